@@ -1,0 +1,45 @@
+# The commands of Revoada. `make` or `make help` lists them.
+SHELL := /bin/sh
+.DEFAULT_GOAL := help
+
+# The first Python ≥ 3.11 there is; PYTHON=… chooses another.
+PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3.14 python3; do \
+	"$$p" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo "$$p"; break; }; done)
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+
+.PHONY: help install demo up test check bench format
+
+help: ## list the commands
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+install: $(READY) ## make .venv with the pinned versions
+
+$(READY): pyproject.toml constraints.txt
+	@test -n "$(PYTHON)" || { echo "make: no Python >= 3.11 found; set PYTHON=/path/to/python3" >&2; exit 1; }
+	"$(PYTHON)" -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
+	@touch $@
+
+demo: install ## three campaigns at once against the simulator, in this terminal
+	$(BIN)/revoada demo $(ARGS)
+
+up: install ## the same roles against the real API (settings from .env)
+	$(BIN)/revoada up $(ARGS)
+
+test: install ## all tests, with embedded Postgres and Valkey
+	$(BIN)/pytest $(ARGS)
+
+check: install ## lint, types, import contracts
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+bench: install ## how fast it is on this machine
+	$(BIN)/python -m benchmarks $(ARGS)
+
+format: install ## let ruff format the code
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .

@@ -1,0 +1,1 @@
+"""The sender: campaigns run all at once, each in its own context."""

@@ -1,0 +1,70 @@
+"""The story of a run in lines: a stable event name, a sentence, and the ids bound to it."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+import logging
+import sys
+from typing import Any
+
+from campaigns.config import Settings
+
+_STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
+
+
+def event(name: str, **bound: Any) -> dict[str, Any]:
+    """Return what `extra=` of a log call needs to carry the stable name and what is bound to it."""
+    return {"event": name, **bound}
+
+
+def mask_phone(phone: str) -> str:
+    """Return a phone number that a log may show: +5511…4321 keeps the country, the area and the last two digits."""
+    return f"{phone[:5]}…{phone[-2:]}" if len(phone) > 7 else "…"  # noqa: PLR2004
+
+
+class _TextFormatter(logging.Formatter):
+    """`2026-11-23T09:00:00.123Z INFO campaign_started Starting campaign 34: Black Friday campaign_id=34`."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        bound = _bound(record)
+        name = bound.pop("event", record.name)
+        pairs = "".join(f" {key}={value}" for key, value in bound.items())
+        line = f"{_time(record)} {record.levelname} {name} {record.getMessage()}{pairs}"
+        return f"{line}\n{self.formatException(record.exc_info)}" if record.exc_info else line
+
+
+class _JsonFormatter(logging.Formatter):
+    def format(self, record: logging.LogRecord) -> str:
+        bound = _bound(record)
+        line = {
+            "time": _time(record),
+            "level": record.levelname,
+            "event": bound.pop("event", record.name),
+            "message": record.getMessage(),
+            **bound,
+        }
+        if record.exc_info:
+            line["exception"] = self.formatException(record.exc_info)
+        return json.dumps(line, default=str, ensure_ascii=False)
+
+
+def configure_logging(settings: Settings) -> None:
+    """Let this process log to stderr, one line per record, as the settings say."""
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(_JsonFormatter() if settings.log_format == "json" else _TextFormatter())
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    root.setLevel(settings.log_level)
+    # Their lines hold URLs, frames, and every task received and done: not our story.
+    for name in ("urllib3", "amqp", "kombu", "celery.redirected", "celery.app.trace", "celery.worker.strategy"):
+        logging.getLogger(name).setLevel("WARNING")
+
+
+def _bound(record: logging.LogRecord) -> dict[str, Any]:
+    return {key: value for key, value in vars(record).items() if key not in _STANDARD and key != "data"}
+
+
+def _time(record: logging.LogRecord) -> str:
+    moment = dt.datetime.fromtimestamp(record.created, dt.UTC)
+    return f"{moment:%Y-%m-%dT%H:%M:%S}.{int(record.msecs):03d}Z"
