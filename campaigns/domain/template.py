@@ -1,0 +1,256 @@
+"""An approved template: what has to be filled in, and whether what is to be filled in will pass."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+# Characters, by Meta's template reference.
+MAX_NAME = 512
+MAX_HEADER = 60
+MAX_BODY = 1024
+MAX_URL = 2000
+
+MAX_SPACES = 4  # in a row, in the value of a variable
+
+_NAME = re.compile(rf"[a-z0-9_]{{1,{MAX_NAME}}}")
+_LANGUAGE = re.compile(r"[a-z]{2,3}(_[A-Za-z0-9]{2,4})?")
+_PLACEHOLDER = re.compile(r"\{\{([^{}]*)\}\}")
+_NUMBER = re.compile(r"[1-9][0-9]*")
+_DIGITS = re.compile(r"[0-9]+")
+_VARIABLE = re.compile(r"[a-z0-9_]+")
+
+
+class TemplateError(ValueError):
+    """The template, or what is to fill it, is not what Meta takes. The message is one sentence for a person."""
+
+
+class ParameterFormat(StrEnum):
+    POSITIONAL = "positional"  # {{1}} {{2}}
+    NAMED = "named"  # {{first_name}}
+
+
+class MediaKind(StrEnum):
+    IMAGE = "image"
+    VIDEO = "video"
+    DOCUMENT = "document"
+
+
+class ButtonKind(StrEnum):
+    """The buttons that take a parameter from us; every other one is `OTHER`."""
+
+    URL = "url"
+    QUICK_REPLY = "quick_reply"
+    COPY_CODE = "copy_code"
+    OTHER = "other"
+
+
+@dataclass(frozen=True, slots=True)
+class HeaderText:
+    """`variable` is its name ("1" when positional), or None when the text is fixed."""
+
+    variable: str | None = None
+
+    @property
+    def has_variable(self) -> bool:
+        return self.variable is not None
+
+
+@dataclass(frozen=True, slots=True)
+class HeaderMedia:
+    kind: MediaKind
+
+
+@dataclass(frozen=True, slots=True)
+class Button:
+    """`index` counts all buttons of the template from 0. `has_variable`: each message brings its own value.
+
+    For a URL that is the suffix, for a quick reply the payload. A quick reply without one comes back with its own text.
+    """
+
+    index: int
+    kind: ButtonKind
+    has_variable: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Template:
+    """What a send has to fill in. `unsupported` names the parts that need parameters we cannot give (a carousel, …).
+
+    The values of one message are one flat tuple: header text, body variables, buttons by index.
+    """
+
+    name: str
+    language: str
+    parameter_format: ParameterFormat = ParameterFormat.POSITIONAL
+    header: HeaderText | HeaderMedia | None = None
+    body_variables: tuple[str, ...] = ()
+    buttons: tuple[Button, ...] = ()
+    unsupported: tuple[str, ...] = ()
+
+    @property
+    def has_header_variable(self) -> bool:
+        return isinstance(self.header, HeaderText) and self.header.has_variable
+
+    @property
+    def variable_count(self) -> int:
+        buttons = sum(button.has_variable for button in self.buttons)
+        return self.has_header_variable + len(self.body_variables) + buttons
+
+
+def parse_body(text: str) -> tuple[ParameterFormat, tuple[str, ...]]:
+    """Return the format of a body and its variables, each once: numbers from 1 upwards, names as they first appear.
+
+    Raise TemplateError where Meta would not approve it. A body without variables is positional.
+    """
+    if not text.strip():
+        raise TemplateError("The body is empty.")
+    return _parse_text(text, where="body", max_length=MAX_BODY)
+
+
+def template_from_components(name: str, language: str, components: Iterable[Mapping[str, Any]]) -> Template:
+    """Read Meta's `components` of a template, as its Graph API returns them.
+
+    Raise TemplateError for what we could not send correctly. What Meta adds in future is named in `unsupported`.
+    """
+    _check_identity(name, language)
+    parts = {_text_of(part, "type").upper(): part for part in components if isinstance(part, dict)}
+    parameter_format, body_variables = parse_body(_text_of(parts.get("BODY", {}), "text"))
+    header, header_unsupported = _read_header(parts.get("HEADER", {}))
+    buttons, buttons_unsupported = _read_buttons(parts.get("BUTTONS", {}))
+    if isinstance(header, HeaderText) and header.variable is not None:
+        header_format = _format_of(header.variable)
+        if body_variables and header_format is not parameter_format:
+            raise TemplateError(f"The header is {header_format} and the body {parameter_format}: use one way in both.")
+        parameter_format = header_format
+    others = [f"component {kind or 'without type'}" for kind in parts if kind not in _READABLE_COMPONENTS]
+    return Template(
+        name,
+        language,
+        parameter_format,
+        header,
+        body_variables,
+        buttons,
+        unsupported=(*header_unsupported, *buttons_unsupported, *others),
+    )
+
+
+def variable_problem(value: str, *, max_length: int = MAX_BODY) -> str | None:
+    """Tell why Meta would refuse `value` as a variable, or None. A body has room for 1,024 characters in all."""
+    if not value.strip():
+        return "is empty"
+    if len(value) > max_length:
+        return f"is longer than {max_length} characters"
+    return next((problem for pattern, problem in _PROBLEMS if pattern.search(value)), None)
+
+
+def render_body(text: str, variables: Sequence[str]) -> str:
+    """Return what the person will read. A variable without a value stays as it stands in the template."""
+    _, names = parse_body(text)
+    values = dict(zip(names, variables, strict=False))
+    return _PLACEHOLDER.sub(lambda match: values.get(match[1], match[0]), text)
+
+
+_PROBLEMS = (
+    (re.compile("[\n\v\f\r\x85\u2028\u2029]"), "has a line break"),
+    (re.compile("\t"), "has a tab"),
+    (re.compile(" " * (MAX_SPACES + 1)), f"has more than {MAX_SPACES} spaces in a row"),
+    # Postgres does not store NUL, UTF-8 has no half of a surrogate pair.
+    (re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff]"), "has a control character"),
+)
+
+_READABLE_COMPONENTS = frozenset({"HEADER", "BODY", "FOOTER", "BUTTONS"})
+
+_HEADER_MEDIA = {kind.value.upper(): kind for kind in MediaKind}
+
+# Meta's word for a button → ours, and whether it needs a parameter in each message.
+_BUTTON_KINDS = {
+    "URL": ButtonKind.URL,
+    "OTP": ButtonKind.URL,  # an authentication template is sent as if it were a URL with the code as suffix
+    "QUICK_REPLY": ButtonKind.QUICK_REPLY,
+    "COPY_CODE": ButtonKind.COPY_CODE,
+}
+_PLAIN_BUTTONS = frozenset({"PHONE_NUMBER", "VOICE_CALL", "FLOW"})  # sent without parameters
+
+
+def _check_identity(name: str, language: str) -> None:
+    if not _NAME.fullmatch(name):
+        raise TemplateError(
+            f"The template name {name[:80]!r} is not 1 to {MAX_NAME} lowercase letters, digits and underscores."
+        )
+    if not _LANGUAGE.fullmatch(language):
+        raise TemplateError(f"The language {language[:80]!r} is not a code of Meta's, such as en_US or pt_BR.")
+
+
+def _parse_text(text: str, *, where: str, max_length: int) -> tuple[ParameterFormat, tuple[str, ...]]:
+    if len(text) > max_length:
+        raise TemplateError(f"The {where} has {len(text)} characters, at most {max_length} are allowed.")
+    found: dict[str, None] = {}
+    for match in _PLACEHOLDER.finditer(text):
+        if not _VARIABLE.fullmatch(match[1]):
+            raise TemplateError(
+                f"The {where} has {match[0]} at character {match.start() + 1}: "
+                "a variable is a number or lowercase letters, digits and underscores, without spaces."
+            )
+        found[match[1]] = None
+    unclosed = _PLACEHOLDER.sub(lambda match: " " * len(match[0]), text).find("{{")
+    if unclosed >= 0:
+        raise TemplateError(f"The {where} opens a variable at character {unclosed + 1} and does not close it.")
+    if not any(_format_of(variable) is ParameterFormat.POSITIONAL for variable in found):
+        return (ParameterFormat.NAMED if found else ParameterFormat.POSITIONAL), tuple(found)
+    return ParameterFormat.POSITIONAL, _order_numbers(found, where)
+
+
+def _order_numbers(found: Iterable[str], where: str) -> tuple[str, ...]:
+    for variable in found:
+        if _format_of(variable) is ParameterFormat.NAMED:
+            raise TemplateError(f"The {where} mixes numbers with the name {{{{{variable}}}}}: use one of both.")
+        if not _NUMBER.fullmatch(variable):
+            raise TemplateError(f"The {where} has {{{{{variable}}}}}: numbers start at 1 and have no leading zero.")
+    numbers = sorted(found, key=lambda number: (len(number), number))
+    for expected, number in enumerate(numbers, start=1):
+        if number != str(expected):
+            raise TemplateError(f"The {where} has {{{{{number}}}}} but no {{{{{expected}}}}}: number without gaps.")
+    return tuple(numbers)
+
+
+def _format_of(variable: str) -> ParameterFormat:
+    return ParameterFormat.POSITIONAL if _DIGITS.fullmatch(variable) else ParameterFormat.NAMED
+
+
+def _read_header(part: Mapping[str, Any]) -> tuple[HeaderText | HeaderMedia | None, tuple[str, ...]]:
+    if not part:
+        return None, ()
+    kind = _text_of(part, "format").upper() or "TEXT"
+    if kind == "TEXT":
+        _, variables = _parse_text(_text_of(part, "text"), where="header", max_length=MAX_HEADER)
+        if len(variables) > 1:
+            raise TemplateError(f"The header has {len(variables)} variables, at most one is allowed.")
+        return HeaderText(*variables), ()
+    if kind in _HEADER_MEDIA:
+        return HeaderMedia(_HEADER_MEDIA[kind]), ()
+    return None, (f"header {kind}",)
+
+
+def _read_buttons(part: Mapping[str, Any]) -> tuple[tuple[Button, ...], tuple[str, ...]]:
+    raw = part.get("buttons")
+    buttons, unsupported = [], []
+    for index, item in enumerate(raw if isinstance(raw, list) else ()):
+        button = item if isinstance(item, dict) else {}
+        word = _text_of(button, "type").upper()
+        kind = _BUTTON_KINDS.get(word, ButtonKind.OTHER)
+        if kind is ButtonKind.OTHER and word not in _PLAIN_BUTTONS:
+            unsupported.append(f"button {word or 'without type'}")
+        needs_value = word in {"OTP", "COPY_CODE"} or (word == "URL" and "{{" in _text_of(button, "url"))
+        buttons.append(Button(index, kind, needs_value))
+    return tuple(buttons), tuple(unsupported)
+
+
+def _text_of(part: Mapping[str, Any], key: str) -> str:
+    value = part.get(key)
+    return value if isinstance(value, str) else ""

@@ -1,0 +1,94 @@
+"""The pure reading of one reply: accepted, rejected, unknown, or never left. Everything after it decides with these."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Blame(StrEnum):
+    """Whose fault a rejection is."""
+
+    RECIPIENT = "recipient"
+    MESSAGE = "message"  # this message's variables
+    TEMPLATE = "template"
+    ACCOUNT = "account"
+    THROTTLE = "throttle"
+    SERVER = "server"
+    UNKNOWN = "unknown"
+
+
+class Action(StrEnum):
+    """What a rejection asks for. The policy of each is in `domain/settlement.py`."""
+
+    FAIL = "fail"  # never the same message to the same recipient
+    FAIL_AND_SUPPRESS = "fail_and_suppress"  # as fail, and the person does not want more
+    SWITCH_ACCOUNT = "switch_account"  # another account may send it; the account's streak grows
+    WAIT_TEMPLATE = "wait_template"  # the campaign waits until the template is approved again
+    SLOW_DOWN = "slow_down"  # the account's rate halves
+    BLOCK_ACCOUNT = "block_account"  # the account rests, then is tried again
+    BLOCK_WABA = "block_waba"  # all accounts of the WABA rest, then are tried again
+    WAIT_RECIPIENT = "wait_recipient"  # this person waits, others go on
+    RETRY = "retry"  # a later attempt, from the message's budget
+    BACK_OFF = "back_off"  # Meta says it is down: the account backs off, no attempt is used
+    DOUBT = "doubt"  # may have been accepted: uncertain
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """One code of Meta's table: what it means, whose fault it is, what to do.
+
+    `max_attempts` limits a `RETRY` below the setting (2 = one retry); `rest_seconds` is the first rest of a block;
+    `is_known` is False for a code that the table does not hold (handled by its class, and reported).
+    """
+
+    code: int
+    meaning: str
+    blame: Blame
+    action: Action
+    max_attempts: int | None = None
+    rest_seconds: float = 0.0
+    is_known: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """HTTP 200 with a wamid. `is_held`: Meta holds it for quality assessment."""
+
+    wamid: str
+    is_held: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Rejected:
+    """Meta (or what stands before it) said no, in words that we could read."""
+
+    failure: Failure
+    title: str = ""
+    details: str = ""
+    fbtrace_id: str = ""
+
+    @property
+    def code(self) -> int:
+        return self.failure.code
+
+
+@dataclass(frozen=True, slots=True)
+class Unknown:
+    """The request left and no verdict came back: Meta may have accepted."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class NotSent:
+    """Nothing left our side (DNS, connect, TLS, a deadline): the message is as it was.
+
+    `is_unreachable` is True when the API could not be reached, False when we kept the request back ourselves.
+    """
+
+    reason: str
+    is_unreachable: bool = True
+
+
+Verdict = Accepted | Rejected | Unknown | NotSent

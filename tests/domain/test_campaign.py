@@ -1,0 +1,147 @@
+from __future__ import annotations
+
+import datetime as dt
+import itertools
+
+import pytest
+
+from campaigns.domain.campaign import (
+    ENDED,
+    TRANSITIONS,
+    CampaignError,
+    CampaignFacts,
+    CampaignStatus,
+    Command,
+    Plan,
+    TransitionError,
+    check_plan,
+    decide_move,
+    decide_schedule,
+)
+
+NOW = dt.datetime(2026, 11, 27, 12, tzinfo=dt.UTC)
+LATER = NOW + dt.timedelta(hours=1)
+EARLIER = NOW - dt.timedelta(hours=1)
+
+# The life cycle, written once more by hand: what a person's command makes of each status.
+LIFE = {
+    ("start", "draft"): "pending",
+    ("pause", "pending"): "paused",
+    ("pause", "scheduled"): "paused",
+    ("pause", "running"): "paused",
+    ("resume", "paused"): "pending",
+    ("cancel", "draft"): "cancelled",
+    ("cancel", "pending"): "cancelled",
+    ("cancel", "scheduled"): "cancelled",
+    ("cancel", "running"): "cancelled",
+    ("cancel", "paused"): "cancelled",
+}
+PEOPLE = (Command.START, Command.PAUSE, Command.RESUME, Command.CANCEL)
+WORDS = {"start": "started", "pause": "paused", "resume": "resumed", "cancel": "cancelled"}
+
+
+def facts(status, **more):
+    return CampaignFacts(7, "Black Friday", CampaignStatus(status), **{"recipient_count": 1, "account_count": 1} | more)
+
+
+@pytest.mark.parametrize(("command", "status"), list(itertools.product(PEOPLE, CampaignStatus)))
+def test_every_command_in_every_status_leads_where_the_life_cycle_says(command, status):
+    expected = LIFE.get((command.value, status.value))
+    if expected is None:
+        with pytest.raises(TransitionError) as refused:
+            decide_move(command, facts(status), now=NOW)
+        assert str(refused.value) == f"Campaign 7 (Black Friday) is {status}: it cannot be {WORDS[command]}."
+    else:
+        move = decide_move(command, facts(status), now=NOW)
+        assert (move.old, move.new) == (status, expected)
+        assert move.new in TRANSITIONS[command][status]
+
+
+def test_nothing_leaves_an_ended_status():
+    assert not any(ENDED & table.keys() for table in TRANSITIONS.values())
+
+
+def test_every_status_but_draft_can_be_reached():
+    reached = {new for table in TRANSITIONS.values() for news in table.values() for new in news}
+    assert reached == set(CampaignStatus) - {CampaignStatus.DRAFT}
+
+
+def test_a_start_with_a_time_to_come_is_scheduled_and_rings_nobody():
+    move = decide_move(Command.START, facts("draft", scheduled_at=LATER), now=NOW)
+    assert (move.new, move.rings) == ("scheduled", False)
+
+
+def test_a_start_with_a_time_that_is_past_starts_now():
+    move = decide_move(Command.START, facts("draft", scheduled_at=EARLIER), now=NOW)
+    assert (move.new, move.rings) == ("pending", True)
+
+
+def test_resume_goes_on_running_what_had_started():
+    move = decide_move(Command.RESUME, facts("paused", started_at=EARLIER), now=NOW)
+    assert (move.new, move.rings) == ("running", True)
+
+
+def test_resume_before_its_time_waits_for_it_again():
+    move = decide_move(Command.RESUME, facts("paused", scheduled_at=LATER), now=NOW)
+    assert (move.new, move.rings) == ("scheduled", False)
+
+
+@pytest.mark.parametrize("command", [Command.PAUSE, Command.CANCEL])
+def test_what_stops_a_campaign_rings_nobody(command):
+    assert not decide_move(command, facts("running", started_at=EARLIER), now=NOW).rings
+
+
+def test_a_campaign_without_recipients_cannot_start():
+    with pytest.raises(
+        TransitionError, match=r"^Campaign 7 \(Black Friday\) has no recipients: it cannot be started.$"
+    ):
+        decide_move(Command.START, facts("draft", recipient_count=0), now=NOW)
+
+
+def test_a_campaign_without_accounts_cannot_start():
+    with pytest.raises(TransitionError, match=r"^Campaign 7 \(Black Friday\) has no account: it cannot be started.$"):
+        decide_move(Command.START, facts("draft", account_count=0), now=NOW)
+
+
+@pytest.mark.parametrize(
+    ("status", "scheduled_at", "expected"),
+    [
+        ("pending", LATER, "scheduled"),
+        ("scheduled", LATER, "scheduled"),
+        ("scheduled", None, "pending"),
+        ("scheduled", EARLIER, "pending"),
+        ("draft", LATER, "draft"),
+        ("paused", LATER, "paused"),
+        ("running", LATER, "running"),
+    ],
+)
+def test_a_changed_schedule_moves_only_what_waits_to_run(status, scheduled_at, expected):
+    assert decide_schedule(facts(status, scheduled_at=scheduled_at), now=NOW) == expected
+
+
+def plan(**more):
+    return Plan(**{"name": "Black Friday", "template_id": 1, "time_zone": "UTC"} | more)
+
+
+def test_a_plan_that_says_little_is_good():
+    assert check_plan(plan()) == plan()
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ({"name": " "}, "one line of text"),
+        ({"name": "a\nb"}, "one line of text"),
+        ({"interval_seconds": -1.0}, "between 0 and a day"),
+        ({"interval_seconds": float("nan")}, "between 0 and a day"),
+        ({"interval_seconds": 86_401.0}, "between 0 and a day"),
+        ({"pause_after": 5}, "needs both"),
+        ({"pause_seconds": 5.0}, "needs both"),
+        ({"pause_after": 0, "pause_seconds": 5.0}, "above 0"),
+        ({"pause_after": 5, "pause_seconds": 0.0}, "longer than 0 s"),
+        ({"pause_after": 5, "pause_seconds": float("inf")}, "no longer than a year"),
+    ],
+)
+def test_a_plan_that_makes_no_sense_is_refused(change, reason):
+    with pytest.raises(CampaignError, match=reason):
+        check_plan(plan(**change))
