@@ -1,0 +1,175 @@
+"""Campaigns as people make, move, change and see them."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+
+from psycopg.rows import class_row
+
+from campaigns.domain.campaign import CampaignFacts, CampaignStatus, Move, Plan
+from campaigns.store.database import Connection, query
+
+
+@dataclass(frozen=True, slots=True)
+class LockedCampaign:
+    """A campaign that is locked until the transaction ends."""
+
+    id: int
+    name: str
+    status: str
+    template_id: int
+    scheduled_at: dt.datetime | None
+    interval_seconds: float
+    pause_after: int | None
+    pause_seconds: float | None
+    window_from: dt.time | None
+    window_to: dt.time | None
+    weekdays: list[int]
+    time_zone: str
+    waiting_reason: str | None
+    started_at: dt.datetime | None
+    recipient_count: int
+    server_now: dt.datetime
+    account_count: int
+
+    @property
+    def facts(self) -> CampaignFacts:
+        return CampaignFacts(
+            self.id,
+            self.name,
+            CampaignStatus(self.status),
+            scheduled_at=self.scheduled_at,
+            started_at=self.started_at,
+            recipient_count=self.recipient_count,
+            account_count=self.account_count,
+        )
+
+    @property
+    def plan(self) -> Plan:
+        return Plan(
+            name=self.name,
+            template_id=self.template_id,
+            time_zone=self.time_zone,
+            scheduled_at=self.scheduled_at,
+            interval_seconds=self.interval_seconds,
+            pause_after=self.pause_after,
+            pause_seconds=self.pause_seconds,
+            window_from=self.window_from,
+            window_to=self.window_to,
+            weekdays=self.weekdays,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class CampaignListing:
+    """A campaign as a list shows it. `counts`: messages by status, without zeros."""
+
+    id: int
+    name: str
+    status: str
+    template_name: str
+    language: str
+    template_status: str
+    scheduled_at: dt.datetime | None
+    interval_seconds: float
+    pause_after: int | None
+    pause_seconds: float | None
+    window_from: dt.time | None
+    window_to: dt.time | None
+    weekdays: list[int]
+    time_zone: str
+    waiting_reason: str | None
+    due_at: dt.datetime | None
+    enqueued_at: dt.datetime | None
+    recipient_count: int
+    duplicate_count: int
+    rejected_count: int
+    created_at: dt.datetime
+    started_at: dt.datetime | None
+    completed_at: dt.datetime | None
+    server_now: dt.datetime
+    counts: dict[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class ReasonCount:
+    """How many messages of a campaign are uncertain or failed for one reason."""
+
+    status: str
+    error_code: int | None
+    error_title: str | None
+    count: int
+    oldest_at: dt.datetime | None
+    first_message_id: int
+
+
+def insert_campaign(connection: Connection, plan: Plan, account_ids: Sequence[int]) -> int:
+    parameters = asdict(plan) | {"account_ids": list(account_ids)}
+    row = connection.execute(query("insert_campaign"), parameters).fetchone()
+    assert row is not None
+    return int(row[0])
+
+
+def lock_campaigns(connection: Connection, campaign_ids: Sequence[int]) -> dict[int, LockedCampaign]:
+    """Lock campaigns until the transaction ends; those that do not exist are not in the result."""
+    parameters = {"campaign_ids": list(campaign_ids)}
+    with connection.cursor(row_factory=class_row(LockedCampaign)) as cursor:
+        return {row.id: row for row in cursor.execute(query("lock_campaigns"), parameters)}
+
+
+def move_campaigns(connection: Connection, moves: Sequence[Move]) -> int:
+    """Write decided moves; return how many found the status they were decided on. The caller holds the locks."""
+    parameters = {
+        "ids": [move.id for move in moves],
+        "old": [move.old.value for move in moves],
+        "new": [move.new.value for move in moves],
+        "rings": [move.rings for move in moves],
+    }
+    return connection.execute(query("move_campaigns"), parameters).rowcount
+
+
+def cancel_messages(connection: Connection, campaign_ids: Sequence[int]) -> int:
+    """Cancel what is still pending in campaigns that the caller cancels; return how many messages."""
+    # A large campaign takes longer than any statement of the send path may.
+    connection.execute("SET LOCAL statement_timeout = 0")
+    return connection.execute(query("cancel_messages"), {"campaign_ids": list(campaign_ids)}).rowcount
+
+
+def update_campaign(  # noqa: PLR0913  a plan and what follows from it
+    connection: Connection,
+    campaign: LockedCampaign,
+    plan: Plan,
+    *,
+    status: CampaignStatus,
+    wakes: bool,
+    rings: bool,
+) -> None:
+    """Write a changed plan and what follows from it for the status and the wait."""
+    parameters = asdict(plan) | {
+        "campaign_id": campaign.id,
+        "old": campaign.status,
+        "new": status.value,
+        "wakes": wakes,
+        "rings": rings,
+    }
+    connection.execute(query("update_campaign"), parameters)
+    connection.execute(query("rebase_pace"), {"campaign_id": campaign.id})
+
+
+def replace_accounts(connection: Connection, campaign_id: int, account_ids: Sequence[int]) -> None:
+    parameters = {"campaign_id": campaign_id, "account_ids": list(account_ids)}
+    connection.execute(query("replace_campaign_accounts"), parameters)
+
+
+def list_campaigns(connection: Connection, campaign_ids: Sequence[int] | None = None) -> list[CampaignListing]:
+    """Return campaigns, oldest first; all of them when no ids are given."""
+    parameters = {"campaign_ids": None if campaign_ids is None else list(campaign_ids)}
+    with connection.cursor(row_factory=class_row(CampaignListing)) as cursor:
+        return cursor.execute(query("list_campaigns"), parameters).fetchall()
+
+
+def list_reasons(connection: Connection, campaign_id: int) -> list[ReasonCount]:
+    with connection.cursor(row_factory=class_row(ReasonCount)) as cursor:
+        return cursor.execute(query("list_reasons"), {"campaign_id": campaign_id}).fetchall()

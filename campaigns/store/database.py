@@ -1,0 +1,104 @@
+"""The pool of connections, and transactions that are tried again where Postgres asks for it."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable
+from functools import cache
+from importlib.resources import files
+from typing import Any, Concatenate, LiteralString, ParamSpec, TypeVar, cast
+
+import psycopg
+from psycopg import errors
+from psycopg.rows import TupleRow
+from psycopg_pool import ConnectionPool, PoolTimeout
+
+Connection = psycopg.Connection[TupleRow]
+DatabaseError = psycopg.Error
+DataError = (psycopg.DataError, psycopg.IntegrityError, psycopg.ProgrammingError)
+DatabaseUnavailable = (psycopg.OperationalError, psycopg.InterfaceError, PoolTimeout)
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+# A claim must be on disk before a request leaves, whatever the server's, the database's or the role's default is.
+_OPTIONS = (
+    "-c synchronous_commit=on -c timezone=UTC -c statement_timeout={statement_ms} "
+    "-c lock_timeout={lock_ms} -c idle_in_transaction_session_timeout={idle_ms}"
+)
+_RETRIES = 5
+
+
+@cache
+def query(name: str) -> LiteralString:
+    """Return the text of `queries/<name>.sql`."""
+    text = files("campaigns.store").joinpath("queries", f"{name}.sql").read_text(encoding="utf-8")
+    return cast(LiteralString, text)
+
+
+class Database:
+    """Postgres as this process sees it. No connection is open before `open`, none is held while waiting for others."""
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        max_connections: int = 8,
+        wait_seconds: float = 5.0,
+        statement_seconds: float = 15.0,
+    ) -> None:
+        options = _OPTIONS.format(
+            statement_ms=int(statement_seconds * 1000),
+            lock_ms=int(statement_seconds * 500),
+            idle_ms=int(statement_seconds * 1000),
+        )
+        self._pool = ConnectionPool(
+            url,
+            kwargs={"options": options, "connect_timeout": 5, "application_name": "revoada", **_KEEPALIVE},
+            min_size=1,
+            max_size=max_connections,
+            timeout=wait_seconds,
+            max_idle=60,
+            open=False,
+            name="revoada",
+        )
+
+    def open(self) -> None:
+        """Start the pool. The server may still be away: the first use tells."""
+        self._pool.open(wait=False)
+
+    def close(self) -> None:
+        self._pool.close(timeout=2)
+
+    def run(self, work: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Run `work(connection, …)` in one transaction and return what it returns, committed.
+
+        A deadlock or a serialization failure rolled everything back, so the whole is tried again. A lost connection
+        is not: the commit may have happened.
+        """
+        for left in reversed(range(_RETRIES)):
+            try:
+                with self._pool.connection() as connection, connection.transaction():
+                    return work(connection, *args, **kwargs)
+            except (errors.DeadlockDetected, errors.SerializationFailure):
+                if not left:
+                    raise
+                time.sleep(random.uniform(0.01, 0.1))  # noqa: S311  only to part the two that met
+        raise AssertionError("unreachable")
+
+    def is_ready(self) -> bool:
+        """Tell whether a statement gets through now."""
+        try:
+            return self.run(lambda connection: bool(connection.execute("SELECT 1").fetchone()))
+        except DatabaseError:
+            return False
+
+
+# A peer that vanished without a word is noticed within about half a minute, well inside a lease.
+_KEEPALIVE: dict[str, Any] = {
+    "keepalives_idle": 10,
+    "keepalives_interval": 5,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 20_000,
+}

@@ -1,0 +1,135 @@
+"""Who may run which campaign, and until when."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from psycopg.rows import class_row
+
+from campaigns.store.database import Connection, query
+
+LEFT_BEHIND = "the runner ended before the reply was settled"
+
+
+@dataclass(frozen=True, slots=True)
+class LeaseRow:
+    """A lease just taken, with all that its runner must know of the campaign. Times are the server's, UTC."""
+
+    id: int
+    name: str
+    epoch: int
+    is_first_slice: bool
+    template_id: int
+    template_name: str
+    language: str
+    components: list[dict[str, Any]]
+    template_status: str
+    template_blocked_until: dt.datetime
+    interval_seconds: float
+    pause_after: int
+    pause_seconds: float
+    window_from: dt.time | None
+    window_to: dt.time | None
+    weekdays: list[int]
+    time_zone: str
+    waiting_reason: str | None
+    due_at: dt.datetime | None
+    cursor: int
+    started_at: dt.datetime
+    next_message_at: dt.datetime | None
+    burst_count: int
+    server_now: dt.datetime
+
+
+def take_lease(
+    connection: Connection, campaign_id: int, *, owner: str, lease_seconds: float, horizon_seconds: float
+) -> LeaseRow | None:
+    """Take the lease of an eligible campaign that nobody runs, or return None.
+
+    Whatever a predecessor left on the wire becomes uncertain in the same transaction.
+    """
+    parameters = {
+        "campaign_id": campaign_id,
+        "owner": owner,
+        "lease_seconds": lease_seconds,
+        "horizon_seconds": horizon_seconds,
+    }
+    with connection.cursor(row_factory=class_row(LeaseRow)) as cursor:
+        lease = cursor.execute(query("take_lease"), parameters).fetchone()
+    if lease is not None:
+        doubt_left_messages(connection, campaign_id)
+    return lease
+
+
+def doubt_left_messages(connection: Connection, campaign_id: int) -> int:
+    """Turn what is still `sending` into `uncertain`; return how many. The caller has just taken the lease."""
+    parameters = {"campaign_id": campaign_id, "reason": LEFT_BEHIND}
+    return connection.execute(query("doubt_left_messages"), parameters).rowcount
+
+
+def renew_leases(connection: Connection, leases: Sequence[tuple[int, int]], *, lease_seconds: float) -> set[int]:
+    """Renew (campaign id, epoch) pairs; return the ids of the campaigns that are still ours."""
+    parameters = _pairs(leases) | {"lease_seconds": lease_seconds}
+    return {row[0] for row in connection.execute(query("renew_leases"), parameters)}
+
+
+def watch_leases(connection: Connection, leases: Sequence[tuple[int, int]]) -> set[int]:
+    """Return the ids of the campaigns among (campaign id, epoch) pairs that are ours and still `running`."""
+    return {row[0] for row in connection.execute(query("watch_leases"), _pairs(leases))}
+
+
+def is_slot_wanted(connection: Connection, *, expiry_seconds: float, patience_seconds: float) -> bool:
+    """Tell whether a campaign was rung longer than `patience_seconds` ago and nobody has taken it."""
+    parameters = {"expiry_seconds": expiry_seconds, "patience_seconds": patience_seconds}
+    row = connection.execute(query("find_waiting_for_slot"), parameters).fetchone()
+    return bool(row and row[0])
+
+
+def end_slice(
+    connection: Connection,
+    campaign_id: int,
+    epoch: int,
+    *,
+    cursor: int,
+    waiting_reason: str | None = None,
+    due_at: dt.datetime | None = None,
+    is_due_now: bool = False,
+) -> str | None:
+    """Give the lease back; return the campaign's status, or None when the lease was not ours any more."""
+    parameters = {
+        "campaign_id": campaign_id,
+        "epoch": epoch,
+        "cursor": cursor,
+        "waiting_reason": waiting_reason,
+        "due_at": due_at,
+        "is_due_now": is_due_now,
+    }
+    row = connection.execute(query("end_slice"), parameters).fetchone()
+    return row[0] if row else None
+
+
+def clear_wait(connection: Connection, campaign_id: int) -> None:
+    """Note that a campaign which waited sends again."""
+    connection.execute(query("clear_wait"), {"campaign_id": campaign_id})
+
+
+def complete_campaign(connection: Connection, campaign_id: int, epoch: int) -> float | None:
+    """Complete the campaign if nothing is left to do; return its duration in seconds, or None if something is."""
+    row = connection.execute(query("complete_campaign"), {"campaign_id": campaign_id, "epoch": epoch}).fetchone()
+    return (row[1] - row[0]).total_seconds() if row else None
+
+
+def take_abandoned(connection: Connection) -> dict[int, int]:
+    """Take the leases of campaigns that nobody runs and that have messages on the wire in their books.
+
+    Returns how many messages became uncertain, by campaign.
+    """
+    abandoned = [row[0] for row in connection.execute(query("take_abandoned_lease"))]
+    return {campaign_id: doubt_left_messages(connection, campaign_id) for campaign_id in abandoned}
+
+
+def _pairs(leases: Sequence[tuple[int, int]]) -> dict[str, Any]:
+    return {"campaign_ids": [lease[0] for lease in leases], "epochs": [lease[1] for lease in leases]}

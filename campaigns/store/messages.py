@@ -1,0 +1,178 @@
+"""Messages in sets: claimed, settled with evidence, released."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from campaigns.domain.message import Status
+from campaigns.domain.pacing import PaceState
+from campaigns.store.database import Connection, query
+
+# From which statuses a reply may bring a message back: while it was out.
+OUT = (Status.SENDING, Status.UNCERTAIN)
+# And a webhook's refusal: also after Meta had accepted it.
+ACCEPTED_OR_OUT = (*OUT, Status.HELD, Status.SENT)
+
+
+@dataclass(frozen=True, slots=True)
+class Claimed:
+    """A message claimed for sending by one account. `send_no` numbers this request, `attempts` counts it."""
+
+    id: int
+    account_id: int
+    send_no: int
+    attempts: int
+    phone: str
+    variables: list[str]
+    refused_by: list[int] | None
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """What one claim took. `cursor` is the highest fresh id seen; `is_held` False: the lease or the status is gone."""
+
+    messages: list[Claimed]
+    suppressed_count: int
+    cursor: int
+    is_held: bool
+
+
+@dataclass(frozen=True, slots=True)
+class EvidenceRow:
+    """Merged evidence about one send of one message, as `merge_evidence.sql` takes it."""
+
+    message_id: int
+    send_no: int
+    status: Status
+    wamid: str | None = None
+    sent_at: dt.datetime | None = None
+    delivered_at: dt.datetime | None = None
+    read_at: dt.datetime | None = None
+    failed_at: dt.datetime | None = None
+    error_code: int | None = None
+    error_title: str | None = None
+    error_details: str | None = None
+    pricing_category: str | None = None
+    pricing_model: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ReleaseRow:
+    """One message that goes back to pending, as `release_messages.sql` takes it."""
+
+    message_id: int
+    send_no: int
+    wait_seconds: float
+    refunds: bool
+    error_code: int | None
+    error_title: str
+    error_details: str
+    refusing: int | None = None
+    forgets: bool = False
+
+
+def claim_messages(
+    connection: Connection,
+    campaign_id: int,
+    epoch: int,
+    *,
+    cursor: int,
+    accounts: Sequence[int],
+    active: Sequence[int],
+) -> Claim:
+    """Claim up to one message per entry of `accounts` (an account id per token). Must be committed before sending.
+
+    `active` are the campaign's active accounts: a message that all of them have refused may go to any again.
+    """
+    parameters = {
+        "campaign_id": campaign_id,
+        "epoch": epoch,
+        "cursor": cursor,
+        "accounts": list(accounts),
+        "active": list(active),
+    }
+    rows = connection.execute(query("claim_messages"), parameters).fetchall()
+    taken = [Claimed(*row[:7]) for row in rows if not row[7]]
+    is_held = bool(rows) or _holds_lease(connection, campaign_id, epoch)
+    last = max((row[0] for row in rows), default=cursor)
+    return Claim(taken, len(rows) - len(taken), max(last, cursor), is_held)
+
+
+def _holds_lease(connection: Connection, campaign_id: int, epoch: int) -> bool:
+    row = connection.execute(query("holds_lease"), {"campaign_id": campaign_id, "epoch": epoch}).fetchone()
+    return bool(row and row[0])
+
+
+def set_pace(connection: Connection, campaign_id: int, epoch: int, state: PaceState) -> None:
+    """Keep where the pace stands, in the transaction of the claim that moved it."""
+    parameters = {
+        "campaign_id": campaign_id,
+        "epoch": epoch,
+        "next_message_at": state.next_message_at,
+        "burst_count": state.burst_count,
+    }
+    connection.execute(query("set_pace"), parameters)
+
+
+def next_release_at(connection: Connection, campaign_id: int) -> dt.datetime | None:
+    """When the first released message of the campaign may be tried again; None: there is none."""
+    row = connection.execute(query("next_release_at"), {"campaign_id": campaign_id}).fetchone()
+    return row[0] if row else None
+
+
+def merge_evidence(connection: Connection, evidence: Sequence[EvidenceRow]) -> set[int]:
+    """Merge evidence, at most one row per message; return the ids that it was about."""
+    rows = sorted(evidence, key=lambda row: row.message_id)
+    parameters: dict[str, Any] = {
+        "ids": [row.message_id for row in rows],
+        "send_nos": [row.send_no for row in rows],
+        "statuses": [str(row.status) for row in rows],
+        "wamids": [row.wamid for row in rows],
+        "sent_at": [row.sent_at for row in rows],
+        "delivered_at": [row.delivered_at for row in rows],
+        "read_at": [row.read_at for row in rows],
+        "failed_at": [row.failed_at for row in rows],
+        "error_codes": [row.error_code for row in rows],
+        "error_titles": [row.error_title for row in rows],
+        "error_details": [row.error_details for row in rows],
+        "pricing_categories": [row.pricing_category for row in rows],
+        "pricing_models": [row.pricing_model for row in rows],
+    }
+    return {row[0] for row in connection.execute(query("merge_evidence"), parameters)}
+
+
+def release_messages(
+    connection: Connection,
+    releases: Sequence[ReleaseRow],
+    *,
+    campaign_ids: Sequence[int],
+    from_statuses: Sequence[Status] = OUT,
+) -> set[int]:
+    """Put messages back, guarded by their send and status; return the ids that went back.
+
+    Locks the campaigns first, so that none completes or is cancelled meanwhile.
+    """
+    connection.execute(query("lock_campaigns_of"), {"campaign_ids": list(campaign_ids)})
+    rows = sorted(releases, key=lambda row: row.message_id)
+    parameters: dict[str, Any] = {
+        "ids": [row.message_id for row in rows],
+        "send_nos": [row.send_no for row in rows],
+        "wait_seconds": [row.wait_seconds for row in rows],
+        "refunds": [row.refunds for row in rows],
+        "refusing": [row.refusing for row in rows],
+        "forgets": [row.forgets for row in rows],
+        "error_codes": [row.error_code for row in rows],
+        "error_titles": [row.error_title for row in rows],
+        "error_details": [row.error_details for row in rows],
+        "campaign_ids": list(campaign_ids),
+        "from_statuses": [str(status) for status in from_statuses],
+    }
+    return {row[0] for row in connection.execute(query("release_messages"), parameters)}
+
+
+def suppress_phones_of(connection: Connection, message_ids: Sequence[int], *, source: str) -> None:
+    """Note that the people of these messages must not be messaged again."""
+    connection.execute(query("suppress_phones"), {"message_ids": sorted(message_ids), "source": source})

@@ -1,0 +1,48 @@
+"""Brings a database to the newest schema: the files of `migrations/`, in order, each once, each in a transaction."""
+
+from __future__ import annotations
+
+from importlib.resources import files
+from typing import LiteralString, cast
+
+import psycopg
+
+# Any constant will do: it only keeps two `revoada migrate` from running at once.
+_LOCK = 7_301_986_121
+
+
+def migrations() -> list[str]:
+    """Return the names of all migrations, in order."""
+    folder = files("campaigns.store").joinpath("migrations")
+    return sorted(entry.name.removesuffix(".sql") for entry in folder.iterdir() if entry.name.endswith(".sql"))
+
+
+def migrate(url: str) -> list[str]:
+    """Apply what is missing; return the names of what was applied. Raises psycopg.Error with everything rolled back."""
+    applied = []
+    with psycopg.connect(url, connect_timeout=10, autocommit=True) as connection:
+        connection.execute("SELECT pg_advisory_lock(%s)", (_LOCK,))
+        connection.execute(
+            "CREATE TABLE IF NOT EXISTS schema_migrations "
+            "(name text PRIMARY KEY, applied_at timestamptz NOT NULL DEFAULT now())"
+        )
+        done = {row[0] for row in connection.execute("SELECT name FROM schema_migrations")}
+        for name in migrations():
+            if name in done:
+                continue
+            script = files("campaigns.store").joinpath("migrations", f"{name}.sql").read_text(encoding="utf-8")
+            with connection.transaction():
+                connection.execute(cast(LiteralString, script))
+                connection.execute("INSERT INTO schema_migrations (name) VALUES (%s)", (name,))
+                connection.execute("INSERT INTO installation DEFAULT VALUES ON CONFLICT DO NOTHING")
+            applied.append(name)
+    return applied
+
+
+def missing_migrations(connection: psycopg.Connection[tuple[object, ...]]) -> list[str]:
+    """Return the migrations that the database lacks; all of them where it was never migrated."""
+    exists = connection.execute("SELECT to_regclass('schema_migrations') IS NOT NULL").fetchone()
+    if not (exists and exists[0]):
+        return migrations()
+    done = {row[0] for row in connection.execute("SELECT name FROM schema_migrations")}
+    return [name for name in migrations() if name not in done]

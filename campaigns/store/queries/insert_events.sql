@@ -1,0 +1,1 @@
+INSERT INTO webhook_events (body) SELECT unnest(%(bodies)s::bytea[])

@@ -1,0 +1,22 @@
+-- Back to pending, with knowledge: nothing of this send was accepted. In a campaign that is over there is no pending:
+-- a cancelled one keeps `cancelled`, a completed one `failed` with the reason. Guarded by `send_no` and by the statuses
+-- from which this release may start (a reply: while it was out; a webhook's refusal: also after it was accepted).
+-- `refunds`: the send used no attempt. `refusing`: the account that could not send it.
+UPDATE messages m
+SET status = CASE c.status WHEN 'cancelled' THEN 'cancelled' WHEN 'completed' THEN 'failed' ELSE 'pending' END::message_status,
+    not_before = CASE WHEN c.status NOT IN ('cancelled', 'completed')
+        THEN clock_timestamp() + make_interval(secs => r.wait_seconds) END,
+    attempts = m.attempts - r.refunds::int,
+    refused_by = CASE WHEN r.refusing IS NULL THEN m.refused_by
+        WHEN r.forgets THEN ARRAY[r.refusing] ELSE array_append(m.refused_by, r.refusing) END,
+    failed_at = CASE WHEN c.status = 'completed' THEN clock_timestamp() ELSE m.failed_at END,
+    error_code = r.error_code, error_title = r.error_title, error_details = r.error_details
+FROM unnest(
+    %(ids)s::bigint[], %(send_nos)s::int[], %(wait_seconds)s::float8[], %(refunds)s::bool[],
+    %(refusing)s::bigint[], %(forgets)s::bool[], %(error_codes)s::int[], %(error_titles)s::text[],
+    %(error_details)s::text[]
+) AS r (id, send_no, wait_seconds, refunds, refusing, forgets, error_code, error_title, error_details)
+JOIN campaigns c ON c.id = ANY (%(campaign_ids)s)
+WHERE m.id = r.id AND m.campaign_id = c.id AND m.send_no = r.send_no
+    AND m.status = ANY (%(from_statuses)s::message_status[])
+RETURNING m.id

@@ -1,0 +1,25 @@
+-- The right to run a campaign: only if it is eligible at this very moment and nobody holds it. A late or doubled task
+-- finds no row here. Campaign first, lease second: the order in which everybody locks them.
+WITH campaign AS (
+    UPDATE campaigns c
+    SET status = 'running', started_at = coalesce(c.started_at, clock_timestamp()), enqueued_at = NULL
+    FROM leases l
+    WHERE c.id = %(campaign_id)s
+        AND is_eligible(c, clock_timestamp() + make_interval(secs => %(horizon_seconds)s))
+        AND l.campaign_id = c.id
+        AND l.until <= clock_timestamp()
+    RETURNING new.*, old.status <> 'running' AS is_first_slice
+)
+UPDATE leases l
+SET epoch = l.epoch + 1,
+    until = clock_timestamp() + make_interval(secs => %(lease_seconds)s),
+    owner = %(owner)s
+FROM campaign c
+JOIN templates t ON t.id = c.template_id
+WHERE l.campaign_id = c.id AND l.until <= clock_timestamp()
+RETURNING
+    c.id, c.name, l.epoch, c.is_first_slice, c.template_id, t.name AS template_name, t.language, t.components,
+    t.status AS template_status, greatest(t.blocked_until, clock_timestamp()) AS template_blocked_until,
+    c.interval_seconds, coalesce(c.pause_after, 0) AS pause_after, coalesce(c.pause_seconds, 0) AS pause_seconds,
+    c.window_from, c.window_to, c.weekdays, c.time_zone,
+    c.waiting_reason, c.due_at, c.cursor, c.started_at, l.next_message_at, l.burst_count, clock_timestamp() AS server_now

@@ -1,0 +1,239 @@
+-- The truth of Revoada. PostgreSQL 18.
+--
+-- This file is what the migrations must build (`make check` proves it); read it, change it through a migration.
+-- Locks are taken in the order campaigns, leases, messages (by id), accounts, tallies.
+
+CREATE TYPE campaign_status AS ENUM
+    ('draft', 'pending', 'scheduled', 'running', 'paused', 'completed', 'cancelled');
+
+-- Weakest to strongest evidence: evidence replaces a status only by a greater one.
+CREATE TYPE message_status AS ENUM
+    ('suppressed', 'cancelled', 'pending', 'sending', 'uncertain', 'held', 'sent', 'failed', 'delivered', 'read');
+
+-- One row: which installation this is. It travels in the callback data, so that a copy of this database that is
+-- pointed at the same WABA cannot take our evidence for its own.
+CREATE TABLE installation (
+    id text PRIMARY KEY DEFAULT lpad(to_hex((random() * 4294967295)::bigint), 8, '0') CHECK (id ~ '^[0-9a-f]{8}$'),
+    is_only boolean NOT NULL DEFAULT true UNIQUE CHECK (is_only)
+);
+
+-- A sending phone number.
+CREATE TABLE accounts (
+    id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    name text NOT NULL UNIQUE CHECK (name <> ''),
+    phone_number_id text NOT NULL UNIQUE CHECK (phone_number_id ~ '^[0-9]{1,32}$'),
+    waba_id text NOT NULL CHECK (waba_id ~ '^[0-9]{1,32}$'),
+    token bytea NOT NULL,  -- encrypted with REVOADA_SECRET_KEY
+    messages_per_second integer NOT NULL DEFAULT 80 CHECK (messages_per_second BETWEEN 1 AND 1000000),
+    failure_limit integer NOT NULL DEFAULT 5 CHECK (failure_limit > 0),
+    active boolean NOT NULL DEFAULT true,
+    inactive_reason text,
+    -- Only what was sent since counts; also the version that guards a streak: a reply to an older send changes nothing.
+    activated_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+    -- Two streaks of failures that are the account's own fault, counted apart: replies, and webhooks.
+    consecutive_failures integer NOT NULL DEFAULT 0 CHECK (consecutive_failures >= 0),
+    failures jsonb NOT NULL DEFAULT '[]',
+    consecutive_reported integer NOT NULL DEFAULT 0 CHECK (consecutive_reported >= 0),
+    reported jsonb NOT NULL DEFAULT '[]',
+    -- Meta asked for a rest, or cannot be reached. `block_count` makes the next rest longer; a success resets it.
+    blocked_until timestamptz,
+    blocked_reason text,
+    block_count integer NOT NULL DEFAULT 0 CHECK (block_count >= 0),
+    -- Health informs and decides nothing.
+    health_asked_at timestamptz,
+    health_checked_at timestamptz,
+    health jsonb NOT NULL DEFAULT '{}',
+    created_at timestamptz NOT NULL DEFAULT now(),
+    CONSTRAINT inactive_says_why CHECK (active = (inactive_reason IS NULL))
+);
+
+CREATE TABLE account_events (
+    id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    account_id bigint NOT NULL REFERENCES accounts ON DELETE CASCADE,
+    at timestamptz NOT NULL DEFAULT clock_timestamp(),
+    kind text NOT NULL CHECK (kind IN (
+        'created', 'deactivated', 'activated', 'blocked', 'throttled', 'health_worse', 'health_better', 'health_failed',
+        'reported')),
+    details jsonb NOT NULL DEFAULT '{}'
+);
+CREATE INDEX account_events_by_account ON account_events (account_id, id);
+
+CREATE TABLE templates (
+    id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    name text NOT NULL CHECK (name ~ '^[a-z0-9_]+$' AND length(name) <= 512),
+    language text NOT NULL CHECK (language ~ '^[a-z]{2,3}(_[A-Za-z]{2,4})?$'),
+    components jsonb NOT NULL,  -- as Meta lists them
+    status text NOT NULL DEFAULT 'approved',
+    status_at timestamptz NOT NULL DEFAULT now(),  -- Meta's time of the event that said so; the newest wins
+    blocked_until timestamptz,  -- no message is tried before
+    created_at timestamptz NOT NULL DEFAULT now(),
+    UNIQUE (name, language)
+);
+
+CREATE TABLE campaigns (
+    id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    name text NOT NULL CHECK (name <> ''),
+    status campaign_status NOT NULL DEFAULT 'draft',
+    template_id bigint NOT NULL REFERENCES templates,
+    scheduled_at timestamptz,
+    -- Pace: own interval, own pause, own window.
+    interval_seconds double precision NOT NULL DEFAULT 0 CHECK (interval_seconds BETWEEN 0 AND 86400),
+    pause_after integer CHECK (pause_after > 0),
+    pause_seconds double precision CHECK (pause_seconds > 0),
+    window_from time,
+    window_to time,
+    weekdays integer[] NOT NULL DEFAULT '{1,2,3,4,5,6,7}' CHECK (weekdays <@ '{1,2,3,4,5,6,7}' AND weekdays <> '{}'),
+    time_zone text NOT NULL,
+    -- Why a running campaign waits, and when it is looked at again. `due_at` NULL: now.
+    waiting_reason text CHECK (waiting_reason IN
+        ('interval', 'pause', 'window', 'retry', 'throttled', 'unreachable', 'no_active_account', 'template')),
+    due_at timestamptz,
+    enqueued_at timestamptz,  -- a task that nobody has taken yet is out since then
+    -- Where the search for the next unclaimed message starts: a hint, never a fact (the status decides).
+    cursor bigint NOT NULL DEFAULT 0,
+    recipient_count bigint NOT NULL DEFAULT 0,
+    duplicate_count bigint NOT NULL DEFAULT 0,
+    rejected_count bigint NOT NULL DEFAULT 0,
+    created_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+    started_at timestamptz,
+    completed_at timestamptz,
+    CONSTRAINT pause_is_whole CHECK ((pause_after IS NULL) = (pause_seconds IS NULL)),
+    CONSTRAINT window_is_whole CHECK ((window_from IS NULL) = (window_to IS NULL)),
+    CONSTRAINT only_running_waits CHECK (waiting_reason IS NULL OR status IN ('running', 'paused')),
+    CONSTRAINT completed_says_when CHECK ((status = 'completed') = (completed_at IS NOT NULL)),
+    CONSTRAINT running_has_started CHECK (status NOT IN ('running', 'completed') OR started_at IS NOT NULL)
+);
+CREATE INDEX campaigns_alive ON campaigns (created_at, id) WHERE status IN ('pending', 'scheduled', 'running');
+
+-- Eligible: may run now, or before `horizon`. The tick, the lease and every doorbell ask this one question.
+CREATE FUNCTION is_eligible(campaign campaigns, horizon timestamptz) RETURNS boolean
+LANGUAGE sql STABLE
+RETURN campaign.status IN ('pending', 'scheduled', 'running')
+    AND (campaign.scheduled_at IS NULL OR campaign.scheduled_at <= now())
+    AND (campaign.due_at IS NULL OR campaign.due_at <= horizon);
+
+CREATE TABLE campaign_accounts (
+    campaign_id bigint NOT NULL REFERENCES campaigns ON DELETE CASCADE,
+    account_id bigint NOT NULL REFERENCES accounts,
+    PRIMARY KEY (campaign_id, account_id)
+);
+CREATE INDEX campaign_accounts_by_account ON campaign_accounts (account_id);
+
+-- The right to run a campaign until a time. Kept apart from `campaigns`: a renewal must not wait behind anything else.
+-- The pace of the run stands here too, because the claim that moves it holds this row already.
+CREATE TABLE leases (
+    campaign_id bigint PRIMARY KEY REFERENCES campaigns ON DELETE CASCADE,
+    epoch bigint NOT NULL DEFAULT 0,
+    until timestamptz NOT NULL DEFAULT '-infinity',
+    owner text NOT NULL DEFAULT '',
+    next_message_at timestamptz,
+    burst_count integer NOT NULL DEFAULT 0  -- messages since the last pause
+) WITH (fillfactor = 50);
+
+-- One row per recipient and campaign: the message itself. No foreign keys here: they cost a lookup and a share lock
+-- per row on the hot path, and campaigns and accounts are never deleted under a message.
+CREATE TABLE messages (
+    id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    campaign_id bigint NOT NULL,
+    account_id bigint,
+    not_before timestamptz,  -- set when a message was released: it is claimed again after that, apart from the cursor
+    claimed_at timestamptz,
+    sent_at timestamptz,
+    delivered_at timestamptz,
+    read_at timestamptz,
+    failed_at timestamptz,
+    status message_status NOT NULL DEFAULT 'pending',
+    error_code integer,
+    send_no smallint NOT NULL DEFAULT 0,  -- numbers every request that may have left
+    attempts smallint NOT NULL DEFAULT 0,  -- the part of them that used the budget
+    phone text NOT NULL CHECK (phone ~ '^\+[1-9][0-9]{6,14}$'),
+    variables text[] NOT NULL DEFAULT '{}',
+    refused_by bigint[],  -- accounts that could not send it
+    wamid text,
+    error_title text,
+    error_details text,
+    pricing_category text,
+    pricing_model text,
+    CONSTRAINT one_message_per_person UNIQUE (campaign_id, phone),
+    CONSTRAINT attempts_are_sends CHECK (attempts BETWEEN 0 AND send_no),
+    CONSTRAINT only_pending_waits CHECK (not_before IS NULL OR status = 'pending'),
+    CONSTRAINT sending_is_claimed CHECK (status < 'sending' OR (account_id IS NOT NULL AND claimed_at IS NOT NULL AND send_no > 0)),
+    CONSTRAINT accepted_has_wamid CHECK (status NOT IN ('held', 'sent', 'delivered', 'read') OR wamid IS NOT NULL),
+    CONSTRAINT sent_says_when CHECK (status NOT IN ('sent', 'delivered', 'read') OR sent_at IS NOT NULL),
+    CONSTRAINT failed_says_why CHECK (status <> 'failed' OR (failed_at IS NOT NULL AND error_title IS NOT NULL)),
+    CONSTRAINT uncertain_says_why CHECK (status <> 'uncertain' OR error_title IS NOT NULL)
+) WITH (fillfactor = 80, autovacuum_vacuum_scale_factor = 0.05, autovacuum_analyze_scale_factor = 0.05);
+-- The next messages after the cursor. No status in it, nor in any other index: a claim stays a HOT update.
+CREATE INDEX messages_in_order ON messages (campaign_id, id);
+-- Released messages that wait for another try: small, whatever the size of the campaign.
+CREATE INDEX messages_released ON messages (campaign_id, not_before) WHERE not_before IS NOT NULL;
+-- Evidence without our callback data.
+CREATE INDEX messages_by_wamid ON messages USING hash (wamid) WHERE wamid IS NOT NULL;
+
+-- How many messages of a campaign are in each status: changed by the statement that changes the rows, never apart.
+CREATE TABLE tallies (
+    campaign_id bigint NOT NULL,
+    status message_status NOT NULL,
+    count bigint NOT NULL,
+    PRIMARY KEY (campaign_id, status)
+) WITH (fillfactor = 50);
+
+-- Statement triggers, so that no statement can forget the tallies, also not a repair by hand. The upsert takes its
+-- rows in their order, so two statements cannot deadlock here. Why a trigger: docs/decisions/0002.
+CREATE FUNCTION tally_messages() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    IF TG_OP = 'INSERT' THEN
+        INSERT INTO tallies AS t (campaign_id, status, count)
+        SELECT campaign_id, status, count(*) FROM after GROUP BY 1, 2 ORDER BY 1, 2
+        ON CONFLICT (campaign_id, status) DO UPDATE SET count = t.count + excluded.count;
+    ELSIF TG_OP = 'DELETE' THEN
+        INSERT INTO tallies AS t (campaign_id, status, count)
+        SELECT campaign_id, status, -count(*) FROM before GROUP BY 1, 2 ORDER BY 1, 2
+        ON CONFLICT (campaign_id, status) DO UPDATE SET count = t.count + excluded.count;
+    ELSE
+        INSERT INTO tallies AS t (campaign_id, status, count)
+        SELECT campaign_id, status, sum(change) FROM (
+            SELECT campaign_id, status, -1 AS change FROM before
+            UNION ALL
+            SELECT campaign_id, status, 1 FROM after
+        ) changes GROUP BY 1, 2 HAVING sum(change) <> 0 ORDER BY 1, 2
+        ON CONFLICT (campaign_id, status) DO UPDATE SET count = t.count + excluded.count;
+    END IF;
+    RETURN NULL;
+END $$;
+CREATE TRIGGER tally_inserted AFTER INSERT ON messages
+    REFERENCING NEW TABLE AS after FOR EACH STATEMENT EXECUTE FUNCTION tally_messages();
+CREATE TRIGGER tally_updated AFTER UPDATE ON messages
+    REFERENCING OLD TABLE AS before NEW TABLE AS after FOR EACH STATEMENT EXECUTE FUNCTION tally_messages();
+CREATE TRIGGER tally_deleted AFTER DELETE ON messages
+    REFERENCING OLD TABLE AS before FOR EACH STATEMENT EXECUTE FUNCTION tally_messages();
+
+CREATE TABLE suppressions (
+    phone text PRIMARY KEY,
+    source text NOT NULL,
+    at timestamptz NOT NULL
+);
+
+CREATE TABLE import_errors (
+    id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    campaign_id bigint NOT NULL REFERENCES campaigns ON DELETE CASCADE,
+    row_number bigint NOT NULL,
+    column_name text NOT NULL,
+    reason text NOT NULL
+);
+CREATE INDEX import_errors_by_campaign ON import_errors (campaign_id, row_number);
+
+-- Raw webhook bodies as received, until applied. `attempts` is committed before parsing: a body that kills its parser
+-- is known by it.
+CREATE TABLE webhook_events (
+    id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    received_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+    status text NOT NULL DEFAULT 'stored' CHECK (status IN ('stored', 'unmatched', 'set_aside')),
+    attempts integer NOT NULL DEFAULT 0,
+    next_try_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+    expires_at timestamptz,
+    reason text,
+    body bytea NOT NULL,
+    CONSTRAINT parked_says_why CHECK (status = 'stored' OR (reason IS NOT NULL AND expires_at IS NOT NULL))
+);
+CREATE INDEX webhook_events_due ON webhook_events (next_try_at, id) WHERE status <> 'set_aside';

@@ -1,0 +1,61 @@
+"""Real servers for the tests: one Postgres and one Valkey per run, a fresh database per test."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from campaigns.store.database import Database
+from campaigns.store.migrate import migrate
+from devstack.postgres import Postgres, start_postgres
+from devstack.valkey import Valkey, start_valkey
+
+_numbers = itertools.count(1)
+
+
+@pytest.fixture(scope="session")
+def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Postgres]:
+    """The server, with a migrated database `template_revoada` to clone."""
+    with start_postgres(tmp_path_factory.mktemp("postgres") / "data", fsync=False) as server:
+        migrate(server.create_database("template_revoada"))
+        yield server
+
+
+@pytest.fixture(scope="session")
+def valkey(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Valkey]:
+    with start_valkey(tmp_path_factory.mktemp("valkey") / "data") as server:
+        yield server
+
+
+@pytest.fixture
+def database_url(postgres: Postgres) -> str:
+    """A migrated database of the test's own."""
+    return postgres.create_database(f"test_{next(_numbers)}", template="template_revoada")
+
+
+@pytest.fixture
+def open_database(database_url: str) -> Iterator[Callable[..., Database]]:
+    """Opens pools on the test's database; all are closed at its end."""
+    opened: list[Database] = []
+
+    def open_one(**options: float) -> Database:
+        opened.append(Database(database_url, **options))
+        opened[-1].open()
+        return opened[-1]
+
+    yield open_one
+    for database in opened:
+        database.close()
+
+
+@pytest.fixture
+def database(open_database: Callable[..., Database]) -> Database:
+    return open_database()
+
+
+@pytest.fixture(scope="session")
+def project() -> Path:
+    return Path(__file__).resolve().parent.parent
