@@ -1,0 +1,62 @@
+"""Single reads of the Graph API: slow, rare, and never on the way of a message."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import requests
+
+# Meta's own answers are a few KB.
+_MAX_BYTES = 256 * 1024
+_FIELDS = (
+    "id,display_phone_number,verified_name,status,quality_rating,throughput,name_status,"
+    "whatsapp_business_manager_messaging_limit,health_status"
+)
+
+
+class GraphError(Exception):
+    """A read failed; the text says how, without the token."""
+
+
+def read_phone_number(
+    base_url: str, phone_number_id: str, token: str, *, connect_timeout: float, timeout: float
+) -> dict[str, Any]:
+    """Return what Meta says of a phone number (the fields above, and whatever else it sends).
+
+    Raises GraphError for everything that is not a JSON object with status 200.
+    """
+    try:
+        with requests.get(
+            f"{base_url}/{phone_number_id}",
+            params={"fields": _FIELDS},
+            headers={"Authorization": f"Bearer {token}"},
+            timeout=(connect_timeout, timeout),
+            allow_redirects=False,
+            stream=True,
+        ) as response:
+            body = response.raw.read(_MAX_BYTES, decode_content=True)
+    except (requests.RequestException, OSError) as error:
+        # The text of the error may hold the URL; its kind says enough.
+        raise GraphError(f"No answer: {type(error).__name__}") from None
+    if response.status_code != requests.codes.ok:
+        raise GraphError(f"Request failed with status code {response.status_code}{_code_in(body)}")
+    answer = _parse(body)
+    if answer is None:
+        raise GraphError("The answer is not a JSON object")
+    return answer
+
+
+def _parse(body: bytes) -> dict[str, Any] | None:
+    try:
+        answer = json.loads(body)
+    except (ValueError, RecursionError):
+        return None
+    return answer if isinstance(answer, dict) else None
+
+
+def _code_in(body: bytes) -> str:
+    """Return Meta's own code, which says more than the status; never its words, which may repeat the token."""
+    error = (_parse(body) or {}).get("error")
+    code = error.get("code") if isinstance(error, dict) else None
+    return f" (code {code})" if isinstance(code, int) and not isinstance(code, bool) else ""

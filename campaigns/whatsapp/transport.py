@@ -1,0 +1,338 @@
+"""Many requests in flight from one thread: libcurl's multi interface, driven by its sockets.
+
+No `select()` (it stops at 1,024 descriptors) and no request that leaves twice: libcurl sends a POST again by itself when
+a kept-alive connection dies before the first byte of the reply, so the callback that it asks before each departure
+lets a request leave once only.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import resource
+import selectors
+import socket
+import threading
+import time
+from collections import deque
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import certifi
+import pycurl
+
+_log = logging.getLogger(__name__)
+
+# Below the idle time after which Meta's edge, and any proxy, closes a connection.
+_IDLE_SECONDS = 20
+_MAX_CONNECTIONS = 2048
+_SPARE_DESCRIPTORS = 128
+# Meta's replies are below 2 KB; what is longer is not from Meta.
+_MAX_REPLY_BYTES = 256 * 1024
+_USER_AGENT = "revoada/0.1"
+
+
+def clock() -> float:
+    """Seconds on a clock that runs through a freeze of the machine, where the system has one."""
+    return time.clock_gettime(_CLOCK)
+
+
+_CLOCK = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
+
+
+class Permit(Protocol):
+    """The right to send: nothing leaves after `deadline`, on `clock`."""
+
+    deadline: float
+
+
+@dataclass(slots=True, eq=False)
+class Request:
+    """One POST. `key` is the caller's own; the permit is asked at the moment of departure, not before."""
+
+    key: object
+    url: str
+    headers: list[str]
+    body: bytes
+    permit: Permit
+
+
+@dataclass(slots=True)
+class Reply:
+    """What came of a request. `error` is "" where an HTTP reply was read to its end.
+
+    `has_left` False: not one byte of the request left our side, in no attempt. `seconds` is the time it took.
+    """
+
+    request: Request
+    has_left: bool
+    error: str
+    http_status: int = 0
+    content_type: str = ""
+    body: bytes = b""
+    seconds: float = 0.0
+    was_held_back: bool = False
+
+
+class Mailbox:
+    """Where one slice finds its replies. The slice sleeps until there are enough of them, or the first has waited."""
+
+    def __init__(self) -> None:
+        self._replies: deque[Reply] = deque()
+        self._arrived = threading.Condition(threading.Lock())
+        self._enough = 1
+        self._is_woken = False
+
+    def put(self, replies: Iterable[Reply]) -> None:
+        with self._arrived:
+            was_empty = not self._replies
+            self._replies.extend(replies)
+            if was_empty or len(self._replies) >= self._enough:
+                self._arrived.notify()
+
+    def wake(self) -> None:
+        """End the wait of the slice: something changed that is not a reply."""
+        with self._arrived:
+            self._is_woken = True
+            self._arrived.notify()
+
+    def collect(self, *, timeout: float, enough: int, linger: float) -> list[Reply]:
+        """Return what there is: after `timeout`, or `linger` after the first, or once there are `enough` of them."""
+        end = time.monotonic() + max(timeout, 0.0)
+        with self._arrived:
+            self._enough = 1
+            while not self._replies and not self._is_woken and (left := end - time.monotonic()) > 0:
+                self._arrived.wait(left)
+            end = time.monotonic() + linger
+            self._enough = enough
+            while 0 < len(self._replies) < enough and not self._is_woken and (left := end - time.monotonic()) > 0:
+                self._arrived.wait(left)
+            self._is_woken = False
+            replies = list(self._replies)
+            self._replies.clear()
+        return replies
+
+
+class Transport:
+    """Sends for all slices of a process, over connections that are kept between slices."""
+
+    def __init__(self, *, connect_timeout: float, total_timeout: float) -> None:
+        self._connect_timeout, self._total_timeout = connect_timeout, total_timeout
+        self._submitted: deque[tuple[Sequence[Request], Mailbox]] = deque()
+        self._idle: list[_Handle] = []
+        self._in_flight: dict[pycurl.Curl, _Handle] = {}
+        self._finished: dict[Mailbox, list[Reply]] = {}
+        self._is_closed = False
+        self._timer_at: float | None = None
+        self._selector = selectors.DefaultSelector()
+        self._wake_receiver, self._wake_sender = socket.socketpair()
+        for end in (self._wake_receiver, self._wake_sender):
+            end.setblocking(False)
+        self._selector.register(self._wake_receiver, selectors.EVENT_READ)
+        self._multi = self._make_multi()
+        self._thread = threading.Thread(target=self._run, name="transport", daemon=True)
+        self._thread.start()
+
+    def submit(self, requests: Sequence[Request], mailbox: Mailbox) -> None:
+        """Send `requests`; each gets exactly one reply in `mailbox`. Returns at once."""
+        if not self._thread.is_alive():
+            raise RuntimeError("the transport is closed")
+        self._submitted.append((requests, mailbox))
+        self._wake()
+
+    def close(self) -> None:
+        """Stop the thread. What is in flight is abandoned without a reply: drain first."""
+        self._is_closed = True
+        self._wake()
+        self._thread.join(timeout=5)
+
+    def _wake(self) -> None:
+        # A full pipe is awake already.
+        with contextlib.suppress(BlockingIOError, OSError):
+            self._wake_sender.send(b"\0")
+
+    def _make_multi(self) -> pycurl.CurlMulti:
+        multi = pycurl.CurlMulti()
+        connections = min(_MAX_CONNECTIONS, _raise_descriptor_limit() - _SPARE_DESCRIPTORS)
+        multi.setopt(pycurl.M_MAX_TOTAL_CONNECTIONS, connections)
+        multi.setopt(pycurl.M_MAXCONNECTS, connections)
+        multi.setopt(pycurl.M_SOCKETFUNCTION, self._on_socket)
+        multi.setopt(pycurl.M_TIMERFUNCTION, self._on_timer)
+        return multi
+
+    def _on_socket(self, what: int, descriptor: int, _multi: object, _data: object) -> None:
+        """libcurl says which socket to watch for what."""
+        if what == pycurl.POLL_REMOVE:
+            with contextlib.suppress(KeyError, ValueError):
+                self._selector.unregister(descriptor)
+            return
+        events = (selectors.EVENT_READ if what & pycurl.POLL_IN else 0) | (
+            selectors.EVENT_WRITE if what & pycurl.POLL_OUT else 0
+        )
+        try:
+            self._selector.modify(descriptor, events)
+        except KeyError:
+            self._selector.register(descriptor, events)
+
+    def _on_timer(self, milliseconds: int) -> None:
+        self._timer_at = None if milliseconds < 0 else time.monotonic() + milliseconds / 1000
+
+    def _run(self) -> None:
+        while not self._is_closed:
+            try:
+                self._turn()
+            except Exception:
+                # One bad request must not end the sending of all campaigns.
+                _log.exception("the transport goes on after an error", extra={"event": "transport_error"})
+        self._selector.close()
+        self._wake_receiver.close()
+        self._wake_sender.close()
+
+    def _turn(self) -> None:
+        timeout = None if self._timer_at is None else max(self._timer_at - time.monotonic(), 0.0)
+        for key, mask in self._selector.select(timeout):
+            if key.fileobj is self._wake_receiver:
+                with contextlib.suppress(BlockingIOError):
+                    self._wake_receiver.recv(4096)
+                continue
+            ready = (pycurl.CSELECT_IN if mask & selectors.EVENT_READ else 0) | (
+                pycurl.CSELECT_OUT if mask & selectors.EVENT_WRITE else 0
+            )
+            self._multi.socket_action(key.fd, ready)
+        if self._timer_at is not None and self._timer_at <= time.monotonic():
+            self._timer_at = None
+            self._multi.socket_action(pycurl.SOCKET_TIMEOUT, 0)
+        while self._submitted:
+            requests, mailbox = self._submitted.popleft()
+            for request in requests:
+                self._start(request, mailbox)
+        self._reap()
+
+    def _start(self, request: Request, mailbox: Mailbox) -> None:
+        handle = self._idle.pop() if self._idle else _Handle(self._connect_timeout, self._total_timeout)
+        try:
+            handle.prepare(request, mailbox)
+            self._multi.add_handle(handle.curl)
+        except (pycurl.error, ValueError, TypeError, UnicodeError) as error:
+            reply = Reply(request, has_left=False, error=f"the request cannot be made: {type(error).__name__}")
+            self._finished.setdefault(mailbox, []).append(reply)
+            return
+        self._in_flight[handle.curl] = handle
+
+    def _reap(self) -> None:
+        is_more = 1
+        while is_more:
+            is_more, done, failed = self._multi.info_read()
+            for curl in done:
+                self._finish(curl, "")
+            for curl, code, message in failed:
+                self._finish(curl, _describe(code, message))
+        for mailbox, replies in self._finished.items():
+            mailbox.put(replies)
+        self._finished.clear()
+
+    def _finish(self, curl: pycurl.Curl, error: str) -> None:
+        handle = self._in_flight.pop(curl)
+        self._multi.remove_handle(curl)
+        mailbox, reply = handle.take_reply(error)
+        self._idle.append(handle)
+        self._finished.setdefault(mailbox, []).append(reply)
+
+
+class _Handle:
+    """One libcurl easy handle, used again and again, and the one departure of the request that it carries."""
+
+    def __init__(self, connect_timeout: float, total_timeout: float) -> None:
+        self.curl = curl = pycurl.Curl()
+        self._has_left = self._was_held_back = False
+        self._chunks: list[bytes] = []
+        self._size = 0
+        self._request: Request | None = None
+        self._mailbox: Mailbox | None = None
+        curl.setopt(pycurl.POST, 1)
+        curl.setopt(pycurl.NOSIGNAL, 1)
+        curl.setopt(pycurl.USERAGENT, _USER_AGENT)
+        curl.setopt(pycurl.CONNECTTIMEOUT_MS, int(connect_timeout * 1000))
+        curl.setopt(pycurl.TIMEOUT_MS, int(total_timeout * 1000))
+        curl.setopt(pycurl.CAINFO, certifi.where())
+        curl.setopt(pycurl.SSL_VERIFYPEER, 1)
+        curl.setopt(pycurl.SSL_VERIFYHOST, 2)
+        curl.setopt(pycurl.PIPEWAIT, 1)
+        curl.setopt(pycurl.MAXAGE_CONN, _IDLE_SECONDS)
+        curl.setopt(pycurl.PREREQFUNCTION, self._before_departure)
+        curl.setopt(pycurl.WRITEFUNCTION, self._on_data)
+
+    def prepare(self, request: Request, mailbox: Mailbox) -> None:
+        self._request, self._mailbox = request, mailbox
+        self._has_left = self._was_held_back = False
+        self._chunks, self._size = [], 0
+        self.curl.setopt(pycurl.URL, request.url)
+        self.curl.setopt(pycurl.HTTPHEADER, request.headers)
+        self.curl.setopt(pycurl.POSTFIELDS, request.body)
+
+    def take_reply(self, error: str) -> tuple[Mailbox, Reply]:
+        request, mailbox = self._request, self._mailbox
+        assert request is not None
+        assert mailbox is not None
+        self._request = self._mailbox = None
+        reply = Reply(
+            request,
+            has_left=self._has_left,
+            error=error,
+            http_status=int(self.curl.getinfo(pycurl.RESPONSE_CODE)),
+            content_type=self.curl.getinfo(pycurl.CONTENT_TYPE) or "",
+            body=b"".join(self._chunks),
+            seconds=float(self.curl.getinfo(pycurl.TOTAL_TIME)),
+            was_held_back=self._was_held_back,
+        )
+        self._chunks = []
+        return mailbox, reply
+
+    def _before_departure(self, *_addresses: object) -> int:
+        """libcurl asks on a ready connection, before the first byte: once for the request, again for each replay."""
+        request = self._request
+        if request is None or self._has_left:
+            return pycurl.PREREQFUNC_ABORT
+        if clock() >= request.permit.deadline:
+            self._was_held_back = True
+            return pycurl.PREREQFUNC_ABORT
+        self._has_left = True
+        return pycurl.PREREQFUNC_OK
+
+    def _on_data(self, chunk: bytes) -> int:
+        self._size += len(chunk)
+        if self._size > _MAX_REPLY_BYTES:
+            return -1
+        self._chunks.append(chunk)
+        return len(chunk)
+
+
+_ERRORS = {
+    pycurl.E_COULDNT_RESOLVE_HOST: "the name could not be resolved",
+    pycurl.E_COULDNT_CONNECT: "no connection",
+    pycurl.E_OPERATION_TIMEDOUT: "timeout",
+    pycurl.E_GOT_NOTHING: "the connection was closed without a reply",
+    pycurl.E_RECV_ERROR: "the connection broke while the reply came",
+    pycurl.E_SEND_ERROR: "the connection broke while the request left",
+    pycurl.E_PARTIAL_FILE: "the reply was cut off",
+    pycurl.E_SSL_CONNECT_ERROR: "TLS failed",
+    pycurl.E_PEER_FAILED_VERIFICATION: "the certificate is not valid",
+    pycurl.E_ABORTED_BY_CALLBACK: "the connection was closed without a reply",
+    pycurl.E_SEND_FAIL_REWIND: "the connection was closed without a reply",
+}
+
+
+def _describe(code: int, message: str) -> str:
+    known = _ERRORS.get(code)
+    return known if known is not None else f"libcurl error {code}: {message[:100]}"
+
+
+def _raise_descriptor_limit() -> int:
+    """Let this process open as many sockets as it may (the usual soft limit is 1,024); return how many."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = _MAX_CONNECTIONS * 2
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        soft = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    return wanted if soft == resource.RLIM_INFINITY else soft
