@@ -1,0 +1,96 @@
+"""The limit holds over all callers, whatever they do."""
+
+import threading
+import time
+from itertools import accumulate
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from throttle_worlds import ACCOUNT
+
+from campaigns.throttle import Ask, Throttle
+
+SECONDS = 1.0
+STEP = st.fixed_dictionaries(
+    {
+        "campaign": st.integers(1, 4),
+        "wait": st.sampled_from([0, 0.0001, 0.005, 0.03]) | st.floats(0, 3),
+        "want": st.sampled_from([0, 1, 1000]) | st.integers(0, 40),
+        "unused": st.sampled_from([0, 0, 1, 1000]),
+        "throttled": st.booleans(),
+    }
+)
+
+
+@settings(max_examples=60, deadline=None)
+@given(rate=st.sampled_from([0.3, 1, 4, 20, 80, 1000]) | st.floats(0.1, 2000), steps=st.lists(STEP, max_size=40))
+def test_no_interval_gives_more_than_rate_and_capacity(make_fake_world, rate, steps):
+    times, changes, held = [], [], 0
+    with make_fake_world() as world:
+        for step in steps:
+            world.sleep(step["wait"])
+            unused = min(step["unused"], held)
+            grant = world.grant(
+                step["want"],
+                rate=rate,
+                campaign=step["campaign"],
+                give_back=unused,
+                throttled_at=world.now() if step["throttled"] else 0,
+            )
+            assert 0 <= grant.tokens <= step["want"]
+            assert (grant.retry_seconds == 0) == (grant.tokens == step["want"])
+            assert rate / 32 * 0.999 <= grant.rate <= rate * 1.001
+            held += grant.tokens - unused
+            times.append(world.now())
+            changes.append(grant.tokens - unused)
+
+    totals = [0, *accumulate(changes)]
+    for first, start in enumerate(times):
+        for last in range(first, len(times)):
+            limit = rate * (times[last] - start) + max(1, 0.25 * rate)
+            assert totals[last + 1] - totals[first] <= limit + 0.001
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    rate=st.floats(0.05, 2000),
+    want=st.integers(1, 1000),
+    others=st.lists(st.integers(1, 1000), max_size=5),
+    throttled=st.booleans(),
+)
+def test_whoever_waits_as_told_gets_at_least_a_token(make_fake_world, rate, want, others, throttled):
+    with make_fake_world() as world:
+        world.grant(0, rate=rate, throttled_at=world.now() if throttled else 0)
+        for campaign, other_want in enumerate(others, start=2):
+            world.grant(other_want, rate=rate, campaign=campaign)
+        told = world.grant(want, rate=rate, campaign=1)
+        waits = 0
+        while not told.tokens:
+            world.sleep(told.retry_seconds)
+            told = world.grant(want, rate=rate, campaign=1)
+            waits += 1
+        assert waits <= 1 + 2 * bool(others)  # those before may be late, and then their turn passes
+
+
+@pytest.mark.parametrize("rate", [80, 1000])
+def test_twenty_threads_share_one_limit(real, rate):
+    totals = dict.fromkeys(range(20), 0)
+    start = time.monotonic()
+
+    def send(campaign: int) -> None:
+        throttle = Throttle(real.client)
+        while time.monotonic() < start + SECONDS:
+            grant = throttle.grant(campaign, [Ask(ACCOUNT, rate, 1000)])[0]
+            totals[campaign] += grant.tokens
+            time.sleep(grant.retry_seconds)
+
+    threads = [threading.Thread(target=send, args=(campaign,)) for campaign in totals]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    elapsed = time.monotonic() - start
+    assert 0.7 * rate * SECONDS <= sum(totals.values()) <= rate * elapsed + 0.25 * rate
+    assert min(totals.values()) >= 0.3 * rate * SECONDS / 20 - 1
