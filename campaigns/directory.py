@@ -1,0 +1,167 @@
+"""Accounts and templates kept by people: added, changed, activated, deactivated."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from campaigns.domain.pacing import Reason
+from campaigns.domain.template import template_from_components
+from campaigns.store import accounts, directory
+from campaigns.tokens import encrypt_token
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from campaigns.store.database import Connection, Database
+
+DEACTIVATED_BY_A_PERSON = "deactivated by a person"
+
+# What an account that came back may end.
+_WAITS_FOR_ACCOUNT = (Reason.NO_ACTIVE_ACCOUNT, Reason.THROTTLED, Reason.UNREACHABLE)
+_COLUMNS = ("name", "phone_number_id", "waba_id", "token", "messages_per_second", "failure_limit")
+_MAX_INTEGER = 2**31 - 1
+
+
+class DirectoryError(ValueError):
+    """An account or a template cannot be kept as asked. The message is one sentence for a person."""
+
+
+@dataclass(frozen=True, slots=True)
+class AccountDetails:
+    account: directory.AccountListing
+    events: list[directory.AccountEvent]
+
+
+def add_account(  # noqa: PLR0913  the columns of an account
+    database: Database,
+    name: str,
+    *,
+    phone_number_id: str,
+    waba_id: str,
+    token: str,
+    secret_key: str,
+    messages_per_second: int = 80,
+    failure_limit: int = 5,
+) -> int:
+    """Add an active account; return its id. The token is stored encrypted. Raises DirectoryError."""
+    account = {
+        "name": name,
+        "phone_number_id": phone_number_id,
+        "waba_id": waba_id,
+        "token": token,
+        "messages_per_second": messages_per_second,
+        "failure_limit": failure_limit,
+    }
+    return database.run(_add_account, _check_account(account, secret_key=secret_key))
+
+
+def change_account(
+    database: Database, account: str, changes: Mapping[str, Any], *, secret_key: str | None = None
+) -> directory.AccountListing:
+    """Change columns of an account (`token` in the clear, with the `secret_key`); None leaves one as it is."""
+    return database.run(_change_account, account, _check_account(changes, secret_key=secret_key))
+
+
+def find_account(connection: Connection, word: str) -> directory.AccountListing:
+    """Return the account with this name, or this id. Raises DirectoryError."""
+    account_id = directory.find_account_ids(connection, [word])[word]
+    if account_id is None:
+        raise DirectoryError(f"There is no account {word}; `revoada account list` shows all.")
+    return directory.list_accounts(connection, [account_id])[0]
+
+
+def show_account(database: Database, account: str, *, event_limit: int = 20) -> AccountDetails:
+    def work(connection: Connection) -> AccountDetails:
+        found = find_account(connection, account)
+        return AccountDetails(found, directory.list_account_events(connection, found.id, limit=event_limit))
+
+    return database.run(work)
+
+
+def activate_account(database: Database, account: str) -> tuple[directory.AccountListing, list[int]]:
+    """Let an account send again with clean streaks; return it and the campaigns that the caller rings."""
+    return database.run(_activate, account)
+
+
+def deactivate_account(database: Database, account: str) -> tuple[directory.AccountListing, bool]:
+    """Stop an account; return it and whether it was active. Its messages go by the campaign's other accounts."""
+    return database.run(_deactivate, account)
+
+
+def add_template(database: Database, name: str, *, language: str, body: str) -> int:
+    """Add a template that Meta has approved; return its id. Raises TemplateError, DirectoryError."""
+    components = [{"type": "BODY", "text": body}]
+    template_from_components(name, language, components)
+    try:
+        return database.run(directory.insert_template, name=name, language=language, components=components)
+    except directory.ConstraintError as error:
+        if "language_check" in error.constraint:
+            raise DirectoryError(f"The language {language!r} is not a code such as pt_BR or en.") from None
+        raise DirectoryError(f"There is a template {name}:{language} already.") from None
+
+
+def _add_account(connection: Connection, account: Mapping[str, Any]) -> int:
+    try:
+        account_id = directory.insert_account(connection, account)
+    except directory.ConstraintError as error:
+        raise _explain(error, account) from None
+    accounts.add_account_event(connection, account_id, "created", {})
+    return account_id
+
+
+def _change_account(connection: Connection, account: str, changes: Mapping[str, Any]) -> directory.AccountListing:
+    found = find_account(connection, account)
+    try:
+        directory.update_account(connection, found.id, changes)
+    except directory.ConstraintError as error:
+        raise _explain(error, changes) from None
+    return directory.list_accounts(connection, [found.id])[0]
+
+
+def _activate(connection: Connection, account: str) -> tuple[directory.AccountListing, list[int]]:
+    found = find_account(connection, account)
+    rung = directory.wake_campaigns(connection, found.id, reasons=_WAITS_FOR_ACCOUNT)
+    directory.activate_account(connection, found.id)
+    accounts.add_account_event(connection, found.id, "activated", {"was": found.inactive_reason})
+    return directory.list_accounts(connection, [found.id])[0], rung
+
+
+def _deactivate(connection: Connection, account: str) -> tuple[directory.AccountListing, bool]:
+    found = find_account(connection, account)
+    was_active = directory.deactivate_account(connection, found.id, reason=DEACTIVATED_BY_A_PERSON)
+    if was_active:
+        accounts.add_account_event(connection, found.id, "deactivated", {"reason": DEACTIVATED_BY_A_PERSON})
+    return directory.list_accounts(connection, [found.id])[0], was_active
+
+
+def _check_account(account: Mapping[str, Any], *, secret_key: str | None) -> dict[str, Any]:
+    """Return the columns to write, all of them, the token encrypted. Raises DirectoryError."""
+    columns: dict[str, Any] = dict.fromkeys(_COLUMNS) | dict(account)
+    name, token = columns["name"], columns["token"]
+    if name is not None and (not name.strip() or not name.isprintable()):
+        raise DirectoryError("The name of an account is one line of text.")
+    for column in ("phone_number_id", "waba_id"):
+        if columns[column] is not None and not _is_meta_id(columns[column]):
+            raise DirectoryError(f"The {column} {columns[column]!r} is not a number of up to 32 digits.")
+    for column, most in (("messages_per_second", 1_000_000), ("failure_limit", _MAX_INTEGER)):
+        if columns[column] is not None and not 1 <= columns[column] <= most:
+            raise DirectoryError(f"The {column} must be between 1 and {most}.")
+    if token is not None:
+        if not token or not token.isascii() or not token.isprintable() or " " in token:
+            raise DirectoryError("The access token is empty or has characters that no token has.")
+        assert secret_key is not None
+        columns["token"] = encrypt_token(secret_key, token)
+    return columns
+
+
+def _is_meta_id(text: str) -> bool:
+    return text.isascii() and text.isdigit() and len(text) <= 32  # noqa: PLR2004  as the schema checks
+
+
+def _explain(error: directory.ConstraintError, account: Mapping[str, Any]) -> DirectoryError:
+    if "phone_number_id" in error.constraint:
+        return DirectoryError(f"Another account has the phone number id {account['phone_number_id']} already.")
+    if "name" in error.constraint:
+        return DirectoryError(f"There is an account {account['name']} already.")
+    return DirectoryError(f"The account is not what the schema takes ({error.constraint}).")

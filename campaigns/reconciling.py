@@ -1,0 +1,32 @@
+"""Finds messages that a dead runner left on the wire, also where no runner will come again, and says what is unsure."""
+
+from __future__ import annotations
+
+import logging
+
+from campaigns.config import Settings
+from campaigns.logs import event
+from campaigns.store import leases, ticks
+from campaigns.store.database import Database
+
+_log = logging.getLogger(__name__)
+
+
+def reconcile(database: Database, settings: Settings) -> None:
+    """Make what was abandoned uncertain, by the rule of any runner; report what has been uncertain for long."""
+    for campaign_id, count in database.run(leases.take_abandoned).items():
+        _log.warning(
+            "Campaign %s: %s messages are uncertain, their runner ended before the reply was settled",
+            campaign_id,
+            count,
+            extra=event("abandoned", campaign_id=campaign_id),
+        )
+    overdue = database.run(ticks.report_uncertain, grace_seconds=settings.uncertain_grace_seconds)
+    for campaign_id, count, oldest in overdue:
+        _log.warning(
+            "Campaign %s: %s messages are uncertain since %s, no webhook has settled them",
+            campaign_id,
+            count,
+            oldest.isoformat(timespec="seconds"),
+            extra=event("uncertain", campaign_id=campaign_id),
+        )

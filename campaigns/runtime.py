@@ -1,0 +1,117 @@
+"""What one process works with: settings, pool, throttle, transport, keeper. Made at first use, closed at its end."""
+
+from __future__ import annotations
+
+import os
+import socket
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from functools import cached_property
+
+import redis
+
+from campaigns.alerts import Alerts
+from campaigns.config import Settings, read_settings
+from campaigns.keeping import Keeper
+from campaigns.sending import Tools
+from campaigns.store.database import Database
+from campaigns.throttle import Throttle
+from campaigns.whatsapp.transport import Transport
+
+# A throttle that does not answer must not hold slices up: after this, the low safe rate.
+_THROTTLE_TIMEOUT = 0.5
+# Health checks wait for Meta in threads of their own: a hanging endpoint takes no slot from ticks and webhooks.
+_HEALTH_THREADS = 8
+_DATABASE_CONNECTIONS = 16
+
+
+class Runtime:
+    """The resources of this process. Threads are started by what first needs them, so after any fork."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.stop = threading.Event()
+        self.alerts = Alerts(settings.alert_webhook_url)
+        self._lock = threading.RLock()
+
+    @property
+    def database(self) -> Database:
+        with self._lock:
+            return self._database
+
+    @cached_property
+    def _database(self) -> Database:
+        self.settings.require("database_url")
+        assert self.settings.database_url is not None
+        database = Database(self.settings.database_url, max_connections=_DATABASE_CONNECTIONS)
+        database.open()
+        return database
+
+
+    @property
+    def health_threads(self) -> ThreadPoolExecutor:
+        with self._lock:
+            return self._health_threads
+
+    @cached_property
+    def _health_threads(self) -> ThreadPoolExecutor:
+        return ThreadPoolExecutor(_HEALTH_THREADS, thread_name_prefix="health")
+
+    @property
+    def tools(self) -> Tools:
+        """What slices need; the keeper's and the transport's threads start here."""
+        with self._lock:
+            return self._tools
+
+    @cached_property
+    def _tools(self) -> Tools:
+        settings = self.settings.require("database_url", "redis_url", "secret_key")
+        assert settings.redis_url is not None
+        client = redis.Redis.from_url(
+            settings.redis_url,
+            socket_timeout=_THROTTLE_TIMEOUT,
+            socket_connect_timeout=_THROTTLE_TIMEOUT,
+            max_connections=None,
+        )
+        return Tools(
+            settings=settings,
+            database=self.database,
+            throttle=Throttle(client, fallback_rate=settings.fallback_rate),
+            transport=Transport(
+                connect_timeout=settings.connect_timeout_seconds, total_timeout=settings.http_timeout_seconds
+            ),
+            keeper=Keeper(self.database, settings),
+            alerts=self.alerts,
+            stop=self.stop,
+            owner=f"{socket.gethostname()}:{os.getpid()}",
+        )
+
+    def begin_stop(self) -> None:
+        """Let slices claim no more, settle what is out, and give their leases back."""
+        self.stop.set()
+        if "_tools" in vars(self):
+            self._tools.keeper.wake_all()
+
+    def close(self) -> None:
+        """Close what was opened. The slices have ended by now, or their leases run out."""
+        made = vars(self)
+        if "_health_threads" in made:
+            self._health_threads.shutdown(wait=False, cancel_futures=True)
+        if "_tools" in made:
+            self._tools.keeper.close()
+            self._tools.transport.close()
+        if "_database" in made:
+            self._database.close()
+
+
+_runtime: Runtime | None = None
+_runtime_lock = threading.Lock()
+
+
+def runtime() -> Runtime:
+    """Return the runtime of this process, made from the environment at first use."""
+    global _runtime  # noqa: PLW0603  one per process is the point
+    with _runtime_lock:
+        if _runtime is None:
+            _runtime = Runtime(read_settings())
+        return _runtime

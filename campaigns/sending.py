@@ -1,0 +1,416 @@
+"""Runs one campaign for one slice: grant, claim, send, settle, until something says stop."""
+
+from __future__ import annotations
+
+import datetime as dt
+import logging
+import threading
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from campaigns.alerts import Alerts
+from campaigns.config import Settings
+from campaigns.domain.callback import CallbackData, write_callback
+from campaigns.domain.failures import find_failure
+from campaigns.domain.flight import FlightWindow
+from campaigns.domain.pacing import Pace, PaceState, Reason, Wait, Window, advance, allow
+from campaigns.domain.template import TemplateError, template_from_components
+from campaigns.domain.verdict import Rejected, Unknown, Verdict
+from campaigns.ending import Ending, hand_over
+from campaigns.granting import Granter
+from campaigns.keeping import Keeper, Lease
+from campaigns.logs import event
+from campaigns.narrating import Narrator
+from campaigns.settling import Flying, Settler, is_content_fault, read_verdict
+from campaigns.store import leases, messages
+from campaigns.store.accounts import AccountRow, campaign_account_ids, mark_health_due
+from campaigns.store.database import Connection, Database, DatabaseError, DatabaseUnavailable
+from campaigns.store.installation import installation_id
+from campaigns.store.leases import LeaseRow
+from campaigns.store.messages import Claim, Claimed
+from campaigns.throttle import Grant, Throttle
+from campaigns.tokens import TokenError, decrypt_token
+from campaigns.whatsapp.payloads import make_encoder
+from campaigns.whatsapp.transport import Mailbox, Reply, Request, Transport, clock
+
+_log = logging.getLogger(__name__)
+
+_Unavailable = (DatabaseError, *DatabaseUnavailable)
+
+_PARAMETERS_DO_NOT_FIT = 132000
+# So many messages in a row whose own variables were refused: the list does not fit the template.
+_CONTENT_FAULTS_MOST = 20
+# A settle that Postgres did not take is tried again after this long, until the lease is over.
+_SETTLE_RETRY_SECONDS = 0.5
+# A slice that waits looks around at least this often.
+_LOOK_AGAIN_SECONDS = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Tools:
+    """What a slice works with: one set per process, shared by all slices."""
+
+    settings: Settings
+    database: Database
+    throttle: Throttle
+    transport: Transport
+    keeper: Keeper
+    alerts: Alerts
+    stop: threading.Event
+    owner: str
+
+
+@dataclass(frozen=True, slots=True)
+class Begun:
+    """A slice whose lease is taken. `health_due`: accounts to be checked by somebody else, now."""
+
+    row: LeaseRow
+    account_ids: list[int]
+    health_due: list[int]
+    installation: str
+    asked_at: float
+
+
+def begin_slice(campaign_id: int, tools: Tools) -> Begun | None:
+    """Take the lease of a campaign; None if it is not eligible at this moment or somebody else runs it."""
+    settings = tools.settings
+    asked_at = clock()
+
+    def begin(connection: Connection) -> Begun | None:
+        row = leases.take_lease(
+            connection,
+            campaign_id,
+            owner=tools.owner,
+            lease_seconds=settings.lease_seconds,
+            horizon_seconds=settings.tick_seconds,
+        )
+        if row is None:
+            return None
+        account_ids = campaign_account_ids(connection, campaign_id)
+        health_due = mark_health_due(connection, account_ids, every_seconds=settings.health_seconds)
+        return Begun(row, account_ids, health_due, installation_id(connection), asked_at)
+
+    begun = tools.database.run(begin)
+    if begun is None:
+        return None
+    if begun.row.is_first_slice:
+        bound = event("campaign_started", campaign_id=campaign_id)
+        _log.info("Starting campaign %s: %s", campaign_id, begun.row.name, extra=bound)
+    if begun.health_due:
+        bound = event("health_checking", campaign_id=campaign_id, accounts=begun.health_due)
+        _log.info("Checking health of the accounts of campaign %s", campaign_id, extra=bound)
+    return begun
+
+
+def run_slice(begun: Begun, tools: Tools) -> bool:
+    """Send until the slice is over; return whether the campaign is to be rung for its next one."""
+    current = Slice(begun, tools)
+    tools.keeper.keep(current.lease, begun.account_ids)
+    try:
+        current.run()
+    except BaseException:
+        current.drain()
+        raise
+    finally:
+        tools.keeper.drop(current.lease, begun.account_ids)
+    return hand_over(current.ending(), begun.row, tools.database, tools.alerts)
+
+
+class Slice:
+    """One turn of one campaign on a slot."""
+
+    def __init__(self, begun: Begun, tools: Tools) -> None:
+        row, settings = begun.row, tools.settings
+        self._tools, self._settings, self._begun, self._row = tools, settings, begun, row
+        self._mailbox = Mailbox()
+        self.lease = Lease(row.id, row.epoch, tools.keeper.deadline_from(begun.asked_at), wake=self._mailbox.wake)
+        self._ends_at = clock() + settings.slice_seconds
+        self._makes_room_at = clock() + settings.least_slice_seconds
+
+        window = Window(row.time_zone, row.window_from, row.window_to, frozenset(row.weekdays))
+        self._pace = Pace(window, row.interval_seconds, row.pause_after, row.pause_seconds)
+        self._pace_state = PaceState(row.next_message_at, row.burst_count)
+        self._encode = make_encoder(template_from_components(row.template_name, row.language, row.components))
+        self._tokens: dict[bytes, str] = {}
+        self._flight = FlightWindow(limit=settings.window_limit)
+        self._granter = Granter(tools.throttle, row.id)
+        self._narrator = Narrator(row.id)
+        self._settler = Settler(
+            tools.database, settings, tools.alerts, campaign_id=row.id, template_id=row.template_id, now=self.now
+        )
+
+        self._cursor = row.cursor
+        self._flying: dict[tuple[int, int], Flying] = {}
+        self._unsettled: list[tuple[Flying, Verdict]] = []
+        self._wait: Wait | None = None
+        self._had_waited = row.waiting_reason is not None
+        self._is_drained = self._is_finished = self._is_failed = False
+
+        is_approved = row.template_status == "approved"
+        self._template_until = None if is_approved else row.template_blocked_until
+        # On probation: one message at a time until one is accepted, and the first fault of its content ends it.
+        self._settler.is_template_doubted = not is_approved or row.waiting_reason == Reason.TEMPLATE
+        self._content_faults = 0
+        self._content_faults_most = 1 if self._settler.is_template_doubted else _CONTENT_FAULTS_MOST
+
+    def now(self) -> dt.datetime:
+        """Return the server's time: pace and windows follow one clock, whatever machine runs the slice."""
+        return self._row.server_now + dt.timedelta(seconds=clock() - self._begun.asked_at)
+
+    def run(self) -> None:
+        """Grant, claim, send, settle, until the slice is over and all that it sent is settled."""
+        self._log_accounts()
+        while True:
+            if self._may_claim():
+                grants = self._grant()
+                self._send(self._claim(grants))
+            elif not self._flying and not self._unsettled:
+                return
+            self._settle(self._collect())
+
+    def ending(self) -> Ending:
+        """Say how the slice ended."""
+        self._narrator.speak(at_once=True)
+        self._granter.close()
+        return Ending(
+            cursor=self._cursor,
+            wait=self._wait,
+            is_finished=self._is_finished,
+            is_failed=self._is_failed,
+            now=self.now(),
+            tick_seconds=self._settings.tick_seconds,
+        )
+
+    def drain(self) -> None:
+        """After an error: hold back what has not left, settle what comes back, as far as that goes."""
+        self.lease.stop()
+        try:
+            while self._flying:
+                replies = self._collect()
+                if not replies and clock() > self._ends_at + self._settings.http_timeout_seconds:
+                    return
+                self._settle(replies)
+        except Exception:
+            bound = event("drain_failed", campaign_id=self._row.id, messages=len(self._flying))
+            _log.exception("Campaign %s: the replies could not be settled", self._row.id, extra=bound)
+
+    def _may_claim(self) -> bool:
+        """Whether more is claimed in this slice; once False for the reasons in the first lines, it stays so."""
+        if self._is_finished or self._is_failed or not self.lease.may_claim or self._tools.stop.is_set():
+            return False
+        now = clock()
+        if now >= self._ends_at or (self._tools.keeper.is_slot_wanted and now >= self._makes_room_at):
+            return False
+        return self._wait is None or (self._wait.until - self.now()).total_seconds() < self._ends_at - now
+
+    # grant
+
+    def _grant(self) -> dict[int, Grant]:
+        """Take tokens for what may leave now; nothing, with a reason in `_wait` where there is one, if none may."""
+        self._wait = None
+        room = self._flight.room(clock(), in_flight=len(self._flying))
+        if self._settler.is_template_doubted:
+            room = min(room, 1 - len(self._flying))
+        if room <= 0 or self._unsettled or (self._is_drained and self._flying):
+            return {}
+        if self._template_until is not None and self._template_until > self.now():
+            self._wait = Wait(Reason.TEMPLATE, self._template_until)
+            return {}
+        accounts = self._free_accounts()
+        if not accounts:
+            return {}
+        want = allow(self._pace, self._pace_state, self.now(), want=room)
+        if isinstance(want, Wait):
+            self._wait = want
+            return {}
+        return self._granter.grant(want, accounts)
+
+    def _free_accounts(self) -> dict[int, AccountRow]:
+        """Return the accounts that may send now; if none may, leave why and until when."""
+        active = [row for row in self._accounts() if row.active and self._token(row)]
+        if not active:
+            until = self.now() + dt.timedelta(seconds=self._settings.recheck_seconds)
+            self._wait = Wait(Reason.NO_ACTIVE_ACCOUNT, until)
+            return {}
+        free = {row.id: row for row in active if not row.blocked_seconds}
+        if not free:
+            first = min(active, key=lambda row: row.blocked_seconds)
+            reason = Reason.UNREACHABLE if first.blocked_reason.startswith("unreachable") else Reason.THROTTLED
+            self._wait = Wait(reason, self.now() + dt.timedelta(seconds=first.blocked_seconds))
+        return free
+
+    def _accounts(self) -> list[AccountRow]:
+        return self._tools.keeper.accounts(self._begun.account_ids)
+
+    def _token(self, account: AccountRow) -> str:
+        """Return the account's access token, or "" for one that this process cannot read (logged once a slice)."""
+        if account.token not in self._tokens:
+            try:
+                self._tokens[account.token] = decrypt_token(self._settings.secret_key or "", account.token)
+            except TokenError as error:
+                self._tokens[account.token] = ""
+                bound = event("token_unreadable", account_id=account.id, campaign_id=self._row.id)
+                _log.error("Account %s cannot send: %s", account.id, error, extra=bound)  # noqa: TRY400
+        return self._tokens[account.token]
+
+    # claim
+
+    def _claim(self, grants: Mapping[int, Grant]) -> list[Flying]:
+        """Claim one message per token, committed before anything leaves. Tokens that found none go back."""
+        if not grants:
+            return []
+        accounts = {row.id: row for row in self._accounts()}
+        try:
+            claim = self._tools.database.run(self._claim_and_pace, grants, accounts)
+        except _Unavailable as error:
+            self._fail("Claiming", error)
+            return []
+        self._granter.note_used(grants, Counter(message.account_id for message in claim.messages))
+        self._cursor = claim.cursor
+        if not claim.is_held:
+            self.lease.stop()
+        elif not claim.messages and not claim.suppressed_count:
+            self._look_for_the_end()
+        elif self._had_waited:
+            self._had_waited = False
+            self._tools.database.run(leases.clear_wait, self._row.id)
+        return [
+            Flying(message, accounts[message.account_id], grants[message.account_id].granted_at)
+            for message in claim.messages
+        ]
+
+    def _claim_and_pace(
+        self, connection: Connection, grants: Mapping[int, Grant], accounts: Mapping[int, AccountRow]
+    ) -> Claim:
+        claim = messages.claim_messages(
+            connection,
+            self._row.id,
+            self._row.epoch,
+            cursor=self._cursor,
+            accounts=[account_id for account_id, grant in grants.items() for _ in range(grant.tokens)],
+            active=[row.id for row in accounts.values() if row.active],
+        )
+        state = advance(self._pace, self._pace_state, self.now(), claimed=len(claim.messages))
+        if state != self._pace_state:
+            messages.set_pace(connection, self._row.id, self._row.epoch, state)
+            self._pace_state = state
+        return claim
+
+    def _look_for_the_end(self) -> None:
+        """Nothing could be claimed: replies are out, released messages wait for their time, or all is done."""
+        self._is_drained = True
+        if self._flying:
+            return
+        next_at = self._tools.database.run(messages.next_release_at, self._row.id)
+        if next_at is None:
+            self._is_finished = True
+        else:
+            # One that is due already waits for an account that had no token just now.
+            soon = self.now() + dt.timedelta(seconds=_LOOK_AGAIN_SECONDS)
+            self._wait = Wait(Reason.RETRY, max(next_at, soon))
+
+    # send
+
+    def _send(self, flying: Sequence[Flying]) -> None:
+        """Put claimed messages on the wire."""
+        if not flying:
+            return
+        self._flight.note_departure(clock(), in_flight=len(self._flying))
+        requests = []
+        for each in flying:
+            self._flying[each.message.id, each.message.send_no] = each
+            self._narrator.note_sending(each.message)
+            try:
+                requests.append(self._request(each))
+            except TemplateError as error:
+                failure = find_failure(_PARAMETERS_DO_NOT_FIT)
+                self._unsettled.append((each, Rejected(failure, title=failure.meaning, details=str(error))))
+        self._tools.transport.submit(requests, self._mailbox)
+
+    def _request(self, flying: Flying) -> Request:
+        message, account = flying.message, flying.account
+        callback = write_callback(CallbackData(self._begun.installation, message.id, message.send_no))
+        return Request(
+            key=flying,
+            url=f"{self._settings.graph_api_url}/{account.phone_number_id}/messages",
+            headers=[f"Authorization: Bearer {self._token(account)}", "Content-Type: application/json"],
+            body=self._encode(message.phone, message.variables, callback),
+            permit=self.lease,
+        )
+
+    # settle
+
+    def _collect(self) -> list[Reply]:
+        """Wait for replies: long enough that they come in sets, no longer than until there is something to do."""
+        return self._mailbox.collect(
+            timeout=self._patience(),
+            enough=max(min(self._settings.settle_count, len(self._flying)), 1),
+            linger=self._settings.settle_seconds,
+        )
+
+    def _patience(self) -> float:
+        if self._unsettled:
+            return _SETTLE_RETRY_SECONDS if self._is_failed else 0.0
+        if self._wait is not None:
+            return min((self._wait.until - self.now()).total_seconds(), _LOOK_AGAIN_SECONDS)
+        has_room = self._flight.room(clock(), in_flight=len(self._flying)) > 0
+        if has_room and self._may_claim() and not (self._is_drained and self._flying):
+            return min(self._granter.seconds_to_next(), _LOOK_AGAIN_SECONDS)
+        return _LOOK_AGAIN_SECONDS if self._flying else 0.0
+
+    def _settle(self, replies: Sequence[Reply]) -> None:
+        """Settle what came back; what Postgres does not take now is kept for the next turn."""
+        for reply in replies:
+            flying = reply.request.key
+            assert isinstance(flying, Flying)
+            verdict = read_verdict(reply)
+            self._note_latency(reply, verdict)
+            self._unsettled.append((flying, verdict))
+        if not self._unsettled:
+            return
+        self._is_drained = False
+        try:
+            settled = self._settler.settle(self._unsettled, usable={row.id for row in self._accounts() if row.active})
+            if settled.changed_accounts:
+                self._tools.keeper.refresh(sorted(settled.changed_accounts))
+        except _Unavailable as error:
+            self._fail("Settling", error)
+            if clock() > self._ends_at + self._settings.lease_seconds:
+                raise
+            return
+        self._unsettled = []
+        for flying, verdict, settlement in settled.decisions:
+            self._flying.pop((flying.message.id, flying.message.send_no), None)
+            self._narrator.note_settled(flying.message, verdict, settlement)
+            self._content_faults = self._content_faults + 1 if is_content_fault(verdict) else 0
+            if self._content_faults >= self._content_faults_most:
+                self._distrust_list()
+        self._granter.note_throttled(settled.throttled_at)
+        if settled.template_blocked_until is not None:
+            self._template_until = settled.template_blocked_until
+        self._narrator.speak()
+
+    def _note_latency(self, reply: Reply, verdict: Verdict) -> None:
+        if isinstance(verdict, Unknown) and reply.error:
+            self._flight.note_silence(clock(), reply.seconds)
+        else:
+            self._flight.note_reply(clock(), reply.seconds)
+
+    def _distrust_list(self) -> None:
+        """Too many messages in a row were refused for their variables: wait, then try with one."""
+        self._template_until = self.now() + dt.timedelta(seconds=self._settings.template_retry_seconds)
+        self._settler.is_template_doubted = True
+        self._content_faults_most = 1
+
+    def _fail(self, doing: str, error: Exception) -> None:
+        """Claim no more in this slice: the database does not answer as it should."""
+        if not self._is_failed:
+            bound = event("slice_failed", campaign_id=self._row.id)
+            _log.warning("%s of campaign %s stopped: %s", doing, self._row.id, error, extra=bound)
+        self._is_failed = True
+
+    def _log_accounts(self) -> None:
+        active_count = sum(row.active for row in self._accounts())
+        bound = event("accounts_active", campaign_id=self._row.id)
+        _log.info("Campaign %s has %s active accounts", self._row.id, active_count, extra=bound)

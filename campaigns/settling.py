@@ -1,0 +1,302 @@
+"""Turns replies into what they mean: streaks counted, messages settled or released in sets, accounts given a rest."""
+
+from __future__ import annotations
+
+import datetime as dt
+import logging
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+
+from campaigns.alerts import Alerts
+from campaigns.config import Settings
+from campaigns.domain.account import FailureRecord
+from campaigns.domain.message import Status
+from campaigns.domain.settlement import Attempt, Settle, Settlement, settle
+from campaigns.domain.verdict import Accepted, Action, Blame, NotSent, Rejected, Unknown, Verdict
+from campaigns.logs import event
+from campaigns.store import messages, templates
+from campaigns.store.accounts import AccountRow, Counted, Outcomes, block_accounts, count_outcomes
+from campaigns.store.database import Connection, Database
+from campaigns.store.messages import Claimed, EvidenceRow, ReleaseRow
+from campaigns.whatsapp.outcomes import read_reply
+from campaigns.whatsapp.transport import Reply
+
+_log = logging.getLogger(__name__)
+
+# An API that cannot be reached is tried again after 1, 2, 4 … 60 s, per account.
+_UNREACHABLE_REST_SECONDS = 1.0
+_UNREACHABLE_MOST_SECONDS = 60.0
+_REST_MOST_SECONDS = 3600.0
+
+# What Meta's refusal of a template says about it.
+_TEMPLATE_STATUS = {132001: "missing", 132007: "rejected", 132015: "paused", 132016: "disabled"}
+
+
+@dataclass(frozen=True, slots=True)
+class Flying:
+    """A claimed message on its way, with the account as it was when it was claimed and the time of its grant."""
+
+    message: Claimed
+    account: AccountRow
+    granted_at: float
+
+
+@dataclass(frozen=True, slots=True)
+class Rest:
+    """An account, or its whole WABA, must not send for a while."""
+
+    account_id: int
+    reason: str
+    seconds: float
+    most_seconds: float = _REST_MOST_SECONDS
+    is_for_waba: bool = False
+
+
+@dataclass(slots=True)
+class Settled:
+    """One set of replies, decided. What the slice must know of it beyond the rows."""
+
+    decisions: list[tuple[Flying, Verdict, Settlement]] = field(default_factory=list)
+    throttled_at: dict[int, float] = field(default_factory=dict)
+    changed_accounts: set[int] = field(default_factory=set)
+    template_blocked_until: dt.datetime | None = None
+
+
+def read_verdict(reply: Reply) -> Verdict:
+    """Read what came of a request: what never left is known not to be accepted, all else needs a readable reply."""
+    if not reply.has_left:
+        return NotSent(reply.error or "nothing left", is_unreachable=not reply.was_held_back)
+    if reply.error:
+        return Unknown(reply.error)
+    return read_reply(reply.http_status, reply.body, content_type=reply.content_type)
+
+
+class Settler:
+    """Settles the replies of one campaign's slice."""
+
+    def __init__(
+        self,
+        database: Database,
+        settings: Settings,
+        alerts: Alerts,
+        *,
+        campaign_id: int,
+        template_id: int,
+        now: Callable[[], dt.datetime],
+    ) -> None:
+        """`now` is the server's clock: the worker's own may be wrong."""
+        self._database, self._settings, self._alerts = database, settings, alerts
+        self._campaign_id, self._template_id, self._now = campaign_id, template_id, now
+        # Meta's word on the template is only written down when a message is the first to prove it good again.
+        self.is_template_doubted = False
+        # Of the set being settled: how many replies are counted already, and the accounts that they deactivated.
+        self._counted = 0
+        self._gone: set[int] = set()
+
+    def settle(self, replies: Sequence[tuple[Flying, Verdict]], *, usable: set[int]) -> Settled:
+        """Write one set of replies, in the order in which they came. Raises DatabaseError with nothing half done.
+
+        Failures of accounts are counted first and apart: they decide which accounts are left, and locks are taken
+        messages first. After an error the caller settles the same replies again, and may add to them: none counts twice.
+        """
+        fresh = replies[self._counted :]
+        if any(_is_account_fault(verdict) for _, verdict in fresh):
+            counted = self._database.run(count_outcomes, _outcomes(fresh))
+            self._counted = len(replies)
+            self._gone |= {each.account_id for each in counted if each.tripped_by is not None}
+            for account in counted:
+                report_deactivation(account, self._alerts)
+        settled = self._settle(replies, usable - self._gone)
+        self._counted, self._gone = 0, set()
+        return settled
+
+    def _settle(self, replies: Sequence[tuple[Flying, Verdict]], usable: set[int]) -> Settled:
+        settled = Settled()
+        for flying, verdict in replies:
+            settled.decisions.append((flying, verdict, self._decide(flying, verdict, usable)))
+            if isinstance(verdict, Rejected) and verdict.failure.action is Action.SLOW_DOWN:
+                before = settled.throttled_at.get(flying.account.id, 0.0)
+                settled.throttled_at[flying.account.id] = max(before, flying.granted_at)
+        settled.changed_accounts = {flying.account.id for flying, verdict in replies if _is_of_account(verdict)}
+        settled.template_blocked_until = self._database.run(self._write, settled.decisions)
+        return settled
+
+    def _decide(self, flying: Flying, verdict: Verdict, usable: set[int]) -> Settlement:
+        message = flying.message
+        attempt = Attempt(
+            message.id, message.send_no, message.attempts, message.account_id, frozenset(message.refused_by or ())
+        )
+        return settle(
+            verdict,
+            attempt,
+            usable=usable,
+            max_attempts=self._settings.max_attempts,
+            retry_seconds=self._settings.retry_seconds,
+        )
+
+    def _write(
+        self, connection: Connection, decisions: Sequence[tuple[Flying, Verdict, Settlement]]
+    ) -> dt.datetime | None:
+        now = self._now()
+        evidence = [
+            _evidence(flying, settlement, now) for flying, _, settlement in decisions if isinstance(settlement, Settle)
+        ]
+        if evidence:
+            messages.merge_evidence(connection, evidence)
+        releases = [
+            _release(flying, settlement) for flying, _, settlement in decisions if not isinstance(settlement, Settle)
+        ]
+        if releases:
+            messages.release_messages(connection, releases, campaign_ids=[self._campaign_id])
+        optouts = [
+            flying.message.id
+            for flying, _, settlement in decisions
+            if isinstance(settlement, Settle) and settlement.suppresses
+        ]
+        if optouts:
+            messages.suppress_phones_of(connection, optouts, source="meta_131050")
+        replies = [(flying, verdict) for flying, verdict, _ in decisions]
+        if not any(_is_account_fault(verdict) for _, verdict in replies):
+            count_outcomes(connection, _outcomes(replies))
+        for rest in _rests(decisions):
+            block_accounts(
+                connection,
+                rest.account_id,
+                is_for_waba=rest.is_for_waba,
+                reason=rest.reason,
+                rest_seconds=rest.seconds,
+                most_seconds=rest.most_seconds,
+            )
+        return self._judge_template(connection, decisions)
+
+    def _judge_template(
+        self, connection: Connection, decisions: Sequence[tuple[Flying, Verdict, Settlement]]
+    ) -> dt.datetime | None:
+        refusals = [
+            verdict
+            for _, verdict, _ in decisions
+            if isinstance(verdict, Rejected) and verdict.failure.action is Action.WAIT_TEMPLATE
+        ]
+        if refusals:
+            self.is_template_doubted = True
+            status = _TEMPLATE_STATUS.get(refusals[-1].code, "refused")
+            retry_seconds = self._settings.template_retry_seconds
+            return templates.block_template(
+                connection, self._template_id, status=status, retry_seconds=retry_seconds
+            ) or self._now() + dt.timedelta(seconds=retry_seconds)
+        if self.is_template_doubted and any(isinstance(verdict, Accepted) for _, verdict, _ in decisions):
+            self.is_template_doubted = False
+            templates.approve_template(connection, self._template_id)
+        return None
+
+
+def report_deactivation(account: Counted, alerts: Alerts) -> None:
+    """Say that an account was deactivated, if it was."""
+    if account.tripped_by is None:
+        return
+    last = account.tripped_by[-1]
+    text = (
+        f"Account {account.account_id} deactivated after {len(account.tripped_by)} consecutive send failures: "
+        f"{last['code']} {last['title']}"
+    )
+    _log.warning(text, extra=event("account_deactivated", account_id=account.account_id, name_=account.name))
+    alerts.send("account_deactivated", text, account_id=account.account_id, account=account.name)
+
+
+def is_content_fault(verdict: Verdict) -> bool:
+    """Tell whether the message's own variables were refused: many in a row mean the list does not fit the template."""
+    return isinstance(verdict, Rejected) and verdict.failure.blame is Blame.MESSAGE
+
+
+def _is_account_fault(verdict: Verdict) -> bool:
+    return isinstance(verdict, Rejected) and verdict.failure.action is Action.SWITCH_ACCOUNT
+
+
+def _outcomes(replies: Iterable[tuple[Flying, Verdict]]) -> list[Outcomes]:
+    """Gather what the replies say of the accounts that carried them; all other verdicts say nothing about them."""
+    by_account: dict[tuple[int, dt.datetime], list[FailureRecord | None]] = {}
+    for flying, verdict in replies:
+        key = (flying.account.id, flying.account.activated_at)
+        if isinstance(verdict, Accepted):
+            by_account.setdefault(key, []).append(None)
+        elif isinstance(verdict, Rejected) and _is_account_fault(verdict):
+            by_account.setdefault(key, []).append(_record(flying.message.id, verdict))
+    return [Outcomes(account_id, at, tuple(each)) for (account_id, at), each in by_account.items()]
+
+
+def _record(message_id: int, verdict: Rejected) -> FailureRecord:
+    return {
+        "code": verdict.code,
+        "title": verdict.title or verdict.failure.meaning,
+        "details": verdict.details,
+        "fbtrace_id": verdict.fbtrace_id,
+        "message_id": message_id,
+    }
+
+
+def _is_of_account(verdict: Verdict) -> bool:
+    """Whether the account's row may have changed by this reply."""
+    match verdict:
+        case NotSent(_, is_unreachable):
+            return is_unreachable
+        case Rejected(failure):
+            return failure.action in _ACCOUNT_ACTIONS
+        case _:
+            return False
+
+
+_ACCOUNT_ACTIONS = (Action.SWITCH_ACCOUNT, Action.BLOCK_ACCOUNT, Action.BLOCK_WABA, Action.BACK_OFF)
+
+
+def _rests(decisions: Iterable[tuple[Flying, Verdict, Settlement]]) -> list[Rest]:
+    """Return the rests that a set of replies asks for, one per account, in the order of the accounts."""
+    rests: dict[int, Rest] = {}
+    for flying, verdict, _ in decisions:
+        rest = _rest(flying.account.id, verdict)
+        if rest is not None:
+            rests.setdefault(rest.account_id, rest)
+    return [rests[account_id] for account_id in sorted(rests)]
+
+
+def _rest(account_id: int, verdict: Verdict) -> Rest | None:
+    match verdict:
+        case NotSent(reason, is_unreachable=True):
+            return Rest(account_id, f"unreachable: {reason}", _UNREACHABLE_REST_SECONDS, _UNREACHABLE_MOST_SECONDS)
+        case Rejected(failure) if failure.action is Action.BACK_OFF:
+            reason = f"unreachable: {failure.code} {failure.meaning}"
+            return Rest(account_id, reason, _UNREACHABLE_REST_SECONDS, _UNREACHABLE_MOST_SECONDS)
+        case Rejected(failure) if failure.action in (Action.BLOCK_ACCOUNT, Action.BLOCK_WABA):
+            reason = f"throttled: {failure.code} {failure.meaning}"
+            is_for_waba = failure.action is Action.BLOCK_WABA
+            return Rest(account_id, reason, failure.rest_seconds, is_for_waba=is_for_waba)
+        case _:
+            return None
+
+
+def _evidence(flying: Flying, settlement: Settle, now: dt.datetime) -> EvidenceRow:
+    return EvidenceRow(
+        message_id=flying.message.id,
+        send_no=flying.message.send_no,
+        status=settlement.status,
+        wamid=settlement.wamid,
+        sent_at=now if settlement.status is Status.SENT else None,
+        failed_at=now if settlement.status is Status.FAILED else None,
+        error_code=settlement.code,
+        error_title=settlement.title,
+        error_details=settlement.details,
+    )
+
+
+def _release(flying: Flying, settlement: Settlement) -> ReleaseRow:
+    assert not isinstance(settlement, Settle)
+    return ReleaseRow(
+        message_id=flying.message.id,
+        send_no=flying.message.send_no,
+        wait_seconds=settlement.wait_seconds,
+        refunds=settlement.refunds,
+        error_code=settlement.code,
+        error_title=settlement.title,
+        error_details=settlement.details,
+        refusing=settlement.refusing,
+        forgets=settlement.forgets,
+    )

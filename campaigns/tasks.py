@@ -1,0 +1,117 @@
+"""The tasks. Each takes ids, calls one use case, and rings what that returns; nothing is decided here."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from celery import signals
+from kombu.exceptions import KombuError, OperationalError
+
+from campaigns import health, reconciling, sending, ticking
+from campaigns.celery import app
+from campaigns.logs import configure_logging, event
+from campaigns.runtime import runtime
+from campaigns.store.ticks import unmark_campaigns
+
+_log = logging.getLogger(__name__)
+
+# What a broker that is away or frozen raises.
+BrokerUnavailable = (OperationalError, KombuError, ConnectionError, OSError)
+
+
+@app.task(name="campaigns.tick")
+def tick() -> None:
+    """Ring every eligible campaign that nobody runs."""
+    here = runtime()
+    ring_campaigns(ticking.mark_due(here.database, here.settings))
+
+
+@app.task(name="campaigns.run")
+def run(campaign_id: int) -> None:
+    """Run one slice of one campaign, if it is eligible and nobody else does."""
+    tools = runtime().tools
+    try:
+        begun = sending.begin_slice(campaign_id, tools)
+        if begun is None:
+            return
+        ring_health(begun.health_due, campaign_id)
+        if sending.run_slice(begun, tools):
+            ring_campaigns([campaign_id])
+    except Exception:
+        bound = event("slice_error", campaign_id=campaign_id)
+        _log.exception("Campaign %s stopped for now by an error; others go on", campaign_id, extra=bound)
+
+
+@app.task(name="campaigns.reconcile")
+def reconcile() -> None:
+    """Settle what dead runners left."""
+    here = runtime()
+    reconciling.reconcile(here.database, here.settings)
+
+
+@app.task(name="health.check_account")
+def check_account(account_id: int, campaign_id: int | None = None) -> None:
+    """Hand the check to the health threads, and forget it: a hanging endpoint must not hold a slot."""
+    runtime().health_threads.submit(_check_account, account_id, campaign_id)
+
+
+def _check_account(account_id: int, campaign_id: int | None) -> None:
+    here = runtime()
+    try:
+        health.check_account(
+            account_id, campaign_id, database=here.database, settings=here.settings, alerts=here.alerts
+        )
+    except Exception:
+        bound = event("health_error", account_id=account_id, campaign_id=campaign_id)
+        _log.exception("Health check of account %s ended with an error, going on", account_id, extra=bound)
+
+
+def ring_campaigns(campaign_ids: Sequence[int]) -> bool:
+    """Enqueue a slice for each campaign, in order, in one batch; the campaigns are marked as rung already.
+
+    Returns False when the broker did not take them: then they are unmarked, and the next tick rings them.
+    """
+    expires = runtime().settings.task_expiry_seconds
+    if _publish(run, ((campaign_id,) for campaign_id in campaign_ids), expires=expires):
+        return True
+    runtime().database.run(unmark_campaigns, campaign_ids)
+    return False
+
+
+def ring_health(account_ids: Iterable[int], campaign_id: int | None) -> None:
+    """Enqueue health checks, which may be lost."""
+    expires = runtime().settings.health_seconds
+    _publish(check_account, ((account_id, campaign_id) for account_id in account_ids), expires=expires)
+
+
+def _publish(task: Any, calls: Iterable[tuple[Any, ...]], *, expires: float) -> bool:
+    waiting = list(calls)
+    if not waiting:
+        return True
+    try:
+        with app.producer_or_acquire() as producer, producer.batch():
+            for arguments in waiting:
+                task.apply_async(arguments, producer=producer, expires=expires, retry=False)
+    except BrokerUnavailable as error:
+        # Some may be out all the same; a task too many finds nothing to do.
+        bound = event("doorbell_failed", tasks=len(waiting))
+        _log.warning("The broker did not take %s: %s", task.name, type(error).__name__, extra=bound)
+        return False
+    return True
+
+
+@signals.setup_logging.connect
+def _set_up_logging(**_: Any) -> None:
+    configure_logging(runtime().settings)
+
+
+@signals.worker_shutting_down.connect
+def _begin_stop(**_: Any) -> None:
+    runtime().begin_stop()
+
+
+@signals.worker_shutdown.connect
+def _close(**_: Any) -> None:
+    runtime().close()

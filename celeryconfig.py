@@ -1,0 +1,99 @@
+"""Celery on Redis or Valkey: a doorbell. One module for beat, all workers, the webhook receiver and Flower.
+
+A task carries ids; losing it costs time, running it twice costs nothing. Each setting says what it is for; the
+measurements behind them are in docs/architecture.md.
+"""
+
+from kombu import Exchange, Queue
+
+from campaigns.config import read_settings
+
+_settings = read_settings()
+if _settings.broker_url is None:
+    _settings.require("redis_url")
+
+broker_url = _settings.broker_url or _settings.redis_url
+broker_transport_options = (
+    {
+        # Without a timeout, publishes and acks block for ever on a half-open connection.
+        "socket_timeout": 5,
+        "socket_connect_timeout": 3,
+        "socket_keepalive": True,
+        "health_check_interval": 10,
+        # Longer than the longest task (a slice and its draining), short enough to bring back what a dead worker held.
+        "visibility_timeout": _settings.visibility_timeout_seconds,
+        "unacked_restore_interval": 10,
+        "unacked_restore_throttle": 1,
+        "max_connections": 20,
+    }
+    if str(broker_url).startswith("redis")
+    else {}
+)
+broker_connection_retry_on_startup = True  # start order does not matter
+broker_connection_max_retries = None  # nor how long the broker is away
+broker_pool_limit = 20
+broker_pool_acquire_timeout = 3
+
+result_backend = None
+task_ignore_result = True
+
+task_serializer = "json"
+result_serializer = "json"
+accept_content = ["json"]
+
+imports = ("campaigns.tasks", "webhooks.tasks")
+
+# Senders (`campaigns`) run on workers of their own; the rest is quick and runs on `events`.
+task_queues = tuple(
+    # Each with an exchange and a key of its own: by default Celery would bind them all to the default queue's.
+    Queue(name, Exchange(name, type="direct"), routing_key=name)
+    for name in ("campaigns", "control", "webhooks", "health")
+)
+task_default_queue = "control"
+task_create_missing_queues = False  # a typo in a queue's name fails instead of vanishing
+task_routes = {
+    "campaigns.tick": {"queue": "control"},
+    "campaigns.reconcile": {"queue": "control"},
+    "campaigns.run": {"queue": "campaigns"},
+    "health.check_account": {"queue": "health"},
+    "webhooks.apply": {"queue": "webhooks"},
+}
+
+# A worker takes what it can run and no more, so that campaigns spread over machines.
+task_acks_late = True
+worker_prefetch_multiplier = 1
+worker_disable_prefetch = True
+
+# The work waits for the network; a signal becomes a stop flag, and no exception strikes between a COMMIT and its return.
+worker_pool = "threads"
+worker_concurrency = _settings.slots
+worker_soft_shutdown_timeout = 0
+worker_cancel_long_running_tasks_on_connection_loss = False
+worker_eta_task_limit = 100  # a guard: no task of ours has an ETA
+
+worker_enable_remote_control = True
+worker_send_task_events = False  # Flower switches events on while it looks
+worker_hijack_root_logger = False
+worker_redirect_stdouts = False
+
+beat_max_loop_interval = min(5.0, _settings.tick_seconds / 2)
+beat_enable_remote_control = True
+beat_schedule = {
+    # A tick that nobody took in its time is followed by a fresh one.
+    "tick": {
+        "task": "campaigns.tick",
+        "schedule": _settings.tick_seconds,
+        "options": {"expires": _settings.tick_seconds},
+    },
+    # Webhooks ring it themselves; this is for a ring that was lost, and for events that wait for their next try.
+    "apply": {
+        "task": "webhooks.apply",
+        "schedule": _settings.tick_seconds,
+        "options": {"expires": _settings.tick_seconds},
+    },
+    "reconcile": {
+        "task": "campaigns.reconcile",
+        "schedule": _settings.reconcile_seconds,
+        "options": {"expires": _settings.reconcile_seconds},
+    },
+}
