@@ -1,0 +1,257 @@
+"""Applies stored webhook bodies in sets: evidence raises statuses, refusals move messages, events are kept and told."""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+
+from campaigns.alerts import Alerts
+from campaigns.config import Settings
+from campaigns.domain.evidence import Evidence
+from campaigns.logs import event
+from campaigns.settling import report_deactivation
+from campaigns.store import events
+from campaigns.store.accounts import Counted
+from campaigns.store.database import Connection, Database, DataError
+from campaigns.store.events import ParkedEvent, StoredEvent
+from campaigns.store.installation import installation_id
+from campaigns.store.messages import merge_evidence, suppress_phones_of
+from webhooks.events import AccountEvent, TemplateEvent
+from webhooks.matching import Matched, in_rounds, match_evidence
+from webhooks.merging import GroupKey, group_key, merge
+from webhooks.payload import ParsedEvent, parse_event
+from webhooks.refusals import count_reports, find_optouts, move_refused
+
+_log = logging.getLogger(__name__)
+
+# One call works so many sets at the most; what is left has its own ring.
+_MOST_SETS = 50
+# A body that ended its worker this often is set aside; from the second try on it is applied alone.
+_MOST_ATTEMPTS = 5
+
+_TEMPLATE_STATUS = {
+    "APPROVED": "approved", "REINSTATED": "approved", "UNARCHIVED": "approved", "UNPAUSED": "approved",
+    "PAUSED": "paused", "DISABLED": "disabled", "REJECTED": "rejected", "PENDING": "pending",
+    "PENDING_DELETION": "deleted", "DELETED": "deleted", "ARCHIVED": "archived", "LOCKED": "locked",
+    "LIMIT_EXCEEDED": "limit_exceeded", "IN_APPEAL": "in_appeal",
+}  # fmt: skip
+
+
+@dataclass(slots=True)
+class Applied:
+    """What one call did. `to_ring`: campaigns whose reason to wait is gone."""
+
+    event_count: int = 0
+    counts: Counter[str] = field(default_factory=Counter)
+    to_ring: list[int] = field(default_factory=list)
+    is_more_left: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class _Read:
+    """A taken body and what it says."""
+
+    stored: StoredEvent
+    parsed: ParsedEvent
+
+
+def apply_events(database: Database, settings: Settings, alerts: Alerts) -> Applied:
+    """Apply what is stored and due, set by set."""
+    applied = Applied()
+    applier = _Applier(database, settings, alerts, applied)
+    for _ in range(_MOST_SETS):
+        taken = database.run(events.take_events, retry_seconds=settings.apply_retry_seconds)
+        if not taken:
+            break
+        applied.event_count += len(taken)
+        fresh = [stored for stored in taken if stored.attempts == 1 or stored.status == "unmatched"]
+        applier.apply(fresh)
+        for stored in taken:
+            if stored.attempts > 1 and stored.status != "unmatched":
+                applier.apply_suspect(stored)
+    else:
+        applied.is_more_left = True
+    if expired := database.run(events.expire_events):
+        applied.counts["expired"] += expired
+    if applied.event_count:
+        _tell(applied)
+    return applied
+
+
+def _tell(applied: Applied) -> None:
+    counts = ", ".join(f"{count} {name}" for name, count in sorted(applied.counts.items()))
+    level = logging.WARNING if applied.counts["set aside"] or applied.counts["expired"] else logging.INFO
+    bound = event("webhooks_applied", events=applied.event_count)
+    _log.log(level, "Applied %s webhook events: %s", applied.event_count, counts or "nothing of ours", extra=bound)
+
+
+class _Applier:
+    """Applies sets of bodies; what fails in SQL is halved until the one piece that fails stands alone."""
+
+    def __init__(self, database: Database, settings: Settings, alerts: Alerts, applied: Applied) -> None:
+        self._database, self._settings, self._alerts, self._applied = database, settings, alerts, applied
+
+    def apply(self, taken: Sequence[StoredEvent]) -> None:
+        if taken:
+            self._apply([_Read(stored, parse_event(stored.body)) for stored in taken])
+
+    def apply_suspect(self, stored: StoredEvent) -> None:
+        """Apply a body that may have ended a worker before: alone, and not for ever."""
+        if stored.attempts > _MOST_ATTEMPTS:
+            reason = f"not applied in {_MOST_ATTEMPTS} attempts"
+            self._database.run(events.set_aside_event, stored.id, reason=reason)
+            self._applied.counts["set aside"] += 1
+            return
+        self.apply([stored])
+
+    def _apply(self, bodies: Sequence[_Read]) -> None:
+        try:
+            outcome = self._database.run(_Transaction(bodies, self._settings).write)
+        except DataError as error:
+            self._isolate(bodies, error)
+            return
+        self._applied.counts.update(outcome.counts)
+        self._applied.to_ring.extend(outcome.to_ring)
+        for account in outcome.counted:
+            report_deactivation(account, self._alerts)
+        for tell in outcome.to_tell:
+            tell(self._alerts)
+
+    def _isolate(self, bodies: Sequence[_Read], error: Exception) -> None:
+        if len(bodies) > 1:
+            middle = len(bodies) // 2
+            self._apply(bodies[:middle])
+            self._apply(bodies[middle:])
+            return
+        only = bodies[0]
+        pieces = [only.parsed.rewrap(index) for index in range(len(only.parsed.evidence))]
+        if len(pieces) > 1:
+            self._database.run(_replace_by_pieces, only, pieces)
+            return
+        reason = f"Postgres refuses it: {type(error).__name__}"
+        self._database.run(events.set_aside_event, only.stored.id, reason=reason)
+        self._applied.counts["set aside"] += 1
+
+
+def _replace_by_pieces(connection: Connection, read: _Read, pieces: Sequence[bytes]) -> None:
+    """Store each status of a body as a body of its own, due at once; they are applied one by one from now on."""
+    set_aside = [ParkedEvent("set_aside", each.reason, each.piece) for each in read.parsed.set_aside]
+    events.park_events(connection, set_aside, retry_seconds=0.0)
+    events.insert_events(connection, pieces)
+    events.delete_events(connection, [read.stored.id])
+
+
+@dataclass(slots=True)
+class _Outcome:
+    """What a transaction did, to be told once it is committed."""
+
+    counts: Counter[str] = field(default_factory=Counter)
+    counted: list[Counted] = field(default_factory=list)
+    to_ring: list[int] = field(default_factory=list)
+    to_tell: list[Callable[[Alerts], None]] = field(default_factory=list)
+
+
+class _Transaction:
+    """Writes what a set of bodies says, in one transaction; may run again from the start after a deadlock."""
+
+    def __init__(self, bodies: Sequence[_Read], settings: Settings) -> None:
+        self._bodies, self._settings = bodies, settings
+
+    def write(self, connection: Connection) -> _Outcome:
+        outcome = _Outcome()
+        evidence = [each for body in self._bodies for each in body.parsed.evidence]
+        unmatched: dict[GroupKey, str] = {}
+        if evidence:
+            matched = self._match(connection, evidence)
+            moved = move_refused(connection, matched.matches, self._settings)
+            kept = [match for match in matched.matches if match not in moved]
+            for rows in in_rounds(kept):
+                merge_evidence(connection, rows)
+            if optouts := find_optouts(kept):
+                suppress_phones_of(connection, optouts, source="meta_131050")
+            outcome.counted = count_reports(connection, matched.matches)
+            unmatched = {merged.key: reason for merged, reason in matched.unmatched}
+            outcome.counts.update(
+                {"statuses": len(kept), "moved": len(moved), "foreign": len(matched.foreign)}
+            )
+        self._keep_events(connection, outcome)
+        self._park(connection, unmatched, outcome)
+        outcome.counts = +outcome.counts
+        return outcome
+
+    def _match(self, connection: Connection, evidence: Iterable[Evidence]) -> Matched:
+        merged = merge(evidence)
+        ids = [each.callback.message_id for each in merged if each.callback is not None]
+        wamids = [each.wamid for each in merged if each.callback is None]
+        found = events.find_messages(connection, ids, wamids)
+        return match_evidence(merged, found, installation=installation_id(connection))
+
+    def _park(self, connection: Connection, unmatched: dict[GroupKey, str], outcome: _Outcome) -> None:
+        """Keep what matched nothing and what could not be read; delete what is done."""
+        done, parked = [], []
+        for body in self._bodies:
+            orphans = [
+                (index, unmatched[group_key(each)])
+                for index, each in enumerate(body.parsed.evidence)
+                if group_key(each) in unmatched
+            ]
+            outcome.counts["unmatched"] += len(orphans)
+            outcome.counts["set aside"] += len(body.parsed.set_aside)
+            outcome.counts["ignored"] += sum(body.parsed.ignored.values())
+            if body.stored.status == "unmatched" and orphans:
+                continue  # waits on as it is, with its growing gaps and its own expiry
+            done.append(body.stored.id)
+            parked += [ParkedEvent("unmatched", reason, body.parsed.rewrap(index)) for index, reason in orphans]
+            parked += [ParkedEvent("set_aside", each.reason, each.piece) for each in body.parsed.set_aside]
+        events.park_events(connection, parked, retry_seconds=self._settings.apply_retry_seconds)
+        events.delete_events(connection, done)
+
+    def _keep_events(self, connection: Connection, outcome: _Outcome) -> None:
+        for body in self._bodies:
+            for template in body.parsed.template_events:
+                self._judge(connection, template, outcome)
+            for account in body.parsed.account_events:
+                _keep_account_event(connection, account, outcome)
+
+    def _judge(self, connection: Connection, reported: TemplateEvent, outcome: _Outcome) -> None:
+        outcome.counts["template events"] += 1
+        status = _TEMPLATE_STATUS.get(reported.event)
+        if status is None:
+            return
+        template_id = events.judge_template(
+            connection,
+            reported.name,
+            reported.language,
+            status=status,
+            at=reported.at,
+            retry_seconds=self._settings.template_retry_seconds,
+        )
+        if template_id is None:
+            return
+        if status == "approved":
+            outcome.to_ring += events.wake_template_campaigns(connection, [template_id])
+        reason = f" ({reported.reason or reported.title})" if reported.reason or reported.title else ""
+        text = f"Template {reported.name}:{reported.language} is {status}, says Meta{reason}"
+        level = logging.INFO if status == "approved" else logging.WARNING
+        bound = event("template_status", template_id=template_id)
+        outcome.to_tell.append(lambda _alerts: _log.log(level, text, extra=bound))
+
+
+def _keep_account_event(connection: Connection, reported: AccountEvent, outcome: _Outcome) -> None:
+    outcome.counts["account events"] += 1
+    details = {"field": reported.field, "event": reported.event, **reported.summary}
+    accounts = events.note_reported(
+        connection, phone_number_id=reported.phone_number_id, waba_id=reported.waba_id, details=details
+    )
+    if not accounts:
+        return
+    text = f"Meta reports {reported.field} {reported.event} for accounts {', '.join(map(str, accounts))}"
+    bound = event("account_reported", accounts=accounts)
+
+    def tell(alerts: Alerts) -> None:
+        _log.warning(text, extra=bound)
+        alerts.send("account_reported", text, accounts=accounts)
+
+    outcome.to_tell.append(tell)

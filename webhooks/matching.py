@@ -1,0 +1,104 @@
+"""Decides which message a merged piece of evidence speaks of, and in which order to apply what speaks of one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+from campaigns.domain.message import Status
+from campaigns.store.events import FoundMessage
+from campaigns.store.messages import EvidenceRow
+from webhooks.merging import Merged
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """Evidence and the message that it speaks of. `send_no` is that of the send; without callback data, the last."""
+
+    merged: Merged
+    message: FoundMessage
+    send_no: int
+
+    @property
+    def is_current(self) -> bool:
+        """Whether it speaks of the last send, and that one is out."""
+        return self.send_no == self.message.send_no and self.message.status not in _NOT_OUT
+
+
+@dataclass(slots=True)
+class Matched:
+    """What was matched, what is another installation's, and what matches nothing, with the reason."""
+
+    matches: list[Match] = field(default_factory=list)
+    foreign: list[Merged] = field(default_factory=list)
+    unmatched: list[tuple[Merged, str]] = field(default_factory=list)
+
+
+_NOT_OUT = frozenset({Status.SUPPRESSED, Status.CANCELLED, Status.PENDING})
+
+
+def match_evidence(merged: Iterable[Merged], found: Iterable[FoundMessage], *, installation: str) -> Matched:
+    """Match by our own id first, by wamid second."""
+    messages = list(found)
+    by_id = {message.id: message for message in messages}
+    by_wamid = {message.wamid: message for message in messages if message.wamid}
+    matched = Matched()
+    for each in merged:
+        callback = each.callback
+        if callback is not None and callback.installation != installation:
+            matched.foreign.append(each)
+            continue
+        message = by_id.get(callback.message_id) if callback is not None else by_wamid.get(each.wamid)
+        reason = _refuse(each, message)
+        if message is None or reason:
+            matched.unmatched.append((each, reason))
+        else:
+            matched.matches.append(Match(each, message, callback.send_no if callback else message.send_no))
+    return matched
+
+
+def _refuse(merged: Merged, message: FoundMessage | None) -> str:
+    """Return why the evidence cannot speak of `message`, "" if it can."""
+    callback = merged.callback
+    if message is None:
+        return "no message has this id" if callback is not None else "no message has this wamid"
+    if callback is not None and callback.send_no > message.send_no:
+        return "the message has no such send yet"
+    is_last = callback is None or callback.send_no == message.send_no
+    if is_last and merged.phone_number_id and merged.phone_number_id != message.phone_number_id:
+        return "another phone number sent the message"
+    return ""
+
+
+def in_rounds(matches: Sequence[Match]) -> list[list[EvidenceRow]]:
+    """Return the rows to merge, in rounds: each holds a message once, older sends come first."""
+    rounds: list[list[EvidenceRow]] = []
+    seen: dict[int, int] = {}
+    for match in sorted(matches, key=lambda match: (match.message.id, match.send_no)):
+        number = seen.get(match.message.id, 0)
+        seen[match.message.id] = number + 1
+        if number == len(rounds):
+            rounds.append([])
+        rounds[number].append(_row(match))
+    return rounds
+
+
+def _row(match: Match) -> EvidenceRow:
+    merged = match.merged
+    # What was delivered was sent, also when Meta's word of that is late or lost.
+    sent_at = min(filter(None, (merged.sent_at, merged.delivered_at, merged.read_at)), default=None)
+    return EvidenceRow(
+        message_id=match.message.id,
+        send_no=match.send_no,
+        status=merged.status,
+        wamid=merged.wamid,
+        sent_at=sent_at,
+        delivered_at=merged.delivered_at,
+        read_at=merged.read_at,
+        failed_at=merged.failed_at,
+        error_code=merged.error_code,
+        error_title=(merged.error_title or "Meta gave no reason") if merged.failed_at else None,
+        error_details=merged.error_details or None,
+        pricing_category=merged.pricing_category or None,
+        pricing_model=merged.pricing_model or None,
+    )

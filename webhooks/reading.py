@@ -1,0 +1,172 @@
+"""Reading JSON that may have any shape: what is usable comes back, the rest raises `UnusableError`."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+import math
+import re
+from typing import Any
+
+MAX_ID_CHARACTERS = 512  # a wamid has about 60; an index entry of Postgres ends at 2,700 bytes
+MAX_TEXT_CHARACTERS = 1_000
+MAX_QUOTE_CHARACTERS = 40
+MAX_DEPTH = 30  # of a piece that is too deep to be written as it is; nothing that is read lies deeper than 8
+
+# Seconds. Outside of these a time is a lie, and since times merge by the earliest, it would stay for ever.
+EARLIEST = 1_230_768_000  # 2009-01-01, the year of WhatsApp
+LATEST = 4_102_444_800  # 2100-01-01
+FIRST_MILLISECONDS = 100_000_000_000  # above it a time is in milliseconds (seen by courier)
+
+_MAX_INTEGER_DIGITS = 100
+_MAX_BIGINT = 2**63 - 1
+_MAX_CODE = 2**31 - 1
+_UNSTORABLE = re.compile(r"[\x00\ud800-\udfff]")  # Postgres stores neither NUL nor half of a surrogate pair
+
+_KINDS = {dict: "an object", list: "a list", bool: "a boolean", type(None): "missing"}
+
+
+class UnusableError(ValueError):
+    """`where` (relative to the piece, may be empty) holds something that cannot be used, because of `why`."""
+
+    def __init__(self, where: str, why: str) -> None:
+        super().__init__(f"{where}: {why}" if where else why)
+        self.where = where
+        self.why = why
+
+
+def load_json(body: bytes) -> Any:
+    """Return the JSON of `body`. Raises ValueError or RecursionError.
+
+    One bad byte or one endless integer in a batch must not cost its neighbours, so these two are read in a second,
+    slower way.
+    """
+    try:
+        return json.loads(body)
+    except UnicodeDecodeError:
+        return json.loads(body.decode("utf-8", "surrogateescape"), parse_int=_read_integer)
+    except json.JSONDecodeError:
+        raise
+    except ValueError:  # Python refuses integers of more than 4,300 digits
+        return json.loads(body, parse_int=_read_integer)
+
+
+def _read_integer(digits: str) -> int | str:
+    return int(digits) if len(digits) <= _MAX_INTEGER_DIGITS else digits
+
+
+def dump_json(value: object) -> bytes:
+    """Return compact JSON from which `load_json` makes the same value again, lone surrogates included."""
+    try:
+        text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    except RecursionError:
+        text = json.dumps(_prune(value, MAX_DEPTH), ensure_ascii=False, separators=(",", ":"))
+    return text.encode("utf-8", "surrogatepass")
+
+
+def _prune(value: object, depth: int) -> object:
+    if depth == 0 and isinstance(value, dict | list):
+        return None
+    if isinstance(value, dict):
+        return {key: _prune(item, depth - 1) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_prune(item, depth - 1) for item in value]
+    return value
+
+
+def read_list(value: object, where: str) -> list[Any]:
+    """Take a list, or what PHP makes of one: an object keyed "0", "1", …; a bare object counts as a list of one."""
+    if isinstance(value, list):
+        return value
+    if value is None:
+        return []
+    if isinstance(value, dict):
+        return list(value.values()) if all(key.isdecimal() for key in value) else [value]
+    raise UnusableError(where, f"not a list: {quote(value)}")
+
+
+def read_object(value: object, where: str) -> dict[str, Any]:
+    """Take an object, a list that holds just one, or nothing (PHP writes an empty object as `[]`)."""
+    if isinstance(value, dict):
+        return value
+    if value is None or value == []:
+        return {}
+    if isinstance(value, list) and len(value) == 1 and isinstance(value[0], dict):
+        return value[0]
+    raise UnusableError(where, f"not an object: {quote(value)}")
+
+
+def read_id(value: object, where: str) -> str:
+    """Take an id that is a string or an integer; "" when there is none."""
+    if value is None:
+        return ""
+    if isinstance(value, int) and not isinstance(value, bool):
+        value = str(value)
+    if not isinstance(value, str):
+        raise UnusableError(where, f"not an id: {quote(value)}")
+    if len(value) > MAX_ID_CHARACTERS:
+        raise UnusableError(where, f"too long: {len(value)} characters")
+    if not value.isprintable():  # NUL, other control characters and surrogates are not
+        raise UnusableError(where, "holds characters that no id has")
+    return value
+
+
+def read_time(value: object, where: str) -> dt.datetime:
+    """Take Unix seconds (or milliseconds) as a string or a number."""
+    if isinstance(value, str):
+        digits = value.strip()
+        if not (digits.isascii() and digits.isdecimal() and len(digits) <= MAX_QUOTE_CHARACTERS):
+            raise UnusableError(where, f"not a number: {quote(value)}")
+        number = int(digits)
+    elif isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value):
+        number = int(value)
+    else:
+        raise UnusableError(where, f"not a number: {quote(value)}")
+    milliseconds = 0
+    if number > FIRST_MILLISECONDS:
+        number, milliseconds = divmod(number, 1_000)
+    if not EARLIEST <= number < LATEST:
+        raise UnusableError(where, f"out of range: {quote(value)}")
+    at = dt.datetime.fromtimestamp(number, dt.UTC)
+    return at.replace(microsecond=milliseconds * 1_000) if milliseconds else at
+
+
+def read_text(value: object, limit: int = MAX_TEXT_CHARACTERS) -> str:
+    """Return a string that Postgres can store, cut to `limit`; "" for what is not text."""
+    if not isinstance(value, str):
+        return ""
+    return _UNSTORABLE.sub("\ufffd", value[:limit])
+
+
+def read_code(value: object) -> int | None:
+    """Take an error code that is an integer or a string of digits; None for what is no code of Meta's."""
+    if isinstance(value, str) and value.isascii() and value.isdecimal() and len(value) <= MAX_QUOTE_CHARACTERS:
+        value = int(value)
+    if isinstance(value, bool) or not isinstance(value, int):
+        return None
+    return value if 0 <= value <= _MAX_CODE else None
+
+
+def summarize(value: object, depth: int = 5) -> Any:
+    """Return a small copy that can be stored as `jsonb`: cut in depth, breadth and length."""
+    if isinstance(value, dict | list) and depth == 0:
+        return "…"
+    if isinstance(value, dict):
+        return {read_text(key, 60): summarize(item, depth - 1) for key, item in list(value.items())[:30]}
+    if isinstance(value, list):
+        return [summarize(item, depth - 1) for item in value[:20]]
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    if isinstance(value, int) and abs(value) > _MAX_BIGINT:
+        value = str(value)
+    return read_text(value, 300) if isinstance(value, str) else value
+
+
+def quote(value: object) -> str:
+    """Return how a refused value looked, short and in ASCII; of an object or a list only that it was one."""
+    if type(value) in _KINDS:
+        return _KINDS[type(value)]
+    if isinstance(value, int) and abs(value) > _MAX_BIGINT:
+        return "a huge number"
+    written = json.dumps(value[:MAX_QUOTE_CHARACTERS] if isinstance(value, str) else value)
+    return written if len(written) <= 2 * MAX_QUOTE_CHARACTERS else written[: 2 * MAX_QUOTE_CHARACTERS] + "…"

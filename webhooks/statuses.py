@@ -1,0 +1,64 @@
+"""Decides what one status of one message proves."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from campaigns.domain.callback import read_callback
+from campaigns.domain.evidence import Evidence
+from campaigns.domain.message import Status
+from webhooks.reading import UnusableError, read_code, read_id, read_list, read_text, read_time
+
+STATUSES = {
+    "sent": Status.SENT,
+    "delivered": Status.DELIVERED,
+    "read": Status.READ,
+    "played": Status.READ,  # a voice message that was heard was seen
+    "failed": Status.FAILED,
+}
+
+_MAX_WORD_CHARACTERS = 100
+
+
+def read_evidence(status: Mapping[str, Any], reached: Status, waba_id: str, phone_number_id: str) -> Evidence:
+    """Read a status whose name stands for `reached`. Raises UnusableError without a usable id or time."""
+    wamid = read_id(status.get("id"), "id")
+    if not wamid:
+        raise UnusableError("id", "missing")
+    at = read_time(status.get("timestamp"), "timestamp")
+    code, title, details = _read_error(status.get("errors")) if reached is Status.FAILED else (None, "", "")
+    pricing = status.get("pricing")
+    if not isinstance(pricing, dict):
+        pricing = {}
+    billable = pricing.get("billable")
+    return Evidence(
+        status=reached,
+        wamid=wamid,
+        at=at,
+        phone_number_id=phone_number_id,
+        waba_id=waba_id,
+        callback=read_callback(status.get("biz_opaque_callback_data")),
+        error_code=code,
+        error_title=title,
+        error_details=details,
+        pricing_category=read_text(pricing.get("category"), _MAX_WORD_CHARACTERS),
+        pricing_model=read_text(pricing.get("pricing_model"), _MAX_WORD_CHARACTERS),
+        is_billable=billable if isinstance(billable, bool) else None,
+    )
+
+
+def _read_error(errors: object) -> tuple[int | None, str, str]:
+    """Return code, title and details of the first error. A failure that gives no reason is a failure all the same."""
+    try:
+        listed = read_list(errors, "errors")
+    except UnusableError:
+        listed = []
+    error: dict[str, Any] = next((item for item in listed if isinstance(item, dict)), {})
+    data = error.get("error_data")
+    details = data.get("details") if isinstance(data, dict) else data
+    return (
+        read_code(error.get("code")),
+        read_text(error.get("title")) or read_text(error.get("message")),
+        read_text(details) or read_text(error.get("details")),
+    )

@@ -1,0 +1,23 @@
+"""The task that applies webhook events. It takes no arguments: the bodies stand in Postgres."""
+
+from __future__ import annotations
+
+from campaigns.celery import app
+from campaigns.runtime import runtime
+from campaigns.tasks import ring_campaigns
+from webhooks.applying import apply_events
+
+
+@app.task(name="webhooks.apply")
+def apply() -> None:
+    """Apply what is stored and due."""
+    here = runtime()
+    applied = apply_events(here.database, here.settings, here.alerts)
+    ring_campaigns(applied.to_ring)
+    if applied.is_more_left:
+        ring_apply()
+
+
+def ring_apply() -> None:
+    """Enqueue one `webhooks.apply`. Raises what the broker's client raises; bounded, not repeated."""
+    apply.apply_async(expires=runtime().settings.task_expiry_seconds, retry=False)
