@@ -1,0 +1,95 @@
+"""What Meta refuses at once: a send that breaks the contract, or does not fit its template."""
+
+import re
+from typing import Any
+
+from simulator.catalogue import RefusalError
+from simulator.config import Account, Template
+
+_CALLBACK_DATA_LIMIT = 512
+# Separators are tolerated between the digits of a phone number, as Meta does.
+_PHONE = re.compile(r"\+?[0-9][0-9 ()\-]{4,24}")
+_VARIABLE = re.compile(r"\{\{\s*(\w+)\s*\}\}")
+_TYPES = frozenset(
+    {"text", "image", "video", "audio", "document", "sticker", "location", "contacts", "reaction", "interactive"}
+)
+
+
+def check_message(templates: tuple[Template, ...], account: Account, message: dict[str, Any]) -> str:
+    """Refuse what Meta would refuse at once; returns the template's name, empty for other types."""
+    if message.get("messaging_product") != "whatsapp":
+        raise RefusalError(100, message="(#100) The parameter messaging_product is required.")
+    to = message.get("to")
+    if not to:
+        raise RefusalError(100, message="(#100) The parameter to is required.")
+    if not isinstance(to, str) or _PHONE.fullmatch(to) is None:
+        raise RefusalError(131009, "Parameter value is not valid: to")
+    callback_data = message.get("biz_opaque_callback_data")
+    if callback_data is not None and not (
+        isinstance(callback_data, str) and len(callback_data) <= _CALLBACK_DATA_LIMIT
+    ):
+        raise RefusalError(100, "biz_opaque_callback_data must be a string of at most 512 characters.")
+    kind = message.get("type", "text")
+    if kind == "template":
+        return _check_template(templates, account, message.get("template"))
+    if not isinstance(kind, str) or kind not in _TYPES:
+        raise RefusalError(100, f"Param type must be one of {{TEMPLATE, {', '.join(sorted(_TYPES)).upper()}}}.")
+    if not message.get(kind):
+        raise RefusalError(131008, f"Parameter '{kind}' is mandatory for type '{kind}'")
+    return ""
+
+
+def _check_template(templates: tuple[Template, ...], account: Account, sent: object) -> str:
+    if not isinstance(sent, dict):
+        raise RefusalError(131008, "Parameter 'template' is mandatory for type 'template'")
+    name = sent.get("name")
+    language = sent.get("language")
+    code = language.get("code") if isinstance(language, dict) else None
+    if not (isinstance(name, str) and name and isinstance(code, str) and code):
+        raise RefusalError(131008, "Template name and language code are mandatory.")
+    if not templates:
+        return name
+    registered = next((t for t in templates if _is_registered_as(t, account, name, code)), None)
+    if registered is None:
+        raise RefusalError(132001, f"template name ({name}) does not exist in {code}")
+    match registered.status:
+        case "PAUSED":
+            raise RefusalError(132015)
+        case "DISABLED":
+            raise RefusalError(132016)
+        case "APPROVED":
+            _check_parameters(registered, sent)
+        case _:
+            raise RefusalError(132001, f"template name ({name}) is not approved in {code}")
+    return name
+
+
+def _is_registered_as(template: Template, account: Account, name: str, code: str) -> bool:
+    return template.name == name and template.language == code and template.waba_id in ("", account.waba_id)
+
+
+def find_variables(text: str) -> list[str]:
+    """List the distinct variables of a template's text, in order."""
+    return list(dict.fromkeys(_VARIABLE.findall(text)))
+
+
+def _check_parameters(template: Template, sent: dict[str, Any]) -> None:
+    expected = find_variables(template.body)
+    bodies = [part for part in _list_objects(sent, "components") if str(part.get("type")).lower() == "body"]
+    given = [parameter for body in bodies for parameter in _list_objects(body, "parameters")]
+    if len(given) != len(expected):
+        raise RefusalError(
+            132000,
+            f"body: number of localizable_params ({len(given)}) does not match "
+            f"the expected number of params ({len(expected)})",
+        )
+    is_named = not all(variable.isdecimal() for variable in expected)
+    if is_named and {parameter.get("parameter_name") for parameter in given} != set(expected):
+        raise RefusalError(132012, f"body: parameter names do not match the expected {', '.join(expected)}")
+
+
+def _list_objects(parent: dict[str, Any], key: str) -> list[dict[str, Any]]:
+    entries = parent.get(key) or []
+    if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
+        raise RefusalError(131009, f"Parameter value is not valid: {key}")
+    return entries

@@ -1,0 +1,73 @@
+"""Counts what arrived and what was accepted: the far end's memory, by which a sender is judged."""
+
+from collections import Counter
+from typing import Any, NamedTuple
+
+
+class Accepted(NamedTuple):
+    """A send that Meta took: `monotonic` is the machine's CLOCK_MONOTONIC, `callback_data` is None when none came."""
+
+    monotonic: float
+    epoch: float
+    account: str
+    to: str
+    callback_data: str | None
+    wamid: str
+    template: str
+
+
+class Ledger:
+    def __init__(self) -> None:
+        self.accepted_count = 0
+        self.request_heads = 0
+        self.health_requests: Counter[str] = Counter()
+        self.accepted_by_account: Counter[str] = Counter()
+        self.errors: Counter[int] = Counter()
+        self.errors_by_account: dict[str, Counter[int]] = {}
+        self.recipients: dict[str, int] = {}
+        self.callback_data: dict[str, int] = {}
+        self.wire: dict[str, int] = {}
+        self.log: list[Accepted] = []
+
+    def accept(self, accepted: Accepted, *, keep: bool) -> None:
+        """Count a send that was taken, and with `keep` remember it in the log."""
+        to, callback_data = accepted.to, accepted.callback_data
+        self.accepted_count += 1
+        self.accepted_by_account[accepted.account] += 1
+        self.recipients[to] = self.recipients.get(to, 0) + 1
+        if callback_data is not None:
+            self.callback_data[callback_data] = self.callback_data.get(callback_data, 0) + 1
+        if keep:
+            self.log.append(accepted)
+
+    def count_body(self, to: str) -> None:
+        self.wire[to] = self.wire.get(to, 0) + 1
+
+    def count_error(self, account: str, code: int) -> None:
+        self.errors[code] += 1
+        self.errors_by_account.setdefault(account, Counter())[code] += 1
+
+    def summary(self) -> dict[str, Any]:
+        numbers = sorted(self.accepted_by_account.keys() | self.errors_by_account.keys() | self.health_requests.keys())
+        return {
+            "accepted": self.accepted_count,
+            "accounts": {number: self._account_summary(number) for number in numbers},
+            "errors": {str(code): count for code, count in sorted(self.errors.items())},
+            "health_requests": self.health_requests.total(),
+            "request_heads": self.request_heads,
+            "request_bodies": sum(self.wire.values()),
+            "recipients": len(self.recipients),
+            "max_accepted_per_recipient": max(self.recipients.values(), default=0),
+            "duplicates": {
+                "recipients": sum(count > 1 for count in self.recipients.values()),
+                "callback_data": sum(count > 1 for count in self.callback_data.values()),
+            },
+        }
+
+    def _account_summary(self, number: str) -> dict[str, Any]:
+        errors = self.errors_by_account.get(number, Counter())
+        return {
+            "accepted": self.accepted_by_account[number],
+            "errors": {str(code): count for code, count in sorted(errors.items())},
+            "health_requests": self.health_requests[number],
+        }

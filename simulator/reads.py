@@ -1,0 +1,122 @@
+"""The Graph reads of a sender: a phone number's health, and the templates of a WABA page by page."""
+
+import base64
+import binascii
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import urlencode
+
+from simulator.catalogue import RefusalError
+from simulator.checks import find_variables
+from simulator.config import Account, Template
+from simulator.outcomes import BROKEN, Kind
+from simulator.replies import Reply, break_reply, encode_json
+from simulator.state import State
+
+Query = Mapping[str, str]
+_DEFAULT_FIELDS = ("id", "display_phone_number", "verified_name", "quality_rating")
+_DEFAULT_PAGE = 25
+
+
+def read_health(state: State, number: str, query: Query) -> Reply:
+    """Answer `GET /{phone_number_id}?fields=…` as the account's `health` script says."""
+    account = state.find_account(number, "get")
+    state.ledger.health_requests[number] += 1
+    delay = state.latency_of(number)
+    step = state.health_step(number, account)
+    if step.kind is Kind.ERROR:
+        raise RefusalError(step.code)
+    known = _describe_number(number, account, step.kind if step.kind not in BROKEN else Kind.GREEN)
+    fields = [name for name in query.get("fields", "").split(",") if name] or _DEFAULT_FIELDS
+    unknown = next((name for name in fields if name not in known), None)
+    if step.kind is Kind.UNKNOWN_FIELD:
+        unknown = fields[-1]
+    if unknown is not None:
+        raise RefusalError(100, " ", message=f"(#100) Tried accessing nonexisting field ({unknown})")
+    payload = encode_json(200, {name: known[name] for name in fields} | {"id": number})
+    return break_reply(step, payload, delay)
+
+
+def _describe_number(number: str, account: Account, quality: Kind) -> dict[str, Any]:
+    can_send = "LIMITED" if quality is Kind.RED else "AVAILABLE"
+    limited = {"additional_info": ["Your phone number has a low quality rating."]} if quality is Kind.RED else {}
+    return {
+        "id": number,
+        "display_phone_number": account.display_phone_number,
+        "verified_name": account.verified_name,
+        "status": "CONNECTED",
+        "quality_rating": quality.value,
+        "quality_score": {"score": quality.value},
+        "throughput": {"level": "STANDARD"},
+        "platform_type": "CLOUD_API",
+        "name_status": "APPROVED",
+        "code_verification_status": "VERIFIED",
+        "account_mode": "LIVE",
+        "messaging_limit_tier": "TIER_2K",
+        "whatsapp_business_manager_messaging_limit": "TIER_2K",
+        "health_status": {
+            "can_send_message": can_send,
+            "entities": [
+                {"entity_type": "PHONE_NUMBER", "id": number, "can_send_message": can_send, **limited},
+                {"entity_type": "WABA", "id": account.waba_id, "can_send_message": "AVAILABLE"},
+                {"entity_type": "BUSINESS", "id": "506914307656634", "can_send_message": "AVAILABLE"},
+                {"entity_type": "APP", "id": "634974688087057", "can_send_message": "AVAILABLE"},
+            ],
+        },
+        **account.health_fields,
+    }
+
+
+def read_templates(state: State, waba: str, query: Query, base_url: str) -> Reply:
+    """Answer `GET /{waba_id}/message_templates`; `base_url` is the address that `paging.next` shall lead to."""
+    chosen = [template for template in state.config.templates if _is_asked_for(template, waba, query)]
+    limit = query.get("limit", str(_DEFAULT_PAGE))
+    if not limit.isdecimal() or limit == "0":
+        raise RefusalError(100, "Param limit must be a positive integer.")
+    start = _decode_cursor(query["after"]) if "after" in query else 0
+    page = chosen[start : start + int(limit)]
+    answer: dict[str, Any] = {"data": [_describe_template(template) for template in page]}
+    if page:
+        after = _encode_cursor(start + len(page))
+        answer["paging"] = {"cursors": {"before": _encode_cursor(start), "after": after}}
+        if start + len(page) < len(chosen):
+            answer["paging"]["next"] = f"{base_url}?{urlencode({**query, 'limit': limit, 'after': after})}"
+    return Reply(encode_json(200, answer), state.latency_of(waba))
+
+
+def _is_asked_for(template: Template, waba: str, query: Query) -> bool:
+    return (
+        template.waba_id in ("", waba)
+        and query.get("name", "") in template.name
+        and query.get("language", template.language) == template.language
+        and query.get("status", template.status) == template.status
+    )
+
+
+def _encode_cursor(offset: int) -> str:
+    return base64.b64encode(str(offset).encode()).decode().rstrip("=") + "ZD"
+
+
+def _decode_cursor(cursor: str) -> int:
+    encoded = cursor.removesuffix("ZD")
+    try:
+        return int(base64.b64decode(encoded + "=" * (-len(encoded) % 4), validate=True))
+    except (binascii.Error, ValueError) as error:
+        raise RefusalError(131059) from error
+
+
+def _describe_template(template: Template) -> dict[str, Any]:
+    named = any(not variable.isdecimal() for variable in find_variables(template.body))
+    identity = binascii.crc32(f"{template.waba_id} {template.name} {template.language}".encode())
+    body = [{"type": "BODY", "text": template.body}] if template.body else []
+    return {
+        "id": f"59442547{identity:010}",
+        "name": template.name,
+        "language": template.language,
+        "status": template.status,
+        "category": template.category,
+        "parameter_format": "NAMED" if named else "POSITIONAL",
+        "quality_score": {"score": "UNKNOWN", "date": 1789000000},
+        "rejected_reason": "NONE",
+        "components": [*body, *template.components],
+    }

@@ -1,0 +1,96 @@
+"""Listens, and leads each request to what answers it."""
+
+import asyncio
+import gc
+import signal
+from urllib.parse import parse_qsl, urlsplit
+
+import uvloop
+
+from simulator.catalogue import RefusalError
+from simulator.config import Config
+from simulator.connection import Connection, Request
+from simulator.control import answer_control
+from simulator.messages import answer_message
+from simulator.reads import read_health, read_templates
+from simulator.replies import Reply, encode_refusal
+from simulator.state import State
+
+_BACKLOG = 4096
+_ALLOCATIONS_PER_COLLECTION = 100_000
+_ROUTES_KEPT = 10_000
+_SEND = b"/messages"
+
+
+def run(config: Config, *, host: str = "127.0.0.1", port: int = 0) -> None:
+    """Serve until SIGTERM or SIGINT; prints the address once it listens (port 0: a free one)."""
+    # The logs grow by objects that are never garbage; looking through them again and again costs a fifth of the rate.
+    gc.set_threshold(_ALLOCATIONS_PER_COLLECTION)
+    uvloop.run(_serve(config, host, port))
+
+
+async def _serve(config: Config, host: str, port: int) -> None:
+    loop = asyncio.get_running_loop()
+    state = State(config, loop)
+    router = Router(state)
+    connections: set[Connection] = set()
+    server = await loop.create_server(
+        lambda: Connection(router.answer, router.count_head, state.wheel, connections), host, port, backlog=_BACKLOG
+    )
+    stopped = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stopped.set)
+    address = server.sockets[0].getsockname()
+    print(f"simulator listening on http://{host}:{address[1]}", flush=True)  # noqa: T201 (the contract of the program)
+    await stopped.wait()
+    server.close()
+    state.reporter.close()
+    for connection in tuple(connections):
+        connection.abort()
+
+
+class Router:
+    """Knows the way of every URL; those of sends are kept, because parsing one costs as much as an answer."""
+
+    def __init__(self, state: State) -> None:
+        self._state = state
+        self._numbers_by_url: dict[bytes, str] = {}
+
+    def count_head(self, url: bytes) -> None:
+        """Count a send whose head arrived, whether its body follows or not."""
+        if url.endswith(_SEND):
+            self._state.ledger.request_heads += 1
+
+    def answer(self, request: Request) -> Reply:
+        number = self._numbers_by_url.get(request.url)
+        if number is not None and request.method == b"POST":
+            return answer_message(self._state, request, number)
+        parts = urlsplit(request.url.decode("latin-1"))
+        path = [part for part in parts.path.split("/") if part]
+        if path and path[0][:1] == "v" and path[0][1:2].isdecimal():
+            path.pop(0)
+        query = dict(parse_qsl(parts.query, keep_blank_values=True))
+        match request.method, path:
+            case method, ["_simulator", name]:
+                return answer_control(self._state, method.decode(), name, query, request.body)
+            case b"POST", [number, "messages"]:
+                if len(self._numbers_by_url) < _ROUTES_KEPT:
+                    self._numbers_by_url[request.url] = number
+                return answer_message(self._state, request, number)
+        try:
+            return self._read(request, path, parts.path, query)
+        except RefusalError as refusal:
+            return Reply(encode_refusal(refusal), self._state.latency_of(path[0] if path else ""))
+
+    def _read(self, request: Request, path: list[str], url_path: str, query: dict[str, str]) -> Reply:
+        token = query.pop("access_token", None)
+        self._state.check_token(request.authorization if token is None else b"Bearer " + token.encode())
+        match request.method, path:
+            case b"GET", [number]:
+                return read_health(self._state, number, query)
+            case b"GET", [waba, "message_templates"]:
+                return read_templates(self._state, waba, query, f"http://{request.host.decode('latin-1')}{url_path}")
+            case _:
+                raise RefusalError(
+                    100, message=f"Unknown path components: /{'/'.join(path[1:])}", kind="OAuthException"
+                )

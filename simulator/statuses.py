@@ -1,0 +1,124 @@
+"""Decides what a message's webhooks will say and when, and builds their bodies in Meta's shape. Pure but for chance."""
+
+import json
+import random
+import time
+from collections.abc import Iterable
+from typing import Any, NamedTuple
+
+from simulator.config import Account, Range, Webhooks
+from simulator.ledger import Accepted
+from simulator.outcomes import Kind, Step
+from simulator.replies import describe_error
+
+_FIXED = {
+    Kind.SILENT: (),
+    Kind.FAILED: (Kind.FAILED,),
+    Kind.SENT: (Kind.SENT,),
+    Kind.DELIVERED: (Kind.SENT, Kind.DELIVERED),
+}
+_chance = random.Random()  # noqa: S311 (weather, not secrets)
+
+
+class Event(NamedTuple):
+    """One status of one message; `code` only with `failed`."""
+
+    accepted: Accepted
+    account: Account
+    status: Kind
+    code: int = 0
+
+
+def draw(range_seconds: Range) -> float:
+    low, high = range_seconds
+    return low if low == high else _chance.uniform(low, high)
+
+
+def plan_statuses(step: Step, webhooks: Webhooks) -> list[tuple[float, Kind]]:
+    """Plan the statuses of a message and their delays in seconds, in the order in which they are to be reported."""
+    statuses = _choose_statuses(step, webhooks)
+    ranges = {
+        Kind.SENT: webhooks.sent_after_ms,
+        Kind.DELIVERED: webhooks.delivered_after_ms,
+        Kind.READ: webhooks.read_after_ms,
+        Kind.FAILED: webhooks.failed_after_ms,
+    }
+    delays = sorted(draw(ranges[status]) for status in statuses)
+    if webhooks.shuffle:
+        _chance.shuffle(statuses)
+    planned = list(zip(delays, statuses, strict=True))
+    return planned + [entry for entry in planned if _happens(webhooks.duplicate_probability)]
+
+
+def _choose_statuses(step: Step, webhooks: Webhooks) -> list[Kind]:
+    kind = Kind.FAILED if step.kind is Kind.HELD and step.code else step.kind
+    if kind in _FIXED:
+        return list(_FIXED[kind])
+    if kind is not Kind.READ:
+        if not _happens(webhooks.delivered_probability):
+            return [Kind.SENT]
+        if not _happens(webhooks.read_probability):
+            return [Kind.SENT, Kind.DELIVERED]
+    skipped = _happens(webhooks.skip_delivered_probability)
+    return [Kind.SENT, Kind.READ] if skipped else [Kind.SENT, Kind.DELIVERED, Kind.READ]
+
+
+def _happens(probability: float) -> bool:
+    return probability >= 1 or (probability > 0 and _chance.random() < probability)
+
+
+def shuffle_events(events: list[Event]) -> None:
+    _chance.shuffle(events)
+
+
+def encode_events(events: Iterable[Event]) -> bytes:
+    """One webhook body: an entry per WABA, a change per number in it. Non-ASCII escaped, as Meta signs it."""
+    wabas: dict[str, dict[str, dict[str, Any]]] = {}
+    for event in events:
+        numbers = wabas.setdefault(event.account.waba_id, {})
+        value = numbers.get(event.accepted.account)
+        if value is None:
+            value = numbers[event.accepted.account] = _open_value(event)
+        value["statuses"].append(_describe(event))
+        if event.status is not Kind.FAILED:
+            value.setdefault("contacts", []).append({"profile": {"name": "Ada"}, "wa_id": event.accepted.to})
+    entries = [
+        {"id": waba, "changes": [{"value": value, "field": "messages"} for value in numbers.values()]}
+        for waba, numbers in wabas.items()
+    ]
+    return encode_webhook({"object": "whatsapp_business_account", "entry": entries})
+
+
+def encode_webhook(document: Any) -> bytes:
+    return json.dumps(document, separators=(",", ":")).encode()
+
+
+def _open_value(event: Event) -> dict[str, Any]:
+    digits = "".join(filter(str.isdecimal, event.account.display_phone_number))
+    return {
+        "messaging_product": "whatsapp",
+        "metadata": {"display_phone_number": digits, "phone_number_id": event.accepted.account},
+        "statuses": [],
+    }
+
+
+def _describe(event: Event) -> dict[str, Any]:
+    accepted = event.accepted
+    status: dict[str, Any] = {
+        "id": accepted.wamid,
+        "status": event.status.value,
+        "timestamp": str(int(time.time())),
+        "recipient_id": accepted.to,
+    }
+    if accepted.callback_data is not None:
+        status["biz_opaque_callback_data"] = accepted.callback_data
+    if event.status is Kind.FAILED:
+        status["errors"] = [describe_error(event.code)]
+    elif event.status is not Kind.READ:
+        status["pricing"] = {
+            "billable": True,
+            "pricing_model": "PMP",
+            "type": "regular" if accepted.template else "free_customer_service",
+            "category": "marketing" if accepted.template else "service",
+        }
+    return status

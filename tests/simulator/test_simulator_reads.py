@@ -1,0 +1,115 @@
+"""Health of a number, and the templates of a WABA."""
+
+import pytest
+import requests
+from far_end import NUMBER, WABA
+
+FIELDS = (
+    "id,display_phone_number,verified_name,status,quality_rating,quality_score,throughput,platform_type,name_status,"
+    "code_verification_status,account_mode,whatsapp_business_manager_messaging_limit,health_status"
+)
+
+
+def health(far, **query):
+    return far.get(f"/v24.0/{NUMBER}", **{"fields": FIELDS, **query})
+
+
+def test_health_has_the_fields_that_were_asked_for(far):
+    body = health(far).json()
+    assert set(body) == set(FIELDS.split(","))
+    assert body["health_status"]["can_send_message"] == "AVAILABLE"
+    assert health(far, fields="status").json() == {"status": "CONNECTED", "id": NUMBER}
+
+
+@pytest.mark.parametrize("quality", ["GREEN", "YELLOW", "RED", "UNKNOWN"])
+def test_quality_is_scripted_per_account(far, quality):
+    far.script(accounts={NUMBER: {"health": quality}})
+    assert health(far).json()["quality_rating"] == quality
+    assert far.get("/v24.0/1", fields="quality_rating").json()["quality_rating"] == "GREEN"
+
+
+def test_quality_can_change_with_time(far):
+    far.script(accounts={NUMBER: {"health": ["YELLOW*2", "GREEN"]}})
+    assert [health(far).json()["quality_rating"] for _ in range(3)] == ["YELLOW", "YELLOW", "GREEN"]
+
+
+def test_fields_of_health_can_be_replaced(far):
+    far.script(accounts={NUMBER: {"health_fields": {"status": "FLAGGED", "throughput": {"level": "HIGH"}}}})
+    assert health(far, fields="status,throughput").json()["throughput"] == {"level": "HIGH"}
+
+
+@pytest.mark.parametrize(("script", "status", "code"), [("400", 400, 100), ("error:190", 401, 190)])
+def test_health_can_fail(far, script, status, code):
+    far.script(accounts={NUMBER: {"health": script}})
+    assert (health(far).status_code, health(far).json()["error"]["code"]) == (status, code)
+
+
+def test_health_can_refuse_a_field(far):
+    far.script(accounts={NUMBER: {"health": "unknown-field"}})
+    assert health(far).json()["error"]["message"] == "(#100) Tried accessing nonexisting field (health_status)"
+
+
+def test_a_field_that_does_not_exist_is_refused(far):
+    assert health(far, fields="id,charisma").status_code == 400
+
+
+def test_health_can_hang(far):
+    far.script(accounts={NUMBER: {"health": "hang"}})
+    with pytest.raises(requests.ReadTimeout):
+        far.session.get(f"{far.url}/v24.0/{NUMBER}", timeout=0.2)
+    assert far.send().status_code == 200
+
+
+def test_health_can_be_html(far):
+    far.script(accounts={NUMBER: {"health": "html"}})
+    assert (health(far).status_code, health(far).headers["Content-Type"]) == (502, "text/html; charset=utf-8")
+
+
+def test_health_needs_a_token_and_is_counted(far):
+    health(far)
+    del far.session.headers["Authorization"]
+    assert health(far).status_code == 401
+    assert health(far, access_token="x").status_code == 200
+    assert far.stats()["health_requests"] == 2
+    assert far.stats()["accounts"][NUMBER]["health_requests"] == 2
+
+
+def test_templates_come_in_pages(far):
+    far.script(templates=[{"name": f"t{index}", "language": "de", "body": "Hallo {{1}}"} for index in range(5)])
+    page = far.get(f"/v24.0/{WABA}/message_templates", limit=2).json()
+    names = [template["name"] for template in page["data"]]
+    while "next" in page["paging"]:
+        page = far.session.get(page["paging"]["next"], timeout=5).json()
+        names += [template["name"] for template in page["data"]]
+    assert names == ["t0", "t1", "t2", "t3", "t4"]
+    assert page["data"][0]["components"] == [{"type": "BODY", "text": "Hallo {{1}}"}]
+    assert page["data"][0]["parameter_format"] == "POSITIONAL"
+
+
+def test_a_cursor_leads_to_the_next_page(far):
+    far.script(templates=[{"name": "a"}, {"name": "b"}])
+    page = far.get(f"/{WABA}/message_templates", limit=1).json()
+    after = page["paging"]["cursors"]["after"]
+    assert far.get(f"/{WABA}/message_templates", limit=1, after=after).json()["data"][0]["name"] == "b"
+
+
+def test_templates_are_filtered(far):
+    far.script(
+        templates=[
+            {"name": "a", "language": "de"},
+            {"name": "a", "language": "pt_BR"},
+            {"name": "b", "language": "de"},
+            {"name": "a", "language": "de", "waba_id": "7"},
+        ]
+    )
+    listed = far.get(f"/v24.0/{WABA}/message_templates", name="a", language="de").json()["data"]
+    assert [(template["name"], template["language"]) for template in listed] == [("a", "de")]
+    assert len({template["id"] for template in far.get("/v24.0/7/message_templates").json()["data"]}) == 4
+
+
+def test_no_templates_is_an_empty_page(far):
+    assert far.get(f"/v24.0/{WABA}/message_templates").json() == {"data": []}
+
+
+def test_a_wrong_cursor_is_131059(far):
+    assert far.get(f"/v24.0/{WABA}/message_templates", after="§").json()["error"]["code"] == 131059
