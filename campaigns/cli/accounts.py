@@ -1,0 +1,254 @@
+"""`revoada account`: the phone numbers that send."""
+
+from __future__ import annotations
+
+import os
+import sys
+from dataclasses import asdict
+from typing import Any
+
+import click
+
+from campaigns import directory
+from campaigns.cli.output import json_option, local_time, print_facts, print_json, print_table, to_text
+from campaigns.cli.refusals import Refusal
+from campaigns.cli.session import Session
+from campaigns.domain.health import health_from_json
+from campaigns.store.directory import AccountEvent, AccountListing, list_accounts
+
+
+@click.group()
+def account() -> None:
+    """Accounts: the phone numbers that send.
+
+    ACCOUNT is a name or an id. An account is active until a person deactivates it, or until so many sends in a row
+    failed by its own fault as its failure limit says.
+    """
+
+
+def _column_options(command: Any) -> Any:
+    options = (
+        click.option("--token-env", metavar="VAR", help="Take the access token from this environment variable."),
+        click.option("--token-stdin", is_flag=True, help="Take the access token from standard input."),
+        click.option("--messages-per-second", type=click.IntRange(1, 1_000_000), help="Limit of Meta (default 80)."),
+        click.option("--failure-limit", type=click.IntRange(1), help="Failures in a row that end it (default 5)."),
+    )
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
+@account.command()
+@click.argument("name")
+@click.option("--phone-number-id", required=True, metavar="ID", help="Of the number, as the WhatsApp Manager shows it.")
+@click.option("--waba-id", required=True, metavar="ID", help="Of the WhatsApp Business account it belongs to.")
+@_column_options
+@click.pass_obj
+def add(session: Session, /, name: str, token_env: str | None, token_stdin: bool, **columns: Any) -> None:
+    """Add an account. Its token is stored encrypted and never shown again.
+
+    \b
+    Examples:
+      revoada account add sales --phone-number-id 1065 --waba-id 2201 --token-env WHATSAPP_TOKEN
+      pass show whatsapp | revoada account add support --phone-number-id 1066 --waba-id 2201 --token-stdin
+    """
+    token = _read_token(token_env, token_stdin)
+    if token is None:
+        raise click.UsageError("Give the access token with --token-env VAR or --token-stdin.")
+    given = {column: value for column, value in columns.items() if value is not None}
+    account_id = directory.add_account(session.database, name, token=token, secret_key=session.secret_key, **given)
+    click.echo(f"Account {account_id} ({name}) is added and active.")
+
+
+@account.command("set")
+@click.argument("name", metavar="ACCOUNT")
+@click.option("--name", "new_name", metavar="NAME", help="A new name.")
+@click.option("--phone-number-id", metavar="ID")
+@click.option("--waba-id", metavar="ID")
+@_column_options
+@click.pass_obj
+def set_(
+    session: Session, /, name: str, new_name: str | None, token_env: str | None, token_stdin: bool, **columns: Any
+) -> None:
+    """Change what is given of an account. Running campaigns read it at once.
+
+    \b
+    Examples:
+      revoada account set sales --messages-per-second 250
+      revoada account set sales --token-env NEW_TOKEN && revoada account activate sales
+    """
+    token = _read_token(token_env, token_stdin)
+    changes = {"name": new_name, "token": token, **columns}
+    if all(value is None for value in changes.values()):
+        raise click.UsageError("Nothing to change: give at least one option.")
+    secret_key = session.secret_key if token is not None else None
+    row = directory.change_account(session.database, name, changes, secret_key=secret_key)
+    hint = "" if row.active else f"; it is inactive: `revoada account activate {row.id}`"
+    click.echo(f"Account {row.id} ({row.name}) is changed{hint}.")
+
+
+@account.command("list")
+@json_option
+@click.pass_obj
+def list_(session: Session, as_json: bool) -> None:
+    """Show all accounts."""
+    rows = session.database.run(list_accounts)
+    if as_json:
+        print_json([asdict(row) for row in rows])
+        return
+    print_table(
+        ("id", "name", "state", "why", "phone number id", "per second", "failures", "health"),
+        [
+            (
+                row.id,
+                row.name,
+                "active" if row.active else "inactive",
+                _why(row, session.settings.time_zone),
+                row.phone_number_id,
+                row.messages_per_second,
+                f"{row.consecutive_failures} + {row.consecutive_reported} of {row.failure_limit}",
+                health_from_json(row.health).quality,
+            )
+            for row in rows
+        ],
+        empty="There is no account yet: `revoada account add -h`.",
+    )
+
+
+@account.command()
+@click.argument("name", metavar="ACCOUNT")
+@json_option
+@click.pass_obj
+def show(session: Session, name: str, as_json: bool) -> None:
+    """Show one account: its health, its failures in a row, and what happened to it last."""
+    details = directory.show_account(session.database, name)
+    if as_json:
+        print_json(asdict(details.account) | {"events": [asdict(event) for event in details.events]})
+        return
+    row, zone = details.account, session.settings.time_zone
+    print_facts(
+        [
+            ("account", f"{row.id} ({row.name})"),
+            ("state", "active" if row.active else "inactive"),
+            ("why", _why(row, zone)),
+            ("phone number id", row.phone_number_id),
+            ("waba id", row.waba_id),
+            ("limit", f"{row.messages_per_second:,} messages per second"),
+            ("active since" if row.active else "last activated", local_time(row.activated_at, zone)),
+            ("failures in a row", f"{row.consecutive_failures} of {row.failure_limit}"),
+            *((" ", _describe_failure(failure)) for failure in row.failures),
+            ("reported in a row", f"{row.consecutive_reported} of {row.failure_limit} (by webhooks)"),
+            *((" ", _describe_failure(failure)) for failure in row.reported),
+            *_health_facts(row, zone),
+        ]
+    )
+    print_table(
+        ("when", "event", "details"),
+        [(local_time(event.at, zone), event.kind, _describe_event(event)) for event in details.events],
+        empty="",
+    )
+
+
+@account.command()
+@click.argument("name", metavar="ACCOUNT")
+@click.pass_obj
+def activate(session: Session, name: str) -> None:
+    """Let an account send again, with clean streaks; campaigns that waited for it go on at once."""
+    row, rung = directory.activate_account(session.database, name)
+    session.ring(rung)
+    waited = f"; {len(rung)} waiting campaign(s) go on" if rung else ""
+    click.echo(f"Account {row.id} ({row.name}) is active{waited}.")
+
+
+@account.command()
+@click.argument("name", metavar="ACCOUNT")
+@click.pass_obj
+def deactivate(session: Session, name: str) -> None:
+    """Stop an account. What it has not sent goes by the other accounts of its campaigns, or waits."""
+    row, was_active = directory.deactivate_account(session.database, name)
+    what = "is inactive now" if was_active else f"was inactive already: {row.inactive_reason}"
+    click.echo(f"Account {row.id} ({row.name}) {what}.")
+
+
+@account.command()
+@click.argument("name", metavar="ACCOUNT")
+@json_option
+@click.pass_obj
+def check(session: Session, name: str, as_json: bool) -> None:
+    """Ask Meta for the health of an account now, keep it and show it. It changes nothing about sending."""
+    row = directory.show_account(session.database, name, event_limit=1).account
+    health = _check_health(session, row.id)
+    details = directory.show_account(session.database, str(row.id), event_limit=1)
+    if as_json:
+        print_json({"id": row.id, "name": row.name, "answered": health is not None, "health": details.account.health})
+    elif health is not None:
+        facts = _health_facts(details.account, session.settings.time_zone)
+        print_facts([("account", f"{row.id} ({row.name})"), *facts])
+    if health is None:
+        why = details.events[0].details.get("reason", "") if details.events else ""
+        raise Refusal(f"The health of account {row.id} ({row.name}) could not be read: {why or 'no readable answer'}")
+
+
+def _check_health(session: Session, account_id: int) -> object:
+    """Check in the foreground. No alert goes out: the person who would get it is looking."""
+    from campaigns import health  # noqa: PLC0415  with its HTTP client, which no other command needs
+    from campaigns.alerts import Alerts  # noqa: PLC0415
+
+    session.settings.require("secret_key")
+    return health.check_account(
+        account_id, None, database=session.database, settings=session.settings, alerts=Alerts(None)
+    )
+
+
+def _read_token(variable: str | None, from_stdin: bool) -> str | None:
+    if variable is not None and from_stdin:
+        raise click.UsageError("Give --token-env or --token-stdin, not both.")
+    if from_stdin:
+        # Typed in a terminal it stays invisible.
+        return click.prompt("Access token", hide_input=True) if sys.stdin.isatty() else sys.stdin.read().strip()
+    if variable is None:
+        return None
+    token = os.environ.get(variable, "").strip()
+    if not token:
+        # Without its name: who mistakes the option may have written the token itself there.
+        raise Refusal("The environment variable named by --token-env is not set.")
+    return token
+
+
+def _why(row: AccountListing, zone: str) -> str:
+    if row.blocked_until is not None:
+        rests = f"rests until {local_time(row.blocked_until, zone)}: {row.blocked_reason}"
+        return f"{row.inactive_reason}; {rests}" if row.inactive_reason else rests
+    return row.inactive_reason or ""
+
+
+def _health_facts(row: AccountListing, zone: str) -> list[tuple[str, object]]:
+    if row.health_checked_at is None:
+        return [("health", "not checked yet")]
+    health = health_from_json(row.health)
+    return [
+        ("health", to_text(health.quality or "unknown")),
+        ("checked", local_time(row.health_checked_at, zone)),
+        ("not ideal", health.describe()),
+        ("status", health.status),
+        ("can send", health.can_send),
+        ("messaging limit", health.messaging_limit),
+        ("throughput", health.throughput),
+        ("number", health.display_phone_number),
+        ("verified name", health.verified_name),
+    ]
+
+
+def _describe_failure(failure: dict[str, Any]) -> str:
+    details = failure.get("details")
+    return f"{failure.get('code')} {failure.get('title')}" + (f": {details}" if details else "")
+
+
+def _describe_event(event: AccountEvent) -> str:
+    parts = []
+    for key, value in event.details.items():
+        if key == "errors" and isinstance(value, list):
+            parts.append("; ".join(_describe_failure(failure) for failure in value))
+        elif value not in (None, ""):
+            parts.append(f"{key} {value}")
+    return ", ".join(parts)

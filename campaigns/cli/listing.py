@@ -1,0 +1,121 @@
+"""`revoada campaign list` and `show`."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+
+import click
+
+from campaigns.cli.output import json_option, local_time, print_facts, print_json, print_table, to_text
+from campaigns.cli.progress import describe_wait, read_progress
+from campaigns.cli.session import Session
+from campaigns.domain.campaign import CampaignStatus
+from campaigns.domain.message import LADDER
+from campaigns.domain.schedule import write_weekdays
+from campaigns.showing import CampaignDetails, show_campaign
+from campaigns.store.campaigns import CampaignListing, list_campaigns
+
+_ALL_DAYS = 7
+
+
+@click.command("list")
+@json_option
+@click.pass_obj
+def list_(session: Session, as_json: bool) -> None:
+    """Show all campaigns, oldest first: what each does, what it waits for, how far it is.
+
+    Times are those of each campaign's own zone.
+    """
+    rows = session.database.run(list_campaigns)
+    if as_json:
+        print_json([_to_columns(row) for row in rows])
+        return
+    print_table(
+        ("id", "name", "status", "waits for", "progress"),
+        [(row.id, row.name, row.status, describe_wait(row), str(read_progress(row))) for row in rows],
+        empty="There is no campaign yet: `revoada campaign create -h`.",
+    )
+
+
+@click.command()
+@click.argument("campaign_id", type=int, metavar="ID")
+@json_option
+@click.pass_obj
+def show(session: Session, campaign_id: int, as_json: bool) -> None:
+    """Show all of one campaign: counters, accounts, pace, what it waits for, why messages failed or are uncertain."""
+    details = show_campaign(session.database, campaign_id)
+    row = details.campaign
+    if as_json:
+        print_json(
+            _to_columns(row)
+            | {
+                "accounts": [asdict(account) for account in details.accounts],
+                "reasons": [asdict(reason) for reason in details.reasons],
+                "import_errors": [asdict(error) for error in details.import_errors],
+            }
+        )
+        return
+    print_facts(_facts(details))
+    if details.reasons:
+        print_table(
+            ("messages", "count", "why", "since", "first message"),
+            [
+                (
+                    reason.status,
+                    reason.count,
+                    " ".join(str(part) for part in (reason.error_code, reason.error_title) if part is not None),
+                    local_time(reason.oldest_at, row.time_zone),
+                    str(reason.first_message_id),
+                )
+                for reason in details.reasons
+            ],
+            empty="",
+        )
+    if details.import_errors:
+        print_table(
+            ("rejected row", "column", "reason"),
+            [(str(error.row_number), error.column_name, error.reason) for error in details.import_errors],
+            empty="",
+        )
+
+
+def _facts(details: CampaignDetails) -> list[tuple[str, object]]:
+    row, zone = details.campaign, details.campaign.time_zone
+    accounts = [
+        account.name if account.active else f"{account.name} (inactive: {account.inactive_reason})"
+        for account in details.accounts
+    ]
+    return [
+        ("campaign", f"{row.id} ({row.name})"),
+        ("status", to_text(row.status)),
+        ("waits for", describe_wait(row)),
+        ("progress", str(read_progress(row))),
+        *((status.value, row.counts[status]) for status in LADDER if status in row.counts),
+        ("template", f"{row.template_name}:{row.language}, {row.template_status}"),
+        ("accounts", ", ".join(accounts)),
+        ("recipients", row.recipient_count),
+        ("duplicates dropped", row.duplicate_count or None),
+        ("rows rejected", row.rejected_count or None),
+        ("interval", f"{row.interval_seconds:g} s" if row.interval_seconds else None),
+        ("pause", f"{row.pause_seconds:g} s after {row.pause_after:,} messages" if row.pause_after else None),
+        ("window", f"{row.window_from:%H:%M}-{row.window_to:%H:%M}" if row.window_from is not None else None),
+        ("weekdays", write_weekdays(row.weekdays) if len(row.weekdays) < _ALL_DAYS else None),
+        ("time zone", zone),
+        ("scheduled", local_time(row.scheduled_at, zone)),
+        ("created", local_time(row.created_at, zone)),
+        ("started", local_time(row.started_at, zone)),
+        ("next look", _next_look(row)),
+        ("completed", local_time(row.completed_at, zone)),
+    ]
+
+
+def _next_look(row: CampaignListing) -> str | None:
+    if row.status not in {CampaignStatus.PENDING, CampaignStatus.RUNNING}:
+        return None
+    return "now" if row.due_at is None else local_time(row.due_at, row.time_zone)
+
+
+def _to_columns(row: CampaignListing) -> dict[str, object]:
+    columns = asdict(row)
+    del columns["server_now"]
+    return columns

@@ -1,0 +1,96 @@
+"""How things look: JSON for scripts, tables for people, times in the campaign's zone."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+import os
+import sys
+from collections.abc import Iterable, Sequence
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import click
+from rich import box
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+# Wide enough that a pipe gets whole rows.
+_PIPE_WIDTH = 240
+
+_COLOURS = {
+    "running": "green",
+    "completed": "blue",
+    "cancelled": "dim",
+    "paused": "yellow",
+    "draft": "dim",
+    "GREEN": "green",
+    "YELLOW": "yellow",
+    "RED": "red",
+    "active": "green",
+    "inactive": "red",
+}
+
+
+def json_option(command: Any) -> Any:
+    """Add `--json` to a command."""
+    return click.option("--json", "as_json", is_flag=True, help="Print JSON; times are UTC, keys are column names.")(
+        command
+    )
+
+
+def print_json(value: Any) -> None:
+    click.echo(json.dumps(value, ensure_ascii=False, indent=2, default=_to_json))
+
+
+def _to_json(value: Any) -> str:
+    if isinstance(value, dt.datetime):
+        return value.astimezone(dt.UTC).isoformat()
+    if isinstance(value, dt.time | dt.date):
+        return value.isoformat()
+    raise TypeError(type(value).__name__)
+
+
+def make_console() -> Console:
+    """Return a console on today's stdout; a pipe gets whole rows instead of rows cut at 80 columns."""
+    is_pipe = not sys.stdout.isatty() and "COLUMNS" not in os.environ
+    return Console(highlight=False, width=_PIPE_WIDTH if is_pipe else None)
+
+
+def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]], *, empty: str) -> None:
+    table = Table(*columns, box=box.SIMPLE_HEAD, pad_edge=False)
+    for row in rows:
+        table.add_row(*(to_text(cell) for cell in row))
+    if table.row_count:
+        make_console().print(table)
+    else:
+        click.echo(empty)
+
+
+def print_facts(facts: Iterable[tuple[str, object]]) -> None:
+    """Print names and values below each other; empty values are left out."""
+    table = Table.grid(padding=(0, 2))
+    for name, value in facts:
+        if value not in (None, "", [], ()):
+            table.add_row(Text(name, style="bold"), to_text(value))
+    make_console().print(table)
+
+
+def to_text(value: object) -> Text:
+    """Return text that is shown as it is: a name in brackets is no markup."""
+    if isinstance(value, Text):
+        return value
+    if value is None:
+        return Text("")
+    text = f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else str(value)
+    return Text(text, style=_COLOURS.get(text, ""))
+
+
+def local_time(at: dt.datetime | None, time_zone: str) -> str:
+    """Return a time as the clocks of a zone show it, with the zone's short name."""
+    return "" if at is None else at.astimezone(ZoneInfo(time_zone)).strftime("%Y-%m-%d %H:%M:%S %Z")
+
+
+def count(number: int, noun: str) -> str:
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"

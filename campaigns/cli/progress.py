@@ -1,0 +1,62 @@
+"""How far a campaign is, in numbers and words."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from campaigns.cli.output import local_time
+from campaigns.domain.campaign import CampaignStatus
+from campaigns.domain.message import ACCEPTED, OPEN, Status
+
+if TYPE_CHECKING:
+    from campaigns.store.campaigns import CampaignListing
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """`sent`: Meta has it, or had it. `done`: nothing is left to do for these."""
+
+    total: int
+    done: int
+    sent: int
+    failed: int
+    uncertain: int
+    skipped: int
+
+    @property
+    def percent(self) -> int:
+        """Rounded down: 100 means all."""
+        return 100 * self.done // self.total if self.total else 0
+
+    def __str__(self) -> str:
+        numbers = f"{self.done:,}/{self.total:,} ({self.percent}%)"
+        rest = [
+            f"{number:,} {word}"
+            for number, word in ((self.failed, "failed"), (self.uncertain, "uncertain"), (self.skipped, "skipped"))
+            if number
+        ]
+        return ", ".join([numbers, *rest])
+
+
+def read_progress(row: CampaignListing) -> Progress:
+    counts = {Status(status): count for status, count in row.counts.items()}
+    return Progress(
+        total=sum(counts.values()),
+        done=sum(count for status, count in counts.items() if status not in OPEN),
+        sent=sum(count for status, count in counts.items() if status in ACCEPTED),
+        failed=counts.get(Status.FAILED, 0),
+        uncertain=counts.get(Status.UNCERTAIN, 0),
+        skipped=counts.get(Status.SUPPRESSED, 0) + counts.get(Status.CANCELLED, 0),
+    )
+
+
+def describe_wait(row: CampaignListing) -> str:
+    """Return why nothing is sent just now and until when, in the campaign's own zone; "" when something may be."""
+    is_alive = row.status in {CampaignStatus.PENDING, CampaignStatus.SCHEDULED, CampaignStatus.RUNNING}
+    if is_alive and row.scheduled_at is not None and row.scheduled_at > row.server_now:
+        return f"schedule until {local_time(row.scheduled_at, row.time_zone)}"
+    if row.status != CampaignStatus.RUNNING or row.waiting_reason is None:
+        return ""
+    until = f" until {local_time(row.due_at, row.time_zone)}" if row.due_at is not None else ""
+    return f"{row.waiting_reason}{until}"

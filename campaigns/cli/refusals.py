@@ -1,0 +1,69 @@
+"""Every error that is to be expected ends as one line on stderr and an exit code, never as a traceback."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+from click.exceptions import NoArgsIsHelpError
+
+from campaigns.config import SettingsError
+from campaigns.directory import DirectoryError
+from campaigns.domain.campaign import CampaignError
+from campaigns.domain.recipients import RecipientsError
+from campaigns.domain.template import TemplateError
+from campaigns.store.database import DatabaseError, DatabaseUnavailable
+from campaigns.tokens import TokenError
+
+_EXPECTED = (SettingsError, CampaignError, RecipientsError, TemplateError, DirectoryError, TokenError)
+
+
+class Refusal(click.ClickException):
+    """A command was not done; `message` says why, in one line."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(one_line(message))
+
+
+class UsageRefusal(Refusal):
+    """A command was not understood."""
+
+    exit_code = 2
+
+
+class RefusingGroup(click.Group):
+    """The root group: turns what its commands raise into a `Refusal`."""
+
+    def make_context(
+        self, info_name: str | None, args: list[str], parent: click.Context | None = None, **extra: Any
+    ) -> click.Context:
+        try:
+            return super().make_context(info_name, args, parent, **extra)
+        except click.UsageError as error:
+            raise _explain_usage(error) from None
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except click.UsageError as error:
+            raise _explain_usage(error) from None
+        except _EXPECTED as error:
+            raise Refusal(str(error)) from None
+        except DatabaseUnavailable as error:
+            raise Refusal(f"The database does not answer: {ctx.obj.why_unreachable(error)}") from None
+        except DatabaseError as error:
+            raise Refusal(f"The database refuses: {error}") from None
+        except OSError as error:
+            where = f"{error.filename}: " if error.filename else ""
+            raise Refusal(f"{where}{error.strerror or error}") from None
+
+
+def one_line(text: str) -> str:
+    return " ".join(text.split())
+
+
+def _explain_usage(error: click.UsageError) -> click.ClickException:
+    if isinstance(error, NoArgsIsHelpError):
+        return error
+    command = error.ctx.command_path if error.ctx else "revoada"
+    return UsageRefusal(f"{error.format_message()} See `{command} -h`.")

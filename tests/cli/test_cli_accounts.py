@@ -1,0 +1,153 @@
+from __future__ import annotations
+
+import pytest
+
+from campaigns.store.directory import list_accounts
+from campaigns.tokens import TokenError, decrypt_token, encrypt_token, make_key
+
+TOKEN = "EAAG-secret-token"
+
+
+def add(revoada, *options, name="sales", **more):
+    given = ["--phone-number-id", "1065", "--waba-id", "22", *(options or ("--token-env", "WHATSAPP_TOKEN"))]
+    return revoada("account", "add", name, *given, **more)
+
+
+def stored_token(database):
+    return database.run(lambda connection: connection.execute("SELECT token FROM accounts ORDER BY id").fetchone()[0])
+
+
+def test_an_added_account_has_the_defaults_and_is_active(house):
+    row = house.json("account", "list")[0]
+    assert (row["name"], row["active"], row["messages_per_second"], row["failure_limit"]) == ("sales", True, 80, 5)
+    assert house.json("account", "show", "sales")["events"][0]["kind"] == "created"
+
+
+def test_limits_can_be_given(revoada):
+    add(revoada, "--token-env", "WHATSAPP_TOKEN", "--messages-per-second", "250", "--failure-limit", "3")
+    row = revoada.json("account", "show", "sales")
+    assert (row["messages_per_second"], row["failure_limit"]) == (250, 3)
+
+
+@pytest.mark.parametrize(
+    ("options", "stdin"), [(("--token-env", "WHATSAPP_TOKEN"), None), (("--token-stdin",), TOKEN + "\n")]
+)
+def test_the_token_is_stored_encrypted_and_never_shown(revoada, database, options, stdin):
+    shown = [add(revoada, *options, stdin=stdin).output]
+    shown += [revoada.ok("account", *command) for command in (("list",), ("list", "--json"), ("show", "sales"))]
+    shown.append(revoada.ok("account", "show", "sales", "--json"))
+    blob = stored_token(database)
+    assert TOKEN.encode() not in blob
+    assert decrypt_token(revoada.environment["REVOADA_SECRET_KEY"], blob) == TOKEN
+    assert not any(TOKEN in output or "token" in output for output in shown)
+
+
+def test_a_token_of_another_key_says_so_without_itself():
+    with pytest.raises(TokenError, match="REVOADA_SECRET_KEY is not the key") as refused:
+        decrypt_token(make_key(), encrypt_token(make_key(), TOKEN))
+    assert TOKEN not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("options", "reason", "exit_code"),
+    [
+        (("--token-env", "NOT_THERE_EAAG"), "The environment variable named by --token-env is not set.", 1),
+        (("--token-stdin",), "The access token is empty or has characters that no token has.", 1),
+        (("--failure-limit", "3"), "Give the access token with --token-env VAR or --token-stdin.", 2),
+        (("--token-stdin", "--token-env", "X"), "Give --token-env or --token-stdin, not both.", 2),
+        (("--token-env", "WHATSAPP_TOKEN", "--failure-limit", "0"), "Invalid value for '--failure-limit'", 2),
+    ],
+)
+def test_an_account_without_a_usable_token_or_limit_is_refused(revoada, options, reason, exit_code):
+    result = add(revoada, *options)
+    assert result.exit_code == exit_code
+    assert result.stderr.startswith(f"Error: {reason}")
+    assert "EAAG" not in result.stderr
+
+
+def test_without_the_key_no_token_is_taken(revoada):
+    assert "REVOADA_SECRET_KEY is not set" in add(revoada, REVOADA_SECRET_KEY=None).stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "reason"),
+    [
+        (("sales", "--phone-number-id", "1067"), "There is an account sales already."),
+        (("new", "--phone-number-id", "1065"), "Another account has the phone number id 1065 already."),
+        (("new", "--phone-number-id", "+55"), "The phone_number_id '+55' is not a number of up to 32 digits."),
+        (("a\nb", "--phone-number-id", "1067"), "The name of an account is one line of text."),
+    ],
+)
+def test_an_account_that_cannot_be_added_says_why(house, arguments, reason):
+    more = ("--waba-id", "22", "--token-env", "WHATSAPP_TOKEN")
+    assert house.refusal("account", "add", *arguments, *more) == reason
+
+
+def test_set_changes_what_is_given_and_nothing_else(house, database):
+    token = stored_token(database)
+    house.ok("account", "set", "sales", "--messages-per-second", "250", "--name", "shop")
+    row = database.run(list_accounts)[0]
+    assert (row.name, row.messages_per_second, row.failure_limit, row.phone_number_id) == ("shop", 250, 5, "1065")
+    assert stored_token(database) == token
+
+
+def test_set_takes_a_new_token(house, database):
+    house.ok("account", "set", "1", "--token-stdin", stdin="EAAG-new\n")
+    assert decrypt_token(house.environment["REVOADA_SECRET_KEY"], stored_token(database)) == "EAAG-new"
+
+
+def test_set_without_an_option_is_refused(house):
+    assert house.refusal("account", "set", "sales", exit_code=2).startswith("Nothing to change")
+
+
+@pytest.mark.parametrize("command", ["show", "activate", "deactivate", "check"])
+def test_an_unknown_account_is_refused(revoada, command):
+    line = revoada.refusal("account", command, "nobody")
+    assert line == "There is no account nobody; `revoada account list` shows all."
+
+
+def test_deactivate_and_activate_go_back_and_forth(house):
+    assert house.ok("account", "deactivate", "sales") == "Account 1 (sales) is inactive now.\n"
+    assert house.json("account", "show", "sales")["inactive_reason"] == "deactivated by a person"
+    assert "was inactive already: deactivated by a person" in house.ok("account", "deactivate", "sales")
+    assert house.ok("account", "activate", "sales") == "Account 1 (sales) is active.\n"
+    events = house.json("account", "show", "sales")["events"]
+    assert [event["kind"] for event in events] == ["activated", "deactivated", "created"]
+
+
+def test_activate_rings_who_waited_for_the_account(house, create, database):
+    campaign_id = int(create())
+    database.run(
+        lambda connection: connection.execute(
+            "UPDATE campaigns SET status = 'running', started_at = now(), waiting_reason = 'no_active_account'"
+        )
+    )
+    assert "1 waiting campaign(s) go on" in house.ok("account", "activate", "sales")
+    assert house.rung == [campaign_id]
+
+
+def test_show_tells_the_failures_in_a_row(house, database):
+    failure = '[{"code": 190, "title": "Access token expired", "details": "on Friday"}]'
+    database.run(
+        lambda connection: connection.execute(
+            "UPDATE accounts SET failures = %s, consecutive_failures = 1 WHERE id = 1", (failure,)
+        )
+    )
+    output = house.ok("account", "show", "sales")
+    assert "1 of 5" in output
+    assert "190 Access token expired: on Friday" in output
+
+
+def test_check_says_when_meta_does_not_answer(house):
+    line = house.refusal("account", "check", "sales", GRAPH_API_URL="http://127.0.0.1:1/v24.0")
+    assert line.startswith("The health of account 1 (sales) could not be read: ")
+
+
+def test_an_empty_list_says_how_to_begin(revoada):
+    assert "revoada account add -h" in revoada.ok("account", "list")
+    assert revoada.json("account", "list") == []
+
+
+def test_a_name_in_brackets_is_shown_as_it_is(revoada):
+    add(revoada, name="[bold]x[/]")
+    assert "[bold]x[/]" in revoada.ok("account", "list")

@@ -1,0 +1,88 @@
+from __future__ import annotations
+
+import datetime as dt
+import io
+from dataclasses import replace
+
+from rich.console import Console
+
+from campaigns.cli.watch import Rates, watch_campaigns
+from campaigns.store.campaigns import CampaignListing
+
+NOW = dt.datetime(2026, 11, 27, 12, tzinfo=dt.UTC)
+ROW = CampaignListing(
+    id=7,
+    name="Sale [x]",
+    status="running",
+    template_name="promo",
+    language="en",
+    template_status="approved",
+    scheduled_at=None,
+    interval_seconds=0,
+    pause_after=None,
+    pause_seconds=None,
+    window_from=None,
+    window_to=None,
+    weekdays=[1],
+    time_zone="America/Sao_Paulo",
+    waiting_reason=None,
+    due_at=None,
+    enqueued_at=None,
+    recipient_count=4,
+    duplicate_count=0,
+    rejected_count=0,
+    created_at=NOW,
+    started_at=NOW,
+    completed_at=None,
+    server_now=NOW,
+    counts={"pending": 4},
+)
+STORY = [
+    ROW,
+    replace(ROW, server_now=NOW + dt.timedelta(seconds=1), counts={"pending": 1, "sent": 2, "delivered": 1}),
+    replace(
+        ROW,
+        server_now=NOW + dt.timedelta(seconds=2),
+        waiting_reason="window",
+        due_at=NOW + dt.timedelta(hours=1),
+        counts={"pending": 1, "sent": 2, "delivered": 1},
+    ),
+    replace(
+        ROW,
+        server_now=NOW + dt.timedelta(seconds=3),
+        status="completed",
+        completed_at=NOW,
+        counts={"read": 2, "failed": 1, "uncertain": 1},
+    ),
+]
+
+
+def tell(*, is_terminal):
+    story = iter(STORY)
+    console = Console(file=io.StringIO(), force_terminal=is_terminal, width=200, highlight=False)
+    watch_campaigns(lambda: [next(story)], console=console, every_seconds=0.01)
+    return console.file.getvalue()
+
+
+def test_a_pipe_gets_a_line_whenever_something_changed():
+    assert tell(is_terminal=False).splitlines() == [
+        "Campaign 7 (Sale [x]) running: 0/4, 0 sent, 0 failed, 0 uncertain, 0.0/s",
+        "Campaign 7 (Sale [x]) running: 3/4, 3 sent, 0 failed, 0 uncertain, 3.0/s",
+        "Campaign 7 (Sale [x]) running: 3/4, 3 sent, 0 failed, 0 uncertain, 1.5/s, "
+        "waits for window until 2026-11-27 10:00:00 -03",
+        "Campaign 7 (Sale [x]) completed: 4/4, 2 sent, 1 failed, 1 uncertain",
+    ]
+
+
+def test_a_terminal_gets_bars_up_to_the_end():
+    output = tell(is_terminal=True)
+    assert "━" in output
+    assert "2 sent, 1 failed, 1 uncertain" in output
+    assert "completed" in output
+
+
+def test_a_rate_is_that_of_the_last_seconds():
+    rates = Rates()
+    for second in range(20):
+        rate = rates.add(7, NOW + dt.timedelta(seconds=second), 1000 if second < 10 else 1000 + 50 * (second - 10))
+    assert rate == 50
