@@ -1,0 +1,128 @@
+"""Everything on one machine: embedded servers, the roles of the Procfile, and the environment that they share."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import urllib.error
+import urllib.request
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from devstack.ports import LOOPBACK, free_port
+from devstack.postgres import Postgres, start_postgres
+from devstack.roles import Role, start_process, start_role
+from devstack.server import DevstackError, wait_until
+from devstack.valkey import Valkey, start_valkey
+
+ROLES = ("webhooks", "events", "worker", "beat", "flower")
+_READY_SECONDS = 30.0
+
+
+class Stack:
+    """Servers and roles, stopped in the reverse order of their start when the `with` block ends."""
+
+    def __init__(self, folder: Path, environment: Mapping[str, str]) -> None:
+        """Keep data and logs below `folder`; `environment` is what the roles get."""
+        self.folder = folder
+        self.environment = dict(environment)
+        self.roles: list[Role] = []
+        self._servers: list[Postgres | Valkey] = []
+        (folder / "logs").mkdir(parents=True, exist_ok=True)
+
+    def start_postgres(self, *, fsync: bool = True) -> Postgres:
+        server = start_postgres(self.folder / "postgres", port=free_port(), fsync=fsync)
+        self._servers.append(server)
+        return server
+
+    def start_valkey(self, *, appendonly: bool = False) -> Valkey:
+        server = start_valkey(self.folder / "valkey", port=free_port(), appendonly=appendonly)
+        self._servers.append(server)
+        return server
+
+    def start_role(self, name: str, *options: str, role: str | None = None) -> Role:
+        """Start a role of the Procfile; `name` names its log, `options` are appended to its command."""
+        log_path = self.folder / "logs" / f"{name}.log"
+        self.roles.append(start_role(name, self.environment, log_path, options=options, role=role))
+        return self.roles[-1]
+
+    def start_process(self, name: str, command: Sequence[str]) -> Role:
+        log_path = self.folder / "logs" / f"{name}.log"
+        self.roles.append(start_process(name, f"exec {shlex.join(command)}", self.environment, log_path))
+        return self.roles[-1]
+
+    def start_beat(self, name: str = "beat") -> Role:
+        """Start beat with a schedule file of its own: two must not share one."""
+        return self.start_role(name, "-s", str(self.folder / f"{name}-schedule"), role="beat")
+
+    def start_roles(self) -> None:
+        """Start one process of each role, on loopback and on free ports."""
+        self.environment |= {
+            "HOST": LOOPBACK,
+            "PORT": str(free_port(int(self.environment.get("PORT", "8000")))),
+            "FLOWER_HOST": LOOPBACK,
+            "FLOWER_PORT": str(free_port(int(self.environment.get("FLOWER_PORT", "5555")))),
+        }
+        for name in ROLES:
+            if name == "beat":
+                self.start_beat()
+            else:
+                self.start_role(name)
+
+    @property
+    def webhooks_url(self) -> str:
+        return f"http://{LOOPBACK}:{self.environment['PORT']}"
+
+    @property
+    def flower_url(self) -> str:
+        return f"http://{LOOPBACK}:{self.environment['FLOWER_PORT']}"
+
+    def write_environment(self) -> Path:
+        """Write what another terminal needs to talk to this stack; return the file."""
+        path = self.folder / "env"
+        names = [name for name in self.environment if self.environment[name] != os.environ.get(name)]
+        path.touch(mode=0o600)
+        lines = [f"export {name}={shlex.quote(self.environment[name])}\n" for name in sorted(names)]
+        path.write_text("".join(lines), encoding="utf-8")
+        return path
+
+    def find_dead(self) -> Role | None:
+        """Return a role that has ended by itself, if one has."""
+        return next((role for role in self.roles if not role.is_running()), None)
+
+    def check_alive(self) -> None:
+        """Raise DevstackError with the last lines of a role that has ended by itself."""
+        if dead := self.find_dead():
+            raise DevstackError(f"{dead.name} has ended, see {dead.log_path}\n{dead.last_lines()}")
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for role in reversed(self.roles):
+            role.begin_stop()
+        for role in reversed(self.roles):
+            role.stop()
+        for server in reversed(self._servers):
+            server.stop()
+
+
+def await_http(url: str, stack: Stack, *, seconds: float = _READY_SECONDS) -> None:
+    """Wait until `url` answers 200. Raises DevstackError when it does not, or when a role has ended."""
+
+    def answers() -> bool:
+        stack.check_alive()
+        try:
+            with urllib.request.urlopen(url, timeout=2):  # noqa: S310  our own http:// address
+                return True
+        except (urllib.error.URLError, OSError):
+            return False
+
+    if not wait_until(answers, seconds):
+        raise DevstackError(f"{url} did not answer within {seconds:g} s")
+
+

@@ -1,0 +1,79 @@
+"""What becomes of the servers when the process that started them dies without a word."""
+
+import subprocess
+import sys
+
+import psutil
+import pytest
+
+from devstack.postgres import start_postgres
+from devstack.server import wait_until
+from devstack.valkey import start_valkey
+
+DEADLINE_SECONDS = 30.0
+OWNER = """
+import os, sys
+from pathlib import Path
+from devstack.postgres import start_postgres
+from devstack.valkey import start_valkey
+postgres = start_postgres(Path(sys.argv[1]), fsync=False)
+valkey = start_valkey(Path(sys.argv[1]))
+if sys.argv[2] == "fork" and os.fork() == 0:
+    print(os.getpid(), flush=True)
+    sys.stdin.read()
+    os._exit(0)
+print(postgres.pid, valkey.pid, flush=True)
+sys.stdin.read()
+"""
+
+
+@pytest.fixture
+def start_owner(data_dir):
+    owners = []
+
+    def start(kind):
+        command = [sys.executable, "-c", OWNER, str(data_dir), kind]
+        owners.append(subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True))
+        return owners[-1]
+
+    yield start
+    for owner in owners:
+        owner.kill()
+        owner.communicate()
+
+
+def read_processes(owner, count):
+    pids = []
+    while len(pids) < count:
+        pids += map(int, owner.stdout.readline().split())
+    return [psutil.Process(pid) for pid in pids]
+
+
+def is_gone(process):
+    return not process.is_running() or process.status() == psutil.STATUS_ZOMBIE
+
+
+def test_servers_end_after_sigkill_of_their_owner_and_the_next_start_works(start_owner, data_dir):
+    owner = start_owner("plain")
+    servers = read_processes(owner, 2)
+    owner.kill()
+    with start_postgres(data_dir, fsync=False), start_valkey(data_dir):
+        assert all(map(is_gone, servers))
+
+
+def test_a_forked_child_that_outlives_the_owner_does_not_keep_servers_alive(start_owner):
+    owner = start_owner("fork")
+    processes = sorted(read_processes(owner, 3), key=lambda process: process.ppid() == owner.pid)
+    servers, child = processes[:2], processes[2]
+    owner.kill()
+    assert wait_until(lambda: all(map(is_gone, servers)), DEADLINE_SECONDS)
+    assert not is_gone(child)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="needs the parent death signal")
+def test_servers_end_when_every_python_is_killed(start_owner):
+    owner = start_owner("plain")
+    servers = read_processes(owner, 2)
+    for python in (*[server.parent() for server in servers], owner):
+        python.kill()
+    assert wait_until(lambda: all(map(is_gone, servers)), DEADLINE_SECONDS)
