@@ -64,7 +64,7 @@ task_acks_late = True
 worker_prefetch_multiplier = 1
 worker_disable_prefetch = True
 
-# The work waits for the network; a signal becomes a stop flag, and no exception strikes between a COMMIT and its return.
+# The work waits for the network; a signal becomes a stop flag, and nothing is raised between a COMMIT and its return.
 worker_pool = "threads"
 worker_concurrency = _settings.slots
 worker_soft_shutdown_timeout = 0

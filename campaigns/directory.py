@@ -33,7 +33,7 @@ class AccountDetails:
     events: list[directory.AccountEvent]
 
 
-def add_account(  # noqa: PLR0913  the columns of an account
+def add_account(
     database: Database,
     name: str,
     *,

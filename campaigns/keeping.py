@@ -114,9 +114,7 @@ class Keeper:
                 self._look_after(held)
             except (DatabaseError, *DatabaseUnavailable) as error:
                 # The deadlines run on: without a renewal nothing leaves after them.
-                _log.warning(
-                    "Leases could not be kept: %s", error, extra=event("leases_not_kept", campaigns=len(held))
-                )
+                _log.warning("Leases could not be kept: %s", error, extra=event("leases_not_kept", campaigns=len(held)))
 
     def _look_after(self, held: list[Lease]) -> None:
         pairs = [(lease.campaign_id, lease.epoch) for lease in held]

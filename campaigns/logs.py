@@ -5,11 +5,14 @@ from __future__ import annotations
 import datetime as dt
 import json
 import logging
+import re
 import sys
 from typing import Any
 
 from campaigns.config import Settings
 
+_PHONE = re.compile(r"\+[1-9][0-9]{6,14}(?![0-9])")
+_DETAIL = re.compile(r"(?:\n|\\n)DETAIL:[^\n]*?(?=\n|\\n|\"|$)")
 _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
 
 
@@ -23,6 +26,11 @@ def mask_phone(phone: str) -> str:
     return f"{phone[:5]}…{phone[-2:]}" if len(phone) > 7 else "…"  # noqa: PLR2004
 
 
+def _clean(line: str) -> str:
+    """Mask what no caller may log, whatever an exception says: phone numbers, and the rows that Postgres quotes."""
+    return _PHONE.sub(lambda match: mask_phone(match[0]), _DETAIL.sub("", line))
+
+
 class _TextFormatter(logging.Formatter):
     """`2026-11-23T09:00:00.123Z INFO campaign_started Starting campaign 34: Black Friday campaign_id=34`."""
 
@@ -31,7 +39,7 @@ class _TextFormatter(logging.Formatter):
         name = bound.pop("event", record.name)
         pairs = "".join(f" {key}={value}" for key, value in bound.items())
         line = f"{_time(record)} {record.levelname} {name} {record.getMessage()}{pairs}"
-        return f"{line}\n{self.formatException(record.exc_info)}" if record.exc_info else line
+        return _clean(f"{line}\n{self.formatException(record.exc_info)}" if record.exc_info else line)
 
 
 class _JsonFormatter(logging.Formatter):
@@ -46,7 +54,7 @@ class _JsonFormatter(logging.Formatter):
         }
         if record.exc_info:
             line["exception"] = self.formatException(record.exc_info)
-        return json.dumps(line, default=str, ensure_ascii=False)
+        return _clean(json.dumps(line, default=str, ensure_ascii=False))
 
 
 def configure_logging(settings: Settings) -> None:

@@ -62,9 +62,7 @@ class Narrator:
                 count,
                 self._campaign_id,
                 text,
-                extra=event(
-                    "failures", campaign_id=self._campaign_id, code=code, message_id=self._sample[code, text]
-                ),
+                extra=event("failures", campaign_id=self._campaign_id, code=code, message_id=self._sample[code, text]),
             )
         self._settled_count = 0
         self._failures.clear()

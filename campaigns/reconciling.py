@@ -6,7 +6,7 @@ import logging
 
 from campaigns.config import Settings
 from campaigns.logs import event
-from campaigns.store import leases, ticks
+from campaigns.store import events, leases, ticks
 from campaigns.store.database import Database
 
 _log = logging.getLogger(__name__)
@@ -20,6 +20,12 @@ def reconcile(database: Database, settings: Settings) -> None:
             campaign_id,
             count,
             extra=event("abandoned", campaign_id=campaign_id),
+        )
+    if expired_count := database.run(events.expire_events):
+        _log.warning(
+            "%s webhook statuses matched no message of ours for days and are dropped",
+            expired_count,
+            extra=event("evidence_expired"),
         )
     overdue = database.run(ticks.report_uncertain, grace_seconds=settings.uncertain_grace_seconds)
     for campaign_id, count, oldest in overdue:

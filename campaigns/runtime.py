@@ -47,7 +47,6 @@ class Runtime:
         database.open()
         return database
 
-
     @property
     def health_threads(self) -> ThreadPoolExecutor:
         with self._lock:

@@ -28,7 +28,7 @@ from campaigns.store.accounts import AccountRow, campaign_account_ids, mark_heal
 from campaigns.store.database import Connection, Database, DatabaseError, DatabaseUnavailable
 from campaigns.store.installation import installation_id
 from campaigns.store.leases import LeaseRow
-from campaigns.store.messages import Claim, Claimed
+from campaigns.store.messages import Claim
 from campaigns.throttle import Grant, Throttle
 from campaigns.tokens import TokenError, decrypt_token
 from campaigns.whatsapp.payloads import make_encoder
@@ -191,7 +191,7 @@ class Slice:
                 if not replies and clock() > self._ends_at + self._settings.http_timeout_seconds:
                     return
                 self._settle(replies)
-        except Exception:
+        except Exception:  # noqa: BLE001  the error that led here is the one to be raised
             bound = event("drain_failed", campaign_id=self._row.id, messages=len(self._flying))
             _log.exception("Campaign %s: the replies could not be settled", self._row.id, extra=bound)
 
@@ -251,7 +251,7 @@ class Slice:
             except TokenError as error:
                 self._tokens[account.token] = ""
                 bound = event("token_unreadable", account_id=account.id, campaign_id=self._row.id)
-                _log.error("Account %s cannot send: %s", account.id, error, extra=bound)  # noqa: TRY400
+                _log.error("Account %s cannot send: %s", account.id, error, extra=bound)
         return self._tokens[account.token]
 
     # claim

@@ -97,7 +97,7 @@ class Settler:
         """Write one set of replies, in the order in which they came. Raises DatabaseError with nothing half done.
 
         Failures of accounts are counted first and apart: they decide which accounts are left, and locks are taken
-        messages first. After an error the caller settles the same replies again, and may add to them: none counts twice.
+        messages first. After an error the caller settles the same replies again, perhaps with more: none counts twice.
         """
         fresh = replies[self._counted :]
         if any(_is_account_fault(verdict) for _, verdict in fresh):

@@ -11,6 +11,7 @@ from kombu.exceptions import KombuError, OperationalError
 
 from campaigns import health, reconciling, sending, ticking
 from campaigns.celery import app
+from campaigns.config import SettingsError
 from campaigns.logs import configure_logging, event
 from campaigns.runtime import runtime
 from campaigns.store.ticks import unmark_campaigns
@@ -39,7 +40,7 @@ def run(campaign_id: int) -> None:
         ring_health(begun.health_due, campaign_id)
         if sending.run_slice(begun, tools):
             ring_campaigns([campaign_id])
-    except Exception:
+    except Exception:  # noqa: BLE001  an error in one campaign stops no other, and its lease runs out by itself
         bound = event("slice_error", campaign_id=campaign_id)
         _log.exception("Campaign %s stopped for now by an error; others go on", campaign_id, extra=bound)
 
@@ -63,7 +64,7 @@ def _check_account(account_id: int, campaign_id: int | None) -> None:
         health.check_account(
             account_id, campaign_id, database=here.database, settings=here.settings, alerts=here.alerts
         )
-    except Exception:
+    except Exception:  # noqa: BLE001  a check may fail in any way
         bound = event("health_error", account_id=account_id, campaign_id=campaign_id)
         _log.exception("Health check of account %s ended with an error, going on", account_id, extra=bound)
 
@@ -105,6 +106,15 @@ def _publish(task: Any, calls: Iterable[tuple[Any, ...]], *, expires: float) -> 
 @signals.setup_logging.connect
 def _set_up_logging(**_: Any) -> None:
     configure_logging(runtime().settings)
+
+
+@signals.celeryd_init.connect
+def _check_settings(**_: Any) -> None:
+    """Refuse to start a worker that could not work."""
+    try:
+        runtime().settings.require("database_url", "redis_url", "secret_key")
+    except SettingsError as error:
+        raise SystemExit(f"revoada: {error}") from None
 
 
 @signals.worker_shutting_down.connect

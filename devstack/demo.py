@@ -157,9 +157,7 @@ def _simulator_script(webhooks_url: str, app_secret: str) -> dict[str, Any]:
 
 def _make_campaigns(database: Database, folder: Path, secret_key: str) -> list[int]:
     for name, phone_number_id, _ in ACCOUNTS:
-        add_account(
-            database, name, phone_number_id=phone_number_id, waba_id=_WABA, token=_TOKEN, secret_key=secret_key
-        )
+        add_account(database, name, phone_number_id=phone_number_id, waba_id=_WABA, token=_TOKEN, secret_key=secret_key)
     ids = []
     for name, template, body, first_phone, accounts in CAMPAIGNS:
         add_template(database, template, language="pt_BR", body=body)

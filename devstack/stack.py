@@ -124,5 +124,3 @@ def await_http(url: str, stack: Stack, *, seconds: float = _READY_SECONDS) -> No
 
     if not wait_until(answers, seconds):
         raise DevstackError(f"{url} did not answer within {seconds:g} s")
-
-

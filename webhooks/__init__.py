@@ -25,9 +25,7 @@ def create_app() -> Flask:
     return make_app(
         app_secret=settings.meta_app_secret or "",
         verify_token=settings.meta_verify_token or "",
-        inbox=Inbox(
-            lambda bodies: here.database.run(insert_events, bodies), wait_seconds=settings.inbox_wait_seconds
-        ),
+        inbox=Inbox(lambda bodies: here.database.run(insert_events, bodies), wait_seconds=settings.inbox_wait_seconds),
         doorbell=Doorbell(ring_apply),
-        is_ready=lambda: here.database.is_ready(),
+        is_ready=lambda: here.database.is_ready(),  # noqa: PLW0108  the pool is made after a fork, not here
     )

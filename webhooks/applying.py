@@ -73,8 +73,6 @@ def apply_events(database: Database, settings: Settings, alerts: Alerts) -> Appl
                 applier.apply_suspect(stored)
     else:
         applied.is_more_left = True
-    if expired := database.run(events.expire_events):
-        applied.counts["expired"] += expired
     if applied.event_count:
         _tell(applied)
     return applied
@@ -82,7 +80,7 @@ def apply_events(database: Database, settings: Settings, alerts: Alerts) -> Appl
 
 def _tell(applied: Applied) -> None:
     counts = ", ".join(f"{count} {name}" for name, count in sorted(applied.counts.items()))
-    level = logging.WARNING if applied.counts["set aside"] or applied.counts["expired"] else logging.INFO
+    level = logging.WARNING if applied.counts["set aside"] else logging.INFO
     bound = event("webhooks_applied", events=applied.event_count)
     _log.log(level, "Applied %s webhook events: %s", applied.event_count, counts or "nothing of ours", extra=bound)
 
@@ -173,9 +171,7 @@ class _Transaction:
                 suppress_phones_of(connection, optouts, source="meta_131050")
             outcome.counted = count_reports(connection, matched.matches)
             unmatched = {merged.key: reason for merged, reason in matched.unmatched}
-            outcome.counts.update(
-                {"statuses": len(kept), "moved": len(moved), "foreign": len(matched.foreign)}
-            )
+            outcome.counts.update({"statuses": len(kept), "moved": len(moved), "foreign": len(matched.foreign)})
         self._keep_events(connection, outcome)
         self._park(connection, unmatched, outcome)
         outcome.counts = +outcome.counts

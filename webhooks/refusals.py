@@ -100,9 +100,7 @@ def find_optouts(matches: Sequence[Match]) -> list[int]:
 
 def is_news(match: Match) -> bool:
     """Tell whether this `failed` is the first word of a failure: not a copy, and not beaten by better evidence."""
-    return (
-        match.merged.status is Status.FAILED and match.is_current and Status(match.message.status) in ACCEPTED_OR_OUT
-    )
+    return match.merged.status is Status.FAILED and match.is_current and Status(match.message.status) in ACCEPTED_OR_OUT
 
 
 def _is_account_fault(match: Match) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import sys
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -19,8 +20,10 @@ from campaigns.cli.session import Session
 from campaigns.domain.campaign import ENDED, CampaignError, CampaignStatus, missing_campaign
 from campaigns.store.campaigns import CampaignListing, list_campaigns
 
+_INTERRUPTED = 130  # as a shell counts Ctrl-C
 _LIVE_SECONDS = 0.5
 _PLAIN_SECONDS = 2.0
+_COLUMNS = ("campaign", "bar", "done", "numbers", "rate", "state")
 # A rate is measured over so long: short enough to follow a pause, long enough to be readable.
 _RATE_SECONDS = 5.0
 
@@ -45,7 +48,10 @@ def watch(session: Session, campaign_ids: Sequence[int]) -> None:
     if not ids:
         click.echo("No campaign is alive.")
         return
-    watch_campaigns(lambda: session.database.run(list_campaigns, ids), console=make_console())
+    try:
+        watch_campaigns(lambda: session.database.run(list_campaigns, ids), console=make_console())
+    except KeyboardInterrupt:
+        sys.exit(_INTERRUPTED)
 
 
 def watch_campaigns(
@@ -111,19 +117,22 @@ def _describe(row: CampaignListing, progress: Progress, rate: float, wait: str) 
 
 
 def _draw(rows: Sequence[CampaignListing], rates: Rates) -> Table:
-    table = Table.grid(padding=(0, 2))
+    table = Table.grid(padding=(0, 2), expand=True)
+    for column in _COLUMNS:
+        is_bar = column == "bar"
+        table.add_column(column, no_wrap=True, ratio=1 if is_bar else None, min_width=8 if is_bar else None)
     for row in rows:
         progress = read_progress(row)
         rate = rates.add(row.id, row.server_now, progress.done)
-        numbers = f"{progress.sent:,} sent, {progress.failed:,} failed, {progress.uncertain:,} uncertain"
+        numbers = (("sent", progress.sent), ("failed", progress.failed), ("uncertain", progress.uncertain))
         table.add_row(
             to_text(f"{row.id} {row.name}"),
-            ProgressBar(total=max(progress.total, 1), completed=progress.done, width=30),
+            ProgressBar(total=max(progress.total, 1), completed=progress.done),
             to_text(f"{progress.done:,}/{progress.total:,}"),
-            to_text(numbers),
+            # What is zero is left out, so that a line fits into 80 columns.
+            to_text(", ".join(f"{number:,} {word}" for word, number in numbers if number)),
             to_text(f"{rate:,.0f}/s" if row.status == CampaignStatus.RUNNING else ""),
-            to_text(row.status),
-            to_text(describe_wait(row)),
+            to_text(describe_wait(row) or row.status),
         )
     return table
 

@@ -25,9 +25,7 @@ class Streak:
     tripped_by: tuple[FailureRecord, ...] | None = None
 
 
-def fold_streak(
-    failures: Sequence[FailureRecord], outcomes: Iterable[FailureRecord | None], *, limit: int
-) -> Streak:
+def fold_streak(failures: Sequence[FailureRecord], outcomes: Iterable[FailureRecord | None], *, limit: int) -> Streak:
     """Count `outcomes` (None: a success) onto a streak, in the order in which the replies came.
 
     The limit trips once, at the failure that reaches it; what was in flight behind it changes nothing any more.

@@ -46,7 +46,7 @@ class FlightWindow:
         self.size = min(self.size, float(self.limit))
 
     def note_silence(self, now: float, seconds: float) -> None:
-        """A request ended without a reply after `seconds`; what was out with it is the same event."""
+        """Note a request that ended without a reply after `seconds`; what was out with it is the same event."""
         self._last_sign_at = now
         if now - self._halved_at > seconds:
             self._halved_at = now

@@ -33,9 +33,7 @@ class Health:
     def describe(self) -> str:
         """Return what is not ideal, in words; "" when all is well."""
         return ", ".join(
-            f"{name.replace('_', ' ')} {getattr(self, name)}"
-            for name in _RANKS
-            if _rank(name, getattr(self, name)) > 0
+            f"{name.replace('_', ' ')} {getattr(self, name)}" for name in _RANKS if _rank(name, getattr(self, name)) > 0
         )
 
     def as_json(self) -> dict[str, str]:
@@ -62,7 +60,8 @@ def read_health(answer: Mapping[str, Any]) -> Health:
 
 def compare(before: Health, after: Health) -> tuple[str, str]:
     """Return ("worse" | "better" | "", the changes in words). What was not known before counts as ideal."""
-    worse, better = [], []
+    worse: list[str] = []
+    better: list[str] = []
     for name in _RANKS:
         old, new = getattr(before, name) or _IDEAL[name], getattr(after, name)
         if not new or _rank(name, old) == _rank(name, new):

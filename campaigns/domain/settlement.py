@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Set
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from typing import assert_never
 
@@ -60,7 +60,9 @@ class Release:
 Settlement = Settle | Release
 
 
-def settle(verdict: Verdict, attempt: Attempt, *, usable: Set[int], max_attempts: int, retry_seconds: float) -> Settlement:
+def settle(
+    verdict: Verdict, attempt: Attempt, *, usable: AbstractSet[int], max_attempts: int, retry_seconds: float
+) -> Settlement:
     """Decide what becomes of `attempt`.
 
     `usable` are the campaign's active accounts after this reply was counted; `retry_seconds` is the wait before a
@@ -80,7 +82,7 @@ def settle(verdict: Verdict, attempt: Attempt, *, usable: Set[int], max_attempts
 
 
 def _settle_rejected(  # noqa: PLR0911  one return per row of the table
-    verdict: Rejected, attempt: Attempt, usable: Set[int], max_attempts: int, retry_seconds: float
+    verdict: Rejected, attempt: Attempt, usable: AbstractSet[int], max_attempts: int, retry_seconds: float
 ) -> Settlement:
     failure, code = verdict.failure, verdict.code
     title, details = verdict.title or failure.meaning, verdict.details
@@ -111,9 +113,9 @@ def _settle_rejected(  # noqa: PLR0911  one return per row of the table
 
 
 def _switch_account(
-    attempt: Attempt, failed: Settle, usable: Set[int], max_attempts: int, retry_seconds: float
+    attempt: Attempt, failed: Settle, usable: AbstractSet[int], max_attempts: int, retry_seconds: float
 ) -> Settlement:
-    """An account's fault is not the recipient's loss: see docs/decisions/0004.
+    """Decide for a failure of the account, which is not the recipient's loss: see docs/decisions/0004.
 
     Another account tries next; when all have refused, the round starts again after a wait, while attempts are left.
     With no active account at all the message waits for one, and this try does not count.

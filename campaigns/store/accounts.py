@@ -87,14 +87,14 @@ def count_outcomes(connection: Connection, replies: Sequence[Outcomes]) -> list[
         if not active or activated_at != reply.activated_at:
             continue
         streak = fold_streak(failures, reply.outcomes, limit=limit)
-        _write_streak(connection, "set_streak", account_id, activated_at, streak, None in reply.outcomes)
+        _write_streak(
+            connection, "set_streak", account_id, activated_at, streak=streak, has_success=None in reply.outcomes
+        )
         counted.append(Counted(account_id, name, streak.tripped_by))
     return counted
 
 
-def count_reported(
-    connection: Connection, outcomes: Mapping[int, Sequence[FailureRecord | None]]
-) -> list[Counted]:
+def count_reported(connection: Connection, outcomes: Mapping[int, Sequence[FailureRecord | None]]) -> list[Counted]:
     """As `count_outcomes`, for the second streak: what webhooks report of messages sent since the last activation."""
     good = sorted(account_id for account_id, each in outcomes.items() if each and not any(each))
     if good:
@@ -107,13 +107,19 @@ def count_reported(
         account_id, name, active, activated_at, limit, _, reported = row
         if active:
             streak = fold_streak(reported, bad[account_id], limit=limit)
-            _write_streak(connection, "set_reported_streak", account_id, activated_at, streak, has_success=False)
+            _write_streak(connection, "set_reported_streak", account_id, activated_at, streak=streak, has_success=False)
             counted.append(Counted(account_id, name, streak.tripped_by))
     return counted
 
 
 def _write_streak(
-    connection: Connection, statement: str, account_id: int, activated_at: dt.datetime, streak: Streak, has_success: bool  # noqa: FBT001
+    connection: Connection,
+    statement: str,
+    account_id: int,
+    activated_at: dt.datetime,
+    *,
+    streak: Streak,
+    has_success: bool,
 ) -> None:
     reason = None
     if streak.tripped_by is not None:

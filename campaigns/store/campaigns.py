@@ -137,7 +137,7 @@ def cancel_messages(connection: Connection, campaign_ids: Sequence[int]) -> int:
     return connection.execute(query("cancel_messages"), {"campaign_ids": list(campaign_ids)}).rowcount
 
 
-def update_campaign(  # noqa: PLR0913  a plan and what follows from it
+def update_campaign(
     connection: Connection,
     campaign: LockedCampaign,
     plan: Plan,

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 from functools import cache
 from importlib.resources import files
-from typing import Any, Concatenate, LiteralString, ParamSpec, TypeVar, cast
+from typing import Any, Concatenate, ParamSpec, TypeVar
 
 import psycopg
 from psycopg import errors
@@ -31,10 +31,9 @@ _RETRIES = 5
 
 
 @cache
-def query(name: str) -> LiteralString:
+def query(name: str) -> bytes:
     """Return the text of `queries/<name>.sql`."""
-    text = files("campaigns.store").joinpath("queries", f"{name}.sql").read_text(encoding="utf-8")
-    return cast(LiteralString, text)
+    return files("campaigns.store").joinpath("queries", f"{name}.sql").read_bytes()
 
 
 class Database:

@@ -117,7 +117,12 @@ def clear_wait(connection: Connection, campaign_id: int) -> None:
 
 
 def complete_campaign(connection: Connection, campaign_id: int, epoch: int) -> float | None:
-    """Complete the campaign if nothing is left to do; return its duration in seconds, or None if something is."""
+    """Complete the campaign if nothing is left to do; return its duration in seconds, or None if something is.
+
+    The lock comes first, as a statement of its own: only then does the look at the messages see what a release that
+    held the campaign has put back.
+    """
+    connection.execute("SELECT FROM campaigns WHERE id = %s FOR UPDATE", (campaign_id,))
     row = connection.execute(query("complete_campaign"), {"campaign_id": campaign_id, "epoch": epoch}).fetchone()
     return (row[1] - row[0]).total_seconds() if row else None
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from importlib.resources import files
-from typing import LiteralString, cast
 
 import psycopg
 
@@ -32,7 +31,7 @@ def migrate(url: str) -> list[str]:
                 continue
             script = files("campaigns.store").joinpath("migrations", f"{name}.sql").read_text(encoding="utf-8")
             with connection.transaction():
-                connection.execute(cast(LiteralString, script))
+                connection.execute(script.encode())
                 connection.execute("INSERT INTO schema_migrations (name) VALUES (%s)", (name,))
                 connection.execute("INSERT INTO installation DEFAULT VALUES ON CONFLICT DO NOTHING")
             applied.append(name)

@@ -45,7 +45,7 @@ class Media:
             raise TemplateError(f"Only a document has a file name, not the {self.kind}.")
 
 
-def template_payload(  # noqa: PLR0913 (all by name: the parts of one request)
+def template_payload(
     *,
     to: str,
     template: Template,

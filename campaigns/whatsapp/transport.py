@@ -1,8 +1,8 @@
 """Many requests in flight from one thread: libcurl's multi interface, driven by its sockets.
 
-No `select()` (it stops at 1,024 descriptors) and no request that leaves twice: libcurl sends a POST again by itself when
-a kept-alive connection dies before the first byte of the reply, so the callback that it asks before each departure
-lets a request leave once only.
+No `select()` (it stops at 1,024 descriptors) and no request that leaves twice: libcurl sends a POST again by itself
+when a kept-alive connection dies before the first byte of the reply, so the callback that it asks before each
+departure lets a request leave once only.
 """
 
 from __future__ import annotations
@@ -128,7 +128,7 @@ class Transport:
         self._selector = selectors.DefaultSelector()
         self._wake_receiver, self._wake_sender = socket.socketpair()
         for end in (self._wake_receiver, self._wake_sender):
-            end.setblocking(False)
+            end.settimeout(0)
         self._selector.register(self._wake_receiver, selectors.EVENT_READ)
         self._multi = self._make_multi()
         self._thread = threading.Thread(target=self._run, name="transport", daemon=True)
@@ -162,7 +162,7 @@ class Transport:
         return multi
 
     def _on_socket(self, what: int, descriptor: int, _multi: object, _data: object) -> None:
-        """libcurl says which socket to watch for what."""
+        """Watch a socket for what libcurl wants to know of it."""
         if what == pycurl.POLL_REMOVE:
             with contextlib.suppress(KeyError, ValueError):
                 self._selector.unregister(descriptor)
@@ -182,8 +182,7 @@ class Transport:
         while not self._is_closed:
             try:
                 self._turn()
-            except Exception:
-                # One bad request must not end the sending of all campaigns.
+            except Exception:  # noqa: BLE001  one bad request must not end the sending of all campaigns
                 _log.exception("the transport goes on after an error", extra={"event": "transport_error"})
         self._selector.close()
         self._wake_receiver.close()
@@ -290,7 +289,7 @@ class _Handle:
         return mailbox, reply
 
     def _before_departure(self, *_addresses: object) -> int:
-        """libcurl asks on a ready connection, before the first byte: once for the request, again for each replay."""
+        """Answer libcurl, which asks on a ready connection, before the first byte: once, and again for each replay."""
         request = self._request
         if request is None or self._has_left:
             return pycurl.PREREQFUNC_ABORT

@@ -61,7 +61,7 @@ CREATE INDEX account_events_by_account ON account_events (account_id, id);
 CREATE TABLE templates (
     id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     name text NOT NULL CHECK (name ~ '^[a-z0-9_]+$' AND length(name) <= 512),
-    language text NOT NULL CHECK (language ~ '^[a-z]{2,3}(_[A-Za-z]{2,4})?$'),
+    language text NOT NULL CHECK (language ~ '^[a-z]{2,3}(_[A-Za-z0-9]{2,4})?$'),
     components jsonb NOT NULL,  -- as Meta lists them
     status text NOT NULL DEFAULT 'approved',
     status_at timestamptz NOT NULL DEFAULT now(),  -- Meta's time of the event that said so; the newest wins

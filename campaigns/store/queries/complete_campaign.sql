@@ -1,5 +1,5 @@
--- Completion is believed only from the rows themselves: one pass over the campaign, once in its life. The lock on the
--- campaign keeps a release (which takes it FOR SHARE) from slipping a message back in behind the look.
+-- Completion is believed only from the rows themselves: one pass over the campaign, once in its life. The caller has
+-- locked the campaign, so no release (which takes it FOR SHARE) can slip a message back in behind the look.
 UPDATE campaigns c
 SET status = 'completed', completed_at = clock_timestamp(), waiting_reason = NULL, due_at = NULL, enqueued_at = NULL
 FROM leases l
