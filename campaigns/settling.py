@@ -92,6 +92,7 @@ class Settler:
         # Of the set being settled: how many replies are counted already, and the accounts that they deactivated.
         self._counted = 0
         self._gone: set[int] = set()
+        self._reported: set[int] = set()
 
     def settle(self, replies: Sequence[tuple[Flying, Verdict]], *, usable: set[int]) -> Settled:
         """Write one set of replies, in the order in which they came. Raises DatabaseError with nothing half done.
@@ -113,6 +114,7 @@ class Settler:
     def _settle(self, replies: Sequence[tuple[Flying, Verdict]], usable: set[int]) -> Settled:
         settled = Settled()
         for flying, verdict in replies:
+            self._report_unknown(verdict)
             settled.decisions.append((flying, verdict, self._decide(flying, verdict, usable)))
             if isinstance(verdict, Rejected) and verdict.failure.action is Action.SLOW_DOWN:
                 before = settled.throttled_at.get(flying.account.id, 0.0)
@@ -120,6 +122,16 @@ class Settler:
         settled.changed_accounts = {flying.account.id for flying, verdict in replies if _is_of_account(verdict)}
         settled.template_blocked_until = self._database.run(self._write, settled.decisions)
         return settled
+
+    def _report_unknown(self, verdict: Verdict) -> None:
+        """Tell a person, once per code and slice, of a code that the table does not hold."""
+        if not isinstance(verdict, Rejected) or verdict.failure.is_known or verdict.code in self._reported:
+            return
+        self._reported.add(verdict.code)
+        text = f"Campaign {self._campaign_id}: Meta answers with the unknown code {verdict.code} ({verdict.title})"
+        bound = event("unknown_code", campaign_id=self._campaign_id, code=verdict.code)
+        _log.warning("%s, it is handled by its class", text, extra=bound)
+        self._alerts.send("unknown_code", text, campaign_id=self._campaign_id, code=verdict.code)
 
     def _decide(self, flying: Flying, verdict: Verdict, usable: set[int]) -> Settlement:
         message = flying.message

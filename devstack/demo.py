@@ -28,7 +28,7 @@ from campaigns.store.migrate import migrate
 from campaigns.tokens import make_key
 from devstack.ports import free_port
 from devstack.server import DevstackError, wait_until
-from devstack.stack import Stack, await_http
+from devstack.stack import Stack, await_http, stop_on_sigterm
 from devstack.story import tell_story
 
 RECIPIENTS = 1_000
@@ -57,6 +57,7 @@ _SETTLE_SECONDS = 30.0
 
 def run(*, exit_when_done: bool = False) -> int:
     """Run the demo until Ctrl-C, or until all campaigns have completed; return 0 only if everybody got theirs once."""
+    stop_on_sigterm()
     console = make_console()
     folder = Path(tempfile.mkdtemp(prefix="revoada-demo-"))
     try:

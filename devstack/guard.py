@@ -1,8 +1,9 @@
 """Starts one server for an owner and stops it when the owner asks for it or is gone.
 
-A process of its own, because only another process survives the SIGKILL of the owner. It gets a JSON `Order` as its
-argument, prints the server's pid, and lives exactly as long as the server: stdin is a pipe from the owner whose end
-means stop. Standard library only: it runs isolated from the owner's path, in 20 ms.
+A process of its own, because only another process survives the SIGKILL of the owner. It reads a JSON `Order` as the
+first line of stdin (not from its arguments: those are for every user to see, and an environment holds secrets), prints
+the server's pid, and lives exactly as long as the server: the end of stdin, a pipe from the owner, means stop. Standard
+library only: it runs isolated from the owner's path, in 20 ms.
 """
 
 import contextlib
@@ -15,7 +16,7 @@ import signal
 import subprocess
 import sys
 import threading
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 OWNER_CHECK_SECONDS = 1.0
 PR_SET_PDEATHSIG = 1
@@ -35,8 +36,16 @@ class Order:
     patience_seconds: float = 15.0  # between one stop signal and the next, harder one
 
 
+def give_order(process: subprocess.Popen[bytes], order: Order) -> None:
+    """Send `order` to a guard that was just started; its stdin stays open, for it is what keeps the server alive."""
+    assert process.stdin is not None
+    process.stdin.write(json.dumps(asdict(order)).encode() + b"\n")
+    process.stdin.flush()
+
+
 def main() -> int:
-    order = Order(**json.loads(sys.argv[1]))
+    with os.fdopen(os.dup(0), "rb", buffering=0) as owner:  # unbuffered: not a byte more than the line
+        order = Order(**json.loads(owner.readline()))
     try:
         server = subprocess.Popen(  # noqa: S603 - the owner's argv, no shell
             order.argv,

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import os
 import signal
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from shlex import quote
 
@@ -34,6 +33,7 @@ class Role:
     """A running role. It ends when it is stopped, or when this process is gone, however it went."""
 
     name: str
+    kind: str  # the role of the Procfile, or the name of another process
     log_path: Path
     pid: int
     _guard: subprocess.Popen[bytes]
@@ -72,10 +72,13 @@ def start_role(
     commands = read_procfile()
     if (role or name) not in commands:
         raise DevstackError(f"The Procfile has no role {role or name}: it has {', '.join(commands)}")
-    return start_process(name, " ".join([commands[role or name], *map(quote, options)]), environment, log_path)
+    command = " ".join([commands[role or name], *map(quote, options)])
+    return start_process(name, command, environment, log_path, kind=role)
 
 
-def start_process(name: str, command: str, environment: Mapping[str, str], log_path: Path) -> Role:
+def start_process(
+    name: str, command: str, environment: Mapping[str, str], log_path: Path, *, kind: str | None = None
+) -> Role:
     """Start a shell command in the project's folder."""
     # The virtual environment's own programs first, whatever the caller's PATH is.
     path = os.pathsep.join([str(Path(sys.executable).parent), environment.get("PATH", os.defpath)])
@@ -93,13 +96,14 @@ def start_process(name: str, command: str, environment: Mapping[str, str], log_p
     )
     with log_path.open("ab") as log:
         process = subprocess.Popen(  # noqa: S603 - our own script
-            [sys.executable, "-I", "-S", guard.__file__, json.dumps(asdict(order))],
+            [sys.executable, "-I", "-S", guard.__file__],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=log,
             start_new_session=True,  # Ctrl-C is for the owner, who stops its roles in order
         )
+    guard.give_order(process, order)
     assert process.stdout is not None
     with process.stdout as answer:
         pid = int(answer.readline() or 0)
-    return Role(name, log_path, pid, process)
+    return Role(name, kind or name, log_path, pid, process)

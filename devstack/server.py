@@ -6,7 +6,6 @@ DevstackError
 """
 
 import fcntl
-import json
 import os
 import subprocess
 import sys
@@ -14,7 +13,6 @@ import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import asdict
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -110,7 +108,7 @@ class Server(ABC):
         log = os.open(self.log_path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)  # statements show up in it
         try:
             self._guard = subprocess.Popen(  # noqa: S603 - our own script
-                [sys.executable, "-I", "-S", guard.__file__, json.dumps(asdict(order))],
+                [sys.executable, "-I", "-S", guard.__file__],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=log,
@@ -120,6 +118,7 @@ class Server(ABC):
         finally:
             os.close(log)
         try:
+            guard.give_order(self._guard, order)
             self._await_start(log_start)
         except BaseException:
             self.stop()

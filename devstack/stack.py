@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 import shlex
+import signal
 import urllib.error
 import urllib.request
 from collections.abc import Mapping, Sequence
+from itertools import groupby
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -18,6 +20,7 @@ from devstack.server import DevstackError, wait_until
 from devstack.valkey import Valkey, start_valkey
 
 ROLES = ("webhooks", "events", "worker", "beat", "flower")
+_STOP_ORDER = (("beat", "flower", "worker"), ("events", "webhooks"))
 _READY_SECONDS = 30.0
 
 
@@ -103,12 +106,28 @@ class Stack:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        for role in reversed(self.roles):
-            role.begin_stop()
-        for role in reversed(self.roles):
-            role.stop()
+        # Who rings and sends first, then who takes in, then the far end, which still answers what is on the wire.
+        ranks = {role: rank for rank, roles in enumerate(_STOP_ORDER) for role in roles}
+        for _, together in groupby(
+            sorted(self.roles, key=lambda role: ranks.get(role.kind, len(ranks))),
+            key=lambda role: ranks.get(role.kind, len(ranks)),
+        ):
+            leaving = list(together)
+            for role in leaving:
+                role.begin_stop()
+            for role in leaving:
+                role.stop()
         for server in reversed(self._servers):
             server.stop()
+
+
+def stop_on_sigterm() -> None:
+    """Let SIGTERM end this process as Ctrl-C does: in order, and with nothing left behind."""
+
+    def interrupt(_number: int, _frame: object) -> None:
+        raise KeyboardInterrupt
+
+    signal.signal(signal.SIGTERM, interrupt)
 
 
 def await_http(url: str, stack: Stack, *, seconds: float = _READY_SECONDS) -> None:

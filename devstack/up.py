@@ -11,7 +11,7 @@ from campaigns.cli.output import make_console
 from campaigns.config import read_settings
 from campaigns.store.migrate import migrate
 from devstack.server import DevstackError
-from devstack.stack import Stack, await_http
+from devstack.stack import Stack, await_http, stop_on_sigterm
 
 # Data stays between runs; the folder is in .gitignore.
 FOLDER = Path(".revoada")
@@ -21,6 +21,7 @@ def run() -> int:
     """Run until Ctrl-C; return 0, or 1 when a role has ended by itself. Raises SettingsError."""
     settings = read_settings()
     settings.require("meta_app_secret", "meta_verify_token", "secret_key")
+    stop_on_sigterm()
     console = make_console()
     try:
         with Stack(FOLDER.resolve(), os.environ) as stack:
