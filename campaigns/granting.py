@@ -1,13 +1,22 @@
-"""Takes tokens for one campaign from its accounts' common limits, in proportion to what each has free."""
+"""Which accounts of a campaign may send now, and how much: tokens from their common limits, by what each has free."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import datetime as dt
+import logging
+from collections.abc import Callable, Mapping
 
+from campaigns.config import Settings
 from campaigns.domain.flight import Shares
+from campaigns.domain.pacing import Reason, Wait
+from campaigns.keeping import Keeper
+from campaigns.logs import event
 from campaigns.store.accounts import AccountRow
 from campaigns.throttle import Ask, Grant, Throttle
+from campaigns.tokens import TokenError, decrypt_token
 from campaigns.whatsapp.transport import clock
+
+_log = logging.getLogger(__name__)
 
 # An account that could not give all is asked again after this at the earliest: tokens gather (a bucket holds a quarter
 # of a second), and claims come in sets instead of one by one.
@@ -15,10 +24,22 @@ _GATHER_SECONDS = 0.1
 
 
 class Granter:
-    """What one slice knows of the throttle: whom to ask when, what to give back, and which sends Meta throttled."""
+    """What one slice knows of its accounts and of the throttle: whom to ask when, and what to give back."""
 
-    def __init__(self, throttle: Throttle, campaign_id: int) -> None:
-        self._throttle, self._campaign_id = throttle, campaign_id
+    def __init__(
+        self,
+        throttle: Throttle,
+        keeper: Keeper,
+        settings: Settings,
+        *,
+        campaign_id: int,
+        account_ids: list[int],
+        now: Callable[[], dt.datetime],
+    ) -> None:
+        """`now` is the server's clock, in which a wait is told."""
+        self._throttle, self._keeper, self._settings, self._now = throttle, keeper, settings, now
+        self._campaign_id, self._account_ids = campaign_id, account_ids
+        self._access_tokens: dict[bytes, str] = {}
         self._shares = Shares()
         self._rates: dict[int, float] = {}
         self._configured: dict[int, float] = {}
@@ -26,8 +47,21 @@ class Granter:
         self._give_back: dict[int, int] = {}
         self._throttled_at: dict[int, float] = {}
 
-    def grant(self, want: int, accounts: Mapping[int, AccountRow]) -> dict[int, Grant]:
-        """Return the grants that hold tokens, by account; in all at most `want` tokens. One round trip or none."""
+    def accounts(self) -> list[AccountRow]:
+        """Return the campaign's accounts as they were about a second ago."""
+        return self._keeper.accounts(self._account_ids)
+
+    def active_ids(self) -> set[int]:
+        return {row.id for row in self.accounts() if row.active}
+
+    def grant(self, want: int) -> dict[int, Grant] | Wait:
+        """Return the grants that hold tokens, by account, or what to wait for where no account may send.
+
+        In all at most `want` tokens; one round trip, or none while the accounts are known to lack tokens.
+        """
+        accounts = self._free_accounts()
+        if isinstance(accounts, Wait):
+            return accounts
         now = clock()
         awake = {
             account_id: self._rates.get(account_id, float(row.messages_per_second))
@@ -41,6 +75,27 @@ class Granter:
             rest = max(grant.retry_seconds, _GATHER_SECONDS) if grant.retry_seconds else 0.0
             self._asleep_until[grant.account_id] = now + rest
         return {grant.account_id: grant for grant in grants if grant.tokens}
+
+    def _free_accounts(self) -> dict[int, AccountRow] | Wait:
+        active = [row for row in self.accounts() if row.active and self.access_token(row)]
+        if not active:
+            return Wait(Reason.NO_ACTIVE_ACCOUNT, self._now() + dt.timedelta(seconds=self._settings.recheck_seconds))
+        if free := {row.id: row for row in active if not row.blocked_seconds}:
+            return free
+        first = min(active, key=lambda row: row.blocked_seconds)
+        reason = Reason.UNREACHABLE if first.blocked_reason.startswith("unreachable") else Reason.THROTTLED
+        return Wait(reason, self._now() + dt.timedelta(seconds=first.blocked_seconds))
+
+    def access_token(self, account: AccountRow) -> str:
+        """Return the account's access token, or "" for one that this process cannot read (logged once a slice)."""
+        if account.token not in self._access_tokens:
+            try:
+                self._access_tokens[account.token] = decrypt_token(self._settings.secret_key or "", account.token)
+            except TokenError as error:
+                self._access_tokens[account.token] = ""
+                bound = event("token_unreadable", account_id=account.id, campaign_id=self._campaign_id)
+                _log.error("Account %s cannot send: %s", account.id, error, extra=bound)
+        return self._access_tokens[account.token]
 
     def _ask(self, account: AccountRow, want: int) -> Ask:
         self._configured[account.id] = account.messages_per_second

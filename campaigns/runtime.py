@@ -11,9 +11,9 @@ from functools import cached_property
 import redis
 
 from campaigns.alerts import Alerts
+from campaigns.beginning import Tools
 from campaigns.config import Settings, read_settings
 from campaigns.keeping import Keeper
-from campaigns.sending import Tools
 from campaigns.store.database import Database
 from campaigns.throttle import Throttle
 from campaigns.whatsapp.transport import Transport

@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import datetime as dt
 import logging
-import threading
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
-from campaigns.alerts import Alerts
-from campaigns.config import Settings
+from campaigns.beginning import Begun, Tools
 from campaigns.domain.callback import CallbackData, write_callback
 from campaigns.domain.failures import find_failure
 from campaigns.domain.flight import FlightWindow
@@ -19,20 +16,17 @@ from campaigns.domain.template import TemplateError, template_from_components
 from campaigns.domain.verdict import Rejected, Unknown, Verdict
 from campaigns.ending import Ending, hand_over
 from campaigns.granting import Granter
-from campaigns.keeping import Keeper, Lease
+from campaigns.keeping import Lease
 from campaigns.logs import event
 from campaigns.narrating import Narrator
 from campaigns.settling import Flying, Settler, is_content_fault, read_verdict
 from campaigns.store import leases, messages
-from campaigns.store.accounts import AccountRow, campaign_account_ids, mark_health_due
-from campaigns.store.database import Connection, Database, DatabaseError, DatabaseUnavailable
-from campaigns.store.installation import installation_id
-from campaigns.store.leases import LeaseRow
+from campaigns.store.accounts import AccountRow
+from campaigns.store.database import Connection, DatabaseError, DatabaseUnavailable
 from campaigns.store.messages import Claim
-from campaigns.throttle import Grant, Throttle
-from campaigns.tokens import TokenError, decrypt_token
+from campaigns.throttle import Grant
 from campaigns.whatsapp.payloads import make_encoder
-from campaigns.whatsapp.transport import Mailbox, Reply, Request, Transport, clock
+from campaigns.whatsapp.transport import Mailbox, Reply, Request, clock
 
 _log = logging.getLogger(__name__)
 
@@ -45,62 +39,6 @@ _CONTENT_FAULTS_MOST = 20
 _SETTLE_RETRY_SECONDS = 0.5
 # A slice that waits looks around at least this often.
 _LOOK_AGAIN_SECONDS = 1.0
-
-
-@dataclass(frozen=True, slots=True)
-class Tools:
-    """What a slice works with: one set per process, shared by all slices."""
-
-    settings: Settings
-    database: Database
-    throttle: Throttle
-    transport: Transport
-    keeper: Keeper
-    alerts: Alerts
-    stop: threading.Event
-    owner: str
-
-
-@dataclass(frozen=True, slots=True)
-class Begun:
-    """A slice whose lease is taken. `health_due`: accounts to be checked by somebody else, now."""
-
-    row: LeaseRow
-    account_ids: list[int]
-    health_due: list[int]
-    installation: str
-    asked_at: float
-
-
-def begin_slice(campaign_id: int, tools: Tools) -> Begun | None:
-    """Take the lease of a campaign; None if it is not eligible at this moment or somebody else runs it."""
-    settings = tools.settings
-    asked_at = clock()
-
-    def begin(connection: Connection) -> Begun | None:
-        row = leases.take_lease(
-            connection,
-            campaign_id,
-            owner=tools.owner,
-            lease_seconds=settings.lease_seconds,
-            horizon_seconds=settings.tick_seconds,
-        )
-        if row is None:
-            return None
-        account_ids = campaign_account_ids(connection, campaign_id)
-        health_due = mark_health_due(connection, account_ids, every_seconds=settings.health_seconds)
-        return Begun(row, account_ids, health_due, installation_id(connection), asked_at)
-
-    begun = tools.database.run(begin)
-    if begun is None:
-        return None
-    if begun.row.is_first_slice:
-        bound = event("campaign_started", campaign_id=campaign_id)
-        _log.info("Starting campaign %s: %s", campaign_id, begun.row.name, extra=bound)
-    if begun.health_due:
-        bound = event("health_checking", campaign_id=campaign_id, accounts=begun.health_due)
-        _log.info("Checking health of the accounts of campaign %s", campaign_id, extra=bound)
-    return begun
 
 
 def run_slice(begun: Begun, tools: Tools) -> bool:
@@ -132,9 +70,10 @@ class Slice:
         self._pace = Pace(window, row.interval_seconds, row.pause_after, row.pause_seconds)
         self._pace_state = PaceState(row.next_message_at, row.burst_count)
         self._encode = make_encoder(template_from_components(row.template_name, row.language, row.components))
-        self._tokens: dict[bytes, str] = {}
         self._flight = FlightWindow(limit=settings.window_limit)
-        self._granter = Granter(tools.throttle, row.id)
+        self._granter = Granter(
+            tools.throttle, tools.keeper, settings, campaign_id=row.id, account_ids=begun.account_ids, now=self.now
+        )
         self._narrator = Narrator(row.id)
         self._settler = Settler(
             tools.database, settings, tools.alerts, campaign_id=row.id, template_id=row.template_id, now=self.now
@@ -217,42 +156,12 @@ class Slice:
         if self._template_until is not None and self._template_until > self.now():
             self._wait = Wait(Reason.TEMPLATE, self._template_until)
             return {}
-        accounts = self._free_accounts()
-        if not accounts:
-            return {}
         want = allow(self._pace, self._pace_state, self.now(), want=room)
-        if isinstance(want, Wait):
-            self._wait = want
+        grants = want if isinstance(want, Wait) else self._granter.grant(want)
+        if isinstance(grants, Wait):
+            self._wait = grants
             return {}
-        return self._granter.grant(want, accounts)
-
-    def _free_accounts(self) -> dict[int, AccountRow]:
-        """Return the accounts that may send now; if none may, leave why and until when."""
-        active = [row for row in self._accounts() if row.active and self._token(row)]
-        if not active:
-            until = self.now() + dt.timedelta(seconds=self._settings.recheck_seconds)
-            self._wait = Wait(Reason.NO_ACTIVE_ACCOUNT, until)
-            return {}
-        free = {row.id: row for row in active if not row.blocked_seconds}
-        if not free:
-            first = min(active, key=lambda row: row.blocked_seconds)
-            reason = Reason.UNREACHABLE if first.blocked_reason.startswith("unreachable") else Reason.THROTTLED
-            self._wait = Wait(reason, self.now() + dt.timedelta(seconds=first.blocked_seconds))
-        return free
-
-    def _accounts(self) -> list[AccountRow]:
-        return self._tools.keeper.accounts(self._begun.account_ids)
-
-    def _token(self, account: AccountRow) -> str:
-        """Return the account's access token, or "" for one that this process cannot read (logged once a slice)."""
-        if account.token not in self._tokens:
-            try:
-                self._tokens[account.token] = decrypt_token(self._settings.secret_key or "", account.token)
-            except TokenError as error:
-                self._tokens[account.token] = ""
-                bound = event("token_unreadable", account_id=account.id, campaign_id=self._row.id)
-                _log.error("Account %s cannot send: %s", account.id, error, extra=bound)
-        return self._tokens[account.token]
+        return grants
 
     # claim
 
@@ -260,7 +169,7 @@ class Slice:
         """Claim one message per token, committed before anything leaves. Tokens that found none go back."""
         if not grants:
             return []
-        accounts = {row.id: row for row in self._accounts()}
+        accounts = {row.id: row for row in self._granter.accounts()}
         try:
             claim = self._tools.database.run(self._claim_and_pace, grants, accounts)
         except _Unavailable as error:
@@ -334,7 +243,7 @@ class Slice:
         return Request(
             key=flying,
             url=f"{self._settings.graph_api_url}/{account.phone_number_id}/messages",
-            headers=[f"Authorization: Bearer {self._token(account)}", "Content-Type: application/json"],
+            headers=[f"Authorization: Bearer {self._granter.access_token(account)}", "Content-Type: application/json"],
             body=self._encode(message.phone, message.variables, callback),
             permit=self.lease,
         )
@@ -371,7 +280,7 @@ class Slice:
             return
         self._is_drained = False
         try:
-            settled = self._settler.settle(self._unsettled, usable={row.id for row in self._accounts() if row.active})
+            settled = self._settler.settle(self._unsettled, usable=self._granter.active_ids())
             if settled.changed_accounts:
                 self._tools.keeper.refresh(sorted(settled.changed_accounts))
         except _Unavailable as error:
@@ -411,6 +320,6 @@ class Slice:
         self._is_failed = True
 
     def _log_accounts(self) -> None:
-        active_count = sum(row.active for row in self._accounts())
+        active_count = len(self._granter.active_ids())
         bound = event("accounts_active", campaign_id=self._row.id)
         _log.info("Campaign %s has %s active accounts", self._row.id, active_count, extra=bound)

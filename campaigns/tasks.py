@@ -9,7 +9,7 @@ from typing import Any
 from celery import signals
 from kombu.exceptions import KombuError, OperationalError
 
-from campaigns import health, reconciling, sending, ticking
+from campaigns import beginning, health, reconciling, sending, ticking
 from campaigns.celery import app
 from campaigns.config import SettingsError
 from campaigns.logs import configure_logging, event
@@ -34,7 +34,7 @@ def run(campaign_id: int) -> None:
     """Run one slice of one campaign, if it is eligible and nobody else does."""
     tools = runtime().tools
     try:
-        begun = sending.begin_slice(campaign_id, tools)
+        begun = beginning.begin_slice(campaign_id, tools)
         if begun is None:
             return
         ring_health(begun.health_due, campaign_id)

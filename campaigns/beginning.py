@@ -1,0 +1,77 @@
+"""Takes the lease of a campaign, and gathers what its slice must know."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from dataclasses import dataclass
+
+from campaigns.alerts import Alerts
+from campaigns.config import Settings
+from campaigns.keeping import Keeper
+from campaigns.logs import event
+from campaigns.store import leases
+from campaigns.store.accounts import campaign_account_ids, mark_health_due
+from campaigns.store.database import Connection, Database
+from campaigns.store.installation import installation_id
+from campaigns.store.leases import LeaseRow
+from campaigns.throttle import Throttle
+from campaigns.whatsapp.transport import Transport, clock
+
+_log = logging.getLogger("campaigns.sending")
+
+
+@dataclass(frozen=True, slots=True)
+class Tools:
+    """What a slice works with: one set per process, shared by all slices."""
+
+    settings: Settings
+    database: Database
+    throttle: Throttle
+    transport: Transport
+    keeper: Keeper
+    alerts: Alerts
+    stop: threading.Event
+    owner: str
+
+
+@dataclass(frozen=True, slots=True)
+class Begun:
+    """A slice whose lease is taken. `health_due`: accounts to be checked by somebody else, now."""
+
+    row: LeaseRow
+    account_ids: list[int]
+    health_due: list[int]
+    installation: str
+    asked_at: float
+
+
+def begin_slice(campaign_id: int, tools: Tools) -> Begun | None:
+    """Take the lease of a campaign; None if it is not eligible at this moment or somebody else runs it."""
+    settings = tools.settings
+    asked_at = clock()
+
+    def begin(connection: Connection) -> Begun | None:
+        row = leases.take_lease(
+            connection,
+            campaign_id,
+            owner=tools.owner,
+            lease_seconds=settings.lease_seconds,
+            horizon_seconds=settings.tick_seconds,
+        )
+        if row is None:
+            return None
+        account_ids = campaign_account_ids(connection, campaign_id)
+        health_due = mark_health_due(connection, account_ids, every_seconds=settings.health_seconds)
+        return Begun(row, account_ids, health_due, installation_id(connection), asked_at)
+
+    begun = tools.database.run(begin)
+    if begun is None:
+        return None
+    if begun.row.is_first_slice:
+        bound = event("campaign_started", campaign_id=campaign_id)
+        _log.info("Starting campaign %s: %s", campaign_id, begun.row.name, extra=bound)
+    if begun.health_due:
+        bound = event("health_checking", campaign_id=campaign_id, accounts=begun.health_due)
+        _log.info("Checking health of the accounts of campaign %s", campaign_id, extra=bound)
+    return begun
