@@ -45,6 +45,6 @@ class Alerts:
             alert = self._waiting.get()
             try:
                 requests.post(url, json=alert, timeout=_TIMEOUT).raise_for_status()
-            except requests.RequestException as error:
+            except Exception as error:  # noqa: BLE001  whatever is wrong with this one, the next is posted
                 # The URL may hold a secret: it stays out of the line.
                 _log.warning("Alert could not be posted: %s", type(error).__name__, extra=event("alert_failed"))

@@ -18,7 +18,12 @@ class SettingsError(ValueError):
 
 def _url(*schemes: str) -> Callable[[str], str]:
     def parse(text: str) -> str:
-        if urlsplit(text).scheme not in schemes or not urlsplit(text).netloc:
+        try:
+            parts = urlsplit(text)
+            is_good = parts.scheme in schemes and bool(parts.netloc)
+        except ValueError:  # its own text may quote the password
+            is_good = False
+        if not is_good:
             raise ValueError(f"must look like {schemes[0]}://…")
         return text.rstrip("/") if schemes[0].startswith("http") else text
 

@@ -40,6 +40,7 @@ class Granter:
         self._throttle, self._keeper, self._settings, self._now = throttle, keeper, settings, now
         self._campaign_id, self._account_ids = campaign_id, account_ids
         self._access_tokens: dict[bytes, str] = {}
+        self._free_ids: list[int] = []
         self._shares = Shares()
         self._rates: dict[int, float] = {}
         self._configured: dict[int, float] = {}
@@ -62,6 +63,7 @@ class Granter:
         accounts = self._free_accounts()
         if isinstance(accounts, Wait):
             return accounts
+        self._free_ids = list(accounts)
         now = clock()
         awake = {
             account_id: self._rates.get(account_id, float(row.messages_per_second))
@@ -109,10 +111,11 @@ class Granter:
 
     def seconds_to_next(self) -> float:
         """Return how long to wait until one of the accounts may have tokens again; 0: now."""
-        return max(min(self._asleep_until.values(), default=0.0) - clock(), 0.0)
+        until = min((self._asleep_until.get(account_id, 0.0) for account_id in self._free_ids), default=0.0)
+        return max(until - clock(), 0.0)
 
     def note_used(self, grants: Mapping[int, Grant], used: Mapping[int, int]) -> None:
-        """Keep what is left of `grants` to give it back; `used` may hold more than was granted of one account."""
+        """Keep what is left of `grants` to give it back."""
         for account_id, grant in grants.items():
             left = grant.tokens - used.get(account_id, 0)
             self._give_back[account_id] = self._give_back.get(account_id, 0) + left

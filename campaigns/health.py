@@ -38,8 +38,8 @@ def check_account(
     except (GraphError, TokenError) as error:
         _note_failure(account_id, campaign_id, str(error), database)
         return None
-    health = read_health(answer)
     before = health_from_json(account.health)
+    health = read_health(answer).over(before)
     direction, changes = compare(before, health)
 
     def keep(connection: Connection) -> None:

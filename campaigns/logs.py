@@ -12,7 +12,8 @@ from typing import Any
 from campaigns.config import Settings
 
 _PHONE = re.compile(r"\+[1-9][0-9]{6,14}(?![0-9])")
-_DETAIL = re.compile(r"(?:\n|\\n)DETAIL:[^\n]*?(?=\n|\\n|\"|$)")
+# What Postgres adds to an error quotes rows. They may hold line breaks, so nothing behind this word is told.
+_DETAIL = re.compile(r"\s*\bDETAIL:.*", re.DOTALL)
 _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
 
 
@@ -22,13 +23,18 @@ def event(name: str, **bound: Any) -> dict[str, Any]:
 
 
 def mask_phone(phone: str) -> str:
-    """Return a phone number that a log may show: +5511…4321 keeps the country, the area and the last two digits."""
-    return f"{phone[:5]}…{phone[-2:]}" if len(phone) > 7 else "…"  # noqa: PLR2004
+    """Return a phone number that a log may show: of +5511987654321 it keeps +5511…21."""
+    return f"{phone[:5]}…{phone[-2:]}" if len(phone) > 9 else "…"  # noqa: PLR2004
 
 
-def _clean(line: str) -> str:
+def _clean(text: str) -> str:
     """Mask what no caller may log, whatever an exception says: phone numbers, and the rows that Postgres quotes."""
-    return _PHONE.sub(lambda match: mask_phone(match[0]), _DETAIL.sub("", line))
+    return _PHONE.sub(lambda match: mask_phone(match[0]), _DETAIL.sub("", text))
+
+
+def _on_one_line(text: str) -> str:
+    """Let no text of others begin a line of its own, which could pass for one of ours."""
+    return text.replace("\r", "\\r").replace("\n", "\\n")
 
 
 class _TextFormatter(logging.Formatter):
@@ -38,23 +44,26 @@ class _TextFormatter(logging.Formatter):
         bound = _bound(record)
         name = bound.pop("event", record.name)
         pairs = "".join(f" {key}={value}" for key, value in bound.items())
-        line = f"{_time(record)} {record.levelname} {name} {record.getMessage()}{pairs}"
-        return _clean(f"{line}\n{self.formatException(record.exc_info)}" if record.exc_info else line)
+        line = f"{_time(record)} {record.levelname} {name} {_on_one_line(_clean(record.getMessage() + pairs))}"
+        if not record.exc_info:
+            return line
+        trace = _clean(self.formatException(record.exc_info)).replace("\r", "\\r")
+        return line + "".join(f"\n  {each}" for each in trace.split("\n"))
 
 
 class _JsonFormatter(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
-        bound = _bound(record)
+        bound = {key: _clean(value) if isinstance(value, str) else value for key, value in _bound(record).items()}
         line = {
             "time": _time(record),
             "level": record.levelname,
             "event": bound.pop("event", record.name),
-            "message": record.getMessage(),
+            "message": _clean(record.getMessage()),
             **bound,
         }
         if record.exc_info:
-            line["exception"] = self.formatException(record.exc_info)
-        return _clean(json.dumps(line, default=str, ensure_ascii=False))
+            line["exception"] = _clean(self.formatException(record.exc_info))
+        return json.dumps(line, default=str, ensure_ascii=False)
 
 
 def configure_logging(settings: Settings) -> None:

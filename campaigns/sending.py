@@ -197,7 +197,7 @@ class Slice:
             self._row.id,
             self._row.epoch,
             cursor=self._cursor,
-            accounts=[account_id for account_id, grant in grants.items() for _ in range(grant.tokens)],
+            tokens={account_id: grant.tokens for account_id, grant in grants.items()},
             active=[row.id for row in accounts.values() if row.active],
         )
         state = advance(self._pace, self._pace_state, self.now(), claimed=len(claim.messages))
@@ -301,10 +301,11 @@ class Slice:
         self._narrator.speak()
 
     def _note_latency(self, reply: Reply, verdict: Verdict) -> None:
-        if isinstance(verdict, Unknown) and reply.error:
-            self._flight.note_silence(clock(), reply.seconds)
-        else:
+        """Let the window follow what came over the wire; what never left says nothing about the API's latency."""
+        if not reply.error:
             self._flight.note_reply(clock(), reply.seconds)
+        elif isinstance(verdict, Unknown):
+            self._flight.note_silence(clock(), reply.seconds)
 
     def _distrust_list(self) -> None:
         """Too many messages in a row were refused for their variables: wait, then try with one."""

@@ -136,7 +136,12 @@ class Settler:
     def _decide(self, flying: Flying, verdict: Verdict, usable: set[int]) -> Settlement:
         message = flying.message
         attempt = Attempt(
-            message.id, message.send_no, message.attempts, message.account_id, frozenset(message.refused_by or ())
+            message.id,
+            message.send_no,
+            message.attempts,
+            message.account_id,
+            frozenset(message.refused_by or ()),
+            message.pair_refusals,
         )
         return settle(
             verdict,
@@ -311,4 +316,5 @@ def _release(flying: Flying, settlement: Settlement) -> ReleaseRow:
         error_details=settlement.details,
         refusing=settlement.refusing,
         forgets=settlement.forgets,
+        is_pair_refusal=settlement.is_pair_refusal,
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from campaigns.alerts import Alerts
 from campaigns.config import Settings
@@ -55,6 +55,7 @@ class _Read:
 
     stored: StoredEvent
     parsed: ParsedEvent
+    pieces: Sequence[bytes] = ()  # to be stored as bodies of their own
 
 
 def apply_events(database: Database, settings: Settings, alerts: Alerts) -> Applied:
@@ -124,21 +125,15 @@ class _Applier:
             self._apply(bodies[middle:])
             return
         only = bodies[0]
-        pieces = [only.parsed.rewrap(index) for index in range(len(only.parsed.evidence))]
-        if len(pieces) > 1:
-            self._database.run(_replace_by_pieces, only, pieces)
+        statuses, is_only_status = only.parsed.evidence, only.parsed.is_only_evidence
+        if len(statuses) > 1 or (statuses and not is_only_status):
+            # Each status becomes a body of its own, applied one by one from now on; the rest is applied without them.
+            pieces = [only.parsed.rewrap(index) for index in range(len(statuses))]
+            self._apply([_Read(only.stored, replace(only.parsed, evidence=()), pieces)])
             return
         reason = f"Postgres refuses it: {type(error).__name__}"
         self._database.run(events.set_aside_event, only.stored.id, reason=reason)
         self._applied.counts["set aside"] += 1
-
-
-def _replace_by_pieces(connection: Connection, read: _Read, pieces: Sequence[bytes]) -> None:
-    """Store each status of a body as a body of its own, due at once; they are applied one by one from now on."""
-    set_aside = [ParkedEvent("set_aside", each.reason, each.piece) for each in read.parsed.set_aside]
-    events.park_events(connection, set_aside, retry_seconds=0.0)
-    events.insert_events(connection, pieces)
-    events.delete_events(connection, [read.stored.id])
 
 
 @dataclass(slots=True)
@@ -202,6 +197,8 @@ class _Transaction:
             parked += [ParkedEvent("unmatched", reason, body.parsed.rewrap(index)) for index, reason in orphans]
             parked += [ParkedEvent("set_aside", each.reason, each.piece) for each in body.parsed.set_aside]
         events.park_events(connection, parked, retry_seconds=self._settings.apply_retry_seconds)
+        if pieces := [piece for body in self._bodies for piece in body.pieces]:
+            events.insert_events(connection, pieces)
         events.delete_events(connection, done)
 
     def _keep_events(self, connection: Connection, outcome: _Outcome) -> None:

@@ -69,6 +69,11 @@ class ParsedEvent:
     ignored: Mapping[str, int] = field(default_factory=dict)
     _sources: tuple[_Source, ...] = field(default=(), repr=False, compare=False)
 
+    @property
+    def is_only_evidence(self) -> bool:
+        """Whether the body says nothing beside its statuses."""
+        return not (self.template_events or self.account_events or self.set_aside)
+
     def rewrap(self, index: int) -> bytes:
         """Return a body that says `evidence[index]` and nothing else, so that it can be parked alone."""
         source = self._sources[index]

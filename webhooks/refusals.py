@@ -82,6 +82,8 @@ def count_reports(connection: Connection, matches: Sequence[Match]) -> list[Coun
         message = match.message
         if message.account_id is None or not message.is_since_activation or match.send_no != message.send_no:
             continue
+        if match.merged.status is Status.SENT and not match.is_current:
+            continue  # its refusal is known already
         if match.merged.status is not Status.FAILED:
             outcomes.setdefault(message.account_id, []).append(None)
         elif is_news(match) and _is_account_fault(match):

@@ -74,14 +74,17 @@ class Shares:
         total = sum(rates.values())
         if not want or total <= 0:
             return {}
-        due = {
-            account_id: min(max(self.credits.get(account_id, 0.0), -1.0), 1.0) + want * rate / total
-            for account_id, rate in rates.items()
-        }
+        carried = {account_id: self.credits.get(account_id, 0.0) for account_id in rates}
+        # Accounts come and go: among those here now, what is carried adds up to nothing.
+        excess = sum(carried.values()) / len(carried)
+        due = {account_id: carried[account_id] - excess + want * rate / total for account_id, rate in rates.items()}
         parts = {account_id: max(int(credit), 0) for account_id, credit in due.items()}
-        for account_id in sorted(due, key=lambda account_id: parts[account_id] - due[account_id]):
-            if sum(parts.values()) >= want:
-                break
-            parts[account_id] += 1
+        missing = want - sum(parts.values())
+        while missing:
+            step = 1 if missing > 0 else -1
+            takers = due if missing > 0 else [account_id for account_id in due if parts[account_id]]
+            chosen = max(takers, key=lambda account_id: step * (due[account_id] - parts[account_id]))
+            parts[chosen] += step
+            missing -= step
         self.credits = {account_id: due[account_id] - parts[account_id] for account_id in due}
         return {account_id: count for account_id, count in parts.items() if count}

@@ -36,6 +36,10 @@ class Health:
             f"{name.replace('_', ' ')} {getattr(self, name)}" for name in _RANKS if _rank(name, getattr(self, name)) > 0
         )
 
+    def over(self, before: Health) -> Health:
+        """Return this answer, with what it does not say as it was."""
+        return Health(**{spec.name: getattr(self, spec.name) or getattr(before, spec.name) for spec in fields(self)})
+
     def as_json(self) -> dict[str, str]:
         return asdict(self)
 

@@ -51,7 +51,8 @@ class Window:
         zone = ZoneInfo(self.time_zone)
         today = now.astimezone(zone).date()
         spans = [self._span(today + dt.timedelta(days=days), zone) for days in range(-1, 9)]
-        coming = [(start, end) for start, end in spans if start is not None and end > now]
+        # A span may be empty: a window in the hour that the clocks skip does not open that day.
+        coming = [(start, end) for start, end in spans if start is not None and end > max(now, start)]
         start = min(start for start, _ in coming)
         return None if start <= now else Wait(Reason.WINDOW, start)
 

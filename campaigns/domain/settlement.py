@@ -19,13 +19,17 @@ _THROTTLE_SECONDS = 1.0
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """A claimed message as its runner knows it. `attempts` counts this one; `send_no` numbers it."""
+    """A claimed message as its runner knows it. `attempts` counts this one; `send_no` numbers it.
+
+    `refused_by`: accounts that could not send it; `pair_refusals`: how often it met the pair limit before.
+    """
 
     message_id: int
     send_no: int
     attempts: int
     account_id: int
     refused_by: frozenset[int] = frozenset()
+    pair_refusals: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +59,7 @@ class Release:
     details: str = ""
     refusing: int | None = None
     forgets: bool = False
+    is_pair_refusal: bool = False
 
 
 Settlement = Settle | Release
@@ -99,12 +104,12 @@ def _settle_rejected(  # noqa: PLR0911  one return per row of the table
         case Action.SLOW_DOWN:
             return Release(_THROTTLE_SECONDS, refunds=True, code=code, title=title, details=details)
         case Action.WAIT_RECIPIENT:
-            refusals = min(max(attempt.send_no - attempt.attempts, 0), _PAIR_MOST)
-            return Release(float(_PAIR_BASE**refusals), refunds=True, code=code, title=title, details=details)
+            wait = float(_PAIR_BASE ** min(attempt.pair_refusals, _PAIR_MOST))
+            return Release(wait, refunds=True, code=code, title=title, details=details, is_pair_refusal=True)
         case Action.RETRY:
             if attempt.attempts >= _budget(failure, max_attempts):
                 return failed
-            wait = _retry_wait(attempt, retry_seconds)
+            wait = max(_retry_wait(attempt, retry_seconds), failure.rest_seconds)
             return Release(wait, refunds=False, code=code, title=title, details=details)
         case Action.SWITCH_ACCOUNT:
             return _switch_account(attempt, failed, usable, max_attempts, retry_seconds)
@@ -140,4 +145,4 @@ def _budget(failure: Failure, max_attempts: int) -> int:
 
 
 def _retry_wait(attempt: Attempt, retry_seconds: float) -> float:
-    return min(retry_seconds * 2.0 ** (attempt.attempts - 1), _RETRY_MOST_SECONDS)
+    return min(retry_seconds * 2.0 ** min(attempt.attempts - 1, 20), _RETRY_MOST_SECONDS)

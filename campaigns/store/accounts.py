@@ -71,7 +71,7 @@ def count_outcomes(connection: Connection, replies: Sequence[Outcomes]) -> list[
     Returns the accounts that had failures, with what tripped them.
     """
     good = [reply for reply in replies if reply.outcomes and not any(reply.outcomes)]
-    bad = {reply.account_id: reply for reply in replies if any(reply.outcomes)}
+    bad = {(reply.account_id, reply.activated_at): reply for reply in replies if any(reply.outcomes)}
     if good:
         parameters = {
             "account_ids": sorted(reply.account_id for reply in good),
@@ -81,10 +81,11 @@ def count_outcomes(connection: Connection, replies: Sequence[Outcomes]) -> list[
     if not bad:
         return []
     counted = []
-    for row in connection.execute(query("lock_streaks"), {"account_ids": sorted(bad)}).fetchall():
+    account_ids = sorted({account_id for account_id, _ in bad})
+    for row in connection.execute(query("lock_streaks"), {"account_ids": account_ids}).fetchall():
         account_id, name, active, activated_at, limit, failures, _ = row
-        reply = bad[account_id]
-        if not active or activated_at != reply.activated_at:
+        reply = bad.get((account_id, activated_at))
+        if not active or reply is None:
             continue
         streak = fold_streak(failures, reply.outcomes, limit=limit)
         _write_streak(

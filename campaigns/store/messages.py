@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -28,6 +28,7 @@ class Claimed:
     phone: str
     variables: list[str]
     refused_by: list[int] | None
+    pair_refusals: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +73,7 @@ class ReleaseRow:
     error_details: str
     refusing: int | None = None
     forgets: bool = False
+    is_pair_refusal: bool = False
 
 
 def claim_messages(
@@ -80,10 +82,10 @@ def claim_messages(
     epoch: int,
     *,
     cursor: int,
-    accounts: Sequence[int],
+    tokens: Mapping[int, int],
     active: Sequence[int],
 ) -> Claim:
-    """Claim up to one message per entry of `accounts` (an account id per token). Must be committed before sending.
+    """Claim up to one message per token of each account (`tokens`: how many by account). Commit before sending.
 
     `active` are the campaign's active accounts: a message that all of them have refused may go to any again.
     """
@@ -91,11 +93,12 @@ def claim_messages(
         "campaign_id": campaign_id,
         "epoch": epoch,
         "cursor": cursor,
-        "accounts": list(accounts),
+        "accounts": list(tokens),
+        "counts": list(tokens.values()),
         "active": list(active),
     }
     rows = connection.execute(query("claim_messages"), parameters).fetchall()
-    taken = [Claimed(*row[:7]) for row in rows if not row[7]]
+    taken = [Claimed(*row[:-1]) for row in rows if not row[-1]]
     is_held = bool(rows) or _holds_lease(connection, campaign_id, epoch)
     last = max((row[0] for row in rows), default=cursor)
     return Claim(taken, len(rows) - len(taken), max(last, cursor), is_held)
@@ -164,6 +167,7 @@ def release_messages(
         "refunds": [row.refunds for row in rows],
         "refusing": [row.refusing for row in rows],
         "forgets": [row.forgets for row in rows],
+        "pair_refusals": [int(row.is_pair_refusal) for row in rows],
         "error_codes": [row.error_code for row in rows],
         "error_titles": [row.error_title for row in rows],
         "error_details": [row.error_details for row in rows],

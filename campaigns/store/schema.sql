@@ -146,6 +146,7 @@ CREATE TABLE messages (
     error_code integer,
     send_no smallint NOT NULL DEFAULT 0,  -- numbers every request that may have left
     attempts smallint NOT NULL DEFAULT 0,  -- the part of them that used the budget
+    pair_refusals smallint NOT NULL DEFAULT 0,  -- how often Meta said: too many to this person
     phone text NOT NULL CHECK (phone ~ '^\+[1-9][0-9]{6,14}$'),
     variables text[] NOT NULL DEFAULT '{}',
     refused_by bigint[],  -- accounts that could not send it
@@ -190,6 +191,8 @@ BEGIN
         INSERT INTO tallies AS t (campaign_id, status, count)
         SELECT campaign_id, status, -count(*) FROM before GROUP BY 1, 2 ORDER BY 1, 2
         ON CONFLICT (campaign_id, status) DO UPDATE SET count = t.count + excluded.count;
+    ELSIF TG_OP = 'TRUNCATE' THEN
+        DELETE FROM tallies;
     ELSE
         INSERT INTO tallies AS t (campaign_id, status, count)
         SELECT campaign_id, status, sum(change) FROM (
@@ -207,6 +210,8 @@ CREATE TRIGGER tally_updated AFTER UPDATE ON messages
     REFERENCING OLD TABLE AS before NEW TABLE AS after FOR EACH STATEMENT EXECUTE FUNCTION tally_messages();
 CREATE TRIGGER tally_deleted AFTER DELETE ON messages
     REFERENCING OLD TABLE AS before FOR EACH STATEMENT EXECUTE FUNCTION tally_messages();
+
+CREATE TRIGGER tally_truncated AFTER TRUNCATE ON messages FOR EACH STATEMENT EXECUTE FUNCTION tally_messages();
 
 CREATE TABLE suppressions (
     phone text PRIMARY KEY,

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import time
 from typing import Any
 
 import requests
+import urllib3
 
 # Meta's own answers are a few KB.
 _MAX_BYTES = 256 * 1024
+_CHUNK_BYTES = 1  # so that a dripping answer is noticed between two bytes; Meta sends about a thousand
 _FIELDS = (
     "id,display_phone_number,verified_name,status,quality_rating,throughput,name_status,"
     "whatsapp_business_manager_messaging_limit,health_status"
@@ -26,6 +29,7 @@ def read_phone_number(
 
     Raises GraphError for everything that is not a JSON object with status 200.
     """
+    ends_at = time.monotonic() + connect_timeout + timeout
     try:
         with requests.get(
             f"{base_url}/{phone_number_id}",
@@ -35,9 +39,9 @@ def read_phone_number(
             allow_redirects=False,
             stream=True,
         ) as response:
-            body = response.raw.read(_MAX_BYTES, decode_content=True)
-    except (requests.RequestException, OSError) as error:
-        # The text of the error may hold the URL; its kind says enough.
+            body = _read(response, ends_at)
+    except (requests.RequestException, urllib3.exceptions.HTTPError, OSError, ValueError) as error:
+        # The text of the error may hold the URL or the token; its kind says enough.
         raise GraphError(f"No answer: {type(error).__name__}") from None
     if response.status_code != requests.codes.ok:
         raise GraphError(f"Request failed with status code {response.status_code}{_code_in(body)}")
@@ -45,6 +49,18 @@ def read_phone_number(
     if answer is None:
         raise GraphError("The answer is not a JSON object")
     return answer
+
+
+def _read(response: requests.Response, ends_at: float) -> bytes:
+    """Return the body, cut off where no answer of Meta's is that long. The timeout holds for all of it."""
+    body = b""
+    for chunk in response.iter_content(_CHUNK_BYTES):
+        body += chunk
+        if time.monotonic() > ends_at:
+            raise TimeoutError
+        if len(body) > _MAX_BYTES:
+            break
+    return body
 
 
 def _parse(body: bytes) -> dict[str, Any] | None:

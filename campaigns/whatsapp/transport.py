@@ -120,6 +120,8 @@ class Transport:
     def __init__(self, *, connect_timeout: float, total_timeout: float) -> None:
         self._connect_timeout, self._total_timeout = connect_timeout, total_timeout
         self._submitted: deque[tuple[Sequence[Request], Mailbox]] = deque()
+        # Beyond the connections that there may be, requests wait here: in libcurl their connect timeout would run.
+        self._queued: deque[tuple[Request, Mailbox]] = deque()
         self._idle: list[_Handle] = []
         self._in_flight: dict[pycurl.Curl, _Handle] = {}
         self._finished: dict[Mailbox, list[Reply]] = {}
@@ -130,6 +132,7 @@ class Transport:
         for end in (self._wake_receiver, self._wake_sender):
             end.settimeout(0)
         self._selector.register(self._wake_receiver, selectors.EVENT_READ)
+        self._connections = max(min(_MAX_CONNECTIONS, _raise_descriptor_limit() - _SPARE_DESCRIPTORS), 1)
         self._multi = self._make_multi()
         self._thread = threading.Thread(target=self._run, name="transport", daemon=True)
         self._thread.start()
@@ -154,9 +157,8 @@ class Transport:
 
     def _make_multi(self) -> pycurl.CurlMulti:
         multi = pycurl.CurlMulti()
-        connections = min(_MAX_CONNECTIONS, _raise_descriptor_limit() - _SPARE_DESCRIPTORS)
-        multi.setopt(pycurl.M_MAX_TOTAL_CONNECTIONS, connections)
-        multi.setopt(pycurl.M_MAXCONNECTS, connections)
+        multi.setopt(pycurl.M_MAX_TOTAL_CONNECTIONS, self._connections)
+        multi.setopt(pycurl.M_MAXCONNECTS, self._connections)
         multi.setopt(pycurl.M_SOCKETFUNCTION, self._on_socket)
         multi.setopt(pycurl.M_TIMERFUNCTION, self._on_timer)
         return multi
@@ -184,6 +186,9 @@ class Transport:
                 self._turn()
             except Exception:  # noqa: BLE001  one bad request must not end the sending of all campaigns
                 _log.exception("the transport goes on after an error", extra={"event": "transport_error"})
+        for curl in self._in_flight:
+            self._multi.remove_handle(curl)
+        self._multi.close()
         self._selector.close()
         self._wake_receiver.close()
         self._wake_sender.close()
@@ -202,11 +207,13 @@ class Transport:
         if self._timer_at is not None and self._timer_at <= time.monotonic():
             self._timer_at = None
             self._multi.socket_action(pycurl.SOCKET_TIMEOUT, 0)
+        self._reap()
         while self._submitted:
             requests, mailbox = self._submitted.popleft()
-            for request in requests:
-                self._start(request, mailbox)
-        self._reap()
+            self._queued.extend((request, mailbox) for request in requests)
+        while self._queued and len(self._in_flight) < self._connections:
+            self._start(*self._queued.popleft())
+        self._deliver()
 
     def _start(self, request: Request, mailbox: Mailbox) -> None:
         handle = self._idle.pop() if self._idle else _Handle(self._connect_timeout, self._total_timeout)
@@ -227,6 +234,8 @@ class Transport:
                 self._finish(curl, "")
             for curl, code, message in failed:
                 self._finish(curl, _describe(code, message))
+
+    def _deliver(self) -> None:
         for mailbox, replies in self._finished.items():
             mailbox.put(replies)
         self._finished.clear()
@@ -257,7 +266,6 @@ class _Handle:
         curl.setopt(pycurl.CAINFO, certifi.where())
         curl.setopt(pycurl.SSL_VERIFYPEER, 1)
         curl.setopt(pycurl.SSL_VERIFYHOST, 2)
-        curl.setopt(pycurl.PIPEWAIT, 1)
         curl.setopt(pycurl.MAXAGE_CONN, _IDLE_SECONDS)
         curl.setopt(pycurl.PREREQFUNCTION, self._before_departure)
         curl.setopt(pycurl.WRITEFUNCTION, self._on_data)
@@ -278,9 +286,9 @@ class _Handle:
         reply = Reply(
             request,
             has_left=self._has_left,
-            error=error,
+            error=_HELD_BACK if self._was_held_back else error,
             http_status=int(self.curl.getinfo(pycurl.RESPONSE_CODE)),
-            content_type=self.curl.getinfo(pycurl.CONTENT_TYPE) or "",
+            content_type=(self.curl.getinfo_raw(pycurl.CONTENT_TYPE) or b"").decode("latin-1"),
             body=b"".join(self._chunks),
             seconds=float(self.curl.getinfo(pycurl.TOTAL_TIME)),
             was_held_back=self._was_held_back,
@@ -307,6 +315,7 @@ class _Handle:
         return len(chunk)
 
 
+_HELD_BACK = "kept back: the right to send had ended"
 _ERRORS = {
     pycurl.E_COULDNT_RESOLVE_HOST: "the name could not be resolved",
     pycurl.E_COULDNT_CONNECT: "no connection",

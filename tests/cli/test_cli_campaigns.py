@@ -138,7 +138,8 @@ def test_a_campaign_of_bad_rows_cannot_start(create, house, people):
 def test_set_changes_a_running_campaign_and_rings_it(create, house, sql):
     campaign_id = create("Sale", "--interval", "3600")
     sql(
-        "UPDATE campaigns SET status = 'running', started_at = now(), waiting_reason = 'interval', due_at = '2999-01-01'"
+        "UPDATE campaigns SET status = 'running', started_at = now(), waiting_reason = 'interval',"
+        " due_at = '2999-01-01'"
     )
     assert house.ok("campaign", "set", campaign_id, "--interval", "0") == "Campaign 1 (Sale) is changed.\n"
     assert house.rung == [1]

@@ -68,8 +68,10 @@ def test_a_pipe_gets_a_line_whenever_something_changed():
     assert tell(is_terminal=False).splitlines() == [
         "Campaign 7 (Sale [x]) running: 0/4, 0 sent, 0 failed, 0 uncertain, 0.0/s",
         "Campaign 7 (Sale [x]) running: 3/4, 3 sent, 0 failed, 0 uncertain, 3.0/s",
-        "Campaign 7 (Sale [x]) running: 3/4, 3 sent, 0 failed, 0 uncertain, 1.5/s, "
-        "waits for window until 2026-11-27 10:00:00 -03",
+        (
+            "Campaign 7 (Sale [x]) running: 3/4, 3 sent, 0 failed, 0 uncertain, 1.5/s, "
+            "waits for window until 2026-11-27 10:00:00 -03"
+        ),
         "Campaign 7 (Sale [x]) completed: 4/4, 2 sent, 1 failed, 1 uncertain",
     ]
 

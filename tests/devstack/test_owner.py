@@ -18,12 +18,11 @@ from devstack.postgres import start_postgres
 from devstack.valkey import start_valkey
 postgres = start_postgres(Path(sys.argv[1]), fsync=False)
 valkey = start_valkey(Path(sys.argv[1]))
-if sys.argv[2] == "fork" and os.fork() == 0:
-    print(os.getpid(), flush=True)
-    sys.stdin.read()
-    os._exit(0)
-print(postgres.pid, valkey.pid, flush=True)
+child = os.fork() if sys.argv[2] == "fork" else None
+if child != 0:
+    print(postgres.pid, valkey.pid, child or "", flush=True)
 sys.stdin.read()
+os._exit(0)
 """
 
 
@@ -42,11 +41,8 @@ def start_owner(data_dir):
         owner.communicate()
 
 
-def read_processes(owner, count):
-    pids = []
-    while len(pids) < count:
-        pids += map(int, owner.stdout.readline().split())
-    return [psutil.Process(pid) for pid in pids]
+def read_processes(owner):
+    return [psutil.Process(int(pid)) for pid in owner.stdout.readline().split()]
 
 
 def is_gone(process):
@@ -55,7 +51,7 @@ def is_gone(process):
 
 def test_servers_end_after_sigkill_of_their_owner_and_the_next_start_works(start_owner, data_dir):
     owner = start_owner("plain")
-    servers = read_processes(owner, 2)
+    servers = read_processes(owner)
     owner.kill()
     with start_postgres(data_dir, fsync=False), start_valkey(data_dir):
         assert all(map(is_gone, servers))
@@ -63,8 +59,7 @@ def test_servers_end_after_sigkill_of_their_owner_and_the_next_start_works(start
 
 def test_a_forked_child_that_outlives_the_owner_does_not_keep_servers_alive(start_owner):
     owner = start_owner("fork")
-    processes = sorted(read_processes(owner, 3), key=lambda process: process.ppid() == owner.pid)
-    servers, child = processes[:2], processes[2]
+    *servers, child = read_processes(owner)
     owner.kill()
     assert wait_until(lambda: all(map(is_gone, servers)), DEADLINE_SECONDS)
     assert not is_gone(child)
@@ -73,7 +68,7 @@ def test_a_forked_child_that_outlives_the_owner_does_not_keep_servers_alive(star
 @pytest.mark.skipif(sys.platform != "linux", reason="needs the parent death signal")
 def test_servers_end_when_every_python_is_killed(start_owner):
     owner = start_owner("plain")
-    servers = read_processes(owner, 2)
+    servers = read_processes(owner)
     for python in (*[server.parent() for server in servers], owner):
         python.kill()
     assert wait_until(lambda: all(map(is_gone, servers)), DEADLINE_SECONDS)

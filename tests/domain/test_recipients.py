@@ -90,7 +90,8 @@ def test_whatever_stands_in_a_row_the_schema_takes_the_recipient_or_it_has_a_rea
     if isinstance(row, Recipient):
         assert re.fullmatch(r"\+[1-9][0-9]{6,14}", row.phone)
         assert len(row.variables) == 1
-        assert "\x00" not in row.variables[0]
+        # Postgres takes no NUL; the import puts \x1f between variables.
+        assert not {"\x00", "\x1f"} & set(row.variables[0])
         row.variables[0].encode("utf-8")
     elif row is None:
         assert not "".join(cells).strip()

@@ -35,6 +35,22 @@ def rows(database):
     return read
 
 
+def test_a_template_without_variables_needs_phones_only(database, load, rows, tmp_path):
+    add_template(database, "plain", language="en", body="Hi!")
+    (tmp_path / "plain.csv").write_text(f"phone\n{ANA}\n")
+    wishes = Wishes(name="Sale", template="plain:en", accounts=["sales"], recipients=tmp_path / "plain.csv")
+    create_campaign(database, wishes, time_zone="UTC")
+    assert people(rows) == [(ANA, [])]
+
+
+def test_variables_keep_their_order(database, load, rows, tmp_path):
+    add_template(database, "named", language="en", body="{{first}} {{last}} {{code}}")
+    (tmp_path / "named.csv").write_text(f"code,phone,last,first\nC,{ANA},L,F\n")
+    wishes = Wishes(name="Sale", template="named:en", accounts=["sales"], recipients=tmp_path / "named.csv")
+    create_campaign(database, wishes, time_zone="UTC")
+    assert people(rows) == [(ANA, ["F", "L", "C"])]
+
+
 def people(rows):
     return rows("SELECT phone, variables FROM messages ORDER BY id")
 

@@ -76,7 +76,7 @@ def read(database):
 
 
 @pytest.mark.parametrize(("command", "status"), EVERY_COMMAND)
-def test_a_command_moves_a_stored_campaign_only_as_the_table_says(database, create, put, read, command, status):
+def test_a_command_moves_a_stored_campaign_only_as_the_table_says(database, create, put, read, command, status):  # noqa: PLR0917
     campaign_id = create()
     put(campaign_id, status)
     before = read(campaign_id)
@@ -91,7 +91,7 @@ def test_a_command_moves_a_stored_campaign_only_as_the_table_says(database, crea
 
 
 @pytest.mark.parametrize("status", CampaignStatus)
-def test_a_runner_takes_and_completes_only_as_the_table_says(database, create, put, read, sql, status):
+def test_a_runner_takes_and_completes_only_as_the_table_says(database, create, put, read, sql, status):  # noqa: PLR0917
     campaign_id = create()
     put(campaign_id, status)
     sql("DELETE FROM messages WHERE campaign_id = %s", campaign_id)

@@ -120,6 +120,15 @@ def test_story_is_told_once_at_the_start_and_once_at_the_end(away, caplog):
     assert {grant.rate for grant in back} == {80}
 
 
+def test_fallback_starts_empty_each_time(away):
+    ask(away)
+    for connected in (True, False):
+        away.server.connected = connected
+        away.local.now += 5
+        last = ask(away)
+    assert (last.rate, last.tokens) == (1, 0)
+
+
 @pytest.mark.parametrize(
     "error",
     [

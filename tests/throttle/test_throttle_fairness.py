@@ -34,8 +34,8 @@ def test_three_hundred_campaigns_of_one_account_get_their_first_token_in_turn(fa
 
 
 def test_hasty_caller_gets_no_more_than_one_that_waits_as_told(fake):
-    hasty, calm = drive(fake, [Caller(1, hasty=True, pause=0.005), Caller(2)], rate=80, seconds=5)
-    assert hasty <= calm * 1.05
+    hasty, calm = drive(fake, [Caller(1, hasty=True, pause=0.005), Caller(2)], rate=80, seconds=2)
+    assert hasty <= calm + 8  # what a tenth of a second brings
 
 
 def test_hasty_caller_does_not_starve_another_at_a_low_rate(fake):
@@ -91,7 +91,7 @@ def test_tokens_of_a_waiting_campaign_are_kept_for_it_while_it_is_a_little_late(
 
 def test_campaign_that_had_the_bucket_alone_does_not_lose_its_share_to_a_newcomer(fake):
     old, new = Caller(1), Caller(2)
-    drive(fake, [old], rate=80, seconds=60)
+    drive(fake, [old], rate=80, seconds=20)
     old.tokens = 0
     drive(fake, [new, old], rate=80, seconds=5)
     assert abs(old.tokens - new.tokens) <= 0.1 * (old.tokens + new.tokens)

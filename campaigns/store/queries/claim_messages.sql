@@ -1,10 +1,11 @@
--- Takes messages to send, for the holder of the lease only: first those released and due again, then the next ones
--- after the cursor. `accounts` has one entry per token that was granted; a message does not go to an account that has
--- refused it while there is an `active` one that has not. Suppressed people are skipped here, at the last moment.
+-- Takes messages to send, for the holder of the lease only: first those that an account has refused and another may
+-- take, then those released and due again, then the next ones after the cursor. `accounts` and `counts` are the tokens
+-- that were granted: no account gets more. A message does not go to an account that has refused it while there is an
+-- `active` one that has not. Suppressed people are skipped here, at the last moment.
 --
--- Plan: one index scan each on messages_released and messages_in_order, starting at the cursor (never at the dead
--- entries before it), then the primary key once per row. The arrays before the UPDATE are on purpose: a generic plan
--- does not know LIMIT, takes it for a tenth of the table, and would join the picked rows to a scan of all messages.
+-- Plan: one index scan each on messages_released (twice) and messages_in_order, starting at the cursor (never at the
+-- dead entries before it), then the primary key once per row. The arrays before the UPDATE are on purpose: a generic
+-- plan does not know LIMIT, takes it for a tenth of the table, and would join the picked rows to a scan of all messages.
 WITH lease AS MATERIALIZED (
     SELECT l.campaign_id
     FROM leases l
@@ -12,41 +13,61 @@ WITH lease AS MATERIALIZED (
     WHERE l.campaign_id = %(campaign_id)s AND l.epoch = %(epoch)s
         AND l.until > clock_timestamp() AND c.status = 'running'
     FOR UPDATE OF l
+), tokens AS MATERIALIZED (
+    SELECT * FROM unnest(%(accounts)s::bigint[], %(counts)s::int[]) AS t (account_id, count)
+), refused AS MATERIALIZED (
+    SELECT DISTINCT ON (m.id) m.id, m.phone, t.account_id
+    FROM tokens t
+    CROSS JOIN LATERAL (
+        SELECT m.id, m.phone
+        FROM messages m
+        WHERE m.campaign_id = %(campaign_id)s
+            AND m.not_before <= clock_timestamp()
+            AND m.refused_by IS NOT NULL
+            AND (t.account_id <> ALL (m.refused_by) OR m.refused_by @> %(active)s::bigint[])
+            AND EXISTS (SELECT FROM lease)
+        ORDER BY m.campaign_id, m.not_before
+        LIMIT t.count
+        FOR UPDATE OF m SKIP LOCKED
+    ) m
+    ORDER BY m.id, t.count DESC
+), free AS MATERIALIZED (
+    SELECT t.account_id, row_number() OVER (ORDER BY n) AS n
+    FROM tokens t
+    CROSS JOIN LATERAL generate_series(
+        1, t.count - (SELECT count(*) FROM refused r WHERE r.account_id = t.account_id)) AS n
 ), due AS MATERIALIZED (
-    SELECT m.id, m.phone, m.refused_by
+    SELECT m.id, m.phone
     FROM messages m
     WHERE m.campaign_id = %(campaign_id)s
         AND m.not_before <= clock_timestamp()
+        AND m.refused_by IS NULL
         AND EXISTS (SELECT FROM lease)
-        AND (m.refused_by IS NULL OR m.refused_by @> %(active)s::bigint[]
-            OR EXISTS (SELECT FROM unnest(%(accounts)s::bigint[]) AS a (id) WHERE a.id <> ALL (m.refused_by)))
-    ORDER BY m.not_before
-    LIMIT cardinality(%(accounts)s::bigint[])
+    ORDER BY m.campaign_id, m.not_before
+    LIMIT (SELECT count(*) FROM free)
     FOR UPDATE OF m SKIP LOCKED
 ), fresh AS MATERIALIZED (
-    SELECT m.id, m.phone, NULL::bigint[] AS refused_by
+    SELECT m.id, m.phone
     FROM messages m
     WHERE m.campaign_id = %(campaign_id)s
         AND m.id > %(cursor)s
         AND m.status = 'pending'
         AND m.not_before IS NULL
         AND EXISTS (SELECT FROM lease)
-    ORDER BY m.id
-    LIMIT cardinality(%(accounts)s::bigint[]) - (SELECT count(*) FROM due)
+    ORDER BY m.campaign_id, m.id
+    LIMIT (SELECT count(*) FROM free) - (SELECT count(*) FROM due)
     FOR UPDATE OF m SKIP LOCKED
 ), picked AS (
     SELECT p.*, row_number() OVER () AS n
     FROM (SELECT * FROM due UNION ALL SELECT * FROM fresh) p
 ), assigned AS MATERIALIZED (
-    SELECT
-        p.id, s.phone IS NOT NULL AS is_suppressed,
-        CASE WHEN p.refused_by IS NULL THEN (%(accounts)s::bigint[])[p.n]
-        ELSE (
-            SELECT a.id FROM unnest(%(accounts)s::bigint[]) WITH ORDINALITY AS a (id, n)
-            ORDER BY a.id = ANY (p.refused_by), abs(a.n - p.n) LIMIT 1
-        ) END AS account_id
-    FROM picked p
-    LEFT JOIN suppressions s ON s.phone = p.phone
+    SELECT a.id, a.account_id, s.phone IS NOT NULL AS is_suppressed
+    FROM (
+        SELECT id, phone, account_id FROM refused
+        UNION ALL
+        SELECT p.id, p.phone, f.account_id FROM picked p JOIN free f ON f.n = p.n
+    ) a
+    LEFT JOIN suppressions s ON s.phone = a.phone
 )
 UPDATE messages m
 SET status = (CASE WHEN a.is_suppressed THEN 'suppressed' ELSE 'sending' END)::message_status,
@@ -61,4 +82,5 @@ FROM unnest(
     (SELECT array_agg(is_suppressed ORDER BY id) FROM assigned)
 ) AS a (id, account_id, is_suppressed)
 WHERE m.id = a.id
-RETURNING m.id, m.account_id, m.send_no, m.attempts, m.phone, m.variables, m.refused_by, m.status = 'suppressed'
+RETURNING m.id, m.account_id, m.send_no, m.attempts, m.phone, m.variables, m.refused_by, m.pair_refusals,
+    m.status = 'suppressed'

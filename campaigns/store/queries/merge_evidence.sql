@@ -1,23 +1,14 @@
 -- Evidence about messages, from replies and from webhooks, strongest wins: the status only climbs, times take the
 -- earliest, and the rest merges whatever the status, so any order of arrival ends in the same row.
 --
--- Delivered and read prove what they say for any send. `sent` does for an earlier send too (an operator's retry). For
--- the last send everything counts, but only while it is out: `send_no` is the last one and the status is at least
--- `sending`. So a late `sent` cannot settle a send whose refusal brought the message back to pending.
+-- Delivered and read prove what they say for any send. Everything else speaks of the last send only, and only while
+-- that is out (the status is at least `sending`): a late `sent` or a second copy of a `failed` says nothing about a
+-- message that was released since, because its refusal is known already.
 --
 -- Plan: the primary key once per row. The arrays come sorted by id: the order in which everybody locks messages.
 UPDATE messages m
-SET status = CASE
-        WHEN e.status >= 'delivered'
-            OR (e.status = 'sent' AND e.send_no < m.send_no)
-            OR (e.send_no = m.send_no AND m.status >= 'sending')
-        THEN greatest(m.status, e.status)
-        ELSE m.status
-    END,
-    not_before = CASE
-        WHEN e.status >= 'delivered' OR (e.status = 'sent' AND e.send_no < m.send_no) THEN NULL
-        ELSE m.not_before
-    END,
+SET status = greatest(m.status, e.status),
+    not_before = NULL,
     wamid = CASE WHEN e.send_no = m.send_no THEN coalesce(e.wamid, m.wamid) ELSE coalesce(m.wamid, e.wamid) END,
     sent_at = least(m.sent_at, e.sent_at),
     delivered_at = least(m.delivered_at, e.delivered_at),
@@ -36,14 +27,17 @@ SET status = CASE
             SELECT
                 e.send_no = m.send_no AND m.status >= 'sending' AND (
                     (e.failed_at IS NOT NULL AND (m.failed_at IS NULL
-                        OR (e.failed_at, coalesce(e.error_code, 0)) < (m.failed_at, coalesce(m.error_code, 0))))
+                        OR (e.failed_at, coalesce(e.error_code, 2147483647), coalesce(e.error_title, '') COLLATE "C",
+                            coalesce(e.error_details, '') COLLATE "C")
+                        < (m.failed_at, coalesce(m.error_code, 2147483647), coalesce(m.error_title, '') COLLATE "C",
+                            coalesce(m.error_details, '') COLLATE "C")))
                     OR (e.status = 'uncertain' AND m.status = 'sending')
                 ) AS takes,
                 e.status > 'uncertain' AND m.failed_at IS NULL AS clears
         ) reason
     ),
-    pricing_category = coalesce(m.pricing_category, e.pricing_category),
-    pricing_model = coalesce(m.pricing_model, e.pricing_model)
+    pricing_category = least(m.pricing_category COLLATE "C", e.pricing_category COLLATE "C"),
+    pricing_model = least(m.pricing_model COLLATE "C", e.pricing_model COLLATE "C")
 FROM unnest(
     %(ids)s::bigint[], %(send_nos)s::int[], %(statuses)s::message_status[], %(wamids)s::text[],
     %(sent_at)s::timestamptz[], %(delivered_at)s::timestamptz[], %(read_at)s::timestamptz[],
@@ -51,5 +45,7 @@ FROM unnest(
     %(pricing_categories)s::text[], %(pricing_models)s::text[]
 ) AS e (id, send_no, status, wamid, sent_at, delivered_at, read_at, failed_at, error_code, error_title,
     error_details, pricing_category, pricing_model)
-WHERE m.id = e.id AND e.send_no <= m.send_no
+WHERE m.id = e.id
+    AND e.send_no <= m.send_no
+    AND (e.status >= 'delivered' OR (e.send_no = m.send_no AND m.status >= 'sending'))
 RETURNING m.id

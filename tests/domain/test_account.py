@@ -1,0 +1,81 @@
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from campaigns.domain.account import Streak, fold_streak
+
+LIMIT = 5
+
+
+def fail(number):
+    return {"code": 190, "title": "expired", "details": "", "fbtrace_id": "A", "message_id": number}
+
+
+def read(word):
+    """`x` is a failure, `.` a success; each failure is numbered by its place."""
+    return [fail(place) if letter == "x" else None for place, letter in enumerate(word)]
+
+
+@pytest.mark.parametrize(
+    ("word", "left"),
+    [("", 0), ("x", 1), ("xxxx", 4), (".", 0), ("xxxx.", 0), ("xxxx.x", 1), ("x.x.x.x.x.x.", 0), (".xxxx", 4)],
+)
+def test_one_success_resets_the_streak(word, left):
+    streak = fold_streak([], read(word), limit=LIMIT)
+    assert (len(streak.failures), streak.tripped_by) == (left, None)
+
+
+def test_it_trips_exactly_at_the_limit():
+    five = read("xxxxx")
+    assert fold_streak([], five[:4], limit=LIMIT).tripped_by is None
+    assert fold_streak([], five, limit=LIMIT) == Streak(tuple(five), tuple(five))
+
+
+def test_the_order_of_the_replies_decides():
+    assert fold_streak([], read("xxxxx."), limit=LIMIT).tripped_by is not None
+    assert fold_streak([], read("xxxx.x"), limit=LIMIT).tripped_by is None
+
+
+def test_what_was_in_flight_behind_the_last_failure_changes_nothing():
+    first = fold_streak([], read("xxxxx"), limit=LIMIT)
+    assert fold_streak([], read("xxxxx.xx.xxxxxx"), limit=LIMIT) == first
+
+
+def test_a_streak_goes_on_where_it_was():
+    before = [fail(number) for number in range(4)]
+    assert fold_streak(before, [fail(9)], limit=LIMIT).tripped_by == (*before, fail(9))
+    assert fold_streak(before, [None, fail(9)], limit=LIMIT) == Streak((fail(9),))
+
+
+def test_no_replies_change_nothing():
+    before = [fail(number) for number in range(7)]
+    assert fold_streak(before, [], limit=LIMIT) == Streak(tuple(before))
+
+
+def test_a_limit_that_was_lowered_trips_at_the_next_failure_only():
+    before = [fail(number) for number in range(4)]
+    assert fold_streak(before, [None], limit=2) == Streak(())
+    assert fold_streak(before, [fail(9)], limit=2).tripped_by == (*before, fail(9))
+
+
+def test_the_streak_that_was_given_is_not_touched():
+    before = [fail(1)]
+    fold_streak(before, [None, fail(2)], limit=LIMIT)
+    assert before == [fail(1)]
+
+
+@given(word=st.text("x.", max_size=60), cut=st.integers(0, 60), limit=st.integers(1, 8))
+def test_it_is_what_a_person_would_count(word, cut, limit):
+    """The naive reference: look for the first run of `limit` failures in the word."""
+    outcomes = read(word)
+    first = fold_streak([], outcomes[:cut], limit=limit)
+    streak = first if first.tripped_by is not None else fold_streak(first.failures, outcomes[cut:], limit=limit)
+
+    end = word.find("x" * limit)
+    if end >= 0:
+        assert streak.tripped_by == tuple(outcomes[end : end + limit])
+    else:
+        assert streak.tripped_by is None
+        assert len(streak.failures) == len(word) - len(word.rstrip("x"))

@@ -1,0 +1,304 @@
+"""The documentation says what the code does: its tables, its commands, its links, its names."""
+
+from __future__ import annotations
+
+import ast
+import re
+import shlex
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import click
+import pytest
+from celery.app.control import Inspect
+from celery.bin.celery import celery
+from click.testing import CliRunner
+
+from campaigns.cli import main
+from campaigns.domain import campaign, message
+from campaigns.domain.failures import FAILURES
+from campaigns.domain.pacing import Reason
+from campaigns.domain.settlement import Attempt, Release, Settle, settle
+from campaigns.domain.verdict import Action, Blame, Failure, Rejected
+
+PROJECT = Path(__file__).resolve().parent.parent.parent
+PAGES = sorted(
+    path for path in PROJECT.rglob("*.md") if not any(part.startswith(".") for part in path.relative_to(PROJECT).parts)
+)
+README = (PROJECT / "README.md").read_text()
+ARCHITECTURE = (PROJECT / "docs/architecture.md").read_text()
+LIFE_CYCLES = (PROJECT / "docs/life-cycles.md").read_text()
+
+# Of absolute links. The host of a registry, or of a machine of somebody's, is none of a reader's business.
+HOSTS = {"127.0.0.1", "semver.org", "developers.facebook.com", "docs.celeryq.dev"}
+
+
+def read_tables(page: str, *first: str) -> list[dict[str, str]]:
+    """Return the rows of the one table of `page` whose heading begins with the columns `first`."""
+    found = []
+    for table in re.findall(r"(?:^\|.*\|\n)+", page, re.MULTILINE):
+        heading, _, *rows = ([cell.strip() for cell in line.strip("|").split("|")] for line in table.splitlines())
+        if tuple(heading[: len(first)]) == first:
+            found.append([dict(zip(heading, row, strict=True)) for row in rows])
+    (only,) = found
+    return only
+
+
+def words(cell: str) -> list[str]:
+    """Return what stands in backticks."""
+    return re.findall(r"`([^`]+)`", cell)
+
+
+def read_transitions(rows: list[dict[str, str]], actor: str) -> dict[str, dict[str, set[str]]]:
+    transitions: dict[str, dict[str, set[str]]] = {}
+    for row in rows:
+        (who,) = words(row[actor])
+        for old in words(row["from"]):
+            assert old not in transitions.setdefault(who, {}), f"{who} from {old} stands there twice"
+            transitions[who][old] = set(words(row["to"]))
+    return transitions
+
+
+def spell(transitions: Any) -> dict[str, dict[str, set[str]]]:
+    """Return a table of the domain in plain words, without the statuses that nothing leaves."""
+    return {
+        str(who): {str(old): {str(new) for new in news} for old, news in moves.items() if news}
+        for who, moves in transitions.items()
+    }
+
+
+def code_blocks(page: str) -> str:
+    return "\n".join(re.findall(r"^```sh\n(.*?)^```", page, re.MULTILINE | re.DOTALL))
+
+
+def commands(program: str) -> list[str]:
+    """Return the lines of the README's code blocks that call `program`, without what comes before and after."""
+    calls = re.findall(rf"(?:^|\$\(|&& ){re.escape(program)} [^\n]*", code_blocks(README), re.MULTILINE)
+    return [re.sub(r"\s+#.*|\).*|^\$\(|^&& ", "", call) for call in calls]
+
+
+def mentioned(program: str) -> Iterator[str]:
+    """Yield how `program` is called anywhere in the pages, code blocks and text."""
+    for path in PAGES:
+        yield from re.findall(rf"`{program} ([^`\n]+)`", path.read_text())
+    yield from (call.removeprefix(f"{program} ") for call in commands(program))
+
+
+def find_command(call: str) -> tuple[click.Command, list[str]]:
+    """Return the command of `revoada` that `call` names, and what is left."""
+    command: click.Command = main
+    rest = shlex.split(call)
+    while isinstance(command, click.Group):
+        word = rest.pop(0)
+        assert word in command.commands, f"revoada {call}: there is no {word}"
+        command = command.commands[word]
+    return command, rest
+
+
+# life-cycles.md
+
+
+def test_the_table_of_campaigns_is_that_of_the_domain():
+    rows = read_tables(LIFE_CYCLES, "command", "who", "from", "to")
+    assert read_transitions(rows, "command") == spell(campaign.TRANSITIONS)
+
+
+def test_the_table_of_messages_is_that_of_the_domain():
+    rows = read_tables(LIFE_CYCLES, "write", "from", "to")
+    assert read_transitions(rows, "write") == spell(message.TRANSITIONS)
+
+
+def test_a_table_that_lies_is_noticed():
+    lie = LIFE_CYCLES.replace("| `draft` | `pending`, `scheduled` |", "| `draft` | `pending`, `running` |")
+    assert lie != LIFE_CYCLES
+    rows = read_tables(lie, "command", "who", "from", "to")
+    assert read_transitions(rows, "command") != spell(campaign.TRANSITIONS)
+
+
+def test_every_message_status_is_explained_in_the_order_of_the_ladder():
+    rows = read_tables(LIFE_CYCLES, "status", "what it means for you")
+    assert [words(row["status"]) for row in rows] == [[str(status)] for status in message.LADDER]
+
+
+def test_every_waiting_reason_is_explained():
+    rows = read_tables(LIFE_CYCLES, "reason")
+    assert [words(row["reason"]) for row in rows] == [[str(reason)] for reason in Reason]
+
+
+def test_every_action_is_explained():
+    rows = read_tables(LIFE_CYCLES, "action")
+    assert [words(row["action"]) for row in rows] == [[str(action)] for action in Action]
+
+
+@pytest.mark.parametrize("action", Action)
+def test_the_row_of_an_action_is_what_is_decided(action):
+    (row,) = (row for row in read_tables(LIFE_CYCLES, "action") if words(row["action"]) == [str(action)])
+    for code in re.findall(r"\d+", row["codes, such as"]):
+        assert FAILURES[int(code)].action is action, code
+    decided = settle(
+        Rejected(Failure(1, "meaning", Blame.UNKNOWN, action)),
+        Attempt(message_id=1, send_no=1, attempts=1, account_id=1),
+        usable={1, 2},
+        max_attempts=5,
+        retry_seconds=2.0,
+    )
+    status = decided.status if isinstance(decided, Settle) else message.Status.PENDING
+    assert words(row["message"]) == [str(status)]
+    assert row["attempt"] == ("refunded" if isinstance(decided, Release) and decided.refunds else "used")
+
+
+# architecture.md
+
+
+def test_the_log_table_lists_the_events_of_the_code_with_their_levels():
+    listed = {
+        name: row["level"]
+        for row in read_tables(ARCHITECTURE, "event", "level", "sentence")
+        for name in words(row["event"])
+    }
+    logged = find_events()
+    assert listed.keys() == logged.keys()
+    for name, levels in logged.items():
+        assert not levels or levels == {listed[name]}, name
+
+
+def find_events() -> dict[str, set[str]]:
+    """Return the event names of the code, each with the levels that stand fast in it (none: decided as it runs)."""
+    found: dict[str, set[str]] = {}
+    for folder in ("campaigns", "webhooks"):
+        for path in sorted((PROJECT / folder).rglob("*.py")):
+            collect_events(ast.parse(path.read_text()), found)
+    return found
+
+
+def collect_events(tree: ast.AST, found: dict[str, set[str]]) -> None:
+    bound = ""
+    for node in sorted(ast.walk(tree), key=lambda node: (getattr(node, "lineno", 0), isinstance(node, ast.Call))):
+        if isinstance(node, ast.Assign) and (name := event_name(node.value)):
+            bound = name
+            found.setdefault(name, set())
+        for keyword in node.keywords if isinstance(node, ast.Call) else ():
+            if keyword.arg != "extra" or not isinstance(node.func, ast.Attribute):
+                continue
+            name = event_name(keyword.value) or bound
+            level = {"exception": "ERROR", "log": ""}.get(node.func.attr, node.func.attr.upper())
+            found.setdefault(name, set()).update({level} - {""})
+
+
+def event_name(node: ast.AST) -> str:
+    """Return the name in `event("name", …)` or `{"event": "name"}`, "" for anything else."""
+    if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "event":
+        node = node.args[0]
+    elif isinstance(node, ast.Dict) and [ast.unparse(key) for key in node.keys if key] == ["'event'"]:
+        node = node.values[0]
+    else:
+        return ""
+    assert isinstance(node, ast.Constant)
+    return str(node.value)
+
+
+def test_the_path_of_a_message_goes_through_functions_that_exist():
+    for row in read_tables(ARCHITECTURE, "file", "functions"):
+        (path,) = words(row["file"])
+        source = (PROJECT / path).read_text()
+        for name in words(row["functions"]):
+            assert re.search(rf"\bdef {name}\(", source), f"{path}: {name}"
+
+
+def test_the_settings_of_celery_that_are_explained_are_set():
+    source = (PROJECT / "celeryconfig.py").read_text()
+    for row in read_tables(ARCHITECTURE, "setting", "why"):
+        for name in words(row["setting"]):
+            assert re.search(rf'^\s*"?{name}"?( =|:)', source, re.MULTILINE), name
+
+
+# Every page
+
+
+@pytest.mark.parametrize("path", PAGES, ids=lambda path: str(path.relative_to(PROJECT)))
+def test_links_lead_somewhere_and_nothing_names_a_machine(path):
+    page = path.read_text()
+    for link in re.findall(r"\]\(([^)\s]+)\)", page):
+        if link.startswith("http"):
+            continue
+        target, _, anchor = link.partition("#")
+        there = (path.parent / target) if target else path
+        assert there.exists(), link
+        if anchor:
+            assert anchor in slugs(there.read_text()), link
+    for host in re.findall(r"\bhttps?://([\w.-]+)", page):
+        assert host in HOSTS, host
+    assert not re.findall(r"(?<![\w./~])/(?:work|root|home|Users|tmp|mnt|opt)\b\S*", page)
+
+
+def slugs(page: str) -> set[str]:
+    titles = re.findall(r"^#+ (.+)$", page, re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-") for title in titles}
+
+
+def test_files_and_settings_that_the_pages_name_exist():
+    known = (PROJECT / ".env.example").read_text()
+    for path in PAGES:
+        page = path.read_text()
+        for name in re.findall(r"`((?:campaigns|webhooks|devstack|simulator|docs|tests)/[\w./-]+)`", page):
+            assert (PROJECT / name).exists(), f"{path.name}: {name}"
+        for name in re.findall(r"\bREVOADA_[A-Z_]+[A-Z]\b", page):
+            assert re.search(rf"^#?{name}=", known, re.MULTILINE), f"{path.name}: {name}"
+
+
+def test_the_picture_is_small_and_loads_nothing():
+    picture = (PROJECT / "docs/demo.svg").read_text()
+    assert len(picture) < 50_000
+    assert not re.findall(r"@import|url\((?!#)|https?://(?!www\.w3\.org/2000/svg)|/(?:tmp|root|home|work)/", picture)
+    for word in ("Black Friday", "quality YELLOW", "status code 400", "running"):
+        assert word.replace(" ", "&#160;") in picture
+
+
+# README.md
+
+
+def test_the_readme_is_shorter_than_the_walk():
+    assert len(README.splitlines()) <= 120
+
+
+def test_make_has_the_targets_that_are_named():
+    targets = set(re.findall(r"^([a-z]+):.*## ", (PROJECT / "Makefile").read_text(), re.MULTILINE))
+    named = {call.split()[0] for call in mentioned("make")}
+    assert {"demo", "up", "install"} <= named <= targets
+
+
+def test_revoada_has_the_commands_that_are_named_and_their_help_works():
+    named = {call for call in mentioned("revoada") if not call.startswith("-")}
+    assert {"keygen", "campaign start 1", "campaign watch 1"} <= named
+    helped = set()
+    for call in sorted(named):
+        command, rest = find_command(call)
+        path = shlex.split(call)[: len(shlex.split(call)) - len(rest)]
+        if tuple(path) not in helped:
+            helped.add(tuple(path))
+            result = CliRunner().invoke(main, [*path, "--help"])
+            assert result.exit_code == 0, call
+            assert command.name is not None
+
+
+@pytest.mark.parametrize("call", [call for call in mentioned("revoada") if " --" in call])
+def test_revoada_is_called_with_options_that_exist(call):
+    command, rest = find_command(call)
+    if command.name == "simulate":  # the simulator reads its own; tests/simulator starts it with these
+        return
+    with click.Context(command) as context:
+        given, _, _ = command.make_parser(context).parse_args(list(rest))
+    for parameter in command.params:
+        assert not parameter.required or parameter.name in given, parameter.name
+
+
+def test_celery_has_the_commands_that_are_named():
+    named = [call.removeprefix("celery -A campaigns ").split() for call in commands("celery")]
+    assert {"status", "inspect", "report"} <= {first for first, *_ in named}
+    for first, *rest in named:
+        assert first in celery.commands
+        if first == "inspect":
+            assert hasattr(Inspect, rest[0])
+        if first == "amqp":
+            assert rest[0] in celery.commands["amqp"].commands

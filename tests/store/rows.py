@@ -1,0 +1,242 @@
+"""Rows for the tests, put in as they would stand there, and looks at what became of them.
+
+Each builder takes a connection first, so that `database.run(add_campaign, …)` commits it.
+"""
+
+from __future__ import annotations
+
+import itertools
+import threading
+from collections import Counter
+from contextlib import contextmanager
+from dataclasses import replace
+
+from psycopg import sql
+from psycopg.rows import dict_row
+from psycopg.types.json import Jsonb
+
+from campaigns.alerts import Alerts
+from campaigns.config import Settings
+from campaigns.domain.message import Status, can_become
+from campaigns.store.accounts import load_accounts
+from campaigns.store.database import Database
+from campaigns.store.events import insert_events
+from campaigns.store.installation import installation_id
+from campaigns.store.leases import take_lease
+from campaigns.store.messages import EvidenceRow, claim_messages
+from tests.webhooks.webhook_bodies import AT, make_body, make_status, make_value
+from webhooks.applying import apply_events
+
+_numbers = itertools.count(1)
+_OUT = {"account_id": 1, "claimed_at": "2026-10-01T11:59Z", "send_no": 1, "attempts": 1}
+_ACCEPTED = _OUT | {"wamid": "wamid.settled", "sent_at": "2026-10-01T12:00Z"}
+_COLUMNS = {
+    "pending": {},
+    "suppressed": {},
+    "cancelled": {},
+    "sending": _OUT,
+    "uncertain": _OUT | {"error_title": "the reply was lost"},
+    "held": _OUT | {"wamid": "wamid.settled"},
+    "sent": _ACCEPTED,
+    "failed": _OUT | {"failed_at": "2026-10-01T12:00Z", "error_code": 131026, "error_title": "Undeliverable"},
+    "delivered": _ACCEPTED,
+    "read": _ACCEPTED,
+}
+EVERY_TABLE = "accounts, account_events, templates, campaigns, leases, messages, tallies, suppressions, webhook_events"
+
+
+@contextmanager
+def shared_database(postgres, name):
+    """A migrated database for all tests of a module: a clone costs more than most of them."""
+    database = Database(postgres.create_database(f"shared_{name}", template="template_revoada"), max_connections=16)
+    database.open()
+    yield database
+    database.close()
+
+
+def empty(database):
+    """Leave nothing of the tests before."""
+    fetch(database, f"TRUNCATE {EVERY_TABLE} RESTART IDENTITY CASCADE")
+
+
+def fetch(database, text, *parameters):
+    """All rows of a statement, as tuples; those of one column as values."""
+
+    def work(connection):
+        cursor = connection.execute(text, parameters)
+        rows = cursor.fetchall() if cursor.description else []
+        return [row[0] if len(row) == 1 else row for row in rows]
+
+    return database.run(work)
+
+
+def _insert(connection, table, columns):
+    statement = sql.SQL("INSERT INTO {} ({}) VALUES ({}) RETURNING id").format(
+        sql.Identifier(table),
+        sql.SQL(", ").join(map(sql.Identifier, columns)),
+        sql.SQL(", ").join(sql.Placeholder() * len(columns)),
+    )
+    return connection.execute(statement, list(columns.values())).fetchone()[0]
+
+
+def add_account(connection, **columns):
+    number = next(_numbers)
+    row = {"name": f"account {number}", "phone_number_id": str(500_000 + number), "waba_id": "300", "token": b"t"}
+    return _insert(connection, "accounts", row | columns)
+
+
+def add_template(connection, **columns):
+    row = {"name": f"promo_{next(_numbers)}", "language": "en", "components": Jsonb([{"type": "BODY", "text": "Hi"}])}
+    return _insert(connection, "templates", row | columns)
+
+
+def add_campaign(connection, status="running", *, accounts=(), **columns):
+    """A campaign with its lease, nobody running it."""
+    row = {"name": "Sale", "status": status, "time_zone": "UTC"} | columns
+    if "template_id" not in row:
+        row["template_id"] = add_template(connection)
+    if status in {"running", "paused", "completed"}:
+        row.setdefault("started_at", "2026-10-01T11:00Z")
+    if status == "completed":
+        row.setdefault("completed_at", "2026-10-01T13:00Z")
+    campaign_id = _insert(connection, "campaigns", row)
+    connection.execute("INSERT INTO leases (campaign_id) VALUES (%s)", (campaign_id,))
+    for account_id in accounts:
+        connection.execute("INSERT INTO campaign_accounts VALUES (%s, %s)", (campaign_id, account_id))
+    return campaign_id
+
+
+def add_message(connection, campaign_id, status="pending", **columns):
+    row = {"campaign_id": campaign_id, "status": status, "phone": f"+55119{next(_numbers):08}"}
+    return _insert(connection, "messages", row | _COLUMNS[status] | columns)
+
+
+def add_messages(connection, campaign_id, count, status="pending", **columns):
+    return [add_message(connection, campaign_id, status, **columns) for _ in range(count)]
+
+
+def take(connection, campaign_id, *, lease_seconds=45.0, horizon_seconds=0.0):
+    return take_lease(connection, campaign_id, owner="me", lease_seconds=lease_seconds, horizon_seconds=horizon_seconds)
+
+
+def claim(connection, campaign_id, epoch, *, accounts, cursor=0, active=None):
+    """Claim with one token per entry of `accounts`."""
+    return claim_messages(
+        connection, campaign_id, epoch, cursor=cursor, tokens=Counter(accounts), active=sorted(set(active or accounts))
+    )
+
+
+def say(message_id, status, send_no=1, **changes):
+    return replace(EvidenceRow(message_id, send_no, Status(status)), **changes)
+
+
+def activated_at(connection, account_id):
+    return load_accounts(connection, [account_id])[0].activated_at
+
+
+def read_message(database, message_id):
+    """One message with all its columns, but for when it was claimed."""
+
+    def work(connection):
+        with connection.cursor(row_factory=dict_row) as cursor:
+            return cursor.execute("SELECT * FROM messages WHERE id = %s", (message_id,)).fetchone()
+
+    return database.run(work)
+
+
+def read_statuses(database, campaign_id):
+    return fetch(database, "SELECT status::text FROM messages WHERE campaign_id = %s ORDER BY id", campaign_id)
+
+
+def find_false_tallies(database):
+    """Counters that are not what a recount says."""
+    return fetch(
+        database,
+        "SELECT * FROM (SELECT campaign_id, status, count FROM tallies WHERE count <> 0) t FULL JOIN"
+        " (SELECT campaign_id, status, count(*) AS recount FROM messages GROUP BY 1, 2) m USING (campaign_id, status)"
+        " WHERE t.count IS DISTINCT FROM m.recount",
+    )
+
+
+@contextmanager
+def allowing_only(database, *writes):
+    """Fails if a status changes meanwhile in a way that the table of the domain gives to none of `writes`."""
+    fetch(database, "CREATE TABLE changes (old text, new text)")
+    fetch(
+        database,
+        "CREATE FUNCTION note_change() RETURNS trigger LANGUAGE plpgsql AS"
+        " 'BEGIN INSERT INTO changes VALUES (old.status, new.status); RETURN NULL; END'",
+    )
+    fetch(
+        database,
+        "CREATE TRIGGER noting AFTER UPDATE ON messages FOR EACH ROW WHEN (old.status <> new.status)"
+        " EXECUTE FUNCTION note_change()",
+    )
+    try:
+        yield
+        changes = set(fetch(database, "SELECT old, new FROM changes"))
+    finally:
+        fetch(database, "DROP TRIGGER noting ON messages")
+        fetch(database, "DROP FUNCTION note_change")
+        fetch(database, "DROP TABLE changes")
+    refused = {
+        (old, new) for old, new in changes if not any(can_become(Status(old), Status(new), each) for each in writes)
+    }
+    assert not refused
+    assert changes, "nothing was written at all"
+
+
+class Beside:
+    """Work in a thread of its own; `result` waits for it and raises what it raised."""
+
+    def __init__(self, work, *arguments, **named):
+        self._answer = None
+        self._error = None
+
+        def run():
+            try:
+                self._answer = work(*arguments, **named)
+            except Exception as error:  # noqa: BLE001 - raised again by `result`
+                self._error = error
+
+        self._thread = threading.Thread(target=run)
+        self._thread.start()
+
+    def result(self):
+        self._thread.join(30)
+        assert not self._thread.is_alive()
+        if self._error is not None:
+            raise self._error
+        return self._answer
+
+
+def await_blocked(database, *, count=1):
+    """Return once so many sessions of this database wait for a lock."""
+    waiting = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+    for _ in range(2_000):
+        if fetch(database, waiting)[0] >= count:
+            return
+        fetch(database, "SELECT pg_sleep(0.005)")
+    raise AssertionError("nobody waits for a lock")
+
+
+def receive(database, *bodies):
+    """Store webhook bodies and apply what is due."""
+    if bodies:
+        database.run(insert_events, bodies)
+    return apply_events(database, Settings(), Alerts(None))
+
+
+def make_report(database, message_id, status="delivered", send_no=1, *, seconds=0, **changes):
+    """A status of a message as Meta would report it, with our callback data."""
+    installation = database.run(installation_id)
+    ours = {
+        "id": f"wamid.{message_id}.{send_no}",
+        "biz_opaque_callback_data": f"r1.{installation}.{message_id}.{send_no}",
+    }
+    return make_status(status=status, timestamp=str(AT + seconds), **ours | changes)
+
+
+def make_reports(*statuses, number="500600700"):
+    """One body with these statuses of messages that one number sent."""
+    return make_body(make_value(*statuses) | {"metadata": {"phone_number_id": number}})

@@ -1,0 +1,137 @@
+import pytest
+
+from campaigns.store.events import (
+    ParkedEvent,
+    delete_events,
+    expire_events,
+    insert_events,
+    park_events,
+    set_aside_event,
+    take_events,
+)
+from tests.store.rows import Beside, empty, fetch, shared_database
+
+
+@pytest.fixture(scope="module")
+def shared(postgres):
+    with shared_database(postgres, "events") as database:
+        yield database
+
+
+@pytest.fixture
+def database(shared):
+    empty(shared)
+    return shared
+
+
+def put(database, *bodies):
+    database.run(insert_events, bodies)
+
+
+def take(database, *, retry_seconds=30.0):
+    return database.run(take_events, retry_seconds=retry_seconds)
+
+
+def make_due(database):
+    fetch(database, "UPDATE webhook_events SET next_try_at = clock_timestamp()")
+
+
+def test_a_body_comes_back_as_it_was_stored(database):
+    body = bytes(range(256))
+    put(database, body, b"")
+    first, second = take(database)
+    assert (first.body, first.status, first.attempts) == (body, "stored", 1)
+    assert second.body == b""
+
+
+def test_bodies_are_taken_in_the_order_in_which_they_came(database):
+    put(database, *(b"%d" % number for number in range(20)))
+    assert [event.body for event in take(database)] == [b"%d" % number for number in range(20)]
+
+
+def test_what_is_taken_is_not_due_for_a_while(database):
+    put(database, b"a")
+    take(database)
+    assert take(database) == []
+
+
+def test_no_body_is_taken_twice_at_once(database):
+    put(database, b"a", b"b")
+
+    def hold(connection):
+        connection.execute("SELECT FROM webhook_events WHERE body = 'a' FOR UPDATE")
+        return Beside(take, database).result()
+
+    assert [event.body for event in database.run(hold)] == [b"b"]
+    assert [event.body for event in take(database)] == [b"a"]
+
+
+def test_a_set_is_limited_in_number(database):
+    put(database, *[b"x"] * 501)
+    assert [len(take(database)) for _ in range(3)] == [500, 1, 0]
+
+
+def test_a_set_is_limited_in_size_but_takes_one_body_of_any_size(database):
+    put(database, b"x" * 3_000_000, b"y" * 1_500_000, b"z", b"w" * 5_000_000)
+    sizes = [[len(event.body) for event in take(database)] for _ in range(3)]
+    assert sizes == [[3_000_000, 1_500_000], [1, 5_000_000], []]
+
+
+def test_gaps_grow_up_to_six_hours(database):
+    put(database, b"a")
+    gaps = []
+    for _ in range(12):
+        make_due(database)
+        take(database, retry_seconds=30.0)
+        gaps += fetch(
+            database, "SELECT round(extract(epoch FROM next_try_at - clock_timestamp()))::int FROM webhook_events"
+        )
+    assert gaps == [30, 60, 120, 240, 480, 960, 1920, 3840, 7680, 15360, 21600, 21600]
+
+
+def test_an_attempt_counts_even_if_its_taker_dies(database):
+    put(database, b"a")
+    for attempts in (1, 2):
+        make_due(database)
+        assert take(database)[0].attempts == attempts
+    assert fetch(database, "SELECT attempts FROM webhook_events") == [2]
+
+
+def test_parked_bodies_wait_and_set_aside_ones_are_never_taken(database):
+    parked = [ParkedEvent("unmatched", "no message", b"u"), ParkedEvent("set_aside", "not JSON", b"s")]
+    database.run(park_events, parked, retry_seconds=30.0)
+    assert take(database) == []
+    make_due(database)
+    assert [(event.body, event.status) for event in take(database)] == [(b"u", "unmatched")]
+
+
+def test_nothing_to_park_is_fine(database):
+    database.run(park_events, [], retry_seconds=30.0)
+    assert fetch(database, "SELECT count(*) FROM webhook_events") == [0]
+
+
+def test_a_body_is_set_aside_with_its_reason(database):
+    put(database, b"a")
+    (event,) = take(database)
+    database.run(set_aside_event, event.id, reason="Postgres refuses it")
+    make_due(database)
+    assert take(database) == []
+    row = fetch(database, "SELECT status, reason, expires_at > now() + interval '7 days' FROM webhook_events")
+    assert row == [("set_aside", "Postgres refuses it", True)]
+
+
+def test_only_what_is_past_its_time_expires_and_only_lost_evidence_is_counted(database):
+    put(database, b"stored")
+    parked = [ParkedEvent("unmatched", "x", b"u"), ParkedEvent("set_aside", "x", b"s")]
+    database.run(park_events, parked, retry_seconds=1.0)
+    assert database.run(expire_events) == 0
+    fetch(database, "UPDATE webhook_events SET expires_at = clock_timestamp() WHERE expires_at IS NOT NULL")
+    assert database.run(expire_events) == 1
+    assert fetch(database, "SELECT body FROM webhook_events") == [b"stored"]
+
+
+def test_what_was_applied_is_deleted(database):
+    put(database, b"a", b"b")
+    first, _ = take(database)
+    database.run(delete_events, [first.id])
+    assert fetch(database, "SELECT body FROM webhook_events") == [b"b"]

@@ -1,0 +1,195 @@
+import datetime as dt
+
+import pytest
+
+from campaigns.store.accounts import Outcomes, block_accounts, count_outcomes, count_reported
+from campaigns.store.directory import activate_account
+from tests.store.rows import activated_at, add_account, fetch, shared_database
+
+REPLIES, WEBHOOKS = "replies", "webhooks"
+COLUMNS = {REPLIES: ("consecutive_failures", "failures"), WEBHOOKS: ("consecutive_reported", "reported")}
+OK = None
+
+
+@pytest.fixture(scope="module")
+def database(postgres):
+    with shared_database(postgres, "streaks") as database:
+        yield database
+
+
+def failure(number):
+    return {"code": 190, "title": f"error {number}", "details": "", "fbtrace_id": "", "message_id": number}
+
+
+def count(database, source, account_id, *outcomes, since=None):
+    if source == WEBHOOKS:
+        return database.run(count_reported, {account_id: outcomes})
+    since = since or database.run(activated_at, account_id)
+    return database.run(count_outcomes, [Outcomes(account_id, since, tuple(outcomes))])
+
+
+def read_streak(database, source, account_id):
+    length, errors = COLUMNS[source]
+    row = fetch(database, f"SELECT {length}, {errors}, active, inactive_reason FROM accounts WHERE id = %s", account_id)
+    return row[0][0], [each["message_id"] for each in row[0][1]], *row[0][2:]
+
+
+def read_events(database, account_id):
+    return fetch(database, "SELECT kind, details FROM account_events WHERE account_id = %s ORDER BY id", account_id)
+
+
+both = pytest.mark.parametrize("source", [REPLIES, WEBHOOKS])
+
+
+@both
+def test_failures_are_counted_in_the_order_in_which_they_came(database, source):
+    account_id = database.run(add_account)
+    (counted,) = count(database, source, account_id, failure(1), OK, failure(2), failure(3))
+    assert counted.tripped_by is None
+    assert read_streak(database, source, account_id) == (2, [2, 3], True, None)
+
+
+@both
+def test_a_streak_goes_on_over_sets(database, source):
+    account_id = database.run(add_account)
+    for number in (1, 2):
+        count(database, source, account_id, failure(number))
+    assert read_streak(database, source, account_id)[:2] == (2, [1, 2])
+
+
+@both
+def test_one_success_resets(database, source):
+    account_id = database.run(add_account)
+    count(database, source, account_id, failure(1), failure(2))
+    assert count(database, source, account_id, OK) == []
+    assert read_streak(database, source, account_id) == (0, [], True, None)
+
+
+@both
+def test_the_limit_deactivates_once_with_its_errors(database, source):
+    account_id = database.run(add_account, failure_limit=3)
+    (counted,) = count(database, source, account_id, *map(failure, range(1, 6)))
+    assert [each["message_id"] for each in counted.tripped_by] == [1, 2, 3]
+    assert read_streak(database, source, account_id) == (
+        3, [1, 2, 3], False, "3 consecutive send failures: 190 error 3"
+    )  # fmt: skip
+    ((kind, details),) = read_events(database, account_id)
+    assert (kind, details["source"]) == ("deactivated", source)
+    assert [each["title"] for each in details["errors"]] == ["error 1", "error 2", "error 3"]
+
+
+@both
+def test_an_inactive_account_is_left_as_it_is(database, source):
+    account_id = database.run(add_account, active=False, inactive_reason="a person")
+    before = fetch(database, "SELECT * FROM accounts WHERE id = %s", account_id)
+    assert count(database, source, account_id, *map(failure, range(9))) == []
+    assert count(database, source, account_id, OK) == []
+    assert fetch(database, "SELECT * FROM accounts WHERE id = %s", account_id) == before
+    assert read_events(database, account_id) == []
+
+
+def test_the_two_streaks_are_counted_apart(database):
+    account_id = database.run(add_account, failure_limit=2)
+    count(database, REPLIES, account_id, failure(1))
+    count(database, WEBHOOKS, account_id, failure(2))
+    count(database, WEBHOOKS, account_id, OK)
+    assert read_streak(database, REPLIES, account_id) == (1, [1], True, None)
+    count(database, REPLIES, account_id, OK)
+    assert read_streak(database, WEBHOOKS, account_id) == (0, [], True, None)
+
+
+def test_replies_to_sends_before_the_last_activation_change_nothing(database):
+    account_id = database.run(add_account, failure_limit=2)
+    before = database.run(activated_at, account_id)
+    database.run(activate_account, account_id)
+    count(database, REPLIES, account_id, failure(1))
+    assert count(database, REPLIES, account_id, failure(2), failure(3), since=before) == []
+    count(database, REPLIES, account_id, OK, since=before)
+    assert read_streak(database, REPLIES, account_id) == (1, [1], True, None)
+
+
+@pytest.mark.parametrize("is_old_first", [True, False])
+def test_replies_of_before_and_after_an_activation_in_one_set_are_told_apart(database, is_old_first):
+    account_id = database.run(add_account)
+    before = database.run(activated_at, account_id)
+    database.run(activate_account, account_id)
+    old = Outcomes(account_id, before, (failure(1),))
+    new = Outcomes(account_id, database.run(activated_at, account_id), (failure(2),))
+    database.run(count_outcomes, [old, new] if is_old_first else [new, old])
+    assert read_streak(database, REPLIES, account_id)[:2] == (1, [2])
+
+
+def test_accounts_of_one_set_are_counted_each_for_itself(database):
+    good, bad = database.run(add_account), database.run(add_account)
+    count(database, REPLIES, good, failure(1))
+    since = database.run(activated_at, good), database.run(activated_at, bad)
+    database.run(count_outcomes, [Outcomes(bad, since[1], (failure(2),)), Outcomes(good, since[0], (OK, OK))])
+    assert read_streak(database, REPLIES, good)[0] == 0
+    assert read_streak(database, REPLIES, bad)[0] == 1
+
+
+def test_activation_forgets_both_streaks_and_the_rest(database):
+    account_id = database.run(add_account, failure_limit=2, blocked_until="2099-01-01T00:00Z", blocked_reason="x")
+    count(database, WEBHOOKS, account_id, failure(1))
+    count(database, REPLIES, account_id, failure(2), failure(3))
+    database.run(activate_account, account_id)
+    assert read_streak(database, REPLIES, account_id) == (0, [], True, None)
+    assert read_streak(database, WEBHOOKS, account_id) == (0, [], True, None)
+    assert fetch(database, "SELECT blocked_until, block_count FROM accounts WHERE id = %s", account_id) == [(None, 0)]
+
+
+def block(database, account_id, *, is_for_waba=False, rest_seconds=10.0, most_seconds=3600.0):
+    asked_at = dt.datetime.now(dt.UTC)
+    blocked = database.run(
+        block_accounts,
+        account_id,
+        is_for_waba=is_for_waba,
+        reason="throttled: 4",
+        rest_seconds=rest_seconds,
+        most_seconds=most_seconds,
+    )
+    return {blocked_id: (until - asked_at).total_seconds() for blocked_id, until in blocked}
+
+
+def end_rest(database, account_id):
+    fetch(database, "UPDATE accounts SET blocked_until = clock_timestamp() WHERE id = %s", account_id)
+
+
+def test_each_further_rest_is_twice_as_long_up_to_the_most(database):
+    account_id = database.run(add_account)
+    for rest in (10, 20, 40, 50, 50):
+        seconds = block(database, account_id, most_seconds=50)[account_id]
+        assert rest * 0.85 <= seconds <= rest * 1.15 + 2
+        end_rest(database, account_id)
+    assert [kind for kind, _ in read_events(database, account_id)] == ["blocked"] * 5
+
+
+def test_a_rest_that_runs_is_not_made_longer(database):
+    account_id = database.run(add_account)
+    block(database, account_id)
+    before = fetch(database, "SELECT blocked_until, block_count FROM accounts WHERE id = %s", account_id)
+    assert block(database, account_id, rest_seconds=1_000) == {}
+    assert fetch(database, "SELECT blocked_until, block_count FROM accounts WHERE id = %s", account_id) == before
+    assert len(read_events(database, account_id)) == 1
+
+
+@pytest.mark.parametrize("outcomes", [(OK,), (failure(1), OK), (OK, failure(1))])
+def test_a_success_ends_the_growth_of_the_rests(database, outcomes):
+    account_id = database.run(add_account)
+    block(database, account_id)
+    count(database, REPLIES, account_id, *outcomes)
+    end_rest(database, account_id)
+    assert block(database, account_id)[account_id] < 14
+
+
+def test_a_waba_rests_with_all_its_numbers_and_no_other(database):
+    first, second = (database.run(add_account, waba_id="777") for _ in range(2))
+    database.run(add_account, waba_id="778")
+    assert block(database, first, is_for_waba=True).keys() == {first, second}
+    end_rest(database, first)
+    assert block(database, first, is_for_waba=True).keys() == {first}
+
+
+def test_an_account_rests_alone_where_the_fault_is_its_own(database):
+    first, _ = (database.run(add_account, waba_id="779") for _ in range(2))
+    assert block(database, first).keys() == {first}

@@ -1,0 +1,187 @@
+import dataclasses
+import datetime as dt
+import threading
+
+import pytest
+
+from campaigns.config import Settings
+from campaigns.reconciling import reconcile
+from campaigns.store.ticks import mark_due_campaigns, report_uncertain, unmark_campaigns
+from campaigns.ticking import mark_due
+from tests.store.rows import (
+    Beside,
+    add_campaign,
+    add_message,
+    empty,
+    fetch,
+    find_false_tallies,
+    read_statuses,
+    shared_database,
+    take,
+)
+
+SETTINGS = Settings()
+NOW = dt.datetime.now(dt.UTC)
+HOUR = dt.timedelta(hours=1)
+
+
+@pytest.fixture(scope="module")
+def shared(postgres):
+    with shared_database(postgres, "ticks") as database:
+        yield database
+
+
+@pytest.fixture
+def database(shared):
+    empty(shared)
+    return shared
+
+
+def tick(database):
+    return mark_due(database, SETTINGS)
+
+
+def test_all_eligible_campaigns_are_found_oldest_first(database):
+    young = database.run(add_campaign, "pending", created_at=NOW)
+    old = database.run(add_campaign, "running", created_at=NOW - HOUR)
+    same = database.run(add_campaign, "scheduled", created_at=NOW, scheduled_at=NOW - HOUR)
+    soon = database.run(add_campaign, "running", created_at=NOW + HOUR, due_at=NOW - HOUR)
+    assert tick(database) == [old, young, same, soon]
+
+
+@pytest.mark.parametrize(
+    ("status", "columns"),
+    [
+        ("draft", {}),
+        ("paused", {}),
+        ("completed", {}),
+        ("cancelled", {}),
+        ("scheduled", {"scheduled_at": NOW + HOUR}),
+        ("running", {"scheduled_at": NOW + HOUR}),
+        ("running", {"due_at": NOW + HOUR, "waiting_reason": "window"}),
+        ("running", {"enqueued_at": NOW + HOUR}),
+    ],
+)
+def test_no_other_campaign_is_found(database, status, columns):
+    database.run(add_campaign, status, **columns)
+    assert tick(database) == []
+
+
+def test_what_falls_due_before_the_next_tick_is_found(database):
+    campaign_id = database.run(add_campaign)
+    fetch(database, "UPDATE campaigns SET due_at = clock_timestamp() + interval '8 s', waiting_reason = 'interval'")
+    assert tick(database) == [campaign_id]
+
+
+def test_a_campaign_that_somebody_runs_is_not_found(database):
+    campaign_id = database.run(add_campaign)
+    database.run(take, campaign_id)
+    assert tick(database) == []
+    fetch(database, "UPDATE leases SET until = clock_timestamp()")
+    assert tick(database) == [campaign_id]
+
+
+def test_the_tick_tells_how_many_run_already(database):
+    database.run(take, database.run(add_campaign))
+    campaign_id = database.run(add_campaign)
+    assert database.run(mark_due_campaigns, tick_seconds=10, expiry_seconds=30) == ([campaign_id], 1)
+
+
+def test_a_second_tick_finds_none(database):
+    for _ in range(3):
+        database.run(add_campaign)
+    assert len(tick(database)) == 3
+    assert tick(database) == []
+
+
+def test_a_task_that_nobody_took_is_rung_again_when_it_has_expired(database):
+    campaign_id = database.run(add_campaign)
+    tick(database)
+    fetch(database, "UPDATE campaigns SET enqueued_at = enqueued_at - interval '29 s'")
+    assert tick(database) == []
+    fetch(database, "UPDATE campaigns SET enqueued_at = enqueued_at - interval '2 s'")
+    assert tick(database) == [campaign_id]
+
+
+def test_a_doorbell_that_did_not_ring_is_rung_by_the_next_tick(database):
+    ids = [database.run(add_campaign) for _ in range(2)]
+    tick(database)
+    database.run(unmark_campaigns, ids[:1])
+    assert tick(database) == ids[:1]
+
+
+def test_two_ticks_at_once_find_each_campaign_once(database):
+    def add(connection):
+        return [add_campaign(connection, "pending") for _ in range(30)]
+
+    ids = database.run(add)
+    start, found = threading.Barrier(4), []
+
+    def race():
+        start.wait()
+        found.extend(tick(database))
+
+    for ticker in [Beside(race) for _ in range(4)]:
+        ticker.result()
+    assert sorted(found) == ids
+
+
+def test_a_tick_leaves_while_another_one_looks(database):
+    database.run(add_campaign)
+
+    def look(connection):
+        mark_due_campaigns(connection, tick_seconds=10, expiry_seconds=30)
+        return Beside(tick, database).result()
+
+    assert database.run(look) == []
+
+
+def test_a_campaign_that_a_person_holds_stops_no_other(database):
+    held, free = database.run(add_campaign), database.run(add_campaign)
+
+    def hold(connection):
+        connection.execute("SELECT FROM campaigns WHERE id = %s FOR UPDATE", (held,))
+        return Beside(tick, database).result()
+
+    assert database.run(hold) == [free]
+    assert tick(database) == [held]
+
+
+def test_two_thousand_campaigns_are_one_tick(database):
+    database.run(add_campaign)
+    fetch(
+        database,
+        "INSERT INTO campaigns (name, status, template_id, time_zone, created_at)"
+        " SELECT 'c' || n, 'pending', 1, 'UTC', now() - n * interval '1 s' FROM generate_series(1, 1999) n",
+    )
+    fetch(database, "INSERT INTO leases (campaign_id) SELECT id FROM campaigns WHERE id > 1")
+    assert tick(database) == [*range(2000, 0, -1)]
+    assert tick(database) == []
+
+
+@pytest.mark.parametrize("status", ["running", "paused", "cancelled"])
+def test_reconcile_makes_what_a_dead_runner_left_uncertain(database, status, caplog):
+    campaign_id = database.run(add_campaign, status)
+    database.run(add_message, campaign_id, "sending")
+    database.run(add_message, campaign_id, "pending")
+    reconcile(database, SETTINGS)
+    assert read_statuses(database, campaign_id) == ["uncertain", "pending"]
+    assert find_false_tallies(database) == []
+    assert f"Campaign {campaign_id}: 1 messages are uncertain" in caplog.text
+
+
+def test_reconcile_tells_of_doubts_that_last(database):
+    campaign_id = database.run(add_campaign)
+    long_ago, now = NOW - HOUR, dt.datetime.now(dt.UTC)
+    database.run(add_message, campaign_id, "uncertain", claimed_at=long_ago)
+    database.run(add_message, campaign_id, "uncertain", claimed_at=now)
+    database.run(add_message, campaign_id, "sent", claimed_at=long_ago)
+    assert database.run(report_uncertain, grace_seconds=600) == [(campaign_id, 1, long_ago)]
+    assert database.run(report_uncertain, grace_seconds=7_200) == []
+
+
+def test_a_longer_tick_looks_further_ahead(database):
+    campaign_id = database.run(add_campaign)
+    fetch(database, "UPDATE campaigns SET due_at = clock_timestamp() + interval '30 s', waiting_reason = 'interval'")
+    assert tick(database) == []
+    assert mark_due(database, dataclasses.replace(SETTINGS, tick_seconds=60.0)) == [campaign_id]

@@ -1,0 +1,157 @@
+from __future__ import annotations
+
+import re
+from dataclasses import fields
+
+import pytest
+from cryptography.fernet import Fernet
+from hypothesis import given
+from hypothesis import strategies as st
+
+from campaigns.config import Settings, SettingsError, read_settings
+
+SECRETS = {
+    "DATABASE_URL": "postgresql://revoada:pass-word@localhost/revoada",
+    "REDIS_URL": "redis://:pass-word@localhost:6379/0",
+    "BROKER_URL": "amqp://revoada:pass-word@localhost//",
+    "META_APP_SECRET": "pass-word",
+    "META_VERIFY_TOKEN": "pass-word",
+    "REVOADA_SECRET_KEY": Fernet.generate_key().decode(),
+    "ALERT_WEBHOOK_URL": "https://hooks.example/services/pass-word",
+}
+VARIABLES = {spec.metadata["variable"]: spec for spec in fields(Settings)}
+NUMBERS = [name for name, spec in VARIABLES.items() if isinstance(spec.default, int | float)]
+
+
+def refuse(environment):
+    with pytest.raises(SettingsError) as caught:
+        read_settings(environment)
+    return str(caught.value)
+
+
+def test_an_empty_environment_gives_the_defaults():
+    assert read_settings({}) == Settings()
+
+
+def test_the_times_are_those_of_the_design():
+    settings = Settings()
+    assert (settings.tick_seconds, settings.task_expiry_seconds, settings.slice_seconds) == (10, 30, 10)
+    assert (settings.connect_timeout_seconds, settings.http_timeout_seconds) == (5, 20)
+    assert (settings.lease_seconds, settings.renew_seconds, settings.settle_seconds) == (45, 10, 0.1)
+    assert (settings.visibility_timeout_seconds, settings.reconcile_seconds, settings.health_seconds) == (300, 60, 300)
+
+
+@pytest.mark.parametrize("variable", VARIABLES)
+def test_every_default_is_one_that_the_environment_may_give(variable):
+    spec = VARIABLES[variable]
+    if spec.default is not None:
+        assert getattr(read_settings({variable: str(spec.default)}), spec.name) == spec.default
+
+
+def test_what_is_set_is_read():
+    settings = read_settings(SECRETS | {"REVOADA_TICK_SECONDS": "0.5", "REVOADA_SLOTS": " 4 ", "LOG_LEVEL": ""})
+    assert settings.database_url == SECRETS["DATABASE_URL"]
+    assert (settings.tick_seconds, settings.slots, settings.log_level) == (0.5, 4, "INFO")
+
+
+def test_the_end_of_the_graph_url_may_have_a_slash():
+    assert read_settings({"GRAPH_API_URL": "https://x.example/v24.0/"}).graph_api_url == "https://x.example/v24.0"
+
+
+@pytest.mark.parametrize("variable", ["DATABASE_URL", "REDIS_URL", "META_APP_SECRET", "REVOADA_SECRET_KEY"])
+def test_a_missing_variable_is_named(variable):
+    settings = read_settings({name: value for name, value in SECRETS.items() if name != variable})
+    with pytest.raises(SettingsError, match=f"^{variable} is not set"):
+        settings.require(*(spec.name for spec in VARIABLES.values()))
+
+
+def test_what_nobody_requires_may_be_missing():
+    settings = read_settings({"DATABASE_URL": SECRETS["DATABASE_URL"]})
+    assert settings.require("database_url", "graph_api_url") is settings
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [
+        *((name, value) for name in NUMBERS for value in ["x", "0", "-1", "nan", "inf", "1e99", "1,5", "10s"]),
+        ("REVOADA_SLOTS", "1.5"),
+        ("DATABASE_URL", "mysql://localhost/x"),
+        ("DATABASE_URL", "localhost"),
+        ("REDIS_URL", "http://localhost"),
+        ("BROKER_URL", "sqs://"),
+        ("GRAPH_API_URL", "graph.facebook.com"),
+        ("GRAPH_API_URL", "https://"),
+        ("ALERT_WEBHOOK_URL", "file:///etc/passwd"),
+        ("REVOADA_SECRET_KEY", "short"),
+        ("REVOADA_SECRET_KEY", "é" * 44),
+        ("REVOADA_TIMEZONE", "Sao_Paulo"),
+        ("REVOADA_TIMEZONE", "../../etc/passwd"),
+        ("LOG_LEVEL", "LOUD"),
+        ("LOG_FORMAT", "xml"),
+    ],
+)
+def test_a_wrong_value_is_refused_by_the_name_of_its_variable(variable, value):
+    assert refuse({variable: value}).startswith(f"{variable} is wrong: ")
+
+
+@pytest.mark.parametrize("variable", VARIABLES)
+@given(value=st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"])))
+def test_no_text_ends_in_another_error(variable, value):
+    try:
+        read_settings({variable: value})
+    except SettingsError as error:
+        assert str(error).startswith((f"{variable} is wrong: ", "REVOADA_LEASE_SECONDS is wrong: "))  # noqa: PT017
+
+
+@pytest.mark.parametrize("variable", SECRETS)
+@pytest.mark.parametrize("wrong", ["mysql://u:pass-word@localhost", "pass-word"])
+def test_a_wrong_secret_is_not_told(variable, wrong):
+    try:
+        settings = read_settings({variable: wrong})
+    except SettingsError as error:
+        assert "pass-word" not in str(error)  # noqa: PT017
+    else:
+        assert "pass-word" not in repr(settings)
+
+
+@pytest.mark.parametrize("password", ["pass[word]", "pass\N{CARE OF}word"])
+def test_a_password_that_a_url_cannot_hold_is_not_told(password):
+    text = refuse({"DATABASE_URL": f"postgresql://revoada:{password}@localhost/revoada"})
+    assert "pass" not in text
+    assert "word" not in text
+
+
+def test_no_secret_is_in_the_repr():
+    text = repr(read_settings(SECRETS))
+    assert "pass-word" not in text
+    assert SECRETS["REVOADA_SECRET_KEY"] not in text
+
+
+@pytest.mark.parametrize(("lease", "http", "renew"), [(30, 20, 10), (29, 20, 10), (45, 40, 5), (45, 20, 25)])
+def test_a_lease_that_a_request_may_outlive_is_refused(lease, http, renew):
+    environment = {
+        "REVOADA_LEASE_SECONDS": str(lease),
+        "REVOADA_HTTP_TIMEOUT_SECONDS": str(http),
+        "REVOADA_RENEW_SECONDS": str(renew),
+    }
+    assert refuse(environment).startswith("REVOADA_LEASE_SECONDS is wrong: must be longer")
+
+
+def test_every_variable_has_a_name_of_its_own_and_a_help():
+    assert len(VARIABLES) == len(fields(Settings))
+    assert all(spec.metadata["help"] for spec in VARIABLES.values())
+
+
+def examples(project, pattern):
+    text = (project / ".env.example").read_text(encoding="utf-8")
+    return dict(re.findall(rf"^{pattern}([A-Z][A-Z0-9_]+)=([^\s#]*)", text, re.MULTILINE))
+
+
+def test_the_example_lists_exactly_the_variables_that_there_are(project):
+    ours = [project / name for name in ("Procfile", "docker-compose.yml")]
+    theirs = {name for path in ours for name in re.findall(r"\$\{([A-Z_]+)", path.read_text(encoding="utf-8"))}
+    assert examples(project, "#?").keys() == VARIABLES.keys() | theirs
+
+
+def test_what_the_example_shows_behind_a_hash_is_the_default(project):
+    assert read_settings(examples(project, "#")) == Settings()

@@ -1,0 +1,274 @@
+import datetime as dt
+import random
+
+import pytest
+
+from campaigns.domain.message import Write
+from campaigns.store.messages import merge_evidence
+from tests.store.rows import (
+    add_account,
+    add_campaign,
+    add_message,
+    allowing_only,
+    empty,
+    fetch,
+    find_false_tallies,
+    make_report,
+    make_reports,
+    read_message,
+    receive,
+    say,
+    shared_database,
+)
+from tests.webhooks.webhook_bodies import AT, PHONE_NUMBER_ID, make_body, make_status, make_value
+
+NOON = dt.datetime.fromtimestamp(AT, dt.UTC)
+
+
+@pytest.fixture(scope="module")
+def shared(postgres):
+    with shared_database(postgres, "applying") as database:
+        yield database
+
+
+@pytest.fixture
+def database(shared):
+    empty(shared)
+    return shared
+
+
+@pytest.fixture
+def add(database):
+    """Adds messages that the account with the number of the bodies has sent."""
+    account_id = database.run(add_account, phone_number_id=PHONE_NUMBER_ID)
+    campaign_id = database.run(add_campaign, accounts=[account_id])
+    return lambda status="sent", **columns: database.run(
+        add_message, campaign_id, status, **{"account_id": account_id} | columns
+    )
+
+
+@pytest.fixture
+def tell(database):
+    """Reports of messages, as statuses."""
+    return lambda message_id, status="delivered", send_no=1, **changes: make_report(
+        database, message_id, status, send_no, **changes
+    )
+
+
+def make_due(database):
+    fetch(database, "UPDATE webhook_events SET next_try_at = clock_timestamp()")
+
+
+def read_events(database):
+    return fetch(database, "SELECT status, reason FROM webhook_events ORDER BY id")
+
+
+def test_a_status_climbs_and_its_body_is_gone(database, add, tell):
+    message_id = add()
+    with allowing_only(database, Write.EVIDENCE):
+        applied = receive(database, make_reports(tell(message_id)))
+    row = read_message(database, message_id)
+    assert (row["status"], row["delivered_at"], applied.counts) == ("delivered", NOON, {"statuses": 1})
+    assert read_events(database) == []
+
+
+def test_any_order_copies_and_bodies_end_in_the_same_rows(database, add, tell):
+    chance = random.Random(1)
+    ends = []
+    for size in (1, 5, 1_000):
+        ids = [add("sending") for _ in range(20)]
+        told = []
+        for number, message_id in enumerate(ids):
+            words = (["sent", "delivered"], ["sent", "delivered", "read"], ["sent", "failed"], ["read"])[number % 4]
+            told += [
+                tell(message_id, word, seconds=offset, id=f"wamid.{number}", errors=[{"code": 131026, "title": "No"}])
+                for offset, word in enumerate(words)
+            ]
+        told += chance.sample(told, 15)
+        chance.shuffle(told)
+        receive(database, *(make_reports(*told[start : start + size]) for start in range(0, len(told), size)))
+        rows = [read_message(database, message_id) for message_id in ids]
+        ends.append([{key: row[key] for key in row.keys() - {"id", "phone"}} for row in rows])
+    assert ends[0] == ends[1] == ends[2]
+    assert [row["status"] for row in ends[0][:4]] == ["delivered", "read", "failed", "read"]
+    assert find_false_tallies(database) == []
+
+
+def test_a_thousand_statuses_in_one_body_are_applied(database, add, tell):
+    add(wamid="w0")
+    fetch(
+        database,
+        "INSERT INTO messages (campaign_id, phone, status, account_id, claimed_at, send_no, attempts, wamid, sent_at)"
+        " SELECT campaign_id, '+5521' || 900000000 + n, 'sent', account_id, claimed_at, 1, 1, 'w' || n, now()"
+        " FROM messages, generate_series(1, 999) n",
+    )
+    ids = fetch(database, "SELECT id FROM messages")
+    applied = receive(database, make_reports(*(tell(each, "read", id=f"w{each}") for each in ids)))
+    assert applied.counts == {"statuses": 1_000}
+    assert fetch(database, "SELECT status::text, count FROM tallies WHERE count > 0") == [("read", 1_000)]
+
+
+def test_evidence_before_our_own_write_is_not_lost(database, add, tell):
+    message_id = add("sending")
+    receive(database, make_reports(tell(message_id, "delivered", id="wamid.x")))
+    database.run(merge_evidence, [say(message_id, "sent", wamid="wamid.x", sent_at=NOON)])
+    row = read_message(database, message_id)
+    assert (row["status"], row["wamid"], row["delivered_at"]) == ("delivered", "wamid.x", NOON)
+
+
+def test_without_callback_data_the_wamid_matches(database, add, tell):
+    message_id, other = add(wamid="wamid.a"), add(wamid="wamid.b")
+    receive(database, make_reports(make_status(id="wamid.a", biz_opaque_callback_data=None)))
+    assert [read_message(database, each)["status"] for each in (message_id, other)] == ["delivered", "sent"]
+
+
+def test_another_installation_is_dropped_and_counted(database, add):
+    message_id = add()
+    theirs = make_status(biz_opaque_callback_data=f"r1.00000000.{message_id}.1")
+    applied = receive(database, make_reports(theirs))
+    assert applied.counts == {"foreign": 1}
+    assert read_message(database, message_id)["status"] == "sent"
+    assert read_events(database) == []
+
+
+def test_evidence_without_a_message_waits_for_it(database, add):
+    orphan = make_status(id="wamid.late", biz_opaque_callback_data=None)
+    assert receive(database, make_reports(orphan)).counts == {"unmatched": 1}
+    assert read_events(database) == [("unmatched", "no message has this wamid")]
+    make_due(database)
+    assert receive(database).counts == {"unmatched": 1}
+    message_id = add("sending")
+    database.run(merge_evidence, [say(message_id, "sent", wamid="wamid.late", sent_at=NOON)])
+    make_due(database)
+    assert receive(database).counts == {"statuses": 1}
+    assert read_message(database, message_id)["status"] == "delivered"
+    assert read_events(database) == []
+
+
+def test_parked_evidence_costs_its_neighbours_nothing(database, add, tell):
+    message_id = add()
+    orphan = make_status(id="wamid.unknown", biz_opaque_callback_data=None)
+    assert receive(database, make_reports(orphan, tell(message_id), orphan)).counts == {"statuses": 1, "unmatched": 2}
+    assert read_message(database, message_id)["status"] == "delivered"
+
+
+def test_evidence_of_another_phone_number_is_not_applied(database, add, tell):
+    message_id = add()
+    receive(database, make_reports(tell(message_id), number="999"))
+    assert read_message(database, message_id)["status"] == "sent"
+    assert read_events(database) == [("unmatched", "another phone number sent the message")]
+
+
+def test_evidence_of_a_send_to_come_is_parked(database, add, tell):
+    receive(database, make_reports(tell(add(), send_no=2)))
+    assert read_events(database) == [("unmatched", "the message has no such send yet")]
+
+
+def test_a_failed_status_stores_code_title_and_details(database, add, tell):
+    message_id = add()
+    error = {"code": 131026, "title": "Undeliverable\x00", "error_data": {"details": "no \ud800 WhatsApp"}}
+    receive(database, make_reports(tell(message_id, "failed", errors=[error])))
+    row = read_message(database, message_id)
+    assert (row["status"], row["failed_at"], row["error_code"]) == ("failed", NOON, 131026)
+    assert (row["error_title"], row["error_details"]) == ("Undeliverable\ufffd", "no \ufffd WhatsApp")
+
+
+def test_a_body_that_is_no_json_is_set_aside_with_its_reason(database, add, tell):
+    message_id = add()
+    assert receive(database, b"<html>", make_reports(tell(message_id))).counts == {"statuses": 1, "set aside": 1}
+    ((status, reason),) = read_events(database)
+    assert (status, reason.startswith("not JSON")) == ("set_aside", True)
+
+
+@pytest.fixture
+def poison(shared):
+    """A wamid that Postgres refuses."""
+    fetch(shared, "ALTER TABLE messages ADD CONSTRAINT poison CHECK (wamid <> 'wamid.poison')")
+    yield {"id": "wamid.poison"}
+    fetch(shared, "ALTER TABLE messages DROP CONSTRAINT poison")
+
+
+@pytest.mark.parametrize("are_together", [True, False])
+def test_what_postgres_refuses_is_set_aside_alone(database, add, tell, poison, are_together):
+    ids = [add() for _ in range(9)]
+    told = [tell(each, **(poison if number == 4 else {})) for number, each in enumerate(ids)]
+    receive(database, *([make_reports(*told)] if are_together else map(make_reports, told)))
+    receive(database)
+    statuses = [read_message(database, each)["status"] for each in ids]
+    assert statuses == ["delivered"] * 4 + ["sent"] + ["delivered"] * 4
+    assert read_events(database) == [("set_aside", "Postgres refuses it: CheckViolation")]
+
+
+def test_a_template_event_beside_what_postgres_refuses_is_applied(database, add, tell, poison):
+    fetch(database, "UPDATE templates SET name = 'promo', status_at = '2020-01-01'")
+    pause = {"event": "PAUSED", "message_template_name": "promo", "message_template_language": "en"}
+    statuses = make_value(tell(add(), **poison), tell(add()))
+    fields = [("messages", statuses), ("message_template_status_update", pause)]
+    changes = [{"field": field, "value": value} for field, value in fields]
+    receive(database, make_body({}, time=AT, changes=changes))
+    receive(database)
+    assert fetch(database, "SELECT status FROM templates") == ["paused"]
+
+
+def test_a_late_failed_of_an_earlier_send_is_no_poison(database, add, tell):
+    message_id = add("uncertain", send_no=2, attempts=2)
+    receive(database, make_reports(tell(message_id, "failed", errors=[{"code": 131026}])))
+    assert read_message(database, message_id)["status"] == "uncertain"
+    assert read_events(database) == []
+
+
+def test_a_body_that_ended_its_worker_often_is_set_aside(database, add, tell):
+    message_id = add()
+    fetch(database, "INSERT INTO webhook_events (body, attempts) VALUES ('{}', 5)")
+    assert receive(database, make_reports(tell(message_id))).counts == {"statuses": 1, "set aside": 1}
+    assert read_events(database) == [("set_aside", "not applied in 5 attempts")]
+
+
+def judge(event, *, at=AT, name="promo"):
+    value = {"event": event, "message_template_name": name, "message_template_language": "en"}
+    return make_body(value, field="message_template_status_update", time=at)
+
+
+@pytest.fixture
+def waiting_id(database, add):
+    """A campaign that waits for its template."""
+    fetch(database, "UPDATE templates SET name = 'promo', status_at = '2020-01-01'")
+    fetch(database, "UPDATE campaigns SET waiting_reason = 'template', due_at = now() + interval '1 h'")
+    return fetch(database, "SELECT id FROM campaigns")[0]
+
+
+def read_template(database):
+    return fetch(database, "SELECT status, blocked_until > now() FROM templates WHERE name = 'promo'")[0]
+
+
+def test_a_paused_template_rests_and_an_approved_one_wakes_its_campaigns(database, waiting_id):
+    assert receive(database, judge("PAUSED")).to_ring == []
+    assert read_template(database) == ("paused", True)
+    assert receive(database, judge("APPROVED", at=AT + 1)).to_ring == [waiting_id]
+    assert read_template(database) == ("approved", None)
+    assert fetch(database, "SELECT due_at, enqueued_at IS NOT NULL FROM campaigns") == [(None, True)]
+
+
+def test_only_running_campaigns_that_wait_for_this_template_are_woken(database, waiting_id):
+    database.run(add_campaign, waiting_reason="template")
+    fetch(database, "UPDATE campaigns SET waiting_reason = 'window' WHERE id = %s", waiting_id)
+    assert receive(database, judge("APPROVED")).to_ring == []
+
+
+def test_an_older_template_event_changes_nothing(database, waiting_id):
+    receive(database, judge("PAUSED", at=AT))
+    assert receive(database, judge("APPROVED", at=AT - 1)).to_ring == []
+    assert read_template(database) == ("paused", True)
+
+
+def test_a_template_that_is_not_ours_is_no_matter(database, waiting_id):
+    assert receive(database, judge("APPROVED", name="theirs")).to_ring == []
+
+
+def test_account_events_are_kept_with_their_accounts(database):
+    mine = database.run(add_account, phone_number_id="1", waba_id="300100200")
+    same = database.run(add_account, phone_number_id="2", waba_id="300100200")
+    database.run(add_account, phone_number_id="3", waba_id="4")
+    receive(database, make_body({"event": "DISABLED_UPDATE"}, field="account_update"))
+    rows = fetch(database, "SELECT account_id, kind, details ->> 'event' FROM account_events ORDER BY 1")
+    assert rows == [(mine, "reported", "DISABLED_UPDATE"), (same, "reported", "DISABLED_UPDATE")]

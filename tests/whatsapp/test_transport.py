@@ -1,0 +1,371 @@
+"""What leaves this side, how often, and what is known of it. Counted at the far end, never believed."""
+
+from __future__ import annotations
+
+import contextlib
+import datetime as dt
+import gc
+import io
+import json
+import math
+import resource
+import socket
+import socketserver
+import ssl
+import threading
+from types import SimpleNamespace
+
+import pycurl
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+
+from campaigns.whatsapp.transport import Mailbox, Request, Transport
+from tests.simulator.far_end import NUMBER, FarEnd, start_simulator, template_message, wait_for
+
+FOR_EVER = SimpleNamespace(deadline=math.inf)
+HEADERS = ["Authorization: Bearer token-1", "Content-Type: application/json"]
+OK = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n{}"
+HANGING = "491519666008"
+LIMITS = {"messages_per_second": 0, "pair_seconds": 0}
+
+
+@pytest.fixture(scope="module")
+def address():
+    """A simulator that may open thousands of sockets; this process starts with the usual 1,024 and has to see to it."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, 8192) if hard < 0 else hard, hard))
+    with start_simulator() as (_, url):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (1024, hard))
+        yield url
+    resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+@pytest.fixture
+def far(address):
+    end = FarEnd(address)
+    end.control("reset")
+    end.script(limits=LIMITS)
+    with end.session:
+        yield end
+
+
+@pytest.fixture
+def transport():
+    """With all the time that thousands of requests take on a busy machine."""
+    transport = Transport(connect_timeout=30, total_timeout=30)
+    yield transport
+    transport.close()
+
+
+@pytest.fixture
+def impatient():
+    transport = Transport(connect_timeout=0.5, total_timeout=1)
+    yield transport
+    transport.close()
+
+
+@pytest.fixture
+def answer():
+    """`answer(first, second)` starts a server that answers each connection's requests with these bytes in turn."""
+    with contextlib.ExitStack() as stack:
+        yield lambda *replies, tls=None: stack.enter_context(serve(replies, tls))
+
+
+@contextlib.contextmanager
+def serve(replies, tls=None):
+    class Handler(socketserver.BaseRequestHandler):
+        def handle(self):
+            server.connection_count += 1
+            with contextlib.suppress(OSError):
+                connection = tls.wrap_socket(self.request, server_side=True) if tls else self.request
+                for reply in replies:
+                    if not connection.recv(65536):
+                        return
+                    connection.sendall(reply)
+
+    class Server(socketserver.ThreadingTCPServer):
+        daemon_threads, block_on_close, request_queue_size = True, False, 128
+
+    with Server(("127.0.0.1", 0), Handler) as server:
+        server.connection_count = 0
+        server.url = f"http{'s' if tls else ''}://127.0.0.1:{server.server_address[1]}/"
+        thread = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
+        thread.start()
+        yield server
+        server.shutdown()
+        thread.join()
+
+
+def make(url, key="one", *, permit=FOR_EVER, body=b"{}", headers=HEADERS):
+    return Request(key, url, list(headers), body, permit)
+
+
+def messages(far, phones, **more):
+    url = f"{far.url}/v24.0/{NUMBER}/messages"
+    return [make(url, phone, body=json.dumps(template_message(f"+{phone}")).encode(), **more) for phone in phones]
+
+
+def collect(mailbox, count, *, seconds=15.0):
+    """Return `count` replies by the key of their request; there must be no more, and no second one to any."""
+    replies = []
+
+    def has_all():
+        replies.extend(mailbox.collect(timeout=0.1, enough=count, linger=0.1))
+        return len(replies) >= count
+
+    wait_for(has_all, seconds)
+    found = {reply.request.key: reply for reply in replies}
+    assert len(found) == len(replies) == count
+    return found
+
+
+def send(transport, requests, **more):
+    mailbox = Mailbox()
+    transport.submit(requests, mailbox)
+    return collect(mailbox, len(requests), **more)
+
+
+def send_one(transport, url, **more):
+    return send(transport, [make(url, **more)])["one"]
+
+
+def phones(first, count):
+    return [str(491510000000 + number) for number in range(first, first + count)]
+
+
+def wire(far):
+    """Return how many whole requests arrived for each phone."""
+    return far.ask("wire")["recipients"]
+
+
+# once
+
+
+def test_two_hundred_posts_over_dying_connections_leave_once_each(far, transport):
+    far.script(close_reused_after=1, latency_ms=50)
+    first, second = phones(0, 200), phones(200, 200)
+    replies = [*send(transport, messages(far, first)).values(), *send(transport, messages(far, second)).values()]
+    broken = [reply for reply in replies if reply.error]
+    assert len(broken) > 100  # each connection carries one, and dies with the next
+    assert all(reply.has_left and not reply.was_held_back for reply in broken)
+    assert wire(far) == dict.fromkeys(first + second, 1)
+
+
+def test_libcurl_alone_would_send_a_post_twice(far):
+    """So the test above can fail."""
+    far.script(close_reused_after=1)
+    first, second = messages(far, phones(0, 2))
+    curl = pycurl.Curl()
+    for request in (first, second):
+        curl.setopt(pycurl.URL, request.url)
+        curl.setopt(pycurl.HTTPHEADER, request.headers)
+        curl.setopt(pycurl.POSTFIELDS, request.body)
+        curl.setopt(pycurl.WRITEFUNCTION, io.BytesIO().write)
+        curl.perform()
+    curl.close()
+    assert wire(far) == {first.key: 1, second.key: 2}
+
+
+@pytest.mark.parametrize(
+    ("ending", "error"),
+    [
+        ("9666001", "the connection was closed without a reply"),  # lost
+        ("9666002", "the connection was closed without a reply"),  # lost-before
+        ("9666003", "the reply was cut off"),  # half
+        ("9666004", ""),  # html
+        ("9666005", ""),  # html-accepted
+        ("9666006", ""),  # empty
+        ("9666007", ""),  # garbage
+    ],
+)
+def test_a_broken_reply_has_left_once_and_says_how_it_broke(far, transport, ending, error):
+    phone = f"49151{ending}"
+    reply = send(transport, messages(far, [phone]))[phone]
+    assert (reply.has_left, reply.error) == (True, error)
+    assert wire(far) == {phone: 1}
+
+
+def test_a_whole_reply_is_handed_over_as_it_came(far, transport):
+    html, refused = "491519666004", "491519131026"
+    replies = send(transport, messages(far, [html, refused]))
+    assert (replies[html].http_status, replies[html].content_type.partition(";")[0]) == (502, "text/html")
+    assert replies[html].body.lstrip().startswith(b"<")
+    assert replies[refused].http_status == 400
+    assert json.loads(replies[refused].body)["error"]["code"] == 131026
+
+
+def test_an_api_that_hangs_has_the_request_and_ends_in_a_timeout(far, impatient):
+    reply = send(impatient, messages(far, [HANGING]))[HANGING]
+    assert (reply.has_left, reply.error) == (True, "timeout")
+    assert 0.9 < reply.seconds < 2
+    assert wire(far) == {HANGING: 1}
+
+
+def test_a_request_that_hangs_does_not_hold_up_those_beside_it(far, impatient):
+    others = phones(0, 10)
+    replies = send(impatient, messages(far, [HANGING, *others]))
+    assert {replies[phone].error for phone in others} == {""}
+
+
+# never left
+
+
+@pytest.mark.parametrize(
+    ("url", "errors"),
+    [
+        ("http://127.0.0.1:9/", {"no connection"}),  # a port that nobody listens on
+        ("https://graph.invalid/", {"the name could not be resolved", "timeout"}),
+        ("https://{far}/", {"TLS failed"}),  # a port that speaks plain
+    ],
+)
+def test_without_a_connection_nothing_leaves(far, impatient, url, errors):
+    reply = send_one(impatient, url.format(far=far.url.removeprefix("http://")))
+    assert (reply.has_left, reply.was_held_back) == (False, False)
+    assert reply.error in errors
+
+
+def test_a_server_that_never_finishes_tls_leaves_nothing(impatient):
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        reply = send_one(impatient, f"https://127.0.0.1:{listener.getsockname()[1]}/")
+    assert (reply.has_left, reply.error) == (False, "timeout")
+    assert reply.seconds < 1.5
+
+
+def make_tls(folder):
+    """A certificate for 127.0.0.1 that nobody but us has signed."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "127.0.0.1")])
+    now = dt.datetime.now(dt.UTC)
+    builder = x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
+    builder = builder.not_valid_before(now - dt.timedelta(days=1)).not_valid_after(now + dt.timedelta(days=1))
+    certificate = builder.sign(key, hashes.SHA256())
+    no_password = serialization.NoEncryption()
+    pem = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, no_password)
+    (folder / "both.pem").write_bytes(pem + certificate.public_bytes(serialization.Encoding.PEM))
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(folder / "both.pem")
+    return context
+
+
+def test_a_certificate_that_nobody_vouches_for_is_refused(transport, answer, tmp_path):
+    reply = send_one(transport, answer(OK, tls=make_tls(tmp_path)).url)
+    assert (reply.has_left, reply.error, reply.http_status) == (False, "the certificate is not valid", 0)
+
+
+def test_nothing_leaves_after_the_deadline(far, transport):
+    late, good = phones(0, 50), phones(50, 50)
+    over = SimpleNamespace(deadline=0.0)
+    replies = send(transport, messages(far, late, permit=over) + messages(far, good))
+    assert all((replies[phone].has_left, replies[phone].was_held_back) == (False, True) for phone in late)
+    assert all((replies[phone].has_left, replies[phone].was_held_back) == (True, False) for phone in good)
+    assert wire(far) == dict.fromkeys(good, 1)
+
+
+def test_a_request_that_was_held_back_says_so(far, transport):
+    (phone,) = one = phones(0, 1)
+    reply = send(transport, messages(far, one, permit=SimpleNamespace(deadline=0.0)))[phone]
+    assert reply.error != "the connection was closed without a reply"
+
+
+def test_a_permit_that_ends_while_requests_wait_for_a_connection_holds_them_back(far, transport):
+    far.script(latency_ms=500)
+    permit = SimpleNamespace(deadline=math.inf)
+    mailbox, all_phones = Mailbox(), phones(0, 2500)  # more than the connections that there may be
+    transport.submit(messages(far, all_phones, permit=permit), mailbox)
+    wait_for(lambda: wire(far))
+    permit.deadline = 0.0
+    replies = collect(mailbox, len(all_phones))
+    left = {phone for phone, reply in replies.items() if reply.has_left}
+    assert wire(far) == dict.fromkeys(left, 1)
+    assert all(reply.has_left != reply.was_held_back for reply in replies.values())
+    assert len(left) < len(all_phones)
+
+
+# many, and for long
+
+
+def test_connections_are_kept_between_two_submits(transport, answer):
+    server = answer(OK, OK, OK)
+    for _ in range(3):
+        assert not send_one(transport, server.url).error
+    assert server.connection_count == 1
+
+
+def test_three_thousand_requests_pass_the_1024_descriptors(far, transport):
+    if 0 <= resource.getrlimit(resource.RLIMIT_NOFILE)[1] < 4096:
+        pytest.skip("this machine does not allow so many descriptors")
+    far.script(latency_ms=600)
+    mailbox, all_phones = Mailbox(), phones(0, 3000)
+    transport.submit(messages(far, all_phones), mailbox)
+
+    def next_descriptor():
+        with socket.socket() as one:
+            return one.fileno()  # the lowest that is free
+
+    wait_for(lambda: next_descriptor() > 1024)
+    replies = collect(mailbox, len(all_phones))
+    assert all(reply.http_status == 200 and not reply.error for reply in replies.values())
+    assert wire(far) == dict.fromkeys(all_phones, 1)
+
+
+def test_a_wait_for_a_free_connection_is_not_a_failure_to_connect(far, monkeypatch):
+    monkeypatch.setattr("campaigns.whatsapp.transport._MAX_CONNECTIONS", 4)
+    transport = Transport(connect_timeout=0.5, total_timeout=10)
+    far.script(latency_ms=200)
+    replies = send(transport, messages(far, phones(0, 20))).values()  # five round trips for each connection
+    transport.close()
+    assert {reply.error for reply in replies} == {""}
+
+
+def test_a_reply_larger_than_any_of_metas_is_cut_and_nothing_else_is_hurt(transport, answer):
+    large = b"HTTP/1.1 200 OK\r\nContent-Length: 9000000\r\n\r\n" + b"x" * 9_000_000
+    reply = send_one(transport, answer(large).url)
+    assert reply.has_left
+    assert reply.error
+    assert len(reply.body) <= 256 * 1024
+    assert not send_one(transport, answer(OK).url).error
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        make("http://127.0.0.1:9/a\nb", "bad"),
+        make("nonsense://127.0.0.1/", "bad"),
+        make("http://bücher.invalid/", "bad"),
+        make(None, "bad"),
+        make("http://127.0.0.1:9/", "bad", headers=["Authorization: Bearer EAA…"]),
+        make("http://127.0.0.1:9/", "bad", body=None),
+    ],
+)
+def test_one_bad_request_does_not_hurt_the_others(far, transport, bad):
+    first, second = phones(0, 10), phones(10, 10)
+    replies = send(transport, [*messages(far, first), bad, *messages(far, second)])
+    assert not replies.pop("bad").has_left
+    assert all(reply.http_status == 200 for reply in replies.values())
+
+
+def test_a_content_type_that_is_no_text_does_not_lose_replies(far, transport, answer):
+    strange = b"HTTP/1.1 502 Bad\r\nContent-Type: text/\xff\r\nContent-Length: 0\r\n\r\n"
+    good = phones(0, 20)
+    replies = send(transport, [make(answer(strange).url), *messages(far, good)], seconds=3)
+    assert (replies["one"].has_left, replies["one"].http_status) == (True, 502)
+
+
+def test_a_submit_after_close_is_refused():
+    transport = Transport(connect_timeout=1, total_timeout=1)
+    transport.close()
+    with pytest.raises(RuntimeError, match="closed"):
+        transport.submit([make("http://127.0.0.1:9/")], Mailbox())
+
+
+def test_close_ends_the_thread_also_with_requests_in_flight(far):
+    transport = Transport(connect_timeout=1, total_timeout=10)
+    transport.submit(messages(far, [HANGING]), Mailbox())
+    wait_for(lambda: wire(far))
+    transport.close()
+    assert "transport" not in {thread.name for thread in threading.enumerate()}
+    del transport
+    gc.collect()  # an error in a callback of libcurl would be reported here
