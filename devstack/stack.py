@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import os
 import shlex
 import signal
 import urllib.error
 import urllib.request
 from collections.abc import Mapping, Sequence
+from dataclasses import fields
 from itertools import groupby
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from campaigns.config import Settings
 from devstack.ports import LOOPBACK, free_port
 from devstack.postgres import Postgres, start_postgres
 from devstack.roles import Role, start_process, start_role
@@ -85,7 +86,7 @@ class Stack:
     def write_environment(self) -> Path:
         """Write what another terminal needs to talk to this stack; return the file."""
         path = self.folder / "env"
-        names = [name for name in self.environment if self.environment[name] != os.environ.get(name)]
+        names = {spec.metadata["variable"] for spec in fields(Settings)} & self.environment.keys()
         path.touch(mode=0o600)
         lines = [f"export {name}={shlex.quote(self.environment[name])}\n" for name in sorted(names)]
         path.write_text("".join(lines), encoding="utf-8")
