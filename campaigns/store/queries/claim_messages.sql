@@ -4,7 +4,8 @@
 -- `active` one that has not. Suppressed people are skipped here, at the last moment.
 --
 -- Plan: one index scan each on messages_released (twice) and messages_in_order, starting at the cursor (never at the
--- dead entries before it), then the primary key once per row. The arrays before the UPDATE are on purpose: a generic
+-- dead entries before it), then the primary key once per row. The cursor is compared together with the campaign: with
+-- `id` alone the primary key is an order too, and where the campaign ends it runs on over all campaigns after it. The arrays before the UPDATE are on purpose: a generic
 -- plan does not know LIMIT, takes it for a tenth of the table, and would join the picked rows to a scan of all messages.
 WITH lease AS MATERIALIZED (
     SELECT l.campaign_id
@@ -50,7 +51,7 @@ WITH lease AS MATERIALIZED (
     SELECT m.id, m.phone
     FROM messages m
     WHERE m.campaign_id = %(campaign_id)s
-        AND m.id > %(cursor)s
+        AND (m.campaign_id, m.id) > (%(campaign_id)s, %(cursor)s)
         AND m.status = 'pending'
         AND m.not_before IS NULL
         AND EXISTS (SELECT FROM lease)

@@ -1,0 +1,137 @@
+"""What is asked on the hot path stays an index scan, whatever the planner knows of the parameters."""
+
+import json
+
+import pytest
+
+from campaigns.store.database import query
+from tests.store.rows import add_account, add_campaign, fetch, shared_database
+
+
+@pytest.fixture(scope="module")
+def database(postgres):
+    """60,000 messages in three campaigns, most of them sent."""
+    with shared_database(postgres, "plans") as database:
+        account_id = database.run(add_account)
+        for _ in range(3):
+            campaign_id = database.run(add_campaign, accounts=[account_id])
+            fetch(
+                database,
+                "INSERT INTO messages (campaign_id, phone, status, account_id, claimed_at, send_no, attempts, wamid,"
+                " sent_at, not_before) SELECT %s, '+5511' || 900000000 + n,"
+                " (CASE WHEN n < 18000 THEN 'sent' ELSE 'pending' END)::message_status, %s, now(), 1, 1,"
+                " 'wamid.' || %s || '.' || n, now(), CASE WHEN n BETWEEN 18000 AND 18100 THEN now() END"
+                " FROM generate_series(1, 20000) n",
+                campaign_id,
+                account_id,
+                campaign_id,
+            )
+        vacuum(database)
+        yield database
+
+
+def vacuum(database):
+    with database._pool.connection() as connection:
+        connection.set_autocommit(True)
+        connection.execute("VACUUM ANALYZE messages")
+        connection.set_autocommit(False)
+
+
+def list_nodes(plan):
+    yield plan
+    for part in plan.get("Plans", []):
+        yield from list_nodes(part)
+
+
+def explain(database, name, **parameters):
+    """The nodes of the generic plan of `queries/<name>.sql` that read messages."""
+    values = list(parameters.values())
+    text = query(name).decode()
+    for number, key in enumerate(parameters, 1):
+        text = text.replace(f"%({key})s", f"${number}")
+
+    def work(connection):
+        connection.execute("SET LOCAL plan_cache_mode = force_generic_plan")
+        types = ", ".join(value[0] for value in values)
+        connection.execute(f"PREPARE explained ({types}) AS {text.replace('%%', '%')}")
+        arguments = ", ".join(value[1] for value in values)
+        found = connection.execute(f"EXPLAIN (FORMAT JSON) EXECUTE explained ({arguments})").fetchone()[0]
+        connection.execute("DEALLOCATE explained")
+        return found if isinstance(found, list) else json.loads(found)
+
+    nodes = list(list_nodes(database.run(work)[0]["Plan"]))
+    return [node for node in nodes if node.get("Relation Name") == "messages" and "Scan" in node["Node Type"]] + [
+        node for node in nodes if node["Node Type"] == "Bitmap Index Scan"
+    ]
+
+
+def assert_indexes(nodes, *names):
+    assert nodes
+    assert not [node for node in nodes if node["Node Type"] == "Seq Scan"]
+    assert {node["Index Name"] for node in nodes if "Index Name" in node} == set(names)
+
+
+def test_a_claim_reads_by_three_indexes(database):
+    nodes = explain(
+        database,
+        "claim_messages",
+        campaign_id=("bigint", "1"),
+        epoch=("bigint", "1"),
+        cursor=("bigint", "18000"),
+        accounts=("bigint[]", "'{1}'"),
+        counts=("int[]", "'{2}'"),
+        active=("bigint[]", "'{1}'"),
+    )
+    assert_indexes(nodes, "messages_released", "messages_in_order", "messages_pkey")
+
+
+def test_evidence_is_merged_by_primary_key(database):
+    times = ("timestamptz[]", "NULL")
+    texts = ("text[]", "NULL")
+    nodes = explain(
+        database,
+        "merge_evidence",
+        ids=("bigint[]", "'{1,2,3}'"),
+        send_nos=("int[]", "'{1,1,1}'"),
+        statuses=("message_status[]", "'{read,read,read}'"),
+        wamids=texts,
+        sent_at=times,
+        delivered_at=times,
+        read_at=times,
+        failed_at=times,
+        error_codes=("int[]", "NULL"),
+        error_titles=texts,
+        error_details=texts,
+        pricing_categories=texts,
+        pricing_models=texts,
+    )
+    assert_indexes(nodes, "messages_pkey")
+
+
+def test_messages_are_released_by_primary_key(database):
+    nodes = explain(
+        database,
+        "release_messages",
+        ids=("bigint[]", "'{1,2,3}'"),
+        send_nos=("int[]", "'{1,1,1}'"),
+        wait_seconds=("float8[]", "'{0,0,0}'"),
+        refunds=("bool[]", "'{t,t,t}'"),
+        refusing=("bigint[]", "NULL"),
+        forgets=("bool[]", "'{f,f,f}'"),
+        pair_refusals=("int[]", "'{0,0,0}'"),
+        error_codes=("int[]", "NULL"),
+        error_titles=("text[]", "NULL"),
+        error_details=("text[]", "NULL"),
+        campaign_ids=("bigint[]", "'{1}'"),
+        from_statuses=("message_status[]", "'{sending}'"),
+    )
+    assert_indexes(nodes, "messages_pkey")
+
+
+def test_evidence_finds_its_messages_by_two_indexes(database):
+    nodes = explain(database, "find_messages", ids=("bigint[]", "'{1,2}'"), wamids=("text[]", "'{wamid.1.1}'"))
+    assert_indexes(nodes, "messages_pkey", "messages_by_wamid")
+
+
+def test_the_next_release_is_read_from_the_small_index(database):
+    assert_indexes(explain(database, "next_release_at", campaign_id=("bigint", "1")), "messages_released")
