@@ -85,14 +85,12 @@ def in_rounds(matches: Sequence[Match]) -> list[list[EvidenceRow]]:
 
 def _row(match: Match) -> EvidenceRow:
     merged = match.merged
-    # What was delivered was sent, also when Meta's word of that is late or lost.
-    sent_at = min(filter(None, (merged.sent_at, merged.delivered_at, merged.read_at)), default=None)
     return EvidenceRow(
         message_id=match.message.id,
         send_no=match.send_no,
         status=merged.status,
         wamid=merged.wamid,
-        sent_at=sent_at,
+        sent_at=merged.sent_at,
         delivered_at=merged.delivered_at,
         read_at=merged.read_at,
         failed_at=merged.failed_at,

@@ -55,7 +55,8 @@ def do_something(connection, campaign_id, chance, *, kinds=6):
         case 2:
             status = chance.choice(["sent", "failed", "delivered", "read"])
             now = "2026-10-01T12:00Z"
-            proof = {"wamid": "w", "sent_at": now, "failed_at": now if status == "failed" else None}
+            times = {"failed": "failed_at", "delivered": "delivered_at", "read": "read_at"}
+            proof = {"wamid": "w", times.get(status, "sent_at"): now}
             merge_evidence(connection, [say(each, status, error_title="no", **proof) for each in some])
         case 3:
             releases = [ReleaseRow(each, 1, 0.0, False, None, "again", "") for each in some]

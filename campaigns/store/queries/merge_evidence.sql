@@ -10,7 +10,9 @@ UPDATE messages m
 SET status = greatest(m.status, e.status),
     not_before = NULL,
     wamid = CASE WHEN e.send_no = m.send_no THEN coalesce(e.wamid, m.wamid) ELSE coalesce(m.wamid, e.wamid) END,
-    sent_at = least(m.sent_at, e.sent_at),
+    -- What was delivered was sent, at the latest then; an earlier send's own `sent` counts for nothing, alone or not.
+    sent_at = least(m.sent_at, e.delivered_at, e.read_at,
+        CASE WHEN e.send_no = m.send_no AND m.status >= 'sending' THEN e.sent_at END),
     delivered_at = least(m.delivered_at, e.delivered_at),
     read_at = least(m.read_at, e.read_at),
     failed_at = CASE
