@@ -1,0 +1,83 @@
+"""Health informs: it pauses, deactivates, delays and blocks nothing."""
+
+from __future__ import annotations
+
+from harness import Flow, gaps, wait_for
+
+HEALTH_TIMEOUT_SECONDS = 3.0
+# More than the threads that ask.
+HANGING_COUNT = 10
+
+
+def test_health_400_yellow_and_hanging_disturb_no_campaign_and_a_change_is_an_alert(flow: Flow) -> None:
+    flow.start("webhooks", "events", "worker", "beat", health_timeout_seconds=HEALTH_TIMEOUT_SECONDS)
+    hanging = [flow.add_account(f"Hanging {number}", rate=6, health="hang") for number in range(HANGING_COUNT)]
+    refusing = flow.add_account("Refusing", rate=50, health="400")
+    yellow = flow.add_account("Yellow", rate=50, health="YELLOW")
+    silent = flow.add_campaign("Hanging", hanging, people=200)
+    refused = flow.add_campaign("Refusing", [refusing], people=200)
+    warned = flow.add_campaign("Yellow", [yellow], people=200)
+    flow.await_ready()
+
+    # First the hanging ones: their checks take all threads.
+    flow.start_campaigns(silent, refused, warned)
+    flow.await_status("completed", silent, refused, warned)
+    failed = wait_for(
+        lambda: (each := flow.events("health_failed", campaign_id=silent.id)) and len(each) == HANGING_COUNT and each,
+        "every hanging check has timed out",
+    )
+    wait_for(lambda: "health_worse" in flow.alerts.kinds(), "the alert is posted")
+    flow.await_arrival(silent, refused, warned)
+
+    started = dict(flow.query("SELECT id, extract(epoch FROM started_at)::float FROM campaigns"))
+    for campaign in (silent, refused, warned):
+        times = flow.far.times(campaign)
+        assert min(times) - started[campaign.id] < HEALTH_TIMEOUT_SECONDS - 1
+        assert max(gaps(times)) < HEALTH_TIMEOUT_SECONDS - 1
+    flow.assert_everybody_got_one(silent, refused, warned)
+    assert flow.query("SELECT count(*) FROM accounts WHERE NOT active") == [(0,)]
+
+    assert {each["message"] for each in failed} == {
+        f"Health check failed for campaign {silent.id}, going on: No answer: ReadTimeout"
+    }
+    # The other tasks of the role went on meanwhile.
+    assert min(each["at"] for each in flow.events("webhooks_applied")) < min(each["at"] for each in failed)
+    assert [each["level"] for each in flow.events("health_failed", account_id=refusing.id)] == ["WARNING"]
+    (sentence,) = flow.sentences("health_failed", campaign_id=refused.id)
+    assert sentence.startswith(
+        f"Health check failed for campaign {refused.id}, going on: Request failed with status code 400"
+    )
+    assert flow.sentences("health_not_ideal", account_id=yellow.id) == [
+        (
+            f"[INFO] Account {yellow.id} health not ideal: quality YELLOW; "
+            "stays active, only real send failures deactivate accounts"
+        )
+    ]
+    assert [each["level"] for each in flow.events("health_worse", account_id=yellow.id)] == ["WARNING"]
+    assert [each["account_id"] for each in flow.alerts.alerts if each["kind"] == "health_worse"] == [yellow.id]
+    kinds = flow.query("SELECT account_id, kind FROM account_events WHERE kind <> 'created' ORDER BY 1, 2")
+    assert kinds == [
+        *((account.id, "health_failed") for account in hanging),
+        (refusing.id, "health_failed"),
+        (yellow.id, "health_worse"),
+    ]
+
+
+def test_health_that_gets_worse_and_better_is_told_once_each_way(flow: Flow) -> None:
+    """One alert, one event, one warning for each change; what stays as it is says nothing more."""
+    flow.start("events", "worker", slice_seconds=0.5, tick_seconds=1, health_seconds=0.5)
+    account = flow.add_account("Vendas", rate=20, health=["GREEN*1", "RED*2", "GREEN"])
+    campaign = flow.add_campaign("Black Friday", [account], people=1000)
+    flow.await_ready()
+
+    flow.start_campaigns(campaign)
+    wait_for(lambda: len(flow.alerts.alerts) >= 2, "both changes are told")
+
+    assert flow.alerts.kinds() == ["health_worse", "health_better"]
+    assert [each["account_id"] for each in flow.alerts.alerts] == [account.id, account.id]
+    for kind in ("health_worse", "health_better"):
+        assert len(flow.events(kind, account_id=account.id, level="WARNING")) == 1
+    kinds = flow.query("SELECT kind FROM account_events WHERE account_id = %s ORDER BY id", account.id)
+    assert kinds == [("created",), ("health_worse",), ("health_better",)]
+    assert flow.query("SELECT active, health ->> 'quality' FROM accounts") == [(True, "GREEN")]
+    assert flow.status(campaign) == ("running", None)
