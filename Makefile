@@ -28,14 +28,15 @@ demo: install ## three campaigns at once against the simulator, in this terminal
 up: install ## the same roles against the real API (settings from .env)
 	$(BIN)/revoada up $(ARGS)
 
-test: install ## all tests, with embedded Postgres and Valkey
-	$(BIN)/pytest $(ARGS)
+test: install ## all tests, with embedded Postgres and Valkey (ARGS=… goes to pytest)
+	$(BIN)/pytest -n 2 --dist worksteal $(ARGS)
 
-check: install ## lint, types, import contracts
+check: install ## lint, types, import contracts, migrations build exactly schema.sql
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/pytest -q tests/store/test_migrations.py
 
 bench: install ## how fast it is on this machine
 	$(BIN)/python -m benchmarks $(ARGS)
