@@ -13,9 +13,9 @@ from simulator.server import run
 _SHORT = {"callback_url", "app_secret"}
 
 
-def main(argv: Sequence[str] | None = None) -> None:
+def main(argv: Sequence[str] | None = None, *, prog: str = "python -m simulator") -> None:
     """Serve until a signal; exits with 2 and one line on wrong options or a wrong script."""
-    parser = _build_parser()
+    parser = _build_parser(prog)
     options = parser.parse_args(argv)
     try:
         config = Config.load(_build_script(options))
@@ -24,8 +24,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     run(config, host=options.host, port=options.port)
 
 
-def _build_parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="simulator", description=__doc__, argument_default=argparse.SUPPRESS)
+def _build_parser(prog: str) -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog=prog, description=__doc__, argument_default=argparse.SUPPRESS)
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default: %(default)s)")
     parser.add_argument("--port", type=int, default=0, help="port to listen on, 0 takes a free one (default: 0)")
     parser.add_argument(

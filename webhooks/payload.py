@@ -1,7 +1,7 @@
 """Decides what a webhook body says: evidence, template and account events, what is set aside, what is ignored.
 
 Pure and total: `parse_event` returns for any bytes. Each piece of a batch stands alone, so one that cannot be read
-costs no other. The shapes are those of `whatsapp-cloud-api.md`, section 4.
+costs no other. The shapes are those of the Cloud API's webhooks (Graph API v24.0).
 """
 
 from __future__ import annotations

@@ -91,7 +91,7 @@ def simulate(arguments: tuple[str, ...]) -> None:
         from simulator.__main__ import main as run_simulator  # noqa: PLC0415  an extra that a server lacks
     except ImportError as error:
         raise _without_extra(error) from None
-    run_simulator(list(arguments))
+    run_simulator(list(arguments), prog="revoada simulate")
 
 
 @main.command(short_help="Run everything here against the real API.")

@@ -14,7 +14,7 @@ from campaigns.domain.account import FailureRecord, Streak, fold_streak
 from campaigns.store.database import Connection, query
 
 Kind = Literal[
-    "created", "deactivated", "activated", "blocked", "throttled", "health_worse", "health_better", "health_failed",
+    "created", "deactivated", "activated", "blocked", "health_worse", "health_better", "health_failed",
     "reported",
 ]  # fmt: skip
 

@@ -52,7 +52,7 @@ CREATE TABLE account_events (
     account_id bigint NOT NULL REFERENCES accounts ON DELETE CASCADE,
     at timestamptz NOT NULL DEFAULT clock_timestamp(),
     kind text NOT NULL CHECK (kind IN (
-        'created', 'deactivated', 'activated', 'blocked', 'throttled', 'health_worse', 'health_better', 'health_failed',
+        'created', 'deactivated', 'activated', 'blocked', 'health_worse', 'health_better', 'health_failed',
         'reported')),
     details jsonb NOT NULL DEFAULT '{}'
 );

@@ -148,5 +148,5 @@ def test_wrong_options_are_refused_with_one_line(options):
     command = [sys.executable, "-m", "simulator", *options]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=20, check=False)
     assert done.returncode == 2
-    assert done.stderr.splitlines()[-1].startswith("simulator: error: ")
+    assert done.stderr.splitlines()[-1].startswith("python -m simulator: error: ")
     assert "Traceback" not in done.stderr
