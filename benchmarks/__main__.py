@@ -52,6 +52,7 @@ class Result:
     worker_cpu_ms_per_1000: float
     postgres_cpu_ms_per_1000: float
     valkey_cpu_ms_per_1000: float
+    simulator_cpu_ms_per_1000: float
     worker_peak_mb: float
     accepted: int
     most_per_recipient: int
@@ -87,7 +88,7 @@ def measure_sending(stack: Stack, size: Size) -> Result:
         "REVOADA_SECRET_KEY": make_key(),
     }
     command = [sys.executable, "-m", "simulator", "--port", simulator_url.rpartition(":")[2], "--no-limits"]
-    stack.start_process("simulator", [*command, "--latency-ms", str(size.latency_ms)])
+    simulator = stack.start_process("simulator", [*command, "--latency-ms", str(size.latency_ms)])
     await_http(f"{simulator_url}/_simulator/stats", stack)
     database = Database(url, max_connections=2, statement_seconds=600)
     database.open()
@@ -97,7 +98,8 @@ def measure_sending(stack: Stack, size: Size) -> Result:
     os.environ.update(stack.environment)
     from campaigns.tasks import ring_campaigns  # noqa: PLC0415  reads its environment when imported
 
-    before = cpu_seconds([worker.pid for worker in workers]), cpu_seconds([postgres.pid]), cpu_seconds([valkey.pid])
+    measured = [[worker.pid for worker in workers], [postgres.pid], [valkey.pid], [simulator.pid]]
+    before = [cpu_seconds(pids) for pids in measured]
     peak = 0.0
     ring_campaigns(rung_ids(start_campaigns(database, ids)))
     rows = database.run(list_campaigns, ids)
@@ -106,15 +108,15 @@ def measure_sending(stack: Stack, size: Size) -> Result:
         stack.check_alive()
         peak = max(peak, *(psutil.Process(worker.pid).memory_info().rss / 1e6 for worker in workers))
         rows = database.run(list_campaigns, ids)
-    after = cpu_seconds([worker.pid for worker in workers]), cpu_seconds([postgres.pid]), cpu_seconds([valkey.pid])
+    after = [cpu_seconds(pids) for pids in measured]
     database.close()
     with urllib.request.urlopen(f"{simulator_url}/_simulator/stats") as response:
         stats = json.load(response)
     seconds = elapsed(rows)
     messages = size.campaigns * size.recipients
-    worker, store, throttle = (round(1e6 * (b - a) / messages, 1) for a, b in zip(before, after, strict=True))
+    cpu = [round(1e6 * (end - start) / messages, 1) for start, end in zip(before, after, strict=True)]
     return Result(
-        messages, round(seconds, 2), round(messages / seconds, 1), worker, store, throttle, round(peak, 1),
+        messages, round(seconds, 2), round(messages / seconds, 1), *cpu, round(peak, 1),
         stats["accepted"], stats["max_accepted_per_recipient"],
     )  # fmt: skip
 

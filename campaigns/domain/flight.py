@@ -14,15 +14,16 @@ _SILENCE_FACTOR = 4.0
 # A latency of up to twice the best (and a little) is the far end's own; more means that requests queue up somewhere.
 _QUEUE_FACTOR = 2.0
 _QUEUE_SECONDS = 0.05
+_QUEUE_SHRINKS_TO = 0.75
 
 
 @dataclass(slots=True)
 class FlightWindow:
     """The number of requests that may be in flight: it follows the latency, as TCP's window does.
 
-    It grows by one with each reply (so it doubles with each round trip), up to `limit`; it shrinks likewise while
-    replies take much longer than the best, and halves when one did not come in time. While the API is silent it is
-    shut, so that a hanging API makes few messages uncertain.
+    It grows by one with each reply (so it doubles with each round trip), up to `limit`; it shrinks by a quarter, once
+    per round trip, while replies take much longer than the best, and by half when one did not come in time. While the
+    API is silent it is shut, so that a hanging API makes few messages uncertain.
     """
 
     limit: int
@@ -30,7 +31,7 @@ class FlightWindow:
     latency_seconds: float = 0.0
     best_seconds: float = math.inf
     _last_sign_at: float = 0.0
-    _halved_at: float = 0.0
+    _shrunk_at: float = -math.inf
 
     def note_departure(self, now: float, *, in_flight: int) -> None:
         """`in_flight` is the number before this departure: out of nothing, silence starts now."""
@@ -42,15 +43,21 @@ class FlightWindow:
         self.latency_seconds += (seconds - self.latency_seconds) * (0.1 if self.latency_seconds else 1.0)
         self.best_seconds = min(self.best_seconds, seconds)
         is_queueing = self.latency_seconds > _QUEUE_FACTOR * self.best_seconds + _QUEUE_SECONDS
-        self.size = max(self.size - 1, _LEAST) if is_queueing else self.size + 1
-        self.size = min(self.size, float(self.limit))
+        if is_queueing:
+            self._shrink(now, seconds, _QUEUE_SHRINKS_TO)
+        else:
+            self.size = min(self.size + 1, float(self.limit))
 
     def note_silence(self, now: float, seconds: float) -> None:
-        """Note a request that ended without a reply after `seconds`; what was out with it is the same event."""
+        """Note a request that ended without a reply after `seconds`."""
         self._last_sign_at = now
-        if now - self._halved_at > seconds:
-            self._halved_at = now
-            self.size = max(self.size / 2, float(min(_LEAST, self.limit)))
+        self._shrink(now, seconds, 0.5)
+
+    def _shrink(self, now: float, seconds: float, factor: float) -> None:
+        """Shrink once for all that was out together: what left `seconds` ago left before the last shrinking."""
+        if now - self._shrunk_at > seconds:
+            self._shrunk_at = now
+            self.size = max(self.size * factor, float(min(_LEAST, self.limit)))
 
     def room(self, now: float, *, in_flight: int) -> int:
         """Return how many more may leave now."""

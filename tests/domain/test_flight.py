@@ -53,13 +53,16 @@ def test_each_round_trip_doubles_the_window_up_to_the_limit():
     assert window.room(now, in_flight=0) == LIMIT
 
 
-def test_a_latency_that_grows_shrinks_the_window_to_the_least():
+def test_a_latency_that_grows_shrinks_the_window_by_a_quarter_per_round_trip():
+    """Replies that come together left together: the window had not shrunk yet when they left."""
     window = FlightWindow(limit=LIMIT)
-    now = grow(window, 300)
-    before = window.room(now, in_flight=0)
-    now = grow(window, 60, seconds=2.0, start=now)
-    assert window.room(now, in_flight=0) < before
-    now = grow(window, 1000, seconds=2.0, start=now)
+    now = grow(window, 1000)
+    grow(window, 400, seconds=2.0, start=now)
+    assert window.room(now + 1, in_flight=0) == LIMIT * 3 // 4
+    grow(window, 400, seconds=2.0, start=now + 2.1)
+    assert window.room(now + 3, in_flight=0) == LIMIT * 9 // 16
+    for trip in range(2, 30):
+        now = grow(window, 10, seconds=2.0, start=now + 2.1 * trip)
     assert window.room(now, in_flight=0) == 8
 
 
