@@ -92,6 +92,7 @@ def _facts(details: CampaignDetails) -> list[tuple[str, object]]:
         ("progress", str(read_progress(row))),
         *((status.value, row.counts[status]) for status in LADDER if status in row.counts),
         ("template", f"{row.template_name}:{row.language}, {row.template_status}"),
+        *((f"  {key}", "a column" if value is None else value) for key, value in row.parameters.items()),
         ("accounts", ", ".join(accounts)),
         ("recipients", row.recipient_count),
         ("duplicates dropped", row.duplicate_count or None),

@@ -13,9 +13,10 @@ from campaigns.domain.campaign import CampaignError
 from campaigns.domain.recipients import RecipientsError
 from campaigns.domain.template import TemplateError
 from campaigns.store.database import DatabaseError, DatabaseUnavailable
+from campaigns.syncing import SyncError
 from campaigns.tokens import TokenError
 
-_EXPECTED = (SettingsError, CampaignError, RecipientsError, TemplateError, DirectoryError, TokenError)
+_EXPECTED = (SettingsError, CampaignError, RecipientsError, TemplateError, DirectoryError, SyncError, TokenError)
 
 
 class Refusal(click.ClickException):
