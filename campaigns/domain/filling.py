@@ -79,11 +79,17 @@ class Filling:
     def names(self) -> list[str]:
         return [column.name for column in self.columns]
 
+    @property
+    def room(self) -> int:
+        """How many characters of the body are left to the rows."""
+        length, uses = count_uses(self.template.body_text)
+        return MAX_BODY - length - sum(len(self.fixed.get(name, "")) * count for name, count in uses.items())
+
     def make_check(self) -> RowCheck:
         """Return a function that tells what is wrong with the values of a row, also with all of them together."""
         columns = self.columns
-        length, uses = count_uses(self.template.body_text)
-        room = MAX_BODY - length - sum(len(self.fixed.get(name, "")) * count for name, count in uses.items())
+        _, uses = count_uses(self.template.body_text)
+        room = self.room
         weights = [uses[column.name] if column.kind is ParameterKind.BODY else 0 for column in columns]
 
         def check(values: Sequence[str]) -> tuple[int, str] | None:
@@ -91,7 +97,7 @@ class Filling:
                 if problem := column.problem(value):
                     return position, problem
             lengths = [len(value) * weight for value, weight in zip(values, weights, strict=True)]
-            if sum(lengths) <= room:
+            if sum(lengths) <= room or not lengths:
                 return None
             return lengths.index(max(lengths)), f"makes the message longer than {MAX_BODY} characters"
 
@@ -142,7 +148,7 @@ def fill(template: Template, given: Mapping[str, str | None]) -> Filling:
         if parameter.name not in fixed and (parameter.is_required or parameter.name in given)
     )
     filling = Filling(template, fixed, columns)
-    if not columns and filling.make_check()(()) is not None:
+    if filling.room < 0:
         raise TemplateError(f"What is set makes the template {template} longer than {MAX_BODY} characters.")
     return filling
 

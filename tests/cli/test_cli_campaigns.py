@@ -5,6 +5,8 @@ import datetime as dt
 import pytest
 
 COLUMNS = {
+    "parameters",
+    "columns",
     *("id", "name", "status", "template_name", "language", "template_status", "scheduled_at", "interval_seconds"),
     *("pause_after", "pause_seconds", "window_from", "window_to", "weekdays", "time_zone", "waiting_reason", "due_at"),
     *("enqueued_at", "recipient_count", "duplicate_count", "rejected_count", "created_at", "started_at"),

@@ -10,7 +10,7 @@ from campaigns.cli import main
 EVERYTHING = {
     (): {"migrate", "keygen", "account", "template", "campaign", "simulate", "up", "demo"},
     ("account",): {"add", "set", "list", "show", "activate", "deactivate", "check"},
-    ("template",): {"add", "list"},
+    ("template",): {"add", "list", "show", "sync"},
     ("campaign",): {"create", "set", "start", "pause", "resume", "cancel", "show", "list", "watch"},
 }
 

@@ -198,7 +198,8 @@ def sends(draw):
         if place == "fixed"
     }
     columns = tuple(each for each, place in zip(parameters, places, strict=True) if place == "row")
-    values = tuple(draw(links if each.name == "header" else texts) for each in columns)
+    kinds = {"header": links, "file name": st.sampled_from(["a.pdf", "%s", '"'])}
+    values = tuple(draw(kinds.get(each.name, texts)) for each in columns)
     return Filling(template, fixed, columns), values
 
 
