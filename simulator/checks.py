@@ -116,26 +116,26 @@ def _is_media(media: object) -> bool:
 
 
 def _check_buttons(component: dict[str, Any], sent: dict[str, Any]) -> None:
-    given = {}
+    given: dict[str, dict[str, Any]] = {}
     for part in _list_objects(sent, "components"):
         if str(part.get("type")).lower() == "button":
             given[str(part.get("index"))] = part
     for index, button in enumerate(_list_objects(component, "buttons")):
-        part = given.pop(str(index), None)
+        filled = given.get(str(index))
         kind = str(button.get("type")).lower()
         needs_value = kind in {"copy_code", "otp"} or (kind == "url" and "{{" in str(button.get("url")))
-        if part is None:
+        if filled is None:
             if needs_value:
                 raise RefusalError(131008, f"Button at index {index} of type {kind} requires a parameter")
             continue
         key = {"url": "text", "otp": "text", "quick_reply": "payload", "copy_code": "coupon_code"}.get(kind)
-        values = [parameter.get(key or "") for parameter in _list_objects(part, "parameters")]
+        values = [parameter.get(key or "") for parameter in _list_objects(filled, "parameters")]
         if key is None or (kind == "url" and not needs_value) or len(values) != 1 or not isinstance(values[0], str):
             raise RefusalError(132012, f"Button at index {index} of type {kind} does not take these parameters")
-        if str(part.get("sub_type")).lower() != {"otp": "url"}.get(kind, kind):
+        if str(filled.get("sub_type")).lower() != {"otp": "url"}.get(kind, kind):
             raise RefusalError(132012, f"Button at index {index} is of type {kind}")
-    if given:
-        raise RefusalError(132018, f"There is no button at index {min(given)}")
+    if strangers := set(given) - {str(index) for index in range(len(_list_objects(component, "buttons")))}:
+        raise RefusalError(132018, f"There is no button at index {min(strangers)}")
 
 
 def _list_objects(parent: dict[str, Any], key: str) -> list[dict[str, Any]]:

@@ -35,7 +35,7 @@ def far(address):
 
 @pytest.fixture
 def join(database):
-    def add(name, waba=WABA, token="token-1"):  # noqa: S107
+    def add(name, waba=WABA, token="token-1"):
         number = str(len(name) * 1000 + ord(name[-1]))
         return add_account(database, name, phone_number_id=number, waba_id=waba, token=token, secret_key=KEY)
 
@@ -62,7 +62,7 @@ def sync(database, far, join):
 
 
 def read(database, name="promo", columns="status, category, quality"):
-    return fetch(database, f"SELECT {columns} FROM templates WHERE name = %s ORDER BY id", name)  # noqa: S608
+    return fetch(database, f"SELECT {columns} FROM templates WHERE name = %s ORDER BY id", name)
 
 
 def tell(database, event, *, at, waba=WABA, field="message_template_status_update", name="promo", **more):
@@ -255,7 +255,7 @@ def test_a_waba_that_cannot_be_read_changes_nothing(database, far, sync, outcome
 
 
 def test_one_waba_that_cannot_be_read_stops_no_other(database, far, join, sync):
-    join("agency", OTHER_WABA, token="expired")  # noqa: S106
+    join("agency", OTHER_WABA, token="expired")
     far.script(tokens=["token-1"], templates=[{"name": "promo", "body": "Oi"}])
     good, bad = sync.all()
     assert (good.error, good.count) == (None, 1)
@@ -266,7 +266,7 @@ def test_another_account_of_the_waba_reads_when_the_first_cannot(far, database, 
     fetch(database, "UPDATE accounts SET token = 'x'")
     join("second")
     assert sync({"name": "promo"}).error is None
-    join("third", token="expired")  # noqa: S106
+    join("third", token="expired")
     deactivate_account(database, "second")
     far.script(tokens=["token-1"])
     assert sync({"name": "promo"}, waba_id=WABA).error is None

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import contextlib
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -86,7 +88,5 @@ anything = st.recursive(
 
 @given(st.fixed_dictionaries({}, optional=dict.fromkeys(ENTRY, anything)))
 def test_whatever_meta_sends_is_read_or_refused(changes):
-    try:
-        read_listed(ENTRY | changes)
-    except TemplateError as error:
-        assert str(error).endswith(".")
+    with contextlib.suppress(TemplateError):
+        assert read_listed(ENTRY | changes).name
