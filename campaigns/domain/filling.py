@@ -91,13 +91,16 @@ class Filling:
         _, uses = count_uses(self.template.body_text)
         room = self.room
         weights = [uses[column.name] if column.kind is ParameterKind.BODY else 0 for column in columns]
+        most_uses = max(weights, default=0)
 
         def check(values: Sequence[str]) -> tuple[int, str] | None:
             for position, (column, value) in enumerate(zip(columns, values, strict=True)):
                 if problem := column.problem(value):
                     return position, problem
+            if sum(map(len, values)) * most_uses <= room:  # nearly every row: worth a shortcut, rows are many
+                return None
             lengths = [len(value) * weight for value, weight in zip(values, weights, strict=True)]
-            if sum(lengths) <= room or not lengths:
+            if sum(lengths) <= room:
                 return None
             return lengths.index(max(lengths)), f"makes the message longer than {MAX_BODY} characters"
 

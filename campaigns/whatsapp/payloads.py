@@ -121,6 +121,7 @@ def make_encoder(filling: Filling) -> Encoder:
     to, callback_data, *values = marks
     pattern = _to_json(fill_payload(filling, to=to, values=values, callback_data=callback_data)).replace("%", "%%")
     write_values = [_write_media if column.kind is ParameterKind.MEDIA else _quote for column in filling.columns]
+    has_media = _write_media in write_values
     for mark, write in zip(marks, [_quote, _quote, *write_values], strict=True):
         cut = write(mark)
         if pattern.count(cut) != 1:
@@ -128,8 +129,13 @@ def make_encoder(filling: Filling) -> Encoder:
         pattern = pattern.replace(cut, "%s")
 
     def encode_message(to: str, variables: Sequence[str], callback_data: str) -> bytes:
-        _check_count(filling, variables)
-        written = [write(value) for write, value in zip(write_values, variables, strict=True)]
+        if len(variables) != count:
+            _check_count(filling, variables)
+        written = (
+            [write(value) for write, value in zip(write_values, variables, strict=True)]
+            if has_media
+            else map(_quote, variables)
+        )
         return (pattern % (_quote(_with_plus(to)), _quote(callback_data), *written)).encode("ascii")
 
     return encode_message
