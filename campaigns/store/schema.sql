@@ -75,6 +75,7 @@ CREATE TABLE campaigns (
     name text NOT NULL CHECK (name <> ''),
     status campaign_status NOT NULL DEFAULT 'draft',
     template_id bigint NOT NULL REFERENCES templates,
+    test_of bigint REFERENCES campaigns ON DELETE CASCADE,  -- a test of that campaign: sent alike, counted apart
     scheduled_at timestamptz,
     -- Pace: own interval, own pause, own window.
     interval_seconds double precision NOT NULL DEFAULT 0 CHECK (interval_seconds BETWEEN 0 AND 86400),
