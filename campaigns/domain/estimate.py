@@ -15,7 +15,7 @@ Opening = Callable[[dt.datetime], tuple[dt.datetime, dt.datetime | None]]
 def estimate_seconds(
     count: int, *, rate: float, interval_seconds: float = 0.0, pause_after: int = 0, pause_seconds: float = 0.0
 ) -> float:
-    """Return how long `count` messages take while sending is possible; `rate` is messages/s of all accounts together."""
+    """Return how long `count` messages take while sending is possible; `rate`: messages/s of all accounts."""
     if count <= 1:
         return 0.0
     step = max(interval_seconds, 1 / rate)
