@@ -109,6 +109,7 @@ class Settings:
         "REVOADA_TIMEZONE", "America/Sao_Paulo", _zone, "of campaigns that name none of their own"
     )
 
+    confirm_above: int = _setting("REVOADA_CONFIRM_ABOVE", 1000, _count, "messages that start without a question")
     tick_seconds: float = _setting("REVOADA_TICK_SECONDS", 10.0, _positive, "between two looks at all campaigns")
     slice_seconds: float = _setting("REVOADA_SLICE_SECONDS", 10.0, _positive, "one turn of a campaign on a slot")
     slots: int = _setting("REVOADA_SLOTS", 512, _count, "campaigns in their slice at once, per worker process")

@@ -20,6 +20,7 @@ class CampaignDetails:
     accounts: list[directory.AccountListing]
     reasons: list[campaigns.ReasonCount]
     import_errors: list[recipients.ImportErrorRow]
+    tests: list[campaigns.CampaignListing]
 
 
 def show_campaign(database: Database, campaign_id: int) -> CampaignDetails:
@@ -36,4 +37,5 @@ def _load(connection: Connection, campaign_id: int) -> CampaignDetails:
         directory.list_accounts(connection, campaign_account_ids(connection, campaign_id)),
         campaigns.list_reasons(connection, campaign_id),
         recipients.list_import_errors(connection, campaign_id, limit=_SHOWN_IMPORT_ERRORS),
+        campaigns.list_tests(connection, campaign_id),
     )

@@ -10,14 +10,18 @@ import click
 
 from campaigns import lifecycle
 from campaigns.cli.listing import list_, show
-from campaigns.cli.output import count
+from campaigns.cli.output import count, has_terminal
+from campaigns.cli.refusals import Refusal
 from campaigns.cli.session import Session
 from campaigns.cli.types import FILE, SETTING, WEEKDAYS, WINDOW, ZONE
 from campaigns.cli.watch import watch
 from campaigns.domain.campaign import Move
+from campaigns.domain.message import ACCEPTED, OPEN, Status
 from campaigns.planning import NO_SCHEDULE, NO_WINDOW, Planned, Wishes, change_campaign, create_campaign
+from campaigns.store.campaigns import list_campaigns
 from campaigns.store.database import Database
 from campaigns.store.recipients import list_import_errors
+from campaigns.testsend import await_test, start_test
 
 # Of the rejected rows that are shown at once; `campaign show` has more.
 _SHOWN_ROWS = 5
@@ -129,15 +133,48 @@ def set_(session: Session, /, campaign_id: int, name: str | None, recipients: st
 
 @campaign.command()
 @click.argument("campaign_ids", type=int, nargs=-1, required=True, metavar="ID…")
+@click.option("--yes", is_flag=True, help="Do not ask, however many messages.")
 @click.pass_obj
-def start(session: Session, campaign_ids: Sequence[int]) -> None:
+def start(session: Session, campaign_ids: Sequence[int], yes: bool) -> None:
     """Start drafts, all or none; a draft with a time to come is scheduled.
+
+    Above REVOADA_CONFIRM_ABOVE messages (default 1,000) a terminal is asked first; a script never is.
+
+    \b
+    Examples:
+      revoada campaign start 7 8 9
+      revoada campaign start 7 --yes
+    """
+    if not yes and has_terminal():
+        _confirm(session, campaign_ids)
+    _move(session, lifecycle.start_campaigns, campaign_ids)
+
+
+@campaign.command()
+@click.argument("campaign_id", type=int, metavar="ID")
+@click.option("--to", "phones", multiple=True, required=True, metavar="PHONE", help="+5511999990000; repeatable.")
+@click.option("--wait", type=click.FloatRange(0), default=30.0, metavar="S", help="Seconds to wait (default 30).")
+@click.pass_obj
+def test(session: Session, campaign_id: int, phones: Sequence[str], wait: float) -> None:
+    """Send what the first people of a campaign will get to phones of your own, and say what became of it.
+
+    The messages are real. They are marked as a test, counted apart from the campaign, and know neither its pace nor its
+    window; `campaign show ID` lists the tests. A worker must be running.
 
     \b
     Example:
-      revoada campaign start 7 8 9
+      revoada campaign test 7 --to +5511999990000 --to +5521988880000
     """
-    _move(session, lifecycle.start_campaigns, campaign_ids)
+    test_id = start_test(session.database, campaign_id, phones)
+    session.ring([test_id])
+    messages = await_test(session.database, test_id, seconds=wait)
+    for message in messages:
+        reason = " ".join(str(part) for part in (message.error_code, message.error_title) if part is not None)
+        click.echo(f"{message.phone} {message.status}{f': {reason}' if reason else ''}")
+    if any(message.status in OPEN for message in messages):
+        raise Refusal(f"Not all is sent yet: is a worker running? See `revoada campaign show {test_id}`.")
+    if not all(message.status in ACCEPTED for message in messages):
+        raise Refusal(f"Not all was sent: `revoada campaign show {test_id}` shows more.")
 
 
 @campaign.command()
@@ -177,6 +214,14 @@ def cancel(session: Session, campaign_ids: Sequence[int]) -> None:
       revoada campaign cancel 7
     """
     _move(session, lifecycle.cancel_campaigns, campaign_ids)
+
+
+def _confirm(session: Session, ids: Sequence[int]) -> None:
+    rows = session.database.run(list_campaigns, ids)
+    message_count = sum(row.counts.get(Status.PENDING, 0) for row in rows)
+    if message_count > session.settings.confirm_above:
+        names = ", ".join(f"{row.id} ({row.name})" for row in rows)
+        click.confirm(f"Start campaign {names}: {count(message_count, 'message')}?", abort=True)
 
 
 def _move(session: Session, use_case: Callable[[Database, Sequence[int]], list[Move]], ids: Sequence[int]) -> None:

@@ -54,6 +54,7 @@ def show(session: Session, campaign_id: int, as_json: bool) -> None:
                 "accounts": [asdict(account) for account in details.accounts],
                 "reasons": [asdict(reason) for reason in details.reasons],
                 "import_errors": [asdict(error) for error in details.import_errors],
+                "tests": [_to_columns(test) for test in details.tests],
             }
         )
         return
@@ -89,10 +90,12 @@ def _facts(details: CampaignDetails) -> list[tuple[str, object]]:
     ]
     return [
         ("campaign", f"{row.id} ({row.name})"),
+        ("test of", f"campaign {row.test_of}" if row.test_of else None),
         ("status", to_text(row.status)),
         ("waits for", describe_wait(row)),
         ("progress", str(read_progress(row))),
         *((_COUNTED.get(status, status.value), row.counts[status]) for status in LADDER if status in row.counts),
+        ("tests", "; ".join(f"campaign {test.id}: {read_progress(test)}" for test in details.tests)),
         ("template", f"{row.template_name}:{row.language}, {row.template_status}"),
         *((f"  {key}", "a column" if value is None else value) for key, value in row.parameters.items()),
         ("accounts", ", ".join(accounts)),

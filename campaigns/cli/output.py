@@ -52,6 +52,11 @@ def _to_json(value: Any) -> str:
     raise TypeError(type(value).__name__)
 
 
+def has_terminal() -> bool:
+    """Whether a person can be asked."""
+    return sys.stdin.isatty() and sys.stdout.isatty()
+
+
 def make_console() -> Console:
     """Return a console on today's stdout; a pipe gets whole rows instead of rows cut at 80 columns."""
     is_pipe = not sys.stdout.isatty() and "COLUMNS" not in os.environ

@@ -11,6 +11,7 @@ from psycopg.rows import class_row
 from psycopg.types.json import Jsonb
 
 from campaigns.domain.campaign import CampaignFacts, CampaignStatus, Move, Plan
+from campaigns.domain.person import recipient_key
 from campaigns.store.database import Connection, query
 
 
@@ -75,6 +76,7 @@ class CampaignListing:
     id: int
     name: str
     status: str
+    test_of: int | None
     template_name: str
     language: str
     template_status: str
@@ -111,6 +113,18 @@ class ReasonCount:
     count: int
     oldest_at: dt.datetime | None
     first_message_id: int
+
+
+@dataclass(frozen=True, slots=True)
+class TestMessage:
+    """Where a test message stands. `reason` is that of a failed or uncertain one."""
+
+    __test__ = False  # pytest: the name is a coincidence
+
+    phone: str
+    status: str
+    error_code: int | None
+    error_title: str | None
 
 
 def insert_campaign(connection: Connection, plan: Plan, account_ids: Sequence[int]) -> int:
@@ -176,10 +190,39 @@ def replace_accounts(connection: Connection, campaign_id: int, account_ids: Sequ
 
 
 def list_campaigns(connection: Connection, campaign_ids: Sequence[int] | None = None) -> list[CampaignListing]:
-    """Return campaigns, oldest first; all of them when no ids are given."""
+    """Return campaigns, oldest first; without ids all of them but tests."""
     parameters = {"campaign_ids": None if campaign_ids is None else list(campaign_ids)}
     with connection.cursor(row_factory=class_row(CampaignListing)) as cursor:
         return cursor.execute(query("list_campaigns"), parameters).fetchall()
+
+
+def insert_test(connection: Connection, campaign_id: int, phones: Sequence[str]) -> int:
+    """Make a started campaign that sends to `phones` what the first people of `campaign_id` get; return its id.
+
+    It has the template and the accounts of the other one, and neither its pace nor its schedule.
+    """
+    row = connection.execute(query("insert_test_campaign"), {"campaign_id": campaign_id}).fetchone()
+    assert row is not None
+    parameters = {
+        "campaign_id": campaign_id,
+        "test_id": row[0],
+        "phones": list(phones),
+        "recipient_keys": [recipient_key(phone) for phone in phones],
+    }
+    connection.execute(query("insert_test_messages"), parameters)
+    return int(row[0])
+
+
+def list_tests(connection: Connection, campaign_id: int) -> list[CampaignListing]:
+    """Return the tests of a campaign, oldest first."""
+    rows = connection.execute("SELECT id FROM campaigns WHERE test_of = %s", (campaign_id,)).fetchall()
+    return list_campaigns(connection, [row[0] for row in rows])
+
+
+def list_test_messages(connection: Connection, test_id: int) -> list[TestMessage]:
+    """Return where each message of a test stands, in the order in which the phones were given."""
+    with connection.cursor(row_factory=class_row(TestMessage)) as cursor:
+        return cursor.execute(query("list_test_messages"), {"test_id": test_id}).fetchall()
 
 
 def list_reasons(connection: Connection, campaign_id: int) -> list[ReasonCount]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from psycopg.rows import class_row
 
+from campaigns.domain.person import recipient_key
 from campaigns.domain.recipients import Recipient, RowProblem
 from campaigns.store.database import Connection, query
 
@@ -47,10 +48,11 @@ def import_rows(
         for row_number, row in rows:
             if isinstance(row, Recipient):
                 good_count += 1
-                copy.write_row((row_number, row.phone, _SEPARATOR.join(row.variables), None, None))
+                key = recipient_key(row.phone)
+                copy.write_row((row_number, row.phone, key, _SEPARATOR.join(row.variables), None, None))
             else:
                 rejected_count += 1
-                copy.write_row((row_number, None, None, row.column, row.reason))
+                copy.write_row((row_number, None, None, None, row.column, row.reason))
     parameters = {"campaign_id": campaign_id, "separator": _SEPARATOR}
     recipient_count = connection.execute(query("insert_recipients"), parameters).rowcount if good_count else 0
     if rejected_count:

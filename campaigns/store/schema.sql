@@ -87,6 +87,7 @@ CREATE TABLE campaigns (
     -- What fills the template for all alike, by name; null: an optional parameter that each row brings.
     parameters jsonb NOT NULL DEFAULT '{}' CHECK (jsonb_typeof(parameters) = 'object'),
     columns text[] NOT NULL DEFAULT '{}',  -- what its recipients bring, as the template named it then
+    test_of bigint REFERENCES campaigns ON DELETE CASCADE,  -- a test of that campaign: sent alike, counted apart
     scheduled_at timestamptz,
     -- Pace: own interval, own pause, own window.
     interval_seconds double precision NOT NULL DEFAULT 0 CHECK (interval_seconds BETWEEN 0 AND 86400),
@@ -159,7 +160,8 @@ CREATE TABLE messages (
     send_no smallint NOT NULL DEFAULT 0,  -- numbers every request that may have left
     attempts smallint NOT NULL DEFAULT 0,  -- the part of them that used the budget
     pair_refusals smallint NOT NULL DEFAULT 0,  -- how often Meta said: too many to this person
-    phone text NOT NULL CHECK (phone ~ '^\+[1-9][0-9]{6,14}$'),
+    phone text NOT NULL CHECK (phone ~ '^\+[1-9][0-9]{6,14}$'),  -- as given, and as sent to
+    recipient_key text NOT NULL,  -- who that is: one form for each person
     variables text[] NOT NULL DEFAULT '{}',
     refused_by bigint[],  -- accounts that could not send it
     wamid text,
@@ -167,7 +169,7 @@ CREATE TABLE messages (
     error_details text,
     pricing_category text,
     pricing_model text,
-    CONSTRAINT one_message_per_person UNIQUE (campaign_id, phone),
+    CONSTRAINT one_message_per_person UNIQUE (campaign_id, recipient_key),
     CONSTRAINT attempts_are_sends CHECK (attempts BETWEEN 0 AND send_no),
     CONSTRAINT only_pending_waits CHECK (not_before IS NULL OR status = 'pending'),
     CONSTRAINT sending_is_claimed CHECK (status < 'sending' OR (account_id IS NOT NULL AND claimed_at IS NOT NULL AND send_no > 0)),
@@ -226,7 +228,7 @@ CREATE TRIGGER tally_deleted AFTER DELETE ON messages
 CREATE TRIGGER tally_truncated AFTER TRUNCATE ON messages FOR EACH STATEMENT EXECUTE FUNCTION tally_messages();
 
 CREATE TABLE suppressions (
-    phone text PRIMARY KEY,
+    recipient_key text PRIMARY KEY,
     source text NOT NULL,
     at timestamptz NOT NULL
 );

@@ -15,7 +15,7 @@ COLUMNS = {
     *("id", "name", "status", "template_name", "language", "template_status", "scheduled_at", "interval_seconds"),
     *("pause_after", "pause_seconds", "window_from", "window_to", "weekdays", "time_zone", "waiting_reason", "due_at"),
     *("enqueued_at", "recipient_count", "duplicate_count", "rejected_count", "created_at", "started_at"),
-    *("completed_at", "counts"),
+    *("completed_at", "counts", "test_of"),
 }
 
 
@@ -404,3 +404,11 @@ def test_components_that_cannot_be_read_are_refused_by_name(rich, send, sql):
     assert rich.refusal(*send("phone", ANA)) == "The template rich:en cannot be sent: The body is empty."
     sql("""UPDATE templates SET components = '[{"type": "BODY", "text": "Oi"}, {"type": "CAROUSEL"}]'""")
     assert rich.refusal(*send("phone", ANA)) == "A campaign cannot fill the template rich:en: component CAROUSEL."
+
+
+def test_a_test_of_a_campaign_fills_the_template_as_the_campaign_does(rich, send):
+    rich.ok(*send("phone,nome,button 1", f"{ANA},Ana,u", options=("--set", "header=77")))
+    rich("campaign", "test", "1", "--to", BIA)  # nobody sends it here
+    campaign, test = (rich.json("campaign", "show", number) for number in ("1", "2"))
+    assert (test["parameters"], test["columns"]) == (campaign["parameters"], campaign["columns"])
+    assert test["columns"] == ["nome", "button 1"]

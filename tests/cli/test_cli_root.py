@@ -11,7 +11,7 @@ EVERYTHING = {
     (): {"migrate", "keygen", "account", "template", "campaign", "simulate", "up", "demo"},
     ("account",): {"add", "set", "list", "show", "activate", "deactivate", "check"},
     ("template",): {"add", "list", "show", "sync"},
-    ("campaign",): {"create", "set", "start", "pause", "resume", "cancel", "show", "list", "watch"},
+    ("campaign",): {"create", "set", "start", "test", "pause", "resume", "cancel", "show", "list", "watch"},
 }
 
 

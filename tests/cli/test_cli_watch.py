@@ -15,6 +15,7 @@ ROW = CampaignListing(
     id=7,
     name="Sale [x]",
     status="running",
+    test_of=None,
     template_name="promo",
     language="en",
     template_status="approved",

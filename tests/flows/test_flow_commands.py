@@ -41,3 +41,18 @@ def test_pause_and_cancel_stop_within_two_seconds_and_resume_goes_on_at_once(flo
     flow.assert_nobody_got_two()
     assert len(flow.far.times(cancelled)) == sent_count
     flow.assert_counters_equal_rows()
+
+
+def test_a_test_send_reaches_own_phones_only_and_leaves_the_campaign_a_draft(flow: Flow) -> None:
+    flow.start("worker")
+    campaign = flow.add_campaign("Black Friday", [flow.add_account("Vendas")], people=5, interval_seconds=60)
+    flow.await_ready()
+
+    done = flow.run_command("revoada", "campaign", "test", "1", "--to", "+5521970000001", "--to", "+5521970000002")
+
+    assert (done.returncode, done.stdout) == (0, "+5521970000001 sent\n+5521970000002 sent\n"), done.stderr
+    assert sorted(each["to"] for each in flow.far.accepted()) == ["5521970000001", "5521970000002"]
+    assert flow.status(campaign) == ("draft", None)
+    assert flow.counts(campaign) == {"pending": 5}
+    assert flow.sentences("campaign_completed")[0].startswith("Campaign 2 completed: 2 sent, 0 failed, 0 uncertain")
+    flow.assert_counters_equal_rows()

@@ -18,6 +18,7 @@ from psycopg.types.json import Jsonb
 from campaigns.alerts import Alerts
 from campaigns.config import Settings
 from campaigns.domain.message import Status, can_become
+from campaigns.domain.person import recipient_key
 from campaigns.store.accounts import load_accounts
 from campaigns.store.database import Database
 from campaigns.store.events import insert_events
@@ -108,7 +109,8 @@ def add_campaign(connection, status="running", *, accounts=(), **columns):
 
 def add_message(connection, campaign_id, status="pending", **columns):
     row = {"campaign_id": campaign_id, "status": status, "phone": f"+55119{next(_numbers):08}"}
-    return _insert(connection, "messages", row | _COLUMNS[status] | columns)
+    row |= _COLUMNS[status] | columns
+    return _insert(connection, "messages", {"recipient_key": recipient_key(row["phone"])} | row)
 
 
 def add_messages(connection, campaign_id, count, status="pending", **columns):

@@ -4,6 +4,7 @@ from collections import Counter
 import pytest
 
 from campaigns.domain.message import Write
+from campaigns.domain.person import recipient_key
 from campaigns.store.messages import next_release_at
 from tests.store.rows import (
     Beside,
@@ -140,7 +141,7 @@ def test_suppressed_people_are_skipped_at_the_last_moment(database, campaign_id)
     fresh = database.run(add_message, campaign_id)
     tried = database.run(add_message, campaign_id, not_before=DUE, send_no=1, attempts=1, account_id=A)
     free = database.run(add_message, campaign_id)
-    text = "INSERT INTO suppressions SELECT phone, 'test', now() FROM messages WHERE id = ANY (%s)"
+    text = "INSERT INTO suppressions SELECT recipient_key, 'test', now() FROM messages WHERE id = ANY (%s)"
     fetch(database, text, [fresh, tried])
     with allowing_only(database, Write.RUNNER):
         claimed = database.run(claim, campaign_id, 1, accounts=[A] * 3)
@@ -150,6 +151,13 @@ def test_suppressed_people_are_skipped_at_the_last_moment(database, campaign_id)
     assert (row["status"], row["send_no"], row["attempts"], row["not_before"]) == ("suppressed", 1, 1, None)
     assert read_message(database, fresh)["send_no"] == 0
     assert find_false_tallies(database) == []
+
+
+def test_who_opted_out_is_skipped_under_the_other_form_of_the_number_too(database, campaign_id):
+    message_id = database.run(add_message, campaign_id, phone="+551187654321")
+    fetch(database, "INSERT INTO suppressions VALUES (%s, 'test', now())", recipient_key("5511987654321"))
+    assert database.run(claim, campaign_id, 1, accounts=[A]).suppressed_count == 1
+    assert read_message(database, message_id)["status"] == "suppressed"
 
 
 def test_accounts_are_used_as_given(database, campaign_id):

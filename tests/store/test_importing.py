@@ -100,6 +100,11 @@ def test_the_first_of_a_phone_wins_and_the_others_are_counted(load, rows):
     assert people(rows) == [(ANA, ["first"]), (BIA, ["Bia"])]
 
 
+def test_two_forms_of_a_number_are_one_person_who_is_written_to_as_given_first(load, rows):
+    assert load("phone,name\n+551187654321,old\n+5511987654321,new\n+551134567890,landline\n")[1] == (2, 1, 0)
+    assert people(rows) == [("+551187654321", ["old"]), ("+551134567890", ["landline"])]
+
+
 def test_the_same_phone_in_two_campaigns_is_no_duplicate(load):
     assert load(f"phone,name\n{ANA},a\n")[1] == load(f"phone,name\n{ANA},a\n")[1] == (1, 0, 0)
 

@@ -17,8 +17,8 @@ def database(postgres):
             campaign_id = database.run(add_campaign, accounts=[account_id])
             fetch(
                 database,
-                "INSERT INTO messages (campaign_id, phone, status, account_id, claimed_at, send_no, attempts, wamid,"
-                " sent_at, not_before) SELECT %s, '+5511' || 900000000 + n,"
+                "INSERT INTO messages (campaign_id, phone, recipient_key, status, account_id, claimed_at, send_no,"
+                " attempts, wamid, sent_at, not_before) SELECT %s, '+55' || 11900000000 + n, '+55' || 11900000000 + n,"
                 " (CASE WHEN n < 18000 THEN 'sent' ELSE 'pending' END)::message_status, %s, now(), 1, 1,"
                 " 'wamid.' || %s || '.' || n, now(), CASE WHEN n BETWEEN 18000 AND 18100 THEN now() END"
                 " FROM generate_series(1, 20000) n",

@@ -25,7 +25,7 @@ BY_HAND = (
     "UPDATE messages SET variables = '{{x}}' WHERE id % 3 = {0}",
     "UPDATE messages SET campaign_id = campaign_id + 1000000 WHERE id % 11 = {0}",
     "UPDATE messages SET status = 'pending', not_before = NULL WHERE id % 13 = {0}",
-    "INSERT INTO messages (campaign_id, phone) VALUES (1, '+5521100000{0}') ON CONFLICT DO NOTHING",
+    "INSERT INTO messages (campaign_id, phone, recipient_key) VALUES (1, '+55211000{0}', '{0}') ON CONFLICT DO NOTHING",
     "WITH gone AS (DELETE FROM messages WHERE id % 17 = {0} RETURNING campaign_id) SELECT count(*) FROM gone",
 )
 

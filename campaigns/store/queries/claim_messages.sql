@@ -17,10 +17,10 @@ WITH lease AS MATERIALIZED (
 ), tokens AS MATERIALIZED (
     SELECT * FROM unnest(%(accounts)s::bigint[], %(counts)s::int[]) AS t (account_id, count)
 ), refused AS MATERIALIZED (
-    SELECT DISTINCT ON (m.id) m.id, m.phone, t.account_id
+    SELECT DISTINCT ON (m.id) m.id, m.recipient_key, t.account_id
     FROM tokens t
     CROSS JOIN LATERAL (
-        SELECT m.id, m.phone
+        SELECT m.id, m.recipient_key
         FROM messages m
         WHERE m.campaign_id = %(campaign_id)s
             AND m.not_before <= clock_timestamp()
@@ -38,7 +38,7 @@ WITH lease AS MATERIALIZED (
     CROSS JOIN LATERAL generate_series(
         1, t.count - (SELECT count(*) FROM refused r WHERE r.account_id = t.account_id)) AS n
 ), due AS MATERIALIZED (
-    SELECT m.id, m.phone
+    SELECT m.id, m.recipient_key
     FROM messages m
     WHERE m.campaign_id = %(campaign_id)s
         AND m.not_before <= clock_timestamp()
@@ -48,7 +48,7 @@ WITH lease AS MATERIALIZED (
     LIMIT (SELECT count(*) FROM free)
     FOR UPDATE OF m SKIP LOCKED
 ), fresh AS MATERIALIZED (
-    SELECT m.id, m.phone
+    SELECT m.id, m.recipient_key
     FROM messages m
     WHERE m.campaign_id = %(campaign_id)s
         AND (m.campaign_id, m.id) > (%(campaign_id)s, %(cursor)s)
@@ -62,13 +62,13 @@ WITH lease AS MATERIALIZED (
     SELECT p.*, row_number() OVER () AS n
     FROM (SELECT * FROM due UNION ALL SELECT * FROM fresh) p
 ), assigned AS MATERIALIZED (
-    SELECT a.id, a.account_id, s.phone IS NOT NULL AS is_suppressed
+    SELECT a.id, a.account_id, s.recipient_key IS NOT NULL AS is_suppressed
     FROM (
-        SELECT id, phone, account_id FROM refused
+        SELECT id, recipient_key, account_id FROM refused
         UNION ALL
-        SELECT p.id, p.phone, f.account_id FROM picked p JOIN free f ON f.n = p.n
+        SELECT p.id, p.recipient_key, f.account_id FROM picked p JOIN free f ON f.n = p.n
     ) a
-    LEFT JOIN suppressions s ON s.phone = a.phone
+    LEFT JOIN suppressions s ON s.recipient_key = a.recipient_key
 )
 UPDATE messages m
 SET status = (CASE WHEN a.is_suppressed THEN 'suppressed' ELSE 'sending' END)::message_status,

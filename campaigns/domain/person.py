@@ -1,0 +1,29 @@
+"""Who is the same person on WhatsApp: one account, whichever way its number is written."""
+
+from __future__ import annotations
+
+import re
+
+# Numbers that changed their length while accounts kept the old form: either reaches the same account, and Meta's
+# `wa_id` may be the other one. Each pattern matches the form that is not the key.
+_OTHER_FORMS = (
+    # Brazil put a 9 before the eight digits of mobile numbers, which begin with 6 to 9; landlines begin with 2 to 5.
+    (re.compile(r"\+55([1-9][0-9])([6-9][0-9]{7})"), r"+55\g<1>9\2"),
+    # Mexico had a 1 before the ten digits of a mobile number.
+    (re.compile(r"\+521([2-9][0-9]{9})"), r"+52\1"),
+    # Argentina has a 9 before the ten digits of a mobile number, when it is called from abroad.
+    (re.compile(r"\+549([1-9][0-9]{9})"), r"+54\1"),
+)
+
+
+def recipient_key(number: str) -> str:
+    """Return the one form that stands for a person, for an E.164 number or a `wa_id` (the same without `+`).
+
+    It serves to compare people (duplicates, opt-outs, limits), not to write to them: what is sent goes to the number
+    as given.
+    """
+    number = number if number.startswith("+") else f"+{number}"
+    for other_form, key in _OTHER_FORMS:
+        if match := other_form.fullmatch(number):
+            return match.expand(key)
+    return number
