@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from campaigns import lifecycle
+from campaigns.cli.aftermath import errors, retry
 from campaigns.cli.listing import list_, show
 from campaigns.cli.output import count
 from campaigns.cli.session import Session
@@ -204,5 +205,5 @@ def _report_import(database: Database, planned: Planned) -> None:
             click.echo(f"  … see `revoada campaign show {planned.id}`")
 
 
-for _command in (list_, show, watch):
+for _command in (list_, show, watch, errors, retry):
     campaign.add_command(_command)

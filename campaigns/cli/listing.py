@@ -6,6 +6,7 @@ from dataclasses import asdict
 
 import click
 
+from campaigns.cli.aftermath import describe_reason
 from campaigns.cli.output import json_option, local_time, print_facts, print_json, print_table, to_text
 from campaigns.cli.progress import describe_wait, read_progress
 from campaigns.cli.session import Session
@@ -63,7 +64,7 @@ def show(session: Session, campaign_id: int, as_json: bool) -> None:
                 (
                     reason.status,
                     reason.count,
-                    " ".join(str(part) for part in (reason.error_code, reason.error_title) if part is not None),
+                    describe_reason(reason),
                     local_time(reason.oldest_at, row.time_zone),
                     str(reason.first_message_id),
                 )
@@ -71,6 +72,7 @@ def show(session: Session, campaign_id: int, as_json: bool) -> None:
             ],
             empty="",
         )
+        click.echo(f"What they mean and what to do: revoada campaign errors {campaign_id}")
     if details.import_errors:
         print_table(
             ("rejected row", "column", "reason"),

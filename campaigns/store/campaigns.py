@@ -102,6 +102,7 @@ class ReasonCount:
     error_title: str | None
     count: int
     oldest_at: dt.datetime | None
+    newest_at: dt.datetime | None
     first_message_id: int
 
 
