@@ -17,11 +17,15 @@ _SHOWN_IMPORT_ERRORS = 20
 
 @dataclass(frozen=True, slots=True)
 class CampaignDetails:
-    """`reasons`: why messages failed or are uncertain. `import_errors`: the first rejected rows."""
+    """`reasons`: why messages failed or are uncertain. `prices`: as Meta reports them.
+
+    `import_errors`: the first rejected rows.
+    """
 
     campaign: campaigns.CampaignListing
     accounts: list[directory.AccountListing]
     reasons: list[campaigns.ReasonCount]
+    prices: list[campaigns.PriceCount]
     import_errors: list[recipients.ImportErrorRow]
 
 
@@ -70,6 +74,7 @@ def _load(connection: Connection, campaign_id: int) -> CampaignDetails:
         _find(connection, campaign_id),
         directory.list_accounts(connection, campaign_account_ids(connection, campaign_id)),
         campaigns.list_reasons(connection, campaign_id),
+        campaigns.list_prices(connection, campaign_id),
         recipients.list_import_errors(connection, campaign_id, limit=_SHOWN_IMPORT_ERRORS),
     )
 

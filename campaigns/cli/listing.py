@@ -43,7 +43,7 @@ def list_(session: Session, as_json: bool) -> None:
 @json_option
 @click.pass_obj
 def show(session: Session, campaign_id: int, as_json: bool) -> None:
-    """Show all of one campaign: counters, accounts, pace, what it waits for, why messages failed or are uncertain."""
+    """Show all of one campaign: counters, accounts, pace, waits, prices, why messages failed or are uncertain."""
     details = show_campaign(session.database, campaign_id)
     row = details.campaign
     if as_json:
@@ -52,11 +52,18 @@ def show(session: Session, campaign_id: int, as_json: bool) -> None:
             | {
                 "accounts": [asdict(account) for account in details.accounts],
                 "reasons": [asdict(reason) for reason in details.reasons],
+                "prices": [asdict(price) for price in details.prices],
                 "import_errors": [asdict(error) for error in details.import_errors],
             }
         )
         return
     print_facts(_facts(details))
+    if details.prices:
+        print_table(
+            ("price category", "model", "billable", "messages"),
+            [(price.category, price.model, _yes_or_no(price.is_billable), price.count) for price in details.prices],
+            empty="",
+        )
     if details.reasons:
         print_table(
             ("messages", "count", "why", "since", "first message"),
@@ -79,6 +86,10 @@ def show(session: Session, campaign_id: int, as_json: bool) -> None:
             [(str(error.row_number), error.column_name, error.reason) for error in details.import_errors],
             empty="",
         )
+
+
+def _yes_or_no(is_billable: bool | None) -> str:
+    return "" if is_billable is None else "yes" if is_billable else "no"
 
 
 def _facts(details: CampaignDetails) -> list[tuple[str, object]]:

@@ -106,6 +106,16 @@ class ReasonCount:
     first_message_id: int
 
 
+@dataclass(frozen=True, slots=True)
+class PriceCount:
+    """How many messages of a campaign Meta reported with one price category and model; None: it did not say."""
+
+    category: str | None
+    model: str | None
+    is_billable: bool | None
+    count: int
+
+
 def insert_campaign(connection: Connection, plan: Plan, account_ids: Sequence[int]) -> int:
     parameters = asdict(plan) | {"account_ids": list(account_ids)}
     row = connection.execute(query("insert_campaign"), parameters).fetchone()
@@ -174,3 +184,8 @@ def list_campaigns(connection: Connection, campaign_ids: Sequence[int] | None = 
 def list_reasons(connection: Connection, campaign_id: int) -> list[ReasonCount]:
     with connection.cursor(row_factory=class_row(ReasonCount)) as cursor:
         return cursor.execute(query("list_reasons"), {"campaign_id": campaign_id}).fetchall()
+
+
+def list_prices(connection: Connection, campaign_id: int) -> list[PriceCount]:
+    with connection.cursor(row_factory=class_row(PriceCount)) as cursor:
+        return cursor.execute(query("list_prices"), {"campaign_id": campaign_id}).fetchall()

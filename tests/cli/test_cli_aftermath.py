@@ -2,7 +2,15 @@ from __future__ import annotations
 
 import pytest
 
-from tests.store.rows import add_account, add_campaign, add_message
+from tests.store.rows import (
+    add_account,
+    add_campaign,
+    add_message,
+    make_report,
+    make_reports,
+    read_message,
+    receive,
+)
 
 FAILED_AT = "2026-10-01T12:00Z"
 
@@ -125,3 +133,34 @@ def test_a_campaign_that_is_not_there_is_refused(revoada, command, options):
 
 def test_an_unknown_class_is_refused(revoada, sale):
     assert "'--class'" in revoada.refusal("campaign", "retry", sale(), "--class", "all", exit_code=2)
+
+
+def test_show_sums_what_meta_reports_of_the_price(revoada, database):
+    account_id = database.run(add_account, phone_number_id="500600700")
+    campaign_id = database.run(add_campaign, accounts=[account_id])
+    ids = [database.run(add_message, campaign_id, "sending", account_id=account_id) for _ in range(4)]
+    prices = [
+        {"category": "marketing", "pricing_model": "PMP", "billable": True},
+        {"category": "marketing", "pricing_model": "PMP", "billable": True},
+        {"category": "utility", "pricing_model": "PMP", "billable": False},
+    ]
+    reports = [
+        make_report(database, each, "delivered", pricing=price) for each, price in zip(ids, prices, strict=False)
+    ]
+    receive(database, make_reports(*reports, *reports, make_report(database, ids[3], "sent"), number="500600700"))
+    assert revoada.json("campaign", "show", str(campaign_id))["prices"] == [
+        {"category": "marketing", "model": "PMP", "is_billable": True, "count": 2},
+        {"category": "utility", "model": "PMP", "is_billable": False, "count": 1},
+    ]
+    assert "utility" in revoada.ok("campaign", "show", str(campaign_id))
+
+
+def test_what_was_billable_once_stays_billable_in_any_order(database):
+    account_id = database.run(add_account, phone_number_id="500600700")
+    campaign_id = database.run(add_campaign, accounts=[account_id])
+    for flags in ((True, False), (False, True)):
+        message_id = database.run(add_message, campaign_id, "sending", account_id=account_id)
+        for status, flag in zip(("sent", "delivered"), flags, strict=True):
+            report = make_report(database, message_id, status, pricing={"category": "marketing", "billable": flag})
+            receive(database, make_reports(report, number="500600700"))
+        assert read_message(database, message_id)["is_billable"] is True

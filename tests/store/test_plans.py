@@ -104,6 +104,7 @@ def test_evidence_is_merged_by_primary_key(database):
         error_details=texts,
         pricing_categories=texts,
         pricing_models=texts,
+        billable=("bool[]", "NULL"),
     )
     assert_indexes(nodes, "messages_pkey")
 

@@ -23,7 +23,8 @@ WITH wanted AS (
         not_before = greatest(clock_timestamp(), m.failed_at + w.pause),
         attempts = 0, pair_refusals = 0, refused_by = NULL,
         -- What belongs to the failed send; its reason stays until the next one is known.
-        wamid = NULL, sent_at = NULL, failed_at = NULL, pricing_category = NULL, pricing_model = NULL
+        wamid = NULL, sent_at = NULL, failed_at = NULL,
+        pricing_category = NULL, pricing_model = NULL, is_billable = NULL
     FROM wanted w
     WHERE m.id = ANY (ARRAY(SELECT id FROM picked)) AND m.status = 'failed' AND m.error_code = w.code
     RETURNING m.id, m.error_code, m.error_title, m.not_before
