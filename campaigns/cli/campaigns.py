@@ -10,6 +10,7 @@ import click
 
 from campaigns import lifecycle
 from campaigns.cli.aftermath import errors, retry
+from campaigns.cli.exporting import export
 from campaigns.cli.listing import list_, show
 from campaigns.cli.output import count
 from campaigns.cli.session import Session
@@ -205,5 +206,5 @@ def _report_import(database: Database, planned: Planned) -> None:
             click.echo(f"  … see `revoada campaign show {planned.id}`")
 
 
-for _command in (list_, show, watch, errors, retry):
+for _command in (list_, show, watch, errors, retry, export):
     campaign.add_command(_command)

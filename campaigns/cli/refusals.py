@@ -53,6 +53,8 @@ class RefusingGroup(click.Group):
             raise Refusal(f"The database does not answer: {ctx.obj.why_unreachable(error)}") from None
         except DatabaseError as error:
             raise Refusal(f"The database refuses: {error}") from None
+        except BrokenPipeError:
+            raise  # who read the output has seen enough, such as `head`: click ends quietly
         except OSError as error:
             where = f"{error.filename}: " if error.filename else ""
             raise Refusal(f"{where}{error.strerror or error}") from None

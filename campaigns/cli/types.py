@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from campaigns.domain.campaign import CampaignError
+from campaigns.domain.message import Status
 from campaigns.domain.schedule import read_weekdays, read_window, read_zone
 
 if TYPE_CHECKING:
@@ -26,7 +27,16 @@ class Read(click.ParamType[Any]):
             self.fail(str(error), param, ctx)
 
 
+def _read_statuses(text: str) -> list[Status]:
+    """Read `failed,uncertain`. Raise CampaignError with the statuses that there are."""
+    words = [word.strip() for word in text.split(",")]
+    if unknown := [word for word in words if word not in {*Status}]:
+        raise CampaignError(f"{unknown[0]!r} is not a status of a message; there are {', '.join(Status)}.")
+    return [Status(word) for word in words]
+
+
 WINDOW = Read("window", read_window)
 WEEKDAYS = Read("weekdays", read_weekdays)
 ZONE = Read("zone", read_zone)
+STATUSES = Read("statuses", _read_statuses)
 FILE = click.Path(exists=True, dir_okay=False, readable=True)
