@@ -48,6 +48,7 @@ BROKEN = frozenset(
     | {Kind.EMPTY, Kind.GARBAGE, Kind.HANG, Kind.HANG_BEFORE}
 )
 HEALTH_KINDS = QUALITIES | BROKEN | {Kind.ERROR, Kind.UNKNOWN_FIELD}
+READ_KINDS = BROKEN | {Kind.OK, Kind.ERROR}
 SEND_KINDS = frozenset(Kind) - QUALITIES - {Kind.UNKNOWN_FIELD}
 WITH_CODE = frozenset({Kind.ERROR, Kind.FAILED, Kind.HELD})
 
