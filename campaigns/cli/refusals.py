@@ -11,11 +11,12 @@ from campaigns.config import SettingsError
 from campaigns.directory import DirectoryError
 from campaigns.domain.campaign import CampaignError
 from campaigns.domain.recipients import RecipientsError
+from campaigns.domain.setup import SetupError
 from campaigns.domain.template import TemplateError
 from campaigns.store.database import DatabaseError, DatabaseUnavailable
 from campaigns.tokens import TokenError
 
-_EXPECTED = (SettingsError, CampaignError, RecipientsError, TemplateError, DirectoryError, TokenError)
+_EXPECTED = (SettingsError, CampaignError, RecipientsError, TemplateError, DirectoryError, TokenError, SetupError)
 
 
 class Refusal(click.ClickException):

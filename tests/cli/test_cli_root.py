@@ -8,7 +8,7 @@ from cryptography.fernet import Fernet
 from campaigns.cli import main
 
 EVERYTHING = {
-    (): {"migrate", "keygen", "account", "template", "campaign", "simulate", "up", "demo"},
+    (): {"migrate", "keygen", "account", "template", "campaign", "check-setup", "simulate", "up", "demo"},
     ("account",): {"add", "set", "list", "show", "activate", "deactivate", "check"},
     ("template",): {"add", "list"},
     ("campaign",): {"create", "set", "start", "pause", "resume", "cancel", "show", "list", "watch"},
