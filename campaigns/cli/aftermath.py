@@ -13,7 +13,7 @@ from campaigns.cli.session import Session
 from campaigns.domain.verdict import Retry
 from campaigns.lifecycle import rung_ids
 from campaigns.showing import ExplainedReason, show_errors
-from campaigns.store.campaigns import ReasonCount
+from campaigns.store.campaigns import CampaignListing, ReasonCount
 from campaigns.store.retries import FailedCount
 
 _ALL = "all-retryable"
@@ -49,18 +49,18 @@ def errors(session: Session, campaign_id: int, as_json: bool) -> None:
     if not found.errors:
         click.echo(f"No message of campaign {campaign_id} has failed or is uncertain.")
     for each in found.errors:
-        _print_error(each, found.campaign.time_zone)
+        _print_error(each, found.campaign)
 
 
-def _print_error(error: ExplainedReason, zone: str) -> None:
+def _print_error(error: ExplainedReason, campaign: CampaignListing) -> None:
     """Print one reason as a block: its sentences are too long for the columns of a table."""
-    reason = error.reason
+    reason, zone = error.reason, campaign.time_zone
     click.echo(f"{count(reason.count, 'message')} {reason.status}: {describe_reason(reason)}")
     print_facts([
         ("  meaning", error.meaning),
         ("  fault", error.fault),
         ("  what to do", error.advice),
-        ("  send again", f"revoada campaign retry ID --class {error.retry}" if error.retry else None),
+        ("  send again", f"revoada campaign retry {campaign.id} --class {error.retry}" if error.retry else None),
         ("  first", local_time(reason.oldest_at, zone)),
         ("  last", local_time(reason.newest_at, zone)),
     ])  # fmt: skip

@@ -63,14 +63,15 @@ def export(  # noqa: PLR0917  one per option
 
 
 def _write(exported: Export, file: BinaryIO, delimiter: str) -> int:
-    """Write it all; return how many rows. The bar goes to stderr, and only where somebody sees it."""
+    """Write it all; return how many rows. The bar goes to stderr, and only where somebody sees it and nothing else."""
+    has_bar = sys.stderr.isatty() and not file.isatty()
     text = io.TextIOWrapper(file, encoding="utf-8-sig", newline="", write_through=False)
     writer = csv.writer(text, delimiter=delimiter)
     columns = (BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     written = 0
     try:
         writer.writerow(exported.columns)
-        with Progress(*columns, console=Console(stderr=True), disable=not sys.stderr.isatty()) as progress:
+        with Progress(*columns, console=Console(stderr=True), disable=not has_bar) as progress:
             bar = progress.add_task("", total=exported.row_count)
             for page in exported.pages:
                 writer.writerows(page)

@@ -52,12 +52,13 @@ def test_errors_say_what_they_mean_whose_fault_it_is_and_what_to_do(revoada, sal
 
 
 def test_errors_for_people_are_sentences_in_the_campaigns_zone(revoada, sale):
-    output = revoada.ok("campaign", "errors", sale())
+    campaign_id = sale()
+    output = revoada.ok("campaign", "errors", campaign_id)
     for shown in (
         "2 messages failed: 131000 Went wrong",
         "1 message uncertain: the reply was lost",
         "Check that the number has WhatsApp",
-        "revoada campaign retry ID --class server",
+        f"revoada campaign retry {campaign_id} --class server",
         "2026-10-01 09:00:00 -03",
     ):
         assert shown in output

@@ -11,7 +11,10 @@ EVERYTHING = {
     (): {"migrate", "keygen", "account", "template", "campaign", "check-setup", "simulate", "up", "demo"},
     ("account",): {"add", "set", "list", "show", "activate", "deactivate", "check"},
     ("template",): {"add", "list"},
-    ("campaign",): {"create", "set", "start", "pause", "resume", "cancel", "show", "list", "watch"},
+    ("campaign",): {
+        *("create", "set", "start", "pause", "resume", "cancel", "show", "list", "watch"),
+        *("errors", "retry", "export"),
+    },
 }
 
 
