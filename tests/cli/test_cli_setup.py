@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
+import socket
+import subprocess
+import sys
 import threading
 from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 from werkzeug.serving import make_server
@@ -259,3 +264,29 @@ def test_servers_that_are_away_are_told_and_end_nothing(ready):
 def test_a_database_that_is_not_migrated_is_told(ready, postgres):
     url = postgres.create_database("setup_empty")
     assert look(ready, exit_code=1, DATABASE_URL=url)["servers", "Postgres"] == ("missing", "lacks 1 migration(s)")
+
+
+def test_a_webhook_that_hangs_is_missing(ready):
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        url = f"http://127.0.0.1:{server.getsockname()[1]}"
+        found = look(ready, "--webhook-url", url, exit_code=1, REVOADA_HEALTH_TIMEOUT_SECONDS="0.2")
+    assert found["webhook", "handshake"] == ("missing", "No answer: ReadTimeout")
+    assert found["webhook", "signed event"] == ("missing", "No answer: ReadTimeout")
+
+
+def test_with_everything_away_it_ends_soon_and_says_so(tmp_path):
+    """In a process of its own: Celery reads its settings once."""
+    environment = {
+        "PATH": os.environ["PATH"],
+        "DATABASE_URL": "postgresql://nobody:hush@127.0.0.1:9/none",
+        "REDIS_URL": "redis://:hush@127.0.0.1:9/0",
+    }
+    command = [Path(sys.executable).with_name("revoada"), "check-setup"]
+    answer = subprocess.run(
+        command, env=environment, cwd=tmp_path, capture_output=True, text=True, timeout=50, check=False
+    )
+    assert answer.returncode == 1
+    for shown in ("✗ Postgres", "✗ Valkey", "✗ broker", "✗ META_APP_SECRET", "? accounts"):
+        assert shown in answer.stdout
+    assert "hush" not in answer.stdout + answer.stderr
+    assert "Traceback" not in answer.stderr
