@@ -9,6 +9,8 @@ from typing import Any
 import click
 
 from campaigns import lifecycle
+from campaigns.cli.aftermath import errors, retry
+from campaigns.cli.exporting import export
 from campaigns.cli.listing import list_, show
 from campaigns.cli.output import count, has_terminal
 from campaigns.cli.refusals import Refusal
@@ -270,5 +272,5 @@ def _report_import(database: Database, planned: Planned) -> None:
             click.echo(f"  … see `revoada campaign show {planned.id}`")
 
 
-for _command in (list_, show, watch):
+for _command in (list_, show, watch, errors, retry, export):
     campaign.add_command(_command)

@@ -8,6 +8,7 @@ import click
 
 from campaigns.domain.campaign import CampaignError
 from campaigns.domain.filling import read_key
+from campaigns.domain.message import Status
 from campaigns.domain.schedule import read_weekdays, read_window, read_zone
 
 if TYPE_CHECKING:
@@ -42,7 +43,18 @@ class Setting(click.ParamType[Any]):
 
 
 SETTING = Setting()
+
+
+def _read_statuses(text: str) -> list[Status]:
+    """Read `failed,uncertain`. Raise CampaignError with the statuses that there are."""
+    words = [word.strip() for word in text.split(",")]
+    if unknown := [word for word in words if word not in {*Status}]:
+        raise CampaignError(f"{unknown[0]!r} is not a status of a message; there are {', '.join(Status)}.")
+    return [Status(word) for word in words]
+
+
 WINDOW = Read("window", read_window)
 WEEKDAYS = Read("weekdays", read_weekdays)
 ZONE = Read("zone", read_zone)
+STATUSES = Read("statuses", _read_statuses)
 FILE = click.Path(exists=True, dir_okay=False, readable=True)

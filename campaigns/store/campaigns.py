@@ -112,6 +112,7 @@ class ReasonCount:
     error_title: str | None
     count: int
     oldest_at: dt.datetime | None
+    newest_at: dt.datetime | None
     first_message_id: int
 
 
@@ -125,6 +126,16 @@ class TestMessage:
     status: str
     error_code: int | None
     error_title: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class PriceCount:
+    """How many messages of a campaign Meta reported with one price category and model; None: it did not say."""
+
+    category: str | None
+    model: str | None
+    is_billable: bool | None
+    count: int
 
 
 def insert_campaign(connection: Connection, plan: Plan, account_ids: Sequence[int]) -> int:
@@ -228,3 +239,8 @@ def list_test_messages(connection: Connection, test_id: int) -> list[TestMessage
 def list_reasons(connection: Connection, campaign_id: int) -> list[ReasonCount]:
     with connection.cursor(row_factory=class_row(ReasonCount)) as cursor:
         return cursor.execute(query("list_reasons"), {"campaign_id": campaign_id}).fetchall()
+
+
+def list_prices(connection: Connection, campaign_id: int) -> list[PriceCount]:
+    with connection.cursor(row_factory=class_row(PriceCount)) as cursor:
+        return cursor.execute(query("list_prices"), {"campaign_id": campaign_id}).fetchall()

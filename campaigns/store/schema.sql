@@ -169,6 +169,7 @@ CREATE TABLE messages (
     error_details text,
     pricing_category text,
     pricing_model text,
+    is_billable boolean,  -- as Meta reports it; free inside a service window, for example
     CONSTRAINT one_message_per_person UNIQUE (campaign_id, recipient_key),
     CONSTRAINT attempts_are_sends CHECK (attempts BETWEEN 0 AND send_no),
     CONSTRAINT only_pending_waits CHECK (not_before IS NULL OR status = 'pending'),

@@ -8,10 +8,13 @@ from cryptography.fernet import Fernet
 from campaigns.cli import main
 
 EVERYTHING = {
-    (): {"migrate", "keygen", "account", "template", "campaign", "simulate", "up", "demo"},
+    (): {"migrate", "keygen", "account", "template", "campaign", "check-setup", "simulate", "up", "demo"},
     ("account",): {"add", "set", "list", "show", "activate", "deactivate", "check"},
     ("template",): {"add", "list", "show", "sync"},
-    ("campaign",): {"create", "set", "start", "test", "pause", "resume", "cancel", "show", "list", "watch"},
+    ("campaign",): {
+        *("create", "set", "start", "test", "pause", "resume", "cancel", "show", "list", "watch"),
+        *("errors", "retry", "export"),
+    },
 }
 
 
