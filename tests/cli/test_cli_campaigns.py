@@ -408,7 +408,7 @@ def test_components_that_cannot_be_read_are_refused_by_name(rich, send, sql):
 
 def test_a_test_of_a_campaign_fills_the_template_as_the_campaign_does(rich, send):
     rich.ok(*send("phone,nome,button 1", f"{ANA},Ana,u", options=("--set", "header=77")))
-    rich("campaign", "test", "1", "--to", BIA)  # nobody sends it here
+    rich("campaign", "test", "1", "--to", BIA, "--wait", "0")  # nobody sends it here
     campaign, test = (rich.json("campaign", "show", number) for number in ("1", "2"))
     assert (test["parameters"], test["columns"]) == (campaign["parameters"], campaign["columns"])
     assert test["columns"] == ["nome", "button 1"]
