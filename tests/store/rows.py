@@ -43,7 +43,10 @@ _COLUMNS = {
     "delivered": _ACCEPTED,
     "read": _ACCEPTED,
 }
-EVERY_TABLE = "accounts, account_events, templates, campaigns, leases, messages, tallies, suppressions, webhook_events"
+EVERY_TABLE = (
+    "accounts, account_events, templates, campaigns, leases, messages, tallies, suppressions, forgotten, stop_replies,"
+    " webhook_events"
+)
 
 
 @contextmanager
