@@ -12,10 +12,21 @@ from campaigns.directory import DirectoryError
 from campaigns.domain.campaign import CampaignError
 from campaigns.domain.recipients import RecipientsError
 from campaigns.domain.template import TemplateError
+from campaigns.remembering import ForgettingError
 from campaigns.store.database import DatabaseError, DatabaseUnavailable
+from campaigns.suppressing import SuppressionError
 from campaigns.tokens import TokenError
 
-_EXPECTED = (SettingsError, CampaignError, RecipientsError, TemplateError, DirectoryError, TokenError)
+_EXPECTED = (
+    SettingsError,
+    CampaignError,
+    RecipientsError,
+    TemplateError,
+    DirectoryError,
+    TokenError,
+    SuppressionError,
+    ForgettingError,
+)
 
 
 class Refusal(click.ClickException):

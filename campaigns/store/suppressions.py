@@ -14,12 +14,12 @@ from campaigns.store.database import Connection, query
 
 @dataclass(frozen=True, slots=True)
 class SuppressionEvent:
-    """What a source says of a person at a time: an opt-out (`is_active`), or that one of its own is over."""
+    """What a source says of a person at a time (None: now): an opt-out (`is_active`), or the end of its own."""
 
     recipient_key: str
     source: Source
     is_active: bool
-    at: dt.datetime
+    at: dt.datetime | None
     detail: str | None = None
 
 

@@ -1,4 +1,4 @@
-"""Single reads of the Graph API: slow, rare, and never on the way of a message."""
+"""Single requests to the Graph API: slow, rare, and never on the way of a message."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from typing import Any
 
 import requests
 import urllib3
+
+from campaigns.domain.callback import ANSWER
 
 # Meta's own answers are a few KB.
 _MAX_BYTES = 256 * 1024
@@ -19,7 +21,7 @@ _FIELDS = (
 
 
 class GraphError(Exception):
-    """A read failed; the text says how, without the token."""
+    """A request failed; the text says how, without the token."""
 
 
 def read_phone_number(
@@ -29,15 +31,43 @@ def read_phone_number(
 
     Raises GraphError for everything that is not a JSON object with status 200.
     """
-    ends_at = time.monotonic() + connect_timeout + timeout
+    body = _ask("GET", f"{base_url}/{phone_number_id}", token, (connect_timeout, timeout), params={"fields": _FIELDS})
+    answer = _parse(body)
+    if answer is None:
+        raise GraphError("The answer is not a JSON object")
+    return answer
+
+
+def send_text(
+    base_url: str, phone_number_id: str, token: str, *, to: str, text: str, connect_timeout: float, timeout: float
+) -> None:
+    """Send a free text to somebody who wrote to this number within a day. One request, never repeated.
+
+    Raises GraphError for everything that is not a status 200.
+    """
+    message = {
+        "messaging_product": "whatsapp",
+        "recipient_type": "individual",
+        "to": to,
+        "type": "text",
+        "text": {"body": text},
+        "biz_opaque_callback_data": ANSWER,
+    }
+    _ask("POST", f"{base_url}/{phone_number_id}/messages", token, (connect_timeout, timeout), json=message)
+
+
+def _ask(method: str, url: str, token: str, timeouts: tuple[float, float], **content: Any) -> bytes:
+    """Return the body of an answer with status 200; the second of `timeouts` holds for all of it."""
+    ends_at = time.monotonic() + sum(timeouts)
     try:
-        with requests.get(
-            f"{base_url}/{phone_number_id}",
-            params={"fields": _FIELDS},
+        with requests.request(
+            method,
+            url,
             headers={"Authorization": f"Bearer {token}"},
-            timeout=(connect_timeout, timeout),
+            timeout=timeouts,
             allow_redirects=False,
             stream=True,
+            **content,
         ) as response:
             body = _read(response, ends_at)
     except (requests.RequestException, urllib3.exceptions.HTTPError, OSError, ValueError) as error:
@@ -45,10 +75,7 @@ def read_phone_number(
         raise GraphError(f"No answer: {type(error).__name__}") from None
     if response.status_code != requests.codes.ok:
         raise GraphError(f"Request failed with status code {response.status_code}{_code_in(body)}")
-    answer = _parse(body)
-    if answer is None:
-        raise GraphError("The answer is not a JSON object")
-    return answer
+    return body
 
 
 def _read(response: requests.Response, ends_at: float) -> bytes:

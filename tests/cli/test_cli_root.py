@@ -8,8 +8,21 @@ from cryptography.fernet import Fernet
 from campaigns.cli import main
 
 EVERYTHING = {
-    (): {"migrate", "keygen", "account", "template", "campaign", "simulate", "up", "demo"},
+    (): {
+        "migrate",
+        "keygen",
+        "account",
+        "template",
+        "campaign",
+        "suppress",
+        "forget",
+        "retention",
+        "simulate",
+        "up",
+        "demo",
+    },
     ("account",): {"add", "set", "list", "show", "activate", "deactivate", "check"},
+    ("suppress",): {"add", "remove", "list", "import"},
     ("template",): {"add", "list"},
     ("campaign",): {"create", "set", "start", "test", "pause", "resume", "cancel", "show", "list", "watch"},
 }
