@@ -53,6 +53,11 @@ def _days(text: str) -> int:
     return value
 
 
+def _words(text: str) -> str:
+    read_words(text)
+    return text
+
+
 def _reply(text: str) -> str:
     if len(text) > 1_000:
         raise ValueError("must be at most 1,000 characters")
@@ -125,11 +130,11 @@ class Settings:
     )
 
     confirm_above: int = _setting("REVOADA_CONFIRM_ABOVE", 1000, _count, "messages that start without a question")
-    stop_words: frozenset[str] = _setting(
-        "REVOADA_STOP_WORDS", read_words(DEFAULT_WORDS), read_words, "answers that are an opt-out, with commas between"
+    stop_words: str = _setting(
+        "REVOADA_STOP_WORDS", DEFAULT_WORDS, _words, "answers that are an opt-out, with commas between"
     )
-    stop_payloads: frozenset[str] = _setting(
-        "REVOADA_STOP_PAYLOADS", read_words(DEFAULT_PAYLOADS), read_words, "of buttons that are an opt-out"
+    stop_payloads: str = _setting(
+        "REVOADA_STOP_PAYLOADS", DEFAULT_PAYLOADS, _words, "of buttons that are an opt-out"
     )
     stop_reply: str | None = _setting(
         "REVOADA_STOP_REPLY", None, _reply, "is answered to who opts out by a word or a button; empty: nothing is"
@@ -192,7 +197,7 @@ class Settings:
 
     @property
     def stop_rules(self) -> StopRules:
-        return StopRules(self.stop_words, self.stop_payloads)
+        return StopRules(read_words(self.stop_words), read_words(self.stop_payloads))
 
     @property
     def least_slice_seconds(self) -> float:
