@@ -8,7 +8,7 @@ import threading
 from campaigns.config import Settings
 from campaigns.logs import event, mask_phone
 from campaigns.store.answers import TakenReply, take_stop_reply
-from campaigns.store.database import Database, DatabaseError
+from campaigns.store.database import Database
 from campaigns.tokens import TokenError, decrypt_token
 from campaigns.whatsapp.graph import GraphError, send_text
 
@@ -25,8 +25,8 @@ def send_replies(database: Database, settings: Settings) -> None:
     try:
         while (reply := database.run(take_stop_reply)) is not None:
             _send(reply, settings)
-    except DatabaseError as error:
-        _log.warning("Confirmations wait: %s", type(error).__name__, extra=event("stop_replies_wait"))
+    except Exception as error:  # noqa: BLE001  nobody waits for this thread, and the next webhook starts it again
+        _log.warning("Confirming opt-outs stopped: %s", type(error).__name__, extra=event("stop_replies_wait"))
     finally:
         _at_work.release()
 

@@ -133,9 +133,7 @@ class Settings:
     stop_words: str = _setting(
         "REVOADA_STOP_WORDS", DEFAULT_WORDS, _words, "answers that are an opt-out, with commas between"
     )
-    stop_payloads: str = _setting(
-        "REVOADA_STOP_PAYLOADS", DEFAULT_PAYLOADS, _words, "of buttons that are an opt-out"
-    )
+    stop_payloads: str = _setting("REVOADA_STOP_PAYLOADS", DEFAULT_PAYLOADS, _words, "of buttons that are an opt-out")
     stop_reply: str | None = _setting(
         "REVOADA_STOP_REPLY", None, _reply, "is answered to who opts out by a word or a button; empty: nothing is"
     )

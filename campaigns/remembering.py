@@ -36,7 +36,7 @@ def recall_people(connection: Connection, recipient_keys: Sequence[str], *, secr
     hasher = make_hasher(connection, secret_key)
     if hasher is None:
         return []
-    return [key for key in recipient_keys if people.delete_forgotten(connection, hasher.hash(key))]
+    return [key for key in dict.fromkeys(recipient_keys) if people.delete_forgotten(connection, hasher.hash(key))]
 
 
 def make_hasher(connection: Connection, secret_key: str | None) -> PersonHasher | None:

@@ -71,7 +71,7 @@ def suppress_refusing(connection: Connection, refused_at: Mapping[int, dt.dateti
 
 def lift_suppressions(connection: Connection, recipient_keys: Sequence[str]) -> set[str]:
     """Lift every source of people who are suppressed, by a person's word; return whose."""
-    parameters = {"recipient_keys": list(recipient_keys), "sources": [str(source) for source in Source]}
+    parameters = {"recipient_keys": sorted(set(recipient_keys)), "sources": [str(source) for source in Source]}
     return {row[0] for row in connection.execute(query("lift_suppressions"), parameters)}
 
 

@@ -9,8 +9,8 @@
 UPDATE messages m
 SET status = greatest(m.status, e.status),
     not_before = NULL,
-    -- A wamid holds the number that it went to, so an erased message takes none.
-    wamid = CASE WHEN m.phone IS NULL THEN m.wamid WHEN e.send_no = m.send_no THEN coalesce(e.wamid, m.wamid) ELSE coalesce(m.wamid, e.wamid) END,
+    -- A wamid holds the number that it went to, so an erased message takes none, but a word instead.
+    wamid = CASE WHEN m.phone IS NULL THEN coalesce(m.wamid, 'erased.' || m.id) WHEN e.send_no = m.send_no THEN coalesce(e.wamid, m.wamid) ELSE coalesce(m.wamid, e.wamid) END,
     -- What was delivered was sent, at the latest then; an earlier send's own `sent` counts for nothing, alone or not.
     sent_at = least(m.sent_at, e.delivered_at, e.read_at,
         CASE WHEN e.send_no = m.send_no AND m.status >= 'sending' THEN e.sent_at END),
