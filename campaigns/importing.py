@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
+from campaigns.domain.filling import Filling
 from campaigns.domain.recipients import Recipient, RecipientsError, RowProblem, read_header, read_row
-from campaigns.domain.template import HeaderText, Template
 from campaigns.store.database import Connection
 from campaigns.store.recipients import ImportCounts, import_rows
 
@@ -17,7 +17,7 @@ _BOM = b"\xef\xbb\xbf"
 _UTF16 = (b"\xff\xfe", b"\xfe\xff")
 
 
-def import_recipients(connection: Connection, campaign_id: int, path: Path, *, template: Template) -> ImportCounts:
+def import_recipients(connection: Connection, campaign_id: int, path: Path, *, filling: Filling) -> ImportCounts:
     """Add the recipients of a UTF-8 CSV file to a campaign, in the order of the file.
 
     Raises RecipientsError, with the place, when the file as a whole cannot be read; single rows that are wrong are
@@ -25,32 +25,26 @@ def import_recipients(connection: Connection, campaign_id: int, path: Path, *, t
     """
     try:
         with path.open("rb") as file:
-            rows = _read_rows(file, variable_names(template))
+            rows = _read_rows(file, filling)
             return import_rows(connection, campaign_id, rows)
     except RecipientsError as error:
         raise RecipientsError(f"{path}: {error}.") from None
 
 
-def variable_names(template: Template) -> list[str]:
-    """Return what the columns of a file fill, in the order in which a send takes them."""
-    header = [template.header.variable] if isinstance(template.header, HeaderText) and template.header.variable else []
-    buttons = [f"button {button.index + 1}" for button in template.buttons if button.has_variable]
-    return [*header, *template.body_variables, *buttons]
-
-
-def _read_rows(file: BinaryIO, variables: list[str]) -> Iterator[tuple[int, Recipient | RowProblem]]:
+def _read_rows(file: BinaryIO, filling: Filling) -> Iterator[tuple[int, Recipient | RowProblem]]:
     """Yield each row with the number that a spreadsheet shows: the header is row 1; blank ones are skipped."""
     rows = csv.reader(_read_lines(file), strict=True)
+    check = filling.make_check()
     row_number = 1
     has_rows = False
     try:
         header = next(rows, None)
         if header is None:
             raise RecipientsError("the file is empty, its first row must name the columns")
-        columns = read_header(header, variables)
+        columns = read_header(header, filling.names)
         row_number = 2
         for cells in rows:
-            if (row := read_row(columns, cells)) is not None:
+            if (row := read_row(columns, cells, check)) is not None:
                 has_rows = True
                 yield row_number, row
             row_number += 1

@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 from simulator.outcomes import (
     BUILT_IN_SUFFIXES,
     HEALTH_KINDS,
+    LIST_KINDS,
     OK,
     SEND_KINDS,
     Kind,
@@ -185,6 +186,7 @@ class Template:
     status: Annotated[Text, "APPROVED, PAUSED, DISABLED …"] = "APPROVED"
     category: Annotated[Text, "MARKETING, UTILITY or AUTHENTICATION"] = "MARKETING"
     waba_id: Annotated[Text, "the WABA that has it; empty: every one"] = ""
+    quality: Annotated[Text, "GREEN, YELLOW, RED or UNKNOWN"] = "UNKNOWN"
     components: Annotated[list[Json], _read_list, "further components, as Meta lists them"] = field(
         default_factory=list
     )
@@ -205,6 +207,8 @@ Suffixes = Annotated[dict[str, Script], _read_suffixes]
 Accounts = Annotated[dict[str, Account], _read_accounts]
 Templates = Annotated[tuple[Template, ...], _read_templates]
 
+ListOutcomes = Annotated[Script, _script_of(LIST_KINDS)]
+
 
 @dataclass(frozen=True, slots=True)
 class Config:
@@ -220,6 +224,7 @@ class Config:
     webhooks: Annotated[Webhooks, _section(Webhooks), "how statuses are reported"] = field(default_factory=Webhooks)
     accounts: Annotated[Accounts, "scripts of numbers, by phone number id"] = field(default_factory=dict)
     templates: Annotated[Templates, "registered templates; empty: any passes"] = ()
+    template_reads: Annotated[ListOutcomes, "what reads of the templates meet, page by page"] = (OK,)
     document: Json = field(default_factory=dict, repr=False)
     suffixes_by_length: dict[int, dict[str, Script]] = field(
         default_factory=lambda: group_by_length(BUILT_IN_SUFFIXES), repr=False

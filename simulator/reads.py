@@ -16,6 +16,8 @@ from simulator.state import State
 Query = Mapping[str, str]
 _DEFAULT_FIELDS = ("id", "display_phone_number", "verified_name", "quality_rating")
 _DEFAULT_PAGE = 25
+# Without `fields` Meta tells neither quality nor the reason of a rejection.
+_TEMPLATE_FIELDS = ("id", "name", "language", "status", "category", "parameter_format", "components")
 
 
 def read_health(state: State, number: str, query: Query) -> Reply:
@@ -69,19 +71,30 @@ def _describe_number(number: str, account: Account, quality: Kind) -> dict[str, 
 
 def read_templates(state: State, waba: str, query: Query, base_url: str) -> Reply:
     """Answer `GET /{waba_id}/message_templates`; `base_url` is the address that `paging.next` shall lead to."""
+    step = state.list_step(waba)
+    if step.kind is Kind.ERROR:
+        raise RefusalError(step.code)
     chosen = [template for template in state.config.templates if _is_asked_for(template, waba, query)]
     limit = query.get("limit", str(_DEFAULT_PAGE))
     if not limit.isdecimal() or limit == "0":
         raise RefusalError(100, "Param limit must be a positive integer.")
     start = _decode_cursor(query["after"]) if "after" in query else 0
     page = chosen[start : start + int(limit)]
-    answer: dict[str, Any] = {"data": [_describe_template(template) for template in page]}
-    if page:
+    fields = [name for name in query.get("fields", "").split(",") if name] or _TEMPLATE_FIELDS
+    described = [_describe_template(template) for template in page]
+    unknown = next((name for name in fields if described and name not in described[0]), None)
+    if unknown is not None:
+        raise RefusalError(100, " ", message=f"(#100) Tried accessing nonexisting field ({unknown})")
+    answer: dict[str, Any] = {"data": [{name: each[name] for name in ("id", *fields)} for each in described]}
+    if step.kind is Kind.REPEAT:
+        cursor = _encode_cursor(start)
+        answer["paging"] = {"cursors": {"before": cursor, "after": cursor}, "next": f"{base_url}?after={cursor}"}
+    elif page:
         after = _encode_cursor(start + len(page))
         answer["paging"] = {"cursors": {"before": _encode_cursor(start), "after": after}}
         if start + len(page) < len(chosen):
             answer["paging"]["next"] = f"{base_url}?{urlencode({**query, 'limit': limit, 'after': after})}"
-    return Reply(encode_json(200, answer), state.latency_of(waba))
+    return break_reply(step, encode_json(200, answer), state.latency_of(waba))
 
 
 def _is_asked_for(template: Template, waba: str, query: Query) -> bool:
@@ -116,7 +129,7 @@ def _describe_template(template: Template) -> dict[str, Any]:
         "status": template.status,
         "category": template.category,
         "parameter_format": "NAMED" if named else "POSITIONAL",
-        "quality_score": {"score": "UNKNOWN", "date": 1789000000},
+        "quality_score": {"score": template.quality, "date": 1789000000},
         "rejected_reason": "NONE",
         "components": [*body, *template.components],
     }

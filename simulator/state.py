@@ -95,6 +95,9 @@ class State:
     def health_step(self, number: str, account: Account) -> Step:
         return self._advance(("health", number), account.health, after=Step(Kind.GREEN))
 
+    def list_step(self, waba: str) -> Step:
+        return self._advance(("templates", waba), self.config.template_reads)
+
     def _advance(self, scope: tuple[str, str], script: Script, after: Step = OK) -> Step:
         if script[:1] and script[0].times is None:
             return script[0]

@@ -13,7 +13,7 @@ from campaigns.cli.listing import list_, show
 from campaigns.cli.output import count, has_terminal
 from campaigns.cli.refusals import Refusal
 from campaigns.cli.session import Session
-from campaigns.cli.types import FILE, WEEKDAYS, WINDOW, ZONE
+from campaigns.cli.types import FILE, SETTING, WEEKDAYS, WINDOW, ZONE
 from campaigns.cli.watch import watch
 from campaigns.domain.campaign import Move
 from campaigns.domain.message import ACCEPTED, OPEN, Status
@@ -48,6 +48,14 @@ def _plan_options(command: Any) -> Any:
         ),
         click.option("--window", type=WINDOW, metavar="09:00-18:00", help="Send only in these hours."),
         click.option("--weekdays", type=WEEKDAYS, metavar="mon-fri", help="Send only on these days (mon,wed,sat)."),
+        click.option(
+            "--set",
+            "parameters",
+            type=SETTING,
+            multiple=True,
+            metavar="KEY=VALUE",
+            help="The same for all: `template show` lists the keys; KEY alone: a column brings it; repeatable.",
+        ),
         click.option("--timezone", type=ZONE, metavar="ZONE", help="Of all its times (default REVOADA_TIMEZONE)."),
     )
     for option in reversed(options):
@@ -66,8 +74,10 @@ def create(session: Session, /, name: str, recipients: str, **options: Any) -> N
     """Make a draft with all its recipients; the last line of the output is its id.
 
     The recipients are a UTF-8 CSV file with a column `phone` (+5511999990000) and one column for each variable of the
-    template, in their order. Rows that are wrong are kept with their number and the reason, a phone that comes again
-    is dropped; both are counted. A time without an offset is in the campaign's time zone.
+    template that `--set` does not give, in their order: text, and where the template has them the media of its header
+    (a public https link, or the id of an upload), the ends of its buttons' links, and codes. Rows that are wrong are
+    kept with their number and the reason, a phone that comes again is dropped; both are counted. A time without an
+    offset is in the campaign's time zone.
 
     \b
     Examples:
@@ -75,11 +85,14 @@ def create(session: Session, /, name: str, recipients: str, **options: Any) -> N
       revoada campaign create Newsletter --template news:pt_BR --account sales --account support \\
         --recipients people.csv --schedule-at 2026-11-27T09:00 --interval 2 \\
         --pause-after 200 --pause-for 600 --window 09:00-18:00 --weekdays mon-fri
+      revoada campaign create Catalogue --template catalogue:pt_BR --account sales --recipients people.csv \\
+        --set header=https://example.com/catalogue.pdf --set 'file name=Catalogue.pdf' --set 'button 2=STOP'
     """
     wishes = _read_wishes(options, name=name, recipients=Path(recipients))
     planned = create_campaign(
         session.database, wishes, time_zone=session.settings.time_zone, secret_key=session.settings.secret_key
     )
+    _warn(planned)
     _report_import(session.database, planned)
     click.echo(planned.id)
 
@@ -104,6 +117,7 @@ def set_(session: Session, /, campaign_id: int, name: str | None, recipients: st
     Examples:
       revoada campaign set 7 --interval 0 --no-pause
       revoada campaign set 7 --account sales --account support
+      revoada campaign set 7 --set header=https://example.com/new.png
       revoada campaign set 7 --window 08:00-20:00 --timezone America/Manaus
     """
     for given, cleared in (("schedule_at", "no_schedule"), ("pause_after", "no_pause"), ("pause_for", "no_pause"), ("window", "no_window")):  # fmt: skip # noqa: E501
@@ -114,6 +128,7 @@ def set_(session: Session, /, campaign_id: int, name: str | None, recipients: st
         raise click.UsageError("Nothing to change: give at least one option.")
     planned = change_campaign(session.database, campaign_id, wishes, secret_key=session.settings.secret_key)
     session.ring([planned.id] if planned.rings else [])
+    _warn(planned)
     _report_import(session.database, planned)
     click.echo(f"Campaign {planned.id} ({planned.name}) is changed.")
 
@@ -232,7 +247,13 @@ def _read_wishes(options: dict[str, Any], *, name: str | None, recipients: Path 
         window=NO_WINDOW if options.get("no_window") else options["window"],
         weekdays=options["weekdays"],
         time_zone=options["timezone"],
+        parameters=dict(options["parameters"]) or None,
     )
+
+
+def _warn(planned: Planned) -> None:
+    for warning in planned.warnings:
+        click.echo(f"Warning: {warning}", err=True)
 
 
 def _report_import(database: Database, planned: Planned) -> None:

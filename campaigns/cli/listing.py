@@ -10,12 +10,14 @@ from campaigns.cli.output import json_option, local_time, print_facts, print_jso
 from campaigns.cli.progress import describe_wait, read_progress
 from campaigns.cli.session import Session
 from campaigns.domain.campaign import CampaignStatus
-from campaigns.domain.message import LADDER
+from campaigns.domain.message import LADDER, Status
 from campaigns.domain.schedule import write_weekdays
 from campaigns.showing import CampaignDetails, show_campaign
 from campaigns.store.campaigns import CampaignListing, list_campaigns
 
 _ALL_DAYS = 7
+# What a word alone would not tell.
+_COUNTED = {Status.HELD: "held by Meta"}
 
 
 @click.command("list")
@@ -92,9 +94,10 @@ def _facts(details: CampaignDetails) -> list[tuple[str, object]]:
         ("status", to_text(row.status)),
         ("waits for", describe_wait(row)),
         ("progress", str(read_progress(row))),
-        *((status.value, row.counts[status]) for status in LADDER if status in row.counts),
+        *((_COUNTED.get(status, status.value), row.counts[status]) for status in LADDER if status in row.counts),
         ("tests", "; ".join(f"campaign {test.id}: {read_progress(test)}" for test in details.tests)),
         ("template", f"{row.template_name}:{row.language}, {row.template_status}"),
+        *((f"  {key}", "a column" if value is None else value) for key, value in row.parameters.items()),
         ("accounts", ", ".join(accounts)),
         ("recipients", row.recipient_count),
         ("duplicates dropped", row.duplicate_count or None),

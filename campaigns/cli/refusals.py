@@ -15,6 +15,7 @@ from campaigns.domain.template import TemplateError
 from campaigns.remembering import ForgettingError
 from campaigns.store.database import DatabaseError, DatabaseUnavailable
 from campaigns.suppressing import SuppressionError
+from campaigns.syncing import SyncError
 from campaigns.tokens import TokenError
 
 _EXPECTED = (
@@ -23,6 +24,7 @@ _EXPECTED = (
     RecipientsError,
     TemplateError,
     DirectoryError,
+    SyncError,
     TokenError,
     SuppressionError,
     ForgettingError,

@@ -87,7 +87,11 @@ class CampaignFacts:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What a person decides of a campaign beside its people and accounts. None: no schedule, pause or window."""
+    """What a person decides of a campaign beside its people and accounts. None: no schedule, pause or window.
+
+    `parameters`: what fills the template for all alike; None: an optional one that each row brings. `columns`: all that
+    each row brings, as sent.
+    """
 
     name: str
     template_id: int
@@ -99,6 +103,8 @@ class Plan:
     window_from: dt.time | None = None
     window_to: dt.time | None = None
     weekdays: list[int] = field(default_factory=lambda: list(range(1, 8)))
+    parameters: Mapping[str, str | None] = field(default_factory=dict)
+    columns: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)

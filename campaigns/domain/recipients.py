@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from campaigns.domain.template import variable_problem
+from campaigns.domain.filling import RowCheck
 
 PHONE = "phone"
 
@@ -71,7 +71,7 @@ def read_header(cells: Sequence[str], variables: Sequence[str]) -> Columns:
     return Columns(tuple(names), phone, tuple(others))
 
 
-def read_row(columns: Columns, cells: Sequence[str]) -> Recipient | RowProblem | None:
+def read_row(columns: Columns, cells: Sequence[str], check: RowCheck) -> Recipient | RowProblem | None:
     """Return the recipient in a row, what is wrong with it, or None for a row without anything in it."""
     width = len(columns.names)
     if len(cells) < width:
@@ -82,9 +82,9 @@ def read_row(columns: Columns, cells: Sequence[str]) -> Recipient | RowProblem |
     if not _E164.fullmatch(phone):
         return RowProblem(columns.names[columns.phone], _explain_phone(phone)) if _has_text(cells) else None
     variables = [cells[position] for position in columns.variables]
-    for position, value in zip(columns.variables, variables, strict=True):
-        if problem := variable_problem(value):
-            return RowProblem(columns.names[position], problem)
+    if found := check(variables):
+        position, problem = found
+        return RowProblem(columns.names[columns.variables[position]], problem)
     return Recipient(phone, variables)
 
 

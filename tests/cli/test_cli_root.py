@@ -23,7 +23,7 @@ EVERYTHING = {
     },
     ("account",): {"add", "set", "list", "show", "activate", "deactivate", "check"},
     ("suppress",): {"add", "remove", "list", "import"},
-    ("template",): {"add", "list"},
+    ("template",): {"add", "list", "show", "sync"},
     ("campaign",): {"create", "set", "start", "test", "pause", "resume", "cancel", "show", "list", "watch"},
 }
 

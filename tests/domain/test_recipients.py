@@ -6,8 +6,11 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
+from campaigns.domain.filling import fill
 from campaigns.domain.recipients import Columns, Recipient, RecipientsError, RowProblem, read_header, read_row
+from campaigns.domain.template import Template
 
+CHECK = fill(Template("promo", "en", body_variables=("1",)), {}).make_check()
 COLUMNS = Columns(("phone", "name"), 0, (1,))
 PHONE = "+5511999990000"
 
@@ -48,7 +51,7 @@ def test_a_header_that_does_not_fit_is_refused(cells, variables, reason):
 
 
 def test_a_good_row_is_a_recipient():
-    assert read_row(COLUMNS, [f" {PHONE} ", "José"]) == Recipient(PHONE, ["José"])
+    assert read_row(COLUMNS, [f" {PHONE} ", "José"], CHECK) == Recipient(PHONE, ["José"])
 
 
 @pytest.mark.parametrize(
@@ -72,21 +75,21 @@ def test_a_good_row_is_a_recipient():
     ],
 )
 def test_a_bad_row_says_which_column_and_why(cells, column, reason):
-    assert read_row(COLUMNS, cells) == RowProblem(column, reason)
+    assert read_row(COLUMNS, cells, CHECK) == RowProblem(column, reason)
 
 
 @pytest.mark.parametrize("cells", [[], [""], ["", ""], [" ", "\t", ""]])
 def test_a_row_with_nothing_in_it_is_no_row(cells):
-    assert read_row(COLUMNS, cells) is None
+    assert read_row(COLUMNS, cells, CHECK) is None
 
 
 def test_empty_cells_behind_the_last_column_do_no_harm():
-    assert read_row(COLUMNS, [PHONE, "Ana", "", ""]) == Recipient(PHONE, ["Ana"])
+    assert read_row(COLUMNS, [PHONE, "Ana", "", ""], CHECK) == Recipient(PHONE, ["Ana"])
 
 
 @given(st.lists(st.text(max_size=30), max_size=5))
 def test_whatever_stands_in_a_row_the_schema_takes_the_recipient_or_it_has_a_reason(cells):
-    row = read_row(COLUMNS, cells)
+    row = read_row(COLUMNS, cells, CHECK)
     if isinstance(row, Recipient):
         assert re.fullmatch(r"\+[1-9][0-9]{6,14}", row.phone)
         assert len(row.variables) == 1
@@ -102,7 +105,7 @@ def test_whatever_stands_in_a_row_the_schema_takes_the_recipient_or_it_has_a_rea
 
 @given(st.from_regex(r"\+[0-9]{5,17}", fullmatch=True), st.sampled_from(["", "a\nb"]))
 def test_a_reason_never_repeats_the_phone(phone, name):
-    row = read_row(COLUMNS, [phone, name])
+    row = read_row(COLUMNS, [phone, name], CHECK)
     assert isinstance(row, RowProblem)
     assume(phone != PHONE)
     assert phone not in row.reason
@@ -110,4 +113,4 @@ def test_a_reason_never_repeats_the_phone(phone, name):
 
 @given(st.integers(10**6, 10**15 - 1), st.text("abcçãé ", min_size=1, max_size=3).filter(str.strip))
 def test_every_e164_number_with_a_plain_name_is_a_recipient(number, name):
-    assert read_row(COLUMNS, [f"+{number}", name]) == Recipient(f"+{number}", [name])
+    assert read_row(COLUMNS, [f"+{number}", name], CHECK) == Recipient(f"+{number}", [name])

