@@ -54,6 +54,7 @@ task_create_missing_queues = False  # a typo in a queue's name fails instead of 
 task_routes = {
     "campaigns.tick": {"queue": "control"},
     "campaigns.reconcile": {"queue": "control"},
+    "campaigns.retain": {"queue": "control"},
     "campaigns.run": {"queue": "campaigns"},
     "health.check_account": {"queue": "health"},
     "webhooks.apply": {"queue": "webhooks"},
@@ -96,6 +97,8 @@ beat_schedule = {
         "schedule": _settings.reconcile_seconds,
         "options": {"expires": _settings.reconcile_seconds},
     },
+    # Does nothing unless REVOADA_RETENTION_DAYS says so.
+    "retain": {"task": "campaigns.retain", "schedule": 3600.0, "options": {"expires": 3600.0}},
 }
 
 del Exchange, Queue, read_settings  # `celery report` prints the names of this module

@@ -11,6 +11,8 @@ from zoneinfo import ZoneInfo, available_timezones
 
 from cryptography.fernet import Fernet
 
+from campaigns.domain.optout import DEFAULT_PAYLOADS, DEFAULT_WORDS, StopRules, read_words
+
 
 class SettingsError(ValueError):
     """A setting is missing or wrong; the text names the variable."""
@@ -42,6 +44,24 @@ def _count(text: str) -> int:
     if not 0 < value <= 1_000_000:
         raise ValueError("must be a whole number above 0")
     return value
+
+
+def _days(text: str) -> int:
+    value = int(text)
+    if not 0 <= value <= 36_500:
+        raise ValueError("must be a whole number of days, 0 is never")
+    return value
+
+
+def _words(text: str) -> str:
+    read_words(text)
+    return text
+
+
+def _reply(text: str) -> str:
+    if len(text) > 1_000:
+        raise ValueError("must be at most 1,000 characters")
+    return text
 
 
 def _zone(text: str) -> str:
@@ -110,6 +130,17 @@ class Settings:
     )
 
     confirm_above: int = _setting("REVOADA_CONFIRM_ABOVE", 1000, _count, "messages that start without a question")
+    stop_words: str = _setting(
+        "REVOADA_STOP_WORDS", DEFAULT_WORDS, _words, "answers that are an opt-out, with commas between"
+    )
+    stop_payloads: str = _setting("REVOADA_STOP_PAYLOADS", DEFAULT_PAYLOADS, _words, "of buttons that are an opt-out")
+    stop_reply: str | None = _setting(
+        "REVOADA_STOP_REPLY", None, _reply, "is answered to who opts out by a word or a button; empty: nothing is"
+    )
+    retention_days: int = _setting(
+        "REVOADA_RETENTION_DAYS", 0, _days, "after its end a campaign's phones and variables are erased; 0: never"
+    )
+
     tick_seconds: float = _setting("REVOADA_TICK_SECONDS", 10.0, _positive, "between two looks at all campaigns")
     slice_seconds: float = _setting("REVOADA_SLICE_SECONDS", 10.0, _positive, "one turn of a campaign on a slot")
     slots: int = _setting("REVOADA_SLOTS", 512, _count, "campaigns in their slice at once, per worker process")
@@ -161,6 +192,10 @@ class Settings:
     def task_expiry_seconds(self) -> float:
         """A task of a tick is stale after three; by then a later tick has rung again."""
         return 3 * self.tick_seconds
+
+    @property
+    def stop_rules(self) -> StopRules:
+        return StopRules(read_words(self.stop_words), read_words(self.stop_payloads))
 
     @property
     def least_slice_seconds(self) -> float:

@@ -23,6 +23,7 @@ from campaigns.domain.pacing import Reason
 from campaigns.domain.schedule import read_moment
 from campaigns.domain.template import TemplateError
 from campaigns.importing import import_recipients
+from campaigns.remembering import suppress_forgotten
 from campaigns.store import campaigns as store
 from campaigns.store import directory
 from campaigns.store.accounts import campaign_account_ids
@@ -73,20 +74,21 @@ class Planned:
     warnings: Sequence[str] = ()
 
 
-def create_campaign(database: Database, wishes: Wishes, *, time_zone: str) -> Planned:
+def create_campaign(database: Database, wishes: Wishes, *, time_zone: str, secret_key: str | None = None) -> Planned:
     """Make a draft with all its recipients, or nothing at all. `time_zone` is that of a campaign that names none.
 
-    Raises CampaignError, RecipientsError, TemplateError, OSError (the file).
+    `secret_key` tells who of the list was forgotten. Raises CampaignError, RecipientsError, TemplateError,
+    ForgettingError, OSError (the file).
     """
-    return database.run(_create, wishes, time_zone=time_zone)
+    return database.run(_create, wishes, time_zone=time_zone, secret_key=secret_key)
 
 
-def change_campaign(database: Database, campaign_id: int, wishes: Wishes) -> Planned:
+def change_campaign(database: Database, campaign_id: int, wishes: Wishes, *, secret_key: str | None = None) -> Planned:
     """Change a campaign that has not ended; a running one reads it in its next slice. Raises as `create_campaign`."""
-    return database.run(_change, campaign_id, wishes)
+    return database.run(_change, campaign_id, wishes, secret_key=secret_key)
 
 
-def _create(connection: Connection, wishes: Wishes, *, time_zone: str) -> Planned:
+def _create(connection: Connection, wishes: Wishes, *, time_zone: str, secret_key: str | None) -> Planned:
     name, template_text, path = wishes.name or "", wishes.template or "", wishes.recipients
     if path is None or not wishes.accounts:
         raise CampaignError("A campaign needs at least one account, and recipients.")
@@ -97,10 +99,11 @@ def _create(connection: Connection, wishes: Wishes, *, time_zone: str) -> Planne
     plan = Plan(name=name, template_id=row.id, time_zone=time_zone, parameters=given, columns=filling.names)
     campaign_id = store.insert_campaign(connection, _apply(plan, wishes), account_ids)
     counts = import_recipients(connection, campaign_id, path, filling=filling)
+    suppress_forgotten(connection, campaign_id, secret_key=secret_key)
     return Planned(campaign_id, name, CampaignStatus.DRAFT, counts=counts, warnings=warnings)
 
 
-def _change(connection: Connection, campaign_id: int, wishes: Wishes) -> Planned:
+def _change(connection: Connection, campaign_id: int, wishes: Wishes, *, secret_key: str | None) -> Planned:
     campaign = store.lock_campaigns(connection, [campaign_id]).get(campaign_id)
     if campaign is None:
         raise CampaignError(missing_campaign(campaign_id))
@@ -127,6 +130,7 @@ def _change(connection: Connection, campaign_id: int, wishes: Wishes) -> Planned
     if wishes.recipients is not None:
         assert filling is not None
         counts = import_recipients(connection, campaign_id, wishes.recipients, filling=filling)
+        suppress_forgotten(connection, campaign_id, secret_key=secret_key)
     return Planned(campaign_id, plan.name, status, rings=rings, counts=counts, warnings=warnings)
 
 

@@ -20,8 +20,9 @@ from campaigns.whatsapp.transport import Transport
 
 # A throttle that does not answer must not hold slices up: after this, the low safe rate.
 _THROTTLE_TIMEOUT = 0.5
-# Health checks wait for Meta in threads of their own: a hanging endpoint takes no slot from ticks and webhooks.
-_HEALTH_THREADS = 8
+# Health checks and confirmations wait for Meta in threads of their own: a hanging endpoint takes no slot from ticks and
+# webhooks.
+_SLOW_THREADS = 8
 _DATABASE_CONNECTIONS = 16
 
 
@@ -48,13 +49,13 @@ class Runtime:
         return database
 
     @property
-    def health_threads(self) -> ThreadPoolExecutor:
+    def slow_threads(self) -> ThreadPoolExecutor:
         with self._lock:
-            return self._health_threads
+            return self._slow_threads
 
     @cached_property
-    def _health_threads(self) -> ThreadPoolExecutor:
-        return ThreadPoolExecutor(_HEALTH_THREADS, thread_name_prefix="health")
+    def _slow_threads(self) -> ThreadPoolExecutor:
+        return ThreadPoolExecutor(_SLOW_THREADS, thread_name_prefix="slow")
 
     @property
     def tools(self) -> Tools:
@@ -94,8 +95,8 @@ class Runtime:
     def close(self) -> None:
         """Close what was opened. The slices have ended by now, or their leases run out."""
         made = vars(self)
-        if "_health_threads" in made:
-            self._health_threads.shutdown(wait=False, cancel_futures=True)
+        if "_slow_threads" in made:
+            self._slow_threads.shutdown(wait=False, cancel_futures=True)
         if "_tools" in made:
             self._tools.keeper.close()
             self._tools.transport.close()

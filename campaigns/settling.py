@@ -18,6 +18,7 @@ from campaigns.store import messages, templates
 from campaigns.store.accounts import AccountRow, Counted, Outcomes, block_accounts, count_outcomes
 from campaigns.store.database import Connection, Database
 from campaigns.store.messages import Claimed, EvidenceRow, ReleaseRow
+from campaigns.store.suppressions import suppress_refusing
 from campaigns.whatsapp.outcomes import read_reply
 from campaigns.whatsapp.transport import Reply
 
@@ -165,13 +166,12 @@ class Settler:
         ]
         if releases:
             messages.release_messages(connection, releases, campaign_ids=[self._campaign_id])
-        optouts = [
-            flying.message.id
+        optouts = {
+            flying.message.id: now
             for flying, _, settlement in decisions
             if isinstance(settlement, Settle) and settlement.suppresses
-        ]
-        if optouts:
-            messages.suppress_phones_of(connection, optouts, source="meta_131050")
+        }
+        suppress_refusing(connection, optouts)
         replies = [(flying, verdict) for flying, verdict, _ in decisions]
         if not any(_is_account_fault(verdict) for _, verdict in replies):
             count_outcomes(connection, _outcomes(replies))

@@ -9,7 +9,7 @@ from typing import Any
 from celery import signals
 from kombu.exceptions import KombuError, OperationalError
 
-from campaigns import beginning, health, reconciling, sending, ticking
+from campaigns import beginning, health, reconciling, retaining, sending, ticking
 from campaigns.celery import app
 from campaigns.config import SettingsError
 from campaigns.logs import configure_logging, event
@@ -52,10 +52,18 @@ def reconcile() -> None:
     reconciling.reconcile(here.database, here.settings)
 
 
+@app.task(name="campaigns.retain")
+def retain() -> None:
+    """Erase the phones and variables of campaigns that ended long ago, if the settings say when."""
+    here = runtime()
+    if here.settings.retention_days:
+        retaining.retain(here.database, days=here.settings.retention_days)
+
+
 @app.task(name="health.check_account")
 def check_account(account_id: int, campaign_id: int | None = None) -> None:
     """Hand the check to the health threads, and forget it: a hanging endpoint must not hold a slot."""
-    runtime().health_threads.submit(_check_account, account_id, campaign_id)
+    runtime().slow_threads.submit(_check_account, account_id, campaign_id)
 
 
 def _check_account(account_id: int, campaign_id: int | None) -> None:

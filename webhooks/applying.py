@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from campaigns.alerts import Alerts
 from campaigns.config import Settings
@@ -17,8 +17,10 @@ from campaigns.store.accounts import Counted
 from campaigns.store.database import Connection, Database, DataError
 from campaigns.store.events import ParkedEvent, StoredEvent
 from campaigns.store.installation import installation_id
-from campaigns.store.messages import merge_evidence, suppress_phones_of
+from campaigns.store.messages import merge_evidence
+from campaigns.store.suppressions import suppress_refusing
 from webhooks.events import CATEGORY_FIELD, QUALITY_FIELD, AccountEvent, TemplateEvent
+from webhooks.leaving import Leaving, keep_optouts
 from webhooks.matching import Matched, in_rounds, match_evidence
 from webhooks.merging import GroupKey, group_key, merge
 from webhooks.payload import ParsedEvent, parse_event
@@ -91,10 +93,11 @@ class _Applier:
 
     def __init__(self, database: Database, settings: Settings, alerts: Alerts, applied: Applied) -> None:
         self._database, self._settings, self._alerts, self._applied = database, settings, alerts, applied
+        self._rules = settings.stop_rules
 
     def apply(self, taken: Sequence[StoredEvent]) -> None:
         if taken:
-            self._apply([_Read(stored, parse_event(stored.body)) for stored in taken])
+            self._apply([_Read(stored, parse_event(stored.body, self._rules)) for stored in taken])
 
     def apply_suspect(self, stored: StoredEvent) -> None:
         """Apply a body that may have ended a worker before: alone, and not for ever."""
@@ -125,11 +128,10 @@ class _Applier:
             self._apply(bodies[middle:])
             return
         only = bodies[0]
-        statuses, is_only_status = only.parsed.evidence, only.parsed.is_only_evidence
-        if len(statuses) > 1 or (statuses and not is_only_status):
-            # Each status becomes a body of its own, applied one by one from now on; the rest is applied without them.
-            pieces = [only.parsed.rewrap(index) for index in range(len(statuses))]
-            self._apply([_Read(only.stored, replace(only.parsed, evidence=()), pieces)])
+        pieces = only.parsed.list_pieces()
+        if len(pieces) > 1 or (pieces and only.parsed.has_events):
+            # Each piece becomes a body of its own, applied one by one from now on; the rest is applied without them.
+            self._apply([_Read(only.stored, only.parsed.without_pieces(), pieces)])
             return
         reason = f"Postgres refuses it: {type(error).__name__}"
         self._database.run(events.set_aside_event, only.stored.id, reason=reason)
@@ -162,13 +164,19 @@ class _Transaction:
             kept = [match for match in matched.matches if match not in moved]
             for rows in in_rounds(kept):
                 merge_evidence(connection, rows)
-            if optouts := find_optouts(kept):
-                suppress_phones_of(connection, optouts, source="meta_131050")
+            suppress_refusing(connection, find_optouts(kept))
             outcome.counted = count_reports(connection, matched.matches)
             unmatched = {merged.key: reason for merged, reason in matched.unmatched}
             outcome.counts.update({"statuses": len(kept), "moved": len(moved), "foreign": len(matched.foreign)})
+        leaving = keep_optouts(
+            connection,
+            {body.stored.id: body.parsed.optouts for body in self._bodies if body.parsed.optouts},
+            answers=self._settings.stop_reply is not None,
+        )
+        outcome.counts["opt-outs"] += leaving.kept_count
+        outcome.to_tell += leaving.to_tell
         self._keep_events(connection, outcome)
-        self._park(connection, unmatched, outcome)
+        self._park(connection, unmatched, leaving, outcome)
         outcome.counts = +outcome.counts
         return outcome
 
@@ -179,14 +187,20 @@ class _Transaction:
         found = events.find_messages(connection, ids, wamids)
         return match_evidence(merged, found, installation=installation_id(connection))
 
-    def _park(self, connection: Connection, unmatched: dict[GroupKey, str], outcome: _Outcome) -> None:
+    def _park(
+        self, connection: Connection, unmatched: dict[GroupKey, str], leaving: Leaving, outcome: _Outcome
+    ) -> None:
         """Keep what matched nothing and what could not be read; delete what is done."""
         done, parked = [], []
         for body in self._bodies:
             orphans = [
-                (index, unmatched[group_key(each)])
+                (body.parsed.rewrap(index), unmatched[group_key(each)])
                 for index, each in enumerate(body.parsed.evidence)
                 if group_key(each) in unmatched
+            ]
+            orphans += [
+                (body.parsed.rewrap_optout(index), "an opt-out answers a message that nobody knows")
+                for index in leaving.unmatched.get(body.stored.id, ())
             ]
             outcome.counts["unmatched"] += len(orphans)
             outcome.counts["set aside"] += len(body.parsed.set_aside)
@@ -194,7 +208,7 @@ class _Transaction:
             if body.stored.status == "unmatched" and orphans:
                 continue  # waits on as it is, with its growing gaps and its own expiry
             done.append(body.stored.id)
-            parked += [ParkedEvent("unmatched", reason, body.parsed.rewrap(index)) for index, reason in orphans]
+            parked += [ParkedEvent("unmatched", reason, piece) for piece, reason in orphans]
             parked += [ParkedEvent("set_aside", each.reason, each.piece) for each in body.parsed.set_aside]
         events.park_events(connection, parked, retry_seconds=self._settings.apply_retry_seconds)
         if pieces := [piece for body in self._bodies for piece in body.pieces]:

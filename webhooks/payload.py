@@ -10,10 +10,12 @@ import datetime as dt
 import json
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
+from campaigns.domain.callback import ANSWER
 from campaigns.domain.evidence import Evidence
+from campaigns.domain.optout import StopRules
 from webhooks.events import (
     ACCOUNT_FIELDS,
     TEMPLATE_FIELD,
@@ -24,6 +26,7 @@ from webhooks.events import (
     read_account_event,
     read_template_event,
 )
+from webhooks.optouts import PREFERENCES_FIELD, OptOut, read_optout, read_preference
 from webhooks.reading import (
     UnusableError,
     dump_json,
@@ -38,6 +41,7 @@ from webhooks.reading import (
 from webhooks.statuses import STATUSES, read_evidence
 
 _MAX_KIND_CHARACTERS = 60
+_DEFAULT_RULES = StopRules()
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,14 +69,28 @@ class ParsedEvent:
     evidence: tuple[Evidence, ...] = ()
     template_events: tuple[TemplateEvent, ...] = ()
     account_events: tuple[AccountEvent, ...] = ()
+    optouts: tuple[OptOut, ...] = ()
     set_aside: tuple[SetAside, ...] = ()
     ignored: Mapping[str, int] = field(default_factory=dict)
     _sources: tuple[_Source, ...] = field(default=(), repr=False, compare=False)
+    _optout_bodies: tuple[bytes, ...] = field(default=(), repr=False, compare=False)
 
     @property
-    def is_only_evidence(self) -> bool:
-        """Whether the body says nothing beside its statuses."""
-        return not (self.template_events or self.account_events or self.set_aside)
+    def has_events(self) -> bool:
+        """Whether the body says more than its pieces do."""
+        return bool(self.template_events or self.account_events or self.set_aside)
+
+    def list_pieces(self) -> list[bytes]:
+        """Return each status and each opt-out as a body of its own."""
+        return [*(self.rewrap(index) for index in range(len(self.evidence))), *self._optout_bodies]
+
+    def without_pieces(self) -> ParsedEvent:
+        """Return what the body says beside its pieces."""
+        return replace(self, evidence=(), optouts=())
+
+    def rewrap_optout(self, index: int) -> bytes:
+        """Return a body that says `optouts[index]` and nothing else."""
+        return self._optout_bodies[index]
 
     def rewrap(self, index: int) -> bytes:
         """Return a body that says `evidence[index]` and nothing else, so that it can be parked alone."""
@@ -81,8 +99,8 @@ class ParsedEvent:
         return _wrap({"id": source.waba_id}, {"field": "messages", "value": value})
 
 
-def parse_event(body: bytes) -> ParsedEvent:
-    """Return what `body` says. Never raises."""
+def parse_event(body: bytes, rules: StopRules = _DEFAULT_RULES) -> ParsedEvent:
+    """Return what `body` says; by `rules` an answer is an opt-out. Never raises."""
     try:
         content = load_json(body)
     except RecursionError:
@@ -93,7 +111,7 @@ def parse_event(body: bytes) -> ParsedEvent:
         return _unreadable(body, f"not JSON: {type(error).__name__}")
     if not isinstance(content, dict | list):
         return _unreadable(body, f"not an object: {quote(content)}")
-    reader = _Reader()
+    reader = _Reader(rules)
     if isinstance(content, list):
         for index, envelope in enumerate(content):
             reader.read_envelope(envelope, f"[{index}].")
@@ -134,15 +152,23 @@ class _Number:
     entry: _Entry
     phone_number_id: str
     metadata: dict[str, Any]
+    contacts: object
 
     def wrap(self, key: str, part: object) -> bytes:
         return _wrap(self.entry.frame, {"field": "messages", "value": {"metadata": self.metadata, key: part}})
+
+    def wrap_answer(self, message: object) -> bytes:
+        value = {"metadata": self.metadata, "contacts": self.contacts, "messages": [message]}
+        return _wrap(self.entry.frame, {"field": "messages", "value": value})
 
 
 class _Reader:
     """Walks a body once and collects. A part that raises `UnusableError` is set aside at the level it belongs to."""
 
-    def __init__(self) -> None:
+    def __init__(self, rules: StopRules) -> None:
+        self._rules = rules
+        self._optouts: list[OptOut] = []
+        self._optout_bodies: list[bytes] = []
         self._evidence: list[Evidence] = []
         self._sources: list[_Source] = []
         self._template_events: list[TemplateEvent] = []
@@ -155,6 +181,8 @@ class _Reader:
             evidence=tuple(self._evidence),
             template_events=tuple(self._template_events),
             account_events=tuple(self._account_events),
+            optouts=tuple(self._optouts),
+            _optout_bodies=tuple(self._optout_bodies),
             set_aside=tuple(self._set_aside),
             ignored=dict(self._ignored),
             _sources=tuple(self._sources),
@@ -191,6 +219,8 @@ class _Reader:
             name = _name_field(content)
             if name == "messages":
                 self._read_messages(read_object(content.get("value"), "value"), entry, f"{path}.value")
+            elif name == PREFERENCES_FIELD:
+                self._read_preferences(read_object(content.get("value"), "value"), entry, f"{path}.value")
             elif name == TEMPLATE_FIELD or name in ACCOUNT_FIELDS:
                 self._read_event(name, read_object(content.get("value"), "value"), entry)
             else:
@@ -206,10 +236,11 @@ class _Reader:
 
     def _read_messages(self, value: dict[str, Any], entry: _Entry, path: str) -> None:
         metadata = read_object(value.get("metadata"), "value.metadata")
-        number = _Number(entry, read_id(metadata.get("phone_number_id"), "value.metadata.phone_number_id"), metadata)
+        phone_number_id = read_id(metadata.get("phone_number_id"), "value.metadata.phone_number_id")
+        number = _Number(entry, phone_number_id, metadata, value.get("contacts"))
         parts = (
             ("statuses", self._read_statuses),
-            ("messages", self._count_messages),
+            ("messages", self._read_answers),
             ("errors", self._read_account_errors),
         )
         if not any(value.get(key) for key, _ in parts):
@@ -243,14 +274,44 @@ class _Reader:
             self._ignore("status", f"{kind}/{name}" if isinstance(kind, str) else name)
             return None
         reached = STATUSES.get(name)
+        if status.get("biz_opaque_callback_data") == ANSWER:
+            self._ignore("status", f"answer/{name}")
+            return None
         if reached is None:
             self._ignore("status", name)
             return None
         return read_evidence(status, reached, number.entry.waba_id, number.phone_number_id)
 
-    def _count_messages(self, part: object, _number: _Number, _path: str) -> None:
-        for message in read_list(part, ""):
-            self._ignore("message", message.get("type") if isinstance(message, dict) else quote(message))
+    def _read_answers(self, part: object, number: _Number, path: str) -> None:
+        for index, message in enumerate(read_list(part, "")):
+            try:
+                optout = read_optout(message, number.contacts, number.phone_number_id, self._rules)
+            except UnusableError as error:
+                self._put_aside(number.wrap_answer(message), f"{path}[{index}]", error)
+                continue
+            if optout is None:
+                self._ignore("message", message.get("type") if isinstance(message, dict) else quote(message))
+            else:
+                self._optouts.append(optout)
+                self._optout_bodies.append(number.wrap_answer(message))
+
+    def _read_preferences(self, value: dict[str, Any], entry: _Entry, path: str) -> None:
+        said = read_list(value.get(PREFERENCES_FIELD), f"value.{PREFERENCES_FIELD}")
+        if not said:
+            self._ignore("field", PREFERENCES_FIELD)
+        for index, preference in enumerate(said):
+            piece = {"contacts": value.get("contacts"), PREFERENCES_FIELD: [preference]}
+            body = _wrap(entry.frame, {"field": PREFERENCES_FIELD, "value": piece})
+            try:
+                optout = read_preference(_demand_object(preference), value.get("contacts"))
+            except UnusableError as error:
+                self._put_aside(body, f"{path}.{PREFERENCES_FIELD}[{index}]", error)
+                continue
+            if optout is None:
+                self._ignore("preference", preference.get("value"))
+            else:
+                self._optouts.append(optout)
+                self._optout_bodies.append(body)
 
     def _read_account_errors(self, part: object, number: _Number, _path: str) -> None:
         entry = number.entry

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Sequence
 
 from campaigns.config import Settings
@@ -91,13 +92,14 @@ def count_reports(connection: Connection, matches: Sequence[Match]) -> list[Coun
     return count_reported(connection, outcomes)
 
 
-def find_optouts(matches: Sequence[Match]) -> list[int]:
-    """Return the messages whose people do not want more, says Meta (131050)."""
-    return [
-        match.message.id
-        for match in matches
-        if match.merged.failed_at is not None and _failure(match).action is Action.FAIL_AND_SUPPRESS
-    ]
+def find_optouts(matches: Sequence[Match]) -> dict[int, dt.datetime]:
+    """Return the messages whose people do not want more, says Meta (131050), and when it last said so."""
+    said: dict[int, dt.datetime] = {}
+    for match in matches:
+        at = match.merged.failed_at
+        if at is not None and _failure(match).action is Action.FAIL_AND_SUPPRESS:
+            said[match.message.id] = max(at, said.get(match.message.id, at))
+    return said
 
 
 def is_news(match: Match) -> bool:

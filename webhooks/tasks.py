@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from campaigns.answering import send_replies
 from campaigns.celery import app
 from campaigns.runtime import runtime
 from campaigns.tasks import ring_campaigns
@@ -10,10 +11,12 @@ from webhooks.applying import apply_events
 
 @app.task(name="webhooks.apply")
 def apply() -> None:
-    """Apply what is stored and due."""
+    """Apply what is stored and due. Confirmations of opt-outs wait for Meta in a thread apart."""
     here = runtime()
     applied = apply_events(here.database, here.settings, here.alerts)
     ring_campaigns(applied.to_ring)
+    if here.settings.stop_reply is not None:
+        here.slow_threads.submit(send_replies, here.database, here.settings)
     if applied.is_more_left:
         ring_apply()
 

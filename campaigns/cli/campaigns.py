@@ -91,7 +91,9 @@ def create(session: Session, /, name: str, recipients: str, **options: Any) -> N
         --set header=https://example.com/catalogue.pdf --set 'file name=Catalogue.pdf' --set 'button 2=STOP'
     """
     wishes = _read_wishes(options, name=name, recipients=Path(recipients))
-    planned = create_campaign(session.database, wishes, time_zone=session.settings.time_zone)
+    planned = create_campaign(
+        session.database, wishes, time_zone=session.settings.time_zone, secret_key=session.settings.secret_key
+    )
     _warn(planned)
     _report_import(session.database, planned)
     click.echo(planned.id)
@@ -126,7 +128,7 @@ def set_(session: Session, /, campaign_id: int, name: str | None, recipients: st
     wishes = _read_wishes(options, name=name, recipients=Path(recipients) if recipients else None)
     if wishes == Wishes():
         raise click.UsageError("Nothing to change: give at least one option.")
-    planned = change_campaign(session.database, campaign_id, wishes)
+    planned = change_campaign(session.database, campaign_id, wishes, secret_key=session.settings.secret_key)
     session.ring([planned.id] if planned.rings else [])
     _warn(planned)
     _report_import(session.database, planned)

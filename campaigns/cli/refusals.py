@@ -13,13 +13,15 @@ from campaigns.domain.campaign import CampaignError
 from campaigns.domain.recipients import RecipientsError
 from campaigns.domain.setup import SetupError
 from campaigns.domain.template import TemplateError
+from campaigns.remembering import ForgettingError
 from campaigns.store.database import DatabaseError, DatabaseUnavailable
+from campaigns.suppressing import SuppressionError
 from campaigns.syncing import SyncError
 from campaigns.tokens import TokenError
 
 _EXPECTED = (
-    *(SettingsError, CampaignError, RecipientsError, TemplateError),
-    *(DirectoryError, SetupError, SyncError, TokenError),
+    *(SettingsError, CampaignError, RecipientsError, TemplateError, DirectoryError),
+    *(SetupError, SyncError, TokenError, SuppressionError, ForgettingError),
 )
 
 

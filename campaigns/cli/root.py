@@ -8,9 +8,11 @@ import click
 
 from campaigns.cli.accounts import account
 from campaigns.cli.campaigns import campaign
+from campaigns.cli.law import forget, retention
 from campaigns.cli.refusals import Refusal, RefusingGroup
 from campaigns.cli.session import Session, load_env_file
 from campaigns.cli.setup import check_setup
+from campaigns.cli.suppressions import suppress
 from campaigns.cli.templates import template
 from campaigns.store.migrate import migrate as apply_migrations
 from campaigns.tokens import make_key
@@ -132,3 +134,6 @@ main.add_command(account)
 main.add_command(template)
 main.add_command(campaign)
 main.add_command(check_setup)
+main.add_command(suppress)
+main.add_command(forget)
+main.add_command(retention)

@@ -7,6 +7,9 @@ from dataclasses import dataclass
 
 # `r1` is the version of the format: later ones can be told apart. Meta allows 512 characters.
 _FORM = re.compile(r"r1\.([0-9a-f]{8})\.([1-9][0-9]{0,18})\.([1-9][0-9]{0,4})\Z", re.ASCII)
+# The callback data of an answer, which is no message of a campaign: nobody looks for it.
+ANSWER = "r1.answer"
+
 _MAX_BIGINT = 2**63 - 1
 _MAX_SMALLINT = 2**15 - 1
 

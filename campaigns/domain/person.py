@@ -27,3 +27,24 @@ def recipient_key(number: str) -> str:
         if match := other_form.fullmatch(number):
             return match.expand(key)
     return number
+
+
+def list_forms(key: str) -> list[str]:
+    """Return every way to write the number of a person, as `wa_id`s (digits only), for a `recipient_key`."""
+    forms = [key, *(match.expand(form) for known, form in _FORMS_OF_KEYS if (match := known.fullmatch(key)))]
+    return [form.removeprefix("+") for form in forms if recipient_key(form) == key]
+
+
+# The way back: a key, and the form that may have led to it.
+_FORMS_OF_KEYS = (
+    (re.compile(r"\+55([1-9][0-9])9([6-9][0-9]{7})"), r"+55\1\2"),
+    (re.compile(r"\+52([2-9][0-9]{9})"), r"+521\1"),
+    (re.compile(r"\+54([1-9][0-9]{9})"), r"+549\1"),
+)
+
+_NUMBER = re.compile(r"\+?[1-9][0-9]{6,14}")
+
+
+def is_number(text: str) -> bool:
+    """Tell whether this is a phone number in E.164, or a `wa_id`."""
+    return _NUMBER.fullmatch(text) is not None

@@ -177,8 +177,3 @@ def release_messages(
         "from_statuses": [str(status) for status in from_statuses],
     }
     return {row[0] for row in connection.execute(query("release_messages"), parameters)}
-
-
-def suppress_phones_of(connection: Connection, message_ids: Sequence[int], *, source: str) -> None:
-    """Note that the people of these messages must not be messaged again."""
-    connection.execute(query("suppress_phones"), {"message_ids": sorted(message_ids), "source": source})

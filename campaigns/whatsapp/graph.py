@@ -1,4 +1,4 @@
-"""Single reads of the Graph API: slow, rare, and never on the way of a message."""
+"""Single requests to the Graph API: slow, rare, and never on the way of a message."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ from typing import Any
 
 import requests
 import urllib3
+
+from campaigns.domain.callback import ANSWER
 
 # Meta's own answers are a few KB.
 _MAX_BYTES = 256 * 1024
@@ -27,7 +29,7 @@ _PAGE_CHUNK_BYTES = 16
 
 
 class GraphError(Exception):
-    """A read failed; the text says how, without the token. `code` is Meta's own, None where it gave none."""
+    """A request failed; the text says how, without the token. `code` is Meta's own, None where it gave none."""
 
     def __init__(self, text: str, code: int | None = None) -> None:
         super().__init__(text)
@@ -65,7 +67,7 @@ def read_subscribed_apps(
     base_url: str, waba_id: str, token: str, *, connect_timeout: float, timeout: float
 ) -> dict[str, Any]:
     """Return the apps that get the webhooks of a WABA. Raises GraphError."""
-    return _Reader(token, connect_timeout, timeout).read(f"{base_url}/{waba_id}/subscribed_apps", {})
+    return _Reader(token, connect_timeout, timeout).read(f"{base_url}/{waba_id}/subscribed_apps")
 
 
 def find_template_status(
@@ -78,6 +80,24 @@ def find_template_status(
         if (each.get("name"), each.get("language")) == (name, language):
             return str(each.get("status"))
     return None
+
+
+def send_text(
+    base_url: str, phone_number_id: str, token: str, *, to: str, text: str, connect_timeout: float, timeout: float
+) -> None:
+    """Send a free text to somebody who wrote to this number within a day. One request, never repeated.
+
+    Raises GraphError for everything that is not a JSON object with status 200.
+    """
+    message = {
+        "messaging_product": "whatsapp",
+        "recipient_type": "individual",
+        "to": to,
+        "type": "text",
+        "text": {"body": text},
+        "biz_opaque_callback_data": ANSWER,
+    }
+    _Reader(token, connect_timeout, timeout).read(f"{base_url}/{phone_number_id}/messages", posted=message)
 
 
 def read_templates(
@@ -128,7 +148,10 @@ def _list_templates(
 
 
 class _Reader:
-    """One GET after the other with one token. Never follows an address that an answer names."""
+    """One request after the other with one token: a GET, or a POST of what is `posted`.
+
+    Never follows an address that an answer names.
+    """
 
     def __init__(
         self,
@@ -142,12 +165,16 @@ class _Reader:
         self._token, self._connect_timeout, self._timeout = token, connect_timeout, timeout
         self._max_bytes, self._chunk_bytes = max_bytes, chunk_bytes
 
-    def read(self, url: str, parameters: Mapping[str, str]) -> dict[str, Any]:
+    def read(
+        self, url: str, parameters: Mapping[str, str] | None = None, *, posted: Mapping[str, Any] | None = None
+    ) -> dict[str, Any]:
         ends_at = time.monotonic() + self._connect_timeout + self._timeout
         try:
-            with requests.get(
+            with requests.request(
+                "GET" if posted is None else "POST",
                 url,
                 params=parameters,
+                json=posted,
                 headers={"Authorization": f"Bearer {self._token}"},
                 timeout=(self._connect_timeout, self._timeout),
                 allow_redirects=False,

@@ -8,8 +8,12 @@ from cryptography.fernet import Fernet
 from campaigns.cli import main
 
 EVERYTHING = {
-    (): {"migrate", "keygen", "account", "template", "campaign", "check-setup", "simulate", "up", "demo"},
+    (): {
+        *("migrate", "keygen", "account", "template", "campaign", "suppress", "forget", "retention"),
+        *("check-setup", "simulate", "up", "demo"),
+    },
     ("account",): {"add", "set", "list", "show", "activate", "deactivate", "check"},
+    ("suppress",): {"add", "remove", "list", "import"},
     ("template",): {"add", "list", "show", "sync"},
     ("campaign",): {
         *("create", "set", "start", "test", "pause", "resume", "cancel", "show", "list", "watch"),

@@ -43,13 +43,18 @@ _COLUMNS = {
     "delivered": _ACCEPTED,
     "read": _ACCEPTED,
 }
-EVERY_TABLE = "accounts, account_events, templates, campaigns, leases, messages, tallies, suppressions, webhook_events"
+EVERY_TABLE = (
+    "accounts, account_events, templates, campaigns, leases, messages, tallies, suppressions, forgotten, stop_replies,"
+    " webhook_events"
+)
 
 
 @contextmanager
 def shared_database(postgres, name):
     """A migrated database for all tests of a module: a clone costs more than most of them."""
-    database = Database(postgres.create_database(f"shared_{name}", template="template_revoada"), max_connections=16)
+    # A worker may leave a module and come back to it: then it gets another database.
+    url = postgres.create_database(f"shared_{name}_{next(_numbers)}", template="template_revoada")
+    database = Database(url, max_connections=16)
     database.open()
     yield database
     database.close()

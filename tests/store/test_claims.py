@@ -141,7 +141,7 @@ def test_suppressed_people_are_skipped_at_the_last_moment(database, campaign_id)
     fresh = database.run(add_message, campaign_id)
     tried = database.run(add_message, campaign_id, not_before=DUE, send_no=1, attempts=1, account_id=A)
     free = database.run(add_message, campaign_id)
-    text = "INSERT INTO suppressions SELECT recipient_key, 'test', now() FROM messages WHERE id = ANY (%s)"
+    text = "INSERT INTO suppressions SELECT recipient_key, 'manual', true, now() FROM messages WHERE id = ANY (%s)"
     fetch(database, text, [fresh, tried])
     with allowing_only(database, Write.RUNNER):
         claimed = database.run(claim, campaign_id, 1, accounts=[A] * 3)
@@ -155,7 +155,7 @@ def test_suppressed_people_are_skipped_at_the_last_moment(database, campaign_id)
 
 def test_who_opted_out_is_skipped_under_the_other_form_of_the_number_too(database, campaign_id):
     message_id = database.run(add_message, campaign_id, phone="+551187654321")
-    fetch(database, "INSERT INTO suppressions VALUES (%s, 'test', now())", recipient_key("5511987654321"))
+    fetch(database, "INSERT INTO suppressions VALUES (%s, 'word', true, now())", recipient_key("5511987654321"))
     assert database.run(claim, campaign_id, 1, accounts=[A]).suppressed_count == 1
     assert read_message(database, message_id)["status"] == "suppressed"
 

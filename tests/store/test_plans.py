@@ -26,6 +26,11 @@ def database(postgres):
                 account_id,
                 campaign_id,
             )
+        fetch(
+            database,
+            "INSERT INTO suppressions SELECT '+55' || 11900000000 + n, source, true, now()"
+            " FROM generate_series(1, 5000) n, unnest('{word,meta}'::text[]) source",
+        )
         vacuum(database)
         yield database
 
@@ -33,7 +38,7 @@ def database(postgres):
 def vacuum(database):
     with database._pool.connection() as connection:
         connection.set_autocommit(True)
-        connection.execute("VACUUM ANALYZE messages")
+        connection.execute("VACUUM ANALYZE messages, suppressions")
         connection.set_autocommit(False)
 
 
@@ -44,7 +49,7 @@ def list_nodes(plan):
 
 
 def explain(database, name, **parameters):
-    """The nodes of the generic plan of `queries/<name>.sql` that read messages."""
+    """The nodes of the generic plan of `queries/<name>.sql` that read messages or suppressions."""
     values = list(parameters.values())
     text = query(name).decode()
     for number, key in enumerate(parameters, 1):
@@ -60,7 +65,8 @@ def explain(database, name, **parameters):
         return found if isinstance(found, list) else json.loads(found)
 
     nodes = list(list_nodes(database.run(work)[0]["Plan"]))
-    return [node for node in nodes if node.get("Relation Name") == "messages" and "Scan" in node["Node Type"]] + [
+    read = [node for node in nodes if node.get("Relation Name") in ("messages", "suppressions")]
+    return [node for node in read if "Scan" in node["Node Type"]] + [
         node for node in nodes if node["Node Type"] == "Bitmap Index Scan"
     ]
 
@@ -71,7 +77,7 @@ def assert_indexes(nodes, *names):
     assert {node["Index Name"] for node in nodes if "Index Name" in node} == set(names)
 
 
-def test_a_claim_reads_by_three_indexes(database):
+def test_a_claim_reads_by_three_indexes_and_that_of_suppressions(database):
     nodes = explain(
         database,
         "claim_messages",
@@ -82,7 +88,7 @@ def test_a_claim_reads_by_three_indexes(database):
         counts=("int[]", "'{2}'"),
         active=("bigint[]", "'{1}'"),
     )
-    assert_indexes(nodes, "messages_released", "messages_in_order", "messages_pkey")
+    assert_indexes(nodes, "messages_released", "messages_in_order", "messages_pkey", "suppressions_pkey")
 
 
 def test_evidence_is_merged_by_primary_key(database):

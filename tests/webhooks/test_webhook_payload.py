@@ -349,6 +349,7 @@ scalars = (
 KEYS = [
     *("object", "entry", "id", "time", "changes", "field", "value", "metadata", "phone_number_id", "statuses"),
     *("status", "timestamp", "errors", "code", "title", "error_data", "details", "pricing", "category", "billable"),
+    *("text", "body", "button", "payload", "interactive", "button_reply", "from", "context", "user_preferences"),
     *("messages", "type", "event", "message_template_name", "0", "1", "biz_opaque_callback_data", "alert_info"),
 ]
 anything = st.recursive(
@@ -369,10 +370,37 @@ odd_statuses = st.fixed_dictionaries(
         "type": scalars,
     },
 )
-FIELDS = ["messages", "message_template_status_update", "account_update", "account_alerts", "calls"]
+FIELDS = ["messages", "message_template_status_update", "account_update", "account_alerts", "calls", "user_preferences"]
+odd_answers = st.fixed_dictionaries(
+    {"type": st.just("text"), "text": st.fixed_dictionaries({"body": st.sampled_from(["Parar!", "Oi"]) | scalars})},
+    optional={
+        "from": st.sampled_from(["5511900000001", ""]) | scalars,
+        "from_user_id": st.just("BR.1") | scalars,
+        "timestamp": st.just(AT) | scalars,
+        "context": st.just({"id": "wamid.1"}) | anything,
+    },
+)
+odd_preferences = st.fixed_dictionaries(
+    {"value": st.sampled_from(["stop", "resume", "signup"]) | scalars},
+    optional={
+        "wa_id": st.just("5511900000001") | scalars,
+        "user_id": st.just("BR.1") | scalars,
+        "timestamp": st.just(AT) | scalars,
+        "category": st.just("marketing_messages") | scalars,
+    },
+)
+odd_contacts = st.just([{"wa_id": "5511900000001", "user_id": "BR.1"}]) | anything
 odd_bodies = st.builds(
     lambda value, field, time: make_body(value, field, time=time),
-    anything | st.builds(make_value, odd_statuses, odd_statuses, messages=anything, errors=anything),
+    anything
+    | st.builds(make_value, odd_statuses, odd_statuses, messages=anything, errors=anything)
+    | st.builds(
+        make_value,
+        odd_statuses,
+        messages=st.lists(odd_answers | anything, max_size=3),
+        user_preferences=st.lists(odd_preferences | anything, max_size=3),
+        contacts=odd_contacts,
+    ),
     st.sampled_from(FIELDS) | scalars,
     anything,
 )
@@ -394,7 +422,11 @@ def check_is_sound(body):
         again = parse_event(aside.piece)
         assert len(again.set_aside) == 1
         assert not again.evidence
-    assert event.evidence or event.set_aside or event.ignored or event.template_events or event.account_events or body
+        assert not again.optouts
+    for index, optout in enumerate(event.optouts):
+        assert parse_event(event.rewrap_optout(index)).optouts == (optout,)
+    events = event.template_events or event.account_events or event.optouts
+    assert event.evidence or event.set_aside or event.ignored or events or body
 
 
 @given(st.binary(max_size=500))

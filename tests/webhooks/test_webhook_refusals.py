@@ -239,4 +239,5 @@ def test_who_wants_no_more_is_suppressed(database, add, tell):
     tell(message_id, errors=[{"code": 131050, "title": "Opted out"}])
     row = read_message(database, message_id)
     assert row["status"] == "failed"
-    assert fetch(database, "SELECT recipient_key, source FROM suppressions") == [(row["recipient_key"], "meta_131050")]
+    suppressed = fetch(database, "SELECT recipient_key, source, detail, is_active, at FROM suppressions")
+    assert suppressed == [(row["recipient_key"], "meta", "131050", True, row["failed_at"])]

@@ -110,6 +110,8 @@ CREATE TABLE campaigns (
     created_at timestamptz NOT NULL DEFAULT clock_timestamp(),
     started_at timestamptz,
     completed_at timestamptz,
+    cancelled_at timestamptz CHECK (cancelled_at IS NULL OR status = 'cancelled'),
+    erased_at timestamptz,  -- when the phones and variables of its messages were deleted
     CONSTRAINT pause_is_whole CHECK ((pause_after IS NULL) = (pause_seconds IS NULL)),
     CONSTRAINT window_is_whole CHECK ((window_from IS NULL) = (window_to IS NULL)),
     CONSTRAINT only_running_waits CHECK (waiting_reason IS NULL OR status IN ('running', 'paused')),
@@ -160,8 +162,8 @@ CREATE TABLE messages (
     send_no smallint NOT NULL DEFAULT 0,  -- numbers every request that may have left
     attempts smallint NOT NULL DEFAULT 0,  -- the part of them that used the budget
     pair_refusals smallint NOT NULL DEFAULT 0,  -- how often Meta said: too many to this person
-    phone text NOT NULL CHECK (phone ~ '^\+[1-9][0-9]{6,14}$'),  -- as given, and as sent to
-    recipient_key text NOT NULL,  -- who that is: one form for each person
+    phone text CHECK (phone ~ '^\+[1-9][0-9]{6,14}$'),  -- as given, and as sent to; NULL: erased
+    recipient_key text,  -- who that is: one form for each person; NULL: erased
     variables text[] NOT NULL DEFAULT '{}',
     refused_by bigint[],  -- accounts that could not send it
     wamid text,
@@ -171,6 +173,8 @@ CREATE TABLE messages (
     pricing_model text,
     is_billable boolean,  -- as Meta reports it; free inside a service window, for example
     CONSTRAINT one_message_per_person UNIQUE (campaign_id, recipient_key),
+    CONSTRAINT erased_is_whole CHECK ((phone IS NULL) = (recipient_key IS NULL) AND (phone IS NOT NULL OR variables = '{}')),
+    CONSTRAINT only_ended_is_erased CHECK (phone IS NOT NULL OR status NOT IN ('pending', 'sending')),
     CONSTRAINT attempts_are_sends CHECK (attempts BETWEEN 0 AND send_no),
     CONSTRAINT only_pending_waits CHECK (not_before IS NULL OR status = 'pending'),
     CONSTRAINT sending_is_claimed CHECK (status < 'sending' OR (account_id IS NOT NULL AND claimed_at IS NOT NULL AND send_no > 0)),
@@ -228,10 +232,32 @@ CREATE TRIGGER tally_deleted AFTER DELETE ON messages
 
 CREATE TRIGGER tally_truncated AFTER TRUNCATE ON messages FOR EACH STATEMENT EXECUTE FUNCTION tally_messages();
 
+-- Who must not be messaged: one row per person and source, the newest event of each. Suppressed is who has an active
+-- row. One that was lifted stays, so that an older event which comes late does not suppress again.
 CREATE TABLE suppressions (
-    recipient_key text PRIMARY KEY,
+    recipient_key text NOT NULL,
+    source text NOT NULL CHECK (source IN ('word', 'button', 'meta', 'manual', 'import')),
+    is_active boolean NOT NULL DEFAULT true,
+    at timestamptz NOT NULL,
+    detail text,
+    PRIMARY KEY (recipient_key, source)
+);
+
+-- People who were forgotten: they stay suppressed, and nobody can read who they are. `person` is a hash keyed with
+-- REVOADA_SECRET_KEY, `key_id` tells which one that was.
+CREATE TABLE forgotten (
+    person bytea PRIMARY KEY,
+    key_id bytea NOT NULL,
     source text NOT NULL,
-    at timestamptz NOT NULL
+    at timestamptz NOT NULL DEFAULT clock_timestamp()
+);
+
+-- Confirmations to people who just opted out. Deleted, and committed, before one is sent: at most one leaves.
+CREATE TABLE stop_replies (
+    id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    phone_number_id text NOT NULL,  -- the number that was written to
+    phone text NOT NULL,
+    received_at timestamptz NOT NULL  -- the window to answer is open for a day from then
 );
 
 CREATE TABLE import_errors (

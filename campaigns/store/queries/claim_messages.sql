@@ -62,13 +62,16 @@ WITH lease AS MATERIALIZED (
     SELECT p.*, row_number() OVER () AS n
     FROM (SELECT * FROM due UNION ALL SELECT * FROM fresh) p
 ), assigned AS MATERIALIZED (
-    SELECT a.id, a.account_id, s.recipient_key IS NOT NULL AS is_suppressed
+    SELECT a.id, a.account_id, s.is_active IS NOT NULL AS is_suppressed
     FROM (
         SELECT id, recipient_key, account_id FROM refused
         UNION ALL
         SELECT p.id, p.recipient_key, f.account_id FROM picked p JOIN free f ON f.n = p.n
     ) a
-    LEFT JOIN suppressions s ON s.recipient_key = a.recipient_key
+    -- A person may have several active sources; and without the LIMIT a generic plan would hash the whole table.
+    LEFT JOIN LATERAL (
+        SELECT s.is_active FROM suppressions s WHERE s.recipient_key = a.recipient_key AND s.is_active LIMIT 1
+    ) s ON true
 )
 UPDATE messages m
 SET status = (CASE WHEN a.is_suppressed THEN 'suppressed' ELSE 'sending' END)::message_status,

@@ -8,6 +8,6 @@ LEFT JOIN (
     SELECT code, make_interval(secs => seconds) AS pause
     FROM unnest(%(codes)s::int[], %(later_seconds)s::float8[]) AS t (code, seconds)
 ) w ON w.code = m.error_code
-WHERE m.campaign_id = %(campaign_id)s AND m.status = 'failed'
+WHERE m.campaign_id = %(campaign_id)s AND m.status = 'failed' AND m.phone IS NOT NULL
 GROUP BY m.error_code
 ORDER BY count(*) DESC, m.error_code

@@ -3,7 +3,7 @@ WITH people AS (
     SELECT variables, row_number() OVER (ORDER BY id) AS n, count(*) OVER () AS count
     FROM (
         SELECT id, variables FROM messages
-        WHERE campaign_id = %(campaign_id)s ORDER BY id LIMIT cardinality(%(phones)s::text[])
+        WHERE campaign_id = %(campaign_id)s AND phone IS NOT NULL ORDER BY id LIMIT cardinality(%(phones)s::text[])
     ) first
 ), inserted AS (
     INSERT INTO messages (campaign_id, phone, recipient_key, variables)

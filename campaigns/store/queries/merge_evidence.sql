@@ -9,7 +9,8 @@
 UPDATE messages m
 SET status = greatest(m.status, e.status),
     not_before = NULL,
-    wamid = CASE WHEN e.send_no = m.send_no THEN coalesce(e.wamid, m.wamid) ELSE coalesce(m.wamid, e.wamid) END,
+    -- A wamid holds the number that it went to, so an erased message takes none, but a word instead.
+    wamid = CASE WHEN m.phone IS NULL THEN coalesce(m.wamid, 'erased.' || m.id) WHEN e.send_no = m.send_no THEN coalesce(e.wamid, m.wamid) ELSE coalesce(m.wamid, e.wamid) END,
     -- What was delivered was sent, at the latest then; an earlier send's own `sent` counts for nothing, alone or not.
     sent_at = least(m.sent_at, e.delivered_at, e.read_at,
         CASE WHEN e.send_no = m.send_no AND m.status >= 'sending' THEN e.sent_at END),
@@ -24,7 +25,7 @@ SET status = greatest(m.status, e.status),
         SELECT
             CASE WHEN takes THEN e.error_code WHEN clears THEN NULL ELSE m.error_code END,
             CASE WHEN takes THEN e.error_title WHEN clears THEN NULL ELSE m.error_title END,
-            CASE WHEN takes THEN e.error_details WHEN clears THEN NULL ELSE m.error_details END
+            CASE WHEN m.phone IS NULL THEN NULL WHEN takes THEN e.error_details WHEN clears THEN NULL ELSE m.error_details END
         FROM (
             SELECT
                 e.send_no = m.send_no AND m.status >= 'sending' AND (

@@ -4,6 +4,7 @@ UPDATE campaigns c
 SET status = m.new, waiting_reason = NULL, due_at = NULL,
     enqueued_at = CASE WHEN m.rings THEN clock_timestamp() END,
     completed_at = NULL,
+    cancelled_at = CASE WHEN m.new = 'cancelled' THEN clock_timestamp() END,
     cursor = CASE WHEN c.status <> 'completed' THEN c.cursor
         ELSE (SELECT max(n.id) FROM messages n WHERE n.campaign_id = c.id) END
 FROM unnest(

@@ -23,4 +23,5 @@ FROM unnest(
 JOIN campaigns c ON c.id = ANY (%(campaign_ids)s)
 WHERE m.id = r.id AND m.campaign_id = c.id AND m.send_no = r.send_no
     AND m.status = ANY (%(from_statuses)s::message_status[])
+    AND m.phone IS NOT NULL  -- who was erased is sent to no more
 RETURNING m.id

@@ -14,6 +14,7 @@ WITH wanted AS (
         AND (m.campaign_id, m.id) > (%(campaign_id)s, %(after)s)
         AND m.status = 'failed'
         AND m.error_code = ANY (%(codes)s::int[])
+        AND m.phone IS NOT NULL  -- erased: nobody to write to
     ORDER BY m.campaign_id, m.id
     LIMIT %(limit)s
     FOR UPDATE OF m

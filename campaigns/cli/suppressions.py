@@ -1,0 +1,107 @@
+"""`revoada suppress`: who must not be messaged."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+import click
+
+from campaigns import suppressing
+from campaigns.cli.output import count, json_option, local_time, print_json, print_table
+from campaigns.cli.session import Session
+from campaigns.cli.types import FILE
+from campaigns.domain.optout import Source
+from campaigns.store.people import count_forgotten
+from campaigns.store.suppressions import list_suppressions
+
+_phones = click.argument("phones", nargs=-1, required=True, metavar="PHONE…")
+
+
+@click.group()
+def suppress() -> None:
+    """Suppressions: people who must not be messaged, by any campaign.
+
+    They are looked up when a message is about to leave, so a running campaign skips them too. Answers such as STOP,
+    buttons and WhatsApp's own opt-out suppress by themselves.
+    """
+
+
+@suppress.command()
+@_phones
+@click.option("--reason", metavar="TEXT", help="Kept beside it, and shown by `list`.")
+@click.pass_obj
+def add(session: Session, phones: Sequence[str], reason: str | None) -> None:
+    """Suppress people, all or none.
+
+    \b
+    Example:
+      revoada suppress add +5511999990000 '+55 11 98888-0000' --reason 'asked by e-mail'
+    """
+    new = suppressing.suppress_phones(session.database, phones, reason=reason)
+    for phone, is_new in zip(phones, new, strict=True):
+        click.echo(f"{phone} is suppressed{'' if is_new else '; it was before, too'}.")
+
+
+@suppress.command()
+@_phones
+@click.pass_obj
+def remove(session: Session, phones: Sequence[str]) -> None:
+    """Let people be messaged again, all or none, whatever suppressed them: only with their consent.
+
+    A newer opt-out suppresses them again. What a campaign has skipped already stays skipped.
+
+    \b
+    Example:
+      revoada suppress remove +5511999990000
+    """
+    lifted = suppressing.lift_phones(session.database, phones, secret_key=session.settings.secret_key)
+    for phone, was_suppressed in zip(phones, lifted, strict=True):
+        click.echo(f"{phone} {'may be messaged again' if was_suppressed else 'was not suppressed'}.")
+
+
+@suppress.command("list")
+@click.option("--source", type=click.Choice([str(source) for source in Source]), help="Of this source only.")
+@json_option
+@click.pass_obj
+def list_(session: Session, source: str | None, as_json: bool) -> None:
+    """Show who is suppressed, by what and since when, the newest first.
+
+    \b
+    Example:
+      revoada suppress list --source word
+    """
+    rows = session.database.run(list_suppressions, Source(source) if source else None)
+    if as_json:
+        print_json([asdict(row) for row in rows])
+        return
+    zone = session.settings.time_zone
+    print_table(
+        ("person", "source", "since", "detail"),
+        [(row.recipient_key, row.source, local_time(row.at, zone), row.detail) for row in rows],
+        empty="Nobody is suppressed.",
+    )
+    if not source and (forgotten := session.database.run(count_forgotten)):
+        click.echo(f"Suppressed and forgotten, known by a hash only: {forgotten:,}.")
+
+
+@suppress.command("import")
+@click.argument("file", type=FILE)
+@click.pass_obj
+def import_(session: Session, file: str) -> None:
+    """Suppress everybody in a file: one phone per line, or a CSV file with a column `phone`. UTF-8.
+
+    \b
+    Example:
+      revoada suppress import opted-out.csv
+    """
+    done = suppressing.import_suppressions(session.database, Path(file))
+    click.echo(f"{count(done.added_count, 'phone')} suppressed, {done.known_count:,} known before.")
+    if done.rejected_count:
+        lines = ", ".join(map(str, done.rejected_lines))
+        more = " …" if done.rejected_count > len(done.rejected_lines) else ""
+        click.echo(
+            f"Warning: {count(done.rejected_count, 'line')} without a phone such as +5511999990000: {lines}{more}",
+            err=True,
+        )

@@ -1,0 +1,96 @@
+"""All that is held of one person: found, erased, and remembered as a hash."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from campaigns.store.database import Connection, query
+
+_BATCH = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class Erased:
+    """What `erase_person` has deleted."""
+
+    message_count: int
+    event_count: int
+    suppression_count: int
+
+
+def lock_forgotten(connection: Connection) -> None:
+    """Let nobody be forgotten until the end of this transaction."""
+    connection.execute("LOCK TABLE forgotten IN SHARE MODE")
+
+
+def list_key_ids(connection: Connection) -> set[bytes]:
+    """Return which keys the forgotten were hashed with; none: there are none."""
+    return {bytes(row[0]) for row in connection.execute("SELECT DISTINCT key_id FROM forgotten")}
+
+
+def load_forgotten(connection: Connection) -> set[bytes]:
+    return {bytes(row[0]) for row in connection.execute("SELECT person FROM forgotten")}
+
+
+def count_forgotten(connection: Connection) -> int:
+    row = connection.execute("SELECT count(*) FROM forgotten").fetchone()
+    return int(row[0]) if row else 0
+
+
+def add_forgotten(connection: Connection, person: bytes, key_id: bytes, recipient_key: str) -> None:
+    """Remember a person by a hash; the source is that of their newest opt-out, `manual` where there was none."""
+    parameters = {"person": person, "key_id": key_id, "recipient_key": recipient_key}
+    connection.execute(query("add_forgotten"), parameters)
+
+
+def delete_forgotten(connection: Connection, person: bytes) -> bool:
+    return connection.execute("DELETE FROM forgotten WHERE person = %s", (person,)).rowcount == 1
+
+
+def stream_pending(connection: Connection, campaign_id: int) -> Iterator[list[tuple[int, str]]]:
+    """Yield (message id, recipient key) of what a campaign has pending, in batches."""
+    last_id = 0
+    while True:
+        parameters = {"campaign_id": campaign_id, "last_id": last_id, "limit": _BATCH}
+        rows = connection.execute(query("list_pending"), parameters).fetchall()
+        if not rows:
+            return
+        last_id = rows[-1][0]
+        yield [(row[0], row[1]) for row in rows]
+
+
+def suppress_and_erase(connection: Connection, message_ids: Sequence[int]) -> int:
+    """Suppress pending messages of people who were forgotten, and erase them at once."""
+    return connection.execute(query("suppress_and_erase"), {"message_ids": list(message_ids)}).rowcount
+
+
+def suppress_pending(connection: Connection, recipient_key: str) -> int:
+    """Suppress what is pending for a person, in every campaign."""
+    return connection.execute(query("suppress_pending"), {"recipient_key": recipient_key}).rowcount
+
+
+def has_messages(connection: Connection, recipient_key: str) -> bool:
+    """Tell whether any message is known to go to this person."""
+    row = connection.execute(query("has_messages"), {"recipient_key": recipient_key}).fetchone()
+    return bool(row and row[0])
+
+
+def is_named_in_new_events(connection: Connection, numbers: Sequence[str]) -> bool:
+    """Tell whether a webhook that is not applied yet holds one of these numbers."""
+    row = connection.execute(query("is_named_in_new_events"), {"numbers": list(numbers)}).fetchone()
+    return bool(row and row[0])
+
+
+def erase_person(connection: Connection, recipient_key: str, numbers: Sequence[str]) -> Erased:
+    """Erase what is held of a person under a key and all `numbers` (digits), but for statuses, times and counters."""
+    parameters = {"recipient_key": recipient_key, "numbers": list(numbers)}
+    connection.execute(query("erase_test_copies"), parameters)
+    event_count = connection.execute(query("erase_events_of"), parameters).rowcount
+    message_count = connection.execute(query("erase_messages_of"), parameters).rowcount
+    connection.execute(query("erase_replies_of"), parameters)
+    for number in numbers:
+        connection.execute(query("erase_number_in_accounts"), {"number": number})
+        connection.execute(query("erase_number_in_account_events"), {"number": number})
+    suppression_count = connection.execute(query("delete_suppressions_of"), parameters).rowcount
+    return Erased(message_count, event_count, suppression_count)

@@ -1,0 +1,1 @@
+DELETE FROM suppressions WHERE recipient_key = %(recipient_key)s

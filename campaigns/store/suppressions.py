@@ -1,0 +1,93 @@
+"""Who must not be messaged: one row per person and source, the newest event wins."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from psycopg.rows import class_row
+
+from campaigns.domain.optout import Source
+from campaigns.store.database import Connection, query
+
+
+@dataclass(frozen=True, slots=True)
+class SuppressionEvent:
+    """What a source says of a person at a time (None: now): an opt-out (`is_active`), or the end of its own."""
+
+    recipient_key: str
+    source: Source
+    is_active: bool
+    at: dt.datetime | None
+    detail: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SuppressionChange:
+    """A row that an event has changed. `was_active`: this source had suppressed the person before."""
+
+    recipient_key: str
+    source: Source
+    is_active: bool
+    was_active: bool
+
+
+@dataclass(frozen=True, slots=True)
+class SuppressionRow:
+    """An active suppression."""
+
+    recipient_key: str
+    source: str
+    at: dt.datetime
+    detail: str | None
+
+
+def write_suppressions(connection: Connection, said: Sequence[SuppressionEvent]) -> list[SuppressionChange]:
+    """Write events, each only where it is newer than what its source has said; return what changed."""
+    if not said:
+        return []
+    parameters = {
+        "recipient_keys": [each.recipient_key for each in said],
+        "sources": [str(each.source) for each in said],
+        "are_active": [each.is_active for each in said],
+        "at": [each.at for each in said],
+        "details": [each.detail for each in said],
+    }
+    rows = connection.execute(query("write_suppressions"), parameters)
+    return [SuppressionChange(key, Source(source), new, old) for key, source, new, old in rows]
+
+
+def suppress_refusing(connection: Connection, refused_at: Mapping[int, dt.datetime]) -> None:
+    """Note that the people of these messages (id: when Meta said so) do not want more: 131050."""
+    if not refused_at:
+        return
+    rows = connection.execute(query("find_recipient_keys"), {"message_ids": sorted(refused_at)}).fetchall()
+    said = [
+        SuppressionEvent(key, Source.META, is_active=True, at=refused_at[id_], detail="131050") for id_, key in rows
+    ]
+    write_suppressions(connection, said)
+
+
+def lift_suppressions(connection: Connection, recipient_keys: Sequence[str]) -> set[str]:
+    """Lift every source of people who are suppressed, by a person's word; return whose."""
+    parameters = {"recipient_keys": sorted(set(recipient_keys)), "sources": [str(source) for source in Source]}
+    return {row[0] for row in connection.execute(query("lift_suppressions"), parameters)}
+
+
+def find_suppressed(connection: Connection, recipient_keys: Sequence[str]) -> set[str]:
+    """Return who of these people is suppressed."""
+    statement = "SELECT DISTINCT recipient_key FROM suppressions WHERE recipient_key = ANY (%s) AND is_active"
+    return {row[0] for row in connection.execute(statement, (list(recipient_keys),))}
+
+
+def list_suppressions(connection: Connection, source: Source | None = None) -> list[SuppressionRow]:
+    parameters = {"source": None if source is None else str(source)}
+    with connection.cursor(row_factory=class_row(SuppressionRow)) as cursor:
+        return cursor.execute(query("list_suppressions"), parameters).fetchall()
+
+
+def find_people(connection: Connection, wamids: Sequence[str]) -> dict[str, str]:
+    """Return the phone that each of these messages went to; those that are unknown, or erased, are left out."""
+    statement = "SELECT wamid, phone FROM messages WHERE wamid = ANY (%s) AND phone IS NOT NULL"
+    return dict(connection.execute(statement, (list(wamids),)).fetchall())

@@ -1,0 +1,126 @@
+from __future__ import annotations
+
+import pytest
+
+from tests.store.rows import add_campaign, add_message, fetch
+
+ANA, BIA = "+5511999990001", "+5511999990002"
+LONG_AGO = "2025-01-01T00:00Z"
+
+
+def test_people_are_suppressed_with_a_reason(revoada):
+    output = revoada.ok("suppress", "add", ANA, "+55 (11) 99999-0002", "--reason", "by e-mail")
+    assert output == f"{ANA} is suppressed.\n+55 (11) 99999-0002 is suppressed.\n"
+    rows = revoada.json("suppress", "list")
+    assert {(row["recipient_key"], row["source"], row["detail"]) for row in rows} == {
+        (ANA, "manual", "by e-mail"),
+        (BIA, "manual", "by e-mail"),
+    }
+    assert revoada.ok("suppress", "add", ANA) == f"{ANA} is suppressed; it was before, too.\n"
+
+
+def test_a_phone_that_is_none_suppresses_nobody(revoada):
+    line = revoada.refusal("suppress", "add", ANA, "11 99999-0002")
+    assert line == "'11 99999-0002' is not a phone number such as +5511999990000."
+    assert revoada.json("suppress", "list") == []
+
+
+def test_what_was_removed_may_be_messaged_and_suppressed_again(revoada):
+    revoada.ok("suppress", "add", ANA)
+    output = revoada.ok("suppress", "remove", "+551199990001", ANA, BIA)
+    assert output == f"+551199990001 may be messaged again.\n{ANA} may be messaged again.\n{BIA} was not suppressed.\n"
+    assert revoada.ok("suppress", "list") == "Nobody is suppressed.\n"
+    revoada.ok("suppress", "add", ANA)
+    assert [row["recipient_key"] for row in revoada.json("suppress", "list")] == [ANA]
+
+
+def test_the_list_shows_one_source_or_all(revoada, tmp_path):
+    (tmp_path / "out.txt").write_text(f"{BIA}\n")
+    revoada.ok("suppress", "add", ANA)
+    revoada.ok("suppress", "import", "out.txt")
+    assert BIA in revoada.ok("suppress", "list") and ANA in revoada.ok("suppress", "list")
+    assert [row["recipient_key"] for row in revoada.json("suppress", "list", "--source", "import")] == [BIA]
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        f"{ANA}\n{BIA}\n",
+        f"\ufeff{ANA}\r\n\r\n{BIA}\r\n{BIA}",
+        f"phone\n{ANA}\n{BIA}\n",
+        f'name,Phone\n"Silva, Ana",{ANA}\nBia,+55 11 99999-0002\n',
+    ],
+)
+def test_a_file_is_a_list_of_phones_or_a_table(revoada, tmp_path, content):
+    (tmp_path / "out.csv").write_text(content)
+    assert revoada.ok("suppress", "import", "out.csv") == "2 phones suppressed, 0 known before.\n"
+    assert revoada.ok("suppress", "import", "out.csv") == "0 phones suppressed, 2 known before.\n"
+    assert {(row["recipient_key"], row["detail"]) for row in revoada.json("suppress", "list")} == {
+        (ANA, "out.csv"),
+        (BIA, "out.csv"),
+    }
+
+
+def test_lines_without_a_phone_are_told_and_cost_the_others_nothing(revoada, tmp_path):
+    (tmp_path / "out.csv").write_text(f"name,phone\nAna,{ANA}\nBia\nCaio,none\n")
+    result = revoada("suppress", "import", "out.csv")
+    assert (result.exit_code, result.stdout) == (0, "1 phone suppressed, 0 known before.\n")
+    assert result.stderr == "Warning: 2 lines without a phone such as +5511999990000: 3, 4\n"
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (b"", "out.csv: there is no phone in it."),
+        (b"\n\n", "out.csv: there is no phone in it."),
+        (b"phone\n", "out.csv: there is no phone in it."),
+        (b"name,number\nAna,1\n", "out.csv: the first line names no column phone."),
+        ("telefone\xe9\n".encode("latin-1"), "out.csv: the file is not UTF-8, save it as CSV UTF-8."),
+        (b'"+5511\n', "out.csv: line 1 is not CSV: unexpected end of data."),
+    ],
+)
+def test_a_file_that_cannot_be_read_says_why(revoada, tmp_path, content, reason):
+    (tmp_path / "out.csv").write_bytes(content)
+    assert revoada.refusal("suppress", "import", "out.csv") == reason
+
+
+def test_more_than_one_batch_is_imported(revoada, database, tmp_path):
+    (tmp_path / "many.txt").write_text("".join(f"+5511{900000000 + number}\n" for number in range(10_001)))
+    assert revoada.ok("suppress", "import", "many.txt") == "10,001 phones suppressed, 0 known before.\n"
+    assert fetch(database, "SELECT count(*) FROM suppressions WHERE is_active") == [10_001]
+
+
+def test_a_forgotten_person_is_suppressed_without_a_name(revoada, create, database):
+    create()
+    output = revoada.ok("forget", ANA)
+    assert output.startswith("Forgotten: 1 message erased (1 not sent any more), 0 webhook events deleted.")
+    assert revoada.ok("suppress", "list").splitlines()[-1] == "Suppressed and forgotten, known by a hash only: 1."
+    create("Later")
+    assert revoada.json("campaign", "show", "2")["counts"] == {"suppressed": 1, "pending": 1}
+    assert revoada.ok("suppress", "remove", ANA) == f"{ANA} may be messaged again.\n"
+
+
+def test_forgetting_needs_a_phone_and_the_key(revoada):
+    assert revoada.refusal("forget", "Ana") == "'Ana' is not a phone number such as +5511999990000."
+    assert "REVOADA_SECRET_KEY is not set" in revoada.refusal("forget", ANA, REVOADA_SECRET_KEY=None)
+
+
+def test_what_is_on_the_wire_is_not_forgotten_yet(revoada, database):
+    database.run(add_message, database.run(add_campaign), "sending", phone=ANA)
+    assert revoada.refusal("forget", ANA).startswith("A message to this person is on the wire: try again in a minute.")
+
+
+def test_retention_shows_and_erases_what_ended_long_ago(revoada, database):
+    campaign_id = database.run(add_campaign, "completed", completed_at=LONG_AGO)
+    database.run(add_message, campaign_id, "sent")
+    expected = [{"id": campaign_id, "name": "Sale", "message_count": 1}]
+    assert revoada.json("retention", "--days", "30", "--dry-run") == expected
+    assert fetch(database, "SELECT count(phone) FROM messages") == [1]
+    assert "messages erased" in revoada.ok("retention", REVOADA_RETENTION_DAYS="30")
+    assert fetch(database, "SELECT count(phone) FROM messages") == [0]
+    assert revoada.ok("retention", "--days", "30").startswith("No campaign that ended more than 30 days ago")
+
+
+def test_retention_asks_for_how_long(revoada):
+    line = revoada.refusal("retention", exit_code=2)
+    assert line.startswith("Give --days N, or set REVOADA_RETENTION_DAYS.")

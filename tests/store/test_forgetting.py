@@ -1,0 +1,287 @@
+import json
+import threading
+
+import pytest
+from psycopg import errors
+
+from campaigns.directory import add_account as add_real_account
+from campaigns.directory import add_template
+from campaigns.domain.message import Write
+from campaigns.domain.person import recipient_key
+from campaigns.forgetting import forget
+from campaigns.planning import Wishes, change_campaign, create_campaign
+from campaigns.remembering import ForgettingError
+from campaigns.store.events import ParkedEvent, insert_events, park_events
+from campaigns.store.messages import ReleaseRow, merge_evidence, release_messages
+from campaigns.suppressing import lift_phones, suppress_phones
+from campaigns.tokens import PersonHasher, make_key
+from tests.store.rows import (
+    Beside,
+    add_account,
+    add_campaign,
+    add_message,
+    allowing_only,
+    await_blocked,
+    claim,
+    empty,
+    fetch,
+    find_false_tallies,
+    make_report,
+    make_reports,
+    read_message,
+    read_statuses,
+    receive,
+    say,
+    shared_database,
+    take,
+)
+from tests.webhooks.webhook_bodies import make_body, make_status, make_value
+
+KEY = make_key()
+ANA, ANA_ID, BIA = "+5511987650001", "551187650001", "+5511987650002"
+
+
+@pytest.fixture(scope="module")
+def shared(postgres):
+    with shared_database(postgres, "forgetting") as database:
+        yield database
+
+
+@pytest.fixture
+def database(shared):
+    empty(shared)
+    return shared
+
+
+@pytest.fixture
+def draft(database, tmp_path):
+    """Makes a draft of a list of phones."""
+    add_real_account(database, "sales", phone_number_id="1", waba_id="1", token="t", secret_key=KEY)
+    add_template(database, "promo", language="en", body="Hi {{1}}!")
+    file = tmp_path / "people.csv"
+
+    def make(*phones, key=KEY):
+        file.write_text("phone,name\n" + "".join(f"{phone},Someone\n" for phone in phones))
+        wishes = Wishes(name="Sale", template="promo:en", accounts=["sales"], recipients=file)
+        return create_campaign(database, wishes, time_zone="UTC", secret_key=key).id
+
+    return make
+
+
+def dump(database):
+    """Everything that the database holds, as text."""
+    tables = fetch(database, "SELECT tablename FROM pg_tables WHERE schemaname = 'public'")
+    rows = [str(row) for table in tables for row in fetch(database, f'SELECT t::text FROM "{table}" t')]
+    bodies = fetch(database, "SELECT encode(body, 'escape') FROM webhook_events")
+    return "\n".join(rows + bodies)
+
+
+def test_what_is_held_of_a_person_is_gone_in_every_form_of_the_number(database):
+    details = json.dumps([{"code": 1, "details": f"to {ANA_ID}", "message_id": 1}])
+    account_id = database.run(add_account, failures=details)
+    fetch(
+        database,
+        "INSERT INTO account_events (account_id, kind, details) VALUES (%s, 'deactivated', %s)",
+        account_id,
+        json.dumps({"errors": [{"details": ANA}]}),
+    )
+    ids = []
+    for status in ("sent", "failed", "pending", "uncertain", "read"):
+        campaign_id = database.run(add_campaign)
+        test_id = database.run(add_campaign, "completed", test_of=campaign_id)
+        about = {"variables": ["Ana Silva"], "error_details": f"to {ANA_ID}", "error_title": "No"}
+        ids.append(database.run(add_message, campaign_id, status, phone=ANA, **about))
+        database.run(add_message, campaign_id, status, phone=BIA, variables=["Bia"])
+        database.run(add_message, test_id, "sent", phone="+5511900000000", variables=["Ana Silva"])
+    fetch(database, "UPDATE messages SET wamid = 'wamid.of.ana' WHERE id = %s", ids[0])
+    pieces = [make_reports(make_status(recipient_id=ANA_ID)), make_reports(make_status(id="wamid.of.ana"))]
+    parked = [ParkedEvent("unmatched", "?", pieces[0]), ParkedEvent("set_aside", "?", pieces[1])]
+    parked.append(ParkedEvent("unmatched", "?", make_reports(make_status(recipient_id="551187650002"))))
+    database.run(park_events, parked, retry_seconds=1)
+    fetch(database, "INSERT INTO stop_replies (phone_number_id, phone, received_at) VALUES ('1', %s, now())", ANA)
+    suppress_phones(database, [ANA], reason="asked")
+    with allowing_only(database, Write.OPERATOR):
+        done = forget(database, "+" + ANA_ID, secret_key=KEY)
+    assert (done.suppressed_count, done.erased.message_count, done.erased.event_count) == (1, 5, 2)
+    held = dump(database)
+    for trace in (ANA[1:], ANA_ID, "Ana Silva", "wamid.of.ana"):
+        assert trace not in held
+    assert held.count(BIA) == 10  # phone and key of each of hers
+    statuses = [read_message(database, each)["status"] for each in ids]
+    assert statuses == ["sent", "failed", "suppressed", "uncertain", "read"]
+    assert find_false_tallies(database) == []
+
+
+def test_what_was_pending_is_never_sent(database):
+    campaign_id = database.run(add_campaign)
+    database.run(add_message, campaign_id, phone=ANA)
+    database.run(take, campaign_id)
+    forget(database, ANA, secret_key=KEY)
+    assert database.run(claim, campaign_id, 1, accounts=[1]).messages == []
+    assert read_statuses(database, campaign_id) == ["suppressed"]
+
+
+def test_a_message_on_the_wire_is_waited_for_and_not_tried_again(database):
+    campaign_id = database.run(add_campaign)
+    database.run(take, campaign_id)
+    message_id = database.run(add_message, campaign_id, "sending", phone=ANA)
+    with pytest.raises(ForgettingError, match="on the wire: try again in a minute"):
+        forget(database, ANA, secret_key=KEY)
+    assert read_message(database, message_id)["phone"] == ANA
+    row = ReleaseRow(message_id, 1, 0.0, refunds=True, error_code=2, error_title="busy", error_details="")
+    assert database.run(release_messages, [row], campaign_ids=[campaign_id]) == {message_id}
+    claimed = database.run(claim, campaign_id, 1, accounts=[1])
+    assert (claimed.messages, claimed.suppressed_count) == ([], 1)
+    assert forget(database, ANA, secret_key=KEY).erased.message_count == 1
+
+
+def test_a_webhook_that_is_not_applied_yet_is_waited_for(database):
+    database.run(insert_events, [make_reports(make_status(recipient_id=ANA_ID))])
+    with pytest.raises(ForgettingError, match="not applied yet"):
+        forget(database, ANA, secret_key=KEY)
+
+
+def test_what_comes_back_from_the_wire_meanwhile_is_seen(database):
+    """The release commits after `forget` has looked for pending messages, and before it erases."""
+    campaign_id = database.run(add_campaign)
+    message_id = database.run(add_message, campaign_id, "sending", phone=ANA)
+    seen, go_on = threading.Event(), threading.Event()
+
+    def release(connection):
+        row = ReleaseRow(message_id, 1, 0.0, refunds=True, error_code=2, error_title="busy", error_details="")
+        release_messages(connection, [row], campaign_ids=[campaign_id])
+        seen.set()
+        assert go_on.wait(10)
+
+    releasing = Beside(database.run, release)
+    assert seen.wait(10)
+    forgetting = Beside(forget, database, ANA, secret_key=KEY)
+    go_on.set()
+    releasing.result()
+    try:
+        forgetting.result()
+    except ForgettingError:
+        assert read_message(database, message_id)["phone"] == ANA
+    else:
+        assert read_message(database, message_id)["phone"] is None
+    assert read_statuses(database, campaign_id) != ["sending"]
+    database.run(take, campaign_id)
+    assert database.run(claim, campaign_id, 1, accounts=[1]).messages == []
+
+
+def test_late_webhooks_still_climb_and_bring_nothing_back(database):
+    account_id = database.run(add_account, phone_number_id="500600700")
+    campaign_id = database.run(add_campaign, accounts=[account_id])
+    message_id = database.run(add_message, campaign_id, "sent", phone=ANA, account_id=account_id)
+    forget(database, ANA, secret_key=KEY)
+    receive(database, make_reports(make_report(database, message_id, "read")))
+    row = read_message(database, message_id)
+    assert (row["status"], row["wamid"], row["phone"]) == ("read", f"erased.{message_id}", None)
+
+
+def test_a_late_refusal_does_not_send_an_erased_message_again(database):
+    accounts = [database.run(add_account, phone_number_id=number) for number in ("500600700", "500600701")]
+    campaign_id = database.run(add_campaign, accounts=accounts)
+    message_id = database.run(add_message, campaign_id, "sent", phone=ANA, account_id=accounts[0])
+    forget(database, ANA, secret_key=KEY)
+    errors_ = [{"code": 131031, "title": "Locked", "error_data": {"details": f"to {ANA_ID}"}}]
+    receive(database, make_body(make_value(make_report(database, message_id, "failed", errors=errors_))))
+    row = read_message(database, message_id)
+    assert (row["status"], row["error_code"], row["error_details"]) == ("failed", 131031, None)
+
+
+def test_only_what_has_ended_may_be_erased(database):
+    message_id = database.run(add_message, database.run(add_campaign))
+    with pytest.raises(errors.CheckViolation):
+        fetch(database, "UPDATE messages SET phone = NULL, recipient_key = NULL WHERE id = %s", message_id)
+
+
+def test_a_new_list_does_not_bring_a_forgotten_person_back(database, draft):
+    forget(database, ANA, secret_key=KEY)
+    campaign_id = draft(f"+{ANA_ID}", BIA)
+    rows = fetch(database, "SELECT status::text, phone, variables FROM messages ORDER BY id")
+    assert rows == [("suppressed", None, []), ("pending", BIA, ["Someone"])]
+    assert ANA_ID not in dump(database)
+    assert find_false_tallies(database) == []
+    assert campaign_id
+
+
+def test_nor_does_a_list_that_is_added_later(database, draft, tmp_path):
+    campaign_id = draft(BIA)
+    forget(database, ANA, secret_key=KEY)
+    (tmp_path / "more.csv").write_text(f"phone,name\n{ANA},Ana\n")
+    change_campaign(database, campaign_id, Wishes(recipients=tmp_path / "more.csv"), secret_key=KEY)
+    assert read_statuses(database, campaign_id) == ["pending", "suppressed"]
+
+
+def test_a_list_that_is_read_at_that_moment_does_not_either(database, draft, monkeypatch):
+    """The import has inserted its rows, uncommitted, when the person is forgotten."""
+    from campaigns import planning  # noqa: PLC0415
+
+    real, forgetting = planning.suppress_forgotten, []
+
+    def forget_meanwhile(connection, campaign_id, *, secret_key):
+        forgetting.append(Beside(forget, database, ANA, secret_key=KEY))
+        forgetting[0].result()
+        return real(connection, campaign_id, secret_key=secret_key)
+
+    monkeypatch.setattr(planning, "suppress_forgotten", forget_meanwhile)
+    assert read_statuses(database, draft(ANA, BIA)) == ["suppressed", "pending"]
+    assert ANA not in dump(database)
+
+
+def test_who_is_forgotten_right_after_an_import_looked_waits_for_it(database, draft, monkeypatch):
+    from campaigns import planning  # noqa: PLC0415
+
+    real, forgetting = planning.suppress_forgotten, []
+
+    def forget_after(connection, campaign_id, *, secret_key):
+        count = real(connection, campaign_id, secret_key=secret_key)
+        forgetting.append(Beside(forget, database, ANA, secret_key=KEY))
+        await_blocked(database)
+        return count
+
+    monkeypatch.setattr(planning, "suppress_forgotten", forget_after)
+    campaign_id = draft(ANA, BIA)
+    assert forgetting[0].result().erased.message_count == 1
+    assert read_statuses(database, campaign_id) == ["suppressed", "pending"]
+    assert ANA not in dump(database)
+
+
+def test_only_a_hash_is_kept_and_it_needs_the_key(database):
+    suppress_phones(database, [ANA], reason=None)
+    forget(database, ANA, secret_key=KEY)
+    forget(database, ANA, secret_key=KEY)
+    hasher = PersonHasher(KEY)
+    kept = fetch(database, "SELECT person, key_id, source FROM forgotten")
+    assert [(bytes(person), bytes(key_id), source) for person, key_id, source in kept] == [
+        (hasher.hash(recipient_key(ANA)), hasher.key_id, "manual")
+    ]
+    assert fetch(database, "SELECT count(*) FROM suppressions") == [0]
+    assert PersonHasher(make_key()).hash(recipient_key(ANA)) != hasher.hash(recipient_key(ANA))
+
+
+def test_under_another_key_a_list_is_refused_rather_than_not_checked(database, draft):
+    draft(ANA, key=None)  # nobody was forgotten yet: no key is needed
+    forget(database, ANA, secret_key=KEY)
+    with pytest.raises(ForgettingError, match="under another REVOADA_SECRET_KEY"):
+        draft(BIA, key=make_key())
+    with pytest.raises(ForgettingError, match="REVOADA_SECRET_KEY is not set"):
+        draft(BIA, key=None)
+    with pytest.raises(ForgettingError, match="under another"):
+        forget(database, BIA, secret_key=make_key())
+    assert fetch(database, "SELECT count(*) FROM campaigns") == [1]
+
+
+def test_a_person_who_wants_back_is_taken_back(database, draft):
+    forget(database, ANA, secret_key=KEY)
+    assert lift_phones(database, [ANA, BIA], secret_key=KEY) == [True, False]
+    assert read_statuses(database, draft(ANA)) == ["pending"]
+
+
+def test_evidence_of_a_reply_leaves_no_wamid_on_an_erased_message(database):
+    message_id = database.run(add_message, database.run(add_campaign), "uncertain", phone=ANA)
+    forget(database, ANA, secret_key=KEY)
+    database.run(merge_evidence, [say(message_id, "sent", wamid="wamid.x", sent_at="2026-10-01T12:00Z")])
+    row = read_message(database, message_id)
+    assert row["wamid"] != "wamid.x"

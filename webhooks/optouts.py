@@ -1,0 +1,107 @@
+"""Decides what an answer of a person, or what WhatsApp passes on from one, says about being messaged."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from campaigns.domain.optout import Source, StopRules
+from campaigns.domain.person import is_number
+from webhooks.reading import UnusableError, read_id, read_list, read_text, read_time
+
+PREFERENCES_FIELD = "user_preferences"
+
+# What `resume` is about; any other category of marketing stops all the same.
+_MARKETING = frozenset({"marketing_messages", ""})
+_MAX_ANSWER_CHARACTERS = 1_000
+
+
+@dataclass(frozen=True, slots=True)
+class OptOut:
+    """A person wants no more (`is_active`), or takes back what they told WhatsApp.
+
+    `number` is a `wa_id`, or "" for a person of whom only a user id is known: then `context_wamid` is the message that
+    was answered. `phone_number_id` is the number that was written to, "" for what came by WhatsApp itself.
+    """
+
+    source: Source
+    is_active: bool
+    at: dt.datetime
+    detail: str
+    number: str
+    context_wamid: str = ""
+    phone_number_id: str = ""
+
+
+def read_optout(message: object, contacts: object, phone_number_id: str, rules: StopRules) -> OptOut | None:
+    """Return the opt-out that an inbound message is, None for any other. Raises UnusableError where it is one, and
+    nobody can tell whose or when.
+    """
+    if not isinstance(message, dict):
+        return None
+    source, detail = _find_stop(message, rules)
+    if not detail:
+        return None
+    number = _find_number(message, "from", "from_user_id", contacts)
+    context = message.get("context")
+    context_wamid = read_id(context.get("id"), "context.id") if isinstance(context, dict) else ""
+    if not number and not context_wamid:
+        raise UnusableError("from", "missing: an opt-out of nobody knows whom, which answers no message")
+    at = read_time(message.get("timestamp"), "timestamp")
+    return OptOut(source, True, at, detail, number, context_wamid, phone_number_id)  # noqa: FBT003
+
+
+def _find_stop(message: Mapping[str, Any], rules: StopRules) -> tuple[Source, str]:
+    """Return what in a message is the opt-out; "": nothing."""
+    kind = message.get("type")
+    part = message.get(kind) if isinstance(kind, str) else None
+    if not isinstance(part, dict):
+        return Source.WORD, ""
+    if kind == "text":
+        return Source.WORD, rules.find_word(_read(part, "body"))
+    if kind == "button":
+        return Source.BUTTON, rules.find_button(_read(part, "payload"), [_read(part, "text")])
+    if kind == "interactive" and part.get("type") in ("button_reply", "list_reply"):
+        reply = part.get(part["type"])
+        if isinstance(reply, dict):
+            return Source.BUTTON, rules.find_button(_read(reply, "id"), [_read(reply, "title")])
+    return Source.WORD, ""
+
+
+def _read(part: Mapping[str, Any], key: str) -> str:
+    return read_text(part.get(key), _MAX_ANSWER_CHARACTERS)
+
+
+def read_preference(preference: Mapping[str, Any], contacts: object) -> OptOut | None:
+    """Return what a person told WhatsApp, None for what is neither stop nor resume. Raises UnusableError where nobody
+    can tell whose or when.
+    """
+    word, category = preference.get("value"), read_text(preference.get("category"))
+    if word not in ("stop", "resume") or (word == "resume" and category not in _MARKETING):
+        return None
+    number = _find_number(preference, "wa_id", "user_id", contacts)
+    if not number:
+        raise UnusableError("wa_id", f"missing: a {word} of nobody knows whom")
+    at = read_time(preference.get("timestamp"), "timestamp")
+    return OptOut(Source.META, word == "stop", at, PREFERENCES_FIELD, number)
+
+
+def _find_number(part: Mapping[str, Any], key: str, user_key: str, contacts: object) -> str:
+    """Return the person's `wa_id`: named, or that of the contact with the same user id; "" where neither is."""
+    number = read_id(part.get(key), key)
+    user_id = part.get(user_key)
+    if not number and isinstance(user_id, str) and user_id:
+        known = [each for each in _list_contacts(contacts) if each.get("user_id") == user_id]
+        number = read_id(known[0].get("wa_id"), "contacts.wa_id") if known else ""
+    if number and not is_number(number):
+        raise UnusableError(key, "not a phone number")
+    return number
+
+
+def _list_contacts(contacts: object) -> list[dict[str, Any]]:
+    try:
+        return [each for each in read_list(contacts, "contacts") if isinstance(each, dict)]
+    except UnusableError:
+        return []
