@@ -11,6 +11,8 @@ from zoneinfo import ZoneInfo, available_timezones
 
 from cryptography.fernet import Fernet
 
+from campaigns.domain.phone import read_region
+
 
 class SettingsError(ValueError):
     """A setting is missing or wrong; the text names the variable."""
@@ -109,6 +111,10 @@ class Settings:
         "REVOADA_TIMEZONE", "America/Sao_Paulo", _zone, "of campaigns that name none of their own"
     )
 
+    region: str = _setting("REVOADA_REGION", "BR", read_region, "of phones in a list that have no country code")
+    overlap_days: int = _setting(
+        "REVOADA_OVERLAP_DAYS", 7, _count, "an ended campaign counts so many days when a list has its people again"
+    )
     confirm_above: int = _setting("REVOADA_CONFIRM_ABOVE", 1000, _count, "messages that start without a question")
     tick_seconds: float = _setting("REVOADA_TICK_SECONDS", 10.0, _positive, "between two looks at all campaigns")
     slice_seconds: float = _setting("REVOADA_SLICE_SECONDS", 10.0, _positive, "one turn of a campaign on a slot")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from campaigns.domain.campaign import (
@@ -20,11 +20,10 @@ from campaigns.domain.campaign import (
 from campaigns.domain.pacing import Reason
 from campaigns.domain.schedule import read_moment
 from campaigns.domain.template import HeaderMedia, Template, template_from_components
-from campaigns.importing import import_recipients
+from campaigns.importing import Imported, Reading, import_recipients
 from campaigns.store import campaigns as store
 from campaigns.store import directory
 from campaigns.store.database import Connection, Database
-from campaigns.store.recipients import ImportCounts
 
 # A change ends these waits: the next look decides anew. Throttles and unreachable servers are not the plan's.
 _WAITS_OF_PLAN = frozenset({Reason.INTERVAL, Reason.PAUSE, Reason.WINDOW, Reason.NO_ACTIVE_ACCOUNT})
@@ -40,12 +39,14 @@ class Wishes:
     """What was asked for; None: nothing was said about it, so it stays.
 
     `template` is `name:language`, `accounts` are names or ids, `schedule` is an ISO time in the campaign's zone.
+    `recipients` and how to read them are those of a new campaign; `add_recipients` brings more.
     """
 
     name: str | None = None
     template: str | None = None
     accounts: Sequence[str] = ()
     recipients: Path | None = None
+    reading: Reading = field(default_factory=Reading)
     schedule: str | None = None
     interval_seconds: float | None = None
     pause_after: int | None = None
@@ -64,7 +65,7 @@ class Planned:
     name: str
     status: CampaignStatus
     rings: bool = False
-    counts: ImportCounts | None = None
+    imported: Imported | None = None
 
 
 def create_campaign(database: Database, wishes: Wishes, *, time_zone: str) -> Planned:
@@ -80,6 +81,11 @@ def change_campaign(database: Database, campaign_id: int, wishes: Wishes) -> Pla
     return database.run(_change, campaign_id, wishes)
 
 
+def add_recipients(database: Database, campaign_id: int, path: Path, reading: Reading) -> Planned:
+    """Add the people of a file to a draft or a paused campaign. Raises as `create_campaign`."""
+    return database.run(_add_recipients, campaign_id, path, reading)
+
+
 def _create(connection: Connection, wishes: Wishes, *, time_zone: str) -> Planned:
     name, template_text, path = wishes.name or "", wishes.template or "", wishes.recipients
     if path is None or not wishes.accounts:
@@ -88,8 +94,8 @@ def _create(connection: Connection, wishes: Wishes, *, time_zone: str) -> Planne
     account_ids = _find_accounts(connection, wishes.accounts)
     plan = _apply(Plan(name=name, template_id=template_id, time_zone=time_zone), wishes)
     campaign_id = store.insert_campaign(connection, plan, account_ids)
-    counts = import_recipients(connection, campaign_id, path, template=template)
-    return Planned(campaign_id, name, CampaignStatus.DRAFT, counts=counts)
+    imported = import_recipients(connection, campaign_id, path, template=template, reading=wishes.reading)
+    return Planned(campaign_id, name, CampaignStatus.DRAFT, imported=imported)
 
 
 def _change(connection: Connection, campaign_id: int, wishes: Wishes) -> Planned:
@@ -99,8 +105,6 @@ def _change(connection: Connection, campaign_id: int, wishes: Wishes) -> Planned
     facts = campaign.facts
     if facts.status in ENDED:
         raise TransitionError(f"{facts} is {facts.status}: it cannot be changed.")
-    if wishes.recipients is not None and facts.status not in _TAKES_RECIPIENTS:
-        raise TransitionError(f"{facts} is {facts.status}: pause it to add recipients.")
     plan = _apply(campaign.plan, wishes)
     if wishes.template is not None:
         plan = replace(plan, template_id=_find_other_template(connection, campaign, wishes.template))
@@ -110,11 +114,21 @@ def _change(connection: Connection, campaign_id: int, wishes: Wishes) -> Planned
     store.update_campaign(connection, campaign, plan, status=status, wakes=wakes, rings=rings)
     if wishes.accounts:
         store.replace_accounts(connection, campaign_id, _find_accounts(connection, wishes.accounts))
-    counts = None
-    if wishes.recipients is not None:
-        row = directory.load_template(connection, plan.template_id)
-        counts = import_recipients(connection, campaign_id, wishes.recipients, template=_read_template(row))
-    return Planned(campaign_id, plan.name, status, rings=rings, counts=counts)
+    return Planned(campaign_id, plan.name, status, rings=rings)
+
+
+def _add_recipients(connection: Connection, campaign_id: int, path: Path, reading: Reading) -> Planned:
+    campaign = store.lock_campaigns(connection, [campaign_id]).get(campaign_id)
+    if campaign is None:
+        raise CampaignError(missing_campaign(campaign_id))
+    facts = campaign.facts
+    if facts.status in ENDED:
+        raise TransitionError(f"{facts} is {facts.status}: it takes no more recipients.")
+    if facts.status not in _TAKES_RECIPIENTS:
+        raise TransitionError(f"{facts} is {facts.status}: pause it to add recipients.")
+    template = _read_template(directory.load_template(connection, campaign.template_id))
+    imported = import_recipients(connection, campaign_id, path, template=template, reading=reading)
+    return Planned(campaign_id, campaign.plan.name, facts.status, imported=imported)
 
 
 def _apply(plan: Plan, wishes: Wishes) -> Plan:
