@@ -16,6 +16,7 @@ CONSENT_NAMES = ("consent", "consentimento", "origem")
 
 _SHOWN_NAMES = 10
 _SHOWN_LENGTH = 60
+_LONG_NUMBER = re.compile(r"\+?([ ().-]*[0-9]){10,}[ ().-]*")
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 
 
@@ -79,6 +80,8 @@ def read_header(cells: Sequence[str], variables: Sequence[str], choice: Choice |
         names.pop()
     if not names:
         raise RecipientsError("the first row is empty, it must name the columns")
+    if any(_LONG_NUMBER.fullmatch(name) for name in names):  # never repeated: it is somebody's phone
+        raise RecipientsError("the first row has somebody's number in it, it must name the columns")
     phone = _find_phone(names, choice.phone)
     consent = _find_column(names, choice.consent) if choice.consent else _guess(names, CONSENT_NAMES)
     return Columns(tuple(names), phone, _find_variables(names, variables, choice.mapping, {phone, consent}), consent)

@@ -11,7 +11,20 @@ EVERYTHING = {
     (): {"migrate", "keygen", "account", "template", "campaign", "simulate", "up", "demo"},
     ("account",): {"add", "set", "list", "show", "activate", "deactivate", "check"},
     ("template",): {"add", "list"},
-    ("campaign",): {"create", "set", "start", "test", "pause", "resume", "cancel", "show", "list", "watch"},
+    ("campaign",): {
+        "create",
+        "set",
+        "start",
+        "test",
+        "pause",
+        "resume",
+        "cancel",
+        "import",
+        "import-errors",
+        "show",
+        "list",
+        "watch",
+    },
 }
 
 
