@@ -2,7 +2,39 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from celery import Celery
+from kombu.exceptions import KombuError, OperationalError
 
 app = Celery("revoada")
 app.config_from_object("celeryconfig")
+
+
+class BrokerError(Exception):
+    """The broker does not answer; the text is the kind of error, which holds no password."""
+
+
+@dataclass(frozen=True, slots=True)
+class Alive:
+    """Who answers over the broker: the workers of each queue, and the beats (one that hangs does not answer)."""
+
+    queues: dict[str, set[str]]
+    beats: set[str]
+
+
+def ask_alive(timeout_seconds: float) -> Alive:
+    """Ask all processes. Raises `BrokerError` where the broker does not answer."""
+    queues: dict[str, set[str]] = {}
+    try:
+        with app.connection_for_write() as connection:
+            connection.ensure_connection(max_retries=1, timeout=round(timeout_seconds))
+            inspect = app.control.inspect(timeout=timeout_seconds, connection=connection)
+            listed = inspect.active_queues() or {}
+            answered = set(inspect.ping() or {})
+    except (KombuError, OperationalError, OSError) as error:
+        raise BrokerError(type(error).__name__) from None
+    for worker, taken in listed.items():
+        for queue in taken:
+            queues.setdefault(str(queue["name"]), set()).add(worker)
+    return Alive(queues, answered - set(listed))

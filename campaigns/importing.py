@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from campaigns.domain.filling import Filling
 from campaigns.domain.phone import make_phone_reader
 from campaigns.domain.recipients import (
     Choice,
@@ -16,7 +17,6 @@ from campaigns.domain.recipients import (
     read_header,
     read_row,
 )
-from campaigns.domain.template import HeaderText, Template
 from campaigns.sheets import Report, Row, open_sheet
 from campaigns.store import recipients as store
 from campaigns.store.database import Connection, Database
@@ -42,7 +42,7 @@ class Imported:
 
 
 def import_recipients(
-    connection: Connection, campaign_id: int, path: Path, *, template: Template, reading: Reading
+    connection: Connection, campaign_id: int, path: Path, *, filling: Filling, reading: Reading
 ) -> Imported:
     """Add the recipients of a CSV or XLSX file to a campaign, in the order of the file.
 
@@ -52,8 +52,8 @@ def import_recipients(
     store.await_file(connection)
     try:
         with open_sheet(path, report=reading.report) as sheet:
-            columns = _read_columns(sheet.rows, variable_names(template), reading.choice)
-            rows = _read_rows(sheet.rows, columns, reading.region)
+            columns = _read_columns(sheet.rows, filling.names, reading.choice)
+            rows = _read_rows(sheet.rows, columns, filling, reading.region)
             store.stage_rows(connection, rows)
     except RecipientsError as error:
         raise RecipientsError(f"{path}: {error}.") from None
@@ -66,13 +66,6 @@ def find_overlaps(database: Database, campaign_id: int, *, days: int) -> list[st
     return database.run(store.find_overlaps, campaign_id, days=days)
 
 
-def variable_names(template: Template) -> list[str]:
-    """Return what the columns of a file fill, in the order in which a send takes them."""
-    header = [template.header.variable] if isinstance(template.header, HeaderText) and template.header.variable else []
-    buttons = [f"button {button.index + 1}" for button in template.buttons if button.has_variable]
-    return [*header, *template.body_variables, *buttons]
-
-
 def _read_columns(rows: Iterator[tuple[int, Row]], variables: list[str], choice: Choice) -> Columns:
     _, header = next(rows, (1, ()))
     if isinstance(header, RowProblem):
@@ -81,13 +74,13 @@ def _read_columns(rows: Iterator[tuple[int, Row]], variables: list[str], choice:
 
 
 def _read_rows(
-    rows: Iterator[tuple[int, Row]], columns: Columns, region: str
+    rows: Iterator[tuple[int, Row]], columns: Columns, filling: Filling, region: str
 ) -> Iterator[tuple[int, Recipient | RowProblem]]:
     """Yield what each row is; blank ones are skipped."""
-    read_phone = make_phone_reader(region)
+    check, read_phone = filling.make_check(), make_phone_reader(region)
     has_rows = False
     for row_number, cells in rows:
-        row = cells if isinstance(cells, RowProblem) else read_row(columns, cells, read_phone)
+        row = cells if isinstance(cells, RowProblem) else read_row(columns, cells, check, read_phone)
         if row is not None:
             has_rows = True
             yield row_number, row

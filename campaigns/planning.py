@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from campaigns.choosing import choose_template, read_template
 from campaigns.domain.campaign import (
     ENDED,
     CampaignError,
@@ -17,12 +18,14 @@ from campaigns.domain.campaign import (
     decide_schedule,
     missing_campaign,
 )
+from campaigns.domain.filling import Filling, fill, list_parameters
 from campaigns.domain.pacing import Reason
 from campaigns.domain.schedule import read_moment
-from campaigns.domain.template import HeaderMedia, Template, template_from_components
+from campaigns.domain.template import TemplateError
 from campaigns.importing import Imported, Reading, import_recipients
 from campaigns.store import campaigns as store
 from campaigns.store import directory
+from campaigns.store.accounts import campaign_account_ids
 from campaigns.store.database import Connection, Database
 
 # A change ends these waits: the next look decides anew. Throttles and unreachable servers are not the plan's.
@@ -40,6 +43,7 @@ class Wishes:
 
     `template` is `name:language`, `accounts` are names or ids, `schedule` is an ISO time in the campaign's zone.
     `recipients` and how to read them are those of a new campaign; `add_recipients` brings more.
+    `parameters` fill the template for all alike, by name; None leaves an optional one to the rows.
     """
 
     name: str | None = None
@@ -55,6 +59,7 @@ class Wishes:
     window: tuple[dt.time | None, dt.time | None] | None = None
     weekdays: Sequence[int] | None = None
     time_zone: str | None = None
+    parameters: Mapping[str, str | None] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +71,7 @@ class Planned:
     status: CampaignStatus
     rings: bool = False
     imported: Imported | None = None
+    warnings: Sequence[str] = ()
 
 
 def create_campaign(database: Database, wishes: Wishes, *, time_zone: str) -> Planned:
@@ -90,12 +96,14 @@ def _create(connection: Connection, wishes: Wishes, *, time_zone: str) -> Planne
     name, template_text, path = wishes.name or "", wishes.template or "", wishes.recipients
     if path is None or not wishes.accounts:
         raise CampaignError("A campaign needs at least one account, and recipients.")
-    template_id, template = _find_template(connection, template_text)
     account_ids = _find_accounts(connection, wishes.accounts)
-    plan = _apply(Plan(name=name, template_id=template_id, time_zone=time_zone), wishes)
-    campaign_id = store.insert_campaign(connection, plan, account_ids)
-    imported = import_recipients(connection, campaign_id, path, template=template, reading=wishes.reading)
-    return Planned(campaign_id, name, CampaignStatus.DRAFT, imported=imported)
+    row, warnings = choose_template(connection, template_text, account_ids)
+    given = dict(wishes.parameters or {})
+    filling = fill(read_template(row), given)
+    plan = Plan(name=name, template_id=row.id, time_zone=time_zone, parameters=given, columns=filling.names)
+    campaign_id = store.insert_campaign(connection, _apply(plan, wishes), account_ids)
+    imported = import_recipients(connection, campaign_id, path, filling=filling, reading=wishes.reading)
+    return Planned(campaign_id, name, CampaignStatus.DRAFT, imported=imported, warnings=warnings)
 
 
 def _change(connection: Connection, campaign_id: int, wishes: Wishes) -> Planned:
@@ -106,15 +114,19 @@ def _change(connection: Connection, campaign_id: int, wishes: Wishes) -> Planned
     if facts.status in ENDED:
         raise TransitionError(f"{facts} is {facts.status}: it cannot be changed.")
     plan = _apply(campaign.plan, wishes)
-    if wishes.template is not None:
-        plan = replace(plan, template_id=_find_other_template(connection, campaign, wishes.template))
+    account_ids = _find_accounts(connection, wishes.accounts) if wishes.accounts else []
+    warnings: Sequence[str] = ()
+    if wishes.template is not None or wishes.accounts or wishes.parameters:
+        used_ids = account_ids or campaign_account_ids(connection, campaign_id)
+        template_id, filling, given, warnings = _refill(connection, campaign, wishes, used_ids)
+        plan = replace(plan, template_id=template_id, parameters=given, columns=filling.names)
     status = decide_schedule(replace(facts, scheduled_at=plan.scheduled_at), now=campaign.server_now)
     wakes = _wakes(campaign, plan)
     rings = _rings(campaign, plan, status=status, wakes=wakes)
     store.update_campaign(connection, campaign, plan, status=status, wakes=wakes, rings=rings)
-    if wishes.accounts:
-        store.replace_accounts(connection, campaign_id, _find_accounts(connection, wishes.accounts))
-    return Planned(campaign_id, plan.name, status, rings=rings)
+    if account_ids:
+        store.replace_accounts(connection, campaign_id, account_ids)
+    return Planned(campaign_id, plan.name, status, rings=rings, warnings=warnings)
 
 
 def _add_recipients(connection: Connection, campaign_id: int, path: Path, reading: Reading) -> Planned:
@@ -126,8 +138,8 @@ def _add_recipients(connection: Connection, campaign_id: int, path: Path, readin
         raise TransitionError(f"{facts} is {facts.status}: it takes no more recipients.")
     if facts.status not in _TAKES_RECIPIENTS:
         raise TransitionError(f"{facts} is {facts.status}: pause it to add recipients.")
-    template = _read_template(directory.load_template(connection, campaign.template_id))
-    imported = import_recipients(connection, campaign_id, path, template=template, reading=reading)
+    _, filling, _, _ = _refill(connection, campaign, Wishes(), [])
+    imported = import_recipients(connection, campaign_id, path, filling=filling, reading=reading)
     return Planned(campaign_id, campaign.plan.name, facts.status, imported=imported)
 
 
@@ -157,7 +169,7 @@ def _apply(plan: Plan, wishes: Wishes) -> Plan:
 
 def _wakes(campaign: store.LockedCampaign, plan: Plan) -> bool:
     if campaign.waiting_reason == Reason.TEMPLATE:
-        return plan.template_id != campaign.template_id
+        return plan.template_id != campaign.template_id or plan.parameters != campaign.parameters
     return campaign.waiting_reason in _WAITS_OF_PLAN and campaign.status == CampaignStatus.RUNNING
 
 
@@ -170,36 +182,42 @@ def _rings(campaign: store.LockedCampaign, plan: Plan, *, status: CampaignStatus
     return not is_later and (wakes or was_later)
 
 
-def _find_other_template(connection: Connection, campaign: store.LockedCampaign, text: str) -> int:
-    template_id, template = _find_template(connection, text)
-    current = _read_template(directory.load_template(connection, campaign.template_id))
-    if template.variable_count != current.variable_count:
+def _refill(
+    connection: Connection, campaign: store.LockedCampaign, wishes: Wishes, account_ids: Sequence[int]
+) -> tuple[int, Filling, Mapping[str, str | None], Sequence[str]]:
+    """Return template, filling, parameters and warnings of a changed campaign, whose recipients stay as they are."""
+    row = directory.load_template(connection, campaign.template_id)
+    warnings: Sequence[str] = ()
+    if wishes.template is not None or wishes.accounts:
+        text = wishes.template or f"{row.name}:{row.language}"
+        row, warnings = choose_template(connection, text, account_ids)
+    template = read_template(row)
+    # What another template does not take is not asked for any more.
+    taken = {parameter.name for parameter in list_parameters(template)}
+    kept = {key: value for key, value in campaign.parameters.items() if key in taken}
+    given = kept | dict(wishes.parameters or {})
+    filling = fill(template, given)
+    if filling.names != campaign.columns and not _brings_the_same(connection, campaign, filling):
         raise CampaignError(
-            f"The recipients of {campaign.facts} have {current.variable_count} variables, "
-            f"the template {text} takes {template.variable_count}."
+            f"The recipients of {campaign.facts} bring {_list(campaign.columns)}, "
+            f"the template {template} would take {_list(filling.names)} of each."
         )
-    return template_id
+    return row.id, filling, given, warnings
 
 
-def _find_template(connection: Connection, text: str) -> tuple[int, Template]:
-    name, _, language = text.partition(":")
-    if not name or not language:
-        raise CampaignError(f"{text!r} is not NAME:LANGUAGE, such as promo:pt_BR.")
-    row = directory.find_template(connection, name, language)
-    if row is None:
-        raise CampaignError(f"There is no template {text}; `revoada template list` shows all.")
-    return row.id, _read_template(row)
+def _brings_the_same(connection: Connection, campaign: store.LockedCampaign, filling: Filling) -> bool:
+    """Tell whether only the names of what the recipients bring are others."""
+    row = directory.load_template(connection, campaign.template_id)
+    try:
+        current = fill(read_template(row), campaign.parameters)
+    except TemplateError:
+        return False
+    kinds = [column.kind for column in current.columns]
+    return current.names == campaign.columns and kinds == [column.kind for column in filling.columns]
 
 
-def _read_template(row: directory.TemplateRow) -> Template:
-    """Return the template of a row. Raise CampaignError for one that a campaign cannot fill."""
-    template = template_from_components(row.name, row.language, row.components)
-    lacking = [*template.unsupported]
-    if isinstance(template.header, HeaderMedia):
-        lacking.append(f"header {template.header.kind}")
-    if lacking:
-        raise CampaignError(f"A campaign cannot fill the template {row.name}:{row.language}: {', '.join(lacking)}.")
-    return template
+def _list(names: Sequence[str]) -> str:
+    return f"{len(names)} value{'' if len(names) == 1 else 's'} ({', '.join(names)})" if names else "no values"
 
 
 def _find_accounts(connection: Connection, words: Sequence[str]) -> list[int]:

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from campaigns.beginning import Begun, Tools
 from campaigns.domain.callback import CallbackData, write_callback
 from campaigns.domain.failures import find_failure
+from campaigns.domain.filling import fill
 from campaigns.domain.flight import FlightWindow
 from campaigns.domain.pacing import Pace, PaceState, Reason, Wait, Window, advance, allow
 from campaigns.domain.template import TemplateError, template_from_components
@@ -23,9 +24,10 @@ from campaigns.settling import Flying, Settler, is_content_fault, read_verdict
 from campaigns.store import leases, messages
 from campaigns.store.accounts import AccountRow
 from campaigns.store.database import Connection, DatabaseError, DatabaseUnavailable
+from campaigns.store.leases import LeaseRow
 from campaigns.store.messages import Claim
 from campaigns.throttle import Grant
-from campaigns.whatsapp.payloads import make_encoder
+from campaigns.whatsapp.payloads import Encoder, make_encoder
 from campaigns.whatsapp.transport import Mailbox, Reply, Request, clock
 
 _log = logging.getLogger(__name__)
@@ -69,7 +71,6 @@ class Slice:
         window = Window(row.time_zone, row.window_from, row.window_to, frozenset(row.weekdays))
         self._pace = Pace(window, row.interval_seconds, row.pause_after, row.pause_seconds)
         self._pace_state = PaceState(row.next_message_at, row.burst_count)
-        self._encode = make_encoder(template_from_components(row.template_name, row.language, row.components))
         self._flight = FlightWindow(limit=settings.window_limit)
         self._granter = Granter(
             tools.throttle, tools.keeper, settings, campaign_id=row.id, account_ids=begun.account_ids, now=self.now
@@ -86,6 +87,7 @@ class Slice:
         self._had_waited = row.waiting_reason is not None
         self._is_drained = self._is_finished = self._is_failed = False
 
+        self._encode = _make_encoder(row)
         is_approved = row.template_status == "approved"
         self._template_until = None if is_approved else row.template_blocked_until
         # On probation: one message at a time until one is accepted, and the first fault of its content ends it.
@@ -153,6 +155,8 @@ class Slice:
             room = min(room, 1 - len(self._flying))
         if room <= 0 or self._unsettled or (self._is_drained and self._flying):
             return {}
+        if self._encode is None:
+            self._distrust_list()
         if self._template_until is not None and self._template_until > self.now():
             self._wait = Wait(Reason.TEMPLATE, self._template_until)
             return {}
@@ -239,6 +243,7 @@ class Slice:
 
     def _request(self, flying: Flying) -> Request:
         message, account = flying.message, flying.account
+        assert self._encode is not None  # nothing is granted without
         callback = write_callback(CallbackData(self._begun.installation, message.id, message.send_no))
         return Request(
             key=flying,
@@ -324,3 +329,16 @@ class Slice:
         active_count = len(self._granter.active_ids())
         bound = event("accounts_active", campaign_id=self._row.id)
         _log.info("Campaign %s has %s active accounts", self._row.id, active_count, extra=bound)
+
+
+def _make_encoder(row: LeaseRow) -> Encoder | None:
+    """Return what builds the requests; None when the template is no longer the one that the campaign was made for."""
+    try:
+        filling = fill(template_from_components(row.template_name, row.language, row.components), row.parameters)
+        if filling.names != row.columns:
+            raise TemplateError(f"The template takes {filling.names} of each row, the recipients bring {row.columns}.")  # noqa: TRY301
+        return make_encoder(filling)
+    except TemplateError as error:
+        bound = event("template_misfit", campaign_id=row.id, template_id=row.template_id)
+        _log.warning("Campaign %s cannot be sent as its template is now: %s", row.id, error, extra=bound)
+        return None

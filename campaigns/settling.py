@@ -190,20 +190,22 @@ class Settler:
         self, connection: Connection, decisions: Sequence[tuple[Flying, Verdict, Settlement]]
     ) -> dt.datetime | None:
         refusals = [
-            verdict
-            for _, verdict, _ in decisions
+            (flying.account.id, verdict.code)
+            for flying, verdict, _ in decisions
             if isinstance(verdict, Rejected) and verdict.failure.action is Action.WAIT_TEMPLATE
         ]
         if refusals:
             self.is_template_doubted = True
-            status = _TEMPLATE_STATUS.get(refusals[-1].code, "refused")
+            account_id, code = refusals[-1]
+            status = _TEMPLATE_STATUS.get(code, "refused")
             retry_seconds = self._settings.template_retry_seconds
             return templates.block_template(
-                connection, self._template_id, status=status, retry_seconds=retry_seconds
+                connection, self._template_id, account_id=account_id, status=status, retry_seconds=retry_seconds
             ) or self._now() + dt.timedelta(seconds=retry_seconds)
-        if self.is_template_doubted and any(isinstance(verdict, Accepted) for _, verdict, _ in decisions):
+        accepting = {flying.account.id for flying, verdict, _ in decisions if isinstance(verdict, Accepted)}
+        if self.is_template_doubted and accepting:
             self.is_template_doubted = False
-            templates.approve_template(connection, self._template_id)
+            templates.approve_template(connection, self._template_id, account_ids=accepting)
         return None
 
 

@@ -5,6 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from campaigns.domain.campaign import CampaignError, missing_campaign
+from campaigns.domain.failures import explain_doubt, explain_failure
+from campaigns.domain.message import Status
+from campaigns.domain.verdict import FAULTS, Retry
 from campaigns.store import campaigns, directory, recipients
 from campaigns.store.accounts import campaign_account_ids
 from campaigns.store.database import Connection, Database
@@ -14,13 +17,52 @@ _SHOWN_IMPORT_ERRORS = 20
 
 @dataclass(frozen=True, slots=True)
 class CampaignDetails:
-    """`reasons`: why messages failed or are uncertain. `import_errors`: the first rejected rows."""
+    """`reasons`: why messages failed or are uncertain. `prices`: as Meta reports them.
+
+    `import_errors`: the first rejected rows.
+    """
 
     campaign: campaigns.CampaignListing
     accounts: list[directory.AccountListing]
     reasons: list[campaigns.ReasonCount]
+    prices: list[campaigns.PriceCount]
     import_errors: list[recipients.ImportErrorRow]
     tests: list[campaigns.CampaignListing]
+
+
+@dataclass(frozen=True, slots=True)
+class ExplainedReason:
+    """A reason with what Meta means by it, whose fault it is, and what to do. `retry`: in which class, if in any."""
+
+    reason: campaigns.ReasonCount
+    meaning: str
+    fault: str
+    advice: str
+    retry: Retry | None
+
+
+@dataclass(frozen=True, slots=True)
+class CampaignErrors:
+    campaign: campaigns.CampaignListing
+    errors: list[ExplainedReason]
+
+
+def show_errors(database: Database, campaign_id: int) -> CampaignErrors:
+    """Return why messages of a campaign failed or are uncertain, explained. Raises CampaignError when there is none."""
+
+    def load(connection: Connection) -> CampaignErrors:
+        reasons = campaigns.list_reasons(connection, campaign_id)
+        return CampaignErrors(_find(connection, campaign_id), [_explain(reason) for reason in reasons])
+
+    return database.run(load)
+
+
+def _explain(reason: campaigns.ReasonCount) -> ExplainedReason:
+    if reason.status == Status.UNCERTAIN:
+        doubt = explain_doubt(reason.error_code)
+        return ExplainedReason(reason, doubt.meaning, FAULTS[doubt.blame], doubt.advice, None)
+    failure = explain_failure(reason.error_code)
+    return ExplainedReason(reason, failure.meaning, FAULTS[failure.blame], failure.advice, failure.retry)
 
 
 def show_campaign(database: Database, campaign_id: int) -> CampaignDetails:
@@ -29,13 +71,18 @@ def show_campaign(database: Database, campaign_id: int) -> CampaignDetails:
 
 
 def _load(connection: Connection, campaign_id: int) -> CampaignDetails:
-    found = campaigns.list_campaigns(connection, [campaign_id])
-    if not found:
-        raise CampaignError(missing_campaign(campaign_id))
     return CampaignDetails(
-        found[0],
+        _find(connection, campaign_id),
         directory.list_accounts(connection, campaign_account_ids(connection, campaign_id)),
         campaigns.list_reasons(connection, campaign_id),
+        campaigns.list_prices(connection, campaign_id),
         recipients.list_import_errors(connection, campaign_id, limit=_SHOWN_IMPORT_ERRORS),
         campaigns.list_tests(connection, campaign_id),
     )
+
+
+def _find(connection: Connection, campaign_id: int) -> campaigns.CampaignListing:
+    found = campaigns.list_campaigns(connection, [campaign_id])
+    if not found:
+        raise CampaignError(missing_campaign(campaign_id))
+    return found[0]

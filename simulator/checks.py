@@ -86,6 +86,56 @@ def _check_parameters(template: Template, sent: dict[str, Any]) -> None:
     is_named = not all(variable.isdecimal() for variable in expected)
     if is_named and {parameter.get("parameter_name") for parameter in given} != set(expected):
         raise RefusalError(132012, f"body: parameter names do not match the expected {', '.join(expected)}")
+    for component in template.components:
+        match str(component.get("type")).upper():
+            case "HEADER":
+                _check_header(component, sent)
+            case "BUTTONS":
+                _check_buttons(component, sent)
+
+
+def _check_header(component: dict[str, Any], sent: dict[str, Any]) -> None:
+    kind = str(component.get("format", "TEXT")).lower()
+    headers = [part for part in _list_objects(sent, "components") if str(part.get("type")).lower() == "header"]
+    given = [parameter for header in headers for parameter in _list_objects(header, "parameters")]
+    count = len(find_variables(str(component.get("text", "")))) if kind == "text" else 1
+    if len(given) != count:
+        raise RefusalError(132000, f"header: number of params ({len(given)}) does not match ({count})")
+    for parameter in given:
+        if parameter.get("type") != kind:
+            raise RefusalError(132012, f"header: Format mismatch, expected {kind.upper()}")
+        if kind != "text" and not _is_media(parameter.get(kind)):
+            raise RefusalError(131008, f"header: {kind} needs an id or a link")
+
+
+def _is_media(media: object) -> bool:
+    if not isinstance(media, dict):
+        return False
+    sources = [media[key] for key in ("id", "link") if key in media]
+    return len(sources) == 1 and isinstance(sources[0], str) and sources[0] != ""
+
+
+def _check_buttons(component: dict[str, Any], sent: dict[str, Any]) -> None:
+    given: dict[str, dict[str, Any]] = {}
+    for part in _list_objects(sent, "components"):
+        if str(part.get("type")).lower() == "button":
+            given[str(part.get("index"))] = part
+    for index, button in enumerate(_list_objects(component, "buttons")):
+        filled = given.get(str(index))
+        kind = str(button.get("type")).lower()
+        needs_value = kind in {"copy_code", "otp"} or (kind == "url" and "{{" in str(button.get("url")))
+        if filled is None:
+            if needs_value:
+                raise RefusalError(131008, f"Button at index {index} of type {kind} requires a parameter")
+            continue
+        key = {"url": "text", "otp": "text", "quick_reply": "payload", "copy_code": "coupon_code"}.get(kind)
+        values = [parameter.get(key or "") for parameter in _list_objects(filled, "parameters")]
+        if key is None or (kind == "url" and not needs_value) or len(values) != 1 or not isinstance(values[0], str):
+            raise RefusalError(132012, f"Button at index {index} of type {kind} does not take these parameters")
+        if str(filled.get("sub_type")).lower() != {"otp": "url"}.get(kind, kind):
+            raise RefusalError(132012, f"Button at index {index} is of type {kind}")
+    if strangers := set(given) - {str(index) for index in range(len(_list_objects(component, "buttons")))}:
+        raise RefusalError(132018, f"There is no button at index {min(strangers)}")
 
 
 def _list_objects(parent: dict[str, Any], key: str) -> list[dict[str, Any]]:

@@ -8,7 +8,9 @@ from urllib.parse import urlsplit
 from simulator.outcomes import (
     BUILT_IN_SUFFIXES,
     HEALTH_KINDS,
+    LIST_KINDS,
     OK,
+    READ_KINDS,
     SEND_KINDS,
     Kind,
     Script,
@@ -16,6 +18,9 @@ from simulator.outcomes import (
     group_by_length,
     parse_step,
 )
+
+# The app that tokens belong to and that WABAs are subscribed to.
+APP = "634974688087057"
 
 Json = dict[str, Any]
 Range = tuple[float, float]
@@ -80,6 +85,10 @@ def _read_list(value: Any, where: str) -> list[Any]:
     return value if isinstance(value, list) else _refuse(where, "a list", value)
 
 
+def _read_words(value: Any, where: str) -> tuple[str, ...]:
+    return tuple(_read_text(word, where) for word in _read_list(value, where))
+
+
 def _read_tokens(value: Any, where: str) -> frozenset[bytes]:
     return frozenset(_read_text(token, where).encode() for token in _read_list(value, where))
 
@@ -96,6 +105,7 @@ def _script_of(kinds: frozenset[Kind]) -> Reader:
 
 
 _read_outcome = _script_of(SEND_KINDS)
+_read_reading = _script_of(READ_KINDS)
 
 
 def _read_suffixes(value: Any, where: str) -> dict[str, Script]:
@@ -130,6 +140,7 @@ Count = Annotated[int, _read_count]
 Probability = Annotated[float, _read_probability]
 Milliseconds = Annotated[Range, _read_range]
 Outcomes = Annotated[Script, _read_outcome]
+Readings = Annotated[Script, _read_reading]
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,6 +196,7 @@ class Template:
     status: Annotated[Text, "APPROVED, PAUSED, DISABLED …"] = "APPROVED"
     category: Annotated[Text, "MARKETING, UTILITY or AUTHENTICATION"] = "MARKETING"
     waba_id: Annotated[Text, "the WABA that has it; empty: every one"] = ""
+    quality: Annotated[Text, "GREEN, YELLOW, RED or UNKNOWN"] = "UNKNOWN"
     components: Annotated[list[Json], _read_list, "further components, as Meta lists them"] = field(
         default_factory=list
     )
@@ -205,6 +217,8 @@ Suffixes = Annotated[dict[str, Script], _read_suffixes]
 Accounts = Annotated[dict[str, Account], _read_accounts]
 Templates = Annotated[tuple[Template, ...], _read_templates]
 
+ListOutcomes = Annotated[Script, _script_of(LIST_KINDS)]
+
 
 @dataclass(frozen=True, slots=True)
 class Config:
@@ -220,6 +234,13 @@ class Config:
     webhooks: Annotated[Webhooks, _section(Webhooks), "how statuses are reported"] = field(default_factory=Webhooks)
     accounts: Annotated[Accounts, "scripts of numbers, by phone number id"] = field(default_factory=dict)
     templates: Annotated[Templates, "registered templates; empty: any passes"] = ()
+    template_reads: Annotated[ListOutcomes, "what reads of the templates meet, page by page"] = (OK,)
+    debug_token: Annotated[Readings, "what looks at a token meet"] = (OK,)
+    token_fields: Annotated[Json, _read_object, "fields that replace those of what is said of a token"] = field(
+        default_factory=dict
+    )
+    subscribed_apps: Annotated[Readings, "what looks at the apps of a WABA meet"] = (OK,)
+    subscribed_app_ids: Annotated[tuple[str, ...], _read_words, "the apps that are subscribed to every WABA"] = (APP,)
     document: Json = field(default_factory=dict, repr=False)
     suffixes_by_length: dict[int, dict[str, Script]] = field(
         default_factory=lambda: group_by_length(BUILT_IN_SUFFIXES), repr=False

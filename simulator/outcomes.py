@@ -29,6 +29,7 @@ class Kind(StrEnum):
     RED = "RED"
     UNKNOWN = "UNKNOWN"
     UNKNOWN_FIELD = "unknown-field"
+    REPEAT = "repeat"
 
 
 class Step(NamedTuple):
@@ -48,7 +49,9 @@ BROKEN = frozenset(
     | {Kind.EMPTY, Kind.GARBAGE, Kind.HANG, Kind.HANG_BEFORE}
 )
 HEALTH_KINDS = QUALITIES | BROKEN | {Kind.ERROR, Kind.UNKNOWN_FIELD}
-SEND_KINDS = frozenset(Kind) - QUALITIES - {Kind.UNKNOWN_FIELD}
+READ_KINDS = BROKEN | {Kind.OK, Kind.ERROR}
+LIST_KINDS = READ_KINDS | {Kind.REPEAT}
+SEND_KINDS = frozenset(Kind) - QUALITIES - {Kind.UNKNOWN_FIELD, Kind.REPEAT}
 WITH_CODE = frozenset({Kind.ERROR, Kind.FAILED, Kind.HELD})
 
 OK = Step(Kind.OK)

@@ -1,4 +1,4 @@
-"""The Graph reads of a sender: a phone number's health, and the templates of a WABA page by page."""
+"""The Graph reads of a sender: a number's health, a token, a WABA's apps, and its templates page by page."""
 
 import base64
 import binascii
@@ -8,7 +8,7 @@ from urllib.parse import urlencode
 
 from simulator.catalogue import RefusalError
 from simulator.checks import find_variables
-from simulator.config import Account, Template
+from simulator.config import APP, Account, Template
 from simulator.outcomes import BROKEN, Kind
 from simulator.replies import Reply, break_reply, encode_json
 from simulator.state import State
@@ -16,6 +16,8 @@ from simulator.state import State
 Query = Mapping[str, str]
 _DEFAULT_FIELDS = ("id", "display_phone_number", "verified_name", "quality_rating")
 _DEFAULT_PAGE = 25
+# Without `fields` Meta tells neither quality nor the reason of a rejection.
+_TEMPLATE_FIELDS = ("id", "name", "language", "status", "category", "parameter_format", "components")
 
 
 def read_health(state: State, number: str, query: Query) -> Reply:
@@ -60,28 +62,76 @@ def _describe_number(number: str, account: Account, quality: Kind) -> dict[str, 
                 {"entity_type": "PHONE_NUMBER", "id": number, "can_send_message": can_send, **limited},
                 {"entity_type": "WABA", "id": account.waba_id, "can_send_message": "AVAILABLE"},
                 {"entity_type": "BUSINESS", "id": "506914307656634", "can_send_message": "AVAILABLE"},
-                {"entity_type": "APP", "id": "634974688087057", "can_send_message": "AVAILABLE"},
+                {"entity_type": "APP", "id": APP, "can_send_message": "AVAILABLE"},
             ],
         },
         **account.health_fields,
     }
 
 
+def read_token(state: State, query: Query) -> Reply:
+    """Answer `GET /debug_token?input_token=…`: a token of the script is valid for ever, any other is not."""
+    step = state.debug_token_step()
+    if step.kind is Kind.ERROR:
+        raise RefusalError(step.code)
+    token = query.get("input_token")
+    if not token:
+        raise RefusalError(100, " ", message="(#100) The parameter input_token is required")
+    is_valid = not state.config.tokens or token.encode() in state.config.tokens
+    known: dict[str, Any] = {
+        "app_id": APP,
+        "type": "SYSTEM_USER",
+        "application": "Muster App",
+        "data_access_expires_at": 0,
+        "expires_at": 0,
+        "is_valid": is_valid,
+        "scopes": ["whatsapp_business_management", "whatsapp_business_messaging"] if is_valid else [],
+    }
+    if not is_valid:
+        known["error"] = {"code": 190, "message": "Invalid OAuth access token - Cannot parse access token"}
+    payload = encode_json(200, {"data": known | state.config.token_fields})
+    return break_reply(step, payload, state.latency_of(""))
+
+
+def read_subscribed_apps(state: State, waba: str) -> Reply:
+    """Answer `GET /{waba_id}/subscribed_apps`."""
+    step = state.subscribed_apps_step()
+    if step.kind is Kind.ERROR:
+        raise RefusalError(step.code)
+    apps = [
+        {"id": app, "name": "Muster App", "link": f"https://www.facebook.com/games/?app_id={app}"}
+        for app in state.config.subscribed_app_ids
+    ]
+    payload = encode_json(200, {"data": [{"whatsapp_business_api_data": app} for app in apps]})
+    return break_reply(step, payload, state.latency_of(waba))
+
+
 def read_templates(state: State, waba: str, query: Query, base_url: str) -> Reply:
     """Answer `GET /{waba_id}/message_templates`; `base_url` is the address that `paging.next` shall lead to."""
+    step = state.list_step(waba)
+    if step.kind is Kind.ERROR:
+        raise RefusalError(step.code)
     chosen = [template for template in state.config.templates if _is_asked_for(template, waba, query)]
     limit = query.get("limit", str(_DEFAULT_PAGE))
     if not limit.isdecimal() or limit == "0":
         raise RefusalError(100, "Param limit must be a positive integer.")
     start = _decode_cursor(query["after"]) if "after" in query else 0
     page = chosen[start : start + int(limit)]
-    answer: dict[str, Any] = {"data": [_describe_template(template) for template in page]}
-    if page:
+    fields = [name for name in query.get("fields", "").split(",") if name] or _TEMPLATE_FIELDS
+    described = [_describe_template(template) for template in page]
+    unknown = next((name for name in fields if described and name not in described[0]), None)
+    if unknown is not None:
+        raise RefusalError(100, " ", message=f"(#100) Tried accessing nonexisting field ({unknown})")
+    answer: dict[str, Any] = {"data": [{name: each[name] for name in ("id", *fields)} for each in described]}
+    if step.kind is Kind.REPEAT:
+        cursor = _encode_cursor(start)
+        answer["paging"] = {"cursors": {"before": cursor, "after": cursor}, "next": f"{base_url}?after={cursor}"}
+    elif page:
         after = _encode_cursor(start + len(page))
         answer["paging"] = {"cursors": {"before": _encode_cursor(start), "after": after}}
         if start + len(page) < len(chosen):
             answer["paging"]["next"] = f"{base_url}?{urlencode({**query, 'limit': limit, 'after': after})}"
-    return Reply(encode_json(200, answer), state.latency_of(waba))
+    return break_reply(step, encode_json(200, answer), state.latency_of(waba))
 
 
 def _is_asked_for(template: Template, waba: str, query: Query) -> bool:
@@ -116,7 +166,7 @@ def _describe_template(template: Template) -> dict[str, Any]:
         "status": template.status,
         "category": template.category,
         "parameter_format": "NAMED" if named else "POSITIONAL",
-        "quality_score": {"score": "UNKNOWN", "date": 1789000000},
+        "quality_score": {"score": template.quality, "date": 1789000000},
         "rejected_reason": "NONE",
         "components": [*body, *template.components],
     }

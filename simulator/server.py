@@ -12,7 +12,7 @@ from simulator.config import Config
 from simulator.connection import Connection, Request
 from simulator.control import answer_control
 from simulator.messages import answer_message
-from simulator.reads import read_health, read_templates
+from simulator.reads import read_health, read_subscribed_apps, read_templates, read_token
 from simulator.replies import Reply, encode_refusal
 from simulator.state import State
 
@@ -86,8 +86,12 @@ class Router:
         token = query.pop("access_token", None)
         self._state.check_token(request.authorization if token is None else b"Bearer " + token.encode())
         match request.method, path:
+            case b"GET", ["debug_token"]:
+                return read_token(self._state, query)
             case b"GET", [number]:
                 return read_health(self._state, number, query)
+            case b"GET", [waba, "subscribed_apps"]:
+                return read_subscribed_apps(self._state, waba)
             case b"GET", [waba, "message_templates"]:
                 return read_templates(self._state, waba, query, f"http://{request.host.decode('latin-1')}{url_path}")
             case _:

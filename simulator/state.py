@@ -52,6 +52,7 @@ class State:
                 scope in named
                 or (scope[0] == "phone" and "suffixes" in patch)
                 or (scope[0] == "all" and "outcome" in patch)
+                or (scope[0] in {"debug_token", "subscribed_apps"} and scope[0] in patch)
             ):
                 del self._progress[scope]
 
@@ -94,6 +95,15 @@ class State:
 
     def health_step(self, number: str, account: Account) -> Step:
         return self._advance(("health", number), account.health, after=Step(Kind.GREEN))
+
+    def list_step(self, waba: str) -> Step:
+        return self._advance(("templates", waba), self.config.template_reads)
+
+    def debug_token_step(self) -> Step:
+        return self._advance(("debug_token", ""), self.config.debug_token)
+
+    def subscribed_apps_step(self) -> Step:
+        return self._advance(("subscribed_apps", ""), self.config.subscribed_apps)
 
     def _advance(self, scope: tuple[str, str], script: Script, after: Step = OK) -> Step:
         if script[:1] and script[0].times is None:

@@ -18,7 +18,7 @@ from campaigns.store.database import Connection, Database, DataError
 from campaigns.store.events import ParkedEvent, StoredEvent
 from campaigns.store.installation import installation_id
 from campaigns.store.messages import merge_evidence, suppress_phones_of
-from webhooks.events import AccountEvent, TemplateEvent
+from webhooks.events import CATEGORY_FIELD, QUALITY_FIELD, AccountEvent, TemplateEvent
 from webhooks.matching import Matched, in_rounds, match_evidence
 from webhooks.merging import GroupKey, group_key, merge
 from webhooks.payload import ParsedEvent, parse_event
@@ -213,27 +213,47 @@ class _Transaction:
         status = _TEMPLATE_STATUS.get(reported.event)
         if status is None:
             return
-        template_id = events.judge_template(
+        template_ids = events.judge_template(
             connection,
+            reported.waba_id,
             reported.name,
             reported.language,
             status=status,
             at=reported.at,
             retry_seconds=self._settings.template_retry_seconds,
         )
-        if template_id is None:
+        if not template_ids:
             return
         if status == "approved":
-            outcome.to_ring += events.wake_template_campaigns(connection, [template_id])
+            outcome.to_ring += events.wake_template_campaigns(connection, template_ids)
         reason = f" ({reported.reason or reported.title})" if reported.reason or reported.title else ""
         text = f"Template {reported.name}:{reported.language} is {status}, says Meta{reason}"
         level = logging.INFO if status == "approved" else logging.WARNING
-        bound = event("template_status", template_id=template_id)
+        bound = event("template_status", template_ids=template_ids)
         outcome.to_tell.append(lambda _alerts: _log.log(level, text, extra=bound))
+
+
+def _describe_template(connection: Connection, reported: AccountEvent) -> None:
+    """Keep a template's new quality or category beside its status."""
+    names = {QUALITY_FIELD: "new_quality_score", CATEGORY_FIELD: "new_category"}
+    told = reported.summary
+    keys = ("message_template_name", "message_template_language", names.get(reported.field, ""))
+    name, language, word = (value if isinstance(value := told.get(key), str) else "" for key in keys)
+    if name and language and word:
+        events.describe_template(
+            connection,
+            reported.waba_id,
+            name,
+            language.replace("-", "_"),
+            quality=word.upper() if reported.field == QUALITY_FIELD else None,
+            category=word.upper() if reported.field == CATEGORY_FIELD else None,
+            at=reported.at,
+        )
 
 
 def _keep_account_event(connection: Connection, reported: AccountEvent, outcome: _Outcome) -> None:
     outcome.counts["account events"] += 1
+    _describe_template(connection, reported)
     details = {"field": reported.field, "event": reported.event, **reported.summary}
     accounts = events.note_reported(
         connection, phone_number_id=reported.phone_number_id, waba_id=reported.waba_id, details=details

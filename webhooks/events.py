@@ -11,6 +11,7 @@ from webhooks.reading import UnusableError, read_id, read_text, summarize
 
 TEMPLATE_FIELD = "message_template_status_update"
 QUALITY_FIELD = "message_template_quality_update"
+CATEGORY_FIELD = "template_category_update"
 
 # Shown to the operator, and some of them end or start a waiting reason.
 ACCOUNT_FIELDS = frozenset(
@@ -21,7 +22,7 @@ ACCOUNT_FIELDS = frozenset(
         "business_capability_update",
         "message_template_components_update",
         "phone_number_quality_update",
-        "template_category_update",
+        CATEGORY_FIELD,
         QUALITY_FIELD,
     }
 )

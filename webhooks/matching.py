@@ -99,4 +99,5 @@ def _row(match: Match) -> EvidenceRow:
         error_details=merged.error_details or None,
         pricing_category=merged.pricing_category or None,
         pricing_model=merged.pricing_model or None,
+        is_billable=merged.is_billable,
     )

@@ -10,16 +10,18 @@ from typing import Any
 import click
 
 from campaigns import lifecycle
+from campaigns.cli.aftermath import errors, retry
+from campaigns.cli.exporting import export
 from campaigns.cli.importing import import_, import_errors, open_reading, reading_options, report_import
 from campaigns.cli.listing import list_, show
 from campaigns.cli.output import count, has_terminal
 from campaigns.cli.refusals import Refusal
 from campaigns.cli.session import Session
-from campaigns.cli.types import FILE, WEEKDAYS, WINDOW, ZONE
+from campaigns.cli.types import FILE, SETTING, WEEKDAYS, WINDOW, ZONE
 from campaigns.cli.watch import watch
 from campaigns.domain.campaign import Move
 from campaigns.domain.message import ACCEPTED, OPEN, Status
-from campaigns.planning import NO_SCHEDULE, NO_WINDOW, Wishes, change_campaign, create_campaign
+from campaigns.planning import NO_SCHEDULE, NO_WINDOW, Planned, Wishes, change_campaign, create_campaign
 from campaigns.store.campaigns import list_campaigns
 from campaigns.store.database import Database
 from campaigns.testsend import await_test, start_test
@@ -46,6 +48,14 @@ def _plan_options(command: Any) -> Any:
         ),
         click.option("--window", type=WINDOW, metavar="09:00-18:00", help="Send only in these hours."),
         click.option("--weekdays", type=WEEKDAYS, metavar="mon-fri", help="Send only on these days (mon,wed,sat)."),
+        click.option(
+            "--set",
+            "parameters",
+            type=SETTING,
+            multiple=True,
+            metavar="KEY=VALUE",
+            help="The same for all: `template show` lists the keys; KEY alone: a column brings it; repeatable.",
+        ),
         click.option("--timezone", type=ZONE, metavar="ZONE", help="Of all its times (default REVOADA_TIMEZONE)."),
     )
     for option in reversed(options):
@@ -65,9 +75,11 @@ def create(session: Session, /, name: str, recipients: str, **options: Any) -> N
     """Make a draft with all its recipients; the last line of the output is its id.
 
     The recipients are a CSV file as any spreadsheet saves it, or XLSX. The first row names the columns: one has the
-    phones, (11) 98765-4321 or +351…; the others fill the variables of the template by --map, by their names, or in
-    their order if there are as many. Other columns are ignored. Rows that are wrong are kept with their number and the
-    reason (`revoada campaign import-errors`), a phone that comes again is dropped; both are counted. A time without an
+    phones, (11) 98765-4321 or +351…; the others bring what `--set` does not give, by --map, by their names, or in their
+    order if there are as many: text, and where the template has them the media of its header (a public https link, or
+    the id of an upload), the ends of its buttons' links, and codes. Other columns are ignored. Rows that are wrong are
+    kept with their number and the reason (`revoada campaign import-errors`), a phone that comes again is dropped; both
+    are counted. A time without an
     offset is in the campaign's time zone.
 
     \b
@@ -78,10 +90,13 @@ def create(session: Session, /, name: str, recipients: str, **options: Any) -> N
         --pause-after 200 --pause-for 600 --window 09:00-18:00 --weekdays mon-fri
       revoada campaign create Natal --template natal:pt_BR --account sales --recipients clientes.xlsx \\
         --phone-column Celular --map 1=Nome --map 2=Desconto --consent-column Origem
+      revoada campaign create Catalogue --template catalogue:pt_BR --account sales --recipients people.csv \\
+        --set header=https://example.com/catalogue.pdf --set 'file name=Catalogue.pdf' --set 'button 2=STOP'
     """
     with open_reading(session, recipients, options) as reading:
         wishes = replace(_read_wishes(options, name=name), recipients=Path(recipients), reading=reading)
         planned = create_campaign(session.database, wishes, time_zone=session.settings.time_zone)
+    _warn(planned)
     report_import(session, planned)
     click.echo(planned.id)
 
@@ -105,6 +120,7 @@ def set_(session: Session, /, campaign_id: int, name: str | None, **options: Any
     Examples:
       revoada campaign set 7 --interval 0 --no-pause
       revoada campaign set 7 --account sales --account support
+      revoada campaign set 7 --set header=https://example.com/new.png
       revoada campaign set 7 --window 08:00-20:00 --timezone America/Manaus
     """
     for given, cleared in (("schedule_at", "no_schedule"), ("pause_after", "no_pause"), ("pause_for", "no_pause"), ("window", "no_window")):  # fmt: skip # noqa: E501
@@ -115,6 +131,7 @@ def set_(session: Session, /, campaign_id: int, name: str | None, **options: Any
         raise click.UsageError("Nothing to change: give at least one option.")
     planned = change_campaign(session.database, campaign_id, wishes)
     session.ring([planned.id] if planned.rings else [])
+    _warn(planned)
     click.echo(f"Campaign {planned.id} ({planned.name}) is changed.")
 
 
@@ -231,8 +248,14 @@ def _read_wishes(options: dict[str, Any], *, name: str | None) -> Wishes:
         window=NO_WINDOW if options.get("no_window") else options["window"],
         weekdays=options["weekdays"],
         time_zone=options["timezone"],
+        parameters=dict(options["parameters"]) or None,
     )
 
 
-for _command in (list_, show, watch, import_, import_errors):
+def _warn(planned: Planned) -> None:
+    for warning in planned.warnings:
+        click.echo(f"Warning: {warning}", err=True)
+
+
+for _command in (list_, show, watch, import_, import_errors, errors, retry, export):
     campaign.add_command(_command)

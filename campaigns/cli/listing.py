@@ -6,16 +6,19 @@ from dataclasses import asdict
 
 import click
 
+from campaigns.cli.aftermath import describe_reason
 from campaigns.cli.output import json_option, local_time, print_facts, print_json, print_table, to_text
 from campaigns.cli.progress import describe_wait, read_progress
 from campaigns.cli.session import Session
 from campaigns.domain.campaign import CampaignStatus
-from campaigns.domain.message import LADDER
+from campaigns.domain.message import LADDER, Status
 from campaigns.domain.schedule import write_weekdays
 from campaigns.showing import CampaignDetails, show_campaign
 from campaigns.store.campaigns import CampaignListing, list_campaigns
 
 _ALL_DAYS = 7
+# What a word alone would not tell.
+_COUNTED = {Status.HELD: "held by Meta"}
 
 
 @click.command("list")
@@ -42,7 +45,7 @@ def list_(session: Session, as_json: bool) -> None:
 @json_option
 @click.pass_obj
 def show(session: Session, campaign_id: int, as_json: bool) -> None:
-    """Show all of one campaign: counters, accounts, pace, what it waits for, why messages failed or are uncertain."""
+    """Show all of one campaign: counters, accounts, pace, waits, prices, why messages failed or are uncertain."""
     details = show_campaign(session.database, campaign_id)
     row = details.campaign
     if as_json:
@@ -51,12 +54,19 @@ def show(session: Session, campaign_id: int, as_json: bool) -> None:
             | {
                 "accounts": [asdict(account) for account in details.accounts],
                 "reasons": [asdict(reason) for reason in details.reasons],
+                "prices": [asdict(price) for price in details.prices],
                 "import_errors": [asdict(error) for error in details.import_errors],
                 "tests": [_to_columns(test) for test in details.tests],
             }
         )
         return
     print_facts(_facts(details))
+    if details.prices:
+        print_table(
+            ("price category", "model", "billable", "messages"),
+            [(price.category, price.model, _yes_or_no(price.is_billable), price.count) for price in details.prices],
+            empty="",
+        )
     if details.reasons:
         print_table(
             ("messages", "count", "why", "since", "first message"),
@@ -64,7 +74,7 @@ def show(session: Session, campaign_id: int, as_json: bool) -> None:
                 (
                     reason.status,
                     reason.count,
-                    " ".join(str(part) for part in (reason.error_code, reason.error_title) if part is not None),
+                    describe_reason(reason),
                     local_time(reason.oldest_at, row.time_zone),
                     str(reason.first_message_id),
                 )
@@ -72,12 +82,17 @@ def show(session: Session, campaign_id: int, as_json: bool) -> None:
             ],
             empty="",
         )
+        click.echo(f"What they mean and what to do: revoada campaign errors {campaign_id}")
     if details.import_errors:
         print_table(
             ("rejected row", "column", "reason"),
             [(str(error.row_number), error.column_name, error.reason) for error in details.import_errors],
             empty="",
         )
+
+
+def _yes_or_no(is_billable: bool | None) -> str:
+    return "" if is_billable is None else "yes" if is_billable else "no"
 
 
 def _facts(details: CampaignDetails) -> list[tuple[str, object]]:
@@ -92,9 +107,10 @@ def _facts(details: CampaignDetails) -> list[tuple[str, object]]:
         ("status", to_text(row.status)),
         ("waits for", describe_wait(row)),
         ("progress", str(read_progress(row))),
-        *((status.value, row.counts[status]) for status in LADDER if status in row.counts),
+        *((_COUNTED.get(status, status.value), row.counts[status]) for status in LADDER if status in row.counts),
         ("tests", "; ".join(f"campaign {test.id}: {read_progress(test)}" for test in details.tests)),
         ("template", f"{row.template_name}:{row.language}, {row.template_status}"),
+        *((f"  {key}", "a column" if value is None else value) for key, value in row.parameters.items()),
         ("accounts", ", ".join(accounts)),
         ("recipients", row.recipient_count),
         ("duplicates dropped", row.duplicate_count or None),

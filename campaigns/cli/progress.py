@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """`sent`: Meta has it, or had it. `done`: nothing is left to do for these."""
+    """`sent`: Meta has it, or had it; `held` are those of them that it keeps back. `done`: nothing is left to do."""
 
     total: int
     done: int
@@ -23,6 +23,7 @@ class Progress:
     failed: int
     uncertain: int
     skipped: int
+    held: int = 0
 
     @property
     def percent(self) -> int:
@@ -33,7 +34,12 @@ class Progress:
         numbers = f"{self.done:,}/{self.total:,} ({self.percent}%)"
         rest = [
             f"{number:,} {word}"
-            for number, word in ((self.failed, "failed"), (self.uncertain, "uncertain"), (self.skipped, "skipped"))
+            for number, word in (
+                (self.held, "held by Meta"),
+                (self.failed, "failed"),
+                (self.uncertain, "uncertain"),
+                (self.skipped, "skipped"),
+            )
             if number
         ]
         return ", ".join([numbers, *rest])
@@ -47,6 +53,7 @@ def read_progress(row: CampaignListing) -> Progress:
         sent=sum(count for status, count in counts.items() if status in ACCEPTED),
         failed=counts.get(Status.FAILED, 0),
         uncertain=counts.get(Status.UNCERTAIN, 0),
+        held=counts.get(Status.HELD, 0),
         skipped=counts.get(Status.SUPPRESSED, 0) + counts.get(Status.CANCELLED, 0),
     )
 

@@ -11,11 +11,16 @@ from campaigns.config import SettingsError
 from campaigns.directory import DirectoryError
 from campaigns.domain.campaign import CampaignError
 from campaigns.domain.recipients import RecipientsError
+from campaigns.domain.setup import SetupError
 from campaigns.domain.template import TemplateError
 from campaigns.store.database import DatabaseError, DatabaseUnavailable
+from campaigns.syncing import SyncError
 from campaigns.tokens import TokenError
 
-_EXPECTED = (SettingsError, CampaignError, RecipientsError, TemplateError, DirectoryError, TokenError)
+_EXPECTED = (
+    *(SettingsError, CampaignError, RecipientsError, TemplateError),
+    *(DirectoryError, SetupError, SyncError, TokenError),
+)
 
 
 class Refusal(click.ClickException):
@@ -53,6 +58,8 @@ class RefusingGroup(click.Group):
             raise Refusal(f"The database does not answer: {ctx.obj.why_unreachable(error)}") from None
         except DatabaseError as error:
             raise Refusal(f"The database refuses: {error}") from None
+        except BrokenPipeError:
+            raise  # who read the output has seen enough, such as `head`: click ends quietly
         except OSError as error:
             where = f"{error.filename}: " if error.filename else ""
             raise Refusal(f"{where}{error.strerror or error}") from None

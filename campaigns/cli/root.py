@@ -10,6 +10,7 @@ from campaigns.cli.accounts import account
 from campaigns.cli.campaigns import campaign
 from campaigns.cli.refusals import Refusal, RefusingGroup
 from campaigns.cli.session import Session, load_env_file
+from campaigns.cli.setup import check_setup
 from campaigns.cli.templates import template
 from campaigns.store.migrate import migrate as apply_migrations
 from campaigns.tokens import make_key
@@ -130,3 +131,4 @@ def _without_extra(error: ImportError) -> Refusal:
 main.add_command(account)
 main.add_command(template)
 main.add_command(campaign)
+main.add_command(check_setup)

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from campaigns.domain.campaign import CampaignError
+from campaigns.domain.filling import read_key
+from campaigns.domain.message import Status
 from campaigns.domain.phone import read_region
 from campaigns.domain.schedule import read_weekdays, read_window, read_zone
 
@@ -43,7 +45,35 @@ def _read_region(text: str) -> str:
 
 REGION = Read("region", _read_region)
 VARIABLE_MAP = Read("variable", _read_mapping)
+
+
+class Setting(click.ParamType[Any]):
+    """`KEY=VALUE`, or `KEY` alone: then there is no value."""
+
+    name = "setting"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        if isinstance(value, tuple):
+            return value
+        key, has_value, text = value.partition("=")
+        if not read_key(key):
+            self.fail(f"{value!r} is not KEY=VALUE, such as 1=Ana.", param, ctx)
+        return read_key(key), text if has_value else None
+
+
+SETTING = Setting()
+
+
+def _read_statuses(text: str) -> list[Status]:
+    """Read `failed,uncertain`. Raise CampaignError with the statuses that there are."""
+    words = [word.strip() for word in text.split(",")]
+    if unknown := [word for word in words if word not in {*Status}]:
+        raise CampaignError(f"{unknown[0]!r} is not a status of a message; there are {', '.join(Status)}.")
+    return [Status(word) for word in words]
+
+
 WINDOW = Read("window", read_window)
 WEEKDAYS = Read("weekdays", read_weekdays)
 ZONE = Read("zone", read_zone)
+STATUSES = Read("statuses", _read_statuses)
 FILE = click.Path(exists=True, dir_okay=False, readable=True)

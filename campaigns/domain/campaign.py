@@ -31,17 +31,18 @@ MAX_INTERVAL_SECONDS = 86_400
 MAX_PAUSE_AFTER = 2**31 - 1
 MAX_PAUSE_SECONDS = 366 * 86_400
 
-# Nothing moves a campaign out of these.
+# Nothing but a person's retry moves a campaign out of these, and only out of `completed`.
 ENDED = frozenset({CampaignStatus.COMPLETED, CampaignStatus.CANCELLED})
 
 
 class Command(StrEnum):
-    """What moves a campaign: the first four a person, the last two its runner."""
+    """What moves a campaign: the last two its runner, all else a person."""
 
     START = "start"
     PAUSE = "pause"
     RESUME = "resume"
     CANCEL = "cancel"
+    RETRY = "retry"  # failed messages are pending again
     RUN = "run"  # a runner takes the lease
     COMPLETE = "complete"  # nothing is left to send
 
@@ -55,6 +56,7 @@ TRANSITIONS: Mapping[Command, Mapping[CampaignStatus, frozenset[CampaignStatus]]
     Command.PAUSE: dict.fromkeys((_PENDING, _SCHEDULED, _RUNNING), frozenset({_PAUSED})),
     Command.RESUME: {_PAUSED: frozenset({_PENDING, _SCHEDULED, _RUNNING})},
     Command.CANCEL: dict.fromkeys((_DRAFT, _PENDING, _SCHEDULED, _RUNNING, _PAUSED), frozenset({_CANCELLED})),
+    Command.RETRY: {_RUNNING: frozenset({_RUNNING}), _PAUSED: frozenset({_PAUSED}), _COMPLETED: frozenset({_RUNNING})},
     Command.RUN: dict.fromkeys((_PENDING, _SCHEDULED, _RUNNING), frozenset({_RUNNING})),
     Command.COMPLETE: {_RUNNING: frozenset({_COMPLETED})},
 })  # fmt: skip
@@ -64,6 +66,7 @@ _PARTICIPLES = {
     Command.PAUSE: "paused",
     Command.RESUME: "resumed",
     Command.CANCEL: "cancelled",
+    Command.RETRY: "retried",
     Command.RUN: "run",
     Command.COMPLETE: "completed",
 }
@@ -87,7 +90,11 @@ class CampaignFacts:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What a person decides of a campaign beside its people and accounts. None: no schedule, pause or window."""
+    """What a person decides of a campaign beside its people and accounts. None: no schedule, pause or window.
+
+    `parameters`: what fills the template for all alike; None: an optional one that each row brings. `columns`: all that
+    each row brings, as sent.
+    """
 
     name: str
     template_id: int
@@ -99,6 +106,8 @@ class Plan:
     window_from: dt.time | None = None
     window_to: dt.time | None = None
     weekdays: list[int] = field(default_factory=lambda: list(range(1, 8)))
+    parameters: Mapping[str, str | None] = field(default_factory=dict)
+    columns: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,10 +128,10 @@ def decide_move(command: Command, facts: CampaignFacts, *, now: dt.datetime) -> 
         raise TransitionError(f"{facts} is {facts.status}: it cannot be {_PARTICIPLES[command]}.")
     if command is Command.START:
         _check_start(facts)
+    is_later = facts.scheduled_at is not None and facts.scheduled_at > now
     if len(possible) == 1:
         (new,) = possible
-        return Move(facts.id, facts.name, facts.status, new, rings=False)
-    is_later = facts.scheduled_at is not None and facts.scheduled_at > now
+        return Move(facts.id, facts.name, facts.status, new, rings=new is _RUNNING and not is_later)
     new = _RUNNING if facts.started_at is not None else _SCHEDULED if is_later else _PENDING
     return Move(facts.id, facts.name, facts.status, new, rings=not is_later)
 

@@ -37,17 +37,63 @@ _SERVICE_UNAVAILABLE = 503
 # which a proxy may also say of the API behind it.
 _UNCLEAR_STATUSES = frozenset({303, 408, 499})
 
+# Withheld from this person for the moment: not before a day has passed, says Meta.
+_LATER_SECONDS: Mapping[int, float] = MappingProxyType({130472: 86_400.0, 131049: 86_400.0})
+
+# What a person can do about one code, where it is not what its group says.
+_ADVICE: Mapping[int, str] = MappingProxyType({
+    10: "Give the system user the lacking permission and make a new token: Business settings, System users.",
+    33: "Take another number: `revoada account add`.",
+    100: "Look at the details: Meta names the parameter; mend the template's variables in the recipients file.",
+    190: "Make a new token (Business settings, System users), then `revoada account set ACCOUNT --token-stdin`.",
+    368: "Read the notice in WhatsApp Manager, Account quality; the block ends by itself or by an appeal.",
+    130429: "Nothing: Revoada slows down by itself; lower `--messages-per-second` of the account if it stays so.",
+    130472: "Reach this person another way, or retry after a day: Meta keeps marketing from some users.",
+    130497: "Leave people of this country out, or ask Meta which countries the account may write to.",
+    131021: "Take the sender's own number out of the list.",
+    131026: "Check that the number has WhatsApp; leave it out of the next list.",
+    131030: "Add the phone to the test number's list (App dashboard, WhatsApp, API setup), or send from a real number.",
+    131031: "Read the notice in WhatsApp Manager, Account quality, and appeal there.",
+    131037: "Wait for the display name's approval: WhatsApp Manager, Phone numbers.",
+    131042: "Mend the payment method: Business settings, Billing, WhatsApp Business account.",
+    131045: "Register the number again: WhatsApp Manager, Phone numbers.",
+    131048: "Send less from this number until its quality recovers: WhatsApp Manager, Phone numbers, Insights.",
+    131049: "Try again after a day at the earliest; marketing to US numbers (+1) is always withheld.",
+    131050: "Nothing: the person wants no marketing and is suppressed from now on.",
+    131053: "Check that the media's address is public, and its type and size are allowed.",
+    131056: "Send less often to one person: one message in six seconds.",
+    131063: "Allow marketing over the Cloud API: WhatsApp Manager, Account settings.",
+    132005: "Shorten the values of the variables.",
+    132007: "Change the template so that it keeps Meta's policies: WhatsApp Manager, Message templates.",
+    132015: "Wait until Meta unpauses the template, then retry; better content keeps its quality up.",
+    132016: "Make a new template: Meta does not enable this one again.",
+    132069: "Wait an hour: Meta allows ten messages an hour for this flow.",
+    133010: "Register the number for the Cloud API: WhatsApp Manager, Phone numbers.",
+    134101: "Wait ten minutes: Meta synchronises a new template for ads.",
+    137000: "Nothing: the person has changed phones since the key was noted.",
+})  # fmt: skip
+
 
 def _rows(
     blame: Blame,
     action: Action,
     meanings: Mapping[int, str],
     *,
+    advice: str,
     max_attempts: int | None = None,
     rest_seconds: float = 0.0,
 ) -> Iterator[Failure]:
     for code, meaning in meanings.items():
-        yield Failure(code, meaning, blame, action, max_attempts, rest_seconds)
+        yield Failure(
+            code,
+            meaning,
+            blame,
+            action,
+            max_attempts,
+            rest_seconds,
+            advice=_ADVICE.get(code, advice),
+            later_seconds=_LATER_SECONDS.get(code, 0.0),
+        )
 
 
 ROWS: tuple[Failure, ...] = (
@@ -68,8 +114,14 @@ ROWS: tuple[Failure, ...] = (
             131049: "withheld by Meta: the user got enough marketing",
             137000: "identity key of the recipient does not match",
         },
+        advice="Nothing: no later try reaches this person with this message.",
     ),
-    *_rows(Blame.RECIPIENT, Action.FAIL_AND_SUPPRESS, {131050: "user stopped marketing messages of this business"}),
+    *_rows(
+        Blame.RECIPIENT,
+        Action.FAIL_AND_SUPPRESS,
+        {131050: "user stopped marketing messages of this business"},
+        advice="Nothing: the person wants no more and is suppressed.",
+    ),
     # This message: its variables or its shape. Many in a row mean that the template is meant.
     *_rows(
         Blame.MESSAGE,
@@ -91,6 +143,7 @@ ROWS: tuple[Failure, ...] = (
             131041: "group is unknown",
             **{code: "group error" for code in range(131201, 131216) if code != 131208},  # noqa: PLR2004
         },
+        advice="Compare the recipients file with the template's variables, mend it, and make a new campaign.",
     ),
     *_rows(
         Blame.MESSAGE,
@@ -99,6 +152,7 @@ ROWS: tuple[Failure, ...] = (
             131053: "media could not be fetched or used",  # a fetch by link may fail once
             135000: "generic parameter error",
         },
+        advice="Look at the details, mend the values, and make a new campaign for these people.",
         max_attempts=ONE_RETRY,
     ),
     # The template: nobody in the campaign can get it now.
@@ -114,18 +168,21 @@ ROWS: tuple[Failure, ...] = (
             132068: "the template's flow is blocked",
             134100: "template is not a marketing template",
         },
+        advice="Look at the template in WhatsApp Manager, Message templates; retry once it is approved.",
     ),
     # The template is approved, so nothing would announce the end of a wait: the message comes back after the rest.
     *_rows(
         Blame.TEMPLATE,
         Action.RETRY,
         {134101: "template is still being synchronised for ads"},
+        advice="Retry after ten minutes.",
         rest_seconds=AD_SYNC_REST_SECONDS,
     ),
     *_rows(
         Blame.TEMPLATE,
         Action.RETRY,
         {132069: "the template's flow is throttled"},
+        advice="Retry after an hour.",
         rest_seconds=FLOW_REST_SECONDS,
     ),
     # The account: its token, permissions, registration, payment or standing.
@@ -154,6 +211,7 @@ ROWS: tuple[Failure, ...] = (
             134102: "account is not onboarded for marketing messages",
             139200: "direct sending is blocked",
         },
+        advice="Mend the account in WhatsApp Manager, `revoada account activate` it, then retry.",
     ),
     # Throttles, from the narrowest scope to the widest.
     *_rows(
@@ -163,12 +221,14 @@ ROWS: tuple[Failure, ...] = (
             131056: "too many messages to this one recipient",
             131208: "too many messages to this group",
         },
+        advice="Retry later.",
     ),
-    *_rows(Blame.THROTTLE, Action.SLOW_DOWN, {130429: "throughput of the number reached"}),
+    *_rows(Blame.THROTTLE, Action.SLOW_DOWN, {130429: "throughput of the number reached"}, advice="Retry later."),
     *_rows(
         Blame.THROTTLE,
         Action.BLOCK_ACCOUNT,
         {131048: "too many messages of this number were blocked or reported"},
+        advice="Retry later.",
         rest_seconds=SPAM_REST_SECONDS,
     ),
     *_rows(
@@ -180,6 +240,7 @@ ROWS: tuple[Failure, ...] = (
             613: "call limit reached",
             80007: "the business account reached its rate limit",
         },
+        advice="Retry in an hour: the limit of calls slides.",
         rest_seconds=RATE_REST_SECONDS,
     ),
     # Meta: in maintenance, down, or not sure itself.
@@ -190,6 +251,7 @@ ROWS: tuple[Failure, ...] = (
             131057: "number is in maintenance",
             2494100: "number is in maintenance",
         },
+        advice="Retry in a few minutes.",
         rest_seconds=MAINTENANCE_REST_SECONDS,
     ),
     *_rows(
@@ -200,6 +262,7 @@ ROWS: tuple[Failure, ...] = (
             131016: "service is temporarily unavailable",
             133004: "server is temporarily unavailable",
         },
+        advice="Retry in a few minutes.",
     ),
     *_rows(
         Blame.SERVER,
@@ -208,8 +271,15 @@ ROWS: tuple[Failure, ...] = (
             1: "unknown error of the API",
             131000: "unknown error",
         },
+        advice="Retry in a few minutes; if it stays, look at Meta's status page.",
     ),
-    *_rows(Blame.UNKNOWN, Action.RETRY, {134103: "unnamed error of marketing messages"}, max_attempts=ONE_RETRY),
+    *_rows(
+        Blame.UNKNOWN,
+        Action.RETRY,
+        {134103: "unnamed error of marketing messages"},
+        advice="Look at the details; ask Meta's support if many fail so.",
+        max_attempts=ONE_RETRY,
+    ),
 )
 
 FAILURES: Mapping[int, Failure] = MappingProxyType({row.code: row for row in ROWS})
@@ -219,7 +289,14 @@ _FOREIGN_NUMBER = Failure(
     "the number's id is unknown, or the token may not use it",
     Blame.ACCOUNT,
     Action.SWITCH_ACCOUNT,
+    advice="Check the account's phone number id, and that its token may use the number: `revoada check-setup`.",
 )
+
+_ADVICE_DOUBT = (
+    "Wait for the webhook, which settles it; if none comes, check with `revoada check-setup` that webhooks arrive."
+)
+_ADVICE_NO_CODE = "Look at the details: `revoada campaign export ID --status failed`."
+_ADVICE_UNLISTED = "Look the code up in Meta's list of error codes."
 
 
 def find_failure(code: int, *, subcode: int | None = None, http_status: int | None = None) -> Failure:
@@ -233,6 +310,19 @@ def find_failure(code: int, *, subcode: int | None = None, http_status: int | No
     return FAILURES.get(code) or _classify(code, http_status or 0)
 
 
+def explain_failure(code: int | None) -> Failure:
+    """Return the row for a message that failed with this code; None: Meta gave none."""
+    if code is None:
+        return Failure(0, "Meta gave no code", Blame.UNKNOWN, Action.FAIL, is_known=False, advice=_ADVICE_NO_CODE)
+    return find_failure(code)
+
+
+def explain_doubt(code: int | None) -> Failure:
+    """Return what a person should know of `uncertain` messages; the code is Meta's, where the reply had one."""
+    meaning = "the reply was lost: Meta may have it" if code is None else find_failure(code).meaning
+    return Failure(code or 0, meaning, Blame.UNKNOWN, Action.DOUBT, advice=_ADVICE_DOUBT)
+
+
 def find_http_failure(status: int) -> Failure | None:
     """Return the failure of an HTTP status that came without a code of Meta, or None where Meta may have accepted.
 
@@ -241,22 +331,57 @@ def find_http_failure(status: int) -> Failure | None:
     message (its size, a word in it), and what is refused for ever must not come back for ever.
     """
     if status == _TOO_MANY_REQUESTS:
-        return Failure(status, "too many requests", Blame.THROTTLE, Action.SLOW_DOWN, is_known=False)
+        return Failure(
+            status, "too many requests", Blame.THROTTLE, Action.SLOW_DOWN, is_known=False, advice=_ADVICE_UNLISTED
+        )
     if status not in range(300, 500) or status in _UNCLEAR_STATUSES:
         return None
-    return Failure(status, f"refused with HTTP {status}", Blame.UNKNOWN, Action.RETRY, is_known=False)
+    return Failure(
+        status, f"refused with HTTP {status}", Blame.UNKNOWN, Action.RETRY, is_known=False, advice=_ADVICE_UNLISTED
+    )
 
 
 def _classify(code: int, http_status: int) -> Failure:
     """Judge an unlisted code: by the status of an outage, by the thousand that it belongs to, else one retry."""
     if http_status == _SERVICE_UNAVAILABLE:
-        return Failure(code, "unlisted code of a server that is down", Blame.SERVER, Action.BACK_OFF, is_known=False)
+        return Failure(
+            code,
+            "unlisted code of a server that is down",
+            Blame.SERVER,
+            Action.BACK_OFF,
+            is_known=False,
+            advice=_ADVICE_UNLISTED,
+        )
     if code // 1000 == _TEMPLATE_CODES:
         # Not WAIT_TEMPLATE: nothing would end that wait. If the whole template is meant, many in a row show it.
-        return Failure(code, "unlisted template code", Blame.MESSAGE, Action.FAIL, is_known=False)
+        return Failure(
+            code, "unlisted template code", Blame.MESSAGE, Action.FAIL, is_known=False, advice=_ADVICE_UNLISTED
+        )
     if code // 1000 == _NUMBER_CODES:
-        return Failure(code, "unlisted code of the number", Blame.ACCOUNT, Action.SWITCH_ACCOUNT, is_known=False)
+        return Failure(
+            code,
+            "unlisted code of the number",
+            Blame.ACCOUNT,
+            Action.SWITCH_ACCOUNT,
+            is_known=False,
+            advice=_ADVICE_UNLISTED,
+        )
     if http_status >= _SERVER_ERROR:
         # A server that failed in a way nobody described may have failed after it accepted.
-        return Failure(code, "unlisted code of a failing server", Blame.SERVER, Action.DOUBT, is_known=False)
-    return Failure(code, "unlisted code", Blame.UNKNOWN, Action.RETRY, max_attempts=ONE_RETRY, is_known=False)
+        return Failure(
+            code,
+            "unlisted code of a failing server",
+            Blame.SERVER,
+            Action.DOUBT,
+            is_known=False,
+            advice=_ADVICE_UNLISTED,
+        )
+    return Failure(
+        code,
+        "unlisted code",
+        Blame.UNKNOWN,
+        Action.RETRY,
+        max_attempts=ONE_RETRY,
+        is_known=False,
+        advice=_ADVICE_UNLISTED,
+    )

@@ -62,5 +62,6 @@ TRANSITIONS: dict[Write, dict[Status, frozenset[Status]]] = {
     Write.EVIDENCE: _climbs(lowest=Status.UNCERTAIN),
     Write.OPERATOR: {
         Status.PENDING: frozenset({Status.CANCELLED, Status.SUPPRESSED}),
+        Status.FAILED: frozenset({Status.PENDING}),  # a retry
     },
 }

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from campaigns.domain.filling import RowCheck
 from campaigns.domain.phone import PhoneError, PhoneReader
 from campaigns.domain.template import variable_problem
 
@@ -87,7 +88,9 @@ def read_header(cells: Sequence[str], variables: Sequence[str], choice: Choice |
     return Columns(tuple(names), phone, _find_variables(names, variables, choice.mapping, {phone, consent}), consent)
 
 
-def read_row(columns: Columns, cells: Sequence[str], read_phone: PhoneReader) -> Recipient | RowProblem | None:
+def read_row(
+    columns: Columns, cells: Sequence[str], check: RowCheck, read_phone: PhoneReader
+) -> Recipient | RowProblem | None:
     """Return the recipient in a row, what is wrong with it, or None for a row without anything in it."""
     width = len(columns.names)
     if len(cells) != width:
@@ -99,13 +102,13 @@ def read_row(columns: Columns, cells: Sequence[str], read_phone: PhoneReader) ->
     except PhoneError as error:
         return RowProblem(columns.names[columns.phone], str(error)) if _has_text(cells) else None
     variables = [cells[position] for position in columns.variables]
-    for position, value in zip(columns.variables, variables, strict=True):
-        if problem := variable_problem(value):
-            return RowProblem(columns.names[position], problem)
+    if found := check(variables):
+        position, problem = found
+        return RowProblem(columns.names[columns.variables[position]], problem)
     if columns.consent is None or not (consent := cells[columns.consent].strip()):
         return Recipient(phone, variables)
-    if problem := variable_problem(consent):
-        return RowProblem(columns.names[columns.consent], problem)
+    if trouble := variable_problem(consent):
+        return RowProblem(columns.names[columns.consent], trouble)
     return Recipient(phone, variables, consent)
 
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from collections import Counter
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
@@ -71,18 +72,21 @@ class Button:
     """`index` counts all buttons of the template from 0. `has_variable`: each message brings its own value.
 
     For a URL that is the suffix, for a quick reply the payload. A quick reply without one comes back with its own text.
+    `url` is the approved one, up to where the suffix begins.
     """
 
     index: int
     kind: ButtonKind
     has_variable: bool = False
+    url: str = field(default="", compare=False)
 
 
 @dataclass(frozen=True, slots=True)
 class Template:
     """What a send has to fill in. `unsupported` names the parts that need parameters we cannot give (a carousel, …).
 
-    The values of one message are one flat tuple: header text, body variables, buttons by index.
+    The values of one message are one flat tuple: header text, body variables, buttons by index. Two templates that take
+    the same are equal, whatever their texts say.
     """
 
     name: str
@@ -92,6 +96,11 @@ class Template:
     body_variables: tuple[str, ...] = ()
     buttons: tuple[Button, ...] = ()
     unsupported: tuple[str, ...] = ()
+    header_text: str = field(default="", compare=False)
+    body_text: str = field(default="", compare=False)
+
+    def __str__(self) -> str:
+        return f"{self.name}:{self.language}"
 
     @property
     def has_header_variable(self) -> bool:
@@ -118,7 +127,7 @@ def template_from_components(name: str, language: str, components: Iterable[Mapp
 
     Raise TemplateError for what we could not send correctly. What Meta adds in future is named in `unsupported`.
     """
-    _check_identity(name, language)
+    check_identity(name, language)
     parts = {_text_of(part, "type").upper(): part for part in components if isinstance(part, dict)}
     parameter_format, body_variables = parse_body(_text_of(parts.get("BODY", {}), "text"))
     header, header_unsupported = _read_header(parts.get("HEADER", {}))
@@ -137,6 +146,8 @@ def template_from_components(name: str, language: str, components: Iterable[Mapp
         body_variables,
         buttons,
         unsupported=(*header_unsupported, *buttons_unsupported, *others),
+        header_text=_text_of(parts.get("HEADER", {}), "text") if isinstance(header, HeaderText) else "",
+        body_text=_text_of(parts.get("BODY", {}), "text"),
     )
 
 
@@ -154,8 +165,17 @@ def variable_problem(value: str, *, max_length: int = MAX_BODY) -> str | None:
 def render_body(text: str, variables: Sequence[str]) -> str:
     """Return what the person will read. A variable without a value stays as it stands in the template."""
     _, names = parse_body(text)
-    values = dict(zip(names, variables, strict=False))
+    return render(text, dict(zip(names, variables, strict=False)))
+
+
+def render(text: str, values: Mapping[str, str]) -> str:
+    """Put values by name into a text. A variable without a value stays as it stands in the template."""
     return _PLACEHOLDER.sub(lambda match: values.get(match[1], match[0]), text)
+
+
+def count_uses(text: str) -> tuple[int, Counter[str]]:
+    """Return how long a text is without its variables, and how often it shows each."""
+    return len(_PLACEHOLDER.sub("", text)), Counter(match[1] for match in _PLACEHOLDER.finditer(text))
 
 
 _PROBLEMS = (
@@ -182,7 +202,7 @@ _BUTTON_KINDS = {
 _PLAIN_BUTTONS = frozenset({"PHONE_NUMBER", "VOICE_CALL", "FLOW"})  # sent without parameters
 
 
-def _check_identity(name: str, language: str) -> None:
+def check_identity(name: str, language: str) -> None:
     if not _NAME.fullmatch(name):
         raise TemplateError(
             f"The template name {name[:80]!r} is not 1 to {MAX_NAME} lowercase letters, digits and underscores."
@@ -251,7 +271,7 @@ def _read_buttons(part: Mapping[str, Any]) -> tuple[tuple[Button, ...], tuple[st
         if kind is ButtonKind.OTHER and word not in _PLAIN_BUTTONS:
             unsupported.append(f"button {word or 'without type'}")
         needs_value = word in {"OTP", "COPY_CODE"} or (word == "URL" and "{{" in _text_of(button, "url"))
-        buttons.append(Button(index, kind, needs_value))
+        buttons.append(Button(index, kind, needs_value, url=_text_of(button, "url").partition("{{")[0]))
     return tuple(buttons), tuple(unsupported)
 
 

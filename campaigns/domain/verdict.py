@@ -18,6 +18,18 @@ class Blame(StrEnum):
     UNKNOWN = "unknown"
 
 
+# Whose fault it is, in the words of a person who looks for somebody to turn to.
+FAULTS = {
+    Blame.RECIPIENT: "recipient",
+    Blame.MESSAGE: "us",  # what we sent: the recipients file or the code
+    Blame.TEMPLATE: "template",
+    Blame.ACCOUNT: "account",
+    Blame.THROTTLE: "throttle",
+    Blame.SERVER: "meta",
+    Blame.UNKNOWN: "unknown",
+}
+
+
 class Action(StrEnum):
     """What a rejection asks for. The policy of each is in `domain/settlement.py`."""
 
@@ -34,12 +46,31 @@ class Action(StrEnum):
     DOUBT = "doubt"  # may have been accepted: uncertain
 
 
+class Retry(StrEnum):
+    """Classes of `failed` that a person may send again: nothing was delivered, says Meta, and next time may differ."""
+
+    THROTTLED = "throttled"  # Meta had enough for the moment
+    SERVER = "server"  # Meta's servers had a fault
+    RECIPIENT_LATER = "recipient-later"  # withheld from this person for now
+    REPAIRED = "repaired"  # the account or the template, once somebody has mended it
+
+
+_RETRIES = {
+    Blame.THROTTLE: Retry.THROTTLED,
+    Blame.SERVER: Retry.SERVER,
+    Blame.ACCOUNT: Retry.REPAIRED,
+    Blame.TEMPLATE: Retry.REPAIRED,
+}
+
+
 @dataclass(frozen=True, slots=True)
 class Failure:
     """One code of Meta's table: what it means, whose fault it is, what to do.
 
     `max_attempts` limits a `RETRY` below the setting (2 = one retry); `rest_seconds` is the first rest of a block;
-    `is_known` is False for a code that the table does not hold (handled by its class, and reported).
+    `advice` is a sentence for a person who finds failed messages; `later_seconds` is how long after the failure this
+    person may be tried again at the earliest (0: never, it is the recipient's fault); `is_known` is False for a code
+    that the table does not hold (handled by its class, and reported).
     """
 
     code: int
@@ -49,6 +80,13 @@ class Failure:
     max_attempts: int | None = None
     rest_seconds: float = 0.0
     is_known: bool = True
+    advice: str = ""
+    later_seconds: float = 0.0
+
+    @property
+    def retry(self) -> Retry | None:
+        """The class in which a person may send it again; None: it would fail again, or might arrive twice."""
+        return Retry.RECIPIENT_LATER if self.later_seconds else _RETRIES.get(self.blame)
 
 
 @dataclass(frozen=True, slots=True)

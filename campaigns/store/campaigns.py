@@ -5,8 +5,10 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from typing import Any
 
 from psycopg.rows import class_row
+from psycopg.types.json import Jsonb
 
 from campaigns.domain.campaign import CampaignFacts, CampaignStatus, Move, Plan
 from campaigns.domain.person import recipient_key
@@ -21,6 +23,8 @@ class LockedCampaign:
     name: str
     status: str
     template_id: int
+    parameters: dict[str, str | None]
+    columns: list[str]
     scheduled_at: dt.datetime | None
     interval_seconds: float
     pause_after: int | None
@@ -53,6 +57,8 @@ class LockedCampaign:
             name=self.name,
             template_id=self.template_id,
             time_zone=self.time_zone,
+            parameters=self.parameters,
+            columns=self.columns,
             scheduled_at=self.scheduled_at,
             interval_seconds=self.interval_seconds,
             pause_after=self.pause_after,
@@ -74,6 +80,8 @@ class CampaignListing:
     template_name: str
     language: str
     template_status: str
+    parameters: dict[str, str | None]
+    columns: list[str]
     scheduled_at: dt.datetime | None
     interval_seconds: float
     pause_after: int | None
@@ -104,6 +112,7 @@ class ReasonCount:
     error_title: str | None
     count: int
     oldest_at: dt.datetime | None
+    newest_at: dt.datetime | None
     first_message_id: int
 
 
@@ -119,11 +128,25 @@ class TestMessage:
     error_title: str | None
 
 
+@dataclass(frozen=True, slots=True)
+class PriceCount:
+    """How many messages of a campaign Meta reported with one price category and model; None: it did not say."""
+
+    category: str | None
+    model: str | None
+    is_billable: bool | None
+    count: int
+
+
 def insert_campaign(connection: Connection, plan: Plan, account_ids: Sequence[int]) -> int:
-    parameters = asdict(plan) | {"account_ids": list(account_ids)}
+    parameters = _columns(plan) | {"account_ids": list(account_ids)}
     row = connection.execute(query("insert_campaign"), parameters).fetchone()
     assert row is not None
     return int(row[0])
+
+
+def _columns(plan: Plan) -> dict[str, Any]:
+    return asdict(plan) | {"parameters": Jsonb(dict(plan.parameters))}
 
 
 def lock_campaigns(connection: Connection, campaign_ids: Sequence[int]) -> dict[int, LockedCampaign]:
@@ -161,7 +184,7 @@ def update_campaign(
     rings: bool,
 ) -> None:
     """Write a changed plan and what follows from it for the status and the wait."""
-    parameters = asdict(plan) | {
+    parameters = _columns(plan) | {
         "campaign_id": campaign.id,
         "old": campaign.status,
         "new": status.value,
@@ -216,3 +239,8 @@ def list_test_messages(connection: Connection, test_id: int) -> list[TestMessage
 def list_reasons(connection: Connection, campaign_id: int) -> list[ReasonCount]:
     with connection.cursor(row_factory=class_row(ReasonCount)) as cursor:
         return cursor.execute(query("list_reasons"), {"campaign_id": campaign_id}).fetchall()
+
+
+def list_prices(connection: Connection, campaign_id: int) -> list[PriceCount]:
+    with connection.cursor(row_factory=class_row(PriceCount)) as cursor:
+        return cursor.execute(query("list_prices"), {"campaign_id": campaign_id}).fetchall()

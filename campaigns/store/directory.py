@@ -56,15 +56,20 @@ class AccountEvent:
 
 @dataclass(frozen=True, slots=True)
 class TemplateRow:
-    """A template as stored; `components` as Meta lists them."""
+    """A template as stored; `components` as Meta lists them. `waba_id` is "" where a person added it for any."""
 
     id: int
+    waba_id: str
+    meta_id: str | None
     name: str
     language: str
     components: list[dict[str, Any]]
     status: str
     status_at: dt.datetime
+    category: str
+    quality: str
     blocked_until: dt.datetime | None
+    synced_at: dt.datetime | None
     created_at: dt.datetime
 
 
@@ -131,9 +136,15 @@ def list_templates(connection: Connection) -> list[TemplateRow]:
         return cursor.execute(query("list_templates")).fetchall()
 
 
-def find_template(connection: Connection, name: str, language: str) -> TemplateRow | None:
+def find_templates(connection: Connection, name: str, language: str) -> list[TemplateRow]:
+    """Return the templates of this name, of every WABA; the one that a person added for any comes first."""
     with connection.cursor(row_factory=class_row(TemplateRow)) as cursor:
-        return cursor.execute(query("find_template"), {"name": name, "language": language}).fetchone()
+        return cursor.execute(query("find_templates"), {"name": name, "language": language}).fetchall()
+
+
+def list_synced_wabas(connection: Connection) -> dict[str, dt.datetime]:
+    """Return when the list of a WABA's templates was last read, for each that has any."""
+    return dict(connection.execute(query("list_synced_wabas")).fetchall())
 
 
 def load_template(connection: Connection, template_id: int) -> TemplateRow:

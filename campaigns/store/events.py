@@ -114,12 +114,47 @@ def active_accounts_of(connection: Connection, campaign_ids: Sequence[int]) -> d
 
 
 def judge_template(
-    connection: Connection, name: str, language: str, *, status: str, at: dt.datetime | None, retry_seconds: float
-) -> int | None:
-    """Write what Meta says of a template; return its id, or None if it is not ours or a newer event is known."""
-    parameters = {"name": name, "language": language, "status": status, "at": at, "retry_seconds": retry_seconds}
-    row = connection.execute(query("judge_template"), parameters).fetchone()
-    return row[0] if row else None
+    connection: Connection,
+    waba_id: str,
+    name: str,
+    language: str,
+    *,
+    status: str,
+    at: dt.datetime | None,
+    retry_seconds: float,
+) -> list[int]:
+    """Write what Meta says of a template; return its ids, none if it is not ours or a newer event is known."""
+    parameters = {
+        "waba_id": waba_id,
+        "name": name,
+        "language": language,
+        "status": status,
+        "at": at,
+        "retry_seconds": retry_seconds,
+    }
+    return sorted(row[0] for row in connection.execute(query("judge_template"), parameters))
+
+
+def describe_template(
+    connection: Connection,
+    waba_id: str,
+    name: str,
+    language: str,
+    *,
+    quality: str | None = None,
+    category: str | None = None,
+    at: dt.datetime | None,
+) -> None:
+    """Write what else Meta says of a template; None: nothing was said. `at`: when, by Meta's clock; None: now."""
+    parameters = {
+        "waba_id": waba_id,
+        "name": name,
+        "language": language,
+        "quality": quality,
+        "category": category,
+        "at": at,
+    }
+    connection.execute(query("describe_template"), parameters)
 
 
 def wake_template_campaigns(connection: Connection, template_ids: Sequence[int]) -> list[int]:

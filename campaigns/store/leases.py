@@ -26,6 +26,8 @@ class LeaseRow:
     template_name: str
     language: str
     components: list[dict[str, Any]]
+    parameters: dict[str, str | None]
+    columns: list[str]
     template_status: str
     template_blocked_until: dt.datetime
     interval_seconds: float

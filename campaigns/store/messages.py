@@ -58,6 +58,7 @@ class EvidenceRow:
     error_details: str | None = None
     pricing_category: str | None = None
     pricing_model: str | None = None
+    is_billable: bool | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,6 +144,7 @@ def merge_evidence(connection: Connection, evidence: Sequence[EvidenceRow]) -> s
         "error_details": [row.error_details for row in rows],
         "pricing_categories": [row.pricing_category for row in rows],
         "pricing_models": [row.pricing_model for row in rows],
+        "billable": [row.is_billable for row in rows],
     }
     return {row[0] for row in connection.execute(query("merge_evidence"), parameters)}
 

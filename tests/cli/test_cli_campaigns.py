@@ -1,10 +1,17 @@
 from __future__ import annotations
 
 import datetime as dt
+import re
 
 import pytest
+from psycopg.types.json import Jsonb
+
+from tests.cli.conftest import ANA, BIA
+from tests.store.rows import fetch
 
 COLUMNS = {
+    "parameters",
+    "columns",
     *("id", "name", "status", "template_name", "language", "template_status", "scheduled_at", "interval_seconds"),
     *("pause_after", "pause_seconds", "window_from", "window_to", "weekdays", "time_zone", "waiting_reason", "due_at"),
     *("enqueued_at", "recipient_count", "duplicate_count", "rejected_count", "created_at", "started_at"),
@@ -242,3 +249,171 @@ def test_watch_without_ids_takes_what_is_alive(create, house):
 def test_an_empty_list_says_how_to_begin(revoada):
     assert "revoada campaign create -h" in revoada.ok("campaign", "list")
     assert revoada.json("campaign", "list") == []
+
+
+def test_held_messages_are_shown_as_held(create, house, sql):
+    create()
+    sql(
+        "UPDATE messages SET status = 'held', account_id = 1, claimed_at = now(), send_no = 1, wamid = 'w' WHERE id = 1"
+    )
+    assert "1 held by Meta" in house.ok("campaign", "list")
+    output = house.ok("campaign", "show", "1")
+    assert re.search(r"^held by Meta +1 *$", output, re.MULTILINE)
+    assert house.json("campaign", "show", "1")["counts"] == {"held": 1, "pending": 1}
+
+
+@pytest.fixture
+def rich(house, sql):
+    """A template with everything, as a sync would have stored it."""
+    components = [
+        {"type": "HEADER", "format": "DOCUMENT"},
+        {"type": "BODY", "text": "Oi {{nome}}!"},
+        {
+            "type": "BUTTONS",
+            "buttons": [
+                {"type": "URL", "text": "Ver", "url": "https://example.com/{{1}}"},
+                {"type": "QUICK_REPLY", "text": "Sair"},
+            ],
+        },
+    ]
+    sql(
+        "INSERT INTO templates (waba_id, name, language, components, status, synced_at)"
+        " VALUES ('22', 'rich', 'en', %s, 'approved', now())",
+        Jsonb(components),
+    )
+    return house
+
+
+@pytest.fixture
+def send(rich, tmp_path):
+    """Makes a campaign of the rich template with this file; returns the words of the command."""
+
+    def words(header, *rows, template="rich:en", account="sales", options=()):
+        file = tmp_path / "rich.csv"
+        file.write_text("\n".join([header, *rows, ""]))
+        return (
+            *("campaign", "create", "Sale", "--template", template, "--account", account),
+            *("--recipients", str(file), *options),
+        )
+
+    return words
+
+
+def test_media_links_and_payloads_come_from_columns_or_are_the_same_for_all(rich, send, database):
+    rows = [f"{ANA},Ana,u/ana", f"{BIA},Bia,u/bia"]
+    same = ("--set", "header=https://example.com/a.pdf", "--set", "file name=A.pdf", "--set", "button 2=STOP")
+    rich.ok(*send("phone,nome,button 1", *rows, options=same))
+    row = rich.json("campaign", "show", "1")
+    assert row["columns"] == ["nome", "button 1"]
+    assert row["parameters"] == {"header": "https://example.com/a.pdf", "file name": "A.pdf", "button 2": "STOP"}
+    assert "https://example.com/a.pdf" in rich.ok("campaign", "show", "1")
+    rich.ok(*send("phone,header,nome,button 1,button 2", f"{ANA},77,Ana,u,STOP", options=("--set", "button 2")))
+    variables = fetch(database, "SELECT variables FROM messages ORDER BY id")
+    assert variables == [["Ana", "u/ana"], ["Bia", "u/bia"], ["77", "Ana", "u", "STOP"]]
+
+
+def test_each_row_is_held_to_the_rules_of_its_parameters(rich, send):
+    rows = [
+        f"{ANA},https://example.com/a.pdf,Ana,u/ana",
+        f"{BIA},http://example.com/a.pdf,Bia,u",
+        "+5511999990003,77,Caio,u/c d",
+        "+5511999990004,77,Da\tvi,u",
+        f"+5511999990005,77,{'a' * 1021},u",
+    ]
+    rich.ok(*send("phone,header,nome,button 1", *rows))
+    errors = rich.json("campaign", "show", "1")["import_errors"]
+    assert [(error["row_number"], error["column_name"], error["reason"]) for error in errors] == [
+        (3, "header", "is neither a link that begins with https:// nor the id of an upload"),
+        (4, "button 1", "has a space, which ends the link"),
+        (5, "nome", "has a tab"),
+        (6, "nome", "makes the message longer than 1024 characters"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("options", "header", "reason"),
+    [
+        (
+            ("--set", "header=ftp://x"),
+            "phone,nome,button 1",
+            "is set for header of the template rich:en is neither",
+        ),
+        (("--set", "2=x"), "phone,nome,button 1", "The template rich:en has no '2' to set, it takes header, file name"),
+        (("--set", "header"), "phone,nome,button 1", "3 variables"),
+        ((), "phone,nome,button 1", "3 variables"),
+    ],
+)
+def test_a_campaign_that_does_not_fit_its_template_is_refused_in_one_sentence(rich, send, options, header, reason):
+    assert reason in rich.refusal(*send(header, f"{ANA},Ana,u", options=options))
+    assert rich.json("campaign", "list") == []
+
+
+def test_a_setting_without_a_key_is_a_usage_error(rich, send):
+    assert "is not KEY=VALUE" in rich.refusal(*send("phone", options=("--set", "=x")), exit_code=2)
+
+
+@pytest.mark.parametrize("status", ["pending", "rejected", "disabled", "deleted", "in_appeal"])
+def test_a_campaign_with_a_template_that_meta_does_not_send_is_refused(rich, send, sql, status):
+    sql("UPDATE templates SET status = %s WHERE name = 'rich'", status)
+    line = rich.refusal(*send("phone,header,nome,button 1", f"{ANA},77,Ana,u"))
+    assert f"The template rich:en is {status.replace('_', ' ')} in WABA 22" in line
+
+
+def test_a_paused_template_is_taken_with_a_warning(rich, send, sql):
+    sql("UPDATE templates SET status = 'paused' WHERE name = 'rich'")
+    result = rich(*send("phone,header,nome,button 1", f"{ANA},77,Ana,u"))
+    assert result.exit_code == 0
+    assert "Warning: The template rich:en is paused in WABA 22: the campaign waits" in result.stderr
+
+
+def test_set_changes_what_is_the_same_for_all_but_not_what_the_recipients_bring(rich, send):
+    rich.ok(*send("phone,nome,button 1", f"{ANA},Ana,u", options=("--set", "header=77")))
+    rich.ok("campaign", "set", "1", "--set", "header=88", "--set", "button 2=STOP")
+    assert rich.json("campaign", "show", "1")["parameters"] == {"header": "88", "button 2": "STOP"}
+    line = rich.refusal("campaign", "set", "1", "--set", "nome=Ana")
+    assert line == (
+        "The recipients of Campaign 1 (Sale) bring 2 values (nome, button 1), "
+        "the template rich:en would take 1 value (button 1) of each."
+    )
+    assert "promo:pt_BR" in rich.refusal("campaign", "set", "1", "--template", "promo:pt_BR")
+
+
+def test_an_account_of_a_waba_without_the_template_is_refused(rich, send, sql):
+    rich.ok("account", "add", "agency", "--phone-number-id", "9", "--waba-id", "33", "--token-env", "WHATSAPP_TOKEN")
+    fit = ("phone,header,nome,button 1", f"{ANA},77,Ana,u")
+    line = rich.refusal(*send(*fit, options=("--account", "agency")))
+    assert line.startswith("The template rich:en is not known in WABA 33 of account agency")
+    rich.ok(*send(*fit))
+    assert "WABA 33" in rich.refusal("campaign", "set", "1", "--account", "agency")
+    sql(
+        "INSERT INTO templates (waba_id, name, language, components, synced_at)"
+        " SELECT '33', name, language, components, now() FROM templates WHERE name = 'rich'"
+    )
+    rich.ok(*send(*fit, options=("--account", "agency")))
+    sql("UPDATE templates SET components = components - 0 WHERE waba_id = '33'")
+    assert "is not the same in WABA 22 and 33" in rich.refusal(*send(*fit, options=("--account", "agency")))
+
+
+def test_a_template_added_by_hand_holds_until_the_waba_was_read_without_it(house, create, sql):
+    create()
+    sql(
+        "INSERT INTO templates (waba_id, name, language, components, synced_at)"
+        " VALUES ('22', 'other', 'en', '[]', clock_timestamp())"
+    )
+    with pytest.raises(AssertionError, match="not known in WABA 22 of account sales"):
+        create()
+
+
+def test_components_that_cannot_be_read_are_refused_by_name(rich, send, sql):
+    sql("UPDATE templates SET components = '[]' WHERE name = 'rich'")
+    assert rich.refusal(*send("phone", ANA)) == "The template rich:en cannot be sent: The body is empty."
+    sql("""UPDATE templates SET components = '[{"type": "BODY", "text": "Oi"}, {"type": "CAROUSEL"}]'""")
+    assert rich.refusal(*send("phone", ANA)) == "A campaign cannot fill the template rich:en: component CAROUSEL."
+
+
+def test_a_test_of_a_campaign_fills_the_template_as_the_campaign_does(rich, send):
+    rich.ok(*send("phone,nome,button 1", f"{ANA},Ana,u", options=("--set", "header=77")))
+    rich("campaign", "test", "1", "--to", BIA, "--wait", "0")  # nobody sends it here
+    campaign, test = (rich.json("campaign", "show", number) for number in ("1", "2"))
+    assert (test["parameters"], test["columns"]) == (campaign["parameters"], campaign["columns"])
+    assert test["columns"] == ["nome", "button 1"]

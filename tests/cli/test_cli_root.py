@@ -8,22 +8,12 @@ from cryptography.fernet import Fernet
 from campaigns.cli import main
 
 EVERYTHING = {
-    (): {"migrate", "keygen", "account", "template", "campaign", "simulate", "up", "demo"},
+    (): {"migrate", "keygen", "account", "template", "campaign", "check-setup", "simulate", "up", "demo"},
     ("account",): {"add", "set", "list", "show", "activate", "deactivate", "check"},
-    ("template",): {"add", "list"},
+    ("template",): {"add", "list", "show", "sync"},
     ("campaign",): {
-        "create",
-        "set",
-        "start",
-        "test",
-        "pause",
-        "resume",
-        "cancel",
-        "import",
-        "import-errors",
-        "show",
-        "list",
-        "watch",
+        *("create", "set", "start", "test", "pause", "resume", "cancel", "show", "list", "watch"),
+        *("import", "import-errors", "errors", "retry", "export"),
     },
 }
 

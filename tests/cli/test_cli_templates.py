@@ -2,6 +2,9 @@ from __future__ import annotations
 
 import pytest
 
+from tests.simulator.far_end import FarEnd, start_simulator
+from tests.store.rows import fetch
+
 
 def test_a_template_is_stored_as_meta_lists_it(house):
     row = house.json("template", "list")[0]
@@ -36,3 +39,106 @@ def test_the_same_name_in_another_language_is_another_template(house):
 def test_a_template_that_meta_would_not_approve_is_refused(house, name, language, body, reason):
     line = house.refusal("template", "add", name, "--language", language, "--body", body)
     assert reason.replace("numbers", "number") in line
+
+
+@pytest.fixture(scope="module")
+def address():
+    with start_simulator() as (_, url):
+        yield url
+
+
+@pytest.fixture
+def meta(house, address):
+    """`meta({template}, …)`: what Meta lists from now on."""
+    end = FarEnd(address)
+    end.control("reset")
+    house.environment["GRAPH_API_URL"] = f"{address}/v24.0"
+
+    def list_these(*templates, **more):
+        end.script(templates=[{"language": "pt_BR", "body": "Oi {{1}}!", **each} for each in templates], **more)
+
+    with end.session:
+        yield list_these
+
+
+def test_sync_shows_what_is_new_changed_and_gone(house, meta):
+    meta({"name": "promo"}, {"name": "old"})
+    output = house.ok("template", "sync")
+    assert "WABA 22: 2 templates, 2 new, changed or gone." in output
+    meta({"name": "promo", "status": "PAUSED"}, {"name": "fresh"})
+    output = house.ok("template", "sync")
+    for words in (["fresh:pt_BR", "new", "approved"], ["old:pt_BR", "gone", "deleted"], ["promo:pt_BR", "changed"]):
+        assert any(all(word in line for word in words) for line in output.splitlines()), words
+    assert "status approved → paused" in output
+    assert "WABA 22: 2 templates, nothing has changed." in house.ok("template", "sync", "sales")
+
+
+def test_sync_as_json_has_the_changes_of_each_waba(house, meta):
+    meta({"name": "promo"})
+    (row,) = house.json("template", "sync", "--waba", "22")
+    assert (row["waba_id"], row["count"], row["error"], row["skipped"], row["misfits"]) == ("22", 1, None, [], [])
+    assert row["changes"] == [
+        {"name": "promo", "language": "pt_BR", "kind": "new", "status": "approved", "details": ""}
+    ]
+
+
+def test_a_sync_that_meta_refuses_is_one_sentence_and_an_exit_code(house, meta):
+    meta(template_reads="error:190")
+    line = house.refusal("template", "sync")
+    assert line == "Not all templates could be read. WABA 22: Request failed with status code 401 (code 190)."
+    assert house.refusal("template", "sync", "nobody").startswith("There is no account nobody")
+
+
+def test_sync_rings_the_campaigns_that_waited(house, meta, people, database):
+    meta({"name": "promo", "status": "PAUSED"})
+    house.ok("template", "sync")
+    house(
+        *("campaign", "create", "Sale", "--template", "promo:pt_BR", "--account", "sales"),
+        *("--recipients", str(people)),
+    )
+    fetch(database, "UPDATE campaigns SET status = 'running', started_at = now(), waiting_reason = 'template'")
+    meta({"name": "promo"})
+    house.ok("template", "sync")
+    assert house.rung == [1]
+
+
+def test_show_previews_a_template_and_tells_what_must_be_filled(house, meta):
+    header = {"type": "HEADER", "format": "IMAGE"}
+    buttons = [
+        {"type": "URL", "text": "Ver", "url": "https://example.com/{{1}}"},
+        {"type": "QUICK_REPLY", "text": "Sair"},
+    ]
+    meta({"name": "rich", "quality": "GREEN", "components": [header, {"type": "BUTTONS", "buttons": buttons}]})
+    house.ok("template", "sync")
+    output = house.ok("template", "show", "rich:pt_BR", "--var", "1=Ana", "--var", "button 1=u")
+    for shown in (
+        "Oi Ana!",
+        "[image] {{header}}",
+        "[Ver] https://example.com/u",
+        "phone, header, 1, button 1",
+        "GREEN",
+    ):
+        assert shown in output
+    (row,) = house.json("template", "show", "rich:pt_BR")
+    assert [each["name"] for each in row["parameters"] if not each["required"]] == ["button 2"]
+    assert row["preview"]["body"] == "Oi {{1}}!"
+    assert (row["status"], row["category"], row["quality"], row["waba_id"]) == ("approved", "MARKETING", "GREEN", "22")
+
+
+def test_show_refuses_what_the_template_does_not_take(house):
+    assert "no template none:en" in house.refusal("template", "show", "none:en")
+    assert "has no 'x' to set" in house.refusal("template", "show", "promo:pt_BR", "--var", "x=1")
+    assert "is empty" in house.refusal("template", "show", "promo:pt_BR", "--var", "1=")
+
+
+def test_a_template_that_cannot_be_sent_is_listed_and_shown_with_the_reason(house, meta):
+    meta({"name": "odd", "components": [{"type": "CAROUSEL", "cards": []}]}, {"name": "bare", "body": ""})
+    house.ok("template", "sync")
+    for output in (house.ok("template", "list"), house.ok("template", "show", "odd:pt_BR")):
+        assert "component CAROUSEL" in output
+    assert "The body is empty." in house.ok("template", "list")
+    (row,) = house.json("template", "show", "bare:pt_BR")
+    assert (row["preview"], row["cannot_be_sent"]) == (
+        None,
+        "The template bare:pt_BR cannot be sent: The body is empty.",
+    )

@@ -4,6 +4,7 @@ import datetime as dt
 import io
 from dataclasses import replace
 
+import pytest
 from rich.console import Console
 
 from campaigns.cli.watch import Rates, watch_campaigns
@@ -18,6 +19,8 @@ ROW = CampaignListing(
     template_name="promo",
     language="en",
     template_status="approved",
+    parameters={},
+    columns=["1"],
     scheduled_at=None,
     interval_seconds=0,
     pause_after=None,
@@ -75,6 +78,15 @@ def test_a_pipe_gets_a_line_whenever_something_changed():
         ),
         "Campaign 7 (Sale [x]) completed: 4/4, 2 sent, 1 failed, 1 uncertain",
     ]
+
+
+@pytest.mark.parametrize("is_terminal", [False, True])
+def test_what_meta_holds_back_is_shown_as_held(is_terminal):
+    row = replace(ROW, status="completed", completed_at=NOW, counts={"held": 3, "sent": 1})
+    console = Console(file=io.StringIO(), force_terminal=is_terminal, width=200, highlight=False)
+    watch_campaigns(lambda: [row], console=console, every_seconds=0.01)
+    assert "4 sent" in console.file.getvalue()
+    assert "3 held" in console.file.getvalue()
 
 
 def test_a_terminal_gets_bars_up_to_the_end():

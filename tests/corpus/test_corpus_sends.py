@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 
+from campaigns.domain.filling import Filling, list_parameters
 from campaigns.domain.template import (
     Button,
     ButtonKind,
@@ -72,7 +73,10 @@ def test_a_send_comes_out_of_the_builder_again(template_send):
             **({"components": [normalise(component) for component in components]} if components else {}),
         },
     }
-    assert json.loads(make_encoder(template, header_media=media)(send["to"], variables, CALLBACK)) == built
+    fixed = {"header": media.id or media.link, "file name": media.filename} if media else {}
+    columns = tuple(each for each in list_parameters(template) if each.is_required and each.name not in fixed)
+    filling = Filling(template, fixed, columns)
+    assert json.loads(make_encoder(filling)(send["to"], variables, CALLBACK)) == built
 
 
 def components_of(send):

@@ -35,9 +35,12 @@ LIFE = {
     ("cancel", "scheduled"): "cancelled",
     ("cancel", "running"): "cancelled",
     ("cancel", "paused"): "cancelled",
+    ("retry", "running"): "running",
+    ("retry", "paused"): "paused",
+    ("retry", "completed"): "running",
 }
-PEOPLE = (Command.START, Command.PAUSE, Command.RESUME, Command.CANCEL)
-WORDS = {"start": "started", "pause": "paused", "resume": "resumed", "cancel": "cancelled"}
+PEOPLE = (Command.START, Command.PAUSE, Command.RESUME, Command.CANCEL, Command.RETRY)
+WORDS = {"retry": "retried", "start": "started", "pause": "paused", "resume": "resumed", "cancel": "cancelled"}
 
 
 def facts(status, **more):
@@ -57,8 +60,9 @@ def test_every_command_in_every_status_leads_where_the_life_cycle_says(command, 
         assert move.new in TRANSITIONS[command][status]
 
 
-def test_nothing_leaves_an_ended_status():
-    assert not any(ENDED & table.keys() for table in TRANSITIONS.values())
+def test_nothing_but_a_retry_leaves_an_ended_status():
+    leaving = {(command, status) for command, table in TRANSITIONS.items() for status in ENDED & table.keys()}
+    assert leaving == {(Command.RETRY, CampaignStatus.COMPLETED)}
 
 
 def test_every_status_but_draft_can_be_reached():
@@ -84,6 +88,12 @@ def test_resume_goes_on_running_what_had_started():
 def test_resume_before_its_time_waits_for_it_again():
     move = decide_move(Command.RESUME, facts("paused", scheduled_at=LATER), now=NOW)
     assert (move.new, move.rings) == ("scheduled", False)
+
+
+@pytest.mark.parametrize(("status", "rings"), [("completed", True), ("running", True), ("paused", False)])
+def test_a_retry_rings_what_may_run(status, rings):
+    assert decide_move(Command.RETRY, facts(status, started_at=EARLIER), now=NOW).rings == rings
+    assert not decide_move(Command.RETRY, facts(status, started_at=EARLIER, scheduled_at=LATER), now=NOW).rings
 
 
 @pytest.mark.parametrize("command", [Command.PAUSE, Command.CANCEL])

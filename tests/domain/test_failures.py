@@ -4,8 +4,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from campaigns.domain.failures import FAILURES, ROWS, find_failure, find_http_failure
-from campaigns.domain.verdict import Action, Blame
+from campaigns.domain.failures import (
+    FAILURES,
+    ROWS,
+    explain_doubt,
+    explain_failure,
+    find_failure,
+    find_http_failure,
+)
+from campaigns.domain.verdict import Action, Blame, Retry
 
 # The verdict table of the design, written once more by hand.
 DESIGN = {
@@ -40,6 +47,37 @@ def test_no_code_is_listed_twice():
 
 def test_every_meaning_is_one_short_line():
     assert all(0 < len(row.meaning) < 90 and row.meaning.isprintable() for row in ROWS)
+
+
+def test_every_code_says_what_to_do_in_one_sentence():
+    unlisted = [find_failure(code) for code in (999, 132999, 133999)]
+    for row in [*ROWS, *unlisted, explain_doubt(None), explain_doubt(131000), explain_failure(None)]:
+        assert 10 < len(row.advice) < 120, row.code
+        assert row.advice.endswith("."), row.code
+        assert row.advice.isprintable(), row.code
+
+
+# Whether a person may send it again, and in which class, written once more by hand.
+RETRIES = {
+    Retry.THROTTLED: {4, 17, 613, 80007, 130429, 131048, 131056, 131208},
+    Retry.SERVER: {1, 2, 131000, 131016, 131057, 133004, 2494100},
+    Retry.RECIPIENT_LATER: {130472, 131049},
+}
+
+
+def test_the_classes_of_a_retry_hold_the_codes_that_they_should():
+    for retry, codes in RETRIES.items():
+        assert {row.code for row in ROWS if row.retry is retry} == codes
+    assert {row.blame for row in ROWS if row.retry is Retry.REPAIRED} == {Blame.ACCOUNT, Blame.TEMPLATE}
+
+
+@pytest.mark.parametrize("code", [131026, 131050, 131014, 131036, 132000, 131053, 135000, 999, 132999])
+def test_what_would_fail_again_or_may_have_arrived_is_in_no_class(code):
+    assert find_failure(code).retry is None
+
+
+def test_what_is_withheld_from_a_person_waits_for_a_day():
+    assert {row.code: row.later_seconds for row in ROWS if row.later_seconds} == {130472: 86_400, 131049: 86_400}
 
 
 @pytest.mark.parametrize("http_status", [None, 200, 400, 429, 500, 503])

@@ -57,7 +57,7 @@ def test_proof_of_delivery_is_believed_over_all_we_knew(status):
 
 @given(old=statuses)
 def test_a_message_that_a_person_has_is_never_put_back(old):
-    if old in {Status.DELIVERED, Status.READ, Status.FAILED, Status.CANCELLED, Status.SUPPRESSED}:
+    if old in {Status.DELIVERED, Status.READ, Status.CANCELLED, Status.SUPPRESSED}:
         assert not any(can_become(old, new, write) for new in OPEN for write in Write)
 
 
@@ -68,8 +68,12 @@ def test_only_a_pending_message_is_claimed(old):
 
 
 @pytest.mark.parametrize("old", Status)
-def test_an_operator_touches_only_what_has_not_left(old):
-    assert bool(TRANSITIONS[Write.OPERATOR].get(old)) == (old is Status.PENDING)
+def test_an_operator_touches_only_what_has_not_left_or_has_failed(old):
+    assert bool(TRANSITIONS[Write.OPERATOR].get(old)) == (old in {Status.PENDING, Status.FAILED})
+
+
+def test_only_a_person_sends_again_what_has_failed():
+    assert [write for write in Write if can_become(Status.FAILED, Status.PENDING, write)] == [Write.OPERATOR]
 
 
 @given(old=statuses, write=st.sampled_from(Write))

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
+from campaigns.domain.filling import fill
 from campaigns.domain.phone import make_phone_reader
 from campaigns.domain.recipients import (
     Choice,
@@ -17,7 +18,9 @@ from campaigns.domain.recipients import (
     read_header,
     read_row,
 )
+from campaigns.domain.template import Template
 
+CHECK = fill(Template("promo", "en", body_variables=("1",)), {}).make_check()
 COLUMNS = Columns(("phone", "name"), 0, (1,))
 READ = make_phone_reader("BR")
 PHONE = "+5511999990000"
@@ -145,7 +148,7 @@ def test_a_header_that_does_not_fit_is_refused(cells, variables, choice, reason)
 
 
 def test_a_good_row_is_a_recipient():
-    assert read_row(COLUMNS, [f" {PHONE} ", "José"], READ) == Recipient(PHONE, ["José"])
+    assert read_row(COLUMNS, [f" {PHONE} ", "José"], CHECK, READ) == Recipient(PHONE, ["José"])
 
 
 @pytest.mark.parametrize(
@@ -166,21 +169,21 @@ def test_a_good_row_is_a_recipient():
     ],
 )
 def test_a_bad_row_says_which_column_and_why(cells, column, reason):
-    assert read_row(COLUMNS, cells, READ) == RowProblem(column, reason)
+    assert read_row(COLUMNS, cells, CHECK, READ) == RowProblem(column, reason)
 
 
 @pytest.mark.parametrize("cells", [[], [""], ["", ""], [" ", "\t", ""]])
 def test_a_row_with_nothing_in_it_is_no_row(cells):
-    assert read_row(COLUMNS, cells, READ) is None
+    assert read_row(COLUMNS, cells, CHECK, READ) is None
 
 
 def test_empty_cells_behind_the_last_column_do_no_harm():
-    assert read_row(COLUMNS, [PHONE, "Ana", "", ""], READ) == Recipient(PHONE, ["Ana"])
+    assert read_row(COLUMNS, [PHONE, "Ana", "", ""], CHECK, READ) == Recipient(PHONE, ["Ana"])
 
 
 @given(st.lists(st.text(max_size=30), max_size=5))
 def test_whatever_stands_in_a_row_the_schema_takes_the_recipient_or_it_has_a_reason(cells):
-    row = read_row(COLUMNS, cells, READ)
+    row = read_row(COLUMNS, cells, CHECK, READ)
     if isinstance(row, Recipient):
         assert re.fullmatch(r"\+[1-9][0-9]{6,14}", row.phone)
         assert len(row.variables) == 1
@@ -196,7 +199,7 @@ def test_whatever_stands_in_a_row_the_schema_takes_the_recipient_or_it_has_a_rea
 
 @given(st.from_regex(r"\+[0-9]{5,17}", fullmatch=True), st.sampled_from(["", "a\nb"]))
 def test_a_reason_never_repeats_the_phone(phone, name):
-    row = read_row(COLUMNS, [phone, name], READ)
+    row = read_row(COLUMNS, [phone, name], CHECK, READ)
     assert isinstance(row, RowProblem)
     assume(phone != PHONE)
     assert phone not in row.reason
@@ -204,11 +207,12 @@ def test_a_reason_never_repeats_the_phone(phone, name):
 
 @given(st.integers(0, 10**8 - 1), st.text("abcçãé ", min_size=1, max_size=3).filter(str.strip))
 def test_every_mobile_number_with_a_plain_name_is_a_recipient(number, name):
-    assert read_row(COLUMNS, [f"+55119{number:08}", name], READ) == Recipient(f"+55119{number:08}", [name])
+    assert read_row(COLUMNS, [f"+55119{number:08}", name], CHECK, READ) == Recipient(f"+55119{number:08}", [name])
 
 
 def test_the_consent_is_kept_with_the_person_and_may_be_empty():
-    columns = Columns(("phone", "origem"), 0, (), 1)
-    assert read_row(columns, [PHONE, " site, 2026-01-02 "], READ) == Recipient(PHONE, [], "site, 2026-01-02")
-    assert read_row(columns, [PHONE, " "], READ) == read_row(columns, [PHONE], READ) == Recipient(PHONE, [], None)
-    assert read_row(columns, [PHONE, "a\x00b"], READ) == RowProblem("origem", "has a control character")
+    columns, check = Columns(("phone", "origem"), 0, (), 1), fill(Template("plain", "en"), {}).make_check()
+    assert read_row(columns, [PHONE, " site, 2026-01-02 "], check, READ) == Recipient(PHONE, [], "site, 2026-01-02")
+    assert read_row(columns, [PHONE, " "], check, READ) == Recipient(PHONE, [], None)
+    assert read_row(columns, [PHONE], check, READ) == Recipient(PHONE, [], None)
+    assert read_row(columns, [PHONE, "a\x00b"], check, READ) == RowProblem("origem", "has a control character")

@@ -21,7 +21,7 @@ from campaigns.domain import campaign, message
 from campaigns.domain.failures import FAILURES
 from campaigns.domain.pacing import Reason
 from campaigns.domain.settlement import Attempt, Release, Settle, settle
-from campaigns.domain.verdict import Action, Blame, Failure, Rejected
+from campaigns.domain.verdict import Action, Blame, Failure, Rejected, Retry
 
 PROJECT = Path(__file__).resolve().parent.parent.parent
 PAGES = sorted(
@@ -130,6 +130,15 @@ def test_every_waiting_reason_is_explained():
 def test_every_action_is_explained():
     rows = read_tables(LIFE_CYCLES, "action")
     assert [words(row["action"]) for row in rows] == [[str(action)] for action in Action]
+
+
+def test_every_class_of_a_retry_is_explained_with_codes_that_are_in_it():
+    rows = read_tables(LIFE_CYCLES, "class")
+    assert [words(row["class"]) for row in rows] == [[str(retry)] for retry in Retry]
+    for row, retry in zip(rows, Retry, strict=True):
+        found = [FAILURES[int(code)] for code in re.findall(r"\d+", row["codes, such as"])]
+        assert {failure.retry for failure in found} == {retry}
+        assert {failure.later_seconds > 0 for failure in found} == {"day" in row["when"]}
 
 
 @pytest.mark.parametrize("action", Action)

@@ -113,3 +113,44 @@ def test_no_templates_is_an_empty_page(far):
 
 def test_a_wrong_cursor_is_131059(far):
     assert far.get(f"/v24.0/{WABA}/message_templates", after="§").json()["error"]["code"] == 131059
+
+
+def token(far, **query):
+    return far.get("/v24.0/debug_token", **{"input_token": "token-1", **query})
+
+
+def test_a_token_is_described(far):
+    data = token(far).json()["data"]
+    assert (data["is_valid"], data["expires_at"], data["type"]) == (True, 0, "SYSTEM_USER")
+    assert data["scopes"] == ["whatsapp_business_management", "whatsapp_business_messaging"]
+
+
+def test_a_token_that_is_not_known_is_not_valid(far):
+    far.script(tokens=["token-1"])
+    data = token(far, input_token="token-2").json()["data"]
+    assert (data["is_valid"], data["scopes"], data["error"]["code"]) == (False, [], 190)
+
+
+def test_what_is_said_of_a_token_is_scripted(far):
+    far.script(token_fields={"scopes": [], "expires_at": 7})
+    assert token(far).json()["data"]["scopes"] == []
+    assert token(far, input_token="").status_code == 400
+
+
+def test_the_apps_of_a_waba_are_scripted(far):
+    (app,) = far.get(f"/v24.0/{WABA}/subscribed_apps").json()["data"]
+    assert app["whatsapp_business_api_data"]["id"] == token(far).json()["data"]["app_id"]
+    far.script(subscribed_app_ids=[])
+    assert far.get(f"/v24.0/{WABA}/subscribed_apps").json() == {"data": []}
+
+
+@pytest.mark.parametrize(
+    ("key", "path"), [("debug_token", "debug_token"), ("subscribed_apps", f"{WABA}/subscribed_apps")]
+)
+def test_looks_at_the_setup_fail_as_scripted(far, key, path):
+    for script, status in ((["error:190*1", "html*1"], (401, 502, 200)), ("error:100", (400,) * 3)):
+        far.script(**{key: script})
+        assert tuple(far.get(f"/v24.0/{path}", input_token="x").status_code for _ in range(3)) == status
+    far.script(**{key: "hang"})
+    with pytest.raises(requests.ReadTimeout):
+        far.session.get(f"{far.url}/v24.0/{path}", params={"input_token": "x"}, timeout=0.2)

@@ -236,3 +236,41 @@ def test_nonsense_instead_of_http_is_400_and_the_end(far):
         link.sendall(b"\x16\x03\x01 hello\r\n\r\n")
         assert link.recv(1000).startswith(b"HTTP/1.1 400")
         assert link.recv(1000) == b""
+
+
+FULL = {
+    "name": "full",
+    "components": [
+        {"type": "HEADER", "format": "IMAGE"},
+        {
+            "type": "BUTTONS",
+            "buttons": [
+                {"type": "URL", "text": "See", "url": "https://example.com/{{1}}"},
+                {"type": "QUICK_REPLY", "text": "Stop"},
+            ],
+        },
+    ],
+}
+HEADER = {"type": "header", "parameters": [{"type": "image", "image": {"id": "1"}}]}
+LINK = {"type": "button", "sub_type": "url", "index": "0", "parameters": [{"type": "text", "text": "u"}]}
+REPLY = {"type": "button", "sub_type": "quick_reply", "index": "1", "parameters": [{"type": "payload", "payload": "S"}]}
+
+
+@pytest.mark.parametrize(
+    ("components", "code"),
+    [
+        ([HEADER, LINK], None),
+        ([HEADER, LINK, REPLY], None),
+        ([LINK], 132000),
+        ([{"type": "header", "parameters": [{"type": "video", "video": {"id": "1"}}]}, LINK], 132012),
+        ([{"type": "header", "parameters": [{"type": "image", "image": {}}]}, LINK], 131008),
+        ([HEADER], 131008),
+        ([HEADER, LINK | {"sub_type": "quick_reply"}], 132012),
+        ([HEADER, LINK, REPLY | {"parameters": []}], 132012),
+        ([HEADER, LINK, REPLY | {"index": "7"}], 132018),
+    ],
+)
+def test_header_and_buttons_must_fit_the_template(far, components, code):
+    far.script(templates=[FULL])
+    answer = far.post(template_message(name="full", language={"code": "en"}, components=components))
+    assert answer.json().get("error", {}).get("code") == code

@@ -293,7 +293,7 @@ def test_set_takes_another_template_only_with_as_many_variables(database, create
     add_template(database, "none", language="en", body="Bye!")
     change_campaign(database, campaign_id, Wishes(template="other:en"))
     assert read(campaign_id).template_name == "other"
-    with pytest.raises(CampaignError, match=r"have 1 variables, the template none:en takes 0"):
+    with pytest.raises(CampaignError, match=r"bring 1 value .1., the template none:en would take no values"):
         change_campaign(database, campaign_id, Wishes(template="none:en"))
 
 

@@ -104,6 +104,7 @@ def test_evidence_is_merged_by_primary_key(database):
         error_details=texts,
         pricing_categories=texts,
         pricing_models=texts,
+        billable=("bool[]", "NULL"),
     )
     assert_indexes(nodes, "messages_pkey")
 
@@ -135,3 +136,16 @@ def test_evidence_finds_its_messages_by_two_indexes(database):
 
 def test_the_next_release_is_read_from_the_small_index(database):
     assert_indexes(explain(database, "next_release_at", campaign_id=("bigint", "1")), "messages_released")
+
+
+def test_failed_messages_are_found_in_order_and_retried_by_primary_key(database):
+    nodes = explain(
+        database,
+        "retry_messages",
+        campaign_id=("bigint", "1"),
+        codes=("int[]", "'{131000}'"),
+        later_seconds=("float8[]", "'{0}'"),
+        after=("bigint", "18000"),
+        limit=("int", "1000"),
+    )
+    assert_indexes(nodes, "messages_in_order", "messages_pkey")

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import contextlib
 import gzip
+import itertools
+import json
 import socketserver
 import threading
 import time
 
 import pytest
 
-from campaigns.whatsapp.graph import GraphError, read_phone_number
-from tests.simulator.far_end import NUMBER, FarEnd, start_simulator
+from campaigns.whatsapp import graph
+from campaigns.whatsapp.graph import GraphError, read_phone_number, read_templates
+from tests.simulator.far_end import NUMBER, WABA, FarEnd, start_simulator
 
 TOKEN = "EAAGm0PX4ZCpsBA0secret"
 HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
@@ -186,3 +189,96 @@ def test_an_address_that_leads_nowhere_is_a_graph_error(url):
 @pytest.mark.parametrize("token", [f"{TOKEN}…", f"{TOKEN}\n"])
 def test_a_token_that_no_header_can_hold_is_a_graph_error(answer, token):
     assert refuse(answer(HEAD + b"Content-Length: 2\r\n\r\n{}").url, token=token)
+
+
+def test_all_templates_are_read_page_after_page(far):
+    far.script(templates=[{"name": f"t{number}", "body": "Hi"} for number in range(230)])
+    found = list_templates(f"{far.url}/v24.0")
+    assert [each["name"] for each in found] == [f"t{number}" for number in range(230)]
+    assert found[0]["quality_score"]["score"] == "UNKNOWN"
+
+
+def test_a_waba_without_templates_has_an_empty_list(far):
+    assert list_templates(f"{far.url}/v24.0") == []
+
+
+def list_templates(url, *, timeout=1.0):
+    return read_templates(url, WABA, TOKEN, connect_timeout=1, timeout=timeout)
+
+
+def refuse_list(url, **more):
+    with pytest.raises(GraphError) as caught:
+        list_templates(url, **more)
+    assert TOKEN not in f"{caught.value} {caught.value!r}"
+    return str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("outcome", "text"),
+    [
+        ("error:190", "Request failed with status code 401 (code 190)"),
+        ("error:100", "Request failed with status code 400 (code 100)"),
+        ("html", "Request failed with status code 502"),
+        ("empty", "The answer is not a JSON object"),
+        ("garbage", "The answer is not a JSON object"),
+        ("half", "No answer: "),
+        ("repeat", "The pages of the list repeat"),
+    ],
+)
+@pytest.mark.parametrize("good_pages", [0, 1])
+def test_a_list_that_cannot_be_read_whole_is_an_error(far, outcome, text, good_pages):
+    far.script(
+        templates=[{"name": f"t{number}", "body": "Hi"} for number in range(230)],
+        template_reads=[f"ok*{good_pages}", outcome] if good_pages else outcome,
+    )
+    assert refuse_list(f"{far.url}/v24.0").startswith(text)
+
+
+def test_a_list_that_hangs_ends_in_an_error_in_time(far):
+    far.script(template_reads="hang")
+    start = time.monotonic()
+    assert refuse_list(f"{far.url}/v24.0", timeout=0.5) == "No answer: ReadTimeout"
+    assert time.monotonic() - start < 2
+
+
+def page(**content):
+    body = json.dumps(content).encode()
+    return HEAD + f"Content-Length: {len(body)}\r\n\r\n".encode() + body
+
+
+@pytest.mark.parametrize(
+    ("content", "text"),
+    [
+        ({}, "The answer is not a list of templates"),
+        ({"data": {}}, "The answer is not a list of templates"),
+        ({"data": ["promo"]}, "The answer is not a list of templates"),
+        ({"data": [], "paging": {"next": "https://x"}}, "The list goes on, and the answer does not say where"),
+        ({"data": [], "paging": {"next": "https://x", "cursors": {"after": 7}}}, "The list goes on"),
+        ({"data": [], "paging": {"next": "https://x", "cursors": {"after": "a"}}}, "The pages of the list repeat"),
+    ],
+)
+def test_a_page_that_leads_nowhere_is_an_error(answer, content, text):
+    assert refuse_list(answer(page(**content)).url).startswith(text)
+
+
+@pytest.mark.parametrize("paging", [None, [], {}, {"cursors": None}, {"cursors": {"after": "a"}}])
+def test_a_page_that_names_no_next_one_is_the_last(answer, paging):
+    assert list_templates(answer(page(data=[{"name": "promo"}], paging=paging)).url) == [{"name": "promo"}]
+
+
+def test_pages_with_ever_new_cursors_come_to_an_end(monkeypatch):
+    numbers = itertools.count()
+    monkeypatch.setattr(
+        graph._Reader,
+        "read",
+        lambda *_: {"data": [], "paging": {"next": "https://x", "cursors": {"after": str(next(numbers))}}},
+    )
+    assert refuse_list("http://127.0.0.1:9") == "The list has more than 500 pages"
+
+
+def test_the_next_page_is_asked_for_at_our_own_address(answer):
+    target = answer(page(data=[]))
+    server = answer(page(data=[], paging={"next": f"{target.url}/?after=a", "cursors": {"after": "a"}}))
+    refuse_list(server.url)
+    assert target.requests == []
+    assert [b"after=a" in request for request in server.requests] == [False, True]

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from campaigns.domain.filling import Filling, fill, list_parameters
 from campaigns.domain.template import (
     Button,
     ButtonKind,
@@ -16,7 +17,7 @@ from campaigns.domain.template import (
     Template,
     TemplateError,
 )
-from campaigns.whatsapp.payloads import Media, encode, make_encoder, template_payload
+from campaigns.whatsapp.payloads import Media, encode, fill_payload, make_encoder, template_payload
 
 PHONE = "+4915112345678"
 CALLBACK = "r1.0123abcd.903.1"
@@ -94,7 +95,7 @@ def test_a_template_without_variables_has_no_components():
 def test_a_phone_is_always_sent_with_a_plus():
     without = template_payload(to=PHONE[1:], template=PLAIN, variables=("a", "b"), callback_data=CALLBACK)
     assert without["to"] == PHONE
-    assert json.loads(make_encoder(PLAIN)(PHONE[1:], ("a", "b"), CALLBACK))["to"] == PHONE
+    assert json.loads(make_encoder(fill(PLAIN, {}))(PHONE[1:], ("a", "b"), CALLBACK))["to"] == PHONE
 
 
 def test_the_values_go_to_header_body_and_buttons_in_this_order():
@@ -159,8 +160,6 @@ def test_an_impossible_media_cannot_be_made(fields):
 def test_what_does_not_fit_the_template_is_refused(template, variables, more):
     with pytest.raises(TemplateError):
         payload(template, variables, **more)
-    with pytest.raises(TemplateError):
-        make_encoder(template, **more)(PHONE, variables, CALLBACK)
 
 
 def test_the_body_is_ascii_and_compact():
@@ -174,7 +173,7 @@ texts = st.text(max_size=20) | st.sampled_from(["%s", "%%", "%(a)s", '"', "\\", 
 
 @st.composite
 def sends(draw):
-    """Make a template, what is fixed in its campaign, and the values of one message."""
+    """Make a template with what its campaign fixes, and the values of one message."""
     kind = draw(st.none() | st.sampled_from(MediaKind))
     header = HeaderMedia(kind) if kind else draw(st.sampled_from([None, HeaderText(), HeaderText("1")]))
     buttons = tuple(
@@ -189,17 +188,76 @@ def sends(draw):
         tuple(f"v{number}" for number in range(draw(st.integers(0, 4)))),
         buttons,
     )
-    replies = [b.index for b in buttons if b.kind is ButtonKind.QUICK_REPLY and not b.has_variable]
+    parameters = list_parameters(template)
+    places = [
+        draw(st.sampled_from(["fixed", "row"] if each.is_required else ["fixed", "row", "no"])) for each in parameters
+    ]
     fixed = {
-        "header_media": Media(kind, link="https://example.com/%20a") if kind else None,
-        "payloads": dict.fromkeys(replies, "STOP %s"),
+        each.name: draw(links if each.name == "header" else st.sampled_from(["a", "STOP %s", '"', "São"]))
+        for each, place in zip(parameters, places, strict=True)
+        if place == "fixed"
     }
-    count = template.variable_count
-    return template, fixed, tuple(draw(st.lists(texts, min_size=count, max_size=count)))
+    columns = tuple(each for each, place in zip(parameters, places, strict=True) if place == "row")
+    kinds = {"header": links, "file name": st.sampled_from(["a.pdf", "%s", '"'])}
+    values = tuple(draw(kinds.get(each.name, texts)) for each in columns)
+    return Filling(template, fixed, columns), values
+
+
+links = st.sampled_from(["https://example.com/%20a", "1013859600285441", 'https://example.com/?q="%s"'])
 
 
 @given(sends(), texts, texts)
 def test_the_fast_encoder_gives_the_same_bytes(send, to, callback):
-    template, fixed, variables = send
-    slow = template_payload(to=to, template=template, variables=variables, callback_data=callback, **fixed)
-    assert make_encoder(template, **fixed)(to, variables, callback) == encode(slow)
+    filling, values = send
+    slow = fill_payload(filling, to=to, values=values, callback_data=callback)
+    assert make_encoder(filling)(to, values, callback) == encode(slow)
+
+
+DOCUMENT = Template(
+    "bill",
+    "de",
+    header=HeaderMedia(MediaKind.DOCUMENT),
+    body_variables=("1",),
+    buttons=(
+        Button(0, ButtonKind.QUICK_REPLY),
+        Button(1, ButtonKind.URL, has_variable=True),
+        Button(2, ButtonKind.COPY_CODE, has_variable=True),
+    ),
+)
+
+
+def parts(filling, *values):
+    body = json.loads(make_encoder(filling)(PHONE, values, CALLBACK))
+    return [part["parameters"][0] for part in body["template"]["components"]]
+
+
+def test_what_is_the_same_for_all_stands_in_every_message():
+    given = {"header": "1013859600285441", "file name": "Rechnung.pdf", "button 1": "STOP", "button 3": "SALE25"}
+    filling = fill(DOCUMENT, given)
+    assert filling.names == ["1", "button 2"]
+    assert parts(filling, "Ana", "u/ana") == [
+        {"type": "document", "document": {"id": "1013859600285441", "filename": "Rechnung.pdf"}},
+        {"type": "text", "text": "Ana"},
+        {"type": "payload", "payload": "STOP"},
+        {"type": "text", "text": "u/ana"},
+        {"type": "coupon_code", "coupon_code": "SALE25"},
+    ]
+
+
+def test_each_row_brings_its_own_media_by_link_or_by_id():
+    filling = fill(DOCUMENT, {"1": "Oi", "file name": None, "button 2": "u", "button 3": "X"})
+    assert filling.names == ["header", "file name"]
+    for value, key in (("https://example.com/1.pdf", "link"), ("77", "id")):
+        assert parts(filling, value, "1.pdf")[0]["document"] == {key: value, "filename": "1.pdf"}
+
+
+def test_an_optional_part_that_nobody_gives_is_left_out():
+    found = parts(fill(DOCUMENT, {}), "77", "Ana", "u", "X")
+    assert found[0] == {"type": "document", "document": {"id": "77"}}
+    assert [part["type"] for part in found] == ["document", "text", "text", "coupon_code"]
+
+
+@pytest.mark.parametrize("values", [(), ("77", "Ana", "u"), ("77", "Ana", "u", "X", "more")])
+def test_a_row_with_another_number_of_values_is_refused(values):
+    with pytest.raises(TemplateError):
+        make_encoder(fill(DOCUMENT, {}))(PHONE, values, CALLBACK)

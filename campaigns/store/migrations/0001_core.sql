@@ -58,16 +58,25 @@ CREATE TABLE account_events (
 );
 CREATE INDEX account_events_by_account ON account_events (account_id, id);
 
+-- As each WABA has them, since each judges its own: docs/decisions/0011.
 CREATE TABLE templates (
     id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    waba_id text NOT NULL DEFAULT '' CHECK (waba_id ~ '^[0-9]{0,32}$'),  -- '': added by a person, for any WABA
+    meta_id text,
     name text NOT NULL CHECK (name ~ '^[a-z0-9_]+$' AND length(name) <= 512),
     language text NOT NULL CHECK (language ~ '^[a-z]{2,3}(_[A-Za-z0-9]{2,4})?$'),
     components jsonb NOT NULL,  -- as Meta lists them
+    -- Three things that Meta says by webhook and in its list, each with Meta's time of it: the newest wins.
     status text NOT NULL DEFAULT 'approved',
-    status_at timestamptz NOT NULL DEFAULT now(),  -- Meta's time of the event that said so; the newest wins
+    status_at timestamptz NOT NULL DEFAULT now(),
+    category text NOT NULL DEFAULT '',
+    category_at timestamptz NOT NULL DEFAULT '-infinity',
+    quality text NOT NULL DEFAULT '',
+    quality_at timestamptz NOT NULL DEFAULT '-infinity',
     blocked_until timestamptz,  -- no message is tried before
+    synced_at timestamptz,  -- when the read began that last said something of it
     created_at timestamptz NOT NULL DEFAULT now(),
-    UNIQUE (name, language)
+    UNIQUE (name, language, waba_id)
 );
 
 CREATE TABLE campaigns (
@@ -75,6 +84,9 @@ CREATE TABLE campaigns (
     name text NOT NULL CHECK (name <> ''),
     status campaign_status NOT NULL DEFAULT 'draft',
     template_id bigint NOT NULL REFERENCES templates,
+    -- What fills the template for all alike, by name; null: an optional parameter that each row brings.
+    parameters jsonb NOT NULL DEFAULT '{}' CHECK (jsonb_typeof(parameters) = 'object'),
+    columns text[] NOT NULL DEFAULT '{}',  -- what its recipients bring, as the template named it then
     test_of bigint REFERENCES campaigns ON DELETE CASCADE,  -- a test of that campaign: sent alike, counted apart
     scheduled_at timestamptz,
     -- Pace: own interval, own pause, own window.
@@ -158,6 +170,7 @@ CREATE TABLE messages (
     error_details text,
     pricing_category text,
     pricing_model text,
+    is_billable boolean,  -- as Meta reports it; free inside a service window, for example
     CONSTRAINT one_message_per_person UNIQUE (campaign_id, recipient_key),
     CONSTRAINT attempts_are_sends CHECK (attempts BETWEEN 0 AND send_no),
     CONSTRAINT only_pending_waits CHECK (not_before IS NULL OR status = 'pending'),

@@ -1,7 +1,8 @@
 -- A test of a campaign: started at once, with its template and accounts, without its pace and schedule.
 WITH campaign AS (
-    INSERT INTO campaigns (name, status, template_id, time_zone, test_of, enqueued_at)
-    SELECT c.name || ' (test)', 'pending', c.template_id, c.time_zone, c.id, clock_timestamp()
+    INSERT INTO campaigns (name, status, template_id, parameters, columns, time_zone, test_of, enqueued_at)
+    SELECT c.name || ' (test)', 'pending', c.template_id, c.parameters, c.columns, c.time_zone, c.id,
+        clock_timestamp()
     FROM campaigns c WHERE c.id = %(campaign_id)s
     RETURNING id
 ), lease AS (

@@ -1,7 +1,7 @@
--- Why messages of a campaign are uncertain or failed, and since when the oldest is. One pass over the campaign, asked
+-- Why messages of a campaign are uncertain or failed, and when the oldest and the newest came. One pass over the campaign, asked
 -- by a person who looks at it, and only when the tallies hold such messages.
 SELECT m.status::text AS status, m.error_code, m.error_title, count(*) AS count,
-    min(coalesce(m.failed_at, m.claimed_at)) AS oldest_at, min(m.id) AS first_message_id
+    min(coalesce(m.failed_at, m.claimed_at)) AS oldest_at, max(coalesce(m.failed_at, m.claimed_at)) AS newest_at, min(m.id) AS first_message_id
 FROM messages m
 WHERE m.campaign_id = %(campaign_id)s AND m.status IN ('uncertain', 'failed')
     AND EXISTS (

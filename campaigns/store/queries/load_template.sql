@@ -1,2 +1,4 @@
-SELECT id, name, language, components, status, status_at, blocked_until, created_at
+SELECT
+    id, waba_id, meta_id, name, language, components, status, status_at, category, quality, blocked_until, synced_at,
+    created_at
 FROM templates WHERE id = %(template_id)s

@@ -39,14 +39,15 @@ SET status = greatest(m.status, e.status),
         ) reason
     ),
     pricing_category = least(m.pricing_category COLLATE "C", e.pricing_category COLLATE "C"),
-    pricing_model = least(m.pricing_model COLLATE "C", e.pricing_model COLLATE "C")
+    pricing_model = least(m.pricing_model COLLATE "C", e.pricing_model COLLATE "C"),
+    is_billable = greatest(m.is_billable, e.is_billable)  -- what was billable once costs money
 FROM unnest(
     %(ids)s::bigint[], %(send_nos)s::int[], %(statuses)s::message_status[], %(wamids)s::text[],
     %(sent_at)s::timestamptz[], %(delivered_at)s::timestamptz[], %(read_at)s::timestamptz[],
     %(failed_at)s::timestamptz[], %(error_codes)s::int[], %(error_titles)s::text[], %(error_details)s::text[],
-    %(pricing_categories)s::text[], %(pricing_models)s::text[]
+    %(pricing_categories)s::text[], %(pricing_models)s::text[], %(billable)s::bool[]
 ) AS e (id, send_no, status, wamid, sent_at, delivered_at, read_at, failed_at, error_code, error_title,
-    error_details, pricing_category, pricing_model)
+    error_details, pricing_category, pricing_model, is_billable)
 WHERE m.id = e.id
     AND e.send_no <= m.send_no
     AND (e.status >= 'delivered' OR (e.send_no = m.send_no AND m.status >= 'sending'))

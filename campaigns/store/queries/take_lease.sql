@@ -19,6 +19,7 @@ JOIN templates t ON t.id = c.template_id
 WHERE l.campaign_id = c.id AND l.until <= clock_timestamp()
 RETURNING
     c.id, c.name, l.epoch, c.is_first_slice, c.template_id, t.name AS template_name, t.language, t.components,
+    c.parameters, c.columns,
     t.status AS template_status, greatest(t.blocked_until, clock_timestamp()) AS template_blocked_until,
     c.interval_seconds, coalesce(c.pause_after, 0) AS pause_after, coalesce(c.pause_seconds, 0) AS pause_seconds,
     c.window_from, c.window_to, c.weekdays, c.time_zone,

@@ -1,7 +1,8 @@
 -- A changed plan, only in the status it was decided on. `wakes`: what the campaign waits for has changed, so it is
 -- looked at now; `rings`: the caller rings it.
 UPDATE campaigns
-SET name = %(name)s, template_id = %(template_id)s, time_zone = %(time_zone)s, scheduled_at = %(scheduled_at)s,
+SET name = %(name)s, template_id = %(template_id)s, parameters = %(parameters)s, columns = %(columns)s,
+    time_zone = %(time_zone)s, scheduled_at = %(scheduled_at)s,
     interval_seconds = %(interval_seconds)s, pause_after = %(pause_after)s, pause_seconds = %(pause_seconds)s,
     window_from = %(window_from)s, window_to = %(window_to)s, weekdays = %(weekdays)s,
     status = %(new)s::campaign_status,

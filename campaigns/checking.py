@@ -1,0 +1,259 @@
+"""Tests each piece of a setup against what it needs: Meta, our webhook, Postgres, Valkey, the processes.
+
+It changes nothing: the one thing that is stored is an empty webhook event, which is applied and deleted.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from http import HTTPStatus
+from typing import Any
+from urllib.parse import urlsplit
+
+from campaigns.config import Settings
+from campaigns.domain.setup import (
+    Check,
+    SetupError,
+    State,
+    judge_number,
+    judge_subscription,
+    judge_template,
+    judge_token,
+    read_app_id,
+)
+from campaigns.store.database import Connection, Database, DatabaseError, DatabaseUnavailable
+from campaigns.store.directory import find_account_ids
+from campaigns.store.migrate import missing_migrations
+from campaigns.store.setups import SetupAccount, UsedTemplate, load_setup_accounts, load_used_templates
+from campaigns.throttle.ping import why_away
+from campaigns.tokens import TokenError, decrypt_token
+from campaigns.whatsapp import callback, graph
+
+WEBHOOK_PATH = "/webhooks/whatsapp"
+
+_PING_SECONDS = 3.0
+_ACCOUNTS_AT_ONCE = 8
+_INVALID_TOKEN = 190
+_NEEDED = (
+    ("REVOADA_SECRET_KEY", "secret_key", "Make one, `revoada keygen`, and put it into .env."),
+    ("META_APP_SECRET", "meta_app_secret", "Copy it from the App dashboard, App settings, Basic, into .env."),
+    ("META_VERIFY_TOKEN", "meta_verify_token", "Put a word of your own into .env, and the same into Meta's form."),
+)
+
+
+def check_settings(settings: Settings) -> list[Check]:
+    """Look whether the secrets are set; what they are stays unsaid."""
+    return [
+        Check("settings", variable, State.OK, "set")
+        if getattr(settings, name)
+        else Check("settings", variable, State.MISSING, "not set", advice)
+        for variable, name, advice in _NEEDED
+    ]
+
+
+def check_database(database: Database | None) -> Check:
+    """Look whether Postgres answers and is migrated. None: there is no address."""
+    if database is None:
+        advice = "Put it into .env, or load the environment of `make up`: . .revoada/env"
+        return Check("servers", "Postgres", State.MISSING, "DATABASE_URL is not set", advice)
+    try:
+        missing = database.run(missing_migrations)
+    except (DatabaseError, *DatabaseUnavailable) as error:
+        advice = "Start it, and look at DATABASE_URL."
+        return Check("servers", "Postgres", State.MISSING, f"does not answer: {type(error).__name__}", advice)
+    if missing:
+        text = f"lacks {len(missing)} migration(s)"
+        return Check("servers", "Postgres", State.MISSING, text, "Run `revoada migrate`.")
+    return Check("servers", "Postgres", State.OK, "answers and is migrated")
+
+
+def check_valkey(url: str | None) -> Check:
+    """Look whether Valkey answers."""
+    if url is None:
+        advice = "Put it into .env, or load the environment of `make up`: . .revoada/env"
+        return Check("servers", "Valkey", State.MISSING, "REDIS_URL is not set", advice)
+    if error := why_away(url, timeout_seconds=_PING_SECONDS):
+        advice = "Start it, and look at REDIS_URL."
+        return Check("servers", "Valkey", State.MISSING, f"does not answer: {error}", advice)
+    return Check("servers", "Valkey", State.OK, "answers")
+
+
+def check_accounts(database: Database, settings: Settings, words: Sequence[str], *, now: dt.datetime) -> list[Check]:
+    """Ask Meta about accounts (names or ids; none: all) and the templates that their campaigns send.
+
+    Raises SetupError for an account that does not exist. No connection to Postgres is held while waiting for Meta.
+    """
+
+    def load(connection: Connection) -> tuple[list[SetupAccount], list[UsedTemplate]]:
+        found = find_account_ids(connection, words) if words else {}
+        if missing := [word for word, account_id in found.items() if account_id is None]:
+            raise SetupError(f"There is no account {', '.join(missing)}; `revoada account list` shows all.")
+        ids = [account_id for account_id in found.values() if account_id is not None] if words else None
+        return load_setup_accounts(connection, ids), load_used_templates(connection)
+
+    accounts, templates = database.run(load)
+    if not accounts:
+        return [Check("accounts", "accounts", State.MISSING, "there is none", "Add one: `revoada account add -h`.")]
+
+    def look(account: SetupAccount) -> list[Check]:
+        used = [template for template in templates if template.account_id == account.id]
+        return _Look(account, settings).run(used, now)
+
+    with ThreadPoolExecutor(_ACCOUNTS_AT_ONCE) as threads:
+        return [check for checks in threads.map(look, accounts) for check in checks]
+
+
+class _Look:
+    """All questions about one account."""
+
+    def __init__(self, account: SetupAccount, settings: Settings) -> None:
+        self._account, self._settings = account, settings
+        self._subject = f"account {account.name}"
+        self._token = ""
+
+    def run(self, templates: Sequence[UsedTemplate], now: dt.datetime) -> list[Check]:
+        account, subject = self._account, self._subject
+        if not self._settings.secret_key:
+            return [Check(subject, "token", State.UNKNOWN, "cannot be read without REVOADA_SECRET_KEY")]
+        try:
+            self._token = decrypt_token(self._settings.secret_key, account.token)
+        except TokenError as error:
+            return [Check(subject, "token", State.MISSING, "cannot be decrypted", str(error))]
+        app_ids: list[str | None] = []
+
+        def look_at_token() -> list[Check]:
+            answer = self._read(graph.read_token)
+            app_ids.append(read_app_id(answer))
+            return judge_token(subject, answer, waba_id=account.waba_id, now=now)
+
+        checks = self._ask("token", look_at_token, may_refuse=True)
+        checks += self._ask(
+            "number", lambda: judge_number(subject, self._read(graph.read_registration, account.phone_number_id))
+        )
+        app_id = app_ids[0] if app_ids else None
+        checks += self._ask(
+            "webhook subscription",
+            lambda: [
+                judge_subscription(subject, self._read(graph.read_subscribed_apps, account.waba_id), app_id=app_id)
+            ],
+        )
+        for template in templates:
+            checks += self._look_at_template(template)
+        return checks
+
+    def _look_at_template(self, template: UsedTemplate) -> list[Check]:
+        name, waba_id = f"template {template.name}:{template.language}", self._account.waba_id
+
+        def look() -> list[Check]:
+            more = {"name": template.name, "language": template.language}
+            status = self._read(graph.find_template_status, waba_id, **more)
+            return [judge_template(self._subject, name, status, waba_id=waba_id)]
+
+        return self._ask(name, look)
+
+    def _read(self, read: Callable[..., Any], *what: str, **more: str) -> Any:
+        settings = self._settings
+        return read(
+            settings.graph_api_url,
+            *what,
+            self._token,
+            connect_timeout=settings.connect_timeout_seconds,
+            timeout=settings.health_timeout_seconds,
+            **more,
+        )
+
+    def _ask(self, name: str, look: Callable[[], list[Check]], *, may_refuse: bool = False) -> list[Check]:
+        """Return what a look finds, or that Meta did not answer it.
+
+        `may_refuse`: Meta may keep this from a token that is good (only people of the app are told about tokens).
+        """
+        try:
+            return look()
+        except graph.GraphError as error:
+            is_kept = may_refuse and error.code not in {None, _INVALID_TOKEN}
+            state = State.UNKNOWN if is_kept else State.MISSING
+            return [Check(self._subject, name, state, str(error), _advise(error.code, is_kept=is_kept))]
+
+
+def _advise(code: int | None, *, is_kept: bool) -> str:
+    if is_kept:
+        return "Look at the token yourself: developers.facebook.com, Tools, Access token debugger."
+    if code == _INVALID_TOKEN:
+        return "Make a new token of the system user, then `revoada account set ACCOUNT --token-stdin`."
+    if code is None:
+        return "Look whether this machine reaches GRAPH_API_URL, then try again."
+    return "Check the account's ids, and that the system user may use the number and the WABA (Settings, System users)."
+
+
+def check_webhook(settings: Settings, url: str | None) -> list[Check]:
+    """Call our webhook as Meta would, from this machine: whether Meta reaches it too is the address's affair."""
+    if url is None:
+        advice = "Give its public address: `revoada check-setup --webhook-url https://…`"
+        return [Check("webhook", "address", State.UNKNOWN, "not tested", advice)]
+    parts = urlsplit(url)
+    if parts.path in {"", "/"}:
+        url = f"{parts.scheme}://{parts.netloc}{WEBHOOK_PATH}"
+    checks = []
+    if parts.scheme != "https":
+        advice = "Put a proxy with a certificate in front of it."
+        checks.append(Check("webhook", "address", State.UNKNOWN, "Meta calls https addresses only", advice))
+    if settings.meta_verify_token:
+        checks.append(_check_handshake(settings, url, settings.meta_verify_token))
+    if settings.meta_app_secret:
+        checks += _check_signatures(settings, url, settings.meta_app_secret)
+    return checks
+
+
+def _check_handshake(settings: Settings, url: str, verify_token: str) -> Check:
+    try:
+        status, is_echoed = callback.shake_hands(url, verify_token, **_waits(settings))
+    except callback.CallbackError as error:
+        return _unreached("handshake", error)
+    if status == HTTPStatus.OK and is_echoed:
+        return Check("webhook", "handshake", State.OK, "answered as Meta expects")
+    if status == HTTPStatus.FORBIDDEN:
+        advice = "Start the role `webhooks` with the META_VERIFY_TOKEN of this .env."
+        return Check("webhook", "handshake", State.MISSING, "the verify token is refused", advice)
+    text = f"answers {status}, without Meta's challenge" if not is_echoed else f"answers {status}"
+    return Check("webhook", "handshake", State.MISSING, text, _WRONG_ADDRESS)
+
+
+def _check_signatures(settings: Settings, url: str, app_secret: str) -> list[Check]:
+    checks = []
+    for name, secret, expected in (
+        ("signed event", app_secret, HTTPStatus.OK),
+        ("wrong signature", f"not {app_secret}", HTTPStatus.UNAUTHORIZED),
+    ):
+        try:
+            status = callback.post_empty_event(url, secret, **_waits(settings))
+        except callback.CallbackError as error:
+            checks.append(_unreached(name, error))
+            continue
+        if status == expected:
+            text = "taken" if expected == HTTPStatus.OK else "refused"
+            checks.append(Check("webhook", name, State.OK, text))
+        elif name == "signed event" and status == HTTPStatus.UNAUTHORIZED:
+            advice = (
+                "Put the app's secret into META_APP_SECRET (App dashboard, App settings, Basic); restart `webhooks`."
+            )
+            checks.append(Check("webhook", name, State.MISSING, "refused: signed with another secret", advice))
+        elif status == HTTPStatus.SERVICE_UNAVAILABLE:
+            text = "cannot be stored: Postgres does not answer the receiver"
+            checks.append(Check("webhook", name, State.MISSING, text, "Look at the log of the role `webhooks`."))
+        else:
+            checks.append(Check("webhook", name, State.MISSING, f"answers {status}", _WRONG_ADDRESS))
+    return checks
+
+
+_WRONG_ADDRESS = f"Look whether the address leads to {WEBHOOK_PATH} of the role `webhooks`."
+
+
+def _unreached(name: str, error: Exception) -> Check:
+    advice = "Start the role `webhooks`, and look whether the proxy in front leads to it."
+    return Check("webhook", name, State.MISSING, str(error), advice)
+
+
+def _waits(settings: Settings) -> dict[str, float]:
+    return {"connect_timeout": settings.connect_timeout_seconds, "timeout": settings.health_timeout_seconds}

@@ -1,0 +1,135 @@
+"""`revoada campaign errors` and `retry`: what went wrong, and what goes again."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict
+
+import click
+
+from campaigns import retrying
+from campaigns.cli.output import count, json_option, local_time, print_facts, print_json, print_table
+from campaigns.cli.session import Session
+from campaigns.domain.verdict import Retry
+from campaigns.lifecycle import rung_ids
+from campaigns.showing import ExplainedReason, show_errors
+from campaigns.store.campaigns import CampaignListing, ReasonCount
+from campaigns.store.retries import FailedCount
+
+_ALL = "all-retryable"
+
+
+def describe_reason(reason: ReasonCount | FailedCount) -> str:
+    """Return Meta's code and title, or our own words where there is no code."""
+    title = reason.error_title if isinstance(reason, ReasonCount) else reason.title
+    return " ".join(str(part) for part in (reason.error_code, title) if part is not None)
+
+
+@click.command()
+@click.argument("campaign_id", type=int, metavar="ID")
+@json_option
+@click.pass_obj
+def errors(session: Session, campaign_id: int, as_json: bool) -> None:
+    """Show why messages failed or are uncertain: by code, with what Meta means, whose fault it is, and what to do.
+
+    Where nothing is said of sending again, it would not help, or somebody might get the message twice.
+
+    \b
+    Example:
+      revoada campaign errors 7
+    """
+    found = show_errors(session.database, campaign_id)
+    if as_json:
+        print_json([
+            asdict(each.reason)
+            | {"meaning": each.meaning, "fault": each.fault, "advice": each.advice, "retry": each.retry}
+            for each in found.errors
+        ])  # fmt: skip
+        return
+    if not found.errors:
+        click.echo(f"No message of campaign {campaign_id} has failed or is uncertain.")
+    for each in found.errors:
+        _print_error(each, found.campaign)
+
+
+def _print_error(error: ExplainedReason, campaign: CampaignListing) -> None:
+    """Print one reason as a block: its sentences are too long for the columns of a table."""
+    reason, zone = error.reason, campaign.time_zone
+    click.echo(f"{count(reason.count, 'message')} {reason.status}: {describe_reason(reason)}")
+    print_facts([
+        ("  meaning", error.meaning),
+        ("  fault", error.fault),
+        ("  what to do", error.advice),
+        ("  send again", f"revoada campaign retry {campaign.id} --class {error.retry}" if error.retry else None),
+        ("  first", local_time(reason.oldest_at, zone)),
+        ("  last", local_time(reason.newest_at, zone)),
+    ])  # fmt: skip
+
+
+@click.command()
+@click.argument("campaign_id", type=int, metavar="ID")
+@click.option(
+    "--class",
+    "retry_class",
+    required=True,
+    type=click.Choice([*map(str, Retry), _ALL]),
+    help="Which failures; see above.",
+)
+@click.option("--dry-run", is_flag=True, help="Only show what would go again, and what not.")
+@json_option
+@click.pass_obj
+def retry(session: Session, campaign_id: int, retry_class: str, dry_run: bool, as_json: bool) -> None:
+    """Send failed messages again, those of one class, each with all its attempts.
+
+    \b
+    throttled        Meta had enough for the moment (130429, 131048, 131056, 80007 …)
+    server           Meta's servers had a fault (131000, 131016, 131057 …)
+    recipient-later  withheld from this person for now (131049, 130472): not before 24 h after the failure
+    repaired         the account or the template, once you have mended it (131042, 190, 132015 …)
+    all-retryable    all of these
+
+    What is uncertain is never sent again, nor what would fail again (131026, 131050, wrong variables). A completed
+    campaign runs again; a paused one stays paused; a cancelled one is refused.
+
+    \b
+    Examples:
+      revoada campaign retry 7 --class all-retryable --dry-run
+      revoada campaign retry 7 --class recipient-later
+    """
+    classes = retrying.ALL if retry_class == _ALL else frozenset({Retry(retry_class)})
+    run = retrying.preview_retry if dry_run else retrying.retry_failed
+    done = run(session.database, campaign_id, classes)
+    session.ring(rung_ids([done.move] if done.move else []))
+    if as_json:
+        print_json({
+            "dry_run": dry_run,
+            "count": done.count,
+            "waiting_count": done.waiting_count,
+            "waits_until": done.waits_until,
+            "again": [asdict(each) for each in done.again],
+            "left": [asdict(each) for each in done.left],
+            "status": done.move.new if done.move else None,
+        })  # fmt: skip
+        return
+    click.echo(f"{done.campaign}: {_describe(done, dry_run=dry_run)}")
+    _print_counts("goes again", done.again)
+    _print_counts("stays failed", done.left)
+
+
+def _describe(done: retrying.Retried, *, dry_run: bool) -> str:
+    if not done.count:
+        return "no failed message of this class."
+    text = f"{count(done.count, 'message')} {'would be' if dry_run else 'will be'} sent again"
+    if done.waiting_count:
+        until = local_time(done.waits_until, done.time_zone)
+        text += f", {done.waiting_count:,} of them wait for their time, the last until {until}"
+    return f"{text}." if done.move is None else f"{text}. It is {done.move.new}."
+
+
+def _print_counts(heading: str, counts: Sequence[FailedCount]) -> None:
+    if counts:
+        print_table(
+            (heading, "count", "waiting"),
+            [(describe_reason(each), each.count, each.waiting_count or "") for each in counts],
+            empty="",
+        )

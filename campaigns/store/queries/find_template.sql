@@ -1,2 +1,0 @@
-SELECT id, name, language, components, status, status_at, blocked_until, created_at
-FROM templates WHERE name = %(name)s AND language = %(language)s

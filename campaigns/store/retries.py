@@ -1,0 +1,57 @@
+"""Failed messages that a person sends again."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from psycopg.rows import class_row
+
+from campaigns.store.database import Connection, query
+
+
+@dataclass(frozen=True, slots=True)
+class FailedCount:
+    """Failed messages of one code (None: Meta gave none). `waiting_count` of them may not be tried yet."""
+
+    error_code: int | None
+    title: str | None
+    count: int
+    waiting_count: int
+    waits_until: dt.datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class RetriedCount(FailedCount):
+    """Messages of one code that one statement has put back; `last_id` is the highest of them."""
+
+    last_id: int
+
+
+def count_failed(connection: Connection, campaign_id: int, later_seconds: Mapping[int, float]) -> list[FailedCount]:
+    """Count a campaign's failed messages by code. `later_seconds`: how long after a failure codes must wait."""
+    parameters = {"campaign_id": campaign_id, "codes": list(later_seconds), "later_seconds": [*later_seconds.values()]}
+    # A look at a whole campaign takes longer than any statement of the send path may.
+    connection.execute("SET LOCAL statement_timeout = 0")
+    with connection.cursor(row_factory=class_row(FailedCount)) as cursor:
+        return cursor.execute(query("count_failed"), parameters).fetchall()
+
+
+def retry_messages(
+    connection: Connection, campaign_id: int, later_seconds: Mapping[int, float], *, after: int, limit: int
+) -> list[RetriedCount]:
+    """Put failed messages with one of the codes (and its seconds to wait) back to pending, after this id.
+
+    The caller holds the lock on the campaign. Fewer than `limit`: there are no more.
+    """
+    parameters = {
+        "campaign_id": campaign_id,
+        "codes": list(later_seconds),
+        "later_seconds": list(later_seconds.values()),
+        "after": after,
+        "limit": limit,
+    }
+    connection.execute("SET LOCAL statement_timeout = 0")
+    with connection.cursor(row_factory=class_row(RetriedCount)) as cursor:
+        return cursor.execute(query("retry_messages"), parameters).fetchall()
