@@ -12,6 +12,7 @@ from zoneinfo import ZoneInfo, available_timezones
 from cryptography.fernet import Fernet
 
 from campaigns.domain.optout import DEFAULT_PAYLOADS, DEFAULT_WORDS, StopRules, read_words
+from campaigns.domain.phone import read_region
 
 
 class SettingsError(ValueError):
@@ -129,6 +130,10 @@ class Settings:
         "REVOADA_TIMEZONE", "America/Sao_Paulo", _zone, "of campaigns that name none of their own"
     )
 
+    region: str = _setting("REVOADA_REGION", "BR", read_region, "of phones in a list that have no country code")
+    overlap_days: int = _setting(
+        "REVOADA_OVERLAP_DAYS", 7, _count, "an ended campaign counts so many days when a list has its people again"
+    )
     confirm_above: int = _setting("REVOADA_CONFIRM_ABOVE", 1000, _count, "messages that start without a question")
     stop_words: str = _setting(
         "REVOADA_STOP_WORDS", DEFAULT_WORDS, _words, "answers that are an opt-out, with commas between"

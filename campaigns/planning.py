@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from campaigns.choosing import choose_template, read_template
@@ -22,13 +22,12 @@ from campaigns.domain.filling import Filling, fill, list_parameters
 from campaigns.domain.pacing import Reason
 from campaigns.domain.schedule import read_moment
 from campaigns.domain.template import TemplateError
-from campaigns.importing import import_recipients
+from campaigns.importing import Imported, Reading, import_recipients
 from campaigns.remembering import suppress_forgotten
 from campaigns.store import campaigns as store
 from campaigns.store import directory
 from campaigns.store.accounts import campaign_account_ids
 from campaigns.store.database import Connection, Database
-from campaigns.store.recipients import ImportCounts
 
 # A change ends these waits: the next look decides anew. Throttles and unreachable servers are not the plan's.
 _WAITS_OF_PLAN = frozenset({Reason.INTERVAL, Reason.PAUSE, Reason.WINDOW, Reason.NO_ACTIVE_ACCOUNT})
@@ -44,6 +43,7 @@ class Wishes:
     """What was asked for; None: nothing was said about it, so it stays.
 
     `template` is `name:language`, `accounts` are names or ids, `schedule` is an ISO time in the campaign's zone.
+    `recipients` and how to read them are those of a new campaign; `add_recipients` brings more.
     `parameters` fill the template for all alike, by name; None leaves an optional one to the rows.
     """
 
@@ -51,6 +51,7 @@ class Wishes:
     template: str | None = None
     accounts: Sequence[str] = ()
     recipients: Path | None = None
+    reading: Reading = field(default_factory=Reading)
     schedule: str | None = None
     interval_seconds: float | None = None
     pause_after: int | None = None
@@ -70,7 +71,7 @@ class Planned:
     name: str
     status: CampaignStatus
     rings: bool = False
-    counts: ImportCounts | None = None
+    imported: Imported | None = None
     warnings: Sequence[str] = ()
 
 
@@ -83,9 +84,16 @@ def create_campaign(database: Database, wishes: Wishes, *, time_zone: str, secre
     return database.run(_create, wishes, time_zone=time_zone, secret_key=secret_key)
 
 
-def change_campaign(database: Database, campaign_id: int, wishes: Wishes, *, secret_key: str | None = None) -> Planned:
+def change_campaign(database: Database, campaign_id: int, wishes: Wishes) -> Planned:
     """Change a campaign that has not ended; a running one reads it in its next slice. Raises as `create_campaign`."""
-    return database.run(_change, campaign_id, wishes, secret_key=secret_key)
+    return database.run(_change, campaign_id, wishes)
+
+
+def add_recipients(
+    database: Database, campaign_id: int, path: Path, reading: Reading, *, secret_key: str | None = None
+) -> Planned:
+    """Add the people of a file to a draft or a paused campaign. Raises as `create_campaign`."""
+    return database.run(_add_recipients, campaign_id, path, reading, secret_key=secret_key)
 
 
 def _create(connection: Connection, wishes: Wishes, *, time_zone: str, secret_key: str | None) -> Planned:
@@ -98,25 +106,22 @@ def _create(connection: Connection, wishes: Wishes, *, time_zone: str, secret_ke
     filling = fill(read_template(row), given)
     plan = Plan(name=name, template_id=row.id, time_zone=time_zone, parameters=given, columns=filling.names)
     campaign_id = store.insert_campaign(connection, _apply(plan, wishes), account_ids)
-    counts = import_recipients(connection, campaign_id, path, filling=filling)
+    imported = import_recipients(connection, campaign_id, path, filling=filling, reading=wishes.reading)
     suppress_forgotten(connection, campaign_id, secret_key=secret_key)
-    return Planned(campaign_id, name, CampaignStatus.DRAFT, counts=counts, warnings=warnings)
+    return Planned(campaign_id, name, CampaignStatus.DRAFT, imported=imported, warnings=warnings)
 
 
-def _change(connection: Connection, campaign_id: int, wishes: Wishes, *, secret_key: str | None) -> Planned:
+def _change(connection: Connection, campaign_id: int, wishes: Wishes) -> Planned:
     campaign = store.lock_campaigns(connection, [campaign_id]).get(campaign_id)
     if campaign is None:
         raise CampaignError(missing_campaign(campaign_id))
     facts = campaign.facts
     if facts.status in ENDED:
         raise TransitionError(f"{facts} is {facts.status}: it cannot be changed.")
-    if wishes.recipients is not None and facts.status not in _TAKES_RECIPIENTS:
-        raise TransitionError(f"{facts} is {facts.status}: pause it to add recipients.")
     plan = _apply(campaign.plan, wishes)
     account_ids = _find_accounts(connection, wishes.accounts) if wishes.accounts else []
-    filling: Filling | None = None
     warnings: Sequence[str] = ()
-    if wishes.template is not None or wishes.accounts or wishes.parameters or wishes.recipients is not None:
+    if wishes.template is not None or wishes.accounts or wishes.parameters:
         used_ids = account_ids or campaign_account_ids(connection, campaign_id)
         template_id, filling, given, warnings = _refill(connection, campaign, wishes, used_ids)
         plan = replace(plan, template_id=template_id, parameters=given, columns=filling.names)
@@ -126,12 +131,24 @@ def _change(connection: Connection, campaign_id: int, wishes: Wishes, *, secret_
     store.update_campaign(connection, campaign, plan, status=status, wakes=wakes, rings=rings)
     if account_ids:
         store.replace_accounts(connection, campaign_id, account_ids)
-    counts = None
-    if wishes.recipients is not None:
-        assert filling is not None
-        counts = import_recipients(connection, campaign_id, wishes.recipients, filling=filling)
-        suppress_forgotten(connection, campaign_id, secret_key=secret_key)
-    return Planned(campaign_id, plan.name, status, rings=rings, counts=counts, warnings=warnings)
+    return Planned(campaign_id, plan.name, status, rings=rings, warnings=warnings)
+
+
+def _add_recipients(
+    connection: Connection, campaign_id: int, path: Path, reading: Reading, *, secret_key: str | None
+) -> Planned:
+    campaign = store.lock_campaigns(connection, [campaign_id]).get(campaign_id)
+    if campaign is None:
+        raise CampaignError(missing_campaign(campaign_id))
+    facts = campaign.facts
+    if facts.status in ENDED:
+        raise TransitionError(f"{facts} is {facts.status}: it takes no more recipients.")
+    if facts.status not in _TAKES_RECIPIENTS:
+        raise TransitionError(f"{facts} is {facts.status}: pause it to add recipients.")
+    _, filling, _, _ = _refill(connection, campaign, Wishes(), [])
+    imported = import_recipients(connection, campaign_id, path, filling=filling, reading=reading)
+    suppress_forgotten(connection, campaign_id, secret_key=secret_key)
+    return Planned(campaign_id, campaign.plan.name, facts.status, imported=imported)
 
 
 def _apply(plan: Plan, wishes: Wishes) -> Plan:

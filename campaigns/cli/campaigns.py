@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import click
 from campaigns import lifecycle
 from campaigns.cli.aftermath import errors, retry
 from campaigns.cli.exporting import export
+from campaigns.cli.importing import import_, import_errors, open_reading, reading_options, report_import
 from campaigns.cli.listing import list_, show
 from campaigns.cli.output import count, has_terminal
 from campaigns.cli.refusals import Refusal
@@ -22,11 +24,7 @@ from campaigns.domain.message import ACCEPTED, OPEN, Status
 from campaigns.planning import NO_SCHEDULE, NO_WINDOW, Planned, Wishes, change_campaign, create_campaign
 from campaigns.store.campaigns import list_campaigns
 from campaigns.store.database import Database
-from campaigns.store.recipients import list_import_errors
 from campaigns.testsend import await_test, start_test
-
-# Of the rejected rows that are shown at once; `campaign show` has more.
-_SHOWN_ROWS = 5
 
 
 @click.group()
@@ -69,16 +67,19 @@ def _plan_options(command: Any) -> Any:
 @click.argument("name")
 @click.option("--template", required=True, metavar="NAME:LANG", help="What is sent: `revoada template list`.")
 @click.option("--account", "accounts", required=True, multiple=True, metavar="NAME", help="Who sends; repeatable.")
-@click.option("--recipients", required=True, type=FILE, metavar="FILE", help="To whom: a UTF-8 CSV file, see above.")
+@click.option("--recipients", required=True, type=FILE, metavar="FILE", help="To whom: a CSV or XLSX file, see above.")
+@reading_options
 @_plan_options
 @click.pass_obj
 def create(session: Session, /, name: str, recipients: str, **options: Any) -> None:
     """Make a draft with all its recipients; the last line of the output is its id.
 
-    The recipients are a UTF-8 CSV file with a column `phone` (+5511999990000) and one column for each variable of the
-    template that `--set` does not give, in their order: text, and where the template has them the media of its header
-    (a public https link, or the id of an upload), the ends of its buttons' links, and codes. Rows that are wrong are
-    kept with their number and the reason, a phone that comes again is dropped; both are counted. A time without an
+    The recipients are a CSV file as any spreadsheet saves it, or XLSX. The first row names the columns: one has the
+    phones, (11) 98765-4321 or +351…; the others bring what `--set` does not give, by --map, by their names, or in their
+    order if there are as many: text, and where the template has them the media of its header (a public https link, or
+    the id of an upload), the ends of its buttons' links, and codes. Other columns are ignored. Rows that are wrong are
+    kept with their number and the reason (`revoada campaign import-errors`), a phone that comes again is dropped; both
+    are counted. A time without an
     offset is in the campaign's time zone.
 
     \b
@@ -87,15 +88,18 @@ def create(session: Session, /, name: str, recipients: str, **options: Any) -> N
       revoada campaign create Newsletter --template news:pt_BR --account sales --account support \\
         --recipients people.csv --schedule-at 2026-11-27T09:00 --interval 2 \\
         --pause-after 200 --pause-for 600 --window 09:00-18:00 --weekdays mon-fri
+      revoada campaign create Natal --template natal:pt_BR --account sales --recipients clientes.xlsx \\
+        --phone-column Celular --map 1=Nome --map 2=Desconto --consent-column Origem
       revoada campaign create Catalogue --template catalogue:pt_BR --account sales --recipients people.csv \\
         --set header=https://example.com/catalogue.pdf --set 'file name=Catalogue.pdf' --set 'button 2=STOP'
     """
-    wishes = _read_wishes(options, name=name, recipients=Path(recipients))
-    planned = create_campaign(
-        session.database, wishes, time_zone=session.settings.time_zone, secret_key=session.settings.secret_key
-    )
+    with open_reading(session, recipients, options) as reading:
+        wishes = replace(_read_wishes(options, name=name), recipients=Path(recipients), reading=reading)
+        planned = create_campaign(
+            session.database, wishes, time_zone=session.settings.time_zone, secret_key=session.settings.secret_key
+        )
     _warn(planned)
-    _report_import(session.database, planned)
+    report_import(session, planned)
     click.echo(planned.id)
 
 
@@ -104,13 +108,12 @@ def create(session: Session, /, name: str, recipients: str, **options: Any) -> N
 @click.option("--name", help="A new name.")
 @click.option("--template", metavar="NAME:LANG", help="Another template with as many variables.")
 @click.option("--account", "accounts", multiple=True, metavar="NAME", help="These accounts instead; repeatable.")
-@click.option("--recipients", type=FILE, metavar="FILE", help="More people, for a draft or a paused campaign.")
 @_plan_options
 @click.option("--no-schedule", is_flag=True, help="Without a time to wait for.")
 @click.option("--no-pause", is_flag=True, help="Without pauses.")
 @click.option("--no-window", is_flag=True, help="At all hours.")
 @click.pass_obj
-def set_(session: Session, /, campaign_id: int, name: str | None, recipients: str | None, **options: Any) -> None:
+def set_(session: Session, /, campaign_id: int, name: str | None, **options: Any) -> None:
     """Change a campaign, also while it runs: the next slice, within seconds, reads it.
 
     What is not given stays. `--interval 0` and `--weekdays mon-sun` take those limits away.
@@ -125,13 +128,12 @@ def set_(session: Session, /, campaign_id: int, name: str | None, recipients: st
     for given, cleared in (("schedule_at", "no_schedule"), ("pause_after", "no_pause"), ("pause_for", "no_pause"), ("window", "no_window")):  # fmt: skip # noqa: E501
         if options[given] is not None and options[cleared]:
             raise click.UsageError(f"Give --{given.replace('_', '-')} or --{cleared.replace('_', '-')}, not both.")
-    wishes = _read_wishes(options, name=name, recipients=Path(recipients) if recipients else None)
+    wishes = _read_wishes(options, name=name)
     if wishes == Wishes():
         raise click.UsageError("Nothing to change: give at least one option.")
-    planned = change_campaign(session.database, campaign_id, wishes, secret_key=session.settings.secret_key)
+    planned = change_campaign(session.database, campaign_id, wishes)
     session.ring([planned.id] if planned.rings else [])
     _warn(planned)
-    _report_import(session.database, planned)
     click.echo(f"Campaign {planned.id} ({planned.name}) is changed.")
 
 
@@ -235,12 +237,11 @@ def _move(session: Session, use_case: Callable[[Database, Sequence[int]], list[M
         click.echo(f"Campaign {move.id} ({move.name}) is {move.new}.")
 
 
-def _read_wishes(options: dict[str, Any], *, name: str | None, recipients: Path | None) -> Wishes:
+def _read_wishes(options: dict[str, Any], *, name: str | None) -> Wishes:
     return Wishes(
         name=name,
         template=options["template"],
         accounts=options["accounts"],
-        recipients=recipients,
         schedule=NO_SCHEDULE if options.get("no_schedule") else options["schedule_at"],
         interval_seconds=options["interval"],
         pause_after=options["pause_after"],
@@ -258,21 +259,5 @@ def _warn(planned: Planned) -> None:
         click.echo(f"Warning: {warning}", err=True)
 
 
-def _report_import(database: Database, planned: Planned) -> None:
-    if planned.counts is None:
-        return
-    numbers = [count(planned.counts.recipient_count, "recipient")]
-    if planned.counts.duplicate_count:
-        numbers.append(f"{count(planned.counts.duplicate_count, 'duplicate')} dropped")
-    if planned.counts.rejected_count:
-        numbers.append(f"{count(planned.counts.rejected_count, 'row')} rejected")
-    click.echo(f"Campaign {planned.id} ({planned.name}): {', '.join(numbers)}.")
-    if planned.counts.rejected_count:
-        for row in database.run(list_import_errors, planned.id, limit=_SHOWN_ROWS):
-            click.echo(f"  row {row.row_number}: {row.column_name} {row.reason}")
-        if planned.counts.rejected_count > _SHOWN_ROWS:
-            click.echo(f"  … see `revoada campaign show {planned.id}`")
-
-
-for _command in (list_, show, watch, errors, retry, export):
+for _command in (list_, show, watch, import_, import_errors, errors, retry, export):
     campaign.add_command(_command)

@@ -9,6 +9,7 @@ import click
 from campaigns.domain.campaign import CampaignError
 from campaigns.domain.filling import read_key
 from campaigns.domain.message import Status
+from campaigns.domain.phone import read_region
 from campaigns.domain.schedule import read_weekdays, read_window, read_zone
 
 if TYPE_CHECKING:
@@ -26,6 +27,24 @@ class Read(click.ParamType[Any]):
             return self._read(value)
         except CampaignError as error:
             self.fail(str(error), param, ctx)
+
+
+def _read_mapping(text: str) -> tuple[str, str]:
+    variable, _, column = (part.strip() for part in text.partition("="))
+    if not variable or not column:
+        raise CampaignError(f"{text!r} is not VARIABLE=COLUMN, such as 1=nome.")
+    return variable, column
+
+
+def _read_region(text: str) -> str:
+    try:
+        return read_region(text)
+    except ValueError as error:
+        raise CampaignError(f"{text!r} {error}.") from None
+
+
+REGION = Read("region", _read_region)
+VARIABLE_MAP = Read("variable", _read_mapping)
 
 
 class Setting(click.ParamType[Any]):

@@ -5,15 +5,16 @@ from __future__ import annotations
 import re
 
 # Numbers that changed their length while accounts kept the old form: either reaches the same account, and Meta's
-# `wa_id` may be the other one. Each pattern matches the form that is not the key.
-_OTHER_FORMS = (
+# `wa_id` may be the other one. By the country's code; each pattern matches the form that is not the key.
+_OTHER_FORMS = {
     # Brazil put a 9 before the eight digits of mobile numbers, which begin with 6 to 9; landlines begin with 2 to 5.
-    (re.compile(r"\+55([1-9][0-9])([6-9][0-9]{7})"), r"+55\g<1>9\2"),
+    "+55": (re.compile(r"\+55([1-9][0-9])([6-9][0-9]{7})"), r"+55\g<1>9\2"),
     # Mexico had a 1 before the ten digits of a mobile number.
-    (re.compile(r"\+521([2-9][0-9]{9})"), r"+52\1"),
+    "+52": (re.compile(r"\+521([2-9][0-9]{9})"), r"+52\1"),
     # Argentina has a 9 before the ten digits of a mobile number, when it is called from abroad.
-    (re.compile(r"\+549([1-9][0-9]{9})"), r"+54\1"),
-)
+    "+54": (re.compile(r"\+549([1-9][0-9]{9})"), r"+54\1"),
+}
+_NO_FORM = (re.compile("(?!)"), "")
 
 
 def recipient_key(number: str) -> str:
@@ -23,10 +24,8 @@ def recipient_key(number: str) -> str:
     as given.
     """
     number = number if number.startswith("+") else f"+{number}"
-    for other_form, key in _OTHER_FORMS:
-        if match := other_form.fullmatch(number):
-            return match.expand(key)
-    return number
+    other_form, key = _OTHER_FORMS.get(number[:3], _NO_FORM)
+    return other_form.sub(key, number) if other_form.fullmatch(number) else number
 
 
 def list_forms(key: str) -> list[str]:

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from campaigns.domain.filling import RowCheck
+from campaigns.domain.phone import PhoneError, PhoneReader
+from campaigns.domain.template import variable_problem
 
-PHONE = "phone"
+# What columns are called, in any case, where nobody says which they are.
+PHONE_NAMES = ("phone", "telefone", "celular", "whatsapp")
+CONSENT_NAMES = ("consent", "consentimento", "origem")
 
-_WRONG_SEPARATORS = ((";", "semicolons"), ("\t", "tabs"), ("|", "bars"))
-
-_E164 = re.compile(r"\+[1-9][0-9]{6,14}")
+_SHOWN_NAMES = 10
+_SHOWN_LENGTH = 60
+_LONG_NUMBER = re.compile(r"\+?([ ().-]*[0-9]){10,}[ ().-]*")
+_CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 
 
 class RecipientsError(ValueError):
@@ -21,10 +26,14 @@ class RecipientsError(ValueError):
 
 
 class Recipient(NamedTuple):
-    """One person. A tuple, because there are millions of them: half the cost of a frozen dataclass."""
+    """One person. A tuple, because there are millions of them: half the cost of a frozen dataclass.
+
+    `consent`: where the file says that the person agreed to get messages, None when it does not.
+    """
 
     phone: str
     variables: list[str]
+    consent: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +44,15 @@ class RowProblem:
     reason: str
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Choice:
+    """Which columns are meant; what is not said is guessed. `mapping`: variable → column."""
+
+    phone: str | None = None
+    consent: str | None = None
+    mapping: Mapping[str, str] = field(default_factory=dict)
+
+
 @dataclass(frozen=True, slots=True)
 class Columns:
     """Where a file has what. `variables`: the positions of the values, in the order in which a send takes them."""
@@ -42,71 +60,123 @@ class Columns:
     names: tuple[str, ...]
     phone: int
     variables: tuple[int, ...]
+    consent: int | None = None
+
+    @property
+    def ignored(self) -> list[str]:
+        """The names of the columns that nothing is taken from."""
+        used = {self.phone, self.consent, *self.variables}
+        return [name for position, name in enumerate(self.names) if position not in used]
 
 
-def read_header(cells: Sequence[str], variables: Sequence[str]) -> Columns:
-    """Find the `phone` column and one column for each of the template's `variables`, in their order.
+def read_header(cells: Sequence[str], variables: Sequence[str], choice: Choice | None = None) -> Columns:
+    """Find the column of the phone, those of the template's `variables`, and that of the consent.
 
-    Columns that bear exactly the names of the variables are taken by name, whatever their order.
+    A variable is in the column that is mapped to it, else in the one of its name; where neither is so for any, the
+    columns beside phone and consent are the variables in their order, if there are as many.
     """
-    names = [cell.strip() for cell in cells]
+    choice = choice or Choice()
+    names = [_CONTROL.sub(" ", cell).strip() for cell in cells]
     while names and not names[-1]:
         names.pop()
-    folded = [name.lower() for name in names]
-    if PHONE not in folded:
-        raise RecipientsError(_explain_no_phone(names))
-    if folded.count(PHONE) > 1:
-        raise RecipientsError("the header has two columns named phone")
-    phone = folded.index(PHONE)
-    others = [position for position in range(len(names)) if position != phone]
-    if len(others) != len(variables):
-        listed = f" ({', '.join(names[position] for position in others)})" if others else ""
-        wanted = f" ({', '.join(f'{{{{{variable}}}}}' for variable in variables)})" if variables else ""
-        raise RecipientsError(
-            f"the header has {_count(len(others), 'column')} beside phone{listed}, "
-            f"the template takes {_count(len(variables), 'variable')}{wanted}"
-        )
-    if len(set(variables)) == len(variables) and {names[position] for position in others} == set(variables):
-        others = [names.index(variable) for variable in variables]
-    return Columns(tuple(names), phone, tuple(others))
+    if not names:
+        raise RecipientsError("the first row is empty, it must name the columns")
+    if any(_LONG_NUMBER.fullmatch(name) for name in names):  # never repeated: it is somebody's phone
+        raise RecipientsError("the first row has somebody's number in it, it must name the columns")
+    phone = _find_phone(names, choice.phone)
+    consent = _find_column(names, choice.consent) if choice.consent else _guess(names, CONSENT_NAMES)
+    return Columns(tuple(names), phone, _find_variables(names, variables, choice.mapping, {phone, consent}), consent)
 
 
-def read_row(columns: Columns, cells: Sequence[str], check: RowCheck) -> Recipient | RowProblem | None:
+def read_row(
+    columns: Columns, cells: Sequence[str], check: RowCheck, read_phone: PhoneReader
+) -> Recipient | RowProblem | None:
     """Return the recipient in a row, what is wrong with it, or None for a row without anything in it."""
     width = len(columns.names)
-    if len(cells) < width:
-        return RowProblem(columns.names[len(cells)], "is missing") if _has_text(cells) else None
-    if len(cells) > width and _has_text(cells[width:]):
-        return RowProblem(f"column {width + 1}", "is not in the header")
-    phone = cells[columns.phone].strip()
-    if not _E164.fullmatch(phone):
-        return RowProblem(columns.names[columns.phone], _explain_phone(phone)) if _has_text(cells) else None
+    if len(cells) != width:
+        if _has_text(cells[width:]):
+            return RowProblem(f"column {width + 1}", "is not in the header")
+        cells = [*cells, *[""] * (width - len(cells))]
+    try:
+        phone = read_phone(cells[columns.phone])
+    except PhoneError as error:
+        return RowProblem(columns.names[columns.phone], str(error)) if _has_text(cells) else None
     variables = [cells[position] for position in columns.variables]
     if found := check(variables):
         position, problem = found
         return RowProblem(columns.names[columns.variables[position]], problem)
-    return Recipient(phone, variables)
+    if columns.consent is None or not (consent := cells[columns.consent].strip()):
+        return Recipient(phone, variables)
+    if trouble := variable_problem(consent):
+        return RowProblem(columns.names[columns.consent], trouble)
+    return Recipient(phone, variables, consent)
+
+
+def list_names(names: Sequence[str]) -> str:
+    """Return names for a sentence, however many and long they are."""
+    shown = [name if len(name) <= _SHOWN_LENGTH else f"{name[:_SHOWN_LENGTH]}…" for name in names[:_SHOWN_NAMES]]
+    more = len(names) - len(shown)
+    return ", ".join(name or "(no name)" for name in shown) + (f" and {more:,} more" if more else "")
+
+
+def _find_phone(names: Sequence[str], chosen: str | None) -> int:
+    if chosen is not None:
+        return _find_column(names, chosen)
+    found = [position for position, name in enumerate(names) if name.casefold() in PHONE_NAMES]
+    if not found:
+        raise RecipientsError(
+            f"no column of the first row ({list_names(names)}) is named {', '.join(PHONE_NAMES[:-1])} or "
+            f"{PHONE_NAMES[-1]}: say which has the phones with --phone-column"
+        )
+    if len(found) > 1:
+        several = [names[position] for position in found]
+        if len({name.casefold() for name in several}) == 1:
+            raise RecipientsError(f"the header has two columns named {several[0]}")
+        raise RecipientsError(f"phones may be in {' or '.join(several)}: choose with --phone-column")
+    return found[0]
+
+
+def _find_column(names: Sequence[str], name: str) -> int:
+    """Return where the column is that a person named, in any case."""
+    wanted = name.strip().casefold()
+    found = [position for position, each in enumerate(names) if each.casefold() == wanted]
+    if not found:
+        raise RecipientsError(f"there is no column {name!r}, the columns are {list_names(names)}")
+    if len(found) > 1:
+        raise RecipientsError(f"the header has two columns named {names[found[0]]}")
+    return found[0]
+
+
+def _guess(names: Sequence[str], usual: Sequence[str]) -> int | None:
+    return next((position for position, name in enumerate(names) if name.casefold() in usual), None)
+
+
+def _find_variables(
+    names: Sequence[str], variables: Sequence[str], mapping: Mapping[str, str], taken: Iterable[int | None]
+) -> tuple[int, ...]:
+    for variable in mapping:
+        if variables.count(variable) != 1:
+            listed = f"its variables are {list_names(variables)}" if variables else "it has no variables"
+            raise RecipientsError(f"--map names {variable!r}, which is not one variable of the template: {listed}")
+    is_by_name = len(set(variables)) == len(variables)
+    named = {name.casefold() for name in names} if is_by_name else set()
+    missing = [variable for variable in variables if variable not in mapping and variable.casefold() not in named]
+    if not missing:
+        return tuple(_find_column(names, mapping.get(variable, variable)) for variable in variables)
+    others = [position for position in range(len(names)) if position not in set(taken)]
+    if not mapping and len(others) == len(variables):
+        return tuple(others)
+    listed = list_names([names[position] for position in others])
+    proposal = " ".join(f"--map '{variable}=COLUMN'" for variable in missing)
+    raise RecipientsError(
+        f"the template takes {_count(len(variables), 'variable')} ({list_names(variables)}), the file has "
+        f"{_count(len(others), 'column')} for them{f' ({listed})' if others else ''}: "
+        + (f"say which is which with {proposal}" if others else "add the columns")
+    )
 
 
 def _has_text(cells: Sequence[str]) -> bool:
     return any(cell.strip() for cell in cells)
-
-
-def _explain_phone(phone: str) -> str:
-    if not phone:
-        return "is empty"
-    if not phone.startswith("+"):
-        return "does not start with + and the country code"
-    return "is not a phone number such as +5511999990000"
-
-
-def _explain_no_phone(names: Sequence[str]) -> str:
-    if not names:
-        return "the first row is empty, it must name the columns"
-    for separator, word in _WRONG_SEPARATORS:
-        if len(names) == 1 and PHONE in [part.strip() for part in names[0].lower().split(separator)]:
-            return f"its columns are separated by {word}, they must be separated by commas"
-    return "the first row names no column phone"
 
 
 def _count(count: int, noun: str) -> str:

@@ -165,6 +165,7 @@ CREATE TABLE messages (
     phone text CHECK (phone ~ '^\+[1-9][0-9]{6,14}$'),  -- as given, and as sent to; NULL: erased
     recipient_key text,  -- who that is: one form for each person; NULL: erased
     variables text[] NOT NULL DEFAULT '{}',
+    consent text,  -- where the list says that the person agreed, as it says it
     refused_by bigint[],  -- accounts that could not send it
     wamid text,
     error_title text,
@@ -260,14 +261,26 @@ CREATE TABLE stop_replies (
     received_at timestamptz NOT NULL  -- the window to answer is open for a day from then
 );
 
+-- Which files went into a campaign: the same one in two of them is worth a warning.
+CREATE TABLE imports (
+    id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    campaign_id bigint NOT NULL REFERENCES campaigns ON DELETE CASCADE,
+    file_name text NOT NULL,
+    file_sha256 bytea NOT NULL,
+    imported_at timestamptz NOT NULL DEFAULT clock_timestamp()
+);
+CREATE INDEX imports_by_campaign ON imports (campaign_id);
+
+-- In the order of the ids: file by file, row by row.
 CREATE TABLE import_errors (
     id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     campaign_id bigint NOT NULL REFERENCES campaigns ON DELETE CASCADE,
+    file_name text NOT NULL,
     row_number bigint NOT NULL,
     column_name text NOT NULL,
     reason text NOT NULL
 );
-CREATE INDEX import_errors_by_campaign ON import_errors (campaign_id, row_number);
+CREATE INDEX import_errors_by_campaign ON import_errors (campaign_id, id);
 
 -- Raw webhook bodies as received, until applied. `attempts` is committed before parsing: a body that kills its parser
 -- is known by it.

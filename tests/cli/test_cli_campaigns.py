@@ -39,7 +39,7 @@ def test_create_tells_what_became_of_the_rows(house, people):
     )
     assert output.splitlines() == [
         "Campaign 1 (Sale): 2 recipients, 1 duplicate dropped, 1 row rejected.",
-        "  row 5: phone does not start with + and the country code",
+        "  row 5: phone is not a valid phone number in BR: others need + and the country code",
         "1",
     ]
 
@@ -87,10 +87,10 @@ def test_a_campaign_that_cannot_be_made_says_why(house, people, options, reason,
 
 
 def test_a_file_that_cannot_be_read_is_one_line(house, people):
-    people.write_bytes(b"phone;name\n")
+    people.write_bytes(b'phone;name\n"1;Ana\n')
     base = ("--template", "promo:pt_BR", "--account", "sales", "--recipients", str(people))
     line = house.refusal("campaign", "create", "Sale", *base)
-    assert line == f"{people}: its columns are separated by semicolons, they must be separated by commas."
+    assert line == f"{people}: row 2 opens a quote that is never closed."
 
 
 def test_start_rings_at_once_and_says_what_is(create, house):
@@ -220,9 +220,14 @@ def test_show_tells_why_messages_are_uncertain_or_failed(create, house, sql):
 
 def test_show_lists_rejected_rows_without_their_phones(create, house):
     output = house.ok("campaign", "show", create())
-    assert "does not start with +" in output
+    assert "is not a valid phone number in BR" in output
     assert house.json("campaign", "show", "1")["import_errors"] == [
-        {"row_number": 5, "column_name": "phone", "reason": "does not start with + and the country code"}
+        {
+            "file_name": "people.csv",
+            "row_number": 5,
+            "column_name": "phone",
+            "reason": "is not a valid phone number in BR: others need + and the country code",
+        }
     ]
     assert "5511" not in output
 

@@ -17,7 +17,7 @@ EVERYTHING = {
     ("template",): {"add", "list", "show", "sync"},
     ("campaign",): {
         *("create", "set", "start", "test", "pause", "resume", "cancel", "show", "list", "watch"),
-        *("errors", "retry", "export"),
+        *("import", "import-errors", "errors", "retry", "export"),
     },
 }
 

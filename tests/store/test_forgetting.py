@@ -9,7 +9,8 @@ from campaigns.directory import add_template
 from campaigns.domain.message import Write
 from campaigns.domain.person import recipient_key
 from campaigns.forgetting import forget
-from campaigns.planning import Wishes, change_campaign, create_campaign
+from campaigns.importing import Reading
+from campaigns.planning import Wishes, add_recipients, create_campaign
 from campaigns.remembering import ForgettingError
 from campaigns.store.events import ParkedEvent, insert_events, park_events
 from campaigns.store.messages import ReleaseRow, merge_evidence, release_messages
@@ -210,7 +211,7 @@ def test_nor_does_a_list_that_is_added_later(database, draft, tmp_path):
     campaign_id = draft(BIA)
     forget(database, ANA, secret_key=KEY)
     (tmp_path / "more.csv").write_text(f"phone,name\n{ANA},Ana\n")
-    change_campaign(database, campaign_id, Wishes(recipients=tmp_path / "more.csv"), secret_key=KEY)
+    add_recipients(database, campaign_id, tmp_path / "more.csv", Reading(), secret_key=KEY)
     assert read_statuses(database, campaign_id) == ["pending", "suppressed"]
 
 

@@ -3,8 +3,10 @@ from __future__ import annotations
 import pytest
 
 from campaigns.directory import add_account, add_template
-from campaigns.domain.recipients import RecipientsError
-from campaigns.planning import Wishes, create_campaign
+from campaigns.domain.recipients import Choice, RecipientsError
+from campaigns.importing import Reading, find_overlaps
+from campaigns.planning import Wishes, add_recipients, create_campaign
+from campaigns.store.recipients import stream_import_errors
 from campaigns.tokens import make_key
 
 ANA, BIA, CAIO = "+5511999990001", "+5511999990002", "+5511999990003"
@@ -17,11 +19,13 @@ def load(database, tmp_path):
     add_template(database, "promo", language="en", body="Hi {{1}}!")
     file = tmp_path / "people.csv"
 
-    def load_one(content):
+    def load_one(content, **reading):
         file.write_bytes(content if isinstance(content, bytes) else content.encode())
-        wishes = Wishes(name="Sale", template="promo:en", accounts=["sales"], recipients=file)
+        wishes = Wishes(
+            name="Sale", template="promo:en", accounts=["sales"], recipients=file, reading=Reading(**reading)
+        )
         planned = create_campaign(database, wishes, time_zone="UTC")
-        counts = planned.counts
+        counts = planned.imported.counts
         return planned.id, (counts.recipient_count, counts.duplicate_count, counts.rejected_count)
 
     return load_one
@@ -69,8 +73,15 @@ def errors(rows):
         f'"phone","name"\n"{ANA}","Ana"\n"{BIA}","José"\n',
         f"name,PHONE\nAna,{ANA}\nJosé, {BIA} \n",
         f"phone,name,\n{ANA},Ana,\n\n{BIA},José,\n,,\n",
+        f"phone;name\r\n{ANA};Ana\r\n{BIA};José\r\n".encode("cp1252"),
+        f"sep=;\nphone;name\n{ANA};Ana\n{BIA};José\n",
+        f"phone\tname\r\n{ANA}\tAna\r\n{BIA}\tJosé\r\n".encode("utf-16"),
+        f"phone,name\r{ANA},Ana\r{BIA},José\r",
     ],
-    ids=["plain", "no last line end", "CRLF", "BOM", "quotes", "another order", "blanks"],
+    ids=[
+        *("plain", "no last line end", "CRLF", "BOM", "quotes", "another order", "blanks"),
+        *("Excel in Brazil", "sep=", "UTF-16", "CR"),
+    ],
 )
 def test_a_file_is_read_however_it_was_saved(load, rows, content):
     assert load(content)[1] == (2, 0, 0)
@@ -113,9 +124,9 @@ def test_bad_rows_are_kept_with_the_number_that_a_spreadsheet_shows(load, rows):
     content = f'phone,name\n{ANA},Ana\n5511,Bia\n\n{BIA},"two\nlines"\n{CAIO}\n{CAIO},\n{CAIO},Caio,more\n{CAIO},Caio\n'
     assert load(content)[1] == (2, 0, 5)
     assert errors(rows) == [
-        (3, "phone", "does not start with + and the country code"),
+        (3, "phone", "is not a valid phone number in BR: others need + and the country code"),
         (5, "name", "has a line break"),
-        (6, "name", "is missing"),
+        (6, "name", "is empty"),
         (7, "name", "is empty"),
         (8, "column 3", "is not in the header"),
     ]
@@ -143,26 +154,26 @@ def test_the_counters_are_right_just_after_the_import(load, rows):
         ("\n", "the first row is empty, it must name the columns"),
         ("phone,name\n", "there is no row below the header"),
         ("phone,name\n\n\n", "there is no row below the header"),
-        (f"phone;name\n{ANA};Ana\n", "its columns are separated by semicolons, they must be separated by commas"),
-        (f"{ANA},Ana\n", "the first row names no column phone"),
-        (f"phone\n{ANA}\n", "the header has no columns beside phone, the template takes 1 variable ({{1}})"),
+        (f"{ANA},Ana\n", "the first row has somebody's number in it, it must name the columns"),
+        ("Ana,(11) 98765-4321\n", "the first row has somebody's number in it, it must name the columns"),
+        (f"phone\n{ANA}\n", "the template takes 1 variable (1), the file has no columns for them: add the columns"),
         (
             f"phone,name,code\n{ANA},a,b\n",
-            "the header has 2 columns beside phone (name, code), the template takes 1 variable ({{1}})",
+            (
+                "the template takes 1 variable (1), the file has 2 columns for them (name, code): "
+                "say which is which with --map '1=COLUMN'"
+            ),
         ),
-        (
-            f"phone,name\n{ANA},Ana\n{BIA},José\n".encode("latin-1"),
-            "line 3 is not UTF-8 (byte 0xE9 at position 19), save the file as CSV UTF-8",
-        ),
-        (f"phone,name\n{ANA},Ana\n".encode("utf-16"), "the file is UTF-16, save it as CSV UTF-8"),
         (f'phone,name\n{ANA},"Ana\n{BIA},Bia\n', "row 2 opens a quote that is never closed"),
-        (f'phone,name\n{ANA},"Ana" B\n', "row 2 is not CSV: ',' expected after '\"'"),
         (
             f"phone,name\n{ANA},Ana\n{BIA},{'x' * 200_000}\n",
             "row 3 has a cell of more than 131,072 characters: is a quote not closed?",
         ),
-        (f"phone,name\n{ANA},{'x' * 2_000_000}\n", "line 2 is longer than 1,000,000 bytes"),
-        (f"phone,name\r{ANA},Ana\r", "row 1 ends with a carriage return alone: save the file with normal line ends"),
+        (
+            f"phone,name\n{ANA},{'x' * 2_100_000}\n",
+            "a line of it is longer than 1,000,000 bytes, so it is no CSV file",
+        ),
+        ('"phone" x,name\n', "row 1: a cell goes on behind its closing quote"),
     ],
 )
 def test_a_file_that_cannot_be_read_says_what_and_where_and_leaves_nothing(load, rows, tmp_path, content, reason):
@@ -170,3 +181,126 @@ def test_a_file_that_cannot_be_read_says_what_and_where_and_leaves_nothing(load,
         load(content)
     assert str(refused.value) == f"{tmp_path / 'people.csv'}: {reason}."
     assert rows("SELECT (SELECT count(*) FROM campaigns) + (SELECT count(*) FROM messages)") == [(0,)]
+
+
+def test_phones_of_a_list_from_brazil_become_e164(load, rows):
+    assert load("nome;telefone\nAna;(11) 99999-0001\nBia;5511999990002\nCaio;11 99999 0003\n")[1] == (3, 0, 0)
+    assert people(rows) == [(ANA, ["Ana"]), (BIA, ["Bia"]), (CAIO, ["Caio"])]
+
+
+def test_the_region_is_that_of_numbers_without_a_country_code(load, rows):
+    load(f"phone,name\n912 345 678,Ana\n{BIA},Bia\n", region="PT")
+    assert people(rows) == [("+351912345678", ["Ana"]), (BIA, ["Bia"])]
+
+
+def test_columns_are_chosen_by_name(load, rows):
+    choice = Choice(phone="fone 2", mapping={"1": "apelido"})
+    load(f"fone 1,fone 2,nome,apelido\n{ANA},{BIA},Beatriz,Bia\n", choice=choice)
+    assert people(rows) == [(BIA, ["Bia"])]
+
+
+def test_the_consent_is_kept_with_the_message(load, rows):
+    load(f"phone,nome,origem\n{ANA},Ana,site \\N 2026\n{BIA},Bia,\n")
+    assert rows("SELECT consent FROM messages ORDER BY id") == [("site \\N 2026",), (None,)]
+
+
+def test_a_bad_row_of_each_kind_stops_no_other(load, rows):
+    bad = ["abc,x", '"q" z,x', "5.51E+12,x", f"{ANA}/{BIA},x", f"{ANA},Jos\ufffd", f"{ANA},a,b", ","]
+    assert load("phone,name\n" + "".join(f"{row}\n{CAIO[:-2]}{n:02},ok\n" for n, row in enumerate(bad)))[1] == (7, 0, 6)
+    assert [row_number for row_number, _, _ in errors(rows)] == [2, 4, 6, 8, 10, 12]
+
+
+def test_a_flood_of_bad_rows_is_kept_whole_and_read_back_in_order(database, load):
+    campaign_id, counts = load("phone,name\n" + "x,y\n" * 30_000)
+    assert counts == (0, 0, 30_000)
+    read = database.run(lambda connection: [row.row_number for row in stream_import_errors(connection, campaign_id)])
+    assert read == list(range(2, 30_002))
+
+
+def test_a_second_file_adds_to_the_first_and_its_bad_rows_come_after(database, load, rows, tmp_path):
+    campaign_id, _ = load(f"phone,name\n{ANA},Ana\nx,x\n")
+    (tmp_path / "more.csv").write_text(f"celular,nome\n{BIA},Bia\n{ANA},Ana\ny,y\n")
+    imported = add_recipients(database, campaign_id, tmp_path / "more.csv", Reading()).imported
+    assert (imported.counts.recipient_count, imported.counts.duplicate_count, imported.counts.rejected_count) == (
+        1,
+        1,
+        1,
+    )
+    assert people(rows) == [(ANA, ["Ana"]), (BIA, ["Bia"])]
+    assert rows("SELECT file_name, row_number FROM import_errors ORDER BY id") == [("people.csv", 3), ("more.csv", 4)]
+    assert rows("SELECT recipient_count, duplicate_count, rejected_count FROM campaigns") == [(2, 1, 2)]
+
+
+def test_a_file_that_breaks_off_leaves_the_campaign_as_it_was(database, load, rows, tmp_path):
+    campaign_id, _ = load(f"phone,name\n{ANA},Ana\n")
+    (tmp_path / "torn.csv").write_text(f'phone,name\n{BIA},Bia\n{CAIO},"Caio\n')
+    with pytest.raises(RecipientsError, match="row 3 opens a quote"):
+        add_recipients(database, campaign_id, tmp_path / "torn.csv", Reading())
+    assert people(rows) == [(ANA, ["Ana"])]
+    assert rows("SELECT count(*) FROM imports") == [(1,)]
+
+
+@pytest.fixture
+def overlaps(database):
+    """Returns (campaign, shared people, people, same file) of each overlap."""
+
+    def find(campaign_id, days=7):
+        found = find_overlaps(database, campaign_id, days=days)
+        return [(each.campaign_id, each.shared_count, each.people_count, each.has_same_file) for each in found]
+
+    return find
+
+
+def test_people_of_another_campaign_are_counted_in_whatever_form(load, overlaps):
+    first, _ = load("phone,name\n+551187654321,a\n+5511999990001,b\n")
+    second, _ = load("phone,name\n11 98765-4321,c\n+5511999990002,d\n")
+    assert overlaps(second) == [(first, 1, 2, False)]
+
+
+def test_the_very_same_file_is_noticed_even_when_all_its_rows_are_bad(load, overlaps):
+    first, _ = load("phone,name\nx,y\n")
+    second, _ = load("phone,name\nx,y\n")
+    assert overlaps(second) == [(first, 0, 0, True)]
+
+
+def test_campaigns_without_these_people_are_no_overlap(load, overlaps):
+    load(f"phone,name\n{ANA},a\n")
+    assert overlaps(load(f"phone,name\n{BIA},a\n")[0]) == []
+
+
+@pytest.mark.parametrize(
+    ("change", "is_counted"),
+    [
+        ("status = 'running', started_at = now() - interval '1 year'", True),
+        ("status = 'paused'", True),
+        ("status = 'scheduled'", True),
+        (
+            "status = 'completed', started_at = now() - interval '9 days', completed_at = now() - interval '6 days'",
+            True,
+        ),
+        (
+            "status = 'completed', started_at = now() - interval '9 days', completed_at = now() - interval '8 days'",
+            False,
+        ),
+        ("status = 'cancelled', started_at = now() - interval '6 days'", True),
+        ("status = 'cancelled', started_at = now() - interval '8 days'", False),
+        ("status = 'draft', created_at = now() - interval '6 days'", True),
+        ("status = 'draft', created_at = now() - interval '8 days'", False),
+    ],
+)
+def test_campaigns_count_while_they_are_alive_or_recent(database, load, overlaps, change, is_counted):
+    first, _ = load(f"phone,name\n{ANA},a\n")
+    long_ago = "created_at = now() - interval '2 years', " if "created_at" not in change else ""
+    database.run(lambda connection: connection.execute(f"UPDATE campaigns SET {long_ago}{change}"))
+    second, _ = load(f"phone,name\n{ANA},b\n")
+    assert overlaps(second) == ([(first, 1, 1, False)] if is_counted else [])
+
+
+def test_messages_that_never_leave_and_tests_are_no_overlap(database, load, overlaps):
+    load(f"phone,name\n{ANA},a\n")
+    load(f"phone,name\n{ANA},b\n")
+    database.run(
+        lambda connection: connection.execute("UPDATE messages SET status = 'cancelled' WHERE campaign_id = 1")
+    )
+    database.run(lambda connection: connection.execute("UPDATE campaigns SET test_of = 1 WHERE id = 2"))
+    assert overlaps(load(f"phone,name\n{ANA},c\n")[0]) == []

@@ -9,7 +9,8 @@ import pytest
 from campaigns import lifecycle
 from campaigns.directory import activate_account, add_account, add_template, deactivate_account
 from campaigns.domain.campaign import TRANSITIONS, CampaignError, CampaignStatus, Command, TransitionError
-from campaigns.planning import NO_SCHEDULE, NO_WINDOW, Wishes, change_campaign, create_campaign
+from campaigns.importing import Reading
+from campaigns.planning import NO_SCHEDULE, NO_WINDOW, Wishes, add_recipients, change_campaign, create_campaign
 from campaigns.store.campaigns import list_campaigns
 from campaigns.store.leases import complete_campaign, take_lease
 from campaigns.tokens import make_key
@@ -302,9 +303,9 @@ def test_people_are_added_to_a_paused_campaign_but_not_to_a_running_one(database
     more.write_text("phone,name\n+5511900000000,Ana\n+5511900000099,Bia\n")
     put(campaign_id, "running")
     with pytest.raises(TransitionError, match="is running: pause it to add recipients"):
-        change_campaign(database, campaign_id, Wishes(recipients=more))
+        add_recipients(database, campaign_id, more, Reading())
     put(campaign_id, "paused")
-    change_campaign(database, campaign_id, Wishes(recipients=more))
+    add_recipients(database, campaign_id, more, Reading())
     row = read(campaign_id)
     assert (row.recipient_count, row.duplicate_count, row.counts) == (4, 1, {"pending": 4})
 

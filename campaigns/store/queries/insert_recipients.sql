@@ -1,7 +1,7 @@
 -- Good rows become messages, in the order of the file: the ids are drawn above the sort. The first row of a person wins,
 -- also against rows that the campaign has already.
-INSERT INTO messages (campaign_id, phone, recipient_key, variables)
-SELECT %(campaign_id)s, s.phone, s.recipient_key, string_to_array(s.variables, %(separator)s)
+INSERT INTO messages (campaign_id, phone, recipient_key, variables, consent)
+SELECT %(campaign_id)s, s.phone, s.recipient_key, string_to_array(s.variables, %(separator)s), s.consent
 FROM staged_recipients s
 WHERE s.reason IS NULL
 ORDER BY s.row_number

@@ -1,4 +1,5 @@
-SELECT row_number, column_name, reason FROM import_errors
+SELECT file_name, row_number, column_name, reason FROM import_errors
 WHERE campaign_id = %(campaign_id)s
-ORDER BY row_number, id
+ORDER BY id
 LIMIT %(limit)s
+OFFSET %(skip)s

@@ -1,0 +1,209 @@
+"""`revoada campaign import` and `import-errors`, and what they share with `create`: how a file is read and reported."""
+
+from __future__ import annotations
+
+import csv
+import json
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import click
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
+
+from campaigns.cli.output import count, json_option, print_table
+from campaigns.cli.session import Session
+from campaigns.cli.types import FILE, REGION, VARIABLE_MAP
+from campaigns.domain.campaign import CampaignError, missing_campaign
+from campaigns.domain.recipients import Choice, list_names
+from campaigns.importing import Reading, find_overlaps
+from campaigns.planning import Planned, add_recipients
+from campaigns.sheets import Report
+from campaigns.store.campaigns import list_campaigns
+from campaigns.store.database import Connection
+from campaigns.store.recipients import list_import_errors, stream_import_errors
+
+# Of the rejected rows and the overlaps that are shown at once.
+_SHOWN_ROWS = 5
+_LISTED_ROWS = 100
+
+
+def reading_options(command: Any) -> Any:
+    """Add the options that say how a recipients file is read."""
+    options = (
+        click.option("--phone-column", metavar="NAME", help="Default: phone, telefone, celular or whatsapp."),
+        click.option("--region", type=REGION, metavar="BR", help="Of phones without country code (REVOADA_REGION)."),
+        click.option(
+            *("--map", "mapping"),
+            type=VARIABLE_MAP,
+            multiple=True,
+            metavar="VARIABLE=COLUMN",
+            help="Which column fills a variable, such as 1=nome; repeatable.",
+        ),
+        click.option("--consent-column", metavar="NAME", help="Default: consent, consentimento or origem, if there."),
+    )
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
+@contextmanager
+def open_reading(session: Session, file: str, options: dict[str, Any]) -> Iterator[Reading]:
+    """Yield how `file` is to be read; in a terminal a bar shows how far that is."""
+    mapping: dict[str, str] = {}
+    for variable, column in options["mapping"]:
+        if variable in mapping:
+            raise click.UsageError(f"--map names the variable {variable} twice.")
+        mapping[variable] = column
+    choice = Choice(phone=options["phone_column"], consent=options["consent_column"], mapping=mapping)
+    with _show_bar(Path(file).name) as report:
+        yield Reading(choice=choice, region=options["region"] or session.settings.region, report=report)
+
+
+@contextmanager
+def _show_bar(name: str) -> Iterator[Report]:
+    if not sys.stderr.isatty():
+        yield lambda _part: None
+        return
+    columns = (TextColumn("{task.description}", markup=False), BarColumn(), TaskProgressColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+        task = progress.add_task(f"reading {name}", total=1.0)
+
+        def report(part: float) -> None:
+            if part < 1:
+                progress.update(task, completed=part)
+            else:  # the rest is one statement of Postgres
+                progress.update(task, description="writing the messages", total=None)
+
+        yield report
+
+
+def report_import(session: Session, planned: Planned) -> None:
+    """Say what became of the rows of a file, and who else writes to these people."""
+    if planned.imported is None:
+        return
+    counts = planned.imported.counts
+    numbers = [count(counts.recipient_count, "recipient")]
+    if counts.duplicate_count:
+        numbers.append(f"{count(counts.duplicate_count, 'duplicate')} dropped")
+    if counts.rejected_count:
+        numbers.append(f"{count(counts.rejected_count, 'row')} rejected")
+    click.echo(f"Campaign {planned.id} ({planned.name}): {', '.join(numbers)}.")
+    _report_rejected(session, planned.id, counts.rejected_count)
+    if ignored := planned.imported.ignored:
+        click.echo(f"  {count(len(ignored), 'column')} ignored: {list_names(ignored)}")
+    _warn_of_overlaps(session, planned.id)
+
+
+def _report_rejected(session: Session, campaign_id: int, rejected_count: int) -> None:
+    if not rejected_count:
+        return
+    (campaign,) = session.database.run(list_campaigns, [campaign_id])
+    skip = campaign.rejected_count - rejected_count  # of earlier files
+    rows = session.database.run(list_import_errors, campaign_id, limit=_SHOWN_ROWS, skip=skip)
+    for row in rows:
+        click.echo(f"  row {row.row_number}: {row.column_name} {row.reason}")
+    if rejected_count > len(rows):
+        click.echo(f"  … see `revoada campaign import-errors {campaign_id}`")
+
+
+def _warn_of_overlaps(session: Session, campaign_id: int) -> None:
+    overlaps = find_overlaps(session.database, campaign_id, days=session.settings.overlap_days)
+    for overlap in overlaps[:_SHOWN_ROWS]:
+        same = ", which has the very same file" if overlap.has_same_file else ""
+        click.echo(
+            f"Warning: {overlap.shared_count:,} of {count(overlap.people_count, 'recipient')} are also in campaign "
+            f"{overlap.campaign_id} ({overlap.name}), {overlap.status}{same}.",
+            err=True,
+        )
+    if len(overlaps) > _SHOWN_ROWS:
+        click.echo(f"Warning: some are also in {len(overlaps) - _SHOWN_ROWS:,} more campaigns.", err=True)
+
+
+@click.command("import")
+@click.argument("campaign_id", type=int, metavar="ID")
+@click.argument("file", type=FILE)
+@reading_options
+@click.pass_obj
+def import_(session: Session, /, campaign_id: int, file: str, **options: Any) -> None:
+    """Add the people of a file to a draft or a paused campaign; who is in it already is a duplicate.
+
+    The file and the options are those of `revoada campaign create -h`.
+
+    \b
+    Examples:
+      revoada campaign import 7 more.csv
+      revoada campaign import 7 clientes.xlsx --phone-column 'Celular 1' --map 1=Nome --map 2=Desconto
+    """
+    with open_reading(session, file, options) as reading:
+        planned = add_recipients(
+            session.database, campaign_id, Path(file), reading, secret_key=session.settings.secret_key
+        )
+    report_import(session, planned)
+
+
+@click.command("import-errors")
+@click.argument("campaign_id", type=int, metavar="ID")
+@click.option("--output", type=click.Path(dir_okay=False), metavar="FILE", help="Write all of them to a CSV file.")
+@click.option("--delimiter", type=click.Choice([",", ";"]), default=",", help="Of that file; Excel in Brazil wants ;.")
+@json_option
+@click.pass_obj
+def import_errors(session: Session, campaign_id: int, output: str | None, delimiter: str, as_json: bool) -> None:
+    """Show the rows of a campaign's files that were rejected: row number, column and reason, never the phone.
+
+    \b
+    Examples:
+      revoada campaign import-errors 7
+      revoada campaign import-errors 7 --output errors.csv --delimiter ';'
+    """
+    if output and as_json:
+        raise click.UsageError("Give --output or --json, not both.")
+    found = session.database.run(list_campaigns, [campaign_id])
+    if not found:
+        raise CampaignError(missing_campaign(campaign_id))
+    if as_json:
+        session.database.run(_print_json, campaign_id)
+    elif output:
+        row_count = session.database.run(_write_csv, campaign_id, Path(output), delimiter=delimiter)
+        click.echo(f"{output}: {count(row_count, 'row')}.")
+    else:
+        _print_table(session, campaign_id, found[0].rejected_count)
+
+
+def _print_table(session: Session, campaign_id: int, rejected_count: int) -> None:
+    rows = session.database.run(list_import_errors, campaign_id, limit=_LISTED_ROWS)
+    print_table(
+        ("file", "row", "column", "reason"),
+        [(row.file_name, str(row.row_number), row.column_name, row.reason) for row in rows],
+        empty=f"No row of campaign {campaign_id} was rejected.",
+    )
+    if rejected_count > len(rows):
+        click.echo(f"… and {rejected_count - len(rows):,} more: --output FILE has all.")
+
+
+def _print_json(connection: Connection, campaign_id: int) -> None:
+    """Print a list of any length without having it in memory."""
+    rows = iter(stream_import_errors(connection, campaign_id))
+    click.echo("[", nl=False)
+    for row in islice(rows, 1):
+        click.echo(f"\n  {json.dumps(asdict(row), ensure_ascii=False)}", nl=False)
+    for row in rows:
+        click.echo(f",\n  {json.dumps(asdict(row), ensure_ascii=False)}", nl=False)
+    click.echo("\n]")
+
+
+def _write_csv(connection: Connection, campaign_id: int, path: Path, *, delimiter: str) -> int:
+    """Write a file that Excel opens as it is, with a byte order mark; return how many rows it has."""
+    row_count = 0
+    with path.open("w", encoding="utf-8-sig", newline="") as file:
+        writer = csv.writer(file, delimiter=delimiter)
+        writer.writerow(("file", "row", "column", "reason"))
+        for row in stream_import_errors(connection, campaign_id):
+            writer.writerow((row.file_name, row.row_number, row.column_name, row.reason))
+            row_count += 1
+    return row_count

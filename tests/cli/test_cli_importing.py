@@ -1,0 +1,173 @@
+from __future__ import annotations
+
+import csv
+import sys
+
+import pytest
+
+ANA, BIA, CAIO = "+5511999990001", "+5511999990002", "+5511999990003"
+
+
+@pytest.fixture
+def write(tmp_path):
+    def write_one(content, name="more.csv"):
+        file = tmp_path / name
+        file.write_bytes(content if isinstance(content, bytes) else content.encode())
+        return str(file)
+
+    return write_one
+
+
+@pytest.fixture
+def sql(database):
+    def run(text):
+        return database.run(lambda connection: connection.execute(text).fetchall())
+
+    return run
+
+
+def test_import_adds_to_a_draft_and_says_what_became_of_the_rows(create, house, write):
+    file = write(
+        f"Nome;Celular;Cidade\r\nJos\u00e9;(11) 99999-0003;S\u00e3o Paulo\r\nAna;{ANA};\r\nBia;abc;\r\n".encode(
+            "cp1252"
+        )
+    )
+    assert house.ok("campaign", "import", create(), file, "--map", "1=nome").splitlines() == [
+        "Campaign 1 (Black Friday): 1 recipient, 1 duplicate dropped, 1 row rejected.",
+        "  row 4: Celular has letters in it",
+        "  1 column ignored: Cidade",
+    ]
+
+
+def test_create_and_import_take_the_same_options(create, house, write, sql):
+    options = ("--phone-column", "fone", "--region", "pt", "--map", "1=quem", "--consent-column", "optin")
+    first, second = (
+        write("fone,quem,optin,phone\n912 345 678,Ana,site,x\n"),
+        write("fone,quem,optin\n912345679,Bia,loja\n", "b.csv"),
+    )
+    house.ok("campaign", "import", create("One", "--recipients", first, *options), second, *options)
+    rows = sql("SELECT phone, variables, consent FROM messages ORDER BY id")
+    assert rows == [("+351912345678", ["Ana"], "site"), ("+351912345679", ["Bia"], "loja")]
+
+
+def test_the_region_is_that_of_the_settings(create, house, write, sql):
+    file = write("phone,name\n912 345 678,Ana\n")
+    house.ok("campaign", "import", create(), file, REVOADA_REGION="PT")
+    assert sql("SELECT phone FROM messages ORDER BY id DESC LIMIT 1") == [("+351912345678",)]
+
+
+def test_import_is_for_drafts_and_paused_campaigns(create, house, people):
+    house.ok("campaign", "start", create())
+    line = house.refusal("campaign", "import", "1", str(people))
+    assert line == "Campaign 1 (Black Friday) is pending: pause it to add recipients."
+    house.ok("campaign", "pause", "1")
+    assert "0 recipients, 3 duplicates dropped, 1 row rejected." in house.ok("campaign", "import", "1", str(people))
+    house.ok("campaign", "cancel", "1")
+    line = house.refusal("campaign", "import", "1", str(people))
+    assert line == "Campaign 1 (Black Friday) is cancelled: it takes no more recipients."
+    assert house.refusal("campaign", "import", "9", str(people)) == "Campaign 9 does not exist."
+
+
+@pytest.mark.parametrize(
+    ("options", "reason"),
+    [
+        (("--map", "nome"), "'nome' is not VARIABLE=COLUMN, such as 1=nome."),
+        (("--map", "1="), "'1=' is not VARIABLE=COLUMN, such as 1=nome."),
+        (("--map", "1=a", "--map", "1=b"), "--map names the variable 1 twice."),
+        (("--region", "Brasil"), "'Brasil' must be a country of two letters such as BR."),
+    ],
+)
+def test_options_that_make_no_sense_are_refused(create, house, people, options, reason):
+    assert reason in house.refusal("campaign", "import", create(), str(people), *options, exit_code=2)
+
+
+def test_columns_that_fit_nothing_are_listed_with_a_proposal(create, house, write):
+    line = house.refusal("campaign", "import", create(), write(f"phone,nome,cidade\n{ANA},Ana,Rio\n"))
+    assert line.endswith("the file has 2 columns for them (nome, cidade): say which is which with --map '1=COLUMN'.")
+
+
+def test_people_and_files_of_other_campaigns_are_a_warning(create, house, people, write):
+    assert house("campaign", "import", create("One"), write(f"phone,name\n{CAIO},Caio\n")).stderr == ""
+    result = house(
+        "campaign", "create", "Two", "--template", "promo:pt_BR", "--account", "sales", "--recipients", str(people)
+    )
+    assert result.exit_code == 0
+    assert result.stderr == (
+        "Warning: 2 of 2 recipients are also in campaign 1 (One), draft, which has the very same file.\n"
+    )
+    assert house(
+        "campaign", "import", create("Three"), write(f"phone,name\n{CAIO},Caio\n", "other.csv")
+    ).stderr.splitlines() == [
+        "Warning: 3 of 3 recipients are also in campaign 1 (One), draft, which has the very same file.",
+        "Warning: 2 of 3 recipients are also in campaign 2 (Two), draft, which has the very same file.",
+    ]
+
+
+def test_many_overlaps_are_not_all_listed(create, house):
+    for number in range(7):
+        create(f"Sale {number}")
+    lines = house("campaign", "import", "1", "people.csv").stderr.splitlines()
+    assert len(lines) == 6
+    assert lines[-1] == "Warning: some are also in 1 more campaigns."
+
+
+def test_import_errors_are_listed_exported_and_never_show_a_phone(create, house, write, tmp_path):
+    campaign_id = create()
+    house.ok("campaign", "import", campaign_id, write(f"phone,observa\u00e7\u00e3o\n{CAIO}/{BIA},x\n{CAIO},\n"))
+    rows = [
+        ("people.csv", 5, "phone", "is not a valid phone number in BR: others need + and the country code"),
+        ("more.csv", 2, "phone", "has more than one number in it, or something beside it"),
+        ("more.csv", 3, "observa\u00e7\u00e3o", "is empty"),
+    ]
+    listed = house.json("campaign", "import-errors", campaign_id)
+    assert [tuple(row.values()) for row in listed] == rows
+    table = house.ok("campaign", "import-errors", campaign_id)
+    for row in rows:
+        assert row[3] in table
+    output = tmp_path / "errors.csv"
+    told = house.ok("campaign", "import-errors", campaign_id, "--output", str(output), "--delimiter", ";")
+    assert told == f"{output}: 3 rows.\n"
+    assert output.read_bytes().startswith(b"\xef\xbb\xbffile;row;column;reason\r\n")
+    with output.open(encoding="utf-8-sig", newline="") as file:
+        assert list(csv.reader(file, delimiter=";"))[1:] == [[name, str(row), *rest] for name, row, *rest in rows]
+    assert "99999" not in table + output.read_text()
+
+
+def test_a_campaign_without_import_errors_says_so(create, house, write):
+    campaign_id = create("Sale", "--recipients", write(f"phone,name\n{ANA},Ana\n"))
+    assert house.ok("campaign", "import-errors", campaign_id) == "No row of campaign 1 was rejected.\n"
+    assert house.json("campaign", "import-errors", campaign_id) == []
+    assert house.refusal("campaign", "import-errors", "9") == "Campaign 9 does not exist."
+
+
+def test_a_long_list_of_import_errors_says_how_many_more(create, house, write):
+    campaign_id = create("Sale", "--recipients", write("phone,name\n" + "x,y\n" * 150))
+    assert (
+        house.ok("campaign", "import-errors", campaign_id).splitlines()[-1] == "… and 50 more: --output FILE has all."
+    )
+    assert len(house.json("campaign", "import-errors", campaign_id)) == 150
+
+
+def test_import_errors_go_to_one_place(create, house):
+    line = house.refusal("campaign", "import-errors", create(), "--json", "--output", "x.csv", exit_code=2)
+    assert line.startswith("Give --output or --json, not both.")
+
+
+def test_what_a_second_file_lacks_is_what_is_shown(create, house, write):
+    output = house.ok("campaign", "import", create(), write(f"phone,name\n{CAIO},\n"))
+    assert "  row 2: name is empty" in output.splitlines()
+    assert "row 5" not in output
+
+
+def test_a_terminal_gets_a_bar_and_a_pipe_does_not(monkeypatch, capsys):
+    from campaigns.cli.importing import _show_bar  # noqa: PLC0415
+
+    for is_terminal in (False, True):
+        monkeypatch.setattr(sys.stderr, "isatty", lambda is_terminal=is_terminal: is_terminal)
+        monkeypatch.setenv("FORCE_COLOR", "1")
+        with _show_bar("[people].csv") as report:
+            report(0.5)
+            report(1.0)
+        shown = capsys.readouterr()
+        assert shown.out == ""
+        assert ("[people].csv" in shown.err or "writing the messages" in shown.err) == is_terminal
