@@ -12,15 +12,27 @@ from campaigns import lifecycle
 from campaigns.cli.listing import list_, show
 from campaigns.cli.output import count
 from campaigns.cli.session import Session
-from campaigns.cli.types import FILE, WEEKDAYS, WINDOW, ZONE
+from campaigns.cli.types import DURATION, FILE, HOLIDAYS, WEEKDAYS, WINDOW, ZONE
 from campaigns.cli.watch import watch
 from campaigns.domain.campaign import Move
-from campaigns.planning import NO_SCHEDULE, NO_WINDOW, Planned, Wishes, change_campaign, create_campaign
+from campaigns.planning import NO_EXPIRY, NO_SCHEDULE, NO_WINDOW, Planned, Wishes, change_campaign, create_campaign
 from campaigns.store.database import Database
 from campaigns.store.recipients import list_import_errors
 
 # Of the rejected rows that are shown at once; `campaign show` has more.
 _SHOWN_ROWS = 5
+
+
+# Options of `campaign set` that take away what another gives.
+_CLEARED = (
+    ("schedule_at", "no_schedule"),
+    ("start_within", "no_start_within"),
+    ("expire_at", "no_expire"),
+    ("pause_after", "no_pause"),
+    ("pause_for", "no_pause"),
+    ("window", "no_window"),
+    ("holidays", "no_holidays"),
+)
 
 
 @click.group()
@@ -37,6 +49,10 @@ def campaign() -> None:
 def _plan_options(command: Any) -> Any:
     options = (
         click.option("--schedule-at", metavar="ISO", help="Not before this time, such as 2026-11-27T09:00."),
+        click.option(
+            "--start-within", type=DURATION, metavar="2h", help="All expires if it starts later than that (30m, 1d)."
+        ),
+        click.option("--expire-at", metavar="ISO", help="What is not sent by then never is."),
         click.option("--interval", type=click.FloatRange(0, 86400), metavar="S", help="Seconds between two messages."),
         click.option("--pause-after", type=click.IntRange(1), metavar="N", help="Pause after so many messages …"),
         click.option(
@@ -44,6 +60,10 @@ def _plan_options(command: Any) -> Any:
         ),
         click.option("--window", type=WINDOW, metavar="09:00-18:00", help="Send only in these hours."),
         click.option("--weekdays", type=WEEKDAYS, metavar="mon-fri", help="Send only on these days (mon,wed,sat)."),
+        click.option(
+            "--recipient-timezone/--no-recipient-timezone", default=None, help="The window on each person's own clock."
+        ),
+        click.option("--holidays", type=HOLIDAYS, metavar="BR-SP", help="Closed on public holidays (BR, BR-SP)."),
         click.option("--timezone", type=ZONE, metavar="ZONE", help="Of all its times (default REVOADA_TIMEZONE)."),
     )
     for option in reversed(options):
@@ -86,6 +106,9 @@ def create(session: Session, /, name: str, recipients: str, **options: Any) -> N
 @click.option("--recipients", type=FILE, metavar="FILE", help="More people, for a draft or a paused campaign.")
 @_plan_options
 @click.option("--no-schedule", is_flag=True, help="Without a time to wait for.")
+@click.option("--no-start-within", is_flag=True, help="However late it starts.")
+@click.option("--no-expire", is_flag=True, help="Without an end.")
+@click.option("--no-holidays", is_flag=True, help="Also on public holidays.")
 @click.option("--no-pause", is_flag=True, help="Without pauses.")
 @click.option("--no-window", is_flag=True, help="At all hours.")
 @click.pass_obj
@@ -100,7 +123,7 @@ def set_(session: Session, /, campaign_id: int, name: str | None, recipients: st
       revoada campaign set 7 --account sales --account support
       revoada campaign set 7 --window 08:00-20:00 --timezone America/Manaus
     """
-    for given, cleared in (("schedule_at", "no_schedule"), ("pause_after", "no_pause"), ("pause_for", "no_pause"), ("window", "no_window")):  # fmt: skip # noqa: E501
+    for given, cleared in _CLEARED:
         if options[given] is not None and options[cleared]:
             raise click.UsageError(f"Give --{given.replace('_', '-')} or --{cleared.replace('_', '-')}, not both.")
     wishes = _read_wishes(options, name=name, recipients=Path(recipients) if recipients else None)
@@ -178,12 +201,18 @@ def _read_wishes(options: dict[str, Any], *, name: str | None, recipients: Path 
         accounts=options["accounts"],
         recipients=recipients,
         schedule=NO_SCHEDULE if options.get("no_schedule") else options["schedule_at"],
+        start_within_seconds=options["start_within"],
+        has_no_start_within=options.get("no_start_within", False),
+        expire=NO_EXPIRY if options.get("no_expire") else options["expire_at"],
         interval_seconds=options["interval"],
         pause_after=options["pause_after"],
         pause_seconds=options["pause_for"],
         has_no_pause=options.get("no_pause", False),
         window=NO_WINDOW if options.get("no_window") else options["window"],
         weekdays=options["weekdays"],
+        uses_recipient_zones=options["recipient_timezone"],
+        holidays=options["holidays"],
+        has_no_holidays=options.get("no_holidays", False),
         time_zone=options["timezone"],
     )
 

@@ -23,6 +23,7 @@ class Progress:
     failed: int
     uncertain: int
     skipped: int
+    expired: int
 
     @property
     def percent(self) -> int:
@@ -33,7 +34,12 @@ class Progress:
         numbers = f"{self.done:,}/{self.total:,} ({self.percent}%)"
         rest = [
             f"{number:,} {word}"
-            for number, word in ((self.failed, "failed"), (self.uncertain, "uncertain"), (self.skipped, "skipped"))
+            for number, word in (
+                (self.failed, "failed"),
+                (self.uncertain, "uncertain"),
+                (self.skipped, "skipped"),
+                (self.expired, "expired"),
+            )
             if number
         ]
         return ", ".join([numbers, *rest])
@@ -48,6 +54,7 @@ def read_progress(row: CampaignListing) -> Progress:
         failed=counts.get(Status.FAILED, 0),
         uncertain=counts.get(Status.UNCERTAIN, 0),
         skipped=counts.get(Status.SUPPRESSED, 0) + counts.get(Status.CANCELLED, 0),
+        expired=counts.get(Status.EXPIRED, 0),
     )
 
 

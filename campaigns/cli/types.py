@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from campaigns.domain.campaign import CampaignError
-from campaigns.domain.schedule import read_weekdays, read_window, read_zone
+from campaigns.domain.schedule import read_duration, read_holidays, read_weekdays, read_window, read_zone
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -29,4 +29,6 @@ class Read(click.ParamType[Any]):
 WINDOW = Read("window", read_window)
 WEEKDAYS = Read("weekdays", read_weekdays)
 ZONE = Read("zone", read_zone)
+DURATION = Read("duration", read_duration)
+HOLIDAYS = Read("holidays", read_holidays)
 FILE = click.Path(exists=True, dir_okay=False, readable=True)

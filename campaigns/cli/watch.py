@@ -109,6 +109,8 @@ def _describe(row: CampaignListing, progress: Progress, rate: float, wait: str) 
         f"Campaign {row.id} ({row.name}) {row.status}: {progress.done:,}/{progress.total:,}",
         f"{progress.sent:,} sent, {progress.failed:,} failed, {progress.uncertain:,} uncertain",
     ]
+    if progress.expired:
+        parts.append(f"{progress.expired:,} expired")
     if row.status == CampaignStatus.RUNNING:
         parts.append(f"{rate:,.1f}/s")
     if wait:
@@ -124,7 +126,12 @@ def _draw(rows: Sequence[CampaignListing], rates: Rates) -> Table:
     for row in rows:
         progress = read_progress(row)
         rate = rates.add(row.id, row.server_now, progress.done)
-        numbers = (("sent", progress.sent), ("failed", progress.failed), ("uncertain", progress.uncertain))
+        numbers = (
+            ("sent", progress.sent),
+            ("failed", progress.failed),
+            ("uncertain", progress.uncertain),
+            ("expired", progress.expired),
+        )
         table.add_row(
             to_text(f"{row.id} {row.name}"),
             ProgressBar(total=max(progress.total, 1), completed=progress.done),

@@ -21,6 +21,8 @@ class LockedCampaign:
     status: str
     template_id: int
     scheduled_at: dt.datetime | None
+    start_within_seconds: float | None
+    expire_at: dt.datetime | None
     interval_seconds: float
     pause_after: int | None
     pause_seconds: float | None
@@ -28,6 +30,8 @@ class LockedCampaign:
     window_to: dt.time | None
     weekdays: list[int]
     time_zone: str
+    uses_recipient_zones: bool
+    holidays: str | None
     waiting_reason: str | None
     started_at: dt.datetime | None
     recipient_count: int
@@ -41,6 +45,8 @@ class LockedCampaign:
             self.name,
             CampaignStatus(self.status),
             scheduled_at=self.scheduled_at,
+            start_within_seconds=self.start_within_seconds,
+            expire_at=self.expire_at,
             started_at=self.started_at,
             recipient_count=self.recipient_count,
             account_count=self.account_count,
@@ -53,12 +59,16 @@ class LockedCampaign:
             template_id=self.template_id,
             time_zone=self.time_zone,
             scheduled_at=self.scheduled_at,
+            start_within_seconds=self.start_within_seconds,
+            expire_at=self.expire_at,
             interval_seconds=self.interval_seconds,
             pause_after=self.pause_after,
             pause_seconds=self.pause_seconds,
             window_from=self.window_from,
             window_to=self.window_to,
             weekdays=self.weekdays,
+            uses_recipient_zones=self.uses_recipient_zones,
+            holidays=self.holidays,
         )
 
 
@@ -73,6 +83,8 @@ class CampaignListing:
     language: str
     template_status: str
     scheduled_at: dt.datetime | None
+    start_within_seconds: float | None
+    expire_at: dt.datetime | None
     interval_seconds: float
     pause_after: int | None
     pause_seconds: float | None
@@ -80,6 +92,8 @@ class CampaignListing:
     window_to: dt.time | None
     weekdays: list[int]
     time_zone: str
+    uses_recipient_zones: bool
+    holidays: str | None
     waiting_reason: str | None
     due_at: dt.datetime | None
     enqueued_at: dt.datetime | None

@@ -16,7 +16,10 @@ LEFT_BEHIND = "the runner ended before the reply was settled"
 
 @dataclass(frozen=True, slots=True)
 class LeaseRow:
-    """A lease just taken, with all that its runner must know of the campaign. Times are the server's, UTC."""
+    """A lease just taken, with all that its runner must know of the campaign. Times are the server's, UTC.
+
+    `left_at`: when its predecessor's ended.
+    """
 
     id: int
     name: str
@@ -35,6 +38,10 @@ class LeaseRow:
     window_to: dt.time | None
     weekdays: list[int]
     time_zone: str
+    uses_recipient_zones: bool
+    holidays: str | None
+    expire_at: dt.datetime | None
+    left_at: dt.datetime
     waiting_reason: str | None
     due_at: dt.datetime | None
     cursor: int
@@ -126,6 +133,18 @@ def complete_campaign(connection: Connection, campaign_id: int, epoch: int) -> f
     _lock_campaign(connection, campaign_id)
     row = connection.execute(query("complete_campaign"), {"campaign_id": campaign_id, "epoch": epoch}).fetchone()
     return (row[1] - row[0]).total_seconds() if row else None
+
+
+def expire_messages(connection: Connection, campaign_id: int, epoch: int) -> int:
+    """Expire what is still pending in a campaign whose time is over; return how many messages."""
+    connection.execute("SET LOCAL statement_timeout = 0")
+    return connection.execute(query("expire_messages"), {"campaign_id": campaign_id, "epoch": epoch}).rowcount
+
+
+def expire_paused(connection: Connection) -> dict[int, int]:
+    """Expire what is still pending in paused campaigns whose time is over; return how many messages, by campaign."""
+    connection.execute("SET LOCAL statement_timeout = 0")
+    return dict(connection.execute(query("expire_paused_messages")).fetchall())
 
 
 def take_abandoned(connection: Connection) -> dict[int, int]:

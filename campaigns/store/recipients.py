@@ -8,11 +8,14 @@ from dataclasses import dataclass
 from psycopg.rows import class_row
 
 from campaigns.domain.recipients import Recipient, RowProblem
+from campaigns.domain.zones import find_zones
 from campaigns.store.database import Connection, query
 
 # Between the variables of a staged row, where no variable has it: control characters are refused. An array would cost
 # the client more than all the rest of a row.
 _SEPARATOR = "\x1f"
+# Between the time zones of a phone.
+ZONE_SEPARATOR = ","
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,11 +50,14 @@ def import_rows(
         for row_number, row in rows:
             if isinstance(row, Recipient):
                 good_count += 1
-                copy.write_row((row_number, row.phone, _SEPARATOR.join(row.variables), None, None))
+                zones = ZONE_SEPARATOR.join(find_zones(row.phone)) or None
+                copy.write_row((row_number, row.phone, zones, _SEPARATOR.join(row.variables), None, None))
             else:
                 rejected_count += 1
-                copy.write_row((row_number, None, None, row.column, row.reason))
+                copy.write_row((row_number, None, None, None, row.column, row.reason))
     parameters = {"campaign_id": campaign_id, "separator": _SEPARATOR}
+    if good_count:
+        connection.execute(query("insert_zones"), parameters)
     recipient_count = connection.execute(query("insert_recipients"), parameters).rowcount if good_count else 0
     if rejected_count:
         connection.execute(query("insert_import_errors"), parameters)
@@ -74,3 +80,9 @@ def list_import_errors(connection: Connection, campaign_id: int, *, limit: int) 
     parameters = {"campaign_id": campaign_id, "limit": limit}
     with connection.cursor(row_factory=class_row(ImportErrorRow)) as cursor:
         return cursor.execute(query("list_import_errors"), parameters).fetchall()
+
+
+def load_zones(connection: Connection, campaign_id: int) -> dict[int, tuple[str, ...]]:
+    """Return where the people of a campaign may be: the time zones by the `zone_id` of their messages."""
+    rows = connection.execute("SELECT id, names FROM campaign_zones WHERE campaign_id = %s", (campaign_id,))
+    return {row[0]: tuple(row[1].split(ZONE_SEPARATOR)) for row in rows}

@@ -8,8 +8,9 @@ from cryptography.fernet import Fernet
 from campaigns.cli import main
 
 EVERYTHING = {
-    (): {"migrate", "keygen", "account", "template", "campaign", "simulate", "up", "demo"},
+    (): {"migrate", "keygen", "account", "portfolio", "template", "campaign", "simulate", "up", "demo"},
     ("account",): {"add", "set", "list", "show", "activate", "deactivate", "check"},
+    ("portfolio",): {"add", "set", "list", "show"},
     ("template",): {"add", "list"},
     ("campaign",): {"create", "set", "start", "pause", "resume", "cancel", "show", "list", "watch"},
 }

@@ -34,6 +34,7 @@ _COLUMNS = {
     "pending": {},
     "suppressed": {},
     "cancelled": {},
+    "expired": {},
     "sending": _OUT,
     "uncertain": _OUT | {"error_title": "the reply was lost"},
     "held": _OUT | {"wamid": "wamid.settled"},
@@ -42,7 +43,10 @@ _COLUMNS = {
     "delivered": _ACCEPTED,
     "read": _ACCEPTED,
 }
-EVERY_TABLE = "accounts, account_events, templates, campaigns, leases, messages, tallies, suppressions, webhook_events"
+EVERY_TABLE = (
+    "portfolios, accounts, account_events, templates, campaigns, leases, messages, tallies, suppressions,"
+    " webhook_events"
+)
 
 
 @contextmanager

@@ -1,1 +1,1 @@
-COPY staged_recipients (row_number, phone, variables, column_name, reason) FROM STDIN
+COPY staged_recipients (row_number, phone, zones, variables, column_name, reason) FROM STDIN

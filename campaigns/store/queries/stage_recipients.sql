@@ -1,3 +1,3 @@
 CREATE TEMPORARY TABLE staged_recipients (
-    row_number bigint NOT NULL, phone text, variables text, column_name text, reason text
+    row_number bigint NOT NULL, phone text, zones text, variables text, column_name text, reason text
 ) ON COMMIT DROP
