@@ -98,7 +98,8 @@ def deactivate_account(database: Database, account: str) -> tuple[directory.Acco
 
 def move_account(database: Database, account: str, portfolio: str | None) -> list[int]:
     """Put an account into a portfolio, or into none; return the campaigns that the caller rings."""
-    return database.run(_move_account, account, portfolio)
+    account_id = database.run(_move_account, account, portfolio)
+    return database.run(portfolios.wake_campaigns, [account_id], rings=True)
 
 
 def add_portfolio(database: Database, name: str, *, daily_limit: int) -> int:
@@ -115,7 +116,8 @@ def change_portfolio(
 ) -> tuple[portfolios.PortfolioListing, list[int]]:
     """Change a portfolio; return it and the campaigns that the caller rings. Raises DirectoryError."""
     _check_portfolio(name, daily_limit)
-    return database.run(_change_portfolio, portfolio, name, daily_limit)
+    row, account_ids = database.run(_change_portfolio, portfolio, name, daily_limit)
+    return row, database.run(portfolios.wake_campaigns, account_ids, rings=True)
 
 
 def show_portfolio(database: Database, portfolio: str) -> PortfolioDetails:
@@ -158,25 +160,25 @@ def _change_account(connection: Connection, account: str, changes: Mapping[str, 
     return directory.list_accounts(connection, [found.id])[0]
 
 
-def _move_account(connection: Connection, account: str, portfolio: str | None) -> list[int]:
+def _move_account(connection: Connection, account: str, portfolio: str | None) -> int:
     found = find_account(connection, account)
     portfolio_id = None if portfolio is None else _find_portfolio(connection, portfolio).id
-    rung = directory.wake_campaigns(connection, found.id, reasons=(Reason.DAILY_LIMIT,))
     portfolios.move_account(connection, found.id, portfolio_id)
-    return rung
+    return found.id
 
 
 def _change_portfolio(
     connection: Connection, portfolio: str, name: str | None, daily_limit: int | None
 ) -> tuple[portfolios.PortfolioListing, list[int]]:
+    """Return the portfolio, and the accounts whose campaigns may go on."""
     found = _find_portfolio(connection, portfolio)
-    is_raised = daily_limit is not None and daily_limit > found.daily_limit
-    rung = portfolios.wake_campaigns(connection, [found.id], rings=True) if is_raised else []
     try:
         portfolios.update_portfolio(connection, found.id, name=name, daily_limit=daily_limit)
     except directory.ConstraintError:
         raise DirectoryError(f"There is a portfolio {name} already.") from None
-    return _find_portfolio(connection, str(name or found.name)), rung
+    is_raised = daily_limit is not None and daily_limit > found.daily_limit
+    account_ids = portfolios.account_ids_of(connection, found.id) if is_raised else []
+    return _find_portfolio(connection, name or found.name), account_ids
 
 
 def _find_portfolio(connection: Connection, word: str) -> portfolios.PortfolioListing:

@@ -141,6 +141,10 @@ class Granter:
         """Ask no more for accounts of these portfolios until there is room: all that is left is for new people."""
         self._full_until.update(full)
 
+    def full_ids(self) -> list[int]:
+        """Return the accounts that are not asked because their portfolio has no slot."""
+        return [row.id for row in self.accounts() if row.portfolio_id in self._full_until]
+
     def forget_full(self) -> None:
         """Ask for all again: what was settled may be released, and who is counted already needs no slot."""
         self._full_until.clear()

@@ -136,6 +136,7 @@ class Slice:
             is_failed=self._is_failed,
             now=self.now(),
             tick_seconds=self._settings.tick_seconds,
+            full_account_ids=self._granter.full_ids(),
         )
 
     def drain(self) -> None:
@@ -390,7 +391,9 @@ class Slice:
         if not refused:
             return
         try:
-            self._tools.database.run(portfolios.give_back_slots, refused)
+            if account_ids := self._tools.database.run(portfolios.give_back_slots, refused):
+                # Without a ring: a tick is soon enough, and refusals come in numbers.
+                self._tools.database.run(portfolios.wake_campaigns, account_ids, rings=False)
         except _Unavailable as error:
             # Then they count for a day: too many is safe.
             self._fail("Giving back slots", error)

@@ -114,7 +114,7 @@ def end_slice(
         "due_at": due_at,
         "is_due_now": is_due_now,
     }
-    _lock_campaign(connection, campaign_id)
+    lock_campaign(connection, campaign_id)
     row = connection.execute(query("end_slice"), parameters).fetchone()
     return row[0] if row else None
 
@@ -130,7 +130,7 @@ def complete_campaign(connection: Connection, campaign_id: int, epoch: int) -> f
     The lock comes first, as a statement of its own: only then does the look at the messages see what a release that
     held the campaign has put back.
     """
-    _lock_campaign(connection, campaign_id)
+    lock_campaign(connection, campaign_id)
     row = connection.execute(query("complete_campaign"), {"campaign_id": campaign_id, "epoch": epoch}).fetchone()
     return (row[1] - row[0]).total_seconds() if row else None
 
@@ -156,7 +156,7 @@ def take_abandoned(connection: Connection) -> dict[int, int]:
     return {campaign_id: doubt_left_messages(connection, campaign_id) for campaign_id in abandoned}
 
 
-def _lock_campaign(connection: Connection, campaign_id: int) -> None:
+def lock_campaign(connection: Connection, campaign_id: int) -> None:
     """Lock a campaign by a statement of its own: the next one sees what was committed while this one waited."""
     connection.execute("SELECT FROM campaigns WHERE id = %s FOR UPDATE", (campaign_id,))
 

@@ -121,22 +121,33 @@ def _next_slot_at(connection: Connection, portfolio_id: int, left: int) -> dt.da
     return row[0] if row else dt.datetime.now(dt.UTC) + _LOOK_AGAIN
 
 
-def give_back_slots(connection: Connection, message_ids: Sequence[int]) -> int:
-    """Free the slots of people who surely got nothing by these messages, nor by any other; return how many."""
+def give_back_slots(connection: Connection, message_ids: Sequence[int]) -> list[int]:
+    """Free the slots of people who surely got nothing by these messages, nor by any other.
+
+    Returns the accounts that have room again: the caller commits, then wakes their campaigns.
+    """
     ids = list(message_ids)
     rows = connection.execute("SELECT DISTINCT portfolio_id FROM portfolio_people WHERE message_id = ANY (%s)", (ids,))
     if not (portfolio_ids := [row[0] for row in rows]):
-        return 0
-    # Without a ring: a tick is soon enough, and refusals come in numbers.
-    wake_campaigns(connection, portfolio_ids, rings=False)
+        return []
     lock_slots(connection, set(portfolio_ids))
-    return connection.execute("DELETE FROM portfolio_people WHERE message_id = ANY (%s)", (ids,)).rowcount
+    connection.execute("DELETE FROM portfolio_people WHERE message_id = ANY (%s)", (ids,))
+    return [each for portfolio_id in portfolio_ids for each in account_ids_of(connection, portfolio_id)]
 
 
-def wake_campaigns(connection: Connection, portfolio_ids: Sequence[int], *, rings: bool) -> list[int]:
-    """Let campaigns that wait for a slot be looked at now; return their ids. Comes before any lock of a portfolio."""
-    parameters = {"portfolio_ids": list(portfolio_ids), "rings": rings}
-    return sorted(row[0] for row in connection.execute(query("wake_campaigns_of_portfolios"), parameters))
+def wake_campaigns(connection: Connection, account_ids: Sequence[int], *, rings: bool) -> list[int]:
+    """Let campaigns of these accounts that wait for a slot be looked at now; return their ids.
+
+    In a transaction of its own, after the one that made room: so no campaign that is just beginning to wait is missed.
+    """
+    parameters = {"account_ids": list(account_ids), "rings": rings}
+    return sorted(row[0] for row in connection.execute(query("wake_campaigns_for_slots"), parameters))
+
+
+def has_free_slot(connection: Connection, account_ids: Sequence[int]) -> bool:
+    """Whether one of these accounts, which had no slot, has one now."""
+    row = connection.execute(query("has_free_slot"), {"account_ids": list(account_ids)}).fetchone()
+    return bool(row and row[0])
 
 
 def insert_portfolio(connection: Connection, name: str, *, daily_limit: int) -> int:
