@@ -57,7 +57,7 @@ def test_a_released_message_waits_for_its_window_too(database, campaign_id):
         database,
         "UPDATE messages SET not_before = '2020-01-01Z', refused_by = CASE phone WHEN %s THEN '{2}'::bigint[] END",
         MANAUS,
-    )  # noqa: E501
+    )
     assert claim(database, campaign_id, [0]) == [UNKNOWN]
     assert claim(database, campaign_id, [0, zone_ids(database, campaign_id)["Manaus"]]) == [MANAUS]
 
