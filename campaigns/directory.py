@@ -1,4 +1,4 @@
-"""Accounts and templates kept by people: added, changed, activated, deactivated."""
+"""Accounts, portfolios and templates kept by people: added, changed, activated, deactivated."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from campaigns.domain.pacing import Reason
 from campaigns.domain.template import template_from_components
-from campaigns.store import accounts, directory
+from campaigns.store import accounts, directory, portfolios
 from campaigns.tokens import encrypt_token
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 DEACTIVATED_BY_A_PERSON = "deactivated by a person"
 
 # What an account that came back may end.
-_WAITS_FOR_ACCOUNT = (Reason.NO_ACTIVE_ACCOUNT, Reason.THROTTLED, Reason.UNREACHABLE)
+_WAITS_FOR_ACCOUNT = (Reason.NO_ACTIVE_ACCOUNT, Reason.THROTTLED, Reason.UNREACHABLE, Reason.DAILY_LIMIT)
 _COLUMNS = ("name", "phone_number_id", "waba_id", "token", "messages_per_second", "failure_limit")
 _MAX_INTEGER = 2**31 - 1
 
@@ -33,7 +33,13 @@ class AccountDetails:
     events: list[directory.AccountEvent]
 
 
-def add_account(
+@dataclass(frozen=True, slots=True)
+class PortfolioDetails:
+    portfolio: portfolios.PortfolioListing
+    accounts: list[directory.AccountListing]
+
+
+def add_account(  # noqa: PLR0913 - the columns of an account
     database: Database,
     name: str,
     *,
@@ -43,6 +49,7 @@ def add_account(
     secret_key: str,
     messages_per_second: int = 80,
     failure_limit: int = 5,
+    portfolio: str | None = None,
 ) -> int:
     """Add an active account; return its id. The token is stored encrypted. Raises DirectoryError."""
     account = {
@@ -53,7 +60,7 @@ def add_account(
         "messages_per_second": messages_per_second,
         "failure_limit": failure_limit,
     }
-    return database.run(_add_account, _check_account(account, secret_key=secret_key))
+    return database.run(_add_account, _check_account(account, secret_key=secret_key), portfolio)
 
 
 def change_account(
@@ -89,6 +96,39 @@ def deactivate_account(database: Database, account: str) -> tuple[directory.Acco
     return database.run(_deactivate, account)
 
 
+def move_account(database: Database, account: str, portfolio: str | None) -> list[int]:
+    """Put an account into a portfolio, or into none; return the campaigns that the caller rings."""
+    account_id = database.run(_move_account, account, portfolio)
+    return database.run(portfolios.wake_campaigns, [account_id], rings=True)
+
+
+def add_portfolio(database: Database, name: str, *, daily_limit: int) -> int:
+    """Add a portfolio: accounts that share a limit of unique people in 24 hours. Raises DirectoryError."""
+    _check_portfolio(name, daily_limit)
+    try:
+        return database.run(portfolios.insert_portfolio, name, daily_limit=daily_limit)
+    except directory.ConstraintError:
+        raise DirectoryError(f"There is a portfolio {name} already.") from None
+
+
+def change_portfolio(
+    database: Database, portfolio: str, *, name: str | None = None, daily_limit: int | None = None
+) -> tuple[portfolios.PortfolioListing, list[int]]:
+    """Change a portfolio; return it and the campaigns that the caller rings. Raises DirectoryError."""
+    _check_portfolio(name, daily_limit)
+    row, account_ids = database.run(_change_portfolio, portfolio, name, daily_limit)
+    return row, database.run(portfolios.wake_campaigns, account_ids, rings=True)
+
+
+def show_portfolio(database: Database, portfolio: str) -> PortfolioDetails:
+    def work(connection: Connection) -> PortfolioDetails:
+        found = _find_portfolio(connection, portfolio)
+        ids = portfolios.account_ids_of(connection, found.id)
+        return PortfolioDetails(found, directory.list_accounts(connection, ids))
+
+    return database.run(work)
+
+
 def add_template(database: Database, name: str, *, language: str, body: str) -> int:
     """Add a template that Meta has approved; return its id. Raises TemplateError, DirectoryError."""
     components = [{"type": "BODY", "text": body}]
@@ -101,9 +141,10 @@ def add_template(database: Database, name: str, *, language: str, body: str) -> 
         raise DirectoryError(f"There is a template {name}:{language} already.") from None
 
 
-def _add_account(connection: Connection, account: Mapping[str, Any]) -> int:
+def _add_account(connection: Connection, account: Mapping[str, Any], portfolio: str | None) -> int:
+    portfolio_id = None if portfolio is None else _find_portfolio(connection, portfolio).id
     try:
-        account_id = directory.insert_account(connection, account)
+        account_id = directory.insert_account(connection, {**account, "portfolio_id": portfolio_id})
     except directory.ConstraintError as error:
         raise _explain(error, account) from None
     accounts.add_account_event(connection, account_id, "created", {})
@@ -117,6 +158,42 @@ def _change_account(connection: Connection, account: str, changes: Mapping[str, 
     except directory.ConstraintError as error:
         raise _explain(error, changes) from None
     return directory.list_accounts(connection, [found.id])[0]
+
+
+def _move_account(connection: Connection, account: str, portfolio: str | None) -> int:
+    found = find_account(connection, account)
+    portfolio_id = None if portfolio is None else _find_portfolio(connection, portfolio).id
+    portfolios.move_account(connection, found.id, portfolio_id)
+    return found.id
+
+
+def _change_portfolio(
+    connection: Connection, portfolio: str, name: str | None, daily_limit: int | None
+) -> tuple[portfolios.PortfolioListing, list[int]]:
+    """Return the portfolio, and the accounts whose campaigns may go on."""
+    found = _find_portfolio(connection, portfolio)
+    try:
+        portfolios.update_portfolio(connection, found.id, name=name, daily_limit=daily_limit)
+    except directory.ConstraintError:
+        raise DirectoryError(f"There is a portfolio {name} already.") from None
+    is_raised = daily_limit is not None and daily_limit > found.daily_limit
+    account_ids = portfolios.account_ids_of(connection, found.id) if is_raised else []
+    return _find_portfolio(connection, name or found.name), account_ids
+
+
+def _find_portfolio(connection: Connection, word: str) -> portfolios.PortfolioListing:
+    portfolio_id = portfolios.find_portfolio_id(connection, word)
+    for row in portfolios.list_portfolios(connection):
+        if row.id == portfolio_id:
+            return row
+    raise DirectoryError(f"There is no portfolio {word}; `revoada portfolio list` shows all.")
+
+
+def _check_portfolio(name: str | None, daily_limit: int | None) -> None:
+    if name is not None and (not name.strip() or not name.isprintable()):
+        raise DirectoryError("The name of a portfolio is one line of text.")
+    if daily_limit is not None and not 1 <= daily_limit <= _MAX_INTEGER:
+        raise DirectoryError(f"The daily limit must be between 1 and {_MAX_INTEGER}.")
 
 
 def _activate(connection: Connection, account: str) -> tuple[directory.AccountListing, list[int]]:

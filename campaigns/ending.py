@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from zoneinfo import ZoneInfo
 
 from campaigns.alerts import Alerts
@@ -14,6 +14,7 @@ from campaigns.logs import event
 from campaigns.store import leases
 from campaigns.store.database import Connection, Database
 from campaigns.store.leases import LeaseRow
+from campaigns.store.portfolios import has_free_slot
 from campaigns.store.tallies import load_tally
 
 _log = logging.getLogger("campaigns.sending")
@@ -24,7 +25,10 @@ _CANNOT_GO_ON = frozenset({Reason.NO_ACTIVE_ACCOUNT, Reason.TEMPLATE})
 
 @dataclass(frozen=True, slots=True)
 class Ending:
-    """How a slice ended. `is_finished`: nothing was left to claim; `is_failed`: the database stopped it."""
+    """How a slice ended. `is_finished`: nothing was left to claim; `is_failed`: the database stopped it.
+
+    `full_account_ids`: accounts in whose portfolios it found no slot.
+    """
 
     cursor: int
     wait: Wait | None
@@ -32,17 +36,30 @@ class Ending:
     is_failed: bool
     now: dt.datetime
     tick_seconds: float
+    full_account_ids: list[int] = field(default_factory=list)
 
 
 def hand_over(ending: Ending, row: LeaseRow, database: Database, alerts: Alerts) -> bool:
     """Complete the campaign, or give its lease back; return whether it is to be rung for its next slice."""
     if ending.is_finished and not ending.is_failed and _complete(row, database):
         return False
+    status, wait, is_due_now = database.run(_end_slice, ending, row)
+    if status == "running" and wait is not None:
+        _report_wait(wait, row, alerts, ending.now)
+    return status == "running" and is_due_now
+
+
+def _end_slice(connection: Connection, ending: Ending, row: LeaseRow) -> tuple[str | None, Wait | None, bool]:
     wait = ending.wait
+    if wait is not None and wait.reason is Reason.DAILY_LIMIT:
+        # Somebody may have made room since: behind the lock this slice sees it, or they see that it waits.
+        leases.lock_campaign(connection, row.id)
+        if has_free_slot(connection, ending.full_account_ids):
+            wait = None
     soon = ending.now + dt.timedelta(seconds=ending.tick_seconds)
     is_due_now = not ending.is_failed and (wait is None or wait.until <= soon)
-    status = database.run(
-        leases.end_slice,
+    status = leases.end_slice(
+        connection,
         row.id,
         row.epoch,
         # Finished, and yet not complete: something is left behind the cursor, so the next slice starts from the first.
@@ -51,9 +68,7 @@ def hand_over(ending: Ending, row: LeaseRow, database: Database, alerts: Alerts)
         due_at=wait.until if wait else None,
         is_due_now=is_due_now,
     )
-    if status == "running" and wait is not None:
-        _report_wait(wait, row, alerts, ending.now)
-    return status == "running" and is_due_now
+    return status, wait, is_due_now
 
 
 def _complete(row: LeaseRow, database: Database) -> bool:
@@ -69,12 +84,14 @@ def _complete(row: LeaseRow, database: Database) -> bool:
         return False
     seconds, tally = completed
     sent = sum(tally.get(status, 0) for status in ACCEPTED)
+    expired = tally.get(Status.EXPIRED, 0)
     _log.info(
-        "Campaign %s completed: %s sent, %s failed, %s uncertain in %.1f s",
+        "Campaign %s completed: %s sent, %s failed, %s uncertain%s in %.1f s",
         row.id,
         sent,
         tally.get(Status.FAILED, 0),
         tally.get(Status.UNCERTAIN, 0),
+        f", {expired} expired" if expired else "",
         seconds,
         extra=event("campaign_completed", campaign_id=row.id),
     )

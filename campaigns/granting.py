@@ -47,6 +47,7 @@ class Granter:
         self._asleep_until: dict[int, float] = {}
         self._give_back: dict[int, int] = {}
         self._throttled_at: dict[int, float] = {}
+        self._full_until: dict[int, dt.datetime] = {}
 
     def accounts(self) -> list[AccountRow]:
         """Return the campaign's accounts as they were about a second ago."""
@@ -82,11 +83,20 @@ class Granter:
         active = [row for row in self.accounts() if row.active and self.access_token(row)]
         if not active:
             return Wait(Reason.NO_ACTIVE_ACCOUNT, self._now() + dt.timedelta(seconds=self._settings.recheck_seconds))
-        if free := {row.id: row for row in active if not row.blocked_seconds}:
-            return free
-        first = min(active, key=lambda row: row.blocked_seconds)
-        reason = Reason.UNREACHABLE if first.blocked_reason.startswith("unreachable") else Reason.THROTTLED
-        return Wait(reason, self._now() + dt.timedelta(seconds=first.blocked_seconds))
+        now = self._now()
+        free = {row.id: row for row in active if not row.blocked_seconds and self._slot_at(row, now) <= now}
+        return free or min((self._wait_for(row, now) for row in active), key=lambda wait: wait.until)
+
+    def _wait_for(self, row: AccountRow, now: dt.datetime) -> Wait:
+        rests_until = now + dt.timedelta(seconds=row.blocked_seconds)
+        if (slot_at := self._slot_at(row, now)) > rests_until:
+            return Wait(Reason.DAILY_LIMIT, slot_at)
+        reason = Reason.UNREACHABLE if row.blocked_reason.startswith("unreachable") else Reason.THROTTLED
+        return Wait(reason, rests_until)
+
+    def _slot_at(self, row: AccountRow, now: dt.datetime) -> dt.datetime:
+        """Return when the account's portfolio has room for somebody, as far as is known."""
+        return now if row.portfolio_id is None else self._full_until.get(row.portfolio_id, now)
 
     def access_token(self, account: AccountRow) -> str:
         """Return the account's access token, or "" for one that this process cannot read (logged once a slice)."""
@@ -126,6 +136,18 @@ class Granter:
             self._throttled_at[account_id] = max(at, self._throttled_at.get(account_id, 0.0))
             # The news goes with the next question, so that question comes soon.
             self._asleep_until[account_id] = 0.0
+
+    def note_full(self, full: Mapping[int, dt.datetime]) -> None:
+        """Ask no more for accounts of these portfolios until there is room: all that is left is for new people."""
+        self._full_until.update(full)
+
+    def full_ids(self) -> list[int]:
+        """Return the accounts that are not asked because their portfolio has no slot."""
+        return [row.id for row in self.accounts() if row.portfolio_id in self._full_until]
+
+    def forget_full(self) -> None:
+        """Ask for all again: what was settled may be released, and who is counted already needs no slot."""
+        self._full_until.clear()
 
     def close(self) -> None:
         """Give back what was granted and not used, and pass on what Meta throttled."""

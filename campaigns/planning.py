@@ -20,7 +20,7 @@ from campaigns.domain.campaign import (
 )
 from campaigns.domain.filling import Filling, fill, list_parameters
 from campaigns.domain.pacing import Reason
-from campaigns.domain.schedule import read_moment
+from campaigns.domain.schedule import Holidays, read_moment, write_holidays
 from campaigns.domain.template import TemplateError
 from campaigns.importing import Imported, Reading, import_recipients
 from campaigns.remembering import suppress_forgotten
@@ -30,11 +30,14 @@ from campaigns.store.accounts import campaign_account_ids
 from campaigns.store.database import Connection, Database
 
 # A change ends these waits: the next look decides anew. Throttles and unreachable servers are not the plan's.
-_WAITS_OF_PLAN = frozenset({Reason.INTERVAL, Reason.PAUSE, Reason.WINDOW, Reason.NO_ACTIVE_ACCOUNT})
+_WAITS_OF_PLAN = frozenset({
+    Reason.INTERVAL, Reason.PAUSE, Reason.WINDOW, Reason.NO_ACTIVE_ACCOUNT, Reason.DAILY_LIMIT,
+})  # fmt: skip
 # With a runner on it a campaign may complete while the file is read.
 _TAKES_RECIPIENTS = frozenset({CampaignStatus.DRAFT, CampaignStatus.PAUSED})
 # Wishes that take something away.
 NO_SCHEDULE = "none"
+NO_EXPIRY = "none"
 NO_WINDOW = (None, None)
 
 
@@ -42,8 +45,8 @@ NO_WINDOW = (None, None)
 class Wishes:
     """What was asked for; None: nothing was said about it, so it stays.
 
-    `template` is `name:language`, `accounts` are names or ids, `schedule` is an ISO time in the campaign's zone.
-    `recipients` and how to read them are those of a new campaign; `add_recipients` brings more.
+    `template` is `name:language`, `accounts` are names or ids, `schedule` and `expire` are ISO times in the campaign's
+    zone. `recipients` and how to read them are those of a new campaign; `add_recipients` brings more.
     `parameters` fill the template for all alike, by name; None leaves an optional one to the rows.
     """
 
@@ -53,6 +56,9 @@ class Wishes:
     recipients: Path | None = None
     reading: Reading = field(default_factory=Reading)
     schedule: str | None = None
+    start_within_seconds: float | None = None
+    has_no_start_within: bool = False
+    expire: str | None = None
     interval_seconds: float | None = None
     pause_after: int | None = None
     pause_seconds: float | None = None
@@ -61,6 +67,9 @@ class Wishes:
     weekdays: Sequence[int] | None = None
     time_zone: str | None = None
     parameters: Mapping[str, str | None] | None = None
+    uses_recipient_zones: bool | None = None
+    holidays: Holidays | None = None
+    has_no_holidays: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,13 +162,29 @@ def _add_recipients(
 
 def _apply(plan: Plan, wishes: Wishes) -> Plan:
     """Return `plan` with the wishes in it, but for the template."""
-    if wishes.name is not None:
-        plan = replace(plan, name=wishes.name)
     if wishes.time_zone is not None:
         plan = replace(plan, time_zone=wishes.time_zone)
-    if wishes.schedule is not None:
-        is_none = wishes.schedule == NO_SCHEDULE
-        plan = replace(plan, scheduled_at=None if is_none else read_moment(wishes.schedule, plan.time_zone))
+    return check_plan(_apply_window(_apply_pace(_apply_times(plan, wishes), wishes), wishes))
+
+
+def _apply_times(plan: Plan, wishes: Wishes) -> Plan:
+    if wishes.name is not None:
+        plan = replace(plan, name=wishes.name)
+    if wishes.schedule == NO_SCHEDULE:
+        plan = replace(plan, scheduled_at=None, start_within_seconds=None)
+    elif wishes.schedule is not None:
+        plan = replace(plan, scheduled_at=read_moment(wishes.schedule, plan.time_zone))
+    if wishes.has_no_start_within:
+        plan = replace(plan, start_within_seconds=None)
+    if wishes.start_within_seconds is not None:
+        plan = replace(plan, start_within_seconds=wishes.start_within_seconds)
+    if wishes.expire is not None:
+        is_none = wishes.expire == NO_EXPIRY
+        plan = replace(plan, expire_at=None if is_none else read_moment(wishes.expire, plan.time_zone))
+    return plan
+
+
+def _apply_pace(plan: Plan, wishes: Wishes) -> Plan:
     if wishes.interval_seconds is not None:
         plan = replace(plan, interval_seconds=wishes.interval_seconds)
     if wishes.has_no_pause:
@@ -168,11 +193,21 @@ def _apply(plan: Plan, wishes: Wishes) -> Plan:
         plan = replace(plan, pause_after=wishes.pause_after)
     if wishes.pause_seconds is not None:
         plan = replace(plan, pause_seconds=wishes.pause_seconds)
+    return plan
+
+
+def _apply_window(plan: Plan, wishes: Wishes) -> Plan:
     if wishes.window is not None:
         plan = replace(plan, window_from=wishes.window[0], window_to=wishes.window[1])
     if wishes.weekdays is not None:
         plan = replace(plan, weekdays=list(wishes.weekdays))
-    return check_plan(plan)
+    if wishes.uses_recipient_zones is not None:
+        plan = replace(plan, uses_recipient_zones=wishes.uses_recipient_zones)
+    if wishes.has_no_holidays:
+        plan = replace(plan, holidays=None)
+    if wishes.holidays is not None:
+        plan = replace(plan, holidays=write_holidays(wishes.holidays))
+    return plan
 
 
 def _wakes(campaign: store.LockedCampaign, plan: Plan) -> bool:

@@ -21,6 +21,13 @@ def reconcile(database: Database, settings: Settings) -> None:
             count,
             extra=event("abandoned", campaign_id=campaign_id),
         )
+    for campaign_id, count in database.run(leases.expire_paused).items():
+        _log.info(
+            "Campaign %s is paused and has expired: %s messages were not sent",
+            campaign_id,
+            count,
+            extra=event("expired", campaign_id=campaign_id),
+        )
     if expired_count := database.run(events.expire_events):
         _log.warning(
             "%s webhook statuses matched no message of ours for days and are dropped",

@@ -12,20 +12,25 @@ from campaigns.domain.callback import CallbackData, write_callback
 from campaigns.domain.failures import find_failure
 from campaigns.domain.filling import fill
 from campaigns.domain.flight import FlightWindow
+from campaigns.domain.message import Status
 from campaigns.domain.pacing import Pace, PaceState, Reason, Wait, Window, advance, allow
+from campaigns.domain.schedule import read_holidays
+from campaigns.domain.settlement import Settle, Settlement
 from campaigns.domain.template import TemplateError, template_from_components
-from campaigns.domain.verdict import Rejected, Unknown, Verdict
+from campaigns.domain.verdict import NotSent, Rejected, Unknown, Verdict
+from campaigns.domain.zones import ZoneGate
 from campaigns.ending import Ending, hand_over
 from campaigns.granting import Granter
 from campaigns.keeping import Lease
 from campaigns.logs import event
 from campaigns.narrating import Narrator
 from campaigns.settling import Flying, Settler, is_content_fault, read_verdict
-from campaigns.store import leases, messages
+from campaigns.store import leases, messages, portfolios
 from campaigns.store.accounts import AccountRow
 from campaigns.store.database import Connection, DatabaseError, DatabaseUnavailable
 from campaigns.store.leases import LeaseRow
 from campaigns.store.messages import Claim
+from campaigns.store.recipients import load_zones
 from campaigns.throttle import Grant
 from campaigns.whatsapp.payloads import Encoder, make_encoder
 from campaigns.whatsapp.transport import Mailbox, Reply, Request, clock
@@ -68,7 +73,15 @@ class Slice:
         self._ends_at = clock() + settings.slice_seconds
         self._makes_room_at = clock() + settings.least_slice_seconds
 
-        window = Window(row.time_zone, row.window_from, row.window_to, frozenset(row.weekdays))
+        holidays = read_holidays(row.holidays) if row.holidays else None
+        window = Window(row.time_zone, row.window_from, row.window_to, frozenset(row.weekdays), holidays)
+        self._gate: ZoneGate | None = None
+        self._open_zones: frozenset[int] = frozenset()
+        if row.uses_recipient_zones:
+            # The window is that of each person: the campaign as a whole has none.
+            self._gate = ZoneGate(window, tools.database.run(load_zones, row.id))
+            self._open_zones = self._gate.open_ids(row.left_at)
+            window = Window(row.time_zone)
         self._pace = Pace(window, row.interval_seconds, row.pause_after, row.pause_seconds)
         self._pace_state = PaceState(row.next_message_at, row.burst_count)
         self._flight = FlightWindow(limit=settings.window_limit)
@@ -81,6 +94,7 @@ class Slice:
         )
 
         self._cursor = row.cursor
+        self._limits = portfolios.Limits()
         self._flying: dict[tuple[int, int], Flying] = {}
         self._unsettled: list[tuple[Flying, Verdict]] = []
         self._wait: Wait | None = None
@@ -107,8 +121,11 @@ class Slice:
                 grants = self._grant()
                 self._send(self._claim(grants))
             elif not self._flying and not self._unsettled:
-                return
+                break
             self._settle(self._collect())
+        if self._is_expired() and not self._is_failed:
+            # While the lease is still kept: a large list takes a while.
+            self._tools.database.run(leases.expire_messages, self._row.id, self._row.epoch)
 
     def ending(self) -> Ending:
         """Say how the slice ended."""
@@ -121,6 +138,7 @@ class Slice:
             is_failed=self._is_failed,
             now=self.now(),
             tick_seconds=self._settings.tick_seconds,
+            full_account_ids=self._granter.full_ids(),
         )
 
     def drain(self) -> None:
@@ -140,10 +158,16 @@ class Slice:
         """Whether more is claimed in this slice; once False for the reasons in the first lines, it stays so."""
         if self._is_finished or self._is_failed or not self.lease.may_claim or self._tools.stop.is_set():
             return False
+        if self._is_expired():
+            self._is_finished = True
+            return False
         now = clock()
         if now >= self._ends_at or (self._tools.keeper.is_slot_wanted and now >= self._makes_room_at):
             return False
         return self._wait is None or (self._wait.until - self.now()).total_seconds() < self._ends_at - now
+
+    def _is_expired(self) -> bool:
+        return self._row.expire_at is not None and self._row.expire_at <= self.now()
 
     # grant
 
@@ -181,10 +205,12 @@ class Slice:
             return []
         self._granter.note_used(grants, Counter(message.account_id for message in claim.messages))
         self._cursor = claim.cursor
+        is_limited = bool(claim.full) and self._waits_for_slots(claim.full)
         if not claim.is_held:
             self.lease.stop()
         elif not claim.messages and not claim.suppressed_count:
-            self._look_for_the_end()
+            if not is_limited:
+                self._look_for_the_end()
         elif self._had_waited:
             self._had_waited = False
             self._tools.database.run(leases.clear_wait, self._row.id)
@@ -196,32 +222,79 @@ class Slice:
     def _claim_and_pace(
         self, connection: Connection, grants: Mapping[int, Grant], accounts: Mapping[int, AccountRow]
     ) -> Claim:
-        claim = messages.claim_messages(
-            connection,
-            self._row.id,
-            self._row.epoch,
-            cursor=self._cursor,
-            tokens={account_id: grant.tokens for account_id, grant in grants.items()},
-            active=[row.id for row in accounts.values() if row.active],
-        )
+        tokens = {account_id: grant.tokens for account_id, grant in grants.items()}
+        active = [row.id for row in accounts.values() if row.active]
+        portfolio_ids = {row.id: row.portfolio_id for row in accounts.values() if row.portfolio_id}
+        self._limits.portfolios = {each: portfolio_ids[each] for each in tokens if each in portfolio_ids}
+        where = (connection, self._row.id, self._row.epoch)
+        zones = self._look_at_zones()
+        if self._limits.portfolios:
+            claim = portfolios.claim_within_limits(
+                *where,
+                cursor=self._cursor,
+                tokens=tokens,
+                active=active,
+                limits=self._limits,
+                open_zones=zones,
+            )
+        else:
+            claim = messages.claim_messages(*where, cursor=self._cursor, tokens=tokens, active=active, open_zones=zones)
         state = advance(self._pace, self._pace_state, self.now(), claimed=len(claim.messages))
         if state != self._pace_state:
             messages.set_pace(connection, self._row.id, self._row.epoch, state)
             self._pace_state = state
         return claim
 
+    def _look_at_zones(self) -> list[int] | None:
+        """Return the zones in which the window is open, or None where it is not that of each person."""
+        if self._gate is None:
+            return None
+        open_zones = self._gate.open_ids(self.now())
+        if open_zones - self._open_zones:
+            # People of a zone that has just opened may stand before the cursor: it went on without them.
+            self._cursor = 0
+        self._open_zones = open_zones
+        return sorted(open_zones)
+
+    def _waits_for_slots(self, full: Mapping[int, dt.datetime]) -> bool:
+        """Whether something is left that only a slot of a full portfolio lets go; then its accounts are not asked."""
+        zones = None if self._gate is None else sorted(self._open_zones)
+        if not self._tools.database.run(messages.has_claimable, self._row.id, cursor=self._cursor, open_zones=zones):
+            return False
+        now, until = self.now(), dict(full)
+        next_at = self._tools.database.run(messages.next_release_at, self._row.id)
+        if next_at is not None and next_at > now:
+            until = {portfolio_id: min(at, next_at) for portfolio_id, at in full.items()}
+        self._granter.note_full(until)
+        return True
+
     def _look_for_the_end(self) -> None:
         """Nothing could be claimed: replies are out, released messages wait for their time, or all is done."""
         self._is_drained = True
         if self._flying:
             return
+        # One that is due already waits for an account that had no token just now.
+        soon = self.now() + dt.timedelta(seconds=_LOOK_AGAIN_SECONDS)
+        if self._gate is not None:
+            self._look_for_the_next_zone(self._gate, soon)
+            return
         next_at = self._tools.database.run(messages.next_release_at, self._row.id)
         if next_at is None:
             self._is_finished = True
         else:
-            # One that is due already waits for an account that had no token just now.
-            soon = self.now() + dt.timedelta(seconds=_LOOK_AGAIN_SECONDS)
             self._wait = Wait(Reason.RETRY, max(next_at, soon))
+
+    def _look_for_the_next_zone(self, gate: ZoneGate, soon: dt.datetime) -> None:
+        """As above, where each person has a window: what is left may wait for its opening."""
+        waits = []
+        for zone_id, at in self._tools.database.run(messages.next_by_zone, self._row.id).items():
+            opens_at = gate.opens_at(zone_id, max(at, self.now()))
+            is_closed = zone_id not in self._open_zones and opens_at > soon
+            waits.append(Wait(Reason.WINDOW if is_closed else Reason.RETRY, max(opens_at, soon)))
+        if waits:
+            self._wait = min(waits, key=lambda wait: wait.until)
+        else:
+            self._is_finished = True
 
     # send
 
@@ -300,10 +373,35 @@ class Slice:
             self._content_faults = self._content_faults + 1 if is_content_fault(verdict) else 0
             if self._content_faults >= self._content_faults_most:
                 self._distrust_list()
+        self._look_at_limits_again(settled.decisions)
         self._granter.note_throttled(settled.throttled_at)
         if settled.template_blocked_until is not None:
             self._template_until = settled.template_blocked_until
         self._narrator.speak()
+
+    def _look_at_limits_again(self, decisions: Sequence[tuple[Flying, Verdict, Settlement]]) -> None:
+        """After replies: whoever surely got nothing takes no slot, and what was released needs none."""
+        if not any(flying.account.portfolio_id for flying, _, _ in decisions):
+            return
+        self._granter.forget_full()
+        if self._wait is not None and self._wait.reason is Reason.DAILY_LIMIT:
+            self._wait = None
+        refused = [
+            flying.message.id
+            for flying, verdict, settlement in decisions
+            if isinstance(settlement, Settle)
+            and settlement.status is Status.FAILED
+            and isinstance(verdict, Rejected | NotSent)
+        ]
+        if not refused:
+            return
+        try:
+            if account_ids := self._tools.database.run(portfolios.give_back_slots, refused):
+                # Without a ring: a tick is soon enough, and refusals come in numbers.
+                self._tools.database.run(portfolios.wake_campaigns, account_ids, rings=False)
+        except _Unavailable as error:
+            # Then they count for a day: too many is safe.
+            self._fail("Giving back slots", error)
 
     def _note_latency(self, reply: Reply, verdict: Verdict) -> None:
         """Let the window follow what came over the wire; what never left says nothing about the API's latency."""

@@ -32,6 +32,7 @@ def _column_options(command: Any) -> Any:
         click.option("--token-stdin", is_flag=True, help="Take the access token from standard input."),
         click.option("--messages-per-second", type=click.IntRange(1, 1_000_000), help="Limit of Meta (default 80)."),
         click.option("--failure-limit", type=click.IntRange(1), help="Failures in a row that end it (default 5)."),
+        click.option("--portfolio", metavar="NAME", help="Whose daily limit it shares: `revoada portfolio add`."),
     )
     for option in reversed(options):
         command = option(command)
@@ -66,6 +67,7 @@ def add(session: Session, /, name: str, token_env: str | None, token_stdin: bool
 @click.option("--phone-number-id", metavar="ID")
 @click.option("--waba-id", metavar="ID")
 @_column_options
+@click.option("--no-portfolio", is_flag=True, help="Without a daily limit.")
 @click.pass_obj
 def set_(
     session: Session, /, name: str, new_name: str | None, token_env: str | None, token_stdin: bool, **columns: Any
@@ -78,9 +80,15 @@ def set_(
       revoada account set sales --token-env NEW_TOKEN && revoada account activate sales
     """
     token = _read_token(token_env, token_stdin)
+    portfolio, no_portfolio = columns.pop("portfolio"), columns.pop("no_portfolio")
     changes = {"name": new_name, "token": token, **columns}
-    if all(value is None for value in changes.values()):
+    if portfolio is not None and no_portfolio:
+        raise click.UsageError("Give --portfolio or --no-portfolio, not both.")
+    moves = portfolio is not None or no_portfolio
+    if all(value is None for value in changes.values()) and not moves:
         raise click.UsageError("Nothing to change: give at least one option.")
+    if moves:
+        session.ring(directory.move_account(session.database, name, portfolio))
     secret_key = session.secret_key if token is not None else None
     row = directory.change_account(session.database, name, changes, secret_key=secret_key)
     hint = "" if row.active else f"; it is inactive: `revoada account activate {row.id}`"
@@ -133,6 +141,7 @@ def show(session: Session, name: str, as_json: bool) -> None:
             ("why", _why(row, zone)),
             ("phone number id", row.phone_number_id),
             ("waba id", row.waba_id),
+            ("portfolio", row.portfolio),
             ("limit", f"{row.messages_per_second:,} messages per second"),
             ("active since" if row.active else "last activated", local_time(row.activated_at, zone)),
             ("failures in a row", f"{row.consecutive_failures} of {row.failure_limit}"),

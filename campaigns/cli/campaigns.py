@@ -15,16 +15,28 @@ from campaigns.cli.exporting import export
 from campaigns.cli.importing import import_, import_errors, open_reading, reading_options, report_import
 from campaigns.cli.listing import list_, show
 from campaigns.cli.output import count, has_terminal
+from campaigns.cli.previewing import preview_
 from campaigns.cli.refusals import Refusal
 from campaigns.cli.session import Session
-from campaigns.cli.types import FILE, SETTING, WEEKDAYS, WINDOW, ZONE
+from campaigns.cli.types import DURATION, FILE, HOLIDAYS, SETTING, WEEKDAYS, WINDOW, ZONE
 from campaigns.cli.watch import watch
 from campaigns.domain.campaign import Move
 from campaigns.domain.message import ACCEPTED, OPEN, Status
-from campaigns.planning import NO_SCHEDULE, NO_WINDOW, Planned, Wishes, change_campaign, create_campaign
+from campaigns.planning import NO_EXPIRY, NO_SCHEDULE, NO_WINDOW, Planned, Wishes, change_campaign, create_campaign
 from campaigns.store.campaigns import list_campaigns
 from campaigns.store.database import Database
 from campaigns.testsend import await_test, start_test
+
+# Options of `campaign set` that take away what another gives.
+_CLEARED = (
+    ("schedule_at", "no_schedule"),
+    ("start_within", "no_start_within"),
+    ("expire_at", "no_expire"),
+    ("pause_after", "no_pause"),
+    ("pause_for", "no_pause"),
+    ("window", "no_window"),
+    ("holidays", "no_holidays"),
+)
 
 
 @click.group()
@@ -41,6 +53,10 @@ def campaign() -> None:
 def _plan_options(command: Any) -> Any:
     options = (
         click.option("--schedule-at", metavar="ISO", help="Not before this time, such as 2026-11-27T09:00."),
+        click.option(
+            "--start-within", type=DURATION, metavar="2h", help="All expires if it starts later than that (30m, 1d)."
+        ),
+        click.option("--expire-at", metavar="ISO", help="What is not sent by then never is."),
         click.option("--interval", type=click.FloatRange(0, 86400), metavar="S", help="Seconds between two messages."),
         click.option("--pause-after", type=click.IntRange(1), metavar="N", help="Pause after so many messages …"),
         click.option(
@@ -48,6 +64,10 @@ def _plan_options(command: Any) -> Any:
         ),
         click.option("--window", type=WINDOW, metavar="09:00-18:00", help="Send only in these hours."),
         click.option("--weekdays", type=WEEKDAYS, metavar="mon-fri", help="Send only on these days (mon,wed,sat)."),
+        click.option(
+            "--recipient-timezone/--no-recipient-timezone", default=None, help="The window on each person's own clock."
+        ),
+        click.option("--holidays", type=HOLIDAYS, metavar="BR-SP", help="Closed on public holidays (BR, BR-SP)."),
         click.option(
             "--set",
             "parameters",
@@ -110,6 +130,9 @@ def create(session: Session, /, name: str, recipients: str, **options: Any) -> N
 @click.option("--account", "accounts", multiple=True, metavar="NAME", help="These accounts instead; repeatable.")
 @_plan_options
 @click.option("--no-schedule", is_flag=True, help="Without a time to wait for.")
+@click.option("--no-start-within", is_flag=True, help="However late it starts.")
+@click.option("--no-expire", is_flag=True, help="Without an end.")
+@click.option("--no-holidays", is_flag=True, help="Also on public holidays.")
 @click.option("--no-pause", is_flag=True, help="Without pauses.")
 @click.option("--no-window", is_flag=True, help="At all hours.")
 @click.pass_obj
@@ -125,7 +148,7 @@ def set_(session: Session, /, campaign_id: int, name: str | None, **options: Any
       revoada campaign set 7 --set header=https://example.com/new.png
       revoada campaign set 7 --window 08:00-20:00 --timezone America/Manaus
     """
-    for given, cleared in (("schedule_at", "no_schedule"), ("pause_after", "no_pause"), ("pause_for", "no_pause"), ("window", "no_window")):  # fmt: skip # noqa: E501
+    for given, cleared in _CLEARED:
         if options[given] is not None and options[cleared]:
             raise click.UsageError(f"Give --{given.replace('_', '-')} or --{cleared.replace('_', '-')}, not both.")
     wishes = _read_wishes(options, name=name)
@@ -243,12 +266,18 @@ def _read_wishes(options: dict[str, Any], *, name: str | None) -> Wishes:
         template=options["template"],
         accounts=options["accounts"],
         schedule=NO_SCHEDULE if options.get("no_schedule") else options["schedule_at"],
+        start_within_seconds=options["start_within"],
+        has_no_start_within=options.get("no_start_within", False),
+        expire=NO_EXPIRY if options.get("no_expire") else options["expire_at"],
         interval_seconds=options["interval"],
         pause_after=options["pause_after"],
         pause_seconds=options["pause_for"],
         has_no_pause=options.get("no_pause", False),
         window=NO_WINDOW if options.get("no_window") else options["window"],
         weekdays=options["weekdays"],
+        uses_recipient_zones=options["recipient_timezone"],
+        holidays=options["holidays"],
+        has_no_holidays=options.get("no_holidays", False),
         time_zone=options["timezone"],
         parameters=dict(options["parameters"]) or None,
     )
@@ -259,5 +288,5 @@ def _warn(planned: Planned) -> None:
         click.echo(f"Warning: {warning}", err=True)
 
 
-for _command in (list_, show, watch, import_, import_errors, errors, retry, export):
+for _command in (preview_, list_, show, watch, import_, import_errors, errors, retry, export):
     campaign.add_command(_command)

@@ -23,6 +23,7 @@ class Progress:
     failed: int
     uncertain: int
     skipped: int
+    expired: int
     held: int = 0
 
     @property
@@ -39,6 +40,7 @@ class Progress:
                 (self.failed, "failed"),
                 (self.uncertain, "uncertain"),
                 (self.skipped, "skipped"),
+                (self.expired, "expired"),
             )
             if number
         ]
@@ -55,6 +57,7 @@ def read_progress(row: CampaignListing) -> Progress:
         uncertain=counts.get(Status.UNCERTAIN, 0),
         held=counts.get(Status.HELD, 0),
         skipped=counts.get(Status.SUPPRESSED, 0) + counts.get(Status.CANCELLED, 0),
+        expired=counts.get(Status.EXPIRED, 0),
     )
 
 

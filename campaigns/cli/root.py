@@ -9,6 +9,7 @@ import click
 from campaigns.cli.accounts import account
 from campaigns.cli.campaigns import campaign
 from campaigns.cli.law import forget, retention
+from campaigns.cli.portfolios import portfolio
 from campaigns.cli.refusals import Refusal, RefusingGroup
 from campaigns.cli.session import Session, load_env_file
 from campaigns.cli.setup import check_setup
@@ -131,6 +132,7 @@ def _without_extra(error: ImportError) -> Refusal:
 
 
 main.add_command(account)
+main.add_command(portfolio)
 main.add_command(template)
 main.add_command(campaign)
 main.add_command(check_setup)

@@ -10,7 +10,7 @@ from campaigns.domain.campaign import CampaignError
 from campaigns.domain.filling import read_key
 from campaigns.domain.message import Status
 from campaigns.domain.phone import read_region
-from campaigns.domain.schedule import read_weekdays, read_window, read_zone
+from campaigns.domain.schedule import read_duration, read_holidays, read_weekdays, read_window, read_zone
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -76,4 +76,6 @@ WINDOW = Read("window", read_window)
 WEEKDAYS = Read("weekdays", read_weekdays)
 ZONE = Read("zone", read_zone)
 STATUSES = Read("statuses", _read_statuses)
+DURATION = Read("duration", read_duration)
+HOLIDAYS = Read("holidays", read_holidays)
 FILE = click.Path(exists=True, dir_okay=False, readable=True)

@@ -111,6 +111,8 @@ def _describe(row: CampaignListing, progress: Progress, rate: float, wait: str) 
     ]
     if progress.held:
         parts.append(f"{progress.held:,} held by Meta")
+    if progress.expired:
+        parts.append(f"{progress.expired:,} expired")
     if row.status == CampaignStatus.RUNNING:
         parts.append(f"{rate:,.1f}/s")
     if wait:
@@ -131,6 +133,7 @@ def _draw(rows: Sequence[CampaignListing], rates: Rates) -> Table:
             ("held", progress.held),
             ("failed", progress.failed),
             ("uncertain", progress.uncertain),
+            ("expired", progress.expired),
         )
         table.add_row(
             to_text(f"{row.id} {row.name}"),

@@ -80,12 +80,20 @@ class CampaignFacts:
     name: str
     status: CampaignStatus
     scheduled_at: dt.datetime | None = None
+    start_within_seconds: float | None = None
+    expire_at: dt.datetime | None = None
     started_at: dt.datetime | None = None
     recipient_count: int = 0
     account_count: int = 0
 
     def __str__(self) -> str:
         return f"Campaign {self.id} ({self.name})"
+
+    def is_late(self, now: dt.datetime) -> bool:
+        """Whether its first message would go later than its plan allows."""
+        if self.started_at is not None or self.scheduled_at is None or self.start_within_seconds is None:
+            return False
+        return (now - self.scheduled_at).total_seconds() > self.start_within_seconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +108,8 @@ class Plan:
     template_id: int
     time_zone: str
     scheduled_at: dt.datetime | None = None
+    start_within_seconds: float | None = None
+    expire_at: dt.datetime | None = None
     interval_seconds: float = 0.0
     pause_after: int | None = None
     pause_seconds: float | None = None
@@ -108,6 +118,8 @@ class Plan:
     weekdays: list[int] = field(default_factory=lambda: list(range(1, 8)))
     parameters: Mapping[str, str | None] = field(default_factory=dict)
     columns: list[str] = field(default_factory=list)
+    uses_recipient_zones: bool = False
+    holidays: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +139,14 @@ def decide_move(command: Command, facts: CampaignFacts, *, now: dt.datetime) -> 
     if possible is None:
         raise TransitionError(f"{facts} is {facts.status}: it cannot be {_PARTICIPLES[command]}.")
     if command is Command.START:
-        _check_start(facts)
+        _check_start(facts, now)
+    if command is Command.RETRY and facts.expire_at is not None and facts.expire_at <= now:
+        raise TransitionError(f"{facts} has expired: it cannot be retried.")
+    if command in {Command.START, Command.RESUME} and facts.is_late(now):
+        raise TransitionError(
+            f"{facts} is later than its --start-within allows: it cannot be {_PARTICIPLES[command]}, "
+            "unless `campaign set` gives it another --schedule-at or --no-start-within."
+        )
     is_later = facts.scheduled_at is not None and facts.scheduled_at > now
     if len(possible) == 1:
         (new,) = possible
@@ -155,6 +174,10 @@ def check_plan(plan: Plan) -> Plan:
         raise CampaignError("A pause comes after a number of messages above 0.")
     if plan.pause_seconds is not None and not 0 < plan.pause_seconds <= MAX_PAUSE_SECONDS:
         raise CampaignError("A pause lasts longer than 0 s and no longer than a year.")
+    if plan.start_within_seconds is not None and plan.scheduled_at is None:
+        raise CampaignError("--start-within counts from --schedule-at: give both.")
+    if plan.expire_at is not None and plan.scheduled_at is not None and plan.expire_at <= plan.scheduled_at:
+        raise CampaignError("A campaign expires after its schedule: --expire-at must be later than --schedule-at.")
     return plan
 
 
@@ -162,8 +185,10 @@ def missing_campaign(campaign_id: int) -> str:
     return f"Campaign {campaign_id} does not exist."
 
 
-def _check_start(facts: CampaignFacts) -> None:
+def _check_start(facts: CampaignFacts, now: dt.datetime) -> None:
     if not facts.recipient_count:
         raise TransitionError(f"{facts} has no recipients: it cannot be started.")
     if not facts.account_count:
         raise TransitionError(f"{facts} has no account: it cannot be started.")
+    if facts.expire_at is not None and facts.expire_at <= now:
+        raise TransitionError(f"{facts} has expired: `campaign set` gives it another --expire-at or --no-expire.")

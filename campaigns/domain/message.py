@@ -10,6 +10,7 @@ class Status(StrEnum):
 
     SUPPRESSED = "suppressed"
     CANCELLED = "cancelled"
+    EXPIRED = "expired"
     PENDING = "pending"
     SENDING = "sending"
     UNCERTAIN = "uncertain"
@@ -52,7 +53,7 @@ def _climbs(*, lowest: Status) -> dict[Status, frozenset[Status]]:
 
 TRANSITIONS: dict[Write, dict[Status, frozenset[Status]]] = {
     Write.RUNNER: {
-        Status.PENDING: frozenset({Status.SENDING, Status.SUPPRESSED}),
+        Status.PENDING: frozenset({Status.SENDING, Status.SUPPRESSED, Status.EXPIRED}),
         Status.SENDING: frozenset({Status.PENDING, Status.CANCELLED, Status.UNCERTAIN, Status.FAILED}),
         Status.UNCERTAIN: frozenset({Status.PENDING, Status.CANCELLED, Status.FAILED}),
         # Meta's `failed` that is the account's fault is a verdict: another account gets a new attempt.

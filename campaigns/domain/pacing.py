@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Container
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from zoneinfo import ZoneInfo
 
 # A campaign that is late by no more than this catches up: a pace of ten a second stays one over a busy machine.
 _CATCH_UP_SECONDS = 1.0
+# A window that holidays keep closed is looked for this far; after that it is looked for again.
+_LOOK_AHEAD = dt.timedelta(days=60)
 
 
 class Reason(StrEnum):
@@ -22,6 +25,7 @@ class Reason(StrEnum):
     UNREACHABLE = "unreachable"
     NO_ACTIVE_ACCOUNT = "no_active_account"
     TEMPLATE = "template"
+    DAILY_LIMIT = "daily_limit"
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,25 +47,33 @@ class Window:
     opens: dt.time | None = None
     closes: dt.time | None = None
     weekdays: frozenset[int] = frozenset(range(1, 8))
+    holidays: Container[dt.date] | None = None  # days on which the window does not open
 
     def wait(self, now: dt.datetime) -> Wait | None:
         """Return None while the window is open, else when it opens. `now` is aware."""
-        if self.opens is None and len(self.weekdays) == 7:  # noqa: PLR2004  a week
-            return None
+        is_open, until = self.look(now)
+        return None if is_open else Wait(Reason.WINDOW, until)
+
+    def look(self, now: dt.datetime) -> tuple[bool, dt.datetime]:
+        """Return whether the window is open at `now`, and until when at least that is so."""
+        if self.opens is None and len(self.weekdays) == 7 and self.holidays is None:  # noqa: PLR2004  a week
+            return True, now + _LOOK_AHEAD
         zone = ZoneInfo(self.time_zone)
+        now = now.astimezone(dt.UTC)
         today = now.astimezone(zone).date()
-        spans = [self._span(today + dt.timedelta(days=days), zone) for days in range(-1, 9)]
-        # A span may be empty: a window in the hour that the clocks skip does not open that day.
-        coming = [(start, end) for start, end in spans if start is not None and end > max(now, start)]
-        start = min(start for start, _ in coming)
-        return None if start <= now else Wait(Reason.WINDOW, start)
+        for days in range(-1, _LOOK_AHEAD.days):
+            start, end = self._span(today + dt.timedelta(days=days), zone)
+            # A span may be empty: a window in the hour that the clocks skip does not open that day.
+            if start is not None and end > max(now, start):
+                return (True, end) if start <= now else (False, start)
+        return False, now + _LOOK_AHEAD
 
     def _span(self, day: dt.date, zone: ZoneInfo) -> tuple[dt.datetime | None, dt.datetime]:
         """Return the span that opens on `day`, in UTC (clock changes make days of 23 and 25 hours), or (None, …)."""
         opens, closes = self.opens or dt.time(0), self.closes or dt.time(0)
         last = day + dt.timedelta(days=1) if closes <= opens else day
         end = dt.datetime.combine(last, closes, zone).astimezone(dt.UTC)
-        if day.isoweekday() not in self.weekdays:
+        if day.isoweekday() not in self.weekdays or (self.holidays is not None and day in self.holidays):
             return None, end
         return dt.datetime.combine(day, opens, zone).astimezone(dt.UTC), end
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import datetime as dt
 import re
+from dataclasses import dataclass
+from functools import cache
 from zoneinfo import ZoneInfo, available_timezones
 
 from campaigns.domain.campaign import CampaignError
@@ -12,6 +14,9 @@ DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")  # 1 to 7, as ISO count
 
 _WINDOW = re.compile(r"([0-9]{1,2}):([0-9]{2})-([0-9]{1,2}):([0-9]{2})")
 _HOURS = 24
+_DURATION = re.compile(r"([0-9]{1,9})([smhd])")
+_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
+_MOST_SECONDS = 366 * 86_400
 
 
 def read_zone(text: str) -> str:
@@ -54,6 +59,54 @@ def read_window(text: str) -> tuple[dt.time, dt.time]:
     if opens == closes and not text.strip().endswith("24:00"):
         raise CampaignError(f"The window {text!r} closes when it opens; all day is 00:00-24:00.")
     return opens, closes
+
+
+def read_duration(text: str) -> float:
+    """Read `30m`, `2h`, `1d` or `90s` as seconds; a number without a unit is refused, because people mean both."""
+    match = _DURATION.fullmatch(text.strip())
+    seconds = int(match[1]) * _UNITS[match[2]] if match else 0
+    if not 0 < seconds <= _MOST_SECONDS:
+        raise CampaignError(f"{text!r} is not a duration of up to a year; write one such as 30m, 2h or 1d.")
+    return float(seconds)
+
+
+@dataclass(frozen=True, slots=True)
+class Holidays:
+    """The public holidays of a country (`BR`) or a part of one (`BR-SP`), of any year."""
+
+    country: str
+    part: str | None = None
+
+    def __contains__(self, day: object) -> bool:
+        return isinstance(day, dt.date) and day in _holidays_of(self, day.year)
+
+
+def read_holidays(text: str) -> Holidays:
+    """Read a country, or a part of one, as `BR` or `BR-SP`."""
+    country, _, part = text.partition("-")
+    if (part or None) not in (None, *_known_countries().get(country, ())) or country not in _known_countries():
+        raise CampaignError(f"The public holidays of {text!r} are not known; write BR, or BR-SP for a part.")
+    return Holidays(country, part or None)
+
+
+def write_holidays(holidays: Holidays) -> str:
+    """Return what `read_holidays` takes."""
+    return f"{holidays.country}-{holidays.part}" if holidays.part else holidays.country
+
+
+@cache
+def _known_countries() -> dict[str, list[str]]:
+    import holidays  # noqa: PLC0415  large, and most campaigns have none
+
+    return holidays.list_supported_countries()
+
+
+@cache
+def _holidays_of(which: Holidays, year: int) -> frozenset[dt.date]:
+    # Whole and unchangeable: the library fills its own object year by year, and slices are threads.
+    import holidays  # noqa: PLC0415
+
+    return frozenset(holidays.country_holidays(which.country, subdiv=which.part, years=year))
 
 
 def read_weekdays(text: str) -> list[int]:

@@ -30,6 +30,7 @@ class AccountRow:
     messages_per_second: int
     active: bool
     activated_at: dt.datetime
+    portfolio_id: int | None
     blocked_seconds: float
     blocked_reason: str
 

@@ -26,6 +26,8 @@ class LockedCampaign:
     parameters: dict[str, str | None]
     columns: list[str]
     scheduled_at: dt.datetime | None
+    start_within_seconds: float | None
+    expire_at: dt.datetime | None
     interval_seconds: float
     pause_after: int | None
     pause_seconds: float | None
@@ -33,6 +35,8 @@ class LockedCampaign:
     window_to: dt.time | None
     weekdays: list[int]
     time_zone: str
+    uses_recipient_zones: bool
+    holidays: str | None
     waiting_reason: str | None
     started_at: dt.datetime | None
     recipient_count: int
@@ -46,6 +50,8 @@ class LockedCampaign:
             self.name,
             CampaignStatus(self.status),
             scheduled_at=self.scheduled_at,
+            start_within_seconds=self.start_within_seconds,
+            expire_at=self.expire_at,
             started_at=self.started_at,
             recipient_count=self.recipient_count,
             account_count=self.account_count,
@@ -60,12 +66,16 @@ class LockedCampaign:
             parameters=self.parameters,
             columns=self.columns,
             scheduled_at=self.scheduled_at,
+            start_within_seconds=self.start_within_seconds,
+            expire_at=self.expire_at,
             interval_seconds=self.interval_seconds,
             pause_after=self.pause_after,
             pause_seconds=self.pause_seconds,
             window_from=self.window_from,
             window_to=self.window_to,
             weekdays=self.weekdays,
+            uses_recipient_zones=self.uses_recipient_zones,
+            holidays=self.holidays,
         )
 
 
@@ -83,6 +93,8 @@ class CampaignListing:
     parameters: dict[str, str | None]
     columns: list[str]
     scheduled_at: dt.datetime | None
+    start_within_seconds: float | None
+    expire_at: dt.datetime | None
     interval_seconds: float
     pause_after: int | None
     pause_seconds: float | None
@@ -90,6 +102,8 @@ class CampaignListing:
     window_to: dt.time | None
     weekdays: list[int]
     time_zone: str
+    uses_recipient_zones: bool
+    holidays: str | None
     waiting_reason: str | None
     due_at: dt.datetime | None
     enqueued_at: dt.datetime | None

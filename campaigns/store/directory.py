@@ -30,6 +30,7 @@ class AccountListing:
     name: str
     phone_number_id: str
     waba_id: str
+    portfolio: str | None
     messages_per_second: int
     failure_limit: int
     active: bool

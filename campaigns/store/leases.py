@@ -16,7 +16,10 @@ LEFT_BEHIND = "the runner ended before the reply was settled"
 
 @dataclass(frozen=True, slots=True)
 class LeaseRow:
-    """A lease just taken, with all that its runner must know of the campaign. Times are the server's, UTC."""
+    """A lease just taken, with all that its runner must know of the campaign. Times are the server's, UTC.
+
+    `left_at`: when its predecessor's ended.
+    """
 
     id: int
     name: str
@@ -37,6 +40,10 @@ class LeaseRow:
     window_to: dt.time | None
     weekdays: list[int]
     time_zone: str
+    uses_recipient_zones: bool
+    holidays: str | None
+    expire_at: dt.datetime | None
+    left_at: dt.datetime
     waiting_reason: str | None
     due_at: dt.datetime | None
     cursor: int
@@ -109,7 +116,7 @@ def end_slice(
         "due_at": due_at,
         "is_due_now": is_due_now,
     }
-    _lock_campaign(connection, campaign_id)
+    lock_campaign(connection, campaign_id)
     row = connection.execute(query("end_slice"), parameters).fetchone()
     return row[0] if row else None
 
@@ -125,9 +132,21 @@ def complete_campaign(connection: Connection, campaign_id: int, epoch: int) -> f
     The lock comes first, as a statement of its own: only then does the look at the messages see what a release that
     held the campaign has put back.
     """
-    _lock_campaign(connection, campaign_id)
+    lock_campaign(connection, campaign_id)
     row = connection.execute(query("complete_campaign"), {"campaign_id": campaign_id, "epoch": epoch}).fetchone()
     return (row[1] - row[0]).total_seconds() if row else None
+
+
+def expire_messages(connection: Connection, campaign_id: int, epoch: int) -> int:
+    """Expire what is still pending in a campaign whose time is over; return how many messages."""
+    connection.execute("SET LOCAL statement_timeout = 0")
+    return connection.execute(query("expire_messages"), {"campaign_id": campaign_id, "epoch": epoch}).rowcount
+
+
+def expire_paused(connection: Connection) -> dict[int, int]:
+    """Expire what is still pending in paused campaigns whose time is over; return how many messages, by campaign."""
+    connection.execute("SET LOCAL statement_timeout = 0")
+    return dict(connection.execute(query("expire_paused_messages")).fetchall())
 
 
 def take_abandoned(connection: Connection) -> dict[int, int]:
@@ -139,7 +158,7 @@ def take_abandoned(connection: Connection) -> dict[int, int]:
     return {campaign_id: doubt_left_messages(connection, campaign_id) for campaign_id in abandoned}
 
 
-def _lock_campaign(connection: Connection, campaign_id: int) -> None:
+def lock_campaign(connection: Connection, campaign_id: int) -> None:
     """Lock a campaign by a statement of its own: the next one sees what was committed while this one waited."""
     connection.execute("SELECT FROM campaigns WHERE id = %s FOR UPDATE", (campaign_id,))
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from campaigns.domain.message import Status
@@ -33,12 +33,16 @@ class Claimed:
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """What one claim took. `cursor` is the highest fresh id seen; `is_held` False: the lease or the status is gone."""
+    """What one claim took. `cursor` is the highest fresh id seen; `is_held` False: the lease or the status is gone.
+
+    `full`: portfolios in whose limit nobody new has room, with the time at which somebody leaves it.
+    """
 
     messages: list[Claimed]
     suppressed_count: int
     cursor: int
     is_held: bool
+    full: Mapping[int, dt.datetime] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,10 +89,12 @@ def claim_messages(
     cursor: int,
     tokens: Mapping[int, int],
     active: Sequence[int],
+    open_zones: Sequence[int] | None = None,
 ) -> Claim:
     """Claim up to one message per token of each account (`tokens`: how many by account). Commit before sending.
 
     `active` are the campaign's active accounts: a message that all of them have refused may go to any again.
+    `open_zones`: the zones of people whose window is open, None where it is not that of each person.
     """
     parameters = {
         "campaign_id": campaign_id,
@@ -97,15 +103,36 @@ def claim_messages(
         "accounts": list(tokens),
         "counts": list(tokens.values()),
         "active": list(active),
+        "open_zones": None if open_zones is None else list(open_zones),
     }
     rows = connection.execute(query("claim_messages"), parameters).fetchall()
-    taken = [Claimed(*row[:-1]) for row in rows if not row[-1]]
-    is_held = bool(rows) or _holds_lease(connection, campaign_id, epoch)
+    taken = read_claimed(rows)
+    is_held = bool(rows) or holds_lease(connection, campaign_id, epoch)
     last = max((row[0] for row in rows), default=cursor)
     return Claim(taken, len(rows) - len(taken), max(last, cursor), is_held)
 
 
-def _holds_lease(connection: Connection, campaign_id: int, epoch: int) -> bool:
+def read_claimed(rows: Sequence[tuple[Any, ...]]) -> list[Claimed]:
+    """Return the claimed messages of a claim's rows; the others are suppressed."""
+    return [Claimed(*row[:8]) for row in rows if not row[8]]
+
+
+def has_claimable(
+    connection: Connection, campaign_id: int, *, cursor: int, open_zones: Sequence[int] | None = None
+) -> bool:
+    """Whether a message waits for nothing but a slot of its portfolio."""
+    zones = None if open_zones is None else list(open_zones)
+    parameters = {"campaign_id": campaign_id, "cursor": cursor, "open_zones": zones}
+    row = connection.execute(query("has_claimable"), parameters).fetchone()
+    return bool(row and row[0])
+
+
+def next_by_zone(connection: Connection, campaign_id: int) -> dict[int, dt.datetime]:
+    """When the first pending message of each zone may be tried, but for its window."""
+    return dict(connection.execute(query("next_by_zone"), {"campaign_id": campaign_id}).fetchall())
+
+
+def holds_lease(connection: Connection, campaign_id: int, epoch: int) -> bool:
     row = connection.execute(query("holds_lease"), {"campaign_id": campaign_id, "epoch": epoch}).fetchone()
     return bool(row and row[0])
 

@@ -89,6 +89,7 @@ def erase_person(connection: Connection, recipient_key: str, numbers: Sequence[s
     event_count = connection.execute(query("erase_events_of"), parameters).rowcount
     message_count = connection.execute(query("erase_messages_of"), parameters).rowcount
     connection.execute(query("erase_replies_of"), parameters)
+    connection.execute(query("erase_in_portfolios"), parameters)
     for number in numbers:
         connection.execute(query("erase_number_in_accounts"), {"number": number})
         connection.execute(query("erase_number_in_account_events"), {"number": number})

@@ -9,6 +9,7 @@ from psycopg.rows import class_row
 
 from campaigns.domain.person import recipient_key
 from campaigns.domain.recipients import Recipient, RowProblem
+from campaigns.domain.zones import find_zones
 from campaigns.store.database import Connection, query
 
 # Between the variables of a staged row, where no variable has it: control characters are refused. An array would cost
@@ -16,6 +17,8 @@ from campaigns.store.database import Connection, query
 _SEPARATOR = "\x1f"
 _COPY_ROWS = 1000  # sent at once
 _FETCH_ROWS = 10_000
+# Between the time zones of a phone.
+ZONE_SEPARATOR = ","
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +76,7 @@ def write_staged(connection: Connection, campaign_id: int, *, file_name: str, fi
     connection.execute(query("insert_import"), file | {"file_sha256": file_sha256})
     rejected_count = connection.execute(query("insert_import_errors"), file).rowcount
     parameters = {"campaign_id": campaign_id, "separator": _SEPARATOR}
+    connection.execute(query("insert_zones"), parameters)
     recipient_count = connection.execute(query("insert_recipients"), parameters).rowcount
     staged = connection.execute("SELECT count(*) FROM staged_recipients").fetchone()
     connection.execute("DROP TABLE staged_recipients")
@@ -117,11 +121,18 @@ def stream_import_errors(connection: Connection, campaign_id: int) -> Iterator[I
 def _to_line(row_number: int, row: Recipient | RowProblem) -> str:
     r"""Return a row as COPY reads it: tabs between the values, \N for NULL. Half the time of psycopg's `write_row`."""
     if isinstance(row, RowProblem):
-        return f"{row_number}\t\\N\t\\N\t\\N\t\\N\t{_escape(row.column)}\t{_escape(row.reason)}\n"
+        return f"{row_number}\t\\N\t\\N\t\\N\t\\N\t\\N\t{_escape(row.column)}\t{_escape(row.reason)}\n"
     variables = _escape(_SEPARATOR.join(row.variables))
     consent = "\\N" if row.consent is None else _escape(row.consent)
-    return f"{row_number}\t{row.phone}\t{recipient_key(row.phone)}\t{variables}\t{consent}\t\\N\t\\N\n"
+    zones = ZONE_SEPARATOR.join(find_zones(row.phone)) or "\\N"
+    return f"{row_number}\t{row.phone}\t{recipient_key(row.phone)}\t{zones}\t{variables}\t{consent}\t\\N\t\\N\n"
 
 
 def _escape(text: str) -> str:
     return text.replace("\\", "\\\\").replace("\t", "\\t").replace("\n", "\\n").replace("\r", "\\r")
+
+
+def load_zones(connection: Connection, campaign_id: int) -> dict[int, tuple[str, ...]]:
+    """Return where the people of a campaign may be: the time zones by the `zone_id` of their messages."""
+    rows = connection.execute("SELECT id, names FROM campaign_zones WHERE campaign_id = %s", (campaign_id,))
+    return {row[0]: tuple(row[1].split(ZONE_SEPARATOR)) for row in rows}

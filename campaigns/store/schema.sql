@@ -1,14 +1,14 @@
 -- The truth of Revoada. PostgreSQL 18.
 --
 -- This file is what the migrations must build (`make check` proves it); read it, change it through a migration.
--- Locks are taken in the order campaigns, leases, messages (by id), accounts, tallies.
+-- Locks are taken in the order campaigns, portfolios, leases, messages (by id), accounts, tallies.
 
 CREATE TYPE campaign_status AS ENUM
     ('draft', 'pending', 'scheduled', 'running', 'paused', 'completed', 'cancelled');
 
 -- Weakest to strongest evidence: evidence replaces a status only by a greater one.
 CREATE TYPE message_status AS ENUM
-    ('suppressed', 'cancelled', 'pending', 'sending', 'uncertain', 'held', 'sent', 'failed', 'delivered', 'read');
+    ('suppressed', 'cancelled', 'expired', 'pending', 'sending', 'uncertain', 'held', 'sent', 'failed', 'delivered', 'read');
 
 -- One row: which installation this is. It travels in the callback data, so that a copy of this database that is
 -- pointed at the same WABA cannot take our evidence for its own.
@@ -17,12 +17,51 @@ CREATE TABLE installation (
     is_only boolean NOT NULL DEFAULT true UNIQUE CHECK (is_only)
 );
 
+-- Accounts that share Meta's limit of unique people in 24 hours. `people_count`: how many rows `portfolio_people` has.
+CREATE TABLE portfolios (
+    id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    name text NOT NULL UNIQUE CHECK (name <> ''),
+    daily_limit integer NOT NULL CHECK (daily_limit > 0),
+    people_count integer NOT NULL DEFAULT 0 CHECK (people_count >= 0),
+    created_at timestamptz NOT NULL DEFAULT now()
+) WITH (fillfactor = 50);
+
+-- Whom a portfolio has messaged, until each leaves the moving window: docs/decisions/0015.
+CREATE TABLE portfolio_people (
+    portfolio_id bigint NOT NULL REFERENCES portfolios ON DELETE CASCADE,
+    recipient_key text NOT NULL,
+    until timestamptz NOT NULL,
+    message_id bigint,  -- the only message that counts the person; NULL: there are several
+    PRIMARY KEY (portfolio_id, recipient_key)
+);
+CREATE INDEX portfolio_people_by_end ON portfolio_people (portfolio_id, until);
+CREATE INDEX portfolio_people_by_message ON portfolio_people (message_id) WHERE message_id IS NOT NULL;
+
+-- The count changes with the statement that changes the rows, as tallies do. Whoever writes here has locked the
+-- portfolio first.
+CREATE FUNCTION count_people() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    IF TG_OP = 'INSERT' THEN
+        UPDATE portfolios p SET people_count = p.people_count + n.count
+        FROM (SELECT portfolio_id, count(*) FROM after GROUP BY 1) n WHERE p.id = n.portfolio_id;
+    ELSE
+        UPDATE portfolios p SET people_count = p.people_count - n.count
+        FROM (SELECT portfolio_id, count(*) FROM before GROUP BY 1) n WHERE p.id = n.portfolio_id;
+    END IF;
+    RETURN NULL;
+END $$;
+CREATE TRIGGER people_inserted AFTER INSERT ON portfolio_people
+    REFERENCING NEW TABLE AS after FOR EACH STATEMENT EXECUTE FUNCTION count_people();
+CREATE TRIGGER people_deleted AFTER DELETE ON portfolio_people
+    REFERENCING OLD TABLE AS before FOR EACH STATEMENT EXECUTE FUNCTION count_people();
+
 -- A sending phone number.
 CREATE TABLE accounts (
     id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     name text NOT NULL UNIQUE CHECK (name <> ''),
     phone_number_id text NOT NULL UNIQUE CHECK (phone_number_id ~ '^[0-9]{1,32}$'),
     waba_id text NOT NULL CHECK (waba_id ~ '^[0-9]{1,32}$'),
+    portfolio_id bigint REFERENCES portfolios,
     token bytea NOT NULL,  -- encrypted with REVOADA_SECRET_KEY
     messages_per_second integer NOT NULL DEFAULT 80 CHECK (messages_per_second BETWEEN 1 AND 1000000),
     failure_limit integer NOT NULL DEFAULT 5 CHECK (failure_limit > 0),
@@ -46,6 +85,8 @@ CREATE TABLE accounts (
     created_at timestamptz NOT NULL DEFAULT now(),
     CONSTRAINT inactive_says_why CHECK (active = (inactive_reason IS NULL))
 );
+
+CREATE INDEX accounts_by_portfolio ON accounts (portfolio_id);
 
 CREATE TABLE account_events (
     id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
@@ -89,6 +130,8 @@ CREATE TABLE campaigns (
     columns text[] NOT NULL DEFAULT '{}',  -- what its recipients bring, as the template named it then
     test_of bigint REFERENCES campaigns ON DELETE CASCADE,  -- a test of that campaign: sent alike, counted apart
     scheduled_at timestamptz,
+    start_within_seconds double precision CHECK (start_within_seconds > 0),  -- later than that it expires at once
+    expire_at timestamptz,  -- what is not sent by then never is
     -- Pace: own interval, own pause, own window.
     interval_seconds double precision NOT NULL DEFAULT 0 CHECK (interval_seconds BETWEEN 0 AND 86400),
     pause_after integer CHECK (pause_after > 0),
@@ -97,9 +140,12 @@ CREATE TABLE campaigns (
     window_to time,
     weekdays integer[] NOT NULL DEFAULT '{1,2,3,4,5,6,7}' CHECK (weekdays <@ '{1,2,3,4,5,6,7}' AND weekdays <> '{}'),
     time_zone text NOT NULL,
+    uses_recipient_zones boolean NOT NULL DEFAULT false,  -- the window is that of each person's own clock
+    holidays text,  -- BR or BR-SP: closed on its public holidays
     -- Why a running campaign waits, and when it is looked at again. `due_at` NULL: now.
     waiting_reason text CHECK (waiting_reason IN
-        ('interval', 'pause', 'window', 'retry', 'throttled', 'unreachable', 'no_active_account', 'template')),
+        ('interval', 'pause', 'window', 'retry', 'throttled', 'unreachable', 'no_active_account', 'template',
+         'daily_limit')),
     due_at timestamptz,
     enqueued_at timestamptz,  -- a task that nobody has taken yet is out since then
     -- Where the search for the next unclaimed message starts: a hint, never a fact (the status decides).
@@ -113,6 +159,7 @@ CREATE TABLE campaigns (
     cancelled_at timestamptz CHECK (cancelled_at IS NULL OR status = 'cancelled'),
     erased_at timestamptz,  -- when the phones and variables of its messages were deleted
     CONSTRAINT pause_is_whole CHECK ((pause_after IS NULL) = (pause_seconds IS NULL)),
+    CONSTRAINT lateness_has_a_schedule CHECK (start_within_seconds IS NULL OR scheduled_at IS NOT NULL),
     CONSTRAINT window_is_whole CHECK ((window_from IS NULL) = (window_to IS NULL)),
     CONSTRAINT only_running_waits CHECK (waiting_reason IS NULL OR status IN ('running', 'paused')),
     CONSTRAINT completed_says_when CHECK ((status = 'completed') = (completed_at IS NOT NULL)),
@@ -125,7 +172,7 @@ CREATE FUNCTION is_eligible(campaign campaigns, horizon timestamptz) RETURNS boo
 LANGUAGE sql STABLE
 RETURN campaign.status IN ('pending', 'scheduled', 'running')
     AND (campaign.scheduled_at IS NULL OR campaign.scheduled_at <= now())
-    AND (campaign.due_at IS NULL OR campaign.due_at <= horizon);
+    AND (campaign.due_at IS NULL OR campaign.due_at <= horizon OR campaign.expire_at <= now());
 
 CREATE TABLE campaign_accounts (
     campaign_id bigint NOT NULL REFERENCES campaigns ON DELETE CASCADE,
@@ -133,6 +180,15 @@ CREATE TABLE campaign_accounts (
     PRIMARY KEY (campaign_id, account_id)
 );
 CREATE INDEX campaign_accounts_by_account ON campaign_accounts (account_id);
+
+-- Where the people of a campaign may be, by their phones: `names` are all the time zones of a prefix.
+CREATE TABLE campaign_zones (
+    campaign_id bigint NOT NULL REFERENCES campaigns ON DELETE CASCADE,
+    id smallint NOT NULL CHECK (id > 0),
+    names text NOT NULL CHECK (names <> ''),
+    PRIMARY KEY (campaign_id, id),
+    UNIQUE (campaign_id, names)
+);
 
 -- The right to run a campaign until a time. Kept apart from `campaigns`: a renewal must not wait behind anything else.
 -- The pace of the run stands here too, because the claim that moves it holds this row already.
@@ -162,6 +218,7 @@ CREATE TABLE messages (
     send_no smallint NOT NULL DEFAULT 0,  -- numbers every request that may have left
     attempts smallint NOT NULL DEFAULT 0,  -- the part of them that used the budget
     pair_refusals smallint NOT NULL DEFAULT 0,  -- how often Meta said: too many to this person
+    zone_id smallint,  -- in `campaign_zones`; NULL: nobody knows, so the campaign's own zone counts
     phone text CHECK (phone ~ '^\+[1-9][0-9]{6,14}$'),  -- as given, and as sent to; NULL: erased
     recipient_key text,  -- who that is: one form for each person; NULL: erased
     variables text[] NOT NULL DEFAULT '{}',

@@ -9,15 +9,16 @@ from campaigns.cli import main
 
 EVERYTHING = {
     (): {
-        *("migrate", "keygen", "account", "template", "campaign", "suppress", "forget", "retention"),
+        *("migrate", "keygen", "account", "portfolio", "template", "campaign", "suppress", "forget", "retention"),
         *("check-setup", "simulate", "up", "demo"),
     },
     ("account",): {"add", "set", "list", "show", "activate", "deactivate", "check"},
+    ("portfolio",): {"add", "set", "list", "show"},
     ("suppress",): {"add", "remove", "list", "import"},
     ("template",): {"add", "list", "show", "sync"},
     ("campaign",): {
         *("create", "set", "start", "test", "pause", "resume", "cancel", "show", "list", "watch"),
-        *("import", "import-errors", "errors", "retry", "export"),
+        *("preview", "import", "import-errors", "errors", "retry", "export"),
     },
 }
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from dataclasses import replace
 from itertools import pairwise
 from zoneinfo import ZoneInfo
 
@@ -227,6 +228,41 @@ def test_a_window_that_the_clocks_skip_is_not_announced():
     window = Window("America/New_York", dt.time(2, 30), dt.time(3))
     wait = window.wait(in_zone("America/New_York", "2027-03-14T01:00"))
     assert window.wait(wait.until) is None
+
+
+def test_a_window_does_not_open_on_a_holiday():
+    christmas = frozenset({dt.date(2026, 12, 25), dt.date(2026, 12, 28)})  # Friday, and the Monday after
+    closed = replace(OFFICE, holidays=christmas)
+    assert opens_at(closed, "2026-12-24T18:00") == "2026-12-29T09:00"
+    assert opens_at(closed, "2026-12-25T12:00") == "2026-12-29T09:00"
+    night = replace(NIGHT, holidays=christmas)
+    assert opens_at(night, "2026-12-25T23:00") == "2027-01-01T22:00"
+
+
+def test_holidays_close_also_a_campaign_without_hours():
+    window = Window("America/Sao_Paulo", holidays=frozenset({dt.date(2026, 12, 25)}))
+    assert opens_at(window, "2026-12-24T23:59") == ""
+    assert opens_at(window, "2026-12-25T00:00") == "2026-12-26T00:00"
+
+
+def test_a_holiday_is_a_day_in_the_zone_of_the_window():
+    christmas = frozenset({dt.date(2026, 12, 25)})
+    now = dt.datetime(2026, 12, 25, 2, tzinfo=dt.UTC)  # still the 24th in São Paulo
+    assert Window("America/Sao_Paulo", holidays=christmas).wait(now) is None
+    assert Window("Europe/Berlin", holidays=christmas).wait(now) is not None
+
+
+@settings(max_examples=100, deadline=None)
+@given(days=st.frozensets(st.integers(0, 400).map(lambda n: dt.date(2026, 1, 1) + dt.timedelta(days=n)), max_size=60),
+       hours=st.integers(0, 380 * 24))  # fmt: skip
+def test_whatever_the_holidays_a_look_tells_until_when_it_is_true(days, hours):
+    window = replace(OFFICE, holidays=days)
+    now = dt.datetime(2026, 1, 1, tzinfo=dt.UTC) + dt.timedelta(hours=hours)
+    is_open, until = window.look(now)
+    assert until > now
+    assert window.look(now + (until - now) / 2)[0] == is_open
+    if is_open:
+        assert now.astimezone(ZoneInfo(OFFICE.time_zone)).date() not in days
 
 
 clock_changes = st.sampled_from(["2026-10-24", "2026-10-31", "2027-03-13", "2027-03-27", "2026-12-30"])

@@ -7,7 +7,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from campaigns.domain.campaign import CampaignError
-from campaigns.domain.schedule import read_moment, read_weekdays, read_window, read_zone, write_weekdays
+from campaigns.domain.schedule import (
+    read_duration,
+    read_holidays,
+    read_moment,
+    read_weekdays,
+    read_window,
+    read_zone,
+    write_holidays,
+    write_weekdays,
+)
 
 NEW_YORK = "America/New_York"
 
@@ -97,3 +106,33 @@ def test_weekdays_that_are_written_can_be_read(days):
 def test_an_unknown_zone_is_refused():
     with pytest.raises(CampaignError, match="no time zone 'Brazil'"):
         read_zone("Brazil")
+
+
+@pytest.mark.parametrize(("text", "seconds"), [("90s", 90), ("30m", 1_800), ("2h", 7_200), ("1d", 86_400)])
+def test_a_duration_is_a_number_with_a_unit(text, seconds):
+    assert read_duration(text) == seconds
+
+
+@pytest.mark.parametrize("text", ["", "2", "h", "-2h", "2.5h", "0m", "9999d", "2 hours"])
+def test_what_is_no_duration_is_refused(text):
+    with pytest.raises(CampaignError, match="is not a duration"):
+        read_duration(text)
+
+
+def test_a_part_of_a_country_has_holidays_of_its_own():
+    revolution = dt.date(2026, 7, 9)  # of 1932, in the state of São Paulo
+    assert revolution in read_holidays("BR-SP")
+    assert revolution not in read_holidays("BR")
+    assert dt.date(2031, 12, 25) in read_holidays("BR")
+    assert "2026-12-25" not in read_holidays("BR")
+
+
+@pytest.mark.parametrize("text", ["BR", "BR-SP"])
+def test_holidays_are_written_as_they_are_read(text):
+    assert write_holidays(read_holidays(text)) == text
+
+
+@pytest.mark.parametrize("text", ["", "XX", "BR-XX", "br", "date", "BR-SP-1"])
+def test_unknown_holidays_are_refused(text):
+    with pytest.raises(CampaignError, match="are not known"):
+        read_holidays(text)

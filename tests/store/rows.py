@@ -35,6 +35,7 @@ _COLUMNS = {
     "pending": {},
     "suppressed": {},
     "cancelled": {},
+    "expired": {},
     "sending": _OUT,
     "uncertain": _OUT | {"error_title": "the reply was lost"},
     "held": _OUT | {"wamid": "wamid.settled"},
@@ -44,7 +45,8 @@ _COLUMNS = {
     "read": _ACCEPTED,
 }
 EVERY_TABLE = (
-    "accounts, account_events, templates, campaigns, leases, messages, tallies, suppressions, forgotten, stop_replies,"
+    "portfolios, accounts, account_events, templates, campaigns, leases, messages, tallies, suppressions, forgotten,"
+    " stop_replies,"
     " webhook_events"
 )
 

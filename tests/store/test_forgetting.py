@@ -286,3 +286,16 @@ def test_evidence_of_a_reply_leaves_no_wamid_on_an_erased_message(database):
     database.run(merge_evidence, [say(message_id, "sent", wamid="wamid.x", sent_at="2026-10-01T12:00Z")])
     row = read_message(database, message_id)
     assert row["wamid"] != "wamid.x"
+
+
+def test_who_is_forgotten_keeps_a_slot_of_the_daily_limit_without_a_name(database):
+    fetch(database, "INSERT INTO portfolios (name, daily_limit) VALUES ('company', 10)")
+    row = "INSERT INTO portfolio_people (portfolio_id, recipient_key, until) VALUES (1, %s, now() + interval '1 day')"
+    fetch(database, row, recipient_key(ANA))
+    fetch(database, row, recipient_key(BIA))
+    campaign_id = database.run(add_campaign)
+    database.run(add_message, campaign_id, "sent", phone=ANA)
+    forget(database, ANA, secret_key=KEY)
+    keys = fetch(database, "SELECT recipient_key FROM portfolio_people ORDER BY 1")
+    assert (keys[0], keys[1].split(".")[0]) == (recipient_key(BIA), "erased")
+    assert fetch(database, "SELECT people_count FROM portfolios") == [2]

@@ -87,6 +87,7 @@ def test_a_claim_reads_by_three_indexes_and_that_of_suppressions(database):
         accounts=("bigint[]", "'{1}'"),
         counts=("int[]", "'{2}'"),
         active=("bigint[]", "'{1}'"),
+        open_zones=("smallint[]", "NULL"),
     )
     assert_indexes(nodes, "messages_released", "messages_in_order", "messages_pkey", "suppressions_pkey")
 

@@ -1,7 +1,9 @@
 -- Takes messages to send, for the holder of the lease only: first those that an account has refused and another may
 -- take, then those released and due again, then the next ones after the cursor. `accounts` and `counts` are the tokens
 -- that were granted: no account gets more. A message does not go to an account that has refused it while there is an
--- `active` one that has not. Suppressed people are skipped here, at the last moment.
+-- `active` one that has not. Suppressed people are skipped here, at the last moment. `open_zones`: whose window is open
+-- (0: the campaign's own zone), NULL where the window is not that of each person. Nothing is claimed of a campaign that
+-- has expired.
 --
 -- Plan: one index scan each on messages_released (twice) and messages_in_order, starting at the cursor (never at the
 -- dead entries before it), then the primary key once per row. The cursor is compared together with the campaign: with
@@ -13,6 +15,7 @@ WITH lease AS MATERIALIZED (
     JOIN campaigns c ON c.id = l.campaign_id
     WHERE l.campaign_id = %(campaign_id)s AND l.epoch = %(epoch)s
         AND l.until > clock_timestamp() AND c.status = 'running'
+        AND (c.expire_at IS NULL OR c.expire_at > clock_timestamp())
     FOR UPDATE OF l
 ), tokens AS MATERIALIZED (
     SELECT * FROM unnest(%(accounts)s::bigint[], %(counts)s::int[]) AS t (account_id, count)
@@ -26,6 +29,7 @@ WITH lease AS MATERIALIZED (
             AND m.not_before <= clock_timestamp()
             AND m.refused_by IS NOT NULL
             AND (t.account_id <> ALL (m.refused_by) OR m.refused_by @> %(active)s::bigint[])
+            AND (%(open_zones)s::smallint[] IS NULL OR coalesce(m.zone_id, 0::smallint) = ANY (%(open_zones)s))
             AND EXISTS (SELECT FROM lease)
         ORDER BY m.campaign_id, m.not_before
         LIMIT t.count
@@ -43,6 +47,7 @@ WITH lease AS MATERIALIZED (
     WHERE m.campaign_id = %(campaign_id)s
         AND m.not_before <= clock_timestamp()
         AND m.refused_by IS NULL
+        AND (%(open_zones)s::smallint[] IS NULL OR coalesce(m.zone_id, 0::smallint) = ANY (%(open_zones)s))
         AND EXISTS (SELECT FROM lease)
     ORDER BY m.campaign_id, m.not_before
     LIMIT (SELECT count(*) FROM free)
@@ -54,6 +59,7 @@ WITH lease AS MATERIALIZED (
         AND (m.campaign_id, m.id) > (%(campaign_id)s, %(cursor)s)
         AND m.status = 'pending'
         AND m.not_before IS NULL
+        AND (%(open_zones)s::smallint[] IS NULL OR coalesce(m.zone_id, 0::smallint) = ANY (%(open_zones)s))
         AND EXISTS (SELECT FROM lease)
     ORDER BY m.campaign_id, m.id
     LIMIT (SELECT count(*) FROM free) - (SELECT count(*) FROM due)

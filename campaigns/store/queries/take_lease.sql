@@ -2,7 +2,14 @@
 -- finds no row here. Campaign first, lease second: the order in which everybody locks them.
 WITH campaign AS (
     UPDATE campaigns c
-    SET status = 'running', started_at = coalesce(c.started_at, clock_timestamp()), enqueued_at = NULL
+    SET status = 'running', started_at = coalesce(c.started_at, clock_timestamp()), enqueued_at = NULL,
+        -- Too late to begin: all of it expires, by the same way as any that has.
+        expire_at = CASE
+            WHEN c.started_at IS NULL
+                AND c.scheduled_at + make_interval(secs => c.start_within_seconds) < clock_timestamp()
+            THEN least(c.expire_at, clock_timestamp())
+            ELSE c.expire_at
+        END
     FROM leases l
     WHERE c.id = %(campaign_id)s
         AND is_eligible(c, clock_timestamp() + make_interval(secs => %(horizon_seconds)s))
@@ -22,5 +29,6 @@ RETURNING
     c.parameters, c.columns,
     t.status AS template_status, greatest(t.blocked_until, clock_timestamp()) AS template_blocked_until,
     c.interval_seconds, coalesce(c.pause_after, 0) AS pause_after, coalesce(c.pause_seconds, 0) AS pause_seconds,
-    c.window_from, c.window_to, c.weekdays, c.time_zone,
+    c.window_from, c.window_to, c.weekdays, c.time_zone, c.uses_recipient_zones, c.holidays, c.expire_at,
+    greatest(old.until, c.started_at) AS left_at,
     c.waiting_reason, c.due_at, c.cursor, c.started_at, l.next_message_at, l.burst_count, clock_timestamp() AS server_now

@@ -4,7 +4,9 @@ UPDATE campaigns
 SET name = %(name)s, template_id = %(template_id)s, parameters = %(parameters)s, columns = %(columns)s,
     time_zone = %(time_zone)s, scheduled_at = %(scheduled_at)s,
     interval_seconds = %(interval_seconds)s, pause_after = %(pause_after)s, pause_seconds = %(pause_seconds)s,
+    start_within_seconds = %(start_within_seconds)s, expire_at = %(expire_at)s,
     window_from = %(window_from)s, window_to = %(window_to)s, weekdays = %(weekdays)s,
+    uses_recipient_zones = %(uses_recipient_zones)s, holidays = %(holidays)s,
     status = %(new)s::campaign_status,
     due_at = CASE WHEN NOT %(wakes)s THEN due_at END,
     enqueued_at = CASE WHEN %(rings)s THEN clock_timestamp() WHEN %(new)s <> 'scheduled' THEN enqueued_at END

@@ -1,0 +1,50 @@
+-- As claim_messages, for accounts of a portfolio without a free slot: only messages to people who are counted in it
+-- already, which cost no slot. Found from the people, in their order after `after`: they are no more than the limit,
+-- however long the list is. The caller holds the portfolio.
+--
+-- Plan: the primary key of portfolio_people from `after` on, and one_message_per_person once per person.
+WITH lease AS MATERIALIZED (
+    SELECT l.campaign_id
+    FROM leases l
+    JOIN campaigns c ON c.id = l.campaign_id
+    WHERE l.campaign_id = %(campaign_id)s AND l.epoch = %(epoch)s
+        AND l.until > clock_timestamp() AND c.status = 'running'
+        AND (c.expire_at IS NULL OR c.expire_at > clock_timestamp())
+    FOR UPDATE OF l
+), assigned AS MATERIALIZED (
+    SELECT DISTINCT ON (m.id) m.id, t.account_id, s.is_active IS NOT NULL AS is_suppressed
+    FROM unnest(%(accounts)s::bigint[], %(counts)s::int[]) AS t (account_id, count)
+    CROSS JOIN LATERAL (
+        SELECT m.id, m.recipient_key
+        FROM portfolio_people p
+        JOIN messages m ON m.campaign_id = %(campaign_id)s AND m.recipient_key = p.recipient_key
+        WHERE p.portfolio_id = %(portfolio_id)s AND p.recipient_key > %(after)s AND p.until > clock_timestamp()
+            AND m.status = 'pending'
+            AND (m.not_before IS NULL OR m.not_before <= clock_timestamp())
+            AND (m.refused_by IS NULL OR t.account_id <> ALL (m.refused_by) OR m.refused_by @> %(active)s::bigint[])
+            AND (%(open_zones)s::smallint[] IS NULL OR coalesce(m.zone_id, 0::smallint) = ANY (%(open_zones)s))
+            AND EXISTS (SELECT FROM lease)
+        ORDER BY p.recipient_key
+        LIMIT t.count
+        FOR UPDATE OF m SKIP LOCKED
+    ) m
+    LEFT JOIN LATERAL (
+        SELECT s.is_active FROM suppressions s WHERE s.recipient_key = m.recipient_key AND s.is_active LIMIT 1
+    ) s ON true
+    ORDER BY m.id, t.count DESC
+)
+UPDATE messages m
+SET status = (CASE WHEN a.is_suppressed THEN 'suppressed' ELSE 'sending' END)::message_status,
+    account_id = CASE WHEN a.is_suppressed THEN m.account_id ELSE a.account_id END,
+    send_no = m.send_no + (NOT a.is_suppressed)::int,
+    attempts = m.attempts + (NOT a.is_suppressed)::int,
+    not_before = NULL,
+    claimed_at = CASE WHEN a.is_suppressed THEN m.claimed_at ELSE clock_timestamp() END
+FROM unnest(
+    (SELECT array_agg(id ORDER BY id) FROM assigned),
+    (SELECT array_agg(account_id ORDER BY id) FROM assigned),
+    (SELECT array_agg(is_suppressed ORDER BY id) FROM assigned)
+) AS a (id, account_id, is_suppressed)
+WHERE m.id = a.id
+RETURNING m.id, m.account_id, m.send_no, m.attempts, m.phone, m.variables, m.refused_by, m.pair_refusals,
+    m.status = 'suppressed', m.recipient_key

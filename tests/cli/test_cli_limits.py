@@ -1,0 +1,82 @@
+import pytest
+
+LIMITED = ("--expire-at", "2999-12-01T09:00", "--recipient-timezone", "--holidays", "BR-SP")
+
+
+def test_a_portfolio_is_added_changed_and_shown(house):
+    assert house.ok("portfolio", "add", "acme", "--daily-limit", "2000") == "Portfolio 1 (acme) is added.\n"
+    assert house.refusal("portfolio", "add", "acme", "--daily-limit", "5") == "There is a portfolio acme already."
+    house.ok("account", "set", "sales", "--portfolio", "acme")
+    house.ok("portfolio", "set", "acme", "--name", "group", "--daily-limit", "250")
+    (row,) = house.json("portfolio", "list")
+    assert (row["name"], row["daily_limit"], row["people_count"], row["next_slot_at"]) == ("group", 250, 0, None)
+    assert house.json("portfolio", "show", "1")["accounts"] == [{"id": 1, "name": "sales", "messaging_limit": ""}]
+    assert house.json("account", "show", "sales")["portfolio"] == "group"
+    house.ok("account", "set", "sales", "--no-portfolio")
+    assert house.json("account", "show", "sales")["portfolio"] is None
+
+
+def test_what_meta_says_of_the_limit_is_shown_as_a_suggestion(house, database):
+    house.ok("portfolio", "add", "acme", "--daily-limit", "250")
+    house.ok("account", "set", "sales", "--portfolio", "acme")
+    database.run(
+        lambda connection: connection.execute("""UPDATE accounts SET health = '{"messaging_limit": "TIER_2K"}'""")
+    )
+    output = house.ok("portfolio", "show", "acme")
+    assert "TIER_2K (sales): --daily-limit 2000" in output
+    assert "250 unique people" in output
+
+
+def test_a_new_account_may_join_a_portfolio_that_exists(house):
+    add = ("account", "add", "new", "--phone-number-id", "9", "--waba-id", "2", "--token-env", "WHATSAPP_TOKEN")
+    assert house.refusal(*add, "--portfolio", "acme").startswith("There is no portfolio acme")
+    house.ok("portfolio", "add", "acme", "--daily-limit", "250")
+    house.ok(*add, "--portfolio", "acme")
+    assert [each["portfolio"] for each in house.json("account", "list")] == [None, None, "acme"]
+
+
+def test_a_raised_limit_rings(house, create, database):
+    house.ok("portfolio", "add", "acme", "--daily-limit", "250")
+    house.ok("account", "set", "sales", "--portfolio", "acme")
+    house.ok("campaign", "start", create())
+    waits = "UPDATE campaigns SET status = 'running', started_at = now(), waiting_reason = 'daily_limit'"
+    database.run(lambda connection: connection.execute(waits))
+    house.rung.clear()
+    output = house.ok("portfolio", "set", "acme", "--daily-limit", "300")
+    assert (house.rung, output) == ([1], "Portfolio 1 (acme) is changed; 1 waiting campaign(s) go on.\n")
+
+
+def test_a_campaign_takes_its_end_and_the_clocks_of_people(create, house):
+    campaign_id = create("Sale", *LIMITED, "--schedule-at", "2999-11-27T09:00", "--start-within", "2h")
+    row = house.json("campaign", "show", campaign_id)
+    assert (row["expire_at"], row["start_within_seconds"]) == ("2999-12-01T12:00:00+00:00", 7200.0)
+    assert (row["uses_recipient_zones"], row["holidays"]) == (True, "BR-SP")
+    output = house.ok("campaign", "show", campaign_id)
+    assert "2999-12-01 09:00:00" in output
+    assert "each person" in output
+    house.ok("campaign", "set", campaign_id, "--no-expire", "--no-recipient-timezone", "--no-holidays", "--no-schedule")
+    row = house.json("campaign", "show", campaign_id)
+    assert (row["expire_at"], row["start_within_seconds"], row["uses_recipient_zones"], row["holidays"]) == (
+        None, None, False, None,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("options", "reason"),
+    [
+        (("--start-within", "2h"), "--start-within counts from --schedule-at"),
+        (("--schedule-at", "2999-11-27T09:00", "--expire-at", "2999-11-27T09:00"), "must be later than --schedule-at"),
+    ],
+)
+def test_times_that_contradict_each_other_are_refused(create, house, options, reason):
+    create()
+    assert reason in house.refusal("campaign", "set", "1", *options)
+
+
+def test_a_draft_that_has_expired_or_is_late_is_not_started(create, house):
+    expired = create("Old", "--expire-at", "2020-01-01T09:00")
+    assert "has expired" in house.refusal("campaign", "start", expired)
+    late = create("Late", "--schedule-at", "2020-01-01T09:00", "--start-within", "1h")
+    assert "--start-within" in house.refusal("campaign", "start", late)
+    house.ok("campaign", "set", late, "--no-start-within")
+    house.ok("campaign", "start", late)

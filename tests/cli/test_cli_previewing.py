@@ -1,0 +1,78 @@
+from __future__ import annotations
+
+import datetime as dt
+
+import pytest
+
+from tests.cli.conftest import ANA, BIA
+
+
+def test_the_first_messages_are_shown_as_people_read_them(create, house):
+    campaign_id = create()
+    shown = house.json("campaign", "preview", campaign_id)
+    assert [(each["phone"], each["body"]) for each in shown["messages"]] == [(ANA, "Oi Ana!"), (BIA, "Oi Bia!")]
+    output = house.ok("campaign", "preview", campaign_id, "--rows", "1")
+    assert "Oi Ana!" in output
+    assert ANA in output
+    assert "Oi Bia!" not in output
+
+
+def test_who_gets_one_and_who_does_not_is_counted(create, house):
+    campaign_id = create()
+    house.ok("suppress", "add", BIA)
+    shown = house.json("campaign", "preview", campaign_id)
+    counts = {key: shown[key] for key in ("send_count", "suppressed_count", "duplicate_count", "rejected_count")}
+    assert counts == {"send_count": 1, "suppressed_count": 1, "duplicate_count": 1, "rejected_count": 1}
+
+
+@pytest.fixture
+def crowd(house, tmp_path):
+    """A file of so many people."""
+
+    def write(number):
+        file = tmp_path / "crowd.csv"
+        file.write_text("phone,name\n" + "".join(f"+55119{10_000_000 + each},X\n" for each in range(number)))
+        return str(file)
+
+    return write
+
+
+def seconds(shown):
+    starts_at, ends_at = (dt.datetime.fromisoformat(shown[key]) for key in ("starts_at", "ends_at"))
+    return (ends_at - starts_at).total_seconds()
+
+
+def make(house, file, *options):
+    words = ("campaign", "create", "Sale", "--template", "promo:pt_BR", "--account", "sales", "--recipients", file)
+    return house.ok(*words, *options).splitlines()[-1]
+
+
+def test_it_takes_as_long_as_the_rates_of_active_accounts_allow(house, crowd):
+    campaign_id = make(house, crowd(801))
+    assert seconds(house.json("campaign", "preview", campaign_id)) == pytest.approx(10)
+    house.ok("campaign", "set", campaign_id, "--account", "sales", "--account", "support")
+    assert seconds(house.json("campaign", "preview", campaign_id)) == pytest.approx(5)
+    house.ok("account", "deactivate", "support")
+    assert seconds(house.json("campaign", "preview", campaign_id)) == pytest.approx(10)
+    house.ok("account", "deactivate", "sales")
+    assert house.json("campaign", "preview", campaign_id)["ends_at"] is None
+    assert "no account is active" in house.ok("campaign", "preview", campaign_id)
+
+
+def test_interval_window_and_schedule_count(house, crowd):
+    """Ten hours of messages in a window of nine: the tenth is tomorrow's."""
+    options = ("--interval", "3600", "--window", "09:00-18:00", "--schedule-at", "2999-01-01T09:00")
+    shown = house.json("campaign", "preview", make(house, crowd(11), *options))
+    assert shown["starts_at"] == "2999-01-01T12:00:00+00:00"
+    assert shown["ends_at"] == "2999-01-02T13:00:00+00:00"
+
+
+def test_a_daily_limit_makes_days_of_it(house, crowd):
+    house.ok("portfolio", "add", "company", "--daily-limit", "250")
+    house.ok("account", "set", "sales", "--portfolio", "company")
+    shown = house.json("campaign", "preview", make(house, crowd(801)))
+    assert seconds(shown) == 3 * 86_400
+
+
+def test_a_campaign_that_does_not_exist_has_no_preview(house):
+    assert house.refusal("campaign", "preview", "9") == "Campaign 9 does not exist."

@@ -1,0 +1,49 @@
+"""The daily limit of a portfolio is never passed, and whoever raises it lets the campaign go on at once."""
+
+from __future__ import annotations
+
+import datetime as dt
+
+from harness import Flow, wait_for
+
+from campaigns.directory import add_portfolio, move_account
+
+
+def test_campaigns_stop_at_the_daily_limit_and_go_on_when_it_is_raised(flow: Flow) -> None:
+    """Without beat: only the doorbell of `portfolio set` can end the wait."""
+    flow.start("worker", "worker2", tick_seconds=10)
+    accounts = [flow.add_account("Vendas"), flow.add_account("Novidades")]
+    add_portfolio(flow._database, "acme", daily_limit=70)
+    for account in accounts:
+        move_account(flow._database, account.name, "acme")
+    campaigns = [
+        flow.add_campaign("Black Friday", accounts, people=60),
+        flow.add_campaign("Newsletter", accounts, people=50),
+    ]
+    flow.await_ready()
+
+    started_at = flow.server_time()
+    flow.start_campaigns(*campaigns)
+    wait_for(lambda: ("running", "daily_limit") in [flow.status(each) for each in campaigns], "a campaign waits")
+    wait_for(
+        lambda: {flow.status(each) for each in campaigns} <= {("running", "daily_limit"), ("completed", None)},
+        "all wait or are done",
+    )
+    assert len(flow.far.accepted()) == 70
+    waiting = [each for each in campaigns if flow.status(each) == ("running", "daily_limit")]
+    for campaign in waiting:
+        ((due_at,),) = flow.query("SELECT due_at FROM campaigns WHERE id = %s", campaign.id)
+        assert 0 <= due_at.timestamp() - started_at - dt.timedelta(hours=24).total_seconds() < 20
+        (told,) = flow.sentences("campaign_waiting", campaign_id=campaign.id, reason="daily_limit", level="INFO")
+        assert told.endswith(": daily_limit")
+    flow.assert_no_lease_lives()
+    assert flow.run_command("revoada", "portfolio", "list").returncode == 0
+
+    done = flow.run_command("revoada", "portfolio", "set", "acme", "--daily-limit", "90")
+    assert done.returncode == 0, done.stderr
+    wait_for(lambda: len(flow.far.accepted()) == 90, "twenty more are sent")
+    done = flow.run_command("revoada", "portfolio", "set", "acme", "--daily-limit", "110")
+    assert done.returncode == 0, done.stderr
+    flow.await_status("completed", *campaigns)
+    flow.assert_everybody_got_one(*campaigns)
+    flow.assert_counters_equal_rows()
