@@ -68,6 +68,8 @@ def begin_slice(campaign_id: int, tools: Tools) -> Begun | None:
     begun = tools.database.run(begin)
     if begun is None:
         return None
+    # What rang this slice may be a change of an account that is younger than what the keeper knows.
+    tools.keeper.refresh(begun.account_ids)
     if begun.row.is_first_slice:
         bound = event("campaign_started", campaign_id=campaign_id)
         _log.info("Starting campaign %s: %s", campaign_id, begun.row.name, extra=bound)

@@ -94,7 +94,12 @@ def create_campaign(database: Database, wishes: Wishes, *, time_zone: str, secre
 
 
 def change_campaign(database: Database, campaign_id: int, wishes: Wishes) -> Planned:
-    """Change a campaign that has not ended; a running one reads it in its next slice. Raises as `create_campaign`."""
+    """Change a campaign that has not ended; a running one reads it in its next slice. Raises as `create_campaign`.
+
+    People are added by `add_recipients`.
+    """
+    if wishes.recipients is not None:
+        raise CampaignError(f"People are added by `revoada campaign import {campaign_id} FILE`.")
     return database.run(_change, campaign_id, wishes)
 
 

@@ -7,7 +7,8 @@ from zoneinfo import ZoneInfo
 
 from harness import Flow, wait_for
 
-from campaigns.planning import Wishes, change_campaign
+from campaigns.importing import Reading
+from campaigns.planning import add_recipients
 
 ZONE = "America/Sao_Paulo"
 
@@ -27,7 +28,7 @@ def test_people_get_their_message_in_their_own_window_or_it_expires(flow: Flow) 
     )
     path = flow.stack.folder / "manaus.csv"
     path.write_text("phone,nome,desconto\n" + "".join(f"+559291234500{n},Ana,5%\n" for n in range(5)))
-    change_campaign(flow._database, campaign.id, Wishes(recipients=path))
+    add_recipients(flow._database, campaign.id, path, Reading())
     flow.await_ready()
 
     flow.start_campaigns(campaign)
