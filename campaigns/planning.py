@@ -58,6 +58,9 @@ class Wishes:
     schedule: str | None = None
     start_within_seconds: float | None = None
     has_no_start_within: bool = False
+    max_per_person: int | None = None
+    within_days: int | None = None
+    has_no_cap: bool = False
     expire: str | None = None
     interval_seconds: float | None = None
     pause_after: int | None = None
@@ -169,10 +172,10 @@ def _apply(plan: Plan, wishes: Wishes) -> Plan:
     """Return `plan` with the wishes in it, but for the template."""
     if wishes.time_zone is not None:
         plan = replace(plan, time_zone=wishes.time_zone)
-    return check_plan(_apply_window(_apply_pace(_apply_times(plan, wishes), wishes), wishes))
+    return check_plan(_apply_window(_apply_pace(_apply_limits(plan, wishes), wishes), wishes))
 
 
-def _apply_times(plan: Plan, wishes: Wishes) -> Plan:
+def _apply_limits(plan: Plan, wishes: Wishes) -> Plan:
     if wishes.name is not None:
         plan = replace(plan, name=wishes.name)
     if wishes.schedule == NO_SCHEDULE:
@@ -183,6 +186,12 @@ def _apply_times(plan: Plan, wishes: Wishes) -> Plan:
         plan = replace(plan, start_within_seconds=None)
     if wishes.start_within_seconds is not None:
         plan = replace(plan, start_within_seconds=wishes.start_within_seconds)
+    if wishes.has_no_cap:
+        plan = replace(plan, max_per_person=None, within_days=None)
+    if wishes.max_per_person is not None:
+        plan = replace(plan, max_per_person=wishes.max_per_person)
+    if wishes.within_days is not None:
+        plan = replace(plan, within_days=wishes.within_days)
     if wishes.expire is not None:
         is_none = wishes.expire == NO_EXPIRY
         plan = replace(plan, expire_at=None if is_none else read_moment(wishes.expire, plan.time_zone))

@@ -228,6 +228,8 @@ class Slice:
         self._limits.portfolios = {each: portfolio_ids[each] for each in tokens if each in portfolio_ids}
         where = (connection, self._row.id, self._row.epoch)
         zones = self._look_at_zones()
+        if self._row.is_capped:
+            messages.lock_caps(connection)
         if self._limits.portfolios:
             claim = portfolios.claim_within_limits(
                 *where,

@@ -32,6 +32,8 @@ _CLEARED = (
     ("schedule_at", "no_schedule"),
     ("start_within", "no_start_within"),
     ("expire_at", "no_expire"),
+    ("max_per_person", "no_max_per_person"),
+    ("within", "no_max_per_person"),
     ("pause_after", "no_pause"),
     ("pause_for", "no_pause"),
     ("window", "no_window"),
@@ -57,6 +59,10 @@ def _plan_options(command: Any) -> Any:
             "--start-within", type=DURATION, metavar="2h", help="All expires if it starts later than that (30m, 1d)."
         ),
         click.option("--expire-at", metavar="ISO", help="What is not sent by then never is."),
+        click.option(
+            "--max-per-person", type=click.IntRange(1), metavar="N", help="Skip who had so many of other campaigns …"
+        ),
+        click.option("--within", type=click.IntRange(1, 366), metavar="DAYS", help="… in so many days."),
         click.option("--interval", type=click.FloatRange(0, 86400), metavar="S", help="Seconds between two messages."),
         click.option("--pause-after", type=click.IntRange(1), metavar="N", help="Pause after so many messages …"),
         click.option(
@@ -131,6 +137,7 @@ def create(session: Session, /, name: str, recipients: str, **options: Any) -> N
 @_plan_options
 @click.option("--no-schedule", is_flag=True, help="Without a time to wait for.")
 @click.option("--no-start-within", is_flag=True, help="However late it starts.")
+@click.option("--no-max-per-person", is_flag=True, help="However many of other campaigns they had.")
 @click.option("--no-expire", is_flag=True, help="Without an end.")
 @click.option("--no-holidays", is_flag=True, help="Also on public holidays.")
 @click.option("--no-pause", is_flag=True, help="Without pauses.")
@@ -268,6 +275,9 @@ def _read_wishes(options: dict[str, Any], *, name: str | None) -> Wishes:
         schedule=NO_SCHEDULE if options.get("no_schedule") else options["schedule_at"],
         start_within_seconds=options["start_within"],
         has_no_start_within=options.get("no_start_within", False),
+        max_per_person=options["max_per_person"],
+        within_days=options["within"],
+        has_no_cap=options.get("no_max_per_person", False),
         expire=NO_EXPIRY if options.get("no_expire") else options["expire_at"],
         interval_seconds=options["interval"],
         pause_after=options["pause_after"],

@@ -7,7 +7,7 @@ from dataclasses import asdict
 import click
 
 from campaigns.cli.aftermath import describe_reason
-from campaigns.cli.output import json_option, local_time, print_facts, print_json, print_table, to_text
+from campaigns.cli.output import count, json_option, local_time, print_facts, print_json, print_table, to_text
 from campaigns.cli.progress import describe_wait, read_progress
 from campaigns.cli.session import Session
 from campaigns.domain.campaign import CampaignStatus
@@ -122,6 +122,10 @@ def _facts(details: CampaignDetails) -> list[tuple[str, object]]:
         ("holidays", row.holidays),
         ("time zone", f"{zone}; the window is that of each person" if row.uses_recipient_zones else zone),
         ("scheduled", local_time(row.scheduled_at, zone)),
+        (
+            "at most",
+            f"{row.max_per_person:,} per person in {count(row.within_days, 'day')}" if row.within_days else None,
+        ),
         ("start within", f"{row.start_within_seconds:g} s" if row.start_within_seconds else None),
         ("expires", local_time(row.expire_at, zone)),
         ("created", local_time(row.created_at, zone)),

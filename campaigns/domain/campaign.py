@@ -110,6 +110,8 @@ class Plan:
     scheduled_at: dt.datetime | None = None
     start_within_seconds: float | None = None
     expire_at: dt.datetime | None = None
+    max_per_person: int | None = None
+    within_days: int | None = None
     interval_seconds: float = 0.0
     pause_after: int | None = None
     pause_seconds: float | None = None
@@ -174,6 +176,8 @@ def check_plan(plan: Plan) -> Plan:
         raise CampaignError("A pause comes after a number of messages above 0.")
     if plan.pause_seconds is not None and not 0 < plan.pause_seconds <= MAX_PAUSE_SECONDS:
         raise CampaignError("A pause lasts longer than 0 s and no longer than a year.")
+    if (plan.max_per_person is None) != (plan.within_days is None):
+        raise CampaignError("--max-per-person and --within belong together: 2 messages, within 7 days.")
     if plan.start_within_seconds is not None and plan.scheduled_at is None:
         raise CampaignError("--start-within counts from --schedule-at: give both.")
     if plan.expire_at is not None and plan.scheduled_at is not None and plan.expire_at <= plan.scheduled_at:

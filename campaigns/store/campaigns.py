@@ -28,6 +28,8 @@ class LockedCampaign:
     scheduled_at: dt.datetime | None
     start_within_seconds: float | None
     expire_at: dt.datetime | None
+    max_per_person: int | None
+    within_days: int | None
     interval_seconds: float
     pause_after: int | None
     pause_seconds: float | None
@@ -68,6 +70,8 @@ class LockedCampaign:
             scheduled_at=self.scheduled_at,
             start_within_seconds=self.start_within_seconds,
             expire_at=self.expire_at,
+            max_per_person=self.max_per_person,
+            within_days=self.within_days,
             interval_seconds=self.interval_seconds,
             pause_after=self.pause_after,
             pause_seconds=self.pause_seconds,
@@ -95,6 +99,8 @@ class CampaignListing:
     scheduled_at: dt.datetime | None
     start_within_seconds: float | None
     expire_at: dt.datetime | None
+    max_per_person: int | None
+    within_days: int | None
     interval_seconds: float
     pause_after: int | None
     pause_seconds: float | None

@@ -43,6 +43,7 @@ class LeaseRow:
     uses_recipient_zones: bool
     holidays: str | None
     expire_at: dt.datetime | None
+    is_capped: bool
     left_at: dt.datetime
     waiting_reason: str | None
     due_at: dt.datetime | None

@@ -117,6 +117,11 @@ def read_claimed(rows: Sequence[tuple[Any, ...]]) -> list[Claimed]:
     return [Claimed(*row[:8]) for row in rows if not row[8]]
 
 
+def lock_caps(connection: Connection) -> None:
+    """Let no other claim of a capped campaign run before this transaction ends: each sees what the others claimed."""
+    connection.execute("SELECT pg_advisory_xact_lock(hashtext('revoada: messages per person'))")
+
+
 def has_claimable(
     connection: Connection, campaign_id: int, *, cursor: int, open_zones: Sequence[int] | None = None
 ) -> bool:

@@ -133,3 +133,18 @@ def test_a_small_start_or_a_yes_is_not_asked(create, house, terminal, limit, opt
 
 def test_a_script_is_never_asked(create, house):
     assert house.ok("campaign", "start", create("Sale"), REVOADA_CONFIRM_ABOVE="1") == "Campaign 1 (Sale) is pending.\n"
+
+
+def test_a_cap_per_person_is_kept_shown_and_taken_away(create, house):
+    campaign_id = create("Sale", "--max-per-person", "2", "--within", "7")
+    shown = house.json("campaign", "show", campaign_id)
+    assert (shown["max_per_person"], shown["within_days"]) == (2, 7)
+    assert "2 per person in 7 days" in house.ok("campaign", "show", campaign_id)
+    house.ok("campaign", "set", campaign_id, "--no-max-per-person")
+    assert house.json("campaign", "show", campaign_id)["max_per_person"] is None
+
+
+def test_half_a_cap_is_refused(create, house):
+    campaign_id = create("Sale")
+    reason = house.refusal("campaign", "set", campaign_id, "--max-per-person", "2")
+    assert reason == "--max-per-person and --within belong together: 2 messages, within 7 days."

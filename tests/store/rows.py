@@ -24,7 +24,7 @@ from campaigns.store.database import Database
 from campaigns.store.events import insert_events
 from campaigns.store.installation import installation_id
 from campaigns.store.leases import take_lease
-from campaigns.store.messages import EvidenceRow, claim_messages
+from campaigns.store.messages import EvidenceRow, claim_messages, lock_caps
 from tests.webhooks.webhook_bodies import AT, make_body, make_status, make_value
 from webhooks.applying import apply_events
 
@@ -129,7 +129,8 @@ def take(connection, campaign_id, *, lease_seconds=45.0, horizon_seconds=0.0):
 
 
 def claim(connection, campaign_id, epoch, *, accounts, cursor=0, active=None):
-    """Claim with one token per entry of `accounts`."""
+    """Claim with one token per entry of `accounts`, as a capped campaign does."""
+    lock_caps(connection)
     return claim_messages(
         connection, campaign_id, epoch, cursor=cursor, tokens=Counter(accounts), active=sorted(set(active or accounts))
     )

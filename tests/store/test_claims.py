@@ -1,3 +1,4 @@
+import itertools
 import threading
 from collections import Counter
 
@@ -225,3 +226,88 @@ def test_a_claim_changes_no_indexed_column(database, campaign_id):
         return [new - old for old, new in zip(before, after, strict=True)]
 
     assert database.run(count) == [8, 8]
+
+
+CAP = {"max_per_person": 2, "within_days": 7}
+_people = itertools.count(77_000_001)
+
+
+@pytest.fixture
+def capped_id(database):
+    campaign_id = database.run(add_campaign, **CAP)
+    database.run(take, campaign_id)
+    return campaign_id
+
+
+@pytest.fixture
+def person():
+    """A phone of nobody else: the tests share their database."""
+    return f"+55119{next(_people)}"
+
+
+def had(database, phone, status="delivered", *, when="now()"):
+    """Another campaign whose message to the person is in this status."""
+    other = database.run(add_campaign)
+    message_id = database.run(add_message, other, status, phone=phone)
+    fetch(database, f"UPDATE messages SET claimed_at = {when} WHERE id = %s AND claimed_at IS NOT NULL", message_id)
+
+
+def test_who_had_as_many_as_the_campaign_allows_is_skipped_and_it_says_why(database, capped_id, person):
+    had(database, person)
+    had(database, f"+5511{person[-8:]}", "sent")
+    message_id = database.run(add_message, capped_id, phone=person)
+    free_id = database.run(add_message, capped_id)
+    with allowing_only(database, Write.RUNNER):
+        claimed = database.run(claim, capped_id, 1, accounts=[A, A])
+    assert ([message.id for message in claimed.messages], claimed.suppressed_count) == ([free_id], 1)
+    row = read_message(database, message_id)
+    assert (row["status"], row["send_no"]) == ("suppressed", 0)
+    assert row["error_title"] == "the person had as many messages as the campaign allows"
+
+
+@pytest.mark.parametrize("status", ["failed", "pending", "suppressed", "cancelled"])
+def test_what_nobody_got_does_not_count(database, capped_id, status, person):
+    had(database, person)
+    had(database, person, status)
+    database.run(add_message, capped_id, phone=person)
+    assert len(database.run(claim, capped_id, 1, accounts=[A]).messages) == 1
+
+
+@pytest.mark.parametrize("status", ["sending", "uncertain", "held", "read"])
+def test_what_somebody_may_have_got_counts(database, capped_id, status, person):
+    had(database, person)
+    had(database, person, status)
+    database.run(add_message, capped_id, phone=person)
+    assert database.run(claim, capped_id, 1, accounts=[A]).suppressed_count == 1
+
+
+def test_what_is_longer_ago_does_not_count(database, capped_id, person):
+    had(database, person)
+    had(database, person, when="now() - interval '8 days'")
+    database.run(add_message, capped_id, phone=person)
+    assert len(database.run(claim, capped_id, 1, accounts=[A]).messages) == 1
+
+
+def test_a_campaign_without_a_cap_skips_nobody(database, campaign_id, person):
+    for _ in range(3):
+        had(database, person)
+    database.run(add_message, campaign_id, phone=person)
+    assert len(database.run(claim, campaign_id, 1, accounts=[A]).messages) == 1
+
+
+def test_two_capped_campaigns_at_once_stay_below_the_cap(database):
+    ids = [database.run(add_campaign, max_per_person=1, within_days=7) for _ in range(2)]
+    for campaign_id in ids:
+        database.run(take, campaign_id)
+        for number in range(40):
+            database.run(add_message, campaign_id, phone=f"+55119666{number:05}")
+    start, sent = threading.Barrier(2), []
+
+    def race(campaign_id):
+        start.wait()
+        for _ in range(20):
+            sent.extend(message.phone for message in database.run(claim, campaign_id, 1, accounts=[A] * 4).messages)
+
+    for runner in [Beside(race, campaign_id) for campaign_id in ids]:
+        runner.result()
+    assert Counter(sent) == {f"+55119666{number:05}": 1 for number in range(40)}

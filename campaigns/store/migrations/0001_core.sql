@@ -132,6 +132,9 @@ CREATE TABLE campaigns (
     scheduled_at timestamptz,
     start_within_seconds double precision CHECK (start_within_seconds > 0),  -- later than that it expires at once
     expire_at timestamptz,  -- what is not sent by then never is
+    -- Who had so many messages of other campaigns in so many days is skipped.
+    max_per_person integer CHECK (max_per_person > 0),
+    within_days integer CHECK (within_days BETWEEN 1 AND 366),
     -- Pace: own interval, own pause, own window.
     interval_seconds double precision NOT NULL DEFAULT 0 CHECK (interval_seconds BETWEEN 0 AND 86400),
     pause_after integer CHECK (pause_after > 0),
@@ -158,6 +161,7 @@ CREATE TABLE campaigns (
     completed_at timestamptz,
     cancelled_at timestamptz CHECK (cancelled_at IS NULL OR status = 'cancelled'),
     erased_at timestamptz,  -- when the phones and variables of its messages were deleted
+    CONSTRAINT cap_is_whole CHECK ((max_per_person IS NULL) = (within_days IS NULL)),
     CONSTRAINT pause_is_whole CHECK ((pause_after IS NULL) = (pause_seconds IS NULL)),
     CONSTRAINT lateness_has_a_schedule CHECK (start_within_seconds IS NULL OR scheduled_at IS NOT NULL),
     CONSTRAINT window_is_whole CHECK ((window_from IS NULL) = (window_to IS NULL)),

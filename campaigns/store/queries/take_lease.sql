@@ -30,5 +30,6 @@ RETURNING
     t.status AS template_status, greatest(t.blocked_until, clock_timestamp()) AS template_blocked_until,
     c.interval_seconds, coalesce(c.pause_after, 0) AS pause_after, coalesce(c.pause_seconds, 0) AS pause_seconds,
     c.window_from, c.window_to, c.weekdays, c.time_zone, c.uses_recipient_zones, c.holidays, c.expire_at,
+    c.max_per_person IS NOT NULL AS is_capped,
     greatest(old.until, c.started_at) AS left_at,
     c.waiting_reason, c.due_at, c.cursor, c.started_at, l.next_message_at, l.burst_count, clock_timestamp() AS server_now
