@@ -201,7 +201,7 @@ def test(session: Session, campaign_id: int, phones: Sequence[str], wait: float)
     Example:
       revoada campaign test 7 --to +5511999990000 --to +5521988880000
     """
-    test_id = start_test(session.database, campaign_id, phones)
+    test_id = start_test(session.database, campaign_id, session.read_phones(phones))
     session.ring([test_id])
     messages = await_test(session.database, test_id, seconds=wait)
     for message in messages:

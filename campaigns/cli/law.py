@@ -26,7 +26,8 @@ def forget(session: Session, phone: str) -> None:
     Example:
       revoada forget +5511999990000
     """
-    done = forget_person(session.database, read_phone(phone), secret_key=session.secret_key)
+    (number,) = session.read_phones([phone])
+    done = forget_person(session.database, read_phone(number), secret_key=session.secret_key)
     click.echo(
         f"Forgotten: {count(done.erased.message_count, 'message')} erased ({done.suppressed_count:,} not sent any "
         f"more), {count(done.erased.event_count, 'webhook event')} deleted. The person stays suppressed, as a hash."

@@ -12,6 +12,7 @@ from dotenv import load_dotenv
 
 from campaigns.cli.refusals import Refusal, one_line
 from campaigns.config import Settings, SettingsError, read_settings
+from campaigns.domain.phone import PhoneError, make_phone_reader
 from campaigns.store.database import Database
 from campaigns.store.migrate import missing_migrations
 from campaigns.store.ticks import unmark_campaigns
@@ -53,6 +54,16 @@ class Session:
         if missing := database.run(missing_migrations):
             raise Refusal(f"The database lacks {len(missing)} migration(s): run `revoada migrate`.")
         return database
+
+    def read_phones(self, phones: Sequence[str]) -> list[str]:
+        """Return typed phones as E.164: with a + as they are, others as they would stand in a list of the region."""
+        return [phone if phone.strip().startswith("+") else self._read_phone(phone) for phone in phones]
+
+    def _read_phone(self, phone: str) -> str:
+        try:
+            return make_phone_reader(self.settings.region)(phone)
+        except PhoneError as error:
+            raise Refusal(f"{phone!r} {error}.") from None
 
     def why_unreachable(self, error: Exception) -> str:
         """Return what the pool was told when it could not connect; its own error only says that it waited."""

@@ -39,7 +39,7 @@ def add(session: Session, phones: Sequence[str], reason: str | None) -> None:
     Example:
       revoada suppress add +5511999990000 '+55 11 98888-0000' --reason 'asked by e-mail'
     """
-    new = suppressing.suppress_phones(session.database, phones, reason=reason)
+    new = suppressing.suppress_phones(session.database, session.read_phones(phones), reason=reason)
     for phone, is_new in zip(phones, new, strict=True):
         click.echo(f"{phone} is suppressed{'' if is_new else '; it was before, too'}.")
 
@@ -56,7 +56,9 @@ def remove(session: Session, phones: Sequence[str]) -> None:
     Example:
       revoada suppress remove +5511999990000
     """
-    lifted = suppressing.lift_phones(session.database, phones, secret_key=session.settings.secret_key)
+    lifted = suppressing.lift_phones(
+        session.database, session.read_phones(phones), secret_key=session.settings.secret_key
+    )
     for phone, was_suppressed in zip(phones, lifted, strict=True):
         click.echo(f"{phone} {'may be messaged again' if was_suppressed else 'was not suppressed'}.")
 

@@ -93,7 +93,8 @@ def test_a_test_that_nobody_sends_says_so(create, house):
 @pytest.mark.parametrize(
     ("campaign_id", "phone", "reason"),
     [
-        ("1", "5511", "5511 is not a phone number such as +5511999990000."),
+        ("1", "Ana", "'Ana' has letters in it."),
+        ("1", "+0", "+0 is not a phone number such as +5511999990000."),
         ("9", OWN, "Campaign 9 does not exist."),
         ("2", OWN, "Campaign 2 (Black Friday (test)) is a test itself."),
     ],

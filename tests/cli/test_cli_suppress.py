@@ -20,9 +20,15 @@ def test_people_are_suppressed_with_a_reason(revoada):
 
 
 def test_a_phone_that_is_none_suppresses_nobody(revoada):
-    line = revoada.refusal("suppress", "add", ANA, "11 99999-0002")
-    assert line == "'11 99999-0002' is not a phone number such as +5511999990000."
+    line = revoada.refusal("suppress", "add", ANA, "99999-0002")
+    assert line == "'99999-0002' is not a valid phone number in BR: others need + and the country code."
     assert revoada.json("suppress", "list") == []
+
+
+def test_a_phone_is_typed_as_it_would_stand_in_a_list(revoada):
+    revoada.ok("suppress", "add", "(11) 8765-4321")
+    assert [row["recipient_key"] for row in revoada.json("suppress", "list")] == ["+5511987654321"]
+    assert revoada.ok("suppress", "remove", "11 98765-4321") == "11 98765-4321 may be messaged again.\n"
 
 
 def test_what_was_removed_may_be_messaged_and_suppressed_again(revoada):
@@ -101,7 +107,7 @@ def test_a_forgotten_person_is_suppressed_without_a_name(revoada, create, databa
 
 
 def test_forgetting_needs_a_phone_and_the_key(revoada):
-    assert revoada.refusal("forget", "Ana") == "'Ana' is not a phone number such as +5511999990000."
+    assert revoada.refusal("forget", "Ana") == "'Ana' has letters in it."
     assert "REVOADA_SECRET_KEY is not set" in revoada.refusal("forget", ANA, REVOADA_SECRET_KEY=None)
 
 
