@@ -95,6 +95,25 @@ def test_a_claim_reads_by_indexes_only(database):
     )
 
 
+def test_a_claim_in_a_full_portfolio_starts_from_the_people_who_are_counted(database):
+    nodes = explain(
+        database,
+        "claim_counted",
+        campaign_id=("bigint", "1"),
+        epoch=("bigint", "1"),
+        portfolio_id=("bigint", "1"),
+        after=("text", "''"),
+        accounts=("bigint[]", "'{1}'"),
+        counts=("int[]", "'{2}'"),
+        active=("bigint[]", "'{1}'"),
+        open_zones=("smallint[]", "NULL"),
+    )
+    indexes = {node["Index Name"] for node in nodes if "Index Name" in node}
+    assert not [node for node in nodes if node["Node Type"] == "Seq Scan"]
+    assert "one_message_per_person" in indexes
+    assert "messages_in_order" not in indexes
+
+
 def test_evidence_is_merged_by_primary_key(database):
     times = ("timestamptz[]", "NULL")
     texts = ("text[]", "NULL")
