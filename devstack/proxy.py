@@ -1,0 +1,261 @@
+"""A TCP proxy on loopback that breaks the connections which go through it: reset, frozen, lost, slow, cut at a byte."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import struct
+import threading
+from collections import deque
+from collections.abc import Callable
+from concurrent.futures import Future
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Literal, Self, TypeVar
+
+from devstack.ports import LOOPBACK, free_port
+
+Direction = Literal["request", "reply"]
+T = TypeVar("T")
+
+# Closing a socket with it sends RST instead of FIN.
+_NO_LINGER = struct.pack("ii", 1, 0)
+
+
+@dataclass
+class _Cut:
+    direction: Direction
+    bytes_left: int
+    is_reset: bool
+
+
+class Proxy:
+    """Passes connections on to 127.0.0.1:`upstream_port`, from a port of its own, until told otherwise.
+
+    All methods may be called from any thread; each has taken effect when it returns.
+    """
+
+    def __init__(self, upstream_port: int, *, port: int | None = None) -> None:
+        self.upstream_port = upstream_port
+        self.port = free_port(port)
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, name="proxy", daemon=True)
+        self._server: asyncio.Server | None = None
+        self._connections: set[_Connection] = set()
+        self.accepted_count = 0
+        self.is_frozen = False
+        self.delay_seconds = 0.0
+        self.cuts: deque[_Cut] = deque()
+
+    def connection_count(self) -> int:
+        """Return how many connections pass now; those that were lost are not among them."""
+        return self._call(lambda: len([each for each in self._connections if not each.is_lost]))
+
+    def reset(self) -> int:
+        """Reset all connections (RST to both sides); return how many."""
+        return self._call(self._reset)
+
+    def lose(self) -> int:
+        """Let all present connections pass nothing more, for ever and without a word; new ones work. Return how many.
+
+        So do a router that forgot them and a machine that vanished.
+        """
+        return self._call(self._lose)
+
+    def freeze(self) -> None:
+        """Hold all bytes, of new connections too, until `thaw`. Nothing is lost."""
+        self._call(lambda: self._set_frozen(is_frozen=True))
+
+    def thaw(self) -> None:
+        """End a freeze: what was held is passed on."""
+        self._call(lambda: self._set_frozen(is_frozen=False))
+
+    def refuse(self) -> None:
+        """Reset all connections and refuse new ones until `accept`."""
+        self._call(self._stop_listening)
+        self.reset()
+
+    def accept(self) -> None:
+        """Accept connections, on the same port as before."""
+        asyncio.run_coroutine_threadsafe(self._listen(), self._loop).result()
+
+    def cut(self, direction: Direction, at_byte: int, *, times: int = 1, is_reset: bool = True) -> None:
+        """Cut the next `times` connections that carry a byte in `direction` once they have carried `at_byte` of them.
+
+        Bytes count from now on. `is_reset`: by RST to both sides, else by FIN.
+        """
+        self._call(lambda: self.cuts.extend(_Cut(direction, at_byte, is_reset) for _ in range(times)))
+
+    def close(self) -> None:
+        self._call(self._stop_listening)
+        self.reset()
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join()
+        self._loop.close()
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        self.accept()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _call(self, function: Callable[[], T]) -> T:
+        done: Future[T] = Future()
+
+        def run() -> None:
+            try:
+                done.set_result(function())
+            except BaseException as error:  # noqa: BLE001  it belongs to the caller
+                done.set_exception(error)
+
+        self._loop.call_soon_threadsafe(run)
+        return done.result()
+
+    async def _listen(self) -> None:
+        self._server = await self._loop.create_server(lambda: _Side(_Connection(self), "request"), LOOPBACK, self.port)
+
+    def _stop_listening(self) -> None:
+        if self._server is not None:
+            self._server.close()
+            self._server = None
+
+    def _reset(self) -> int:
+        present = list(self._connections)
+        for each in present:
+            each.end(is_reset=True)
+        return len(present)
+
+    def _lose(self) -> int:
+        present = [each for each in self._connections if not each.is_lost]
+        for each in present:
+            each.is_lost = True
+            each.hold()
+        return len(present)
+
+    def _set_frozen(self, *, is_frozen: bool) -> None:
+        self.is_frozen = is_frozen
+        for each in self._connections:
+            each.hold()
+
+
+class _Connection:
+    """Two sides: the client's, which carries requests, and the server's, which carries replies."""
+
+    def __init__(self, proxy: Proxy) -> None:
+        self.proxy = proxy
+        self.loop = asyncio.get_running_loop()
+        self.sides: dict[Direction, _Side] = {}
+        self.is_lost = False
+        self.is_over = False
+        self._cut: _Cut | None = None
+        self._dialling: asyncio.Task[None] | None = None
+
+    def open(self, client: _Side) -> None:
+        self.sides["request"] = client
+        self.proxy._connections.add(self)  # noqa: SLF001  one module, two halves of one thing
+        self.proxy.accepted_count += 1
+        self.hold()
+        self._dialling = self.loop.create_task(self._dial())
+
+    async def _dial(self) -> None:
+        try:
+            await self.loop.create_connection(lambda: _Side(self, "reply"), LOOPBACK, self.proxy.upstream_port)
+        except OSError:
+            self.end(is_reset=True)
+
+    def connected(self, server: _Side) -> None:
+        self.sides["reply"] = server
+        if self.is_over:
+            server.close(is_reset=True)
+            return
+        self.hold()
+
+    def hold(self) -> None:
+        """Read from both sides, or from none; also before there are two."""
+        is_held = self.is_lost or self.proxy.is_frozen or len(self.sides) < 2  # noqa: PLR2004
+        for side in self.sides.values():
+            if is_held:
+                side.transport.pause_reading()
+            else:
+                side.transport.resume_reading()
+
+    def carry(self, direction: Direction, data: bytes) -> None:
+        if self._cut is None:
+            waiting = next((cut for cut in self.proxy.cuts if cut.direction == direction), None)
+            if waiting is not None:
+                self.proxy.cuts.remove(waiting)
+                self._cut = waiting
+        if self._cut is None or self._cut.direction != direction:
+            self._pass_on(direction, data)
+            return
+        part = data[: self._cut.bytes_left]
+        self._cut.bytes_left -= len(part)
+        self._pass_on(direction, part)
+        if not self._cut.bytes_left:
+            self._later(self.end, self._cut.is_reset)
+
+    def _pass_on(self, direction: Direction, data: bytes) -> None:
+        if data:
+            self._later(self._other(direction).transport.write, data)
+
+    def half_close(self, direction: Direction) -> None:
+        self._later(self._other(direction).transport.write_eof)
+
+    def _other(self, direction: Direction) -> _Side:
+        return self.sides["reply" if direction == "request" else "request"]
+
+    def _later(self, function: Callable[..., object], *arguments: object) -> None:
+        # Also without a delay through the loop, so that nothing overtakes what was delayed a moment ago.
+        if self.proxy.delay_seconds:
+            self.loop.call_later(self.proxy.delay_seconds, function, *arguments)
+        else:
+            function(*arguments)
+
+    def end(self, is_reset: bool) -> None:  # noqa: FBT001  called by the loop
+        self.is_over = True
+        self.proxy._connections.discard(self)  # noqa: SLF001
+        for side in self.sides.values():
+            side.close(is_reset=is_reset)
+
+
+class _Side(asyncio.Protocol):
+    """One end of a connection; `direction` is that of the bytes which it receives."""
+
+    transport: asyncio.Transport
+
+    def __init__(self, connection: _Connection, direction: Direction) -> None:
+        self._connection = connection
+        self._direction: Direction = direction
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        self.transport = transport
+        transport.get_extra_info("socket").setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if self._direction == "request":
+            self._connection.open(self)
+        else:
+            self._connection.connected(self)
+
+    def data_received(self, data: bytes) -> None:
+        self._connection.carry(self._direction, data)
+
+    def eof_received(self) -> bool:
+        self._connection.half_close(self._direction)
+        return True
+
+    def connection_lost(self, error: Exception | None) -> None:
+        self._connection.end(is_reset=error is not None)
+
+    def close(self, *, is_reset: bool) -> None:
+        if self.transport.is_closing():
+            return
+        if is_reset:
+            # What is buffered is thrown away, as by a machine that dies.
+            self.transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _NO_LINGER)
+            self.transport.abort()
+        else:
+            self.transport.close()
