@@ -12,7 +12,7 @@ from psycopg.types.json import Jsonb
 
 from campaigns.domain.campaign import CampaignFacts, CampaignStatus, Move, Plan
 from campaigns.domain.person import recipient_key
-from campaigns.store.database import Connection, query
+from campaigns.store.database import Connection, allow_long_statements, query
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,7 +190,7 @@ def move_campaigns(connection: Connection, moves: Sequence[Move]) -> int:
 def cancel_messages(connection: Connection, campaign_ids: Sequence[int]) -> int:
     """Cancel what is still pending in campaigns that the caller cancels; return how many messages."""
     # A large campaign takes longer than any statement of the send path may.
-    connection.execute("SET LOCAL statement_timeout = 0")
+    allow_long_statements(connection)
     return connection.execute(query("cancel_messages"), {"campaign_ids": list(campaign_ids)}).rowcount
 
 

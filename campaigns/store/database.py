@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from functools import cache
 from importlib.resources import files
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
 import psycopg
 from psycopg import errors
+from psycopg.errors import _WaitTimeout
 from psycopg.rows import TupleRow
 from psycopg_pool import ConnectionPool, PoolTimeout
 
@@ -21,6 +22,7 @@ DatabaseUnavailable = (psycopg.OperationalError, psycopg.InterfaceError, PoolTim
 
 P = ParamSpec("P")
 T = TypeVar("T")
+V = TypeVar("V")
 
 # A claim must be on disk before a request leaves, whatever the server's, the database's or the role's default is.
 _OPTIONS = (
@@ -28,12 +30,42 @@ _OPTIONS = (
     "-c lock_timeout={lock_ms} -c idle_in_transaction_session_timeout={idle_ms}"
 )
 _RETRIES = 5
+# So much later than the server's own timeout a statement is given up: then the server is not there.
+_PATIENCE_FACTOR = 1.25
 
 
 @cache
 def query(name: str) -> bytes:
     """Return the text of `queries/<name>.sql`."""
     return files("campaigns.store").joinpath("queries", f"{name}.sql").read_bytes()
+
+
+class ServerSilentError(psycopg.OperationalError):
+    """A statement was neither done nor refused in its time."""
+
+
+class PatientConnection(psycopg.Connection[TupleRow]):
+    """A connection that is given up when the server is silent for longer than any statement may take.
+
+    The server's timeouts do not help when it is frozen, or behind something that swallows the bytes and keeps the
+    connection open; without this a thread would wait for ever.
+    """
+
+    patience_seconds: float | None = None
+
+    def wait(self, gen: Generator[Any, Any, V], interval: float = 0.1, timeout: float | None = None) -> V:
+        try:
+            return super().wait(gen, interval, self.patience_seconds if timeout is None else timeout)
+        except _WaitTimeout:
+            self.pgconn.finish()
+            raise ServerSilentError(f"Postgres was silent for {self.patience_seconds:g} s") from None
+
+
+def allow_long_statements(connection: Connection) -> None:
+    """Let the statements of this transaction take as long as they need: a whole campaign is more than a batch."""
+    connection.execute("SET LOCAL statement_timeout = 0")
+    if isinstance(connection, PatientConnection):
+        connection.patience_seconds = None
 
 
 class Database:
@@ -52,8 +84,10 @@ class Database:
             lock_ms=int(statement_seconds * 500),
             idle_ms=int(statement_seconds * 1000),
         )
-        self._pool = ConnectionPool(
+        self._patience_seconds = statement_seconds * _PATIENCE_FACTOR
+        self._pool: ConnectionPool[PatientConnection] = ConnectionPool(
             url,
+            connection_class=PatientConnection,
             kwargs={"options": options, "connect_timeout": 5, "application_name": "revoada", **_KEEPALIVE},
             min_size=1,
             max_size=max_connections,
@@ -74,16 +108,21 @@ class Database:
         """Run `work(connection, …)` in one transaction and return what it returns, committed.
 
         A deadlock or a serialization failure rolled everything back, so the whole is tried again. A lost connection
-        is not: the commit may have happened.
+        is not: the commit may have happened. When the server was silent, the other connections are replaced too.
         """
         for left in reversed(range(_RETRIES)):
             try:
-                with self._pool.connection() as connection, connection.transaction():
-                    return work(connection, *args, **kwargs)
+                with self._pool.connection() as connection:
+                    connection.patience_seconds = self._patience_seconds
+                    with connection.transaction():
+                        return work(connection, *args, **kwargs)
             except (errors.DeadlockDetected, errors.SerializationFailure):
                 if not left:
                     raise
                 time.sleep(random.uniform(0.01, 0.1))  # noqa: S311  only to part the two that met
+            except ServerSilentError:
+                self._pool.drain()
+                raise
         raise AssertionError("unreachable")
 
     def is_ready(self) -> bool:

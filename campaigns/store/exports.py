@@ -6,7 +6,7 @@ import datetime as dt
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from campaigns.store.database import Connection, query
+from campaigns.store.database import Connection, allow_long_statements, query
 
 
 class ExportRow(NamedTuple):
@@ -42,13 +42,13 @@ def export_messages(
         "limit": limit,
     }
     # Few of many: a page may look at the whole campaign.
-    connection.execute("SET LOCAL statement_timeout = 0")
+    allow_long_statements(connection)
     return [ExportRow(*row) for row in connection.execute(query("export_messages"), parameters)]
 
 
 def variables_width(connection: Connection, campaign_id: int) -> int:
     """Return the most variables that a message of the campaign has."""
     statement = "SELECT coalesce(max(cardinality(variables)), 0) FROM messages WHERE campaign_id = %s"
-    connection.execute("SET LOCAL statement_timeout = 0")
+    allow_long_statements(connection)
     row = connection.execute(statement, (campaign_id,)).fetchone()
     return int(row[0]) if row else 0

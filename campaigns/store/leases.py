@@ -9,7 +9,7 @@ from typing import Any
 
 from psycopg.rows import class_row
 
-from campaigns.store.database import Connection, query
+from campaigns.store.database import Connection, allow_long_statements, query
 
 LEFT_BEHIND = "the runner ended before the reply was settled"
 
@@ -140,13 +140,13 @@ def complete_campaign(connection: Connection, campaign_id: int, epoch: int) -> f
 
 def expire_messages(connection: Connection, campaign_id: int, epoch: int) -> int:
     """Expire what is still pending in a campaign whose time is over; return how many messages."""
-    connection.execute("SET LOCAL statement_timeout = 0")
+    allow_long_statements(connection)
     return connection.execute(query("expire_messages"), {"campaign_id": campaign_id, "epoch": epoch}).rowcount
 
 
 def expire_paused(connection: Connection) -> dict[int, int]:
     """Expire what is still pending in paused campaigns whose time is over; return how many messages, by campaign."""
-    connection.execute("SET LOCAL statement_timeout = 0")
+    allow_long_statements(connection)
     return dict(connection.execute(query("expire_paused_messages")).fetchall())
 
 

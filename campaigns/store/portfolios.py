@@ -11,7 +11,7 @@ from psycopg import errors
 from psycopg.rows import class_row
 
 from campaigns.domain.portfolio import cap_tokens
-from campaigns.store.database import Connection, query
+from campaigns.store.database import Connection, allow_long_statements, query
 from campaigns.store.directory import ConstraintError
 from campaigns.store.messages import Claim, Claimed, claim_messages, holds_lease, read_claimed
 
@@ -193,5 +193,5 @@ def move_account(connection: Connection, account_id: int, portfolio_id: int | No
         lock_slots(connection, {portfolio_id})
     connection.execute("UPDATE accounts SET portfolio_id = %s WHERE id = %s", (portfolio_id, account_id))
     if portfolio_id is not None:
-        connection.execute("SET LOCAL statement_timeout = 0")
+        allow_long_statements(connection)
         connection.execute(query("count_past_sends"), {"portfolio_id": portfolio_id, "account_id": account_id})

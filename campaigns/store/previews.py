@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from campaigns.store.database import Connection, query
+from campaigns.store.database import Connection, allow_long_statements, query
 
 
 def find_template_id(connection: Connection, campaign_id: int) -> int:
@@ -19,7 +19,7 @@ def first_messages(connection: Connection, campaign_id: int, *, limit: int) -> l
 
 def count_pending(connection: Connection, campaign_id: int) -> tuple[int, int]:
     """Return how many messages are pending, and how many of them are for people who opted out."""
-    connection.execute("SET LOCAL statement_timeout = 0")
+    allow_long_statements(connection)
     row = connection.execute(query("count_pending"), {"campaign_id": campaign_id}).fetchone()
     assert row is not None
     return row[0], row[1]

@@ -10,7 +10,7 @@ from psycopg.rows import class_row
 from campaigns.domain.person import recipient_key
 from campaigns.domain.recipients import Recipient, RowProblem
 from campaigns.domain.zones import find_zones
-from campaigns.store.database import Connection, query
+from campaigns.store.database import Connection, allow_long_statements, query
 
 # Between the variables of a staged row, where no variable has it: control characters are refused. An array would cost
 # the client more than all the rest of a row.
@@ -54,7 +54,8 @@ class Overlap:
 
 def await_file(connection: Connection) -> None:
     """Let this transaction wait for a file, and for what is done with all of it, as long as it takes."""
-    connection.execute("SET LOCAL statement_timeout = 0; SET LOCAL idle_in_transaction_session_timeout = 0")
+    allow_long_statements(connection)
+    connection.execute("SET LOCAL idle_in_transaction_session_timeout = 0")
 
 
 def stage_rows(connection: Connection, rows: Iterable[tuple[int, Recipient | RowProblem]]) -> None:

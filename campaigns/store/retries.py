@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from psycopg.rows import class_row
 
-from campaigns.store.database import Connection, query
+from campaigns.store.database import Connection, allow_long_statements, query
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +33,7 @@ def count_failed(connection: Connection, campaign_id: int, later_seconds: Mappin
     """Count a campaign's failed messages by code. `later_seconds`: how long after a failure codes must wait."""
     parameters = {"campaign_id": campaign_id, "codes": list(later_seconds), "later_seconds": [*later_seconds.values()]}
     # A look at a whole campaign takes longer than any statement of the send path may.
-    connection.execute("SET LOCAL statement_timeout = 0")
+    allow_long_statements(connection)
     with connection.cursor(row_factory=class_row(FailedCount)) as cursor:
         return cursor.execute(query("count_failed"), parameters).fetchall()
 
@@ -52,6 +52,6 @@ def retry_messages(
         "after": after,
         "limit": limit,
     }
-    connection.execute("SET LOCAL statement_timeout = 0")
+    allow_long_statements(connection)
     with connection.cursor(row_factory=class_row(RetriedCount)) as cursor:
         return cursor.execute(query("retry_messages"), parameters).fetchall()
