@@ -9,7 +9,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: help install demo up test check bench format
+.PHONY: help install demo up test check bench chaos format
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -40,6 +40,9 @@ check: install ## lint, types, import contracts, migrations build exactly schema
 
 bench: install ## how fast it is on this machine
 	$(BIN)/python -m benchmarks $(ARGS)
+
+chaos: install ## kill, freeze and cut everything for SECONDS=60 by SEED=…; fails on any duplicate or loss
+	$(if $(SECONDS),SECONDS=$(SECONDS)) $(if $(SEED),SEED=$(SEED)) $(BIN)/python -m benchmarks.chaos
 
 format: install ## let ruff format the code
 	$(BIN)/ruff check --fix .

@@ -177,6 +177,9 @@ class Settings:
     uncertain_grace_seconds: float = _setting(
         "REVOADA_UNCERTAIN_GRACE_SECONDS", 3600.0, _positive, "an uncertain message waits for its webhook unreported"
     )
+    statement_seconds: float = _setting(
+        "REVOADA_STATEMENT_SECONDS", 15.0, _positive, "for one statement in Postgres; a claim or a settle needs less"
+    )
     health_seconds: float = _setting("REVOADA_HEALTH_SECONDS", 300.0, _positive, "between two checks of an account")
     health_timeout_seconds: float = _setting(
         "REVOADA_HEALTH_TIMEOUT_SECONDS", 10.0, _positive, "for one health check, in all"

@@ -44,7 +44,11 @@ class Runtime:
     def _database(self) -> Database:
         self.settings.require("database_url")
         assert self.settings.database_url is not None
-        database = Database(self.settings.database_url, max_connections=_DATABASE_CONNECTIONS)
+        database = Database(
+            self.settings.database_url,
+            max_connections=_DATABASE_CONNECTIONS,
+            statement_seconds=self.settings.statement_seconds,
+        )
         database.open()
         return database
 

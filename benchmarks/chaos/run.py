@@ -1,0 +1,193 @@
+"""One run: campaigns without end, faults by the schedule, and how long everything takes to go on after each."""
+
+from __future__ import annotations
+
+import logging
+import random
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+
+from benchmarks.chaos.account import Account, Doubt, Happened, account_for
+from benchmarks.chaos.faults import STORM_MARK, Fault, Hand
+from benchmarks.chaos.lanes import Lanes
+from benchmarks.chaos.schedule import plan_rounds
+from benchmarks.chaos.world import World
+
+_log = logging.getLogger(__name__)
+
+_CALM_SECONDS = 3.0
+# After a fault everything must go on within this time, whatever it was.
+_RECOVERY_MOST_SECONDS = 60.0
+_DRAIN_MOST_SECONDS = 180.0
+_LOOK_SECONDS = 0.1
+_SAMPLE_SECONDS = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class Size:
+    """`rate`: messages per second of each of the `lanes` accounts."""
+
+    seconds: float
+    seed: int
+    lanes: int
+    rate: int
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What a run has found. `recoveries`: seconds until all lanes sent and webhooks counted again, by fault."""
+
+    faults: list[Happened] = field(default_factory=list)
+    recoveries: dict[str, list[float]] = field(default_factory=dict)
+    problems: list[str] = field(default_factory=list)
+    samples: list[tuple[float, dict[str, float]]] = field(default_factory=list)
+    account: Account = field(default_factory=Account)
+    campaigns: int = 0
+    seconds: float = 0.0
+    drain_seconds: float = 0.0
+    restarts: int = 0
+
+    @property
+    def is_good(self) -> bool:
+        return self.account.is_good and not self.problems
+
+
+class Run:
+    """`say` gets one line for each thing that happens."""
+
+    def __init__(self, world: World, size: Size, say: Callable[[str], None]) -> None:
+        self.world, self.size, self.say = world, size, say
+        self.random = random.Random(size.seed)
+        self.lanes = Lanes(world, size.seed, size.lanes, size.rate)
+        self.outcome = Outcome()
+        self._began = time.monotonic()
+        self._ended = threading.Event()
+
+    def run(self) -> Outcome:
+        self.lanes.start()
+        sampler = threading.Thread(target=self._sample, name="sampler", daemon=True)
+        sampler.start()
+        self._await_progress(time.time())
+        time.sleep(_CALM_SECONDS)
+        end = time.monotonic() + self.size.seconds
+        with ThreadPoolExecutor(2) as hands:
+            for pause, faults in plan_rounds(self.random):
+                if time.monotonic() + pause > end:
+                    break
+                time.sleep(pause)
+                # Drawn here, in order: the threads would draw in any.
+                randoms = [random.Random(self.random.random()) for _ in faults]
+                list(hands.map(self._inject, faults, randoms))
+                self._recover(faults)
+        self.outcome.seconds = time.monotonic() - self._began
+        self._drain()
+        self._ended.set()
+        sampler.join()
+        self._settle_accounts()
+        self.outcome.campaigns, self.outcome.restarts = len(self.lanes.batches), self.world.restarts
+        return self.outcome
+
+    def _inject(self, fault: Fault, random_: random.Random) -> None:
+        began_at = time.time()
+        self.say(f"{time.monotonic() - self._began:7.1f} s  {fault.kind}")
+        fault.inject(Hand(self.world, self.lanes, random_))
+        self.outcome.faults.append(Happened(fault.kind, began_at, time.time(), fault.explains))
+
+    def _recover(self, faults: tuple[Fault, ...]) -> None:
+        ended_at = time.time()
+        seconds = self._await_progress(ended_at)
+        kinds = " with ".join(fault.kind for fault in faults)
+        if seconds is None:
+            self.outcome.problems.append(f"not everything went on within {_RECOVERY_MOST_SECONDS:g} s after: {kinds}")
+            self.say(f"{'':11}did not go on within {_RECOVERY_MOST_SECONDS:g} s")
+            return
+        for fault in faults:
+            self.outcome.recoveries.setdefault(fault.kind, []).append(seconds)
+
+    def _await_progress(self, since: float) -> float | None:
+        """Wait until each lane has sent, and a webhook was applied, since then; return how long that took."""
+        before = self.world.far.accepted_by_account()
+        delivered_before = self._delivered()
+        while time.time() < since + _RECOVERY_MOST_SECONDS:
+            now = self.world.far.accepted_by_account()
+            numbers = [self.lanes.number(lane) for lane in range(self.size.lanes)]
+            if all(now.get(each, 0) > before.get(each, 0) for each in numbers) and self._delivered() > delivered_before:
+                return time.time() - since
+            time.sleep(_LOOK_SECONDS)
+        return None
+
+    def _delivered(self) -> int:
+        [(count,)] = self.world.ask(
+            "SELECT coalesce(sum(count), 0)::bigint FROM tallies WHERE status IN ('delivered', 'read')"
+        )
+        return int(count)
+
+    def _drain(self) -> None:
+        """Let all campaigns complete and all webhooks come home, without further faults."""
+        self.lanes.stop()
+        began = time.monotonic()
+        for is_done, what in (
+            (lambda: not self.lanes.unfinished(), "campaigns complete"),
+            (self._is_told, "webhooks are applied"),
+        ):
+            self._await_drained(is_done, what, began + _DRAIN_MOST_SECONDS)
+        self.outcome.drain_seconds = time.monotonic() - began
+
+    def _await_drained(self, is_done: Callable[[], bool], what: str, deadline: float) -> None:
+        while not is_done():
+            if time.monotonic() > deadline:
+                self.outcome.problems.append(f"not within {_DRAIN_MOST_SECONDS:g} s: all {what}")
+                return
+            time.sleep(_LOOK_SECONDS)
+
+    def _is_told(self) -> bool:
+        """Whether the far end has posted everything, and nothing waits but what nobody knows."""
+        if self.world.far.get("stats")["webhooks"]["pending"]:
+            self.world.far.post("flush", {})
+            return False
+        [(waiting,)] = self.world.ask(
+            "SELECT count(*) FROM webhook_events WHERE status <> 'set_aside' AND position(%s in body) = 0",
+            STORM_MARK.encode(),
+        )
+        return not waiting
+
+    def _settle_accounts(self) -> None:
+        ids = [batch.campaign_id for batch in self.lanes.batches]
+        rows = self.world.ask("SELECT phone, status::text FROM messages WHERE campaign_id = ANY (%s)", ids)
+        doubts = self.world.ask(
+            "SELECT phone, u.send_no, extract(epoch FROM u.claimed_at)::float, extract(epoch FROM u.at)::float, "
+            "u.reason FROM chaos_uncertain u JOIN messages m ON m.id = u.message_id"
+        )
+        self.outcome.account = account_for(
+            (phone for batch in self.lanes.batches for phone in batch.phones),
+            statuses=dict(rows),
+            accepted=_plus(self.world.far.get("recipients")["recipients"]),
+            arrived=_plus(self.world.far.get("wire")["recipients"]),
+            doubts=[Doubt(*row) for row in doubts],
+            faults=self.outcome.faults,
+        )
+        self._check_books(ids)
+
+    def _check_books(self, ids: list[int]) -> None:
+        """Counters equal rows, and nobody holds a lease."""
+        differing = self.world.ask(
+            "SELECT * FROM (SELECT campaign_id, status, count(*) AS rows FROM messages GROUP BY 1, 2) r "
+            "FULL JOIN (SELECT campaign_id, status, count AS tally FROM tallies WHERE count <> 0) t "
+            "USING (campaign_id, status) WHERE rows IS DISTINCT FROM tally"
+        )
+        self.outcome.problems += [f"counters differ from rows: {row}" for row in differing]
+        living = self.world.ask(
+            "SELECT campaign_id FROM leases WHERE until > clock_timestamp() AND campaign_id = ANY (%s)", ids
+        )
+        self.outcome.problems += [f"campaign {row[0]} has completed and its lease lives" for row in living]
+
+    def _sample(self) -> None:
+        while not self._ended.wait(_SAMPLE_SECONDS):
+            self.outcome.samples.append((time.monotonic() - self._began, self.world.measure()))
+
+
+def _plus(counts: dict[str, int]) -> dict[str, int]:
+    return {f"+{digits}": count for digits, count in counts.items()}
