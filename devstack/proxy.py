@@ -151,6 +151,7 @@ class _Connection:
         self.sides: dict[Direction, _Side] = {}
         self.is_lost = False
         self.is_over = False
+        self._closed: set[Direction] = set()
         self._cut: _Cut | None = None
         self._dialling: asyncio.Task[None] | None = None
 
@@ -203,7 +204,11 @@ class _Connection:
             self._later(self._other(direction).transport.write, data)
 
     def half_close(self, direction: Direction) -> None:
-        self._later(self._other(direction).transport.write_eof)
+        self._closed.add(direction)
+        if len(self._closed) == len(self.sides):
+            self._later(self.end, False)  # noqa: FBT003
+        else:
+            self._later(self._other(direction).transport.write_eof)
 
     def _other(self, direction: Direction) -> _Side:
         return self.sides["reply" if direction == "request" else "request"]

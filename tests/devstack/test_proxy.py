@@ -11,6 +11,7 @@ import pytest
 
 from devstack.ports import LOOPBACK
 from devstack.proxy import Proxy
+from devstack.server import wait_until
 
 PATIENCE = 5.0
 
@@ -72,6 +73,7 @@ def test_a_closed_connection_is_closed_on_the_other_side(proxy: Proxy) -> None:
         client.shutdown(socket.SHUT_WR)
         assert read(client, 100) == b"bye"
         assert client.recv(1) == b""
+    assert wait_until(lambda: proxy.connection_count() == 0, PATIENCE)
 
 
 def test_reset_ends_all_connections_at_once(proxy: Proxy) -> None:
