@@ -2,7 +2,8 @@
 
 No `select()` (it stops at 1,024 descriptors) and no request that leaves twice: libcurl sends a POST again by itself
 when a kept-alive connection dies before the first byte of the reply, so the callback that it asks before each
-departure lets a request leave once only.
+departure lets a request leave once only. And the total timeout is kept here: libcurl looks at its own before it reads,
+so after a freeze it would throw away replies that have arrived.
 """
 
 from __future__ import annotations
@@ -194,8 +195,8 @@ class Transport:
         self._wake_sender.close()
 
     def _turn(self) -> None:
-        timeout = None if self._timer_at is None else max(self._timer_at - time.monotonic(), 0.0)
-        for key, mask in self._selector.select(timeout):
+        began_at = clock()
+        for key, mask in self._selector.select(self._patience(began_at)):
             if key.fileobj is self._wake_receiver:
                 with contextlib.suppress(BlockingIOError):
                     self._wake_receiver.recv(4096)
@@ -208,6 +209,7 @@ class Transport:
             self._timer_at = None
             self._multi.socket_action(pycurl.SOCKET_TIMEOUT, 0)
         self._reap()
+        self._time_out(began_at)
         while self._submitted:
             requests, mailbox = self._submitted.popleft()
             self._queued.extend((request, mailbox) for request in requests)
@@ -215,8 +217,24 @@ class Transport:
             self._start(*self._queued.popleft())
         self._deliver()
 
+    def _patience(self, now: float) -> float | None:
+        """Return how long sockets may be waited for: until libcurl or the oldest request in flight wants its turn."""
+        waits = [] if self._timer_at is None else [self._timer_at - time.monotonic()]
+        if self._in_flight:
+            waits.append(self._oldest().started_at + self._total_timeout - now)
+        return max(min(waits), 0.0) if waits else None
+
+    def _time_out(self, began_at: float) -> None:
+        """Give up on requests whose time was over when this turn began: what their sockets had was read since."""
+        while self._in_flight and self._oldest().started_at + self._total_timeout <= began_at:
+            self._finish(self._oldest().curl, _ERRORS[pycurl.E_OPERATION_TIMEDOUT])
+
+    def _oldest(self) -> _Handle:
+        """Return what is in flight for the longest: it went in first."""
+        return next(iter(self._in_flight.values()))
+
     def _start(self, request: Request, mailbox: Mailbox) -> None:
-        handle = self._idle.pop() if self._idle else _Handle(self._connect_timeout, self._total_timeout)
+        handle = self._idle.pop() if self._idle else _Handle(self._connect_timeout)
         try:
             handle.prepare(request, mailbox)
             self._multi.add_handle(handle.curl)
@@ -251,8 +269,9 @@ class Transport:
 class _Handle:
     """One libcurl easy handle, used again and again, and the one departure of the request that it carries."""
 
-    def __init__(self, connect_timeout: float, total_timeout: float) -> None:
+    def __init__(self, connect_timeout: float) -> None:
         self.curl = curl = pycurl.Curl()
+        self.started_at = 0.0
         self._has_left = self._was_held_back = False
         self._chunks: list[bytes] = []
         self._size = 0
@@ -262,7 +281,6 @@ class _Handle:
         curl.setopt(pycurl.NOSIGNAL, 1)
         curl.setopt(pycurl.USERAGENT, _USER_AGENT)
         curl.setopt(pycurl.CONNECTTIMEOUT_MS, int(connect_timeout * 1000))
-        curl.setopt(pycurl.TIMEOUT_MS, int(total_timeout * 1000))
         curl.setopt(pycurl.CAINFO, certifi.where())
         curl.setopt(pycurl.SSL_VERIFYPEER, 1)
         curl.setopt(pycurl.SSL_VERIFYHOST, 2)
@@ -271,7 +289,7 @@ class _Handle:
         curl.setopt(pycurl.WRITEFUNCTION, self._on_data)
 
     def prepare(self, request: Request, mailbox: Mailbox) -> None:
-        self._request, self._mailbox = request, mailbox
+        self._request, self._mailbox, self.started_at = request, mailbox, clock()
         self._has_left = self._was_held_back = False
         self._chunks, self._size = [], 0
         self.curl.setopt(pycurl.URL, request.url)
@@ -290,7 +308,7 @@ class _Handle:
             http_status=int(self.curl.getinfo(pycurl.RESPONSE_CODE)),
             content_type=(self.curl.getinfo_raw(pycurl.CONTENT_TYPE) or b"").decode("latin-1"),
             body=b"".join(self._chunks),
-            seconds=float(self.curl.getinfo(pycurl.TOTAL_TIME)),
+            seconds=clock() - self.started_at,
             was_held_back=self._was_held_back,
         )
         self._chunks = []

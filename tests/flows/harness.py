@@ -270,6 +270,9 @@ class Flow:
     def query(self, statement: str, *parameters: Any) -> list[tuple[Any, ...]]:
         return self._database.run(lambda connection: connection.execute(statement, parameters).fetchall())
 
+    def execute(self, statement: str) -> None:
+        self._database.run(lambda connection: connection.execute(statement))
+
     def server_time(self) -> float:
         return float(self.query("SELECT extract(epoch FROM clock_timestamp())")[0][0])
 
