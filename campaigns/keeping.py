@@ -42,6 +42,12 @@ class Lease:
         self.deadline = 0.0
         self.wake()
 
+    def renew(self, deadline: float) -> None:
+        """Move the deadline, unless the lease is stopped, be it in this very moment by another thread."""
+        self.deadline = deadline
+        if not self.may_claim:
+            self.deadline = 0.0
+
 
 class Keeper:
     """One thread per process, a few statements a second whatever the number of slices."""
@@ -66,11 +72,12 @@ class Keeper:
         """Return the local end of a lease that was asked for at `asked_at`, on `clock`."""
         return asked_at + self._settings.lease_seconds - _MARGIN_SECONDS
 
-    def wake_all(self) -> None:
-        """Let every slice look up: the process is about to stop."""
+    def stop_all(self) -> None:
+        """Let no slice claim more, nor send what it has claimed: the process is about to stop."""
         with self._lock:
-            for lease in self._leases.values():
-                lease.wake()
+            held = list(self._leases.values())
+        for lease in held:
+            lease.stop()
 
     def keep(self, lease: Lease, account_ids: list[int]) -> None:
         """Renew `lease` from now on, and watch the accounts of its campaign."""
@@ -139,8 +146,8 @@ class Keeper:
         for lease in held:
             if lease.campaign_id not in renewed or lease.campaign_id not in running:
                 lease.stop()
-            elif is_due and lease.may_claim:
-                lease.deadline = self.deadline_from(asked_at)
+            elif is_due:
+                lease.renew(self.deadline_from(asked_at))
             elif is_wanted and not self.is_slot_wanted:
                 lease.wake()
         self.is_slot_wanted = is_wanted

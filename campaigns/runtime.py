@@ -91,10 +91,10 @@ class Runtime:
         )
 
     def begin_stop(self) -> None:
-        """Let slices claim no more, settle what is out, and give their leases back."""
+        """Let slices claim no more, release what has not left, settle what is out, and give their leases back."""
         self.stop.set()
         if "_tools" in vars(self):
-            self._tools.keeper.wake_all()
+            self._tools.keeper.stop_all()
 
     def close(self) -> None:
         """Close what was opened. The slices have ended by now, or their leases run out."""
@@ -109,7 +109,8 @@ class Runtime:
 
 
 _runtime: Runtime | None = None
-_runtime_lock = threading.Lock()
+# Entered again where a signal interrupts the main thread inside.
+_runtime_lock = threading.RLock()
 
 
 def runtime() -> Runtime:

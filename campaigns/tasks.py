@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import signal
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -123,6 +124,17 @@ def _check_settings(**_: Any) -> None:
         runtime().settings.require("database_url", "redis_url", "secret_key")
     except SettingsError as error:
         raise SystemExit(f"revoada: {error}") from None
+
+
+@signals.worker_ready.connect
+def _stop_in_order(**_: Any) -> None:
+    """Let every signal that ends a worker ask for the same: SIGTERM's orderly stop.
+
+    Celery's cold shutdown (SIGQUIT, a second SIGINT) tells the slices nothing and may leave what they have on the wire,
+    nor do they hear of its restart (SIGHUP).
+    """
+    for number in (signal.SIGINT, signal.SIGQUIT, signal.SIGHUP):
+        signal.signal(number, signal.getsignal(signal.SIGTERM))
 
 
 @signals.worker_shutting_down.connect
