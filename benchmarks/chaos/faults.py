@@ -38,8 +38,8 @@ class Hand:
     def hold(self, least: float, most: float) -> None:
         time.sleep(self.random.uniform(least, most))
 
-    def worker(self) -> Role:
-        return self.world.role(self.random.choice(WORKERS))
+    def worker(self) -> str:
+        return self.random.choice(WORKERS)
 
     def valkey(self) -> redis.Redis:
         return redis.Redis.from_url(self.world.valkey.url, socket_timeout=2, retry=None)
@@ -60,15 +60,15 @@ class Fault:
 
 
 def _kill_worker(hand: Hand) -> None:
-    hand.worker().kill()
+    hand.world.kill(hand.worker())
 
 
 def _freeze_worker_past_lease(hand: Hand) -> None:
-    _freeze(hand, hand.worker(), _LEASE_SECONDS + 0.5, _LEASE_SECONDS + 3)
+    _freeze(hand, hand.world.role(hand.worker()), _LEASE_SECONDS + 0.5, _LEASE_SECONDS + 3)
 
 
 def _freeze_worker_shortly(hand: Hand) -> None:
-    _freeze(hand, hand.worker(), 0.5, 2.0)
+    _freeze(hand, hand.world.role(hand.worker()), 0.5, 2.0)
 
 
 def _freeze(hand: Hand, role: Role, least: float, most: float) -> None:
@@ -83,14 +83,13 @@ def _restart_workers(hand: Hand) -> None:
     """SIGTERM to one after the other, as an upgrade does."""
     for name in WORKERS:
         role = hand.world.role(name)
-        with suppress(psutil.Error):
-            role.send_signal(signal.SIGTERM)
+        hand.world.ask_to_end(name)
         _await(lambda role=role: not role.is_running(), 15)
         _await(lambda name=name: hand.world.role(name).is_running(), 5)
 
 
 def _kill_events(hand: Hand) -> None:
-    hand.world.role("events").kill()
+    hand.world.kill("events")
 
 
 def _freeze_events(hand: Hand) -> None:
@@ -98,13 +97,13 @@ def _freeze_events(hand: Hand) -> None:
 
 
 def _kill_webhooks(hand: Hand) -> None:
-    hand.world.role("webhooks").kill()
+    hand.world.kill("webhooks")
 
 
 def _beats_down(hand: Hand) -> None:
     with hand.world.held_down("beat1"), hand.world.held_down("beat2"):
         for name in ("beat1", "beat2"):
-            hand.world.role(name).kill()
+            hand.world.kill(name)
         hand.hold(3, 6)
 
 

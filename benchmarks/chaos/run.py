@@ -86,6 +86,7 @@ class Run:
         self._drain()
         self._ended.set()
         sampler.join()
+        self.outcome.problems += [f"{name} ended by itself" for name in self.world.ended_by_itself]
         self._settle_accounts()
         self.outcome.campaigns, self.outcome.restarts = len(self.lanes.batches), self.world.restarts
         return self.outcome

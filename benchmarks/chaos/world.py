@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any, Self, TypeVar
 
@@ -99,6 +100,8 @@ class World:
         self._lock = threading.RLock()
         self._roles: dict[str, Role] = {}
         self._held_down: set[str] = set()
+        self._is_to_end: set[str] = set()
+        self.ended_by_itself: list[str] = []
         self._closing = threading.Event()
         self.restarts = 0
 
@@ -146,6 +149,21 @@ class World:
         with self._lock:
             return self._roles[name]
 
+    def kill(self, name: str) -> None:
+        """SIGKILL a role."""
+        with self._lock:
+            self._is_to_end.add(name)
+            role = self._roles[name]
+        role.kill()
+
+    def ask_to_end(self, name: str) -> None:
+        """SIGTERM a role."""
+        with self._lock:
+            self._is_to_end.add(name)
+            role = self._roles[name]
+        with suppress(psutil.Error):
+            role.send_signal(signal.SIGTERM)
+
     @contextmanager
     def held_down(self, name: str) -> Iterator[None]:
         """Let the supervisor not start a role again meanwhile."""
@@ -181,6 +199,9 @@ class World:
                 for name in ended:
                     if self._closing.is_set():
                         return
+                    if name not in self._is_to_end:
+                        self.ended_by_itself.append(name)
+                    self._is_to_end.discard(name)
                     self.stack.roles.remove(self._roles[name])
                     self._start(name)
                     self.restarts += 1
