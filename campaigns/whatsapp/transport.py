@@ -1,9 +1,13 @@
 """Many requests in flight from one thread: libcurl's multi interface, driven by its sockets.
 
-No `select()` (it stops at 1,024 descriptors) and no request that leaves twice: libcurl sends a POST again by itself
-when a kept-alive connection dies before the first byte of the reply, so the callback that it asks before each
-departure lets a request leave once only. And the total timeout is kept here: libcurl looks at its own before it reads,
-so after a freeze it would throw away replies that have arrived.
+No `select()` (it stops at 1,024 descriptors), and three habits of libcurl that would cost messages are mended here:
+
+- It sends a POST again by itself when a kept-alive connection dies before the first byte of the reply. The callback
+  that it asks before each departure lets a request leave once only.
+- It does not look whether a connection that it has kept for less than a second is still open. What would leave on one
+  that is not takes another.
+- It looks at its timeout before it reads: after a freeze it would throw away replies that have arrived. So the total
+  timeout is kept here.
 """
 
 from __future__ import annotations
@@ -22,6 +26,8 @@ from typing import Protocol
 
 import certifi
 import pycurl
+
+from campaigns.whatsapp.sockets import Sockets
 
 _log = logging.getLogger(__name__)
 
@@ -125,6 +131,7 @@ class Transport:
         self._queued: deque[tuple[Request, Mailbox]] = deque()
         self._idle: list[_Handle] = []
         self._in_flight: dict[pycurl.Curl, _Handle] = {}
+        self._sockets = Sockets()
         self._finished: dict[Mailbox, list[Reply]] = {}
         self._is_closed = False
         self._timer_at: float | None = None
@@ -234,7 +241,7 @@ class Transport:
         return next(iter(self._in_flight.values()))
 
     def _start(self, request: Request, mailbox: Mailbox) -> None:
-        handle = self._idle.pop() if self._idle else _Handle(self._connect_timeout)
+        handle = self._idle.pop() if self._idle else _Handle(self._connect_timeout, self._sockets)
         try:
             handle.prepare(request, mailbox)
             self._multi.add_handle(handle.curl)
@@ -261,6 +268,11 @@ class Transport:
     def _finish(self, curl: pycurl.Curl, error: str) -> None:
         handle = self._in_flight.pop(curl)
         self._multi.remove_handle(curl)
+        if handle.met_closed_connection:
+            handle.start_over()
+            self._multi.add_handle(curl)
+            self._in_flight[curl] = handle
+            return
         mailbox, reply = handle.take_reply(error)
         self._idle.append(handle)
         self._finished.setdefault(mailbox, []).append(reply)
@@ -269,9 +281,12 @@ class Transport:
 class _Handle:
     """One libcurl easy handle, used again and again, and the one departure of the request that it carries."""
 
-    def __init__(self, connect_timeout: float) -> None:
+    def __init__(self, connect_timeout: float, sockets: Sockets) -> None:
         self.curl = curl = pycurl.Curl()
         self.started_at = 0.0
+        self.met_closed_connection = False
+        self._sockets = sockets
+        self._opened: list[int] = []
         self._has_left = self._was_held_back = False
         self._chunks: list[bytes] = []
         self._size = 0
@@ -285,16 +300,23 @@ class _Handle:
         curl.setopt(pycurl.SSL_VERIFYPEER, 1)
         curl.setopt(pycurl.SSL_VERIFYHOST, 2)
         curl.setopt(pycurl.MAXAGE_CONN, _IDLE_SECONDS)
+        curl.setopt(pycurl.SOCKOPTFUNCTION, self._on_open)
         curl.setopt(pycurl.PREREQFUNCTION, self._before_departure)
         curl.setopt(pycurl.WRITEFUNCTION, self._on_data)
 
     def prepare(self, request: Request, mailbox: Mailbox) -> None:
         self._request, self._mailbox, self.started_at = request, mailbox, clock()
-        self._has_left = self._was_held_back = False
-        self._chunks, self._size = [], 0
+        self._has_left = self._was_held_back = self.met_closed_connection = False
+        self._chunks, self._size, self._opened = [], 0, []
+        self.curl.setopt(pycurl.FRESH_CONNECT, 0)
         self.curl.setopt(pycurl.URL, request.url)
         self.curl.setopt(pycurl.HTTPHEADER, request.headers)
         self.curl.setopt(pycurl.POSTFIELDS, request.body)
+
+    def start_over(self) -> None:
+        """Send what has not left on a new connection: libcurl may keep the closed one for a while."""
+        self.started_at, self.met_closed_connection = clock(), False
+        self.curl.setopt(pycurl.FRESH_CONNECT, 1)
 
     def take_reply(self, error: str) -> tuple[Mailbox, Reply]:
         request, mailbox = self._request, self._mailbox
@@ -314,10 +336,17 @@ class _Handle:
         self._chunks = []
         return mailbox, reply
 
-    def _before_departure(self, *_addresses: object) -> int:
+    def _on_open(self, descriptor: int, _purpose: int) -> int:
+        self._opened.append(descriptor)
+        return pycurl.SOCKOPT_OK
+
+    def _before_departure(self, _remote_ip: str, _local_ip: str, remote_port: int, local_port: int) -> int:
         """Answer libcurl, which asks on a ready connection, before the first byte: once, and again for each replay."""
         request = self._request
         if request is None or self._has_left:
+            return pycurl.PREREQFUNC_ABORT
+        if self._sockets.is_closed((local_port, remote_port), opened=self._opened):
+            self.met_closed_connection = True
             return pycurl.PREREQFUNC_ABORT
         if clock() >= request.permit.deadline:
             self._was_held_back = True

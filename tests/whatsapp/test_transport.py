@@ -369,3 +369,35 @@ def test_close_ends_the_thread_also_with_requests_in_flight(far):
     assert "transport" not in {thread.name for thread in threading.enumerate()}
     del transport
     gc.collect()  # an error in a callback of libcurl would be reported here
+
+
+# connections that the other side has closed
+
+
+@pytest.mark.parametrize("is_half_closed", [False, True])
+def test_a_kept_connection_that_was_closed_carries_nothing_more(transport, is_half_closed):
+    """Within a second of its last use: libcurl alone looks no more often."""
+    count = 0
+
+    class Handler(socketserver.BaseRequestHandler):
+        def handle(self):
+            nonlocal count
+            assert self.request.recv(65536)
+            count += 1
+            self.request.sendall(OK)
+            self.request.shutdown(socket.SHUT_WR)
+            closed.set()
+            if is_half_closed:
+                over.wait(5)
+
+    over = threading.Event()
+    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Handler) as server:
+        server.daemon_threads, server.block_on_close = True, False
+        threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
+        for number in range(1, 6):
+            closed = threading.Event()
+            reply = send_one(transport, f"http://127.0.0.1:{server.server_address[1]}/")
+            assert (reply.error, reply.http_status, count) == ("", 200, number)
+            assert closed.wait(5)
+        over.set()
+        server.shutdown()

@@ -1,0 +1,50 @@
+"""Knows the sockets of libcurl's connections, to see before a request leaves that the other side has closed its one."""
+
+from __future__ import annotations
+
+import select
+import socket
+from collections.abc import Iterable
+
+# By local and remote port.
+Ports = tuple[int, int]
+
+# Whatever else has arrived: TLS says goodbye before it ends.
+_CLOSED = getattr(select, "POLLRDHUP", 0) | select.POLLHUP | select.POLLERR
+
+
+class Sockets:
+    """The descriptors of connections that were used once. Old ones are never forgotten, but never believed either."""
+
+    def __init__(self) -> None:
+        self._descriptors: dict[Ports, int] = {}
+
+    def is_closed(self, ports: Ports, *, opened: Iterable[int]) -> bool:
+        """Tell whether the other side has closed a kept connection; False also where its socket is not known.
+
+        `opened` are the descriptors that the asking request has opened: one of them may be its connection, a new one.
+        """
+        for descriptor in opened:
+            if _ports(descriptor) == ports:
+                self._descriptors[ports] = descriptor
+                return False
+        kept = self._descriptors.get(ports)
+        if kept is None or _ports(kept) != ports:
+            return False
+        poll = select.poll()
+        poll.register(kept, _CLOSED)
+        return bool(poll.poll(0))
+
+
+def _ports(descriptor: int) -> Ports | None:
+    """Return the ports of a connected socket, None for whatever else the descriptor has become."""
+    try:
+        connection = socket.socket(socket.AF_INET, socket.SOCK_STREAM, 0, fileno=descriptor)
+    except OSError:
+        return None
+    try:
+        return connection.getsockname()[1], connection.getpeername()[1]
+    except (OSError, IndexError):
+        return None
+    finally:
+        connection.detach()
