@@ -22,7 +22,7 @@ broker_transport_options = (
         "health_check_interval": 10,
         # Longer than the longest task (a slice and its draining), short enough to bring back what a dead worker held.
         "visibility_timeout": _settings.visibility_timeout_seconds,
-        "unacked_restore_interval": 10,
+        "unacked_restore_interval": min(10.0, _settings.visibility_timeout_seconds / 2),
         "unacked_restore_throttle": 1,
         "max_connections": 20,
     }

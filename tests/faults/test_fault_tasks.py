@@ -1,0 +1,114 @@
+"""Tasks that come three times, again while they run, or never: the result is the same."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import redis
+from harness import QUEUES, Flow, wait_for
+
+TRIPLED = Path(__file__).parent / "tripled"
+
+
+def test_every_task_three_times_from_two_beats_and_again_while_it_runs_changes_nothing(flow: Flow) -> None:
+    """All tasks: ticks, slices, webhooks, health. The broker takes a slice for lost long before it is over."""
+    flow.stack.environment["PYTHONPATH"] = str(TRIPLED)
+    flow.start(
+        *("webhooks", "events", "worker", "worker2", "beat", "beat2"),
+        tick_seconds=1,
+        slice_seconds=4,
+        visibility_timeout_seconds=1,
+    )
+    flow.far.script(webhooks={"duplicate_probability": 0.3, "shuffle": True, "batch_size": 5})
+    campaigns = [
+        flow.add_campaign(name, [flow.add_account(name, rate=40)], people=240)
+        for name in ("Vendas", "Novidades", "Relacionamento")
+    ]
+    flow.await_ready()
+    flow.start_campaigns(*campaigns)
+    flow.ring([campaign.id for campaign in campaigns], times=2)
+    flow.await_status("completed", *campaigns)
+    flow.await_arrival(*campaigns)
+    wait_for(
+        lambda: flow.far.has_told_all() and flow.query("SELECT count(*) FROM webhook_events") == [(0,)],
+        "all webhooks are applied",
+    )
+
+    # Three of each, and the one that runs comes once more after a second.
+    counted = flow.run_command("celery", "-A", "campaigns", "inspect", "stats", "--json")
+    runs = sum(each["total"].get("campaigns.run", 0) for each in json.loads(counted.stdout).values())
+    slices = len(flow.events("accounts_active"))
+    assert runs > 3 * slices, (runs, slices)
+    flow.assert_everybody_got_one(*campaigns)
+    assert set(flow.far.arrived().values()) == {1}
+    assert flow.query("SELECT DISTINCT send_no, attempts FROM messages") == [(1, 1)]
+    for campaign in campaigns:
+        assert len(flow.events("campaign_started", campaign_id=campaign.id)) == 1
+        assert len(flow.events("campaign_completed", campaign_id=campaign.id)) == 1
+    for name in ("slice_error", "slice_failed", "abandoned", "leases_not_kept"):
+        assert flow.events(name) == []
+    flow.assert_counters_equal_rows()
+    flow.assert_no_lease_lives()
+
+
+def test_tasks_that_are_lost_and_a_beat_that_is_away_cost_time_only(flow: Flow, redis_url: str) -> None:
+    flow.start("webhooks", "events", "worker", "beat", tick_seconds=1, slice_seconds=1)
+    account = flow.add_account("Vendas", rate=200)
+    lost, scheduled, running = (
+        flow.add_campaign("Lost", [account], people=600),
+        flow.add_campaign("Scheduled", [account], people=50),
+        flow.add_campaign("Running", [flow.add_account("Novidades", rate=20)], people=160),
+    )
+    flow.await_ready()
+    with _emptying_queues(redis_url):
+        flow.start_campaigns(lost)
+        ticks = _count_ticks(flow)
+        wait_for(lambda: _count_ticks(flow) > ticks + 5, "ticks pass")
+    flow.await_status("completed", lost)
+    flow.await_arrival(lost)
+
+    flow.start_campaigns(running)
+    flow.await_accepted(running, 5)
+    flow.role("beat").stop()
+    flow.forget_role("beat")
+    flow.execute(f"UPDATE campaigns SET scheduled_at = now() + interval '2 s' WHERE id = {scheduled.id}")
+    flow.start_campaigns(scheduled)
+    flow.await_status("completed", running)
+    assert flow.status(scheduled) == ("scheduled", None)
+    with redis.Redis.from_url(redis_url) as client:
+        assert [client.llen(name) for name in QUEUES] == [0, 0, 0, 0], "nothing piles up"
+    flow.start("beat2")
+    flow.await_status("completed", scheduled)
+    flow.await_arrival(running, scheduled)
+    flow.assert_everybody_got_one(lost, scheduled, running)
+    assert set(flow.far.arrived().values()) == {1}
+    assert flow.counts().keys() <= {"delivered", "read"}
+    flow.assert_counters_equal_rows()
+    flow.assert_no_lease_lives()
+
+
+def _count_ticks(flow: Flow) -> int:
+    return flow.role("beat").log_path.read_text().count("campaigns.tick")
+
+
+@contextmanager
+def _emptying_queues(redis_url: str) -> Iterator[None]:
+    """Throw away, several times a second, whatever no worker has taken yet."""
+    is_over = threading.Event()
+
+    def empty() -> None:
+        with redis.Redis.from_url(redis_url) as client:
+            while not is_over.wait(0.1):
+                client.delete(*QUEUES)
+
+    thread = threading.Thread(target=empty)
+    thread.start()
+    try:
+        yield
+    finally:
+        is_over.set()
+        thread.join()
