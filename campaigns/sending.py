@@ -205,6 +205,18 @@ class Slice:
             return []
         self._granter.note_used(grants, Counter(message.account_id for message in claim.messages))
         self._cursor = claim.cursor
+        try:
+            self._look_at_claim(claim)
+        except _Unavailable as error:
+            # What is claimed leaves all the same: else nobody would know that it has not.
+            self._fail("Claiming", error)
+        return [
+            Flying(message, accounts[message.account_id], grants[message.account_id].granted_at)
+            for message in claim.messages
+        ]
+
+    def _look_at_claim(self, claim: Claim) -> None:
+        """Draw what follows from what was claimed, and what was not."""
         is_limited = bool(claim.full) and self._waits_for_slots(claim.full)
         if not claim.is_held:
             self.lease.stop()
@@ -214,10 +226,6 @@ class Slice:
         elif self._had_waited:
             self._had_waited = False
             self._tools.database.run(leases.clear_wait, self._row.id)
-        return [
-            Flying(message, accounts[message.account_id], grants[message.account_id].granted_at)
-            for message in claim.messages
-        ]
 
     def _claim_and_pace(
         self, connection: Connection, grants: Mapping[int, Grant], accounts: Mapping[int, AccountRow]

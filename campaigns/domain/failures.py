@@ -299,12 +299,24 @@ _ADVICE_NO_CODE = "Look at the details: `revoada campaign export ID --status fai
 _ADVICE_UNLISTED = "Look the code up in Meta's list of error codes."
 
 
+# Of our own, where no code of Meta's is: what is known not to have left, and came back when its campaign was over.
+NEVER_LEFT = Failure(
+    -1,
+    "it never left: its worker was frozen until the campaign was completed",
+    Blame.OURS,
+    Action.BACK_OFF,
+    advice="Send it again: `revoada campaign retry ID --class server`.",
+)
+
+
 def find_failure(code: int, *, subcode: int | None = None, http_status: int | None = None) -> Failure:
     """Return the row of `code`, or what its class asks for (`is_known` is False then: report it).
 
     `http_status` is that of the reply; a webhook has none. It counts only for codes that the table does not hold: Meta
     says to go by the code.
     """
+    if code == NEVER_LEFT.code:
+        return NEVER_LEFT
     if code == _FOREIGN_NUMBER.code and subcode == _UNKNOWN_OBJECT:
         return _FOREIGN_NUMBER
     return FAILURES.get(code) or _classify(code, http_status or 0)

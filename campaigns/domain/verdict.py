@@ -15,6 +15,7 @@ class Blame(StrEnum):
     ACCOUNT = "account"
     THROTTLE = "throttle"
     SERVER = "server"
+    OURS = "ours"  # the machine's or the process's that should have sent it
     UNKNOWN = "unknown"
 
 
@@ -26,6 +27,7 @@ FAULTS = {
     Blame.ACCOUNT: "account",
     Blame.THROTTLE: "throttle",
     Blame.SERVER: "meta",
+    Blame.OURS: "us",
     Blame.UNKNOWN: "unknown",
 }
 
@@ -50,7 +52,7 @@ class Retry(StrEnum):
     """Classes of `failed` that a person may send again: nothing was delivered, says Meta, and next time may differ."""
 
     THROTTLED = "throttled"  # Meta had enough for the moment
-    SERVER = "server"  # Meta's servers had a fault
+    SERVER = "server"  # a server had a fault, Meta's or ours
     RECIPIENT_LATER = "recipient-later"  # withheld from this person for now
     REPAIRED = "repaired"  # the account or the template, once somebody has mended it
 
@@ -58,6 +60,7 @@ class Retry(StrEnum):
 _RETRIES = {
     Blame.THROTTLE: Retry.THROTTLED,
     Blame.SERVER: Retry.SERVER,
+    Blame.OURS: Retry.SERVER,
     Blame.ACCOUNT: Retry.REPAIRED,
     Blame.TEMPLATE: Retry.REPAIRED,
 }

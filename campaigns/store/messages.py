@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from campaigns.domain.failures import NEVER_LEFT
 from campaigns.domain.message import Status
 from campaigns.domain.pacing import PaceState
 from campaigns.store.database import Connection, query
@@ -207,5 +208,6 @@ def release_messages(
         "error_details": [row.error_details for row in rows],
         "campaign_ids": list(campaign_ids),
         "from_statuses": [str(status) for status in from_statuses],
+        "never_left": NEVER_LEFT.code,
     }
     return {row[0] for row in connection.execute(query("release_messages"), parameters)}

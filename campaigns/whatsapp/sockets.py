@@ -29,11 +29,13 @@ class Sockets:
                 self._descriptors[ports] = descriptor
                 return False
         kept = self._descriptors.get(ports)
-        if kept is None or _ports(kept) != ports:
-            return False
-        poll = select.poll()
-        poll.register(kept, _CLOSED)
-        return bool(poll.poll(0))
+        return kept is not None and _is_closed(kept) and _ports(kept) == ports
+
+
+def _is_closed(descriptor: int) -> bool:
+    poll = select.poll()
+    poll.register(descriptor, _CLOSED)
+    return bool(poll.poll(0))
 
 
 def _ports(descriptor: int) -> Ports | None:

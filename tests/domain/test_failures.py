@@ -6,13 +6,14 @@ from hypothesis import strategies as st
 
 from campaigns.domain.failures import (
     FAILURES,
+    NEVER_LEFT,
     ROWS,
     explain_doubt,
     explain_failure,
     find_failure,
     find_http_failure,
 )
-from campaigns.domain.verdict import Action, Blame, Retry
+from campaigns.domain.verdict import FAULTS, Action, Blame, Retry
 
 # The verdict table of the design, written once more by hand.
 DESIGN = {
@@ -51,7 +52,7 @@ def test_every_meaning_is_one_short_line():
 
 def test_every_code_says_what_to_do_in_one_sentence():
     unlisted = [find_failure(code) for code in (999, 132999, 133999)]
-    for row in [*ROWS, *unlisted, explain_doubt(None), explain_doubt(131000), explain_failure(None)]:
+    for row in [*ROWS, *unlisted, NEVER_LEFT, explain_doubt(None), explain_doubt(131000), explain_failure(None)]:
         assert 10 < len(row.advice) < 120, row.code
         assert row.advice.endswith("."), row.code
         assert row.advice.isprintable(), row.code
@@ -69,6 +70,12 @@ def test_the_classes_of_a_retry_hold_the_codes_that_they_should():
     for retry, codes in RETRIES.items():
         assert {row.code for row in ROWS if row.retry is retry} == codes
     assert {row.blame for row in ROWS if row.retry is Retry.REPAIRED} == {Blame.ACCOUNT, Blame.TEMPLATE}
+
+
+def test_what_never_left_may_be_sent_again_and_is_nobody_elses_fault():
+    assert find_failure(NEVER_LEFT.code) is NEVER_LEFT
+    assert (NEVER_LEFT.retry, FAULTS[NEVER_LEFT.blame]) == (Retry.SERVER, "us")
+    assert NEVER_LEFT.code < 0  # none of Meta's
 
 
 @pytest.mark.parametrize("code", [131026, 131050, 131014, 131036, 132000, 131053, 135000, 999, 132999])

@@ -1,8 +1,10 @@
 import pytest
 
+from campaigns.domain.failures import NEVER_LEFT
 from campaigns.domain.message import Status, Write
 from campaigns.store.leases import complete_campaign
 from campaigns.store.messages import ACCEPTED_OR_OUT, OUT, ReleaseRow, release_messages
+from campaigns.store.retries import retry_messages
 from tests.store.rows import (
     Beside,
     add_campaign,
@@ -106,6 +108,17 @@ def test_in_a_campaign_that_is_over_nothing_becomes_pending(database, status, be
     row = read_message(database, ids[0])
     assert (row["not_before"], row["failed_at"] is not None) == (None, becomes == "failed")
     assert find_false_tallies(database) == []
+
+
+def test_what_never_left_a_campaign_that_is_completed_meanwhile_may_be_retried(database):
+    campaign_id = database.run(add_campaign, "completed")
+    message_id = database.run(add_message, campaign_id, "uncertain")
+    held_back = ReleaseRow(message_id, 1, 0.0, True, None, "kept back: the right to send had ended", "")
+    assert release(database, campaign_id, held_back) == {message_id}
+    row = read_message(database, message_id)
+    assert (row["status"], row["error_code"], row["attempts"]) == ("failed", NEVER_LEFT.code, 0)
+    assert database.run(retry_messages, campaign_id, {NEVER_LEFT.code: 0.0}, after=0, limit=10)
+    assert read_statuses(database, campaign_id) == ["pending"]
 
 
 def test_a_paused_campaign_takes_its_messages_back(database):

@@ -1,5 +1,6 @@
 -- Back to pending, with knowledge: nothing of this send was accepted. In a campaign that is over there is no pending:
--- a cancelled one keeps `cancelled`, a completed one `failed` with the reason. Guarded by `send_no` and by the statuses
+-- a cancelled one keeps `cancelled`, a completed one `failed` with the reason, and with a code of our own where Meta has
+-- given none (`never_left`), by which a person may retry it. Guarded by `send_no` and by the statuses
 -- from which this release may start (a reply: while it was out; a webhook's refusal: also after it was accepted).
 -- `refunds`: the send used no attempt. `refusing`: the account that could not send it.
 UPDATE messages m
@@ -14,7 +15,8 @@ SET status = CASE c.status WHEN 'cancelled' THEN 'cancelled' WHEN 'completed' TH
     refused_by = CASE WHEN r.refusing IS NULL THEN m.refused_by
         WHEN r.forgets THEN ARRAY[r.refusing] ELSE array_append(m.refused_by, r.refusing) END,
     failed_at = CASE WHEN c.status = 'completed' THEN clock_timestamp() ELSE m.failed_at END,
-    error_code = r.error_code, error_title = r.error_title, error_details = r.error_details
+    error_code = CASE WHEN c.status = 'completed' THEN coalesce(r.error_code, %(never_left)s) ELSE r.error_code END,
+    error_title = r.error_title, error_details = r.error_details
 FROM unnest(
     %(ids)s::bigint[], %(send_nos)s::int[], %(wait_seconds)s::float8[], %(refunds)s::bool[],
     %(refusing)s::bigint[], %(forgets)s::bool[], %(pair_refusals)s::int[], %(error_codes)s::int[], %(error_titles)s::text[],
