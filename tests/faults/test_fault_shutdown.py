@@ -33,8 +33,9 @@ def test_a_worker_that_stops_while_the_api_hangs_holds_back_what_waits_and_settl
     flow.start_campaigns(campaign)
     flow.await_accepted(campaign, 200)
     flow.far.script(outcome="hang")
-    wait_for(lambda: len(flow.far.accepted()) - flow.counts().get("sent", 0) > 15, "its connections hang")
-    assert flow.counts()["sending"] > 30 + 24
+    hanging_since = flow.server_time()
+    wait_for(lambda: flow.server_time() > hanging_since + 0.8, "all that is out hangs")
+    assert flow.counts()["sending"] > 24 + 5, "more is claimed than it has connections"
 
     took_seconds = _stop(flow, "worker", signal.SIGTERM)
     assert took_seconds < HTTP_TIMEOUT_SECONDS + 5
@@ -82,7 +83,6 @@ def test_twenty_rolling_restarts_by_every_signal_leave_no_uncertain_message(flow
     flow.execute("UPDATE accounts SET messages_per_second = 2000")
     flow.await_status("completed", *campaigns)
 
-    print("TOOK", took_seconds, gone_on)
     assert max(took_seconds) < HTTP_TIMEOUT_SECONDS + 5
     assert max(gone_on) < 4, "rung at once, without a tick"
     assert flow.counts() == {"sent": 4500}
