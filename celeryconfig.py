@@ -65,12 +65,15 @@ task_acks_late = True
 worker_prefetch_multiplier = 1
 worker_disable_prefetch = True
 
+# One message that is none of ours must not end a worker.
+worker_consumer = "campaigns.gate:Consumer"
+
 # The work waits for the network; a signal becomes a stop flag, and nothing is raised between a COMMIT and its return.
 worker_pool = "threads"
 worker_concurrency = _settings.slots
 worker_soft_shutdown_timeout = 0
 worker_cancel_long_running_tasks_on_connection_loss = False
-worker_eta_task_limit = 100  # a guard: no task of ours has an ETA
+worker_eta_task_limit = 100  # a guard: no task of ours has an ETA, and the gate refuses those of others
 
 worker_enable_remote_control = True
 worker_send_task_events = False  # Flower switches events on while it looks

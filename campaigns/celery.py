@@ -25,6 +25,9 @@ class _Channel(redis.Channel):
 
 redis.Transport.Channel = _Channel
 
+from campaigns import gate
+
+gate.install()
 app = Celery("revoada")
 app.config_from_object("celeryconfig")
 

@@ -1,0 +1,141 @@
+import base64
+import json
+import pickle
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from campaigns.domain.ring import NotARing, Ring, find_flaw, read_ring
+
+QUEUES = {"campaigns.run": "campaigns", "campaigns.tick": "control"}
+PLAIN = {
+    "task": "campaigns.run",
+    "id": "0c5f7f4e",
+    "eta": None,
+    "expires": "2026-11-23T14:21:19.043373+00:00",
+    "retries": 0,
+    "timelimit": [None, None],
+}
+AFTER = {"callbacks": None, "errbacks": None, "chain": None, "chord": None}
+ENVELOPE = {
+    "body": base64.b64encode(b"[[34], {}, {}]").decode(),
+    "content-encoding": "utf-8",
+    "content-type": "application/json",
+    "headers": PLAIN,
+    "properties": {
+        "delivery_tag": "1",
+        "delivery_info": {"exchange": "campaigns", "routing_key": "campaigns"},
+        "body_encoding": "base64",
+    },
+}
+
+
+def read(headers=PLAIN, body=b"[[34], {}, null]", queue="campaigns"):
+    return read_ring(headers, body, queue=queue, queues=QUEUES)
+
+
+def test_a_ring_is_a_name_an_id_ids_and_a_time():
+    body = json.dumps([[34], {}, AFTER]).encode()
+    assert read(body=body) == Ring("campaigns.run", "0c5f7f4e", [34], PLAIN["expires"])
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        *({"task": value} for value in (None, "os.system", ["campaigns.run"], {}, 7, "celery.chord_unlock")),
+        *({"id": value} for value in (None, "", [1], "x" * 101, "a\nb")),
+        *({"eta": value} for value in ("9999-12-31T23:59:59+00:00", 5, "")),
+        *({"expires": value} for value in ("soon", 7, [1], "2026-11-23T14:21:19", "9999-12-31T23:59:59+00:00")),
+        *({"timelimit": value} for value in ("x", [1], [1, 1], 0)),
+        *({"retries": value} for value in ("x", 2**70, -1)),
+        {"group": "g"},
+    ],
+    ids=str,
+)
+def test_a_header_that_no_task_of_ours_has_is_refused(changes):
+    with pytest.raises(NotARing):
+        read(headers=PLAIN | changes)
+
+
+@pytest.mark.parametrize("headers", [None, [], "x", {}])
+def test_a_message_without_headers_is_refused(headers):
+    with pytest.raises(NotARing):
+        read(headers=headers)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        *(
+            json.dumps([[value], {}, None])
+            for value in ("34", "1; DROP TABLE campaigns", 0, -1, 2**63, 1.0, float("nan"), True, [1], {"a": 1}, "\0")
+        ),
+        *(
+            json.dumps([[34], {}, AFTER | {name: value}])
+            for name, value in (("callbacks", [7]), ("errbacks", ["x"]), ("chain", [{}]), ("chord", "x"))
+        ),
+        json.dumps([[34], {"campaign_id": 1}, None]),
+        json.dumps([[34, 35, 36], {}, None]),
+        *("", "7", "{}", "[]", "[[34]]", "[7, {}, {}]", "[[34], {}, 7]", "<html>", "[" * 9_000),
+        "[[34], {}, null]" + " " * 10_000,
+        pickle.dumps(([34], {}, None)),
+        None,
+        7,
+    ],
+    ids=lambda body: repr(body)[:40],
+)
+def test_a_body_that_holds_more_than_ids_is_refused(body):
+    with pytest.raises(NotARing):
+        read(body=body)
+
+
+def test_a_task_comes_by_its_own_queue_only():
+    with pytest.raises(NotARing, match="does not come by this queue"):
+        read(queue="control")
+
+
+def test_what_the_client_writes_has_no_flaw():
+    assert find_flaw(ENVELOPE) == ""
+    assert find_flaw({**ENVELOPE, "headers": None}) == ""
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"headers": [1]},
+        {"headers": PLAIN | {"compression": "application/x-gzip"}},
+        {"properties": None},
+        {"properties": {}},
+        *({"properties": ENVELOPE["properties"] | {name: None}} for name in ENVELOPE["properties"]),
+        {"properties": ENVELOPE["properties"] | {"delivery_info": {"exchange": "x", "routing_key": 7}}},
+        {"properties": ENVELOPE["properties"] | {"body_encoding": "rot13"}},
+        {"body": "AAA"},
+        {"body": 7},
+        {"content-type": "application/x-python-serialize"},
+        {"content-type": ["application/json"]},
+        {"content-encoding": "klingon"},
+    ],
+    ids=str,
+)
+def test_what_no_message_can_be_made_of_has_a_flaw(changes):
+    assert find_flaw(ENVELOPE | changes)
+
+
+_JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.sampled_from([*PLAIN, *ENVELOPE]), inner),
+    max_leaves=12,
+)
+
+
+@settings(derandomize=True, max_examples=300, deadline=None)
+@given(_JSON, _JSON, st.binary() | st.text() | _JSON.map(json.dumps), st.text() | _JSON)
+def test_whatever_comes_is_refused_or_holds_nothing_but_ids(envelope, headers, body, queue):
+    assert isinstance(find_flaw(envelope), str)
+    headers = PLAIN | headers if isinstance(headers, dict) else headers
+    try:
+        ring = read(headers, body, queue)
+    except NotARing:
+        return
+    assert all(value is None or 0 < value < 2**63 for value in ring.arguments)
