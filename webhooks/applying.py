@@ -14,7 +14,7 @@ from campaigns.logs import event
 from campaigns.settling import report_deactivation
 from campaigns.store import events
 from campaigns.store.accounts import Counted
-from campaigns.store.database import Connection, Database, DataError
+from campaigns.store.database import Connection, Database, DatabaseUnavailable, DataError
 from campaigns.store.events import ParkedEvent, StoredEvent
 from campaigns.store.installation import installation_id
 from campaigns.store.messages import merge_evidence
@@ -23,7 +23,7 @@ from webhooks.events import CATEGORY_FIELD, QUALITY_FIELD, AccountEvent, Templat
 from webhooks.leaving import Leaving, keep_optouts
 from webhooks.matching import Matched, in_rounds, match_evidence
 from webhooks.merging import GroupKey, group_key, merge
-from webhooks.payload import ParsedEvent, parse_event
+from webhooks.payload import ParsedEvent, keep_whole, parse_event
 from webhooks.refusals import count_reports, find_optouts, move_refused
 
 _log = logging.getLogger(__name__)
@@ -88,8 +88,12 @@ def _tell(applied: Applied) -> None:
     _log.log(level, "Applied %s webhook events: %s", applied.event_count, counts or "nothing of ours", extra=bound)
 
 
+def _tell_error(error: Exception) -> None:
+    _log.error("A webhook event is set aside, others go on", exc_info=error, extra=event("webhook_error"))
+
+
 class _Applier:
-    """Applies sets of bodies; what fails in SQL is halved until the one piece that fails stands alone."""
+    """Applies sets of bodies; what fails is halved until the one piece that fails stands alone."""
 
     def __init__(self, database: Database, settings: Settings, alerts: Alerts, applied: Applied) -> None:
         self._database, self._settings, self._alerts, self._applied = database, settings, alerts, applied
@@ -97,7 +101,7 @@ class _Applier:
 
     def apply(self, taken: Sequence[StoredEvent]) -> None:
         if taken:
-            self._apply([_Read(stored, parse_event(stored.body, self._rules)) for stored in taken])
+            self._apply([_Read(stored, self._parse(stored)) for stored in taken])
 
     def apply_suspect(self, stored: StoredEvent) -> None:
         """Apply a body that may have ended a worker before: alone, and not for ever."""
@@ -108,10 +112,19 @@ class _Applier:
             return
         self.apply([stored])
 
+    def _parse(self, stored: StoredEvent) -> ParsedEvent:
+        try:
+            return parse_event(stored.body, self._rules)
+        except Exception as error:  # noqa: BLE001  a fault of our reader costs the one body that it meets
+            _tell_error(error)
+            return keep_whole(stored.body, f"our reader fails: {type(error).__name__}")
+
     def _apply(self, bodies: Sequence[_Read]) -> None:
         try:
             outcome = self._database.run(_Transaction(bodies, self._settings).write)
-        except DataError as error:
+        except DatabaseUnavailable:
+            raise
+        except Exception as error:  # noqa: BLE001  whatever it is, it costs the one piece that it is about
             self._isolate(bodies, error)
             return
         self._applied.counts.update(outcome.counts)
@@ -134,6 +147,9 @@ class _Applier:
             self._apply([_Read(only.stored, only.parsed.without_pieces(), pieces)])
             return
         reason = f"Postgres refuses it: {type(error).__name__}"
+        if not isinstance(error, DataError):
+            _tell_error(error)
+            reason = f"it cannot be applied: {type(error).__name__}"
         self._database.run(events.set_aside_event, only.stored.id, reason=reason)
         self._applied.counts["set aside"] += 1
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 from campaigns.domain.optout import Source, StopRules
@@ -93,15 +94,18 @@ def _find_number(part: Mapping[str, Any], key: str, user_key: str, contacts: obj
     number = read_id(part.get(key), key)
     user_id = part.get(user_key)
     if not number and isinstance(user_id, str) and user_id:
-        known = [each for each in _list_contacts(contacts) if each.get("user_id") == user_id]
-        number = read_id(known[0].get("wa_id"), "contacts.wa_id") if known else ""
+        known = find_contacts(contacts, user_id)
+        number = read_id(known[0]["wa_id"], "contacts.wa_id") if known else ""
     if number and not is_number(number):
         raise UnusableError(key, "not a phone number")
     return number
 
 
-def _list_contacts(contacts: object) -> list[dict[str, Any]]:
+def find_contacts(contacts: object, user_id: object) -> list[dict[str, Any]]:
+    """Return who has this user id: the first such contact, and of it what is read here."""
     try:
-        return [each for each in read_list(contacts, "contacts") if isinstance(each, dict)]
+        listed = read_list(contacts, "contacts") if user_id else []
     except UnusableError:
         return []
+    found = (each for each in listed if isinstance(each, dict) and each.get("user_id") == user_id)
+    return [{"user_id": user_id, "wa_id": each.get("wa_id")} for each in islice(found, 1)]

@@ -26,7 +26,7 @@ from webhooks.events import (
     read_account_event,
     read_template_event,
 )
-from webhooks.optouts import PREFERENCES_FIELD, OptOut, read_optout, read_preference
+from webhooks.optouts import PREFERENCES_FIELD, OptOut, find_contacts, read_optout, read_preference
 from webhooks.reading import (
     UnusableError,
     dump_json,
@@ -41,6 +41,9 @@ from webhooks.reading import (
 from webhooks.statuses import STATUSES, read_evidence
 
 _MAX_KIND_CHARACTERS = 60
+# Parts that are set aside are written with what surrounds them; beyond this part of their body it is kept whole.
+_MOST_ASIDE = 2
+_ASIDE_BYTES = 10_000
 _DEFAULT_RULES = StopRules()
 
 
@@ -57,7 +60,7 @@ class _Source:
     """What one evidence was read from."""
 
     waba_id: str
-    metadata: dict[str, Any]
+    phone_number_id: str
     status: dict[str, Any]
 
 
@@ -95,7 +98,8 @@ class ParsedEvent:
     def rewrap(self, index: int) -> bytes:
         """Return a body that says `evidence[index]` and nothing else, so that it can be parked alone."""
         source = self._sources[index]
-        value = {"messaging_product": "whatsapp", "metadata": source.metadata, "statuses": [source.status]}
+        metadata = {"phone_number_id": source.phone_number_id}
+        value = {"messaging_product": "whatsapp", "metadata": metadata, "statuses": [source.status]}
         return _wrap({"id": source.waba_id}, {"field": "messages", "value": value})
 
 
@@ -104,14 +108,14 @@ def parse_event(body: bytes, rules: StopRules = _DEFAULT_RULES) -> ParsedEvent:
     try:
         content = load_json(body)
     except RecursionError:
-        return _unreadable(body, "nested too deeply")
+        return keep_whole(body, "nested too deeply")
     except json.JSONDecodeError as error:
-        return _unreadable(body, f"not JSON: {error}")
+        return keep_whole(body, f"not JSON: {error}")
     except ValueError as error:
-        return _unreadable(body, f"not JSON: {type(error).__name__}")
+        return keep_whole(body, f"not JSON: {type(error).__name__}")
     if not isinstance(content, dict | list):
-        return _unreadable(body, f"not an object: {quote(content)}")
-    reader = _Reader(rules)
+        return keep_whole(body, f"not an object: {quote(content)}")
+    reader = _Reader(body, rules)
     if isinstance(content, list):
         for index, envelope in enumerate(content):
             reader.read_envelope(envelope, f"[{index}].")
@@ -120,7 +124,8 @@ def parse_event(body: bytes, rules: StopRules = _DEFAULT_RULES) -> ParsedEvent:
     return reader.finish()
 
 
-def _unreadable(body: bytes, reason: str) -> ParsedEvent:
+def keep_whole(body: bytes, reason: str) -> ParsedEvent:
+    """Return that nothing can be read of a body."""
     return ParsedEvent(is_readable=False, set_aside=(SetAside(body, reason),))
 
 
@@ -147,26 +152,27 @@ class _Entry:
 
 @dataclass(frozen=True, slots=True)
 class _Number:
-    """The phone number whose messages a change speaks of."""
+    """The phone number whose messages a change speaks of. What is wrapped bears what is read of it, and no more."""
 
     entry: _Entry
     phone_number_id: str
     metadata: dict[str, Any]
     contacts: object
 
-    def wrap(self, key: str, part: object) -> bytes:
-        return _wrap(self.entry.frame, {"field": "messages", "value": {"metadata": self.metadata, key: part}})
+    def wrap(self, key: str, part: object, **more: object) -> bytes:
+        value = {"metadata": {"phone_number_id": self.phone_number_id}, **more, key: part}
+        return _wrap(self.entry.frame, {"field": "messages", "value": value})
 
     def wrap_answer(self, message: object) -> bytes:
-        value = {"metadata": self.metadata, "contacts": self.contacts, "messages": [message]}
-        return _wrap(self.entry.frame, {"field": "messages", "value": value})
+        user_id = message.get("from_user_id") if isinstance(message, dict) else None
+        return self.wrap("messages", [message], contacts=find_contacts(self.contacts, user_id))
 
 
 class _Reader:
     """Walks a body once and collects. A part that raises `UnusableError` is set aside at the level it belongs to."""
 
-    def __init__(self, rules: StopRules) -> None:
-        self._rules = rules
+    def __init__(self, body: bytes, rules: StopRules) -> None:
+        self._body, self._rules = body, rules
         self._optouts: list[OptOut] = []
         self._optout_bodies: list[bytes] = []
         self._evidence: list[Evidence] = []
@@ -174,6 +180,7 @@ class _Reader:
         self._template_events: list[TemplateEvent] = []
         self._account_events: list[AccountEvent] = []
         self._set_aside: list[SetAside] = []
+        self._aside_count, self._aside_bytes = 0, 0
         self._ignored: Counter[str] = Counter()
 
     def finish(self) -> ParsedEvent:
@@ -183,7 +190,7 @@ class _Reader:
             account_events=tuple(self._account_events),
             optouts=tuple(self._optouts),
             _optout_bodies=tuple(self._optout_bodies),
-            set_aside=tuple(self._set_aside),
+            set_aside=tuple(self._list_set_aside()),
             ignored=dict(self._ignored),
             _sources=tuple(self._sources),
         )
@@ -262,7 +269,7 @@ class _Reader:
             else:
                 if evidence is not None:
                     self._evidence.append(evidence)
-                    self._sources.append(_Source(number.entry.waba_id, number.metadata, status))
+                    self._sources.append(_Source(number.entry.waba_id, number.phone_number_id, status))
 
     def _read_status(self, status: dict[str, Any], number: _Number) -> Evidence | None:
         """Return the evidence, or None for a status that is counted and ignored."""
@@ -300,7 +307,8 @@ class _Reader:
         if not said:
             self._ignore("field", PREFERENCES_FIELD)
         for index, preference in enumerate(said):
-            piece = {"contacts": value.get("contacts"), PREFERENCES_FIELD: [preference]}
+            user_id = preference.get("user_id") if isinstance(preference, dict) else None
+            piece = {"contacts": find_contacts(value.get("contacts"), user_id), PREFERENCES_FIELD: [preference]}
             body = _wrap(entry.frame, {"field": PREFERENCES_FIELD, "value": piece})
             try:
                 optout = read_preference(_demand_object(preference), value.get("contacts"))
@@ -321,8 +329,23 @@ class _Reader:
         self._ignored[f"{kind}:{read_text(name, _MAX_KIND_CHARACTERS) or 'none'}"] += 1
 
     def _put_aside(self, piece: bytes, path: str, error: UnusableError) -> None:
+        self._aside_count += 1
+        self._aside_bytes += len(piece)
+        if self._set_aside and self._is_too_much_aside:
+            del self._set_aside[1:]
+            return
         place = ".".join(part for part in (path, error.where) if part)
         self._set_aside.append(SetAside(piece, f"{place}: {error.why}" if place else error.why))
+
+    @property
+    def _is_too_much_aside(self) -> bool:
+        return self._aside_bytes > _MOST_ASIDE * len(self._body) + _ASIDE_BYTES
+
+    def _list_set_aside(self) -> list[SetAside]:
+        if not self._is_too_much_aside:
+            return self._set_aside
+        first = self._set_aside[0]
+        return [SetAside(self._body, f"{first.reason} (the first of {self._aside_count} such parts)")]
 
 
 def _demand_object(part: object) -> dict[str, Any]:

@@ -118,7 +118,9 @@ def read_time(value: object, where: str) -> dt.datetime:
         if not (digits.isascii() and digits.isdecimal() and len(digits) <= MAX_QUOTE_CHARACTERS):
             raise UnusableError(where, f"not a number: {quote(value)}")
         number = int(digits)
-    elif isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value):
+    elif isinstance(value, int) and not isinstance(value, bool):
+        number = value
+    elif isinstance(value, float) and math.isfinite(value):
         number = int(value)
     else:
         raise UnusableError(where, f"not a number: {quote(value)}")

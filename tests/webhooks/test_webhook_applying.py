@@ -3,7 +3,11 @@ import random
 
 import pytest
 
+from campaigns.config import Settings
 from campaigns.domain.message import Write
+from campaigns.domain.optout import StopRules
+from campaigns.store.database import DatabaseUnavailable
+from campaigns.store.events import insert_events
 from campaigns.store.messages import merge_evidence
 from tests.store.rows import (
     add_account,
@@ -223,6 +227,68 @@ def test_a_body_that_ended_its_worker_often_is_set_aside(database, add, tell):
     fetch(database, "INSERT INTO webhook_events (body, attempts) VALUES ('{}', 5)")
     assert receive(database, make_reports(tell(message_id))).counts == {"statuses": 1, "set aside": 1}
     assert read_events(database) == [("set_aside", "not applied in 5 attempts")]
+
+
+@pytest.fixture
+def set_trap(shared):
+    """Lets Postgres fail over a wamid with an error of this code."""
+
+    def set_one(code):
+        fetch(
+            shared,
+            "CREATE FUNCTION fall() RETURNS trigger LANGUAGE plpgsql AS"
+            f" $$ BEGIN RAISE EXCEPTION 'it fell' USING ERRCODE = '{code}'; END $$",
+        )
+        fetch(
+            shared,
+            "CREATE TRIGGER trap BEFORE UPDATE ON messages FOR EACH ROW WHEN (NEW.wamid = 'wamid.trap')"
+            " EXECUTE FUNCTION fall()",
+        )
+        return {"id": "wamid.trap"}
+
+    yield set_one
+    fetch(shared, "DROP TRIGGER trap ON messages")
+    fetch(shared, "DROP FUNCTION fall")
+
+
+def test_an_error_that_nobody_foresaw_costs_the_one_status_and_is_told(database, add, tell, set_trap, caplog):
+    trap = set_trap("XX000")
+    ids = [add() for _ in range(9)]
+    receive(database, *(make_reports(tell(each, **(trap if each == ids[4] else {}))) for each in ids))
+    statuses = [read_message(database, each)["status"] for each in ids]
+    assert statuses == ["delivered"] * 4 + ["sent"] + ["delivered"] * 4
+    assert read_events(database) == [("set_aside", "it cannot be applied: InternalError_")]
+    assert [record.event for record in caplog.records if record.levelname == "ERROR"] == ["webhook_error"]
+
+
+class ClumsyRules(StopRules):
+    """A reader with a fault."""
+
+    def find_word(self, text):
+        return [][int(text)]
+
+
+def test_a_fault_of_the_reader_costs_the_one_body(database, add, tell, monkeypatch):
+    ids = [add() for _ in range(2)]
+    answer = make_value() | {"messages": [{"type": "text", "text": {"body": "0"}, "from": "5511900000001"}]}
+    monkeypatch.setattr(Settings, "stop_rules", ClumsyRules())
+    applied = receive(database, make_reports(tell(ids[0])), make_body(answer), make_reports(tell(ids[1])))
+    assert applied.counts == {"statuses": 2, "set aside": 1}
+    assert read_events(database) == [("set_aside", "our reader fails: IndexError")]
+
+
+def test_a_body_that_fails_again_and_again_costs_its_neighbours_no_attempt(database, add, tell, set_trap):
+    """They were in one set when a worker died, so all are suspects; and this one makes Postgres wait for too long."""
+    ids, trap = [add() for _ in range(4)], set_trap("55P03")
+    database.run(insert_events, [make_reports(tell(each, **(trap if each == ids[0] else {}))) for each in ids])
+    fetch(database, "UPDATE webhook_events SET attempts = 4")
+    with pytest.raises(DatabaseUnavailable):
+        receive(database)
+    assert fetch(database, "SELECT attempts FROM webhook_events ORDER BY id") == [5, 4, 4, 4]
+    make_due(database)
+    receive(database)
+    assert read_events(database) == [("set_aside", "not applied in 5 attempts")]
+    assert [read_message(database, each)["status"] for each in ids] == ["sent"] + ["delivered"] * 3
 
 
 def judge(event, *, at=AT, name="promo"):

@@ -224,6 +224,32 @@ def test_a_status_that_cannot_be_read_is_set_aside_and_its_neighbours_are_read(c
     assert aside.reason == f"entry[0].changes[0].value.statuses[1].{reason}"
 
 
+def test_a_body_whose_parts_would_outgrow_it_is_set_aside_whole():
+    body = make_statuses_body(make_status(), *[7] * 10_000)
+    event = parse_event(body)
+    assert len(event.evidence) == 1
+    (aside,) = event.set_aside
+    assert aside.piece == body
+    assert aside.reason.endswith("not an object: 7 (the first of 10000 such parts)")
+
+
+def test_what_surrounds_a_part_is_not_copied_with_it():
+    junk = "j" * 100_000
+    stop = {"type": "text", "text": {"body": "STOP"}, "from": "5511900000001"}
+    value = make_value(
+        make_status(), make_status(timestamp="x"), junk=junk, contacts=[{"wa_id": junk}], messages=[stop]
+    )
+    value["metadata"]["junk"] = junk
+    event = parse_event(make_body(value))
+    assert (len(event.evidence), len(event.optouts), len(event.set_aside)) == (1, 1, 1)
+    assert all(len(piece) < 1_000 for piece in [*event.list_pieces(), event.set_aside[0].piece])
+
+
+def test_a_time_of_four_hundred_digits_is_no_time():
+    (aside,) = parse_event(make_statuses_body(make_status(timestamp=10**400))).set_aside
+    assert aside.reason.endswith("timestamp: out of range: a huge number")
+
+
 def test_what_is_set_aside_is_a_body_of_its_own():
     event = parse_event(make_statuses_body(make_status(), make_status(timestamp="abc")))
     assert json.loads(event.set_aside[0].piece) == {
@@ -235,7 +261,7 @@ def test_what_is_set_aside_is_a_body_of_its_own():
                     {
                         "field": "messages",
                         "value": {
-                            "metadata": {"display_phone_number": "15550001111", "phone_number_id": PHONE_NUMBER_ID},
+                            "metadata": {"phone_number_id": PHONE_NUMBER_ID},
                             "statuses": [make_status(timestamp="abc")],
                         },
                     }
