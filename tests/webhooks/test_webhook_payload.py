@@ -235,7 +235,7 @@ def test_a_body_whose_parts_would_outgrow_it_is_set_aside_whole():
 
 def test_what_surrounds_a_part_is_not_copied_with_it():
     junk = "j" * 100_000
-    stop = {"type": "text", "text": {"body": "STOP"}, "from": "5511900000001"}
+    stop = {"type": "text", "text": {"body": "STOP"}, "from": "5511900000001", "timestamp": str(AT)}
     value = make_value(
         make_status(), make_status(timestamp="x"), junk=junk, contacts=[{"wa_id": junk}], messages=[stop]
     )

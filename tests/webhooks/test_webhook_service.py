@@ -1,8 +1,11 @@
 """The receiver as it runs: gunicorn by the command of the Procfile, a Postgres and a Valkey of its own."""
 
+import gzip
 import hashlib
 import hmac
+import socket
 import time
+from contextlib import suppress
 
 import pytest
 import requests
@@ -53,9 +56,9 @@ def read_bodies(stack):
     return read
 
 
-def post(stack, body, *, secret=SECRET):
-    signature = hmac.digest(secret.encode(), body, hashlib.sha256).hex()
-    headers = {"X-Hub-Signature-256": f"sha256={signature}", "Content-Type": "application/json"}
+def post(stack, body, *, secret=SECRET, signed=None, **headers):
+    signature = hmac.digest(secret.encode(), body if signed is None else signed, hashlib.sha256).hex()
+    headers = {"X-Hub-Signature-256": f"sha256={signature}", "Content-Type": "application/json", **headers}
     return requests.post(f"{stack.webhooks_url}/webhooks/whatsapp", data=body, headers=headers, timeout=20)
 
 
@@ -79,6 +82,89 @@ def test_a_wrong_signature_is_refused_and_nothing_is_stored(stack, read_bodies):
 def test_the_handshake_echoes_the_challenge(stack):
     asked = {"hub.mode": "subscribe", "hub.verify_token": "a verify token", "hub.challenge": "42"}
     assert requests.get(f"{stack.webhooks_url}/webhooks/whatsapp", params=asked, timeout=20).text == "42"
+
+
+@pytest.fixture
+def connect(stack):
+    """Opens connections, and sends the beginning of a request on each."""
+    opened = []
+
+    def open_one(beginning):
+        opened.append(socket.create_connection((LOOPBACK, int(stack.environment["PORT"])), timeout=20))
+        opened[-1].sendall(beginning)
+        return opened[-1]
+
+    yield open_one
+    for each in opened:
+        each.close()
+
+
+HEAD = b"POST /webhooks/whatsapp HTTP/1.1\r\nHost: x\r\n"
+SLOW = [b"", b"POST /web", HEAD, HEAD + b"Content-Length: 3000000\r\n\r\n{"]
+SLOW += [HEAD + b"Transfer-Encoding: chunked\r\n\r\n1\r\n"]
+
+
+def test_more_slow_clients_than_there_are_threads_hold_nobody_up(stack, connect, read_bodies):
+    slow = [connect(SLOW[number % len(SLOW)]) for number in range(200)]
+    assert post(stack, b'{"slow": 1}').status_code == 200
+    for each in slow:
+        with suppress(OSError):
+            each.sendall(b"x")
+    assert post(stack, b'{"slow": 2}').status_code == 200
+    assert read_bodies()[-2:] == [b'{"slow": 1}', b'{"slow": 2}']
+    assert "slow requests" in stack.roles[0].log_path.read_text()
+
+
+@pytest.mark.parametrize(
+    "request_text",
+    [
+        HEAD + b"Content-Length: 99\r\nConnection: close\r\n\r\n{}",
+        HEAD + b"Content-Length: -2\r\n\r\n{}",
+        HEAD + b"Content-Length: 2\r\nContent-Length: 3\r\n\r\n{}",
+        HEAD + b"Content-Length: 2\r\nTransfer-Encoding: chunked\r\n\r\n{}",
+        HEAD + b"Transfer-Encoding: chunked\r\n\r\nffffffffffffffff\r\n{}",
+        HEAD + b"Transfer-Encoding: chunked\r\n\r\nno number\r\n{}",
+        HEAD + b"Content-Length: 99999999\r\n\r\n{}",
+        HEAD + b"".join(b"X-%d: 1\r\n" % number for number in range(500)) + b"Content-Length: 2\r\n\r\n{}",
+        HEAD + b"X: " + b"x" * 100_000 + b"\r\nContent-Length: 2\r\n\r\n{}",
+        b"POST /webhooks/whatsapp" + b"x" * 100_000 + b" HTTP/1.1\r\n\r\n",
+        HEAD + b"X-Hub-Signature-256 : sha256=0\r\nContent-Length: 2\r\n\r\n{}",
+        b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03",
+        b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
+    ],
+    ids=lambda text: repr(text[45:90]),
+)
+def test_a_request_that_lies_is_refused_and_nothing_is_stored(stack, connect, read_bodies, request_text):
+    before = read_bodies()
+    connection = connect(request_text)
+    connection.shutdown(socket.SHUT_WR)
+    with suppress(ConnectionResetError):
+        assert connection.recv(12)[9:10] in {b"4", b""}
+    assert read_bodies() == before
+    assert post(stack, b"{}").status_code == 200
+
+
+def test_a_compressed_or_chunked_body_is_stored_as_it_was_signed(stack, read_bodies):
+    squeezed = gzip.compress(b"x" * 10_000_000)  # nobody here unpacks it
+    assert post(stack, squeezed, **{"Content-Encoding": "gzip"}).status_code == 200
+    assert post(stack, iter([b'{"a":', b"1}"]), signed=b'{"a":1}').status_code == 200
+    assert read_bodies()[-2:] == [squeezed, b'{"a":1}']
+
+
+def test_signatures_are_of_the_body_by_the_secret_of_today(stack, read_bodies):
+    good = hmac.digest(SECRET.encode(), b"{}", hashlib.sha256).hex()
+    before = read_bodies()
+    for signature in (
+        f"sha256={good.upper()}",
+        f"SHA256={good}",
+        good,
+        f"sha256={good}, sha256={good}",
+        f"sha1={hmac.digest(SECRET.encode(), b'{}', hashlib.sha1).hex()}",
+        f"sha256={hmac.digest(b'an old secret', b'{}', hashlib.sha256).hex()}",
+        f"sha256={hmac.digest(SECRET.encode(), b'{} ', hashlib.sha256).hex()}",
+    ):
+        assert post(stack, b"{}", **{"X-Hub-Signature-256": signature}).status_code == 401
+    assert read_bodies() == before
 
 
 def test_a_frozen_broker_holds_no_answer_up(stack, read_bodies):
