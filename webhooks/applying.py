@@ -14,7 +14,7 @@ from campaigns.logs import event
 from campaigns.settling import report_deactivation
 from campaigns.store import events
 from campaigns.store.accounts import Counted
-from campaigns.store.database import Connection, Database, DatabaseUnavailable, DataError
+from campaigns.store.database import Connection, Database, DatabaseUnavailable, DataError, commit_lazily
 from campaigns.store.events import ParkedEvent, StoredEvent
 from campaigns.store.installation import installation_id
 from campaigns.store.messages import merge_evidence
@@ -172,6 +172,9 @@ class _Transaction:
 
     def write(self, connection: Connection) -> _Outcome:
         outcome = _Outcome()
+        # The runners' own writes wait for the tallies that this one holds until its end. What a crash takes back here
+        # is applied again, because the bodies come back with it.
+        commit_lazily(connection)
         evidence = [each for body in self._bodies for each in body.parsed.evidence]
         unmatched: dict[GroupKey, str] = {}
         if evidence:

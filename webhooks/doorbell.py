@@ -22,12 +22,13 @@ class _Button:
 
 
 class Doorbell:
-    """Calls `ring` in a thread of its own, at most once per `min_gap_seconds`.
+    """Calls `ring` in a thread of its own, at most once per `min_gap_seconds`: the first press rings at once, and in a
+    storm each ring is for many bodies, whose evidence is then written in few statements.
 
     A ring that fails is not repeated: the next press rings again, and the tick finds what was missed.
     """
 
-    def __init__(self, ring: Callable[[], None], *, min_gap_seconds: float = 0.05) -> None:
+    def __init__(self, ring: Callable[[], None], *, min_gap_seconds: float = 0.25) -> None:
         self._ring = ring
         self._min_gap_seconds = min_gap_seconds
         self._buttons: dict[int, _Button] = {}  # by process id

@@ -68,6 +68,11 @@ def allow_long_statements(connection: Connection) -> None:
         connection.patience_seconds = None
 
 
+def commit_lazily(connection: Connection) -> None:
+    """Let this transaction end before it is on disk: only for what is done again when a crash takes it back."""
+    connection.execute("SET LOCAL synchronous_commit = off")
+
+
 class Database:
     """Postgres as this process sees it. No connection is open before `open`, none is held while waiting for others."""
 
