@@ -9,9 +9,12 @@ import hashlib
 import io
 import os
 import re
+import resource
 import stat
+import subprocess
+import sys
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
@@ -22,6 +25,7 @@ from campaigns.domain.recipients import RecipientsError, RowProblem
 
 _BLOCK_BYTES = 1_000_000  # also the longest line: a block without a line end is no CSV
 _REPORT_ROWS = 5_000
+_WORKBOOK_BYTES = 2_000_000_000
 _BOMS = (
     (codecs.BOM_UTF8, "utf-8-sig"),
     (codecs.BOM_UTF16_LE, "utf-16"),
@@ -62,7 +66,7 @@ def open_sheet(path: Path, *, report: Report) -> Iterator[Sheet]:
         is_workbook = file.read(4).startswith(_WORKBOOKS)
         sha256, encoding = _examine(file, is_text=not is_workbook)
         file.seek(0)
-        rows = _read_workbook(file, report) if is_workbook else _read_csv(file, encoding, before.st_size, report)
+        rows = _read_workbook(path, file, report) if is_workbook else _read_csv(file, encoding, before.st_size, report)
         yield Sheet(sha256, rows)
         after = os.fstat(file.fileno())
         if (after.st_size, after.st_mtime_ns) != (before.st_size, before.st_mtime_ns):
@@ -142,7 +146,8 @@ def _explain_csv(row_number: int, error: csv.Error) -> RowProblem:
     return RowProblem("a cell", "goes on behind its closing quote")
 
 
-def _read_workbook(file: BinaryIO, report: Report) -> Iterator[tuple[int, Row]]:
+def _read_workbook(path: Path, file: BinaryIO, report: Report) -> Iterator[tuple[int, Row]]:
+    _demand_room(path)
     try:
         with calamine.CalamineWorkbook.from_object(file) as workbook:
             sheet = workbook.get_sheet_by_name(_first_sheet(workbook))
@@ -156,6 +161,27 @@ def _read_workbook(file: BinaryIO, report: Report) -> Iterator[tuple[int, Row]]:
         raise RecipientsError(
             f"it is not a workbook that can be read, save it as XLSX or CSV UTF-8 ({error})"
         ) from None
+
+
+def _demand_room(path: Path) -> None:
+    """Read a workbook in a process of little memory first: one that is a bomb, or has a cell far away from all others,
+    ends the process that reads it, without an error that could be caught.
+    """
+    command = [sys.executable, "-c", f"from campaigns.sheets import probe; probe({os.fspath(path.absolute())!r})"]
+    quiet = subprocess.DEVNULL
+    if subprocess.run(command, stdin=quiet, stdout=quiet, stderr=quiet, check=False).returncode:  # noqa: S603
+        raise RecipientsError(
+            f"the workbook takes more than {_WORKBOOK_BYTES // 10**9} GB to read: is a cell far away from the others? "
+            "Save it as CSV UTF-8"
+        )
+
+
+def probe(path: str) -> None:
+    """Read the sheet of a workbook, and end with this process if that takes too much. What else is wrong is passed."""
+    resource.setrlimit(resource.RLIMIT_AS, (_WORKBOOK_BYTES, _WORKBOOK_BYTES))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    with suppress(calamine.CalamineError, RecipientsError, OSError), calamine.CalamineWorkbook.from_path(path) as book:
+        book.get_sheet_by_name(_first_sheet(book))
 
 
 def _first_sheet(workbook: calamine.CalamineWorkbook) -> str:

@@ -228,3 +228,19 @@ def test_the_first_sheet_that_a_person_sees_is_read(read):
 def test_a_workbook_that_is_torn_is_refused(read, content):
     with pytest.raises(RecipientsError, match="is not a workbook that can be read, save it as XLSX or CSV UTF-8"):
         read(content)
+
+
+def test_a_cell_far_away_from_all_others_is_refused_and_ends_nobody(read):
+    """A stray cell in the last corner: as a table in memory it would take half a terabyte."""
+    near = workbook(("Plan1", "visible", [["phone"], ["5511987654321"]]))
+    with pytest.raises(RecipientsError, match="takes more than 2 GB to read: is a cell far away from the others"):
+        read(rename_cell(near, b"A2", b"XFD1048576"))
+
+
+def rename_cell(content, place, other):
+    """The same workbook with one cell, and its row, somewhere else."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(io.BytesIO(content)) as old, zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as new:
+        for name in old.namelist():
+            new.writestr(name, old.read(name).replace(place, other).replace(b'row r="2"', b'row r="1048576"'))
+    return buffer.getvalue()

@@ -60,6 +60,8 @@ class RefusingGroup(click.Group):
             raise Refusal(f"The database does not answer: {ctx.obj.why_unreachable(error)}") from None
         except DatabaseError as error:
             raise Refusal(f"The database refuses: {error}") from None
+        except UnicodeEncodeError:
+            raise Refusal("What was typed, or a name in it, is not text in UTF-8.") from None
         except BrokenPipeError:
             raise  # who read the output has seen enough, such as `head`: click ends quietly
         except OSError as error:
@@ -68,7 +70,8 @@ class RefusingGroup(click.Group):
 
 
 def one_line(text: str) -> str:
-    return " ".join(text.split())
+    """Return a text for one line of a terminal, which obeys what is not printable."""
+    return "".join(each if each.isprintable() else "\ufffd" for each in " ".join(text.split()))
 
 
 def _explain_usage(error: click.UsageError) -> click.ClickException:

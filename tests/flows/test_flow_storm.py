@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 import requests
 from harness import APP_SECRET, Flow, wait_for
 
-PEOPLE = 200
+PEOPLE = 120
 POISON = [
     b"<html>",
     b"[" * 100_000,
@@ -27,7 +27,7 @@ def test_a_storm_of_webhooks_is_applied_whole_while_a_campaign_goes_on(flow: Flo
     account = flow.add_account("Vendas", rate=400)
     told, going_on = (
         flow.add_campaign("Told", [account], people=PEOPLE),
-        flow.add_campaign("On", [account], people=4_000),
+        flow.add_campaign("On", [account], people=3_000),
     )
     flow.await_ready()
     flow.start_campaigns(told, going_on)
