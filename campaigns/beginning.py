@@ -10,6 +10,7 @@ from campaigns.alerts import Alerts
 from campaigns.config import Settings
 from campaigns.keeping import Keeper
 from campaigns.logs import event
+from campaigns.reconciling import report_abandoned
 from campaigns.store import leases
 from campaigns.store.accounts import campaign_account_ids, mark_health_due
 from campaigns.store.database import Connection, Database
@@ -70,6 +71,8 @@ def begin_slice(campaign_id: int, tools: Tools) -> Begun | None:
         return None
     # What rang this slice may be a change of an account that is younger than what the keeper knows.
     tools.keeper.refresh(begun.account_ids)
+    if begun.row.doubted_count:
+        report_abandoned(campaign_id, begun.row.doubted_count)
     if begun.row.is_first_slice:
         bound = event("campaign_started", campaign_id=campaign_id)
         _log.info("Starting campaign %s: %s", campaign_id, begun.row.name, extra=bound)

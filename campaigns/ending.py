@@ -84,13 +84,14 @@ def _complete(row: LeaseRow, database: Database) -> bool:
         return False
     seconds, tally = completed
     sent = sum(tally.get(status, 0) for status in ACCEPTED)
-    expired = tally.get(Status.EXPIRED, 0)
-    _log.info(
+    expired, uncertain = tally.get(Status.EXPIRED, 0), tally.get(Status.UNCERTAIN, 0)
+    _log.log(
+        logging.WARNING if uncertain else logging.INFO,
         "Campaign %s completed: %s sent, %s failed, %s uncertain%s in %.1f s",
         row.id,
         sent,
         tally.get(Status.FAILED, 0),
-        tally.get(Status.UNCERTAIN, 0),
+        uncertain,
         f", {expired} expired" if expired else "",
         seconds,
         extra=event("campaign_completed", campaign_id=row.id),

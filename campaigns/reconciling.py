@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 
+from campaigns.alerts import Alerts
 from campaigns.config import Settings
 from campaigns.logs import event
 from campaigns.store import events, leases, ticks
@@ -12,15 +13,10 @@ from campaigns.store.database import Database
 _log = logging.getLogger(__name__)
 
 
-def reconcile(database: Database, settings: Settings) -> None:
+def reconcile(database: Database, settings: Settings, alerts: Alerts) -> None:
     """Make what was abandoned uncertain, by the rule of any runner; report what has been uncertain for long."""
     for campaign_id, count in database.run(leases.take_abandoned).items():
-        _log.warning(
-            "Campaign %s: %s messages are uncertain, their runner ended before the reply was settled",
-            campaign_id,
-            count,
-            extra=event("abandoned", campaign_id=campaign_id),
-        )
+        report_abandoned(campaign_id, count)
     for campaign_id, count in database.run(leases.expire_paused).items():
         _log.info(
             "Campaign %s is paused and has expired: %s messages were not sent",
@@ -36,10 +32,17 @@ def reconcile(database: Database, settings: Settings) -> None:
         )
     overdue = database.run(ticks.report_uncertain, grace_seconds=settings.uncertain_grace_seconds)
     for campaign_id, count, oldest in overdue:
-        _log.warning(
-            "Campaign %s: %s messages are uncertain since %s, no webhook has settled them",
-            campaign_id,
-            count,
-            oldest.isoformat(timespec="seconds"),
-            extra=event("uncertain", campaign_id=campaign_id),
-        )
+        since = oldest.isoformat(timespec="seconds")
+        text = f"Campaign {campaign_id}: {count} messages are uncertain since {since}, no webhook has settled them"
+        _log.warning(text, extra=event("uncertain", campaign_id=campaign_id))
+        alerts.send("uncertain", text, campaign_id=campaign_id)
+
+
+def report_abandoned(campaign_id: int, count: int) -> None:
+    """Say that what a dead runner had on the wire is uncertain now."""
+    _log.warning(
+        "Campaign %s: %s messages are uncertain, their runner ended before the reply was settled",
+        campaign_id,
+        count,
+        extra=event("abandoned", campaign_id=campaign_id),
+    )

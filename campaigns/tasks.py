@@ -50,7 +50,7 @@ def run(campaign_id: int) -> None:
 def reconcile() -> None:
     """Settle what dead runners left."""
     here = runtime()
-    reconciling.reconcile(here.database, here.settings)
+    reconciling.reconcile(here.database, here.settings, here.alerts)
 
 
 @app.task(name="campaigns.retain")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -41,8 +42,9 @@ def open_database(database_url: str) -> Iterator[Callable[..., Database]]:
     """Opens pools on the test's database; all are closed at its end."""
     opened: list[Database] = []
 
-    def open_one(**options: float) -> Database:
-        opened.append(Database(database_url, **options))
+    def open_one(**options: Any) -> Database:
+        # Not one of the roles, for those that ask who is there.
+        opened.append(Database(database_url, **{"name": "a test"} | options))
         opened[-1].open()
         return opened[-1]
 

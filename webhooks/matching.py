@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from campaigns.domain.message import Status
+from campaigns.domain.person import may_be_same
 from campaigns.store.events import FoundMessage
 from campaigns.store.messages import EvidenceRow
 from webhooks.merging import Merged
@@ -58,15 +59,22 @@ def match_evidence(merged: Iterable[Merged], found: Iterable[FoundMessage], *, i
 
 
 def _refuse(merged: Merged, message: FoundMessage | None) -> str:
-    """Return why the evidence cannot speak of `message`, "" if it can."""
+    """Return why the evidence cannot speak of `message`, "" if it can.
+
+    What is checked beside the ids: that the message has such a send; for its last one, that its account has the phone
+    number; and the person, unless the wamid is the message's own. After a restore, ids may have been given twice.
+    """
     callback = merged.callback
     if message is None:
         return "no message has this id" if callback is not None else "no message has this wamid"
     if callback is not None and callback.send_no > message.send_no:
         return "the message has no such send yet"
     is_last = callback is None or callback.send_no == message.send_no
-    if is_last and merged.phone_number_id and merged.phone_number_id != message.phone_number_id:
+    numbers = (merged.phone_number_id, message.phone_number_id)
+    if is_last and all(numbers) and numbers[0] != numbers[1]:
         return "another phone number sent the message"
+    if merged.wamid != message.wamid and merged.recipient and message.recipient_key:
+        return "" if may_be_same(merged.recipient, message.recipient_key) else "the message went to another person"
     return ""
 
 

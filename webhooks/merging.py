@@ -14,8 +14,9 @@ from campaigns.domain.callback import CallbackData
 from campaigns.domain.evidence import Evidence
 from campaigns.domain.message import LADDER, Status
 
-# (installation, message id, send_no, "", phone number id), or ("", 0, 0, wamid, phone number id) without callback data.
-GroupKey = tuple[str, int, int, str, str]
+# (installation, message id, send_no, "", phone number id, recipient), or ("", 0, 0, wamid, phone number id, recipient)
+# without callback data.
+GroupKey = tuple[str, int, int, str, str, str]
 
 _RANKS = {status: rank for rank, status in enumerate(LADDER)}
 
@@ -25,7 +26,8 @@ class Merged:
     """All that is proved about one send of one message.
 
     `status` is the strongest seen, each time the earliest of its kind, the error that of the earliest failure. The
-    phone number is part of the key: evidence from another number than the send's own must not mix with it.
+    phone number and the recipient are parts of the key: evidence from another number, or of another person, than the
+    send's own must not mix with it.
     """
 
     key: GroupKey
@@ -33,6 +35,7 @@ class Merged:
     phone_number_id: str
     waba_id: str
     wamid: str
+    recipient: str
     status: Status
     sent_at: dt.datetime | None
     delivered_at: dt.datetime | None
@@ -55,6 +58,7 @@ class Merged:
             phone_number_id=self.phone_number_id,
             waba_id=_smaller(self.waba_id, other.waba_id),
             wamid=_smaller(self.wamid, other.wamid),
+            recipient=self.recipient,
             status=max(self.status, other.status, key=_RANKS.__getitem__),
             sent_at=_earlier(self.sent_at, other.sent_at),
             delivered_at=_earlier(self.delivered_at, other.delivered_at),
@@ -86,8 +90,9 @@ def group_key(evidence: Evidence) -> GroupKey:
     """Return the key of the group that `evidence` is merged into (to find what a group was made of)."""
     callback = evidence.callback
     if callback is None:
-        return ("", 0, 0, evidence.wamid, evidence.phone_number_id)
-    return (callback.installation, callback.message_id, callback.send_no, "", evidence.phone_number_id)
+        return ("", 0, 0, evidence.wamid, evidence.phone_number_id, evidence.recipient)
+    ids = (callback.installation, callback.message_id, callback.send_no)
+    return (*ids, "", evidence.phone_number_id, evidence.recipient)
 
 
 def _start(evidence: Evidence) -> Merged:
@@ -98,6 +103,7 @@ def _start(evidence: Evidence) -> Merged:
         phone_number_id=evidence.phone_number_id,
         waba_id=evidence.waba_id,
         wamid=evidence.wamid,
+        recipient=evidence.recipient,
         status=status,
         sent_at=at if status is Status.SENT else None,
         delivered_at=at if status is Status.DELIVERED else None,

@@ -24,10 +24,14 @@ _OVER = frozenset({"completed", "cancelled", "draft"})
 def move_refused(connection: Connection, matches: Sequence[Match], settings: Settings) -> list[Match]:
     """Put messages back that an account could not send, says Meta; return the evidence that this has used up.
 
+    Nothing that was sent before a restore: what has followed from this refusal already may be forgotten.
+
     Only the last send, only while it is out, only in a campaign that goes on: what was released before has another
     status by then, so a webhook that comes twice moves a message once.
     """
-    refused = [match for match in matches if is_news(match) and _is_account_fault(match)]
+    refused = [
+        match for match in matches if is_news(match) and _is_account_fault(match) and not match.message.is_recovered
+    ]
     if not refused:
         return []
     campaign_ids = sorted({match.message.campaign_id for match in refused})

@@ -8,6 +8,7 @@ from typing import Any
 from campaigns.domain.callback import read_callback
 from campaigns.domain.evidence import Evidence
 from campaigns.domain.message import Status
+from campaigns.domain.person import is_number
 from webhooks.reading import UnusableError, read_code, read_id, read_list, read_text, read_time
 
 STATUSES = {
@@ -32,6 +33,7 @@ def read_evidence(status: Mapping[str, Any], reached: Status, waba_id: str, phon
     if not isinstance(pricing, dict):
         pricing = {}
     billable = pricing.get("billable")
+    recipient = read_text(status.get("recipient_id"), _MAX_WORD_CHARACTERS)
     return Evidence(
         status=reached,
         wamid=wamid,
@@ -39,6 +41,7 @@ def read_evidence(status: Mapping[str, Any], reached: Status, waba_id: str, phon
         phone_number_id=phone_number_id,
         waba_id=waba_id,
         callback=read_callback(status.get("biz_opaque_callback_data")),
+        recipient=recipient if is_number(recipient) else "",  # a group, or somebody known by a user id only
         error_code=code,
         error_title=title,
         error_details=details,

@@ -1,4 +1,4 @@
-"""`revoada campaign errors` and `retry`: what went wrong, and what goes again."""
+"""`revoada campaign errors`, `retry` and `retry-uncertain`: what went wrong, and what goes again."""
 
 from __future__ import annotations
 
@@ -8,18 +8,19 @@ from dataclasses import asdict
 import click
 
 from campaigns import retrying
-from campaigns.cli.output import count, json_option, local_time, print_facts, print_json, print_table
+from campaigns.cli.output import count, has_terminal, json_option, local_time, print_facts, print_json, print_table
+from campaigns.cli.refusals import Refusal
 from campaigns.cli.session import Session
 from campaigns.domain.verdict import Retry
 from campaigns.lifecycle import rung_ids
 from campaigns.showing import ExplainedReason, show_errors
 from campaigns.store.campaigns import CampaignListing, ReasonCount
-from campaigns.store.retries import FailedCount
+from campaigns.store.retries import FailedCount, UncertainCount
 
 _ALL = "all-retryable"
 
 
-def describe_reason(reason: ReasonCount | FailedCount) -> str:
+def describe_reason(reason: ReasonCount | FailedCount | UncertainCount) -> str:
     """Return Meta's code and title, or our own words where there is no code."""
     title = reason.error_title if isinstance(reason, ReasonCount) else reason.title
     return " ".join(str(part) for part in (reason.error_code, title) if part is not None)
@@ -88,8 +89,8 @@ def retry(session: Session, campaign_id: int, retry_class: str, dry_run: bool, a
     repaired         the account or the template, once you have mended it (131042, 190, 132015 …)
     all-retryable    all of these
 
-    What is uncertain is never sent again, nor what would fail again (131026, 131050, wrong variables). A completed
-    campaign runs again; a paused one stays paused; a cancelled one is refused.
+    What is uncertain is never sent again by this (see `retry-uncertain`), nor what would fail again (131026, 131050,
+    wrong variables). A completed campaign runs again; a paused one stays paused; a cancelled one is refused.
 
     \b
     Examples:
@@ -133,3 +134,72 @@ def _print_counts(heading: str, counts: Sequence[FailedCount]) -> None:
             [(describe_reason(each), each.count, each.waiting_count or "") for each in counts],
             empty="",
         )
+
+
+@click.command("retry-uncertain")
+@click.argument("campaign_id", type=int, metavar="ID")
+@click.option("--yes", is_flag=True, help="Do not ask. Without it a terminal is needed.")
+@click.option("--dry-run", is_flag=True, help="Only show what would go again, and what not.")
+@json_option
+@click.pass_obj
+def retry_uncertain(session: Session, campaign_id: int, yes: bool, dry_run: bool, as_json: bool) -> None:
+    """Send uncertain messages again, each with all its attempts. Some people may get the message TWICE.
+
+    Uncertain means that nobody knows whether Meta has the message. A webhook that did not come proves nothing: it may
+    be late, or lost. So wait for webhooks first; this is the last way out, and only a person can take it.
+
+    What a webhook settles before it is claimed does not go again. Who wants no messages stays out. A completed campaign
+    runs again; a paused one stays paused; others are refused.
+
+    \b
+    Examples:
+      revoada campaign retry-uncertain 7 --dry-run
+      revoada campaign retry-uncertain 7
+    """
+    done = retrying.preview_uncertain(session.database, campaign_id)
+    if done.count and not dry_run:
+        _confirm_twice(done, yes=yes)
+        done = retrying.retry_doubted(session.database, campaign_id, at_most=done.count)
+        session.ring(rung_ids([done.move] if done.move else []))
+    if as_json:
+        print_json({
+            "dry_run": dry_run,
+            "count": done.count,
+            "suppressed_count": done.suppressed_count,
+            "erased_count": done.erased_count,
+            "newest_at": done.newest_at,
+            "reasons": [asdict(each) for each in done.reasons],
+            "status": done.move.new if done.move else None,
+        })  # fmt: skip
+        return
+    click.echo(f"{done.campaign}: {_describe_doubts(done, dry_run=dry_run)}")
+    left = ((done.suppressed_count, "of people who want no messages"), (done.erased_count, "of people who were erased"))
+    for number, whose in left:
+        if number:
+            click.echo(f"{count(number, 'message')} {whose} {'stays' if number == 1 else 'stay'} uncertain.")
+
+
+def _confirm_twice(doubts: retrying.Redoubted, *, yes: bool) -> None:
+    """Ask a person, or refuse where there is none and nobody has agreed."""
+    if yes:
+        return
+    risk = (
+        f"{doubts.campaign}: {_people(doubts.count)} might get this message twice. The last of these messages may have "
+        f"left at {local_time(doubts.newest_at, doubts.time_zone)}; a webhook that did not come proves nothing."
+    )
+    if not has_terminal():
+        raise Refusal(f"{risk} Say --yes if that is what you want.")
+    click.echo(risk)
+    click.confirm(f"Send {count(doubts.count, 'uncertain message')} again?", abort=True)
+
+
+def _people(number: int) -> str:
+    return "1 person" if number == 1 else f"up to {number:,} people"
+
+
+def _describe_doubts(done: retrying.Redoubted, *, dry_run: bool) -> str:
+    if not done.count:
+        return "no uncertain message that could be sent again."
+    text = f"{count(done.count, 'uncertain message')} {'would be' if dry_run else 'will be'} sent again"
+    text += f", and {_people(done.count)} might get it twice"
+    return f"{text}." if done.move is None else f"{text}. It is {done.move.new}."

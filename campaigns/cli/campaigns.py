@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from campaigns import lifecycle
-from campaigns.cli.aftermath import errors, retry
+from campaigns.cli.aftermath import errors, retry, retry_uncertain
 from campaigns.cli.exporting import export
 from campaigns.cli.importing import import_, import_errors, open_reading, reading_options, report_import
 from campaigns.cli.listing import list_, show
@@ -298,5 +298,5 @@ def _warn(planned: Planned) -> None:
         click.echo(f"Warning: {warning}", err=True)
 
 
-for _command in (preview_, list_, show, watch, import_, import_errors, errors, retry, export):
+for _command in (preview_, list_, show, watch, import_, import_errors, errors, retry, retry_uncertain, export):
     campaign.add_command(_command)

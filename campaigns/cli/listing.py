@@ -8,7 +8,7 @@ import click
 
 from campaigns.cli.aftermath import describe_reason
 from campaigns.cli.output import count, json_option, local_time, print_facts, print_json, print_table, to_text
-from campaigns.cli.progress import describe_wait, read_progress
+from campaigns.cli.progress import describe_doubts, describe_wait, read_progress
 from campaigns.cli.session import Session
 from campaigns.domain.campaign import CampaignStatus
 from campaigns.domain.message import LADDER, Status
@@ -83,6 +83,8 @@ def show(session: Session, campaign_id: int, as_json: bool) -> None:
             empty="",
         )
         click.echo(f"What they mean and what to do: revoada campaign errors {campaign_id}")
+    if doubts := describe_doubts(row):
+        click.echo(doubts)
     if details.import_errors:
         print_table(
             ("rejected row", "column", "reason"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from campaigns.cli.output import count as write_count
 from campaigns.cli.output import local_time
 from campaigns.domain.campaign import CampaignStatus
 from campaigns.domain.message import ACCEPTED, OPEN, Status
@@ -70,3 +71,16 @@ def describe_wait(row: CampaignListing) -> str:
         return ""
     until = f" until {local_time(row.due_at, row.time_zone)}" if row.due_at is not None else ""
     return f"{row.waiting_reason}{until}"
+
+
+def describe_doubts(row: CampaignListing) -> str:
+    """Return what an operator must know of a campaign's uncertain messages; "" where there are none."""
+    doubted = row.counts.get(Status.UNCERTAIN, 0)
+    if not doubted:
+        return ""
+    is_one = doubted == 1
+    return (
+        f"{write_count(doubted, 'message')} of campaign {row.id} {'is' if is_one else 'are'} uncertain: nobody knows "
+        f"whether Meta has {'it' if is_one else 'them'}. A webhook settles each, whenever it comes; nothing is sent "
+        f"again but by `revoada campaign retry-uncertain {row.id}`, at the risk of a second copy."
+    )

@@ -13,6 +13,7 @@ from campaigns.domain.campaign import CampaignError
 from campaigns.domain.recipients import RecipientsError
 from campaigns.domain.setup import SetupError
 from campaigns.domain.template import TemplateError
+from campaigns.recovering import RecoveryError
 from campaigns.remembering import ForgettingError
 from campaigns.store.database import DatabaseError, DatabaseUnavailable
 from campaigns.suppressing import SuppressionError
@@ -21,7 +22,7 @@ from campaigns.tokens import TokenError
 
 _EXPECTED = (
     *(SettingsError, CampaignError, RecipientsError, TemplateError, DirectoryError),
-    *(SetupError, SyncError, TokenError, SuppressionError, ForgettingError),
+    *(SetupError, SyncError, TokenError, SuppressionError, ForgettingError, RecoveryError),
 )
 
 

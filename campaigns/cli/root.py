@@ -10,6 +10,7 @@ from campaigns.cli.accounts import account
 from campaigns.cli.campaigns import campaign
 from campaigns.cli.law import forget, retention
 from campaigns.cli.portfolios import portfolio
+from campaigns.cli.recovering import recover
 from campaigns.cli.refusals import Refusal, RefusingGroup
 from campaigns.cli.session import Session, load_env_file
 from campaigns.cli.setup import check_setup
@@ -139,3 +140,4 @@ main.add_command(check_setup)
 main.add_command(suppress)
 main.add_command(forget)
 main.add_command(retention)
+main.add_command(recover)

@@ -48,7 +48,7 @@ class Session:
     @cached_property
     def database(self) -> Database:
         """The database, reached and migrated, or a refusal."""
-        database = Database(self.database_url, max_connections=2, wait_seconds=_WAIT_SECONDS)
+        database = Database(self.database_url, max_connections=2, wait_seconds=_WAIT_SECONDS, name="revoada command")
         database.open()
         self._ctx.call_on_close(database.close)
         if missing := database.run(missing_migrations):

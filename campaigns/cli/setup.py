@@ -65,7 +65,9 @@ def _run(session: Session, accounts: Sequence[str], webhook_url: str | None) -> 
     database = None
     if settings.database_url is not None:
         # Not the session's: that one refuses what this command shall tell.
-        database = Database(settings.database_url, max_connections=2, wait_seconds=_WAIT_SECONDS)
+        database = Database(
+            settings.database_url, max_connections=2, wait_seconds=_WAIT_SECONDS, name="revoada command"
+        )
         database.open()
         click.get_current_context().call_on_close(database.close)
     postgres, valkey = checking.check_database(database), checking.check_valkey(settings.redis_url)

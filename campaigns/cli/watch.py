@@ -15,7 +15,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 
 from campaigns.cli.output import make_console, to_text
-from campaigns.cli.progress import Progress, describe_wait, read_progress
+from campaigns.cli.progress import Progress, describe_doubts, describe_wait, read_progress
 from campaigns.cli.session import Session
 from campaigns.domain.campaign import ENDED, CampaignError, CampaignStatus, missing_campaign
 from campaigns.store.campaigns import CampaignListing, list_campaigns
@@ -59,16 +59,26 @@ def watch_campaigns(
 ) -> None:
     """Show what `read` returns, again and again, until all of it has ended."""
     rates = Rates()
-    if not console.is_terminal:
-        _watch_plainly(read, rates, console, every_seconds or _PLAIN_SECONDS)
-        return
+    if console.is_terminal:
+        rows = _watch_live(read, rates, console, every_seconds or _LIVE_SECONDS)
+    else:
+        rows = _watch_plainly(read, rates, console, every_seconds or _PLAIN_SECONDS)
+    for row in rows:
+        if doubts := describe_doubts(row):
+            console.print(to_text(doubts), soft_wrap=True)
+
+
+def _watch_live(
+    read: Callable[[], list[CampaignListing]], rates: Rates, console: Console, every_seconds: float
+) -> list[CampaignListing]:
+    """Draw until all has ended; return how it ended."""
     with Live(console=console, auto_refresh=False, vertical_overflow="visible") as live:
         while True:
             rows = read()
             live.update(_draw(rows, rates), refresh=True)
             if _have_ended(rows):
-                return
-            time.sleep(every_seconds or _LIVE_SECONDS)
+                return rows
+            time.sleep(every_seconds)
 
 
 class Rates:
@@ -89,7 +99,8 @@ class Rates:
 
 def _watch_plainly(
     read: Callable[[], list[CampaignListing]], rates: Rates, console: Console, every_seconds: float
-) -> None:
+) -> list[CampaignListing]:
+    """Print what has changed until all has ended; return how it ended."""
     last: dict[int, tuple[str, Progress, str]] = {}
     while True:
         rows = read()
@@ -100,7 +111,7 @@ def _watch_plainly(
                 last[row.id] = (row.status, progress, wait)
                 console.print(to_text(_describe(row, progress, rate, wait)), soft_wrap=True)
         if _have_ended(rows):
-            return
+            return rows
         time.sleep(every_seconds)
 
 

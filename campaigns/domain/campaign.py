@@ -42,7 +42,8 @@ class Command(StrEnum):
     PAUSE = "pause"
     RESUME = "resume"
     CANCEL = "cancel"
-    RETRY = "retry"  # failed messages are pending again
+    RETRY = "retry"  # failed or uncertain messages are pending again
+    RECOVER = "recover"  # a restore may have forgotten what was sent of it
     RUN = "run"  # a runner takes the lease
     COMPLETE = "complete"  # nothing is left to send
 
@@ -57,6 +58,7 @@ TRANSITIONS: Mapping[Command, Mapping[CampaignStatus, frozenset[CampaignStatus]]
     Command.RESUME: {_PAUSED: frozenset({_PENDING, _SCHEDULED, _RUNNING})},
     Command.CANCEL: dict.fromkeys((_DRAFT, _PENDING, _SCHEDULED, _RUNNING, _PAUSED), frozenset({_CANCELLED})),
     Command.RETRY: {_RUNNING: frozenset({_RUNNING}), _PAUSED: frozenset({_PAUSED}), _COMPLETED: frozenset({_RUNNING})},
+    Command.RECOVER: dict.fromkeys((_DRAFT, _PENDING, _SCHEDULED, _RUNNING, _PAUSED), frozenset({_PAUSED})),
     Command.RUN: dict.fromkeys((_PENDING, _SCHEDULED, _RUNNING), frozenset({_RUNNING})),
     Command.COMPLETE: {_RUNNING: frozenset({_COMPLETED})},
 })  # fmt: skip
@@ -67,6 +69,7 @@ _PARTICIPLES = {
     Command.RESUME: "resumed",
     Command.CANCEL: "cancelled",
     Command.RETRY: "retried",
+    Command.RECOVER: "recovered",
     Command.RUN: "run",
     Command.COMPLETE: "completed",
 }

@@ -14,7 +14,8 @@ class Evidence:
     """One status of one message, as Meta reported it.
 
     `status` is one of sent, delivered, read, failed. `at` is Meta's time (UTC). `callback` is None where Meta sent no
-    callback data, or none that we can read; then `wamid` is what is left to match by.
+    callback data, or none that we can read; then `wamid` is what is left to match by. `recipient` is the `wa_id` of
+    the person (digits), "" where Meta names none.
     """
 
     status: Status
@@ -23,6 +24,7 @@ class Evidence:
     phone_number_id: str
     waba_id: str
     callback: CallbackData | None
+    recipient: str = ""
     error_code: int | None = None
     error_title: str = ""
     error_details: str = ""

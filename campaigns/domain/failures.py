@@ -293,7 +293,8 @@ _FOREIGN_NUMBER = Failure(
 )
 
 _ADVICE_DOUBT = (
-    "Wait for the webhook, which settles it; if none comes, check with `revoada check-setup` that webhooks arrive."
+    "Wait for its webhook (`revoada check-setup`: do they arrive?); "
+    "at worst `campaign retry-uncertain` may send it twice."
 )
 _ADVICE_NO_CODE = "Look at the details: `revoada campaign export ID --status failed`."
 _ADVICE_UNLISTED = "Look the code up in Meta's list of error codes."
@@ -331,7 +332,7 @@ def explain_failure(code: int | None) -> Failure:
 
 def explain_doubt(code: int | None) -> Failure:
     """Return what a person should know of `uncertain` messages; the code is Meta's, where the reply had one."""
-    meaning = "the reply was lost: Meta may have it" if code is None else find_failure(code).meaning
+    meaning = "nobody knows whether Meta has it" if code is None else find_failure(code).meaning
     return Failure(code or 0, meaning, Blame.UNKNOWN, Action.DOUBT, advice=_ADVICE_DOUBT)
 
 

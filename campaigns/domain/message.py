@@ -53,7 +53,8 @@ def _climbs(*, lowest: Status) -> dict[Status, frozenset[Status]]:
 
 TRANSITIONS: dict[Write, dict[Status, frozenset[Status]]] = {
     Write.RUNNER: {
-        Status.PENDING: frozenset({Status.SENDING, Status.SUPPRESSED, Status.EXPIRED}),
+        # Back to uncertain: what was doubted once and is not sent again after all.
+        Status.PENDING: frozenset({Status.SENDING, Status.SUPPRESSED, Status.EXPIRED, Status.UNCERTAIN}),
         Status.SENDING: frozenset({Status.PENDING, Status.CANCELLED, Status.UNCERTAIN, Status.FAILED}),
         Status.UNCERTAIN: frozenset({Status.PENDING, Status.CANCELLED, Status.FAILED}),
         # Meta's `failed` that is the account's fault is a verdict: another account gets a new attempt.
@@ -62,7 +63,10 @@ TRANSITIONS: dict[Write, dict[Status, frozenset[Status]]] = {
     },
     Write.EVIDENCE: _climbs(lowest=Status.UNCERTAIN),
     Write.OPERATOR: {
-        Status.PENDING: frozenset({Status.CANCELLED, Status.SUPPRESSED}),
+        # After a restore, or not to be sent again after a doubt: uncertain.
+        Status.PENDING: frozenset({Status.CANCELLED, Status.SUPPRESSED, Status.UNCERTAIN}),
+        Status.SENDING: frozenset({Status.UNCERTAIN}),  # after a restore
         Status.FAILED: frozenset({Status.PENDING}),  # a retry
+        Status.UNCERTAIN: frozenset({Status.PENDING}),  # sent again at the risk of a second copy
     },
 }

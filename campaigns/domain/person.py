@@ -15,6 +15,8 @@ _OTHER_FORMS = {
     "+54": (re.compile(r"\+549([1-9][0-9]{9})"), r"+54\1"),
 }
 _NO_FORM = (re.compile("(?!)"), "")
+# What no form changes, whatever country changes its numbers next.
+_KEPT_DIGITS = 7
 
 
 def recipient_key(number: str) -> str:
@@ -26,6 +28,11 @@ def recipient_key(number: str) -> str:
     number = number if number.startswith("+") else f"+{number}"
     other_form, key = _OTHER_FORMS.get(number[:3], _NO_FORM)
     return other_form.sub(key, number) if other_form.fullmatch(number) else number
+
+
+def may_be_same(number: str, other: str) -> bool:
+    """Tell whether two numbers may be forms of the same one. Countries lengthen numbers at their front."""
+    return number[-_KEPT_DIGITS:] == other[-_KEPT_DIGITS:]
 
 
 def list_forms(key: str) -> list[str]:

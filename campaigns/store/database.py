@@ -32,6 +32,8 @@ _OPTIONS = (
 _RETRIES = 5
 # So much later than the server's own timeout a statement is given up: then the server is not there.
 _PATIENCE_FACTOR = 1.25
+# What a process of Revoada is called among the server's connections: `recover` refuses to run beside one.
+PROCESS = "revoada"
 
 
 @cache
@@ -83,7 +85,9 @@ class Database:
         max_connections: int = 8,
         wait_seconds: float = 5.0,
         statement_seconds: float = 15.0,
+        name: str = PROCESS,
     ) -> None:
+        """`name` is what the server's administrator sees; only the roles have the default."""
         options = _OPTIONS.format(
             statement_ms=int(statement_seconds * 1000),
             lock_ms=int(statement_seconds * 500),
@@ -93,7 +97,7 @@ class Database:
         self._pool: ConnectionPool[PatientConnection] = ConnectionPool(
             url,
             connection_class=PatientConnection,
-            kwargs={"options": options, "connect_timeout": 5, "application_name": "revoada", **_KEEPALIVE},
+            kwargs={"options": options, "connect_timeout": 5, "application_name": name, **_KEEPALIVE},
             min_size=1,
             max_size=max_connections,
             timeout=wait_seconds,

@@ -37,7 +37,10 @@ class ParkedEvent:
 
 @dataclass(frozen=True, slots=True)
 class FoundMessage:
-    """A message that evidence speaks of. `is_since_activation`: sent since its account's last activation."""
+    """A message that evidence speaks of. `is_since_activation`: sent since its account's last activation.
+
+    `is_recovered`: sent before a restore was recovered from, which may have forgotten what followed.
+    """
 
     id: int
     wamid: str | None
@@ -47,13 +50,30 @@ class FoundMessage:
     campaign_id: int
     account_id: int | None
     refused_by: list[int] | None
+    recipient_key: str | None
     phone_number_id: str | None
     waba_id: str | None
     is_since_activation: bool | None
+    is_recovered: bool | None
 
 
 def insert_events(connection: Connection, bodies: Sequence[bytes]) -> None:
     connection.execute(query("insert_events"), {"bodies": list(bodies)})
+
+
+def newest_event_id(connection: Connection) -> int:
+    """Return the id of the newest body that waits to be applied for the first time, 0 if none does."""
+    row = connection.execute("SELECT coalesce(max(id), 0) FROM webhook_events WHERE status = 'stored'").fetchone()
+    assert row is not None
+    return int(row[0])
+
+
+def count_unapplied(connection: Connection, *, up_to: int) -> int:
+    """Count the bodies up to this id that are not applied yet."""
+    statement = "SELECT count(*) FROM webhook_events WHERE status = 'stored' AND id <= %s"
+    row = connection.execute(statement, (up_to,)).fetchone()
+    assert row is not None
+    return int(row[0])
 
 
 def take_events(connection: Connection, *, retry_seconds: float) -> list[StoredEvent]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from psycopg.rows import class_row
@@ -18,7 +18,7 @@ LEFT_BEHIND = "the runner ended before the reply was settled"
 class LeaseRow:
     """A lease just taken, with all that its runner must know of the campaign. Times are the server's, UTC.
 
-    `left_at`: when its predecessor's ended.
+    `left_at`: when its predecessor's ended. `doubted_count`: messages that it left on the wire, uncertain now.
     """
 
     id: int
@@ -52,6 +52,7 @@ class LeaseRow:
     next_message_at: dt.datetime | None
     burst_count: int
     server_now: dt.datetime
+    doubted_count: int = 0
 
 
 def take_lease(
@@ -69,9 +70,9 @@ def take_lease(
     }
     with connection.cursor(row_factory=class_row(LeaseRow)) as cursor:
         lease = cursor.execute(query("take_lease"), parameters).fetchone()
-    if lease is not None:
-        doubt_left_messages(connection, campaign_id)
-    return lease
+    if lease is None:
+        return None
+    return replace(lease, doubted_count=doubt_left_messages(connection, campaign_id))
 
 
 def doubt_left_messages(connection: Connection, campaign_id: int) -> int:

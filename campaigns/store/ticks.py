@@ -30,6 +30,9 @@ def unmark_campaigns(connection: Connection, campaign_ids: Sequence[int]) -> Non
 
 
 def report_uncertain(connection: Connection, *, grace_seconds: float) -> list[tuple[int, int, dt.datetime]]:
-    """Return (campaign id, count, oldest) of messages that have waited for their webhook longer than the grace."""
+    """Return (campaign id, count, oldest) of messages that have waited for their webhook longer than the grace.
+
+    Only of campaigns with a message that was not reported yet.
+    """
     rows = connection.execute(query("report_uncertain"), {"grace_seconds": grace_seconds})
     return [(row[0], row[1], row[2]) for row in rows]

@@ -83,6 +83,10 @@ def test_a_pipe_gets_a_line_whenever_something_changed():
             "waits for window until 2026-11-27 10:00:00 -03"
         ),
         "Campaign 7 (Sale [x]) completed: 4/4, 2 sent, 1 failed, 1 uncertain",
+        (
+            "1 message of campaign 7 is uncertain: nobody knows whether Meta has it. A webhook settles each, whenever "
+            "it comes; nothing is sent again but by `revoada campaign retry-uncertain 7`, at the risk of a second copy."
+        ),
     ]
 
 
@@ -100,6 +104,7 @@ def test_a_terminal_gets_bars_up_to_the_end():
     assert "━" in output
     assert "2 sent, 1 failed, 1 uncertain" in output
     assert "completed" in output
+    assert "retry-uncertain 7" in output
 
 
 def test_a_rate_is_that_of_the_last_seconds():

@@ -38,9 +38,11 @@ LIFE = {
     ("retry", "running"): "running",
     ("retry", "paused"): "paused",
     ("retry", "completed"): "running",
+    **{("recover", status): "paused" for status in ("draft", "pending", "scheduled", "running", "paused")},
 }
-PEOPLE = (Command.START, Command.PAUSE, Command.RESUME, Command.CANCEL, Command.RETRY)
+PEOPLE = (Command.START, Command.PAUSE, Command.RESUME, Command.CANCEL, Command.RETRY, Command.RECOVER)
 WORDS = {"retry": "retried", "start": "started", "pause": "paused", "resume": "resumed", "cancel": "cancelled"}
+WORDS["recover"] = "recovered"
 
 
 def facts(status, **more):

@@ -68,8 +68,13 @@ def test_only_a_pending_message_is_claimed(old):
 
 
 @pytest.mark.parametrize("old", Status)
-def test_an_operator_touches_only_what_has_not_left_or_has_failed(old):
-    assert bool(TRANSITIONS[Write.OPERATOR].get(old)) == (old in {Status.PENDING, Status.FAILED})
+def test_an_operator_touches_only_what_may_not_have_left_or_has_failed(old):
+    touched = {Status.PENDING, Status.SENDING, Status.UNCERTAIN, Status.FAILED}
+    assert bool(TRANSITIONS[Write.OPERATOR].get(old)) == (old in touched)
+
+
+def test_what_a_restore_may_have_forgotten_becomes_uncertain_and_nothing_weaker():
+    assert TRANSITIONS[Write.OPERATOR][Status.SENDING] == {Status.UNCERTAIN}
 
 
 def test_only_a_person_sends_again_what_has_failed():

@@ -240,7 +240,9 @@ def receive(database, *bodies):
 def make_report(database, message_id, status="delivered", send_no=1, *, seconds=0, **changes):
     """A status of a message as Meta would report it, with our callback data."""
     installation = database.run(installation_id)
+    phone = fetch(database, "SELECT coalesce(phone, '') FROM messages WHERE id = %s", message_id)
     ours = {
+        "recipient_id": "".join(phone).removeprefix("+") or None,
         "id": f"wamid.{message_id}.{send_no}",
         "biz_opaque_callback_data": f"r1.{installation}.{message_id}.{send_no}",
     }

@@ -2,6 +2,7 @@ import datetime as dt
 
 import pytest
 
+from campaigns.alerts import Alerts
 from campaigns.config import Settings
 from campaigns.domain.message import Write
 from campaigns.reconciling import reconcile
@@ -86,7 +87,7 @@ def test_what_a_paused_campaign_has_not_sent_expires_and_it_stays_paused(databas
     caplog.set_level("INFO")
     paused = add(database, "paused", expire_at=PAST)
     other, running = add(database, "paused", expire_at=LATER), add(database, expire_at=PAST)
-    reconcile(database, Settings())
+    reconcile(database, Settings(), Alerts(None))
     assert read_statuses(database, paused)[1:] == ["expired", "expired"]
     assert fetch(database, "SELECT status::text FROM campaigns ORDER BY id") == ["paused", "paused", "running"]
     for campaign_id in (other, running):

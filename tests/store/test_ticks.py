@@ -4,6 +4,7 @@ import threading
 
 import pytest
 
+from campaigns.alerts import Alerts
 from campaigns.config import Settings
 from campaigns.reconciling import reconcile
 from campaigns.store.ticks import mark_due_campaigns, report_uncertain, unmark_campaigns
@@ -164,7 +165,7 @@ def test_reconcile_makes_what_a_dead_runner_left_uncertain(database, status, cap
     campaign_id = database.run(add_campaign, status)
     database.run(add_message, campaign_id, "sending")
     database.run(add_message, campaign_id, "pending")
-    reconcile(database, SETTINGS)
+    reconcile(database, SETTINGS, Alerts(None))
     assert read_statuses(database, campaign_id) == ["uncertain", "pending"]
     assert find_false_tallies(database) == []
     assert f"Campaign {campaign_id}: 1 messages are uncertain" in caplog.text

@@ -104,8 +104,8 @@ def test_a_thousand_statuses_in_one_body_are_applied(database, add, tell):
         database,
         "INSERT INTO messages"
         " (campaign_id, phone, recipient_key, status, account_id, claimed_at, send_no, attempts, wamid, sent_at)"
-        " SELECT campaign_id, '+5521' || 900000000 + n, n, 'sent', account_id, claimed_at, 1, 1, 'w' || n,"
-        " now() FROM messages, generate_series(1, 999) n",
+        " SELECT campaign_id, '+5521' || 900000000 + n, '+5521' || 900000000 + n, 'sent', account_id, claimed_at, 1, 1,"
+        " 'w' || n, now() FROM messages, generate_series(1, 999) n",
     )
     ids = fetch(database, "SELECT id FROM messages")
     applied = receive(database, make_reports(*(tell(each, "read", id=f"w{each}") for each in ids)))

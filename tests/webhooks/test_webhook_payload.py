@@ -38,6 +38,7 @@ def test_a_status_becomes_evidence():
         phone_number_id=PHONE_NUMBER_ID,
         waba_id=WABA_ID,
         callback=CallbackData("0badcafe", 34, 2),
+        recipient="5511900000001",
         pricing_category="marketing",
         pricing_model="PMP",
         is_billable=True,

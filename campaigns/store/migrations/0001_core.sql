@@ -14,6 +14,7 @@ CREATE TYPE message_status AS ENUM
 -- pointed at the same WABA cannot take our evidence for its own.
 CREATE TABLE installation (
     id text PRIMARY KEY DEFAULT lpad(to_hex((random() * 4294967295)::bigint), 8, '0') CHECK (id ~ '^[0-9a-f]{8}$'),
+    recovered_at timestamptz,  -- when `revoada recover` last ran
     is_only boolean NOT NULL DEFAULT true UNIQUE CHECK (is_only)
 );
 
@@ -161,6 +162,9 @@ CREATE TABLE campaigns (
     completed_at timestamptz,
     cancelled_at timestamptz CHECK (cancelled_at IS NULL OR status = 'cancelled'),
     erased_at timestamptz,  -- when the phones and variables of its messages were deleted
+    -- When a restore was recovered from: what was claimed before is never sent again by itself (docs/decisions/0019).
+    recovered_at timestamptz,
+    uncertain_told_at timestamptz,  -- when somebody was last told of messages that no webhook settles
     CONSTRAINT cap_is_whole CHECK ((max_per_person IS NULL) = (within_days IS NULL)),
     CONSTRAINT pause_is_whole CHECK ((pause_after IS NULL) = (pause_seconds IS NULL)),
     CONSTRAINT lateness_has_a_schedule CHECK (start_within_seconds IS NULL OR scheduled_at IS NOT NULL),
@@ -222,6 +226,8 @@ CREATE TABLE messages (
     send_no smallint NOT NULL DEFAULT 0,  -- numbers every request that may have left
     attempts smallint NOT NULL DEFAULT 0,  -- the part of them that used the budget
     pair_refusals smallint NOT NULL DEFAULT 0,  -- how often Meta said: too many to this person
+    -- Sends whose outcome nobody knows, and after which the message may be sent again: docs/decisions/0018, 0019.
+    doubted int4multirange,
     zone_id smallint,  -- in `campaign_zones`; NULL: nobody knows, so the campaign's own zone counts
     phone text CHECK (phone ~ '^\+[1-9][0-9]{6,14}$'),  -- as given, and as sent to; NULL: erased
     recipient_key text,  -- who that is: one form for each person; NULL: erased
@@ -239,7 +245,9 @@ CREATE TABLE messages (
     CONSTRAINT only_ended_is_erased CHECK (phone IS NOT NULL OR status NOT IN ('pending', 'sending')),
     CONSTRAINT attempts_are_sends CHECK (attempts BETWEEN 0 AND send_no),
     CONSTRAINT only_pending_waits CHECK (not_before IS NULL OR status = 'pending'),
-    CONSTRAINT sending_is_claimed CHECK (status < 'sending' OR (account_id IS NOT NULL AND claimed_at IS NOT NULL AND send_no > 0)),
+    -- By whom, a restored database may have forgotten.
+    CONSTRAINT sending_is_claimed CHECK (status < 'sending'
+        OR (claimed_at IS NOT NULL AND send_no > 0 AND (account_id IS NOT NULL OR (doubted IS NOT NULL AND status > 'sending')))),
     CONSTRAINT accepted_has_wamid CHECK (status NOT IN ('held', 'sent', 'delivered', 'read') OR wamid IS NOT NULL),
     CONSTRAINT sent_says_when CHECK (status NOT IN ('sent', 'delivered', 'read') OR sent_at IS NOT NULL),
     CONSTRAINT failed_says_why CHECK (status <> 'failed' OR (failed_at IS NOT NULL AND error_title IS NOT NULL)),
@@ -251,6 +259,21 @@ CREATE INDEX messages_in_order ON messages (campaign_id, id);
 CREATE INDEX messages_released ON messages (campaign_id, not_before) WHERE not_before IS NOT NULL;
 -- Evidence without our callback data.
 CREATE INDEX messages_by_wamid ON messages USING hash (wamid) WHERE wamid IS NOT NULL;
+
+-- Whether evidence about a send counts for the message as it is: about the last send, while that is out; also about a
+-- doubted one, until the message has been sent again. One that is pending again because of a doubt is settled by the
+-- proof that Meta has it, and by no failure.
+CREATE FUNCTION counts_for(message messages, told_send_no integer, told message_status) RETURNS boolean
+LANGUAGE sql IMMUTABLE
+RETURN CASE WHEN message.doubted @> message.send_no::integer THEN message.doubted @> told_send_no
+        ELSE told_send_no = message.send_no END
+    AND (message.status >= 'sending'
+        OR (message.status = 'pending' AND message.doubted @> message.send_no::integer AND told IN ('held', 'sent')));
+
+-- What a message becomes that will not be sent (again): nobody may say of a doubted one that it never left.
+CREATE FUNCTION unless_doubted(message messages, status message_status) RETURNS message_status
+LANGUAGE sql IMMUTABLE
+RETURN CASE WHEN message.doubted IS NULL THEN status ELSE 'uncertain' END;
 
 -- How many messages of a campaign are in each status: changed by the statement that changes the rows, never apart.
 CREATE TABLE tallies (

@@ -104,12 +104,12 @@ WITH lease AS MATERIALIZED (
     ) c ON true
 )
 UPDATE messages m
-SET status = (CASE WHEN a.is_suppressed THEN 'suppressed' ELSE 'sending' END)::message_status,
+SET status = (CASE WHEN a.is_suppressed THEN unless_doubted(m, 'suppressed') ELSE 'sending' END)::message_status,
     account_id = CASE WHEN a.is_suppressed THEN m.account_id ELSE a.account_id END,
     send_no = m.send_no + (NOT a.is_suppressed)::int,
     attempts = m.attempts + (NOT a.is_suppressed)::int,
     not_before = NULL,
-    error_title = CASE WHEN a.is_capped THEN 'the person had as many messages as the campaign allows'
+    error_title = CASE WHEN a.is_capped AND m.doubted IS NULL THEN 'the person had as many messages as the campaign allows'
         ELSE m.error_title END,
     claimed_at = CASE WHEN a.is_suppressed THEN m.claimed_at ELSE clock_timestamp() END
 FROM unnest(
@@ -120,4 +120,4 @@ FROM unnest(
 ) AS a (id, account_id, is_suppressed, is_capped)
 WHERE m.id = a.id
 RETURNING m.id, m.account_id, m.send_no, m.attempts, m.phone, m.variables, m.refused_by, m.pair_refusals,
-    m.status = 'suppressed'
+    m.status <> 'sending'

@@ -4,7 +4,8 @@
 -- from which this release may start (a reply: while it was out; a webhook's refusal: also after it was accepted).
 -- `refunds`: the send used no attempt. `refusing`: the account that could not send it.
 UPDATE messages m
-SET status = CASE c.status WHEN 'cancelled' THEN 'cancelled' WHEN 'completed' THEN 'failed' ELSE 'pending' END::message_status,
+SET status = CASE c.status WHEN 'cancelled' THEN unless_doubted(m, 'cancelled')
+        WHEN 'completed' THEN unless_doubted(m, 'failed') ELSE 'pending' END,
     not_before = CASE WHEN c.status NOT IN ('cancelled', 'completed')
         THEN clock_timestamp() + make_interval(secs => r.wait_seconds) END,
     attempts = m.attempts - r.refunds::int,
@@ -14,8 +15,9 @@ SET status = CASE c.status WHEN 'cancelled' THEN 'cancelled' WHEN 'completed' TH
     sent_at = NULL,
     refused_by = CASE WHEN r.refusing IS NULL THEN m.refused_by
         WHEN r.forgets THEN ARRAY[r.refusing] ELSE array_append(m.refused_by, r.refusing) END,
-    failed_at = CASE WHEN c.status = 'completed' THEN clock_timestamp() ELSE m.failed_at END,
-    error_code = CASE WHEN c.status = 'completed' THEN coalesce(r.error_code, %(never_left)s) ELSE r.error_code END,
+    failed_at = CASE WHEN c.status = 'completed' AND m.doubted IS NULL THEN clock_timestamp() ELSE m.failed_at END,
+    error_code = CASE WHEN c.status = 'completed' AND m.doubted IS NULL THEN coalesce(r.error_code, %(never_left)s)
+        ELSE r.error_code END,
     error_title = r.error_title, error_details = r.error_details
 FROM unnest(
     %(ids)s::bigint[], %(send_nos)s::int[], %(wait_seconds)s::float8[], %(refunds)s::bool[],
