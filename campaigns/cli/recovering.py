@@ -23,8 +23,8 @@ _FATES = {
 }
 _NOT_IN_THE_STATE = (
     "What no command can bring back: campaigns, recipients and accounts added since; opt-outs and `revoada forget` "
-    "since (Meta does not tell them twice: suppress these people again before you resume anything); changes of templates "
-    "(`revoada template sync`), tokens and limits."
+    "since (Meta does not tell them twice: suppress these people again before you resume anything); changes of "
+    "templates (`revoada template sync`), tokens and limits."
 )
 
 

@@ -56,7 +56,7 @@ def shared_database(postgres, name):
     """A migrated database for all tests of a module: a clone costs more than most of them."""
     # A worker may leave a module and come back to it: then it gets another database.
     url = postgres.create_database(f"shared_{name}_{next(_numbers)}", template="template_revoada")
-    database = Database(url, max_connections=16)
+    database = Database(url, max_connections=16, name="a test")  # not one of the roles
     database.open()
     yield database
     database.close()
