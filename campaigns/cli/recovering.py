@@ -90,8 +90,8 @@ def _print_plan(plan: Recovery, zone: str) -> None:
     )
     if plan.failed_count:
         click.echo(
-            f"{count(plan.failed_count, 'failed message')} stay failed. If somebody ran `campaign retry` since, these "
-            "went out again then: do not retry them once more."
+            f"{count(plan.failed_count, 'failed message')} {'stays' if plan.failed_count == 1 else 'stay'} failed. If "
+            "somebody ran `campaign retry` since, such messages went out again then: do not retry them once more."
         )
     click.echo(_NOT_IN_THE_STATE)
 

@@ -52,7 +52,10 @@ def test_after_a_sigkill_another_worker_takes_over_after_the_lease_and_nobody_ge
     assert {phone for phone, _ in uncertain} == on_the_wire
     assert {title for _, title in uncertain} == {"the runner ended before the reply was settled"}
     assert flow.counts() == {"uncertain": len(on_the_wire), "sent": 300 - len(on_the_wire)}
-    assert f"{len(on_the_wire)} uncertain in" in flow.sentences("campaign_completed")[0]
+    (completed,) = flow.events("campaign_completed", level="WARNING")
+    assert f"{len(on_the_wire)} uncertain in" in completed["message"]
+    (abandoned,) = flow.sentences("abandoned", campaign_id=campaign.id)
+    assert f"{len(on_the_wire)} messages are uncertain" in abandoned
 
     flow.far.flush()
     accepted = {f"+{each['to']}" for each in flow.far.accepted(campaign)}

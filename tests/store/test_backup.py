@@ -19,8 +19,13 @@ def run(command, url, folder):
     subprocess.run(["/bin/sh", "-ec", command], env=environment, cwd=folder, check=True, capture_output=True)
 
 
+def find_commands(page):
+    """The lines that dump and that restore."""
+    return re.findall(r"^pg_(?:dump|restore) .*$", page.read_text(), re.MULTILINE)
+
+
 def test_a_backup_is_restored_over_what_came_after(postgres, tmp_path):
-    dump, restore = re.findall(r"^pg_(?:dump|restore) .*$", PAGE.read_text(), re.MULTILINE)
+    dump, restore = find_commands(PAGE)
     url = postgres.create_database("backup", template="template_revoada")
     database = Database(url)
     database.open()

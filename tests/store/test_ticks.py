@@ -177,8 +177,51 @@ def test_reconcile_tells_of_doubts_that_last(database):
     database.run(add_message, campaign_id, "uncertain", claimed_at=long_ago)
     database.run(add_message, campaign_id, "uncertain", claimed_at=now)
     database.run(add_message, campaign_id, "sent", claimed_at=long_ago)
-    assert database.run(report_uncertain, grace_seconds=600) == [(campaign_id, 1, long_ago)]
     assert database.run(report_uncertain, grace_seconds=7_200) == []
+    forget_reports(database)
+    assert database.run(report_uncertain, grace_seconds=600) == [(campaign_id, 1, long_ago)]
+
+
+def test_a_doubt_is_reported_once_and_a_new_one_again(database):
+    campaign_id = database.run(add_campaign, "completed")
+    now = dt.datetime.now(dt.UTC)
+    first, second = (now - dt.timedelta(seconds=seconds) for seconds in (900, 800))
+    database.run(add_message, campaign_id, "uncertain", claimed_at=first)
+    database.run(add_message, campaign_id, "uncertain", claimed_at=second)
+    # The last look was at a time when only the first was older than the grace.
+    forget_reports(database, seconds=250)
+    assert database.run(report_uncertain, grace_seconds=600) == [(campaign_id, 2, first)]
+    assert database.run(report_uncertain, grace_seconds=600) == []
+    forget_reports(database, seconds=160)
+    assert database.run(report_uncertain, grace_seconds=600) == []
+
+
+def test_an_alert_tells_a_person_of_doubts_that_last(database, caplog):
+    told = []
+
+    class Told(Alerts):
+        def send(self, kind, text, **bound):
+            told.append((kind, text, bound))
+
+    campaign_id = database.run(add_campaign)
+    database.run(add_message, campaign_id, "uncertain", claimed_at=NOW - HOUR)
+    for _ in range(2):
+        reconcile(database, dataclasses.replace(SETTINGS, uncertain_grace_seconds=60.0), Told(None))
+    ((kind, text, bound),) = told
+    assert (kind, bound) == ("uncertain", {"campaign_id": campaign_id})
+    assert text.startswith(f"Campaign {campaign_id}: 1 messages are uncertain since ")
+    assert text in caplog.text
+
+
+def forget_reports(database, *, seconds=0):
+    """As if the last report were so long ago; 0: as if there were none."""
+    fetch(
+        database,
+        "UPDATE campaigns SET uncertain_told_at = CASE WHEN %s > 0 THEN clock_timestamp() - make_interval(secs => %s)"
+        " END",
+        seconds,
+        seconds,
+    )
 
 
 def test_a_longer_tick_looks_further_ahead(database):
