@@ -76,8 +76,8 @@ def test_without_a_terminal_nothing_goes_again_unless_that_is_said(revoada, sale
     assert set(read_statuses(database, int(campaign_id))) == {"delivered", "uncertain"}
     output = revoada.ok("campaign", "retry-uncertain", campaign_id, "--yes")
     assert output == (
-        f"Campaign {campaign_id} (Sale): 3 uncertain messages will be sent again, and up to 3 people might get it twice."
-        " It is running.\n"
+        f"Campaign {campaign_id} (Sale): 3 uncertain messages will be sent again, and up to 3 people might get it"
+        " twice. It is running.\n"
     )
     assert revoada.rung == [int(campaign_id)]
     assert sorted(read_statuses(database, int(campaign_id))) == ["delivered", *["pending"] * 3]

@@ -9,7 +9,18 @@ from campaigns.cli import main
 
 EVERYTHING = {
     (): {
-        *("migrate", "keygen", "account", "portfolio", "template", "campaign", "suppress", "forget", "retention"),
+        *(
+            "migrate",
+            "keygen",
+            "account",
+            "portfolio",
+            "template",
+            "campaign",
+            "suppress",
+            "forget",
+            "retention",
+            "recover",
+        ),
         *("check-setup", "simulate", "up", "demo"),
     },
     ("account",): {"add", "set", "list", "show", "activate", "deactivate", "check"},
@@ -18,7 +29,7 @@ EVERYTHING = {
     ("template",): {"add", "list", "show", "sync"},
     ("campaign",): {
         *("create", "set", "start", "test", "pause", "resume", "cancel", "show", "list", "watch"),
-        *("preview", "import", "import-errors", "errors", "retry", "export"),
+        *("preview", "import", "import-errors", "errors", "retry", "retry-uncertain", "export"),
     },
 }
 
