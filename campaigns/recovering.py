@@ -87,7 +87,13 @@ def _recover(connection: Connection, since: dt.datetime, spared: Collection[int]
     doubted = [each.id for each in planned.campaigns if each.fate in _DOUBTS]
     paused = [each for each in planned.campaigns if each.fate in {Fate.DOUBT, Fate.PAUSE}]
     recovery.doubt_forgotten(connection, doubted)
-    recovery.mark_recovered(connection, {*doubted, *(each.id for each in paused)}, doubted_ids=doubted)
+    recovery.mark_recovered(
+        connection,
+        {*doubted, *(each.id for each in paused)},
+        doubted_ids=doubted,
+        spared_ids=spared,
+        is_first=planned.is_first,
+    )
     moves = [_move(each, since) for each in paused]
     if move_campaigns(connection, moves) != len(moves):
         raise AssertionError("a locked campaign changed its status")

@@ -100,7 +100,22 @@ def doubt_forgotten(connection: Connection, campaign_ids: Collection[int]) -> in
     return count
 
 
-def mark_recovered(connection: Connection, campaign_ids: Collection[int], *, doubted_ids: Collection[int]) -> None:
-    """Remember that these campaigns were recovered, so that it is not done again to what a person has decided since."""
-    parameters = {"campaign_ids": list(campaign_ids), "doubted_ids": list(doubted_ids)}
+def mark_recovered(
+    connection: Connection,
+    campaign_ids: Collection[int],
+    *,
+    doubted_ids: Collection[int],
+    spared_ids: Collection[int],
+    is_first: bool,
+) -> None:
+    """Remember that these campaigns were recovered, so that it is not done again to what a person has decided since.
+
+    `is_first`: and all others, but those that a person has spared.
+    """
+    parameters = {
+        "campaign_ids": list(campaign_ids),
+        "doubted_ids": list(doubted_ids),
+        "spared_ids": list(spared_ids),
+        "is_first": is_first,
+    }
     connection.execute(query("mark_recovered"), parameters)

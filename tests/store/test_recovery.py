@@ -279,6 +279,22 @@ def test_a_refusal_of_what_was_sent_before_the_restore_moves_nothing(database, a
     assert read_message(database, message_id)["status"] == "failed"
 
 
+def test_that_holds_for_a_campaign_in_which_nothing_was_left_to_send(database, add, run, account_id):
+    campaign_id = add("running", [])
+    message_id = database.run(add_message, campaign_id, "sent", account_id=account_id)
+    run()
+    tell(database, message_id, "failed", 1, **ACCOUNT_FAULT)
+    assert read_message(database, message_id)["status"] == "failed"
+
+
+def test_a_refusal_in_a_campaign_that_a_person_vouches_for_moves_the_message(database, add, run, account_id):
+    campaign_id = add("running", ["pending"])
+    message_id = database.run(add_message, campaign_id, "sent", account_id=account_id)
+    run(campaign_id)
+    tell(database, message_id, "failed", 1, **ACCOUNT_FAULT)
+    assert read_message(database, message_id)["status"] == "pending"
+
+
 def test_a_runner_that_thaws_claims_nothing_and_its_late_reply_counts(database, add, run, account_id):
     campaign_id = add(messages=["pending", "pending"])
     lease = database.run(take, campaign_id)
