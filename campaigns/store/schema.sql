@@ -263,17 +263,18 @@ CREATE INDEX messages_by_wamid ON messages USING hash (wamid) WHERE wamid IS NOT
 -- Whether evidence about a send counts for the message as it is: about the last send, while that is out; also about a
 -- doubted one, until the message has been sent again. One that is pending again because of a doubt is settled by the
 -- proof that Meta has it, and by no failure.
-CREATE FUNCTION counts_for(message messages, told_send_no integer, told message_status) RETURNS boolean
+CREATE FUNCTION counts_for(
+    status message_status, send_no smallint, doubted int4multirange, told_send_no integer, told message_status
+) RETURNS boolean
 LANGUAGE sql IMMUTABLE
-RETURN CASE WHEN message.doubted @> message.send_no::integer THEN message.doubted @> told_send_no
-        ELSE told_send_no = message.send_no END
-    AND (message.status >= 'sending'
-        OR (message.status = 'pending' AND message.doubted @> message.send_no::integer AND told IN ('held', 'sent')));
+RETURN CASE WHEN doubted @> send_no::integer THEN doubted @> told_send_no ELSE told_send_no = send_no END
+    AND (status >= 'sending'
+        OR (status = 'pending' AND doubted @> send_no::integer AND told IN ('held', 'sent')));
 
 -- What a message becomes that will not be sent (again): nobody may say of a doubted one that it never left.
-CREATE FUNCTION unless_doubted(message messages, status message_status) RETURNS message_status
+CREATE FUNCTION unless_doubted(doubted int4multirange, status message_status) RETURNS message_status
 LANGUAGE sql IMMUTABLE
-RETURN CASE WHEN message.doubted IS NULL THEN status ELSE 'uncertain' END;
+RETURN CASE WHEN doubted IS NULL THEN status ELSE 'uncertain' END;
 
 -- How many messages of a campaign are in each status: changed by the statement that changes the rows, never apart.
 CREATE TABLE tallies (

@@ -53,7 +53,7 @@ WITH lease AS MATERIALIZED (
     ORDER BY m.id, t.count DESC
 )
 UPDATE messages m
-SET status = (CASE WHEN a.is_suppressed THEN unless_doubted(m, 'suppressed') ELSE 'sending' END)::message_status,
+SET status = (CASE WHEN a.is_suppressed THEN unless_doubted(m.doubted, 'suppressed') ELSE 'sending' END)::message_status,
     account_id = CASE WHEN a.is_suppressed THEN m.account_id ELSE a.account_id END,
     send_no = m.send_no + (NOT a.is_suppressed)::int,
     attempts = m.attempts + (NOT a.is_suppressed)::int,

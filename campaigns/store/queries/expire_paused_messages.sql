@@ -1,6 +1,6 @@
 -- The same in campaigns that a person has paused: they stay paused. The tallies tell where there is something to do.
 WITH expired AS (
-    UPDATE messages m SET status = unless_doubted(m, 'expired'), not_before = NULL
+    UPDATE messages m SET status = unless_doubted(m.doubted, 'expired'), not_before = NULL
     FROM campaigns c
     WHERE c.id = m.campaign_id AND c.status = 'paused' AND c.expire_at <= clock_timestamp()
         AND m.status = 'pending'

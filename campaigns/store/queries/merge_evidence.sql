@@ -13,11 +13,11 @@ SET status = greatest(m.status, e.status),
     wamid = CASE WHEN m.phone IS NULL THEN coalesce(m.wamid, 'erased.' || m.id) WHEN e.send_no = m.send_no THEN coalesce(e.wamid, m.wamid) ELSE coalesce(m.wamid, e.wamid) END,
     -- What was delivered was sent, at the latest then; an earlier send's own `sent` counts for nothing, alone or not.
     sent_at = least(m.sent_at, e.delivered_at, e.read_at,
-        CASE WHEN counts_for(m, e.send_no, e.status) THEN e.sent_at END),
+        CASE WHEN counts_for(m.status, m.send_no, m.doubted, e.send_no, e.status) THEN e.sent_at END),
     delivered_at = least(m.delivered_at, e.delivered_at),
     read_at = least(m.read_at, e.read_at),
     failed_at = CASE
-        WHEN counts_for(m, e.send_no, e.status) THEN least(m.failed_at, e.failed_at)
+        WHEN counts_for(m.status, m.send_no, m.doubted, e.send_no, e.status) THEN least(m.failed_at, e.failed_at)
         ELSE m.failed_at
     END,
     -- One reason, from one source: that of the earliest failure, else that of the doubt, until evidence ends the doubt.
@@ -28,7 +28,7 @@ SET status = greatest(m.status, e.status),
             CASE WHEN m.phone IS NULL THEN NULL WHEN takes THEN e.error_details WHEN clears THEN NULL ELSE m.error_details END
         FROM (
             SELECT
-                counts_for(m, e.send_no, e.status) AND (
+                counts_for(m.status, m.send_no, m.doubted, e.send_no, e.status) AND (
                     (e.failed_at IS NOT NULL AND (m.failed_at IS NULL
                         OR (e.failed_at, coalesce(e.error_code, 2147483647), coalesce(e.error_title, '') COLLATE "C",
                             coalesce(e.error_details, '') COLLATE "C")
@@ -51,5 +51,5 @@ FROM unnest(
     error_details, pricing_category, pricing_model, is_billable)
 WHERE m.id = e.id
     AND e.send_no <= m.send_no
-    AND (e.status >= 'delivered' OR counts_for(m, e.send_no, e.status))
+    AND (e.status >= 'delivered' OR counts_for(m.status, m.send_no, m.doubted, e.send_no, e.status))
 RETURNING m.id

@@ -4,8 +4,8 @@
 -- from which this release may start (a reply: while it was out; a webhook's refusal: also after it was accepted).
 -- `refunds`: the send used no attempt. `refusing`: the account that could not send it.
 UPDATE messages m
-SET status = CASE c.status WHEN 'cancelled' THEN unless_doubted(m, 'cancelled')
-        WHEN 'completed' THEN unless_doubted(m, 'failed') ELSE 'pending' END,
+SET status = CASE c.status WHEN 'cancelled' THEN unless_doubted(m.doubted, 'cancelled')
+        WHEN 'completed' THEN unless_doubted(m.doubted, 'failed') ELSE 'pending' END,
     not_before = CASE WHEN c.status NOT IN ('cancelled', 'completed')
         THEN clock_timestamp() + make_interval(secs => r.wait_seconds) END,
     attempts = m.attempts - r.refunds::int,
