@@ -356,3 +356,33 @@ def test_a_campaign_of_doubts_completes_again(database, add, account_id):
     assert retry_doubted(database, campaign_id).count == 1
     tell(database, taken.id, "sent", 2)
     assert read_message(database, taken.id)["status"] == "sent"
+
+
+def test_evidence_retry_and_claims_at_once_send_nobody_twice_whose_proof_came_first(database, add, account_id):
+    campaign_id = add(300, status="running")
+    ids = fetch(database, "SELECT id FROM messages ORDER BY id")
+    lease = database.run(take, campaign_id)
+    claimed, settled = set(), set()
+
+    def tell_all():
+        for first in range(0, 300, 20):
+            rows = [say(each, "sent", wamid=f"w{each}", sent_at=NOW) for each in ids[first : first + 20]]
+            # What counts is written; what comes after the claim of the second send changes nothing.
+            settled.update(database.run(merge_evidence, rows))
+
+    def claim_all():
+        for _ in range(40):
+            taken = database.run(claim, campaign_id, lease.epoch, accounts=[account_id] * 10).messages
+            claimed.update(each.id for each in taken)
+
+    retry = Beside(retry_doubted, database, campaign_id)
+    others = [Beside(tell_all), Beside(claim_all)]
+    retry.result()
+    for other in others:
+        other.result()
+    claim_all()
+    assert claimed | settled == set(ids)
+    assert claimed & settled == set()
+    assert set(fetch(database, "SELECT id FROM messages WHERE send_no = 2")) == claimed
+    assert set(fetch(database, "SELECT id FROM messages WHERE status = 'sent'")) == settled
+    assert find_false_tallies(database) == []
