@@ -16,17 +16,17 @@ import click
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
 
-from campaigns.cli.output import count, json_option, print_table
+from campaigns.cli.output import count, json_option, local_time, past_day, print_table
 from campaigns.cli.session import Session
 from campaigns.cli.types import FILE, REGION, VARIABLE_MAP
-from campaigns.domain.campaign import CampaignError, missing_campaign
+from campaigns.domain.campaign import CampaignError, CampaignStatus, missing_campaign
 from campaigns.domain.recipients import Choice, list_names
 from campaigns.importing import Reading, find_overlaps
 from campaigns.planning import Planned, add_recipients
 from campaigns.sheets import Report
 from campaigns.store.campaigns import list_campaigns
 from campaigns.store.database import Connection
-from campaigns.store.recipients import list_import_errors, stream_import_errors
+from campaigns.store.recipients import Overlap, list_import_errors, stream_import_errors
 
 # Of the rejected rows and the overlaps that are shown at once.
 _SHOWN_ROWS = 5
@@ -118,11 +118,28 @@ def _warn_of_overlaps(session: Session, campaign_id: int) -> None:
         same = ", which has the very same file" if overlap.has_same_file else ""
         click.echo(
             f"Warning: {overlap.shared_count:,} of {count(overlap.people_count, 'recipient')} are also in campaign "
-            f"{overlap.campaign_id} ({overlap.name}), {overlap.status}{same}.",
+            f"{overlap.campaign_id} ({overlap.name}), {_tell_when(overlap, session.settings.time_zone)}{same}.",
             err=True,
         )
     if len(overlaps) > _SHOWN_ROWS:
         click.echo(f"Warning: some are also in {len(overlaps) - _SHOWN_ROWS:,} more campaigns.", err=True)
+
+
+def _tell_when(overlap: Overlap, time_zone: str) -> str:
+    """Return what the other campaign is doing, or when it did; the days are those of a zone."""
+    match overlap.status:
+        case CampaignStatus.RUNNING:
+            return "running now"
+        case CampaignStatus.PAUSED:
+            return "paused now"
+        case CampaignStatus.PENDING:
+            return "about to run"
+        case CampaignStatus.SCHEDULED:
+            return f"scheduled for {local_time(overlap.at, time_zone)}"
+        case CampaignStatus.DRAFT:
+            return f"a draft made {past_day(overlap.at, overlap.server_now, time_zone)}"
+        case status:
+            return f"{status} {past_day(overlap.at, overlap.server_now, time_zone)}"
 
 
 @click.command("import")

@@ -97,5 +97,14 @@ def local_time(at: dt.datetime | None, time_zone: str) -> str:
     return "" if at is None else at.astimezone(ZoneInfo(time_zone)).strftime("%Y-%m-%d %H:%M:%S %Z")
 
 
+def past_day(at: dt.datetime | None, now: dt.datetime, time_zone: str) -> str:
+    """Return which day of a zone's calendar a time was, as people say it."""
+    if at is None:
+        return ""
+    zone = ZoneInfo(time_zone)
+    days = (now.astimezone(zone).date() - at.astimezone(zone).date()).days
+    return {0: "today", 1: "yesterday"}.get(days, f"{days} days ago")
+
+
 def count(number: int, noun: str) -> str:
     return f"{number:,} {noun}{'' if number == 1 else 's'}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
@@ -42,11 +43,16 @@ class ImportErrorRow:
 
 @dataclass(frozen=True, slots=True)
 class Overlap:
-    """Another campaign with `shared_count` of the `people_count` people of one, or with `has_same_file`."""
+    """Another campaign with `shared_count` of the `people_count` people of one, or with `has_same_file`.
+
+    `at`: when it was made (a draft), starts (a scheduled one), has ended, or else began; None: it has not begun.
+    """
 
     campaign_id: int
     name: str
     status: str
+    at: dt.datetime | None
+    server_now: dt.datetime
     shared_count: int
     people_count: int
     has_same_file: bool

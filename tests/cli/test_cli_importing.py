@@ -93,14 +93,43 @@ def test_people_and_files_of_other_campaigns_are_a_warning(create, house, people
     )
     assert result.exit_code == 0
     assert result.stderr == (
-        "Warning: 2 of 2 recipients are also in campaign 1 (One), draft, which has the very same file.\n"
+        "Warning: 2 of 2 recipients are also in campaign 1 (One), a draft made today, which has the very same file.\n"
     )
     assert house(
         "campaign", "import", create("Three"), write(f"phone,name\n{CAIO},Caio\n", "other.csv")
     ).stderr.splitlines() == [
-        "Warning: 3 of 3 recipients are also in campaign 1 (One), draft, which has the very same file.",
-        "Warning: 2 of 3 recipients are also in campaign 2 (Two), draft, which has the very same file.",
+        "Warning: 3 of 3 recipients are also in campaign 1 (One), a draft made today, which has the very same file.",
+        "Warning: 2 of 3 recipients are also in campaign 2 (Two), a draft made today, which has the very same file.",
     ]
+
+
+@pytest.mark.parametrize(
+    ("state", "words"),
+    [
+        ("status = 'draft', created_at = now() - interval '3 days'", "a draft made 3 days ago"),
+        ("status = 'pending'", "about to run"),
+        (
+            "status = 'scheduled', scheduled_at = '2999-11-27T12:00Z'",
+            "scheduled for 2999-11-27 09:00:00 -03",
+        ),
+        ("status = 'running', started_at = now() - interval '9 days'", "running now"),
+        ("status = 'paused', started_at = now()", "paused now"),
+        ("status = 'completed', started_at = now(), completed_at = now()", "completed today"),
+        ("status = 'completed', started_at = now(), completed_at = now() - interval '1 day'", "completed yesterday"),
+        ("status = 'cancelled', cancelled_at = now() - interval '2 days'", "cancelled 2 days ago"),
+    ],
+)
+def test_an_overlap_says_when_the_other_campaign_ran(create, house, people, database, state, words):
+    create("One")
+    database.run(lambda connection: connection.execute(f"UPDATE campaigns SET {state}"))
+    result = house(
+        *("campaign", "create", "Two", "--template", "promo:pt_BR", "--account", "sales"),
+        *("--recipients", str(people)),
+        REVOADA_TIMEZONE="America/Sao_Paulo",
+    )
+    assert result.stderr == (
+        f"Warning: 2 of 2 recipients are also in campaign 1 (One), {words}, which has the very same file.\n"
+    )
 
 
 def test_many_overlaps_are_not_all_listed(create, house):
