@@ -1,7 +1,13 @@
 from __future__ import annotations
 
 import csv
+import errno
+import os
+import pty
+import re
+import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -188,15 +194,39 @@ def test_what_a_second_file_lacks_is_what_is_shown(create, house, write):
     assert "row 5" not in output
 
 
-def test_a_terminal_gets_a_bar_and_a_pipe_does_not(monkeypatch, capsys):
-    from campaigns.cli.importing import _show_bar  # noqa: PLC0415
+def run_in_terminal(command, environment):
+    """Run a command whose stderr is a terminal; return its exit code, its stdout, and what the terminal was told."""
+    terminal, its_end = pty.openpty()
+    with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=its_end) as process:
+        os.close(its_end)
+        shown = bytearray()
+        try:
+            while block := os.read(terminal, 65536):
+                shown += block
+        except OSError as error:  # so Linux says that nobody has the other end any more
+            assert error.errno == errno.EIO
+        finally:
+            os.close(terminal)
+        stdout = process.stdout.read()
+    return process.returncode, stdout.decode(), shown.decode()
 
-    for is_terminal in (False, True):
-        monkeypatch.setattr(sys.stderr, "isatty", lambda is_terminal=is_terminal: is_terminal)
-        monkeypatch.setenv("FORCE_COLOR", "1")
-        with _show_bar("[people].csv") as report:
-            report(0.5)
-            report(1.0)
-        shown = capsys.readouterr()
-        assert shown.out == ""
-        assert ("[people].csv" in shown.err or "writing the messages" in shown.err) == is_terminal
+
+def test_a_terminal_gets_a_bar_and_a_pipe_does_not(create, house, write):
+    create()
+    rows = "".join(f"+55119{number:08d},Ana\n" for number in range(60_000))
+    command = [
+        *(Path(sys.executable).with_name("revoada"), "campaign", "import", "1"),
+        write(f"phone,name\n{rows}", "[people].csv"),
+    ]
+    environment = {key: value for key, value in house.environment.items() if value is not None}
+    environment |= {"PATH": os.environ["PATH"], "TERM": "xterm-256color"}
+    exit_code, stdout, shown = run_in_terminal(command, environment)
+    told = "Campaign 1 (Black Friday): 60,000 recipients.\n"
+    assert (exit_code, stdout) == (0, told), shown
+    assert "reading [people].csv" in shown
+    assert {int(percent) for percent in re.findall(r"(\d+)%", shown)} - {0, 100}
+    assert "writing the messages" in shown
+    assert shown.endswith("\x1b[2K")  # the bar is gone when its work is done
+    piped = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+    assert piped.stderr == ""
+    assert piped.stdout == told.replace("60,000 recipients", "0 recipients, 60,000 duplicates dropped")
