@@ -18,7 +18,7 @@ from campaigns.domain.campaign import (
     decide_schedule,
     missing_campaign,
 )
-from campaigns.domain.filling import Filling, fill, list_parameters
+from campaigns.domain.filling import Filling, drop_empty, fill, list_parameters
 from campaigns.domain.pacing import Reason
 from campaigns.domain.schedule import Holidays, read_moment, write_holidays
 from campaigns.domain.template import TemplateError
@@ -47,7 +47,7 @@ class Wishes:
 
     `template` is `name:language`, `accounts` are names or ids, `schedule` and `expire` are ISO times in the campaign's
     zone. `recipients` and how to read them are those of a new campaign; `add_recipients` brings more.
-    `parameters` fill the template for all alike, by name; None leaves an optional one to the rows.
+    `parameters` fill the template for all alike, by name; None leaves an optional one to the rows, "" takes it away.
     """
 
     name: str | None = None
@@ -119,8 +119,9 @@ def _create(connection: Connection, wishes: Wishes, *, time_zone: str, secret_ke
         raise CampaignError("A campaign needs at least one account, and recipients.")
     account_ids = _find_accounts(connection, wishes.accounts)
     row, warnings = choose_template(connection, template_text, account_ids)
-    given = dict(wishes.parameters or {})
-    filling = fill(read_template(row), given)
+    template = read_template(row)
+    given = drop_empty(template, wishes.parameters or {})
+    filling = fill(template, given)
     plan = Plan(name=name, template_id=row.id, time_zone=time_zone, parameters=given, columns=filling.names)
     campaign_id = store.insert_campaign(connection, _apply(plan, wishes), account_ids)
     imported = import_recipients(connection, campaign_id, path, filling=filling, reading=wishes.reading)
@@ -252,7 +253,7 @@ def _refill(
     # What another template does not take is not asked for any more.
     taken = {parameter.name for parameter in list_parameters(template)}
     kept = {key: value for key, value in campaign.parameters.items() if key in taken}
-    given = kept | dict(wishes.parameters or {})
+    given = drop_empty(template, kept | dict(wishes.parameters or {}))
     filling = fill(template, given)
     if filling.names != campaign.columns and not _brings_the_same(connection, campaign, filling):
         raise CampaignError(

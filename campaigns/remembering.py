@@ -31,6 +31,15 @@ def suppress_forgotten(connection: Connection, campaign_id: int, *, secret_key: 
     return count
 
 
+def find_forgotten(connection: Connection, recipient_keys: Sequence[str], *, secret_key: str | None) -> set[str]:
+    """Return who of these people was forgotten. Raises ForgettingError where the hashes cannot be compared."""
+    hasher = make_hasher(connection, secret_key)
+    if hasher is None:
+        return set()
+    hashes = {hasher.hash(key): key for key in recipient_keys}
+    return {hashes[person] for person in people.find_forgotten(connection, list(hashes))}
+
+
 def recall_people(connection: Connection, recipient_keys: Sequence[str], *, secret_key: str | None) -> list[str]:
     """Take back that people were forgotten; return who was."""
     hasher = make_hasher(connection, secret_key)

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-import csv
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 
 from campaigns.domain.optout import Source
 from campaigns.domain.person import is_number, recipient_key
-from campaigns.remembering import recall_people
+from campaigns.domain.phone import PhoneError, PhoneReader, make_phone_reader
+from campaigns.domain.recipients import PHONE_NAMES, Choice, RecipientsError, RowProblem, read_header
+from campaigns.remembering import ForgettingError, find_forgotten, recall_people
+from campaigns.sheets import Report, Row, open_sheet
 from campaigns.store.database import Connection, Database
+from campaigns.store.people import lock_forgotten
 from campaigns.store.suppressions import (
     SuppressionEvent,
     find_suppressed,
@@ -22,8 +25,7 @@ from campaigns.store.suppressions import (
 )
 
 _BATCH = 5_000
-_SHOWN_LINES = 5
-_PHONE = "phone"
+_KEPT_PROBLEMS = 100
 # What people write between the digits.
 _SEPARATORS = re.compile(r"[\s().\-\u2010-\u2015]")
 
@@ -34,12 +36,12 @@ class SuppressionError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Imported:
-    """What became of the lines of a file. `rejected_lines`: the first of those that hold no phone."""
+    """What became of the rows of a file. `problems`: the first of those that hold no phone, by their numbers."""
 
     added_count: int
     known_count: int
     rejected_count: int
-    rejected_lines: tuple[int, ...]
+    problems: tuple[tuple[int, RowProblem], ...]
 
 
 def read_phone(text: str) -> str:
@@ -50,10 +52,12 @@ def read_phone(text: str) -> str:
     return phone
 
 
-def suppress_phones(database: Database, phones: Sequence[str], *, reason: str | None) -> list[bool]:
+def suppress_phones(
+    database: Database, phones: Sequence[str], *, reason: str | None, secret_key: str | None = None
+) -> list[bool]:
     """Suppress people by hand, all or none; return for each whether that is new. Raises SuppressionError."""
     keys = [recipient_key(read_phone(phone)) for phone in phones]
-    new = database.run(_suppress, keys, Source.MANUAL, reason)
+    new = database.run(_suppress, keys, Source.MANUAL, reason, secret_key)
     return [key in new for key in keys]
 
 
@@ -71,60 +75,77 @@ def lift_phones(database: Database, phones: Sequence[str], *, secret_key: str | 
     return [key in lifted for key in keys]
 
 
-def import_suppressions(database: Database, path: Path) -> Imported:
-    """Suppress everybody in a file: one phone per line, or a CSV file with a column `phone`.
+def import_suppressions(
+    database: Database, path: Path, *, phone_column: str | None, region: str, secret_key: str | None, report: Report
+) -> Imported:
+    """Suppress everybody in a CSV or XLSX file: one phone per row, or a table whose header names the phones.
 
-    Raises SuppressionError. Batches are written as they come: an import that was cut off may be run again.
+    Raises SuppressionError, RecipientsError, OSError. Batches are written as they come: an import that was cut off may
+    be run again.
     """
     counts = Counter[str]()
-    bad_lines: list[int] = []
-    with path.open(encoding="utf-8-sig", newline="") as file:
-        lines = _read_phones(path, file)
-        while batch := list(islice(lines, _BATCH)):
-            good = dict.fromkeys(recipient_key(phone) for _, phone in batch if phone is not None)
-            bad_lines += [line_number for line_number, phone in batch if phone is None]
-            new = database.run(_suppress, list(good), Source.IMPORT, path.name)
-            counts.update(added=len(new), known=len(good) - len(new))
-    if not counts.total() and not bad_lines:
+    problems: list[tuple[int, RowProblem]] = []
+    try:
+        with open_sheet(path, report=report) as sheet:
+            rows = _read_phones(sheet.rows, phone_column, make_phone_reader(region))
+            while batch := list(islice(rows, _BATCH)):
+                bad = [(number, each) for number, each in batch if isinstance(each, RowProblem)]
+                good = dict.fromkeys(recipient_key(each) for _, each in batch if isinstance(each, str))
+                problems += bad[: _KEPT_PROBLEMS - len(problems)]
+                new = database.run(_suppress, list(good), Source.IMPORT, path.name, secret_key)
+                counts.update(added=len(new), known=len(good) - len(new), rejected=len(bad))
+    except RecipientsError as error:
+        raise RecipientsError(f"{path}: {error}.") from None
+    if not counts.total():
         raise SuppressionError(f"{path}: there is no phone in it.")
-    return Imported(counts["added"], counts["known"], len(bad_lines), tuple(bad_lines[:_SHOWN_LINES]))
+    return Imported(counts["added"], counts["known"], counts["rejected"], tuple(problems))
 
 
-def _read_phones(path: Path, file: Iterable[str]) -> Iterator[tuple[int, str | None]]:
-    """Yield the phone of each line that is not blank, None where it is none, with the number of the line."""
-    column: int | None = None
-    rows = csv.reader(_check_text(path, file), strict=True)
+def _read_phones(
+    rows: Iterator[tuple[int, Row]], phone_column: str | None, read_phone: PhoneReader
+) -> Iterator[tuple[int, str | RowProblem]]:
+    """Yield the phone of each row that has something in it, or what is wrong with it, with the number of the row.
+
+    Cells that no header names cost nobody the opt-out: the phone is all that is taken from a row.
+    """
+    rows = ((number, row) for number, row in rows if isinstance(row, RowProblem) or any(map(str.strip, row)))
+    first = next(rows, None)
+    if first is None:
+        return
+    header = first[1]
+    if isinstance(header, RowProblem):
+        raise RecipientsError(f"row {first[0]}: {header.column} {header.reason}")
+    if phone_column is None and _is_list(header):
+        column, name, rows = 0, "", chain([first], rows)
+    else:
+        columns = read_header(header, [], Choice(phone=phone_column))
+        column, name = columns.phone, columns.names[columns.phone]
+    for row_number, row in rows:
+        if isinstance(row, RowProblem):
+            yield row_number, row
+            continue
+        try:
+            yield row_number, read_phone(row[column] if column < len(row) else "")
+        except PhoneError as error:
+            yield row_number, RowProblem(name, str(error))
+
+
+def _is_list(row: Sequence[str]) -> bool:
+    """Tell whether the first row is a phone already: nothing but one cell, which is no name of a column."""
+    return not any(map(str.strip, row[1:])) and row[0].strip().casefold() not in PHONE_NAMES
+
+
+def _suppress(
+    connection: Connection, keys: Sequence[str], source: Source, detail: str | None, secret_key: str | None
+) -> set[str]:
+    """Write a person's word; return who was not suppressed before, by any source. Who was forgotten stays a hash."""
+    lock_forgotten(connection)
     try:
-        for cells in rows:
-            if not any(cell.strip() for cell in cells):
-                continue
-            if column is None:
-                names = [cell.strip().lower() for cell in cells]
-                column = names.index(_PHONE) if _PHONE in names else 0
-                if _PHONE in names:
-                    continue
-                if len(cells) > 1:
-                    raise SuppressionError(f"{path}: the first line names no column phone.")
-            try:
-                phone = read_phone(cells[column] if column < len(cells) else "")
-            except SuppressionError:
-                yield rows.line_num, None
-            else:
-                yield rows.line_num, phone
-    except csv.Error as error:
-        raise SuppressionError(f"{path}: line {rows.line_num} is not CSV: {error}.") from None
-
-
-def _check_text(path: Path, file: Iterable[str]) -> Iterator[str]:
-    try:
-        yield from file
-    except UnicodeDecodeError:
-        raise SuppressionError(f"{path}: the file is not UTF-8, save it as CSV UTF-8.") from None
-
-
-def _suppress(connection: Connection, keys: Sequence[str], source: Source, detail: str | None) -> set[str]:
-    """Write a person's word; return who was not suppressed before, by any source."""
-    known = find_suppressed(connection, keys)
-    said = [SuppressionEvent(key, source, True, None, detail) for key in dict.fromkeys(keys)]  # noqa: FBT003
+        forgotten = find_forgotten(connection, keys, secret_key=secret_key)
+    except ForgettingError:  # nobody can tell who it was: suppressed in clear is suppressed
+        forgotten = set()
+    named = [key for key in dict.fromkeys(keys) if key not in forgotten]
+    known = find_suppressed(connection, named)
+    said = [SuppressionEvent(key, source, True, None, detail) for key in named]  # noqa: FBT003
     write_suppressions(connection, said)
-    return set(keys) - known
+    return set(named) - known

@@ -191,6 +191,7 @@ class _Transaction:
             connection,
             {body.stored.id: body.parsed.optouts for body in self._bodies if body.parsed.optouts},
             answers=self._settings.stop_reply is not None,
+            secret_key=self._settings.secret_key,
         )
         outcome.counts["opt-outs"] += leaving.kept_count
         outcome.to_tell += leaving.to_tell

@@ -10,6 +10,7 @@ from typing import Any
 from campaigns.domain.optout import Source
 from campaigns.domain.person import recipient_key
 from campaigns.logs import event, mask_phone
+from campaigns.remembering import ForgettingError, find_forgotten
 from campaigns.store.answers import StopReply, add_stop_replies
 from campaigns.store.database import Connection
 from campaigns.store.suppressions import (
@@ -34,8 +35,13 @@ class Leaving:
     to_tell: list[Callable[[Any], None]] = field(default_factory=list)
 
 
-def keep_optouts(connection: Connection, optouts: Mapping[int, Sequence[OptOut]], *, answers: bool) -> Leaving:
-    """Write the opt-outs of stored bodies (by their ids). `answers`: each new one is to be confirmed."""
+def keep_optouts(
+    connection: Connection, optouts: Mapping[int, Sequence[OptOut]], *, answers: bool, secret_key: str | None
+) -> Leaving:
+    """Write the opt-outs of stored bodies (by their ids). `answers`: each new one is to be confirmed.
+
+    Who was forgotten is suppressed already, and stays a hash whatever they say.
+    """
     leaving = Leaving()
     wamids = [each.context_wamid for said in optouts.values() for each in said if not each.number]
     phones = find_people(connection, wamids) if wamids else {}
@@ -51,7 +57,8 @@ def keep_optouts(connection: Connection, optouts: Mapping[int, Sequence[OptOut]]
         SuppressionEvent(recipient_key(phone), each.source, each.is_active, each.at, each.detail)
         for phone, each in named
     ]
-    changes = write_suppressions(connection, said_now)
+    forgotten = _find_forgotten(connection, [each.recipient_key for each in said_now], secret_key)
+    changes = write_suppressions(connection, [each for each in said_now if each.recipient_key not in forgotten])
     if answers:
         new = {
             (change.recipient_key, change.source) for change in changes if change.is_active and not change.was_active
@@ -65,6 +72,15 @@ def keep_optouts(connection: Connection, optouts: Mapping[int, Sequence[OptOut]]
     leaving.kept_count = len(named)
     leaving.to_tell = [_tell(change) for change in changes if change.is_active != change.was_active]
     return leaving
+
+
+def _find_forgotten(connection: Connection, keys: Sequence[str], secret_key: str | None) -> set[str]:
+    if not keys:
+        return set()
+    try:
+        return find_forgotten(connection, keys, secret_key=secret_key)
+    except ForgettingError:  # nobody can tell who it was: an opt-out in clear is better than none
+        return set()
 
 
 def _tell(change: SuppressionChange) -> Callable[[Any], None]:

@@ -146,7 +146,8 @@ def create(session: Session, /, name: str, recipients: str, **options: Any) -> N
 def set_(session: Session, /, campaign_id: int, name: str | None, **options: Any) -> None:
     """Change a campaign, also while it runs: the next slice, within seconds, reads it.
 
-    What is not given stays. `--interval 0` and `--weekdays mon-sun` take those limits away.
+    What is not given stays. `--interval 0` and `--weekdays mon-sun` take those limits away, `--set KEY=` an optional
+    value of the template.
 
     \b
     Examples:
@@ -195,13 +196,15 @@ def test(session: Session, campaign_id: int, phones: Sequence[str], wait: float)
     """Send what the first people of a campaign will get to phones of your own, and say what became of it.
 
     The messages are real. They are marked as a test, counted apart from the campaign, and know neither its pace nor its
-    window; `campaign show ID` lists the tests. A worker must be running.
+    window; `campaign show ID` lists the tests. Suppressed phones are refused. A worker must be running.
 
     \b
     Example:
       revoada campaign test 7 --to +5511999990000 --to +5521988880000
     """
-    test_id = start_test(session.database, campaign_id, session.read_phones(phones))
+    test_id = start_test(
+        session.database, campaign_id, session.read_phones(phones), secret_key=session.settings.secret_key
+    )
     session.ring([test_id])
     messages = await_test(session.database, test_id, seconds=wait)
     for message in messages:

@@ -33,11 +33,18 @@ _SHOWN_ROWS = 5
 _LISTED_ROWS = 100
 
 
+def phone_options(command: Any) -> Any:
+    """Add the options that say where the phones of a file are, and how they are read."""
+    column = click.option("--phone-column", metavar="NAME", help="Default: phone, telefone, celular or whatsapp.")
+    region = click.option(
+        "--region", type=REGION, metavar="BR", help="Of phones without country code (REVOADA_REGION)."
+    )
+    return column(region(command))
+
+
 def reading_options(command: Any) -> Any:
     """Add the options that say how a recipients file is read."""
     options = (
-        click.option("--phone-column", metavar="NAME", help="Default: phone, telefone, celular or whatsapp."),
-        click.option("--region", type=REGION, metavar="BR", help="Of phones without country code (REVOADA_REGION)."),
         click.option(
             *("--map", "mapping"),
             type=VARIABLE_MAP,
@@ -49,7 +56,7 @@ def reading_options(command: Any) -> Any:
     )
     for option in reversed(options):
         command = option(command)
-    return command
+    return phone_options(command)
 
 
 @contextmanager
@@ -61,12 +68,13 @@ def open_reading(session: Session, file: str, options: dict[str, Any]) -> Iterat
             raise click.UsageError(f"--map names the variable {variable} twice.")
         mapping[variable] = column
     choice = Choice(phone=options["phone_column"], consent=options["consent_column"], mapping=mapping)
-    with _show_bar(Path(file).name) as report:
+    with show_bar(Path(file).name) as report:
         yield Reading(choice=choice, region=options["region"] or session.settings.region, report=report)
 
 
 @contextmanager
-def _show_bar(name: str) -> Iterator[Report]:
+def show_bar(name: str) -> Iterator[Report]:
+    """Yield what is told how far a file is read; in a terminal a bar shows it."""
     if not sys.stderr.isatty():
         yield lambda _part: None
         return
@@ -78,7 +86,7 @@ def _show_bar(name: str) -> Iterator[Report]:
             if part < 1:
                 progress.update(task, completed=part)
             else:  # the rest is one statement of Postgres
-                progress.update(task, description="writing the messages", total=None)
+                progress.update(task, description="writing", total=None)
 
         yield report
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import click
 
 from campaigns import suppressing
+from campaigns.cli.importing import phone_options, show_bar
 from campaigns.cli.output import count, json_option, local_time, print_json, print_table
 from campaigns.cli.session import Session
 from campaigns.cli.types import FILE
@@ -39,7 +40,9 @@ def add(session: Session, phones: Sequence[str], reason: str | None) -> None:
     Example:
       revoada suppress add +5511999990000 '+55 11 98888-0000' --reason 'asked by e-mail'
     """
-    new = suppressing.suppress_phones(session.database, session.read_phones(phones), reason=reason)
+    new = suppressing.suppress_phones(
+        session.database, session.read_phones(phones), reason=reason, secret_key=session.settings.secret_key
+    )
     for phone, is_new in zip(phones, new, strict=True):
         click.echo(f"{phone} is suppressed{'' if is_new else '; it was before, too'}.")
 
@@ -90,20 +93,32 @@ def list_(session: Session, source: str | None, as_json: bool) -> None:
 
 @suppress.command("import")
 @click.argument("file", type=FILE)
+@phone_options
 @click.pass_obj
-def import_(session: Session, file: str) -> None:
-    """Suppress everybody in a file: one phone per line, or a CSV file with a column `phone`. UTF-8.
+def import_(session: Session, file: str, phone_column: str | None, region: str | None) -> None:
+    """Suppress everybody in a file: CSV as any spreadsheet saves it, or XLSX.
+
+    One phone per row without a header, or a table whose first row names the column of the phones. Phones are written
+    as for `revoada campaign create`. Rows that hold none are listed, and cost the others nothing; it may be run again.
 
     \b
-    Example:
+    Examples:
       revoada suppress import opted-out.csv
+      revoada suppress import descadastros.xlsx --phone-column 'Celular 1' --region BR
     """
-    done = suppressing.import_suppressions(session.database, Path(file))
+    with show_bar(Path(file).name) as report:
+        done = suppressing.import_suppressions(
+            session.database,
+            Path(file),
+            phone_column=phone_column,
+            region=region or session.settings.region,
+            secret_key=session.settings.secret_key,
+            report=report,
+        )
     click.echo(f"{count(done.added_count, 'phone')} suppressed, {done.known_count:,} known before.")
     if done.rejected_count:
-        lines = ", ".join(map(str, done.rejected_lines))
-        more = " …" if done.rejected_count > len(done.rejected_lines) else ""
-        click.echo(
-            f"Warning: {count(done.rejected_count, 'line')} without a phone such as +5511999990000: {lines}{more}",
-            err=True,
-        )
+        click.echo(f"Warning: {count(done.rejected_count, 'row')} without a phone that can be read:", err=True)
+        for row_number, problem in done.problems:
+            click.echo(f"  row {row_number}: {f'{problem.column} {problem.reason}'.strip()}", err=True)
+        if more := done.rejected_count - len(done.problems):
+            click.echo(f"  … and {more:,} more: mend these, and import the file again", err=True)

@@ -48,7 +48,7 @@ VARIABLE_MAP = Read("variable", _read_mapping)
 
 
 class Setting(click.ParamType[Any]):
-    """`KEY=VALUE`, or `KEY` alone: then there is no value."""
+    """`KEY=VALUE`, or `KEY` alone: then there is no value. `KEY=` is an empty one."""
 
     name = "setting"
 

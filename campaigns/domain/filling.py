@@ -156,6 +156,12 @@ def fill(template: Template, given: Mapping[str, str | None]) -> Filling:
     return filling
 
 
+def drop_empty(template: Template, given: Mapping[str, str | None]) -> dict[str, str | None]:
+    """Return what is given, without optional parameters that are empty: so a person takes one away."""
+    optional = {parameter.name for parameter in list_parameters(template) if not parameter.is_required}
+    return {name: value for name, value in given.items() if value != "" or name not in optional}
+
+
 def read_key(text: str) -> str:
     """Return the name of a parameter as people write it: `1`, `{{nome}}`, `Button 1`."""
     return " ".join(text.strip().strip("{}").lower().split())

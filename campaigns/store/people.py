@@ -33,6 +33,12 @@ def load_forgotten(connection: Connection) -> set[bytes]:
     return {bytes(row[0]) for row in connection.execute("SELECT person FROM forgotten")}
 
 
+def find_forgotten(connection: Connection, people: Sequence[bytes]) -> set[bytes]:
+    """Return which of these hashes are those of people who were forgotten."""
+    statement = "SELECT person FROM forgotten WHERE person = ANY (%s)"
+    return {bytes(row[0]) for row in connection.execute(statement, (list(people),))}
+
+
 def count_forgotten(connection: Connection) -> int:
     row = connection.execute("SELECT count(*) FROM forgotten").fetchone()
     return int(row[0]) if row else 0

@@ -105,6 +105,17 @@ def test_what_cannot_be_tested_is_refused(create, house, campaign_id, phone, rea
     assert house.refusal("campaign", "test", campaign_id, "--to", phone) == reason
 
 
+@pytest.mark.parametrize("command", [("suppress", "add"), ("forget",)])
+def test_who_must_not_be_messaged_gets_no_test_either(create, house, command):
+    campaign_id = create()
+    house.ok(*command, OTHER)
+    line = house.refusal("campaign", "test", campaign_id, "--to", OWN, "--to", "+551188880002")
+    assert line.startswith("+551188880002 must not be messaged, also not by a test:")
+    assert house.json("campaign", "show", campaign_id)["tests"] == []
+    house.ok("suppress", "remove", OTHER)
+    assert f"{OTHER} pending" in house("campaign", "test", campaign_id, "--to", OTHER, "--wait", "0").stdout
+
+
 def test_a_phone_that_is_given_twice_gets_one(create, house, settle):
     campaign_id = create()
     settle("sent")

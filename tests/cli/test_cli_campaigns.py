@@ -379,6 +379,24 @@ def test_set_changes_what_is_the_same_for_all_but_not_what_the_recipients_bring(
     assert "promo:pt_BR" in rich.refusal("campaign", "set", "1", "--template", "promo:pt_BR")
 
 
+def test_an_optional_value_is_taken_away_and_a_needed_one_is_not(rich, send):
+    same = ("--set", "header=77", "--set", "button 2=STOP", "--set", "file name=")
+    rich.ok(*send("phone,nome,button 1", f"{ANA},Ana,u", options=same))
+    assert rich.json("campaign", "show", "1")["parameters"] == {"header": "77", "button 2": "STOP"}
+    rich.ok("campaign", "set", "1", "--set", "button 2=")
+    assert rich.json("campaign", "show", "1")["parameters"] == {"header": "77"}
+    line = rich.refusal("campaign", "set", "1", "--set", "header=")
+    assert line == "What is set for header of the template rich:en is empty."
+    assert "has no 'butto' to set" in rich.refusal("campaign", "set", "1", "--set", "butto=")
+
+
+def test_what_the_recipients_bring_is_not_taken_away(rich, send):
+    options = ("--set", "header=77", "--set", "button 2")
+    rich.ok(*send("phone,nome,button 1,button 2", f"{ANA},Ana,u,STOP", options=options))
+    line = rich.refusal("campaign", "set", "1", "--set", "button 2=")
+    assert line.startswith("The recipients of Campaign 1 (Sale) bring 3 values (nome, button 1, button 2)")
+
+
 def test_an_account_of_a_waba_without_the_template_is_refused(rich, send, sql):
     rich.ok("account", "add", "agency", "--phone-number-id", "9", "--waba-id", "33", "--token-env", "WHATSAPP_TOKEN")
     fit = ("phone,header,nome,button 1", f"{ANA},77,Ana,u")

@@ -2,7 +2,9 @@ from __future__ import annotations
 
 import pytest
 
+from campaigns.tokens import make_key
 from tests.store.rows import add_campaign, add_message, fetch
+from tests.test_sheets import workbook
 
 ANA, BIA = "+5511999990001", "+5511999990002"
 LONG_AGO = "2025-01-01T00:00Z"
@@ -67,27 +69,70 @@ def test_a_file_is_a_list_of_phones_or_a_table(revoada, tmp_path, content):
     }
 
 
-def test_lines_without_a_phone_are_told_and_cost_the_others_nothing(revoada, tmp_path):
-    (tmp_path / "out.csv").write_text(f"name,phone\nAna,{ANA}\nBia\nCaio,none\n")
+def test_rows_without_a_phone_are_listed_and_cost_the_others_nothing(revoada, tmp_path):
+    (tmp_path / "out.csv").write_text(f'name,phone\n"Ana"x,{BIA}\nAna,{ANA}\nBia\n\nCaio,none\n')
     result = revoada("suppress", "import", "out.csv")
     assert (result.exit_code, result.stdout) == (0, "1 phone suppressed, 0 known before.\n")
-    assert result.stderr == "Warning: 2 lines without a phone such as +5511999990000: 3, 4\n"
+    assert result.stderr.splitlines() == [
+        "Warning: 3 rows without a phone that can be read:",
+        "  row 2: a cell goes on behind its closing quote",
+        "  row 4: phone is empty",
+        "  row 6: phone has letters in it",
+    ]
+
+
+def test_a_long_list_of_bad_rows_says_how_many_more(revoada, tmp_path):
+    (tmp_path / "out.txt").write_text(f"{ANA}\n" + "none\n" * 150)
+    lines = revoada("suppress", "import", "out.txt").stderr.splitlines()
+    assert lines[0] == "Warning: 150 rows without a phone that can be read:"
+    assert lines[100:] == ["  row 101: has letters in it", "  … and 50 more: mend these, and import the file again"]
+
+
+@pytest.mark.parametrize(
+    ("content", "options"),
+    [
+        ("Nome;Celular\r\nJosé;(11) 99999-0001\r\nAna;+5511999990002\r\n".encode("cp1252"), ()),
+        ("11 99999-0001\n5511999990002\n".encode("utf-16"), ()),
+        (b"fone,celular\n11 99999-0001,1\n11 99999-0002,2\n", ("--phone-column", "FONE")),
+        (b"phone\n+55 11 99999-0001\n11 9999-0002\n", ("--region", "br")),
+        (f"phone\n{ANA},Silva,Ana\n{BIA}\n".encode(), ()),
+        (workbook(("Clientes", "visible", [["Nome", "WhatsApp"], ["Ana", 5511999990001], ["Bia", BIA]])), ()),
+    ],
+)
+def test_a_file_is_read_as_the_people_of_a_campaign_are(revoada, tmp_path, content, options):
+    (tmp_path / "out.csv").write_bytes(content)
+    assert revoada.ok("suppress", "import", "out.csv", *options) == "2 phones suppressed, 0 known before.\n"
+    assert {row["recipient_key"] for row in revoada.json("suppress", "list")} == {ANA, BIA}
+
+
+def test_the_region_of_a_file_is_that_of_the_settings(revoada, tmp_path):
+    (tmp_path / "out.txt").write_text("912 345 678\n")
+    revoada.ok("suppress", "import", "out.txt", REVOADA_REGION="PT")
+    assert [row["recipient_key"] for row in revoada.json("suppress", "list")] == ["+351912345678"]
 
 
 @pytest.mark.parametrize(
     ("content", "reason"),
     [
-        (b"", "out.csv: there is no phone in it."),
+        (b"", "out.csv: the file is empty"),
         (b"\n\n", "out.csv: there is no phone in it."),
         (b"phone\n", "out.csv: there is no phone in it."),
-        (b"name,number\nAna,1\n", "out.csv: the first line names no column phone."),
-        ("telefone\xe9\n".encode("latin-1"), "out.csv: the file is not UTF-8, save it as CSV UTF-8."),
-        (b'"+5511\n', "out.csv: line 1 is not CSV: unexpected end of data."),
+        (
+            b"name,number\nAna,1\n",
+            "out.csv: no column of the first row (name, number) is named phone, telefone, celular or whatsapp",
+        ),
+        (
+            f"{ANA},Ana\n{BIA},Bia\n".encode(),
+            "out.csv: the first row has somebody's number in it, it must name the columns.",
+        ),
+        (b'"+5511\n', "out.csv: row 1 opens a quote that is never closed."),
+        (b"PK\x03\x04", "out.csv: it is not a workbook that can be read, save it as XLSX or CSV UTF-8"),
     ],
 )
 def test_a_file_that_cannot_be_read_says_why(revoada, tmp_path, content, reason):
     (tmp_path / "out.csv").write_bytes(content)
-    assert revoada.refusal("suppress", "import", "out.csv") == reason
+    assert revoada.refusal("suppress", "import", "out.csv").startswith(reason)
+    assert revoada.json("suppress", "list") == []
 
 
 def test_more_than_one_batch_is_imported(revoada, database, tmp_path):
@@ -104,6 +149,22 @@ def test_a_forgotten_person_is_suppressed_without_a_name(revoada, create, databa
     create("Later")
     assert revoada.json("campaign", "show", "2")["counts"] == {"suppressed": 1, "pending": 1}
     assert revoada.ok("suppress", "remove", ANA) == f"{ANA} may be messaged again.\n"
+
+
+def test_who_was_forgotten_stays_a_hash_when_suppressed_again(revoada, tmp_path):
+    (tmp_path / "out.txt").write_text(f"{ANA}\n{BIA}\n")
+    revoada.ok("forget", ANA)
+    assert revoada.ok("suppress", "add", ANA) == f"{ANA} is suppressed; it was before, too.\n"
+    assert revoada.ok("suppress", "import", "out.txt") == "1 phone suppressed, 1 known before.\n"
+    assert [row["recipient_key"] for row in revoada.json("suppress", "list")] == [BIA]
+    assert revoada.ok("suppress", "list").splitlines()[-1] == "Suppressed and forgotten, known by a hash only: 1."
+
+
+def test_who_cannot_be_recognised_as_forgotten_is_suppressed_all_the_same(revoada):
+    revoada.ok("forget", ANA)
+    for key in (None, make_key()):
+        revoada.ok("suppress", "add", ANA, REVOADA_SECRET_KEY=key)
+        assert [row["recipient_key"] for row in revoada.json("suppress", "list")] == [ANA]
 
 
 def test_forgetting_needs_a_phone_and_the_key(revoada):

@@ -12,9 +12,11 @@ from campaigns.alerts import Alerts
 from campaigns.config import Settings, read_settings
 from campaigns.domain.optout import Source
 from campaigns.domain.person import recipient_key
+from campaigns.forgetting import forget
 from campaigns.store.database import DataError
 from campaigns.store.events import insert_events
 from campaigns.store.suppressions import SuppressionEvent, find_suppressed, lift_suppressions, write_suppressions
+from campaigns.tokens import make_key
 from tests.store.rows import (
     add_account,
     add_campaign,
@@ -332,3 +334,24 @@ def test_by_default_nothing_is_answered(database):
     receive(database, say(make_text("SAIR", now)))
     assert Settings().stop_reply is None
     assert fetch(database, "SELECT count(*) FROM stop_replies") == [0]
+
+
+def test_who_was_forgotten_stays_a_hash_whatever_they_say(database):
+    key = make_key()
+    chosen = read_settings({"REVOADA_SECRET_KEY": key, "REVOADA_STOP_REPLY": "Done."})
+    forget(database, ANA, secret_key=key)
+    for body in (say(make_text("SAIR")), prefer("stop"), prefer("resume", 1)):
+        database.run(insert_events, [body])
+        apply_events(database, chosen, Alerts(None))
+    assert read(database) == []
+    assert fetch(database, "SELECT count(*) FROM stop_replies") == [0]
+    assert fetch(database, "SELECT count(*) FROM forgotten") == [1]
+    assert fetch(database, "SELECT count(*) FROM webhook_events") == [0]
+
+
+@pytest.mark.parametrize("key", [None, "kR0YlN8s7JYlP8oYdYkLhDq0a0Qm0c8c1z9Yb1m0YyQ="])
+def test_without_the_key_an_opt_out_is_kept_in_clear_rather_than_lost(database, key):
+    forget(database, ANA, secret_key=make_key())
+    database.run(insert_events, [say(make_text("SAIR"))])
+    apply_events(database, read_settings({"REVOADA_SECRET_KEY": key} if key else {}), Alerts(None))
+    assert is_suppressed(database)
