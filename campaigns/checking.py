@@ -17,6 +17,7 @@ from campaigns.domain.setup import (
     Check,
     SetupError,
     State,
+    judge_app,
     judge_number,
     judge_subscription,
     judge_template,
@@ -80,8 +81,10 @@ def check_valkey(url: str | None) -> Check:
     return Check("servers", "Valkey", State.OK, "answers")
 
 
-def check_accounts(database: Database, settings: Settings, words: Sequence[str], *, now: dt.datetime) -> list[Check]:
-    """Ask Meta about accounts (names or ids; none: all) and the templates that their campaigns send.
+def check_accounts(
+    database: Database, settings: Settings, words: Sequence[str], *, webhook_url: str | None, now: dt.datetime
+) -> list[Check]:
+    """Ask Meta about accounts (names or ids; none: all), the templates that their campaigns send, and their apps.
 
     Raises SetupError for an account that does not exist. No connection to Postgres is held while waiting for Meta.
     """
@@ -97,46 +100,63 @@ def check_accounts(database: Database, settings: Settings, words: Sequence[str],
     if not accounts:
         return [Check("accounts", "accounts", State.MISSING, "there is none", "Add one: `revoada account add -h`.")]
 
-    def look(account: SetupAccount) -> list[Check]:
-        used = [template for template in templates if template.account_id == account.id]
-        return _Look(account, settings).run(used, now)
+    def run(look: _Look) -> list[Check]:
+        used = [template for template in templates if template.account_id == look.account.id]
+        return look.run(used, now)
 
+    looks = [_Look(account, settings) for account in accounts]
     with ThreadPoolExecutor(_ACCOUNTS_AT_ONCE) as threads:
-        return [check for checks in threads.map(look, accounts) for check in checks]
+        found = [check for checks in threads.map(run, looks) for check in checks]
+    app_ids = sorted({look.app_id for look in looks if look.app_id is not None})
+    return found + [check for app_id in app_ids for check in _check_app(settings, app_id, webhook_url)]
+
+
+def _check_app(settings: Settings, app_id: str, webhook_url: str | None) -> list[Check]:
+    """Ask Meta where an app's webhooks go. Only the app itself is told, so its secret is tested, too."""
+    subject = f"app {app_id}"
+    if settings.meta_app_secret is None:
+        return [Check(subject, "callback URL", State.UNKNOWN, "Meta does not tell it without META_APP_SECRET")]
+    url = None if webhook_url is None else _find_webhook(webhook_url)
+    try:
+        answer = graph.read_app_webhooks(settings.graph_api_url, app_id, settings.meta_app_secret, **_waits(settings))
+    except graph.GraphError as error:
+        advice = f"META_APP_SECRET must be the secret of the app {app_id}: App dashboard, App settings, Basic."
+        advice = _advise(None, is_kept=False) if error.code is None else advice
+        return [Check(subject, "callback URL", State.MISSING, str(error), advice)]
+    return judge_app(subject, answer, url=url)
 
 
 class _Look:
     """All questions about one account."""
 
     def __init__(self, account: SetupAccount, settings: Settings) -> None:
-        self._account, self._settings = account, settings
+        self.account, self._settings = account, settings
+        self.app_id: str | None = None  # of the token, once Meta has told it
         self._subject = f"account {account.name}"
         self._token = ""
 
     def run(self, templates: Sequence[UsedTemplate], now: dt.datetime) -> list[Check]:
-        account, subject = self._account, self._subject
+        account, subject = self.account, self._subject
         if not self._settings.secret_key:
             return [Check(subject, "token", State.UNKNOWN, "cannot be read without REVOADA_SECRET_KEY")]
         try:
             self._token = decrypt_token(self._settings.secret_key, account.token)
         except TokenError as error:
             return [Check(subject, "token", State.MISSING, "cannot be decrypted", str(error))]
-        app_ids: list[str | None] = []
 
         def look_at_token() -> list[Check]:
             answer = self._read(graph.read_token)
-            app_ids.append(read_app_id(answer))
+            self.app_id = read_app_id(answer)
             return judge_token(subject, answer, waba_id=account.waba_id, now=now)
 
         checks = self._ask("token", look_at_token, may_refuse=True)
         checks += self._ask(
             "number", lambda: judge_number(subject, self._read(graph.read_registration, account.phone_number_id))
         )
-        app_id = app_ids[0] if app_ids else None
         checks += self._ask(
             "webhook subscription",
             lambda: [
-                judge_subscription(subject, self._read(graph.read_subscribed_apps, account.waba_id), app_id=app_id)
+                judge_subscription(subject, self._read(graph.read_subscribed_apps, account.waba_id), app_id=self.app_id)
             ],
         )
         for template in templates:
@@ -144,7 +164,7 @@ class _Look:
         return checks
 
     def _look_at_template(self, template: UsedTemplate) -> list[Check]:
-        name, waba_id = f"template {template.name}:{template.language}", self._account.waba_id
+        name, waba_id = f"template {template.name}:{template.language}", self.account.waba_id
 
         def look() -> list[Check]:
             more = {"name": template.name, "language": template.language}
@@ -192,9 +212,7 @@ def check_webhook(settings: Settings, url: str | None) -> list[Check]:
     if url is None:
         advice = "Give its public address: `revoada check-setup --webhook-url https://…`"
         return [Check("webhook", "address", State.UNKNOWN, "not tested", advice)]
-    parts = urlsplit(url)
-    if parts.path in {"", "/"}:
-        url = f"{parts.scheme}://{parts.netloc}{WEBHOOK_PATH}"
+    url, parts = _find_webhook(url), urlsplit(url)
     checks = []
     if parts.scheme != "https":
         advice = "Put a proxy with a certificate in front of it."
@@ -204,6 +222,12 @@ def check_webhook(settings: Settings, url: str | None) -> list[Check]:
     if settings.meta_app_secret:
         checks += _check_signatures(settings, url, settings.meta_app_secret)
     return checks
+
+
+def _find_webhook(url: str) -> str:
+    """Return the address of the webhook where only that of its host is given."""
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc}{WEBHOOK_PATH}" if parts.path in {"", "/"} else url
 
 
 def _check_handshake(settings: Settings, url: str, verify_token: str) -> Check:

@@ -241,6 +241,10 @@ class Config:
     )
     subscribed_apps: Annotated[Readings, "what looks at the apps of a WABA meet"] = (OK,)
     subscribed_app_ids: Annotated[tuple[str, ...], _read_words, "the apps that are subscribed to every WABA"] = (APP,)
+    app_webhooks: Annotated[Readings, "what looks at the webhooks of the app meet"] = (OK,)
+    app_webhook_fields: Annotated[Json, _read_object, "fields that replace those of the app's webhook"] = field(
+        default_factory=dict
+    )
     document: Json = field(default_factory=dict, repr=False)
     suffixes_by_length: dict[int, dict[str, Script]] = field(
         default_factory=lambda: group_by_length(BUILT_IN_SUFFIXES), repr=False

@@ -1,4 +1,4 @@
-"""The Graph reads of a sender: a number's health, a token, a WABA's apps, and its templates page by page."""
+"""The Graph reads of a sender: a number's health, a token, an app's webhooks, a WABA's apps and templates."""
 
 import base64
 import binascii
@@ -18,6 +18,11 @@ _DEFAULT_FIELDS = ("id", "display_phone_number", "verified_name", "quality_ratin
 _DEFAULT_PAGE = 25
 # Without `fields` Meta tells neither quality nor the reason of a rejection.
 _TEMPLATE_FIELDS = ("id", "name", "language", "status", "category", "parameter_format", "components")
+
+_APP_FIELDS = (
+    *("messages", "message_template_status_update", "template_category_update", "phone_number_quality_update"),
+    *("account_update", "user_preferences"),
+)
 
 
 def read_health(state: State, number: str, query: Query) -> Reply:
@@ -104,6 +109,27 @@ def read_subscribed_apps(state: State, waba: str) -> Reply:
     ]
     payload = encode_json(200, {"data": [{"whatsapp_business_api_data": app} for app in apps]})
     return break_reply(step, payload, state.latency_of(waba))
+
+
+def read_app_webhooks(state: State, app: str, authorization: bytes) -> Reply:
+    """Answer `GET /{app_id}/subscriptions`, which Meta tells the app only: its token is its id and its secret."""
+    step = state.app_webhooks_step()
+    if step.kind is Kind.ERROR:
+        raise RefusalError(step.code)
+    scheme, _, token = authorization.decode("latin-1").partition(" ")
+    named, _, secret = token.partition("|")
+    if scheme.lower() != "bearer" or not secret:
+        raise RefusalError(15, " ", message="(#15) This method must be called with an app access_token.")
+    if (named, app) != (APP, APP) or secret != (state.config.webhooks.app_secret or secret):
+        raise RefusalError(190, message="Invalid OAuth access token signature.")
+    webhook = {
+        "object": "whatsapp_business_account",
+        "callback_url": state.config.webhooks.callback_url,
+        "active": True,
+        "fields": [{"name": name, "version": "v24.0"} for name in _APP_FIELDS],
+    }
+    payload = encode_json(200, {"data": [webhook | state.config.app_webhook_fields]})
+    return break_reply(step, payload, state.latency_of(""))
 
 
 def read_templates(state: State, waba: str, query: Query, base_url: str) -> Reply:

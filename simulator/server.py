@@ -12,7 +12,7 @@ from simulator.config import Config
 from simulator.connection import Connection, Request
 from simulator.control import answer_control
 from simulator.messages import answer_message
-from simulator.reads import read_health, read_subscribed_apps, read_templates, read_token
+from simulator.reads import read_app_webhooks, read_health, read_subscribed_apps, read_templates, read_token
 from simulator.replies import Reply, encode_refusal
 from simulator.state import State
 
@@ -84,7 +84,10 @@ class Router:
 
     def _read(self, request: Request, path: list[str], url_path: str, query: dict[str, str]) -> Reply:
         token = query.pop("access_token", None)
-        self._state.check_token(request.authorization if token is None else b"Bearer " + token.encode())
+        authorization = request.authorization if token is None else b"Bearer " + token.encode()
+        if (request.method, path[1:]) == (b"GET", ["subscriptions"]):
+            return read_app_webhooks(self._state, path[0], authorization)
+        self._state.check_token(authorization)
         match request.method, path:
             case b"GET", ["debug_token"]:
                 return read_token(self._state, query)

@@ -52,7 +52,7 @@ class State:
                 scope in named
                 or (scope[0] == "phone" and "suffixes" in patch)
                 or (scope[0] == "all" and "outcome" in patch)
-                or (scope[0] in {"debug_token", "subscribed_apps"} and scope[0] in patch)
+                or (scope[0] in {"debug_token", "subscribed_apps", "app_webhooks"} and scope[0] in patch)
             ):
                 del self._progress[scope]
 
@@ -104,6 +104,9 @@ class State:
 
     def subscribed_apps_step(self) -> Step:
         return self._advance(("subscribed_apps", ""), self.config.subscribed_apps)
+
+    def app_webhooks_step(self) -> Step:
+        return self._advance(("app_webhooks", ""), self.config.app_webhooks)
 
     def _advance(self, scope: tuple[str, str], script: Script, after: Step = OK) -> Step:
         if script[:1] and script[0].times is None:

@@ -40,6 +40,7 @@ def check_setup(session: Session, accounts: Sequence[str], webhook_url: str | No
     processes  a worker on each queue, beat
     webhook    Meta's handshake, a signed event (an empty one), a wrongly signed one
     accounts   token, permissions, number, subscription of the WABA, templates of campaigns that have not ended
+    apps       where Meta posts the webhooks of the accounts' app, and which
 
     ✓ is there, ✗ is missing (then the exit code is 1), ? could not be known.
 
@@ -74,7 +75,8 @@ def _run(session: Session, accounts: Sequence[str], webhook_url: str | None) -> 
     checks += [postgres, valkey, *_check_processes()]
     checks += checking.check_webhook(settings, webhook_url)
     if database is not None and postgres.state is State.OK:
-        checks += checking.check_accounts(database, settings, accounts, now=dt.datetime.now(dt.UTC))
+        now = dt.datetime.now(dt.UTC)
+        checks += checking.check_accounts(database, settings, accounts, webhook_url=webhook_url, now=now)
     else:
         checks.append(Check("accounts", "accounts", State.UNKNOWN, "not known without Postgres"))
     return checks

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
@@ -10,9 +11,16 @@ from typing import Any
 
 SCOPES = ("whatsapp_business_messaging", "whatsapp_business_management")
 QUEUES = ("campaigns", "control", "webhooks", "health")
+# What the app subscribes to. Without the first nothing is heard of deliveries, opt-outs and templates that are paused;
+# the others tell of accounts.
+NEEDED_FIELDS = ("messages", "message_template_status_update", "user_preferences")
+USEFUL_FIELDS = ("template_category_update", "phone_number_quality_update", "account_update")
 
+_APP_ID = re.compile(r"[0-9]{1,32}")
+_OBJECT = "whatsapp_business_account"
 # A token that ends sooner than this is worth a word while there is time.
 _SOON = dt.timedelta(days=7)
+_SHOWN_LENGTH = 256
 _MOST_SECONDS = 253_402_300_799  # the last second that a datetime knows
 
 _RENEW = (
@@ -90,8 +98,8 @@ def _find_foreign(granular: object, waba_id: str) -> list[str]:
 def read_app_id(answer: Mapping[str, Any]) -> str | None:
     """Return the app that a token belongs to, None where the answer does not say."""
     data = answer.get("data")
-    app_id = data.get("app_id") if isinstance(data, Mapping) else None
-    return str(app_id) if app_id else None
+    app_id = str(data.get("app_id")) if isinstance(data, Mapping) else ""
+    return app_id if _APP_ID.fullmatch(app_id) else None
 
 
 # field → name, good words, words that only a person can judge, what to do
@@ -142,6 +150,39 @@ def judge_subscription(subject: str, answer: Mapping[str, Any], *, app_id: str |
         text = f"only other apps get the WABA's webhooks, not {app_id}"
         return Check(subject, "webhook subscription", State.MISSING, text, advice)
     return Check(subject, "webhook subscription", State.OK, f"app {app_id or ', '.join(sorted(ids))}")
+
+
+def judge_app(subject: str, answer: Mapping[str, Any], *, url: str | None) -> list[Check]:
+    """Judge where an app has its webhooks of WABAs posted to, and which it gets. `url`: the address that is ours."""
+    edit = "Edit it in the App dashboard: WhatsApp, Configuration, Webhook."
+    listed = answer.get("data")
+    if not isinstance(listed, list):
+        return [Check(subject, "callback URL", State.UNKNOWN, "Meta's answer lists no webhooks", edit)]
+    ours = [each for each in listed if isinstance(each, Mapping) and each.get("object") == _OBJECT]
+    if not ours:
+        return [Check(subject, "callback URL", State.MISSING, "the app has no webhook for WhatsApp", edit)]
+    return [_judge_callback(subject, ours[0], url, edit), _judge_fields(subject, ours[0].get("fields"))]
+
+
+def _judge_callback(subject: str, webhook: Mapping[str, Any], url: str | None, edit: str) -> Check:
+    told = str(webhook.get("callback_url"))[:_SHOWN_LENGTH]
+    if webhook.get("active") is not True:
+        return Check(subject, "callback URL", State.MISSING, f"{told} is not active", edit)
+    if url is not None and told != url[:_SHOWN_LENGTH]:
+        return Check(subject, "callback URL", State.MISSING, f"Meta posts to {told}, not to {url}", edit)
+    return Check(subject, "callback URL", State.OK, told)
+
+
+def _judge_fields(subject: str, listed: object) -> Check:
+    """Judge the fields that are subscribed to: names, or objects with a name and a version."""
+    advice = "Subscribe to them in the App dashboard: WhatsApp, Configuration, Webhook fields."
+    each_one = listed if isinstance(listed, list) else []
+    fields = {str(each.get("name") if isinstance(each, Mapping) else each) for each in each_one}
+    if lacking := [field for field in NEEDED_FIELDS if field not in fields]:
+        return Check(subject, "fields", State.MISSING, f"not subscribed to {', '.join(lacking)}", advice)
+    if lacking := [field for field in USEFUL_FIELDS if field not in fields]:
+        return Check(subject, "fields", State.UNKNOWN, f"not subscribed to {', '.join(lacking)}: useful", advice)
+    return Check(subject, "fields", State.OK, ", ".join((*NEEDED_FIELDS, *USEFUL_FIELDS)))
 
 
 def judge_template(subject: str, name: str, status: str | None, *, waba_id: str) -> Check:

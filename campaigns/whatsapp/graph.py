@@ -70,6 +70,14 @@ def read_subscribed_apps(
     return _Reader(token, connect_timeout, timeout).read(f"{base_url}/{waba_id}/subscribed_apps")
 
 
+def read_app_webhooks(
+    base_url: str, app_id: str, app_secret: str, *, connect_timeout: float, timeout: float
+) -> dict[str, Any]:
+    """Return where Meta posts the webhooks of an app, and which; asked with the app's own token. Raises GraphError."""
+    reader = _Reader(f"{app_id}|{app_secret}", connect_timeout, timeout)
+    return reader.read(f"{base_url}/{app_id}/subscriptions")
+
+
 def find_template_status(
     base_url: str, waba_id: str, token: str, *, name: str, language: str, connect_timeout: float, timeout: float
 ) -> str | None:

@@ -17,11 +17,13 @@ from werkzeug.serving import make_server
 from campaigns import celery
 from campaigns.celery import Alive, BrokerError
 from campaigns.domain.setup import QUEUES
+from simulator.config import APP
 from tests.simulator.far_end import FarEnd, start_simulator
 from webhooks.views import make_app
 
 SECRET, WORD = "app-secret-5d1", "verify-word-9c2"
 TOKEN = "EAAG-secret-token"
+OLD = "https://old.example.com/webhooks/whatsapp"
 
 
 @pytest.fixture(scope="module")
@@ -34,6 +36,7 @@ def address():
 def far(address):
     end = FarEnd(address)
     end.control("reset")
+    end.script(webhooks={"app_secret": SECRET}, app_webhook_fields={"callback_url": OLD})
     with end.session:
         yield end
 
@@ -109,10 +112,11 @@ def missing(found):
     return {key for key, (state, _) in found.items() if state == "missing"}
 
 
-def test_a_whole_setup_lacks_nothing(ready, webhook, inbox):
+def test_a_whole_setup_lacks_nothing(ready, far, webhook, inbox):
+    far.script(app_webhook_fields={"callback_url": f"{webhook}/webhooks/whatsapp"})
     found = look(ready, "--webhook-url", webhook)
     assert {key for key, (state, _) in found.items() if state != "ok"} == {("webhook", "address")}
-    assert len(found) == 28
+    assert len(found) == 30
     assert len(inbox.bodies) == 1
     assert json.loads(inbox.bodies[0]) == {"object": "whatsapp_business_account", "entry": []}
 
@@ -123,7 +127,7 @@ def test_people_see_marks_and_what_to_do(ready, far):
     assert result.exit_code == 1
     for shown in ("✓ Postgres", "✗ permissions: lacks whatsapp_business_messaging", "→ Make a token", "? address"):
         assert shown in result.stdout
-    assert result.stdout.endswith("1 of 18 are missing.\n")
+    assert result.stdout.endswith("1 of 20 are missing.\n")
 
 
 def test_named_accounts_are_looked_at_alone(ready):
@@ -166,6 +170,21 @@ def test_bad_answers_end_as_checks_that_failed(ready, far, script, text):
     assert found["account sales", "token"] == ("unknown" if script == "error:100" else "missing", text)
 
 
+@pytest.mark.parametrize(
+    ("script", "text"),
+    [
+        ("html", "Request failed with status code 502"),
+        ("hang", "No answer: ReadTimeout"),
+        ("error:100", "Request failed with status code 400 (code 100)"),
+        ("garbage", "The answer is not a JSON object"),
+        ("lost", "No answer: ConnectionError"),
+    ],
+)
+def test_bad_answers_about_the_app_end_as_a_check_that_failed(ready, far, script, text):
+    far.script(app_webhooks=script)
+    assert look(ready, "sales", exit_code=1)[f"app {APP}", "callback URL"] == ("missing", text)
+
+
 def test_an_api_that_is_not_there_is_missing(ready):
     found = look(ready, "sales", exit_code=1, GRAPH_API_URL="http://127.0.0.1:9")
     assert found["account sales", "number"] == ("missing", "No answer: ConnectionError")
@@ -174,6 +193,27 @@ def test_an_api_that_is_not_there_is_missing(ready):
 def test_a_waba_of_another_app_is_missing(ready, far):
     far.script(subscribed_app_ids=["1"])
     assert missing(look(ready, "sales", exit_code=1)) == {("account sales", "webhook subscription")}
+
+
+def test_the_app_must_post_to_our_webhook(ready, far, webhook):
+    subject = f"app {APP}"
+    assert look(ready, "sales")[subject, "callback URL"] == ("ok", OLD)
+    found = look(ready, "sales", "--webhook-url", webhook, exit_code=1)
+    assert found[subject, "callback URL"] == ("missing", f"Meta posts to {OLD}, not to {webhook}/webhooks/whatsapp")
+    far.script(app_webhook_fields={"callback_url": f"{webhook}/webhooks/whatsapp", "fields": ["messages"]})
+    found = look(ready, "sales", "--webhook-url", webhook, exit_code=1)
+    assert missing(found) == {(subject, "fields")}
+
+
+def test_a_secret_of_another_app_is_missing(ready):
+    found = look(ready, "sales", exit_code=1, META_APP_SECRET="another")
+    assert found[f"app {APP}", "callback URL"] == ("missing", "Request failed with status code 401 (code 190)")
+    assert look(ready, "sales", exit_code=1, META_APP_SECRET=None)[f"app {APP}", "callback URL"][0] == "unknown"
+
+
+def test_an_app_that_nobody_names_is_not_asked(ready, far):
+    far.script(token_fields={"app_id": "../me"})
+    assert not [subject for subject, _ in look(ready, "sales") if subject.startswith("app")]
 
 
 def test_templates_of_campaigns_must_be_approved(ready, far, create):
@@ -225,7 +265,8 @@ def test_an_address_that_takes_everything_is_no_webhook(ready):
     assert found["webhook", "wrong signature"] == ("missing", "answers 200")
 
 
-def test_a_webhook_that_is_not_there_is_missing(ready):
+def test_a_webhook_that_is_not_there_is_missing(ready, far):
+    far.script(app_webhook_fields={"callback_url": "http://127.0.0.1:9/webhooks/whatsapp"})
     found = look(ready, "--webhook-url", "http://127.0.0.1:9/webhooks/whatsapp", exit_code=1)
     assert missing(found) == {("webhook", name) for name in ("handshake", "signed event", "wrong signature")}
     assert found["webhook", "handshake"][1] == "No answer: ConnectionError"

@@ -5,9 +5,12 @@ import datetime as dt
 import pytest
 
 from campaigns.domain.setup import (
+    NEEDED_FIELDS,
     QUEUES,
     SCOPES,
+    USEFUL_FIELDS,
     State,
+    judge_app,
     judge_number,
     judge_processes,
     judge_subscription,
@@ -159,3 +162,54 @@ def test_whatever_is_missing_says_what_to_do():
         judge_template("a", "t", None, waba_id="22"),
     ]
     assert all(check.advice.endswith((".", ").")) for check in checks if check.state is State.MISSING)
+
+
+HOOK = "https://hooks.example.com/webhooks/whatsapp"
+WEBHOOK = {
+    "object": "whatsapp_business_account",
+    "callback_url": HOOK,
+    "active": True,
+    "fields": [{"name": field, "version": "v24.0"} for field in (*NEEDED_FIELDS, *USEFUL_FIELDS)],
+}
+
+
+def app(*, url=HOOK, **changes):
+    return judge_app("app 7", {"data": [{"object": "page"}, WEBHOOK | changes]}, url=url)
+
+
+@pytest.mark.parametrize("url", [HOOK, None])
+def test_an_app_that_posts_all_fields_to_us_is_ready(url):
+    assert states(app(url=url)) == {"callback URL": State.OK, "fields": State.OK}
+    assert states(app(fields=[*NEEDED_FIELDS, *USEFUL_FIELDS]))["fields"] is State.OK
+
+
+@pytest.mark.parametrize(
+    ("changes", "name", "state", "text"),
+    [
+        ({"active": False}, "callback URL", State.MISSING, f"{HOOK} is not active"),
+        ({"active": "yes"}, "callback URL", State.MISSING, f"{HOOK} is not active"),
+        ({"callback_url": "https://old"}, "callback URL", State.MISSING, f"Meta posts to https://old, not to {HOOK}"),
+        ({"callback_url": None}, "callback URL", State.MISSING, f"Meta posts to None, not to {HOOK}"),
+        ({"fields": ["messages"]}, "fields", State.MISSING, f"not subscribed to {', '.join(NEEDED_FIELDS[1:])}"),
+        ({"fields": None}, "fields", State.MISSING, f"not subscribed to {', '.join(NEEDED_FIELDS)}"),
+        ({"fields": [None, 1, {}]}, "fields", State.MISSING, f"not subscribed to {', '.join(NEEDED_FIELDS)}"),
+        (
+            {"fields": [*NEEDED_FIELDS]},
+            "fields",
+            State.UNKNOWN,
+            f"not subscribed to {', '.join(USEFUL_FIELDS)}: useful",
+        ),
+    ],
+)
+def test_what_an_app_lacks_is_named(changes, name, state, text):
+    (check,) = [check for check in app(**changes) if check.name == name]
+    assert (check.state, check.text) == (state, text)
+    assert check.advice
+
+
+@pytest.mark.parametrize(
+    ("answer", "state"),
+    [({"data": [{"object": "page"}, None]}, State.MISSING), ({"data": []}, State.MISSING), ({}, State.UNKNOWN)],
+)
+def test_an_app_without_a_webhook_is_named(answer, state):
+    assert states(judge_app("app 7", answer, url=HOOK)) == {"callback URL": state}

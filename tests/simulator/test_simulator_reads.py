@@ -4,6 +4,8 @@ import pytest
 import requests
 from far_end import NUMBER, WABA
 
+from simulator.config import APP
+
 FIELDS = (
     "id,display_phone_number,verified_name,status,quality_rating,quality_score,throughput,platform_type,name_status,"
     "code_verification_status,account_mode,whatsapp_business_manager_messaging_limit,health_status"
@@ -144,10 +146,40 @@ def test_the_apps_of_a_waba_are_scripted(far):
     assert far.get(f"/v24.0/{WABA}/subscribed_apps").json() == {"data": []}
 
 
+def webhooks(far, token=f"{APP}|s3cret", app=APP):
+    far.session.headers["Authorization"] = f"Bearer {token}"
+    return far.get(f"/v24.0/{app}/subscriptions")
+
+
+def test_the_webhooks_of_the_app_are_told_to_the_app(far):
+    far.script(tokens=["token-1"], webhooks={"app_secret": "s3cret", "callback_url": "http://127.0.0.1:9/hook"})
+    (webhook,) = webhooks(far).json()["data"]
+    assert (webhook["object"], webhook["callback_url"]) == ("whatsapp_business_account", "http://127.0.0.1:9/hook")
+    assert webhook["active"] is True
+    assert {"name": "messages", "version": "v24.0"} in webhook["fields"]
+    far.script(app_webhook_fields={"active": False})
+    assert webhooks(far).json()["data"][0]["active"] is False
+
+
 @pytest.mark.parametrize(
-    ("key", "path"), [("debug_token", "debug_token"), ("subscribed_apps", f"{WABA}/subscribed_apps")]
+    ("token", "app", "code"),
+    [("token-1", APP, 15), (f"{APP}|", APP, 15), (f"{APP}|other", APP, 190), ("7|s3cret", APP, 190), (None, "7", 190)],
+)
+def test_nobody_else_is_told_the_webhooks_of_the_app(far, token, app, code):
+    far.script(webhooks={"app_secret": "s3cret"})
+    assert webhooks(far, token or f"{APP}|s3cret", app).json()["error"]["code"] == code
+
+
+@pytest.mark.parametrize(
+    ("key", "path"),
+    [
+        ("debug_token", "debug_token"),
+        ("subscribed_apps", f"{WABA}/subscribed_apps"),
+        ("app_webhooks", f"{APP}/subscriptions"),
+    ],
 )
 def test_looks_at_the_setup_fail_as_scripted(far, key, path):
+    far.session.headers["Authorization"] = f"Bearer {APP}|s3cret"
     for script, status in ((["error:190*1", "html*1"], (401, 502, 200)), ("error:100", (400,) * 3)):
         far.script(**{key: script})
         assert tuple(far.get(f"/v24.0/{path}", input_token="x").status_code for _ in range(3)) == status
