@@ -54,7 +54,7 @@ def open_sheet(path: Path, *, report: Report) -> Iterator[Sheet]:
     """Open a file and find out what it is. `report` is told now and then which part of it has been read, 0 to 1.
 
     A CSV file is read twice: a byte that is not UTF-8 in its last row decides about the first. Memory stays flat; a
-    workbook is held whole (`python-calamine`: a million rows are read in 3 s and take 280 MB).
+    workbook is held whole, 120 bytes for each cell: docs/decisions/0016.
     Raises RecipientsError, OSError.
     """
     with path.open("rb") as file:
