@@ -23,7 +23,7 @@ _PAGE = 5_000
 _BEFORE = ("phone",)
 _AFTER = (
     *("status", "sent_at", "delivered_at", "read_at", "failed_at", "error_code", "error_title", "error_details"),
-    *("attempts", "account", "wamid", "pricing_category", "pricing_model", "billable"),
+    *("attempts", "account", "wamid", "pricing_category", "pricing_model", "billable", "consent"),
 )
 
 
@@ -89,6 +89,7 @@ def _write(row: ExportRow, zone: ZoneInfo, width: int, *, quotes_phones: bool) -
         make_safe(row.pricing_category or ""),
         make_safe(row.pricing_model or ""),
         "" if row.is_billable is None else "yes" if row.is_billable else "no",
+        make_safe(row.consent or ""),
     ]
 
 

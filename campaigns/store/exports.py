@@ -29,6 +29,7 @@ class ExportRow(NamedTuple):
     pricing_category: str | None
     pricing_model: str | None
     is_billable: bool | None
+    consent: str | None
 
 
 def export_messages(

@@ -241,7 +241,8 @@ CREATE TABLE messages (
     pricing_model text,
     is_billable boolean,  -- as Meta reports it; free inside a service window, for example
     CONSTRAINT one_message_per_person UNIQUE (campaign_id, recipient_key),
-    CONSTRAINT erased_is_whole CHECK ((phone IS NULL) = (recipient_key IS NULL) AND (phone IS NOT NULL OR variables = '{}')),
+    CONSTRAINT erased_is_whole CHECK ((phone IS NULL) = (recipient_key IS NULL)
+        AND (phone IS NOT NULL OR (variables = '{}' AND consent IS NULL))),
     CONSTRAINT only_ended_is_erased CHECK (phone IS NOT NULL OR status NOT IN ('pending', 'sending')),
     CONSTRAINT attempts_are_sends CHECK (attempts BETWEEN 0 AND send_no),
     CONSTRAINT only_pending_waits CHECK (not_before IS NULL OR status = 'pending'),

@@ -17,7 +17,7 @@ from tests.store.rows import add_campaign, add_messages, fetch
 
 COLUMNS = [
     *("phone", "1", "status", "sent_at", "delivered_at", "read_at", "failed_at", "error_code", "error_title"),
-    *("error_details", "attempts", "account", "wamid", "pricing_category", "pricing_model", "billable"),
+    *("error_details", "attempts", "account", "wamid", "pricing_category", "pricing_model", "billable", "consent"),
 ]
 
 
@@ -29,7 +29,7 @@ def sale(create, database):
         lambda connection: connection.execute(
             "UPDATE messages SET status = 'read', account_id = 1, claimed_at = now(), send_no = 1, attempts = 1,"
             " wamid = 'wamid.1', sent_at = '2026-10-01T12:00Z', read_at = '2026-10-01T12:00:05Z',"
-            " pricing_category = 'marketing', pricing_model = 'PMP', is_billable = true WHERE id = 1"
+            " pricing_category = 'marketing', pricing_model = 'PMP', is_billable = true, consent = '=site' WHERE id = 1"
         )
     )
     database.run(
@@ -57,6 +57,7 @@ def test_an_export_tells_what_became_of_each_message(house, sale):
     )
     assert (ana["sent_at"], ana["read_at"]) == ("2026-10-01T09:00:00-03:00", "2026-10-01T09:00:05-03:00")
     assert (ana["pricing_category"], ana["pricing_model"], ana["billable"]) == ("marketing", "PMP", "yes")
+    assert (ana["consent"], bia["consent"]) == ("'=site", "")
     assert (bia["phone"], bia["error_code"], bia["error_title"]) == (BIA, "131026", "'=Undeliverable")
     assert (bia["failed_at"], bia["sent_at"], bia["attempts"]) == ("2026-10-01T09:00:00-03:00", "", "1")
 

@@ -38,11 +38,11 @@ def count_phones(database, campaign_id):
 def test_a_campaign_that_ended_long_ago_keeps_its_counters_and_loses_its_people(database):
     campaign_id = database.run(add_campaign, "completed", completed_at=LONG_AGO)
     for status in ("sent", "failed", "read", "uncertain", "suppressed"):
-        database.run(add_message, campaign_id, status, variables=["Ana"], error_details="x")
+        database.run(add_message, campaign_id, status, variables=["Ana"], error_details="x", consent="shop")
     before = fetch(database, "SELECT status::text, count FROM tallies ORDER BY 1")
     assert [(row.id, row.message_count) for row in retain(database, days=30)] == [(campaign_id, 5)]
-    rows = fetch(database, "SELECT phone, recipient_key, variables, error_details FROM messages")
-    assert set(map(str, rows)) == {"(None, None, [], None)"}
+    rows = fetch(database, "SELECT phone, recipient_key, variables, error_details, consent FROM messages")
+    assert set(map(str, rows)) == {"(None, None, [], None, None)"}
     assert fetch(database, "SELECT count(*) FROM messages WHERE wamid = 'wamid.settled'") == [0]
     assert fetch(database, "SELECT status::text, count FROM tallies ORDER BY 1") == before
     assert find_false_tallies(database) == []

@@ -1,7 +1,7 @@
 -- The next messages of a campaign lose what says to whom they went: also the wamid, which holds the number. The array
 -- is on purpose: see claim_messages.
 UPDATE messages m
-SET phone = NULL, recipient_key = NULL, variables = '{}', error_details = NULL,
+SET phone = NULL, recipient_key = NULL, variables = '{}', consent = NULL, error_details = NULL,
     wamid = CASE WHEN m.wamid IS NOT NULL THEN 'erased.' || m.id END
 WHERE m.id = ANY (ARRAY (
     SELECT id FROM messages

@@ -3,7 +3,7 @@
 -- Plan: messages_in_order from `after` on.
 SELECT m.id, coalesce(m.phone, '') AS phone, m.variables, m.status::text AS status, m.sent_at, m.delivered_at, m.read_at, m.failed_at,
     m.error_code, m.error_title, m.error_details, m.attempts, a.name AS account, m.wamid, m.pricing_category,
-    m.pricing_model, m.is_billable
+    m.pricing_model, m.is_billable, m.consent
 FROM messages m
 LEFT JOIN accounts a ON a.id = m.account_id
 WHERE m.campaign_id = %(campaign_id)s
