@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from campaigns.choosing import read_template
 from campaigns.domain.campaign import CampaignError, missing_campaign
 from campaigns.domain.estimate import estimate_end, estimate_seconds
-from campaigns.domain.filling import fill
+from campaigns.domain.filling import fill, find_misfit
 from campaigns.domain.pacing import Window
 from campaigns.domain.preview import Preview, preview
 from campaigns.domain.schedule import read_holidays
@@ -53,7 +53,10 @@ def _load(connection: Connection, campaign_id: int, rows: int) -> CampaignPrevie
         raise CampaignError(missing_campaign(campaign_id))
     row = found[0]
     template = directory.load_template(connection, previews.find_template_id(connection, campaign_id))
-    filling = fill(read_template(template), row.parameters)
+    form = read_template(template)
+    if misfit := find_misfit(form, row.parameters, row.columns):
+        raise CampaignError(misfit)
+    filling = fill(form, row.parameters)
     messages = [
         (
             phone,

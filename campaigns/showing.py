@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from campaigns.domain.campaign import CampaignError, missing_campaign
+from campaigns.domain.campaign import ENDED, CampaignError, missing_campaign
 from campaigns.domain.failures import explain_doubt, explain_failure
+from campaigns.domain.filling import find_misfit
 from campaigns.domain.message import Status
+from campaigns.domain.template import TemplateError, template_from_components
 from campaigns.domain.verdict import FAULTS, Retry
-from campaigns.store import campaigns, directory, recipients
+from campaigns.store import campaigns, directory, previews, recipients
 from campaigns.store.accounts import campaign_account_ids
 from campaigns.store.database import Connection, Database
 
@@ -19,7 +21,7 @@ _SHOWN_IMPORT_ERRORS = 20
 class CampaignDetails:
     """`reasons`: why messages failed or are uncertain. `prices`: as Meta reports them.
 
-    `import_errors`: the first rejected rows.
+    `import_errors`: the first rejected rows. `misfit`: why it cannot be sent as its template is now, or None.
     """
 
     campaign: campaigns.CampaignListing
@@ -28,6 +30,7 @@ class CampaignDetails:
     prices: list[campaigns.PriceCount]
     import_errors: list[recipients.ImportErrorRow]
     tests: list[campaigns.CampaignListing]
+    misfit: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,14 +74,25 @@ def show_campaign(database: Database, campaign_id: int) -> CampaignDetails:
 
 
 def _load(connection: Connection, campaign_id: int) -> CampaignDetails:
+    campaign = _find(connection, campaign_id)
     return CampaignDetails(
-        _find(connection, campaign_id),
+        campaign,
         directory.list_accounts(connection, campaign_account_ids(connection, campaign_id)),
         campaigns.list_reasons(connection, campaign_id),
         campaigns.list_prices(connection, campaign_id),
         recipients.list_import_errors(connection, campaign_id, limit=_SHOWN_IMPORT_ERRORS),
         campaigns.list_tests(connection, campaign_id),
+        None if campaign.status in ENDED else _find_misfit(connection, campaign),
     )
+
+
+def _find_misfit(connection: Connection, campaign: campaigns.CampaignListing) -> str | None:
+    row = directory.load_template(connection, previews.find_template_id(connection, campaign.id))
+    try:
+        template = template_from_components(row.name, row.language, row.components)
+    except TemplateError as error:
+        return f"The template {row.name}:{row.language} cannot be sent: {error}"
+    return find_misfit(template, campaign.parameters, campaign.columns)
 
 
 def _find(connection: Connection, campaign_id: int) -> campaigns.CampaignListing:

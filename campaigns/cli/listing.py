@@ -57,6 +57,7 @@ def show(session: Session, campaign_id: int, as_json: bool) -> None:
                 "prices": [asdict(price) for price in details.prices],
                 "import_errors": [asdict(error) for error in details.import_errors],
                 "tests": [_to_columns(test) for test in details.tests],
+                "misfit": details.misfit,
             }
         )
         return
@@ -112,6 +113,7 @@ def _facts(details: CampaignDetails) -> list[tuple[str, object]]:
         *((_COUNTED.get(status, status.value), row.counts[status]) for status in LADDER if status in row.counts),
         ("tests", "; ".join(f"campaign {test.id}: {read_progress(test)}" for test in details.tests)),
         ("template", f"{row.template_name}:{row.language}, {row.template_status}"),
+        ("cannot be sent", details.misfit),
         *((f"  {key}", "a column" if value is None else value) for key, value in row.parameters.items()),
         ("accounts", ", ".join(accounts)),
         ("recipients", row.recipient_count),

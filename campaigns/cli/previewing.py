@@ -39,10 +39,12 @@ def preview_(session: Session, campaign_id: int, rows: int, as_json: bool) -> No
     for phone, message in found.messages:
         console.print(Panel(Text(_to_lines(message)), title=Text(phone), title_align="left", width=_WIDTH))
     row, zone = found.campaign, found.campaign.time_zone
+    days = count(row.within_days, "day") if row.within_days else ""
     print_facts([
         ("campaign", f"{row.id} ({row.name})"),
         ("to send", count(found.send_count, f"{found.category.lower()} message".strip())),
         ("suppressed", found.suppressed_count),
+        ("also skipped", f"who had {row.max_per_person:,} in {days} by then, not counted here" if days else None),
         ("duplicates dropped", row.duplicate_count),
         ("rows rejected", row.rejected_count),
         ("at most", f"{found.rate:,} messages per second" if found.rate else "no account is active"),

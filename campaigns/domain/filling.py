@@ -156,6 +156,18 @@ def fill(template: Template, given: Mapping[str, str | None]) -> Filling:
     return filling
 
 
+def find_misfit(template: Template, given: Mapping[str, str | None], columns: Sequence[str]) -> str | None:
+    """Tell in a sentence why a campaign that was made for another form of this template cannot be sent, or None."""
+    try:
+        names = fill(template, given).names
+    except TemplateError as error:
+        return str(error)
+    if names == list(columns):
+        return None
+    takes, brings = ", ".join(names) or "nothing", ", ".join(columns) or "nothing"
+    return f"The template {template} takes {takes} of each row now, its recipients bring {brings}."
+
+
 def drop_empty(template: Template, given: Mapping[str, str | None]) -> dict[str, str | None]:
     """Return what is given, without optional parameters that are empty: so a person takes one away."""
     optional = {parameter.name for parameter in list_parameters(template) if not parameter.is_required}

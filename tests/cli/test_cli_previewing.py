@@ -25,6 +25,12 @@ def test_who_gets_one_and_who_does_not_is_counted(create, house):
     assert counts == {"send_count": 1, "suppressed_count": 1, "duplicate_count": 1, "rejected_count": 1}
 
 
+def test_a_cap_per_person_is_named_and_not_counted(create, house):
+    campaign_id = create("Sale", "--max-per-person", "2", "--within", "7")
+    assert "who had 2 in 7 days by then, not counted here" in house.ok("campaign", "preview", campaign_id)
+    assert "not counted here" not in house.ok("campaign", "preview", create("Other"))
+
+
 @pytest.fixture
 def crowd(house, tmp_path):
     """A file of so many people."""

@@ -102,6 +102,32 @@ def test_sync_rings_the_campaigns_that_waited(house, meta, people, database):
     assert house.rung == [1]
 
 
+@pytest.mark.parametrize(
+    ("form", "reason"),
+    [
+        ({"body": "Oi {{1}} {{2}}!"}, "The template promo:pt_BR takes 1, 2 of each row now, its recipients bring 1."),
+        ({"body": "Oi!"}, "The template promo:pt_BR takes nothing of each row now, its recipients bring 1."),
+        (
+            {"components": [{"type": "CAROUSEL", "cards": []}]},
+            "A campaign cannot fill the template promo:pt_BR: component CAROUSEL.",
+        ),
+        ({"body": ""}, "The template promo:pt_BR cannot be sent: The body is empty."),
+    ],
+)
+def test_a_campaign_says_why_it_no_longer_fits_its_template(house, meta, create, form, reason):
+    meta({"name": "promo"})
+    house.ok("template", "sync")
+    campaign_id = create()
+    assert house.json("campaign", "show", campaign_id)["misfit"] is None
+    meta({"name": "promo", **form})
+    house.ok("template", "sync")
+    assert house.json("campaign", "show", campaign_id)["misfit"] == reason
+    assert reason in house.ok("campaign", "show", campaign_id)
+    assert house.refusal("campaign", "preview", campaign_id) == reason
+    house.ok("campaign", "cancel", campaign_id)
+    assert house.json("campaign", "show", campaign_id)["misfit"] is None
+
+
 def test_show_previews_a_template_and_tells_what_must_be_filled(house, meta):
     header = {"type": "HEADER", "format": "IMAGE"}
     buttons = [
