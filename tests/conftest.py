@@ -1,4 +1,4 @@
-"""Real servers for the tests: one Postgres and one Valkey per run, a fresh database per test."""
+"""Real servers for the tests: one Postgres, one Valkey and one simulator per run, a fresh database per test."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from campaigns.store.database import Database
 from campaigns.store.migrate import migrate
 from devstack.postgres import Postgres, start_postgres
 from devstack.valkey import Valkey, start_valkey
+from tests.simulator.far_end import FarEnd, start_simulator
 
 _numbers = itertools.count(1)
 
@@ -29,6 +30,22 @@ def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Postgres]:
 def valkey(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Valkey]:
     with start_valkey(tmp_path_factory.mktemp("valkey") / "data") as server:
         yield server
+
+
+@pytest.fixture(scope="session")
+def address() -> Iterator[str]:
+    """Where the simulator of this run listens."""
+    with start_simulator() as (_, url):
+        yield url
+
+
+@pytest.fixture
+def far(address: str) -> Iterator[FarEnd]:
+    """The simulator, as if it had just started."""
+    end = FarEnd(address)
+    end.control("reset")
+    with end.session:
+        yield end
 
 
 @pytest.fixture

@@ -9,18 +9,14 @@ import time
 import pytest
 
 from campaigns.alerts import Alerts
+from tests.serving import serving
 from tests.simulator.far_end import Receiver, wait_for
 
 
 @pytest.fixture
 def receiver():
-    server = Receiver()
-    thread = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
-    thread.start()
-    yield server
-    server.shutdown()
-    server.server_close()
-    thread.join()
+    with serving(Receiver()) as server:
+        yield server
 
 
 def posted(receiver, count):

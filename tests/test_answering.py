@@ -16,7 +16,6 @@ from campaigns.store.answers import take_stop_reply
 from campaigns.store.events import insert_events
 from campaigns.suppressing import lift_phones
 from campaigns.tokens import encrypt_token, make_key
-from tests.simulator.far_end import FarEnd, start_simulator
 from tests.store.rows import Beside, add_account, empty, fetch, shared_database
 from tests.webhooks.webhook_bodies import PHONE_NUMBER_ID, make_body, make_value
 from webhooks.applying import apply_events
@@ -24,20 +23,6 @@ from webhooks.applying import apply_events
 KEY = make_key()
 ANA = "+5511987650001"
 REPLY = "Pronto: você não recebe mais mensagens."
-
-
-@pytest.fixture(scope="module")
-def address():
-    with start_simulator() as (_, url):
-        yield url
-
-
-@pytest.fixture
-def far(address):
-    end = FarEnd(address)
-    end.control("reset")
-    with end.session:
-        yield end
 
 
 @pytest.fixture(scope="module")

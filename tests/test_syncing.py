@@ -11,26 +11,12 @@ from campaigns.config import Settings
 from campaigns.directory import add_account, deactivate_account
 from campaigns.syncing import Change, SyncError, sync_templates
 from campaigns.tokens import make_key
-from tests.simulator.far_end import WABA, FarEnd, start_simulator
+from tests.simulator.far_end import WABA
 from tests.store.rows import add_campaign, add_template, fetch, receive
 from tests.webhooks.webhook_bodies import make_body
 
 KEY = make_key()
 OTHER_WABA = "7"
-
-
-@pytest.fixture(scope="module")
-def address():
-    with start_simulator() as (_, url):
-        yield url
-
-
-@pytest.fixture
-def far(address):
-    end = FarEnd(address)
-    end.control("reset")
-    with end.session:
-        yield end
 
 
 @pytest.fixture

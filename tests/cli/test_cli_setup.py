@@ -7,7 +7,6 @@ import os
 import socket
 import subprocess
 import sys
-import threading
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -18,7 +17,7 @@ from campaigns import celery
 from campaigns.celery import Alive, BrokerError
 from campaigns.domain.setup import QUEUES
 from simulator.config import APP
-from tests.simulator.far_end import FarEnd, start_simulator
+from tests.serving import serving
 from webhooks.views import make_app
 
 SECRET, WORD = "app-secret-5d1", "verify-word-9c2"
@@ -26,19 +25,10 @@ TOKEN = "EAAG-secret-token"
 OLD = "https://old.example.com/webhooks/whatsapp"
 
 
-@pytest.fixture(scope="module")
-def address():
-    with start_simulator() as (_, url):
-        yield url
-
-
 @pytest.fixture
-def far(address):
-    end = FarEnd(address)
-    end.control("reset")
-    end.script(webhooks={"app_secret": SECRET}, app_webhook_fields={"callback_url": OLD})
-    with end.session:
-        yield end
+def far(far):
+    far.script(webhooks={"app_secret": SECRET}, app_webhook_fields={"callback_url": OLD})
+    return far
 
 
 @pytest.fixture
@@ -62,13 +52,8 @@ class Stored:
 
 @contextmanager
 def serve(app):
-    server = make_server("127.0.0.1", 0, app, threaded=True)
-    thread = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
-    thread.start()
-    yield f"http://127.0.0.1:{server.server_port}"
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    with serving(make_server("127.0.0.1", 0, app, threaded=True)) as server:
+        yield f"http://127.0.0.1:{server.server_port}"
 
 
 @pytest.fixture

@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import pytest
 
-from tests.simulator.far_end import FarEnd, start_simulator
 from tests.store.rows import fetch
 
 
@@ -41,24 +40,15 @@ def test_a_template_that_meta_would_not_approve_is_refused(house, name, language
     assert reason.replace("numbers", "number") in line
 
 
-@pytest.fixture(scope="module")
-def address():
-    with start_simulator() as (_, url):
-        yield url
-
-
 @pytest.fixture
-def meta(house, address):
+def meta(house, far):
     """`meta({template}, …)`: what Meta lists from now on."""
-    end = FarEnd(address)
-    end.control("reset")
-    house.environment["GRAPH_API_URL"] = f"{address}/v24.0"
+    house.environment["GRAPH_API_URL"] = f"{far.url}/v24.0"
 
     def list_these(*templates, **more):
-        end.script(templates=[{"language": "pt_BR", "body": "Oi {{1}}!", **each} for each in templates], **more)
+        far.script(templates=[{"language": "pt_BR", "body": "Oi {{1}}!", **each} for each in templates], **more)
 
-    with end.session:
-        yield list_these
+    return list_these
 
 
 def test_sync_shows_what_is_new_changed_and_gone(house, meta):

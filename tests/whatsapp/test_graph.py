@@ -14,24 +14,11 @@ import pytest
 
 from campaigns.whatsapp import graph
 from campaigns.whatsapp.graph import GraphError, read_phone_number, read_templates
-from tests.simulator.far_end import NUMBER, WABA, FarEnd, start_simulator
+from tests.serving import serving
+from tests.simulator.far_end import NUMBER, WABA
 
 TOKEN = "EAAGm0PX4ZCpsBA0secret"
 HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
-
-
-@pytest.fixture(scope="module")
-def address():
-    with start_simulator() as (_, url):
-        yield url
-
-
-@pytest.fixture
-def far(address):
-    end = FarEnd(address)
-    end.control("reset")
-    with end.session:
-        yield end
 
 
 @pytest.fixture
@@ -56,15 +43,11 @@ def serve(parts, gap):
     class Server(socketserver.ThreadingTCPServer):
         daemon_threads, block_on_close = True, False
 
-    with Server(("127.0.0.1", 0), Handler) as server:
+    with serving(Server(("127.0.0.1", 0), Handler)) as server:
         server.requests = []
         server.url = f"http://127.0.0.1:{server.server_address[1]}"
-        thread = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
-        thread.start()
         yield server
         over.set()
-        server.shutdown()
-        thread.join()
 
 
 def read(url, *, token=TOKEN, number=NUMBER, timeout=1.0):

@@ -23,7 +23,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from campaigns.whatsapp.transport import Mailbox, Request, Transport
-from tests.simulator.far_end import NUMBER, FarEnd, start_simulator, template_message, wait_for
+from tests.serving import serving
+from tests.simulator.far_end import NUMBER, start_simulator, template_message, wait_for
 
 FOR_EVER = SimpleNamespace(deadline=math.inf)
 HEADERS = ["Authorization: Bearer token-1", "Content-Type: application/json"]
@@ -44,12 +45,9 @@ def address():
 
 
 @pytest.fixture
-def far(address):
-    end = FarEnd(address)
-    end.control("reset")
-    end.script(limits=LIMITS)
-    with end.session:
-        yield end
+def far(far):
+    far.script(limits=LIMITS)
+    return far
 
 
 @pytest.fixture
@@ -89,14 +87,10 @@ def serve(replies, tls=None):
     class Server(socketserver.ThreadingTCPServer):
         daemon_threads, block_on_close, request_queue_size = True, False, 128
 
-    with Server(("127.0.0.1", 0), Handler) as server:
+    with serving(Server(("127.0.0.1", 0), Handler)) as server:
         server.connection_count = 0
         server.url = f"http{'s' if tls else ''}://127.0.0.1:{server.server_address[1]}/"
-        thread = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
-        thread.start()
         yield server
-        server.shutdown()
-        thread.join()
 
 
 def make(url, key="one", *, permit=FOR_EVER, body=b"{}", headers=HEADERS):
