@@ -19,7 +19,7 @@ _SHOWN_IMPORT_ERRORS = 20
 
 @dataclass(frozen=True, slots=True)
 class CampaignDetails:
-    """`reasons`: why messages failed or are uncertain. `prices`: as Meta reports them.
+    """`reasons`: why messages failed, are uncertain or were skipped by the cap. `prices`: as Meta reports them.
 
     `import_errors`: the first rejected rows. `misfit`: why it cannot be sent as its template is now, or None.
     """
@@ -54,7 +54,8 @@ def show_errors(database: Database, campaign_id: int) -> CampaignErrors:
     """Return why messages of a campaign failed or are uncertain, explained. Raises CampaignError when there is none."""
 
     def load(connection: Connection) -> CampaignErrors:
-        reasons = campaigns.list_reasons(connection, campaign_id)
+        listed = campaigns.list_reasons(connection, campaign_id)
+        reasons = [reason for reason in listed if reason.status != Status.SUPPRESSED]
         return CampaignErrors(_find(connection, campaign_id), [_explain(reason) for reason in reasons])
 
     return database.run(load)

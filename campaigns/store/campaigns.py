@@ -125,7 +125,7 @@ class CampaignListing:
 
 @dataclass(frozen=True, slots=True)
 class ReasonCount:
-    """How many messages of a campaign are uncertain or failed for one reason."""
+    """How many messages of a campaign are uncertain, failed or skipped by its cap per person, for one reason."""
 
     status: str
     error_code: int | None

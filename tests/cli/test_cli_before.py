@@ -6,6 +6,7 @@ import pytest
 
 from campaigns.cli import campaigns
 from campaigns.store.messages import EvidenceRow, merge_evidence
+from tests.store.rows import fetch
 
 OWN, OTHER, THIRD = "+5511988880001", "+5511988880002", "+5511988880003"
 
@@ -154,6 +155,19 @@ def test_a_cap_per_person_is_kept_shown_and_taken_away(create, house):
     assert "2 per person in 7 days" in house.ok("campaign", "show", campaign_id)
     house.ok("campaign", "set", campaign_id, "--no-max-per-person")
     assert house.json("campaign", "show", campaign_id)["max_per_person"] is None
+
+
+def test_who_was_skipped_by_the_cap_is_told_from_who_opted_out(create, house, database):
+    campaign_id = create("Sale", "--max-per-person", "2", "--within", "7")
+    why = "the person had as many messages as the campaign allows"
+    fetch(database, "UPDATE messages SET status = 'suppressed', error_title = %s WHERE id = 1", why)
+    fetch(database, "UPDATE messages SET status = 'suppressed', error_title = 'busy' WHERE id = 2")
+    (reason,) = house.json("campaign", "show", campaign_id)["reasons"]
+    assert (reason["status"], reason["count"], reason["error_title"]) == ("suppressed", 1, why)
+    output = house.ok("campaign", "show", campaign_id)
+    assert why in output
+    assert "what to do" not in output
+    assert house.json("campaign", "errors", campaign_id) == []
 
 
 def test_half_a_cap_is_refused(create, house):

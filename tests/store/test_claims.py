@@ -265,6 +265,16 @@ def test_who_had_as_many_as_the_campaign_allows_is_skipped_and_it_says_why(datab
     assert row["error_title"] == "the person had as many messages as the campaign allows"
 
 
+def test_who_is_skipped_by_the_cap_after_a_try_keeps_no_code_of_it(database, capped_id, person):
+    earlier = {"error_code": 130429, "error_title": "Rate limit hit", "error_details": "slow down"}
+    message_id = database.run(add_message, capped_id, phone=person, **earlier)
+    had(database, person)
+    had(database, person)
+    assert database.run(claim, capped_id, 1, accounts=[A]).messages == []
+    row = read_message(database, message_id)
+    assert (row["status"], row["error_code"], row["error_details"]) == ("suppressed", None, None)
+
+
 @pytest.mark.parametrize("status", ["failed", "pending", "suppressed", "cancelled"])
 def test_what_nobody_got_does_not_count(database, capped_id, status, person):
     had(database, person)

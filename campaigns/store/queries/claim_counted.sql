@@ -60,6 +60,8 @@ SET status = (CASE WHEN a.is_suppressed THEN unless_doubted(m.doubted, 'suppress
     not_before = NULL,
     error_title = CASE WHEN a.is_capped AND m.doubted IS NULL THEN 'the person had as many messages as the campaign allows'
         ELSE m.error_title END,
+    error_code = CASE WHEN a.is_capped THEN NULL ELSE m.error_code END,  -- of an earlier try
+    error_details = CASE WHEN a.is_capped THEN NULL ELSE m.error_details END,
     claimed_at = CASE WHEN a.is_suppressed THEN m.claimed_at ELSE clock_timestamp() END
 FROM unnest(
     (SELECT array_agg(id ORDER BY id) FROM assigned),
