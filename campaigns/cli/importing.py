@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import csv
-import json
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +14,7 @@ import click
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
 
-from campaigns.cli.output import count, json_option, local_time, past_day, print_table
+from campaigns.cli.output import count, json_option, local_time, past_day, print_json_rows, print_table
 from campaigns.cli.session import Session
 from campaigns.cli.types import FILE, REGION, VARIABLE_MAP
 from campaigns.domain.campaign import CampaignError, CampaignStatus, missing_campaign
@@ -192,7 +190,9 @@ def import_errors(session: Session, campaign_id: int, output: str | None, delimi
     if not found:
         raise CampaignError(missing_campaign(campaign_id))
     if as_json:
-        session.database.run(_print_json, campaign_id)
+        session.database.run(
+            lambda connection: print_json_rows(map(asdict, stream_import_errors(connection, campaign_id)))
+        )
     elif output:
         row_count = session.database.run(_write_csv, campaign_id, Path(output), delimiter=delimiter)
         click.echo(f"{output}: {count(row_count, 'row')}.")
@@ -209,17 +209,6 @@ def _print_table(session: Session, campaign_id: int, rejected_count: int) -> Non
     )
     if rejected_count > len(rows):
         click.echo(f"… and {rejected_count - len(rows):,} more: --output FILE has all.")
-
-
-def _print_json(connection: Connection, campaign_id: int) -> None:
-    """Print a list of any length without having it in memory."""
-    rows = iter(stream_import_errors(connection, campaign_id))
-    click.echo("[", nl=False)
-    for row in islice(rows, 1):
-        click.echo(f"\n  {json.dumps(asdict(row), ensure_ascii=False)}", nl=False)
-    for row in rows:
-        click.echo(f",\n  {json.dumps(asdict(row), ensure_ascii=False)}", nl=False)
-    click.echo("\n]")
 
 
 def _write_csv(connection: Connection, campaign_id: int, path: Path, *, delimiter: str) -> int:

@@ -44,6 +44,16 @@ def print_json(value: Any) -> None:
     click.echo(json.dumps(value, ensure_ascii=False, indent=2, default=_to_json))
 
 
+def print_json_rows(rows: Iterable[object]) -> None:
+    """Print a list of any length without having it in memory."""
+    before = ""
+    click.echo("[", nl=False)
+    for row in rows:
+        click.echo(f"{before}\n  {json.dumps(row, ensure_ascii=False, default=_to_json)}", nl=False)
+        before = ","
+    click.echo("\n]")
+
+
 def _to_json(value: Any) -> str:
     if isinstance(value, dt.datetime):
         return value.astimezone(dt.UTC).isoformat()

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict
+from itertools import islice
 from pathlib import Path
 
 import click
 
 from campaigns import suppressing
 from campaigns.cli.importing import phone_options, show_bar
-from campaigns.cli.output import count, json_option, local_time, print_json, print_table
+from campaigns.cli.output import count, json_option, local_time, print_json_rows, print_table
 from campaigns.cli.session import Session
 from campaigns.cli.types import FILE
 from campaigns.domain.optout import Source
 from campaigns.store.people import count_forgotten
-from campaigns.store.suppressions import list_suppressions
+from campaigns.store.suppressions import count_suppressions, stream_suppressions
+
+_LISTED_ROWS = 1_000
 
 _phones = click.argument("phones", nargs=-1, required=True, metavar="PHONE…")
 
@@ -71,22 +74,25 @@ def remove(session: Session, phones: Sequence[str]) -> None:
 @json_option
 @click.pass_obj
 def list_(session: Session, source: str | None, as_json: bool) -> None:
-    """Show who is suppressed, by what and since when, the newest first.
+    """Show who is suppressed, by what and since when, the newest first; of many the first, or all with --json.
 
     \b
     Example:
       revoada suppress list --source word
     """
-    rows = session.database.run(list_suppressions, Source(source) if source else None)
+    chosen = Source(source) if source else None
     if as_json:
-        print_json([asdict(row) for row in rows])
+        session.database.run(lambda connection: print_json_rows(map(asdict, stream_suppressions(connection, chosen))))
         return
     zone = session.settings.time_zone
+    rows = session.database.run(lambda connection: list(islice(stream_suppressions(connection, chosen), _LISTED_ROWS)))
     print_table(
         ("person", "source", "since", "detail"),
         [(row.recipient_key, row.source, local_time(row.at, zone), row.detail) for row in rows],
         empty="Nobody is suppressed.",
     )
+    if len(rows) == _LISTED_ROWS and (more := session.database.run(count_suppressions, chosen) - len(rows)) > 0:
+        click.echo(f"… and {more:,} more: --json has all.")
     if not source and (forgotten := session.database.run(count_forgotten)):
         click.echo(f"Suppressed and forgotten, known by a hash only: {forgotten:,}.")
 

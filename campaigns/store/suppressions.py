@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from psycopg.rows import class_row
 
 from campaigns.domain.optout import Source
 from campaigns.store.database import Connection, query
+
+_FETCH_ROWS = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,10 +83,22 @@ def find_suppressed(connection: Connection, recipient_keys: Sequence[str]) -> se
     return {row[0] for row in connection.execute(statement, (list(recipient_keys),))}
 
 
-def list_suppressions(connection: Connection, source: Source | None = None) -> list[SuppressionRow]:
+def stream_suppressions(connection: Connection, source: Source | None = None) -> Iterator[SuppressionRow]:
+    """Yield active suppressions, the newest first, while the transaction is open."""
+    connection.execute("SET LOCAL statement_timeout = 0; SET LOCAL idle_in_transaction_session_timeout = 0")
     parameters = {"source": None if source is None else str(source)}
-    with connection.cursor(row_factory=class_row(SuppressionRow)) as cursor:
-        return cursor.execute(query("list_suppressions"), parameters).fetchall()
+    with connection.cursor("suppressions", row_factory=class_row(SuppressionRow)) as cursor:
+        cursor.itersize = _FETCH_ROWS
+        yield from cursor.execute(query("list_suppressions"), parameters)
+
+
+def count_suppressions(connection: Connection, source: Source | None = None) -> int:
+    """Return how many rows `stream_suppressions` has."""
+    statement = (
+        "SELECT count(*) FROM suppressions WHERE is_active AND (%(source)s::text IS NULL OR source = %(source)s)"
+    )
+    row = connection.execute(statement, {"source": None if source is None else str(source)}).fetchone()
+    return int(row[0]) if row else 0
 
 
 def find_people(connection: Connection, wamids: Sequence[str]) -> dict[str, str]:

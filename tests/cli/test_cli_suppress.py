@@ -50,6 +50,18 @@ def test_the_list_shows_one_source_or_all(revoada, tmp_path):
     assert [row["recipient_key"] for row in revoada.json("suppress", "list", "--source", "import")] == [BIA]
 
 
+def test_a_long_list_shows_the_newest_and_says_how_many_more(revoada, tmp_path):
+    (tmp_path / "many.txt").write_text("".join(f"+5511{900000000 + number}\n" for number in range(1_002)))
+    revoada.ok("suppress", "import", "many.txt")
+    revoada.ok("suppress", "add", ANA)
+    lines = revoada.ok("suppress", "list").splitlines()
+    assert ANA in lines[3]
+    assert lines[-1] == "… and 3 more: --json has all."
+    assert revoada.ok("suppress", "list", "--source", "import").splitlines()[-1] == "… and 2 more: --json has all."
+    rows = revoada.json("suppress", "list")
+    assert (len(rows), rows[0]["recipient_key"]) == (1_003, ANA)
+
+
 @pytest.mark.parametrize(
     "content",
     [
