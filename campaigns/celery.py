@@ -6,24 +6,6 @@ from dataclasses import dataclass
 
 from celery import Celery
 from kombu.exceptions import KombuError, OperationalError
-from kombu.transport import redis
-
-
-class _Channel(redis.Channel):
-    """A channel that says so when its connection is gone.
-
-    kombu 5.7 stumbles over the missing connection (AttributeError), which nobody expects there: a task that ran while
-    Valkey died was acknowledged, or given back, by an error that ended its worker.
-    """
-
-    def _connparams(self, asynchronous: bool = False) -> dict[str, object]:  # noqa: FBT001, FBT002  kombu's
-        if self.connection is None or self.connection.client is None:
-            raise ConnectionError("the connection to the broker is gone")
-        parameters: dict[str, object] = super()._connparams(asynchronous)  # type: ignore[misc]
-        return parameters
-
-
-redis.Transport.Channel = _Channel
 
 from campaigns import gate
 

@@ -26,7 +26,17 @@ _Unreadable = (ValueError, TypeError, LookupError, AttributeError, ArithmeticErr
 
 
 class Channel(kombu_redis.Channel):
-    """Drops what is no JSON. By then it is out of its queue."""
+    """Drops what is no JSON (by then it is out of its queue), and says so when its connection is gone.
+
+    kombu 5.7 stumbles over the missing connection (AttributeError), which nobody expects there: a task that ran while
+    Valkey died was acknowledged, or given back, by an error that ended its worker.
+    """
+
+    def _connparams(self, asynchronous: bool = False) -> dict[str, Any]:  # noqa: FBT001, FBT002  kombu's
+        if self.connection is None or self.connection.client is None:
+            raise ConnectionError("the connection to the broker is gone")
+        parameters: dict[str, Any] = super()._connparams(asynchronous)  # type: ignore[misc]
+        return parameters
 
     def _brpop_read(self, **options: Any) -> Any:
         try:

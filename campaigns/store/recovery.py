@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from psycopg.rows import class_row
 
-from campaigns.store.database import PROCESS, Connection, query
+from campaigns.store.database import PROCESS, Connection, allow_long_statements, query
 
 FORGOTTEN = "it may have been sent in the time that a restore has forgotten"
 
@@ -92,7 +92,7 @@ def doubt_forgotten(connection: Connection, campaign_ids: Collection[int]) -> in
     The caller has locked the campaigns and writes their status.
     """
     parameters = {"campaign_ids": list(campaign_ids), "reason": FORGOTTEN, "lost_sends": _LOST_SENDS}
-    connection.execute("SET LOCAL statement_timeout = 0")
+    allow_long_statements(connection)
     portfolios = [row[0] for row in connection.execute("SELECT id FROM portfolios ORDER BY id FOR NO KEY UPDATE")]
     count = connection.execute(query("doubt_forgotten"), parameters).rowcount
     connection.execute(query("forget_people"), {"portfolio_ids": portfolios})

@@ -75,7 +75,7 @@ def retry_messages(
 
 def count_uncertain(connection: Connection, campaign_id: int) -> list[UncertainCount]:
     """Count a campaign's uncertain messages by reason."""
-    connection.execute("SET LOCAL statement_timeout = 0")
+    allow_long_statements(connection)
     with connection.cursor(row_factory=class_row(UncertainCount)) as cursor:
         return cursor.execute(query("count_uncertain"), {"campaign_id": campaign_id}).fetchall()
 
@@ -85,7 +85,7 @@ def retry_uncertain(connection: Connection, campaign_id: int, *, after: int, lim
 
     The caller holds the lock on the campaign. Fewer than `limit`: there are no more.
     """
-    connection.execute("SET LOCAL statement_timeout = 0")
+    allow_long_statements(connection)
     row = connection.execute(
         query("retry_uncertain"), {"campaign_id": campaign_id, "after": after, "limit": limit}
     ).fetchone()

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from psycopg.rows import class_row
 
 from campaigns.domain.optout import Source
-from campaigns.store.database import Connection, query
+from campaigns.store.database import Connection, allow_long_statements, query
 
 _FETCH_ROWS = 10_000
 
@@ -85,7 +85,8 @@ def find_suppressed(connection: Connection, recipient_keys: Sequence[str]) -> se
 
 def stream_suppressions(connection: Connection, source: Source | None = None) -> Iterator[SuppressionRow]:
     """Yield active suppressions, the newest first, while the transaction is open."""
-    connection.execute("SET LOCAL statement_timeout = 0; SET LOCAL idle_in_transaction_session_timeout = 0")
+    allow_long_statements(connection)
+    connection.execute("SET LOCAL idle_in_transaction_session_timeout = 0")
     parameters = {"source": None if source is None else str(source)}
     with connection.cursor("suppressions", row_factory=class_row(SuppressionRow)) as cursor:
         cursor.itersize = _FETCH_ROWS
