@@ -6,6 +6,7 @@ from campaigns.directory import add_account, add_template
 from campaigns.domain.recipients import Choice, RecipientsError
 from campaigns.importing import Reading, find_overlaps
 from campaigns.planning import Wishes, add_recipients, create_campaign
+from campaigns.store.database import query
 from campaigns.store.recipients import stream_import_errors
 from campaigns.tokens import make_key
 
@@ -304,3 +305,24 @@ def test_messages_that_never_leave_and_tests_are_no_overlap(database, load, over
     )
     database.run(lambda connection: connection.execute("UPDATE campaigns SET test_of = 1 WHERE id = 2"))
     assert overlaps(load(f"phone,name\n{ANA},c\n")[0]) == []
+
+
+def test_a_claim_right_after_an_import_reads_what_it_takes_and_not_the_list(database, load, rows):
+    """The planner must know the list before autovacuum does."""
+    people = "".join(f"+5511{910_000_000 + number},Ana\n" for number in range(5_000))
+    load(f"phone,name\n{people}")
+    database.run(lambda connection: connection.execute("UPDATE campaigns SET status = 'running', started_at = now()"))
+    database.run(lambda connection: connection.execute("UPDATE leases SET epoch = 1, until = 'infinity'"))
+    parameters = {
+        "campaign_id": 1, "epoch": 1, "cursor": 0, "accounts": [1], "counts": [10], "active": [1], "open_zones": None,
+    }  # fmt: skip
+    explain = b"EXPLAIN (ANALYZE, COSTS off, TIMING off, BUFFERS off, FORMAT JSON) " + query("claim_messages")
+    ((plan,),) = database.run(lambda connection: connection.execute(explain, parameters).fetchall())
+    assert plan[0]["Plan"]["Actual Rows"] == 10
+    assert max(_list_row_counts(plan[0]["Plan"])) < 100
+
+
+def _list_row_counts(node):
+    yield node["Actual Rows"]
+    for child in node.get("Plans", []):
+        yield from _list_row_counts(child)
