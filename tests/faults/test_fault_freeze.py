@@ -31,15 +31,15 @@ def test_what_a_frozen_worker_had_claimed_never_leaves_after_its_lease_and_what_
     flow.far.script(latency_ms=[300, 400])
     campaign = flow.add_campaign("Black Friday", [flow.add_account("Vendas", rate=1000)], people=1500)
     flow.await_ready()
-    _allow_connections(flow, "worker", 24)
+    _allow_connections(flow, "worker", 12)
     flow.start_campaigns(campaign)
-    flow.await_accepted(campaign, 200)
+    flow.await_accepted(campaign, 60)
 
     _freeze(flow, "worker")
     on_the_wire = _await_silence(flow, campaign)
     waiting = _sending(flow, campaign) - on_the_wire
     answered = _sending(flow, campaign) & on_the_wire
-    assert len(waiting) > 30 and len(answered) > 10, (len(waiting), len(answered))
+    assert len(waiting) > 5 and len(answered) > 5, (len(waiting), len(answered))
     flow.start("worker2")
     flow.await_ready("worker2")
     wait_for(lambda: len(flow.far.accepted(campaign)) > len(on_the_wire) + 50, "the other worker sends")
