@@ -13,6 +13,10 @@ from cryptography.fernet import Fernet
 
 from campaigns.domain.optout import DEFAULT_PAYLOADS, DEFAULT_WORDS, StopRules, read_words
 from campaigns.domain.phone import read_region
+from campaigns.domain.stall import END_AT
+
+# What is looked for where a worker is not ended for it.
+_STALL_SECONDS = 120.0
 
 
 class SettingsError(ValueError):
@@ -37,6 +41,13 @@ def _positive(text: str) -> float:
     value = float(text)
     if not 0 < value < 1e9:
         raise ValueError("must be a number above 0")
+    return value
+
+
+def _seconds(text: str) -> float:
+    value = float(text)
+    if value and not 1 <= value < 1e9:
+        raise ValueError("must be a number of seconds from 1, or 0: never")
     return value
 
 
@@ -193,6 +204,9 @@ class Settings:
     inbox_wait_seconds: float = _setting(
         "REVOADA_INBOX_WAIT_SECONDS", 5.0, _positive, "a webhook waits at most, to be stored; then 503"
     )
+    exit_on_stall_seconds: float = _setting(
+        "REVOADA_EXIT_ON_STALL_SECONDS", 120.0, _seconds, "a worker that takes no task for so long ends; 0: never"
+    )
     log_level: str = _setting("LOG_LEVEL", "INFO", _one_of("DEBUG", "INFO", "WARNING", "ERROR"), "how much is logged")
     log_format: str = _setting("LOG_FORMAT", "text", _one_of("text", "json"), "one line a record, either way")
 
@@ -200,6 +214,11 @@ class Settings:
     def task_expiry_seconds(self) -> float:
         """A task of a tick is stale after three; by then a later tick has rung again."""
         return 3 * self.tick_seconds
+
+    @property
+    def probe_seconds(self) -> float:
+        """Between two looks whether a worker takes tasks."""
+        return (self.exit_on_stall_seconds or _STALL_SECONDS) / END_AT
 
     @property
     def stop_rules(self) -> StopRules:

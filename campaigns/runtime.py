@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import socket
 import threading
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
 
@@ -16,6 +17,7 @@ from campaigns.config import Settings, read_settings
 from campaigns.keeping import Keeper
 from campaigns.store.database import Database
 from campaigns.throttle import Throttle
+from campaigns.watching import Watch, Worker
 from campaigns.whatsapp.transport import Transport
 
 # A throttle that does not answer must not hold slices up: after this, the low safe rate.
@@ -33,7 +35,13 @@ class Runtime:
         self.settings = settings
         self.stop = threading.Event()
         self.alerts = Alerts(settings.alert_webhook_url)
+        self.watch: Watch | None = None  # of a worker
         self._lock = threading.RLock()
+
+    @property
+    def owner(self) -> str:
+        """This process, as its leases name it."""
+        return f"{socket.gethostname()}:{os.getpid()}"
 
     @property
     def database(self) -> Database:
@@ -87,8 +95,21 @@ class Runtime:
             keeper=Keeper(self.database, settings),
             alerts=self.alerts,
             stop=self.stop,
-            owner=f"{socket.gethostname()}:{os.getpid()}",
+            owner=self.owner,
         )
+
+    def start_watch(self, name: str, *, queues: Sequence[str], slots: int, put_probe: Callable[[], bool]) -> None:
+        """Watch whether this worker takes tasks."""
+        self.watch = Watch(
+            Worker(self.owner, name, queues, slots),
+            settings=self.settings,
+            database=self.database,
+            alerts=self.alerts,
+            stop=self.stop,
+            begin_stop=self.begin_stop,
+            put_probe=put_probe,
+        )
+        self.watch.start()
 
     def begin_stop(self) -> None:
         """Let slices claim no more, release what has not left, settle what is out, and give their leases back."""

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import logging
+import secrets
 import signal
 from collections.abc import Iterable, Sequence
 from typing import Any
 
 from celery import signals
+from kombu import Exchange, Queue
 from kombu.exceptions import KombuError, OperationalError
 
 from campaigns import beginning, health, reconciling, retaining, sending, ticking
@@ -21,6 +23,9 @@ _log = logging.getLogger(__name__)
 
 # What a broker that is away or frozen raises.
 BrokerUnavailable = (OperationalError, KombuError, ConnectionError, OSError)
+
+# Until a broker counts as away that takes no probe.
+_PROBE_SECONDS = 5
 
 
 @app.task(name="campaigns.tick")
@@ -59,6 +64,11 @@ def retain() -> None:
     here = runtime()
     if here.settings.retention_days:
         retaining.retain(here.database, days=here.settings.retention_days)
+
+
+@app.task(name="campaigns.probe")
+def probe() -> None:
+    """Be taken: what a worker does with it, it does with every task. `Watch` counts the tasks that begin."""
 
 
 @app.task(name="health.check_account")
@@ -124,6 +134,46 @@ def _check_settings(**_: Any) -> None:
         runtime().settings.require("database_url", "redis_url", "secret_key")
     except SettingsError as error:
         raise SystemExit(f"revoada: {error}") from None
+
+
+@signals.celeryd_after_setup.connect
+def _start_watch(sender: str, instance: Any, **_: Any) -> None:
+    """Give this worker a queue that no other process consumes, and watch whether it takes what is put there."""
+    names = list(app.amqp.queues.consume_from)
+    name = f"probe.{runtime().owner}.{secrets.token_hex(4)}"
+    queue = Queue(name, routing_key=name, auto_delete=True)
+    app.amqp.queues.select_add(queue)
+    # Not the one that Celery has given it, which would keep a binding of each process for ever.
+    queue.exchange = Exchange("")
+    # The gate lets a task in from its own queue only.
+    app.conf.task_routes["campaigns.probe"] = {"queue": name}
+    runtime().start_watch(sender, queues=names, slots=instance.concurrency, put_probe=lambda: _put_probe(queue))
+
+
+def _put_probe(queue: Queue) -> bool:
+    """Let exactly one probe wait. By a connection of its own: those of the process may be what is dead."""
+    try:
+        with app.connection_for_write() as connection:
+            # By default it would try for ever.
+            connection.ensure_connection(max_retries=0, timeout=_PROBE_SECONDS)
+            queue.bind(connection.default_channel).purge()
+            with connection.Producer() as producer:
+                probe.apply_async(producer=producer, queue=queue.name, retry=False)
+    except BrokerUnavailable:
+        return False
+    return True
+
+
+@signals.task_prerun.connect
+def _note_begin(**_: Any) -> None:
+    if (watch := runtime().watch) is not None:
+        watch.note_begin()
+
+
+@signals.task_postrun.connect
+def _note_end(**_: Any) -> None:
+    if (watch := runtime().watch) is not None:
+        watch.note_end()
 
 
 @signals.worker_ready.connect

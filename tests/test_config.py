@@ -20,8 +20,9 @@ SECRETS = {
     "ALERT_WEBHOOK_URL": "https://hooks.example/services/pass-word",
 }
 VARIABLES = {spec.metadata["variable"]: spec for spec in fields(Settings)}
-# A default of 0 is off.
-NUMBERS = [name for name, spec in VARIABLES.items() if isinstance(spec.default, int | float) and spec.default]
+# Of these, 0 is off.
+SWITCHED = {"REVOADA_RETENTION_DAYS", "REVOADA_EXIT_ON_STALL_SECONDS"}
+NUMBERS = [name for name, spec in VARIABLES.items() if isinstance(spec.default, int | float) and name not in SWITCHED]
 
 
 def refuse(environment):
@@ -77,6 +78,7 @@ def test_what_nobody_requires_may_be_missing():
         *((name, value) for name in NUMBERS for value in ["x", "0", "-1", "nan", "inf", "1e99", "1,5", "10s"]),
         ("REVOADA_SLOTS", "1.5"),
         *(("REVOADA_RETENTION_DAYS", value) for value in ["x", "-1", "1.5", "nan", "1e9", "36501"]),
+        *(("REVOADA_EXIT_ON_STALL_SECONDS", value) for value in ["x", "-1", "0.5", "nan", "inf", "1e99", "10s"]),
         ("REVOADA_STOP_WORDS", "sair,,parar"),
         ("REVOADA_STOP_PAYLOADS", "!"),
         ("REVOADA_STOP_REPLY", "x" * 1_001),

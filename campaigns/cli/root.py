@@ -8,6 +8,7 @@ import click
 
 from campaigns.cli.accounts import account
 from campaigns.cli.campaigns import campaign
+from campaigns.cli.doctor import doctor
 from campaigns.cli.law import forget, retention
 from campaigns.cli.portfolios import portfolio
 from campaigns.cli.recovering import recover
@@ -137,6 +138,7 @@ main.add_command(portfolio)
 main.add_command(template)
 main.add_command(campaign)
 main.add_command(check_setup)
+main.add_command(doctor)
 main.add_command(suppress)
 main.add_command(forget)
 main.add_command(retention)

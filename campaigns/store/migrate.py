@@ -45,3 +45,12 @@ def missing_migrations(connection: psycopg.Connection[tuple[object, ...]]) -> li
         return migrations()
     done = {row[0] for row in connection.execute("SELECT name FROM schema_migrations")}
     return [name for name in migrations() if name not in done]
+
+
+def unknown_migrations(connection: psycopg.Connection[tuple[object, ...]]) -> list[str]:
+    """Return the migrations that the database has and this program does not know: a newer one was here."""
+    exists = connection.execute("SELECT to_regclass('schema_migrations') IS NOT NULL").fetchone()
+    if not (exists and exists[0]):
+        return []
+    done = [str(row[0]) for row in connection.execute("SELECT name FROM schema_migrations ORDER BY name")]
+    return [name for name in done if name not in migrations()]

@@ -19,6 +19,7 @@ def mark_due_campaigns(
     if not (row and row[0]):
         return None
     parameters = {"tick_seconds": tick_seconds, "expiry_seconds": expiry_seconds}
+    connection.execute("UPDATE installation SET ticked_at = clock_timestamp()")
     due = [row[0] for row in connection.execute(query("mark_due_campaigns"), parameters)]
     running = connection.execute(query("count_running")).fetchone()
     return due, running[0] if running else 0

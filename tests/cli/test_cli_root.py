@@ -21,7 +21,7 @@ EVERYTHING = {
             "retention",
             "recover",
         ),
-        *("check-setup", "simulate", "up", "demo"),
+        *("check-setup", "doctor", "simulate", "up", "demo"),
     },
     ("account",): {"add", "set", "list", "show", "activate", "deactivate", "check"},
     ("portfolio",): {"add", "set", "list", "show"},

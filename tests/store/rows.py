@@ -47,7 +47,7 @@ _COLUMNS = {
 EVERY_TABLE = (
     "portfolios, accounts, account_events, templates, campaigns, leases, messages, tallies, suppressions, forgotten,"
     " stop_replies,"
-    " webhook_events"
+    " webhook_events, workers"
 )
 
 

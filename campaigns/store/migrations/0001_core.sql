@@ -15,7 +15,23 @@ CREATE TYPE message_status AS ENUM
 CREATE TABLE installation (
     id text PRIMARY KEY DEFAULT lpad(to_hex((random() * 4294967295)::bigint), 8, '0') CHECK (id ~ '^[0-9a-f]{8}$'),
     recovered_at timestamptz,  -- when `revoada recover` last ran
-    is_only boolean NOT NULL DEFAULT true UNIQUE CHECK (is_only)
+    is_only boolean NOT NULL DEFAULT true UNIQUE CHECK (is_only),
+    ticked_at timestamptz  -- the last tick; NULL: there was none yet
+);
+
+-- The worker processes, as each says of itself every few seconds. A row that is not written any more: the process is
+-- gone without a word, frozen, or has no way to this database.
+CREATE TABLE workers (
+    owner text PRIMARY KEY,  -- as in `leases`: the process
+    name text NOT NULL,  -- what Celery calls it
+    queues text[] NOT NULL,
+    slots integer NOT NULL,
+    running_count integer NOT NULL,
+    started_at timestamptz NOT NULL,
+    seen_at timestamptz NOT NULL,
+    consumed_at timestamptz NOT NULL,  -- when it began its last task, of whatever kind
+    stalled_seconds double precision,  -- it takes no task since then, though one waits and a slot is free
+    skew_seconds double precision NOT NULL  -- how far its clock is ahead of this server's
 );
 
 -- Accounts that share Meta's limit of unique people in 24 hours. `people_count`: how many rows `portfolio_people` has.

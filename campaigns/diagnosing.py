@@ -1,0 +1,217 @@
+"""Gathers what may keep campaigns from moving, and says what was found; counters that are wrong are repaired."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from campaigns.config import Settings
+from campaigns.domain.campaign import ENDED, CampaignError, CampaignStatus, missing_campaign
+from campaigns.domain.finding import Finding, Severity
+from campaigns.domain.machinery import (
+    QUEUES,
+    BrokerFacts,
+    InboxFacts,
+    WorkerFacts,
+    judge_broker,
+    judge_database,
+    judge_inbox,
+    judge_tick,
+    judge_valkey,
+    judge_workers,
+)
+from campaigns.domain.message import Status
+from campaigns.domain.pacing import Reason, Window
+from campaigns.domain.schedule import read_holidays
+from campaigns.domain.stall import SILENT_LOOKS
+from campaigns.domain.standstill import (
+    AccountFacts,
+    CampaignState,
+    Patience,
+    judge_campaign,
+    judge_tallies,
+    judge_traffic,
+)
+from campaigns.store import diagnoses
+from campaigns.store.accounts import load_accounts
+from campaigns.store.campaigns import CampaignListing, list_campaigns
+from campaigns.store.database import Connection, Database, DatabaseError, DatabaseUnavailable
+from campaigns.store.diagnoses import Standing
+from campaigns.store.directory import AccountListing, list_accounts
+from campaigns.store.workers import WorkerRow, list_workers
+from campaigns.throttle.looking import examine, read_rates
+from campaigns.tokens import TokenError, decrypt_token
+
+_TIMEOUT_SECONDS = 2.0
+_OF_A_CAMPAIGN = ("campaigns", "control", "webhooks")
+
+
+@dataclass(frozen=True, slots=True)
+class _Loaded:
+    """What Postgres says, as of one moment."""
+
+    campaigns: list[CampaignListing]
+    standings: dict[int, Standing]
+    accounts: dict[int, AccountListing]
+    tokens: dict[int, bytes]
+    traffic: dict[int, tuple[int, int]]
+    workers: list[WorkerRow]
+    tick_age: float | None
+    inbox: InboxFacts
+
+
+def diagnose(
+    database: Database,
+    settings: Settings,
+    broker: BrokerFacts,
+    campaign_id: int | None,
+    *,
+    explain: Callable[[Exception], str],
+) -> list[Finding]:
+    """Return what keeps campaigns from moving; for one of them in the order in which one would look, notes included.
+
+    `explain` says in words what a database does that does not answer. Raises CampaignError when there is no such one.
+    """
+    findings, loaded = _look_at_servers(database, settings, campaign_id, explain)
+    if loaded is None:
+        return [*findings, *judge_broker(broker, QUEUES)]
+    patience = Patience(settings.tick_seconds, SILENT_LOOKS * settings.probe_seconds, settings.uncertain_grace_seconds)
+    is_away = any(finding.kind == "valkey_away" for finding in findings)
+    rates = {} if is_away else _read_rates(settings, loaded.accounts)
+    accounts = {each.id: _account_facts(each, loaded, settings, rates) for each in loaded.accounts.values()}
+    for row in loaded.campaigns:
+        state = _state(row, loaded.standings[row.id], accounts, loaded.workers)
+        found = judge_campaign(state, row.server_now, patience)
+        findings += found if campaign_id is not None else [each for each in found if each.severity != Severity.NOTE]
+
+    is_ended = campaign_id is not None and loaded.campaigns[0].status in {*ENDED, CampaignStatus.DRAFT}
+    if not is_ended:
+        findings += judge_broker(broker, QUEUES if campaign_id is None else _OF_A_CAMPAIGN)
+        findings += judge_tick(loaded.tick_age, tick_seconds=settings.tick_seconds)
+        findings += judge_workers(
+            map(_worker_facts, loaded.workers),
+            silent_seconds=patience.silent_seconds,
+            tick_seconds=settings.tick_seconds,
+            exits=bool(settings.exit_on_stall_seconds),
+        )
+    findings += _repair(database, [row.id for row in loaded.campaigns])
+    return [*findings, *judge_inbox(loaded.inbox), *judge_traffic(accounts.values())]
+
+
+def _look_at_servers(
+    database: Database, settings: Settings, campaign_id: int | None, explain: Callable[[Exception], str]
+) -> tuple[list[Finding], _Loaded | None]:
+    findings, loaded = [], None
+    try:
+        facts = database.run(diagnoses.load_database_facts)
+        findings += judge_database(facts)
+        if not facts.missing_migrations:
+            loaded = database.run(_load, campaign_id)
+    except DatabaseUnavailable as error:
+        text = f"Postgres does not answer, so nothing is sent and webhooks get 503: {explain(error).rstrip('.?')}."
+        findings.append(Finding("database_away", Severity.ERROR, text, "Start it, and look at DATABASE_URL."))
+    except DatabaseError as error:
+        text = f"Postgres refuses: {explain(error).rstrip('.?')}."
+        findings.append(Finding("database_refuses", Severity.ERROR, text, "Look at its log, and at DATABASE_URL."))
+    if settings.redis_url is not None:
+        findings += judge_valkey(examine(settings.redis_url, timeout_seconds=_TIMEOUT_SECONDS), "REDIS_URL")
+    if settings.broker_url is not None and settings.broker_url.startswith("redis"):
+        findings += judge_valkey(examine(settings.broker_url, timeout_seconds=_TIMEOUT_SECONDS), "BROKER_URL")
+    return findings, loaded
+
+
+def _load(connection: Connection, campaign_id: int | None) -> _Loaded:
+    ids = diagnoses.find_unfinished(connection) if campaign_id is None else [campaign_id]
+    rows = list_campaigns(connection, ids)
+    if campaign_id is not None and not rows:
+        raise CampaignError(missing_campaign(campaign_id))
+    standings = diagnoses.load_standings(connection, ids)
+    account_ids = sorted({account_id for each in standings.values() for account_id in each.account_ids})
+    return _Loaded(
+        rows,
+        standings,
+        {each.id: each for each in list_accounts(connection, account_ids)},
+        {each.id: each.token for each in load_accounts(connection, account_ids)},
+        diagnoses.load_traffic(connection, ids),
+        list_workers(connection),
+        diagnoses.load_tick_age(connection),
+        diagnoses.load_inbox(connection),
+    )
+
+
+def _read_rates(settings: Settings, accounts: dict[int, AccountListing]) -> dict[int, float]:
+    if settings.redis_url is None:
+        return {}
+    configured = {each.id: each.messages_per_second for each in accounts.values()}
+    return read_rates(settings.redis_url, configured, timeout_seconds=_TIMEOUT_SECONDS)
+
+
+def _account_facts(
+    account: AccountListing, loaded: _Loaded, settings: Settings, rates: dict[int, float]
+) -> AccountFacts:
+    sent_count, told_count = loaded.traffic.get(account.id, (0, 0))
+    return AccountFacts(
+        account.id,
+        account.name,
+        account.active,
+        account.inactive_reason,
+        account.blocked_until,
+        account.blocked_reason,
+        account.messages_per_second,
+        is_readable=_is_readable(settings.secret_key, loaded.tokens[account.id]),
+        rate=rates.get(account.id),
+        sent_count=sent_count,
+        told_count=told_count,
+    )
+
+
+def _is_readable(key: str | None, token: bytes) -> bool:
+    """Tell whether a token is; without a key here nobody can tell, and the workers have theirs."""
+    if key is None:
+        return True
+    try:
+        decrypt_token(key, token)
+    except TokenError:
+        return False
+    return True
+
+
+def _state(
+    row: CampaignListing, standing: Standing, accounts: dict[int, AccountFacts], workers: Sequence[WorkerRow]
+) -> CampaignState:
+    holidays = read_holidays(row.holidays) if row.holidays else None
+    window = Window(row.time_zone, row.window_from, row.window_to, frozenset(row.weekdays), holidays)
+    seen = {worker.owner: worker.seen_seconds for worker in workers}
+    return CampaignState(
+        id=row.id,
+        status=CampaignStatus(row.status),
+        time_zone=row.time_zone,
+        counts={Status(status): count for status, count in row.counts.items()},
+        template=f"{row.template_name}:{row.language}",
+        template_status=row.template_status,
+        template_blocked_until=standing.template_blocked_until,
+        accounts=[accounts[account_id] for account_id in standing.account_ids],
+        scheduled_at=row.scheduled_at,
+        waiting_reason=Reason(row.waiting_reason) if row.waiting_reason else None,
+        due_at=row.due_at,
+        enqueued_at=row.enqueued_at,
+        window=None if row.uses_recipient_zones else window,
+        lease_owner=standing.lease_owner or "",
+        lease_until=standing.lease_until,
+        runner_seen_seconds=seen.get(standing.lease_owner or ""),
+        next_message_at=standing.next_message_at,
+        uncertain_since=standing.uncertain_since,
+    )
+
+
+def _worker_facts(row: WorkerRow) -> WorkerFacts:
+    return WorkerFacts(row.owner, row.name, row.seen_seconds, row.stalled_seconds, row.skew_seconds)
+
+
+def _repair(database: Database, campaign_ids: Sequence[int]) -> list[Finding]:
+    try:
+        repaired = database.run(diagnoses.repair_tallies, campaign_ids)
+    except (DatabaseError, *DatabaseUnavailable) as error:
+        text = f"The counters could not be compared with a recount: {type(error).__name__}."
+        return [Finding("counters", Severity.WARNING, text, "Run `revoada doctor` again once Postgres takes writes.")]
+    return [finding for campaign_id, changes in repaired.items() for finding in judge_tallies(campaign_id, changes)]

@@ -1,0 +1,224 @@
+"""Why nothing moves at all: what the servers, the processes, the ticks and the webhook inbox say of themselves."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from campaigns.domain.finding import Finding, Severity, spell_count, spell_seconds
+
+# queue → the role that takes its tasks, and what stands still without it
+QUEUES = {
+    "campaigns": ("worker", "nothing is sent"),
+    "control": ("events", "no tick looks at the campaigns"),
+    "webhooks": ("events", "webhooks are stored and not applied"),
+    "health": ("events", "the health of accounts is not checked"),
+}
+# Clocks of machines with NTP are much closer than that.
+_SKEW_SECONDS = 2.0
+# Ticks and rings expire, so even a queue that was left for hours is short; more than that is a backlog.
+_BACKLOG_COUNT = 100
+_INBOX_SECONDS = 60.0
+_FULL = 0.9
+
+
+@dataclass(frozen=True, slots=True)
+class DatabaseFacts:
+    """What Postgres says. `unsafe`: settings that lose commits, each with its value; `skew_seconds`: we are ahead.
+
+    `blockers`: sessions that others have waited for: process id, program, seconds, how many wait.
+    """
+
+    missing_migrations: Sequence[str]
+    unknown_migrations: Sequence[str]
+    is_read_only: bool
+    unsafe: Mapping[str, str]
+    connection_count: int
+    connection_limit: int
+    skew_seconds: float
+    blockers: Sequence[tuple[int, str, float, int]] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ValkeyFacts:
+    """What Valkey says. `away`: what came instead of an answer; `refusal`: of a write. Bytes; 0: no limit."""
+
+    away: str = ""
+    refusal: str = ""
+    policy: str = "noeviction"
+    used_bytes: int = 0
+    limit_bytes: int = 0
+    skew_seconds: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerFacts:
+    """What a worker process reported `seen_seconds` ago; see `campaigns.store.workers`."""
+
+    owner: str
+    name: str
+    seen_seconds: float
+    stalled_seconds: float | None
+    skew_seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class BrokerFacts:
+    """Who answers over the broker, and how many tasks wait in each queue. `away`: it does not answer."""
+
+    away: str = ""
+    queues: Mapping[str, Collection[str]] | None = None
+    beats: Collection[str] = ()
+    waiting: Mapping[str, int] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class InboxFacts:
+    """Webhook events: those that are due and not applied, and those that were set aside for a person."""
+
+    due_count: int
+    oldest_seconds: float
+    set_aside_count: int
+    reasons: Sequence[str] = ()
+
+
+def judge_database(facts: DatabaseFacts) -> list[Finding]:
+    findings = []
+    if facts.missing_migrations:
+        text = f"The database lacks {spell_count(len(facts.missing_migrations), 'migration')}."
+        findings.append(Finding("schema", Severity.ERROR, text, "Run `revoada migrate`."))
+    if facts.unknown_migrations:
+        text = f"The database is newer than this program: it has {', '.join(facts.unknown_migrations)}."
+        findings.append(Finding("schema", Severity.ERROR, text, "Install the version that the other processes run."))
+    if facts.is_read_only:
+        text = "Postgres takes no writes: it is a standby, or read-only, so nothing is claimed."
+        advice = "Let DATABASE_URL lead to the primary, or look at default_transaction_read_only and the disk."
+        findings.append(Finding("read_only", Severity.ERROR, text, advice))
+    for name, value in sorted(facts.unsafe.items()):
+        text = f"Postgres runs with {name} = {value}: a crash can lose claims, and then somebody gets a message twice."
+        findings.append(Finding("unsafe_setting", Severity.WARNING, text, f"Set {name} = on, as Postgres does itself."))
+    if facts.connection_count >= _FULL * facts.connection_limit:
+        text = f"{facts.connection_count} of the {facts.connection_limit} connections of Postgres are in use."
+        advice = "Raise max_connections: each process needs up to 16."
+        findings.append(Finding("connections", Severity.WARNING, text, advice))
+    for pid, program, seconds, count in facts.blockers:
+        text = (
+            f"{spell_count(count, 'session')} of Postgres waited for session {pid}"
+            f" ({program or 'unnamed'}) for {spell_seconds(seconds)}."
+        )
+        advice = f"End what it does, or the session: SELECT pg_terminate_backend({pid})."
+        findings.append(Finding("locks", Severity.WARNING, text, advice))
+    return [*findings, *_judge_clock("This machine", facts.skew_seconds, tick_seconds=0.0)]
+
+
+def judge_valkey(facts: ValkeyFacts, name: str) -> list[Finding]:
+    """Judge a server; `name` is the variable that leads to it."""
+    if facts.away:
+        text = f"Valkey does not answer ({facts.away}): no slice begins, and what runs sends at a low, safe rate."
+        return [Finding("valkey_away", Severity.ERROR, text, f"Start it, and look at {name}.")]
+    findings = []
+    if facts.refusal:
+        text = f"Valkey refuses to write: {facts.refusal}."
+        advice = f"Let {name} lead to a primary with free memory and disk; its own log says what it lacks."
+        findings.append(Finding("valkey_refuses", Severity.ERROR, text, advice))
+    if facts.policy != "noeviction":
+        text = f"Valkey may throw queues away when its memory is full: maxmemory-policy is {facts.policy}."
+        findings.append(Finding("eviction", Severity.WARNING, text, "CONFIG SET maxmemory-policy noeviction."))
+    if facts.limit_bytes and facts.used_bytes >= _FULL * facts.limit_bytes:
+        text = f"Valkey uses {facts.used_bytes >> 20} of its {facts.limit_bytes >> 20} MB."
+        findings.append(
+            Finding("valkey_memory", Severity.WARNING, text, "Raise maxmemory, or empty what else is in it.")
+        )
+    return [*findings, *_judge_clock("This machine", facts.skew_seconds, tick_seconds=0.0, than="Valkey")]
+
+
+def judge_broker(facts: BrokerFacts, queues: Iterable[str]) -> list[Finding]:
+    """Judge who takes tasks, for the queues that matter here."""
+    if facts.away:
+        text = f"The broker does not answer ({facts.away}): no task reaches anybody."
+        return [Finding("broker_away", Severity.ERROR, text, "Start it, and look at REDIS_URL (or BROKER_URL).")]
+    findings = []
+    for queue in queues:
+        role, without = QUEUES[queue]
+        waiting = (facts.waiting or {}).get(queue, 0)
+        advice = f"Start the role `{role}` of the Procfile (`make up` starts all)."
+        if not (facts.queues or {}).get(queue):
+            held = f", which holds {spell_count(waiting, 'task')}" if waiting else ""
+            text = f"No worker answers for the queue `{queue}`{held}: {without}."
+            findings.append(Finding("no_worker", Severity.ERROR, text, advice))
+        elif waiting > _BACKLOG_COUNT:
+            text = f"The queue `{queue}` holds {spell_count(waiting, 'task')}."
+            advice = f"Start one more `{role}`, or empty it: a tick rings again what may run."
+            findings.append(Finding("backlog", Severity.WARNING, text, advice))
+    if not facts.beats:
+        text = "No beat answers: what waits for a later time is rung by nobody."
+        findings.append(Finding("no_beat", Severity.ERROR, text, "Start the role `beat` of the Procfile."))
+    return findings
+
+
+def judge_tick(age_seconds: float | None, *, tick_seconds: float) -> list[Finding]:
+    """Judge how long ago the last tick was; None: there was none yet."""
+    if age_seconds is not None and age_seconds < 3 * tick_seconds:
+        return []
+    ago = "There was no tick yet" if age_seconds is None else f"The last tick was {spell_seconds(age_seconds)} ago"
+    text = f"{ago}, though there should be one every {tick_seconds:g} s: waiting campaigns are not looked at."
+    return [Finding("tick", Severity.ERROR, text, "Look whether `beat` and `events` run, and at their logs.")]
+
+
+def judge_workers(
+    workers: Iterable[WorkerFacts], *, silent_seconds: float, tick_seconds: float, exits: bool
+) -> list[Finding]:
+    """Judge worker processes; one that reported nothing for `silent_seconds` is gone. `exits`: it ends on a stall."""
+    findings = []
+    for worker in workers:
+        is_silent, ago = worker.seen_seconds > silent_seconds, spell_seconds(worker.seen_seconds)
+        if worker.stalled_seconds is not None and is_silent:
+            text = f"Worker {worker.name} took no task any more and ended {ago} ago; nobody has started it again."
+            advice = "Start it, and let a supervisor do that from now on."
+            findings.append(Finding("worker_stalled", Severity.WARNING, text, advice))
+        elif worker.stalled_seconds is not None:
+            text = (
+                f"Worker {worker.name} ({worker.owner}) is alive and has taken no task for"
+                f" {spell_seconds(worker.stalled_seconds)}, though one waits and a slot is free."
+            )
+            advice = "It ends itself soon, to be started again." if exits else "Start it again."
+            findings.append(Finding("worker_stalled", Severity.ERROR, text, advice))
+        elif is_silent:
+            text = (
+                f"Worker {worker.name} ({worker.owner}) said nothing for {ago} and did not say that it ends:"
+                " it was killed, it hangs, or it does not reach Postgres."
+            )
+            advice = "Look at its log and start it again; after a day it is forgotten."
+            findings.append(Finding("worker_silent", Severity.WARNING, text, advice))
+        else:
+            findings += _judge_clock(f"The machine of worker {worker.name}", worker.skew_seconds, tick_seconds)
+    return findings
+
+
+def judge_inbox(facts: InboxFacts) -> list[Finding]:
+    findings = []
+    if facts.due_count and facts.oldest_seconds > _INBOX_SECONDS:
+        text = (
+            f"The inbox holds {spell_count(facts.due_count, 'webhook event')} to be applied,"
+            f" the oldest for {spell_seconds(facts.oldest_seconds)}."
+        )
+        advice = "Look whether `events` runs, and at its log; start one more if it does."
+        findings.append(Finding("inbox", Severity.WARNING, text, advice))
+    if facts.set_aside_count:
+        text = (
+            f"{spell_count(facts.set_aside_count, 'webhook event')} could not be applied: {'; '.join(facts.reasons)}."
+        )
+        advice = "SELECT * FROM webhook_events WHERE status = 'set_aside'; they are deleted after eight days. Tell us."
+        findings.append(Finding("set_aside", Severity.WARNING, text, advice))
+    return findings
+
+
+def _judge_clock(whose: str, skew_seconds: float, tick_seconds: float, *, than: str = "Postgres") -> list[Finding]:
+    """Judge a clock; one that is wrong by a tick (0: whose ticks do not matter) lets tasks expire as they come."""
+    if abs(skew_seconds) < _SKEW_SECONDS:
+        return []
+    is_bad = bool(tick_seconds) and abs(skew_seconds) >= tick_seconds
+    side = "ahead of" if skew_seconds > 0 else "behind"
+    text = f"{whose} is {spell_seconds(abs(skew_seconds))} {side} {than}: tasks expire too early or too late."
+    severity = Severity.ERROR if is_bad else Severity.WARNING
+    return [Finding("clock", severity, text, "Let NTP set the clocks of all machines.")]

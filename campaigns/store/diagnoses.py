@@ -1,0 +1,110 @@
+"""What a look at an installation that does not move must know, and the one thing that it repairs: counters."""
+
+from __future__ import annotations
+
+import datetime as dt
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from psycopg.rows import class_row
+
+from campaigns.domain.machinery import DatabaseFacts, InboxFacts
+from campaigns.domain.message import Status
+from campaigns.store.database import Connection, allow_long_statements, query
+from campaigns.store.migrate import missing_migrations, unknown_migrations
+
+# Two who repair at once would both add what is missing.
+_REPAIR_LOCK = 7_301_986_123
+# A lock that is waited for as long as this keeps a slice from its work.
+_LOCK_SECONDS = 5.0
+# Webhooks come within seconds; and so many of the last messages of a campaign tell enough.
+_WEBHOOK_SECONDS = 120.0
+_SAMPLE_COUNT = 2000
+_SHOWN_REASONS = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What the listing of a campaign does not say. Lease: None when nobody holds it."""
+
+    campaign_id: int
+    lease_owner: str | None
+    lease_until: dt.datetime | None
+    next_message_at: dt.datetime | None
+    template_blocked_until: dt.datetime | None
+    uncertain_since: dt.datetime | None
+    account_ids: list[int]
+
+
+def load_database_facts(connection: Connection) -> DatabaseFacts:
+    asked_at = time.time()
+    row = connection.execute(query("database_facts")).fetchone()
+    assert row is not None
+    is_read_only, fsync, full_page_writes, synchronous_commit, count, limit, server_time = row
+    skew_seconds = (asked_at + time.time()) / 2 - server_time
+    found = {"fsync": fsync, "full_page_writes": full_page_writes, "synchronous_commit": synchronous_commit}
+    blockers = connection.execute(query("find_blockers"), {"lock_seconds": _LOCK_SECONDS}).fetchall()
+    return DatabaseFacts(
+        missing_migrations=missing_migrations(connection),
+        unknown_migrations=unknown_migrations(connection),
+        is_read_only=is_read_only,
+        unsafe={name: value for name, value in found.items() if value in {"off", "local"}},
+        connection_count=count,
+        connection_limit=limit,
+        skew_seconds=skew_seconds,
+        blockers=[(pid, program, seconds, waiting) for pid, program, seconds, waiting in blockers],
+    )
+
+
+def load_tick_age(connection: Connection) -> float | None:
+    """Return how many seconds ago the last tick was; None: there was none yet."""
+    statement = "SELECT extract(epoch FROM clock_timestamp() - ticked_at)::float8 FROM installation"
+    row = connection.execute(statement).fetchone()
+    return row[0] if row else None
+
+
+def load_inbox(connection: Connection) -> InboxFacts:
+    row = connection.execute(query("inbox_facts"), {"reasons": _SHOWN_REASONS}).fetchone()
+    assert row is not None
+    return InboxFacts(*row)
+
+
+def find_unfinished(connection: Connection) -> list[int]:
+    """Return the campaigns that have started and not ended, and those that ended within a week."""
+    return [row[0] for row in connection.execute(query("find_unfinished"))]
+
+
+def load_standings(connection: Connection, campaign_ids: Sequence[int]) -> dict[int, Standing]:
+    allow_long_statements(connection)
+    with connection.cursor(row_factory=class_row(Standing)) as cursor:
+        rows = cursor.execute(query("load_standings"), {"campaign_ids": list(campaign_ids)})
+        return {row.campaign_id: row for row in rows}
+
+
+def load_traffic(connection: Connection, campaign_ids: Sequence[int]) -> dict[int, tuple[int, int]]:
+    """Return, by account, how many messages were accepted in the last hour, and of how many a webhook told anything.
+
+    Counted among the last messages of each campaign, and only those that are older than webhooks take.
+    """
+    parameters = {
+        "campaign_ids": list(campaign_ids),
+        "webhook_seconds": _WEBHOOK_SECONDS,
+        "sample_count": _SAMPLE_COUNT,
+    }
+    return {row[0]: (row[1], row[2]) for row in connection.execute(query("load_traffic"), parameters)}
+
+
+def repair_tallies(connection: Connection, campaign_ids: Sequence[int]) -> dict[int, dict[Status, int]]:
+    """Make the counters of campaigns what a recount says; return what was added to each that differed, by campaign.
+
+    Whatever changes messages meanwhile goes on, and is counted.
+    """
+    allow_long_statements(connection)
+    connection.execute("SELECT pg_advisory_xact_lock(%s)", (_REPAIR_LOCK,))
+    repaired: dict[int, dict[Status, int]] = {}
+    for campaign_id, status, change in connection.execute(
+        query("repair_tallies"), {"campaign_ids": list(campaign_ids)}
+    ):
+        repaired.setdefault(campaign_id, {})[Status(status)] = change
+    return repaired

@@ -1,0 +1,47 @@
+"""`revoada doctor` on an installation that runs, and on one of which half is gone."""
+
+from __future__ import annotations
+
+import json
+import re
+
+from harness import Flow, wait_for
+
+
+def examine(flow: Flow, *words: str) -> tuple[int, dict[str, list[str]]]:
+    """Return the exit code, and the sentences of each kind."""
+    done = flow.run_command("revoada", "doctor", "--json", *words)
+    assert done.stderr == ""
+    assert flow.find_leaks(done.stdout) == []
+    found: dict[str, list[str]] = {}
+    for finding in json.loads(done.stdout):
+        found.setdefault(finding["kind"], []).append(finding["text"])
+    # The tests' own server is faster than safe.
+    assert any("fsync = off" in text for text in found.pop("unsafe_setting"))
+    return done.returncode, found
+
+
+def test_the_doctor_finds_nothing_where_all_runs_and_what_is_gone_where_it_is_not(flow: Flow) -> None:
+    flow.start("webhooks", "events", "worker", "beat", tick_seconds=1, slice_seconds=2, exit_on_stall_seconds=40)
+    campaign = flow.add_campaign("Slow", [flow.add_account("Vendas")], people=500, interval_seconds=0.2)
+    flow.await_ready()
+    flow.start_campaigns(campaign)
+    flow.await_accepted(campaign, 3)
+    wait_for(lambda: len(flow.query("SELECT FROM workers")) == 2, "both report")
+    assert examine(flow) == (1, {})
+
+    for name in ("beat", "events", "worker"):
+        flow.role(name).kill()
+        flow.forget_role(name)
+    flow.ring([campaign.id])
+    flow.query("UPDATE workers SET seen_at = seen_at - interval '1 min' RETURNING 1")
+    wait_for(lambda: flow.query("SELECT ticked_at < now() - interval '4 s' FROM installation") == [(True,)], "no tick")
+    code, found = examine(flow, str(campaign.id))
+    assert code == 2
+    assert len(found.pop("worker_silent")) == 2
+    campaigns, control, webhooks = found.pop("no_worker")
+    assert re.match(r"No worker answers for the queue `campaigns`, which holds [12] tasks?: nothing is sent", campaigns)
+    assert "`control`" in control and "`webhooks`" in webhooks
+    assert found["tick"][0].startswith("The last tick was")
+    assert found.keys() <= {"tick", "no_beat", "lease_of_silent", "uncertain", "not_taken", "is_due"}
+    assert found.keys() >= {"tick", "no_beat"}

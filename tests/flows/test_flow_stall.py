@@ -1,0 +1,91 @@
+"""A worker that lives and takes no task ends itself; one that has nothing to do, or no slot, or no broker, does not."""
+
+from __future__ import annotations
+
+from urllib.parse import urlsplit
+
+import pytest
+from harness import Flow, wait_for
+
+from devstack.proxy import Proxy
+
+
+@pytest.mark.parametrize("how", ["hang", "forget", "lose"])
+def test_a_worker_that_takes_no_task_settles_what_is_out_and_ends(flow: Flow, how: str) -> None:
+    broker = urlsplit(flow.stack.environment["REDIS_URL"])
+    breaks = flow.stack.folder / "breaks"
+    flow.stack.environment |= {
+        "BREAKS": str(breaks),
+        "REVOADA_EXIT_ON_STALL_SECONDS": "5",
+        "REVOADA_SLICE_SECONDS": "60",
+    }
+    flow.far.script(latency_ms=[300, 600])
+    campaign = flow.add_campaign("Black Friday", [flow.add_account("Vendas", rate=25)], people=350)
+    with Proxy(broker.port) as proxy:
+        flow.stack.environment["REDIS_URL"] = f"redis://127.0.0.1:{proxy.port}{broker.path}"
+        role = flow.stack.start_role("worker", "-n", "worker@%h", "-I", "tests.flows.broken_consumer")
+        flow.await_ready()
+        flow.start_campaigns(campaign)
+        flow.await_accepted(campaign, 60)
+
+        if how == "lose":
+            proxy.lose()
+        else:
+            breaks.write_text(how)
+        assert role._guard.wait(timeout=40) == 75
+        flow.forget_role("worker")
+
+    # Its slice was in the middle of its time, and the requests on the wire have settled.
+    flow.assert_no_lease_lives()
+    assert flow.counts().keys() == {"pending", "sent"}
+    (told,) = flow.events("worker_stalled")
+    (left,) = flow.events("worker_exits")
+    assert told["at"] < left["at"]
+    if how == "hang":
+        assert "broken_consumer.py" in left["main_thread"]
+    assert flow.alerts.kinds() == ["worker_stalled"]
+    assert flow.query("SELECT name LIKE 'worker@%%', stalled_seconds > 0 FROM workers") == [(True, True)]
+
+    breaks.unlink(missing_ok=True)
+    flow.stack.environment |= {"REDIS_URL": broker.geturl(), "REVOADA_SLICE_SECONDS": "2"}
+    flow.start("worker")
+    flow.await_ready("worker")
+    flow.ring([campaign.id])
+    flow.await_status("completed", campaign)
+    flow.assert_everybody_got_one(campaign)
+    flow.role("worker").stop()
+    flow.forget_role("worker")
+    # Who ends as it should is forgotten at once.
+    assert flow.query("SELECT FROM workers WHERE stalled_seconds IS NULL") == []
+
+
+def test_a_worker_without_work_or_slot_or_broker_does_not_end(flow: Flow) -> None:
+    broker = urlsplit(flow.stack.environment["REDIS_URL"])
+    campaign = flow.add_campaign("Slow", [flow.add_account("Vendas")], people=100, interval_seconds=5.0)
+    with Proxy(broker.port) as proxy:
+        flow.stack.environment["REDIS_URL"] = f"redis://127.0.0.1:{proxy.port}{broker.path}"
+        flow.start("worker", slots=1, slice_seconds=100, exit_on_stall_seconds=4)
+        flow.await_ready()
+        flow.start_campaigns(campaign)
+        flow.await_accepted(campaign, 1)
+        flow.start("worker2")
+        flow.await_ready()
+
+        def all_report_for(seconds: float) -> None:
+            since = flow.server_time()
+            alive = "SELECT count(*) FROM workers WHERE seen_at > to_timestamp(%s)"
+            wait_for(lambda: flow.query(alive, since + seconds) == [(2,)], "both go on to report")
+            flow.stack.check_alive()
+
+        all_report_for(6)
+        # The one was full all the time, the other had nothing to do but its probes.
+        rows = flow.query(
+            "SELECT running_count, extract(epoch FROM seen_at - consumed_at) > 5, stalled_seconds FROM workers"
+        )
+        assert sorted(rows) == [(0, False, None), (1, True, None)]
+
+        proxy.refuse()
+        all_report_for(6)
+        # Once it is back they have 120 s to find it, and need a quarter of that; here they have four.
+        assert flow.events("worker_stalled") == []
+        proxy.accept()

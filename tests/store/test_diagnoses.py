@@ -1,0 +1,128 @@
+"""Counters are repaired beside those who change them; and what else only Postgres can tell."""
+
+import threading
+
+import pytest
+
+from campaigns.domain.message import Status
+from campaigns.store import diagnoses
+from campaigns.store.database import query
+from campaigns.store.tallies import load_tally
+from campaigns.store.ticks import mark_due_campaigns
+from tests.store.rows import (
+    Beside,
+    add_campaign,
+    add_message,
+    add_messages,
+    await_blocked,
+    empty,
+    fetch,
+    find_false_tallies,
+    shared_database,
+)
+
+
+@pytest.fixture(scope="module")
+def shared(postgres):
+    with shared_database(postgres, "diagnoses") as database:
+        yield database
+
+
+@pytest.fixture
+def database(shared):
+    empty(shared)
+    return shared
+
+
+@pytest.fixture
+def campaign_id(database):
+    """A campaign of four messages, of which the counters say nine, and two that are not there."""
+    campaign_id = database.run(add_campaign)
+    database.run(add_messages, campaign_id, 4)
+    fetch(database, "UPDATE tallies SET count = 9")
+    fetch(database, "INSERT INTO tallies VALUES (%s, 'read', 2)", campaign_id)
+    return campaign_id
+
+
+def repair(database, *campaign_ids):
+    return database.run(diagnoses.repair_tallies, campaign_ids)
+
+
+def test_counters_become_what_a_recount_says(database, campaign_id):
+    other = database.run(add_campaign)
+    database.run(add_message, other)
+    fetch(database, "DELETE FROM tallies WHERE campaign_id = %s", other)
+    assert repair(database, campaign_id) == {campaign_id: {Status.PENDING: -5, Status.READ: -2}}
+    assert database.run(load_tally, campaign_id) == {Status.PENDING: 4}
+    assert repair(database, campaign_id) == {}
+    assert repair(database, campaign_id, other) == {other: {Status.PENDING: 1}}
+    assert find_false_tallies(database) == []
+
+
+def test_what_commits_during_a_repair_is_counted(database, campaign_id):
+    has_added, may_commit = threading.Event(), threading.Event()
+
+    def add_slowly(connection):
+        add_messages(connection, campaign_id, 3)
+        connection.execute("UPDATE messages SET status = 'cancelled' WHERE id = 1")
+        has_added.set()
+        assert may_commit.wait(10)
+
+    adding = Beside(database.run, add_slowly)
+    assert has_added.wait(20)
+    repairing = Beside(repair, database, campaign_id)
+    await_blocked(database)
+    may_commit.set()
+    adding.result()
+    # As of when it began, when nothing of that was there.
+    assert repairing.result() == {campaign_id: {Status.PENDING: -5, Status.READ: -2}}
+    assert database.run(load_tally, campaign_id) == {Status.PENDING: 6, Status.CANCELLED: 1}
+    assert find_false_tallies(database) == []
+
+
+def test_two_who_repair_at_once_repair_once(database, campaign_id):
+    second = []
+
+    def repair_slowly(connection):
+        done = diagnoses.repair_tallies(connection, [campaign_id])
+        second.append(Beside(repair, database, campaign_id))
+        await_blocked(database)
+        return done
+
+    assert database.run(repair_slowly) == {campaign_id: {Status.PENDING: -5, Status.READ: -2}}
+    assert second[0].result() == {}
+    assert find_false_tallies(database) == []
+
+
+def test_a_session_that_others_wait_for_is_found(database, campaign_id):
+    def hold(connection):
+        who = connection.info.backend_pid, connection.info.parameter_status("application_name")
+        connection.execute("SELECT FROM campaigns FOR UPDATE")
+        waiting = Beside(fetch, database, "SELECT FROM campaigns WHERE id = %s FOR UPDATE", campaign_id)
+        await_blocked(database)
+        rows = database.run(
+            lambda other: other.execute(query("find_blockers"), {"lock_seconds": 0.0}).fetchall(),
+        )
+        return who, waiting, rows
+
+    who, waiting, ((pid, program, seconds, count),) = database.run(hold)
+    waiting.result()
+    assert ((pid, program), count) == (who, 1)
+    assert 0 <= seconds < 20
+
+
+def test_a_tick_leaves_its_time(database):
+    fetch(database, "UPDATE installation SET ticked_at = NULL")
+    assert database.run(diagnoses.load_tick_age) is None
+    database.run(mark_due_campaigns, tick_seconds=10, expiry_seconds=30)
+    assert 0 <= database.run(diagnoses.load_tick_age) < 10
+
+
+def test_campaigns_that_ended_a_week_ago_and_drafts_are_not_looked_at(database):
+    looked_at = [database.run(add_campaign, status) for status in ("pending", "scheduled", "running", "paused")] + [
+        database.run(add_campaign, "completed", completed_at="now"),
+        database.run(add_campaign, "cancelled", cancelled_at="now"),
+    ]
+    database.run(add_campaign, "draft")
+    database.run(add_campaign, "completed", completed_at="2026-10-01T12:00Z")
+    assert database.run(diagnoses.find_unfinished) == looked_at
