@@ -154,6 +154,7 @@ def test_messages_are_released_by_primary_key(database):
         error_details=("text[]", "NULL"),
         campaign_ids=("bigint[]", "'{1}'"),
         from_statuses=("message_status[]", "'{sending}'"),
+        never_left=("int", "-1"),
     )
     assert_indexes(nodes, "messages_pkey")
 
