@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 from campaigns.domain.failures import NEVER_LEFT
@@ -80,6 +81,16 @@ class ReleaseRow:
     refusing: int | None = None
     forgets: bool = False
     is_pair_refusal: bool = False
+
+
+_EVIDENCE, _RELEASES = ([each.name for each in fields(row)] for row in (EvidenceRow, ReleaseRow))
+
+
+def write_rows(rows: Iterable[Any], names: Sequence[str]) -> str:
+    """Return rows as JSON for `json_to_recordset`: a fifth of the price of as many arrays, which are NULL mostly."""
+    return json.dumps(
+        [{name: value for name in names if (value := getattr(row, name)) is not None} for row in rows], default=str
+    )
 
 
 def claim_messages(
@@ -162,24 +173,8 @@ def next_release_at(connection: Connection, campaign_id: int) -> dt.datetime | N
 
 def merge_evidence(connection: Connection, evidence: Sequence[EvidenceRow]) -> set[int]:
     """Merge evidence, at most one row per message; return the ids that it was about."""
-    rows = sorted(evidence, key=lambda row: row.message_id)
-    parameters: dict[str, Any] = {
-        "ids": [row.message_id for row in rows],
-        "send_nos": [row.send_no for row in rows],
-        "statuses": [str(row.status) for row in rows],
-        "wamids": [row.wamid for row in rows],
-        "sent_at": [row.sent_at for row in rows],
-        "delivered_at": [row.delivered_at for row in rows],
-        "read_at": [row.read_at for row in rows],
-        "failed_at": [row.failed_at for row in rows],
-        "error_codes": [row.error_code for row in rows],
-        "error_titles": [row.error_title for row in rows],
-        "error_details": [row.error_details for row in rows],
-        "pricing_categories": [row.pricing_category for row in rows],
-        "pricing_models": [row.pricing_model for row in rows],
-        "billable": [row.is_billable for row in rows],
-    }
-    return {row[0] for row in connection.execute(query("merge_evidence"), parameters)}
+    rows = write_rows(sorted(evidence, key=lambda row: row.message_id), _EVIDENCE)
+    return {row[0] for row in connection.execute(query("merge_evidence"), {"rows": rows})}
 
 
 def release_messages(
@@ -194,18 +189,8 @@ def release_messages(
     Locks the campaigns first, so that none completes or is cancelled meanwhile.
     """
     connection.execute(query("lock_campaigns_of"), {"campaign_ids": list(campaign_ids)})
-    rows = sorted(releases, key=lambda row: row.message_id)
     parameters: dict[str, Any] = {
-        "ids": [row.message_id for row in rows],
-        "send_nos": [row.send_no for row in rows],
-        "wait_seconds": [row.wait_seconds for row in rows],
-        "refunds": [row.refunds for row in rows],
-        "refusing": [row.refusing for row in rows],
-        "forgets": [row.forgets for row in rows],
-        "pair_refusals": [int(row.is_pair_refusal) for row in rows],
-        "error_codes": [row.error_code for row in rows],
-        "error_titles": [row.error_title for row in rows],
-        "error_details": [row.error_details for row in rows],
+        "rows": write_rows(sorted(releases, key=lambda row: row.message_id), _RELEASES),
         "campaign_ids": list(campaign_ids),
         "from_statuses": [str(status) for status in from_statuses],
         "never_left": NEVER_LEFT.code,

@@ -22,6 +22,7 @@ import time
 from collections import deque
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Protocol
 
 import certifi
@@ -34,6 +35,8 @@ _log = logging.getLogger(__name__)
 # Below the idle time after which Meta's edge, and any proxy, closes a connection.
 _IDLE_SECONDS = 20
 _MAX_CONNECTIONS = 2048
+# For each request libcurl looks through the connections of its multi handle, one by one.
+_CONNECTIONS_PER_MULTI = 32
 _SPARE_DESCRIPTORS = 128
 # Meta's replies are below 2 KB; what is longer is not from Meta.
 _MAX_REPLY_BYTES = 256 * 1024
@@ -134,14 +137,15 @@ class Transport:
         self._sockets = Sockets()
         self._finished: dict[Mailbox, list[Reply]] = {}
         self._is_closed = False
-        self._timer_at: float | None = None
+        self._timers: dict[pycurl.CurlMulti, float] = {}
         self._selector = selectors.DefaultSelector()
         self._wake_receiver, self._wake_sender = socket.socketpair()
         for end in (self._wake_receiver, self._wake_sender):
             end.settimeout(0)
         self._selector.register(self._wake_receiver, selectors.EVENT_READ)
         self._connections = max(min(_MAX_CONNECTIONS, _raise_descriptor_limit() - _SPARE_DESCRIPTORS), 1)
-        self._multi = self._make_multi()
+        self._multis: list[pycurl.CurlMulti] = []
+        self._handle_count = 0
         self._thread = threading.Thread(target=self._run, name="transport", daemon=True)
         self._thread.start()
 
@@ -165,13 +169,20 @@ class Transport:
 
     def _make_multi(self) -> pycurl.CurlMulti:
         multi = pycurl.CurlMulti()
-        multi.setopt(pycurl.M_MAX_TOTAL_CONNECTIONS, self._connections)
-        multi.setopt(pycurl.M_MAXCONNECTS, self._connections)
+        multi.setopt(pycurl.M_MAX_TOTAL_CONNECTIONS, _CONNECTIONS_PER_MULTI)
+        multi.setopt(pycurl.M_MAXCONNECTS, _CONNECTIONS_PER_MULTI)
         multi.setopt(pycurl.M_SOCKETFUNCTION, self._on_socket)
-        multi.setopt(pycurl.M_TIMERFUNCTION, self._on_timer)
+        multi.setopt(pycurl.M_TIMERFUNCTION, partial(self._on_timer, multi))
         return multi
 
-    def _on_socket(self, what: int, descriptor: int, _multi: object, _data: object) -> None:
+    def _make_handle(self) -> _Handle:
+        """Return a handle that stays with its multi handle: so an idle one there means an idle connection there."""
+        if self._handle_count % _CONNECTIONS_PER_MULTI == 0:
+            self._multis.append(self._make_multi())
+        self._handle_count += 1
+        return _Handle(self._multis[-1], self._connect_timeout, self._sockets)
+
+    def _on_socket(self, what: int, descriptor: int, multi: pycurl.CurlMulti, _data: object) -> None:
         """Watch a socket for what libcurl wants to know of it."""
         if what == pycurl.POLL_REMOVE:
             with contextlib.suppress(KeyError, ValueError):
@@ -181,12 +192,15 @@ class Transport:
             selectors.EVENT_WRITE if what & pycurl.POLL_OUT else 0
         )
         try:
-            self._selector.modify(descriptor, events)
+            self._selector.modify(descriptor, events, multi)
         except KeyError:
-            self._selector.register(descriptor, events)
+            self._selector.register(descriptor, events, multi)
 
-    def _on_timer(self, milliseconds: int) -> None:
-        self._timer_at = None if milliseconds < 0 else time.monotonic() + milliseconds / 1000
+    def _on_timer(self, multi: pycurl.CurlMulti, milliseconds: int) -> None:
+        if milliseconds < 0:
+            self._timers.pop(multi, None)
+        else:
+            self._timers[multi] = time.monotonic() + milliseconds / 1000
 
     def _run(self) -> None:
         while not self._is_closed:
@@ -194,15 +208,17 @@ class Transport:
                 self._turn()
             except Exception:  # noqa: BLE001  one bad request must not end the sending of all campaigns
                 _log.exception("the transport goes on after an error", extra={"event": "transport_error"})
-        for curl in self._in_flight:
-            self._multi.remove_handle(curl)
-        self._multi.close()
+        for handle in self._in_flight.values():
+            handle.multi.remove_handle(handle.curl)
+        for multi in self._multis:
+            multi.close()
         self._selector.close()
         self._wake_receiver.close()
         self._wake_sender.close()
 
     def _turn(self) -> None:
         began_at = clock()
+        touched = set()
         for key, mask in self._selector.select(self._patience(began_at)):
             if key.fileobj is self._wake_receiver:
                 with contextlib.suppress(BlockingIOError):
@@ -211,11 +227,15 @@ class Transport:
             ready = (pycurl.CSELECT_IN if mask & selectors.EVENT_READ else 0) | (
                 pycurl.CSELECT_OUT if mask & selectors.EVENT_WRITE else 0
             )
-            self._multi.socket_action(key.fd, ready)
-        if self._timer_at is not None and self._timer_at <= time.monotonic():
-            self._timer_at = None
-            self._multi.socket_action(pycurl.SOCKET_TIMEOUT, 0)
-        self._reap()
+            key.data.socket_action(key.fd, ready)
+            touched.add(key.data)
+        now = time.monotonic()
+        for multi in [multi for multi, at in self._timers.items() if at <= now]:
+            del self._timers[multi]
+            multi.socket_action(pycurl.SOCKET_TIMEOUT, 0)
+            touched.add(multi)
+        for multi in touched:
+            self._reap(multi)
         self._time_out(began_at)
         while self._submitted:
             requests, mailbox = self._submitted.popleft()
@@ -226,7 +246,7 @@ class Transport:
 
     def _patience(self, now: float) -> float | None:
         """Return how long sockets may be waited for: until libcurl or the oldest request in flight wants its turn."""
-        waits = [] if self._timer_at is None else [self._timer_at - time.monotonic()]
+        waits = [min(self._timers.values()) - time.monotonic()] if self._timers else []
         if self._in_flight:
             waits.append(self._oldest().started_at + self._total_timeout - now)
         return max(min(waits), 0.0) if waits else None
@@ -241,20 +261,21 @@ class Transport:
         return next(iter(self._in_flight.values()))
 
     def _start(self, request: Request, mailbox: Mailbox) -> None:
-        handle = self._idle.pop() if self._idle else _Handle(self._connect_timeout, self._sockets)
+        handle = self._idle.pop() if self._idle else self._make_handle()
         try:
             handle.prepare(request, mailbox)
-            self._multi.add_handle(handle.curl)
+            handle.multi.add_handle(handle.curl)
         except (pycurl.error, ValueError, TypeError, UnicodeError) as error:
+            self._idle.append(handle)
             reply = Reply(request, has_left=False, error=f"the request cannot be made: {type(error).__name__}")
             self._finished.setdefault(mailbox, []).append(reply)
             return
         self._in_flight[handle.curl] = handle
 
-    def _reap(self) -> None:
+    def _reap(self, multi: pycurl.CurlMulti) -> None:
         is_more = 1
         while is_more:
-            is_more, done, failed = self._multi.info_read()
+            is_more, done, failed = multi.info_read()
             for curl in done:
                 self._finish(curl, "")
             for curl, code, message in failed:
@@ -267,10 +288,10 @@ class Transport:
 
     def _finish(self, curl: pycurl.Curl, error: str) -> None:
         handle = self._in_flight.pop(curl)
-        self._multi.remove_handle(curl)
+        handle.multi.remove_handle(curl)
         if handle.met_closed_connection:
             handle.start_over()
-            self._multi.add_handle(curl)
+            handle.multi.add_handle(curl)
             self._in_flight[curl] = handle
             return
         mailbox, reply = handle.take_reply(error)
@@ -281,7 +302,8 @@ class Transport:
 class _Handle:
     """One libcurl easy handle, used again and again, and the one departure of the request that it carries."""
 
-    def __init__(self, connect_timeout: float, sockets: Sockets) -> None:
+    def __init__(self, multi: pycurl.CurlMulti, connect_timeout: float, sockets: Sockets) -> None:
+        self.multi = multi
         self.curl = curl = pycurl.Curl()
         self.started_at = 0.0
         self.met_closed_connection = False

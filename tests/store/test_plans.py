@@ -115,25 +115,10 @@ def test_a_claim_in_a_full_portfolio_starts_from_the_people_who_are_counted(data
 
 
 def test_evidence_is_merged_by_primary_key(database):
-    times = ("timestamptz[]", "NULL")
-    texts = ("text[]", "NULL")
     nodes = explain(
         database,
         "merge_evidence",
-        ids=("bigint[]", "'{1,2,3}'"),
-        send_nos=("int[]", "'{1,1,1}'"),
-        statuses=("message_status[]", "'{read,read,read}'"),
-        wamids=texts,
-        sent_at=times,
-        delivered_at=times,
-        read_at=times,
-        failed_at=times,
-        error_codes=("int[]", "NULL"),
-        error_titles=texts,
-        error_details=texts,
-        pricing_categories=texts,
-        pricing_models=texts,
-        billable=("bool[]", "NULL"),
+        rows=("json", """'[{"message_id": 1, "send_no": 1, "status": "read"}]'"""),
     )
     assert_indexes(nodes, "messages_pkey")
 
@@ -142,16 +127,7 @@ def test_messages_are_released_by_primary_key(database):
     nodes = explain(
         database,
         "release_messages",
-        ids=("bigint[]", "'{1,2,3}'"),
-        send_nos=("int[]", "'{1,1,1}'"),
-        wait_seconds=("float8[]", "'{0,0,0}'"),
-        refunds=("bool[]", "'{t,t,t}'"),
-        refusing=("bigint[]", "NULL"),
-        forgets=("bool[]", "'{f,f,f}'"),
-        pair_refusals=("int[]", "'{0,0,0}'"),
-        error_codes=("int[]", "NULL"),
-        error_titles=("text[]", "NULL"),
-        error_details=("text[]", "NULL"),
+        rows=("json", """'[{"message_id": 1, "send_no": 1, "wait_seconds": 0, "refunds": true}]'"""),
         campaign_ids=("bigint[]", "'{1}'"),
         from_statuses=("message_status[]", "'{sending}'"),
         never_left=("int", "-1"),
