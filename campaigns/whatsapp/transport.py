@@ -309,7 +309,7 @@ class _Handle:
         self.met_closed_connection = False
         self._sockets = sockets
         self._opened: list[int] = []
-        self._has_left = self._was_held_back = False
+        self._has_left = self._was_held_back = self._is_fresh = False
         self._chunks: list[bytes] = []
         self._size = 0
         self._request: Request | None = None
@@ -332,14 +332,16 @@ class _Handle:
         self._request, self._mailbox, self.started_at = request, mailbox, clock()
         self._has_left = self._was_held_back = self.met_closed_connection = False
         self._chunks, self._size, self._opened = [], 0, []
-        self.curl.setopt(pycurl.FRESH_CONNECT, 0)
+        if self._is_fresh:
+            self._is_fresh = False
+            self.curl.setopt(pycurl.FRESH_CONNECT, 0)
         self.curl.setopt(pycurl.URL, request.url)
         self.curl.setopt(pycurl.HTTPHEADER, request.headers)
         self.curl.setopt(pycurl.POSTFIELDS, request.body)
 
     def start_over(self) -> None:
         """Send what has not left on a new connection: libcurl may keep the closed one for a while."""
-        self.started_at, self.met_closed_connection = clock(), False
+        self.started_at, self.met_closed_connection, self._is_fresh = clock(), False, True
         self.curl.setopt(pycurl.FRESH_CONNECT, 1)
 
     def take_reply(self, error: str) -> tuple[Mailbox, Reply]:
