@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import psycopg
 import pytest
@@ -58,3 +58,15 @@ def test_what_was_allowed_once_is_not_allowed_again(far_database: Database, prox
     proxy.lose()
     with pytest.raises(ServerSilentError):
         far_database.run(one)
+
+
+def test_commits_wait_for_the_disk_whatever_the_default_of_database_and_role_is(
+    database_url: str, open_database: Callable[..., Database]
+) -> None:
+    name = database_url.rpartition("/")[2]
+    with psycopg.connect(database_url, autocommit=True) as admin:
+        admin.execute(f"ALTER DATABASE {name} SET synchronous_commit = off")
+        admin.execute(f"ALTER ROLE postgres IN DATABASE {name} SET synchronous_commit = off")
+        with psycopg.connect(database_url) as other:
+            assert other.execute("SHOW synchronous_commit").fetchone() == ("off",)
+    assert open_database().run(lambda each: each.execute("SHOW synchronous_commit").fetchone()) == ("on",)
