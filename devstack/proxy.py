@@ -82,9 +82,13 @@ class Proxy:
     def cut(self, direction: Direction, at_byte: int, *, times: int = 1, is_reset: bool = True) -> None:
         """Cut the next `times` connections that carry a byte in `direction` once they have carried `at_byte` of them.
 
-        Bytes count from now on. `is_reset`: by RST to both sides, else by FIN.
+        Bytes count from now on, over several requests where one is shorter. `is_reset`: by RST to both sides, else by FIN.
         """
         self._call(lambda: self.cuts.extend(_Cut(direction, at_byte, is_reset) for _ in range(times)))
+
+    def uncut(self) -> None:
+        """Cut nothing more, neither the next connections nor those that have not carried enough yet."""
+        self._call(self._uncut)
 
     def close(self) -> None:
         self._call(self._stop_listening)
@@ -135,6 +139,11 @@ class Proxy:
             each.is_lost = True
             each.hold()
         return len(present)
+
+    def _uncut(self) -> None:
+        self.cuts.clear()
+        for each in self._connections:
+            each.uncut()
 
     def _set_frozen(self, *, is_frozen: bool) -> None:
         self.is_frozen = is_frozen
@@ -198,6 +207,9 @@ class _Connection:
         self._pass_on(direction, part)
         if not self._cut.bytes_left:
             self._later(self.end, self._cut.is_reset)
+
+    def uncut(self) -> None:
+        self._cut = None
 
     def _pass_on(self, direction: Direction, data: bytes) -> None:
         if data:

@@ -128,6 +128,15 @@ def test_a_reply_is_cut_at_a_byte(proxy: Proxy, at_byte: int) -> None:
         assert ask(client, b"12345") == b"12345"
 
 
+def test_a_cut_that_has_not_come_yet_can_be_called_off(proxy: Proxy) -> None:
+    with connect(proxy) as client:
+        proxy.cut("reply", 8)
+        proxy.cut("reply", 2)
+        assert ask(client, b"12345") == b"12345"
+        proxy.uncut()
+        assert ask(client, b"12345") == b"12345"
+
+
 def test_a_request_is_cut_at_a_byte_and_reset(proxy: Proxy) -> None:
     proxy.cut("request", 2)
     with connect(proxy) as client:
