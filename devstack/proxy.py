@@ -82,7 +82,7 @@ class Proxy:
     def cut(self, direction: Direction, at_byte: int, *, times: int = 1, is_reset: bool = True) -> None:
         """Cut the next `times` connections that carry a byte in `direction` once they have carried `at_byte` of them.
 
-        Bytes count from now on, over several requests where one is shorter. `is_reset`: by RST to both sides, else by FIN.
+        Bytes count from now on, also over several requests. `is_reset`: by RST to both sides, else by FIN.
         """
         self._call(lambda: self.cuts.extend(_Cut(direction, at_byte, is_reset) for _ in range(times)))
 
