@@ -129,10 +129,9 @@ class World:
             elif name.startswith(("worker", "events")):
                 self._await_line(self._roles[name], b" ready.")
 
-    def start_process(self, name: str, command: Sequence[str], *, ready: bytes) -> None:
-        """Start something of the benchmark's own, and wait until it has logged `ready`."""
+    def start_process(self, name: str, command: Sequence[str]) -> None:
+        """Start something of the benchmark's own."""
         self._roles[name] = self.stack.start_process(name, command)
-        self._await_line(self._roles[name], ready)
 
     def stop_roles(self, *names: str) -> None:
         for name in names:

@@ -85,7 +85,7 @@ def _heading(column: str) -> str:
     for end, unit in _UNITS.items():
         if column.endswith(end):
             return f"{column.removesuffix(end).replace('_', ' ')}\n{unit}"
-    return column.replace("_", " ")
+    return column.replace("_", " ").replace("cpu", "CPU")
 
 
 def _write(value: Any) -> str:

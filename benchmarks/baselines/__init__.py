@@ -1,0 +1,1 @@
+"""What Revoada is compared with: how one usually sends, and what cannot be had for less."""

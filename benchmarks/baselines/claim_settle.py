@@ -1,0 +1,55 @@
+"""The floor of the database: messages claimed and settled by the statements of the product, with nothing sent between.
+
+`python -m benchmarks.baselines.claim_settle DATABASE_URL BATCH CAMPAIGN_ID…` prints the seconds and CPU seconds that it
+took. Each campaign has its thread and its connection; a claim and a settlement are a transaction each, as in a slice.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+from campaigns.domain.message import Status
+from campaigns.store.accounts import campaign_account_ids
+from campaigns.store.database import Connection, Database
+from campaigns.store.leases import take_lease
+from campaigns.store.messages import Claimed, EvidenceRow, claim_messages, merge_evidence
+
+
+def run_campaign(database: Database, campaign_id: int, batch: int) -> None:
+    account_ids = database.run(campaign_account_ids, campaign_id)
+    lease = database.run(take_lease, campaign_id, owner="floor", lease_seconds=3600.0, horizon_seconds=0.0)
+    assert lease is not None
+    tokens = {account_id: batch // len(account_ids) for account_id in account_ids}
+    cursor = 0
+    while True:
+        claim = database.run(claim_messages, campaign_id, lease.epoch, cursor=cursor, tokens=tokens, active=account_ids)
+        if not claim.messages:
+            return
+        cursor = claim.cursor
+        database.run(settle, claim.messages)
+
+
+def settle(connection: Connection, claimed: list[Claimed]) -> None:
+    now = dt.datetime.now(dt.UTC)
+    rows = [
+        EvidenceRow(each.id, each.send_no, Status.SENT, wamid=f"wamid.HBgNNTUxMTkxMDAwMDAwMB{each.id:020}", sent_at=now)
+        for each in claimed
+    ]
+    merge_evidence(connection, rows)
+
+
+def main(url: str, batch: int, *ids: int) -> None:
+    database = Database(url, max_connections=len(ids), statement_seconds=600, name="benchmark")
+    database.open()
+    began, cpu_began = time.monotonic(), time.process_time()
+    with ThreadPoolExecutor(len(ids)) as threads:
+        list(threads.map(lambda campaign_id: run_campaign(database, campaign_id, batch), ids))
+    print(time.monotonic() - began, time.process_time() - cpu_began)
+    database.close()
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], *map(int, sys.argv[2:]))
