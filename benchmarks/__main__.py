@@ -14,7 +14,7 @@ import sys
 import time
 from pathlib import Path
 
-NAMES = ("sending", "storm")
+NAMES = ("sending", "limits", "growth", "importing", "storm")
 _FOLDER = Path(__file__).parent
 
 
@@ -36,6 +36,7 @@ def main() -> int:
 
 
 def run(name: str) -> int:
+    print(f"\n{describe(name)}", flush=True)
     began = time.monotonic()
     code = subprocess.run([sys.executable, "-m", f"benchmarks.{name}"], check=False).returncode
     print(f"  {name} took {time.monotonic() - began:.0f} s", flush=True)

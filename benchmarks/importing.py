@@ -1,0 +1,101 @@
+"""Importing: a large list by the command of the product, as CSV and as XLSX.
+
+IMPORT_ROWS (1,000,000 of a CSV file), IMPORT_XLSX_ROWS (100,000). Memory is that of the command with its children.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+import zipfile
+from pathlib import Path
+
+import psutil
+
+from benchmarks.frame import TEMPLATE, World, memory_mb, size_of, write_people
+from benchmarks.report import Report
+from devstack.roles import PROJECT
+
+ROWS = size_of("IMPORT_ROWS", 1_000_000)
+XLSX_ROWS = size_of("IMPORT_XLSX_ROWS", 100_000)
+
+_LOOK_SECONDS = 0.05
+_MAIN = "http://schemas.openxmlformats.org/spreadsheetml/2006/main"
+_OFFICE = "http://schemas.openxmlformats.org/officeDocument/2006/relationships"
+_PACKAGE = "http://schemas.openxmlformats.org/package/2006/relationships"
+_SHEET = "xl/worksheets/sheet1.xml"
+_WORKBOOK = {
+    "_rels/.rels": f'<Relationships xmlns="{_PACKAGE}">'
+    f'<Relationship Id="r1" Type="{_OFFICE}/officeDocument" Target="xl/workbook.xml"/></Relationships>',
+    "xl/_rels/workbook.xml.rels": f'<Relationships xmlns="{_PACKAGE}">'
+    f'<Relationship Id="r1" Type="{_OFFICE}/worksheet" Target="worksheets/sheet1.xml"/></Relationships>',
+    "xl/workbook.xml": f'<workbook xmlns="{_MAIN}" xmlns:r="{_OFFICE}"><sheets>'
+    '<sheet name="Plan1" sheetId="1" r:id="r1"/></sheets></workbook>',
+}
+
+
+def main() -> int:
+    report = Report("importing", "lists of recipients, by the command", rows=ROWS, xlsx_rows=XLSX_ROWS)
+    with World() as world:
+        (account,) = world.add_accounts(1)
+        create = ("campaign", "create", "bench", "--template", TEMPLATE, "--account", account, "--recipients")
+        large = write_people(world.folder / "people.csv", range(ROWS))
+        seconds, peak = measure_command(
+            world, report, f"CSV, {ROWS:,} rows, campaign create", ROWS, *create, str(large)
+        )
+        sheet = write_workbook(world.folder / "people.xlsx", range(XLSX_ROWS))
+        measure_command(world, report, f"XLSX, {XLSX_ROWS:,} rows, campaign create", XLSX_ROWS, *create, str(sheet))
+        more = write_people(world.folder / "more.csv", range(ROWS, ROWS + XLSX_ROWS))
+        what = f"CSV, {XLSX_ROWS:,} rows more, campaign import"
+        measure_command(world, report, what, XLSX_ROWS, "campaign", "import", "1", str(more))
+    report.goal("a million rows of CSV in less than 20 s", seconds * 1_000_000 / ROWS < 20)
+    report.goal("with less than 200 MB", peak < 200)
+    return report.finish()
+
+
+def measure_command(world: World, report: Report, what: str, rows: int, *words: str) -> tuple[float, float]:
+    """Run `revoada …`, which is to bring so many messages; return its seconds and its peak of megabytes."""
+    before = count_messages(world)
+    command = [str(Path(sys.executable).parent / "revoada"), *words]
+    with world.measure() as usage:
+        began, peak = time.monotonic(), 0.0
+        running = psutil.Popen(
+            command, env=world.stack.environment, cwd=PROJECT, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
+        )
+        while running.poll() is None:
+            peak = max(peak, memory_mb(running.pid))
+            time.sleep(_LOOK_SECONDS)
+        seconds = time.monotonic() - began
+    report.add(what, rows_per_second=rows / seconds, took_seconds=seconds, command_peak_mb=peak,
+               postgres_cpu=usage.cpu_ms_per_1000(rows)["postgres_cpu"])  # fmt: skip
+    report.check(f"{what}: the command ended well", running.returncode == 0)
+    report.check(f"{what}: each row became a message", count_messages(world) - before == rows)
+    return seconds, peak
+
+
+def count_messages(world: World) -> int:
+    return int(world.ask("SELECT count(*) FROM messages")[0][0])
+
+
+def write_workbook(path: Path, people: range) -> Path:
+    """Write a list of recipients as Excel does."""
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, text in _WORKBOOK.items():
+            archive.writestr(name, text)
+        with archive.open(_SHEET, "w") as sheet:
+            sheet.write(f'<worksheet xmlns="{_MAIN}"><sheetData>'.encode())
+            sheet.write(_write_row(1, "phone", "nome", "desconto"))
+            for row, number in enumerate(people, 2):
+                sheet.write(_write_row(row, f"+55119{10_000_000 + number}", "Ana", "20%"))
+            sheet.write(b"</sheetData></worksheet>")
+    return path
+
+
+def _write_row(row: int, *texts: str) -> bytes:
+    cells = (f'<c r="{chr(65 + x)}{row}" t="inlineStr"><is><t>{text}</t></is></c>' for x, text in enumerate(texts))
+    return f'<row r="{row}">{"".join(cells)}</row>'.encode()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
