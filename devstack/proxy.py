@@ -43,6 +43,7 @@ class Proxy:
         self._server: asyncio.Server | None = None
         self._connections: set[_Connection] = set()
         self.accepted_count = 0
+        self.round_trip_count = 0  # how often somebody asked and was answered, however long both were
         self.is_frozen = False
         self.delay_seconds = 0.0
         self.cuts: deque[_Cut] = deque()
@@ -160,6 +161,7 @@ class _Connection:
         self.sides: dict[Direction, _Side] = {}
         self.is_lost = False
         self.is_over = False
+        self._is_asked = False
         self._closed: set[Direction] = set()
         self._cut: _Cut | None = None
         self._dialling: asyncio.Task[None] | None = None
@@ -194,6 +196,8 @@ class _Connection:
                 side.transport.resume_reading()
 
     def carry(self, direction: Direction, data: bytes) -> None:
+        self.proxy.round_trip_count += self._is_asked and direction == "reply"
+        self._is_asked = direction == "request"
         if self._cut is None:
             waiting = next((cut for cut in self.proxy.cuts if cut.direction == direction), None)
             if waiting is not None:

@@ -1,0 +1,170 @@
+"""How often a set of messages or statuses goes to Postgres and to Valkey: what keeps them fast, without a clock.
+
+Each number below may be lowered by who makes it better. A statement per message, or one more per set, raises it.
+"""
+
+from __future__ import annotations
+
+import threading
+from contextlib import contextmanager
+
+import pytest
+import redis
+
+from campaigns.alerts import Alerts
+from campaigns.beginning import Tools, begin_slice
+from campaigns.config import Settings
+from campaigns.directory import add_account
+from campaigns.keeping import Keeper
+from campaigns.sending import Slice
+from campaigns.store.database import Database
+from campaigns.store.events import insert_events
+from campaigns.store.installation import installation_id
+from campaigns.throttle import Throttle
+from campaigns.tokens import make_key
+from campaigns.whatsapp.transport import Transport
+from devstack.proxy import Proxy
+from tests.store import rows
+from tests.store.rows import add_campaign, fetch, find_false_tallies
+from tests.webhooks.webhook_bodies import PHONE_NUMBER_ID, make_body, make_status, make_value
+from webhooks.applying import apply_events
+
+SECRET_KEY = make_key()
+PEOPLE = 1_000
+# Postgres. A claim: BEGIN, the claim, COMMIT. A settlement: BEGIN, the evidence, the accounts' streaks, COMMIT.
+PER_CLAIM, PER_SETTLEMENT = 3, 4
+# Statements that come again are prepared; in the end nothing is left to claim, and nothing waits to be tried again.
+OF_A_SLICE = 10
+# Valkey. One question for all accounts; the connection and the script are made once.
+PER_GRANT, OF_THE_FIRST_GRANT = 1, 6
+# Taking bodies, applying them, and the look that finds no more.
+PER_SET_OF_WEBHOOKS = 14
+
+# What each statement that updates messages does, as it is done: a claim that finds nothing is one too.
+NOTE_UPDATES = """
+CREATE TABLE updates (status text);
+CREATE FUNCTION note_update() RETURNS trigger LANGUAGE plpgsql AS
+    'BEGIN INSERT INTO updates SELECT min(status::text) FROM changed; RETURN NULL; END';
+CREATE TRIGGER noting AFTER UPDATE ON messages REFERENCING NEW TABLE AS changed
+    FOR EACH STATEMENT EXECUTE FUNCTION note_update();
+"""
+
+
+@pytest.fixture
+def postgres_proxy(postgres):
+    with Proxy(postgres.port) as proxy:
+        yield proxy
+
+
+@pytest.fixture
+def counted(postgres, postgres_proxy, database_url):
+    """The test's database through a proxy that counts."""
+    database = Database(database_url.replace(f":{postgres.port}/", f":{postgres_proxy.port}/"), name="counted")
+    database.open()
+    yield database
+    database.close()
+
+
+@contextmanager
+def counting(proxy):
+    """Yields a list that gets the number of round trips."""
+    before, found = proxy.round_trip_count, []
+    yield found
+    found.append(proxy.round_trip_count - before)
+
+
+# sending
+
+
+@pytest.fixture
+def tools(counted, database, valkey, address, far):
+    """What a slice works with; the keeper's own statements, of which there are a few a second, are not counted."""
+    settings = Settings(
+        secret_key=SECRET_KEY, graph_api_url=f"{address}/v24.0", window_limit=50, settle_count=50, settle_seconds=5.0,
+        slice_seconds=60.0,
+    )  # fmt: skip
+    far.script(limits={"messages_per_second": 0}, latency_ms=20)
+    keeper = Keeper(database, settings)
+    transport = Transport(connect_timeout=5, total_timeout=20)
+    with Proxy(valkey.port) as proxy, redis.Redis.from_url(f"redis://127.0.0.1:{proxy.port}/0") as client:
+        client.flushall()
+        tools = Tools(settings, counted, Throttle(client), transport, keeper, Alerts(None), threading.Event(), "me")
+        yield tools, proxy
+    transport.close()
+    keeper.close()
+
+
+@pytest.mark.parametrize("account_count", [1, 10])
+def test_a_slice_goes_to_postgres_and_valkey_once_per_set_not_once_per_message(
+    tools, database, postgres_proxy, far, account_count
+):
+    tools, valkey_proxy = tools
+    accounts = [
+        add_account(database, f"account {number}", phone_number_id=str(number), waba_id="1", token="EAA",
+                    secret_key=SECRET_KEY, messages_per_second=1_000_000)
+        for number in range(account_count)
+    ]  # fmt: skip
+    campaign_id = database.run(add_campaign, accounts=accounts)
+    fetch(
+        database,
+        "INSERT INTO messages (campaign_id, phone, recipient_key) SELECT %s, '+55119' || 10000000 + n, n::text"
+        " FROM generate_series(1, %s) n",
+        campaign_id,
+        PEOPLE,
+    )
+    fetch(database, NOTE_UPDATES)
+    begun = begin_slice(campaign_id, tools)
+    current = Slice(begun, tools)
+    tools.keeper.keep(current.lease, begun.account_ids)
+    with counting(postgres_proxy) as to_postgres, counting(valkey_proxy) as to_valkey:
+        current.run()
+        current.ending()
+    tools.keeper.drop(current.lease, begun.account_ids)
+
+    assert fetch(database, "SELECT status::text, count(*) FROM messages GROUP BY 1") == [("sent", PEOPLE)]
+    assert far.stats()["max_accepted_per_recipient"] == 1
+    updates = fetch(database, "SELECT coalesce(status, 'sending') FROM updates")
+    claims, settlements = updates.count("sending"), updates.count("sent")
+    assert max(claims, settlements) < PEOPLE / 10
+    assert to_postgres[0] <= PER_CLAIM * claims + PER_SETTLEMENT * settlements + OF_A_SLICE
+    assert to_valkey[0] <= PER_GRANT * claims + OF_THE_FIRST_GRANT
+
+
+# webhooks
+
+
+def report(installation, message_id, status):
+    ours = {"id": f"wamid.{message_id}", "biz_opaque_callback_data": f"r1.{installation}.{message_id}.1"}
+    return make_status(status=status, recipient_id=None, **ours)
+
+
+@pytest.mark.parametrize(("body_count", "statuses_each"), [(1, 1), (1, 1_000), (100, 10), (300, 1)])
+def test_a_set_of_webhooks_takes_as_many_round_trips_as_one_status(
+    counted, database, postgres_proxy, body_count, statuses_each
+):
+    account_id = database.run(rows.add_account, phone_number_id=PHONE_NUMBER_ID)
+    campaign_id = database.run(add_campaign, accounts=[account_id])
+    count = body_count * statuses_each
+    ids = fetch(
+        database,
+        "INSERT INTO messages (campaign_id, phone, recipient_key, status, account_id, claimed_at, send_no, attempts,"
+        " wamid, sent_at) SELECT %s, '+55119' || 10000000 + n, n::text, 'sent', %s, now(), 1, 1, 'wamid.' || n, now()"
+        " FROM generate_series(1, %s) n RETURNING id",
+        campaign_id,
+        account_id,
+        count,
+    )
+    installation = database.run(installation_id)
+    reports = [report(installation, ids[n // 3 * 3], ("sent", "delivered", "read")[n % 3]) for n in range(count)]
+    bodies = [
+        make_body(make_value(*reports[first : first + statuses_each])) for first in range(0, count, statuses_each)
+    ]
+    database.run(insert_events, bodies)
+    with counting(postgres_proxy) as trips:
+        applied = apply_events(counted, Settings(), Alerts(None))
+
+    assert applied.event_count == body_count
+    assert fetch(database, "SELECT count(*) FROM webhook_events") == [0]
+    assert fetch(database, "SELECT count(*) FROM messages WHERE status = 'read'") == [count // 3]
+    assert find_false_tallies(database) == []
+    assert trips[0] <= PER_SET_OF_WEBHOOKS
