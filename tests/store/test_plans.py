@@ -10,7 +10,7 @@ from tests.store.rows import add_account, add_campaign, fetch, shared_database
 
 @pytest.fixture(scope="module")
 def database(postgres):
-    """60,000 messages in three campaigns, most of them sent."""
+    """60,000 messages in three campaigns, most of them sent; as many campaigns that ended, and webhooks that wait."""
     with shared_database(postgres, "plans") as database:
         account_id = database.run(add_account)
         for _ in range(3):
@@ -31,6 +31,18 @@ def database(postgres):
             "INSERT INTO suppressions SELECT '+55' || 11900000000 + n, source, true, now()"
             " FROM generate_series(1, 5000) n, unnest('{word,meta}'::text[]) source",
         )
+        fetch(
+            database,
+            "INSERT INTO webhook_events (body, next_try_at)"
+            " SELECT '{}', now() - make_interval(secs => n) FROM generate_series(1, 60000) n",
+        )
+        fetch(
+            database,
+            "INSERT INTO campaigns (name, status, time_zone, template_id, started_at, completed_at)"
+            " SELECT 'Old', 'completed', 'UTC', min(template_id), now(), now()"
+            " FROM campaigns, generate_series(1, 60000) n GROUP BY n",
+        )
+        fetch(database, "INSERT INTO leases (campaign_id) SELECT id FROM campaigns ON CONFLICT DO NOTHING")
         vacuum(database)
         yield database
 
@@ -38,7 +50,7 @@ def database(postgres):
 def vacuum(database):
     with database._pool.connection() as connection:
         connection.set_autocommit(True)
-        connection.execute("VACUUM ANALYZE messages, suppressions")
+        connection.execute("VACUUM ANALYZE messages, suppressions, webhook_events, campaigns, leases")
         connection.set_autocommit(False)
 
 
@@ -48,8 +60,8 @@ def list_nodes(plan):
         yield from list_nodes(part)
 
 
-def explain(database, name, **parameters):
-    """The nodes of the generic plan of `queries/<name>.sql` that read messages or suppressions."""
+def explain(database, name, *, tables=("messages", "suppressions"), **parameters):
+    """The nodes of the generic plan of `queries/<name>.sql` that read one of the tables."""
     values = list(parameters.values())
     text = query(name).decode()
     for number, key in enumerate(parameters, 1):
@@ -65,7 +77,7 @@ def explain(database, name, **parameters):
         return found if isinstance(found, list) else json.loads(found)
 
     nodes = list(list_nodes(database.run(work)[0]["Plan"]))
-    read = [node for node in nodes if node.get("Relation Name") in ("messages", "suppressions")]
+    read = [node for node in nodes if node.get("Relation Name") in tables]
     return [node for node in read if "Scan" in node["Node Type"]] + [
         node for node in nodes if node["Node Type"] == "Bitmap Index Scan"
     ]
@@ -155,3 +167,34 @@ def test_failed_messages_are_found_in_order_and_retried_by_primary_key(database)
         limit=("int", "1000"),
     )
     assert_indexes(nodes, "messages_in_order", "messages_pkey")
+
+
+def test_a_tick_looks_at_campaigns_that_are_alive_only(database):
+    times = {"tick_seconds": ("float8", "10"), "expiry_seconds": ("float8", "30")}
+    nodes = explain(database, "mark_due_campaigns", tables=("campaigns", "leases"), **times)
+    assert_indexes(nodes, "campaigns_alive", "campaigns_pkey", "leases_pkey")
+
+
+def test_a_lease_is_taken_by_primary_keys(database):
+    nodes = explain(
+        database,
+        "take_lease",
+        tables=("campaigns", "leases"),
+        campaign_id=("bigint", "1"),
+        horizon_seconds=("float8", "10"),
+        lease_seconds=("float8", "45"),
+        owner=("text", "'me'"),
+    )
+    assert_indexes(nodes, "campaigns_pkey", "leases_pkey")
+
+
+def test_webhooks_are_taken_in_the_order_in_which_they_are_due(database):
+    nodes = explain(
+        database,
+        "take_events",
+        tables=("webhook_events",),
+        limit=("int", "500"),
+        max_bytes=("bigint", "1000000"),
+        retry_seconds=("float8", "30"),
+    )
+    assert_indexes(nodes, "webhook_events_due", "webhook_events_pkey")
