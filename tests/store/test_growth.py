@@ -1,0 +1,73 @@
+"""A set of messages costs as much at the end of a large campaign as at its start: pages of Postgres are counted."""
+
+from __future__ import annotations
+
+import datetime as dt
+
+from campaigns.domain.message import Status
+from campaigns.store.database import query
+from campaigns.store.messages import EvidenceRow, claim_messages, merge_evidence
+from tests.store.rows import add_account, add_campaign, fetch, take
+
+PEOPLE = 20_000
+SET = 500
+NOW = dt.datetime(2026, 11, 27, 9, tzinfo=dt.UTC)
+
+
+def test_a_claim_reads_no_more_pages_when_nearly_all_were_sent_and_nothing_was_vacuumed(database):
+    fetch(database, "ALTER TABLE messages SET (autovacuum_enabled = off)")
+    account_id = database.run(add_account)
+    campaign_id = database.run(add_campaign, accounts=[account_id])
+    fetch(
+        database,
+        "INSERT INTO messages (campaign_id, phone, recipient_key) SELECT %s, '+55119' || 10000000 + n, n::text"
+        " FROM generate_series(1, %s) n",
+        campaign_id,
+        PEOPLE,
+    )
+    fetch(database, "ANALYZE messages")
+    epoch = database.run(take, campaign_id).epoch
+    where = {"campaign_id": campaign_id, "epoch": epoch, "account_id": account_id}
+
+    at_the_start = count_pages_of_a_claim(database, **where, cursor=0)
+    cursor = send_all_but(database, 2 * SET, **where)
+    at_the_end = count_pages_of_a_claim(database, **where, cursor=cursor)
+
+    assert at_the_start > SET
+    assert at_the_end <= 1.1 * at_the_start
+
+
+def send_all_but(database, rest, *, campaign_id, epoch, account_id):
+    """Claim and settle in sets; return the cursor."""
+    cursor = 0
+    for _ in range((PEOPLE - rest) // SET):
+        claim = database.run(
+            claim_messages, campaign_id, epoch, cursor=cursor, tokens={account_id: SET}, active=[account_id]
+        )
+        assert len(claim.messages) == SET
+        cursor = claim.cursor
+        sent = [
+            EvidenceRow(each.id, each.send_no, Status.SENT, wamid=f"wamid.{each.id}", sent_at=NOW)
+            for each in claim.messages
+        ]
+        database.run(merge_evidence, sent)
+    return cursor
+
+
+def count_pages_of_a_claim(database, *, campaign_id, epoch, account_id, cursor):
+    """Claim a set, look at what it read, and take it back."""
+    parameters = {
+        "campaign_id": campaign_id, "epoch": epoch, "cursor": cursor, "accounts": [account_id], "counts": [SET],
+        "active": [account_id], "open_zones": None,
+    }  # fmt: skip
+    explain = b"EXPLAIN (ANALYZE, COSTS off, TIMING off, BUFFERS, FORMAT JSON) " + query("claim_messages")
+
+    def work(connection):
+        connection.execute("SAVEPOINT before")
+        ((plan,),) = connection.execute(explain, parameters).fetchall()
+        connection.execute("ROLLBACK TO before")
+        return plan[0]["Plan"]
+
+    plan = database.run(work)
+    assert plan["Actual Rows"] == SET
+    return plan["Shared Hit Blocks"] + plan["Shared Read Blocks"]
