@@ -38,7 +38,7 @@ check: install ## lint, types, import contracts, migrations build exactly schema
 	$(BIN)/lint-imports
 	$(BIN)/pytest -q tests/store/test_migrations.py
 
-bench: install ## how fast it is on this machine
+bench: install ## how fast it is on this machine (ARGS='sending growth' runs some, ARGS=--list names all)
 	$(BIN)/python -m benchmarks $(ARGS)
 
 chaos: install ## kill, freeze and cut everything for SECONDS=60 by SEED=…; fails on any duplicate or loss

@@ -12,7 +12,7 @@ from rich import box
 from rich.console import Console
 from rich.table import Column, Table
 
-RESULTS = Path(__file__).parent / "results"
+RESULTS = Path(os.environ.get("BENCH_RESULTS") or Path(__file__).parent / "results")
 _UNITS = {"_cpu": "CPU ms/1,000", "_mb": "MB", "_ms": "ms", "_seconds": "s", "_per_second": "per s"}
 _WIDEST = 200
 

@@ -1,0 +1,54 @@
+"""The benchmarks start, measure and judge; how fast it is belongs to `make bench`."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+
+from benchmarks import report
+from benchmarks.__main__ import NAMES
+from benchmarks.report import Report
+
+
+def run(project, *words, **sizes):
+    environment = os.environ | {name: str(value) for name, value in sizes.items()}
+    command = [sys.executable, "-m", "benchmarks", *words]
+    return subprocess.run(command, cwd=project, env=environment, capture_output=True, text=True, check=False)
+
+
+def test_the_list_says_what_each_benchmark_measures(project):
+    lines = run(project, "--list").stdout.splitlines()
+    assert [line.split()[0] for line in lines] == list(NAMES)
+    assert all(line.endswith(".") and ": " in line for line in lines)
+
+
+def test_an_unknown_benchmark_is_refused(project):
+    done = run(project, "sending", "flying")
+    assert (done.returncode, "There is no benchmark flying" in done.stderr) == (2, True)
+
+
+def test_what_is_not_correct_fails_the_run_and_what_is_slow_does_not(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(report, "RESULTS", tmp_path)
+    slow = Report("slow", "a title", messages=5)
+    slow.add("one worker", messages_per_second=1.5, worker_cpu=200.0)
+    slow.goal("fast", is_reached=False)
+    slow.check("nobody twice", is_good=True)
+    assert slow.finish() == 0
+    slow.check("all accepted", is_good=False)
+    assert slow.finish() == 1
+    assert "missed" in capsys.readouterr().out
+    written = json.loads((tmp_path / "slow.json").read_text())
+    assert written["rows"] == {"one worker": {"messages_per_second": 1.5, "worker_cpu": 200.0}}
+    assert written["checks"] == {"nobody twice": True, "all accepted": False}
+
+
+def test_a_benchmark_runs_from_servers_to_json(project, tmp_path):
+    """The limits: they use all of the frame, and need a second."""
+    sizes = {"LIMIT_ACCOUNTS": 2, "LIMIT_RATE": 20, "LIMIT_SECONDS": 1, "BENCH_RESULTS": tmp_path}
+    done = run(project, "limits", **sizes)
+    assert done.returncode == 0, done.stdout + done.stderr
+    written = json.loads((tmp_path / "limits.json").read_text())
+    assert all(written["checks"].values())
+    assert written["rows"]["one worker"].keys() >= {"messages_per_second", "worker_cpu", "postgres_cpu", "valkey_cpu"}
