@@ -77,6 +77,7 @@ def measure_campaigns(report: Report, what: str, sizes: Sequence[int]) -> dict[s
             seconds += elapsed(rows)
             add_usage(total, usage)
         stats = world.far("stats")
+        report.note(f"{what}: {describe_updates(world)}")
     messages = sum(sizes)
     figures = {"messages": messages, "messages_per_second": messages / seconds, **total.cpu_ms_per_1000(messages)}
     figures["worker_peak_mb"] = total.peak_of("worker")
@@ -109,6 +110,18 @@ class Look:
 def read(world: World) -> Look:
     cpu = {name: cpu_seconds(pid) for name, pid in world.pids().items()}
     return Look(time.monotonic(), world.far("stats")["accepted"], cpu)
+
+
+def describe_updates(world: World) -> str:
+    """Say what Postgres did to the messages: it keeps such books itself."""
+    ((updates, hot, dead, runs, seconds),) = world.ask(
+        "SELECT n_tup_upd, n_tup_hot_upd, n_dead_tup, autovacuum_count + autoanalyze_count,"
+        " (total_autovacuum_time + total_autoanalyze_time) / 1000 FROM pg_stat_user_tables WHERE relname = 'messages'"
+    )
+    return (
+        f"{updates:,} updates, {hot / updates:.0%} HOT, {dead:,} dead rows left, "
+        f"autovacuum ran {runs} times, {seconds:.1f} s."
+    )
 
 
 def add_usage(total: Usage, usage: Usage) -> None:

@@ -73,12 +73,15 @@ class Sender:
             self._multi.add_handle(curl)
 
     def _watch(self, what: int, descriptor: int, _multi: object, _data: object) -> None:
-        with suppress(KeyError):
+        if what == pycurl.POLL_REMOVE:
             self._selector.unregister(descriptor)
-        if what != pycurl.POLL_REMOVE:
-            events = (selectors.EVENT_READ if what & pycurl.POLL_IN else 0) | (
-                selectors.EVENT_WRITE if what & pycurl.POLL_OUT else 0
-            )
+            return
+        events = (selectors.EVENT_READ if what & pycurl.POLL_IN else 0) | (
+            selectors.EVENT_WRITE if what & pycurl.POLL_OUT else 0
+        )
+        try:
+            self._selector.modify(descriptor, events)
+        except KeyError:
             self._selector.register(descriptor, events)
 
     def _set_timer(self, milliseconds: int) -> None:
