@@ -14,6 +14,7 @@ from campaigns.store.migrate import migrate
 from devstack.postgres import Postgres, start_postgres
 from devstack.valkey import Valkey, start_valkey
 from tests.simulator.far_end import FarEnd, start_simulator
+from tests.store.rows import shared_database
 
 _numbers = itertools.count(1)
 
@@ -73,6 +74,13 @@ def open_database(database_url: str) -> Iterator[Callable[..., Database]]:
 @pytest.fixture
 def database(open_database: Callable[..., Database]) -> Database:
     return open_database()
+
+
+@pytest.fixture(scope="module")
+def shared(postgres: Postgres, request: pytest.FixtureRequest) -> Iterator[Database]:
+    """A database for all tests of a module, which empty it themselves."""
+    with shared_database(postgres, request.module.__name__.rpartition("test_")[2]) as database:
+        yield database
 
 
 @pytest.fixture(scope="session")

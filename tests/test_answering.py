@@ -16,19 +16,13 @@ from campaigns.store.answers import take_stop_reply
 from campaigns.store.events import insert_events
 from campaigns.suppressing import lift_phones
 from campaigns.tokens import encrypt_token, make_key
-from tests.store.rows import Beside, add_account, empty, fetch, shared_database
+from tests.store.rows import Beside, add_account, empty, fetch
 from tests.webhooks.webhook_bodies import PHONE_NUMBER_ID, make_body, make_value
 from webhooks.applying import apply_events
 
 KEY = make_key()
 ANA = "+5511987650001"
 REPLY = "Pronto: você não recebe mais mensagens."
-
-
-@pytest.fixture(scope="module")
-def shared(postgres):
-    with shared_database(postgres, "answering") as database:
-        yield database
 
 
 @pytest.fixture

@@ -18,14 +18,7 @@ from tests.store.rows import (
     empty,
     fetch,
     find_false_tallies,
-    shared_database,
 )
-
-
-@pytest.fixture(scope="module")
-def shared(postgres):
-    with shared_database(postgres, "diagnoses") as database:
-        yield database
 
 
 @pytest.fixture

@@ -34,19 +34,12 @@ from tests.store.rows import (
     read_statuses,
     receive,
     say,
-    shared_database,
     take,
 )
 
 NOW = dt.datetime.now(dt.UTC).replace(microsecond=0)
 NUMBER = "500600700"
 UNDELIVERED = {"errors": [{"code": 131026, "title": "Undeliverable"}]}
-
-
-@pytest.fixture(scope="module")
-def shared(postgres):
-    with shared_database(postgres, "doubts") as database:
-        yield database
 
 
 @pytest.fixture

@@ -9,13 +9,7 @@ from campaigns.store.events import (
     set_aside_event,
     take_events,
 )
-from tests.store.rows import Beside, empty, fetch, shared_database
-
-
-@pytest.fixture(scope="module")
-def shared(postgres):
-    with shared_database(postgres, "events") as database:
-        yield database
+from tests.store.rows import Beside, empty, fetch
 
 
 @pytest.fixture

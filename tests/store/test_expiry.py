@@ -17,17 +17,10 @@ from tests.store.rows import (
     fetch,
     find_false_tallies,
     read_statuses,
-    shared_database,
     take,
 )
 
 PAST, LATER = dt.datetime(2026, 10, 1, tzinfo=dt.UTC), dt.datetime(2099, 1, 1, tzinfo=dt.UTC)
-
-
-@pytest.fixture(scope="module")
-def shared(postgres):
-    with shared_database(postgres, "expiry") as database:
-        yield database
 
 
 @pytest.fixture

@@ -33,19 +33,12 @@ from tests.store.rows import (
     read_statuses,
     receive,
     say,
-    shared_database,
     take,
 )
 from tests.webhooks.webhook_bodies import make_body, make_status, make_value
 
 KEY = make_key()
 ANA, ANA_ID, BIA = "+5511987650001", "551187650001", "+5511987650002"
-
-
-@pytest.fixture(scope="module")
-def shared(postgres):
-    with shared_database(postgres, "forgetting") as database:
-        yield database
 
 
 @pytest.fixture

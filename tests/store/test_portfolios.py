@@ -28,18 +28,11 @@ from tests.store.rows import (
     fetch,
     find_false_tallies,
     read_statuses,
-    shared_database,
     take,
 )
 
 DAY = dt.timedelta(hours=24)
 LATER = dt.datetime(2099, 1, 1, tzinfo=dt.UTC)
-
-
-@pytest.fixture(scope="module")
-def shared(postgres):
-    with shared_database(postgres, "portfolios") as database:
-        yield database
 
 
 @pytest.fixture

@@ -30,7 +30,6 @@ from tests.store.rows import (
     read_statuses,
     receive,
     say,
-    shared_database,
     take,
 )
 
@@ -38,12 +37,6 @@ NOW = dt.datetime.now(dt.UTC).replace(microsecond=0)
 SINCE = NOW - dt.timedelta(hours=6)
 NUMBER, OTHER_NUMBER = "500600700", "500600701"
 ACCOUNT_FAULT = {"errors": [{"code": 131042, "title": "Payment"}]}
-
-
-@pytest.fixture(scope="module")
-def shared(postgres):
-    with shared_database(postgres, "recovery") as database:
-        yield database
 
 
 @pytest.fixture

@@ -13,16 +13,9 @@ from tests.store.rows import (
     make_reports,
     read_message,
     receive,
-    shared_database,
 )
 
 LONG_AGO = "2025-01-01T00:00Z"
-
-
-@pytest.fixture(scope="module")
-def shared(postgres):
-    with shared_database(postgres, "retention") as database:
-        yield database
 
 
 @pytest.fixture

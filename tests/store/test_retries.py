@@ -29,7 +29,6 @@ from tests.store.rows import (
     read_statuses,
     receive,
     say,
-    shared_database,
     take,
 )
 
@@ -38,12 +37,6 @@ SERVER = frozenset({Retry.SERVER})
 LATER = frozenset({Retry.RECIPIENT_LATER})
 NUMBER = "500600700"
 UNDELIVERED = {"code": 131000, "title": "Something went wrong"}
-
-
-@pytest.fixture(scope="module")
-def shared(postgres):
-    with shared_database(postgres, "retries") as database:
-        yield database
 
 
 @pytest.fixture

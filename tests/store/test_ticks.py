@@ -17,19 +17,12 @@ from tests.store.rows import (
     fetch,
     find_false_tallies,
     read_statuses,
-    shared_database,
     take,
 )
 
 SETTINGS = Settings()
 NOW = dt.datetime.now(dt.UTC)
 HOUR = dt.timedelta(hours=1)
-
-
-@pytest.fixture(scope="module")
-def shared(postgres):
-    with shared_database(postgres, "ticks") as database:
-        yield database
 
 
 @pytest.fixture

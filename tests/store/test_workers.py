@@ -3,7 +3,7 @@ from dataclasses import replace
 import pytest
 
 from campaigns.store.workers import WorkerReport, list_workers, remove_worker, report_worker
-from tests.store.rows import empty, fetch, shared_database
+from tests.store.rows import empty, fetch
 
 REPORT = WorkerReport(
     owner="host:7",
@@ -16,12 +16,6 @@ REPORT = WorkerReport(
     stalled_seconds=None,
     local_time=0.0,
 )
-
-
-@pytest.fixture(scope="module")
-def shared(postgres):
-    with shared_database(postgres, "workers") as database:
-        yield database
 
 
 @pytest.fixture

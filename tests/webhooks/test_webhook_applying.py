@@ -22,17 +22,10 @@ from tests.store.rows import (
     read_message,
     receive,
     say,
-    shared_database,
 )
 from tests.webhooks.webhook_bodies import AT, PHONE_NUMBER_ID, make_body, make_status, make_value
 
 NOON = dt.datetime.fromtimestamp(AT, dt.UTC)
-
-
-@pytest.fixture(scope="module")
-def shared(postgres):
-    with shared_database(postgres, "applying") as database:
-        yield database
 
 
 @pytest.fixture

@@ -27,7 +27,6 @@ from tests.store.rows import (
     make_report,
     read_message,
     receive,
-    shared_database,
     take,
 )
 from webhooks.applying import apply_events
@@ -35,12 +34,6 @@ from webhooks.payload import parse_event
 
 ANA, ANA_ID = "+5511987650001", "551187650001"  # Meta knows her without the ninth digit
 NOON = dt.datetime.fromtimestamp(AT, dt.UTC)
-
-
-@pytest.fixture(scope="module")
-def shared(postgres):
-    with shared_database(postgres, "optouts") as database:
-        yield database
 
 
 @pytest.fixture

@@ -17,19 +17,12 @@ from tests.store.rows import (
     make_reports,
     read_message,
     receive,
-    shared_database,
     take,
 )
 from tests.webhooks.webhook_bodies import make_status
 
 BROKE = [{"code": 131042, "title": "Payment issue"}]
 NUMBER, OTHER_NUMBER = "500600700", "500600701"
-
-
-@pytest.fixture(scope="module")
-def shared(postgres):
-    with shared_database(postgres, "refusals") as database:
-        yield database
 
 
 @pytest.fixture
