@@ -198,3 +198,22 @@ def test_webhooks_are_taken_in_the_order_in_which_they_are_due(database):
         retry_seconds=("float8", "30"),
     )
     assert_indexes(nodes, "webhook_events_due", "webhook_events_pkey")
+
+
+CURSORS = {
+    "claim_messages": {"cursor": ("bigint", "15000"), "epoch": ("bigint", "1"), "accounts": ("bigint[]", "'{1}'"),
+                       "counts": ("int[]", "'{2}'"), "active": ("bigint[]", "'{1}'"),
+                       "open_zones": ("smallint[]", "NULL")},
+    "list_pending": {"last_id": ("bigint", "15000"), "limit": ("int", "10")},
+    "export_messages": {"after": ("bigint", "15000"), "statuses": ("message_status[]", "NULL"), "limit": ("int", "10")},
+    "erase_batch": {"last_id": ("bigint", "15000"), "limit": ("int", "10")},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", CURSORS)
+def test_what_goes_on_from_a_cursor_starts_there_and_not_at_the_first_message(database, name):
+    """Of a row (campaign, id) beside an equality, Postgres does not take the id to find the start."""
+    nodes = explain(database, name, campaign_id=("bigint", "1"), **CURSORS[name])
+    conditions = [node["Index Cond"] for node in nodes if node.get("Index Name") == "messages_in_order"]
+    assert conditions
+    assert all("(id > $" in condition for condition in conditions)

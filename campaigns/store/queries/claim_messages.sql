@@ -9,11 +9,11 @@
 -- caller lets no two capped claims run at once.
 --
 -- Plan: one index scan each on messages_released (twice) and messages_in_order, starting at the cursor (never at the
--- dead entries before it), then the primary key once per row. The cursor is compared together with the campaign: with
--- `id` alone the primary key is an order too, and where the campaign ends it runs on over all campaigns after it. What a
--- person had is looked up by one_message_per_person, in each campaign of those days. The arrays before the UPDATE are on
--- purpose: a generic plan does not know LIMIT, takes it for a tenth of the table, and would join the picked rows to a
--- scan of all messages.
+-- dead entries before it), then the primary key once per row. The campaign stands in an array of one: with an equality
+-- the primary key is in that order too, and where the campaign ends it runs on over all campaigns after it; and with the
+-- row (campaign, cursor) beside an equality the scan starts at the campaign's first message. What a person had is looked
+-- up by one_message_per_person, in each campaign of those days. The arrays before the UPDATE are on purpose: a generic
+-- plan does not know LIMIT, takes it for a tenth of the table, and would join the picked rows to a scan of all messages.
 WITH lease AS MATERIALIZED (
     SELECT l.campaign_id, c.max_per_person, c.within_days
     FROM leases l
@@ -68,8 +68,8 @@ WITH lease AS MATERIALIZED (
 ), fresh AS MATERIALIZED (
     SELECT m.id, m.recipient_key
     FROM messages m
-    WHERE m.campaign_id = %(campaign_id)s
-        AND (m.campaign_id, m.id) > (%(campaign_id)s, %(cursor)s)
+    WHERE m.campaign_id = ANY (ARRAY[%(campaign_id)s]::bigint[])
+        AND m.id > %(cursor)s
         AND m.status = 'pending'
         AND m.not_before IS NULL
         AND (%(open_zones)s::smallint[] IS NULL OR coalesce(m.zone_id, 0::smallint) = ANY (%(open_zones)s))

@@ -1,5 +1,6 @@
--- The pending messages of a campaign, in batches by id: an index scan of messages_in_order.
+-- The pending messages of a campaign, in batches by id. Plan: messages_in_order from the last one on; the array and the
+-- order are on purpose, see claim_messages.
 SELECT m.id, m.recipient_key FROM messages m
-WHERE (m.campaign_id, m.id) > (%(campaign_id)s, %(last_id)s) AND m.campaign_id = %(campaign_id)s AND m.status = 'pending'
+WHERE m.campaign_id = ANY (ARRAY[%(campaign_id)s]::bigint[]) AND m.id > %(last_id)s AND m.status = 'pending'
 ORDER BY m.campaign_id, m.id
 LIMIT %(limit)s
