@@ -22,9 +22,13 @@ class InboxUnavailable(Exception):  # noqa: N818 - a condition that the caller a
 @dataclass(slots=True, eq=False)
 class _Waiting:
     body: bytes
-    settled: threading.Event = field(default_factory=threading.Event)
+    # Held until the body is settled: a bare lock costs a request a fraction of what an Event does.
+    unsettled: threading.Lock = field(default_factory=threading.Lock)
     error: Exception | None = None
     is_abandoned: bool = False
+
+    def __post_init__(self) -> None:
+        self.unsettled.acquire()  # the writer releases it
 
 
 @dataclass(slots=True, eq=False)
@@ -71,8 +75,9 @@ class Inbox:
                 raise InboxUnavailable("too many requests are waiting")
             self._ensure_writer(queue)
             queue.waiting.append(entry)
-            queue.changed.notify()
-        if not entry.settled.wait(self._wait_seconds):
+            if len(queue.waiting) == 1:  # else the writer is at work, and looks again before it waits
+                queue.changed.notify()
+        if not entry.unsettled.acquire(timeout=self._wait_seconds):
             self._abandon(entry, queue)
         if entry.error is not None:
             raise InboxUnavailable("the insert failed") from entry.error
@@ -91,7 +96,7 @@ class Inbox:
     def _abandon(entry: _Waiting, queue: _Queue) -> None:
         """Give up on a body, unless it was settled in the last moment."""
         with queue.changed:
-            if entry.settled.is_set():
+            if not entry.unsettled.locked():
                 return
             entry.is_abandoned = True
             if entry in queue.waiting:
@@ -140,4 +145,4 @@ class Inbox:
 def _settle(group: Sequence[_Waiting], error: Exception | None) -> None:
     for entry in group:
         entry.error = error
-        entry.settled.set()
+        entry.unsettled.release()
