@@ -1,7 +1,7 @@
-"""gunicorn's worker with threads, which also ends requests that take their time: so few slow clients hold nobody up.
+"""gunicorn's worker with greenlets, which also ends requests that take their time: so slow clients hold nobody up.
 
-A thread that reads a request waits for its client, by gunicorn alone for ever: as many clients as there are threads
-would close the only public port.
+A greenlet that reads a body waits for its client, by gunicorn alone for ever (a head has the keep-alive time): as many
+clients as there are connections would close the only public port.
 """
 
 from __future__ import annotations
@@ -13,9 +13,9 @@ import time
 from dataclasses import dataclass, field
 from typing import Any
 
-from gunicorn.workers.gthread import ThreadWorker  # type: ignore[import-untyped]
+from gunicorn.workers.ggevent import GeventWorker  # type: ignore[import-untyped]
 
-# For one request and its answer, while at least half of the threads are free, and while they are not.
+# For the body of a request and its answer, while at least half of the connections are free, and while they are not.
 PATIENCE_SECONDS = 20.0
 SHORT_PATIENCE_SECONDS = 1.0
 
@@ -24,37 +24,37 @@ _log = logging.getLogger(__name__)
 
 @dataclass(slots=True)
 class _Turn:
-    """One request in the hands of a thread."""
+    """One request in the hands of a greenlet."""
 
     began: float = field(default_factory=time.monotonic)
 
 
-class Worker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
+class Worker(GeventWorker):  # type: ignore[misc]  # gunicorn has no types
     """Ends what is overdue about once a second."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._turns: dict[Any, _Turn] = {}
 
-    def handle(self, conn: Any) -> Any:
-        """Handle one request, in a thread of the pool."""
-        self._turns[conn] = _Turn()
+    def handle_request(self, listener_name: Any, req: Any, sock: Any, addr: Any) -> None:
+        """Handle a request whose head has been read."""
+        self._turns[sock] = _Turn()
         try:
-            return super().handle(conn)
+            super().handle_request(listener_name, req, sock, addr)
         finally:
-            del self._turns[conn]
+            del self._turns[sock]
 
-    def murder_pending(self) -> None:
-        """End what waits for too long; the main loop asks for it."""
-        super().murder_pending()
+    def notify(self) -> None:
+        """Tell the parent that all is well; the main loop does so once a second, and ends what is overdue."""
+        super().notify()
         turns = list(self._turns.items())
-        is_crowded = len(turns) > self.cfg.threads / 2
+        is_crowded = len(turns) > self.worker_connections / 2
         latest = time.monotonic() - (SHORT_PATIENCE_SECONDS if is_crowded else PATIENCE_SECONDS)
-        overdue = [(conn, turn) for conn, turn in turns if turn.began < latest]
-        for conn, turn in overdue:
+        overdue = [(sock, turn) for sock, turn in turns if turn.began < latest]
+        for sock, turn in overdue:
             turn.began = math.inf  # once
             try:
-                conn.sock.shutdown(socket.SHUT_RD)  # who has sent all of it still gets the answer
+                sock.shutdown(socket.SHUT_RD)  # who has sent all of it still gets the answer
             except OSError:
                 continue  # it has ended meanwhile
         if overdue:
