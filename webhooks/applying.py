@@ -180,7 +180,8 @@ class _Transaction:
         if evidence:
             matched = self._match(connection, evidence)
             moved = move_refused(connection, matched.matches, self._settings)
-            kept = [match for match in matched.matches if match not in moved]
+            used_up = {id(match) for match in moved}
+            kept = [match for match in matched.matches if id(match) not in used_up]
             for rows in in_rounds(kept):
                 merge_evidence(connection, rows)
             suppress_refusing(connection, find_optouts(kept))

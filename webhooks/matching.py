@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from operator import attrgetter
 
 from campaigns.domain.message import Status
 from campaigns.domain.person import may_be_same
@@ -82,7 +83,7 @@ def in_rounds(matches: Sequence[Match]) -> list[list[EvidenceRow]]:
     """Return the rows to merge, in rounds: each holds a message once, older sends come first."""
     rounds: list[list[EvidenceRow]] = []
     seen: dict[int, int] = {}
-    for match in sorted(matches, key=lambda match: (match.message.id, match.send_no)):
+    for match in sorted(matches, key=attrgetter("message.id", "send_no")):
         number = seen.get(match.message.id, 0)
         seen[match.message.id] = number + 1
         if number == len(rounds):

@@ -83,7 +83,9 @@ def _release(match: Match, usable: set[int], settings: Settings) -> ReleaseRow |
 def count_reports(connection: Connection, matches: Sequence[Match]) -> list[Counted]:
     """Move the second streak of each account by what Meta says of messages sent since its last activation."""
     outcomes: dict[int, list[FailureRecord | None]] = {}
-    for match in sorted(matches, key=_order):
+    # The order tells how many failures stand behind the last success: without a failure there is nothing to order.
+    is_ordered = any(match.merged.status is Status.FAILED for match in matches)
+    for match in sorted(matches, key=_order) if is_ordered else matches:
         message = match.message
         if message.account_id is None or not message.is_since_activation or match.send_no != message.send_no:
             continue
