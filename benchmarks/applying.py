@@ -1,0 +1,118 @@
+"""Applying: how fast one `events` process applies stored webhook bodies of 1,000 statuses each.
+
+All messages were sent; each is told delivered, then read. APPLY_BODIES (100), APPLY_STATUSES (1,000 each).
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from benchmarks.frame import FIRST_ACCOUNT, World, size_of
+from benchmarks.report import Report
+from campaigns.store.events import insert_events
+from devstack.server import wait_until
+
+BODIES = size_of("APPLY_BODIES", 100)
+STATUSES = size_of("APPLY_STATUSES", 1_000)
+ACCOUNTS = 10
+GOAL = 25_000  # statuses per second
+_STATUSES_TOLD = ("delivered", "read")
+_APPLY_SECONDS = 300.0
+
+
+def main() -> int:
+    report = Report(
+        "applying", f"{BODIES} stored bodies of {STATUSES:,} statuses", bodies=BODIES, statuses=BODIES * STATUSES
+    )
+    with World() as world:
+        measure_applying(world, report)
+    return report.finish()
+
+
+def measure_applying(world: World, report: Report) -> None:
+    accounts = world.add_accounts(ACCOUNTS)
+    campaign_id = world.add_campaign(accounts, people=range(BODIES * STATUSES // len(_STATUSES_TOLD)))
+    pretend_sent(world, campaign_id)
+    bodies = list(make_bodies(world, campaign_id))
+    world.start_roles("events")
+    ring = _bell(world)
+    for body in bodies:
+        world.database.run(insert_events, [body])
+    told = len(bodies) * STATUSES
+    with world.measure() as usage:
+        ring()
+        is_applied = wait_until(lambda: _count(world, "webhook_events WHERE status = 'stored'") == 0, _APPLY_SECONDS)
+    rate = told / usage.seconds
+    report.add("events", statuses_per_second=rate, **usage.cpu_ms_per_1000(told), peak_mb=usage.peak_of("events"))
+    hot = world.ask("SELECT n_tup_hot_upd, n_tup_upd FROM pg_stat_user_tables WHERE relname = 'messages'")[0]
+    report.note(f"HOT: {hot[0]:,} of {hot[1]:,} updates of messages, the making of the benchmark's own included.")
+    report.goal(f"at least {GOAL:,} statuses/s", rate >= GOAL)
+    unread = _count(world, "messages WHERE NOT (status = 'read' AND delivered_at IS NOT NULL)")
+    report.check("all were applied", is_applied and unread == 0)
+    report.check("nothing was parked or set aside", _count(world, "webhook_events") == 0)
+
+
+def pretend_sent(world: World, campaign_id: int) -> None:
+    """Make the messages of a campaign what a run would have left, in batches as a run writes them."""
+    first, last = world.ask("SELECT min(id), max(id) FROM messages WHERE campaign_id = %s", campaign_id)[0]
+    world.ask(
+        "UPDATE campaigns SET status = 'running', started_at = clock_timestamp() WHERE id = %s RETURNING id", campaign_id
+    )
+    for start in range(first, last + 1, 500):
+        world.ask(
+            "UPDATE messages SET status = 'sent', send_no = 1, attempts = 1, claimed_at = clock_timestamp(),"
+            " sent_at = clock_timestamp(), account_id = 1 + id %% %s, wamid = 'wamid.HBgN' || lpad(id::text, 46, '0')"
+            " WHERE campaign_id = %s AND id BETWEEN %s AND %s RETURNING 1",
+            ACCOUNTS, campaign_id, start, start + 499,
+        )  # fmt: skip
+    world.ask("UPDATE campaigns SET status = 'completed', completed_at = clock_timestamp() WHERE id = %s RETURNING id", campaign_id)
+
+
+def make_bodies(world: World, campaign_id: int) -> Iterator[bytes]:
+    rows = world.ask(
+        "SELECT m.id, m.wamid, m.phone, a.phone_number_id, i.id FROM messages m JOIN accounts a ON a.id = m.account_id,"
+        " installation i WHERE m.campaign_id = %s ORDER BY a.id, m.id",
+        campaign_id,
+    )
+    for word in _STATUSES_TOLD:
+        for first in range(0, len(rows), STATUSES):
+            yield make_body(rows[first : first + STATUSES], word)
+
+
+def make_body(rows: Sequence[tuple[Any, ...]], word: str) -> bytes:
+    """Return what Meta says of some messages: a change for each number, as it batches them."""
+    now = str(int(time.time()))
+    numbers: dict[str, list[dict[str, Any]]] = {}
+    for message_id, wamid, phone, number, installation in rows:
+        numbers.setdefault(number, []).append({
+            "id": wamid, "status": word, "timestamp": now, "recipient_id": phone.lstrip("+"),
+            "biz_opaque_callback_data": f"r1.{installation}.{message_id}.1",
+            "conversation": {"id": "a" * 32, "origin": {"type": "marketing"}},
+            "pricing": {"billable": True, "pricing_model": "PMP", "category": "marketing", "type": "regular"},
+        })  # fmt: skip
+    changes = [
+        {"field": "messages", "value": {"messaging_product": "whatsapp",
+         "metadata": {"display_phone_number": number, "phone_number_id": number}, "statuses": statuses}}
+        for number, statuses in numbers.items()
+    ]  # fmt: skip
+    return json.dumps({"object": "whatsapp_business_account", "entry": [{"id": "1", "changes": changes}]}).encode()
+
+
+def _bell(world: World) -> Any:
+    os.environ.update(world.stack.environment)
+    from webhooks.tasks import ring_apply  # noqa: PLC0415  reads its environment when imported
+
+    return ring_apply
+
+
+def _count(world: World, what: str) -> int:
+    return int(world.ask(f"SELECT count(*) FROM {what}")[0][0])
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,196 @@
+"""Many: very many campaigns at once: a tick over them, small ones, slow ones, and a new one beside a huge one.
+
+MANY_ELIGIBLE (10,000 campaigns in a tick), MANY_SMALL (1,000 of 100 recipients), MANY_SLOW (500, a message every 5 s),
+MANY_SLOW_SECONDS (40), MANY_HUGE (200,000 recipients), MANY_NEW (20 new ones beside it), LATENCY_MS (150).
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from collections import defaultdict
+from collections.abc import Sequence
+from itertools import pairwise
+from typing import Any
+
+from benchmarks.frame import World, elapsed, percentile, size_of
+from benchmarks.report import Report
+from devstack.server import wait_until
+
+ELIGIBLE = size_of("MANY_ELIGIBLE", 10_000)
+SMALL = size_of("MANY_SMALL", 1_000)
+SMALL_RECIPIENTS = 100
+SLOW = size_of("MANY_SLOW", 500)
+SLOW_SECONDS = size_of("MANY_SLOW_SECONDS", 40)
+SLOW_INTERVAL = 5.0
+HUGE = size_of("MANY_HUGE", 200_000)
+NEW = size_of("MANY_NEW", 20)
+LATENCY_MS = size_of("LATENCY_MS", 150)
+
+ACCOUNTS = 10
+TICK_SECONDS = 10.0
+_IDLE_TICKS = 10
+_SETTLE_IN_SECONDS = 10.0
+
+
+def main() -> int:
+    report = Report(
+        "many", "many campaigns at once, one worker process", eligible=ELIGIBLE, small=SMALL, slow=SLOW, huge=HUGE,
+        new=NEW, latency_ms=LATENCY_MS,
+    )  # fmt: skip
+    for measure in (measure_ticks, measure_small, measure_slow, measure_new):
+        with World({"latency_ms": LATENCY_MS}, {"REVOADA_TICK_SECONDS": f"{TICK_SECONDS:g}"}) as world:
+            measure(world, report)
+    return report.finish()
+
+
+def measure_ticks(world: World, report: Report) -> None:
+    """One tick with all campaigns due, its publishing included, and some with none due."""
+    copy_campaign(world, world.add_campaign(world.add_accounts(ACCOUNTS), people=range(1)), ELIGIBLE - 1)
+    world.ask("UPDATE campaigns SET status = 'running', started_at = clock_timestamp() RETURNING id")
+    world.ask("SELECT 1 FROM pg_stat_force_next_flush()")
+    world.database.run(lambda connection: connection.execute("ANALYZE"))
+    os.environ.update(world.stack.environment)
+    from campaigns import tasks, ticking  # noqa: PLC0415  they read their environment when imported
+    from campaigns.runtime import runtime  # noqa: PLC0415
+
+    here = runtime()
+    tasks.ring_campaigns([0])  # connects
+
+    def tick() -> tuple[int, float, float]:
+        began = time.monotonic()
+        due = ticking.mark_due(here.database, here.settings)
+        marked = time.monotonic()
+        tasks.ring_campaigns(due)
+        return len(due), marked - began, time.monotonic() - began
+
+    due, marked, took = tick()
+    idle = [tick() for _ in range(_IDLE_TICKS)]
+    here.close()
+    idle_ms = 1000 * percentile([took for _, _, took in idle], 0.5)
+    report.add("a tick, all due", campaigns=due, marked_seconds=marked, took_seconds=took)
+    report.add("a tick, none due", campaigns=ELIGIBLE, took_seconds=idle_ms / 1000)
+    report.goal(f"a tick with {ELIGIBLE:,} due campaigns takes less than 3 s", took < 3)
+    report.goal("a tick with none due takes less than 50 ms", idle_ms < 50)
+    report.check("a tick found all that were due, the next none", due == ELIGIBLE and not any(n for n, _, _ in idle))
+
+
+def measure_small(world: World, report: Report) -> None:
+    """All started at once: the time until the last is complete."""
+    first = world.add_campaign(world.add_accounts(ACCOUNTS), people=range(SMALL_RECIPIENTS))
+    ids = [first, *copy_campaign(world, first, SMALL - 1)]
+    world.start_roles("events", "worker", "beat")
+    with world.measure() as usage:
+        world.start_campaigns(ids)
+        rows = world.await_completed(ids)
+    messages = SMALL * SMALL_RECIPIENTS
+    seconds = elapsed(rows)
+    report.add(
+        f"{SMALL:,} small campaigns", campaigns=SMALL, took_seconds=seconds, messages_per_second=messages / seconds,
+        **usage.cpu_ms_per_1000(messages), peak_mb=usage.peak_of("worker"),
+    )  # fmt: skip
+    report.goal(f"{SMALL:,} campaigns of {SMALL_RECIPIENTS} recipients finish within 60 s", seconds < 60)
+    stats = world.far("stats")
+    report.check(f"{messages:,} sent, nobody twice in a campaign", stats["accepted"] == messages == _count_sent(world))
+
+
+def measure_slow(world: World, report: Report) -> None:
+    """The gaps between the messages of each campaign, and what the worker uses for all of them."""
+    count = round((SLOW_SECONDS + 3 * _SETTLE_IN_SECONDS) / SLOW_INTERVAL)
+    first = world.add_campaign(world.add_accounts(ACCOUNTS), people=range(count))
+    world.ask("UPDATE campaigns SET interval_seconds = %s RETURNING id", SLOW_INTERVAL)
+    ids = [first, *copy_campaign(world, first, SLOW - 1)]
+    world.start_roles("events", "worker", "beat")
+    world.start_campaigns(ids)
+    time.sleep(_SETTLE_IN_SECONDS)
+    with world.measure() as usage:
+        time.sleep(SLOW_SECONDS)
+    # When each was claimed: the pace is of claims, and the request leaves with its claim.
+    times: dict[int, list[float]] = defaultdict(list)
+    for campaign_id, at in world.ask(
+        "SELECT campaign_id, extract(epoch FROM claimed_at)::float FROM messages WHERE claimed_at IS NOT NULL ORDER BY claimed_at"
+    ):
+        times[campaign_id].append(at)
+    gaps = [later - earlier for each in times.values() for earlier, later in pairwise(each)]
+    off = [abs(gap - SLOW_INTERVAL) for gap in gaps]
+    cores = usage.cpu_seconds["worker"] / usage.seconds
+    report.add(
+        f"{SLOW} slow campaigns", campaigns=len(times), off_p99_ms=1000 * percentile(off, 0.99), off_most_ms=1000 * max(off),
+        worker_cores=cores, postgres_cores=usage.cpu_seconds["postgres"] / usage.seconds, peak_mb=usage.peak_of("worker"),
+    )  # fmt: skip
+    report.goal("slow campaigns keep their pace (99 % of the gaps within 1 s)", percentile(off, 0.99) <= 1)
+    report.goal("slow campaigns take less than half a core of the worker", cores < 0.5)
+    report.check("no gap is too short, no campaign is left out", min(gaps) > SLOW_INTERVAL - 1 and len(times) == SLOW)
+
+
+def measure_new(world: World, report: Report) -> None:
+    """From the start of a small campaign to its first message, again and again beside a huge one that runs."""
+    accounts = world.add_accounts(ACCOUNTS)
+    huge = world.add_campaign(accounts, people=range(HUGE), name="huge")
+    small = world.add_campaign(accounts, people=range(10), name="small")
+    ids = [small, *copy_campaign(world, small, NEW - 1)]
+    world.start_roles("events", "worker", "beat")
+    os.environ.update(world.stack.environment)
+    world.start_campaigns([huge])
+    wait_until(lambda: world.far("stats")["accepted"] > 0, 30)
+    took = []
+    for campaign_id in ids:
+        asked = time.time()
+        world.start_campaigns([campaign_id])
+        rows: list[tuple[Any, ...]] = []
+
+        def is_sent(campaign_id: int = campaign_id, rows: list[tuple[Any, ...]] = rows) -> bool:
+            rows[:] = world.ask(
+                "SELECT extract(epoch FROM min(claimed_at))::float FROM messages WHERE campaign_id = %s", campaign_id
+            )
+            return rows[0][0] is not None
+
+        wait_until(is_sent, 60)
+        took.append(rows[0][0] - asked)
+    is_busy = world.ask("SELECT completed_at IS NULL FROM campaigns WHERE id = %s", huge)[0][0]
+    world.await_completed([huge, *ids])
+    report.add(
+        f"{NEW} new campaigns beside a huge one", campaigns=NEW, first_message_p50_ms=1000 * percentile(took, 0.5),
+        first_message_p99_ms=1000 * percentile(took, 0.99),
+    )  # fmt: skip
+    if not is_busy:
+        report.note("The huge campaign was over before the last new one began: MANY_HUGE is too small here.")
+    report.goal(f"the first message leaves within a tick ({TICK_SECONDS:g} s) of the start", max(took) < TICK_SECONDS)
+    report.check("all were sent", world.far("stats")["accepted"] == HUGE + 10 * NEW)
+
+
+def copy_campaign(world: World, campaign_id: int, count: int) -> list[int]:
+    """Copy a draft with its recipients; return the ids. An import for each would take longer than what is measured."""
+    if not count:
+        return []
+    ids = [
+        row[0]
+        for row in world.ask(
+            "INSERT INTO campaigns (name, template_id, parameters, columns, time_zone, interval_seconds, recipient_count)"
+            " SELECT name || ' ' || n, template_id, parameters, columns, time_zone, interval_seconds, recipient_count"
+            " FROM campaigns, generate_series(1, %s) n WHERE id = %s RETURNING id",
+            count, campaign_id,
+        )
+    ]  # fmt: skip
+    world.ask("INSERT INTO leases (campaign_id) SELECT unnest(%s::bigint[]) RETURNING 1", ids)
+    world.ask(
+        "INSERT INTO campaign_accounts SELECT new.id, account_id FROM campaign_accounts, unnest(%s::bigint[]) new (id)"
+        " WHERE campaign_id = %s RETURNING 1",
+        ids, campaign_id,
+    )  # fmt: skip
+    world.ask(
+        "INSERT INTO messages (campaign_id, phone, recipient_key, variables)"
+        " SELECT new.id, phone, recipient_key, variables FROM unnest(%s::bigint[]) new (id), messages"
+        " WHERE campaign_id = %s ORDER BY new.id, messages.id RETURNING 1",
+        ids, campaign_id,
+    )  # fmt: skip
+    return ids
+
+
+def _count_sent(world: World) -> int:
+    return int(world.ask("SELECT count(*) FROM messages WHERE status = 'sent' AND send_no = 1")[0][0])
+
+
+if __name__ == "__main__":
+    sys.exit(main())
