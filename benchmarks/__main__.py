@@ -14,7 +14,7 @@ import sys
 import time
 from pathlib import Path
 
-NAMES = ("sending", "limits", "growth", "importing", "storm")
+NAMES = ("sending", "limits", "growth", "importing", "webhooks", "applying", "storm", "many")
 _FOLDER = Path(__file__).parent
 
 

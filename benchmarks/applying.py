@@ -12,7 +12,7 @@ import time
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from benchmarks.frame import FIRST_ACCOUNT, World, size_of
+from benchmarks.frame import World, size_of
 from benchmarks.report import Report
 from campaigns.store.events import insert_events
 from devstack.server import wait_until
@@ -61,7 +61,8 @@ def pretend_sent(world: World, campaign_id: int) -> None:
     """Make the messages of a campaign what a run would have left, in batches as a run writes them."""
     first, last = world.ask("SELECT min(id), max(id) FROM messages WHERE campaign_id = %s", campaign_id)[0]
     world.ask(
-        "UPDATE campaigns SET status = 'running', started_at = clock_timestamp() WHERE id = %s RETURNING id", campaign_id
+        "UPDATE campaigns SET status = 'running', started_at = clock_timestamp() WHERE id = %s RETURNING id",
+        campaign_id,
     )
     for start in range(first, last + 1, 500):
         world.ask(
@@ -70,7 +71,10 @@ def pretend_sent(world: World, campaign_id: int) -> None:
             " WHERE campaign_id = %s AND id BETWEEN %s AND %s RETURNING 1",
             ACCOUNTS, campaign_id, start, start + 499,
         )  # fmt: skip
-    world.ask("UPDATE campaigns SET status = 'completed', completed_at = clock_timestamp() WHERE id = %s RETURNING id", campaign_id)
+    world.ask(
+        "UPDATE campaigns SET status = 'completed', completed_at = clock_timestamp() WHERE id = %s RETURNING id",
+        campaign_id,
+    )
 
 
 def make_bodies(world: World, campaign_id: int) -> Iterator[bytes]:

@@ -10,7 +10,6 @@ import os
 import sys
 import time
 from collections import defaultdict
-from collections.abc import Sequence
 from itertools import pairwise
 from typing import Any
 
@@ -109,15 +108,17 @@ def measure_slow(world: World, report: Report) -> None:
     # When each was claimed: the pace is of claims, and the request leaves with its claim.
     times: dict[int, list[float]] = defaultdict(list)
     for campaign_id, at in world.ask(
-        "SELECT campaign_id, extract(epoch FROM claimed_at)::float FROM messages WHERE claimed_at IS NOT NULL ORDER BY claimed_at"
+        "SELECT campaign_id, extract(epoch FROM claimed_at)::float FROM messages WHERE claimed_at IS NOT NULL"
+        " ORDER BY claimed_at"
     ):
         times[campaign_id].append(at)
     gaps = [later - earlier for each in times.values() for earlier, later in pairwise(each)]
     off = [abs(gap - SLOW_INTERVAL) for gap in gaps]
     cores = usage.cpu_seconds["worker"] / usage.seconds
     report.add(
-        f"{SLOW} slow campaigns", campaigns=len(times), off_p99_ms=1000 * percentile(off, 0.99), off_most_ms=1000 * max(off),
-        worker_cores=cores, postgres_cores=usage.cpu_seconds["postgres"] / usage.seconds, peak_mb=usage.peak_of("worker"),
+        f"{SLOW} slow campaigns", campaigns=len(times), off_p99_ms=1000 * percentile(off, 0.99),
+        off_most_ms=1000 * max(off), worker_cores=cores,
+        postgres_cores=usage.cpu_seconds["postgres"] / usage.seconds, peak_mb=usage.peak_of("worker"),
     )  # fmt: skip
     report.goal("slow campaigns keep their pace (99 % of the gaps within 1 s)", percentile(off, 0.99) <= 1)
     report.goal("slow campaigns take less than half a core of the worker", cores < 0.5)
@@ -167,7 +168,8 @@ def copy_campaign(world: World, campaign_id: int, count: int) -> list[int]:
     ids = [
         row[0]
         for row in world.ask(
-            "INSERT INTO campaigns (name, template_id, parameters, columns, time_zone, interval_seconds, recipient_count)"
+            "INSERT INTO campaigns (name, template_id, parameters, columns, time_zone, interval_seconds,"
+            " recipient_count)"
             " SELECT name || ' ' || n, template_id, parameters, columns, time_zone, interval_seconds, recipient_count"
             " FROM campaigns, generate_series(1, %s) n WHERE id = %s RETURNING id",
             count, campaign_id,

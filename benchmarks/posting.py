@@ -1,4 +1,4 @@
-"""Posts webhooks as fast, or as evenly, as asked: keep-alive sockets in one thread, so that whoever posts costs little."""
+"""Posts webhooks as fast, or as evenly, as asked: keep-alive sockets in one thread, so that it costs little."""
 
 from __future__ import annotations
 
@@ -105,9 +105,7 @@ class _Line:
             self.send(self.request, self.due)
 
 
-def post_all(
-    url: str, requests: Sequence[bytes], *, connections: int = 48, per_second: float | None = None
-) -> Posted:
+def post_all(url: str, requests: Sequence[bytes], *, connections: int = 48, per_second: float | None = None) -> Posted:
     """Post each request once, at this rate, or each as soon as a connection is free; 503 and the like count as answers.
 
     A connection that the other side closes is opened again, and its request repeated, as Meta does.

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import multiprocessing
 import sys
-import time
 from typing import Any
 
 from benchmarks.frame import APP_SECRET, World, percentile, size_of
@@ -59,8 +58,8 @@ def measure_posts(world: World, poster: Any, report: Report) -> None:
         with world.measure() as usage:
             posted: Posted = poster.apply(post_all, (world.stack.webhooks_url, requests[:count]), how)
         report.add(
-            what, posts_per_second=posted.per_second, p50_ms=posted.percentile_ms(0.5), p99_ms=posted.percentile_ms(0.99),
-            **usage.cpu_ms_per_1000(count), peak_mb=usage.peak_of("webhooks"),
+            what, posts_per_second=posted.per_second, p50_ms=posted.percentile_ms(0.5),
+            p99_ms=posted.percentile_ms(0.99), **usage.cpu_ms_per_1000(count), peak_mb=usage.peak_of("webhooks"),
         )  # fmt: skip
         report.check(f"{what}: each was answered 200", posted.refused == 0)
         return posted

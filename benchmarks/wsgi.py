@@ -1,6 +1,6 @@
 """`python -m benchmarks.wsgi`: production WSGI servers in front of the same app and the same Postgres, by turns.
 
-The servers that are not chosen are no dependency: `pip install waitress granian cheroot pyuwsgi` first, and what is
+The servers that are not chosen are no dependency: `pip install waitress granian` first, and what is
 missing is left out. Sizes come from the environment: POSTS (each turn), ROUNDS, RATE (posts/s for the latencies).
 """
 
@@ -24,38 +24,35 @@ from typing import Any
 
 import psutil
 
-from benchmarks.posting import SECRET, Posted, make_request, post_all
+from benchmarks.frame import APP_SECRET, cpu_seconds, memory_mb, size_of
+from benchmarks.posting import Posted, make_request, make_single, post_all
 from campaigns.store.database import Database
 from campaigns.store.migrate import migrate
 from devstack.ports import LOOPBACK, free_port
 from devstack.roles import Role, read_procfile
 from devstack.stack import Stack, await_http
 
-POSTS = int(os.environ.get("POSTS", "10000"))
-ROUNDS = int(os.environ.get("ROUNDS", "3"))
-RATE = float(os.environ.get("RATE", "1000"))
-SLOW_CLIENTS = 200
+POSTS = size_of("POSTS", 10_000)
+ROUNDS = size_of("ROUNDS", 3)
+RATE = size_of("RATE", 1_000)
+SLOW_CLIENTS = 600  # half of them with a part of a body: more than there are threads
 
-# Each as its documentation runs it in production, with as many threads as the chosen one has.
+# Each with threads for as many requests as wait for a group commit.
 _WAITRESS = (
     "import waitress, webhooks; waitress.serve(webhooks.create_app(), host='127.0.0.1', port=int('$PORT'), threads=64,"
     " connection_limit=1000, channel_timeout=20, max_request_body_size=4_000_000)"
 )
-_CHEROOT = (
-    "import webhooks; from cheroot.wsgi import Server;"
-    " Server(('127.0.0.1', int('$PORT')), webhooks.create_app(), numthreads=64, timeout=20).safe_start()"
+_GTHREAD = "exec gunicorn 'webhooks:create_app()' -b $HOST:$PORT -k gthread --threads 64 --no-control-socket"
+_GRANIAN = (
+    "exec granian --interface wsgi --host $HOST --port $PORT --factory --blocking-threads 64 --backpressure 1000"
+    " --no-ws webhooks:create_app"
 )
 COMMANDS = {
     "procfile": ("gunicorn", read_procfile()["webhooks"]),
-    "gunicorn": ("gunicorn", "exec gunicorn 'webhooks:create_app()' -b $HOST:$PORT -k gthread --threads 64 --no-control-socket"),
+    "gthread": ("gunicorn", _GTHREAD),
     "waitress": ("waitress", f'exec python -c "{_WAITRESS}"'),
-    "granian": ("granian", "exec granian --interface wsgi --host $HOST --port $PORT --factory --blocking-threads 64 "
-                           "--backpressure 1000 --no-ws webhooks:create_app"),
-    "gevent": ("gevent", "exec gunicorn 'webhooks:create_app()' -b $HOST:$PORT -k gevent --no-control-socket"),
-    "cheroot": ("cheroot", f'exec python -c "{_CHEROOT}"'),
-    "uwsgi": ("pyuwsgi", "exec uwsgi --http11-socket $HOST:$PORT --module 'webhooks:create_app()' --master --enable-threads "
-                         "--threads 64 --die-on-term --disable-logging --listen 100 --so-keepalive --http-keepalive --add-header 'Connection: keep-alive'"),
-}  # fmt: skip
+    "granian": ("granian", _GRANIAN),
+}
 
 
 @dataclass
@@ -65,7 +62,7 @@ class Turn:
     postgres_cpu_ms: float
     p50_ms: float
     p99_ms: float
-    peak_mb: float
+    memory_mb: float
     refused: int
 
 
@@ -80,48 +77,52 @@ def main() -> int:
             url = postgres.create_database("revoada")
             migrate(url)
             stack.environment |= {
-                "DATABASE_URL": url, "REDIS_URL": valkey.url, "META_APP_SECRET": SECRET, "META_VERIFY_TOKEN": "bench",
-                "HOST": LOOPBACK,
+                "DATABASE_URL": url, "REDIS_URL": valkey.url, "HOST": LOOPBACK,
+                "META_APP_SECRET": APP_SECRET, "META_VERIFY_TOKEN": "bench",
             }  # fmt: skip
             database = Database(url, max_connections=1)
             database.open()
+            servers, urls = {}, {}
+            for name in names:  # all at once: those that have no turn cost nothing
+                stack.environment["PORT"] = str(free_port())
+                servers[name], urls[name] = (
+                    stack.start_process(name, ["/bin/sh", "-c", COMMANDS[name][1]]),
+                    stack.webhooks_url,
+                )
+                await_http(f"{urls[name]}/healthz", stack)
             for number in range(ROUNDS):
                 for name in names[number % len(names) :] + names[: number % len(names)]:
-                    stack.environment["PORT"] = str(free_port())
-                    server = stack.start_process(f"{name}-{number}", ["/bin/sh", "-c", COMMANDS[name][1]])
-                    try:
-                        await_http(f"{stack.webhooks_url}/healthz", stack)
-                        turns[name].append(measure(stack, server, postgres.pid, poster))
-                        print(f"  {name:10} {turns[name][-1]}", flush=True)
-                        if number == ROUNDS - 1:
-                            others[name] = try_slow_clients(stack.webhooks_url) | try_stop(stack, server)
-                            print(f"  {name:10} {others[name]}", flush=True)
-                    finally:
-                        stack.roles.remove(server)
-                        server.stop()
+                    turns[name].append(measure(urls[name], servers[name].pid, postgres.pid, poster))
+                    print(f"  {name:10} {turns[name][-1]}", flush=True)
                     database.run(lambda connection: connection.execute("TRUNCATE webhook_events"))
+            for name in names:
+                others[name] = try_slow_clients(urls[name]) | try_stop(urls[name], servers[name])
+                stack.roles.remove(servers[name])
+                servers[name].stop()
             database.close()
     finally:
         shutil.rmtree(folder, ignore_errors=True)
     print(f"{POSTS:,} posts a turn, {ROUNDS} rounds, load now {os.getloadavg()[0]:.1f}")
     for name in names:
-        middle = {key: round(statistics.median(getattr(turn, key) for turn in turns[name]), 1) for key in vars(turns[name][0])}
+        columns = vars(turns[name][0])
+        middle = {key: round(statistics.median(getattr(turn, key) for turn in turns[name]), 1) for key in columns}
         print(f"{name:10} {json.dumps(middle | others[name])}")
     return 0
 
 
-def measure(stack: Stack, server: Role, postgres_pid: int, poster: Any) -> Turn:
+def measure(url: str, server_pid: int, postgres_pid: int, poster: Any) -> Turn:
     """All posts as fast as they are taken, then some evenly."""
     requests = make_requests(POSTS)
-    poster.apply(post_all, (stack.webhooks_url, requests[:500]))  # warm
-    before = cpu_seconds(server.pid), cpu_seconds(postgres_pid)
-    fast: Posted = poster.apply(post_all, (stack.webhooks_url, requests))
-    cpu = [1e6 * (after - first) / POSTS for first, after in zip(before, (cpu_seconds(server.pid), cpu_seconds(postgres_pid)), strict=True)]
-    peak = sum(each.memory_info().rss for each in _family(server.pid)) / 1e6
-    even: Posted = poster.apply(post_all, (stack.webhooks_url, requests[: POSTS // 2]), {"per_second": RATE})
+    poster.apply(post_all, (url, requests[:500]))  # warm
+    before = cpu_seconds(server_pid), cpu_seconds(postgres_pid)
+    fast: Posted = poster.apply(post_all, (url, requests))
+    after = cpu_seconds(server_pid), cpu_seconds(postgres_pid)
+    cpu = [1e6 * (later - earlier) / POSTS for earlier, later in zip(before, after, strict=True)]
+    even: Posted = poster.apply(post_all, (url, requests[: POSTS // 2]), {"per_second": RATE})
     return Turn(
-        round(fast.per_second, 1), round(cpu[0], 1), round(cpu[1], 1), even.percentile_ms(0.5), even.percentile_ms(0.99),
-        round(peak, 1), fast.refused + even.refused,
+        round(fast.per_second, 1), round(cpu[0], 1), round(cpu[1], 1),
+        even.percentile_ms(0.5), even.percentile_ms(0.99),
+        round(memory_mb(server_pid), 1), fast.refused + even.refused,
     )  # fmt: skip
 
 
@@ -133,13 +134,13 @@ def try_slow_clients(url: str) -> dict[str, Any]:
     """How long a good post takes while many clients have sent a part of theirs."""
     host, _, port = url.removeprefix("http://").partition(":")
     head = b"POST /webhooks/whatsapp HTTP/1.1\r\nHost: x\r\n"
-    parts = [b"", head[:12], head, head + b"Content-Length: 3000000\r\n\r\n{"]
+    body = head + b"Content-Length: 3000000\r\n\r\n{"
+    parts = [b"", body, head[:12], body]
     slow = []
     for number in range(SLOW_CLIENTS):
         with suppress(OSError):
             slow.append(socket.create_connection((host, int(port)), timeout=5))
             slow[-1].sendall(parts[number % len(parts)])
-    time.sleep(0.2)
     began = time.monotonic()
     try:
         with socket.create_connection((host, int(port)), timeout=30) as good:
@@ -154,9 +155,9 @@ def try_slow_clients(url: str) -> dict[str, Any]:
             each.close()
 
 
-def try_stop(stack: Stack, server: Role) -> dict[str, Any]:
+def try_stop(url: str, server: Role) -> dict[str, Any]:
     """SIGTERM while a request is half sent; how its end is answered, and how long the server takes."""
-    host, _, port = stack.webhooks_url.removeprefix("http://").partition(":")
+    host, _, port = url.removeprefix("http://").partition(":")
     request = make_requests(1)[0]
     with socket.create_connection((host, int(port)), timeout=30) as half:
         half.sendall(request[:-10])
@@ -171,19 +172,13 @@ def try_stop(stack: Stack, server: Role) -> dict[str, Any]:
             answer = half.recv(4096)[9:12].decode() or "closed"
         except OSError as error:
             answer = type(error).__name__
-    gone, alive = psutil.wait_procs(family, timeout=40)
+    _, alive = psutil.wait_procs(family, timeout=40)
     return {"stop_answer": answer, "stop_seconds": round(time.monotonic() - began, 1) if not alive else None}
 
 
 def _family(pid: int) -> list[psutil.Process]:
     process = psutil.Process(pid)
     return [process, *process.children(recursive=True)]
-
-
-def cpu_seconds(pid: int) -> float:
-    own = psutil.Process(pid).cpu_times()
-    children = [child.cpu_times() for child in psutil.Process(pid).children(recursive=True)]
-    return own.user + own.system + own.children_user + own.children_system + sum(c.user + c.system for c in children)
 
 
 if __name__ == "__main__":
