@@ -216,7 +216,7 @@ class _Transaction:
         for body in self._bodies:
             orphans = [
                 (body.parsed.rewrap(index), unmatched[group_key(each)])
-                for index, each in enumerate(body.parsed.evidence)
+                for index, each in enumerate(body.parsed.evidence if unmatched else ())
                 if group_key(each) in unmatched
             ]
             orphans += [

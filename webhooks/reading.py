@@ -137,7 +137,8 @@ def read_text(value: object, limit: int = MAX_TEXT_CHARACTERS) -> str:
     """Return a string that Postgres can store, cut to `limit`; "" for what is not text."""
     if not isinstance(value, str):
         return ""
-    return _UNSTORABLE.sub("\ufffd", value[:limit])
+    cut = value[:limit]
+    return cut if cut.isprintable() else _UNSTORABLE.sub("\ufffd", cut)
 
 
 def read_code(value: object) -> int | None:
