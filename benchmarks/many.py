@@ -13,7 +13,7 @@ from collections import defaultdict
 from itertools import pairwise
 from typing import Any
 
-from benchmarks.frame import World, elapsed, percentile, size_of
+from benchmarks.frame import Usage, World, elapsed, percentile, size_of
 from benchmarks.report import Report
 from devstack.server import wait_until
 
@@ -87,7 +87,7 @@ def measure_small(world: World, report: Report) -> None:
     seconds = elapsed(rows)
     report.add(
         f"{SMALL:,} small campaigns", campaigns=SMALL, took_seconds=seconds, messages_per_second=messages / seconds,
-        **usage.cpu_ms_per_1000(messages), peak_mb=usage.peak_of("worker"),
+        **_use(usage),
     )  # fmt: skip
     report.goal(f"{SMALL:,} campaigns of {SMALL_RECIPIENTS} recipients finish within 60 s", seconds < 60)
     stats = world.far("stats")
@@ -95,7 +95,7 @@ def measure_small(world: World, report: Report) -> None:
 
 
 def measure_slow(world: World, report: Report) -> None:
-    """The gaps between the messages of each campaign, and what the worker uses for all of them."""
+    """How far the messages of each campaign are from its pace, and what the worker uses for all of them."""
     count = round((SLOW_SECONDS + 3 * _SETTLE_IN_SECONDS) / SLOW_INTERVAL)
     first = world.add_campaign(world.add_accounts(ACCOUNTS), people=range(count))
     world.ask("UPDATE campaigns SET interval_seconds = %s RETURNING id", SLOW_INTERVAL)
@@ -103,26 +103,28 @@ def measure_slow(world: World, report: Report) -> None:
     world.start_roles("events", "worker", "beat")
     world.start_campaigns(ids)
     time.sleep(_SETTLE_IN_SECONDS)
+    settled_at = time.time()
     with world.measure() as usage:
         time.sleep(SLOW_SECONDS)
-    # When each was claimed: the pace is of claims, and the request leaves with its claim.
+    # When each was claimed: the pace is of claims, and a request leaves with its claim.
     times: dict[int, list[float]] = defaultdict(list)
     for campaign_id, at in world.ask(
-        "SELECT campaign_id, extract(epoch FROM claimed_at)::float FROM messages WHERE claimed_at IS NOT NULL"
-        " ORDER BY claimed_at"
+        "SELECT campaign_id, extract(epoch FROM claimed_at)::float FROM messages WHERE claimed_at >= to_timestamp(%s)"
+        " ORDER BY claimed_at",
+        settled_at,
     ):
         times[campaign_id].append(at)
-    gaps = [later - earlier for each in times.values() for earlier, later in pairwise(each)]
-    off = [abs(gap - SLOW_INTERVAL) for gap in gaps]
-    cores = usage.cpu_seconds["worker"] / usage.seconds
+    off = [abs(later - earlier - SLOW_INTERVAL) for each in times.values() for earlier, later in pairwise(each)]
     report.add(
-        f"{SLOW} slow campaigns", campaigns=len(times), off_p99_ms=1000 * percentile(off, 0.99),
-        off_most_ms=1000 * max(off), worker_cores=cores,
-        postgres_cores=usage.cpu_seconds["postgres"] / usage.seconds, peak_mb=usage.peak_of("worker"),
+        f"{SLOW} slow campaigns: off their pace", campaigns=len(times), p50_ms=1000 * percentile(off, 0.5),
+        p99_ms=1000 * percentile(off, 0.99), **_use(usage),
     )  # fmt: skip
     report.goal("slow campaigns keep their pace (99 % of the gaps within 1 s)", percentile(off, 0.99) <= 1)
+    cores = usage.cpu_seconds["worker"] / usage.seconds
     report.goal("slow campaigns take less than half a core of the worker", cores < 0.5)
-    report.check("no gap is too short, no campaign is left out", min(gaps) > SLOW_INTERVAL - 1 and len(times) == SLOW)
+    # One that is late catches up, but never runs ahead.
+    is_ahead = any((len(each) - 1) * SLOW_INTERVAL > each[-1] - each[0] + 2 * SLOW_INTERVAL for each in times.values())
+    report.check("no slow campaign ran ahead of its pace, none was left out", not is_ahead and len(times) == SLOW)
 
 
 def measure_new(world: World, report: Report) -> None:
@@ -152,8 +154,8 @@ def measure_new(world: World, report: Report) -> None:
     is_busy = world.ask("SELECT completed_at IS NULL FROM campaigns WHERE id = %s", huge)[0][0]
     world.await_completed([huge, *ids])
     report.add(
-        f"{NEW} new campaigns beside a huge one", campaigns=NEW, first_message_p50_ms=1000 * percentile(took, 0.5),
-        first_message_p99_ms=1000 * percentile(took, 0.99),
+        f"{NEW} new campaigns beside a huge one: first message", campaigns=NEW, p50_ms=1000 * percentile(took, 0.5),
+        p99_ms=1000 * percentile(took, 0.99),
     )  # fmt: skip
     if not is_busy:
         report.note("The huge campaign was over before the last new one began: MANY_HUGE is too small here.")
@@ -188,6 +190,11 @@ def copy_campaign(world: World, campaign_id: int, count: int) -> list[int]:
         ids, campaign_id,
     )  # fmt: skip
     return ids
+
+
+def _use(usage: Usage) -> dict[str, float]:
+    cores = {f"{role} cores": usage.cpu_seconds[role] / usage.seconds for role in ("worker", "postgres", "valkey")}
+    return cores | {"peak_mb": usage.peak_of("worker")}
 
 
 def _count_sent(world: World) -> int:
