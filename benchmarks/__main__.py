@@ -14,7 +14,7 @@ import sys
 import time
 from pathlib import Path
 
-NAMES = ("sending", "limits", "growth", "importing", "webhooks", "applying", "storm", "many")
+NAMES = ("sending", "limits", "growth", "importing", "webhooks", "applying", "storm", "many", "whole")
 _FOLDER = Path(__file__).parent
 
 

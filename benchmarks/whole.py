@@ -1,0 +1,71 @@
+"""The whole life of messages, sent, delivered and read: what each role uses, and what Postgres writes and keeps.
+
+WHOLE_RECIPIENTS (30,000), WHOLE_BATCH (statuses in one post at most: 50), LATENCY_MS (150). What docs/scaling.md
+computes with.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+
+from benchmarks.frame import APP_SECRET, World, size_of
+from benchmarks.report import Report
+
+RECIPIENTS = size_of("WHOLE_RECIPIENTS", 30_000)
+BATCH = size_of("WHOLE_BATCH", 50)
+LATENCY_MS = size_of("LATENCY_MS", 150)
+CAMPAIGNS = ACCOUNTS = 10
+
+_LOOK_SECONDS = 0.5
+_ARRIVED_SECONDS = 600.0
+
+
+def main() -> int:
+    report = Report("whole", "ten campaigns, all roles", recipients=RECIPIENTS, batch=BATCH, latency_ms=LATENCY_MS)
+    after = [100, 1000]
+    webhooks = {
+        "app_secret": APP_SECRET, "batch_size": BATCH, "batch_ms": 200, "read_probability": 1,
+        "sent_after_ms": after, "delivered_after_ms": after, "read_after_ms": after,
+    }  # fmt: skip
+    with World({"latency_ms": LATENCY_MS, "webhooks": webhooks}) as world:
+        accounts = world.add_accounts(ACCOUNTS)
+        share = RECIPIENTS // CAMPAIGNS
+        ids = [world.add_campaign(accounts, people=range(n * share, (n + 1) * share)) for n in range(CAMPAIGNS)]
+        world.start_roles("webhooks", "events", "worker")
+        world.far("script", {"webhooks": {"callback_url": f"{world.stack.webhooks_url}/webhooks/whatsapp"}})
+        messages = share * CAMPAIGNS
+        wal, began = wal_bytes(world), time.monotonic()
+        with world.measure() as usage:
+            world.start_campaigns(ids)
+            world.await_completed(ids)
+            is_read = await_read(world, messages)
+        seconds, written = time.monotonic() - began, wal_bytes(world) - wal
+        stats = world.far("stats")
+        ((table, indexes),) = world.ask("SELECT pg_table_size('messages'), pg_indexes_size('messages')")
+    report.add("a message", messages=messages, messages_per_second=messages / seconds,
+               **usage.cpu_ms_per_1000(messages))  # fmt: skip
+    report.note(
+        f"Per message Postgres writes {written / messages:,.0f} bytes of WAL and keeps {table / messages:,.0f} bytes "
+        f"in the table and {indexes / messages:,.0f} in its indexes."
+    )
+    report.check("all are read", is_read)
+    report.check("nobody twice", stats["max_accepted_per_recipient"] == 1)
+    return report.finish()
+
+
+def wal_bytes(world: World) -> int:
+    return int(world.ask("SELECT pg_current_wal_lsn() - '0/0'::pg_lsn")[0][0])
+
+
+def await_read(world: World, count: int) -> bool:
+    deadline = time.monotonic() + _ARRIVED_SECONDS
+    while time.monotonic() < deadline:
+        if world.ask("SELECT coalesce(sum(count), 0)::bigint FROM tallies WHERE status = 'read'") == [(count,)]:
+            return True
+        time.sleep(_LOOK_SECONDS)
+    return False
+
+
+if __name__ == "__main__":
+    sys.exit(main())
