@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import datetime as dt
-import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from typing import Any
 
 from campaigns.domain.failures import NEVER_LEFT
@@ -83,14 +82,17 @@ class ReleaseRow:
     is_pair_refusal: bool = False
 
 
-_EVIDENCE, _RELEASES = ([each.name for each in fields(row)] for row in (EvidenceRow, ReleaseRow))
+def write_array(values: Iterable[object]) -> str | None:
+    """Return an array as Postgres reads it: a fraction of what psycopg takes, which looks at the type of each element.
+
+    None where all are NULL, as most columns of a set are: `unnest` fills it up.
+    """
+    written = ["NULL" if value is None else _quote(str(value)) for value in values]
+    return None if written.count("NULL") == len(written) else f"{{{','.join(written)}}}"
 
 
-def write_rows(rows: Iterable[Any], names: Sequence[str]) -> str:
-    """Return rows as JSON for `json_to_recordset`: a fifth of the price of as many arrays, which are NULL mostly."""
-    return json.dumps(
-        [{name: value for name in names if (value := getattr(row, name)) is not None} for row in rows], default=str
-    )
+def _quote(text: str) -> str:
+    return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
 
 
 def claim_messages(
@@ -173,8 +175,24 @@ def next_release_at(connection: Connection, campaign_id: int) -> dt.datetime | N
 
 def merge_evidence(connection: Connection, evidence: Sequence[EvidenceRow]) -> set[int]:
     """Merge evidence, at most one row per message; return the ids that it was about."""
-    rows = write_rows(sorted(evidence, key=lambda row: row.message_id), _EVIDENCE)
-    return {row[0] for row in connection.execute(query("merge_evidence"), {"rows": rows})}
+    rows = sorted(evidence, key=lambda row: row.message_id)
+    parameters: dict[str, Any] = {
+        "ids": write_array(row.message_id for row in rows),
+        "send_nos": write_array(row.send_no for row in rows),
+        "statuses": write_array(row.status for row in rows),
+        "wamids": write_array(row.wamid for row in rows),
+        "sent_at": write_array(row.sent_at for row in rows),
+        "delivered_at": write_array(row.delivered_at for row in rows),
+        "read_at": write_array(row.read_at for row in rows),
+        "failed_at": write_array(row.failed_at for row in rows),
+        "error_codes": write_array(row.error_code for row in rows),
+        "error_titles": write_array(row.error_title for row in rows),
+        "error_details": write_array(row.error_details for row in rows),
+        "pricing_categories": write_array(row.pricing_category for row in rows),
+        "pricing_models": write_array(row.pricing_model for row in rows),
+        "billable": write_array(row.is_billable for row in rows),
+    }
+    return {row[0] for row in connection.execute(query("merge_evidence"), parameters)}
 
 
 def release_messages(
@@ -189,8 +207,18 @@ def release_messages(
     Locks the campaigns first, so that none completes or is cancelled meanwhile.
     """
     connection.execute(query("lock_campaigns_of"), {"campaign_ids": list(campaign_ids)})
+    rows = sorted(releases, key=lambda row: row.message_id)
     parameters: dict[str, Any] = {
-        "rows": write_rows(sorted(releases, key=lambda row: row.message_id), _RELEASES),
+        "ids": write_array(row.message_id for row in rows),
+        "send_nos": write_array(row.send_no for row in rows),
+        "wait_seconds": write_array(row.wait_seconds for row in rows),
+        "refunds": write_array(row.refunds for row in rows),
+        "refusing": write_array(row.refusing for row in rows),
+        "forgets": write_array(row.forgets for row in rows),
+        "pair_refusals": write_array(int(row.is_pair_refusal) for row in rows),
+        "error_codes": write_array(row.error_code for row in rows),
+        "error_titles": write_array(row.error_title for row in rows),
+        "error_details": write_array(row.error_details for row in rows),
         "campaign_ids": list(campaign_ids),
         "from_statuses": [str(status) for status in from_statuses],
         "never_left": NEVER_LEFT.code,

@@ -127,10 +127,25 @@ def test_a_claim_in_a_full_portfolio_starts_from_the_people_who_are_counted(data
 
 
 def test_evidence_is_merged_by_primary_key(database):
+    times = ("timestamptz[]", "NULL")
+    texts = ("text[]", "NULL")
     nodes = explain(
         database,
         "merge_evidence",
-        rows=("json", """'[{"message_id": 1, "send_no": 1, "status": "read"}]'"""),
+        ids=("bigint[]", "'{1,2,3}'"),
+        send_nos=("int[]", "'{1,1,1}'"),
+        statuses=("message_status[]", "'{read,read,read}'"),
+        wamids=texts,
+        sent_at=times,
+        delivered_at=times,
+        read_at=times,
+        failed_at=times,
+        error_codes=("int[]", "NULL"),
+        error_titles=texts,
+        error_details=texts,
+        pricing_categories=texts,
+        pricing_models=texts,
+        billable=("bool[]", "NULL"),
     )
     assert_indexes(nodes, "messages_pkey")
 
@@ -139,7 +154,16 @@ def test_messages_are_released_by_primary_key(database):
     nodes = explain(
         database,
         "release_messages",
-        rows=("json", """'[{"message_id": 1, "send_no": 1, "wait_seconds": 0, "refunds": true}]'"""),
+        ids=("bigint[]", "'{1,2,3}'"),
+        send_nos=("int[]", "'{1,1,1}'"),
+        wait_seconds=("float8[]", "'{0,0,0}'"),
+        refunds=("bool[]", "'{t,t,t}'"),
+        refusing=("bigint[]", "NULL"),
+        forgets=("bool[]", "'{f,f,f}'"),
+        pair_refusals=("int[]", "'{0,0,0}'"),
+        error_codes=("int[]", "NULL"),
+        error_titles=("text[]", "NULL"),
+        error_details=("text[]", "NULL"),
         campaign_ids=("bigint[]", "'{1}'"),
         from_statuses=("message_status[]", "'{sending}'"),
         never_left=("int", "-1"),
@@ -185,7 +209,10 @@ def test_a_lease_is_taken_by_primary_keys(database):
         lease_seconds=("float8", "45"),
         owner=("text", "'me'"),
     )
-    assert_indexes(nodes, "campaigns_pkey", "leases_pkey")
+    # The index of the few campaigns that are alive is as good, and what it is taken for depends on a sample.
+    used = {node["Index Name"] for node in nodes if "Index Name" in node}
+    assert used in ({"campaigns_pkey", "leases_pkey"}, {"campaigns_alive", "leases_pkey"})
+    assert not [node for node in nodes if node["Node Type"] == "Seq Scan"]
 
 
 def test_webhooks_are_taken_in_the_order_in_which_they_are_due(database):

@@ -5,7 +5,7 @@
 -- that is out (the status is at least `sending`): a late `sent` or a second copy of a `failed` says nothing about a
 -- message that was released since, because its refusal is known already. `counts_for` decides, also after a doubt.
 --
--- Plan: the primary key once per row. The rows come sorted by id: the order in which everybody locks messages.
+-- Plan: the primary key once per row. The arrays come sorted by id: the order in which everybody locks messages.
 UPDATE messages m
 SET status = greatest(m.status, e.status),
     not_before = NULL,
@@ -42,11 +42,14 @@ SET status = greatest(m.status, e.status),
     pricing_category = least(m.pricing_category COLLATE "C", e.pricing_category COLLATE "C"),
     pricing_model = least(m.pricing_model COLLATE "C", e.pricing_model COLLATE "C"),
     is_billable = greatest(m.is_billable, e.is_billable)  -- what was billable once costs money
-FROM json_to_recordset(%(rows)s::json) AS e (
-    message_id bigint, send_no int, status message_status, wamid text, sent_at timestamptz, delivered_at timestamptz,
-    read_at timestamptz, failed_at timestamptz, error_code int, error_title text, error_details text,
-    pricing_category text, pricing_model text, is_billable bool)
-WHERE m.id = e.message_id
+FROM unnest(
+    %(ids)s::bigint[], %(send_nos)s::int[], %(statuses)s::message_status[], %(wamids)s::text[],
+    %(sent_at)s::timestamptz[], %(delivered_at)s::timestamptz[], %(read_at)s::timestamptz[],
+    %(failed_at)s::timestamptz[], %(error_codes)s::int[], %(error_titles)s::text[], %(error_details)s::text[],
+    %(pricing_categories)s::text[], %(pricing_models)s::text[], %(billable)s::bool[]
+) AS e (id, send_no, status, wamid, sent_at, delivered_at, read_at, failed_at, error_code, error_title,
+    error_details, pricing_category, pricing_model, is_billable)
+WHERE m.id = e.id
     AND e.send_no <= m.send_no
     AND (e.status >= 'delivered' OR counts_for(m.status, m.send_no, m.doubted, e.send_no, e.status))
 RETURNING m.id

@@ -9,7 +9,7 @@ SET status = CASE c.status WHEN 'cancelled' THEN unless_doubted(m.doubted, 'canc
     not_before = CASE WHEN c.status NOT IN ('cancelled', 'completed')
         THEN clock_timestamp() + make_interval(secs => r.wait_seconds) END,
     attempts = m.attempts - r.refunds::int,
-    pair_refusals = m.pair_refusals + r.is_pair_refusal::int,
+    pair_refusals = m.pair_refusals + r.pair_refusals,
     -- What Meta gave the refused send is not the message's any more: nothing may find the next send by it.
     wamid = NULL,
     sent_at = NULL,
@@ -19,11 +19,13 @@ SET status = CASE c.status WHEN 'cancelled' THEN unless_doubted(m.doubted, 'canc
     error_code = CASE WHEN c.status = 'completed' AND m.doubted IS NULL THEN coalesce(r.error_code, %(never_left)s)
         ELSE r.error_code END,
     error_title = r.error_title, error_details = r.error_details
-FROM json_to_recordset(%(rows)s::json) AS r (
-    message_id bigint, send_no int, wait_seconds float8, refunds bool, refusing bigint, forgets bool,
-    is_pair_refusal bool, error_code int, error_title text, error_details text)
+FROM unnest(
+    %(ids)s::bigint[], %(send_nos)s::int[], %(wait_seconds)s::float8[], %(refunds)s::bool[],
+    %(refusing)s::bigint[], %(forgets)s::bool[], %(pair_refusals)s::int[], %(error_codes)s::int[], %(error_titles)s::text[],
+    %(error_details)s::text[]
+) AS r (id, send_no, wait_seconds, refunds, refusing, forgets, pair_refusals, error_code, error_title, error_details)
 JOIN campaigns c ON c.id = ANY (%(campaign_ids)s)
-WHERE m.id = r.message_id AND m.campaign_id = c.id AND m.send_no = r.send_no
+WHERE m.id = r.id AND m.campaign_id = c.id AND m.send_no = r.send_no
     AND m.status = ANY (%(from_statuses)s::message_status[])
     AND m.phone IS NOT NULL  -- who was erased is sent to no more
 RETURNING m.id
