@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import random
 import resource
 import signal
@@ -109,7 +110,8 @@ def _stop(flow: Flow, name: str, *signals: int) -> float:
     asked_at = time.monotonic()
     for number, each in enumerate(signals):
         wait_for(lambda after=number / 2: time.monotonic() >= asked_at + after, "it is time")
-        worker.send_signal(each)
+        with contextlib.suppress(psutil.NoSuchProcess):  # it may have ended before its second signal
+            worker.send_signal(each)
     wait_for(lambda: not worker.is_running(), "the worker has ended")
     flow.forget_role(name)
     return time.monotonic() - asked_at
