@@ -29,7 +29,7 @@ up: install ## the same roles against the real API (settings from .env)
 	$(BIN)/revoada up $(ARGS)
 
 test: install ## all tests, with embedded Postgres and Valkey (ARGS=… goes to pytest)
-	$(BIN)/pytest -n 2 --dist worksteal $(ARGS)
+	$(BIN)/pytest -n 3 --dist worksteal $(ARGS)
 
 check: install ## lint, types, import contracts, migrations build exactly schema.sql
 	$(BIN)/ruff check .

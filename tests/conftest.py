@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from campaigns.store.database import Database
 from campaigns.store.migrate import migrate
@@ -17,6 +18,10 @@ from tests.simulator.far_end import FarEnd, start_simulator
 from tests.store.rows import shared_database
 
 _numbers = itertools.count(1)
+
+# How fast this machine is just now says nothing about the code.
+settings.register_profile("ours", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("ours")
 
 
 @pytest.fixture(scope="session")
