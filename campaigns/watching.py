@@ -90,7 +90,15 @@ class Watch:
             self._judge(look)
             if self._misses >= END_AT and self._settings.exit_on_stall_seconds:
                 self._end()
-            has_probe = not look.has_consumed and not look.is_full and self._put_probe()
+            has_probe = not look.has_consumed and not look.is_full and self._try_probe()
+
+    def _try_probe(self) -> bool:
+        try:
+            return self._put_probe()
+        except Exception:  # noqa: BLE001  a broker's client has surprises, and a watch that ends watches nothing
+            bound = event("probe_failed", worker=self._worker.name)
+            _log.exception("Worker %s could not put its probe, and is looked at again", self._worker.name, extra=bound)
+            return False
 
     def _judge(self, look: Look) -> None:
         before, self._misses = self._misses, count_misses(self._misses, look)
