@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import re
 import time
 from collections.abc import Callable, Generator
 from functools import cache
@@ -38,8 +39,9 @@ PROCESS = "revoada"
 
 @cache
 def query(name: str) -> bytes:
-    """Return the text of `queries/<name>.sql`."""
-    return files("campaigns.store").joinpath("queries", f"{name}.sql").read_bytes()
+    """Return the text of `queries/<name>.sql`; a line `-- include <other>` in it stands for that one's."""
+    text = files("campaigns.store").joinpath("queries", f"{name}.sql").read_bytes()
+    return re.sub(rb"^-- include (\w+)\n", lambda found: query(found[1].decode()), text, flags=re.MULTILINE)
 
 
 class ServerSilentError(psycopg.OperationalError):
