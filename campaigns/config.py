@@ -158,7 +158,7 @@ class Settings:
     )
 
     tick_seconds: float = _setting("REVOADA_TICK_SECONDS", 10.0, _positive, "between two looks at all campaigns")
-    slice_seconds: float = _setting("REVOADA_SLICE_SECONDS", 10.0, _positive, "one turn of a campaign on a slot")
+    slice_seconds: float = _setting("REVOADA_SLICE_SECONDS", 30.0, _positive, "one turn of a campaign on a slot")
     slots: int = _setting("REVOADA_SLOTS", 512, _count, "campaigns in their slice at once, per worker process")
     lease_seconds: float = _setting("REVOADA_LEASE_SECONDS", 45.0, _positive, "a runner's right without renewal")
     renew_seconds: float = _setting("REVOADA_RENEW_SECONDS", 10.0, _positive, "between two renewals of a lease")
@@ -227,7 +227,7 @@ class Settings:
     @property
     def least_slice_seconds(self) -> float:
         """What a campaign gets at least before it makes room for one that waits for a slot."""
-        return self.slice_seconds / 10
+        return min(1.0, self.slice_seconds / 10)
 
     def require(self, *names: str) -> Settings:
         """Return self, or raise SettingsError naming the first variable of `names` that is not set."""

@@ -44,6 +44,8 @@ _PARAMETERS_DO_NOT_FIT = 132000
 _CONTENT_FAULTS_MOST = 20
 # A settle that Postgres did not take is tried again after this long, until the lease is over.
 _SETTLE_RETRY_SECONDS = 0.5
+# A turn, where others wait for a slot: as many messages as the others get, however slow the machine is at the moment.
+_TURN_MESSAGES = 100
 # A slice that waits looks around at least this often.
 _LOOK_AGAIN_SECONDS = 1.0
 
@@ -98,6 +100,7 @@ class Slice:
         self._flying: dict[tuple[int, int], Flying] = {}
         self._unsettled: list[tuple[Flying, Verdict]] = []
         self._wait: Wait | None = None
+        self._claimed_count, self._is_held_up = 0, False
         self._had_waited = row.waiting_reason is not None
         self._is_drained = self._is_finished = self._is_failed = False
 
@@ -162,9 +165,13 @@ class Slice:
             self._is_finished = True
             return False
         now = clock()
-        if now >= self._ends_at or (self._tools.keeper.is_slot_wanted and now >= self._makes_room_at):
+        if now >= self._ends_at or (self._tools.keeper.is_slot_wanted and self._has_had_its_turn(now)):
             return False
         return self._wait is None or (self._wait.until - self.now()).total_seconds() < self._ends_at - now
+
+    def _has_had_its_turn(self, now: float) -> bool:
+        """Whether it may make room: a slice that a busy machine holds up, and no limit, would only begin again."""
+        return now >= self._makes_room_at and (self._is_held_up or self._claimed_count >= _TURN_MESSAGES)
 
     def _is_expired(self) -> bool:
         return self._row.expire_at is not None and self._row.expire_at <= self.now()
@@ -187,8 +194,9 @@ class Slice:
         want = allow(self._pace, self._pace_state, self.now(), want=room)
         grants = want if isinstance(want, Wait) else self._granter.grant(want)
         if isinstance(grants, Wait):
-            self._wait = grants
+            self._wait, self._is_held_up = grants, True
             return {}
+        self._is_held_up = sum(grant.tokens for grant in grants.values()) < room
         return grants
 
     # claim
@@ -205,6 +213,7 @@ class Slice:
             return []
         self._granter.note_used(grants, Counter(message.account_id for message in claim.messages))
         self._cursor = claim.cursor
+        self._claimed_count += len(claim.messages)
         try:
             self._look_at_claim(claim)
         except _Unavailable as error:

@@ -37,7 +37,7 @@ def test_an_empty_environment_gives_the_defaults():
 
 def test_the_times_are_those_of_the_design():
     settings = Settings()
-    assert (settings.tick_seconds, settings.task_expiry_seconds, settings.slice_seconds) == (10, 30, 10)
+    assert (settings.tick_seconds, settings.task_expiry_seconds, settings.slice_seconds) == (10, 30, 30)
     assert (settings.connect_timeout_seconds, settings.http_timeout_seconds) == (5, 20)
     assert (settings.lease_seconds, settings.renew_seconds, settings.settle_seconds) == (45, 10, 0.1)
     assert (settings.visibility_timeout_seconds, settings.reconcile_seconds, settings.health_seconds) == (300, 60, 300)
