@@ -269,7 +269,11 @@ CREATE TABLE messages (
     CONSTRAINT sent_says_when CHECK (status NOT IN ('sent', 'delivered', 'read') OR sent_at IS NOT NULL),
     CONSTRAINT failed_says_why CHECK (status <> 'failed' OR (failed_at IS NOT NULL AND error_title IS NOT NULL)),
     CONSTRAINT uncertain_says_why CHECK (status <> 'uncertain' OR error_title IS NOT NULL)
-) WITH (fillfactor = 80, autovacuum_vacuum_scale_factor = 0.05, autovacuum_analyze_scale_factor = 0.05);
+) WITH (
+    fillfactor = 45,  -- room beside each message for its next version: a claim is a HOT update, and its dead one goes at once
+    autovacuum_vacuum_scale_factor = 0.05,
+    autovacuum_analyze_scale_factor = 0.05
+);
 -- The next messages after the cursor. No status in it, nor in any other index: a claim stays a HOT update.
 CREATE INDEX messages_in_order ON messages (campaign_id, id);
 -- Released messages that wait for another try: small, whatever the size of the campaign.
