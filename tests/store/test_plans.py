@@ -234,6 +234,7 @@ CURSORS = {
     "list_pending": {"last_id": ("bigint", "15000"), "limit": ("int", "10")},
     "export_messages": {"after": ("bigint", "15000"), "statuses": ("message_status[]", "NULL"), "limit": ("int", "10")},
     "erase_batch": {"last_id": ("bigint", "15000"), "limit": ("int", "10")},
+    "has_claimable": {"cursor": ("bigint", "15000"), "open_zones": ("smallint[]", "NULL")},
 }  # fmt: skip
 
 
