@@ -52,8 +52,9 @@ class Lease:
 class Keeper:
     """One thread per process, a few statements a second whatever the number of slices."""
 
-    def __init__(self, database: Database, settings: Settings) -> None:
-        self._database, self._settings = database, settings
+    def __init__(self, database: Database, settings: Settings, *, was_full: Callable[[], bool] = lambda: True) -> None:
+        """`was_full` tells whether all slots of this process were taken: only then one of them is wanted."""
+        self._database, self._settings, self._was_full = database, settings, was_full
         self._leases: dict[int, Lease] = {}
         self._lock = threading.Lock()
         self._is_closed = threading.Event()
@@ -126,6 +127,7 @@ class Keeper:
     def _look_after(self, held: list[Lease]) -> None:
         pairs = [(lease.campaign_id, lease.epoch) for lease in held]
         is_due = clock() - self._renewed_at >= self._settings.renew_seconds
+        was_full = self._was_full()
         asked_at = clock()
 
         def look(connection: Connection) -> tuple[set[int], set[int], bool, list[AccountRow]]:
@@ -133,7 +135,7 @@ class Keeper:
             if is_due:
                 renewed = leases.renew_leases(connection, pairs, lease_seconds=self._settings.lease_seconds)
             running = leases.watch_leases(connection, pairs)
-            is_wanted = leases.is_slot_wanted(
+            is_wanted = was_full and leases.is_slot_wanted(
                 connection,
                 expiry_seconds=self._settings.task_expiry_seconds,
                 patience_seconds=self._settings.least_slice_seconds / 2,

@@ -92,7 +92,7 @@ class Runtime:
             transport=Transport(
                 connect_timeout=settings.connect_timeout_seconds, total_timeout=settings.http_timeout_seconds
             ),
-            keeper=Keeper(self.database, settings),
+            keeper=Keeper(self.database, settings, was_full=self.watch.was_full if self.watch else lambda: True),
             alerts=self.alerts,
             stop=self.stop,
             owner=self.owner,

@@ -66,7 +66,7 @@ class Watch:
         self._lock = threading.Lock()
         self._started_at = self._consumed_at = time.monotonic()
         self._running_count = self._misses = 0
-        self._is_ending = False
+        self._was_full = self._is_ending = False
 
     def start(self) -> None:
         """Start to look and to report. What the one waits for never holds up the other."""
@@ -76,11 +76,18 @@ class Watch:
     def note_begin(self) -> None:
         with self._lock:
             self._running_count += 1
+            self._was_full |= self._running_count >= self._worker.slots
             self._consumed_at = time.monotonic()
 
     def note_end(self) -> None:
         with self._lock:
             self._running_count -= 1
+
+    def was_full(self) -> bool:
+        """Tell whether all slots were taken, be it for a moment, since this was asked before."""
+        with self._lock:
+            was_full, self._was_full = self._was_full, self._running_count >= self._worker.slots
+        return was_full
 
     def _look_around(self) -> None:
         has_probe, looked_at = False, time.monotonic()

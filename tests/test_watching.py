@@ -12,6 +12,28 @@ from campaigns.store.database import Database
 from campaigns.watching import Watch, Worker
 
 
+def test_a_worker_was_full_if_all_its_slots_were_taken_for_a_moment(database: Database) -> None:
+    stop = threading.Event()
+    watch = Watch(
+        Worker(owner="here:1", name="worker@here", queues=["campaigns"], slots=2),
+        settings=Settings(),
+        database=database,
+        alerts=Alerts(None),
+        stop=stop,
+        begin_stop=stop.set,
+        put_probe=lambda: True,
+    )
+    watch.note_begin()
+    assert not watch.was_full()
+    watch.note_begin()
+    watch.note_end()
+    assert watch.was_full()
+    assert not watch.was_full()
+    watch.note_begin()
+    assert watch.was_full()
+    assert watch.was_full(), "it still is"
+
+
 def test_a_probe_that_fails_in_any_way_does_not_end_the_watch(
     database: Database, caplog: pytest.LogCaptureFixture
 ) -> None:
