@@ -169,7 +169,7 @@ class Settings:
         "REVOADA_HTTP_TIMEOUT_SECONDS", 20.0, _positive, "for one request to the Graph API, in all"
     )
     settle_seconds: float = _setting("REVOADA_SETTLE_SECONDS", 0.1, _positive, "a reply waits at most, to be written")
-    settle_count: int = _setting("REVOADA_SETTLE_COUNT", 50, _count, "replies are written at once, about")
+    settle_count: int = _setting("REVOADA_SETTLE_COUNT", 200, _count, "replies are written at once, about")
     window_limit: int = _setting("REVOADA_WINDOW_LIMIT", 512, _count, "requests in flight per campaign, at most")
     max_attempts: int = _setting("REVOADA_MAX_ATTEMPTS", 5, _count, "attempts for one message")
     retry_seconds: float = _setting("REVOADA_RETRY_SECONDS", 2.0, _positive, "before the second attempt; then doubled")
