@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from heapq import nlargest
 
 _START = 32
 _LEAST = 8
@@ -90,8 +91,9 @@ class Shares:
         while missing:
             step = 1 if missing > 0 else -1
             takers = due if missing > 0 else [account_id for account_id in due if parts[account_id]]
-            chosen = max(takers, key=lambda account_id: step * (due[account_id] - parts[account_id]))
-            parts[chosen] += step
-            missing -= step
+            # Whoever got one is behind all others after it, so the first so many get one each.
+            for account_id in nlargest(abs(missing), takers, key=lambda each: step * (due[each] - parts[each])):
+                parts[account_id] += step
+                missing -= step
         self.credits = {account_id: due[account_id] - parts[account_id] for account_id in due}
         return {account_id: count for account_id, count in parts.items() if count}
