@@ -27,6 +27,9 @@ class Ledger:
         self.recipients: dict[str, int] = {}
         self.callback_data: dict[str, int] = {}
         self.wire: dict[str, int] = {}
+        # Counted as they come: a summary that walks over a million people would hold up the replies.
+        self.most_per_recipient = self.body_count = 0
+        self.twice: Counter[str] = Counter()  # of what more than one was accepted
         self.log: list[Accepted] = []
 
     def accept(self, accepted: Accepted, *, keep: bool) -> None:
@@ -34,14 +37,20 @@ class Ledger:
         to, callback_data = accepted.to, accepted.callback_data
         self.accepted_count += 1
         self.accepted_by_account[accepted.account] += 1
-        self.recipients[to] = self.recipients.get(to, 0) + 1
+        before = self.recipients.get(to, 0)
+        self.recipients[to] = before + 1
+        self.most_per_recipient = max(self.most_per_recipient, before + 1)
+        self.twice["recipients"] += before == 1
         if callback_data is not None:
-            self.callback_data[callback_data] = self.callback_data.get(callback_data, 0) + 1
+            before = self.callback_data.get(callback_data, 0)
+            self.callback_data[callback_data] = before + 1
+            self.twice["callback_data"] += before == 1
         if keep:
             self.log.append(accepted)
 
     def count_body(self, to: str) -> None:
         self.wire[to] = self.wire.get(to, 0) + 1
+        self.body_count += 1
 
     def count_error(self, account: str, code: int) -> None:
         self.errors[code] += 1
@@ -55,12 +64,12 @@ class Ledger:
             "errors": {str(code): count for code, count in sorted(self.errors.items())},
             "health_requests": self.health_requests.total(),
             "request_heads": self.request_heads,
-            "request_bodies": sum(self.wire.values()),
+            "request_bodies": self.body_count,
             "recipients": len(self.recipients),
-            "max_accepted_per_recipient": max(self.recipients.values(), default=0),
+            "max_accepted_per_recipient": self.most_per_recipient,
             "duplicates": {
-                "recipients": sum(count > 1 for count in self.recipients.values()),
-                "callback_data": sum(count > 1 for count in self.callback_data.values()),
+                "recipients": self.twice["recipients"],
+                "callback_data": self.twice["callback_data"],
             },
         }
 
