@@ -100,7 +100,7 @@ class Slice:
         self._flying: dict[tuple[int, int], Flying] = {}
         self._unsettled: list[tuple[Flying, Verdict]] = []
         self._wait: Wait | None = None
-        self._claimed_count, self._is_held_up = 0, False
+        self._claimed_count, self._is_short_of_tokens = 0, False
         self._had_waited = row.waiting_reason is not None
         self._is_drained = self._is_finished = self._is_failed = False
 
@@ -171,7 +171,8 @@ class Slice:
 
     def _has_had_its_turn(self, now: float) -> bool:
         """Whether it may make room: a slice that a busy machine holds up, and no limit, would only begin again."""
-        return now >= self._makes_room_at and (self._is_held_up or self._claimed_count >= _TURN_MESSAGES)
+        is_held_up = self._wait is not None or self._is_short_of_tokens
+        return now >= self._makes_room_at and (is_held_up or self._claimed_count >= _TURN_MESSAGES)
 
     def _is_expired(self) -> bool:
         return self._row.expire_at is not None and self._row.expire_at <= self.now()
@@ -194,9 +195,9 @@ class Slice:
         want = allow(self._pace, self._pace_state, self.now(), want=room)
         grants = want if isinstance(want, Wait) else self._granter.grant(want)
         if isinstance(grants, Wait):
-            self._wait, self._is_held_up = grants, True
+            self._wait = grants
             return {}
-        self._is_held_up = sum(grant.tokens for grant in grants.values()) < room
+        self._is_short_of_tokens = sum(grant.tokens for grant in grants.values()) < room
         return grants
 
     # claim
