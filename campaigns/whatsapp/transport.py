@@ -366,12 +366,12 @@ class _Handle:
         self._opened.append(descriptor)
         return pycurl.SOCKOPT_OK
 
-    def _before_departure(self, _remote_ip: str, _local_ip: str, remote_port: int, local_port: int) -> int:
+    def _before_departure(self, _remote_ip: str, _local_ip: str, _remote_port: int, local_port: int) -> int:
         """Answer libcurl, which asks on a ready connection, before the first byte: once, and again for each replay."""
         request = self._request
         if request is None or self._has_left:
             return pycurl.PREREQFUNC_ABORT
-        if self._sockets.is_closed((local_port, remote_port), opened=self._opened):
+        if self._sockets.is_closed(local_port, opened=self._opened):
             self.met_closed_connection = True
             return pycurl.PREREQFUNC_ABORT
         if clock() >= request.permit.deadline:

@@ -12,6 +12,7 @@ import resource
 import socket
 import socketserver
 import ssl
+import struct
 import threading
 from types import SimpleNamespace
 
@@ -368,8 +369,8 @@ def test_close_ends_the_thread_also_with_requests_in_flight(far):
 # connections that the other side has closed
 
 
-@pytest.mark.parametrize("is_half_closed", [False, True])
-def test_a_kept_connection_that_was_closed_carries_nothing_more(transport, is_half_closed):
+@pytest.mark.parametrize("ending", ["closed", "half-closed", "reset"])
+def test_a_kept_connection_that_was_closed_carries_nothing_more(transport, ending):
     """Within a second of its last use: libcurl alone looks no more often."""
     count = 0
 
@@ -379,9 +380,14 @@ def test_a_kept_connection_that_was_closed_carries_nothing_more(transport, is_ha
             assert self.request.recv(65536)
             count += 1
             self.request.sendall(OK)
-            self.request.shutdown(socket.SHUT_WR)
+            if ending == "reset":
+                assert read.wait(5)  # a reset takes what has not been read with it
+                self.request.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+                self.request.close()
+            else:
+                self.request.shutdown(socket.SHUT_WR)
             closed.set()
-            if is_half_closed:
+            if ending == "half-closed":
                 over.wait(5)
 
     over = threading.Event()
@@ -389,8 +395,9 @@ def test_a_kept_connection_that_was_closed_carries_nothing_more(transport, is_ha
         server.daemon_threads, server.block_on_close = True, False
         threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
         for number in range(1, 6):
-            closed = threading.Event()
+            read, closed = threading.Event(), threading.Event()
             reply = send_one(transport, f"http://127.0.0.1:{server.server_address[1]}/")
+            read.set()
             assert (reply.error, reply.http_status, count) == ("", 200, number)
             assert closed.wait(5)
         over.set()
