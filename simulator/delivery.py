@@ -124,6 +124,10 @@ class Courier:
             self._idle.remove(channel)
         self._pump()
 
+    def take_back(self, post: Post) -> None:
+        """Nothing of it has left: it goes on the next connection."""
+        self._queue.appendleft(post)
+
     def settle(self, post: Post, status: int) -> None:
         if status == _OK:
             self.counts["acked"] += 1
@@ -165,7 +169,7 @@ class _Channel(asyncio.Protocol):
     def send(self, post: Post) -> None:
         transport = self._transport
         if transport is None or transport.is_closing():
-            self._courier.fail(post)
+            self._courier.take_back(post)
             return
         self.post = post
         webhooks = self._courier.webhooks

@@ -105,15 +105,41 @@ SLOW_BODIES += [HEAD + b"Transfer-Encoding: chunked\r\n\r\n1\r\n"]
 SLOW_HEADS = [b"", b"POST /web", HEAD]
 
 
-def test_more_slow_clients_than_there_are_connections_hold_nobody_up(stack, connect, read_bodies):
-    slow = [connect(beginning) for beginning in 120 * SLOW_BODIES + 120 * SLOW_HEADS]
+@pytest.mark.parametrize(
+    "beginnings", [SLOW_BODIES, SLOW_HEADS, SLOW_BODIES + SLOW_HEADS], ids=["bodies", "heads", "both"]
+)
+def test_more_slow_clients_than_there_are_connections_hold_nobody_up(stack, connect, read_bodies, beginnings):
+    slow = [connect(beginning) for beginning in 600 // len(beginnings) * beginnings]
     assert post(stack, b'{"slow": 1}').status_code == 200
     for each in slow:
         with suppress(OSError):
             each.sendall(b"x")
     assert post(stack, b'{"slow": 2}').status_code == 200
     assert read_bodies()[-2:] == [b'{"slow": 1}', b'{"slow": 2}']
-    assert "slow requests" in stack.roles[0].log_path.read_text()
+    if beginnings == SLOW_BODIES:
+        assert "slow requests" in stack.roles[0].log_path.read_text()
+
+
+UNSIGNED = HEAD + b"Content-Length: 2\r\n\r\n{}"
+
+
+def test_a_connection_that_rests_is_answered_when_it_is_used_again(stack, connect):
+    """Who closes it first loses a webhook that is just on its way: that must never be we."""
+    connection = connect(UNSIGNED)
+    assert connection.recv(4096)[9:12] == b"401"
+    time.sleep(3.5)  # gunicorn's own patience is 2 s, and that of a crowd 1 s
+    connection.sendall(UNSIGNED)
+    assert connection.recv(4096)[9:12] == b"401"
+
+
+def test_connections_that_rest_do_not_keep_the_receiver_from_ending(stack, connect):
+    assert {connect(UNSIGNED).recv(4096)[9:12] for _ in range(20)} == {b"401"}
+    [role] = stack.roles
+    role.stop()
+    assert "Shutting down: Master" in role.log_path.read_text(), "not killed after its time to drain"
+    stack.roles.remove(role)
+    stack.start_role("webhooks")
+    await_http(f"{stack.webhooks_url}/healthz", stack)
 
 
 @pytest.mark.parametrize(
