@@ -17,7 +17,8 @@ from campaigns.store.database import Connection, Database
 from campaigns.store.installation import installation_id
 from campaigns.store.leases import LeaseRow
 from campaigns.throttle import Throttle
-from campaigns.whatsapp.transport import Transport, clock
+from campaigns.whatsapp.mailbox import clock
+from campaigns.whatsapp.transport import Transport
 
 _log = logging.getLogger("campaigns.sending")
 

@@ -14,7 +14,7 @@ from campaigns.logs import event
 from campaigns.store.accounts import AccountRow
 from campaigns.throttle import Ask, Grant, Throttle
 from campaigns.tokens import TokenError, decrypt_token
-from campaigns.whatsapp.transport import clock
+from campaigns.whatsapp.mailbox import clock
 
 _log = logging.getLogger(__name__)
 

@@ -12,7 +12,7 @@ from campaigns.logs import event
 from campaigns.store import leases
 from campaigns.store.accounts import AccountRow, load_accounts
 from campaigns.store.database import Connection, Database, DatabaseError, DatabaseUnavailable
-from campaigns.whatsapp.transport import clock
+from campaigns.whatsapp.mailbox import clock
 
 _log = logging.getLogger(__name__)
 

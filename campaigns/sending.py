@@ -8,32 +8,29 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 
 from campaigns.beginning import Begun, Tools
+from campaigns.claiming import Claimer
 from campaigns.domain.callback import CallbackData, write_callback
 from campaigns.domain.failures import find_failure
 from campaigns.domain.filling import fill
 from campaigns.domain.flight import FlightWindow
 from campaigns.domain.message import Status
-from campaigns.domain.pacing import Pace, PaceState, Reason, Wait, Window, advance, allow
-from campaigns.domain.schedule import read_holidays
+from campaigns.domain.pacing import Reason, Wait
 from campaigns.domain.settlement import Settle, Settlement
 from campaigns.domain.template import TemplateError, template_from_components
 from campaigns.domain.verdict import NotSent, Rejected, Unknown, Verdict
-from campaigns.domain.zones import ZoneGate
 from campaigns.ending import Ending, hand_over
 from campaigns.granting import Granter
 from campaigns.keeping import Lease
 from campaigns.logs import event
 from campaigns.narrating import Narrator
 from campaigns.settling import Flying, Settler, is_content_fault, read_verdict
-from campaigns.store import leases, messages, portfolios
-from campaigns.store.accounts import AccountRow
-from campaigns.store.database import Connection, DatabaseError, DatabaseUnavailable
+from campaigns.store import leases, portfolios
+from campaigns.store.database import DatabaseError, DatabaseUnavailable
 from campaigns.store.leases import LeaseRow
 from campaigns.store.messages import Claim
-from campaigns.store.recipients import load_zones
 from campaigns.throttle import Grant
+from campaigns.whatsapp.mailbox import Mailbox, Reply, Request, clock
 from campaigns.whatsapp.payloads import Encoder, make_encoder
-from campaigns.whatsapp.transport import Mailbox, Reply, Request, clock
 
 _log = logging.getLogger(__name__)
 
@@ -75,17 +72,7 @@ class Slice:
         self._ends_at = clock() + settings.slice_seconds
         self._makes_room_at = clock() + settings.least_slice_seconds
 
-        holidays = read_holidays(row.holidays) if row.holidays else None
-        window = Window(row.time_zone, row.window_from, row.window_to, frozenset(row.weekdays), holidays)
-        self._gate: ZoneGate | None = None
-        self._open_zones: frozenset[int] = frozenset()
-        if row.uses_recipient_zones:
-            # The window is that of each person: the campaign as a whole has none.
-            self._gate = ZoneGate(window, tools.database.run(load_zones, row.id))
-            self._open_zones = self._gate.open_ids(row.left_at)
-            window = Window(row.time_zone)
-        self._pace = Pace(window, row.interval_seconds, row.pause_after, row.pause_seconds)
-        self._pace_state = PaceState(row.next_message_at, row.burst_count)
+        self._claimer = Claimer(row, tools.database, now=self.now)
         self._flight = FlightWindow(limit=settings.window_limit)
         self._granter = Granter(
             tools.throttle, tools.keeper, settings, campaign_id=row.id, account_ids=begun.account_ids, now=self.now
@@ -95,8 +82,6 @@ class Slice:
             tools.database, settings, tools.alerts, campaign_id=row.id, template_id=row.template_id, now=self.now
         )
 
-        self._cursor = row.cursor
-        self._limits = portfolios.Limits()
         self._flying: dict[tuple[int, int], Flying] = {}
         self._unsettled: list[tuple[Flying, Verdict]] = []
         self._wait: Wait | None = None
@@ -135,7 +120,7 @@ class Slice:
         self._narrator.speak(at_once=True)
         self._granter.close()
         return Ending(
-            cursor=self._cursor,
+            cursor=self._claimer.cursor,
             wait=self._wait,
             is_finished=self._is_finished,
             is_failed=self._is_failed,
@@ -192,7 +177,7 @@ class Slice:
         if self._template_until is not None and self._template_until > self.now():
             self._wait = Wait(Reason.TEMPLATE, self._template_until)
             return {}
-        want = allow(self._pace, self._pace_state, self.now(), want=room)
+        want = self._claimer.allow(room)
         grants = want if isinstance(want, Wait) else self._granter.grant(want)
         if isinstance(grants, Wait):
             self._wait = grants
@@ -208,12 +193,11 @@ class Slice:
             return []
         accounts = {row.id: row for row in self._granter.accounts()}
         try:
-            claim = self._tools.database.run(self._claim_and_pace, grants, accounts)
+            claim = self._claimer.claim(grants, accounts)
         except _Unavailable as error:
             self._fail("Claiming", error)
             return []
         self._granter.note_used(grants, Counter(message.account_id for message in claim.messages))
-        self._cursor = claim.cursor
         self._claimed_count += len(claim.messages)
         try:
             self._look_at_claim(claim)
@@ -227,94 +211,24 @@ class Slice:
 
     def _look_at_claim(self, claim: Claim) -> None:
         """Draw what follows from what was claimed, and what was not."""
-        is_limited = bool(claim.full) and self._waits_for_slots(claim.full)
+        held_up = self._claimer.held_up_until(claim.full)
+        self._granter.note_full(held_up)
         if not claim.is_held:
             self.lease.stop()
         elif not claim.messages and not claim.suppressed_count:
-            if not is_limited:
+            if not held_up:
                 self._look_for_the_end()
         elif self._had_waited:
             self._had_waited = False
             self._tools.database.run(leases.clear_wait, self._row.id)
 
-    def _claim_and_pace(
-        self, connection: Connection, grants: Mapping[int, Grant], accounts: Mapping[int, AccountRow]
-    ) -> Claim:
-        tokens = {account_id: grant.tokens for account_id, grant in grants.items()}
-        active = [row.id for row in accounts.values() if row.active]
-        portfolio_ids = {row.id: row.portfolio_id for row in accounts.values() if row.portfolio_id}
-        self._limits.portfolios = {each: portfolio_ids[each] for each in tokens if each in portfolio_ids}
-        where = (connection, self._row.id, self._row.epoch)
-        zones = self._look_at_zones()
-        if self._row.is_capped:
-            messages.lock_caps(connection)
-        if self._limits.portfolios:
-            claim = portfolios.claim_within_limits(
-                *where,
-                cursor=self._cursor,
-                tokens=tokens,
-                active=active,
-                limits=self._limits,
-                open_zones=zones,
-            )
-        else:
-            claim = messages.claim_messages(*where, cursor=self._cursor, tokens=tokens, active=active, open_zones=zones)
-        state = advance(self._pace, self._pace_state, self.now(), claimed=len(claim.messages))
-        if state != self._pace_state:
-            messages.set_pace(connection, self._row.id, self._row.epoch, state)
-            self._pace_state = state
-        return claim
-
-    def _look_at_zones(self) -> list[int] | None:
-        """Return the zones in which the window is open, or None where it is not that of each person."""
-        if self._gate is None:
-            return None
-        open_zones = self._gate.open_ids(self.now())
-        if open_zones - self._open_zones:
-            # People of a zone that has just opened may stand before the cursor: it went on without them.
-            self._cursor = 0
-        self._open_zones = open_zones
-        return sorted(open_zones)
-
-    def _waits_for_slots(self, full: Mapping[int, dt.datetime]) -> bool:
-        """Whether something is left that only a slot of a full portfolio lets go; then its accounts are not asked."""
-        zones = None if self._gate is None else sorted(self._open_zones)
-        if not self._tools.database.run(messages.has_claimable, self._row.id, cursor=self._cursor, open_zones=zones):
-            return False
-        now, until = self.now(), dict(full)
-        next_at = self._tools.database.run(messages.next_release_at, self._row.id)
-        if next_at is not None and next_at > now:
-            until = {portfolio_id: min(at, next_at) for portfolio_id, at in full.items()}
-        self._granter.note_full(until)
-        return True
-
     def _look_for_the_end(self) -> None:
-        """Nothing could be claimed: replies are out, released messages wait for their time, or all is done."""
+        """Nothing could be claimed: replies are out, what is left waits for something, or all is done."""
         self._is_drained = True
         if self._flying:
             return
-        # One that is due already waits for an account that had no token just now.
-        soon = self.now() + dt.timedelta(seconds=_LOOK_AGAIN_SECONDS)
-        if self._gate is not None:
-            self._look_for_the_next_zone(self._gate, soon)
-            return
-        next_at = self._tools.database.run(messages.next_release_at, self._row.id)
-        if next_at is None:
-            self._is_finished = True
-        else:
-            self._wait = Wait(Reason.RETRY, max(next_at, soon))
-
-    def _look_for_the_next_zone(self, gate: ZoneGate, soon: dt.datetime) -> None:
-        """As above, where each person has a window: what is left may wait for its opening."""
-        waits = []
-        for zone_id, at in self._tools.database.run(messages.next_by_zone, self._row.id).items():
-            opens_at = gate.opens_at(zone_id, max(at, self.now()))
-            is_closed = zone_id not in self._open_zones and opens_at > soon
-            waits.append(Wait(Reason.WINDOW if is_closed else Reason.RETRY, max(opens_at, soon)))
-        if waits:
-            self._wait = min(waits, key=lambda wait: wait.until)
-        else:
-            self._is_finished = True
+        self._wait = self._claimer.next_wait()
+        self._is_finished = self._wait is None
 
     # send
 

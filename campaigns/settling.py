@@ -19,8 +19,8 @@ from campaigns.store.accounts import AccountRow, Counted, Outcomes, block_accoun
 from campaigns.store.database import Connection, Database
 from campaigns.store.messages import Claimed, EvidenceRow, ReleaseRow
 from campaigns.store.suppressions import suppress_refusing
+from campaigns.whatsapp.mailbox import Reply
 from campaigns.whatsapp.outcomes import read_reply
-from campaigns.whatsapp.transport import Reply
 
 _log = logging.getLogger(__name__)
 

@@ -9,7 +9,7 @@ import pytest
 from campaigns.config import Settings
 from campaigns.keeping import Keeper, Lease
 from campaigns.store.database import Database
-from campaigns.whatsapp.transport import clock
+from campaigns.whatsapp.mailbox import clock
 from tests.store.rows import add_campaign, fetch, take
 
 

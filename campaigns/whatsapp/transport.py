@@ -1,13 +1,6 @@
 """Many requests in flight from one thread: libcurl's multi interface, driven by its sockets.
 
-No `select()` (it stops at 1,024 descriptors), and three habits of libcurl that would cost messages are mended here:
-
-- It sends a POST again by itself when a kept-alive connection dies before the first byte of the reply. The callback
-  that it asks before each departure lets a request leave once only.
-- It does not look whether a connection that it has kept for less than a second is still open. What would leave on one
-  that is not takes another.
-- It looks at its timeout before it reads: after a freeze it would throw away replies that have arrived. So the total
-  timeout is kept here.
+No `select()`: it stops at 1,024 descriptors.
 """
 
 from __future__ import annotations
@@ -20,108 +13,21 @@ import socket
 import threading
 import time
 from collections import deque
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from functools import partial
-from typing import Protocol
 
-import certifi
 import pycurl
 
+from campaigns.whatsapp.handle import Handle, describe
+from campaigns.whatsapp.mailbox import Mailbox, Reply, Request, clock
 from campaigns.whatsapp.sockets import Sockets
 
 _log = logging.getLogger(__name__)
 
-# Below the idle time after which Meta's edge, and any proxy, closes a connection.
-_IDLE_SECONDS = 20
 _MAX_CONNECTIONS = 2048
 # For each request libcurl looks through the connections of its multi handle, one by one.
 _CONNECTIONS_PER_MULTI = 32
 _SPARE_DESCRIPTORS = 128
-# Meta's replies are below 2 KB; what is longer is not from Meta.
-_MAX_REPLY_BYTES = 256 * 1024
-_USER_AGENT = "revoada/0.1"
-
-
-def clock() -> float:
-    """Seconds on a clock that runs through a freeze of the machine, where the system has one."""
-    return time.clock_gettime(_CLOCK)
-
-
-_CLOCK = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
-
-
-class Permit(Protocol):
-    """The right to send: nothing leaves after `deadline`, on `clock`."""
-
-    deadline: float
-
-
-@dataclass(slots=True, eq=False)
-class Request:
-    """One POST. `key` is the caller's own; the permit is asked at the moment of departure, not before."""
-
-    key: object
-    url: str
-    headers: list[str]
-    body: bytes
-    permit: Permit
-
-
-@dataclass(slots=True)
-class Reply:
-    """What came of a request. `error` is "" where an HTTP reply was read to its end.
-
-    `has_left` False: not one byte of the request left our side, in no attempt. `seconds` is the time it took.
-    """
-
-    request: Request
-    has_left: bool
-    error: str
-    http_status: int = 0
-    content_type: str = ""
-    body: bytes = b""
-    seconds: float = 0.0
-    was_held_back: bool = False
-
-
-class Mailbox:
-    """Where one slice finds its replies. The slice sleeps until there are enough of them, or the first has waited."""
-
-    def __init__(self) -> None:
-        self._replies: deque[Reply] = deque()
-        self._arrived = threading.Condition(threading.Lock())
-        self._enough = 1
-        self._is_woken = False
-
-    def put(self, replies: Iterable[Reply]) -> None:
-        with self._arrived:
-            was_empty = not self._replies
-            self._replies.extend(replies)
-            if was_empty or len(self._replies) >= self._enough:
-                self._arrived.notify()
-
-    def wake(self) -> None:
-        """End the wait of the slice: something changed that is not a reply."""
-        with self._arrived:
-            self._is_woken = True
-            self._arrived.notify()
-
-    def collect(self, *, timeout: float, enough: int, linger: float) -> list[Reply]:
-        """Return what there is: after `timeout`, or `linger` after the first, or once there are `enough` of them."""
-        end = time.monotonic() + max(timeout, 0.0)
-        with self._arrived:
-            self._enough = 1
-            while not self._replies and not self._is_woken and (left := end - time.monotonic()) > 0:
-                self._arrived.wait(left)
-            end = time.monotonic() + linger
-            self._enough = enough
-            while 0 < len(self._replies) < enough and not self._is_woken and (left := end - time.monotonic()) > 0:
-                self._arrived.wait(left)
-            self._is_woken = False
-            replies = list(self._replies)
-            self._replies.clear()
-        return replies
 
 
 class Transport:
@@ -132,8 +38,8 @@ class Transport:
         self._submitted: deque[tuple[Sequence[Request], Mailbox]] = deque()
         # Beyond the connections that there may be, requests wait here: in libcurl their connect timeout would run.
         self._queued: deque[tuple[Request, Mailbox]] = deque()
-        self._idle: list[_Handle] = []
-        self._in_flight: dict[pycurl.Curl, _Handle] = {}
+        self._idle: list[Handle] = []
+        self._in_flight: dict[pycurl.Curl, Handle] = {}
         self._sockets = Sockets()
         self._finished: dict[Mailbox, list[Reply]] = {}
         self._is_closed = False
@@ -175,12 +81,12 @@ class Transport:
         multi.setopt(pycurl.M_TIMERFUNCTION, partial(self._on_timer, multi))
         return multi
 
-    def _make_handle(self) -> _Handle:
+    def _make_handle(self) -> Handle:
         """Return a handle that stays with its multi handle: so an idle one there means an idle connection there."""
         if self._handle_count % _CONNECTIONS_PER_MULTI == 0:
             self._multis.append(self._make_multi())
         self._handle_count += 1
-        return _Handle(self._multis[-1], self._connect_timeout, self._sockets)
+        return Handle(self._multis[-1], self._connect_timeout, self._sockets)
 
     def _on_socket(self, what: int, descriptor: int, multi: pycurl.CurlMulti, _data: object) -> None:
         """Watch a socket for what libcurl wants to know of it."""
@@ -254,9 +160,9 @@ class Transport:
     def _time_out(self, began_at: float) -> None:
         """Give up on requests whose time was over when this turn began: what their sockets had was read since."""
         while self._in_flight and self._oldest().started_at + self._total_timeout <= began_at:
-            self._finish(self._oldest().curl, _ERRORS[pycurl.E_OPERATION_TIMEDOUT])
+            self._finish(self._oldest().curl, describe(pycurl.E_OPERATION_TIMEDOUT))
 
-    def _oldest(self) -> _Handle:
+    def _oldest(self) -> Handle:
         """Return what is in flight for the longest: it went in first."""
         return next(iter(self._in_flight.values()))
 
@@ -279,7 +185,7 @@ class Transport:
             for curl in done:
                 self._finish(curl, "")
             for curl, code, message in failed:
-                self._finish(curl, _describe(code, message))
+                self._finish(curl, describe(code, message))
 
     def _deliver(self) -> None:
         for mailbox, replies in self._finished.items():
@@ -297,116 +203,6 @@ class Transport:
         mailbox, reply = handle.take_reply(error)
         self._idle.append(handle)
         self._finished.setdefault(mailbox, []).append(reply)
-
-
-class _Handle:
-    """One libcurl easy handle, used again and again, and the one departure of the request that it carries."""
-
-    def __init__(self, multi: pycurl.CurlMulti, connect_timeout: float, sockets: Sockets) -> None:
-        self.multi = multi
-        self.curl = curl = pycurl.Curl()
-        self.started_at = 0.0
-        self.met_closed_connection = False
-        self._sockets = sockets
-        self._opened: list[int] = []
-        self._has_left = self._was_held_back = self._is_fresh = False
-        self._chunks: list[bytes] = []
-        self._size = 0
-        self._request: Request | None = None
-        self._mailbox: Mailbox | None = None
-        curl.setopt(pycurl.POST, 1)
-        curl.setopt(pycurl.NOSIGNAL, 1)
-        curl.setopt(pycurl.USERAGENT, _USER_AGENT)
-        # Never many requests on one connection: what breaks a connection leaves one message in doubt.
-        curl.setopt(pycurl.HTTP_VERSION, pycurl.CURL_HTTP_VERSION_1_1)
-        curl.setopt(pycurl.CONNECTTIMEOUT_MS, int(connect_timeout * 1000))
-        curl.setopt(pycurl.CAINFO, certifi.where())
-        curl.setopt(pycurl.SSL_VERIFYPEER, 1)
-        curl.setopt(pycurl.SSL_VERIFYHOST, 2)
-        curl.setopt(pycurl.MAXAGE_CONN, _IDLE_SECONDS)
-        curl.setopt(pycurl.SOCKOPTFUNCTION, self._on_open)
-        curl.setopt(pycurl.PREREQFUNCTION, self._before_departure)
-        curl.setopt(pycurl.WRITEFUNCTION, self._on_data)
-
-    def prepare(self, request: Request, mailbox: Mailbox) -> None:
-        self._request, self._mailbox, self.started_at = request, mailbox, clock()
-        self._has_left = self._was_held_back = self.met_closed_connection = False
-        self._chunks, self._size, self._opened = [], 0, []
-        if self._is_fresh:
-            self._is_fresh = False
-            self.curl.setopt(pycurl.FRESH_CONNECT, 0)
-        self.curl.setopt(pycurl.URL, request.url)
-        self.curl.setopt(pycurl.HTTPHEADER, request.headers)
-        self.curl.setopt(pycurl.POSTFIELDS, request.body)
-
-    def start_over(self) -> None:
-        """Send what has not left on a new connection: libcurl may keep the closed one for a while."""
-        self.started_at, self.met_closed_connection, self._is_fresh = clock(), False, True
-        self.curl.setopt(pycurl.FRESH_CONNECT, 1)
-
-    def take_reply(self, error: str) -> tuple[Mailbox, Reply]:
-        request, mailbox = self._request, self._mailbox
-        assert request is not None
-        assert mailbox is not None
-        self._request = self._mailbox = None
-        reply = Reply(
-            request,
-            has_left=self._has_left,
-            error=_HELD_BACK if self._was_held_back else error,
-            http_status=int(self.curl.getinfo(pycurl.RESPONSE_CODE)),
-            content_type=(self.curl.getinfo_raw(pycurl.CONTENT_TYPE) or b"").decode("latin-1"),
-            body=b"".join(self._chunks),
-            seconds=clock() - self.started_at,
-            was_held_back=self._was_held_back,
-        )
-        self._chunks = []
-        return mailbox, reply
-
-    def _on_open(self, descriptor: int, _purpose: int) -> int:
-        self._opened.append(descriptor)
-        return pycurl.SOCKOPT_OK
-
-    def _before_departure(self, _remote_ip: str, _local_ip: str, _remote_port: int, local_port: int) -> int:
-        """Answer libcurl, which asks on a ready connection, before the first byte: once, and again for each replay."""
-        request = self._request
-        if request is None or self._has_left:
-            return pycurl.PREREQFUNC_ABORT
-        if self._sockets.is_closed(local_port, opened=self._opened):
-            self.met_closed_connection = True
-            return pycurl.PREREQFUNC_ABORT
-        if clock() >= request.permit.deadline:
-            self._was_held_back = True
-            return pycurl.PREREQFUNC_ABORT
-        self._has_left = True
-        return pycurl.PREREQFUNC_OK
-
-    def _on_data(self, chunk: bytes) -> int:
-        self._size += len(chunk)
-        if self._size > _MAX_REPLY_BYTES:
-            return -1
-        self._chunks.append(chunk)
-        return len(chunk)
-
-
-_HELD_BACK = "kept back: the right to send had ended"
-_ERRORS = {
-    pycurl.E_COULDNT_RESOLVE_HOST: "the name could not be resolved",
-    pycurl.E_COULDNT_CONNECT: "no connection",
-    pycurl.E_OPERATION_TIMEDOUT: "timeout",
-    pycurl.E_GOT_NOTHING: "the connection was closed without a reply",
-    pycurl.E_RECV_ERROR: "the connection broke while the reply came",
-    pycurl.E_SEND_ERROR: "the connection broke while the request left",
-    pycurl.E_PARTIAL_FILE: "the reply was cut off",
-    pycurl.E_SSL_CONNECT_ERROR: "TLS failed",
-    pycurl.E_PEER_FAILED_VERIFICATION: "the certificate is not valid",
-    pycurl.E_ABORTED_BY_CALLBACK: "the connection was closed without a reply",
-    pycurl.E_SEND_FAIL_REWIND: "the connection was closed without a reply",
-}
-
-
-def _describe(code: int, message: str) -> str:
-    known = _ERRORS.get(code)
-    return known if known is not None else f"libcurl error {code}: {message[:100]}"
 
 
 def _raise_descriptor_limit() -> int:

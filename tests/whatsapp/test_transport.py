@@ -23,7 +23,8 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from campaigns.whatsapp.transport import Mailbox, Request, Transport
+from campaigns.whatsapp.mailbox import Mailbox, Request
+from campaigns.whatsapp.transport import Transport
 from tests.serving import serving
 from tests.simulator.far_end import NUMBER, start_simulator, template_message, wait_for
 
