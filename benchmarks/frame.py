@@ -88,7 +88,9 @@ class World:
         self._end()
 
     def _start(self) -> None:
-        self.postgres, self.valkey = self.stack.start_postgres(fsync=True), self.stack.start_valkey()
+        # The plain loop takes a connection per campaign.
+        self.postgres = self.stack.start_postgres(fsync=True, settings={"max_connections": "400"})
+        self.valkey = self.stack.start_valkey()
         self.database_url = self.postgres.create_database("revoada")
         migrate(self.database_url)
         port = free_port()

@@ -43,6 +43,9 @@ _CONTENT_FAULTS_MOST = 20
 _SETTLE_RETRY_SECONDS = 0.5
 # A turn, where others wait for a slot: as many messages as the others get, however slow the machine is at the moment.
 _TURN_MESSAGES = 100
+# Where the slices of a process have claimed more than its connections carry, each keeps to so many: what waits for a
+# connection is in doubt when the process is killed.
+_IN_FLIGHT_IN_A_CROWD = 128
 # A slice that waits looks around at least this often.
 _LOOK_AGAIN_SECONDS = 1.0
 
@@ -167,9 +170,7 @@ class Slice:
     def _grant(self) -> dict[int, Grant]:
         """Take tokens for what may leave now; nothing, with a reason in `_wait` where there is one, if none may."""
         self._wait = None
-        room = self._flight.room(clock(), in_flight=len(self._flying))
-        if self._settler.is_template_doubted:
-            room = min(room, 1 - len(self._flying))
+        room = self._room()
         if room <= 0 or self._unsettled or (self._is_drained and self._flying):
             return {}
         if self._encode is None:
@@ -184,6 +185,17 @@ class Slice:
             return {}
         self._is_short_of_tokens = sum(grant.tokens for grant in grants.values()) < room
         return grants
+
+    def _room(self) -> int:
+        """Return how many more may be claimed now, for they can leave soon."""
+        in_flight = len(self._flying)
+        room = self._flight.room(clock(), in_flight=in_flight)
+        if self._settler.is_template_doubted:
+            room = min(room, 1 - in_flight)
+        if self._tools.transport.is_crowded:
+            # In sets: a claim of a few costs as much as one of many.
+            room = min(room, _IN_FLIGHT_IN_A_CROWD - in_flight) if 2 * in_flight <= _IN_FLIGHT_IN_A_CROWD else 0
+        return room
 
     # claim
 
@@ -275,8 +287,7 @@ class Slice:
             return _SETTLE_RETRY_SECONDS if self._is_failed else 0.0
         if self._wait is not None:
             return min((self._wait.until - self.now()).total_seconds(), _LOOK_AGAIN_SECONDS)
-        has_room = self._flight.room(clock(), in_flight=len(self._flying)) > 0
-        if has_room and self._may_claim() and not (self._is_drained and self._flying):
+        if self._room() > 0 and self._may_claim() and not (self._is_drained and self._flying):
             return min(self._granter.seconds_to_next(), _LOOK_AGAIN_SECONDS)
         return _LOOK_AGAIN_SECONDS if self._flying else 0.0
 

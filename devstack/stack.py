@@ -36,8 +36,9 @@ class Stack:
         self._servers: list[Postgres | Valkey] = []
         (folder / "logs").mkdir(parents=True, exist_ok=True)
 
-    def start_postgres(self, *, fsync: bool = True) -> Postgres:
-        server = start_postgres(self.folder / "postgres", port=free_port(), fsync=fsync)
+    def start_postgres(self, *, fsync: bool = True, settings: Mapping[str, str] | None = None) -> Postgres:
+        """Start one; `settings` are postgresql.conf names."""
+        server = start_postgres(self.folder / "postgres", port=free_port(), fsync=fsync, settings=settings)
         self._servers.append(server)
         return server
 

@@ -62,6 +62,11 @@ class Transport:
         self._submitted.append((requests, mailbox))
         self._wake()
 
+    @property
+    def is_crowded(self) -> bool:
+        """Whether as many requests wait for a connection as there may be connections."""
+        return len(self._queued) >= self._connections
+
     def close(self) -> None:
         """Stop the thread. What is in flight is abandoned without a reply: drain first."""
         self._is_closed = True
