@@ -9,6 +9,7 @@ import pytest
 from devstack.postgres import start_postgres
 from devstack.server import wait_until
 from devstack.valkey import start_valkey
+from tests.processes import is_gone
 
 DEADLINE_SECONDS = 30.0
 OWNER = """
@@ -43,10 +44,6 @@ def start_owner(data_dir):
 
 def read_processes(owner):
     return [psutil.Process(int(pid)) for pid in owner.stdout.readline().split()]
-
-
-def is_gone(process):
-    return not process.is_running() or process.status() == psutil.STATUS_ZOMBIE
 
 
 def test_servers_end_after_sigkill_of_their_owner_and_the_next_start_works(start_owner, data_dir):

@@ -13,6 +13,7 @@ from devstack.account import server_account
 from devstack.ports import free_port
 from devstack.postgres import start_postgres
 from devstack.server import DevstackError, ServerFailedError, ServerInUseError, wait_until
+from tests.processes import is_gone
 
 
 def ask(url, query):
@@ -94,7 +95,7 @@ def test_a_killed_server_comes_back_with_every_commit(postgres):
         assert wait_until(lambda: ask(postgres.url, busy) == 1, 5)
         family = [psutil.Process(postgres.pid), *psutil.Process(postgres.pid).children()]
         postgres.kill()
-        assert not any(p.is_running() and p.status() != psutil.STATUS_ZOMBIE for p in family)
+        assert all(map(is_gone, family))
     postgres.restart()
     assert ask(postgres.url, "SELECT id FROM sent") == 1
 
@@ -104,7 +105,7 @@ def test_stop_ends_open_sessions_leaves_no_process_and_can_be_repeated(postgres,
     family = [psutil.Process(postgres.pid), *psutil.Process(postgres.pid).children()]
     with psycopg.connect(postgres.url):
         postgres.stop(mode=mode)
-    assert not any(p.is_running() and p.status() != psutil.STATUS_ZOMBIE for p in family)
+    assert all(map(is_gone, family))
     postgres.stop(mode=mode)
     postgres.kill()
 
