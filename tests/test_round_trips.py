@@ -25,7 +25,7 @@ from campaigns.tokens import make_key
 from campaigns.whatsapp.transport import Transport
 from devstack.proxy import Proxy
 from tests.store import rows
-from tests.store.rows import add_campaign, fetch, find_false_tallies
+from tests.store.rows import add_campaign, add_crowd, fetch, find_false_tallies
 from tests.webhooks.webhook_bodies import PHONE_NUMBER_ID, make_body, make_status, make_value
 from webhooks.applying import apply_events
 
@@ -105,13 +105,7 @@ def test_a_slice_goes_to_postgres_and_valkey_once_per_set_not_once_per_message(
         for number in range(account_count)
     ]  # fmt: skip
     campaign_id = database.run(add_campaign, accounts=accounts)
-    fetch(
-        database,
-        "INSERT INTO messages (campaign_id, phone, recipient_key) SELECT %s, '+55119' || 10000000 + n, n::text"
-        " FROM generate_series(1, %s) n",
-        campaign_id,
-        PEOPLE,
-    )
+    database.run(add_crowd, campaign_id, PEOPLE)
     fetch(database, NOTE_UPDATES)
     begun = begin_slice(campaign_id, tools)
     current = Slice(begun, tools)

@@ -16,7 +16,7 @@ from campaigns.sending import run_slice
 from campaigns.throttle import Throttle
 from campaigns.tokens import make_key
 from campaigns.whatsapp.transport import Transport
-from tests.store.rows import add_campaign, fetch
+from tests.store.rows import add_campaign, add_crowd, fetch
 
 SECRET_KEY = make_key()
 PEOPLE = 500
@@ -43,13 +43,7 @@ def test_no_more_is_claimed_than_can_leave_soon(tools, database, far):
     token = {"waba_id": "1", "token": "EAA", "secret_key": SECRET_KEY, "messages_per_second": 1_000_000}
     account_id = add_account(database, "Vendas", phone_number_id="1", **token)
     campaign_id = database.run(add_campaign, accounts=[account_id])
-    fetch(
-        database,
-        "INSERT INTO messages (campaign_id, phone, recipient_key) SELECT %s, '+55119' || 10000000 + n, n::text"
-        " FROM generate_series(1, %s) n",
-        campaign_id,
-        PEOPLE,
-    )
+    database.run(add_crowd, campaign_id, PEOPLE)
     begun = begin_slice(campaign_id, tools)
     slice_ = threading.Thread(target=run_slice, args=(begun, tools))
     slice_.start()

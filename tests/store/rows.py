@@ -124,6 +124,15 @@ def add_messages(connection, campaign_id, count, status="pending", **columns):
     return [add_message(connection, campaign_id, status, **columns) for _ in range(count)]
 
 
+def add_crowd(connection, campaign_id, count):
+    """Add pending messages to `count` people, in one statement."""
+    connection.execute(
+        "INSERT INTO messages (campaign_id, phone, recipient_key) SELECT %s, '+55119' || 10000000 + n, n::text"
+        " FROM generate_series(1, %s) n",
+        (campaign_id, count),
+    )
+
+
 def take(connection, campaign_id, *, lease_seconds=45.0, horizon_seconds=0.0):
     return take_lease(connection, campaign_id, owner="me", lease_seconds=lease_seconds, horizon_seconds=horizon_seconds)
 

@@ -7,7 +7,7 @@ import datetime as dt
 from campaigns.domain.message import Status
 from campaigns.store.database import query
 from campaigns.store.messages import EvidenceRow, claim_messages, merge_evidence
-from tests.store.rows import add_account, add_campaign, fetch, take
+from tests.store.rows import add_account, add_campaign, add_crowd, fetch, take
 
 PEOPLE = 20_000
 SET = 500
@@ -19,13 +19,7 @@ def test_a_claim_reads_no_more_pages_when_nearly_all_were_sent_and_nothing_was_v
     fetch(database, "ALTER TABLE messages SET (autovacuum_enabled = off)")
     account_id = database.run(add_account)
     campaign_id = database.run(add_campaign, accounts=[account_id])
-    fetch(
-        database,
-        "INSERT INTO messages (campaign_id, phone, recipient_key) SELECT %s, '+55119' || 10000000 + n, n::text"
-        " FROM generate_series(1, %s) n",
-        campaign_id,
-        PEOPLE,
-    )
+    database.run(add_crowd, campaign_id, PEOPLE)
     fetch(database, "ANALYZE messages")
     epoch = database.run(take, campaign_id).epoch
     where = {"campaign_id": campaign_id, "epoch": epoch, "account_id": account_id}
