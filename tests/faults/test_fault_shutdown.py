@@ -9,7 +9,6 @@ import signal
 import time
 
 import psutil
-import pytest
 from harness import Flow, gaps, run_together, wait_for
 
 HTTP_TIMEOUT_SECONDS = 2.0
@@ -50,7 +49,6 @@ TERM, INT, QUIT, HUP = signal.SIGTERM, signal.SIGINT, signal.SIGQUIT, signal.SIG
 SIGNALS = [(TERM,), (TERM, TERM), (TERM,), (INT,), (TERM,), (INT, INT), (TERM,), (QUIT,), (TERM, QUIT), (HUP,)]
 
 
-@pytest.mark.timeout(240)  # on a busy machine
 def test_twenty_rolling_restarts_by_every_signal_leave_no_uncertain_message(flow: Flow) -> None:
     """Two workers at a time make room for two others, in the middle of a slice that would go on for long."""
     chance = random.Random(7)

@@ -39,7 +39,7 @@ _BIN = Path(sys.executable).parent
 _PHONE = re.compile(r"55219\d{8}")
 
 
-def wait_for(condition: Callable[[], Any], what: str, *, seconds: float = 40.0) -> Any:
+def wait_for(condition: Callable[[], Any], what: str, *, seconds: float = 120.0) -> Any:
     """Ask again until the answer is true, and return it; `what` is the sentence of the failure."""
     deadline = time.monotonic() + seconds
     while not (answer := condition()):
@@ -287,7 +287,7 @@ class Flow:
         rows = self.query("SELECT status::text, waiting_reason FROM campaigns WHERE id = %s", campaign.id)
         return rows[0][0], rows[0][1]
 
-    def await_status(self, status: str, *campaigns: Campaign, reason: str | None = None, seconds: float = 60) -> None:
+    def await_status(self, status: str, *campaigns: Campaign, reason: str | None = None, seconds: float = 120) -> None:
         def is_there() -> bool:
             self.stack.check_alive()
             return all(self.status(campaign) == (status, reason) for campaign in campaigns)
@@ -295,14 +295,14 @@ class Flow:
         names = ", ".join(campaign.name for campaign in campaigns)
         wait_for(is_there, f"{names} {status} {reason or ''}", seconds=seconds)
 
-    def await_accepted(self, campaign: Campaign, count: int, *, seconds: float = 40) -> None:
+    def await_accepted(self, campaign: Campaign, count: int, *, seconds: float = 120) -> None:
         wait_for(
             lambda: len(self.far.accepted(campaign)) >= count,
             f"{count} messages of {campaign.name} are accepted",
             seconds=seconds,
         )
 
-    def await_arrival(self, *campaigns: Campaign, seconds: float = 40) -> None:
+    def await_arrival(self, *campaigns: Campaign, seconds: float = 120) -> None:
         """Wait until every message is delivered or read."""
         expected = sum(len(campaign.phones) for campaign in campaigns)
 
