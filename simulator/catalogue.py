@@ -49,6 +49,7 @@ ERRORS: dict[int, MetaError] = {
     131056: MetaError(400, "(Business Account, Consumer Account) pair rate limit hit", "Message failed to send because there were too many messages sent from this phone number to the same phone number in a short period of time."),
     131057: MetaError(500, "Account in maintenance mode", "Business Account is in maintenance mode."),
     131059: MetaError(400, "Invalid paging cursor", "The cursor of the request is not valid."),
+    131063: MetaError(400, "Marketing messages are disabled", "Marketing templates cannot be sent over the Cloud API by this WhatsApp Business account."),
     131064: MetaError(400, "Messaging limit reached", "The account reached its messaging limit because of template classification violations."),
     132000: MetaError(400, "Number of parameters does not match the expected number of params", "The number of variable parameter values did not match the template."),
     132001: MetaError(404, "Template name does not exist in the translation", "The template does not exist in the specified language or has not been approved."),
@@ -61,6 +62,7 @@ ERRORS: dict[int, MetaError] = {
     133004: MetaError(503, "Server Temporarily Unavailable", "Server is temporarily unavailable."),
     133010: MetaError(400, "Account not registered", "The phone number is not registered on the WhatsApp Business Platform."),
     134101: MetaError(400, "Template is still syncing", "The template is still being synced for marketing messages."),
+    134102: MetaError(500, "Template is unavailable for use", "The WhatsApp Business account is not onboarded for marketing messages."),
     135000: MetaError(400, "Generic user error", "Message failed to send because of an unknown error with the request parameters."),
 }  # fmt: skip
 

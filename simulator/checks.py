@@ -15,8 +15,8 @@ _TYPES = frozenset(
 )
 
 
-def check_message(templates: tuple[Template, ...], account: Account, message: dict[str, Any]) -> str:
-    """Refuse what Meta would refuse at once; returns the template's name, empty for other types."""
+def check_message(templates: tuple[Template, ...], account: Account, message: dict[str, Any]) -> Template | None:
+    """Refuse what Meta would refuse at once; returns the template, None for other types."""
     if message.get("messaging_product") != "whatsapp":
         raise RefusalError(100, message="(#100) The parameter messaging_product is required.")
     to = message.get("to")
@@ -36,10 +36,10 @@ def check_message(templates: tuple[Template, ...], account: Account, message: di
         raise RefusalError(100, f"Param type must be one of {{TEMPLATE, {', '.join(sorted(_TYPES)).upper()}}}.")
     if not message.get(kind):
         raise RefusalError(131008, f"Parameter '{kind}' is mandatory for type '{kind}'")
-    return ""
+    return None
 
 
-def _check_template(templates: tuple[Template, ...], account: Account, sent: object) -> str:
+def _check_template(templates: tuple[Template, ...], account: Account, sent: object) -> Template:
     if not isinstance(sent, dict):
         raise RefusalError(131008, "Parameter 'template' is mandatory for type 'template'")
     name = sent.get("name")
@@ -48,7 +48,7 @@ def _check_template(templates: tuple[Template, ...], account: Account, sent: obj
     if not (isinstance(name, str) and name and isinstance(code, str) and code):
         raise RefusalError(131008, "Template name and language code are mandatory.")
     if not templates:
-        return name
+        return Template(name=name, language=code)
     registered = next((t for t in templates if _is_registered_as(t, account, name, code)), None)
     if registered is None:
         raise RefusalError(132001, f"template name ({name}) does not exist in {code}")
@@ -61,7 +61,7 @@ def _check_template(templates: tuple[Template, ...], account: Account, sent: obj
             _check_parameters(registered, sent)
         case _:
             raise RefusalError(132001, f"template name ({name}) is not approved in {code}")
-    return name
+    return registered
 
 
 def _is_registered_as(template: Template, account: Account, name: str, code: str) -> bool:

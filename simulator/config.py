@@ -108,11 +108,15 @@ _read_outcome = _script_of(SEND_KINDS)
 _read_reading = _script_of(READ_KINDS)
 
 
+def _read_outcomes(value: Any, where: str) -> dict[str, Script]:
+    return {key: _read_outcome(script, f"{where}.{key}") for key, script in _read_object(value, where).items()}
+
+
 def _read_suffixes(value: Any, where: str) -> dict[str, Script]:
     for suffix in _read_object(value, where):
         if not suffix.isdecimal():
             raise ConfigError(f"{where}: {suffix!r} is not an ending of digits")
-    return {suffix: _read_outcome(script, f"{where}.{suffix}") for suffix, script in value.items()}
+    return _read_outcomes(value, where)
 
 
 def _section(cls: type[Any]) -> Reader:
@@ -180,6 +184,9 @@ class Account:
     display_phone_number: Annotated[Text, "its number as Meta shows it"] = "+1 555-078-3881"
     verified_name: Annotated[Text, "its name"] = "Muster GmbH"
     outcome: Annotated[Outcomes, "what its sends meet, before the endings of phones are asked"] = (OK,)
+    category_outcomes: Annotated[
+        dict[str, Script], _read_outcomes, "what its sends meet next, by the category of their template"
+    ] = field(default_factory=dict)
     health: Annotated[Script, _script_of(HEALTH_KINDS), "what its health checks meet"] = (Step(Kind.GREEN),)
     health_fields: Annotated[Json, _read_object, "fields that replace those of its health answer"] = field(
         default_factory=dict

@@ -64,16 +64,18 @@ def _parse(body: bytes) -> dict[str, Any]:
 
 
 def _judge(state: State, number: str, account: Account, message: dict[str, Any], digits: str) -> tuple[Step, str]:
-    """Ask in turn the account's script, its throughput, the content, the phone's script.
+    """Ask in turn the account's script, its throughput, the content, the account's script of the category, the phone's.
 
-    Returns the step and the template's name; raises RefusalError where one of them answers with a code.
+    Returns the step and the template's name, empty for other types. Raises RefusalError where one answers with a code.
     """
     step = state.account_step(number, account)
     if step.kind is not Kind.ERROR:
         state.take_throughput(number, account)
         template = check_message(state.config.templates, account, message)
+        if step.kind is Kind.OK and template is not None:
+            step = state.category_step(number, account, template.category)
         if step.kind is Kind.OK:
             step = state.phone_step(digits)
     if step.kind is Kind.ERROR:
         raise RefusalError(step.code)
-    return step, template
+    return step, template.name if template is not None else ""

@@ -50,6 +50,7 @@ class State:
         for scope in tuple(self._progress):
             if (
                 scope in named
+                or (scope[0] == "category" and scope[1].partition(" ")[0] in (patch.get("accounts") or ()))
                 or (scope[0] == "phone" and "suffixes" in patch)
                 or (scope[0] == "all" and "outcome" in patch)
                 or (scope[0] in {"debug_token", "subscribed_apps", "app_webhooks"} and scope[0] in patch)
@@ -88,6 +89,10 @@ class State:
         """Find what the script says for all sends, else for this number's; OK leaves it to the recipient's phone."""
         step = self._advance(("all", ""), self.config.outcome)
         return step if step.kind is not Kind.OK else self._advance(("account", number), account.outcome)
+
+    def category_step(self, number: str, account: Account, category: str) -> Step:
+        """Find what the script says for this number's sends with templates of a category."""
+        return self._advance(("category", f"{number} {category}"), account.category_outcomes.get(category, (OK,)))
 
     def phone_step(self, digits: str) -> Step:
         script = find_suffix(self.config.suffixes_by_length, digits)

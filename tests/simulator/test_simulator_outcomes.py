@@ -55,6 +55,23 @@ def test_an_account_can_fail_a_few_times_then_recover(far):
     assert far.send(number="1").status_code == 200
 
 
+def test_an_account_can_refuse_one_category_of_templates(far):
+    names = {"promo": "MARKETING", "invoice": "UTILITY"}
+    far.script(
+        templates=[{"name": name, "category": category, "language": "de"} for name, category in names.items()],
+        accounts={NUMBER: {"category_outcomes": {"MARKETING": ["error:131063*2", "ok"]}}},
+    )
+    promo, invoice = (template_message(name=name) for name in names)
+    assert code_of(far.post(invoice)) == 200
+    assert [code_of(far.post(promo)) for _ in range(3)] == [131063, 131063, 200]
+    assert code_of(far.post(promo, number="1")) == 200
+
+
+def test_a_template_that_is_not_registered_is_one_of_marketing(far):
+    far.script(accounts={NUMBER: {"category_outcomes": {"MARKETING": "error:131063"}}})
+    assert code_of(far.send()) == 131063
+
+
 def test_a_script_told_again_starts_again(far):
     for _ in range(2):
         far.script(accounts={NUMBER: {"outcome": ["error:190*1"]}})
