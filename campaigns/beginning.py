@@ -12,7 +12,7 @@ from campaigns.keeping import Keeper
 from campaigns.logs import event
 from campaigns.reconciling import report_abandoned
 from campaigns.store import leases
-from campaigns.store.accounts import campaign_account_ids, mark_health_due
+from campaigns.store.accounts import load_campaign_accounts, mark_health_due
 from campaigns.store.database import Connection, Database
 from campaigns.store.installation import installation_id
 from campaigns.store.leases import LeaseRow
@@ -39,10 +39,14 @@ class Tools:
 
 @dataclass(frozen=True, slots=True)
 class Begun:
-    """A slice whose lease is taken. `health_due`: accounts to be checked by somebody else, now."""
+    """A slice whose lease is taken. `health_due`: accounts to be checked by somebody else, now.
+
+    `categories`: that of the campaign's template, by account.
+    """
 
     row: LeaseRow
     account_ids: list[int]
+    categories: dict[int, str]
     health_due: list[int]
     installation: str
     asked_at: float
@@ -63,9 +67,10 @@ def begin_slice(campaign_id: int, tools: Tools) -> Begun | None:
         )
         if row is None:
             return None
-        account_ids = campaign_account_ids(connection, campaign_id)
+        categories = load_campaign_accounts(connection, [campaign_id])[campaign_id]
+        account_ids = list(categories)
         health_due = mark_health_due(connection, account_ids, every_seconds=settings.health_seconds)
-        return Begun(row, account_ids, health_due, installation_id(connection), asked_at)
+        return Begun(row, account_ids, categories, health_due, installation_id(connection), asked_at)
 
     begun = tools.database.run(begin)
     if begun is None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 
 from campaigns.domain.pacing import Pace, PaceState, Reason, Wait, Window, advance, allow
 from campaigns.domain.schedule import read_holidays
@@ -47,17 +47,25 @@ class Claimer:
         """Return how many of `want` messages the pace allows now, or until when it allows none."""
         return allow(self._pace, self._pace_state, self._now(), want=want)
 
-    def claim(self, grants: Mapping[int, Grant], accounts: Mapping[int, AccountRow]) -> Claim:
-        """Claim one message per token, and note the pace, in one transaction: committed before anything leaves."""
-        claim: Claim = self._database.run(self._claim_and_pace, grants, accounts)
+    def claim(
+        self, grants: Mapping[int, Grant], accounts: Mapping[int, AccountRow], *, usable: Collection[int]
+    ) -> Claim:
+        """Claim one message per token, and note the pace, in one transaction: committed before anything leaves.
+
+        `usable`: the accounts that may send this campaign.
+        """
+        claim: Claim = self._database.run(self._claim_and_pace, grants, accounts, sorted(usable))
         self.cursor = claim.cursor
         return claim
 
     def _claim_and_pace(
-        self, connection: Connection, grants: Mapping[int, Grant], accounts: Mapping[int, AccountRow]
+        self,
+        connection: Connection,
+        grants: Mapping[int, Grant],
+        accounts: Mapping[int, AccountRow],
+        active: Sequence[int],
     ) -> Claim:
         tokens = {account_id: grant.tokens for account_id, grant in grants.items()}
-        active = [row.id for row in accounts.values() if row.active]
         portfolio_ids = {row.id: row.portfolio_id for row in accounts.values() if row.portfolio_id}
         self._limits.portfolios = {each: portfolio_ids[each] for each in tokens if each in portfolio_ids}
         where = (connection, self._row.id, self._row.epoch)

@@ -33,7 +33,7 @@ from campaigns.domain.standstill import (
     judge_traffic,
 )
 from campaigns.store import diagnoses
-from campaigns.store.accounts import load_accounts
+from campaigns.store.accounts import load_accounts, load_campaign_accounts
 from campaigns.store.campaigns import CampaignListing, list_campaigns
 from campaigns.store.database import Connection, Database, DatabaseError, DatabaseUnavailable
 from campaigns.store.diagnoses import Standing
@@ -54,6 +54,7 @@ class _Loaded:
     standings: dict[int, Standing]
     accounts: dict[int, AccountListing]
     tokens: dict[int, bytes]
+    categories: dict[int, dict[int, str]]
     traffic: dict[int, tuple[int, int]]
     workers: list[WorkerRow]
     tick_age: float | None
@@ -80,7 +81,7 @@ def diagnose(
     rates = {} if is_away else _read_rates(settings, loaded.accounts)
     accounts = {each.id: _account_facts(each, loaded, settings, rates) for each in loaded.accounts.values()}
     for row in loaded.campaigns:
-        state = _state(row, loaded.standings[row.id], accounts, loaded.workers)
+        state = _state(row, loaded, accounts)
         found = judge_campaign(state, row.server_now, patience)
         findings += found if campaign_id is not None else [each for each in found if each.severity != Severity.NOTE]
 
@@ -126,12 +127,14 @@ def _load(connection: Connection, campaign_id: int | None) -> _Loaded:
     if campaign_id is not None and not rows:
         raise CampaignError(missing_campaign(campaign_id))
     standings = diagnoses.load_standings(connection, ids)
-    account_ids = sorted({account_id for each in standings.values() for account_id in each.account_ids})
+    categories = load_campaign_accounts(connection, ids)
+    account_ids = sorted({account_id for each in categories.values() for account_id in each})
     return _Loaded(
         rows,
         standings,
         {each.id: each for each in list_accounts(connection, account_ids)},
         {each.id: each.token for each in load_accounts(connection, account_ids)},
+        categories,
         diagnoses.load_traffic(connection, ids),
         list_workers(connection),
         diagnoses.load_tick_age(connection),
@@ -162,6 +165,7 @@ def _account_facts(
         rate=rates.get(account.id),
         sent_count=sent_count,
         told_count=told_count,
+        inactive_categories=account.inactive_categories,
     )
 
 
@@ -176,12 +180,11 @@ def _is_readable(key: str | None, token: bytes) -> bool:
     return True
 
 
-def _state(
-    row: CampaignListing, standing: Standing, accounts: dict[int, AccountFacts], workers: Sequence[WorkerRow]
-) -> CampaignState:
+def _state(row: CampaignListing, loaded: _Loaded, accounts: dict[int, AccountFacts]) -> CampaignState:
+    standing = loaded.standings[row.id]
     holidays = read_holidays(row.holidays) if row.holidays else None
     window = Window(row.time_zone, row.window_from, row.window_to, frozenset(row.weekdays), holidays)
-    seen = {worker.owner: worker.seen_seconds for worker in workers}
+    seen = {worker.owner: worker.seen_seconds for worker in loaded.workers}
     return CampaignState(
         id=row.id,
         status=CampaignStatus(row.status),
@@ -190,7 +193,8 @@ def _state(
         template=f"{row.template_name}:{row.language}",
         template_status=row.template_status,
         template_blocked_until=standing.template_blocked_until,
-        accounts=[accounts[account_id] for account_id in standing.account_ids],
+        accounts=[accounts[account_id] for account_id in loaded.categories[row.id]],
+        categories=loaded.categories[row.id],
         scheduled_at=row.scheduled_at,
         waiting_reason=Reason(row.waiting_reason) if row.waiting_reason else None,
         due_at=row.due_at,

@@ -200,7 +200,9 @@ def _activate(connection: Connection, account: str) -> tuple[directory.AccountLi
     found = find_account(connection, account)
     rung = directory.wake_campaigns(connection, found.id, reasons=_WAITS_FOR_ACCOUNT)
     directory.activate_account(connection, found.id)
-    accounts.add_account_event(connection, found.id, "activated", {"was": found.inactive_reason})
+    categories = {category: inactive.reason for category, inactive in found.inactive_categories.items()}
+    was = {"was": found.inactive_reason} | ({"categories": categories} if categories else {})
+    accounts.add_account_event(connection, found.id, "activated", was)
     return directory.list_accounts(connection, [found.id])[0], rung
 
 

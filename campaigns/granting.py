@@ -33,12 +33,12 @@ class Granter:
         settings: Settings,
         *,
         campaign_id: int,
-        account_ids: list[int],
+        categories: Mapping[int, str],
         now: Callable[[], dt.datetime],
     ) -> None:
-        """`now` is the server's clock, in which a wait is told."""
+        """`categories`: that of the campaign's template, by account. `now` is the server's clock: waits follow it."""
         self._throttle, self._keeper, self._settings, self._now = throttle, keeper, settings, now
-        self._campaign_id, self._account_ids = campaign_id, account_ids
+        self._campaign_id, self._categories = campaign_id, dict(categories)
         self._access_tokens: dict[bytes, str] = {}
         self._free_ids: list[int] = []
         self._shares = Shares()
@@ -51,10 +51,25 @@ class Granter:
 
     def accounts(self) -> list[AccountRow]:
         """Return the campaign's accounts as they were about a second ago."""
-        return self._keeper.accounts(self._account_ids)
+        return self._keeper.accounts(list(self._categories))
 
-    def active_ids(self) -> set[int]:
-        return {row.id for row in self.accounts() if row.active}
+    def usable_ids(self) -> set[int]:
+        """Return the accounts that may send this campaign: active, and not deactivated for its template's category."""
+        return {row.id for row in self._usable()}
+
+    @property
+    def categories(self) -> Mapping[int, str]:
+        """The category of the campaign's template, by account."""
+        return self._categories
+
+    def note_categories(self, said: Mapping[int, str]) -> None:
+        """Meta has said by a refusal which category the template has for these accounts."""
+        self._categories.update(said)
+
+    def _usable(self) -> list[AccountRow]:
+        return [
+            row for row in self.accounts() if row.active and self._categories[row.id] not in row.inactive_categories
+        ]
 
     def grant(self, want: int) -> dict[int, Grant] | Wait:
         """Return the grants that hold tokens, by account, or what to wait for where no account may send.
@@ -80,12 +95,12 @@ class Granter:
         return {grant.account_id: grant for grant in grants if grant.tokens}
 
     def _free_accounts(self) -> dict[int, AccountRow] | Wait:
-        active = [row for row in self.accounts() if row.active and self.access_token(row)]
-        if not active:
+        usable = [row for row in self._usable() if self.access_token(row)]
+        if not usable:
             return Wait(Reason.NO_ACTIVE_ACCOUNT, self._now() + dt.timedelta(seconds=self._settings.recheck_seconds))
         now = self._now()
-        free = {row.id: row for row in active if not row.blocked_seconds and self._slot_at(row, now) <= now}
-        return free or min((self._wait_for(row, now) for row in active), key=lambda wait: wait.until)
+        free = {row.id: row for row in usable if not row.blocked_seconds and self._slot_at(row, now) <= now}
+        return free or min((self._wait_for(row, now) for row in usable), key=lambda wait: wait.until)
 
     def _wait_for(self, row: AccountRow, now: dt.datetime) -> Wait:
         rests_until = now + dt.timedelta(seconds=row.blocked_seconds)
@@ -143,7 +158,7 @@ class Granter:
 
     def full_ids(self) -> list[int]:
         """Return the accounts that are not asked because their portfolio has no slot."""
-        return [row.id for row in self.accounts() if row.portfolio_id in self._full_until]
+        return [row.id for row in self._usable() if row.portfolio_id in self._full_until]
 
     def forget_full(self) -> None:
         """Ask for all again: what was settled may be released, and who is counted already needs no slot."""

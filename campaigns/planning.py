@@ -26,7 +26,7 @@ from campaigns.importing import Imported, Reading, import_recipients
 from campaigns.remembering import suppress_forgotten
 from campaigns.store import campaigns as store
 from campaigns.store import directory
-from campaigns.store.accounts import campaign_account_ids
+from campaigns.store.accounts import load_campaign_accounts
 from campaigns.store.database import Connection, Database
 
 # A change ends these waits: the next look decides anew. Throttles and unreachable servers are not the plan's.
@@ -140,7 +140,7 @@ def _change(connection: Connection, campaign_id: int, wishes: Wishes) -> Planned
     account_ids = _find_accounts(connection, wishes.accounts) if wishes.accounts else []
     warnings: Sequence[str] = ()
     if wishes.template is not None or wishes.accounts or wishes.parameters:
-        used_ids = account_ids or campaign_account_ids(connection, campaign_id)
+        used_ids = account_ids or list(load_campaign_accounts(connection, [campaign_id])[campaign_id])
         template_id, filling, given, warnings = _refill(connection, campaign, wishes, used_ids)
         plan = replace(plan, template_id=template_id, parameters=given, columns=filling.names)
     status = decide_schedule(replace(facts, scheduled_at=plan.scheduled_at), now=campaign.server_now)

@@ -15,7 +15,7 @@ from campaigns.domain.pacing import Window
 from campaigns.domain.preview import Preview, preview
 from campaigns.domain.schedule import read_holidays
 from campaigns.store import campaigns, directory, portfolios, previews
-from campaigns.store.accounts import campaign_account_ids
+from campaigns.store.accounts import load_campaign_accounts
 from campaigns.store.campaigns import CampaignListing
 from campaigns.store.database import Connection, Database
 
@@ -28,8 +28,8 @@ _LOOKS = 61
 class CampaignPreview:
     """`send_count` messages of the template's `category` go out, `suppressed_count` of the pending ones do not.
 
-    `messages`: what the first people will read, by phone. `rate`: messages per second of the active accounts together.
-    `ends_at` is None where nobody can tell: no account is active, or it takes more than ten years.
+    `messages`: what the first people will read, by phone. `rate`: messages per second of all accounts that may send it.
+    `ends_at` is None where nobody can tell: no account may send it, or it takes more than ten years.
     """
 
     campaign: CampaignListing
@@ -69,8 +69,10 @@ def _load(connection: Connection, campaign_id: int, rows: int) -> CampaignPrevie
         for phone, variables in previews.first_messages(connection, campaign_id, limit=rows)
     ]
     pending_count, suppressed_count = previews.count_pending(connection, campaign_id)
-    accounts = directory.list_accounts(connection, campaign_account_ids(connection, campaign_id))
-    rate = sum(account.messages_per_second for account in accounts if account.active)
+    categories = load_campaign_accounts(connection, [campaign_id])[campaign_id]
+    listed = directory.list_accounts(connection, list(categories))
+    accounts = [account for account in listed if account.may_send(categories[account.id])]
+    rate = sum(account.messages_per_second for account in accounts)
     send_count = pending_count - suppressed_count
     starts_at = max(row.scheduled_at or row.server_now, row.server_now)
     ends_at = _estimate_end(row, send_count, rate, starts_at)
@@ -106,7 +108,7 @@ def _estimate_end(row: CampaignListing, count: int, rate: int, starts_at: dt.dat
 
 def _days_of_limits(connection: Connection, accounts: Sequence[directory.AccountListing], count: int) -> int:
     """Return how many days the daily limits of the portfolios add, if every account that may send is in one."""
-    names = {account.portfolio for account in accounts if account.active}
+    names = {account.portfolio for account in accounts}
     if not names or None in names:
         return 0
     limits = [each for each in portfolios.list_portfolios(connection) if each.name in names]

@@ -78,7 +78,7 @@ class Slice:
         self._claimer = Claimer(row, tools.database, now=self.now)
         self._flight = FlightWindow(limit=settings.window_limit)
         self._granter = Granter(
-            tools.throttle, tools.keeper, settings, campaign_id=row.id, account_ids=begun.account_ids, now=self.now
+            tools.throttle, tools.keeper, settings, campaign_id=row.id, categories=begun.categories, now=self.now
         )
         self._narrator = Narrator(row.id)
         self._settler = Settler(
@@ -205,7 +205,7 @@ class Slice:
             return []
         accounts = {row.id: row for row in self._granter.accounts()}
         try:
-            claim = self._claimer.claim(grants, accounts)
+            claim = self._claimer.claim(grants, accounts, usable=self._granter.usable_ids())
         except _Unavailable as error:
             self._fail("Claiming", error)
             return []
@@ -216,8 +216,14 @@ class Slice:
         except _Unavailable as error:
             # What is claimed leaves all the same: else nobody would know that it has not.
             self._fail("Claiming", error)
+        categories = self._granter.categories
         return [
-            Flying(message, accounts[message.account_id], grants[message.account_id].granted_at)
+            Flying(
+                message,
+                accounts[message.account_id],
+                categories[message.account_id],
+                grants[message.account_id].granted_at,
+            )
             for message in claim.messages
         ]
 
@@ -303,7 +309,8 @@ class Slice:
             return
         self._is_drained = False
         try:
-            settled = self._settler.settle(self._unsettled, usable=self._granter.active_ids())
+            settled = self._settler.settle(self._unsettled, usable=self._granter.usable_ids())
+            self._granter.note_categories(settled.categories)
             if settled.changed_accounts:
                 self._tools.keeper.refresh(sorted(settled.changed_accounts))
         except _Unavailable as error:
@@ -369,7 +376,7 @@ class Slice:
         self._is_failed = True
 
     def _log_accounts(self) -> None:
-        active_count = len(self._granter.active_ids())
+        active_count = len(self._granter.usable_ids())
         bound = event("accounts_active", campaign_id=self._row.id)
         _log.info("Campaign %s has %s active accounts", self._row.id, active_count, extra=bound)
 

@@ -10,15 +10,17 @@ from dataclasses import dataclass, field
 from campaigns.alerts import Alerts
 from campaigns.config import Settings
 from campaigns.domain.account import FailureRecord
+from campaigns.domain.failures import find_failure
 from campaigns.domain.message import Status
 from campaigns.domain.settlement import Attempt, Settle, Settlement, settle
-from campaigns.domain.verdict import Accepted, Action, Blame, NotSent, Rejected, Unknown, Verdict
+from campaigns.domain.verdict import Accepted, Action, Blame, Failure, NotSent, Rejected, Unknown, Verdict
 from campaigns.logs import event
 from campaigns.store import messages, templates
 from campaigns.store.accounts import AccountRow, Counted, Outcomes, block_accounts, count_outcomes
 from campaigns.store.database import Connection, Database
 from campaigns.store.messages import Claimed, EvidenceRow, ReleaseRow
 from campaigns.store.suppressions import suppress_refusing
+from campaigns.store.templates import Recategorised, recategorise_template
 from campaigns.whatsapp.mailbox import Reply
 from campaigns.whatsapp.outcomes import read_reply
 
@@ -35,10 +37,14 @@ _TEMPLATE_STATUS = {132001: "missing", 132007: "rejected", 132015: "paused", 132
 
 @dataclass(frozen=True, slots=True)
 class Flying:
-    """A claimed message on its way, with the account as it was when it was claimed and the time of its grant."""
+    """A claimed message on its way, with the account as it was when it was claimed and the time of its grant.
+
+    `category`: that of the template as the account's WABA has it, as far as it was known then.
+    """
 
     message: Claimed
     account: AccountRow
+    category: str
     granted_at: float
 
 
@@ -55,12 +61,16 @@ class Rest:
 
 @dataclass(slots=True)
 class Settled:
-    """One set of replies, decided. What the slice must know of it beyond the rows."""
+    """One set of replies, decided. What the slice must know of it beyond the rows.
+
+    `categories`: those that Meta's refusals have named for the template, by account.
+    """
 
     decisions: list[tuple[Flying, Verdict, Settlement]] = field(default_factory=list)
     throttled_at: dict[int, float] = field(default_factory=dict)
     changed_accounts: set[int] = field(default_factory=set)
     template_blocked_until: dt.datetime | None = None
+    categories: dict[int, str] = field(default_factory=dict)
 
 
 def read_verdict(reply: Reply) -> Verdict:
@@ -90,7 +100,8 @@ class Settler:
         self._campaign_id, self._template_id, self._now = campaign_id, template_id, now
         # Meta's word on the template is only written down when a message is the first to prove it good again.
         self.is_template_doubted = False
-        # Of the set being settled: how many replies are counted already, and the accounts that they deactivated.
+        # Of the set being settled: how many replies are counted already, and the accounts that they have deactivated,
+        # wholly or for the category of the template.
         self._counted = 0
         self._gone: set[int] = set()
         self._reported: set[int] = set()
@@ -98,19 +109,37 @@ class Settler:
     def settle(self, replies: Sequence[tuple[Flying, Verdict]], *, usable: set[int]) -> Settled:
         """Write one set of replies, in the order in which they came. Raises DatabaseError with nothing half done.
 
-        Failures of accounts are counted first and apart: they decide which accounts are left, and locks are taken
-        messages first. After an error the caller settles the same replies again, perhaps with more: none counts twice.
+        `usable`: the accounts that may send the campaign, as far as is known before these replies. Failures of accounts
+        are counted first and apart: they decide which accounts are left, and locks are taken messages first. After an
+        error the caller settles the same replies again, perhaps with more: none counts twice.
         """
         fresh = replies[self._counted :]
         if any(_is_account_fault(verdict) for _, verdict in fresh):
-            counted = self._database.run(count_outcomes, _outcomes(fresh))
+            counted, recategorised = self._database.run(self._count, fresh)
             self._counted = len(replies)
-            self._gone |= {each.account_id for each in counted if each.tripped_by is not None}
+            self._gone |= {each.account_id for each in counted if each.is_inactive}
             for account in counted:
                 report_deactivation(account, self._alerts)
+            for template in recategorised:
+                report_category(template)
         settled = self._settle(replies, usable - self._gone)
         self._counted, self._gone = 0, set()
         return settled
+
+    def _count(
+        self, connection: Connection, replies: Sequence[tuple[Flying, Verdict]]
+    ) -> tuple[list[Counted], list[Recategorised]]:
+        """Count replies, some of which are faults of accounts, and keep the categories that Meta has named by them."""
+        counted = count_outcomes(connection, _outcomes(replies))
+        recategorised = []
+        for account_id, failure in sorted(_find_named(replies).items()):
+            category, at = failure.category, self._now()
+            recategorised.append(
+                recategorise_template(
+                    connection, self._campaign_id, account_id, category=category, code=failure.code, at=at
+                )
+            )
+        return counted, [each for each in recategorised if each is not None]
 
     def _settle(self, replies: Sequence[tuple[Flying, Verdict]], usable: set[int]) -> Settled:
         settled = Settled()
@@ -121,6 +150,7 @@ class Settler:
                 before = settled.throttled_at.get(flying.account.id, 0.0)
                 settled.throttled_at[flying.account.id] = max(before, flying.granted_at)
         settled.changed_accounts = {flying.account.id for flying, verdict in replies if _is_of_account(verdict)}
+        settled.categories = {account_id: failure.category for account_id, failure in _find_named(replies).items()}
         settled.template_blocked_until = self._database.run(self._write, settled.decisions)
         return settled
 
@@ -210,16 +240,38 @@ class Settler:
 
 
 def report_deactivation(account: Counted, alerts: Alerts) -> None:
-    """Say that an account was deactivated, if it was."""
+    """Say that an account, or a category of its templates, was deactivated, if it was."""
     if account.tripped_by is None:
         return
     last = account.tripped_by[-1]
+    if account.category is not None:
+        _report_category_deactivation(account, account.category, last, alerts)
+        return
     text = (
         f"Account {account.account_id} deactivated after {len(account.tripped_by)} consecutive send failures: "
         f"{last['code']} {last['title']}"
     )
     _log.warning(text, extra=event("account_deactivated", account_id=account.account_id, name_=account.name))
     alerts.send("account_deactivated", text, account_id=account.account_id, account=account.name)
+
+
+def _report_category_deactivation(account: Counted, category: str, last: FailureRecord, alerts: Alerts) -> None:
+    failure = find_failure(last["code"])
+    text = (
+        f"Account {account.account_id} ({account.name}) sends no {category} templates any more, after"
+        f" {len(account.tripped_by or ())} consecutive send failures: {failure.code} {failure.meaning}."
+        f" {failure.advice} Then: revoada account activate {account.account_id}"
+    )
+    bound = {"account_id": account.account_id, "category": category, "code": failure.code}
+    _log.warning(text, extra=event("account_category_deactivated", name_=account.name, **bound))
+    alerts.send("account_category_deactivated", text, account=account.name, **bound)
+
+
+def report_category(template: Recategorised) -> None:
+    """Say that a template has another category than we knew."""
+    text = f"Template {template.name}:{template.language} is {template.category} now, was "
+    text += f"{template.old_category or 'unknown'}: Meta refused it with {template.code}"
+    _log.warning(text, extra=event("template_recategorised", category=template.category, code=template.code))
 
 
 def is_content_fault(verdict: Verdict) -> bool:
@@ -231,16 +283,30 @@ def _is_account_fault(verdict: Verdict) -> bool:
     return isinstance(verdict, Rejected) and verdict.failure.action is Action.SWITCH_ACCOUNT
 
 
+def _find_named(replies: Iterable[tuple[Flying, Verdict]]) -> dict[int, Failure]:
+    """Return the refusals that name another category of the template than was known, one for each account."""
+    return {
+        flying.account.id: verdict.failure
+        for flying, verdict in replies
+        if isinstance(verdict, Rejected) and verdict.failure.category not in ("", flying.category)
+    }
+
+
 def _outcomes(replies: Iterable[tuple[Flying, Verdict]]) -> list[Outcomes]:
-    """Gather what the replies say of the accounts that carried them; all other verdicts say nothing about them."""
-    by_account: dict[tuple[int, dt.datetime], list[FailureRecord | None]] = {}
+    """Gather what the replies say of the accounts that carried them; all other verdicts say nothing about them.
+
+    A success counts for the account and for the category of the template there.
+    """
+    gathered: dict[tuple[int, dt.datetime, str | None], list[FailureRecord | None]] = {}
     for flying, verdict in replies:
-        key = (flying.account.id, flying.account.activated_at)
+        account = flying.account
         if isinstance(verdict, Accepted):
-            by_account.setdefault(key, []).append(None)
+            for category in (None, flying.category):
+                gathered.setdefault((account.id, account.activated_at, category), []).append(None)
         elif isinstance(verdict, Rejected) and _is_account_fault(verdict):
-            by_account.setdefault(key, []).append(_record(flying.message.id, verdict))
-    return [Outcomes(account_id, at, tuple(each)) for (account_id, at), each in by_account.items()]
+            key = (account.id, account.activated_at, verdict.failure.find_category(flying.category))
+            gathered.setdefault(key, []).append(_record(flying.message.id, verdict))
+    return [Outcomes(account_id, category, at, tuple(each)) for (account_id, at, category), each in gathered.items()]
 
 
 def _record(message_id: int, verdict: Rejected) -> FailureRecord:

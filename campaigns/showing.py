@@ -11,7 +11,7 @@ from campaigns.domain.message import Status
 from campaigns.domain.template import TemplateError, template_from_components
 from campaigns.domain.verdict import FAULTS, Retry
 from campaigns.store import campaigns, directory, previews, recipients
-from campaigns.store.accounts import campaign_account_ids
+from campaigns.store.accounts import load_campaign_accounts
 from campaigns.store.database import Connection, Database
 
 _SHOWN_IMPORT_ERRORS = 20
@@ -19,13 +19,15 @@ _SHOWN_IMPORT_ERRORS = 20
 
 @dataclass(frozen=True, slots=True)
 class CampaignDetails:
-    """`reasons`: why messages failed, are uncertain or were skipped by the cap. `prices`: as Meta reports them.
+    """`categories`: that of the template, by account id, as the account's WABA has it.
 
+    `reasons`: why messages failed, are uncertain or were skipped by the cap. `prices`: as Meta reports them.
     `import_errors`: the first rejected rows. `misfit`: why it cannot be sent as its template is now, or None.
     """
 
     campaign: campaigns.CampaignListing
     accounts: list[directory.AccountListing]
+    categories: dict[int, str]
     reasons: list[campaigns.ReasonCount]
     prices: list[campaigns.PriceCount]
     import_errors: list[recipients.ImportErrorRow]
@@ -76,9 +78,11 @@ def show_campaign(database: Database, campaign_id: int) -> CampaignDetails:
 
 def _load(connection: Connection, campaign_id: int) -> CampaignDetails:
     campaign = _find(connection, campaign_id)
+    categories = load_campaign_accounts(connection, [campaign_id])[campaign_id]
     return CampaignDetails(
         campaign,
-        directory.list_accounts(connection, campaign_account_ids(connection, campaign_id)),
+        directory.list_accounts(connection, list(categories)),
+        categories,
         campaigns.list_reasons(connection, campaign_id),
         campaigns.list_prices(connection, campaign_id),
         recipients.list_import_errors(connection, campaign_id, limit=_SHOWN_IMPORT_ERRORS),

@@ -14,7 +14,8 @@ _COLOURS = {"WARNING": "yellow", "ERROR": "red", "INFO": "cyan"}
 _EVENTS = frozenset(
     {
         "tick", "campaign_started", "accounts_active", "health_checking", "health_ok", "health_not_ideal",
-        "health_failed", "health_worse", "health_better", "account_deactivated", "campaign_waiting",
+        "health_failed", "health_worse", "health_better", "account_deactivated",
+        "account_category_deactivated", "campaign_waiting",
         "campaign_completed", "failures", "slice_error",
     }
 )  # fmt: skip

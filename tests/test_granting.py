@@ -9,13 +9,14 @@ from dataclasses import dataclass, field
 import pytest
 
 from campaigns.config import Settings
-from campaigns.directory import add_account, change_account
+from campaigns.directory import add_account, add_portfolio, change_account
 from campaigns.domain.pacing import Reason, Wait
 from campaigns.granting import Granter
 from campaigns.keeping import Keeper
 from campaigns.store.database import Database
 from campaigns.tokens import make_key
 from tests.simulator.far_end import wait_for
+from tests.store.rows import deactivate_category
 from tests.throttle.throttle_worlds import World, fake_world
 
 BUCKET = 20  # a quarter of a second at 80/s
@@ -50,9 +51,16 @@ class Desk:
         self.database.run(lambda connection: connection.execute(statement))
         self.keeper.refresh([account_id])
 
+    def deactivate(self, category: str, account_id: int) -> None:
+        self.database.run(deactivate_category, account_id, category)
+        self.keeper.refresh([account_id])
+
     def granter(self) -> Granter:
         settings = Settings(secret_key=SECRET_KEY)
-        return Granter(self.world.throttle, self.keeper, settings, campaign_id=1, account_ids=self.ids, now=lambda: NOW)
+        categories = dict.fromkeys(self.ids, "MARKETING")
+        return Granter(
+            self.world.throttle, self.keeper, settings, campaign_id=1, categories=categories, now=lambda: NOW
+        )
 
     def left(self, account_id: int) -> int:
         """Return what another campaign gets now."""
@@ -208,6 +216,46 @@ def test_with_no_active_account_there_is_a_reason_to_wait(desk):
     desk.update(GONE, first)
     wait = desk.granter().grant(5)
     assert wait == Wait(Reason.NO_ACTIVE_ACCOUNT, NOW + dt.timedelta(seconds=Settings().recheck_seconds))
+
+
+def test_an_account_that_does_not_send_the_category_of_the_template_leaves_all_to_the_other(desk):
+    first, second = desk.add(80, 80)
+    desk.deactivate("MARKETING", first)
+    granter = desk.granter()
+    assert granter.usable_ids() == {second}
+    assert tokens(granter.grant(6)) == {second: 6}
+
+
+def test_an_account_that_does_not_send_another_category_sends(desk):
+    (first,) = desk.add(80)
+    desk.deactivate("UTILITY", first)
+    assert tokens(desk.granter().grant(6)) == {first: 6}
+
+
+def test_without_an_account_that_sends_the_category_there_is_a_reason_to_wait(desk):
+    for account_id in desk.add(80, 80):
+        desk.deactivate("MARKETING", account_id)
+    wait = desk.granter().grant(5)
+    assert wait == Wait(Reason.NO_ACTIVE_ACCOUNT, NOW + dt.timedelta(seconds=Settings().recheck_seconds))
+
+
+def test_another_category_of_the_template_counts_from_the_moment_in_which_meta_names_it(desk):
+    (first,) = desk.add(80)
+    desk.deactivate("UTILITY", first)
+    granter = desk.granter()
+    granter.note_categories({first: "UTILITY"})
+    assert granter.usable_ids() == set()
+
+
+def test_a_full_portfolio_of_an_account_that_does_not_send_the_category_is_not_waited_for(desk):
+    first, second = desk.add(80, 80)
+    portfolios = [add_portfolio(desk.database, f"portfolio {each}", daily_limit=1) for each in (first, second)]
+    for portfolio_id, account_id in zip(portfolios, (first, second), strict=True):
+        desk.update(f"portfolio_id = {portfolio_id}", account_id)
+    desk.deactivate("MARKETING", first)
+    granter = desk.granter()
+    granter.note_full(dict.fromkeys(portfolios, NOW + dt.timedelta(hours=1)))
+    assert granter.full_ids() == [second]
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from campaigns.alerts import Alerts
 from campaigns.config import Settings
 from campaigns.domain.evidence import Evidence
 from campaigns.logs import event
-from campaigns.settling import report_deactivation
+from campaigns.settling import report_category, report_deactivation
 from campaigns.store import events
 from campaigns.store.accounts import Counted
 from campaigns.store.database import Connection, Database, DatabaseUnavailable, DataError, commit_lazily
@@ -19,6 +19,7 @@ from campaigns.store.events import ParkedEvent, StoredEvent
 from campaigns.store.installation import installation_id
 from campaigns.store.messages import merge_evidence
 from campaigns.store.suppressions import suppress_refusing
+from campaigns.store.templates import Recategorised
 from webhooks.events import CATEGORY_FIELD, QUALITY_FIELD, AccountEvent, TemplateEvent
 from webhooks.leaving import Leaving, keep_optouts
 from webhooks.matching import Matched, in_rounds, match_evidence
@@ -131,6 +132,8 @@ class _Applier:
         self._applied.to_ring.extend(outcome.to_ring)
         for account in outcome.counted:
             report_deactivation(account, self._alerts)
+        for template in outcome.recategorised:
+            report_category(template)
         for tell in outcome.to_tell:
             tell(self._alerts)
 
@@ -160,6 +163,7 @@ class _Outcome:
 
     counts: Counter[str] = field(default_factory=Counter)
     counted: list[Counted] = field(default_factory=list)
+    recategorised: list[Recategorised] = field(default_factory=list)
     to_ring: list[int] = field(default_factory=list)
     to_tell: list[Callable[[Alerts], None]] = field(default_factory=list)
 
@@ -185,7 +189,7 @@ class _Transaction:
             for rows in in_rounds(kept):
                 merge_evidence(connection, rows)
             suppress_refusing(connection, find_optouts(kept))
-            outcome.counted = count_reports(connection, matched.matches)
+            outcome.counted, outcome.recategorised = count_reports(connection, matched.matches)
             unmatched = {merged.key: reason for merged, reason in matched.unmatched}
             outcome.counts.update({"statuses": len(kept), "moved": len(moved), "foreign": len(matched.foreign)})
         leaving = keep_optouts(

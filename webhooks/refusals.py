@@ -1,20 +1,22 @@
-"""What a webhook's `failed` means beyond the row: another account's turn, an account's streak, an opt-out."""
+"""What a webhook's `failed` means beyond the row: another account's turn, a streak of an account, an opt-out."""
 
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from operator import itemgetter
 
 from campaigns.config import Settings
 from campaigns.domain.account import FailureRecord
 from campaigns.domain.failures import find_failure
 from campaigns.domain.message import Status
 from campaigns.domain.settlement import Attempt, Release, settle
-from campaigns.domain.verdict import Action, Failure, Rejected
+from campaigns.domain.verdict import Action, Failure, Rejected, Scope
 from campaigns.store import events
-from campaigns.store.accounts import Counted, count_reported
+from campaigns.store.accounts import Counted, Outcomes, count_reported, find_categories
 from campaigns.store.database import Connection
 from campaigns.store.messages import ACCEPTED_OR_OUT, ReleaseRow, release_messages
+from campaigns.store.templates import Recategorised, recategorise_template
 from webhooks.matching import Match
 
 # A campaign that is over is not opened again by a webhook: what it says may come days late.
@@ -36,12 +38,12 @@ def move_refused(connection: Connection, matches: Sequence[Match], settings: Set
         return []
     campaign_ids = sorted({match.message.campaign_id for match in refused})
     statuses = events.lock_campaigns(connection, campaign_ids)
-    active = events.active_accounts_of(connection, campaign_ids)
+    usable = events.usable_accounts_of(connection, campaign_ids)
     releases: dict[int, ReleaseRow] = {}
     for match in refused:
         if statuses.get(match.message.campaign_id, "completed") in _OVER:
             continue
-        release = _release(match, active[match.message.campaign_id], settings)
+        release = _release(match, usable[match.message.campaign_id], settings)
         if release is not None:
             releases[match.message.id] = release
     moved = release_messages(
@@ -80,22 +82,75 @@ def _release(match: Match, usable: set[int], settings: Settings) -> ReleaseRow |
     )
 
 
-def count_reports(connection: Connection, matches: Sequence[Match]) -> list[Counted]:
-    """Move the second streak of each account by what Meta says of messages sent since its last activation."""
-    outcomes: dict[int, list[FailureRecord | None]] = {}
-    # The order tells how many failures stand behind the last success: without a failure there is nothing to order.
-    is_ordered = any(match.merged.status is Status.FAILED for match in matches)
-    for match in sorted(matches, key=_order) if is_ordered else matches:
-        message = match.message
-        if message.account_id is None or not message.is_since_activation or match.send_no != message.send_no:
+def count_reports(connection: Connection, matches: Sequence[Match]) -> tuple[list[Counted], list[Recategorised]]:
+    """Move the second streaks of accounts by what Meta says of messages sent since their last activation.
+
+    Returns the streaks with failures, and the templates whose category a refusal has named.
+    """
+    reports = [match for match in _order_reports(matches) if _is_counted(match)]
+    failed = [match for match in reports if match.merged.status is Status.FAILED]
+    categories: dict[tuple[int, int], str] = {}
+    if any(_failure(match).scope is Scope.CATEGORY for match in failed):
+        categories = find_categories(connection, {_pair(match) for match in reports})
+    outcomes: dict[tuple[int, str | None], list[FailureRecord | None]] = {}
+    for match in reports:
+        account_id, category = _pair(match)[1], categories.get(_pair(match))
+        if match.merged.status is Status.FAILED:
+            about = _failure(match).find_category(category or "")
+            outcomes.setdefault((account_id, about), []).append(_record(match))
             continue
-        if match.merged.status is Status.SENT and not match.is_current:
-            continue  # its refusal is known already
-        if match.merged.status is not Status.FAILED:
-            outcomes.setdefault(message.account_id, []).append(None)
-        elif is_news(match) and _is_account_fault(match):
-            outcomes.setdefault(message.account_id, []).append(_record(match))
-    return count_reported(connection, outcomes)
+        for about in {None, category}:
+            outcomes.setdefault((account_id, about), []).append(None)
+    counts = [Outcomes(account_id, about, None, tuple(each)) for (account_id, about), each in outcomes.items()]
+    bad = {(each.account_id, each.category) for each in counts if each.has_failure and each.category}
+    good = {
+        _pair(match)
+        for match in reports
+        if match.merged.status is not Status.FAILED and (_pair(match)[1], categories.get(_pair(match), "")) not in bad
+    }
+    return count_reported(connection, counts, good=good), _name_categories(connection, failed, categories)
+
+
+def _order_reports(matches: Sequence[Match]) -> Sequence[Match]:
+    """Return reports in Meta's order, which tells how many failures stand behind the last success, if there is one."""
+    is_ordered = any(match.merged.status is Status.FAILED for match in matches)
+    return sorted(matches, key=_order) if is_ordered else matches
+
+
+def _is_counted(match: Match) -> bool:
+    """Tell whether a report says something of the account that sent the message, and is its first to say so."""
+    message = match.message
+    if message.account_id is None or not message.is_since_activation or match.send_no != message.send_no:
+        return False
+    if match.merged.status is Status.FAILED:
+        return is_news(match) and _is_account_fault(match)
+    return match.is_current or match.merged.status is not Status.SENT  # else its refusal is known already
+
+
+def _name_categories(
+    connection: Connection, failed: Sequence[Match], categories: Mapping[tuple[int, int], str]
+) -> list[Recategorised]:
+    """Keep the categories that refusals name for the templates, where they are others than was known."""
+    named = {}
+    for match in failed:
+        category = _failure(match).category
+        if category not in ("", categories.get(_pair(match))):
+            named[_pair(match)] = match
+    recategorised = []
+    for (campaign_id, account_id), match in sorted(named.items(), key=itemgetter(0)):
+        failure, at = _failure(match), match.merged.failed_at
+        assert at is not None  # each `failed` has its time
+        recategorised.append(
+            recategorise_template(
+                connection, campaign_id, account_id, category=failure.category, code=failure.code, at=at
+            )
+        )
+    return [each for each in recategorised if each is not None]
+
+
+def _pair(match: Match) -> tuple[int, int]:
+    assert match.message.account_id is not None
+    return match.message.campaign_id, match.message.account_id
 
 
 def find_optouts(matches: Sequence[Match]) -> dict[int, dt.datetime]:

@@ -12,14 +12,14 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 
 from campaigns.domain.message import Status
-from campaigns.store.accounts import campaign_account_ids
+from campaigns.store.accounts import load_campaign_accounts
 from campaigns.store.database import Connection, Database
 from campaigns.store.leases import take_lease
 from campaigns.store.messages import Claimed, EvidenceRow, claim_messages, merge_evidence
 
 
 def run_campaign(database: Database, campaign_id: int, batch: int) -> None:
-    account_ids = database.run(campaign_account_ids, campaign_id)
+    account_ids = list(database.run(load_campaign_accounts, [campaign_id])[campaign_id])
     lease = database.run(take_lease, campaign_id, owner="floor", lease_seconds=3600.0, horizon_seconds=0.0)
     assert lease is not None
     tokens = {account_id: batch // len(account_ids) for account_id in account_ids}

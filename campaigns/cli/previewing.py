@@ -47,7 +47,7 @@ def preview_(session: Session, campaign_id: int, rows: int, as_json: bool) -> No
         ("also skipped", f"who had {row.max_per_person:,} in {days} by then, not counted here" if days else None),
         ("duplicates dropped", row.duplicate_count),
         ("rows rejected", row.rejected_count),
-        ("at most", f"{found.rate:,} messages per second" if found.rate else "no account is active"),
+        ("at most", f"{found.rate:,} messages per second" if found.rate else "no account may send it"),
         ("starts", local_time(row.scheduled_at, zone) or "when it is started"),
         ("ends", f"about {local_time(found.ends_at, zone)}" if found.ends_at else "nobody can tell"),
     ])  # fmt: skip

@@ -1,7 +1,8 @@
-"""An account's streak: consecutive real failures that are its own fault decide whether it stays active."""
+"""Streaks: consecutive real failures that are an account's own fault decide whether it, or a category, stays active."""
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TypedDict
@@ -15,6 +16,15 @@ class FailureRecord(TypedDict):
     details: str
     fbtrace_id: str
     message_id: int
+
+
+@dataclass(frozen=True, slots=True)
+class InactiveCategory:
+    """Since when and why an account sends no templates of a category; `code` is Meta's."""
+
+    since: dt.datetime
+    reason: str
+    code: int
 
 
 @dataclass(frozen=True, slots=True)

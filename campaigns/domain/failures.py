@@ -9,7 +9,7 @@ from __future__ import annotations
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from campaigns.domain.verdict import Action, Blame, Failure
+from campaigns.domain.verdict import MARKETING, Action, Blame, Failure, Scope
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -70,6 +70,7 @@ _ADVICE: Mapping[int, str] = MappingProxyType({
     132069: "Wait an hour: Meta allows ten messages an hour for this flow.",
     133010: "Register the number for the Cloud API: WhatsApp Manager, Phone numbers.",
     134101: "Wait ten minutes: Meta synchronises a new template for ads.",
+    134102: "Accept Meta's terms of the Marketing Messages API for the WhatsApp Business account: App dashboard.",
     137000: "Nothing: the person has changed phones since the key was noted.",
 })  # fmt: skip
 
@@ -82,6 +83,8 @@ def _rows(
     advice: str,
     max_attempts: int | None = None,
     rest_seconds: float = 0.0,
+    scope: Scope = Scope.ACCOUNT,
+    category: str = "",
 ) -> Iterator[Failure]:
     for code, meaning in meanings.items():
         yield Failure(
@@ -93,6 +96,8 @@ def _rows(
             rest_seconds,
             advice=_ADVICE.get(code, advice),
             later_seconds=_LATER_SECONDS.get(code, 0.0),
+            scope=scope,
+            category=category,
         )
 
 
@@ -204,14 +209,30 @@ ROWS: tuple[Failure, ...] = (
             131037: "display name is not approved",
             131042: "payment problem: no method, over the credit line, or billing incomplete",
             131045: "registration or certificate problem of the number",
-            131063: "marketing over the Cloud API is switched off for the business account",
-            131064: "messaging limit reached because of wrongly classified templates",
             133010: "number is not registered",
             134011: "terms of WhatsApp Payments are not accepted",
-            134102: "account is not onboarded for marketing messages",
             139200: "direct sending is blocked",
         },
         advice="Mend the account in WhatsApp Manager, `revoada account activate` it, then retry.",
+    ),
+    # One category of the account's templates: it goes on with the others (docs/decisions/0033).
+    *_rows(
+        Blame.ACCOUNT,
+        Action.SWITCH_ACCOUNT,
+        {
+            131063: "marketing over the Cloud API is switched off for the business account",
+            134102: "account is not onboarded for marketing messages",
+        },
+        advice="Allow marketing by this account: WhatsApp Manager.",
+        scope=Scope.CATEGORY,
+        category=MARKETING,
+    ),
+    *_rows(
+        Blame.ACCOUNT,
+        Action.SWITCH_ACCOUNT,
+        {131064: "messaging limit reached because of wrongly classified templates"},
+        advice="Correct the templates' categories in WhatsApp Manager, and wait until Meta lifts the limit.",
+        scope=Scope.CATEGORY,
     ),
     # Throttles, from the narrowest scope to the widest.
     *_rows(

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+from campaigns.domain.account import InactiveCategory
 from campaigns.domain.campaign import ENDED, CampaignStatus
+from campaigns.domain.failures import find_failure
 from campaigns.domain.finding import Finding, Severity, spell_count, spell_seconds, spell_time
 from campaigns.domain.message import OPEN, Status
 from campaigns.domain.pacing import Reason, Window
@@ -37,11 +39,15 @@ class AccountFacts:
     rate: float | None = None
     sent_count: int = 0
     told_count: int = 0
+    inactive_categories: Mapping[str, InactiveCategory] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class CampaignState:
-    """All that may keep a campaign. `runner_seen_seconds`: when the lease's owner last reported; None: never."""
+    """All that may keep a campaign. `runner_seen_seconds`: when the lease's owner last reported; None: never.
+
+    `categories`: that of its template, by account id, as the account's WABA has it.
+    """
 
     id: int
     status: CampaignStatus
@@ -51,6 +57,7 @@ class CampaignState:
     template_status: str
     template_blocked_until: dt.datetime | None
     accounts: Sequence[AccountFacts]
+    categories: Mapping[int, str]
     scheduled_at: dt.datetime | None = None
     waiting_reason: Reason | None = None
     due_at: dt.datetime | None = None
@@ -172,13 +179,21 @@ class _Judge:
 
     def judge_accounts(self) -> None:
         accounts = self._state.accounts
-        usable = [account for account in accounts if account.active and account.is_readable]
+        usable = [
+            account
+            for account in accounts
+            if account.active and account.is_readable and self._find_inactive(account) is None
+        ]
         for account in accounts:
             self._judge_account(account, is_alone=not usable)
         if not usable:
             text = f"{self._name} has no account that may send."
             advice = f"Activate one, or add another: `revoada campaign set {self._state.id} --account NAME`."
             self._add("no_active_account", Severity.ERROR, text, advice)
+
+    def _find_inactive(self, account: AccountFacts) -> InactiveCategory | None:
+        """Return why the account does not send templates of the campaign's category; None: it may."""
+        return account.inactive_categories.get(self._state.categories[account.id])
 
     def _judge_account(self, account: AccountFacts, *, is_alone: bool) -> None:
         severity = Severity.ERROR if is_alone else Severity.WARNING
@@ -190,6 +205,13 @@ class _Judge:
             text = f"The token of account {account.name} cannot be read with this REVOADA_SECRET_KEY."
             advice = f"Set the old key, or give the token again: `revoada account set {account.name} --token-stdin`."
             self._add("account_token", severity, text, advice)
+        elif (inactive := self._find_inactive(account)) is not None:
+            text = (
+                f"Account {account.name} sends no {self._state.categories[account.id]} templates"
+                f" since {self._time(inactive.since)}: {inactive.reason}."
+            )
+            advice = f"{find_failure(inactive.code).advice} Then `revoada account activate {account.name}`."
+            self._add("account_category_inactive", severity, text, advice)
         elif account.blocked_until is not None and account.blocked_until > self._now:
             until = self._time(account.blocked_until)
             text = f"Account {account.name} rests until {until}: {account.blocked_reason}."
@@ -278,7 +300,10 @@ _ADVICE = {
     Reason.RETRY: (Severity.NOTE, "Why they failed: `revoada campaign errors {id}`."),
     Reason.THROTTLED: (Severity.WARNING, "It goes on by itself; another `--account` helps."),
     Reason.UNREACHABLE: (Severity.WARNING, "Look at the network of the workers, and at GRAPH_API_URL."),
-    Reason.NO_ACTIVE_ACCOUNT: (Severity.WARNING, "Once an account is active it goes on by itself, within a minute."),
+    Reason.NO_ACTIVE_ACCOUNT: (
+        Severity.WARNING,
+        "Once an account may send its template it goes on by itself, within a minute.",
+    ),
     Reason.TEMPLATE: (Severity.ERROR, "`revoada campaign errors {id}` says what Meta refused."),
     Reason.DAILY_LIMIT: (
         Severity.NOTE,

@@ -32,12 +32,23 @@ FAULTS = {
 }
 
 
+class Scope(StrEnum):
+    """What a failure of the account is about: whose streak it counts on, and what its limit deactivates."""
+
+    ACCOUNT = "account"  # all that the account sends
+    CATEGORY = "category"  # what the account sends with templates of one category
+
+
+# Meta's name of the category that advertises.
+MARKETING = "MARKETING"
+
+
 class Action(StrEnum):
     """What a rejection asks for. The policy of each is in `domain/settlement.py`."""
 
     FAIL = "fail"  # never the same message to the same recipient
     FAIL_AND_SUPPRESS = "fail_and_suppress"  # as fail, and the person does not want more
-    SWITCH_ACCOUNT = "switch_account"  # another account may send it; the account's streak grows
+    SWITCH_ACCOUNT = "switch_account"  # another account may send it; a streak of the account grows (`Scope`)
     WAIT_TEMPLATE = "wait_template"  # the campaign waits until the template is approved again
     SLOW_DOWN = "slow_down"  # the account's rate halves
     BLOCK_ACCOUNT = "block_account"  # the account rests, then is tried again
@@ -73,7 +84,8 @@ class Failure:
     `max_attempts` limits a `RETRY` below the setting (2 = one retry); `rest_seconds` is the first rest of a block;
     `advice` is a sentence for a person who finds failed messages; `later_seconds` is how long after the failure this
     person may be tried again at the earliest (0: never, it is the recipient's fault); `is_known` is False for a code
-    that the table does not hold (handled by its class, and reported).
+    that the table does not hold (handled by its class, and reported). `scope` is read where the action is
+    `SWITCH_ACCOUNT`; `category` is the template category that the code itself names, "" where it names none.
     """
 
     code: int
@@ -85,6 +97,16 @@ class Failure:
     is_known: bool = True
     advice: str = ""
     later_seconds: float = 0.0
+    scope: Scope = Scope.ACCOUNT
+    category: str = ""
+
+    def find_category(self, template_category: str) -> str | None:
+        """Return the category that it is about; None: it is about the whole account.
+
+        `template_category` is that of the refused template as we know it. The code wins, because Meta may have given
+        the template another category since.
+        """
+        return None if self.scope is Scope.ACCOUNT else self.category or template_category
 
     @property
     def retry(self) -> Retry | None:

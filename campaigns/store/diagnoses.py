@@ -34,7 +34,6 @@ class Standing:
     next_message_at: dt.datetime | None
     template_blocked_until: dt.datetime | None
     uncertain_since: dt.datetime | None
-    account_ids: list[int]
 
 
 def load_database_facts(connection: Connection) -> DatabaseFacts:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from psycopg import errors
 from psycopg.rows import class_row
 from psycopg.types.json import Jsonb
 
+from campaigns.domain.account import InactiveCategory
 from campaigns.store.database import Connection, query
 
 
@@ -23,8 +24,33 @@ class ConstraintError(ValueError):
 
 
 @dataclass(frozen=True, slots=True)
+class CategoryListing:
+    """A category of templates that an account had failures of: two streaks, by replies and by webhooks.
+
+    `inactive_since`, with its reason and Meta's code: since then the account sends no template of it.
+    """
+
+    category: str
+    inactive_since: dt.datetime | None
+    inactive_reason: str | None
+    inactive_code: int | None
+    failures: list[dict[str, Any]]
+    reported: list[dict[str, Any]]
+
+    @property
+    def inactive(self) -> InactiveCategory | None:
+        if self.inactive_since is None:
+            return None
+        assert self.inactive_reason is not None and self.inactive_code is not None  # noqa: PT018  the schema ties them
+        return InactiveCategory(self.inactive_since, self.inactive_reason, self.inactive_code)
+
+
+@dataclass(frozen=True, slots=True)
 class AccountListing:
-    """An account without its token. `blocked_until` is None unless it rests now."""
+    """An account without its token. `blocked_until` is None unless it rests now.
+
+    `categories`: those that had failures of their own since it was activated.
+    """
 
     id: int
     name: str
@@ -45,6 +71,15 @@ class AccountListing:
     health_checked_at: dt.datetime | None
     health: dict[str, Any]
     created_at: dt.datetime
+    categories: tuple[CategoryListing, ...] = ()
+
+    @property
+    def inactive_categories(self) -> dict[str, InactiveCategory]:
+        """The categories of templates that it does not send, even where it is active."""
+        return {each.category: each.inactive for each in self.categories if each.inactive}
+
+    def may_send(self, category: str) -> bool:
+        return self.active and category not in self.inactive_categories
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +131,11 @@ def list_accounts(connection: Connection, account_ids: Sequence[int] | None = No
     """Return accounts by id; all of them when no ids are given."""
     parameters = {"account_ids": None if account_ids is None else list(account_ids)}
     with connection.cursor(row_factory=class_row(AccountListing)) as cursor:
-        return cursor.execute(query("list_accounts"), parameters).fetchall()
+        rows = cursor.execute(query("list_accounts"), parameters).fetchall()
+    categories: dict[int, list[CategoryListing]] = {row.id: [] for row in rows}
+    for account_id, *columns in connection.execute(query("list_account_categories"), {"account_ids": list(categories)}):
+        categories[account_id].append(CategoryListing(*columns))
+    return [replace(row, categories=tuple(categories[row.id])) for row in rows]
 
 
 def list_account_events(connection: Connection, account_id: int, *, limit: int) -> list[AccountEvent]:
@@ -115,7 +154,9 @@ def wake_campaigns(connection: Connection, account_id: int, *, reasons: Sequence
 
 
 def activate_account(connection: Connection, account_id: int) -> None:
+    """Let an account send again, templates of every category, with clean streaks."""
     connection.execute(query("activate_account"), {"account_id": account_id})
+    connection.execute(query("clear_categories"), {"account_id": account_id})
 
 
 def deactivate_account(connection: Connection, account_id: int, *, reason: str) -> bool:

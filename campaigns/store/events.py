@@ -124,11 +124,11 @@ def lock_campaigns(connection: Connection, campaign_ids: Sequence[int]) -> dict[
     return {row[0]: row[1] for row in connection.execute(query("lock_campaigns_of"), parameters)}
 
 
-def active_accounts_of(connection: Connection, campaign_ids: Sequence[int]) -> dict[int, set[int]]:
-    """Return the active accounts of each campaign."""
+def usable_accounts_of(connection: Connection, campaign_ids: Sequence[int]) -> dict[int, set[int]]:
+    """Return the accounts that may send for each campaign."""
     accounts: dict[int, set[int]] = {campaign_id: set() for campaign_id in campaign_ids}
     for campaign_id, account_id in connection.execute(
-        query("active_accounts_of"), {"campaign_ids": list(campaign_ids)}
+        query("usable_accounts_of"), {"campaign_ids": list(campaign_ids)}
     ):
         accounts[campaign_id].add(account_id)
     return accounts

@@ -107,7 +107,7 @@ def claim_messages(
 ) -> Claim:
     """Claim up to one message per token of each account (`tokens`: how many by account). Commit before sending.
 
-    `active` are the campaign's active accounts: a message that all of them have refused may go to any again.
+    `active` are the accounts that may send the campaign: a message that all of them have refused may go to any again.
     `open_zones`: the zones of people whose window is open, None where it is not that of each person.
     """
     parameters = {

@@ -1,7 +1,7 @@
 -- The truth of Revoada. PostgreSQL 18.
 --
 -- This file is what the migrations must build (`make check` proves it); read it, change it through a migration.
--- Locks are taken in the order campaigns, portfolios, leases, messages (by id), accounts, tallies.
+-- Locks are taken in the order campaigns, portfolios, leases, messages (by id), accounts, account_categories, tallies.
 
 CREATE TYPE campaign_status AS ENUM
     ('draft', 'pending', 'scheduled', 'running', 'paused', 'completed', 'cancelled');
@@ -111,10 +111,27 @@ CREATE TABLE account_events (
     at timestamptz NOT NULL DEFAULT clock_timestamp(),
     kind text NOT NULL CHECK (kind IN (
         'created', 'deactivated', 'activated', 'blocked', 'health_worse', 'health_better', 'health_failed',
-        'reported')),
+        'reported', 'category_deactivated')),
     details jsonb NOT NULL DEFAULT '{}'
 );
 CREATE INDEX account_events_by_account ON account_events (account_id, id);
+
+-- Failures that are about one category of an account's templates and not about the whole account, and whether the account
+-- still sends that category: docs/decisions/0033. No row: no such failure since the account was activated, which deletes
+-- its rows. Rows are added and deactivated under the lock of the account.
+CREATE TABLE account_categories (
+    account_id bigint NOT NULL REFERENCES accounts ON DELETE CASCADE,
+    category text NOT NULL CHECK (category <> ''),  -- Meta's word: MARKETING, UTILITY, AUTHENTICATION
+    -- The account's at the first of these failures. It guards both streaks: a reply to an older send changes nothing.
+    activated_at timestamptz NOT NULL,
+    failures jsonb NOT NULL DEFAULT '[]',  -- two streaks, as in accounts: by replies, and by webhooks
+    reported jsonb NOT NULL DEFAULT '[]',
+    inactive_since timestamptz,  -- set: the account sends no template of this category
+    inactive_reason text,
+    inactive_code integer,  -- Meta's code of the last failure
+    PRIMARY KEY (account_id, category),
+    CONSTRAINT inactive_is_whole CHECK (num_nulls(inactive_since, inactive_reason, inactive_code) IN (0, 3))
+);
 
 -- As each WABA has them, since each judges its own: docs/decisions/0011.
 CREATE TABLE templates (
@@ -204,6 +221,16 @@ CREATE TABLE campaign_accounts (
     PRIMARY KEY (campaign_id, account_id)
 );
 CREATE INDEX campaign_accounts_by_account ON campaign_accounts (account_id);
+
+-- The category of a campaign's template for an account: as the account's WABA has the template, else as the campaign's own
+-- row says. An unknown category counts as MARKETING.
+CREATE VIEW campaign_categories AS
+SELECT c.id AS campaign_id, a.id AS account_id,
+    coalesce(nullif(own.category, ''), nullif(t.category, ''), 'MARKETING') AS category
+FROM campaigns c
+JOIN templates t ON t.id = c.template_id
+CROSS JOIN accounts a
+LEFT JOIN templates own ON own.name = t.name AND own.language = t.language AND own.waba_id = a.waba_id;
 
 -- Where the people of a campaign may be, by their phones: `names` are all the time zones of a prefix.
 CREATE TABLE campaign_zones (

@@ -32,6 +32,17 @@ class SyncedRow:
     quality: str
 
 
+@dataclass(frozen=True, slots=True)
+class Recategorised:
+    """A template whose category a refusal of Meta has shown to be another than we knew ("": none)."""
+
+    name: str
+    language: str
+    old_category: str
+    category: str
+    code: int
+
+
 def block_template(
     connection: Connection, template_id: int, *, account_id: int, status: str, retry_seconds: float
 ) -> dt.datetime | None:
@@ -49,6 +60,15 @@ def block_template(
 def approve_template(connection: Connection, template_id: int, *, account_ids: Iterable[int]) -> None:
     """Note that Meta takes messages with this template from these accounts."""
     connection.execute(query("approve_template"), {"template_id": template_id, "account_ids": sorted(account_ids)})
+
+
+def recategorise_template(
+    connection: Connection, campaign_id: int, account_id: int, *, category: str, code: int, at: dt.datetime
+) -> Recategorised | None:
+    """Note the category that a refusal (`code`, at that time) named; None where it was known or something newer is."""
+    parameters = {"campaign_id": campaign_id, "account_id": account_id, "category": category, "at": at}
+    row = connection.execute(query("recategorise_template"), parameters).fetchone()
+    return None if row is None else Recategorised(*row, category=category, code=code)  # type: ignore[misc]
 
 
 def read_clock(connection: Connection) -> dt.datetime:

@@ -5,6 +5,7 @@ import datetime as dt
 import pytest
 
 from tests.cli.conftest import ANA, BIA
+from tests.store.rows import deactivate_category
 
 
 def test_the_first_messages_are_shown_as_people_read_them(create, house):
@@ -62,7 +63,16 @@ def test_it_takes_as_long_as_the_rates_of_active_accounts_allow(house, crowd):
     assert seconds(house.json("campaign", "preview", campaign_id)) == pytest.approx(10)
     house.ok("account", "deactivate", "sales")
     assert house.json("campaign", "preview", campaign_id)["ends_at"] is None
-    assert "no account is active" in house.ok("campaign", "preview", campaign_id)
+    assert "no account may send it" in house.ok("campaign", "preview", campaign_id)
+
+
+def test_an_account_that_does_not_send_the_category_of_the_template_does_not_count(house, crowd, database):
+    campaign_id = make(house, crowd(801))
+    house.ok("campaign", "set", campaign_id, "--account", "sales", "--account", "support")
+    database.run(deactivate_category, 2)
+    assert seconds(house.json("campaign", "preview", campaign_id)) == pytest.approx(10)
+    database.run(deactivate_category, 1)
+    assert house.json("campaign", "preview", campaign_id)["ends_at"] is None
 
 
 def test_interval_window_and_schedule_count(house, crowd):

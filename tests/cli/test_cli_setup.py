@@ -16,6 +16,7 @@ from werkzeug.serving import make_server
 from campaigns import celery
 from campaigns.celery import Alive, BrokerError
 from campaigns.domain.setup import QUEUES
+from campaigns.store.migrate import migrations
 from simulator.config import APP
 from tests.serving import serving
 from webhooks.views import make_app
@@ -289,7 +290,8 @@ def test_servers_that_are_away_are_told_and_end_nothing(ready):
 
 def test_a_database_that_is_not_migrated_is_told(ready, postgres):
     url = postgres.create_database("setup_empty")
-    assert look(ready, exit_code=1, DATABASE_URL=url)["servers", "Postgres"] == ("missing", "lacks 1 migration(s)")
+    lacks = f"lacks {len(migrations())} migration(s)"
+    assert look(ready, exit_code=1, DATABASE_URL=url)["servers", "Postgres"] == ("missing", lacks)
 
 
 def test_a_webhook_that_hangs_is_missing(ready):

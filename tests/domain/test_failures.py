@@ -13,7 +13,7 @@ from campaigns.domain.failures import (
     find_failure,
     find_http_failure,
 )
-from campaigns.domain.verdict import FAULTS, Action, Blame, Retry
+from campaigns.domain.verdict import FAULTS, Action, Blame, Retry, Scope
 
 # The verdict table of the design, written once more by hand.
 DESIGN = {
@@ -40,6 +40,21 @@ CASES = [(code, *expected) for expected, codes in DESIGN.items() for code in cod
 def test_a_code_of_the_design_has_its_blame_and_action(code, blame, action):
     failure = find_failure(code)
     assert (failure.code, failure.blame, failure.action, failure.is_known) == (code, blame, action, True)
+
+
+# What a failure of an account is about, where it is not the whole account, written once more by hand.
+CATEGORIES = {131063: "MARKETING", 134102: "MARKETING", 131064: "UTILITY"}
+
+
+def test_failures_about_a_category_are_those_that_the_design_names():
+    assert {row.code for row in ROWS if row.scope is Scope.CATEGORY} == CATEGORIES.keys()
+    assert {row.action for row in ROWS if row.scope is Scope.CATEGORY} == {Action.SWITCH_ACCOUNT}
+
+
+@pytest.mark.parametrize("row", [row for row in ROWS if row.action is Action.SWITCH_ACCOUNT], ids=lambda row: row.code)
+def test_a_failure_of_an_account_is_about_all_of_it_or_about_a_category(row):
+    """A code that names marketing is about marketing, whatever we believed of the refused template."""
+    assert row.find_category("UTILITY") == CATEGORIES.get(row.code)
 
 
 def test_no_code_is_listed_twice():

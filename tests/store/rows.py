@@ -93,6 +93,15 @@ def add_account(connection, **columns):
     return _insert(connection, "accounts", row | columns)
 
 
+def deactivate_category(connection, account_id, category="MARKETING", code=131063):
+    connection.execute(
+        "INSERT INTO account_categories"
+        " (account_id, category, activated_at, inactive_since, inactive_reason, inactive_code)"
+        " SELECT id, %s, activated_at, now(), %s, %s FROM accounts WHERE id = %s",
+        (category, f"5 consecutive send failures: {code} Marketing is off", code, account_id),
+    )
+
+
 def add_template(connection, **columns):
     row = {"name": f"promo_{next(_numbers)}", "language": "en", "components": Jsonb([{"type": "BODY", "text": "Hi"}])}
     return _insert(connection, "templates", row | columns)

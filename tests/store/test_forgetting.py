@@ -79,6 +79,13 @@ def test_what_is_held_of_a_person_is_gone_in_every_form_of_the_number(database):
         account_id,
         json.dumps({"errors": [{"details": ANA}]}),
     )
+    fetch(
+        database,
+        "INSERT INTO account_categories (account_id, category, activated_at, failures)"
+        " VALUES (%s, 'UTILITY', now(), %s)",
+        account_id,
+        details,
+    )
     ids = []
     for status in ("sent", "failed", "pending", "uncertain", "read"):
         campaign_id = database.run(add_campaign)

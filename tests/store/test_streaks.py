@@ -1,10 +1,11 @@
 import datetime as dt
 
 import pytest
+from psycopg import errors
 
 from campaigns.store.accounts import Outcomes, block_accounts, count_outcomes, count_reported
 from campaigns.store.directory import activate_account
-from tests.store.rows import activated_at, add_account, fetch, shared_database
+from tests.store.rows import activated_at, add_account, add_campaign, add_template, fetch, shared_database
 
 REPLIES, WEBHOOKS = "replies", "webhooks"
 COLUMNS = {REPLIES: ("consecutive_failures", "failures"), WEBHOOKS: ("consecutive_reported", "reported")}
@@ -21,17 +22,28 @@ def failure(number):
     return {"code": 190, "title": f"error {number}", "details": "", "fbtrace_id": "", "message_id": number}
 
 
-def count(database, source, account_id, *outcomes, since=None):
+def count(database, source, account_id, *outcomes, since=None, category=None):
     if source == WEBHOOKS:
-        return database.run(count_reported, {account_id: outcomes})
+        return database.run(count_reported, [Outcomes(account_id, category, None, outcomes)])
     since = since or database.run(activated_at, account_id)
-    return database.run(count_outcomes, [Outcomes(account_id, since, tuple(outcomes))])
+    return database.run(count_outcomes, [Outcomes(account_id, category, since, outcomes)])
 
 
 def read_streak(database, source, account_id):
     length, errors = COLUMNS[source]
     row = fetch(database, f"SELECT {length}, {errors}, active, inactive_reason FROM accounts WHERE id = %s", account_id)
     return row[0][0], [each["message_id"] for each in row[0][1]], *row[0][2:]
+
+
+def read_category(database, source, account_id, category="MARKETING"):
+    """The ids of the failures in a row, and whether the category is sent."""
+    statement = (
+        f"SELECT {COLUMNS[source][1]}, inactive_since IS NULL FROM account_categories"
+        " WHERE account_id = %s AND category = %s"
+    )
+    for failures, is_sent in fetch(database, statement, account_id, category):
+        return [each["message_id"] for each in failures], is_sent
+    return [], True
 
 
 def read_events(database, account_id):
@@ -113,8 +125,8 @@ def test_replies_of_before_and_after_an_activation_in_one_set_are_told_apart(dat
     account_id = database.run(add_account)
     before = database.run(activated_at, account_id)
     database.run(activate_account, account_id)
-    old = Outcomes(account_id, before, (failure(1),))
-    new = Outcomes(account_id, database.run(activated_at, account_id), (failure(2),))
+    old = Outcomes(account_id, None, before, (failure(1),))
+    new = Outcomes(account_id, None, database.run(activated_at, account_id), (failure(2),))
     database.run(count_outcomes, [old, new] if is_old_first else [new, old])
     assert read_streak(database, REPLIES, account_id)[:2] == (1, [2])
 
@@ -123,7 +135,8 @@ def test_accounts_of_one_set_are_counted_each_for_itself(database):
     good, bad = database.run(add_account), database.run(add_account)
     count(database, REPLIES, good, failure(1))
     since = database.run(activated_at, good), database.run(activated_at, bad)
-    database.run(count_outcomes, [Outcomes(bad, since[1], (failure(2),)), Outcomes(good, since[0], (OK, OK))])
+    of_bad, of_good = Outcomes(bad, None, since[1], (failure(2),)), Outcomes(good, None, since[0], (OK, OK))
+    database.run(count_outcomes, [of_bad, of_good])
     assert read_streak(database, REPLIES, good)[0] == 0
     assert read_streak(database, REPLIES, bad)[0] == 1
 
@@ -136,6 +149,138 @@ def test_activation_forgets_both_streaks_and_the_rest(database):
     assert read_streak(database, REPLIES, account_id) == (0, [], True, None)
     assert read_streak(database, WEBHOOKS, account_id) == (0, [], True, None)
     assert fetch(database, "SELECT blocked_until, block_count FROM accounts WHERE id = %s", account_id) == [(None, 0)]
+
+
+# streaks of one category
+
+
+@both
+def test_a_failure_of_a_category_is_not_counted_against_the_account(database, source):
+    account_id = database.run(add_account)
+    (counted,) = count(database, source, account_id, failure(1), failure(2), category="MARKETING")
+    assert (counted.category, counted.tripped_by, counted.is_inactive) == ("MARKETING", None, False)
+    assert read_category(database, source, account_id) == ([1, 2], True)
+    assert read_streak(database, source, account_id) == (0, [], True, None)
+
+
+@both
+def test_the_limit_ends_the_category_and_not_the_account(database, source):
+    account_id = database.run(add_account, failure_limit=3)
+    (counted,) = count(database, source, account_id, *map(failure, range(1, 6)), category="MARKETING")
+    assert ([each["message_id"] for each in counted.tripped_by], counted.is_inactive) == ([1, 2, 3], True)
+    assert read_category(database, source, account_id) == ([1, 2, 3], False)
+    assert read_streak(database, source, account_id) == (0, [], True, None)
+    assert fetch(
+        database, "SELECT inactive_reason, inactive_code FROM account_categories WHERE account_id = %s", account_id
+    ) == [("3 consecutive send failures: 190 error 3", 190)]
+    ((kind, details),) = read_events(database, account_id)
+    assert (kind, details["category"], details["source"]) == ("category_deactivated", "MARKETING", source)
+    assert len(details["errors"]) == 3
+
+
+@both
+def test_a_category_that_is_not_sent_stays_as_it_is_and_says_so(database, source):
+    account_id = database.run(add_account, failure_limit=2)
+    count(database, source, account_id, failure(1), failure(2), category="MARKETING")
+    (counted,) = count(database, source, account_id, failure(3), category="MARKETING")
+    assert (counted.tripped_by, counted.is_inactive) == (None, True)
+    count(database, REPLIES, account_id, OK, category="MARKETING")
+    assert read_category(database, source, account_id) == ([1, 2], False)
+    assert len(read_events(database, account_id)) == 1
+
+
+@both
+def test_categories_are_counted_each_for_itself(database, source):
+    account_id = database.run(add_account, failure_limit=2)
+    count(database, source, account_id, failure(1), category="MARKETING")
+    count(database, source, account_id, failure(2), category="UTILITY")
+    assert read_category(database, source, account_id) == ([1], True)
+    count(database, source, account_id, failure(3), category="UTILITY")
+    assert read_category(database, source, account_id) == ([1], True)
+    assert read_category(database, source, account_id, "UTILITY") == ([2, 3], False)
+
+
+def test_a_success_ends_the_streak_of_its_category_only(database):
+    account_id = database.run(add_account)
+    for category in (None, "MARKETING", "UTILITY"):
+        count(database, REPLIES, account_id, failure(1), category=category)
+    count(database, REPLIES, account_id, OK, category="UTILITY")
+    assert read_category(database, REPLIES, account_id, "UTILITY") == ([], True)
+    assert read_category(database, REPLIES, account_id, "MARKETING") == ([1], True)
+    assert read_streak(database, REPLIES, account_id)[:2] == (1, [1])
+
+
+def test_a_success_between_failures_of_a_category_starts_its_streak_again(database):
+    account_id = database.run(add_account, failure_limit=3)
+    count(database, REPLIES, account_id, failure(1), failure(2), category="MARKETING")
+    count(database, REPLIES, account_id, OK, failure(3), category="MARKETING")
+    assert read_category(database, REPLIES, account_id) == ([3], True)
+
+
+def test_good_news_by_webhook_ends_the_streak_of_the_category_in_which_the_campaign_sends(database):
+    account_id = database.run(add_account)
+    campaigns = {
+        category: database.run(
+            lambda connection, category: add_campaign(
+                connection, accounts=[account_id], template_id=add_template(connection, category=category)
+            ),
+            category,
+        )
+        for category in ("MARKETING", "UTILITY", "")
+    }
+    for category in ("MARKETING", "UTILITY"):
+        count(database, WEBHOOKS, account_id, failure(1), category=category)
+    database.run(count_reported, [], good=[(campaigns["UTILITY"], account_id)])
+    assert read_category(database, WEBHOOKS, account_id, "UTILITY") == ([], True)
+    assert read_category(database, WEBHOOKS, account_id, "MARKETING") == ([1], True)
+    database.run(count_reported, [], good=[(campaigns[""], account_id)])  # unknown counts as MARKETING
+    assert read_category(database, WEBHOOKS, account_id, "MARKETING") == ([], True)
+
+
+def test_the_two_streaks_of_a_category_are_counted_apart(database):
+    account_id = database.run(add_account, failure_limit=2)
+    count(database, REPLIES, account_id, failure(1), category="MARKETING")
+    count(database, WEBHOOKS, account_id, failure(2), category="MARKETING")
+    assert read_category(database, REPLIES, account_id) == ([1], True)
+    assert read_category(database, WEBHOOKS, account_id) == ([2], True)
+
+
+def test_replies_of_a_category_to_sends_before_the_last_activation_change_nothing(database):
+    account_id = database.run(add_account, failure_limit=2)
+    before = database.run(activated_at, account_id)
+    count(database, REPLIES, account_id, failure(1), failure(2), category="MARKETING")
+    database.run(activate_account, account_id)
+    count(database, REPLIES, account_id, failure(3), category="MARKETING")
+    assert count(database, REPLIES, account_id, failure(4), failure(5), since=before, category="MARKETING") == []
+    count(database, REPLIES, account_id, OK, since=before, category="MARKETING")
+    assert read_category(database, REPLIES, account_id) == ([3], True)
+
+
+def test_activation_sends_every_category_again(database):
+    account_id = database.run(add_account, failure_limit=1)
+    for category in ("MARKETING", "UTILITY"):
+        count(database, REPLIES, account_id, failure(1), category=category)
+    database.run(activate_account, account_id)
+    assert fetch(database, "SELECT * FROM account_categories WHERE account_id = %s", account_id) == []
+
+
+def test_an_inactive_account_counts_no_failure_of_a_category(database):
+    account_id = database.run(add_account, active=False, inactive_reason="a person")
+    assert count(database, REPLIES, account_id, failure(1), category="MARKETING") == []
+    assert read_category(database, REPLIES, account_id) == ([], True)
+
+
+def test_a_category_says_why_it_is_not_sent_or_is_sent(database):
+    account_id = database.run(add_account)
+    statement = (
+        "INSERT INTO account_categories (account_id, category, activated_at, inactive_since)"
+        " VALUES (%s, 'MARKETING', now(), now())"
+    )
+    with pytest.raises(errors.CheckViolation):
+        fetch(database, statement, account_id)
+
+
+# rests
 
 
 def block(database, account_id, *, is_for_waba=False, rest_seconds=10.0, most_seconds=3600.0):

@@ -3,11 +3,14 @@
 import pytest
 
 from campaigns.domain.message import Write
+from campaigns.store.accounts import load_campaign_accounts
 from campaigns.store.directory import activate_account
+from campaigns.store.events import usable_accounts_of
 from tests.store.rows import (
     add_account,
     add_campaign,
     add_message,
+    add_template,
     allowing_only,
     claim,
     empty,
@@ -234,3 +237,147 @@ def test_who_wants_no_more_is_suppressed(database, add, tell):
     assert row["status"] == "failed"
     suppressed = fetch(database, "SELECT recipient_key, source, detail, is_active, at FROM suppressions")
     assert suppressed == [(row["recipient_key"], "meta", "131050", True, row["failed_at"])]
+
+
+# what is about one category of the account's templates
+
+OFF = [{"code": 131063, "title": "Marketing is off"}]
+
+
+@pytest.fixture
+def start(database, account_id):
+    """Starts a campaign whose template has this category; returns its id."""
+
+    def start_one(category, *others, **template):
+        template_id = database.run(add_template, category=category, **template)
+        campaign_id = database.run(add_campaign, accounts=[account_id, *others], template_id=template_id)
+        database.run(take, campaign_id)
+        return campaign_id
+
+    return start_one
+
+
+@pytest.fixture
+def refuse(database, account_id):
+    """Adds messages that the account sent, and lets Meta refuse them all in one body."""
+
+    def refuse_some(campaign_id, count=6, code=131063):
+        ids = [database.run(add_message, campaign_id, "sent", account_id=account_id) for _ in range(count)]
+        errors = [{"code": code, "title": "Marketing is off"}]
+        receive(database, make_reports(*(make_report(database, each, "failed", errors=errors) for each in ids)))
+        return ids
+
+    return refuse_some
+
+
+def read_categories(database):
+    statement = "SELECT category, jsonb_array_length(reported), inactive_code FROM account_categories ORDER BY category"
+    return fetch(database, statement)
+
+
+def find_usable(database, campaign_id):
+    return database.run(usable_accounts_of, [campaign_id])[campaign_id]
+
+
+@pytest.mark.parametrize("code", [131063, 131064, 134102])
+def test_six_refusals_of_marketing_end_marketing_by_the_account_and_not_the_account(
+    database, account_id, start, refuse, code
+):
+    marketing, utility = start("MARKETING"), start("UTILITY")
+    ids = refuse(marketing, code=code)
+    assert read_account(database, account_id) == (0, True)
+    assert read_categories(database) == [("MARKETING", 5, code)]
+    assert {read_message(database, each)["status"] for each in ids} == {"pending"}
+    assert find_usable(database, marketing) == set()
+    assert find_usable(database, utility) == {account_id}
+
+
+def test_a_refused_category_goes_by_another_account(database, other_id, start, refuse):
+    campaign_id = start("MARKETING", other_id)
+    (message_id, *_) = refuse(campaign_id)
+    assert find_usable(database, campaign_id) == {other_id}
+    claimed = database.run(claim, campaign_id, 1, accounts=[other_id])
+    assert message_id in {message.id for message in claimed.messages}
+
+
+def test_without_an_account_for_the_category_a_refused_message_waits_and_loses_no_attempt(database, start, refuse):
+    campaign_id = start("MARKETING")
+    refuse(campaign_id)
+    (late,) = refuse(campaign_id, count=1)
+    assert (read_message(database, late)["status"], read_message(database, late)["attempts"]) == ("pending", 0)
+
+
+def test_utility_that_arrives_does_not_reset_the_streak_of_marketing(database, account_id, start, refuse, tell):
+    marketing, utility = start("MARKETING"), start("UTILITY")
+    refuse(marketing, count=4)
+    tell(database.run(add_message, utility, "sent", account_id=account_id), "delivered")
+    assert read_categories(database) == [("MARKETING", 4, None)]
+    tell(database.run(add_message, marketing, "sent", account_id=account_id), "delivered")
+    assert read_categories(database) == [("MARKETING", 0, None)]
+
+
+def test_good_and_bad_news_of_a_category_in_one_body_count_in_their_order(database, account_id, start):
+    campaign_id = start("MARKETING")
+    good, bad, worse = (database.run(add_message, campaign_id, "sent", account_id=account_id) for _ in range(3))
+    receive(
+        database,
+        make_reports(
+            make_report(database, worse, "failed", errors=OFF, seconds=3),
+            make_report(database, good, "delivered", seconds=2),
+            make_report(database, bad, "failed", errors=OFF, seconds=1),
+        ),
+    )
+    assert read_categories(database) == [("MARKETING", 1, None)]
+
+
+def test_a_failure_of_the_account_leaves_the_streak_of_the_category(database, account_id, start, refuse, tell):
+    campaign_id = start("MARKETING")
+    refuse(campaign_id, count=2)
+    tell(database.run(add_message, campaign_id, "sent", account_id=account_id))
+    assert read_account(database, account_id) == (1, True)
+    assert read_categories(database) == [("MARKETING", 2, None)]
+
+
+def test_a_template_whose_category_nobody_knows_counts_as_marketing(database, start, refuse):
+    campaign_id = start("")
+    refuse(campaign_id)
+    assert read_categories(database) == [("MARKETING", 5, 131063)]
+    assert find_usable(database, campaign_id) == set()
+
+
+@pytest.mark.parametrize("code", [131063, 134102])
+def test_a_code_about_marketing_says_that_the_template_is_marketing(database, account_id, start, refuse, code, caplog):  # noqa: PLR0917
+    """Else every message would be tried in vain, and other utility campaigns would pay for it."""
+    renamed, utility = start("UTILITY", name="news"), start("UTILITY")
+    refuse(renamed, code=code)
+    assert fetch(database, "SELECT category FROM templates ORDER BY name") == ["MARKETING", "UTILITY"]
+    assert read_categories(database) == [("MARKETING", 5, code)]
+    assert find_usable(database, renamed) == set()
+    assert find_usable(database, utility) == {account_id}
+    (record,) = [each for each in caplog.records if getattr(each, "event", "") == "template_recategorised"]
+    assert record.getMessage() == f"Template news:en is MARKETING now, was UTILITY: Meta refused it with {code}"
+
+
+def test_a_limit_for_wrong_categories_is_about_the_category_of_the_refused_template(database, start, refuse):
+    campaign_id = start("UTILITY")
+    refuse(campaign_id, code=131064)
+    assert read_categories(database) == [("UTILITY", 5, 131064)]
+    assert fetch(database, "SELECT DISTINCT category FROM templates") == ["UTILITY"]
+
+
+def test_the_category_is_that_of_the_template_in_the_accounts_own_waba(database, account_id, start):
+    campaign_id = start("UTILITY", name="news")
+    assert database.run(load_campaign_accounts, [campaign_id]) == {campaign_id: {account_id: "UTILITY"}}
+    database.run(add_template, name="news", waba_id="300", category="MARKETING")
+    assert database.run(load_campaign_accounts, [campaign_id]) == {campaign_id: {account_id: "MARKETING"}}
+
+
+def test_it_is_told_which_account_which_category_why_and_what_to_do(database, account_id, start, refuse, caplog):
+    refuse(start("MARKETING"))
+    (record,) = [each for each in caplog.records if getattr(each, "event", "") == "account_category_deactivated"]
+    assert (record.levelname, record.account_id, record.category, record.code) == (
+        "WARNING", account_id, "MARKETING", 131063,
+    )  # fmt: skip
+    told = record.getMessage()
+    assert "sends no MARKETING templates any more, after 5 consecutive send failures: 131063 marketing over the" in told
+    assert "WhatsApp Manager, Account settings. Then: revoada account activate" in told

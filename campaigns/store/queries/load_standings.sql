@@ -8,8 +8,7 @@ SELECT
         SELECT FROM tallies y WHERE y.campaign_id = c.id AND y.status = 'uncertain' AND y.count > 0
     ) THEN (
         SELECT min(m.claimed_at) FROM messages m WHERE m.campaign_id = c.id AND m.status = 'uncertain'
-    ) END AS uncertain_since,
-    ARRAY(SELECT a.account_id FROM campaign_accounts a WHERE a.campaign_id = c.id ORDER BY 1) AS account_ids
+    ) END AS uncertain_since
 FROM campaigns c
 JOIN templates t ON t.id = c.template_id
 LEFT JOIN leases l ON l.campaign_id = c.id

@@ -1,4 +1,16 @@
--- A message sent since the last activation was sent or delivered, says Meta: the streak of reported failures ends.
-UPDATE accounts a
-SET consecutive_reported = 0, reported = '[]'
-WHERE a.id = ANY (%(account_ids)s) AND a.consecutive_reported > 0 AND a.active
+-- Messages sent since the last activation were sent or delivered, says Meta: the streaks of reported failures end, those
+-- of the accounts and those of the categories in which campaigns sent by accounts. Reading `ended` makes sure that
+-- accounts are locked before their categories.
+WITH ended AS (
+    UPDATE accounts a
+    SET consecutive_reported = 0, reported = '[]'
+    WHERE a.id = ANY (%(good_ids)s) AND a.consecutive_reported > 0 AND a.active
+    RETURNING a.id
+)
+UPDATE account_categories k
+SET reported = '[]'
+FROM unnest(%(campaign_ids)s::bigint[], %(account_ids)s::bigint[]) AS s (campaign_id, account_id)
+JOIN campaign_categories g ON g.campaign_id = s.campaign_id AND g.account_id = s.account_id
+WHERE (SELECT count(*) FROM ended) >= 0
+    AND k.account_id = g.account_id AND k.category = g.category
+    AND k.reported <> '[]' AND k.inactive_since IS NULL

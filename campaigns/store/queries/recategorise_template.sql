@@ -1,0 +1,12 @@
+-- By a refusal Meta has said which category the template of a campaign has, in the WABA of the account; what is newer stays.
+UPDATE templates t
+SET category = %(category)s, category_at = least(%(at)s, clock_timestamp())
+WHERE t.category_at <= %(at)s AND t.category <> %(category)s
+    AND t.id = (
+        SELECT own.id FROM campaigns c
+        JOIN templates used ON used.id = c.template_id
+        JOIN templates own ON own.name = used.name AND own.language = used.language
+        JOIN accounts a ON a.id = %(account_id)s
+        WHERE c.id = %(campaign_id)s AND (own.id = used.id OR own.waba_id = a.waba_id)
+        ORDER BY own.waba_id = a.waba_id DESC LIMIT 1)
+RETURNING t.name, t.language, old.category
