@@ -13,8 +13,9 @@ from campaigns import directory
 from campaigns.cli.output import json_option, local_time, print_facts, print_json, print_table, to_text
 from campaigns.cli.refusals import Refusal
 from campaigns.cli.session import Session
+from campaigns.domain.failures import find_failure
 from campaigns.domain.health import health_from_json
-from campaigns.store.directory import AccountEvent, AccountListing, list_accounts
+from campaigns.store.directory import AccountEvent, AccountListing, CategoryListing, list_accounts
 
 
 @click.group()
@@ -22,7 +23,9 @@ def account() -> None:
     """Accounts: the phone numbers that send.
 
     ACCOUNT is a name or an id. An account is active until a person deactivates it, or until so many sends in a row
-    failed by its own fault as its failure limit says.
+    failed by its own fault as its failure limit says. Failures that are about one category of templates (Meta has
+    switched marketing off, for example) are counted apart: at the limit the account sends that category no more, and
+    stays active for the others.
     """
 
 
@@ -148,6 +151,7 @@ def show(session: Session, name: str, as_json: bool) -> None:
             *((" ", _describe_failure(failure)) for failure in row.failures),
             ("reported in a row", f"{row.consecutive_reported} of {row.failure_limit} (by webhooks)"),
             *((" ", _describe_failure(failure)) for failure in row.reported),
+            *(fact for category in row.categories for fact in _category_facts(category, row)),
             *_health_facts(row, zone),
         ]
     )
@@ -162,7 +166,7 @@ def show(session: Session, name: str, as_json: bool) -> None:
 @click.argument("name", metavar="ACCOUNT")
 @click.pass_obj
 def activate(session: Session, name: str) -> None:
-    """Let an account send again, with clean streaks; campaigns that waited for it go on at once."""
+    """Let an account send again, every category, with clean streaks; campaigns that waited for it go on at once."""
     row, rung = directory.activate_account(session.database, name)
     session.ring(rung)
     waited = f"; {len(rung)} waiting campaign(s) go on" if rung else ""
@@ -225,10 +229,26 @@ def _read_token(variable: str | None, from_stdin: bool) -> str | None:
 
 
 def _why(row: AccountListing, zone: str) -> str:
+    reasons = [row.inactive_reason] if row.inactive_reason else []
+    for category, inactive in row.inactive_categories.items():
+        reasons.append(f"no {category} templates since {local_time(inactive.since, zone)}: {inactive.reason}")
     if row.blocked_until is not None:
-        rests = f"rests until {local_time(row.blocked_until, zone)}: {row.blocked_reason}"
-        return f"{row.inactive_reason}; {rests}" if row.inactive_reason else rests
-    return row.inactive_reason or ""
+        reasons.append(f"rests until {local_time(row.blocked_until, zone)}: {row.blocked_reason}")
+    return "; ".join(reasons)
+
+
+def _category_facts(category: CategoryListing, row: AccountListing) -> list[tuple[str, object]]:
+    name = category.category
+    facts: list[tuple[str, object]] = [
+        (f"{name} failures in a row", f"{len(category.failures)} of {row.failure_limit}"),
+        *((" ", _describe_failure(failure)) for failure in category.failures),
+        (f"{name} reported in a row", f"{len(category.reported)} of {row.failure_limit} (by webhooks)"),
+        *((" ", _describe_failure(failure)) for failure in category.reported),
+    ]
+    if category.inactive is not None:
+        advice = find_failure(category.inactive.code).advice
+        facts.append(("what to do", f"{advice} Then: revoada account activate {row.id}"))
+    return facts
 
 
 def _health_facts(row: AccountListing, zone: str) -> list[tuple[str, object]]:
@@ -258,6 +278,8 @@ def _describe_event(event: AccountEvent) -> str:
     for key, value in event.details.items():
         if key == "errors" and isinstance(value, list):
             parts.append("; ".join(_describe_failure(failure) for failure in value))
+        elif key == "categories" and isinstance(value, dict):
+            parts += [f"{name}: {text}" for name, text in value.items()]
         elif value not in (None, ""):
             parts.append(f"{key} {value}")
     return ", ".join(parts)

@@ -15,6 +15,7 @@ from campaigns.domain.message import LADDER, Status
 from campaigns.domain.schedule import write_weekdays
 from campaigns.showing import CampaignDetails, show_campaign
 from campaigns.store.campaigns import CampaignListing, list_campaigns
+from campaigns.store.directory import AccountListing
 
 _ALL_DAYS = 7
 # What a word alone would not tell.
@@ -52,7 +53,10 @@ def show(session: Session, campaign_id: int, as_json: bool) -> None:
         print_json(
             _to_columns(row)
             | {
-                "accounts": [asdict(account) for account in details.accounts],
+                "accounts": [
+                    asdict(account) | {"template_category": details.categories[account.id]}
+                    for account in details.accounts
+                ],
                 "reasons": [asdict(reason) for reason in details.reasons],
                 "prices": [asdict(price) for price in details.prices],
                 "import_errors": [asdict(error) for error in details.import_errors],
@@ -101,10 +105,7 @@ def _yes_or_no(is_billable: bool | None) -> str:
 
 def _facts(details: CampaignDetails) -> list[tuple[str, object]]:
     row, zone = details.campaign, details.campaign.time_zone
-    accounts = [
-        account.name if account.active else f"{account.name} (inactive: {account.inactive_reason})"
-        for account in details.accounts
-    ]
+    accounts = [_describe_account(account, details.categories[account.id]) for account in details.accounts]
     return [
         ("campaign", f"{row.id} ({row.name})"),
         ("test of", f"campaign {row.test_of}" if row.test_of else None),
@@ -138,6 +139,14 @@ def _facts(details: CampaignDetails) -> list[tuple[str, object]]:
         ("next look", _next_look(row)),
         ("completed", local_time(row.completed_at, zone)),
     ]
+
+
+def _describe_account(account: AccountListing, category: str) -> str:
+    """Name an account, with the reason why it does not send the campaign, whose template has that category."""
+    if not account.active:
+        return f"{account.name} (inactive: {account.inactive_reason})"
+    inactive = account.inactive_categories.get(category)
+    return account.name if inactive is None else f"{account.name} (sends no {category} templates: {inactive.reason})"
 
 
 def _next_look(row: CampaignListing) -> str | None:

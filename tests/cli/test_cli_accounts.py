@@ -1,9 +1,13 @@
 from __future__ import annotations
 
+import re
+
 import pytest
 
+from campaigns.store.accounts import Outcomes, count_reported
 from campaigns.store.directory import list_accounts
 from campaigns.tokens import TokenError, decrypt_token, encrypt_token, make_key
+from tests.store.rows import deactivate_category
 
 TOKEN = "EAAG-secret-token"
 
@@ -136,6 +140,37 @@ def test_show_tells_the_failures_in_a_row(house, database):
     output = house.ok("account", "show", "sales")
     assert "1 of 5" in output
     assert "190 Access token expired: on Friday" in output
+
+
+def test_a_category_that_an_account_does_not_send_is_shown_until_the_account_is_activated(house, database):
+    database.run(deactivate_category, 1)
+    assert "no MARKETING templates since 20" in house.ok("account", "list")
+    shown = house.ok("account", "show", "sales")
+    assert "5 consecutive send failures: 131063 Marketing is off" in shown
+    assert "WhatsApp Manager, Account settings. Then: revoada account activate 1" in shown
+    row = house.json("account", "show", "sales")
+    assert row["active"]
+    (category,) = row["categories"]
+    assert (category["category"], category["inactive_code"], category["failures"]) == ("MARKETING", 131063, [])
+    assert house.json("account", "list")[0]["categories"] == row["categories"]
+    assert house.json("account", "list")[1]["categories"] == []
+
+    house.ok("account", "activate", "sales")
+    row = house.json("account", "show", "sales")
+    assert row["categories"] == []
+    assert row["events"][0]["details"]["categories"] == {
+        "MARKETING": "5 consecutive send failures: 131063 Marketing is off"
+    }
+    assert "MARKETING: 5 consecutive send failures: 131063" in house.ok("account", "show", "sales")
+
+
+def test_failures_of_a_category_in_a_row_are_shown_before_the_limit_too(house, database):
+    failure = {"code": 131063, "title": "Marketing is off", "details": "", "fbtrace_id": "", "message_id": 1}
+    database.run(count_reported, [Outcomes(1, "MARKETING", None, (failure,))])
+    shown = house.ok("account", "show", "sales")
+    assert re.search(r"MARKETING reported in a row +1 of 5", shown)
+    assert "131063 Marketing is off" in shown
+    assert "what to do" not in shown
 
 
 def test_check_says_when_meta_does_not_answer(house):

@@ -7,7 +7,7 @@ import pytest
 from psycopg.types.json import Jsonb
 
 from tests.cli.conftest import ANA, BIA
-from tests.store.rows import fetch
+from tests.store.rows import deactivate_category, fetch
 
 COLUMNS = {
     "parameters",
@@ -217,6 +217,20 @@ def test_show_tells_why_messages_are_uncertain_or_failed(create, house, sql):
     assert "131026 Message undeliverable" in output
     reasons = house.json("campaign", "show", "1")["reasons"]
     assert [(reason["status"], reason["count"]) for reason in reasons] == [("failed", 1), ("uncertain", 1)]
+
+
+def test_show_names_the_accounts_that_do_not_send_the_category_of_the_template(create, house, database):
+    campaign_id = create()
+    house.ok("campaign", "set", campaign_id, "--account", "sales", "--account", "support")
+    database.run(deactivate_category, 1, "UTILITY")
+    assert "sales, support" in house.ok("campaign", "show", campaign_id)
+    database.run(deactivate_category, 1)
+    shown = house.ok("campaign", "show", campaign_id)
+    assert (
+        "sales (sends no MARKETING templates: 5 consecutive send failures: 131063 Marketing is off), support" in shown
+    )
+    accounts = house.json("campaign", "show", campaign_id)["accounts"]
+    assert [each["template_category"] for each in accounts] == ["MARKETING", "MARKETING"]
 
 
 def test_show_lists_rejected_rows_without_their_phones(create, house):

@@ -23,7 +23,15 @@ from campaigns.throttle import Ask, Throttle
 from campaigns.tokens import encrypt_token, make_key
 from devstack.postgres import start_postgres
 from devstack.valkey import start_valkey
-from tests.store.rows import EVERY_TABLE, add_account, add_campaign, add_message, add_template, fetch
+from tests.store.rows import (
+    EVERY_TABLE,
+    add_account,
+    add_campaign,
+    add_message,
+    add_template,
+    deactivate_category,
+    fetch,
+)
 
 HOUR = "now() - interval '1 hour'"
 
@@ -204,7 +212,7 @@ def test_a_schema_that_is_older_or_newer_is_told(fine, database):
     fetch(database, "UPDATE schema_migrations SET name = 'gone' WHERE name = '0001_core'")
     assert "lacks 1 migration" in fine("doctor").stdout
     fetch(database, "DELETE FROM schema_migrations WHERE name = '9999_later'")
-    fetch(database, "UPDATE schema_migrations SET name = '0001_core'")
+    fetch(database, "UPDATE schema_migrations SET name = '0001_core' WHERE name = 'gone'")
 
 
 def test_a_database_that_takes_no_writes_is_told(fine, database_url, campaign):
@@ -409,6 +417,25 @@ def test_accounts_that_may_not_send_are_told(fine, account, campaign, database):
     assert found["account_inactive", "warning"] == "Account sales is inactive: 5 failures: 190."
     found = look(fine, campaign_id, exit_code=2, REVOADA_SECRET_KEY=make_key())
     assert kinds(found) == ["account_inactive", "account_token", "no_active_account", "runs"]
+
+
+def test_an_account_that_does_not_send_the_category_of_a_campaign_is_told_for_that_campaign(
+    fine, account, campaign, database
+):
+    sales, other = account(), account("other")
+    marketing = campaign(accounts=[sales, other], template_id=database.run(add_template, category="MARKETING"))
+    utility = campaign(accounts=[sales], template_id=database.run(add_template, category="UTILITY"))
+    database.run(deactivate_category, sales)
+    text = look(fine, marketing, exit_code=1)["account_category_inactive", "warning"]
+    assert text.startswith("Account sales sends no MARKETING templates since 20")
+    assert text.endswith(": 5 consecutive send failures: 131063 Marketing is off.")
+    assert kinds(look(fine, utility, exit_code=0)) == ["runs"]
+    database.run(deactivate_category, other)
+    assert kinds(look(fine, marketing, exit_code=2)) == ["account_category_inactive", "no_active_account", "runs"]
+    advice = (
+        "Allow marketing over the Cloud API: WhatsApp Manager, Account settings. Then `revoada account activate sales`."
+    )
+    assert advice in [each["advice"] for each in json.loads(fine("doctor", "--json", str(marketing)).stdout)]
 
 
 def test_a_rest_and_a_low_rate_of_an_account_are_told(fine, account, campaign, database, valkey):
