@@ -103,7 +103,9 @@ def count_outcomes(connection: Connection, replies: Sequence[Outcomes]) -> list[
 
 def _reset_streaks(connection: Connection, good: Sequence[Outcomes]) -> None:
     whole = {(each.account_id, each.activated_at) for each in good if each.category is None}
-    rows = [(each.account_id, each.activated_at, each.category) for each in good if each.category is not None]
+    rows: list[tuple[int, dt.datetime | None, str | None]] = [
+        (each.account_id, each.activated_at, each.category) for each in good if each.category is not None
+    ]
     rows += [(*key, None) for key in whole.difference(row[:2] for row in rows)]
     rows.sort(key=itemgetter(0))
     parameters = {

@@ -1,0 +1,145 @@
+"""Slices of campaigns whose category an account may not send."""
+
+from __future__ import annotations
+
+import threading
+
+import pytest
+import redis
+
+from campaigns.alerts import Alerts
+from campaigns.beginning import Tools, begin_slice
+from campaigns.config import Settings
+from campaigns.directory import activate_account, add_account
+from campaigns.keeping import Keeper
+from campaigns.sending import run_slice
+from campaigns.store.events import describe_template
+from campaigns.testsend import start_test
+from campaigns.throttle import Throttle
+from campaigns.tokens import make_key
+from campaigns.whatsapp.transport import Transport
+from tests.store.rows import add_campaign, add_message, add_messages, add_template, fetch
+
+SECRET_KEY = make_key()
+OFF = "error:131063"
+
+
+@pytest.fixture
+def tools(database, valkey, address, far):
+    settings = Settings(secret_key=SECRET_KEY, graph_api_url=f"{address}/v24.0", retry_seconds=0.01)
+    far.script(limits={"messages_per_second": 0})
+    keeper, transport = Keeper(database, settings), Transport(connect_timeout=5, total_timeout=20)
+    with redis.Redis.from_url(valkey.url) as client:
+        client.flushall()
+        yield Tools(settings, database, Throttle(client), transport, keeper, Alerts(None), threading.Event(), "me")
+    transport.close()
+    keeper.close()
+
+
+@pytest.fixture
+def add_sender(database):
+    def add(number):
+        token = {"waba_id": "22", "token": "EAA", "secret_key": SECRET_KEY, "messages_per_second": 1_000_000}
+        return add_account(database, f"account {number}", phone_number_id=number, **token)
+
+    return add
+
+
+@pytest.fixture
+def start(database, far):
+    """Adds a running campaign of a category, which Meta knows as `known_as`; returns its id."""
+    registered = []
+
+    def start_one(category, *account_ids, people=20, known_as=None):
+        name = f"template_{len(registered)}"
+        registered.append({"name": name, "category": known_as or category})
+        far.script(templates=registered)
+        template_id = database.run(add_template, name=name, category=category)
+        campaign_id = database.run(add_campaign, accounts=account_ids, template_id=template_id)
+        database.run(add_messages, campaign_id, people)
+        return campaign_id
+
+    return start_one
+
+
+@pytest.fixture
+def run(tools, database):
+    """Runs slices of a campaign until it waits or is over; returns its status and its reason to wait."""
+
+    def run_all(campaign_id):
+        while (begun := begin_slice(campaign_id, tools)) is not None:
+            if not run_slice(begun, tools):
+                break
+        return fetch(database, "SELECT status::text, waiting_reason FROM campaigns WHERE id = %s", campaign_id)[0]
+
+    return run_all
+
+
+def refuse(far, number, outcome=OFF):
+    far.script(accounts={number: {"category_outcomes": {"MARKETING": outcome}}})
+
+
+def read_categories(database):
+    return fetch(database, "SELECT category, inactive_since IS NULL FROM account_categories ORDER BY category")
+
+
+@pytest.mark.parametrize("code", [131063, 131064, 134102])
+def test_marketing_waits_and_utility_by_the_same_account_is_sent(database, far, add_sender, start, run, code):  # noqa: PLR0917
+    account_id = add_sender("1")
+    refuse(far, "1", f"error:{code}")
+    marketing = start("MARKETING", account_id)
+    assert run(marketing) == ("running", "no_active_account")
+    assert fetch(database, "SELECT DISTINCT status::text FROM messages") == ["pending"]
+    assert fetch(database, "SELECT active, consecutive_failures FROM accounts") == [(True, 0)]
+    assert run(start("UTILITY", account_id)) == ("completed", None)
+    refuse(far, "1", "ok")
+    fetch(database, "UPDATE campaigns SET due_at = NULL")
+    assert run(marketing) == ("running", "no_active_account")  # until a person says that Meta allows it again
+    activate_account(database, "1")
+    assert run(marketing) == ("completed", None)
+    assert far.stats()["max_accepted_per_recipient"] == 1
+
+
+def test_no_message_uses_up_its_attempts_while_an_account_is_found_out(database, far, add_sender, start, run):
+    refuse(far, "1")
+    assert run(start("UTILITY", add_sender("1"), people=300, known_as="MARKETING")) == ("running", "no_active_account")
+    assert fetch(database, "SELECT DISTINCT status::text FROM messages") == ["pending"]
+    assert fetch(database, "SELECT max(attempts) FROM messages")[0] < Settings().max_attempts
+    assert fetch(database, "SELECT category FROM templates") == ["MARKETING"]
+
+
+def test_an_account_that_sends_some_of_a_category_keeps_it(database, far, add_sender, start, run):
+    """Refusals of some people stand between successes, so they are not consecutive."""
+    account_id = add_sender("1")
+    campaign_id = start("MARKETING", account_id, people=0)
+    fetch(database, "UPDATE campaigns SET interval_seconds = 0.001")  # one at a time
+    for number in range(12):
+        ending = "131063" if number % 2 else "000000"
+        database.run(add_message, campaign_id, phone=f"+551198{number:02}{ending}")
+    far.script(built_in_suffixes=False, suffixes={"131063": ["error:131063*1", "ok"]})
+    assert run(campaign_id) == ("completed", None)
+    assert read_categories(database) == [("MARKETING", True)]
+
+
+def test_another_category_of_the_template_counts_from_the_next_slice_on(database, far, add_sender, start, run):
+    account_id = add_sender("1")
+    refuse(far, "1")
+    assert run(start("MARKETING", account_id)) == ("running", "no_active_account")
+    campaign_id = start("UTILITY", account_id)
+    database.run(describe_template, "22", "template_1", "en", category="MARKETING", at=None)
+    assert run(campaign_id) == ("running", "no_active_account")
+    assert far.stats()["accepted"] == 0
+    database.run(describe_template, "22", "template_1", "en", category="UTILITY", at=None)
+    fetch(database, "UPDATE campaigns SET due_at = NULL")
+    assert run(campaign_id) == ("completed", None)
+
+
+def test_a_test_send_waits_like_its_campaign(database, far, add_sender, start, run):
+    account_id = add_sender("1")
+    refuse(far, "1")
+    campaign_id = start("MARKETING", account_id)
+    assert run(campaign_id) == ("running", "no_active_account")
+    fetch(database, "UPDATE campaigns SET recipient_count = 20")
+    test_id = start_test(database, campaign_id, ["+5511987654321"])
+    assert run(test_id) == ("running", "no_active_account")
+    assert fetch(database, "SELECT attempts FROM messages WHERE campaign_id = %s", test_id) == [0]
