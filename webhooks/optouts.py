@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 
-from campaigns.domain.optout import Source, StopRules
+from campaigns.domain.optout import Refusal, Source, StopRules
 from campaigns.domain.person import is_number
 from webhooks.reading import UnusableError, read_id, read_list, read_text, read_time
 
@@ -24,7 +24,8 @@ class OptOut:
     """A person wants no more (`is_active`), or takes back what they told WhatsApp.
 
     `number` is a `wa_id`, or "" for a person of whom only a user id is known: then `context_wamid` is the message that
-    was answered. `phone_number_id` is the number that was written to, "" for what came by WhatsApp itself.
+    was answered. `phone_number_id` is the number that was written to, "" for what came by WhatsApp itself. Where it is
+    not certain (`is_certain`) that the person refuses, `text` is their answer as they gave it, for whoever decides.
     """
 
     source: Source
@@ -34,6 +35,8 @@ class OptOut:
     number: str
     context_wamid: str = ""
     phone_number_id: str = ""
+    is_certain: bool = True
+    text: str = ""
 
 
 def read_optout(message: object, contacts: object, phone_number_id: str, rules: StopRules) -> OptOut | None:
@@ -42,8 +45,8 @@ def read_optout(message: object, contacts: object, phone_number_id: str, rules: 
     """
     if not isinstance(message, dict):
         return None
-    source, detail = _find_stop(message, rules)
-    if not detail:
+    source, refusal, text = _find_stop(message, rules)
+    if refusal is None:
         return None
     number = _find_number(message, "from", "from_user_id", contacts)
     context = message.get("context")
@@ -51,24 +54,37 @@ def read_optout(message: object, contacts: object, phone_number_id: str, rules: 
     if not number and not context_wamid:
         raise UnusableError("from", "missing: an opt-out of nobody knows whom, which answers no message")
     at = read_time(message.get("timestamp"), "timestamp")
-    return OptOut(source, True, at, detail, number, context_wamid, phone_number_id)  # noqa: FBT003
+    return OptOut(
+        source,
+        is_active=True,
+        at=at,
+        detail=refusal.detail,
+        number=number,
+        context_wamid=context_wamid,
+        phone_number_id=phone_number_id,
+        is_certain=refusal.is_certain,
+        text="" if refusal.is_certain else text,
+    )
 
 
-def _find_stop(message: Mapping[str, Any], rules: StopRules) -> tuple[Source, str]:
-    """Return what in a message is the opt-out; "": nothing."""
+def _find_stop(message: Mapping[str, Any], rules: StopRules) -> tuple[Source, Refusal | None, str]:
+    """Return the refusal in a message, None if there is none, and the text that it is."""
     kind = message.get("type")
     part = message.get(kind) if isinstance(kind, str) else None
     if not isinstance(part, dict):
-        return Source.WORD, ""
+        return Source.WORD, None, ""
     if kind == "text":
-        return Source.WORD, rules.find_word(_read(part, "body"))
+        body = _read(part, "body")
+        return Source.WORD, rules.find_word(body), body
     if kind == "button":
-        return Source.BUTTON, rules.find_button(_read(part, "payload"), [_read(part, "text")])
+        title = _read(part, "text")
+        return Source.BUTTON, rules.find_button(_read(part, "payload"), [title]), title
     if kind == "interactive" and part.get("type") in ("button_reply", "list_reply"):
         reply = part.get(part["type"])
         if isinstance(reply, dict):
-            return Source.BUTTON, rules.find_button(_read(reply, "id"), [_read(reply, "title")])
-    return Source.WORD, ""
+            title = _read(reply, "title")
+            return Source.BUTTON, rules.find_button(_read(reply, "id"), [title]), title
+    return Source.WORD, None, ""
 
 
 def _read(part: Mapping[str, Any], key: str) -> str:

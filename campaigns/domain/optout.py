@@ -50,20 +50,30 @@ def read_words(text: str) -> frozenset[str]:
 
 
 @dataclass(frozen=True, slots=True)
+class Refusal:
+    """What makes an answer a refusal: `detail` is the folded stop word, payload or phrase. `is_certain`: suppress at
+    once; else a person decides.
+    """
+
+    detail: str
+    is_certain: bool
+
+
+@dataclass(frozen=True, slots=True)
 class StopRules:
     """The words and payloads that are an opt-out, folded."""
 
     words: frozenset[str] = read_words(DEFAULT_WORDS)
     payloads: frozenset[str] = read_words(DEFAULT_PAYLOADS)
 
-    def find_word(self, text: str) -> str:
-        """Return the stop word that a whole message is, "" if it is none."""
+    def find_word(self, text: str) -> Refusal | None:
+        """Return the refusal that a text is, None for any other text."""
         folded = fold(text) if len(text) <= _LONGEST else ""
-        return folded if folded in self.words else ""
+        return Refusal(folded, is_certain=True) if folded in self.words else None
 
-    def find_button(self, payload: str, texts: Iterable[str]) -> str:
-        """Return the payload, or the stop word on the button, that makes it an opt-out; "" if it is none."""
+    def find_button(self, payload: str, texts: Iterable[str]) -> Refusal | None:
+        """Return the refusal that a button is by its payload or one of its texts, None for any other button."""
         folded = fold(payload) if len(payload) <= _LONGEST else ""
         if folded in self.payloads:
-            return folded
-        return next((word for text in (payload, *texts) if (word := self.find_word(text))), "")
+            return Refusal(folded, is_certain=True)
+        return next((refusal for text in (payload, *texts) if (refusal := self.find_word(text))), None)

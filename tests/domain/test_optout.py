@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from campaigns.domain.optout import DEFAULT_WORDS, StopRules, fold, read_words
+from campaigns.domain.optout import DEFAULT_WORDS, Refusal, StopRules, fold, read_words
 from campaigns.domain.person import is_number, list_forms, recipient_key
 
 RULES = StopRules()
@@ -28,7 +28,7 @@ RULES = StopRules()
     ],
 )
 def test_a_whole_message_that_is_a_stop_word_is_an_opt_out(text):
-    assert RULES.find_word(text)
+    assert RULES.find_word(text).is_certain
 
 
 @pytest.mark.parametrize(
@@ -39,12 +39,12 @@ def test_a_whole_message_that_is_a_stop_word_is_an_opt_out(text):
     ],
 )
 def test_anything_else_is_not(text):
-    assert RULES.find_word(text) == ""
+    assert RULES.find_word(text) is None
 
 
 @given(st.sampled_from([word.strip() for word in DEFAULT_WORDS.split(",")]), st.sampled_from(" .!?*_~\n\u200d🙏👍🏾"))
 def test_case_and_what_stands_around_a_word_change_nothing(word, around):
-    assert RULES.find_word(f"{around}{word.upper()}{around}") == fold(word)
+    assert RULES.find_word(f"{around}{word.upper()}{around}") == Refusal(fold(word), is_certain=True)
 
 
 @given(st.text())
@@ -60,18 +60,19 @@ def test_any_text_can_be_folded(text):
         ("opt_out", "", "opt out"),
         ("UNSUB:c17", "Descadastrar", "descadastrar"),
         ("Sair", "Sair", "sair"),
-        ("YES", "Quero!", ""),
-        ("STOP_LOSS", "Stop loss", ""),
+        ("YES", "Quero!", None),
+        ("STOP_LOSS", "Stop loss", None),
     ],
 )
 def test_a_button_is_an_opt_out_by_its_payload_or_its_text(payload, text, found):
-    assert RULES.find_button(payload, [text]) == found
+    assert RULES.find_button(payload, [text]) == (found and Refusal(found, is_certain=True))
 
 
 def test_words_and_payloads_are_lists_of_ones_own():
     rules = StopRules(read_words("Chega!, tô fora"), read_words("NO_MORE"))
-    assert [rules.find_word(text) for text in ("CHEGA", "to fora", "parar")] == ["chega", "to fora", ""]
-    assert rules.find_button("no-more", []) == "no more"
+    found = [rules.find_word(text) for text in ("CHEGA", "to fora", "parar")]
+    assert found == [Refusal("chega", is_certain=True), Refusal("to fora", is_certain=True), None]
+    assert rules.find_button("no-more", []) == Refusal("no more", is_certain=True)
 
 
 @pytest.mark.parametrize("text", ["", "sair,", "sair,,parar", "!!"])
