@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from campaigns.domain.optout import Source
 from campaigns.domain.person import list_forms, recipient_key
 from campaigns.remembering import ForgettingError, make_hasher
-from campaigns.store import people
+from campaigns.store import people, userids
 from campaigns.store.database import Connection, Database
 from campaigns.store.people import Erased
 from campaigns.store.suppressions import SuppressionEvent, write_suppressions
@@ -43,13 +43,16 @@ def _erase(connection: Connection, key: str, secret_key: str) -> Erased:
     # Waits for imports that have looked already; those that look later find the person.
     people.add_forgotten(connection, hasher.hash(key), hasher.key_id, key)
     people.suppress_pending(connection, key)
-    numbers = list_forms(key)
-    if people.is_named_in_new_events(connection, numbers):
+    numbers, user_ids = list_forms(key), userids.find_user_ids(connection, [key])
+    if people.is_named_in_new_events(connection, [*numbers, *user_ids]):
         raise ForgettingError(
             "A webhook about this person is not applied yet: try again in a minute, while a worker of the queue "
             "`webhooks` runs. Nothing more is sent."
         )
-    erased = people.erase_person(connection, key, numbers)
+    # Waits for webhooks that bring a pair of the person; those that come later find the person in `forgotten`.
+    userids.lock_people(connection)
+    user_ids = userids.find_user_ids(connection, [key])
+    erased = people.erase_person(connection, key, numbers, user_ids)
     # Also what came back from the wire while this looked.
     if people.has_messages(connection, key):
         raise ForgettingError("A message to this person is on the wire: try again in a minute. Nothing more is sent.")

@@ -17,12 +17,14 @@ from campaigns.remembering import ForgettingError, find_forgotten, recall_people
 from campaigns.sheets import Report, Row, open_sheet
 from campaigns.store.database import Connection, Database
 from campaigns.store.people import lock_forgotten
+from campaigns.store.reviews import Decision, decide_reviews
 from campaigns.store.suppressions import (
     SuppressionEvent,
     find_suppressed,
     lift_suppressions,
     write_suppressions,
 )
+from campaigns.store.userids import find_user_ids
 
 _BATCH = 5_000
 _KEPT_PROBLEMS = 100
@@ -62,14 +64,18 @@ def suppress_phones(
 
 
 def lift_phones(database: Database, phones: Sequence[str], *, secret_key: str | None) -> list[bool]:
-    """Let people be messaged again, all or none; return for each whether they were suppressed.
+    """Let people be messaged again, all or none; return for each whether they were suppressed. Answers of theirs that
+    wait for review are dismissed.
 
     Raises SuppressionError, and ForgettingError where forgotten people cannot be recognised.
     """
     keys = [recipient_key(read_phone(phone)) for phone in phones]
 
     def work(connection: Connection) -> set[str]:
-        return lift_suppressions(connection, keys) | set(recall_people(connection, keys, secret_key=secret_key))
+        decide_reviews(connection, keys, Decision.DISMISSED)
+        user_ids = find_user_ids(connection, keys)
+        lifted = lift_suppressions(connection, [*keys, *user_ids])
+        return lifted | set(recall_people(connection, keys, secret_key=secret_key))
 
     lifted = database.run(work)
     return [key in lifted for key in keys]

@@ -21,7 +21,7 @@ _TEMPLATE_FIELDS = ("id", "name", "language", "status", "category", "parameter_f
 
 _APP_FIELDS = (
     *("messages", "message_template_status_update", "template_category_update", "phone_number_quality_update"),
-    *("account_update", "user_preferences"),
+    *("account_update", "user_preferences", "user_id_update"),
 )
 
 

@@ -39,6 +39,9 @@ OF_A_SLICE = 10
 PER_GRANT, OF_THE_FIRST_GRANT = 1, 6
 # Taking bodies, applying them, and the look that finds no more.
 PER_SET_OF_WEBHOOKS = 14
+# The look for pairs of a user id and a number; and what new ones take: the lock, whether anybody was forgotten, the
+# pairs, whose ids they are, what these have said, and answers that wait for a number.
+OF_KNOWN_PAIRS, OF_NEW_PAIRS = 1, 6
 
 # What each statement that updates messages does, as it is done: a claim that finds nothing is one too.
 NOTE_UPDATES = """
@@ -162,3 +165,25 @@ def test_a_set_of_webhooks_takes_as_many_round_trips_as_one_status(
     assert fetch(database, "SELECT count(*) FROM messages WHERE status = 'read'") == [count // 3]
     assert find_false_tallies(database) == []
     assert trips[0] <= PER_SET_OF_WEBHOOKS
+
+
+def test_user_ids_cost_one_round_trip_for_a_set_and_a_few_when_they_are_new(counted, database, postgres_proxy):
+    statuses = [
+        make_status(
+            recipient_id=f"55119{80_000_000 + n}", recipient_user_id=f"BR.{n}", biz_opaque_callback_data="other"
+        )
+        for n in range(1_000)
+    ]
+    body = make_body({"calls": statuses}, field="calls")
+    database.run(insert_events, [make_body({}, field="calls")])
+    with counting(postgres_proxy) as without:
+        apply_events(counted, Settings(), Alerts(None))
+    found = []
+    for _ in range(3):
+        database.run(insert_events, [body])
+        with counting(postgres_proxy) as trips:
+            apply_events(counted, Settings(), Alerts(None))
+        found.append(trips[0] - without[0])
+    assert fetch(database, "SELECT count(*) FROM user_ids") == [1_000]
+    assert found[0] <= OF_KNOWN_PAIRS + OF_NEW_PAIRS
+    assert max(found[1:]) <= OF_KNOWN_PAIRS

@@ -25,6 +25,7 @@ from webhooks.leaving import Leaving, keep_optouts
 from webhooks.matching import Matched, in_rounds, match_evidence
 from webhooks.merging import GroupKey, group_key, merge
 from webhooks.payload import ParsedEvent, keep_whole, parse_event
+from webhooks.people import People
 from webhooks.refusals import count_reports, find_optouts, move_refused
 
 _log = logging.getLogger(__name__)
@@ -195,15 +196,22 @@ class _Transaction:
         leaving = keep_optouts(
             connection,
             {body.stored.id: body.parsed.optouts for body in self._bodies if body.parsed.optouts},
+            self._gather_people(),
             answers=self._settings.stop_reply is not None,
             secret_key=self._settings.secret_key,
         )
-        outcome.counts["opt-outs"] += leaving.kept_count
+        outcome.counts.update({"opt-outs": leaving.kept_count, "answers to review": leaving.review_count})
         outcome.to_tell += leaving.to_tell
         self._keep_events(connection, outcome)
         self._park(connection, unmatched, leaving, outcome)
         outcome.counts = +outcome.counts
         return outcome
+
+    def _gather_people(self) -> People:
+        people = People()
+        for body in self._bodies:
+            people.update(body.parsed.people)
+        return people
 
     def _match(self, connection: Connection, evidence: Iterable[Evidence]) -> Matched:
         merged = merge(evidence)

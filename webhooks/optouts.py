@@ -5,12 +5,11 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Mapping
 from dataclasses import dataclass
-from itertools import islice
 from typing import Any
 
 from campaigns.domain.optout import Refusal, Source, StopRules
-from campaigns.domain.person import is_number
-from webhooks.reading import UnusableError, read_id, read_list, read_text, read_time
+from webhooks.people import CONTACT, SENDER, find_person
+from webhooks.reading import MAX_ID_CHARACTERS, UnusableError, read_id, read_text, read_time
 
 PREFERENCES_FIELD = "user_preferences"
 
@@ -23,9 +22,10 @@ _MAX_ANSWER_CHARACTERS = 1_000
 class OptOut:
     """A person wants no more (`is_active`), or takes back what they told WhatsApp.
 
-    `number` is a `wa_id`, or "" for a person of whom only a user id is known: then `context_wamid` is the message that
-    was answered. `phone_number_id` is the number that was written to, "" for what came by WhatsApp itself. Where it is
-    not certain (`is_certain`) that the person refuses, `text` is their answer as they gave it, for whoever decides.
+    `number` is a `wa_id`, or "" where the webhook names only `user_ids`, or only the message that was answered
+    (`context_wamid`). `phone_number_id` is the number that was written to, "" for what came by WhatsApp itself. Where
+    it is not certain (`is_certain`) that the person refuses, `text` is their answer as they gave it, for whoever
+    decides. `answer_id` is the id of the inbound message.
     """
 
     source: Source
@@ -35,11 +35,13 @@ class OptOut:
     number: str
     context_wamid: str = ""
     phone_number_id: str = ""
+    user_ids: tuple[str, ...] = ()
+    answer_id: str = ""
     is_certain: bool = True
     text: str = ""
 
 
-def read_optout(message: object, contacts: object, phone_number_id: str, rules: StopRules) -> OptOut | None:
+def read_optout(message: object, phone_number_id: str, rules: StopRules) -> OptOut | None:
     """Return the opt-out that an inbound message is, None for any other. Raises UnusableError where it is one, and
     nobody can tell whose or when.
     """
@@ -48,10 +50,10 @@ def read_optout(message: object, contacts: object, phone_number_id: str, rules: 
     source, refusal, text = _find_stop(message, rules)
     if refusal is None:
         return None
-    number = _find_number(message, "from", "from_user_id", contacts)
+    number, user_ids = find_person(message, SENDER)
     context = message.get("context")
     context_wamid = read_id(context.get("id"), "context.id") if isinstance(context, dict) else ""
-    if not number and not context_wamid:
+    if not number and not user_ids and not context_wamid:
         raise UnusableError("from", "missing: an opt-out of nobody knows whom, which answers no message")
     at = read_time(message.get("timestamp"), "timestamp")
     return OptOut(
@@ -62,6 +64,8 @@ def read_optout(message: object, contacts: object, phone_number_id: str, rules: 
         number=number,
         context_wamid=context_wamid,
         phone_number_id=phone_number_id,
+        user_ids=user_ids,
+        answer_id=read_text(message.get("id"), MAX_ID_CHARACTERS),
         is_certain=refusal.is_certain,
         text="" if refusal.is_certain else text,
     )
@@ -91,37 +95,15 @@ def _read(part: Mapping[str, Any], key: str) -> str:
     return read_text(part.get(key), _MAX_ANSWER_CHARACTERS)
 
 
-def read_preference(preference: Mapping[str, Any], contacts: object) -> OptOut | None:
+def read_preference(preference: Mapping[str, Any]) -> OptOut | None:
     """Return what a person told WhatsApp, None for what is neither stop nor resume. Raises UnusableError where nobody
     can tell whose or when.
     """
     word, category = preference.get("value"), read_text(preference.get("category"))
     if word not in ("stop", "resume") or (word == "resume" and category not in _MARKETING):
         return None
-    number = _find_number(preference, "wa_id", "user_id", contacts)
-    if not number:
+    number, user_ids = find_person(preference, CONTACT)
+    if not number and not user_ids:
         raise UnusableError("wa_id", f"missing: a {word} of nobody knows whom")
     at = read_time(preference.get("timestamp"), "timestamp")
-    return OptOut(Source.META, word == "stop", at, PREFERENCES_FIELD, number)
-
-
-def _find_number(part: Mapping[str, Any], key: str, user_key: str, contacts: object) -> str:
-    """Return the person's `wa_id`: named, or that of the contact with the same user id; "" where neither is."""
-    number = read_id(part.get(key), key)
-    user_id = part.get(user_key)
-    if not number and isinstance(user_id, str) and user_id:
-        known = find_contacts(contacts, user_id)
-        number = read_id(known[0]["wa_id"], "contacts.wa_id") if known else ""
-    if number and not is_number(number):
-        raise UnusableError(key, "not a phone number")
-    return number
-
-
-def find_contacts(contacts: object, user_id: object) -> list[dict[str, Any]]:
-    """Return who has this user id: the first such contact, and of it what is read here."""
-    try:
-        listed = read_list(contacts, "contacts") if user_id else []
-    except UnusableError:
-        return []
-    found = (each for each in listed if isinstance(each, dict) and each.get("user_id") == user_id)
-    return [{"user_id": user_id, "wa_id": each.get("wa_id")} for each in islice(found, 1)]
+    return OptOut(Source.META, word == "stop", at, PREFERENCES_FIELD, number, user_ids=user_ids)

@@ -26,7 +26,8 @@ from webhooks.events import (
     read_account_event,
     read_template_event,
 )
-from webhooks.optouts import PREFERENCES_FIELD, OptOut, find_contacts, read_optout, read_preference
+from webhooks.optouts import PREFERENCES_FIELD, OptOut, read_optout, read_preference
+from webhooks.people import People
 from webhooks.reading import (
     UnusableError,
     dump_json,
@@ -66,13 +67,17 @@ class _Source:
 
 @dataclass(frozen=True, slots=True)
 class ParsedEvent:
-    """All that one body says. `ignored` counts by kind what we do not need: `field:calls`, `message:text` …"""
+    """All that one body says. `ignored` counts by kind what we do not need: `field:calls`, `message:text` …
+
+    `people`: who is the same person, by any part of the body, also by one that is ignored.
+    """
 
     is_readable: bool = True
     evidence: tuple[Evidence, ...] = ()
     template_events: tuple[TemplateEvent, ...] = ()
     account_events: tuple[AccountEvent, ...] = ()
     optouts: tuple[OptOut, ...] = ()
+    people: People = field(default_factory=People)
     set_aside: tuple[SetAside, ...] = ()
     ignored: Mapping[str, int] = field(default_factory=dict)
     _sources: tuple[_Source, ...] = field(default=(), repr=False, compare=False)
@@ -157,15 +162,10 @@ class _Number:
     entry: _Entry
     phone_number_id: str
     metadata: dict[str, Any]
-    contacts: object
 
-    def wrap(self, key: str, part: object, **more: object) -> bytes:
-        value = {"metadata": {"phone_number_id": self.phone_number_id}, **more, key: part}
+    def wrap(self, key: str, part: object) -> bytes:
+        value = {"metadata": {"phone_number_id": self.phone_number_id}, key: part}
         return _wrap(self.entry.frame, {"field": "messages", "value": value})
-
-    def wrap_answer(self, message: object) -> bytes:
-        user_id = message.get("from_user_id") if isinstance(message, dict) else None
-        return self.wrap("messages", [message], contacts=find_contacts(self.contacts, user_id))
 
 
 class _Reader:
@@ -175,6 +175,7 @@ class _Reader:
         self._body, self._rules = body, rules
         self._optouts: list[OptOut] = []
         self._optout_bodies: list[bytes] = []
+        self._people = People()
         self._evidence: list[Evidence] = []
         self._sources: list[_Source] = []
         self._template_events: list[TemplateEvent] = []
@@ -189,6 +190,7 @@ class _Reader:
             template_events=tuple(self._template_events),
             account_events=tuple(self._account_events),
             optouts=tuple(self._optouts),
+            people=self._people,
             _optout_bodies=tuple(self._optout_bodies),
             set_aside=tuple(self._list_set_aside()),
             ignored=dict(self._ignored),
@@ -224,6 +226,7 @@ class _Reader:
         try:
             content = _demand_object(change)
             name = _name_field(content)
+            self._people.read(content.get("value"))
             if name == "messages":
                 self._read_messages(read_object(content.get("value"), "value"), entry, f"{path}.value")
             elif name == PREFERENCES_FIELD:
@@ -244,7 +247,7 @@ class _Reader:
     def _read_messages(self, value: dict[str, Any], entry: _Entry, path: str) -> None:
         metadata = read_object(value.get("metadata"), "value.metadata")
         phone_number_id = read_id(metadata.get("phone_number_id"), "value.metadata.phone_number_id")
-        number = _Number(entry, phone_number_id, metadata, value.get("contacts"))
+        number = _Number(entry, phone_number_id, metadata)
         parts = (
             ("statuses", self._read_statuses),
             ("messages", self._read_answers),
@@ -292,26 +295,24 @@ class _Reader:
     def _read_answers(self, part: object, number: _Number, path: str) -> None:
         for index, message in enumerate(read_list(part, "")):
             try:
-                optout = read_optout(message, number.contacts, number.phone_number_id, self._rules)
+                optout = read_optout(message, number.phone_number_id, self._rules)
             except UnusableError as error:
-                self._put_aside(number.wrap_answer(message), f"{path}[{index}]", error)
+                self._put_aside(number.wrap("messages", [message]), f"{path}[{index}]", error)
                 continue
             if optout is None:
                 self._ignore("message", message.get("type") if isinstance(message, dict) else quote(message))
             else:
                 self._optouts.append(optout)
-                self._optout_bodies.append(number.wrap_answer(message))
+                self._optout_bodies.append(number.wrap("messages", [message]))
 
     def _read_preferences(self, value: dict[str, Any], entry: _Entry, path: str) -> None:
         said = read_list(value.get(PREFERENCES_FIELD), f"value.{PREFERENCES_FIELD}")
         if not said:
             self._ignore("field", PREFERENCES_FIELD)
         for index, preference in enumerate(said):
-            user_id = preference.get("user_id") if isinstance(preference, dict) else None
-            piece = {"contacts": find_contacts(value.get("contacts"), user_id), PREFERENCES_FIELD: [preference]}
-            body = _wrap(entry.frame, {"field": PREFERENCES_FIELD, "value": piece})
+            body = _wrap(entry.frame, {"field": PREFERENCES_FIELD, "value": {PREFERENCES_FIELD: [preference]}})
             try:
-                optout = read_preference(_demand_object(preference), value.get("contacts"))
+                optout = read_preference(_demand_object(preference))
             except UnusableError as error:
                 self._put_aside(body, f"{path}.{PREFERENCES_FIELD}[{index}]", error)
                 continue

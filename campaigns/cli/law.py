@@ -17,7 +17,7 @@ from campaigns.suppressing import read_phone
 @click.argument("phone")
 @click.pass_obj
 def forget(session: Session, phone: str) -> None:
-    """Erase one person everywhere: phone, variables, what webhooks said. Statuses and counters stay.
+    """Erase one person everywhere: phone, user ids, variables, what webhooks said. Statuses and counters stay.
 
     What is pending is not sent any more. The person stays suppressed, known by a hash only, and a new list does not
     bring them back; `revoada suppress remove` does.

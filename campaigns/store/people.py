@@ -82,15 +82,23 @@ def has_messages(connection: Connection, recipient_key: str) -> bool:
     return bool(row and row[0])
 
 
-def is_named_in_new_events(connection: Connection, numbers: Sequence[str]) -> bool:
-    """Tell whether a webhook that is not applied yet holds one of these numbers."""
-    row = connection.execute(query("is_named_in_new_events"), {"numbers": list(numbers)}).fetchone()
+def is_named_in_new_events(connection: Connection, names: Sequence[str]) -> bool:
+    """Tell whether a webhook that is not applied yet holds one of these numbers or user ids."""
+    row = connection.execute(query("is_named_in_new_events"), {"names": list(names)}).fetchone()
     return bool(row and row[0])
 
 
-def erase_person(connection: Connection, recipient_key: str, numbers: Sequence[str]) -> Erased:
-    """Erase what is held of a person under a key and all `numbers` (digits), but for statuses, times and counters."""
-    parameters = {"recipient_key": recipient_key, "numbers": list(numbers)}
+def erase_person(connection: Connection, recipient_key: str, numbers: Sequence[str], user_ids: Sequence[str]) -> Erased:
+    """Erase what is held of a person under a key, all `numbers` (digits) and `user_ids`, but for statuses, times and
+    counters. The caller holds the lock of `lock_people`.
+    """
+    parameters = {
+        "recipient_key": recipient_key,
+        "numbers": list(numbers),
+        "names": [*numbers, *user_ids],
+        "keys": [recipient_key, *user_ids],
+        "user_ids": list(user_ids),
+    }
     connection.execute(query("erase_test_copies"), parameters)
     event_count = connection.execute(query("erase_events_of"), parameters).rowcount
     message_count = connection.execute(query("erase_messages_of"), parameters).rowcount
@@ -99,5 +107,7 @@ def erase_person(connection: Connection, recipient_key: str, numbers: Sequence[s
     for number in numbers:
         connection.execute(query("erase_number_in_accounts"), {"number": number})
         connection.execute(query("erase_number_in_account_events"), {"number": number})
+    for name in ("erase_reviews_of", "erase_pairs_of", "erase_user_id_changes_of"):
+        connection.execute(query(name), parameters)
     suppression_count = connection.execute(query("delete_suppressions_of"), parameters).rowcount
     return Erased(message_count, event_count, suppression_count)

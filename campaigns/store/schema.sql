@@ -1,7 +1,8 @@
 -- The truth of Revoada. PostgreSQL 18.
 --
 -- This file is what the migrations must build (`make check` proves it); read it, change it through a migration.
--- Locks are taken in the order campaigns, portfolios, leases, messages (by id), accounts, account_categories, tallies.
+-- Locks are taken in the order campaigns, portfolios, leases, messages (by id), accounts, account_categories, tallies,
+-- people (`lock_people`).
 
 CREATE TYPE campaign_status AS ENUM
     ('draft', 'pending', 'scheduled', 'running', 'paused', 'completed', 'cancelled');
@@ -16,7 +17,8 @@ CREATE TABLE installation (
     id text PRIMARY KEY DEFAULT lpad(to_hex((random() * 4294967295)::bigint), 8, '0') CHECK (id ~ '^[0-9a-f]{8}$'),
     recovered_at timestamptz,  -- when `revoada recover` last ran
     is_only boolean NOT NULL DEFAULT true UNIQUE CHECK (is_only),
-    ticked_at timestamptz  -- the last tick; NULL: there was none yet
+    ticked_at timestamptz,  -- the last tick; NULL: there was none yet
+    reviews_told_at timestamptz  -- when somebody was last told that answers wait for review; NULL: none waits
 );
 
 -- The worker processes, as each says of itself every few seconds. A row that is not written any more: the process is
@@ -368,6 +370,8 @@ CREATE TRIGGER tally_truncated AFTER TRUNCATE ON messages FOR EACH STATEMENT EXE
 
 -- Who must not be messaged: one row per person and source, the newest event of each. Suppressed is who has an active
 -- row. One that was lifted stays, so that an older event which comes late does not suppress again.
+-- `recipient_key` is that of a number. For an event that named a user id, there is a row under that user id too: it waits
+-- for the person's number, and for the next one.
 CREATE TABLE suppressions (
     recipient_key text NOT NULL,
     source text NOT NULL CHECK (source IN ('word', 'button', 'meta', 'manual', 'import')),
@@ -376,6 +380,46 @@ CREATE TABLE suppressions (
     detail text,
     PRIMARY KEY (recipient_key, source)
 );
+
+-- Which numbers a person with one of Meta's user ids has, or had: every pair that a webhook named. Nothing takes one away
+-- but `forget`, so an opt-out by a user id reaches every number, in whatever order the two come. The pair with the newest
+-- `at` names the present number. Nobody adds a pair, a change or a row under a user id without the lock of
+-- `lock_people`: docs/decisions/0028.
+CREATE TABLE user_ids (
+    user_id text NOT NULL CHECK (user_id <> '' AND user_id NOT LIKE '+%'),
+    recipient_key text NOT NULL CHECK (recipient_key LIKE '+%'),
+    at timestamptz NOT NULL,
+    PRIMARY KEY (user_id, recipient_key)
+);
+CREATE INDEX user_ids_by_person ON user_ids (recipient_key);
+
+-- User ids of the same person, one after the other: a new number brings a new id. Each change stands here both ways.
+CREATE TABLE user_id_changes (
+    user_id text NOT NULL,
+    other_id text NOT NULL CHECK (other_id <> user_id),
+    PRIMARY KEY (user_id, other_id)
+);
+
+-- Answers that may be opt-outs, one row each; a person decides. While one of them is undecided its author gets no
+-- marketing. The text is erased by the decision; the rest stays, so that a copy of the webhook asks nobody again.
+CREATE TABLE optout_reviews (
+    id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    recipient_key text NOT NULL,  -- of the number; a user id until a number is known
+    answer bytea NOT NULL UNIQUE,  -- hash of the id of the inbound message
+    source text NOT NULL CHECK (source IN ('word', 'button')),  -- of the suppression that it becomes
+    detail text NOT NULL,
+    text text NOT NULL,
+    said_at timestamptz NOT NULL,
+    phone_number_id text NOT NULL,  -- the number that was written to
+    message_id bigint,  -- the campaign message that was answered; NULL: none of ours
+    opened_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+    decided_at timestamptz,
+    decision text CHECK (decision IN ('accepted', 'dismissed')),
+    CONSTRAINT decided_is_whole CHECK ((decided_at IS NULL) = (decision IS NULL)),
+    CONSTRAINT decided_is_erased CHECK (decided_at IS NULL OR text = '')
+);
+-- What a claim of a marketing campaign asks.
+CREATE INDEX optout_reviews_open ON optout_reviews (recipient_key) WHERE decided_at IS NULL;
 
 -- People who were forgotten: they stay suppressed, and nobody can read who they are. `person` is a hash keyed with
 -- REVOADA_SECRET_KEY, `key_id` tells which one that was.

@@ -1,9 +1,12 @@
-"""Who must not be messaged: one row per person and source, the newest event wins."""
+"""Who must not be messaged: one row per person and source, the newest event wins.
+
+What was said under a user id has a row under that id too, beside those of the person's numbers.
+"""
 
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from psycopg.rows import class_row
@@ -43,6 +46,14 @@ class SuppressionRow:
     source: str
     at: dt.datetime
     detail: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class AnsweredMessage:
+    """A message of ours that a person answered, and the phone it went to."""
+
+    id: int
+    phone: str
 
 
 def write_suppressions(connection: Connection, said: Sequence[SuppressionEvent]) -> list[SuppressionChange]:
@@ -95,14 +106,23 @@ def stream_suppressions(connection: Connection, source: Source | None = None) ->
 
 def count_suppressions(connection: Connection, source: Source | None = None) -> int:
     """Return how many rows `stream_suppressions` has."""
-    statement = (
-        "SELECT count(*) FROM suppressions WHERE is_active AND (%(source)s::text IS NULL OR source = %(source)s)"
-    )
-    row = connection.execute(statement, {"source": None if source is None else str(source)}).fetchone()
+    parameters = {"source": None if source is None else str(source)}
+    row = connection.execute(query("count_suppressions"), parameters).fetchone()
     return int(row[0]) if row else 0
 
 
-def find_people(connection: Connection, wamids: Sequence[str]) -> dict[str, str]:
-    """Return the phone that each of these messages went to; those that are unknown, or erased, are left out."""
-    statement = "SELECT wamid, phone FROM messages WHERE wamid = ANY (%s) AND phone IS NOT NULL"
-    return dict(connection.execute(statement, (list(wamids),)).fetchall())
+def find_said(connection: Connection, recipient_keys: Collection[str]) -> list[SuppressionEvent]:
+    """Return what is known of these people or user ids: the newest event of each source, also one that is over."""
+    statement = (
+        "SELECT recipient_key, source, is_active, at, detail FROM suppressions WHERE recipient_key = ANY (%s)"
+        " ORDER BY recipient_key, source"
+    )
+    rows = connection.execute(statement, (sorted(recipient_keys),))
+    return [SuppressionEvent(key, Source(source), active, at, detail) for key, source, active, at, detail in rows]
+
+
+def find_answered(connection: Connection, wamids: Sequence[str]) -> dict[str, AnsweredMessage]:
+    """Return the messages with these wamids; those that are unknown, or erased, are left out."""
+    statement = "SELECT wamid, id, phone FROM messages WHERE wamid = ANY (%s) AND phone IS NOT NULL"
+    rows = connection.execute(statement, (list(wamids),)).fetchall() if wamids else []
+    return {wamid: AnsweredMessage(message_id, phone) for wamid, message_id, phone in rows}

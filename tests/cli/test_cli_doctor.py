@@ -334,6 +334,17 @@ def test_webhooks_that_wait_and_that_were_set_aside_are_told(fine, database):
     assert "not JSON" in found["set_aside", "warning"]
 
 
+def test_answers_that_wait_for_a_decision_are_told(fine, database):
+    fetch(
+        database,
+        "INSERT INTO optout_reviews (recipient_key, answer, source, detail, text, said_at, phone_number_id, opened_at)"
+        f" SELECT '+551199999000' || n, sha256(n::text::bytea), 'word', '', '', now(), '1', {HOUR}"
+        " FROM generate_series(1, 2) n",
+    )
+    found = look(fine, exit_code=1)
+    assert "(2 reviews, the first for 60 min" in found["optout_reviews", "warning"]
+
+
 def test_an_account_of_whose_messages_no_webhook_tells_is_told(fine, account, campaign, database):
     sales = account()
     campaign_id = campaign(accounts=[sales])

@@ -46,7 +46,7 @@ _COLUMNS = {
 }
 EVERY_TABLE = (
     "portfolios, accounts, account_events, templates, campaigns, leases, messages, tallies, suppressions, forgotten,"
-    " stop_replies,"
+    " stop_replies, user_ids, user_id_changes, optout_reviews,"
     " webhook_events, workers"
 )
 

@@ -213,7 +213,7 @@ def test_a_person_known_by_a_user_id_only_is_found_by_the_message_that_was_answe
         (say(make_text(**{"from": None})), ".messages[0].from: missing"),
         (say(make_text(**{"from": "PHONE_NUMBER"})), ".messages[0].from: not a phone number"),
         (say(make_text(timestamp="soon")), ".messages[0].timestamp: not a number"),
-        (prefer(wa_id=None, user_id="BR.2"), ".user_preferences[0].wa_id: missing"),
+        (prefer(wa_id=None), ".user_preferences[0].wa_id: missing"),
         (prefer("resume", timestamp=None), ".user_preferences[0].timestamp: not a number"),
     ],
 )

@@ -1,1 +1,1 @@
-DELETE FROM suppressions WHERE recipient_key = %(recipient_key)s
+DELETE FROM suppressions WHERE recipient_key = ANY (%(keys)s::text[])

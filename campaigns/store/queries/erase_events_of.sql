@@ -1,8 +1,8 @@
--- Parked pieces and bodies that hold a number of the person, or the id of a message that went there.
+-- Parked pieces and bodies that hold a number or a user id of the person, or the id of a message that went there.
 DELETE FROM webhook_events e
 WHERE e.status <> 'stored' AND EXISTS (
     SELECT FROM (
-        SELECT unnest(%(numbers)s::text[])
+        SELECT unnest(%(names)s::text[])
         UNION ALL
         SELECT m.wamid FROM campaigns c JOIN messages m ON m.campaign_id = c.id
         WHERE m.recipient_key = %(recipient_key)s AND m.wamid IS NOT NULL

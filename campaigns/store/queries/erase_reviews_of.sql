@@ -1,0 +1,1 @@
+DELETE FROM optout_reviews WHERE recipient_key = ANY (%(keys)s::text[])
