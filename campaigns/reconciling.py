@@ -1,4 +1,4 @@
-"""Finds messages that a dead runner left on the wire, also where no runner will come again, and says what is unsure."""
+"""Finds messages that a dead runner left on the wire, also where no runner will come again; tells what waits."""
 
 from __future__ import annotations
 
@@ -7,14 +7,16 @@ import logging
 from campaigns.alerts import Alerts
 from campaigns.config import Settings
 from campaigns.logs import event
-from campaigns.store import events, leases, ticks
+from campaigns.store import events, leases, reviews, ticks
 from campaigns.store.database import Database
 
 _log = logging.getLogger(__name__)
 
 
 def reconcile(database: Database, settings: Settings, alerts: Alerts) -> None:
-    """Make what was abandoned uncertain, by the rule of any runner; report what has been uncertain for long."""
+    """Make what was abandoned uncertain, by the rule of any runner; report what has been uncertain for long, and how
+    many answers wait for a decision.
+    """
     for campaign_id, count in database.run(leases.take_abandoned).items():
         report_abandoned(campaign_id, count)
     for campaign_id, count in database.run(leases.expire_paused).items():
@@ -36,6 +38,22 @@ def reconcile(database: Database, settings: Settings, alerts: Alerts) -> None:
         text = f"Campaign {campaign_id}: {count} messages are uncertain since {since}, no webhook has settled them"
         _log.warning(text, extra=event("uncertain", campaign_id=campaign_id))
         alerts.send("uncertain", text, campaign_id=campaign_id)
+
+    _report_reviews(database, alerts)
+
+
+def _report_reviews(database: Database, alerts: Alerts) -> None:
+    waiting = database.run(reviews.report_reviews)
+    if waiting is None:
+        return
+    count, oldest = waiting
+    who = "1 person waits" if count == 1 else f"{count:,} people wait"
+    text = (
+        f"{who} since {oldest.isoformat(timespec='seconds')} for a decision whether an answer is an opt-out. Until then"
+        " no marketing is sent there: revoada optouts review"
+    )
+    _log.warning(text, extra=event("optout_reviews_waiting", count=count))
+    alerts.send("optout_reviews_waiting", text, count=count)
 
 
 def report_abandoned(campaign_id: int, count: int) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from campaigns.domain.campaign import ENDED, CampaignError, missing_campaign
-from campaigns.domain.failures import explain_doubt, explain_failure
+from campaigns.domain.failures import UNDER_REVIEW, explain_doubt, explain_failure
 from campaigns.domain.filling import find_misfit
 from campaigns.domain.message import Status
 from campaigns.domain.template import TemplateError, template_from_components
@@ -53,11 +53,14 @@ class CampaignErrors:
 
 
 def show_errors(database: Database, campaign_id: int) -> CampaignErrors:
-    """Return why messages of a campaign failed or are uncertain, explained. Raises CampaignError when there is none."""
+    """Return why messages of a campaign failed, are uncertain or wait for a review, explained.
+
+    Raises CampaignError when there is none.
+    """
 
     def load(connection: Connection) -> CampaignErrors:
         listed = campaigns.list_reasons(connection, campaign_id)
-        reasons = [reason for reason in listed if reason.status != Status.SUPPRESSED]
+        reasons = [each for each in listed if each.status != Status.SUPPRESSED or each.error_code == UNDER_REVIEW.code]
         return CampaignErrors(_find(connection, campaign_id), [_explain(reason) for reason in reasons])
 
     return database.run(load)

@@ -87,7 +87,7 @@ def show(session: Session, campaign_id: int, as_json: bool) -> None:
             ],
             empty="",
         )
-    if any(reason.status != Status.SUPPRESSED for reason in details.reasons):
+    if any(reason.status != Status.SUPPRESSED or reason.error_code is not None for reason in details.reasons):
         click.echo(f"What they mean and what to do: revoada campaign errors {campaign_id}")
     if doubts := describe_doubts(row):
         click.echo(doubts)

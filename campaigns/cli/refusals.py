@@ -15,6 +15,7 @@ from campaigns.domain.setup import SetupError
 from campaigns.domain.template import TemplateError
 from campaigns.recovering import RecoveryError
 from campaigns.remembering import ForgettingError
+from campaigns.reviewing import ReviewError
 from campaigns.store.database import DatabaseError, DatabaseUnavailable
 from campaigns.suppressing import SuppressionError
 from campaigns.syncing import SyncError
@@ -22,7 +23,7 @@ from campaigns.tokens import TokenError
 
 _EXPECTED = (
     *(SettingsError, CampaignError, RecipientsError, TemplateError, DirectoryError),
-    *(SetupError, SyncError, TokenError, SuppressionError, ForgettingError, RecoveryError),
+    *(SetupError, SyncError, TokenError, SuppressionError, ForgettingError, RecoveryError, ReviewError),
 )
 
 

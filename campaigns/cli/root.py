@@ -10,6 +10,7 @@ from campaigns.cli.accounts import account
 from campaigns.cli.campaigns import campaign
 from campaigns.cli.doctor import doctor
 from campaigns.cli.law import forget, retention
+from campaigns.cli.optouts import optouts
 from campaigns.cli.portfolios import portfolio
 from campaigns.cli.recovering import recover
 from campaigns.cli.refusals import Refusal, RefusingGroup
@@ -140,6 +141,7 @@ main.add_command(campaign)
 main.add_command(check_setup)
 main.add_command(doctor)
 main.add_command(suppress)
+main.add_command(optouts)
 main.add_command(forget)
 main.add_command(retention)
 main.add_command(recover)

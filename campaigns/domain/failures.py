@@ -329,6 +329,15 @@ NEVER_LEFT = Failure(
     Action.BACK_OFF,
     advice="Send it again: `revoada campaign retry ID --class server`.",
 )
+# Of our own, of messages that a claim skipped: the person gets no marketing until somebody decides about the answer.
+UNDER_REVIEW = Failure(
+    -2,
+    "an answer of this person may be an opt-out; it waits for review",
+    Blame.RECIPIENT,
+    Action.FAIL,
+    advice="Read the answers, `revoada optouts review`, and accept or dismiss each.",
+)
+_OWN = MappingProxyType({row.code: row for row in (NEVER_LEFT, UNDER_REVIEW)})
 
 
 def find_failure(code: int, *, subcode: int | None = None, http_status: int | None = None) -> Failure:
@@ -337,8 +346,8 @@ def find_failure(code: int, *, subcode: int | None = None, http_status: int | No
     `http_status` is that of the reply; a webhook has none. It counts only for codes that the table does not hold: Meta
     says to go by the code.
     """
-    if code == NEVER_LEFT.code:
-        return NEVER_LEFT
+    if code in _OWN:
+        return _OWN[code]
     if code == _FOREIGN_NUMBER.code and subcode == _UNKNOWN_OBJECT:
         return _FOREIGN_NUMBER
     return FAILURES.get(code) or _classify(code, http_status or 0)

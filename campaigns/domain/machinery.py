@@ -74,12 +74,17 @@ class BrokerFacts:
 
 @dataclass(frozen=True, slots=True)
 class InboxFacts:
-    """Webhook events: those that are due and not applied, and those that were set aside for a person."""
+    """Webhook events: those that are due and not applied, and those that were set aside for a person.
+
+    `review_count`: people whose answers may be opt-outs, and wait for a decision; the first since `review_seconds`.
+    """
 
     due_count: int
     oldest_seconds: float
     set_aside_count: int
     reasons: Sequence[str] = ()
+    review_count: int = 0
+    review_seconds: float = 0.0
 
 
 def judge_database(facts: DatabaseFacts) -> list[Finding]:
@@ -210,6 +215,13 @@ def judge_inbox(facts: InboxFacts) -> list[Finding]:
         )
         advice = "SELECT * FROM webhook_events WHERE status = 'set_aside'; they are deleted after eight days. Tell us."
         findings.append(Finding("set_aside", Severity.WARNING, text, advice))
+    if facts.review_count:
+        text = (
+            f"Answers that may be opt-outs wait for a decision ({spell_count(facts.review_count, 'review')}, the first"
+            f" for {spell_seconds(facts.review_seconds)}): their authors get no marketing."
+        )
+        advice = "Read them: `revoada optouts review`; then accept or dismiss each."
+        findings.append(Finding("optout_reviews", Severity.WARNING, text, advice))
     return findings
 
 

@@ -68,5 +68,6 @@ TRANSITIONS: dict[Write, dict[Status, frozenset[Status]]] = {
         Status.SENDING: frozenset({Status.UNCERTAIN}),  # after a restore
         Status.FAILED: frozenset({Status.PENDING}),  # a retry
         Status.UNCERTAIN: frozenset({Status.PENDING}),  # sent again at the risk of a second copy
+        Status.SUPPRESSED: frozenset({Status.PENDING}),  # skipped for an answer that was no opt-out
     },
 }

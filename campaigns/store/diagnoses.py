@@ -13,6 +13,7 @@ from campaigns.domain.machinery import DatabaseFacts, InboxFacts
 from campaigns.domain.message import Status
 from campaigns.store.database import Connection, allow_long_statements, query
 from campaigns.store.migrate import missing_migrations, unknown_migrations
+from campaigns.store.reviews import count_reviews
 
 # Two who repair at once would both add what is missing.
 _REPAIR_LOCK = 7_301_986_123
@@ -66,7 +67,8 @@ def load_tick_age(connection: Connection) -> float | None:
 def load_inbox(connection: Connection) -> InboxFacts:
     row = connection.execute(query("inbox_facts"), {"reasons": _SHOWN_REASONS}).fetchone()
     assert row is not None
-    return InboxFacts(*row)
+    due_count, oldest_seconds, set_aside_count, reasons = row
+    return InboxFacts(due_count, oldest_seconds, set_aside_count, reasons, *count_reviews(connection))
 
 
 def find_unfinished(connection: Connection) -> list[int]:

@@ -8,6 +8,7 @@ from campaigns.domain.failures import (
     FAILURES,
     NEVER_LEFT,
     ROWS,
+    UNDER_REVIEW,
     explain_doubt,
     explain_failure,
     find_failure,
@@ -67,7 +68,8 @@ def test_every_meaning_is_one_short_line():
 
 def test_every_code_says_what_to_do_in_one_sentence():
     unlisted = [find_failure(code) for code in (999, 132999, 133999)]
-    for row in [*ROWS, *unlisted, NEVER_LEFT, explain_doubt(None), explain_doubt(131000), explain_failure(None)]:
+    own = [NEVER_LEFT, UNDER_REVIEW, explain_doubt(None), explain_doubt(131000), explain_failure(None)]
+    for row in [*ROWS, *unlisted, *own]:
         assert 10 < len(row.advice) < 120, row.code
         assert row.advice.endswith("."), row.code
         assert row.advice.isprintable(), row.code
@@ -91,6 +93,12 @@ def test_what_never_left_may_be_sent_again_and_is_nobody_elses_fault():
     assert find_failure(NEVER_LEFT.code) is NEVER_LEFT
     assert (NEVER_LEFT.retry, FAULTS[NEVER_LEFT.blame]) == (Retry.SERVER, "us")
     assert NEVER_LEFT.code < 0  # none of Meta's
+
+
+def test_what_waits_for_a_review_is_in_no_class_of_a_retry():
+    assert find_failure(UNDER_REVIEW.code) is UNDER_REVIEW
+    assert UNDER_REVIEW.code < 0
+    assert UNDER_REVIEW.retry is None
 
 
 @pytest.mark.parametrize("code", [131026, 131050, 131014, 131036, 132000, 131053, 135000, 999, 132999])

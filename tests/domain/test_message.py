@@ -57,8 +57,12 @@ def test_proof_of_delivery_is_believed_over_all_we_knew(status):
 
 @given(old=statuses)
 def test_a_message_that_a_person_has_is_never_put_back(old):
-    if old in {Status.DELIVERED, Status.READ, Status.CANCELLED, Status.SUPPRESSED}:
+    if old in {Status.DELIVERED, Status.READ, Status.CANCELLED, Status.EXPIRED}:
         assert not any(can_become(old, new, write) for new in OPEN for write in Write)
+
+
+def test_only_a_person_brings_a_skipped_message_back():
+    assert [write for write in Write for new in OPEN if can_become(Status.SUPPRESSED, new, write)] == [Write.OPERATOR]
 
 
 @pytest.mark.parametrize("old", Status)
@@ -69,7 +73,7 @@ def test_only_a_pending_message_is_claimed(old):
 
 @pytest.mark.parametrize("old", Status)
 def test_an_operator_touches_only_what_may_not_have_left_or_has_failed(old):
-    touched = {Status.PENDING, Status.SENDING, Status.UNCERTAIN, Status.FAILED}
+    touched = {Status.PENDING, Status.SENDING, Status.UNCERTAIN, Status.FAILED, Status.SUPPRESSED}
     assert bool(TRANSITIONS[Write.OPERATOR].get(old)) == (old in touched)
 
 

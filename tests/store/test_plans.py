@@ -33,6 +33,16 @@ def database(postgres):
         )
         fetch(
             database,
+            "INSERT INTO optout_reviews (recipient_key, answer, source, detail, text, said_at, phone_number_id,"
+            " decided_at, decision) SELECT '+55' || 11900000000 + n, sha256(n::text::bytea), 'word', '', '', now(), '',"
+            " CASE WHEN n > 50 THEN now() END, CASE WHEN n > 50 THEN 'dismissed' END FROM generate_series(1, 20000) n",
+        )
+        fetch(
+            database,
+            "INSERT INTO user_ids SELECT 'BR.' || n, '+55' || 11900000000 + n, now() FROM generate_series(1, 20000) n",
+        )
+        fetch(
+            database,
             "INSERT INTO webhook_events (body, next_try_at)"
             " SELECT '{}', now() - make_interval(secs => n) FROM generate_series(1, 60000) n",
         )
@@ -50,7 +60,9 @@ def database(postgres):
 def vacuum(database):
     with database._pool.connection() as connection:
         connection.set_autocommit(True)
-        connection.execute("VACUUM ANALYZE messages, suppressions, webhook_events, campaigns, leases")
+        connection.execute(
+            "VACUUM ANALYZE messages, suppressions, webhook_events, campaigns, leases, optout_reviews, user_ids"
+        )
         connection.set_autocommit(False)
 
 
@@ -213,6 +225,46 @@ def test_a_lease_is_taken_by_primary_keys(database):
     used = {node["Index Name"] for node in nodes if "Index Name" in node}
     assert used in ({"campaigns_pkey", "leases_pkey"}, {"campaigns_alive", "leases_pkey"})
     assert not [node for node in nodes if node["Node Type"] == "Seq Scan"]
+
+
+CLAIMS = {
+    "claim_messages": {"cursor": ("bigint", "18000")},
+    "claim_counted": {"portfolio_id": ("bigint", "1"), "after": ("text", "''")},
+}
+
+
+@pytest.mark.parametrize("name", CLAIMS)
+def test_a_claim_looks_for_answers_that_wait_in_the_small_index_of_them(database, name):
+    nodes = explain(
+        database,
+        name,
+        tables=("optout_reviews",),
+        campaign_id=("bigint", "1"),
+        epoch=("bigint", "1"),
+        accounts=("bigint[]", "'{1}'"),
+        counts=("int[]", "'{2}'"),
+        active=("bigint[]", "'{1}'"),
+        open_zones=("smallint[]", "NULL"),
+        **CLAIMS[name],
+    )
+    assert {"optout_reviews_open", "optout_reviews_pkey"} == {
+        node["Index Name"] for node in nodes if "Relation Name" in node
+    }
+
+
+PAIRS = {"user_ids": ("text[]", "'{BR.1}'"), "recipient_keys": ("text[]", "'{+551}'"), "at": ("timestamptz[]", "NULL")}
+
+
+def test_what_is_known_of_user_ids_is_asked_by_indexes(database):
+    # Either index leads to one row.
+    assert_indexes(
+        explain(database, "find_new_pairs", tables=("user_ids",), **PAIRS), "user_ids_pkey", "user_ids_by_person"
+    )
+    both = ("user_ids", "user_id_changes")
+    people = explain(database, "find_people", tables=both, user_ids=PAIRS["user_ids"])
+    assert_indexes(people, "user_ids_pkey", "user_id_changes_pkey")
+    ids = explain(database, "find_user_ids", tables=both, recipient_keys=("text[]", "'{+551}'"))
+    assert_indexes(ids, "user_ids_by_person", "user_id_changes_pkey")
 
 
 def test_webhooks_are_taken_in_the_order_in_which_they_are_due(database):

@@ -1,8 +1,10 @@
--- The beginning of every claim: the lease that it needs, and the campaigns whose messages count for a cap per person.
+-- The beginning of every claim: the lease that it needs, and the campaigns whose messages count for a cap per person. A
+-- template of a category that is not known counts as marketing.
 WITH lease AS MATERIALIZED (
-    SELECT l.campaign_id, c.max_per_person, c.within_days
+    SELECT l.campaign_id, c.max_per_person, c.within_days, upper(t.category) NOT IN ('UTILITY', 'AUTHENTICATION') AS is_marketing
     FROM leases l
     JOIN campaigns c ON c.id = l.campaign_id
+    JOIN templates t ON t.id = c.template_id
     WHERE l.campaign_id = %(campaign_id)s AND l.epoch = %(epoch)s
         AND l.until > clock_timestamp() AND c.status = 'running'
         AND (c.expire_at IS NULL OR c.expire_at > clock_timestamp())

@@ -1,0 +1,100 @@
+"""What a person decides about answers that may be opt-outs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from campaigns.store import reviews
+from campaigns.store.database import Connection, Database
+from campaigns.store.reviews import DecidedAnswer, Decision, ReviewFacts
+from campaigns.store.suppressions import write_suppressions
+from campaigns.store.userids import lock_people
+
+
+class ReviewError(ValueError):
+    """A review cannot be decided. The message is one sentence for a person."""
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """How many people are suppressed now, and by how many answers."""
+
+    person_count: int
+    answer_count: int
+
+
+@dataclass(frozen=True, slots=True)
+class Dismissed:
+    """How many people get marketing again. `restored_count`: skipped messages that go again, in campaigns to be rung;
+    `left_count`: those that stay skipped, because their campaign has ended.
+    """
+
+    person_count: int
+    answer_count: int
+    restored_count: int
+    left_count: int
+    rings: list[int]
+
+
+def accept(database: Database, ids: Sequence[int]) -> Accepted:
+    """Take answers for opt-outs, all or none: their authors are suppressed as of the answer.
+
+    Raises ReviewError where one is unknown or decided. A person's other undecided answers are decided with one.
+    """
+    return database.run(_accept, ids)
+
+
+def dismiss(database: Database, ids: Sequence[int]) -> Dismissed:
+    """Take answers for something else, all or none: what was skipped for them goes again. Raises as `accept`.
+
+    Whoever calls this rings the campaigns.
+    """
+    return database.run(_dismiss, ids)
+
+
+def _accept(connection: Connection, ids: Sequence[int]) -> Accepted:
+    # An author who is known by a user id gets no number until this is committed.
+    lock_people(connection)
+    keys = _find_people(connection, ids)
+    decided = _decide(connection, ids, keys, Decision.ACCEPTED)
+    write_suppressions(connection, reviews.as_optouts(decided))
+    reviews.explain_held(connection, keys)
+    return Accepted(len(keys), len(decided))
+
+
+def _dismiss(connection: Connection, ids: Sequence[int]) -> Dismissed:
+    keys = _find_people(connection, ids)
+    campaign_ids = reviews.lock_campaigns_to(connection, keys)
+    decided = _decide(connection, ids, keys, Decision.DISMISSED)
+    restored_count, rings = reviews.restore_held(connection, keys, campaign_ids)
+    since = min(each.opened_at for each in decided)
+    left_count = reviews.count_held(connection, keys, since=since)
+    return Dismissed(len(keys), len(decided), restored_count, left_count, rings)
+
+
+def _find_people(connection: Connection, ids: Sequence[int]) -> list[str]:
+    found = reviews.find_reviews(connection, ids)
+    if refusals := [why for each in dict.fromkeys(ids) if (why := _refuse(each, found.get(each)))]:
+        raise ReviewError(f"{' '.join(refusals)} Nothing was changed.")
+    return sorted({each.recipient_key for each in found.values()})
+
+
+def _refuse(review_id: int, facts: ReviewFacts | None) -> str:
+    if facts is None:
+        return f"Review {review_id} does not exist."
+    if facts.decided_at is None:
+        return ""
+    return f"Review {review_id} was {facts.decision} at {facts.decided_at:%Y-%m-%d %H:%M:%S} UTC."
+
+
+def _decide(
+    connection: Connection, ids: Sequence[int], recipient_keys: Sequence[str], decision: Decision
+) -> list[DecidedAnswer]:
+    decided = reviews.decide_reviews(connection, recipient_keys, decision)
+    if missing := sorted(set(ids) - {each.id for each in decided}):
+        raise ReviewError(
+            f"Review {missing[0]} has just been changed by somebody else. Nothing was changed: look again with "
+            "`revoada optouts review`."
+        )
+    return decided

@@ -1,0 +1,5 @@
+-- Messages that were skipped because an answer waited for review: it was an opt-out, so they are skipped for good.
+UPDATE messages m SET error_code = NULL, error_title = NULL
+FROM campaigns c
+WHERE m.campaign_id = c.id AND m.recipient_key = ANY (%(recipient_keys)s::text[])
+    AND m.status = 'suppressed' AND m.error_code = -2
