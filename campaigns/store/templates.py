@@ -68,7 +68,10 @@ def recategorise_template(
     """Note the category that a refusal (`code`, at that time) named; None where it was known or something newer is."""
     parameters = {"campaign_id": campaign_id, "account_id": account_id, "category": category, "at": at}
     row = connection.execute(query("recategorise_template"), parameters).fetchone()
-    return None if row is None else Recategorised(*row, category=category, code=code)  # type: ignore[misc]
+    if row is None:
+        return None
+    name, language, old_category = row
+    return Recategorised(name, language, old_category, category, code)
 
 
 def read_clock(connection: Connection) -> dt.datetime:
