@@ -147,7 +147,7 @@ class Settings:
     )
     confirm_above: int = _setting("REVOADA_CONFIRM_ABOVE", 1000, _count, "messages that start without a question")
     stop_words: str = _setting(
-        "REVOADA_STOP_WORDS", DEFAULT_WORDS, _words, "answers that are an opt-out, with commas between"
+        "REVOADA_STOP_WORDS", DEFAULT_WORDS, _words, "whole answers that are an opt-out, with commas between"
     )
     stop_payloads: str = _setting("REVOADA_STOP_PAYLOADS", DEFAULT_PAYLOADS, _words, "of buttons that are an opt-out")
     stop_reply: str | None = _setting(

@@ -3,19 +3,29 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Mapping
-from dataclasses import dataclass
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from itertools import islice
 from typing import Any
 
 from campaigns.domain.optout import Refusal, Source, StopRules
 from webhooks.people import CONTACT, SENDER, find_person
-from webhooks.reading import MAX_ID_CHARACTERS, UnusableError, read_id, read_text, read_time
+from webhooks.reading import (
+    MAX_ID_CHARACTERS,
+    MAX_TEXT_CHARACTERS,
+    UnusableError,
+    load_json,
+    read_id,
+    read_text,
+    read_time,
+)
 
 PREFERENCES_FIELD = "user_preferences"
 
 # What `resume` is about; any other category of marketing stops all the same.
 _MARKETING = frozenset({"marketing_messages", ""})
-_MAX_ANSWER_CHARACTERS = 1_000
+_MAX_ANSWER_CHARACTERS = 4_096  # as long as WhatsApp's texts are
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,32 +77,103 @@ def read_optout(message: object, phone_number_id: str, rules: StopRules) -> OptO
         user_ids=user_ids,
         answer_id=read_text(message.get("id"), MAX_ID_CHARACTERS),
         is_certain=refusal.is_certain,
-        text="" if refusal.is_certain else text,
+        text="" if refusal.is_certain else text[:MAX_TEXT_CHARACTERS],
     )
 
 
 def _find_stop(message: Mapping[str, Any], rules: StopRules) -> tuple[Source, Refusal | None, str]:
-    """Return the refusal in a message, None if there is none, and the text that it is."""
+    """Return the refusal in a message, None if there is none, and the text that it is.
+
+    What people write, caption or tap is read; what they say to a group, and a reaction, is no answer to a campaign.
+    """
+    if message.get("group_id"):
+        return Source.WORD, None, ""
+    kind, part = _read_part(message)
+    if kind == "edit":  # its `message` is what the edited one is now
+        edited = part.get("message")
+        kind, part = _read_part(edited if isinstance(edited, dict) else part)
+    if kind in _WRITTEN:
+        text = _read(part, _WRITTEN[kind])
+        refusal = rules.find_word(text)
+        if refusal and _is_forwarded(message):  # the words are somebody else's
+            refusal = replace(refusal, is_certain=False)
+        return Source.WORD, refusal, text
+    if kind == "button":
+        text = _read(part, "text")
+        return Source.BUTTON, rules.find_button(_read(part, "payload"), [text]), text
+    if kind == "interactive":
+        kind, part = _read_part(part)
+    if kind in ("button_reply", "list_reply"):
+        text = _read(part, "title")
+        return Source.BUTTON, rules.find_button(_read(part, "id"), [text, _read(part, "description")]), text
+    if kind == "nfm_reply":
+        return Source.BUTTON, _find_in_form(part.get("response_json"), rules), ""
+    return Source.WORD, None, ""
+
+
+# The kinds of messages that have text of the person's own, and where.
+_WRITTEN = {"text": "body", "image": "caption", "video": "caption", "document": "caption"}
+
+
+def _read_part(message: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
+    """Return the type of a message (or of an `interactive`), and the part that is named like it."""
     kind = message.get("type")
     part = message.get(kind) if isinstance(kind, str) else None
-    if not isinstance(part, dict):
-        return Source.WORD, None, ""
-    if kind == "text":
-        body = _read(part, "body")
-        return Source.WORD, rules.find_word(body), body
-    if kind == "button":
-        title = _read(part, "text")
-        return Source.BUTTON, rules.find_button(_read(part, "payload"), [title]), title
-    if kind == "interactive" and part.get("type") in ("button_reply", "list_reply"):
-        reply = part.get(part["type"])
-        if isinstance(reply, dict):
-            title = _read(reply, "title")
-            return Source.BUTTON, rules.find_button(_read(reply, "id"), [title]), title
-    return Source.WORD, None, ""
+    return (kind, part) if isinstance(kind, str) and isinstance(part, dict) else ("", {})
+
+
+def _is_forwarded(message: Mapping[str, Any]) -> bool:
+    context = message.get("context")
+    return isinstance(context, dict) and bool(context.get("forwarded") or context.get("frequently_forwarded"))
 
 
 def _read(part: Mapping[str, Any], key: str) -> str:
     return read_text(part.get(key), _MAX_ANSWER_CHARACTERS)
+
+
+def _find_in_form(response: object, rules: StopRules) -> Refusal | None:
+    """Return the refusal in the answer to a Flow, a form whose fields the business named: only one that is certain.
+
+    A value counts that is a refusal or a stop payload ("0_Sair": the Flow builder numbers options and fields), and so
+    does a ticked field that is named like one.
+    """
+    for name, value in _list_fields(response):
+        texts = [_OPTION_NUMBER.sub("", value)]
+        if value.lower() in _TICKED:
+            texts.append(_FIELD_NUMBER.sub("", name))
+        for text in texts:
+            refusal = rules.find_button(text, [text])
+            if refusal and refusal.is_certain:
+                return refusal
+    return None
+
+
+_MAX_FORM_CHARACTERS = 50_000
+_MAX_FORM_FIELDS = 200
+_MAX_VALUE_CHARACTERS = 100
+_TICKED = frozenset({"true", "yes", "sim", "si", "sí", "1", "on"})
+_OPTION_NUMBER = re.compile(r"^\d+_")
+_FIELD_NUMBER = re.compile(r"^screen_\d+_|_\d+$")
+
+
+def _list_fields(response: object) -> Iterator[tuple[str, str]]:
+    """Yield the name and the value of each field, of a list each item, without long ones; none of what is no JSON."""
+    if isinstance(response, str):
+        try:
+            response = load_json(response[:_MAX_FORM_CHARACTERS].encode("utf-8", "surrogatepass"))
+        except (ValueError, RecursionError):
+            return
+    unread: list[tuple[str, object]] = [("", response)]
+    for _ in range(_MAX_FORM_FIELDS):
+        if not unread:
+            return
+        name, value = unread.pop()
+        if isinstance(value, dict):
+            unread.extend((key, item) for key, item in islice(value.items(), _MAX_FORM_FIELDS) if key != "flow_token")
+        elif isinstance(value, list):
+            unread.extend((name, item) for item in value[:_MAX_FORM_FIELDS])
+        elif len(name) <= _MAX_VALUE_CHARACTERS >= len(written := str(value)):
+            yield read_text(name), read_text(written)
 
 
 def read_preference(preference: Mapping[str, Any]) -> OptOut | None:

@@ -1,11 +1,18 @@
-"""Which answers say that a person wants no more messages, and who may say so."""
+"""Which answers say that a person wants no more messages, and who may say so.
+
+A refusal is certain where it is all that a message says: a stop word or a clear phrase, with courtesy around it. What
+only contains or resembles one goes to a person who decides. The phrases stand in `optout_phrases.py`.
+"""
 
 from __future__ import annotations
 
-import unicodedata
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
+
+from campaigns.domain.optout_matching import fold, list_words, read_phrases
+from campaigns.domain.optout_phrases import DAILY, PAYLOAD_ENDINGS, PAYLOAD_NEGATIONS
 
 
 class Source(StrEnum):
@@ -21,24 +28,20 @@ class Source(StrEnum):
 # Whole messages, and what a button may say; the last three are what Meta's own opt-out button says. Folding makes a
 # space of `_`, so a list of them needs none.
 DEFAULT_WORDS = (
-    "sair,parar,pare,stop,stop_all,cancelar,cancelar_inscrição,descadastrar,desinscrever,remover,não_quero_receber,"
-    "baja,darme_de_baja,alto,cancelar_suscripción,no_quiero_recibir,unsubscribe,opt_out,optout,arret,se_désabonner,"
-    "abmelden,stopp,stop_promotions,parar_promoções,detener_promociones"
+    "stop,stop_all,stopall,unsubscribe,unsub,cancel,end,quit,revoke,opt_out,optout,"
+    "sair,parar,pare,cancelar,cancelar_inscrição,descadastrar,desinscrever,remover,não_quero_receber,"
+    "baja,darme_de_baja,alto,salir,cancelar_suscripción,no_quiero_recibir,arret,se_désabonner,abmelden,stopp,"
+    "stop_promotions,parar_promoções,detener_promociones"
 )
-DEFAULT_PAYLOADS = "STOP,UNSUBSCRIBE,UNSUB,OPT_OUT,OPTOUT,STOP_PROMOTIONS,SAIR,PARAR,DESCADASTRAR,BAJA"
+DEFAULT_PAYLOADS = "STOP,STOPALL,UNSUBSCRIBE,UNSUB,OPT_OUT,OPTOUT,STOP_PROMOTIONS,SAIR,PARAR,DESCADASTRAR,BAJA"
 
-_LONGEST = 300  # characters, with all that folding takes away
-
-
-def fold(text: str) -> str:
-    """Return what two spellings of one answer have in common: no accents, case, punctuation or emoji."""
-    letters = unicodedata.normalize("NFKD", unicodedata.normalize("NFKD", text).casefold())
-    # Marks and invisible characters belong to the letter before them; anything else parts two words.
-    seen = (each for each in letters if unicodedata.category(each) not in _UNSEEN)
-    return " ".join("".join(each if each.isalnum() else " " for each in seen).split())
-
-
-_UNSEEN = frozenset({"Mn", "Me", "Cf"})
+_LONGEST_CERTAIN = 300  # characters, with all that folding takes away; what is longer says more than one thing
+# "\u2026" is an ellipsis, the others are marks of a question or an exclamation that other languages use.
+_CLAUSE_END = re.compile(r"[.,;:!?\n\u2026\u00bf\u00a1()\uff1f\u061f]+")
+_QUESTION = re.compile(r"[?\u00bf\uff1f\u061f]")
+_SINGLE_LETTERS = re.compile(r"\w(?: \w)+")
+_DAILY = list_words(DAILY)
+_PAYLOAD_ENDINGS, _PAYLOAD_NEGATIONS = list_words(PAYLOAD_ENDINGS), list_words(PAYLOAD_NEGATIONS)
 
 
 def read_words(text: str) -> frozenset[str]:
@@ -67,13 +70,74 @@ class StopRules:
     payloads: frozenset[str] = read_words(DEFAULT_PAYLOADS)
 
     def find_word(self, text: str) -> Refusal | None:
-        """Return the refusal that a text is, None for any other text."""
-        folded = fold(text) if len(text) <= _LONGEST else ""
-        return Refusal(folded, is_certain=True) if folded in self.words else None
+        """Return the refusal that a text is or may be, None for any other text.
 
-    def find_button(self, payload: str, texts: Iterable[str]) -> Refusal | None:
-        """Return the refusal that a button is by its payload or one of its texts, None for any other button."""
-        folded = fold(payload) if len(payload) <= _LONGEST else ""
-        if folded in self.payloads:
-            return Refusal(folded, is_certain=True)
-        return next((refusal for text in (payload, *texts) if (refusal := self.find_word(text))), None)
+        It is certain where the whole text, or each clause of it, is a stop word or a clear phrase, and asks nothing.
+        """
+        parts = [folded for part in _CLAUSE_END.split(text) if (folded := fold(part))]
+        whole = " ".join(parts)
+        if _SINGLE_LETTERS.fullmatch(whole):  # S.T.O.P
+            whole = whole.replace(" ", "")
+        book = read_phrases()
+        bare = book.strip_courtesy(whole)
+        standard = book.standardize(bare)
+        may_be_certain = len(text) <= _LONGEST_CERTAIN and not _QUESTION.search(text)
+        if clear := self._find_clear(bare, standard) or (whole if whole in self.words else ""):
+            return Refusal(clear, may_be_certain)
+        clauses = [(said, book.standardize(said)) for part in parts if (said := book.strip_courtesy(part))]
+        found = [self._find_clear(*clause) for clause in clauses]
+        if clear := next((each for each in found if each and each not in _DAILY), ""):
+            return Refusal(clear, may_be_certain and all(found))
+        found = [self._find_unclear_alone(said) for _, said in clauses]
+        unclear = (
+            self._find_unclear_alone(standard)
+            or next((each for each in found if each and each not in _DAILY), "")
+            or book.search(".".join(said for _, said in clauses))
+            or self._find_clear(corrected := book.correct(standard), f" {corrected} ")
+        )
+        return Refusal(unclear, is_certain=False) if unclear else None
+
+    def find_button(self, payload: str, texts: Iterable[str] = ()) -> Refusal | None:
+        """Return the refusal that a button is or may be by its payload or one of its texts, None for any other.
+
+        The business wrote these texts. So nothing in them is misspelled, and "Não tenho interesse" is an answer that it
+        asked for.
+        """
+        found = [self._find_payload(payload), *(self._find_label(text) for text in texts)]
+        refusals = [refusal for refusal in found if refusal]
+        return next((refusal for refusal in refusals if refusal.is_certain), next(iter(refusals), None))
+
+    def _find_payload(self, payload: str) -> Refusal | None:
+        """Return the refusal in a payload such as STOP, UNSUB:c17 or, not certain, promo_stop."""
+        words = fold(payload).split() if len(payload) <= _LONGEST_CERTAIN else []
+        whole = " ".join(words)
+        if whole in self.payloads or whole in self.words:
+            return Refusal(whole, is_certain=whole in self.payloads or whole not in _DAILY)
+        while words and (words[-1] in _PAYLOAD_ENDINGS or not words[-1].isalpha()):
+            words.pop()
+        for start in range(len(words)):
+            ending = " ".join(words[start:])
+            if ending in self.payloads and _PAYLOAD_NEGATIONS.isdisjoint(words):
+                return Refusal(ending, is_certain=start == 0)
+        return None
+
+    def _find_label(self, text: str) -> Refusal | None:
+        """Return the refusal that the text on a button is or may be."""
+        book = read_phrases()
+        bare = book.strip_courtesy(fold(text))
+        standard = book.standardize(bare)
+        if clear := self._find_clear(bare, standard):
+            return Refusal(clear, is_certain=clear not in _DAILY and not _QUESTION.search(text))
+        unclear = book.search(standard)
+        return Refusal(unclear, is_certain=False) if unclear else None
+
+    def _find_clear(self, bare: str, standard: str) -> str:
+        """Return the stop word or the clear phrase that a whole text is; "" for any other."""
+        if bare in self.words:
+            return bare
+        return standard.strip() if read_phrases().is_clear(standard) else ""
+
+    def _find_unclear_alone(self, standard: str) -> str:
+        """Return the whole text where it is a stop word with emphasis, or a phrase that may be about something else."""
+        whole = standard.strip()
+        return whole if whole in self.words or read_phrases().is_unclear(standard) else ""
