@@ -264,9 +264,11 @@ UNCLEAR_ALONE = """
 (chega|basta|para|parem|paren|pare|stop|parar|sair) [(agora|com isso|disso|daqui|now|it|this|doing this|everything)]
 nao quero [mais] [(nada|isso|saber)] [(com voces|de voces)]|dispenso|perdi o interesse
 (nao [tenho]|sem) [mais] interesse|nao (me interessa|estou interessado|estou interessada)
-sai fora|sai da minha vida|unsubscrever|vaza|some|some daqui|me esquece|me deixa|nao enche|fora|golpe|spam
+sai fora|sai da minha vida|unsubscrever|vaza|some|some daqui|me esquece|me deixa|nao enche
+larga do meu pe|fora|golpe|spam
 como cancelo|desejo cancelar|vou (bloquear|denunciar)
-no quiero [mais] [nada]|no (estoy interesado|estoy interesada|me interesa)|deja|dejen|largo|detenganse|no mais
+no quiero [mais] [nada]|no (estoy interesado|estoy interesada|me interesa)|deja|dejen|largo|detenganse
+no mais|dar de baja
 voy a (bloquear*|denunciar*)
 no more|enough|go away|fuck off|get lost|take me off|dont|dnc|[(im|am)] not interested
 dont want (these|this|it|any of (this|these)) [on my phone]
