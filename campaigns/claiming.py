@@ -126,5 +126,9 @@ class Claimer:
         for zone_id, at in self._database.run(messages.next_by_zone, self._row.id).items():
             opens_at = gate.opens_at(zone_id, max(at, self._now()))
             is_closed = zone_id not in self._open_zones and opens_at > soon
+            if zone_id in self._open_zones and at <= soon:
+                # The claim went past them while the window was closed for them, and another window (or zone) is theirs
+                # now: the next claim starts from the first message.
+                self.cursor = 0
             waits.append(Wait(Reason.WINDOW if is_closed else Reason.RETRY, max(opens_at, soon)))
         return min(waits, key=lambda wait: wait.until, default=None)

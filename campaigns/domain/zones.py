@@ -1,40 +1,65 @@
-"""Where people are, by their phones, and when the window is open there."""
+"""In which time zones a person may be, by phone, and when the window of a campaign is open there."""
 
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import lru_cache
+from itertools import cycle
 
 from phonenumbers.tzdata import TIMEZONE_DATA, TIMEZONE_LONGEST_PREFIX
 
+from campaigns.domain.area_codes import BRAZIL, BY_CODE, NORTH_AMERICA
 from campaigns.domain.pacing import Window
+from campaigns.domain.person import recipient_key
 
 # The zone of a message whose phone says nothing: the campaign's own.
 OWN_ZONE = 0
-# Zones so far apart that the window is never open in all of them at once: looked for over this long.
+# A moment at which the window is open in several zones at once is looked for over this long.
 _LOOK_AHEAD = dt.timedelta(days=60)
+_LONGEST_CODE = max(map(len, BY_CODE))
 
 
 def find_zones(phone: str) -> tuple[str, ...]:
-    """Return the time zones in which a phone (E.164) may be, by country and area code; () when nobody knows."""
-    return _zones_of_prefix(phone[1 : 1 + TIMEZONE_LONGEST_PREFIX])
+    """Return the time zones in which a phone (E.164) may be, in their order; () when nobody knows."""
+    return _zones_of_prefix(recipient_key(phone)[1 : 1 + TIMEZONE_LONGEST_PREFIX])
 
 
 @lru_cache(maxsize=100_000)
 def _zones_of_prefix(digits: str) -> tuple[str, ...]:
+    if digits.startswith("55"):
+        return BRAZIL.get(digits[2:4], ())
+    if digits.startswith("1"):
+        return _zones_of_area(digits[1:4])
+    return _find_longest(digits[:_LONGEST_CODE], BY_CODE) or _find_longest(digits, TIMEZONE_DATA)
+
+
+@lru_cache
+def _zones_of_area(area: str) -> tuple[str, ...]:
+    """Return the zones of an area code of North America: of all its exchanges, for numbers move within their area.
+
+    Codes of no place (toll-free, or not given out yet) may be anywhere between Bermuda and Guam.
+    """
+    if zones := NORTH_AMERICA.get(area):
+        return zones
+    of_exchanges = {zone for prefix, zones in TIMEZONE_DATA.items() if prefix.startswith(f"1{area}") for zone in zones}
+    return tuple(sorted(of_exchanges)) or tuple(TIMEZONE_DATA["1"])
+
+
+def _find_longest(digits: str, zones_by_code: dict[str, tuple[str, ...]]) -> tuple[str, ...]:
     for length in range(len(digits), 0, -1):
-        if found := TIMEZONE_DATA.get(digits[:length]):
-            return tuple(found)
+        if zones := zones_by_code.get(digits[:length]):
+            return tuple(zones)
     return ()
 
 
 class ZoneGate:
     """The window of a campaign, on the clock of each person.
 
-    A phone that may be in several zones is messaged only while the window is open in all of them; where that never
-    happens (a prefix of half the world), the campaign's own zone counts, as for a phone that says nothing.
+    A phone that may be in several zones is messaged only while the window is open in all of them. Where that never
+    happens (a code of half the world and a short window), it is not messaged until the window is changed: any other
+    hour may be night where the person is. A phone of which nobody knows the zone has the campaign's own.
     """
 
     def __init__(self, window: Window, zones: Mapping[int, Iterable[str]]) -> None:
@@ -63,22 +88,30 @@ class ZoneGate:
         is_open, until = self._look(zone_id, at)
         return at if is_open else until
 
+    def never_open_ids(self, now: dt.datetime) -> frozenset[int]:
+        """Return the zones in which the window is not open within 60 days."""
+        return frozenset(zone_id for zone_id, windows in self._windows.items() if _open_in_all(windows, now) is None)
+
     def _look(self, zone_id: int, now: dt.datetime) -> tuple[bool, dt.datetime]:
         """Return whether the window of a zone is open, and until when that is so."""
-        opening = _open_in_all(self._windows[zone_id], now)
-        windows = self._windows[zone_id] if opening is not None else [self._own]
-        opening = opening or _open_in_all(windows, now) or now + _LOOK_AHEAD
+        windows = self._windows[zone_id]
+        opening = _open_in_all(windows, now) or now + _LOOK_AHEAD
         if opening > now:
             return False, opening
         return True, min(window.look(now)[1] for window in windows)
 
 
-def _open_in_all(windows: Iterable[Window], now: dt.datetime) -> dt.datetime | None:
+def _open_in_all(windows: Sequence[Window], now: dt.datetime) -> dt.datetime | None:
     """Return the first moment from `now` on at which all windows are open, or None if there is none for long."""
-    at = now
-    while at <= now + _LOOK_AHEAD:
-        waits = [wait.until for window in windows if (wait := window.wait(at))]
-        if not waits:
+    at, open_count = now, 0
+    for window in cycle(windows):
+        wait = window.wait(at)
+        if wait is None:
+            open_count += 1
+        elif wait.until >= now + _LOOK_AHEAD:
+            return None
+        else:
+            at, open_count = wait.until, 1
+        if open_count == len(windows):
             return at
-        at = max(waits)
     return None

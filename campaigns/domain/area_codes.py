@@ -1,0 +1,102 @@
+"""The time zones of country and area codes for which the table of `phonenumbers` is wrong or says too little.
+
+It puts Recife on the clock of Fernando de Noronha, Belém on that of Manaus, and all Russian mobile phones on that of
+Moscow. The zones here are those of the tz database (`zone1970.tab`). docs/decisions/0026 says which rule holds where.
+"""
+
+from __future__ import annotations
+
+# Brazil's 67 area codes (DDD): Anatel, Plano Geral de Códigos Nacionais (resolution 749 of 2022, annex). The zone of
+# each state: IBGE's and the Observatório Nacional's legal time (law 12.876 of 2013), as the tz database names it.
+_BRAZIL_BY_ZONE = {
+    ("America/Sao_Paulo",): (
+        "11 12 13 14 15 16 17 18 19 21 22 24 27 28 31 32 33 34 35 37 38 41 42 43 44 45 46 47 48 49 51 53 54 55 61 62 64"
+    ),
+    ("America/Araguaina",): "63",
+    ("America/Cuiaba",): "65 66",
+    ("America/Campo_Grande",): "67",
+    ("America/Rio_Branco",): "68",
+    ("America/Porto_Velho",): "69",
+    ("America/Bahia",): "71 73 74 75 77",
+    ("America/Maceio",): "79 82",
+    # Fernando de Noronha has 81, too: 3,000 people, an hour ahead of Recife.
+    ("America/Recife",): "81 87",
+    ("America/Fortaleza",): "83 84 85 86 88 89 98 99",
+    # The west of Pará (93) has the time of Belém since 2008.
+    ("America/Belem",): "91 93 94 96",
+    ("America/Manaus",): "92",
+    ("America/Boa_Vista",): "95",
+    # The west of Amazonas has the time of Acre, the rest of 97 that of Manaus.
+    ("America/Eirunepe", "America/Manaus"): "97",
+}
+BRAZIL = {area: zones for zones, areas in _BRAZIL_BY_ZONE.items() for area in areas.split()}
+
+# Countries with several zones, for mobile numbers do not tell the place: a phone may be in any of them. One zone stands
+# for all that have the same clock. And countries that `phonenumbers` puts on the clock of another. The longest code
+# counts.
+BY_CODE = {
+    "211": ("Africa/Juba",),
+    "212": ("Africa/Casablanca",),
+    "213": ("Africa/Algiers",),
+    "218": ("Africa/Tripoli",),
+    "243": ("Africa/Kinshasa", "Africa/Lubumbashi"),
+    "299": ("America/Danmarkshavn", "America/Nuuk", "America/Scoresbysund", "America/Thule"),
+    "34": ("Atlantic/Canary", "Europe/Madrid"),
+    "351": ("Atlantic/Azores", "Europe/Lisbon"),
+    "380": ("Europe/Kyiv", "Europe/Simferopol"),
+    "505": ("America/Managua",),
+    "52": (
+        *("America/Cancun", "America/Ciudad_Juarez", "America/Matamoros", "America/Mazatlan"),
+        *("America/Mexico_City", "America/Tijuana"),
+    ),
+    # Mexico City, Guadalajara and Monterrey: the codes of two digits, which are those of one city.
+    "5233": ("America/Mexico_City",),
+    "5255": ("America/Mexico_City",),
+    "5256": ("America/Mexico_City",),
+    "5281": ("America/Monterrey",),
+    "56": ("America/Punta_Arenas", "America/Santiago", "Pacific/Easter"),
+    "593": ("America/Guayaquil", "Pacific/Galapagos"),
+    "61": (
+        *("Australia/Adelaide", "Australia/Brisbane", "Australia/Darwin", "Australia/Eucla", "Australia/Lord_Howe"),
+        *("Australia/Perth", "Australia/Sydney", "Indian/Christmas", "Indian/Cocos"),
+    ),
+    "62": ("Asia/Jakarta", "Asia/Jayapura", "Asia/Makassar"),
+    "64": ("Pacific/Auckland", "Pacific/Chatham"),
+    "672": ("Antarctica/Casey", "Antarctica/Davis", "Antarctica/Macquarie", "Antarctica/Mawson", "Pacific/Norfolk"),
+    "675": ("Pacific/Bougainville", "Pacific/Port_Moresby"),
+    "686": ("Pacific/Kanton", "Pacific/Kiritimati", "Pacific/Tarawa"),
+    "689": ("Pacific/Gambier", "Pacific/Marquesas", "Pacific/Tahiti"),
+    "691": ("Pacific/Chuuk", "Pacific/Pohnpei"),
+    "7": (
+        *("Asia/Irkutsk", "Asia/Kamchatka", "Asia/Krasnoyarsk", "Asia/Magadan", "Asia/Omsk", "Asia/Vladivostok"),
+        *("Asia/Yakutsk", "Asia/Yekaterinburg", "Europe/Kaliningrad", "Europe/Moscow", "Europe/Samara"),
+    ),
+    "76": ("Asia/Almaty",),
+    "77": ("Asia/Almaty",),
+    "86": ("Asia/Shanghai", "Asia/Urumqi"),
+    "970": ("Asia/Hebron",),
+    "976": ("Asia/Hovd", "Asia/Ulaanbaatar"),
+}
+
+# North America's area codes lie in one state or province each, mobile phones as well. Where that has several zones,
+# `phonenumbers` often names one, and where it has one, sometimes another.
+_BRITISH_COLUMBIA = ("America/Edmonton", "America/Fort_Nelson", "America/Vancouver")
+_EASTERN_AND_CENTRAL = ("America/Chicago", "America/New_York")
+_CENTRAL_AND_MOUNTAIN = ("America/Chicago", "America/Denver")
+_MOUNTAIN_AND_PACIFIC = ("America/Boise", "America/Los_Angeles")
+_NORTH_AMERICA_BY_ZONE = {
+    _BRITISH_COLUMBIA: "236 250 257 672 778",
+    ("America/Edmonton", "America/Regina"): "306 474 639",  # Lloydminster has the time of Alberta
+    ("America/Panama", "America/Toronto", "America/Winnipeg"): "807",
+    ("America/Halifax", "America/Puerto_Rico", "America/Toronto"): "367 418 581",
+    ("America/Halifax", "America/St_Johns"): "709 879",
+    ("America/Edmonton", "America/Panama", "America/Toronto", "America/Whitehorse", "America/Winnipeg"): "867",
+    # Florida, Indiana, Kentucky, Tennessee, Michigan.
+    _EASTERN_AND_CENTRAL: "448 850 219 574 812 930 270 364 606 423 729 906",
+    _CENTRAL_AND_MOUNTAIN: "308 605 620 701 785",  # Nebraska, the Dakotas, Kansas
+    _MOUNTAIN_AND_PACIFIC: "208 986 458 541 775",  # Idaho, Oregon, Nevada
+    ("America/Denver", "America/Phoenix"): "928",
+    ("America/Adak", "America/Anchorage"): "907",
+    ("America/New_York",): "689",
+}
+NORTH_AMERICA = {area: zones for zones, areas in _NORTH_AMERICA_BY_ZONE.items() for area in areas.split()}

@@ -1,0 +1,82 @@
+"""Windows on each person's clock, slice by slice."""
+
+from __future__ import annotations
+
+import datetime as dt
+import threading
+from zoneinfo import ZoneInfo
+
+import pytest
+import redis
+
+from campaigns.alerts import Alerts
+from campaigns.beginning import Tools, begin_slice
+from campaigns.config import Settings
+from campaigns.directory import add_account
+from campaigns.domain.recipients import Recipient
+from campaigns.keeping import Keeper
+from campaigns.planning import Wishes, change_campaign
+from campaigns.sending import run_slice
+from campaigns.store.recipients import stage_rows, write_staged
+from campaigns.throttle import Throttle
+from campaigns.tokens import make_key
+from campaigns.whatsapp.transport import Transport
+from tests.store.rows import add_campaign, fetch
+
+SECRET_KEY = make_key()
+MANAUS = [f"+5592912345{n:03}" for n in range(5)]
+SAO_PAULO = [f"+5511912345{n:03}" for n in range(5)]
+TOLL_FREE = "+18005550123"
+
+
+@pytest.fixture
+def tools(database, valkey, address):
+    settings = Settings(secret_key=SECRET_KEY, graph_api_url=f"{address}/v24.0", slice_seconds=60.0)
+    keeper, transport = Keeper(database, settings), Transport(connect_timeout=5, total_timeout=20)
+    with redis.Redis.from_url(valkey.url) as client:
+        client.flushall()
+        yield Tools(settings, database, Throttle(client), transport, keeper, Alerts(None), threading.Event(), "me")
+    transport.close()
+    keeper.close()
+
+
+@pytest.fixture
+def campaign_id(database):
+    token = {"waba_id": "1", "token": "EAA", "secret_key": SECRET_KEY, "messages_per_second": 1_000}
+    account_id = add_account(database, "Vendas", phone_number_id="1", **token)
+    return database.run(add_campaign, accounts=[account_id], time_zone="America/Sao_Paulo", uses_recipient_zones=True)
+
+
+def import_people(database, campaign_id, phones):
+    def work(connection):
+        stage_rows(connection, enumerate([Recipient(phone, []) for phone in phones], 2))
+        write_staged(connection, campaign_id, file_name="people.csv", file_sha256=b"")
+
+    database.run(work)
+
+
+def set_window(database, campaign_id, *, opened_hours_ago, hours):
+    """Give the campaign a window that opened so long ago in its own zone."""
+    opens = dt.datetime.now(ZoneInfo("America/Sao_Paulo")) - dt.timedelta(hours=opened_hours_ago)
+    window = tuple(at.time().replace(second=0, microsecond=0) for at in (opens, opens + dt.timedelta(hours=hours)))
+    change_campaign(database, campaign_id, Wishes(window=window))
+
+
+def run(tools, campaign_id):
+    run_slice(begin_slice(campaign_id, tools), tools)
+
+
+def sent(database):
+    return set(fetch(database, "SELECT phone FROM messages WHERE status = 'sent'"))
+
+
+def test_people_whom_the_campaign_went_past_are_found_when_another_window_is_open_for_them(
+    tools, database, campaign_id
+):
+    import_people(database, campaign_id, MANAUS + SAO_PAULO)
+    set_window(database, campaign_id, opened_hours_ago=0.5, hours=6)
+    run(tools, campaign_id)
+    assert sent(database) == set(SAO_PAULO)
+    set_window(database, campaign_id, opened_hours_ago=2, hours=6)
+    run(tools, campaign_id)
+    assert sent(database) == {*SAO_PAULO, *MANAUS}
