@@ -38,6 +38,7 @@ from campaigns.store.campaigns import CampaignListing, list_campaigns
 from campaigns.store.database import Connection, Database, DatabaseError, DatabaseUnavailable
 from campaigns.store.diagnoses import Standing
 from campaigns.store.directory import AccountListing, list_accounts
+from campaigns.store.recipients import count_never_open
 from campaigns.store.workers import WorkerRow, list_workers
 from campaigns.throttle.looking import examine, read_rates
 from campaigns.tokens import TokenError, decrypt_token
@@ -52,6 +53,7 @@ class _Loaded:
 
     campaigns: list[CampaignListing]
     standings: dict[int, Standing]
+    never_open_counts: dict[int, int]
     accounts: dict[int, AccountListing]
     tokens: dict[int, bytes]
     categories: dict[int, dict[int, str]]
@@ -132,6 +134,11 @@ def _load(connection: Connection, campaign_id: int | None) -> _Loaded:
     return _Loaded(
         rows,
         standings,
+        {
+            row.id: count_never_open(connection, row.id, _window(row))
+            for row in rows
+            if row.uses_recipient_zones and row.status not in ENDED
+        },
         {each.id: each for each in list_accounts(connection, account_ids)},
         {each.id: each.token for each in load_accounts(connection, account_ids)},
         categories,
@@ -180,10 +187,13 @@ def _is_readable(key: str | None, token: bytes) -> bool:
     return True
 
 
+def _window(row: CampaignListing) -> Window:
+    holidays = read_holidays(row.holidays) if row.holidays else None
+    return Window(row.time_zone, row.window_from, row.window_to, frozenset(row.weekdays), holidays)
+
+
 def _state(row: CampaignListing, loaded: _Loaded, accounts: dict[int, AccountFacts]) -> CampaignState:
     standing = loaded.standings[row.id]
-    holidays = read_holidays(row.holidays) if row.holidays else None
-    window = Window(row.time_zone, row.window_from, row.window_to, frozenset(row.weekdays), holidays)
     seen = {worker.owner: worker.seen_seconds for worker in loaded.workers}
     return CampaignState(
         id=row.id,
@@ -199,7 +209,8 @@ def _state(row: CampaignListing, loaded: _Loaded, accounts: dict[int, AccountFac
         waiting_reason=Reason(row.waiting_reason) if row.waiting_reason else None,
         due_at=row.due_at,
         enqueued_at=row.enqueued_at,
-        window=None if row.uses_recipient_zones else window,
+        window=None if row.uses_recipient_zones else _window(row),
+        never_open_count=loaded.never_open_counts.get(row.id, 0),
         lease_owner=standing.lease_owner or "",
         lease_until=standing.lease_until,
         runner_seen_seconds=seen.get(standing.lease_owner or ""),

@@ -19,8 +19,9 @@ from campaigns.domain.campaign import (
     missing_campaign,
 )
 from campaigns.domain.filling import Filling, drop_empty, fill, list_parameters
-from campaigns.domain.pacing import Reason
-from campaigns.domain.schedule import Holidays, read_moment, write_holidays
+from campaigns.domain.finding import spell_count
+from campaigns.domain.pacing import Reason, Window
+from campaigns.domain.schedule import Holidays, read_holidays, read_moment, write_holidays
 from campaigns.domain.template import TemplateError
 from campaigns.importing import Imported, Reading, import_recipients
 from campaigns.remembering import suppress_forgotten
@@ -28,6 +29,7 @@ from campaigns.store import campaigns as store
 from campaigns.store import directory
 from campaigns.store.accounts import load_campaign_accounts
 from campaigns.store.database import Connection, Database
+from campaigns.store.recipients import count_never_open
 
 # A change ends these waits: the next look decides anew. Throttles and unreachable servers are not the plan's.
 _WAITS_OF_PLAN = frozenset({
@@ -123,9 +125,11 @@ def _create(connection: Connection, wishes: Wishes, *, time_zone: str, secret_ke
     given = drop_empty(template, wishes.parameters or {})
     filling = fill(template, given)
     plan = Plan(name=name, template_id=row.id, time_zone=time_zone, parameters=given, columns=filling.names)
-    campaign_id = store.insert_campaign(connection, _apply(plan, wishes), account_ids)
+    plan = _apply(plan, wishes)
+    campaign_id = store.insert_campaign(connection, plan, account_ids)
     imported = import_recipients(connection, campaign_id, path, filling=filling, reading=wishes.reading)
     suppress_forgotten(connection, campaign_id, secret_key=secret_key)
+    warnings = [*warnings, *_warn_of_zones(connection, campaign_id, plan)]
     return Planned(campaign_id, name, CampaignStatus.DRAFT, imported=imported, warnings=warnings)
 
 
@@ -149,6 +153,7 @@ def _change(connection: Connection, campaign_id: int, wishes: Wishes) -> Planned
     store.update_campaign(connection, campaign, plan, status=status, wakes=wakes, rings=rings)
     if account_ids:
         store.replace_accounts(connection, campaign_id, account_ids)
+    warnings = [*warnings, *_warn_of_zones(connection, campaign_id, plan)]
     return Planned(campaign_id, plan.name, status, rings=rings, warnings=warnings)
 
 
@@ -166,7 +171,25 @@ def _add_recipients(
     _, filling, _, _ = _refill(connection, campaign, Wishes(), [])
     imported = import_recipients(connection, campaign_id, path, filling=filling, reading=reading)
     suppress_forgotten(connection, campaign_id, secret_key=secret_key)
-    return Planned(campaign_id, campaign.plan.name, facts.status, imported=imported)
+    warnings = _warn_of_zones(connection, campaign_id, campaign.plan)
+    return Planned(campaign_id, campaign.plan.name, facts.status, imported=imported, warnings=warnings)
+
+
+def _warn_of_zones(connection: Connection, campaign_id: int, plan: Plan) -> list[str]:
+    """Say how many people the window of the plan never reaches, if there are any."""
+    if not plan.uses_recipient_zones:
+        return []
+    holidays = read_holidays(plan.holidays) if plan.holidays else None
+    window = Window(plan.time_zone, plan.window_from, plan.window_to, frozenset(plan.weekdays), holidays)
+    count = count_never_open(connection, campaign_id, window)
+    if not count:
+        return []
+    text = (
+        f"{spell_count(count, 'message')} will wait: by their area codes the phones may be in time zones that never"
+        f" share an hour of this window. A wider one sends them, such as `revoada campaign set {campaign_id} --window"
+        " 08:00-20:00`, or --no-recipient-timezone."
+    )
+    return [text]
 
 
 def _apply(plan: Plan, wishes: Wishes) -> Plan:

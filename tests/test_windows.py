@@ -80,3 +80,26 @@ def test_people_whom_the_campaign_went_past_are_found_when_another_window_is_ope
     set_window(database, campaign_id, opened_hours_ago=2, hours=6)
     run(tools, campaign_id)
     assert sent(database) == {*SAO_PAULO, *MANAUS}
+
+
+def test_recife_and_all_of_para_get_nothing_before_the_window_of_sao_paulo(tools, database, campaign_id):
+    people = [f"+55{area}991234567" for area in ("11", "81", "87", "91", "93", "94", "96")]
+    import_people(database, campaign_id, people)
+    set_window(database, campaign_id, opened_hours_ago=-0.3, hours=6)
+    run(tools, campaign_id)
+    assert sent(database) == set()
+    set_window(database, campaign_id, opened_hours_ago=0.3, hours=6)
+    run(tools, campaign_id)
+    assert sent(database) == set(people)
+
+
+def test_a_phone_that_may_be_anywhere_waits_and_holds_up_nobody(tools, database, campaign_id):
+    import_people(database, campaign_id, [TOLL_FREE, *SAO_PAULO])
+    set_window(database, campaign_id, opened_hours_ago=1, hours=9)
+    run(tools, campaign_id)
+    assert sent(database) == set(SAO_PAULO)
+    ((reason, is_far),) = fetch(database, "SELECT waiting_reason, due_at > now() + interval '1 day' FROM campaigns")
+    assert (reason, is_far) == ("window", True)
+    change_campaign(database, campaign_id, Wishes(window=(None, None)))
+    run(tools, campaign_id)
+    assert sent(database) == {TOLL_FREE, *SAO_PAULO}

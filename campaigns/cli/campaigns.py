@@ -12,7 +12,7 @@ import click
 from campaigns import lifecycle
 from campaigns.cli.aftermath import errors, retry, retry_uncertain
 from campaigns.cli.exporting import export
-from campaigns.cli.importing import import_, import_errors, open_reading, reading_options, report_import
+from campaigns.cli.importing import import_, import_errors, open_reading, reading_options, report_import, warn
 from campaigns.cli.listing import list_, show
 from campaigns.cli.output import count, has_terminal
 from campaigns.cli.previewing import preview_
@@ -22,7 +22,7 @@ from campaigns.cli.types import DURATION, FILE, HOLIDAYS, SETTING, WEEKDAYS, WIN
 from campaigns.cli.watch import watch
 from campaigns.domain.campaign import Move
 from campaigns.domain.message import ACCEPTED, OPEN, Status
-from campaigns.planning import NO_EXPIRY, NO_SCHEDULE, NO_WINDOW, Planned, Wishes, change_campaign, create_campaign
+from campaigns.planning import NO_EXPIRY, NO_SCHEDULE, NO_WINDOW, Wishes, change_campaign, create_campaign
 from campaigns.store.campaigns import list_campaigns
 from campaigns.store.database import Database
 from campaigns.testsend import await_test, start_test
@@ -124,7 +124,7 @@ def create(session: Session, /, name: str, recipients: str, **options: Any) -> N
         planned = create_campaign(
             session.database, wishes, time_zone=session.settings.time_zone, secret_key=session.settings.secret_key
         )
-    _warn(planned)
+    warn(planned)
     report_import(session, planned)
     click.echo(planned.id)
 
@@ -164,7 +164,7 @@ def set_(session: Session, /, campaign_id: int, name: str | None, **options: Any
         raise click.UsageError("Nothing to change: give at least one option.")
     planned = change_campaign(session.database, campaign_id, wishes)
     session.ring([planned.id] if planned.rings else [])
-    _warn(planned)
+    warn(planned)
     click.echo(f"Campaign {planned.id} ({planned.name}) is changed.")
 
 
@@ -294,11 +294,6 @@ def _read_wishes(options: dict[str, Any], *, name: str | None) -> Wishes:
         time_zone=options["timezone"],
         parameters=dict(options["parameters"]) or None,
     )
-
-
-def _warn(planned: Planned) -> None:
-    for warning in planned.warnings:
-        click.echo(f"Warning: {warning}", err=True)
 
 
 for _command in (preview_, list_, show, watch, import_, import_errors, errors, retry, retry_uncertain, export):

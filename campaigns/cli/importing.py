@@ -89,6 +89,12 @@ def show_bar(name: str) -> Iterator[Report]:
         yield report
 
 
+def warn(planned: Planned) -> None:
+    """Print the warnings of a campaign that was made or changed."""
+    for warning in planned.warnings:
+        click.echo(f"Warning: {warning}", err=True)
+
+
 def report_import(session: Session, planned: Planned) -> None:
     """Say what became of the rows of a file, and who else writes to these people."""
     if planned.imported is None:
@@ -167,6 +173,7 @@ def import_(session: Session, /, campaign_id: int, file: str, **options: Any) ->
         planned = add_recipients(
             session.database, campaign_id, Path(file), reading, secret_key=session.settings.secret_key
         )
+    warn(planned)
     report_import(session, planned)
 
 

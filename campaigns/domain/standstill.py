@@ -63,6 +63,7 @@ class CampaignState:
     due_at: dt.datetime | None = None
     enqueued_at: dt.datetime | None = None
     window: Window | None = None  # None: that of each person
+    never_open_count: int = 0  # messages to phones in zones that never share an hour of the window
     lease_owner: str = ""
     lease_until: dt.datetime | None = None
     runner_seen_seconds: float | None = None
@@ -92,6 +93,7 @@ def judge_campaign(state: CampaignState, now: dt.datetime, patience: Patience) -
     judge.judge_status()
     if state.may_run(now):
         judge.judge_wait()
+        judge.judge_zones()
         judge.judge_template()
         judge.judge_accounts()
         judge.judge_runner()
@@ -166,6 +168,16 @@ class _Judge:
             text = f"{self._name} sends its next message at {self._time(state.next_message_at)}: that is its pace."
             advice = _ADVICE[Reason.INTERVAL][1].format(id=state.id)
             self._add(f"waits_{Reason.INTERVAL}", Severity.NOTE, text, advice)
+
+    def judge_zones(self) -> None:
+        state = self._state
+        if state.never_open_count:
+            text = (
+                f"{spell_count(state.never_open_count, 'message')} of {self._name.lower()} will not be sent: by their"
+                " area codes the phones may be in time zones that never share an hour of the window."
+            )
+            advice = f"A wider one: `revoada campaign set {state.id} --window 08:00-20:00`; or --no-recipient-timezone."
+            self._add("zones_never_open", Severity.WARNING, text, advice)
 
     def judge_template(self) -> None:
         state = self._state

@@ -8,9 +8,10 @@ from dataclasses import dataclass
 
 from psycopg.rows import class_row
 
+from campaigns.domain.pacing import Window
 from campaigns.domain.person import recipient_key
 from campaigns.domain.recipients import Recipient, RowProblem
-from campaigns.domain.zones import find_zones
+from campaigns.domain.zones import ZoneGate, find_zones
 from campaigns.store.database import Connection, allow_long_statements, query
 
 # Between the variables of a staged row, where no variable has it: control characters are refused. An array would cost
@@ -146,3 +147,16 @@ def load_zones(connection: Connection, campaign_id: int) -> dict[int, tuple[str,
     """Return where the people of a campaign may be: the time zones by the `zone_id` of their messages."""
     rows = connection.execute("SELECT id, names FROM campaign_zones WHERE campaign_id = %s", (campaign_id,))
     return {row[0]: tuple(row[1].split(ZONE_SEPARATOR)) for row in rows}
+
+
+def count_never_open(connection: Connection, campaign_id: int, window: Window) -> int:
+    """Return how many pending messages go to phones that may be in zones which never share an hour of the window."""
+    now = connection.execute("SELECT clock_timestamp()").fetchone()
+    assert now is not None
+    zone_ids = ZoneGate(window, load_zones(connection, campaign_id)).never_open_ids(now[0])
+    if not zone_ids:
+        return 0
+    allow_long_statements(connection)
+    parameters = {"campaign_id": campaign_id, "zone_ids": sorted(zone_ids)}
+    row = connection.execute(query("count_pending_in_zones"), parameters).fetchone()
+    return int(row[0]) if row else 0

@@ -390,6 +390,18 @@ def test_what_is_as_it_should_be_is_a_note(fine, campaign, status, columns, told
     look(fine, exit_code=0)
 
 
+def test_people_whom_a_window_never_reaches_are_told(fine, campaign, database):
+    hours = {"window_from": "09:00", "window_to": "18:00", "uses_recipient_zones": True}
+    campaign_id = campaign(waiting_reason="window", due_at="2999-01-01T12:00Z", is_run=False, **hours)
+    fetch(database, "INSERT INTO campaign_zones VALUES (%s, 1, 'America/New_York,Asia/Tokyo')", campaign_id)
+    assert "zones_never_open" not in kinds(look(fine, campaign_id, exit_code=0))
+    fetch(database, "UPDATE messages SET zone_id = 1")
+    found = look(fine, exit_code=1)
+    assert found["zones_never_open", "warning"].startswith(f"1 message of campaign {campaign_id} will not be sent")
+    fetch(database, "UPDATE campaigns SET window_from = '08:00', window_to = '07:00'")
+    assert "zones_never_open" not in kinds(look(fine, campaign_id, exit_code=0))
+
+
 @pytest.mark.parametrize(
     ("reason", "severity"),
     [("throttled", "warning"), ("unreachable", "warning"), ("no_active_account", "warning"), ("template", "error")],

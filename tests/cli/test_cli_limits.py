@@ -80,3 +80,22 @@ def test_a_draft_that_has_expired_or_is_late_is_not_started(create, house):
     assert "--start-within" in house.refusal("campaign", "start", late)
     house.ok("campaign", "set", late, "--no-start-within")
     house.ok("campaign", "start", late)
+
+
+TOLL_FREE = "phone,nome\n+18005550123,Ana\n+5511987654321,Bia\n"
+
+
+def test_people_whom_the_window_never_reaches_are_told_of_by_what_makes_it_so(house, create, people, tmp_path):
+    people.write_text(TOLL_FREE)
+    clocks = ("--recipient-timezone", "--window", "09:00-18:00")
+    result = house("campaign", "create", "Sale", "--template", "promo:pt_BR", "--account", "sales",
+                   "--recipients", str(people), *clocks)  # fmt: skip
+    assert result.stderr.startswith("Warning: 1 message will wait: by their area codes the phones may be in time zones")
+    assert "revoada campaign set 1" in result.stderr
+    assert house("campaign", "set", "1", "--window", "08:00-20:00").stderr == ""
+    assert "1 message will wait" in house("campaign", "set", "1", "--window", "09:00-18:00").stderr
+    assert house("campaign", "set", "1", "--no-recipient-timezone").stderr == ""
+    house.ok("campaign", "set", "1", "--recipient-timezone")
+    more = tmp_path / "more.csv"
+    more.write_text("phone,nome\n+18885550123,Caio\n")
+    assert "2 messages will wait" in house("campaign", "import", "1", str(more)).stderr

@@ -1,4 +1,4 @@
-"""A campaign that was imported with the zones of the phone library sends to nobody outside the window after an upgrade."""
+"""A campaign imported with the zones of the phone library sends to nobody outside the window after an upgrade."""
 
 from __future__ import annotations
 
