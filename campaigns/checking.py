@@ -38,7 +38,7 @@ _PING_SECONDS = 3.0
 _ACCOUNTS_AT_ONCE = 8
 _INVALID_TOKEN = 190
 _NEEDED = (
-    ("REVOADA_SECRET_KEY", "secret_key", "Make one, `revoada keygen`, and put it into .env."),
+    ("REVOADA_SECRET_KEY", "secret_key", "`revoada keygen --env-file .env` makes one."),
     ("META_APP_SECRET", "meta_app_secret", "Copy it from the App dashboard, App settings, Basic, into .env."),
     ("META_VERIFY_TOKEN", "meta_verify_token", "Put a word of your own into .env, and the same into Meta's form."),
 )

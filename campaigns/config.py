@@ -132,7 +132,11 @@ class Settings:
         "META_VERIFY_TOKEN", None, str, "a word of your own for the webhook handshake", is_secret=True
     )
     secret_key: str | None = _setting(
-        "REVOADA_SECRET_KEY", None, _fernet_key, "encrypts access tokens; made by `revoada keygen`", is_secret=True
+        "REVOADA_SECRET_KEY",
+        None,
+        _fernet_key,
+        "encrypts access tokens; made by `revoada keygen --env-file .env`",
+        is_secret=True,
     )
     alert_webhook_url: str | None = _setting(
         "ALERT_WEBHOOK_URL", None, _url("https", "http"), "gets a POST for each alert", is_secret=True

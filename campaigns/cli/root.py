@@ -9,12 +9,13 @@ import click
 from campaigns.cli.accounts import account
 from campaigns.cli.campaigns import campaign
 from campaigns.cli.doctor import doctor
+from campaigns.cli.envfile import load_env_file, write_key
 from campaigns.cli.law import forget, retention
 from campaigns.cli.optouts import optouts
 from campaigns.cli.portfolios import portfolio
 from campaigns.cli.recovering import recover
 from campaigns.cli.refusals import Refusal, RefusingGroup
-from campaigns.cli.session import Session, load_env_file
+from campaigns.cli.session import Session
 from campaigns.cli.setup import check_setup
 from campaigns.cli.suppressions import suppress
 from campaigns.cli.templates import template
@@ -37,7 +38,7 @@ def main(ctx: click.Context) -> None:
 
     \b
     A first real campaign (see `revoada campaign create -h`):
-      revoada keygen                      # once; keep it as REVOADA_SECRET_KEY
+      revoada keygen --env-file .env      # once: REVOADA_SECRET_KEY
       revoada migrate                     # after each update
       revoada account add sales --phone-number-id 1065 --waba-id 2201 --token-env WHATSAPP_TOKEN
       revoada template add promo --language pt_BR --body 'Oi {{1}}!'
@@ -67,17 +68,26 @@ def migrate(session: Session) -> None:
         click.echo("The database is up to date.")
 
 
-@main.command(short_help="Print a new key for REVOADA_SECRET_KEY.")
-def keygen() -> None:
+@main.command(short_help="Make a new key for REVOADA_SECRET_KEY.")
+@click.option("--env-file", metavar="FILE", help="Write it into this file instead, which has none yet.")
+def keygen(env_file: str | None) -> None:
     """Print a new key for REVOADA_SECRET_KEY, which encrypts access tokens.
 
-    Keep it as safe as the tokens themselves: without it they cannot be read any more.
+    Keep it as safe as the tokens themselves: without it they cannot be read any more. With --env-file the key is
+    written into the file and not shown. A file that has a key already is refused; one without is made if need be, and
+    only you may read it then (mode 0600).
 
     \b
-    Example:
-      echo "REVOADA_SECRET_KEY=$(revoada keygen)" >> .env
+    Examples:
+      revoada keygen --env-file .env
+      revoada keygen
     """
-    click.echo(make_key())
+    if env_file is None:
+        click.echo(make_key())
+        return
+    if write_key(env_file, make_key()):
+        click.echo(f"{env_file} could be read by other users of this machine; now only by its owner (mode 0600).")
+    click.echo(f"REVOADA_SECRET_KEY stands in {env_file} now. Keep a copy: access tokens cannot be read without it.")
 
 
 @main.command(

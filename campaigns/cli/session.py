@@ -5,10 +5,8 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 from functools import cached_property
-from pathlib import Path
 
 import click
-from dotenv import load_dotenv
 
 from campaigns.cli.refusals import Refusal, one_line
 from campaigns.config import Settings, SettingsError, read_settings
@@ -89,17 +87,6 @@ def ring_campaigns(campaign_ids: Sequence[int]) -> bool:
     from campaigns.tasks import ring_campaigns as publish  # noqa: PLC0415
 
     return publish(campaign_ids)
-
-
-def load_env_file() -> None:
-    """Read `.env` of the working directory, if there; what the environment says wins."""
-    path = Path(".env")
-    if not path.is_file():
-        return
-    try:
-        load_dotenv(path, interpolate=False)
-    except (OSError, UnicodeDecodeError) as error:
-        raise Refusal(f"The file .env cannot be read: {error}.") from None
 
 
 class _LastMessage(logging.Handler):

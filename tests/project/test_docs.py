@@ -259,6 +259,12 @@ def test_files_and_settings_that_the_pages_name_exist():
             assert re.search(rf"^#?{name}=", known, re.MULTILINE), f"{path.name}: {name}"
 
 
+def test_no_page_appends_a_second_key_to_a_file():
+    """Whoever follows a page twice would lose the access tokens that the first key encrypted."""
+    for path in (*PAGES, PROJECT / ".env.example", PROJECT / "docker-compose.yml"):
+        assert not re.findall(r"keygen[^`\n]*>>|SECRET_KEY[^\n]*>>", path.read_text()), path.name
+
+
 def test_the_picture_is_small_and_loads_nothing():
     picture = (PROJECT / "docs/demo.svg").read_text()
     assert len(picture) < 50_000
