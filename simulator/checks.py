@@ -123,6 +123,9 @@ def _check_buttons(component: dict[str, Any], sent: dict[str, Any]) -> None:
     for index, button in enumerate(_list_objects(component, "buttons")):
         filled = given.get(str(index))
         kind = str(button.get("type")).lower()
+        if kind == "flow":
+            _check_flow(index, filled)
+            continue
         needs_value = kind in {"copy_code", "otp"} or (kind == "url" and "{{" in str(button.get("url")))
         if filled is None:
             if needs_value:
@@ -136,6 +139,27 @@ def _check_buttons(component: dict[str, Any], sent: dict[str, Any]) -> None:
             raise RefusalError(132012, f"Button at index {index} is of type {kind}")
     if strangers := set(given) - {str(index) for index in range(len(_list_objects(component, "buttons")))}:
         raise RefusalError(132018, f"There is no button at index {min(strangers)}")
+
+
+def _check_flow(index: int, filled: dict[str, Any] | None) -> None:
+    """Refuse a send that does not name a flow button: it must, although its parameters are optional."""
+    if filled is None:
+        raise RefusalError(131009, f"Button at index {index} of type flow is missing in components")
+    if str(filled.get("sub_type")).lower() != "flow":
+        raise RefusalError(132012, f"Button at index {index} is of type flow")
+    parameters = _list_objects(filled, "parameters")
+    if len(parameters) > 1 or not all(map(_is_flow_action, parameters)):
+        raise RefusalError(131009, f"Button at index {index} of type flow takes one parameter of type action")
+
+
+def _is_flow_action(parameter: dict[str, Any]) -> bool:
+    action = parameter.get("action")
+    return (
+        parameter.get("type") == "action"
+        and isinstance(action, dict)
+        and isinstance(action.get("flow_token", ""), str)
+        and isinstance(action.get("flow_action_data", {}), dict)
+    )
 
 
 def _list_objects(parent: dict[str, Any], key: str) -> list[dict[str, Any]]:

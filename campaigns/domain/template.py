@@ -43,11 +43,12 @@ class MediaKind(StrEnum):
 
 
 class ButtonKind(StrEnum):
-    """The buttons that take a parameter from us; every other one is `OTHER`."""
+    """The buttons that a send fills in or names; every other one is `OTHER`."""
 
     URL = "url"
     QUICK_REPLY = "quick_reply"
     COPY_CODE = "copy_code"
+    FLOW = "flow"  # named in every send, without parameters: else Meta refuses it (131009)
     OTHER = "other"
 
 
@@ -192,14 +193,15 @@ _READABLE_COMPONENTS = frozenset({"HEADER", "BODY", "FOOTER", "BUTTONS"})
 
 _HEADER_MEDIA = {kind.value.upper(): kind for kind in MediaKind}
 
-# Meta's word for a button → ours, and whether it needs a parameter in each message.
+# Meta's word for a button → ours.
 _BUTTON_KINDS = {
     "URL": ButtonKind.URL,
     "OTP": ButtonKind.URL,  # an authentication template is sent as if it were a URL with the code as suffix
     "QUICK_REPLY": ButtonKind.QUICK_REPLY,
     "COPY_CODE": ButtonKind.COPY_CODE,
+    "FLOW": ButtonKind.FLOW,
 }
-_PLAIN_BUTTONS = frozenset({"PHONE_NUMBER", "VOICE_CALL", "FLOW"})  # sent without parameters
+_PLAIN_BUTTONS = frozenset({"PHONE_NUMBER", "VOICE_CALL"})  # a send says nothing of them
 
 
 def check_identity(name: str, language: str) -> None:

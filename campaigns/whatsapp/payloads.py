@@ -210,6 +210,10 @@ def _buttons(buttons: Sequence[Button], values: Iterator[str], payloads: Mapping
     if strangers:
         raise TemplateError(f"Button {min(strangers)} is not a quick reply that takes a fixed payload.")
     for button in buttons:
+        if button.kind is ButtonKind.FLOW:
+            # Its parameters (flow_token, flow_action_data) are optional, the component is not.
+            yield {"type": "button", "sub_type": "flow", "index": str(button.index)}
+            continue
         value = next(values) if button.has_variable else payloads.get(button.index)
         if value is not None:
             key = _PARAMETER_KEYS[button.kind]

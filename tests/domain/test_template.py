@@ -134,6 +134,18 @@ def test_an_authentication_code_goes_into_body_and_button():
     assert template.buttons == (Button(0, ButtonKind.URL, has_variable=True),)
 
 
+def test_a_flow_button_takes_nothing_and_is_known_by_its_place():
+    buttons = [
+        {"type": "QUICK_REPLY", "text": "Sair"},
+        {"type": "FLOW", "text": "Abrir", "flow_id": 123, "flow_action": "NAVIGATE", "navigate_screen": "S"},
+        {"type": "URL", "text": "Ver", "url": "https://example.com/{{1}}"},
+    ]
+    template = template_from_components("oferta", "pt_BR", [BODY, {"type": "BUTTONS", "buttons": buttons}])
+    assert template.buttons[1] == Button(1, ButtonKind.FLOW)
+    assert template.unsupported == ()
+    assert template.variable_count == 2
+
+
 def test_what_we_cannot_fill_is_named():
     components = [
         {"type": "HEADER", "format": "LOCATION"},

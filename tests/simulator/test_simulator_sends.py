@@ -278,3 +278,50 @@ def test_header_and_buttons_must_fit_the_template(far, components, code):
     far.script(templates=[FULL])
     answer = far.post(template_message(name="full", language={"code": "en"}, components=components))
     assert answer.json().get("error", {}).get("code") == code
+
+
+FLOW = {
+    "name": "flow",
+    "components": [
+        {
+            "type": "BUTTONS",
+            "buttons": [
+                {"type": "QUICK_REPLY", "text": "Stop"},
+                {"type": "FLOW", "text": "Open", "flow_id": 123, "flow_action": "NAVIGATE", "navigate_screen": "S"},
+                {"type": "URL", "text": "See", "url": "https://example.com/{{1}}"},
+            ],
+        }
+    ],
+}
+URL = LINK | {"index": "2"}
+OPEN = {"type": "button", "sub_type": "flow", "index": "1"}
+ACTION = {"type": "action", "action": {"flow_token": "t1", "flow_action_data": {"name": "Ana"}}}
+
+
+@pytest.mark.parametrize(
+    ("components", "code"),
+    [
+        ([OPEN, URL], None),
+        ([OPEN | {"index": 1}, URL], None),
+        ([OPEN | {"sub_type": "FLOW"}, URL], None),
+        ([OPEN | {"parameters": []}, URL], None),
+        ([OPEN | {"parameters": [ACTION]}, URL], None),
+        ([OPEN | {"parameters": [{"type": "action", "action": {"flow_token": "t1"}}]}, URL], None),
+        ([OPEN | {"parameters": [{"type": "action", "action": {}}]}, URL], None),
+        ([URL], 131009),
+        ([], 131009),
+        ([OPEN | {"index": "0"}, URL], 132012),
+        ([OPEN | {"index": "3"}, URL], 131009),
+        ([OPEN | {"sub_type": "url"}, URL], 132012),
+        ([OPEN | {"parameters": [ACTION, ACTION]}, URL], 131009),
+        ([OPEN | {"parameters": [{"type": "text", "text": "t1"}]}, URL], 131009),
+        ([OPEN | {"parameters": [{"type": "action", "action": "t1"}]}, URL], 131009),
+        ([OPEN | {"parameters": [{"type": "action", "action": {"flow_token": 1}}]}, URL], 131009),
+        ([OPEN | {"parameters": [{"type": "action", "action": {"flow_action_data": "x"}}]}, URL], 131009),
+        ([OPEN], 131008),
+    ],
+)
+def test_a_flow_button_must_be_named_in_the_send(far, components, code):
+    far.script(templates=[FLOW])
+    answer = far.post(template_message(name="flow", language={"code": "en"}, components=components))
+    assert answer.json().get("error", {}).get("code") == code

@@ -120,6 +120,30 @@ def test_the_values_go_to_header_body_and_buttons_in_this_order():
     assert [part.get("index") for part in parts] == [None, None, "0", "2"]
 
 
+def test_a_flow_button_is_named_in_every_send():
+    """Meta refuses a message that does not (131009), though there is nothing to fill in."""
+    buttons = (Button(0, ButtonKind.FLOW),)
+    flow = Template("survey", "pt_BR", buttons=buttons)
+    assert components(flow, ()) == [{"type": "button", "sub_type": "flow", "index": "0"}]
+    assert json.loads(make_encoder(fill(flow, {}))(PHONE, (), CALLBACK)) == payload(flow, ())
+
+
+def test_beside_others_a_flow_button_has_its_own_place():
+    buttons = (
+        Button(0, ButtonKind.QUICK_REPLY),
+        Button(1, ButtonKind.OTHER),
+        Button(2, ButtonKind.FLOW),
+        Button(3, ButtonKind.URL, has_variable=True),
+        Button(4, ButtonKind.FLOW),
+    )
+    template = Template("survey", "pt_BR", body_variables=("1",), buttons=buttons)
+    found = components(template, ("Ana", "u/ana"), payloads={0: "STOP"})
+    assert [(part.get("sub_type"), part.get("index")) for part in found] == [
+        (None, None), ("quick_reply", "0"), ("flow", "2"), ("url", "3"), ("flow", "4"),
+    ]  # fmt: skip
+    assert components(template, ("Ana", "u/ana"))[1] == {"type": "button", "sub_type": "flow", "index": "2"}
+
+
 def test_a_named_header_carries_its_name():
     template = Template("order", "de", ParameterFormat.NAMED, HeaderText("shop"))
     assert components(template, ("Muster",)) == [
@@ -171,14 +195,18 @@ def test_the_body_is_ascii_and_compact():
 texts = st.text(max_size=20) | st.sampled_from(["%s", "%%", "%(a)s", '"', "\\", "+\0001\000", "\0", "\ud800"])
 
 
+_PARAMETER_KINDS = [ButtonKind.URL, ButtonKind.QUICK_REPLY]
+_BUTTON_KINDS = [*_PARAMETER_KINDS, ButtonKind.FLOW, ButtonKind.OTHER]
+
+
 @st.composite
 def sends(draw):
     """Make a template with what its campaign fixes, and the values of one message."""
     kind = draw(st.none() | st.sampled_from(MediaKind))
     header = HeaderMedia(kind) if kind else draw(st.sampled_from([None, HeaderText(), HeaderText("1")]))
     buttons = tuple(
-        Button(index, draw(st.sampled_from([ButtonKind.URL, ButtonKind.QUICK_REPLY])), draw(st.booleans()))
-        for index in range(draw(st.integers(0, 4)))
+        Button(index, kind, kind in _PARAMETER_KINDS and draw(st.booleans()))
+        for index, kind in enumerate(draw(st.lists(st.sampled_from(_BUTTON_KINDS), max_size=4)))
     )
     template = Template(
         draw(st.sampled_from(["sale", "100%s", "a%b"])),
