@@ -51,7 +51,7 @@ def import_recipients(
     """
     store.await_file(connection)
     try:
-        with open_sheet(path, report=reading.report) as sheet:
+        with open_sheet(path, language=filling.template.language, report=reading.report) as sheet:
             columns = _read_columns(sheet.rows, filling.names, reading.choice)
             rows = _read_rows(sheet.rows, columns, filling, reading.region)
             store.stage_rows(connection, rows)

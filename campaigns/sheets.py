@@ -1,10 +1,9 @@
-"""Reads rows of text from files as spreadsheets save them: CSV in any usual encoding and with any delimiter, XLSX."""
+"""Reads rows from files as spreadsheets save them: CSV in any usual encoding and with any delimiter, workbooks."""
 
 from __future__ import annotations
 
 import codecs
 import csv
-import datetime as dt
 import hashlib
 import io
 import os
@@ -16,16 +15,21 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 from typing import BinaryIO
 
 import python_calamine as calamine
 
-from campaigns.domain.recipients import RecipientsError, RowProblem
+from campaigns.domain.recipients import Cell, RecipientsError, RowProblem
+from campaigns.domain.regional import FormatError, find_regional
+from campaigns.xlsx import ADVICE, MAX_ROWS, Place, measure_xlsx, read_xlsx
 
 _BLOCK_BYTES = 1_000_000  # also the longest line: a block without a line end is no CSV
 _REPORT_ROWS = 5_000
 _WORKBOOK_BYTES = 2_000_000_000
+_TOO_MANY_ROWS = 3  # the exit code of a probe
+_LANGUAGE = "en"
 _BOMS = (
     (codecs.BOM_UTF8, "utf-8-sig"),
     (codecs.BOM_UTF16_LE, "utf-16"),
@@ -50,11 +54,12 @@ class Sheet:
 
 
 @contextmanager
-def open_sheet(path: Path, *, report: Report) -> Iterator[Sheet]:
+def open_sheet(path: Path, *, report: Report, language: str = _LANGUAGE) -> Iterator[Sheet]:
     """Open a file and find out what it is. `report` is told now and then which part of it has been read, 0 to 1.
 
+    Numbers and dates of a workbook come as Excel shows them in `language`, such as pt_BR; phones do not depend on it.
     A CSV file is read twice: a byte that is not UTF-8 in its last row decides about the first. Memory stays flat; a
-    workbook is held whole, 120 bytes for each cell: docs/decisions/0016.
+    workbook is held whole for a moment, 120 bytes for each cell: docs/decisions/0016 and 0029.
     Raises RecipientsError, OSError.
     """
     with path.open("rb") as file:
@@ -66,7 +71,11 @@ def open_sheet(path: Path, *, report: Report) -> Iterator[Sheet]:
         is_workbook = file.read(4).startswith(_WORKBOOKS)
         sha256, encoding = _examine(file, is_text=not is_workbook)
         file.seek(0)
-        rows = _read_workbook(path, file, report) if is_workbook else _read_csv(file, encoding, before.st_size, report)
+        rows = (
+            _read_workbook(path, file, language, report)
+            if is_workbook
+            else _read_csv(file, encoding, before.st_size, report)
+        )
         yield Sheet(sha256, rows)
         after = os.fstat(file.fileno())
         if (after.st_size, after.st_mtime_ns) != (before.st_size, before.st_mtime_ns):
@@ -146,15 +155,25 @@ def _explain_csv(row_number: int, error: csv.Error) -> RowProblem:
     return RowProblem("a cell", "goes on behind its closing quote")
 
 
-def _read_workbook(path: Path, file: BinaryIO, report: Report) -> Iterator[tuple[int, Row]]:
-    _demand_room(path)
+def _read_workbook(path: Path, file: BinaryIO, language: str, report: Report) -> Iterator[tuple[int, Row]]:
+    unpacked = measure_xlsx(file)
+    _demand_room(path, unpacked or 0)
+    file.seek(0)
+    if unpacked is not None:
+        yield from read_xlsx(file, language, report)
+        return
     try:
         with calamine.CalamineWorkbook.from_object(file) as workbook:
             sheet = workbook.get_sheet_by_name(_first_sheet(workbook))
+            first = sheet.start[1] if sheet.start else 0
             for row_number, row in enumerate(sheet.iter_rows(), start=1):
                 if row_number % _REPORT_ROWS == 0:
                     report(row_number / sheet.total_height)
-                yield row_number, [_to_text(value) for value in row]
+                places = (Place(sheet.name, row_number, column) for column in count(first))
+                yield (
+                    row_number,
+                    [_read_value(value, place, language) for value, place in zip(row, places, strict=False)],
+                )
     except calamine.PasswordError:
         raise RecipientsError("the workbook has a password, save it without one") from None
     except calamine.CalamineError as error:
@@ -163,13 +182,18 @@ def _read_workbook(path: Path, file: BinaryIO, report: Report) -> Iterator[tuple
         ) from None
 
 
-def _demand_room(path: Path) -> None:
+def _demand_room(path: Path, unpacked: int) -> None:
     """Read a workbook in a process of little memory first: one that is a bomb, or has a cell far away from all others,
     ends the process that reads it, without an error that could be caught.
     """
     command = [sys.executable, "-c", f"from campaigns.sheets import probe; probe({os.fspath(path.absolute())!r})"]
     quiet = subprocess.DEVNULL
-    if subprocess.run(command, stdin=quiet, stdout=quiet, stderr=quiet, check=False).returncode:  # noqa: S603
+    exit_code = 0
+    if unpacked <= _WORKBOOK_BYTES:
+        exit_code = subprocess.run(command, stdin=quiet, stdout=quiet, stderr=quiet, check=False).returncode  # noqa: S603
+    if exit_code == _TOO_MANY_ROWS:
+        raise RecipientsError(f"the sheet has more than {MAX_ROWS:,} rows, which no sheet of Excel has")
+    if exit_code or unpacked > _WORKBOOK_BYTES:
         raise RecipientsError(
             f"the workbook takes more than {_WORKBOOK_BYTES // 10**9} GB to read: is a cell far away from the others? "
             "Save it as CSV UTF-8"
@@ -181,7 +205,8 @@ def probe(path: str) -> None:
     resource.setrlimit(resource.RLIMIT_AS, (_WORKBOOK_BYTES, _WORKBOOK_BYTES))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     with suppress(calamine.CalamineError, RecipientsError, OSError), calamine.CalamineWorkbook.from_path(path) as book:
-        book.get_sheet_by_name(_first_sheet(book))
+        if book.get_sheet_by_name(_first_sheet(book)).total_height > MAX_ROWS:
+            sys.exit(_TOO_MANY_ROWS)
 
 
 def _first_sheet(workbook: calamine.CalamineWorkbook) -> str:
@@ -192,18 +217,19 @@ def _first_sheet(workbook: calamine.CalamineWorkbook) -> str:
     raise RecipientsError("the workbook has no sheet with rows")
 
 
-def _to_text(value: object) -> str:
-    """Return a cell as text: whole numbers as their digits, dates as ISO."""
+def _read_value(value: object, place: Place, language: str) -> str:
+    """Return a cell of an ODS, XLS or XLSB workbook. How its numbers are shown is not read from those."""
     match value:
         case str():
             return value
-        case float() if value.is_integer():
-            return str(int(value))
-        case dt.datetime() if value.time() == dt.time():
-            return value.date().isoformat()
-        case dt.datetime():
-            return value.isoformat(sep=" ", timespec="minutes")
-        case dt.date() | dt.time():
-            return value.isoformat()
+        case bool():
+            try:
+                return Cell(find_regional(language).boolean(value))
+            except FormatError as error:
+                return Cell(str(value), problem=f"in {place} is TRUE or FALSE, {error}: {ADVICE}")
+        case int() | float() if float(value).is_integer():
+            text = digits = str(int(value))
         case _:
-            return str(value)
+            text, digits = str(value), ""
+    problem = f"in {place} is a number or a date, and how it is shown is read from XLSX only: save the workbook as XLSX"
+    return Cell(text, digits=digits, problem=problem)

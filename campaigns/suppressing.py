@@ -12,7 +12,7 @@ from pathlib import Path
 from campaigns.domain.optout import Source
 from campaigns.domain.person import is_number, recipient_key
 from campaigns.domain.phone import PhoneError, PhoneReader, make_phone_reader
-from campaigns.domain.recipients import PHONE_NAMES, Choice, RecipientsError, RowProblem, read_header
+from campaigns.domain.recipients import PHONE_NAMES, Choice, RecipientsError, RowProblem, phone_text, read_header
 from campaigns.remembering import ForgettingError, find_forgotten, recall_people
 from campaigns.sheets import Report, Row, open_sheet
 from campaigns.store.database import Connection, Database
@@ -131,7 +131,7 @@ def _read_phones(
             yield row_number, row
             continue
         try:
-            yield row_number, read_phone(row[column] if column < len(row) else "")
+            yield row_number, read_phone(phone_text(row[column]) if column < len(row) else "")
         except PhoneError as error:
             yield row_number, RowProblem(name, str(error))
 

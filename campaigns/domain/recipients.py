@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
 from campaigns.domain.filling import RowCheck
 from campaigns.domain.phone import PhoneError, PhoneReader
@@ -42,6 +42,25 @@ class RowProblem:
 
     column: str
     reason: str
+
+
+class Cell(str):
+    """A cell of a workbook that is no text. The string is what a person sees in it, as far as that is known.
+
+    `digits`: the whole number that the cell holds, from which a phone is read however it is shown; "" when there is
+    none. `problem`: why the cell cannot be used as a text, as it goes on after the name of a column; "" when it can.
+    """
+
+    __slots__ = ("digits", "problem")
+
+    digits: str
+    problem: str
+
+    def __new__(cls, shown: str, *, digits: str = "", problem: str = "") -> Self:
+        cell = super().__new__(cls, shown)
+        cell.digits = digits
+        cell.problem = problem
+        return cell
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,18 +117,26 @@ def read_row(
             return RowProblem(f"column {width + 1}", "is not in the header")
         cells = [*cells, *[""] * (width - len(cells))]
     try:
-        phone = read_phone(cells[columns.phone])
+        phone = read_phone(phone_text(cells[columns.phone]))
     except PhoneError as error:
         return RowProblem(columns.names[columns.phone], str(error)) if _has_text(cells) else None
     variables = [cells[position] for position in columns.variables]
-    if found := check(variables):
-        position, problem = found
-        return RowProblem(columns.names[columns.variables[position]], problem)
+    if wrong := _check_cells(columns, cells) or _check_variables(columns, variables, check):
+        return wrong
     if columns.consent is None or not (consent := cells[columns.consent].strip()):
         return Recipient(phone, variables)
     if trouble := variable_problem(consent):
         return RowProblem(columns.names[columns.consent], trouble)
     return Recipient(phone, variables, consent)
+
+
+def phone_text(cell: str) -> str:
+    """Return what a phone is read from: of a number its digits, not what its format shows. Raises PhoneError."""
+    if not isinstance(cell, Cell):
+        return cell
+    if not cell.digits:
+        raise PhoneError(cell.problem or "is not a phone number")
+    return cell.digits
 
 
 def list_names(names: Sequence[str]) -> str:
@@ -173,6 +200,21 @@ def _find_variables(
         f"{_count(len(others), 'column')} for them{f' ({listed})' if others else ''}: "
         + (f"say which is which with {proposal}" if others else "add the columns")
     )
+
+
+def _check_cells(columns: Columns, cells: Sequence[str]) -> RowProblem | None:
+    """Tell which cell of a workbook is not known as a person sees it."""
+    for position in (*columns.variables, columns.consent):
+        if position is not None and isinstance(cell := cells[position], Cell) and cell.problem:
+            return RowProblem(columns.names[position], cell.problem)
+    return None
+
+
+def _check_variables(columns: Columns, variables: Sequence[str], check: RowCheck) -> RowProblem | None:
+    if found := check(variables):
+        position, problem = found
+        return RowProblem(columns.names[columns.variables[position]], problem)
+    return None
 
 
 def _has_text(cells: Sequence[str]) -> bool:

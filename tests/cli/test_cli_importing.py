@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.test_xlsx import write_rows
+
 ANA, BIA, CAIO = "+5511999990001", "+5511999990002", "+5511999990003"
 
 
@@ -166,6 +168,18 @@ def test_import_errors_are_listed_exported_and_never_show_a_phone(create, house,
     with output.open(encoding="utf-8-sig", newline="") as file:
         assert list(csv.reader(file, delimiter=";"))[1:] == [[name, str(row), *rest] for name, row, *rest in rows]
     assert "99999" not in table + output.read_text()
+
+
+def test_a_list_of_excel_is_sent_as_excel_shows_it_or_refused_with_sheet_cell_and_reason(create, house, write):
+    rows = [["phone", "desconto"], [ANA, (0.2, "0%")], [5511999990002, (0.125, "0.0%")], [CAIO, (0.5, "# ?/?")]]
+    campaign_id = create("Sale", "--recipients", write(write_rows(*rows), "lista.xlsx"))
+    preview = house.ok("campaign", "preview", campaign_id)
+    assert "Oi 20%!" in preview
+    assert "Oi 12,5%!" in preview
+    (error,) = house.json("campaign", "import-errors", campaign_id)
+    assert (error["file_name"], error["row_number"], error["column_name"]) == ("lista.xlsx", 4, "desconto")
+    assert error["reason"].startswith("in Plan1!B4 has the number format # ?/?, which shows a fraction: ")
+    assert "in Plan1!B4 has the number format" in house.ok("campaign", "show", campaign_id).replace("\n", " ")
 
 
 def test_a_campaign_without_import_errors_says_so(create, house, write):

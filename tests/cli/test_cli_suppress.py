@@ -5,6 +5,7 @@ import pytest
 from campaigns.tokens import make_key
 from tests.store.rows import add_campaign, add_message, fetch
 from tests.test_sheets import workbook
+from tests.test_xlsx import write_rows
 
 ANA, BIA = "+5511999990001", "+5511999990002"
 LONG_AGO = "2025-01-01T00:00Z"
@@ -109,6 +110,7 @@ def test_a_long_list_of_bad_rows_says_how_many_more(revoada, tmp_path):
         (b"phone\n+55 11 99999-0001\n11 9999-0002\n", ("--region", "br")),
         (f"phone\n{ANA},Silva,Ana\n{BIA}\n".encode(), ()),
         (workbook(("Clientes", "visible", [["Nome", "WhatsApp"], ["Ana", 5511999990001], ["Bia", BIA]])), ()),
+        (write_rows([(11999990001, "(00) 00000-0000")], [(5511999990002, "0.00E+00")]), ()),
     ],
 )
 def test_a_file_is_read_as_the_people_of_a_campaign_are(revoada, tmp_path, content, options):

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from campaigns.domain.filling import fill
 from campaigns.domain.phone import make_phone_reader
 from campaigns.domain.recipients import (
+    Cell,
     Choice,
     Columns,
     Recipient,
@@ -216,3 +217,31 @@ def test_the_consent_is_kept_with_the_person_and_may_be_empty():
     assert read_row(columns, [PHONE, " "], check, READ) == Recipient(PHONE, [], None)
     assert read_row(columns, [PHONE], check, READ) == Recipient(PHONE, [], None)
     assert read_row(columns, [PHONE, "a\x00b"], check, READ) == RowProblem("origem", "has a control character")
+
+
+@pytest.mark.parametrize("shown", ["5,51E+12", "(11) 99999-0000", "R$ 5.511.999.990.000,00", ""])
+def test_the_digits_of_a_cell_are_the_phone_however_they_are_shown(shown):
+    cells = [Cell(shown, digits="5511999990000", problem="in Plan1!A2 has another format"), "Ana"]
+    assert read_row(COLUMNS, cells, CHECK, READ) == Recipient(PHONE, ["Ana"])
+
+
+@pytest.mark.parametrize(
+    ("cell", "reason"),
+    [
+        (Cell("#N/A", problem="in Plan1!A2 is the error #N/A"), "in Plan1!A2 is the error #N/A"),
+        (Cell("1198765432,1"), "is not a phone number"),
+        (Cell("TRUE"), "is not a phone number"),
+    ],
+)
+def test_a_cell_without_a_whole_number_is_no_phone(cell, reason):
+    assert read_row(COLUMNS, [cell, "Ana"], CHECK, READ) == RowProblem("phone", reason)
+
+
+def test_a_cell_that_is_not_known_as_it_is_shown_rejects_its_row_where_it_is_used():
+    columns = Columns(("phone", "name", "note", "origem"), 0, (1,), 3)
+    unknown = Cell("0.5", problem="in Plan1!B2 shows a fraction")
+    assert read_row(columns, [PHONE, "Ana", unknown, "site"], CHECK, READ) == Recipient(PHONE, ["Ana"], "site")
+    for position, name in ((1, "name"), (3, "origem")):
+        cells = [PHONE, "Ana", "", "site"]
+        cells[position] = unknown
+        assert read_row(columns, cells, CHECK, READ) == RowProblem(name, "in Plan1!B2 shows a fraction")

@@ -9,6 +9,8 @@ from campaigns.planning import Wishes, add_recipients, create_campaign
 from campaigns.store.database import query
 from campaigns.store.recipients import stream_import_errors
 from campaigns.tokens import make_key
+from campaigns.xlsx import ADVICE
+from tests.test_xlsx import write_rows
 
 ANA, BIA, CAIO = "+5511999990001", "+5511999990002", "+5511999990003"
 
@@ -20,11 +22,9 @@ def load(database, tmp_path):
     add_template(database, "promo", language="en", body="Hi {{1}}!")
     file = tmp_path / "people.csv"
 
-    def load_one(content, **reading):
+    def load_one(content, template="promo:en", **reading):
         file.write_bytes(content if isinstance(content, bytes) else content.encode())
-        wishes = Wishes(
-            name="Sale", template="promo:en", accounts=["sales"], recipients=file, reading=Reading(**reading)
-        )
+        wishes = Wishes(name="Sale", template=template, accounts=["sales"], recipients=file, reading=Reading(**reading))
         planned = create_campaign(database, wishes, time_zone="UTC")
         counts = planned.imported.counts
         return planned.id, (counts.recipient_count, counts.duplicate_count, counts.rejected_count)
@@ -239,6 +239,35 @@ def test_a_file_that_breaks_off_leaves_the_campaign_as_it_was(database, load, ro
         add_recipients(database, campaign_id, tmp_path / "torn.csv", Reading())
     assert people(rows) == [(ANA, ["Ana"])]
     assert rows("SELECT count(*) FROM imports") == [(1,)]
+
+
+@pytest.mark.parametrize(
+    ("language", "shown"),
+    [
+        ("pt_BR", ["20%", "R$ 1.234,50", "30/11/2026", "000123", "VERDADEIRO"]),
+        ("en_US", ["20%", "R$ 1,234.50", "11/30/2026", "000123", "TRUE"]),
+        ("en_GB", ["20%", "R$ 1,234.50", "30/11/2026", "000123", "TRUE"]),
+    ],
+)
+def test_a_workbook_brings_what_excel_shows_in_the_language_of_the_template(database, load, rows, language, shown):
+    add_template(database, "oferta", language=language, body="Oi {{1}}!")
+    values = [(0.2, "0%"), (1234.5, '"R$" #,##0.00'), (46356, 14), (123, "000000"), True]
+    load(
+        write_rows(["phone", "valor"], *zip(range(5511999990000, 5511999990005), values, strict=True)),
+        f"oferta:{language}",
+    )
+    assert people(rows) == [(f"+551199999000{number}", [each]) for number, each in enumerate(shown)]
+
+
+def test_a_cell_that_cannot_be_shown_rejects_its_row_with_its_place(load, rows):
+    values = [(0.5, "# ?/?"), (0.5, "0%"), (5, "0*-")]
+    content = write_rows(["phone", "desconto", "x"], *zip((ANA, BIA, CAIO), values, [(0.5, "# ?/?")] * 3, strict=True))
+    assert load(content, choice=Choice(mapping={"1": "desconto"}))[1] == (1, 0, 2)
+    assert people(rows) == [(BIA, ["50%"])]
+    assert errors(rows) == [
+        (2, "desconto", f"in Plan1!B2 has the number format # ?/?, which shows a fraction: {ADVICE}"),
+        (4, "desconto", f"in Plan1!B4 has the number format 0*-, which fills the width of the cell with -: {ADVICE}"),
+    ]
 
 
 @pytest.fixture

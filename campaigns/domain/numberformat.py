@@ -1,0 +1,295 @@
+"""Shows a number as Excel does: number formats of ECMA-376 part 1 (18.8.31), compiled once for many cells.
+
+Two things differ from a cell on a screen. Its width is no matter: padding at the ends is left out, and nothing becomes
+####. And a whole number of up to 15 digits in the format General keeps them all, as in the formula bar.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from decimal import ROUND_HALF_UP, Context, Decimal
+
+from campaigns.domain.dateformat import compile_date
+from campaigns.domain.formatcode import Token, count_places, read_condition, split_code
+from campaigns.domain.regional import FormatError, Regional, find_lcid, find_regional
+
+_GENERAL_WIDTH = 11
+_WHOLE_DIGITS = 15
+_SMALLEST = -4  # the power of ten from which on General shows no exponent
+_GENERAL_PLACES = 5  # of a mantissa
+_MAX_SECTIONS = 4  # positive, negative, zero, text
+
+_CONTEXT = Context(prec=400, rounding=ROUND_HALF_UP)
+_BLANKS = {"0": "0", "#": "", "?": " "}  # what a place shows that has no digit
+
+_Render = Callable[[Decimal], str]
+_Condition = Callable[[Decimal], bool]
+
+
+@dataclass(frozen=True, slots=True)
+class _Section:
+    """`sign`: what stands before a negative number; None: not all versions of Excel do that in the same way."""
+
+    applies: _Condition
+    sign: str | None
+    render: _Render
+
+
+@dataclass(frozen=True, slots=True)
+class NumberFormat:
+    """A number format as it is seen with the regional settings of one language."""
+
+    sections: Sequence[_Section]
+    text: Sequence[Token] | None
+
+    def show(self, value: float) -> str:
+        """Return a number as Excel shows it. Raises FormatError where that is not known."""
+        number = _CONTEXT.create_decimal(f"{value:.15g}")  # the digits that Excel has
+        section = next((section for section in self.sections if section.applies(number)), None)
+        if section is None:
+            raise FormatError("which has no form for this number")
+        shown = section.render(number).strip(" ")
+        if number >= 0:
+            return shown
+        if section.sign is None:
+            raise FormatError("which shows negative numbers by a condition")
+        return section.sign + shown
+
+    def show_text(self, text: str) -> str:
+        """Return a text as Excel shows it: a format may add to it, or hide it."""
+        if self.text is None:
+            return text
+        return "".join(text if token.kind == "text" else token.literal for token in self.text)
+
+
+def compile_format(code: str, regional: Regional, *, is_1904: bool = False) -> NumberFormat:
+    """Read a format code. `is_1904`: the days of the workbook count from 1904. Raises FormatError."""
+    sections = list(split_code(code or "General"))
+    if len(sections) > _MAX_SECTIONS:
+        raise FormatError("which has more than four sections")
+    text = None
+    if len(sections) == _MAX_SECTIONS or any(token.kind == "text" for token in sections[-1]):
+        text = sections.pop()
+        sections = sections or [text]  # a number in it is shown as in General
+    renders = [_compile_section(section, regional, is_1904=is_1904) for section in sections]
+    conditions = [_find_condition(section) for section in sections]
+    choose = _choose_by_condition if any(conditions) else _choose_by_sign
+    return NumberFormat(choose(renders, conditions), text)
+
+
+def _choose_by_sign(renders: Sequence[_Render], _conditions: object) -> list[_Section]:
+    """Return sections of which the first that applies counts."""
+    match renders:
+        case [only]:
+            return [_Section(_always, "-", only)]
+        case [other, negative]:
+            return [_Section(_is_negative, "", negative), _Section(_always, "", other)]
+        case _:
+            positive, negative, zero = renders
+            return [
+                _Section(_is_positive, "", positive),
+                _Section(_is_negative, "", negative),
+                _Section(_always, "", zero),
+            ]
+
+
+def _choose_by_condition(renders: Sequence[_Render], conditions: Sequence[_Condition | None]) -> list[_Section]:
+    """Return sections of which the first that applies counts. Of three, the second is the negative by itself."""
+    sections = [
+        _Section(condition or _always, None, render) for condition, render in zip(conditions, renders, strict=True)
+    ]
+    if len(sections) == _MAX_SECTIONS - 1 and conditions[1] is None:
+        sections[1] = _Section(_is_negative, "", renders[1])
+    return sections
+
+
+def _always(_number: Decimal) -> bool:
+    return True
+
+
+def _is_positive(number: Decimal) -> bool:
+    return number > 0
+
+
+def _is_negative(number: Decimal) -> bool:
+    return number < 0
+
+
+def _find_condition(tokens: Sequence[Token]) -> _Condition | None:
+    for token in tokens:
+        if token.kind == "condition" and (found := read_condition(token.text)):
+            comparison, limit = found
+            return _COMPARISONS[comparison](Decimal(limit))
+    return None
+
+
+_COMPARISONS: dict[str, Callable[[Decimal], _Condition]] = {
+    "<": lambda limit: lambda number: number < limit,
+    ">": lambda limit: lambda number: number > limit,
+    "=": lambda limit: lambda number: number == limit,
+    "<=": lambda limit: lambda number: number <= limit,
+    ">=": lambda limit: lambda number: number >= limit,
+    "<>": lambda limit: lambda number: number != limit,
+}
+
+
+def _compile_section(tokens: Sequence[Token], regional: Regional, *, is_1904: bool) -> _Render:
+    for token in tokens:
+        if token.kind == "language":
+            regional = regional.with_names_of(find_regional(find_lcid(token.text)))
+        elif token.kind in {"sysdate", "systime"}:
+            tokens = next(split_code(regional.long_date if token.kind == "sysdate" else regional.time))
+            break
+    kinds = {token.kind for token in tokens}
+    if kinds & {"date", "elapsed", "ampm"}:
+        return compile_date(tokens, regional, is_1904=is_1904)
+    if kinds & {"general", "text"}:
+        return _compile_general(tokens, regional)
+    if "digit" in kinds:
+        return _compile_number(tokens, regional)
+    text = "".join(token.literal for token in tokens)
+    return lambda _number: text
+
+
+def _compile_general(tokens: Sequence[Token], regional: Regional) -> _Render:
+    def render(number: Decimal) -> str:
+        shown = _show_general(abs(number), regional)
+        return "".join(shown if token.kind in {"general", "text"} else token.literal for token in tokens)
+
+    return render
+
+
+def _show_general(number: Decimal, regional: Regional) -> str:
+    """Return a number as General shows it: at most 11 characters, or 6 digits and an exponent."""
+    if number == 0:
+        return "0"
+    magnitude = number.adjusted()
+    if magnitude < _WHOLE_DIGITS and number == number.to_integral_value():
+        return f"{number:.0f}"
+    rounded = _round(number, max(_GENERAL_WIDTH - 2 - max(magnitude, 0), 0))
+    if magnitude < _GENERAL_WIDTH and (magnitude >= _SMALLEST or rounded == number):
+        return _show_decimal(rounded, regional)
+    mantissa, exponent = _scale(number, 1, _GENERAL_PLACES)
+    return f"{_show_decimal(mantissa, regional)}E{exponent:+03d}"
+
+
+def _show_decimal(number: Decimal, regional: Regional) -> str:
+    """Return a number without zeros at its end."""
+    whole, _, fraction = f"{number:f}".partition(".")
+    fraction = fraction.rstrip("0")
+    return f"{whole}{regional.decimal}{fraction}" if fraction else whole
+
+
+def _round(number: Decimal, places: int) -> Decimal:
+    return number.quantize(Decimal(1).scaleb(-places), context=_CONTEXT)
+
+
+def _scale(number: Decimal, width: int, places: int) -> tuple[Decimal, int]:
+    """Return mantissa and exponent of a number; the exponent is a multiple of `width`."""
+    if number == 0:
+        return number, 0
+    exponent = number.adjusted() // width * width
+    mantissa = _round(number.scaleb(-exponent, _CONTEXT), places)
+    if mantissa.adjusted() >= width:
+        exponent += width
+        mantissa = _round(number.scaleb(-exponent, _CONTEXT), places)
+    return mantissa, exponent
+
+
+def _compile_number(tokens: Sequence[Token], regional: Regional) -> _Render:
+    """Compile the places of digits, with what stands between them."""
+    whole, fraction, exponent = _take_apart(tokens)
+    groups, thousands = _read_commas(whole, fraction)
+    shift = 2 * sum(token.kind == "percent" for token in tokens) - 3 * thousands
+    width, places = count_places(whole), count_places(fraction)
+    separator = regional.group if groups else ""
+    point = regional.decimal if fraction else ""
+    power_sign = "+" if exponent and exponent[0].text.endswith("+") else ""
+
+    def render(number: Decimal) -> str:
+        scaled, power = abs(number).scaleb(shift, _CONTEXT), 0
+        if exponent:
+            scaled, power = _scale(scaled, max(width, 1), places)
+        integer, _, decimals = f"{_round(scaled, places):f}".partition(".")
+        shown = _fill_whole(whole, integer.lstrip("0"), separator, regional.groups)
+        if fraction:
+            shown += point + _fill_fraction(fraction[1:], decimals)
+        if exponent:
+            power_digits = _fill_whole(exponent[1:], str(abs(power)).lstrip("0"), "", regional.groups)
+            shown += "E" + ("-" if power < 0 else power_sign) + power_digits
+        return shown
+
+    return render
+
+
+def _take_apart(tokens: Sequence[Token]) -> tuple[list[Token], list[Token], list[Token]]:
+    """Return what stands before the decimal point, from it on, and from the exponent on. Raises FormatError."""
+    parts: tuple[list[Token], list[Token], list[Token]] = ([], [], [])
+    starts = {"point": 1, "exponent": 2}
+    current = 0
+    for position, token in enumerate(tokens):
+        if token.kind == "slash" and _has_digits(tokens[:position]) and _has_digits(tokens[position:]):
+            raise FormatError("which shows a fraction")
+        if token.kind in starts:
+            if starts[token.kind] <= current:
+                raise FormatError(f"which has a second {token.text} behind the first")
+            current = starts[token.kind]
+        parts[current].append(token)
+    if not count_places(parts[0]):
+        parts[0].append(Token("digit", "#"))
+    return parts
+
+
+def _has_digits(tokens: Sequence[Token]) -> bool:
+    return any(token.kind == "digit" or token.text.isdigit() for token in tokens)
+
+
+def _read_commas(whole: Sequence[Token], fraction: Sequence[Token]) -> tuple[bool, int]:
+    """Tell whether the digits stand in groups (a comma between places), and how many commas are behind the last place.
+
+    Each of those divides the number by a thousand.
+    """
+    groups, thousands = False, 0
+    for tokens in (whole, fraction):
+        places = [position for position, token in enumerate(tokens) if token.kind == "digit"]
+        commas = [position for position, token in enumerate(tokens) if token.kind == "comma"]
+        thousands += sum(position > places[-1] for position in commas) if places else 0
+        groups = groups or (tokens is whole and any(places[0] < position < places[-1] for position in commas))
+    return groups, thousands
+
+
+def _fill_whole(tokens: Sequence[Token], digits: str, separator: str, groups: tuple[int, int]) -> str:
+    """Put digits into their places from the right; the leftmost place takes all that are left."""
+    places = count_places(tokens)
+    shown: list[str] = []  # from the right
+    count = 0
+    for token in reversed(tokens):
+        if token.kind == "comma":
+            continue
+        if token.kind != "digit":
+            shown.append(token.literal)
+            continue
+        places -= 1
+        taken = digits[-1:] if places else digits
+        digits = digits[: len(digits) - len(taken)]
+        for digit in reversed(taken or _BLANKS[token.text]):
+            if separator and count >= groups[0] and (count - groups[0]) % groups[1] == 0:
+                shown.append(" " if digit == " " else separator)
+            shown.append(digit)
+            count += 1
+    return "".join(reversed(shown))
+
+
+def _fill_fraction(tokens: Sequence[Token], digits: str) -> str:
+    """Put digits into their places from the left; at the end a # shows no zero, and a ? shows a space for it."""
+    kinds = [token.text for token in tokens if token.kind == "digit"]
+    known = max(len(digits.rstrip("0")), max((place for place, kind in enumerate(kinds, 1) if kind == "0"), default=0))
+    shown, place = "", 0
+    for token in tokens:
+        if token.kind == "digit":
+            shown += digits[place] if place < known else _BLANKS[token.text]
+            place += 1
+        elif token.kind != "comma":
+            shown += token.literal
+    return shown
