@@ -29,7 +29,10 @@ _WORKBOOK = {
     "_rels/.rels": f'<Relationships xmlns="{_PACKAGE}">'
     f'<Relationship Id="r1" Type="{_OFFICE}/officeDocument" Target="xl/workbook.xml"/></Relationships>',
     "xl/_rels/workbook.xml.rels": f'<Relationships xmlns="{_PACKAGE}">'
-    f'<Relationship Id="r1" Type="{_OFFICE}/worksheet" Target="worksheets/sheet1.xml"/></Relationships>',
+    f'<Relationship Id="r1" Type="{_OFFICE}/worksheet" Target="worksheets/sheet1.xml"/>'
+    f'<Relationship Id="r2" Type="{_OFFICE}/styles" Target="styles.xml"/></Relationships>',
+    "xl/styles.xml": f'<styleSheet xmlns="{_MAIN}"><cellXfs><xf numFmtId="0"/><xf numFmtId="9"/></cellXfs>'
+    "</styleSheet>",
     "xl/workbook.xml": f'<workbook xmlns="{_MAIN}" xmlns:r="{_OFFICE}"><sheets>'
     '<sheet name="Plan1" sheetId="1" r:id="r1"/></sheets></workbook>',
 }
@@ -79,7 +82,7 @@ def count_messages(world: World) -> int:
 
 
 def write_workbook(path: Path, people: range) -> Path:
-    """Write a list of recipients as Excel does."""
+    """Write a list of recipients as Excel does, with a percent as a number."""
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
         for name, text in _WORKBOOK.items():
             archive.writestr(name, text)
@@ -87,14 +90,20 @@ def write_workbook(path: Path, people: range) -> Path:
             sheet.write(f'<worksheet xmlns="{_MAIN}"><sheetData>'.encode())
             sheet.write(_write_row(1, "phone", "nome", "desconto"))
             for row, number in enumerate(people, 2):
-                sheet.write(_write_row(row, f"+55119{10_000_000 + number}", "Ana", "20%"))
+                sheet.write(_write_row(row, f"+55119{10_000_000 + number}", "Ana", number % 100 / 100))
             sheet.write(b"</sheetData></worksheet>")
     return path
 
 
-def _write_row(row: int, *texts: str) -> bytes:
-    cells = (f'<c r="{chr(65 + x)}{row}" t="inlineStr"><is><t>{text}</t></is></c>' for x, text in enumerate(texts))
+def _write_row(row: int, *values: str | float) -> bytes:
+    cells = (_write_cell(f"{chr(65 + x)}{row}", value) for x, value in enumerate(values))
     return f'<row r="{row}">{"".join(cells)}</row>'.encode()
+
+
+def _write_cell(place: str, value: str | float) -> str:
+    if isinstance(value, str):
+        return f'<c r="{place}" t="inlineStr"><is><t>{value}</t></is></c>'
+    return f'<c r="{place}" s="1"><v>{value}</v></c>'
 
 
 if __name__ == "__main__":

@@ -30,6 +30,7 @@ _REPORT_ROWS = 5_000
 _KEPT_NUMBERS = 10_000  # columns of a list repeat their numbers
 _SHOWN_LENGTH = 60  # of a number format in a sentence
 
+_NO_RESULT = "is a formula without a stored result: open the workbook in Excel, save it, and import it again"
 _MAIN_PART = "officeDocument"
 _EPOCH = dt.datetime(1899, 12, 30)  # noqa: DTZ001 - cells have no zone
 _ESCAPED = re.compile("_x([0-9A-Fa-f]{4})_")
@@ -258,7 +259,7 @@ def _read_rows(
             width = max(width, len(cells))
             if first is None:
                 first = next((column for column, cell in enumerate(cells) if cell.strip()), None)
-            if any(cells[: first or 0]):
+            if first and any(cells[:first]):
                 yield number, RowProblem("a cell", "stands left of the first column of the header")
             else:
                 yield number, (cells + [""] * (width - len(cells)))[first or 0 :]
@@ -275,7 +276,10 @@ def _read_row(row: Element, number: int, book: _Book) -> list[str]:
         if not len(cells) <= column < _MAX_COLUMNS:
             raise ValueError(f"a cell of row {number} is not where it belongs")
         cells += [""] * (column - len(cells))
-        cells.append(_read_cell(element, Place(book.sheet, number, column), book))
+        cell = _read_cell(element, book)
+        if isinstance(cell, Cell) and cell.problem:
+            cell.problem = f"in {Place(book.sheet, number, column)} {cell.problem}"
+        cells.append(cell)
     return cells
 
 
@@ -289,29 +293,24 @@ def _read_column(letters: str) -> int:
     return column - 1
 
 
-def _read_cell(element: Element, place: Place, book: _Book) -> str:
+def _read_cell(element: Element, book: _Book) -> str:
     """Return a cell as Excel shows it; where nobody knows that, its value with the reason."""
     kind, style = element.get("t", "n"), int(element.get("s", "0"))
-    parts = {_name(child): child for child in element}
-    value = (parts["v"].text or "") if "v" in parts else ""
+    value, text, is_formula = "", "", False
+    for child in element:
+        if child.tag.endswith("}v"):
+            value = child.text or ""
+        elif child.tag.endswith("}f"):
+            is_formula = True
+        elif child.tag.endswith("}is"):
+            text = _join_text(child)
     if kind in _TEXTS:
-        return _show_text(_read_text(kind, value, parts, book), style, book)
-    if "f" in parts and (not value or (book.is_stale and value == "0")):
-        problem = f"in {place} is a formula without a stored result: open the workbook in Excel, save it, and import it"
-        return Cell(value or "=", problem=problem)
-    if not value:
-        return ""
-    if kind == "e":
-        return Cell(value, problem=f"in {place} is the error {value[:_SHOWN_LENGTH]}: correct it in the workbook")
-    return _show_value(kind, value, style, place=place, book=book)
-
-
-def _read_text(kind: str, value: str, parts: dict[str, Element], book: _Book) -> str:
-    if kind == "s" and value:
-        return book.texts[int(value)]
-    if kind == "inlineStr":
-        return _join_text(parts["is"]) if "is" in parts else ""
-    return value
+        if kind != "inlineStr":
+            text = book.texts[int(value)] if kind == "s" and value else value
+        return _show_text(text, style, book)
+    if is_formula and (not value or (book.is_stale and value == "0")):
+        return Cell(value or "=", problem=_NO_RESULT)
+    return _show_value(kind, value, style, book) if value else ""
 
 
 def _show_text(text: str, style: int, book: _Book) -> str:
@@ -321,7 +320,9 @@ def _show_text(text: str, style: int, book: _Book) -> str:
         return text
 
 
-def _show_value(kind: str, value: str, style: int, *, place: Place, book: _Book) -> Cell:
+def _show_value(kind: str, value: str, style: int, book: _Book) -> Cell:
+    if kind == "e":
+        return Cell(value, problem=f"is the error {value[:_SHOWN_LENGTH]}: correct it in the workbook")
     whole = ""
     try:
         if kind == "b":
@@ -332,9 +333,9 @@ def _show_value(kind: str, value: str, style: int, *, place: Place, book: _Book)
         return Cell(book.formats.show(style, number), digits=whole)
     except FormatError as error:
         form = "is TRUE or FALSE" if kind == "b" else f"has the number format {book.formats.name(style)}"
-        return Cell(value, digits=whole, problem=f"in {place} {form}, {error}: {ADVICE}")
+        return Cell(value, digits=whole, problem=f"{form}, {error}: {ADVICE}")
     except ValueError:
-        return Cell(value, problem=f"in {place} is said to be a number, and is none: type it again")
+        return Cell(value, problem="is said to be a number, and is none: type it again")
 
 
 def _read_number(kind: str, value: str) -> float:

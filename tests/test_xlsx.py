@@ -169,7 +169,7 @@ def test_a_formula_without_a_result_is_refused(read, cell):
     assert problems(read(with_cells(f'<row r="1">{cell}</row>'))) == [NO_RESULT]
 
 
-NO_RESULT = "in Plan1!A1 is a formula without a stored result: open the workbook in Excel, save it, and import it"
+NO_RESULT = "in Plan1!A1 is a formula without a stored result: open the workbook in Excel, save it, and import it again"
 
 
 def test_a_zero_that_stands_for_a_result_is_refused_and_a_result_is_taken(read):

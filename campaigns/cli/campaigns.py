@@ -101,12 +101,13 @@ def create(session: Session, /, name: str, recipients: str, **options: Any) -> N
     """Make a draft with all its recipients; the last line of the output is its id.
 
     The recipients are a CSV file as any spreadsheet saves it, or XLSX (held whole in memory, 0.4 GB for a million rows
-    of three columns; CSV takes 60 MB at any size). The first row names the columns: one has the
-    phones, (11) 98765-4321 or +351…; the others bring what `--set` does not give, by --map, by their names, or in their
-    order if there are as many: text, and where the template has them the media of its header (a public https link, or
-    the id of an upload), the ends of its buttons' links, and codes. Other columns are ignored. Rows that are wrong are
-    kept with their number and the reason (`revoada campaign import-errors`), a phone that comes again is dropped; both
-    are counted. A time without an offset is in the campaign's time zone.
+    of three columns; CSV takes 60 MB at any size). Percents, prices, dates and other numbers of XLSX are sent as Excel
+    shows them in the language of the template; a cell that cannot be shown so rejects its row. The first row names the
+    columns: one has the phones, (11) 98765-4321 or +351…; the others bring what `--set` does not give, by --map, by
+    their names, or in their order if there are as many: text, and where the template has them the media of its header
+    (a public https link, or the id of an upload), the ends of its buttons' links, and codes. Other columns are ignored.
+    Rows that are wrong are kept with their number and the reason (`revoada campaign import-errors`), a phone that comes
+    again is dropped; both are counted. A time without an offset is in the campaign's time zone.
 
     \b
     Examples:
