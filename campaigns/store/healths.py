@@ -21,6 +21,11 @@ class CheckedAccount:
     health: dict[str, Any]
 
 
+def begin_check(connection: Connection, account_id: int) -> bool:
+    """Claim the check that was asked for last; False: another task has begun it, or nobody asked."""
+    return connection.execute(query("begin_health_check"), {"account_id": account_id}).rowcount == 1
+
+
 def load_checked(connection: Connection, account_id: int) -> CheckedAccount | None:
     with connection.cursor(row_factory=class_row(CheckedAccount)) as cursor:
         statement = "SELECT phone_number_id, token, health FROM accounts WHERE id = %s"

@@ -102,7 +102,8 @@ CREATE TABLE accounts (
     health_checked_at timestamptz,
     health jsonb NOT NULL DEFAULT '{}',
     created_at timestamptz NOT NULL DEFAULT now(),
-    CONSTRAINT inactive_says_why CHECK (active = (inactive_reason IS NULL))
+    CONSTRAINT inactive_says_why CHECK (active = (inactive_reason IS NULL)),
+    health_begun_at timestamptz  -- the check that `health_asked_at` asked for, by the one task that makes it
 );
 
 CREATE INDEX accounts_by_portfolio ON accounts (portfolio_id);
@@ -186,7 +187,7 @@ CREATE TABLE campaigns (
         ('interval', 'pause', 'window', 'retry', 'throttled', 'unreachable', 'no_active_account', 'template',
          'daily_limit')),
     due_at timestamptz,
-    enqueued_at timestamptz,  -- a task that nobody has taken yet is out since then
+    enqueued_at timestamptz,  -- a task that nobody has taken yet was published then
     -- Where the search for the next unclaimed message starts: a hint, never a fact (the status decides).
     cursor bigint NOT NULL DEFAULT 0,
     recipient_count bigint NOT NULL DEFAULT 0,

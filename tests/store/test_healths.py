@@ -1,7 +1,7 @@
 import pytest
 
 from campaigns.store.accounts import mark_health_due
-from campaigns.store.healths import load_checked, record_failure, record_health
+from campaigns.store.healths import begin_check, load_checked, record_failure, record_health
 from tests.store.rows import Beside, add_account, fetch, shared_database
 
 
@@ -52,6 +52,15 @@ def test_health_decides_nothing(database, account_id):
 def test_an_account_that_is_gone_is_no_error(database):
     assert database.run(load_checked, 10**9) is None
     assert database.run(record_failure, 10**9, "400") is False
+
+
+def test_a_check_is_made_once_however_often_its_task_comes(database, account_id):
+    assert database.run(begin_check, account_id) is False, "nobody asked"
+    for _ in range(2):
+        database.run(mark_health_due, [account_id], every_seconds=0)
+        tasks = [Beside(database.run, begin_check, account_id) for _ in range(4)]
+        assert sorted(task.result() for task in tasks) == [False, False, False, True]
+    assert database.run(begin_check, 10**9) is False
 
 
 def test_a_check_is_due_once_per_time_whoever_asks(database, account_id):
