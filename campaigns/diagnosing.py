@@ -94,7 +94,6 @@ def diagnose(
         findings += judge_workers(
             map(_worker_facts, loaded.workers),
             silent_seconds=patience.silent_seconds,
-            tick_seconds=settings.tick_seconds,
             exits=bool(settings.exit_on_stall_seconds),
         )
     findings += _repair(database, [row.id for row in loaded.campaigns])

@@ -16,7 +16,7 @@ QUEUES = {
 }
 # Clocks of machines with NTP are much closer than that.
 _SKEW_SECONDS = 2.0
-# Ticks and rings expire, so even a queue that was left for hours is short; more than that is a backlog.
+# No more than that waits in a queue that was left for days, unless so many campaigns run; more is a backlog.
 _BACKLOG_COUNT = 100
 _INBOX_SECONDS = 60.0
 _FULL = 0.9
@@ -113,7 +113,7 @@ def judge_database(facts: DatabaseFacts) -> list[Finding]:
         )
         advice = f"End what it does, or the session: SELECT pg_terminate_backend({pid})."
         findings.append(Finding("locks", Severity.WARNING, text, advice))
-    return [*findings, *_judge_clock("This machine", facts.skew_seconds, tick_seconds=0.0)]
+    return [*findings, *_judge_clock("This machine", facts.skew_seconds)]
 
 
 def judge_valkey(facts: ValkeyFacts, name: str) -> list[Finding]:
@@ -134,7 +134,7 @@ def judge_valkey(facts: ValkeyFacts, name: str) -> list[Finding]:
         findings.append(
             Finding("valkey_memory", Severity.WARNING, text, "Raise maxmemory, or empty what else is in it.")
         )
-    return [*findings, *_judge_clock("This machine", facts.skew_seconds, tick_seconds=0.0, than="Valkey")]
+    return [*findings, *_judge_clock("This machine", facts.skew_seconds, than="Valkey")]
 
 
 def judge_broker(facts: BrokerFacts, queues: Iterable[str]) -> list[Finding]:
@@ -170,9 +170,7 @@ def judge_tick(age_seconds: float | None, *, tick_seconds: float) -> list[Findin
     return [Finding("tick", Severity.ERROR, text, "Look whether `beat` and `events` run, and at their logs.")]
 
 
-def judge_workers(
-    workers: Iterable[WorkerFacts], *, silent_seconds: float, tick_seconds: float, exits: bool
-) -> list[Finding]:
+def judge_workers(workers: Iterable[WorkerFacts], *, silent_seconds: float, exits: bool) -> list[Finding]:
     """Judge worker processes; one that reported nothing for `silent_seconds` is gone. `exits`: it ends on a stall."""
     findings = []
     for worker in workers:
@@ -196,7 +194,7 @@ def judge_workers(
             advice = "Look at its log and start it again; after a day it is forgotten."
             findings.append(Finding("worker_silent", Severity.WARNING, text, advice))
         else:
-            findings += _judge_clock(f"The machine of worker {worker.name}", worker.skew_seconds, tick_seconds)
+            findings += _judge_clock(f"The machine of worker {worker.name}", worker.skew_seconds)
     return findings
 
 
@@ -225,12 +223,11 @@ def judge_inbox(facts: InboxFacts) -> list[Finding]:
     return findings
 
 
-def _judge_clock(whose: str, skew_seconds: float, tick_seconds: float, *, than: str = "Postgres") -> list[Finding]:
-    """Judge a clock; one that is wrong by a tick (0: whose ticks do not matter) lets tasks expire as they come."""
+def _judge_clock(whose: str, skew_seconds: float, *, than: str = "Postgres") -> list[Finding]:
+    """Judge a clock: sending, windows and schedules follow Postgres, so a wrong one makes a log hard to read."""
     if abs(skew_seconds) < _SKEW_SECONDS:
         return []
-    is_bad = bool(tick_seconds) and abs(skew_seconds) >= tick_seconds
     side = "ahead of" if skew_seconds > 0 else "behind"
-    text = f"{whose} is {spell_seconds(abs(skew_seconds))} {side} {than}: tasks expire too early or too late."
-    severity = Severity.ERROR if is_bad else Severity.WARNING
-    return [Finding("clock", severity, text, "Let NTP set the clocks of all machines.")]
+    text = f"{whose} is {spell_seconds(abs(skew_seconds))} {side} {than}: the times in its log are off by that."
+    advice = "Nothing is sent earlier, later or not at all for it; let NTP set the clocks of all machines."
+    return [Finding("clock", Severity.WARNING, text, advice)]

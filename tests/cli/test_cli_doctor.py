@@ -301,7 +301,7 @@ def test_an_old_tick_is_told(fine, database):
         ({"stalled_seconds": "60", "seen_at": HOUR}, "worker_stalled", "warning"),
         ({"seen_at": HOUR}, "worker_silent", "warning"),
         ({"skew_seconds": "-4"}, "clock", "warning"),
-        ({"skew_seconds": "11"}, "clock", "error"),
+        ({"skew_seconds": "3600"}, "clock", "warning"),
     ],
 )
 def test_a_worker_that_is_not_well_is_told(fine, database, columns, kind, severity):
