@@ -4,9 +4,13 @@ A task carries ids; losing it costs time, running it twice costs nothing. What i
 docs/architecture.md.
 """
 
+import datetime as _dt  # noqa: ICN001  the last line says why
+
+from celery.schedules import schedule as _schedule
 from kombu import Exchange, Queue
 
 from campaigns.config import read_settings
+from campaigns.whatsapp.mailbox import clock as _clock
 
 _settings = read_settings()
 if _settings.broker_url is None:
@@ -80,28 +84,31 @@ worker_send_task_events = False  # Flower switches events on while it looks
 worker_hijack_root_logger = False
 worker_redirect_stdouts = False
 
+# In memory: a file would keep times of the machine's clock, and beat would wait for one that is in the future.
+beat_scheduler = "celery.beat:Scheduler"
 beat_max_loop_interval = min(5.0, _settings.tick_seconds / 2)
 beat_enable_remote_control = True
+
+_MACHINE_START = _dt.datetime.fromtimestamp(0, _dt.UTC)
+
+
+def _now() -> _dt.datetime:
+    """Return a time that nobody sets and no leap of the machine's clock moves: counted from the machine's start."""
+    return _MACHINE_START + _dt.timedelta(seconds=_clock())
+
+
+def _every(seconds: float, task: str) -> dict[str, object]:
+    """Return an entry that is due when beat starts, and then every so many seconds."""
+    return {"task": task, "schedule": _schedule(seconds, nowfun=_now), "last_run_at": _MACHINE_START}
+
+
 beat_schedule = {
-    # A tick that nobody took in its time is followed by a fresh one.
-    "tick": {
-        "task": "campaigns.tick",
-        "schedule": _settings.tick_seconds,
-        "options": {"expires": _settings.tick_seconds},
-    },
-    # Webhooks ring it themselves; this is for a ring that was lost, and for events that wait for their next try.
-    "apply": {
-        "task": "webhooks.apply",
-        "schedule": _settings.tick_seconds,
-        "options": {"expires": _settings.tick_seconds},
-    },
-    "reconcile": {
-        "task": "campaigns.reconcile",
-        "schedule": _settings.reconcile_seconds,
-        "options": {"expires": _settings.reconcile_seconds},
-    },
+    "tick": _every(_settings.tick_seconds, "campaigns.tick"),
+    # The webhook receiver enqueues it itself; this is for a task that was lost, and for events that are tried again.
+    "apply": _every(_settings.tick_seconds, "webhooks.apply"),
+    "reconcile": _every(_settings.reconcile_seconds, "campaigns.reconcile"),
     # Does nothing unless REVOADA_RETENTION_DAYS says so.
-    "retain": {"task": "campaigns.retain", "schedule": 3600.0, "options": {"expires": 3600.0}},
+    "retain": _every(3600.0, "campaigns.retain"),
 }
 
 del Exchange, Queue, read_settings  # `celery report` prints the names of this module

@@ -52,8 +52,11 @@ class Begun:
     asked_at: float
 
 
-def begin_slice(campaign_id: int, tools: Tools) -> Begun | None:
-    """Take the lease of a campaign; None if it is not eligible at this moment or somebody else runs it."""
+def begin_slice(campaign_id: int, tools: Tools, *, epoch: int | None = None) -> Begun | None:
+    """Take the lease of a campaign; None if it is not eligible at this moment or somebody else runs it.
+
+    `epoch`: None too if a slice has begun since the lease had this epoch, because the task asked for that turn.
+    """
     settings = tools.settings
     asked_at = clock()
 
@@ -64,6 +67,7 @@ def begin_slice(campaign_id: int, tools: Tools) -> Begun | None:
             owner=tools.owner,
             lease_seconds=settings.lease_seconds,
             horizon_seconds=settings.tick_seconds,
+            epoch=epoch,
         )
         if row is None:
             return None

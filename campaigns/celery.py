@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
-from celery import Celery
-from kombu import Connection, Queue
+from celery import Celery, Task
+from kombu import Connection, Producer, Queue
 from kombu.exceptions import ChannelError, KombuError, OperationalError
 
 from campaigns import gate
@@ -14,6 +15,11 @@ from campaigns import gate
 gate.install()
 app = Celery("revoada")
 app.config_from_object("celeryconfig")
+
+# A process asks for the length of a queue at most this often.
+_ASK_SECONDS = 1.0
+# A broker that does not answer in this time counts as away.
+_BROKER_SECONDS = 3
 
 
 class BrokerError(Exception):
@@ -26,6 +32,43 @@ class Alive:
 
     queues: dict[str, set[str]]
     beats: set[str]
+
+
+class WakeUp(Task):  # type: ignore[type-arg]  # generic in its stub only
+    """A task that makes a worker look into Postgres. It is not published while enough tasks wait in its queue already.
+
+    So nothing piles up while workers are away, and no task needs an expiry, which a worker would judge by the clock of
+    its own machine. The broker's answer holds for a second: a publisher in a hurry does not ask each time.
+    """
+
+    abstract = True
+    # One that waits does the work of all; a few more, because tasks of several kinds share a queue.
+    most_waiting = 5
+    _answers: ClassVar[dict[str, tuple[float, bool]]] = {}  # queue → when it was asked, and whether enough tasks wait
+
+    def apply_async(self, *args: Any, producer: Producer | None = None, **options: Any) -> Any:
+        """Publish, or return None. Raises what the broker's client raises."""
+        with self.app.producer_or_acquire(producer) as mine:
+            if self._is_enough_waiting(mine.connection):
+                return None
+            return super().apply_async(*args, **options, producer=mine)  # type: ignore[misc]  # the name is taken above
+
+    def _is_enough_waiting(self, connection: Connection) -> bool:
+        queue: str = self.app.conf.task_routes[self.name]["queue"]
+        asked_at, is_enough = self._answers.get(queue, (float("-inf"), False))
+        if time.monotonic() - asked_at >= _ASK_SECONDS:
+            is_enough = count_tasks(queue, connection) >= self.most_waiting
+            self._answers[queue] = time.monotonic(), is_enough
+        return is_enough
+
+
+def count_tasks(queue: str, connection: Connection) -> int:
+    """Return how many tasks wait in a queue. Raises OperationalError where the broker does not answer."""
+    try:
+        connection.ensure_connection(max_retries=1, timeout=_BROKER_SECONDS)
+        return _count_waiting(connection, queue)
+    except (*connection.connection_errors, *connection.channel_errors) as error:
+        raise OperationalError(type(error).__name__) from error
 
 
 def ask_alive(timeout_seconds: float) -> Alive:

@@ -216,7 +216,10 @@ class Settings:
 
     @property
     def task_expiry_seconds(self) -> float:
-        """A task of a tick is stale after three; by then a later tick has rung again."""
+        """A campaign that was marked as enqueued three ticks ago may have lost its task: the tick looks at the queue.
+
+        Postgres measures it. The task itself never expires.
+        """
         return 3 * self.tick_seconds
 
     @property

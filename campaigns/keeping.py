@@ -136,9 +136,7 @@ class Keeper:
                 renewed = leases.renew_leases(connection, pairs, lease_seconds=self._settings.lease_seconds)
             running = leases.watch_leases(connection, pairs)
             is_wanted = was_full and leases.is_slot_wanted(
-                connection,
-                expiry_seconds=self._settings.task_expiry_seconds,
-                patience_seconds=self._settings.least_slice_seconds / 2,
+                connection, patience_seconds=self._settings.least_slice_seconds / 2
             )
             return renewed, running, is_wanted, load_accounts(connection, list(self._used))
 

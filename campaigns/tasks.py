@@ -14,10 +14,12 @@ from kombu import Exchange, Queue
 from kombu.exceptions import KombuError, OperationalError
 
 from campaigns import beginning, health, reconciling, retaining, sending, ticking
-from campaigns.celery import app
+from campaigns.celery import WakeUp, app, count_tasks
 from campaigns.config import SettingsError
 from campaigns.logs import configure_logging, event
 from campaigns.runtime import runtime
+from campaigns.store.healths import begin_check
+from campaigns.store.leases import lease_epochs
 from campaigns.store.ticks import unmark_campaigns
 
 _log = logging.getLogger(__name__)
@@ -28,41 +30,50 @@ _COLLECT_AFTER = 50_000
 # What a broker that is away or frozen raises.
 BrokerUnavailable = (OperationalError, KombuError, ConnectionError, OSError)
 
+# Each is for one account; what is left out while nobody takes them is asked for again after REVOADA_HEALTH_SECONDS.
+_MOST_HEALTH_CHECKS = 100
+
 # Until a broker counts as away that takes no probe.
 _PROBE_SECONDS = 5
 
 
-@app.task(name="campaigns.tick")
+@app.task(name="campaigns.tick", base=WakeUp)
 def tick() -> None:
-    """Ring every eligible campaign that nobody runs."""
+    """Enqueue every eligible campaign that nobody runs and that has no task."""
     here = runtime()
-    ring_campaigns(ticking.mark_due(here.database, here.settings))
+    try:
+        with app.connection_or_acquire() as connection:
+            waiting_count = count_tasks(app.conf.task_routes[run.name]["queue"], connection)
+    except BrokerUnavailable as error:
+        _tell_away(run, 1, error)
+        return
+    ring_campaigns(ticking.mark_due(here.database, here.settings, waiting_count=waiting_count))
 
 
 @app.task(name="campaigns.run")
 def run(campaign_id: int) -> None:
-    """Run one slice of one campaign, if it is eligible and nobody else does."""
+    """Run one slice of one campaign, if it is eligible, nobody else does, and this turn was not taken before."""
     tools = runtime().tools
     try:
-        begun = beginning.begin_slice(campaign_id, tools)
+        begun = beginning.begin_slice(campaign_id, tools, epoch=run.request.get("lease_epoch"))
         if begun is None:
             return
         ring_health(begun.health_due, campaign_id)
         if sending.run_slice(begun, tools):
-            ring_campaigns([campaign_id])
+            _enqueue_slices([(campaign_id, begun.row.epoch)])
     except Exception:  # noqa: BLE001  an error in one campaign stops no other, and its lease runs out by itself
         bound = event("slice_error", campaign_id=campaign_id)
         _log.exception("Campaign %s stopped for now by an error; others go on", campaign_id, extra=bound)
 
 
-@app.task(name="campaigns.reconcile")
+@app.task(name="campaigns.reconcile", base=WakeUp)
 def reconcile() -> None:
     """Settle what dead runners left."""
     here = runtime()
     reconciling.reconcile(here.database, here.settings, here.alerts)
 
 
-@app.task(name="campaigns.retain")
+@app.task(name="campaigns.retain", base=WakeUp)
 def retain() -> None:
     """Erase the phones and variables of campaigns that ended long ago, if the settings say when."""
     here = runtime()
@@ -75,7 +86,7 @@ def probe() -> None:
     """Be taken: what a worker does with it, it does with every task. `Watch` counts the tasks that begin."""
 
 
-@app.task(name="health.check_account")
+@app.task(name="health.check_account", base=WakeUp, most_waiting=_MOST_HEALTH_CHECKS)
 def check_account(account_id: int, campaign_id: int | None = None) -> None:
     """Hand the check to the health threads, and forget it: a hanging endpoint must not hold a slot."""
     runtime().slow_threads.submit(_check_account, account_id, campaign_id)
@@ -84,6 +95,8 @@ def check_account(account_id: int, campaign_id: int | None = None) -> None:
 def _check_account(account_id: int, campaign_id: int | None) -> None:
     here = runtime()
     try:
+        if not here.database.run(begin_check, account_id):
+            return
         health.check_account(
             account_id, campaign_id, database=here.database, settings=here.settings, alerts=here.alerts
         )
@@ -93,37 +106,47 @@ def _check_account(account_id: int, campaign_id: int | None) -> None:
 
 
 def ring_campaigns(campaign_ids: Sequence[int]) -> bool:
-    """Enqueue a slice for each campaign, in order, in one batch; the campaigns are marked as rung already.
+    """Enqueue a slice for each campaign, in order, in one batch; the campaigns are marked as enqueued already.
 
-    Returns False when the broker did not take them: then they are unmarked, and the next tick rings them.
+    Returns False when the broker did not take them: then they are unmarked, and the next tick enqueues them.
     """
-    expires = runtime().settings.task_expiry_seconds
-    if _publish(run, ((campaign_id,) for campaign_id in campaign_ids), expires=expires):
+    if not campaign_ids:
         return True
-    runtime().database.run(unmark_campaigns, campaign_ids)
+    epochs = runtime().database.run(lease_epochs, campaign_ids)
+    return _enqueue_slices([(campaign_id, epochs.get(campaign_id)) for campaign_id in campaign_ids])
+
+
+def _enqueue_slices(turns: Sequence[tuple[int, int | None]]) -> bool:
+    """Enqueue slices of (campaign id, epoch of its lease) pairs; returns as `ring_campaigns` does."""
+    if _publish(run, [((campaign_id,), {"lease_epoch": epoch}) for campaign_id, epoch in turns]):
+        return True
+    runtime().database.run(unmark_campaigns, [campaign_id for campaign_id, _ in turns])
     return False
 
 
 def ring_health(account_ids: Iterable[int], campaign_id: int | None) -> None:
     """Enqueue health checks, which may be lost."""
-    expires = runtime().settings.health_seconds
-    _publish(check_account, ((account_id, campaign_id) for account_id in account_ids), expires=expires)
+    _publish(check_account, [((account_id, campaign_id), {}) for account_id in account_ids])
 
 
-def _publish(task: Any, calls: Iterable[tuple[Any, ...]], *, expires: float) -> bool:
-    waiting = list(calls)
-    if not waiting:
+def _publish(task: Any, calls: Sequence[tuple[tuple[Any, ...], dict[str, Any]]]) -> bool:
+    """Publish a task for each (arguments, headers)."""
+    if not calls:
         return True
     try:
         with app.producer_or_acquire() as producer, producer.batch():
-            for arguments in waiting:
-                task.apply_async(arguments, producer=producer, expires=expires, retry=False)
+            for arguments, headers in calls:
+                task.apply_async(arguments, producer=producer, headers=headers, retry=False)
     except BrokerUnavailable as error:
         # Some may be out all the same; a task too many finds nothing to do.
-        bound = event("doorbell_failed", tasks=len(waiting))
-        _log.warning("The broker did not take %s: %s", task.name, type(error).__name__, extra=bound)
+        _tell_away(task, len(calls), error)
         return False
     return True
+
+
+def _tell_away(task: Any, count: int, error: Exception) -> None:
+    bound = event("doorbell_failed", tasks=count)
+    _log.warning("The broker did not take %s: %s", task.name, type(error).__name__, extra=bound)
 
 
 @signals.setup_logging.connect

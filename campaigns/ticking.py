@@ -12,10 +12,16 @@ from campaigns.store.database import Database
 _log = logging.getLogger(__name__)
 
 
-def mark_due(database: Database, settings: Settings) -> list[int]:
-    """Return the campaigns to be rung now, oldest first; they are marked, so a second tick finds none of them."""
+def mark_due(database: Database, settings: Settings, *, waiting_count: int = 0) -> list[int]:
+    """Return the campaigns to be enqueued now, oldest first; they are marked, so a second tick finds none of them.
+
+    `waiting_count`: the tasks that wait in their queue.
+    """
     looked = database.run(
-        ticks.mark_due_campaigns, tick_seconds=settings.tick_seconds, expiry_seconds=settings.task_expiry_seconds
+        ticks.mark_due_campaigns,
+        tick_seconds=settings.tick_seconds,
+        expiry_seconds=settings.task_expiry_seconds,
+        waiting_count=waiting_count,
     )
     if looked is None:
         _log.debug("Another tick is at work", extra=event("tick_skipped"))

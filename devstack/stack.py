@@ -59,8 +59,7 @@ class Stack:
         return self.roles[-1]
 
     def start_beat(self, name: str = "beat") -> Role:
-        """Start beat with a schedule file of its own: two must not share one."""
-        return self.start_role(name, "-s", str(self.folder / f"{name}-schedule"), role="beat")
+        return self.start_role(name, role="beat")
 
     def start_roles(self) -> None:
         """Start one process of each role, on loopback and on free ports."""

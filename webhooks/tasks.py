@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from campaigns.answering import send_replies
-from campaigns.celery import app
+from campaigns.celery import WakeUp, app
 from campaigns.runtime import runtime
 from campaigns.tasks import ring_campaigns
 from webhooks.applying import apply_events
 
 
-@app.task(name="webhooks.apply")
+@app.task(name="webhooks.apply", base=WakeUp)
 def apply() -> None:
     """Apply what is stored and due. Confirmations of opt-outs wait for Meta in a thread apart."""
     here = runtime()
@@ -22,5 +22,5 @@ def apply() -> None:
 
 
 def ring_apply() -> None:
-    """Enqueue one `webhooks.apply`. Raises what the broker's client raises; bounded, not repeated."""
-    apply.apply_async(expires=runtime().settings.task_expiry_seconds, retry=False)
+    """Enqueue one `webhooks.apply`, unless enough wait. Raises what the client raises; bounded, not repeated."""
+    apply.apply_async(retry=False)

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import base64
-import datetime as dt
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeGuard
 
 _MOST_BODY_BYTES = 10_000
 _MOST_ARGUMENTS = 2
@@ -29,12 +28,16 @@ class NotARing(ValueError):  # noqa: N818 - a judgement of what came in, not a f
 
 @dataclass(frozen=True, slots=True)
 class Ring:
-    """A task to run: `arguments` are ids, `expires` is Celery's own text of the time."""
+    """A task to run: `arguments` are ids.
+
+    `lease_epoch`: the epoch of the campaign's lease when a slice was enqueued; None: the publisher did not say. An
+    expiry is dropped: only old versions publish one, and a worker would judge it by the clock of its own machine.
+    """
 
     task: str
     id: str
     arguments: list[int | None]
-    expires: str | None
+    lease_epoch: int | None
 
 
 def find_flaw(envelope: object) -> str:
@@ -73,18 +76,14 @@ def read_ring(headers: object, body: object, *, queue: object, queues: Mapping[s
     for name, plain in _PLAIN.items():
         if headers.get(name) not in plain:
             raise NotARing(f"{task} has a header that no task of ours has: {name}")
-    expires = headers.get("expires")
-    if expires is not None and not _is_time(expires):
-        raise NotARing(f"{task} expires at no time")
-    return Ring(task, task_id, _read_arguments(task, body), expires)
+    epoch = headers.get("lease_epoch")
+    if epoch is not None and not _is_epoch(epoch):
+        raise NotARing(f"{task} has a lease epoch that is no number")
+    return Ring(task, task_id, _read_arguments(task, body), epoch)
 
 
-def _is_time(text: object) -> bool:
-    try:
-        at = dt.datetime.fromisoformat(text) if isinstance(text, str) else None
-    except ValueError:
-        return False
-    return at is not None and at.tzinfo is not None and 2000 <= at.year < 2200  # noqa: PLR2004  may be moved by a zone
+def _is_epoch(value: object) -> TypeGuard[int]:
+    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= _MAX_BIGINT
 
 
 def _read_arguments(task: str, body: object) -> list[int | None]:

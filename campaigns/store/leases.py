@@ -56,14 +56,22 @@ class LeaseRow:
 
 
 def take_lease(
-    connection: Connection, campaign_id: int, *, owner: str, lease_seconds: float, horizon_seconds: float
+    connection: Connection,
+    campaign_id: int,
+    *,
+    owner: str,
+    lease_seconds: float,
+    horizon_seconds: float,
+    epoch: int | None = None,
 ) -> LeaseRow | None:
     """Take the lease of an eligible campaign that nobody runs, or return None.
 
-    Whatever a predecessor left on the wire becomes uncertain in the same transaction.
+    `epoch`: take it only if no slice began since the lease had this epoch; None: take it in any case. Whatever a
+    predecessor left on the wire becomes uncertain in the same transaction.
     """
     parameters = {
         "campaign_id": campaign_id,
+        "epoch": epoch,
         "owner": owner,
         "lease_seconds": lease_seconds,
         "horizon_seconds": horizon_seconds,
@@ -73,6 +81,12 @@ def take_lease(
     if lease is None:
         return None
     return replace(lease, doubted_count=doubt_left_messages(connection, campaign_id))
+
+
+def lease_epochs(connection: Connection, campaign_ids: Sequence[int]) -> dict[int, int]:
+    """Return the epoch of each campaign's lease."""
+    statement = "SELECT campaign_id, epoch FROM leases WHERE campaign_id = ANY (%s)"
+    return dict(connection.execute(statement, (list(campaign_ids),)).fetchall())
 
 
 def doubt_left_messages(connection: Connection, campaign_id: int) -> int:
@@ -92,10 +106,9 @@ def watch_leases(connection: Connection, leases: Sequence[tuple[int, int]]) -> s
     return {row[0] for row in connection.execute(query("watch_leases"), _pairs(leases))}
 
 
-def is_slot_wanted(connection: Connection, *, expiry_seconds: float, patience_seconds: float) -> bool:
-    """Tell whether a campaign was rung longer than `patience_seconds` ago and nobody has taken it."""
-    parameters = {"expiry_seconds": expiry_seconds, "patience_seconds": patience_seconds}
-    row = connection.execute(query("find_waiting_for_slot"), parameters).fetchone()
+def is_slot_wanted(connection: Connection, *, patience_seconds: float) -> bool:
+    """Tell whether a campaign was enqueued longer than `patience_seconds` ago and nobody has taken it."""
+    row = connection.execute(query("find_waiting_for_slot"), {"patience_seconds": patience_seconds}).fetchone()
     return bool(row and row[0])
 
 

@@ -16,7 +16,7 @@ from campaigns.store.directory import ConstraintError
 from campaigns.store.messages import Claim, Claimed, claim_messages, holds_lease, read_claimed
 
 # A portfolio that somebody else has just emptied is looked at again after this.
-_LOOK_AGAIN = dt.timedelta(seconds=1)
+_LOOK_AGAIN_SECONDS = 1.0
 
 
 @dataclass(slots=True)
@@ -117,8 +117,10 @@ def _count(connection: Connection, taken: Sequence[Claimed], portfolios: Mapping
 
 def _next_slot_at(connection: Connection, portfolio_id: int, left: int) -> dt.datetime:
     parameters = {"portfolio_id": portfolio_id, "excess": -left}
-    row = connection.execute(query("next_slot_at"), parameters).fetchone()
-    return row[0] if row else dt.datetime.now(dt.UTC) + _LOOK_AGAIN
+    row = connection.execute(query("next_slot_at"), parameters | {"look_again_seconds": _LOOK_AGAIN_SECONDS}).fetchone()
+    assert row is not None
+    at: dt.datetime = row[0]
+    return at
 
 
 def give_back_slots(connection: Connection, message_ids: Sequence[int]) -> list[int]:

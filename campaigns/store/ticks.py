@@ -12,13 +12,17 @@ _TICK_LOCK = 7_301_986_122
 
 
 def mark_due_campaigns(
-    connection: Connection, *, tick_seconds: float, expiry_seconds: float
+    connection: Connection, *, tick_seconds: float, expiry_seconds: float, waiting_count: int = 0
 ) -> tuple[list[int], int] | None:
-    """Mark and return the due campaigns, oldest first, and how many run already; None: another tick is looking."""
+    """Mark and return the due campaigns, oldest first, and how many run already; None: another tick is looking.
+
+    `waiting_count`: the tasks that wait in the queue. A campaign whose mark is older than `expiry_seconds` is due only
+    as far as the queue holds fewer tasks than campaigns are marked.
+    """
     row = connection.execute("SELECT pg_try_advisory_xact_lock(%s)", (_TICK_LOCK,)).fetchone()
     if not (row and row[0]):
         return None
-    parameters = {"tick_seconds": tick_seconds, "expiry_seconds": expiry_seconds}
+    parameters = {"tick_seconds": tick_seconds, "expiry_seconds": expiry_seconds, "waiting_count": waiting_count}
     connection.execute("UPDATE installation SET ticked_at = clock_timestamp()")
     due = [row[0] for row in connection.execute(query("mark_due_campaigns"), parameters)]
     running = connection.execute(query("count_running")).fetchone()

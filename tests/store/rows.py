@@ -142,8 +142,9 @@ def add_crowd(connection, campaign_id, count):
     )
 
 
-def take(connection, campaign_id, *, lease_seconds=45.0, horizon_seconds=0.0):
-    return take_lease(connection, campaign_id, owner="me", lease_seconds=lease_seconds, horizon_seconds=horizon_seconds)
+def take(connection, campaign_id, *, lease_seconds=45.0, horizon_seconds=0.0, epoch=None):
+    seconds = {"lease_seconds": lease_seconds, "horizon_seconds": horizon_seconds}
+    return take_lease(connection, campaign_id, owner="me", epoch=epoch, **seconds)
 
 
 def claim(connection, campaign_id, epoch, *, accounts, cursor=0, active=None):

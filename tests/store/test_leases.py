@@ -10,10 +10,12 @@ from campaigns.store.leases import (
     complete_campaign,
     end_slice,
     is_slot_wanted,
+    lease_epochs,
     renew_leases,
     take_abandoned,
     watch_leases,
 )
+from campaigns.store.ticks import mark_due_campaigns
 from tests.store.rows import (
     Beside,
     add_campaign,
@@ -186,15 +188,56 @@ def test_a_rung_campaign_that_nobody_takes_wants_a_slot(database):
     campaign_id = database.run(add_campaign)
 
     def is_wanted():
-        return database.run(is_slot_wanted, expiry_seconds=30, patience_seconds=1)
+        return database.run(is_slot_wanted, patience_seconds=1)
 
-    for age, wanted in (("0 s", False), ("5 s", True), ("60 s", False)):
+    for age, wanted in (("0 s", False), ("5 s", True), ("1 day", True)):
         text = "UPDATE campaigns SET enqueued_at = clock_timestamp() - %s::interval WHERE id = %s"
         fetch(database, text, age, campaign_id)
         assert is_wanted() is wanted
     fetch(database, "UPDATE campaigns SET enqueued_at = clock_timestamp() - interval '5 s'")
     database.run(take, campaign_id)
     assert not is_wanted()
+
+
+def test_of_two_tasks_for_one_turn_the_second_finds_nothing(database):
+    campaign_id = database.run(add_campaign)
+    epoch = database.run(lease_epochs, [campaign_id])[campaign_id]
+    taken = database.run(take, campaign_id, epoch=epoch)
+    assert taken.epoch == epoch + 1
+    database.run(end_slice, campaign_id, taken.epoch, cursor=0, is_due_now=True)
+    assert database.run(take, campaign_id, epoch=epoch) is None
+    assert fetch(database, "SELECT enqueued_at IS NOT NULL FROM campaigns WHERE id = %s", campaign_id) == [True]
+    assert database.run(take, campaign_id, epoch=taken.epoch).epoch == taken.epoch + 1
+
+
+def test_a_task_that_names_no_epoch_is_taken(database):
+    campaign_id = database.run(add_campaign)
+    assert database.run(take, campaign_id, epoch=None)
+
+
+def test_a_campaign_that_reconcile_takes_is_enqueued_again(database):
+    """The task that waits for a worker names the epoch from before."""
+    empty(database)
+    campaign_id = database.run(add_campaign)
+    database.run(add_message, campaign_id, "sending")
+    assert database.run(mark_due_campaigns, tick_seconds=10, expiry_seconds=30) == ([campaign_id], 0)
+    assert database.run(take_abandoned) == {campaign_id: 1}
+    marked = database.run(mark_due_campaigns, tick_seconds=10, expiry_seconds=30, waiting_count=1)
+    assert marked == ([campaign_id], 0)
+
+
+def test_reconcile_waits_for_nobody_who_holds_a_campaign(database):
+    empty(database)
+    held, free = (database.run(add_campaign) for _ in range(2))
+    for campaign_id in (held, free):
+        database.run(add_message, campaign_id, "sending")
+
+    def hold(connection):
+        connection.execute("SELECT FROM campaigns WHERE id = %s FOR UPDATE", (held,))
+        return Beside(database.run, take_abandoned).result()
+
+    assert database.run(hold) == {free: 1}
+    assert database.run(take_abandoned) == {held: 1}
 
 
 @pytest.mark.parametrize("status", ["pending", "sending"])

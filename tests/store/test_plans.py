@@ -206,8 +206,12 @@ def test_failed_messages_are_found_in_order_and_retried_by_primary_key(database)
 
 
 def test_a_tick_looks_at_campaigns_that_are_alive_only(database):
-    times = {"tick_seconds": ("float8", "10"), "expiry_seconds": ("float8", "30")}
-    nodes = explain(database, "mark_due_campaigns", tables=("campaigns", "leases"), **times)
+    given = {
+        "tick_seconds": ("float8", "10"),
+        "expiry_seconds": ("float8", "30"),
+        "waiting_count": ("bigint", "0"),
+    }
+    nodes = explain(database, "mark_due_campaigns", tables=("campaigns", "leases"), **given)
     assert_indexes(nodes, "campaigns_alive", "campaigns_pkey", "leases_pkey")
 
 
@@ -217,6 +221,7 @@ def test_a_lease_is_taken_by_primary_keys(database):
         "take_lease",
         tables=("campaigns", "leases"),
         campaign_id=("bigint", "1"),
+        epoch=("bigint", "NULL"),
         horizon_seconds=("float8", "10"),
         lease_seconds=("float8", "45"),
         owner=("text", "'me'"),

@@ -97,6 +97,39 @@ def test_a_task_that_nobody_took_is_rung_again_when_it_has_expired(database):
     assert tick(database) == [campaign_id]
 
 
+def test_nothing_is_enqueued_again_while_as_many_tasks_wait_as_campaigns_are_marked(database):
+    ids = age_marks(database, "1 h", "2 days", "31 s")
+    assert mark_due(database, SETTINGS, waiting_count=3) == []
+    assert mark_due(database, SETTINGS, waiting_count=100) == []
+    new = database.run(add_campaign)
+    assert mark_due(database, SETTINGS, waiting_count=3) == [new], "a new campaign waits for no queue"
+    assert sorted(mark_due(database, SETTINGS, waiting_count=0)) == ids, "the broker lost them all"
+
+
+def test_as_many_are_enqueued_again_as_tasks_are_missing_the_oldest_marks_first(database):
+    ids = age_marks(database, "31 s", "2 days", "1 h", "5 s")
+    assert mark_due(database, SETTINGS, waiting_count=3) == [ids[1]]
+    assert mark_due(database, SETTINGS, waiting_count=3) == [ids[2]]
+    assert mark_due(database, SETTINGS, waiting_count=0) == [ids[0]], "the others were marked a moment ago"
+
+
+def test_the_queue_is_compared_with_campaigns_that_may_run_and_do_not(database):
+    paused, running, lost = age_marks(database, "1 h", "1 h", "1 h")
+    fetch(database, "UPDATE campaigns SET status = 'paused' WHERE id = %s", paused)
+    fetch(database, "UPDATE leases SET until = clock_timestamp() + interval '1 min' WHERE campaign_id = %s", running)
+    assert mark_due(database, SETTINGS, waiting_count=1) == []
+    assert mark_due(database, SETTINGS, waiting_count=0) == [lost]
+
+
+def test_however_many_ticks_pass_without_a_worker_the_queue_holds_one_task_for_each_campaign(database):
+    ids = [database.run(add_campaign) for _ in range(5)]
+    waiting = 0
+    for _ in range(20):
+        waiting += len(mark_due(database, SETTINGS, waiting_count=waiting))
+        fetch(database, "UPDATE campaigns SET enqueued_at = enqueued_at - interval '1 h'")
+    assert waiting == len(ids)
+
+
 def test_a_doorbell_that_did_not_ring_is_rung_by_the_next_tick(database):
     ids = [database.run(add_campaign) for _ in range(2)]
     tick(database)
@@ -204,6 +237,15 @@ def test_an_alert_tells_a_person_of_doubts_that_last(database, caplog):
     assert (kind, bound) == ("uncertain", {"campaign_id": campaign_id})
     assert text.startswith(f"Campaign {campaign_id}: 1 messages are uncertain since ")
     assert text in caplog.text
+
+
+def age_marks(database, *ages):
+    """Add a campaign for each age, which was marked as enqueued so long ago; return their ids."""
+    ids = [database.run(add_campaign) for _ in ages]
+    for campaign_id, age in zip(ids, ages, strict=True):
+        text = "UPDATE campaigns SET enqueued_at = clock_timestamp() - %s::interval WHERE id = %s"
+        fetch(database, text, age, campaign_id)
+    return ids
 
 
 def forget_reports(database, *, seconds=0):

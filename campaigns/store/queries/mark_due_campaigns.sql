@@ -1,15 +1,32 @@
--- The tick: all eligible campaigns that nobody runs and that were not rung a moment ago, marked as rung. The mark and
--- the expiry of the task are the same time, so a campaign has one living task at most, and a lost task costs that time.
-WITH due AS (
+-- The tick: the eligible campaigns that nobody runs and that have no task, marked as enqueued. Those without a mark are
+-- all due. Those with a mark older than the expiry may have lost their task, or it still waits because workers are away
+-- or busy: as many of them are due as the queue holds fewer tasks than campaigns are marked, the oldest marks first. So
+-- nothing piles up however long workers are away, and what the broker lost is enqueued again. A task too many finds
+-- nothing to do (`take_lease`).
+WITH waiting AS (
+    SELECT count(*) AS count
+    FROM campaigns c
+    WHERE is_eligible(c, clock_timestamp() + make_interval(secs => %(tick_seconds)s)) AND c.enqueued_at IS NOT NULL
+        AND NOT EXISTS (SELECT FROM leases l WHERE l.campaign_id = c.id AND l.until > clock_timestamp())
+), fresh AS (
     SELECT c.id
     FROM campaigns c
-    WHERE is_eligible(c, clock_timestamp() + make_interval(secs => %(tick_seconds)s))
-        AND (c.enqueued_at IS NULL OR c.enqueued_at <= clock_timestamp() - make_interval(secs => %(expiry_seconds)s))
+    WHERE is_eligible(c, clock_timestamp() + make_interval(secs => %(tick_seconds)s)) AND c.enqueued_at IS NULL
         AND NOT EXISTS (SELECT FROM leases l WHERE l.campaign_id = c.id AND l.until > clock_timestamp())
     ORDER BY c.id
     FOR UPDATE OF c SKIP LOCKED
+), lost AS (
+    SELECT c.id
+    FROM campaigns c
+    WHERE is_eligible(c, clock_timestamp() + make_interval(secs => %(tick_seconds)s))
+        AND c.enqueued_at <= clock_timestamp() - make_interval(secs => %(expiry_seconds)s)
+        AND NOT EXISTS (SELECT FROM leases l WHERE l.campaign_id = c.id AND l.until > clock_timestamp())
+    ORDER BY c.enqueued_at, c.id
+    LIMIT (SELECT greatest(count - %(waiting_count)s, 0) FROM waiting)
+    FOR UPDATE OF c SKIP LOCKED
 ), marked AS (
-    UPDATE campaigns c SET enqueued_at = clock_timestamp() FROM due WHERE c.id = due.id
+    UPDATE campaigns c SET enqueued_at = clock_timestamp()
+    WHERE c.id IN (SELECT id FROM fresh UNION ALL SELECT id FROM lost)
     RETURNING c.id, c.created_at
 )
 SELECT id FROM marked ORDER BY created_at, id

@@ -1,4 +1,10 @@
 -- When so many people have left that a slot is free: `excess` is how far the limit is exceeded (lowered meanwhile).
-SELECT until FROM portfolio_people WHERE portfolio_id = %(portfolio_id)s
-ORDER BY until
-OFFSET %(excess)s LIMIT 1
+-- Where nobody is left who could leave, it is worth another look soon.
+SELECT coalesce(
+    (
+        SELECT until FROM portfolio_people WHERE portfolio_id = %(portfolio_id)s
+        ORDER BY until
+        OFFSET %(excess)s LIMIT 1
+    ),
+    clock_timestamp() + make_interval(secs => %(look_again_seconds)s)
+)

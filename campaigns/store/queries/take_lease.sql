@@ -1,5 +1,7 @@
 -- The right to run a campaign: only if it is eligible at this very moment and nobody holds it. A late or doubled task
--- finds no row here. Campaign first, lease second: the order in which everybody locks them.
+-- finds no row here. `epoch` is the one of the lease when the task was published (NULL: unknown): whichever slice began
+-- since then was the turn that this task asked for, so of two tasks for one turn the second finds no row either. Campaign
+-- first, lease second: the order in which everybody locks them.
 WITH campaign AS (
     UPDATE campaigns c
     SET status = 'running', started_at = coalesce(c.started_at, clock_timestamp()), enqueued_at = NULL,
@@ -15,6 +17,7 @@ WITH campaign AS (
         AND is_eligible(c, clock_timestamp() + make_interval(secs => %(horizon_seconds)s))
         AND l.campaign_id = c.id
         AND l.until <= clock_timestamp()
+        AND l.epoch = coalesce(%(epoch)s::bigint, l.epoch)
     RETURNING new.*, old.status <> 'running' AS is_first_slice
 )
 UPDATE leases l
