@@ -9,10 +9,10 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: help install demo up test check bench chaos format
+.PHONY: help install demo up test test-clocks check bench chaos format
 
 help: ## list the commands
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 install: $(READY) ## make .venv with the pinned versions
 
@@ -30,6 +30,9 @@ up: install ## the same roles against the real API (settings from .env)
 
 test: install ## all tests, with embedded Postgres and Valkey (ARGS=… goes to pytest)
 	$(BIN)/pytest -n 3 --dist worksteal $(ARGS)
+
+test-clocks: install ## roles with wrong clocks send as before (needs Debian's package faketime)
+	$(BIN)/pytest -n 2 --dist worksteal $(ARGS) tests/clocks
 
 check: install ## lint, types, import contracts, migrations build exactly schema.sql
 	$(BIN)/ruff check .

@@ -1,0 +1,61 @@
+"""Roles whose machines have wrong clocks: libfaketime moves the clock of a process, and leaves its durations alone."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
+
+import pytest
+from fixtures import flow, pytest_runtest_makereport, redis_url, simulator_url
+from harness import Flow
+
+__all__ = ["flow", "pytest_runtest_makereport", "redis_url", "simulator_url"]
+
+_SLEEPING = Path(__file__).parent / "sleeping"
+_LIBRARIES = sorted(Path("/usr").glob("lib*/**/faketime/libfaketime.so.1"))
+
+WithClock = Callable[[str | None], AbstractContextManager[None]]
+
+
+def pytest_configure() -> None:
+    if not _LIBRARIES:
+        raise pytest.UsageError("libfaketime.so.1 is missing: install Debian's package `faketime`.")
+
+
+@pytest.fixture
+def dial(tmp_path: Path) -> Iterator[Path]:
+    """A file with the offset of every process that was started under `moving`: who writes it sets their clocks."""
+    path = tmp_path / "dial"
+    path.write_text("+0")
+    yield path
+
+
+@pytest.fixture
+def with_clock(flow: Flow) -> WithClock:
+    """Start what the `with` block starts with a clock that is off by so much (`+1h`, `-30s`); None: a right one."""
+    return lambda offset: _preloading(flow, {"FAKETIME": offset} if offset else None)
+
+
+@pytest.fixture
+def moving(flow: Flow, dial: Path) -> Callable[[], AbstractContextManager[None]]:
+    """Start what the `with` block starts with the clock that the dial shows."""
+    return lambda: _preloading(flow, {"FAKETIME_TIMESTAMP_FILE": str(dial), "FAKETIME_NO_CACHE": "1"})
+
+
+@contextmanager
+def _preloading(flow: Flow, clock: dict[str, str] | None) -> Iterator[None]:
+    """What is measured in seconds stays right, as on a machine whose clock is set."""
+    added = {
+        "LD_PRELOAD": str(_LIBRARIES[0]),
+        "FAKETIME_DONT_FAKE_MONOTONIC": "1",
+        "PYTHONPATH": str(_SLEEPING),
+        **(clock or {}),
+    }
+    if clock:
+        flow.stack.environment |= added
+    try:
+        yield
+    finally:
+        for name in added:
+            flow.stack.environment.pop(name, None)

@@ -1,0 +1,176 @@
+"""No machine's clock stops sending: rates, windows and schedules are those of Postgres, whatever a role's clock shows."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+import pytest
+import redis
+from harness import QUEUES, Account, Campaign, Flow, span, wait_for
+
+from devstack.ports import LOOPBACK, free_port
+from devstack.valkey import _find_binary
+
+WithClock = Callable[[str | None], AbstractContextManager[None]]
+
+ROLES = ("webhooks", "events", "worker", "beat")
+ZONE = ZoneInfo("America/Sao_Paulo")
+RATE, PEOPLE = 40, 160
+# The bucket of an account holds a quarter of a second of its rate; as much again for the machine.
+SURPLUS = RATE // 2
+# A role that waits for a clock to come round waits for longer than this.
+PATIENCE = 25.0
+
+
+@pytest.mark.parametrize(
+    ("role", "offset"),
+    [
+        ("worker", None),
+        *(("worker", offset) for offset in ("+30s", "-30s", "+10m", "-10m", "+1h", "-1h")),
+        *((role, offset) for role in ("events", "beat", "webhooks", "command") for offset in ("+1h", "-1h")),
+    ],
+)
+def test_a_role_with_a_wrong_clock_changes_nothing(
+    flow: Flow, with_clock: WithClock, redis_url: str, role: str, offset: str | None
+) -> None:
+    for each in ROLES:
+        with with_clock(offset if each == role else None):
+            flow.start(each, tick_seconds=1, slice_seconds=4)
+    running, scheduled, closed = add_campaigns(flow, offset)
+    flow.await_ready()
+
+    flow.execute(f"UPDATE campaigns SET scheduled_at = now() + interval '4 s' WHERE id = {scheduled.id}")
+    with with_clock(offset if role == "command" else None):
+        ids = [str(campaign.id) for campaign in (running, scheduled, closed)]
+        done = flow.run_command("revoada", "campaign", "start", *ids, "--yes")
+    assert done.returncode == 0, done.stderr
+
+    flow.await_status("completed", running, scheduled, seconds=PATIENCE)
+    assert_rate(flow, running)
+    (due,) = flow.query("SELECT extract(epoch FROM scheduled_at)::float8 FROM campaigns WHERE id = %s", scheduled.id)[0]
+    assert due <= min(flow.far.times(scheduled)) < due + PATIENCE
+    flow.await_status("running", closed, reason="window")
+    assert flow.far.accepted(closed) == []
+
+    flow.await_arrival(running, scheduled)
+    flow.assert_everybody_got_one(running, scheduled)
+    flow.assert_nobody_got_two()
+    flow.assert_counters_equal_rows()
+    assert_queues_are_short(redis_url)
+
+
+def test_clocks_that_are_set_in_the_middle_change_nothing(
+    flow: Flow, moving: Callable[[], AbstractContextManager[None]], dial: Path
+) -> None:
+    """Of all roles and of Valkey at once, forth and back; beat is the one that would wait."""
+    with moving():
+        valkey = start_valkey(flow)
+        flow.stack.environment |= {"REDIS_URL": valkey}
+        flow.start(*ROLES, tick_seconds=1, slice_seconds=2)
+    account = flow.add_account("Vendas", rate=RATE)
+    campaigns = [flow.add_campaign(name, [account], people=PEOPLE) for name in ("Vendas", "Novidades", "Ofertas")]
+    flow.await_ready(*ROLES)
+    for campaign, offset in zip(campaigns, ("+1h", "-1h", "+0"), strict=True):
+        assert flow.run_command("revoada", "campaign", "start", str(campaign.id), "--yes").returncode == 0
+        flow.await_accepted(campaign, PEOPLE // 4)
+        dial.write_text(offset)
+        flow.await_accepted(campaign, PEOPLE // 2, seconds=PATIENCE)
+    # No command wakes this one: a tick must.
+    dial.write_text("-1h")
+    late = flow.add_campaign("Late", [account], people=20)
+    flow.execute(f"UPDATE campaigns SET scheduled_at = now() + interval '2 s' WHERE id = {late.id}")
+    assert flow.run_command("revoada", "campaign", "start", str(late.id), "--yes").returncode == 0
+    flow.await_status("completed", *campaigns, late, seconds=PATIENCE)
+    assert_rate(flow, *campaigns)
+    flow.await_arrival(*campaigns, late)
+    flow.assert_everybody_got_one(*campaigns, late)
+    flow.assert_nobody_got_two()
+    assert_queues_are_short(valkey)
+
+
+@pytest.mark.parametrize("offset", ["+1h", "-1h"])
+def test_two_workers_that_disagree_about_the_time_share_the_campaigns(
+    flow: Flow, with_clock: WithClock, redis_url: str, offset: str
+) -> None:
+    """The broker's client takes what the other one runs for lost, and delivers it again."""
+    # Its look for lost tasks is then once a second.
+    flow.start("events", "worker", "beat", tick_seconds=1, slice_seconds=8, slots=2, visibility_timeout_seconds=60)
+    with with_clock(offset):
+        flow.start("worker2")
+    campaigns = [
+        flow.add_campaign(name, [flow.add_account(name)], people=100, interval_seconds=0.2)
+        for name in ("Vendas", "Novidades", "Ofertas")
+    ]
+    flow.await_ready()
+    flow.start_campaigns(*campaigns)
+    longest = 0
+
+    def are_completed() -> bool:
+        nonlocal longest
+        with redis.Redis.from_url(redis_url) as client:
+            longest = max(longest, int(client.llen("campaigns")))
+        return all(flow.status(campaign)[0] == "completed" for campaign in campaigns)
+
+    wait_for(are_completed, "all campaigns are completed", seconds=60)
+    assert longest <= 2 * len(campaigns)
+    flow.assert_everybody_got_one(*campaigns)
+    assert set(flow.far.arrived().values()) == {1}
+    wait_for(lambda: count_tasks(redis_url) == 0, "no task is left")
+
+
+def test_a_task_that_an_old_version_let_expire_is_run(flow: Flow, with_clock: WithClock) -> None:
+    """During an upgrade an old process publishes beside new ones."""
+    with with_clock("+1h"):
+        flow.start("worker")
+    campaign = flow.add_campaign("Vendas", [flow.add_account("Vendas")], people=20)
+    flow.await_ready()
+    flow.start_campaigns(campaign)
+    with flow._doorbell.connection_for_write() as connection, connection.Producer() as producer:
+        flow._doorbell.send_task("campaigns.run", (campaign.id,), queue="campaigns", expires=30, producer=producer)
+    flow.await_status("completed", campaign, seconds=PATIENCE)
+    flow.assert_everybody_got_one(campaign)
+
+
+def add_campaigns(flow: Flow, offset: str | None) -> tuple[Campaign, Campaign, Campaign]:
+    """One that runs, one with a schedule, and one whose window is open by the wrong clock only."""
+    accounts: list[Account] = [flow.add_account(name, rate=RATE) for name in ("Vendas", "Novidades", "Ofertas")]
+    now = dt.datetime.now(ZONE)
+    opens = now + (dt.timedelta(hours=-2) if (offset or "").startswith("-") else dt.timedelta(minutes=5))
+    window = tuple(each.time().replace(second=0, microsecond=0) for each in (opens, opens + dt.timedelta(minutes=115)))
+    return (
+        flow.add_campaign("Vendas", accounts[:1], people=PEOPLE),
+        flow.add_campaign("Novidades", accounts[1:2], people=40),
+        flow.add_campaign("Ofertas", accounts[2:], people=20, window=window, time_zone=str(ZONE)),
+    )
+
+
+def assert_rate(flow: Flow, *campaigns: Campaign) -> None:
+    """The account's limit holds in each second, and over all of it."""
+    times = sorted(each["epoch"] for each in flow.far.accepted(*campaigns))
+    assert span(times) >= (len(times) - SURPLUS) / RATE
+    for index, start in enumerate(times):
+        within = sum(start <= time < start + 1 for time in times[index : index + 2 * RATE + SURPLUS])
+        assert within <= RATE + SURPLUS, f"{within} messages in a second"
+
+
+def start_valkey(flow: Flow) -> str:
+    port = free_port()
+    settings = ("--port", str(port), "--bind", LOOPBACK, "--save", "", "--maxmemory-policy", "noeviction")
+    flow.stack.start_process("valkey", [str(_find_binary()), *settings])
+    url = f"redis://{LOOPBACK}:{port}/0"
+    with redis.Redis.from_url(url, retry=redis.retry.Retry(redis.backoff.ConstantBackoff(0.1), 100)) as client:
+        assert client.ping()
+    return url
+
+
+def count_tasks(redis_url: str) -> int:
+    with redis.Redis.from_url(redis_url) as client:
+        return sum(int(client.llen(name)) for name in QUEUES) + int(client.hlen("unacked"))
+
+
+def assert_queues_are_short(redis_url: str) -> None:
+    wait_for(lambda: count_tasks(redis_url) <= len(QUEUES), "the queues are short")
