@@ -24,11 +24,11 @@ def pytest_configure() -> None:
 
 
 @pytest.fixture
-def dial(tmp_path: Path) -> Iterator[Path]:
+def dial(tmp_path: Path) -> Path:
     """A file with the offset of every process that was started under `moving`: who writes it sets their clocks."""
     path = tmp_path / "dial"
     path.write_text("+0")
-    yield path
+    return path
 
 
 @pytest.fixture

@@ -1,0 +1,35 @@
+"""What beat publishes, as `celeryconfig.py` says it."""
+
+from __future__ import annotations
+
+import runpy
+from pathlib import Path
+from typing import Any
+
+import pytest
+from celery.beat import ScheduleEntry
+
+from campaigns.whatsapp import mailbox
+
+
+@pytest.fixture
+def entries(project: Path, monkeypatch: pytest.MonkeyPatch) -> list[ScheduleEntry]:
+    monkeypatch.setenv("REDIS_URL", "redis://127.0.0.1:1/0")
+    schedule: dict[str, dict[str, Any]] = runpy.run_path(str(project / "celeryconfig.py"))["beat_schedule"]
+    return [ScheduleEntry(name=name, **entry) for name, entry in schedule.items()]
+
+
+def test_no_task_of_beat_expires(entries):
+    assert [entry.options for entry in entries] == [{}] * 4
+
+
+def test_all_are_due_when_beat_starts_and_then_by_a_clock_that_nobody_sets(entries, monkeypatch):
+    """The clock of the machine has no part in it: here only the seconds since its start change."""
+    started_at = 1_000_000.0
+    for seconds, due in ((0.0, 4), (0.5, 0), (11.0, 2), (61.0, 3), (3601.0, 4)):
+        monkeypatch.setattr(mailbox.time, "clock_gettime", lambda _clock, at=started_at + seconds: at)
+        if not seconds:
+            assert all(entry.is_due().is_due for entry in entries)
+            entries = [next(entry) for entry in entries]
+        else:
+            assert sum(entry.is_due().is_due for entry in entries) == due
