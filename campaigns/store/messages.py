@@ -175,8 +175,24 @@ def next_release_at(connection: Connection, campaign_id: int) -> dt.datetime | N
 
 def merge_evidence(connection: Connection, evidence: Sequence[EvidenceRow]) -> set[int]:
     """Merge evidence, at most one row per message; return the ids that it was about."""
+    return {row[0] for row in connection.execute(query("merge_evidence"), _write_evidence(evidence))}
+
+
+def merge_replies(
+    connection: Connection, evidence: Sequence[EvidenceRow], *, stray_code: int, stray_title: str
+) -> dict[int, int]:
+    """Merge what replies say, but believe no wamid that another message has: then the message is uncertain.
+
+    Return these messages, each with the one that has its wamid.
+    """
+    parameters = _write_evidence(evidence) | {"stray_code": stray_code, "stray_title": stray_title}
+    rows = connection.execute(query("merge_replies"), parameters).fetchall()
+    return {message_id: owner_id for message_id, owner_id in rows if owner_id is not None}
+
+
+def _write_evidence(evidence: Sequence[EvidenceRow]) -> dict[str, Any]:
     rows = sorted(evidence, key=lambda row: row.message_id)
-    parameters: dict[str, Any] = {
+    return {
         "ids": write_array(row.message_id for row in rows),
         "send_nos": write_array(row.send_no for row in rows),
         "statuses": write_array(row.status for row in rows),
@@ -192,7 +208,6 @@ def merge_evidence(connection: Connection, evidence: Sequence[EvidenceRow]) -> s
         "pricing_models": write_array(row.pricing_model for row in rows),
         "billable": write_array(row.is_billable for row in rows),
     }
-    return {row[0] for row in connection.execute(query("merge_evidence"), parameters)}
 
 
 def release_messages(

@@ -138,28 +138,32 @@ def test_a_claim_in_a_full_portfolio_starts_from_the_people_who_are_counted(data
     assert "messages_in_order" not in indexes
 
 
+TIMES, TEXTS = ("timestamptz[]", "NULL"), ("text[]", "NULL")
+EVIDENCE = {
+    "ids": ("bigint[]", "'{1,2,3}'"),
+    "send_nos": ("int[]", "'{1,1,1}'"),
+    "statuses": ("message_status[]", "'{read,read,read}'"),
+    "wamids": TEXTS,
+    "sent_at": TIMES,
+    "delivered_at": TIMES,
+    "read_at": TIMES,
+    "failed_at": TIMES,
+    "error_codes": ("int[]", "NULL"),
+    "error_titles": TEXTS,
+    "error_details": TEXTS,
+    "pricing_categories": TEXTS,
+    "pricing_models": TEXTS,
+    "billable": ("bool[]", "NULL"),
+}
+
+
 def test_evidence_is_merged_by_primary_key(database):
-    times = ("timestamptz[]", "NULL")
-    texts = ("text[]", "NULL")
-    nodes = explain(
-        database,
-        "merge_evidence",
-        ids=("bigint[]", "'{1,2,3}'"),
-        send_nos=("int[]", "'{1,1,1}'"),
-        statuses=("message_status[]", "'{read,read,read}'"),
-        wamids=texts,
-        sent_at=times,
-        delivered_at=times,
-        read_at=times,
-        failed_at=times,
-        error_codes=("int[]", "NULL"),
-        error_titles=texts,
-        error_details=texts,
-        pricing_categories=texts,
-        pricing_models=texts,
-        billable=("bool[]", "NULL"),
-    )
-    assert_indexes(nodes, "messages_pkey")
+    assert_indexes(explain(database, "merge_evidence", **EVIDENCE), "messages_pkey")
+
+
+def test_replies_are_merged_by_primary_key_once_nobody_else_has_their_wamids(database):
+    told = EVIDENCE | {"wamids": ("text[]", "'{a,b,c}'"), "stray_code": ("int", "-2"), "stray_title": ("text", "''")}
+    assert_indexes(explain(database, "merge_replies", **told), "messages_pkey", "messages_by_wamid")
 
 
 def test_messages_are_released_by_primary_key(database):
