@@ -77,7 +77,9 @@ def _explain(verdict: Verdict, settlement: Settlement) -> tuple[int | None, str]
         case Rejected():
             known = "" if verdict.failure.is_known else " (unknown code)"
             return verdict.code, f"{outcome}, {verdict.code}{known} {verdict.failure.meaning}"
-        case Unknown(reason) | NotSent(reason):
+        case Unknown(reason, code):
+            return code, f"{outcome}, {reason}"
+        case NotSent(reason):
             return None, f"{outcome}, {reason}"
         case Accepted():
             return None, f"{outcome}"

@@ -23,7 +23,7 @@ from campaigns.granting import Granter
 from campaigns.keeping import Lease
 from campaigns.logs import event
 from campaigns.narrating import Narrator
-from campaigns.settling import Flying, Settler, is_content_fault, read_verdict
+from campaigns.settling import Flying, Settler, is_content_fault
 from campaigns.store import leases, portfolios
 from campaigns.store.database import DatabaseError, DatabaseUnavailable
 from campaigns.store.leases import LeaseRow
@@ -302,9 +302,8 @@ class Slice:
         for reply in replies:
             flying = reply.request.key
             assert isinstance(flying, Flying)
-            verdict = read_verdict(reply)
-            self._note_latency(reply, verdict)
-            self._unsettled.append((flying, verdict))
+            self._note_latency(reply)
+            self._unsettled.append((flying, reply.verdict))
         if not self._unsettled:
             return
         self._is_drained = False
@@ -355,11 +354,11 @@ class Slice:
             # Then they count for a day: too many is safe.
             self._fail("Giving back slots", error)
 
-    def _note_latency(self, reply: Reply, verdict: Verdict) -> None:
+    def _note_latency(self, reply: Reply) -> None:
         """Let the window follow what came over the wire; what never left says nothing about the API's latency."""
         if not reply.error:
             self._flight.note_reply(clock(), reply.seconds)
-        elif isinstance(verdict, Unknown):
+        elif isinstance(reply.verdict, Unknown):
             self._flight.note_silence(clock(), reply.seconds)
 
     def _distrust_list(self) -> None:

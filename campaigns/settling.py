@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import datetime as dt
 import logging
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from campaigns.alerts import Alerts
 from campaigns.config import Settings
 from campaigns.domain.account import FailureRecord
-from campaigns.domain.failures import find_failure
+from campaigns.domain.failures import STRAY_REPLY, find_failure
 from campaigns.domain.message import Status
 from campaigns.domain.settlement import Attempt, Settle, Settlement, settle
 from campaigns.domain.verdict import Accepted, Action, Blame, Failure, NotSent, Rejected, Unknown, Verdict
@@ -21,8 +21,6 @@ from campaigns.store.database import Connection, Database
 from campaigns.store.messages import Claimed, EvidenceRow, ReleaseRow
 from campaigns.store.suppressions import suppress_refusing
 from campaigns.store.templates import Recategorised, recategorise_template
-from campaigns.whatsapp.mailbox import Reply
-from campaigns.whatsapp.outcomes import read_reply
 
 _log = logging.getLogger(__name__)
 
@@ -30,6 +28,10 @@ _log = logging.getLogger(__name__)
 _UNREACHABLE_REST_SECONDS = 1.0
 _UNREACHABLE_MOST_SECONDS = 60.0
 _REST_MOST_SECONDS = 3600.0
+
+_WAMID_OF_ANOTHER = "the reply brings the wamid of another message"
+# Ids in one log line.
+_SHOWN = 20
 
 # What Meta's refusal of a template says about it.
 _TEMPLATE_STATUS = {132001: "missing", 132007: "rejected", 132015: "paused", 132016: "disabled"}
@@ -73,15 +75,6 @@ class Settled:
     categories: dict[int, str] = field(default_factory=dict)
 
 
-def read_verdict(reply: Reply) -> Verdict:
-    """Read what came of a request: what never left is known not to be accepted, all else needs a readable reply."""
-    if not reply.has_left:
-        return NotSent(reply.error or "nothing left", is_unreachable=not reply.was_held_back)
-    if reply.error:
-        return Unknown(reply.error)
-    return read_reply(reply.http_status, reply.body, content_type=reply.content_type)
-
-
 class Settler:
     """Settles the replies of one campaign's slice."""
 
@@ -105,6 +98,7 @@ class Settler:
         self._counted = 0
         self._gone: set[int] = set()
         self._reported: set[int] = set()
+        self._stray_count = 0
 
     def settle(self, replies: Sequence[tuple[Flying, Verdict]], *, usable: set[int]) -> Settled:
         """Write one set of replies, in the order in which they came. Raises DatabaseError with nothing half done.
@@ -151,8 +145,44 @@ class Settler:
                 settled.throttled_at[flying.account.id] = max(before, flying.granted_at)
         settled.changed_accounts = {flying.account.id for flying, verdict in replies if _is_of_account(verdict)}
         settled.categories = {account_id: failure.category for account_id, failure in _find_named(replies).items()}
-        settled.template_blocked_until = self._database.run(self._write, settled.decisions)
+        settled.template_blocked_until, owners = self._database.run(self._write, settled.decisions)
+        if owners:
+            settled.decisions = [self._retract(*decision, owners, usable) for decision in settled.decisions]
+        self._report_strays(settled.decisions)
         return settled
+
+    def _retract(
+        self, flying: Flying, verdict: Verdict, settlement: Settlement, owners: Mapping[int, int], usable: set[int]
+    ) -> tuple[Flying, Verdict, Settlement]:
+        """Return the decision as it was written: a message is uncertain whose wamid another one has."""
+        if flying.message.id not in owners:
+            return flying, verdict, settlement
+        retracted = Unknown(_WAMID_OF_ANOTHER, STRAY_REPLY.code)
+        return flying, retracted, self._decide(flying, retracted, usable)
+
+    def _report_strays(self, decisions: Sequence[tuple[Flying, Verdict, Settlement]]) -> None:
+        """Warn of replies that belonged to other requests, with the messages that are uncertain because of them."""
+        strays = [
+            (flying.message.id, verdict.reason)
+            for flying, verdict, _ in decisions
+            if isinstance(verdict, Unknown) and verdict.code == STRAY_REPLY.code
+        ]
+        if not strays:
+            return
+        self._stray_count += len(strays)
+        message_ids = [message_id for message_id, _ in strays]
+        bound = event(
+            "stray_reply", campaign_id=self._campaign_id, messages=message_ids[:_SHOWN], count=self._stray_count
+        )
+        _log.warning(
+            "Campaign %s: %s replies belonged to other requests (%s in this slice): %s; uncertain: messages %s",
+            self._campaign_id,
+            len(strays),
+            self._stray_count,
+            ", ".join(sorted({reason for _, reason in strays})),
+            ", ".join(map(str, message_ids[:_SHOWN])),
+            extra=bound,
+        )
 
     def _report_unknown(self, verdict: Verdict) -> None:
         """Tell a person, once per code and slice, of a code that the table does not hold."""
@@ -184,13 +214,17 @@ class Settler:
 
     def _write(
         self, connection: Connection, decisions: Sequence[tuple[Flying, Verdict, Settlement]]
-    ) -> dt.datetime | None:
+    ) -> tuple[dt.datetime | None, Mapping[int, int]]:
+        """Return until when the template is blocked, and the messages with a wamid that another has already."""
         now = self._now()
+        owners: Mapping[int, int] = {}
         evidence = [
             _evidence(flying, settlement, now) for flying, _, settlement in decisions if isinstance(settlement, Settle)
         ]
         if evidence:
-            messages.merge_evidence(connection, evidence)
+            owners = messages.merge_replies(
+                connection, evidence, stray_code=STRAY_REPLY.code, stray_title=_WAMID_OF_ANOTHER
+            )
         releases = [
             _release(flying, settlement) for flying, _, settlement in decisions if not isinstance(settlement, Settle)
         ]
@@ -214,7 +248,7 @@ class Settler:
                 rest_seconds=rest.seconds,
                 most_seconds=rest.most_seconds,
             )
-        return self._judge_template(connection, decisions)
+        return self._judge_template(connection, decisions), owners
 
     def _judge_template(
         self, connection: Connection, decisions: Sequence[tuple[Flying, Verdict, Settlement]]

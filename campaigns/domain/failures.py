@@ -321,7 +321,7 @@ _ADVICE_NO_CODE = "Look at the details: `revoada campaign export ID --status fai
 _ADVICE_UNLISTED = "Look the code up in Meta's list of error codes."
 
 
-# Of our own, where no code of Meta's is: what is known not to have left, and came back when its campaign was over.
+# Two of our own, where no code of Meta's is. What is known not to have left, and came back when its campaign was over:
 NEVER_LEFT = Failure(
     -1,
     "it never left: its worker was frozen until the campaign was completed",
@@ -337,7 +337,18 @@ UNDER_REVIEW = Failure(
     Action.FAIL,
     advice="Read the answers, `revoada optouts review`, and accept or dismiss each.",
 )
-_OWN = MappingProxyType({row.code: row for row in (NEVER_LEFT, UNDER_REVIEW)})
+# And a message whose connection brought a reply that belongs, or may belong, to another request.
+STRAY_REPLY = Failure(
+    -3,
+    "the reply belonged to another request, so nobody knows whether Meta has the message",
+    Blame.SERVER,
+    Action.DOUBT,
+    advice=(
+        "Look at what stands between the workers and Meta (a proxy?): it repeats or mixes up replies. "
+        "Webhooks settle these messages; at worst `campaign retry-uncertain` may send them twice."
+    ),
+)
+_OWN = MappingProxyType({row.code: row for row in (NEVER_LEFT, UNDER_REVIEW, STRAY_REPLY)})
 
 
 def find_failure(code: int, *, subcode: int | None = None, http_status: int | None = None) -> Failure:
@@ -361,7 +372,9 @@ def explain_failure(code: int | None) -> Failure:
 
 
 def explain_doubt(code: int | None) -> Failure:
-    """Return what a person should know of `uncertain` messages; the code is Meta's, where the reply had one."""
+    """Return what a person should know of `uncertain` messages; the code is that of the reply, or our own."""
+    if code == STRAY_REPLY.code:
+        return STRAY_REPLY
     meaning = "nobody knows whether Meta has it" if code is None else find_failure(code).meaning
     return Failure(code or 0, meaning, Blame.UNKNOWN, Action.DOUBT, advice=_ADVICE_DOUBT)
 

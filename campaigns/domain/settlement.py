@@ -76,8 +76,8 @@ def settle(
     match verdict:
         case Accepted(wamid, is_held):
             return Settle(Status.HELD if is_held else Status.SENT, wamid=wamid)
-        case Unknown(reason):
-            return Settle(Status.UNCERTAIN, title=reason)
+        case Unknown(reason, code):
+            return Settle(Status.UNCERTAIN, code=code, title=reason)
         case NotSent(reason):
             return Release(wait_seconds=0.0, refunds=True, code=None, title=reason)
         case Rejected():

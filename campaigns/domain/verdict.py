@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 
@@ -116,10 +116,15 @@ class Failure:
 
 @dataclass(frozen=True, slots=True)
 class Accepted:
-    """HTTP 200 with a wamid. `is_held`: Meta holds it for quality assessment."""
+    """HTTP 200 with a wamid. `is_held`: Meta holds it for quality assessment.
+
+    `recipient` is the phone of the request as the reply repeats it (`contacts[0].input`): None where the reply has no
+    contacts, "" where they cannot be read.
+    """
 
     wamid: str
     is_held: bool = False
+    recipient: str | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,9 +143,10 @@ class Rejected:
 
 @dataclass(frozen=True, slots=True)
 class Unknown:
-    """The request left and no verdict came back: Meta may have accepted."""
+    """The request left and no verdict came back: Meta may have accepted. `code` is one of our own, where it has one."""
 
     reason: str
+    code: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,11 +1,13 @@
 """One libcurl easy handle: carries one request after the other, and lets each leave at most once.
 
-Three habits of libcurl that would cost messages are mended here and in the transport:
+Four habits of libcurl that would cost messages are mended here and in the transport:
 
 - It sends a POST again by itself when a kept-alive connection dies before the first byte of the reply. The callback
   that it asks before each departure lets a request leave once only.
 - It does not look whether a connection that it has kept for less than a second is still open. What would leave on one
   that is not takes another.
+- It takes whatever comes first on a connection for the reply, also bytes that were there before the request left. What
+  would leave on such a connection takes another, and the transport looks whether the reply belongs to the request.
 - It looks at its timeout before it reads: after a freeze it would throw away replies that have arrived. So the
   transport keeps the total timeout.
 """
@@ -16,7 +18,7 @@ import certifi
 import pycurl
 
 from campaigns.whatsapp.mailbox import Mailbox, Reply, Request, clock
-from campaigns.whatsapp.sockets import Sockets
+from campaigns.whatsapp.sockets import Line, Sockets
 
 # Below the idle time after which Meta's edge, and any proxy, closes a connection.
 _IDLE_SECONDS = 20
@@ -32,10 +34,12 @@ class Handle:
         self.multi = multi
         self.curl = curl = pycurl.Curl()
         self.started_at = 0.0
-        self.met_closed_connection = False
+        self.met_spent_connection = False
+        self.line: Line | None = None
         self._sockets = sockets
         self._opened: list[int] = []
         self._has_left = self._was_held_back = self._is_fresh = False
+        self._head: list[bytes] = []
         self._chunks: list[bytes] = []
         self._size = 0
         self._request: Request | None = None
@@ -52,12 +56,14 @@ class Handle:
         curl.setopt(pycurl.MAXAGE_CONN, _IDLE_SECONDS)
         curl.setopt(pycurl.SOCKOPTFUNCTION, self._on_open)
         curl.setopt(pycurl.PREREQFUNCTION, self._before_departure)
+        curl.setopt(pycurl.HEADERFUNCTION, self._head.append)
         curl.setopt(pycurl.WRITEFUNCTION, self._on_data)
 
     def prepare(self, request: Request, mailbox: Mailbox) -> None:
         self._request, self._mailbox, self.started_at = request, mailbox, clock()
-        self._has_left = self._was_held_back = self.met_closed_connection = False
-        self._chunks, self._size, self._opened = [], 0, []
+        self._has_left = self._was_held_back = self.met_spent_connection = False
+        self._chunks, self._size, self._opened, self.line = [], 0, [], None
+        self._head.clear()
         if self._is_fresh:
             self._is_fresh = False
             self.curl.setopt(pycurl.FRESH_CONNECT, 0)
@@ -66,8 +72,8 @@ class Handle:
         self.curl.setopt(pycurl.POSTFIELDS, request.body)
 
     def start_over(self) -> None:
-        """Send what has not left on a new connection: libcurl may keep the closed one for a while."""
-        self.started_at, self.met_closed_connection, self._is_fresh = clock(), False, True
+        """Send what has not left on a new connection: libcurl may keep the spent one for a while."""
+        self.started_at, self.met_spent_connection, self._is_fresh = clock(), False, True
         self.curl.setopt(pycurl.FRESH_CONNECT, 1)
 
     def take_reply(self, error: str) -> tuple[Mailbox, Reply]:
@@ -88,17 +94,33 @@ class Handle:
         self._chunks = []
         return mailbox, reply
 
+    def count_reply_bytes(self) -> int:
+        """Return the length of the last reply, without what TLS adds."""
+        return sum(map(len, self._head)) + self._size
+
+    def has_announced_end(self) -> bool:
+        """Whether the last reply says that the connection ends with it, or ends with the connection itself."""
+        head = [line.lower() for line in self._head]
+        return (
+            any(line.startswith(b"connection:") and b"close" in line for line in head)
+            or any(line.startswith(b"http/1.0") for line in head)
+            or not any(line.startswith((b"content-length:", b"transfer-encoding:")) for line in head)
+        )
+
     def _on_open(self, descriptor: int, _purpose: int) -> int:
         self._opened.append(descriptor)
         return pycurl.SOCKOPT_OK
 
-    def _before_departure(self, _remote_ip: str, _local_ip: str, _remote_port: int, local_port: int) -> int:
+    def _before_departure(self, remote_ip: str, _local_ip: str, remote_port: int, local_port: int) -> int:
         """Answer libcurl, which asks on a ready connection, before the first byte: once, and again for each replay."""
         request = self._request
         if request is None or self._has_left:
             return pycurl.PREREQFUNC_ABORT
-        if self._sockets.is_closed(local_port, opened=self._opened):
-            self.met_closed_connection = True
+        self.line = line = self._sockets.find(
+            local_port, (remote_ip, remote_port), opened=self._opened, head=self._head
+        )
+        if not (self._is_fresh or (line is not None and line.is_idle)):
+            self.met_spent_connection = True
             return pycurl.PREREQFUNC_ABORT
         if clock() >= request.permit.deadline:
             self._was_held_back = True

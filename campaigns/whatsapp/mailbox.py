@@ -9,6 +9,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Protocol
 
+from campaigns.domain.verdict import Unknown, Verdict
+
 
 def clock() -> float:
     """Seconds on a clock that runs through a freeze of the machine, where the system has one."""
@@ -35,11 +37,15 @@ class Request:
     permit: Permit
 
 
+_NOT_READ = Unknown("nobody has read the reply")
+
+
 @dataclass(slots=True)
 class Reply:
     """What came of a request. `error` is "" where an HTTP reply was read to its end.
 
     `has_left` False: not one byte of the request left our side, in no attempt. `seconds` is the time it took.
+    `verdict` is what the reply says, once the transport knows whether it belongs to this request.
     """
 
     request: Request
@@ -50,6 +56,7 @@ class Reply:
     body: bytes = b""
     seconds: float = 0.0
     was_held_back: bool = False
+    verdict: Verdict = _NOT_READ
 
 
 class Mailbox:

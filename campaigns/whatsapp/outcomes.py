@@ -7,10 +7,11 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from campaigns.domain.failures import find_failure, find_http_failure
-from campaigns.domain.verdict import Accepted, Rejected, Unknown
+from campaigns.domain.verdict import Accepted, NotSent, Rejected, Unknown
 
 if TYPE_CHECKING:
     from campaigns.domain.verdict import Failure, Verdict
+    from campaigns.whatsapp.mailbox import Reply
 
 # Characters. Meta's texts are shorter; what is longer is not Meta's.
 MAX_TITLE = 200
@@ -41,6 +42,15 @@ _SECRET = re.compile(
     re.ASCII,
 )
 _ENOUGH = 4096  # characters that are looked at in order to keep 500
+
+
+def read_verdict(reply: Reply) -> Verdict:
+    """Read what came of a request: what never left is known not to be accepted, all else needs a readable reply."""
+    if not reply.has_left:
+        return NotSent(reply.error or "nothing left", is_unreachable=not reply.was_held_back)
+    if reply.error:
+        return Unknown(reply.error)
+    return read_reply(reply.http_status, reply.body, content_type=reply.content_type)
 
 
 def read_reply(status: int, body: bytes, *, content_type: str = "") -> Verdict:
@@ -76,7 +86,17 @@ def _read_acceptance(document: dict[str, Any]) -> Accepted | None:
     wamid = message.get("id")
     if not isinstance(wamid, str) or _WAMID.fullmatch(wamid) is None:
         return None
-    return Accepted(wamid, is_held=message.get("message_status") in _HELD_STATUSES)
+    is_held = message.get("message_status") in _HELD_STATUSES
+    return Accepted(wamid, is_held=is_held, recipient=_read_recipient(document.get("contacts")))
+
+
+def _read_recipient(contacts: object) -> str | None:
+    """Return the phone that the request had. Not the `wa_id`: that is Meta's own form of it, which may differ."""
+    if contacts is None:
+        return None
+    contact = _as_object(contacts[0]) if isinstance(contacts, list) and contacts else {}
+    phone = contact.get("input")
+    return phone if isinstance(phone, str) else ""
 
 
 def _read_code(value: object) -> int | None:

@@ -1,38 +1,157 @@
-"""Knows the sockets of libcurl's connections, to see before a request leaves that the other side has closed its one."""
+"""Knows the sockets of libcurl's connections: whether one may carry a request, and how to take one from libcurl.
+
+libcurl does not look at a connection that it kept for less than a second. The other side may have closed it meanwhile,
+or sent something that no request of ours has asked for, and the next request would take that for its reply.
+"""
 
 from __future__ import annotations
 
+import os
 import select
 import socket
-from collections.abc import Iterable
+import sys
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 
-# Whatever else has arrived: TLS says goodbye before it ends.
-_CLOSED = getattr(select, "POLLRDHUP", 0) | select.POLLHUP | select.POLLERR
+# Readable covers all of it: bytes, the end of the other side, an error. On a kept TLS connection the bytes may also be
+# the server's own business, a session ticket or a new key: then one more connection is made, and nothing is lost.
+_NOT_IDLE = select.POLLIN | getattr(select, "POLLRDHUP", 0) | select.POLLHUP | select.POLLERR
+
+# Where Linux counts the bytes that a connection has received, in its `struct tcp_info`.
+_RECEIVED_AT, _INFO_BYTES = 128, 136
+
+# What TLS adds to a reply, in up to four records. The shortest acceptance is longer.
+_TLS_BYTES = 100
+
+Peer = tuple[str, int]
+
+
+@dataclass(slots=True, eq=False)
+class Line:
+    """A connection as a request found it before it left, and whether the reply came after that.
+
+    `is_idle` False: it was closed, or has unread bytes, and must carry nothing. `received_bytes` is what it had
+    received by then, in its whole life; None where the system does not say. `head` takes the lines of the reply's head.
+    `is_judged`: its reply was looked at, and the connection may carry another request.
+    """
+
+    descriptor: int
+    local_port: int
+    is_new: bool
+    head: Sequence[bytes]
+    is_idle: bool = True
+    received_bytes: int | None = None
+    was_readable: bool = False
+    is_early: bool = False
+    is_judged: bool = False
+
+    def had_reply(self, connection: socket.socket | None, reply_bytes: int) -> bool:
+        """Whether the reply, or its beginning, had come before the request left: TLS reads ahead, unseen at the socket.
+
+        libcurl also reads right after it has sent, and may find a quick reply there. Then its bytes have come since.
+        """
+        if self.was_readable or connection is None or self.received_bytes is None:
+            return self.is_early
+        received = _count_received(connection)
+        return received is not None and not 0 <= received - self.received_bytes - reply_bytes <= _TLS_BYTES
+
+    def most_bytes(self, reply_bytes: int) -> int | None:
+        """Return what the connection has received in its life if this is its last reply; None: nobody counts it."""
+        return None if self.received_bytes is None else self.received_bytes + reply_bytes + _TLS_BYTES
 
 
 class Sockets:
     """The descriptors of connections that were used once. Old ones are never forgotten, but never believed either."""
 
     def __init__(self) -> None:
-        self._descriptors: dict[int, int] = {}  # by local port
+        self._known: dict[int, tuple[int, Peer]] = {}  # by local port
+        self._lines: dict[int, Line] = {}  # by descriptor
+        # What libcurl holds in place of a connection that was taken from it.
+        self._dead, other = socket.socketpair()
+        other.close()
 
-    def is_closed(self, local_port: int, *, opened: Iterable[int]) -> bool:
-        """Tell whether the other side has closed a kept connection; False also where its socket is not known.
+    def close(self) -> None:
+        self._dead.close()
+
+    def find(self, local_port: int, peer: Peer, *, opened: Iterable[int], head: Sequence[bytes]) -> Line | None:
+        """Return the connection between this port and this peer; None where it is unknown, or its reply not judged yet.
 
         `opened` are the descriptors that the asking request has opened: one of them may be its connection, a new one.
         """
         for descriptor in opened:
             if _local_port(descriptor) == local_port:
-                self._descriptors[local_port] = descriptor
-                return False
-        kept = self._descriptors.get(local_port)
-        return kept is not None and _is_closed(kept) and _local_port(kept) == local_port
+                self._known[local_port] = (descriptor, peer)
+                line = self._lines[descriptor] = Line(descriptor, local_port, is_new=True, head=head)
+                return line
+        descriptor, known_peer = self._known.get(local_port, (-1, None))
+        last = self._lines.get(descriptor)
+        if known_peer != peer or (last is not None and not last.is_judged):
+            return None
+        found = _look(descriptor, local_port, head)
+        if found is not None:
+            self._lines[descriptor] = found
+        return found
+
+    def note_readable(self, descriptor: int) -> None:
+        """Note that something has come, before anybody reads it: what was read until now was there before."""
+        line = self._lines.get(descriptor)
+        if line is not None and not line.was_readable:
+            line.was_readable, line.is_early = True, bool(line.head)
+
+    def is_open(self, line: Line) -> bool:
+        """Whether libcurl has not closed the connection by itself."""
+        return _local_port(line.descriptor) == line.local_port
+
+    def take(self, line: Line) -> socket.socket:
+        """Take an open connection from libcurl, which finds it closed."""
+        taken = socket.socket(fileno=os.dup(line.descriptor))
+        os.dup2(self._dead.fileno(), line.descriptor, inheritable=False)
+        return taken
 
 
-def _is_closed(descriptor: int) -> bool:
+def has_received_more(connection: socket.socket, most_bytes: int | None) -> bool:
+    """Whether a connection has received more than `most_bytes` in its life, or has bytes that nobody has read."""
+    received = _count_received(connection)
+    if most_bytes is not None and received is not None and received > most_bytes:
+        return True
+    try:
+        return bool(connection.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT))
+    except OSError:
+        return False
+
+
+def _look(descriptor: int, local_port: int, head: Sequence[bytes]) -> Line | None:
+    try:
+        connection = _borrow(descriptor)
+    except OSError:
+        return None
+    try:
+        if connection.getsockname()[1] != local_port:
+            return None
+        return Line(descriptor, local_port, False, head, _is_idle(descriptor), _count_received(connection))  # noqa: FBT003
+    except (OSError, IndexError):
+        return None
+    finally:
+        connection.detach()
+
+
+def _borrow(descriptor: int) -> socket.SocketType:
+    """Return a socket for a descriptor of libcurl's, to be detached: the plain kind, which is made for each request."""
+    return socket.SocketType(socket.AF_INET, socket.SOCK_STREAM, 0, descriptor)
+
+
+def _is_idle(descriptor: int) -> bool:
     poll = select.poll()
-    poll.register(descriptor, _CLOSED)
-    return bool(poll.poll(0))
+    poll.register(descriptor, _NOT_IDLE)
+    return not poll.poll(0)
+
+
+def _count_received(connection: socket.SocketType) -> int | None:
+    try:
+        info = connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _INFO_BYTES)
+    except (OSError, AttributeError):
+        return None
+    return int.from_bytes(info[_RECEIVED_AT:], sys.byteorder) if len(info) == _INFO_BYTES else None
 
 
 def _local_port(descriptor: int) -> int | None:
@@ -41,7 +160,7 @@ def _local_port(descriptor: int) -> int | None:
     Not the port of its peer: a connection that was reset has none any more.
     """
     try:
-        connection = socket.socket(socket.AF_INET, socket.SOCK_STREAM, 0, fileno=descriptor)
+        connection = _borrow(descriptor)
     except OSError:
         return None
     try:

@@ -14,13 +14,16 @@ import threading
 import time
 from collections import deque
 from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import partial
 
 import pycurl
 
+from campaigns.domain.verdict import Accepted, Rejected
+from campaigns.whatsapp.attribution import Attribution, find_recipient, is_garbled
 from campaigns.whatsapp.handle import Handle, describe
 from campaigns.whatsapp.mailbox import Mailbox, Reply, Request, clock
-from campaigns.whatsapp.sockets import Sockets
+from campaigns.whatsapp.sockets import Line, Sockets, has_received_more
 
 _log = logging.getLogger(__name__)
 
@@ -28,6 +31,20 @@ _MAX_CONNECTIONS = 2048
 # For each request libcurl looks through the connections of its multi handle, one by one.
 _CONNECTIONS_PER_MULTI = 32
 _SPARE_DESCRIPTORS = 128
+
+
+@dataclass(frozen=True, slots=True)
+class _Held:
+    """An error that counts only once its connection, which carries nothing more, has brought nothing more.
+
+    `most_bytes`: what the connection has received in its life if this was its last reply.
+    """
+
+    until: float
+    connection: socket.socket
+    most_bytes: int | None
+    reply: Reply
+    mailbox: Mailbox
 
 
 class Transport:
@@ -40,7 +57,9 @@ class Transport:
         self._queued: deque[tuple[Request, Mailbox]] = deque()
         self._idle: list[Handle] = []
         self._in_flight: dict[pycurl.Curl, Handle] = {}
+        self._held: deque[_Held] = deque()
         self._sockets = Sockets()
+        self._attribution = Attribution()
         self._finished: dict[Mailbox, list[Reply]] = {}
         self._is_closed = False
         self._timers: dict[pycurl.CurlMulti, float] = {}
@@ -123,13 +142,16 @@ class Transport:
             handle.multi.remove_handle(handle.curl)
         for multi in self._multis:
             multi.close()
+        for held in self._held:
+            held.connection.close()
+        self._sockets.close()
         self._selector.close()
         self._wake_receiver.close()
         self._wake_sender.close()
 
     def _turn(self) -> None:
         began_at = clock()
-        touched = set()
+        touched: set[pycurl.CurlMulti] = set()
         for key, mask in self._selector.select(self._patience(began_at)):
             if key.fileobj is self._wake_receiver:
                 with contextlib.suppress(BlockingIOError):
@@ -138,8 +160,25 @@ class Transport:
             ready = (pycurl.CSELECT_IN if mask & selectors.EVENT_READ else 0) | (
                 pycurl.CSELECT_OUT if mask & selectors.EVENT_WRITE else 0
             )
+            if mask & selectors.EVENT_READ:
+                self._sockets.note_readable(key.fd)
             key.data.socket_action(key.fd, ready)
             touched.add(key.data)
+        self._run_timers(touched)
+        self._time_out(began_at)
+        self._release_held(began_at)
+        while self._submitted:
+            requests, mailbox = self._submitted.popleft()
+            self._queued.extend((request, mailbox) for request in requests)
+        while self._queued and len(self._in_flight) + len(self._held) < self._connections:
+            self._start(*self._queued.popleft())
+        # Now they leave, on connections whose last reply was judged above: later libcurl would read first, and let them
+        # leave in the same call.
+        self._run_timers(set())
+        self._deliver()
+
+    def _run_timers(self, touched: set[pycurl.CurlMulti]) -> None:
+        """Let libcurl do what is due, and gather what it has finished, also in the multi handles `touched` before."""
         now = time.monotonic()
         for multi in [multi for multi, at in self._timers.items() if at <= now]:
             del self._timers[multi]
@@ -147,19 +186,14 @@ class Transport:
             touched.add(multi)
         for multi in touched:
             self._reap(multi)
-        self._time_out(began_at)
-        while self._submitted:
-            requests, mailbox = self._submitted.popleft()
-            self._queued.extend((request, mailbox) for request in requests)
-        while self._queued and len(self._in_flight) < self._connections:
-            self._start(*self._queued.popleft())
-        self._deliver()
 
     def _patience(self, now: float) -> float | None:
-        """Return how long sockets may be waited for: until libcurl or the oldest request in flight wants its turn."""
+        """Return how long sockets may be waited for: until libcurl, the oldest request or a held error is due."""
         waits = [min(self._timers.values()) - time.monotonic()] if self._timers else []
         if self._in_flight:
             waits.append(self._oldest().started_at + self._total_timeout - now)
+        if self._held:
+            waits.append(self._held[0].until - now)
         return max(min(waits), 0.0) if waits else None
 
     def _time_out(self, began_at: float) -> None:
@@ -199,15 +233,79 @@ class Transport:
 
     def _finish(self, curl: pycurl.Curl, error: str) -> None:
         handle = self._in_flight.pop(curl)
-        handle.multi.remove_handle(curl)
-        if handle.met_closed_connection:
+        if handle.met_spent_connection:
+            handle.multi.remove_handle(curl)
+            self._cut(handle.line)
             handle.start_over()
             handle.multi.add_handle(curl)
             self._in_flight[curl] = handle
             return
         mailbox, reply = handle.take_reply(error)
+        verdict = reply.verdict = self._attribution.judge(reply)
+        is_closed = isinstance(verdict, Rejected) and curl.getinfo(pycurl.ACTIVESOCKET) == -1
+        handle.multi.remove_handle(curl)
         self._idle.append(handle)
-        self._finished.setdefault(mailbox, []).append(reply)
+        if self._may_be_kept(reply):
+            if handle.line is not None:
+                handle.line.is_judged = True
+            self._finished.setdefault(mailbox, []).append(reply)
+        elif isinstance(verdict, Rejected):
+            self._hold(handle, reply, mailbox, is_closed=is_closed)
+        else:
+            self._cut(handle.line)
+            self._finished.setdefault(mailbox, []).append(reply)
+
+    def _may_be_kept(self, reply: Reply) -> bool:
+        """Whether the connection may carry another request: only after a reply that was surely this request's.
+
+        So nobody else can get a repetition of an error, which would not show whose it is. What libcurl could not read
+        to its end it has closed itself, and what is not sent to a phone has nothing to tell its reply by.
+        """
+        is_ours = isinstance(reply.verdict, Accepted)
+        return is_ours or not reply.has_left or bool(reply.error) or find_recipient(reply.request.body) is None
+
+    def _hold(self, handle: Handle, reply: Reply, mailbox: Mailbox, *, is_closed: bool) -> None:
+        """Hold an error that may have been late for an earlier request, until the right reply would have come.
+
+        On a new connection there is no earlier request. And where there was more than this reply already, there is
+        nothing to await: it had begun before the connection brought anything, another one ends it, or libcurl has
+        closed the connection without being told to.
+        """
+        line, reply_bytes = handle.line, handle.count_reply_bytes()
+        connection = None if line is None else self._take(line)
+        is_first = line is None or line.is_new
+        has_more = (is_closed and not handle.has_announced_end()) or (
+            line is not None and not is_first and (line.had_reply(connection, reply_bytes) or is_garbled(reply))
+        )
+        if line is None or connection is None or is_first or has_more:
+            reply.verdict = self._attribution.confirm(reply, has_more=has_more)
+            self._finished.setdefault(mailbox, []).append(reply)
+            if connection is not None:
+                connection.close()
+            return
+        until = clock() + min(self._attribution.hold_seconds, self._total_timeout)
+        self._held.append(_Held(until, connection, line.most_bytes(reply_bytes), reply, mailbox))
+
+    def _release_held(self, now: float) -> None:
+        while self._held and self._held[0].until <= now:
+            held = self._held.popleft()
+            has_more = has_received_more(held.connection, held.most_bytes)
+            held.connection.close()
+            held.reply.verdict = self._attribution.confirm(held.reply, has_more=has_more)
+            self._finished.setdefault(held.mailbox, []).append(held.reply)
+
+    def _cut(self, line: Line | None) -> None:
+        """Close a connection, now and whatever libcurl would still do with it."""
+        connection = None if line is None else self._take(line)
+        if connection is not None:
+            connection.close()
+
+    def _take(self, line: Line) -> socket.socket | None:
+        if not self._sockets.is_open(line):
+            return None
+        with contextlib.suppress(KeyError, ValueError):
+            self._selector.unregister(line.descriptor)
+        return self._sockets.take(line)
 
 
 def _raise_descriptor_limit() -> int:

@@ -162,7 +162,7 @@ def test_evidence_is_merged_by_primary_key(database):
 
 
 def test_replies_are_merged_by_primary_key_once_nobody_else_has_their_wamids(database):
-    told = EVIDENCE | {"wamids": ("text[]", "'{a,b,c}'"), "stray_code": ("int", "-2"), "stray_title": ("text", "''")}
+    told = EVIDENCE | {"wamids": ("text[]", "'{a,b,c}'"), "stray_code": ("int", "-3"), "stray_title": ("text", "''")}
     assert_indexes(explain(database, "merge_replies", **told), "messages_pkey", "messages_by_wamid")
 
 

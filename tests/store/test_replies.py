@@ -7,7 +7,7 @@ from campaigns.store.messages import merge_evidence, merge_replies
 from tests.store.rows import add_account, add_campaign, add_message, fetch, find_false_tallies, say
 
 AT = "2026-10-01T12:00Z"
-STRAY = {"stray_code": -2, "stray_title": "the reply brings the wamid of another message"}
+STRAY = {"stray_code": -3, "stray_title": "the reply brings the wamid of another message"}
 
 
 @pytest.fixture

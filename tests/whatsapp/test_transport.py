@@ -23,8 +23,11 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
+from campaigns.domain.failures import STRAY_REPLY
+from campaigns.domain.verdict import Accepted, Rejected, Unknown
 from campaigns.whatsapp.mailbox import Mailbox, Request
 from campaigns.whatsapp.transport import Transport
+from tests.faults.straying import Ways, make_authority, straying
 from tests.serving import serving
 from tests.simulator.far_end import NUMBER, start_simulator, template_message, wait_for
 
@@ -403,3 +406,78 @@ def test_a_kept_connection_that_was_closed_carries_nothing_more(transport, endin
             assert closed.wait(5)
         over.set()
         server.shutdown()
+
+
+# replies that belong to nobody, or to another request
+
+
+@pytest.fixture
+def far_end(tmp_path, monkeypatch):
+    """`far_end(ways, is_tls=…)` starts a far end that accepts, and writes on its connections what it should not."""
+    context, file = make_authority(tmp_path)
+    monkeypatch.setattr("certifi.where", lambda: str(file))
+    with contextlib.ExitStack() as stack:
+        yield lambda ways, *, is_tls=False: stack.enter_context(straying(ways, context if is_tls else None))
+
+
+def to(far, phone):
+    payload = {"to": f"+{phone}", "biz_opaque_callback_data": f"r1.0badcafe.{phone}.1"}
+    return make(far.url, phone, body=json.dumps(payload).encode())
+
+
+BOTH = pytest.mark.parametrize("is_tls", [False, True], ids=["plain", "TLS"])
+
+
+@BOTH
+def test_a_connection_is_kept_after_each_acceptance(transport, far_end, is_tls):
+    """Also over TLS, where the server sends tickets that nobody has asked for."""
+    far = far_end(Ways(), is_tls=is_tls)
+    for phone in phones(0, 4):
+        assert send(transport, [to(far, phone)])[phone].verdict == Accepted(far.memory.wamids[f"r1.0badcafe.{phone}"])
+    assert far.connection_count == 1
+
+
+@BOTH
+def test_a_request_leaves_on_another_connection_where_one_has_unread_bytes(transport, far_end, is_tls):
+    far = far_end(Ways("repeat", 0.003, every=1), is_tls=is_tls)
+    for number, phone in enumerate(phones(0, 4), 1):
+        reply = send(transport, [to(far, phone)])[phone]
+        assert reply.verdict == Accepted(far.memory.wamids[f"r1.0badcafe.{phone}"])
+        wait_for(lambda number=number: far.memory.late_count == number)
+    assert far.connection_count == 4
+
+
+@BOTH
+def test_a_connection_that_brought_the_reply_of_another_is_closed(transport, far_end, is_tls):
+    far = far_end(Ways("swapped", every=1), is_tls=is_tls)
+    strays = send(transport, [to(far, phone) for phone in phones(0, 2)]).values()
+    assert {reply.verdict for reply in strays} == {Unknown("the reply names another recipient", STRAY_REPLY.code)}
+    wait_for(lambda: far.open_count == 0)
+
+
+@BOTH
+def test_a_connection_that_brought_an_error_is_closed_and_the_error_counts(transport, far_end, is_tls):
+    far = far_end(Ways("error"), is_tls=is_tls)  # to every third request
+    replies = [send(transport, [to(far, phone)])[phone] for phone in phones(0, 7)]
+    assert [type(reply.verdict) for reply in replies] == [
+        Accepted,
+        Accepted,
+        Rejected,
+        Accepted,
+        Accepted,
+        Rejected,
+        Accepted,
+    ]
+    assert far.connection_count == 3
+
+
+def test_an_error_that_announces_the_end_of_the_connection_counts(transport, answer):
+    body = b'{"error":{"code":131056}}'
+    head = b"HTTP/1.1 400 Bad\r\nConnection: close\r\nContent-Length: %d\r\n\r\n" % len(body)
+    accepted = b'{"messages":[{"id":"wamid.%d"}]}'
+    first = b"HTTP/1.1 200 OK\r\nContent-Length: 31\r\n\r\n" + accepted % 1
+    server = answer(first, head + body)
+    assert send_one(transport, server.url, body=b'{"to":"+5511999990001"}').verdict == Accepted("wamid.1")
+    refused = send_one(transport, server.url, body=b'{"to":"+5511999990002"}')
+    assert isinstance(refused.verdict, Rejected)
+    assert server.connection_count == 1

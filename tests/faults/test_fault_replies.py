@@ -1,0 +1,160 @@
+"""Replies that belong to other requests: nobody gets two messages, nothing is `sent` that was not accepted."""
+
+from __future__ import annotations
+
+import itertools
+import threading
+from types import SimpleNamespace
+
+import pytest
+import redis
+
+from campaigns.alerts import Alerts
+from campaigns.beginning import Tools, begin_slice
+from campaigns.config import Settings
+from campaigns.directory import add_account
+from campaigns.domain.failures import STRAY_REPLY
+from campaigns.keeping import Keeper
+from campaigns.sending import run_slice
+from campaigns.showing import show_errors
+from campaigns.store.events import insert_events
+from campaigns.throttle import Throttle
+from campaigns.tokens import make_key
+from campaigns.whatsapp.transport import Transport
+from tests.faults.straying import Ways, make_authority, straying
+from tests.store.rows import add_campaign, add_message, fetch
+from tests.webhooks.webhook_bodies import PHONE_NUMBER_ID
+from webhooks.applying import apply_events
+
+SECRET_KEY = make_key()
+PEOPLE = 40
+SETTINGS = {
+    "secret_key": SECRET_KEY, "window_limit": 6, "settle_count": 4, "settle_seconds": 0.02, "retry_seconds": 0.1,
+    "slice_seconds": 20.0, "tick_seconds": 1.0, "lease_seconds": 30.0,
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def authority(tmp_path_factory):
+    return make_authority(tmp_path_factory.mktemp("authority"))
+
+
+@pytest.fixture
+def send(database, valkey, authority, monkeypatch):
+    """`send(ways, …)` sends two campaigns to the same people through a far end, and returns what came of it."""
+    context, file = authority
+    monkeypatch.setattr("certifi.where", lambda: str(file))
+
+    def send(ways, *, is_tls=False, has_webhooks=False, people=PEOPLE):
+        with straying(ways, context if is_tls else None) as far, redis.Redis.from_url(valkey.url) as client:
+            client.flushall()
+            settings = Settings(graph_api_url=f"{far.url}/v24.0", **SETTINGS)
+            keeper, transport = Keeper(database, settings), Transport(connect_timeout=5, total_timeout=3)
+            tools = Tools(
+                settings, database, Throttle(client), transport, keeper, Alerts(None), threading.Event(), "me"
+            )
+            account = {"phone_number_id": PHONE_NUMBER_ID, "waba_id": "1", "token": "EAA", "secret_key": SECRET_KEY}
+            account_id = add_account(database, "Vendas", messages_per_second=1_000_000, **account)
+            campaigns = [database.run(add_campaign, accounts=[account_id]) for _ in range(2)]
+            for each, number in itertools.product(campaigns, range(people)):
+                database.run(add_message, each, phone=f"+5511{900000000 + number}")
+            over = threading.Event()
+            threads = [threading.Thread(target=run_to_the_end, args=(each, tools)) for each in campaigns]
+            webhooks = threading.Thread(target=report, args=(far, database, settings, over))
+            if has_webhooks:
+                webhooks.start()
+            for thread in threads:
+                thread.start()
+            for thread in threads:
+                thread.join()
+            over.set()
+            if has_webhooks:
+                webhooks.join()
+            transport.close()
+            keeper.close()
+        return SimpleNamespace(memory=far.memory, rows=load_rows(database, far.memory))
+
+    return send
+
+
+def run_to_the_end(campaign_id, tools):
+    pause = threading.Event()
+    while fetch(tools.database, "SELECT status::text FROM campaigns WHERE id = %s", campaign_id) == ["running"]:
+        begun = begin_slice(campaign_id, tools)
+        if begun is None:
+            pause.wait(0.05)
+        else:
+            run_slice(begun, tools)
+
+
+def report(far, database, settings, over):
+    is_last = False
+    while not is_last:
+        is_last = over.wait(0.02)
+        if bodies := far.take_webhooks():
+            database.run(insert_events, bodies)
+        apply_events(database, settings, Alerts(None))
+
+
+def load_rows(database, memory):
+    """Each message's status and wamid, beside those that the far end has."""
+    (installation,) = fetch(database, "SELECT id FROM installation")
+    rows = fetch(database, "SELECT id, status::text, wamid, error_code FROM messages ORDER BY id")
+    keys = [f"r1.{installation}.{row[0]}" for row in rows]
+    return [
+        SimpleNamespace(
+            status=status, wamid=wamid, code=code, accepted=memory.accepted[key], right=memory.wamids.get(key)
+        )
+        for key, (_, status, wamid, code) in zip(keys, rows, strict=True)
+    ]
+
+
+def assert_true(result, *, has_webhooks):
+    rows = result.rows
+    assert [row for row in rows if row.accepted > 1] == [], "sent twice"
+    assert [row for row in rows if row.status == "sent" and not row.accepted] == [], "sent, but nobody accepted it"
+    assert [row for row in rows if row.wamid and row.wamid != row.right] == [], "the wamid of another"
+    assert {row.status for row in rows} <= {"sent", "uncertain", "failed"}
+    if has_webhooks:
+        assert [row for row in rows if row.accepted and row.status != "sent"] == [], "its webhook has settled it"
+    assert result.memory.stray_count >= 10
+
+
+DELAYS = [0, 0.003, 0.05, 0.5]
+WAYS = [
+    *(Ways("repeat", delay) for delay in DELAYS),
+    *(Ways("error repeat", delay) for delay in DELAYS),
+    *(Ways("late error", delay) for delay in DELAYS),
+    *(Ways(way, delay) for way in ("half", "half head", "half error") for delay in (0, 0.003)),
+    Ways("swapped"),
+    # Without contacts only the wamid tells; of a body in chunks libcurl drops what follows.
+    *(Ways("repeat", delay, names_contacts=False) for delay in (0, 0.003)),
+    *(Ways("late error", delay, is_chunked=True) for delay in (0, 0.003)),
+]
+
+
+@pytest.mark.parametrize("has_webhooks", [False, True], ids=["without webhooks", "with webhooks"])
+@pytest.mark.parametrize("is_tls", [False, True], ids=["plain", "TLS"])
+@pytest.mark.parametrize("ways", WAYS, ids=str)
+def test_a_reply_that_belongs_to_another_request_settles_nothing(send, ways, is_tls, has_webhooks):
+    assert_true(send(ways, is_tls=is_tls, has_webhooks=has_webhooks), has_webhooks=has_webhooks)
+
+
+@pytest.mark.parametrize("is_tls", [False, True], ids=["plain", "TLS"])
+def test_replies_that_come_as_they_should_leave_nobody_uncertain(send, is_tls):
+    result = send(Ways(), is_tls=is_tls)
+    assert {row.status for row in result.rows} == {"sent"}
+    assert all(row.accepted == 1 and row.wamid == row.right for row in result.rows)
+
+
+def test_a_person_sees_how_many_replies_went_astray(send, database, caplog):
+    result = send(Ways("swapped"))
+    count = sum(row.status == "uncertain" for row in result.rows)
+    assert count
+    errors = [each for id_ in (1, 2) for each in show_errors(database, id_).errors]
+    assert sum(each.reason.count for each in errors) == count
+    assert {(each.reason.error_code, each.advice) for each in errors} == {(STRAY_REPLY.code, STRAY_REPLY.advice)}
+    warned = [record for record in caplog.records if getattr(record, "event", "") == "stray_reply"]
+    assert {record.levelname for record in warned} == {"WARNING"}
+    assert sum(len(record.messages) for record in warned) == count
+    assert "5511" not in caplog.text, "no phone in a log line"
