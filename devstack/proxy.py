@@ -1,4 +1,7 @@
-"""A TCP proxy on loopback that breaks the connections which go through it: reset, frozen, lost, slow, cut at a byte."""
+"""A TCP proxy on loopback that breaks the connections which go through it.
+
+It resets, freezes, loses, slows down or cuts them at a byte, and repeats replies on them.
+"""
 
 from __future__ import annotations
 
@@ -46,6 +49,7 @@ class Proxy:
         self.round_trip_count = 0  # how often somebody asked and was answered, however long both were
         self.is_frozen = False
         self.delay_seconds = 0.0
+        self.repeat_seconds: float | None = None  # each reply comes once more, so long after the first time
         self.cuts: deque[_Cut] = deque()
 
     def connection_count(self) -> int:
@@ -216,8 +220,12 @@ class _Connection:
         self._cut = None
 
     def _pass_on(self, direction: Direction, data: bytes) -> None:
-        if data:
-            self._later(self._other(direction).transport.write, data)
+        if not data:
+            return
+        write = self._other(direction).transport.write
+        self._later(write, data)
+        if direction == "reply" and self.proxy.repeat_seconds is not None:
+            self.loop.call_later(self.proxy.delay_seconds + self.proxy.repeat_seconds, write, data)
 
     def half_close(self, direction: Direction) -> None:
         self._closed.add(direction)

@@ -260,6 +260,14 @@ def _cut_api_replies(hand: Hand) -> None:
     hand.world.api_proxy.uncut()
 
 
+def _repeat_api_replies(hand: Hand) -> None:
+    """Each reply comes twice: a sender that takes what comes first for the reply to its request is shifted by one."""
+    for seconds in (0.003, 0.05):
+        hand.world.api_proxy.repeat_seconds = seconds
+        hand.hold(1, 2)
+    hand.world.api_proxy.repeat_seconds = None
+
+
 def _cut_api_requests(hand: Hand) -> None:
     for _ in range(30):
         hand.world.api_proxy.cut("request", hand.random.randrange(0, 700), is_reset=hand.random.random() < 0.5)
@@ -348,6 +356,7 @@ FAULTS = (
     Fault("API hangs", _freeze_api, frozenset({NO_REPLY}), touches="api"),
     Fault("API refuses", _refuse_api, frozenset({NO_REPLY}), touches="api"),
     Fault("replies of the API cut", _cut_api_replies, frozenset({NO_REPLY}), touches="api"),
+    Fault("replies of the API repeated", _repeat_api_replies, frozenset({NO_REPLY}), touches="api"),
     Fault("requests to the API cut", _cut_api_requests, frozenset({NO_REPLY}), touches="api"),
     Fault("reused connections closed", _close_reused_connections, frozenset({NO_REPLY}), touches="api"),
     Fault("bad replies", _bad_replies, frozenset({NO_REPLY}), touches="api"),

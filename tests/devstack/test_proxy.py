@@ -157,3 +157,13 @@ def test_a_delay_keeps_the_order(proxy: Proxy) -> None:
         for number in range(50):
             client.sendall(b"%02d" % number)
         assert read(client, 100) == b"".join(b"%02d" % number for number in range(50))
+
+
+def test_a_reply_comes_twice_where_replies_are_repeated(proxy: Proxy) -> None:
+    with connect(proxy) as connection:
+        proxy.repeat_seconds = 0.01
+        assert ask(connection, b"once") == b"once"
+        assert read(connection, 4) == b"once"
+        proxy.repeat_seconds = None
+        assert ask(connection, b"more") == b"more"
+        assert is_silent(connection)
