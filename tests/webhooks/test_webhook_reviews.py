@@ -5,7 +5,7 @@ import logging
 import threading
 
 import pytest
-from webhook_bodies import AT, PHONE_NUMBER_ID, make_body, make_status
+from webhook_bodies import AT, PHONE_NUMBER_ID, make_body, make_status, make_value
 
 from campaigns import reviewing
 from campaigns.alerts import Alerts
@@ -469,3 +469,16 @@ def test_somebody_is_told_again_when_the_next_first_one_waits(database, caplog):
     assert report(database, caplog) == []
     say(database, "chega", 1)
     assert len(report(database, caplog)) == 1
+
+
+# from the webhook on
+
+
+def test_an_answer_that_is_near_is_read_and_kept_with_its_text(database):
+    message = {"from": ANA_ID, "from_user_id": ID, "id": "wamid.in", "timestamp": str(AT), "type": "text"}
+    body = make_body(make_value(messages=[message | {"text": {"body": "talvez eu queira sair da lista"}}]))
+    assert receive(database, body, body).counts == {"answers to review": 1}
+    assert [(row.recipient_key, row.text) for row in read_reviews(database)] == [
+        (ANA, "talvez eu queira sair da lista")
+    ]
+    assert not is_suppressed(database)
