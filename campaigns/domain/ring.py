@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import datetime as dt
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -76,10 +77,20 @@ def read_ring(headers: object, body: object, *, queue: object, queues: Mapping[s
     for name, plain in _PLAIN.items():
         if headers.get(name) not in plain:
             raise NotARing(f"{task} has a header that no task of ours has: {name}")
+    if (expires := headers.get("expires")) is not None and not _is_time(expires):
+        raise NotARing(f"{task} expires at no time")
     epoch = headers.get("lease_epoch")
     if epoch is not None and not _is_epoch(epoch):
         raise NotARing(f"{task} has a lease epoch that is no number")
     return Ring(task, task_id, _read_arguments(task, body), epoch)
+
+
+def _is_time(text: object) -> bool:
+    try:
+        at = dt.datetime.fromisoformat(text) if isinstance(text, str) else None
+    except ValueError:
+        return False
+    return at is not None and at.tzinfo is not None and 2000 <= at.year < 2200  # noqa: PLR2004  may be moved by a zone
 
 
 def _is_epoch(value: object) -> TypeGuard[int]:

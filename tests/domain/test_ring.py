@@ -45,10 +45,9 @@ def test_a_publisher_that_names_no_epoch_is_understood():
     assert read(headers=headers).lease_epoch is None
 
 
-@pytest.mark.parametrize("expires", ["2026-11-23T14:21:19.043373+00:00", "soon", 7, [1]])
-def test_the_expiry_that_an_old_version_publishes_is_dropped(expires):
+def test_the_expiry_that_an_old_version_publishes_is_dropped():
     """A worker would judge it by the clock of its own machine."""
-    assert read(headers=PLAIN | {"expires": expires}) == read()
+    assert read(headers=PLAIN | {"expires": "2026-11-23T14:21:19.043373+00:00"}) == read()
 
 
 @pytest.mark.parametrize(
@@ -57,6 +56,7 @@ def test_the_expiry_that_an_old_version_publishes_is_dropped(expires):
         *({"task": value} for value in (None, "os.system", ["campaigns.run"], {}, 7, "celery.chord_unlock")),
         *({"id": value} for value in (None, "", [1], "x" * 101, "a\nb")),
         *({"eta": value} for value in ("9999-12-31T23:59:59+00:00", 5, "")),
+        *({"expires": value} for value in ("soon", 7, [1], "2026-11-23T14:21:19", "9999-12-31T23:59:59+00:00")),
         *({"lease_epoch": value} for value in ("7", -1, 2**63, 1.0, True, [7])),
         *({"timelimit": value} for value in ("x", [1], [1, 1], 0)),
         *({"retries": value} for value in ("x", 2**70, -1)),
