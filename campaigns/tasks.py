@@ -33,6 +33,9 @@ BrokerUnavailable = (OperationalError, KombuError, ConnectionError, OSError)
 # Each is for one account; what is left out while nobody takes them is asked for again after REVOADA_HEALTH_SECONDS.
 _MOST_HEALTH_CHECKS = 100
 
+# Until the broker deletes the probe queue of a worker that is gone.
+_PROBE_QUEUE_SECONDS = 3600.0
+
 # Until a broker counts as away that takes no probe.
 _PROBE_SECONDS = 5
 
@@ -168,7 +171,8 @@ def _start_watch(sender: str, instance: Any, **_: Any) -> None:
     """Give this worker a queue that no other process consumes, and watch whether it takes what is put there."""
     names = list(app.amqp.queues.consume_from)
     name = f"probe.{runtime().owner}.{secrets.token_hex(4)}"
-    queue = Queue(name, routing_key=name, auto_delete=True)
+    # What a killed worker leaves there goes by the clock of the broker.
+    queue = Queue(name, routing_key=name, auto_delete=True, expires=_PROBE_QUEUE_SECONDS)
     app.amqp.queues.select_add(queue)
     # Not the one that Celery has given it, which would keep a binding of each process for ever.
     queue.exchange = Exchange("")
