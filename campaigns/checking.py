@@ -28,7 +28,7 @@ from campaigns.store.database import Connection, Database, DatabaseError, Databa
 from campaigns.store.directory import find_account_ids
 from campaigns.store.migrate import missing_migrations
 from campaigns.store.setups import SetupAccount, UsedTemplate, load_setup_accounts, load_used_templates
-from campaigns.throttle.ping import why_away
+from campaigns.throttle.looking import examine
 from campaigns.tokens import TokenError, decrypt_token
 from campaigns.whatsapp import callback, graph
 
@@ -71,13 +71,17 @@ def check_database(database: Database | None) -> Check:
 
 
 def check_valkey(url: str | None) -> Check:
-    """Look whether Valkey answers."""
+    """Look whether Valkey answers and takes writes."""
     if url is None:
         advice = "Put it into .env, or load the environment of `make up`: . .revoada/env"
         return Check("servers", "Valkey", State.MISSING, "REDIS_URL is not set", advice)
-    if error := why_away(url, timeout_seconds=_PING_SECONDS):
+    facts = examine(url, timeout_seconds=_PING_SECONDS)
+    if reply := facts.reply or facts.refusal:
+        advice = "Let REDIS_URL lead to a primary that takes writes; its own log says what it lacks."
+        return Check("servers", "Valkey", State.MISSING, f"answers: {reply}", advice)
+    if facts.away:
         advice = "Start it, and look at REDIS_URL."
-        return Check("servers", "Valkey", State.MISSING, f"does not answer: {error}", advice)
+        return Check("servers", "Valkey", State.MISSING, f"does not answer: {facts.away}", advice)
     return Check("servers", "Valkey", State.OK, "answers")
 
 

@@ -9,14 +9,13 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
 
-import redis
-
 from campaigns.alerts import Alerts
 from campaigns.beginning import Tools
 from campaigns.config import Settings, read_settings
 from campaigns.keeping import Keeper
 from campaigns.store.database import Database
 from campaigns.throttle import Throttle
+from campaigns.throttle.connection import make_client
 from campaigns.watching import Watch, Worker
 from campaigns.whatsapp.transport import Transport
 
@@ -79,12 +78,7 @@ class Runtime:
     def _tools(self) -> Tools:
         settings = self.settings.require("database_url", "redis_url", "secret_key")
         assert settings.redis_url is not None
-        client = redis.Redis.from_url(
-            settings.redis_url,
-            socket_timeout=_THROTTLE_TIMEOUT,
-            socket_connect_timeout=_THROTTLE_TIMEOUT,
-            max_connections=None,
-        )
+        client = make_client(settings.redis_url, timeout_seconds=_THROTTLE_TIMEOUT)
         return Tools(
             settings=settings,
             database=self.database,

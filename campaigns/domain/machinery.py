@@ -41,9 +41,12 @@ class DatabaseFacts:
 
 @dataclass(frozen=True, slots=True)
 class ValkeyFacts:
-    """What Valkey says. `away`: what came instead of an answer; `refusal`: of a write. Bytes; 0: no limit."""
+    """What Valkey says. `away`: the error, where it does not serve at all; `reply`: its answer then, if it gave one;
+    `refusal`: its answer to a write. Bytes; 0: no limit.
+    """
 
     away: str = ""
+    reply: str = ""
     refusal: str = ""
     policy: str = "noeviction"
     used_bytes: int = 0
@@ -64,9 +67,12 @@ class WorkerFacts:
 
 @dataclass(frozen=True, slots=True)
 class BrokerFacts:
-    """Who answers over the broker, and how many tasks wait in each queue. `away`: it does not answer."""
+    """Who answers over the broker, and how many tasks wait in each queue. `away`: the error, where nobody can be
+    asked; `reply`: what the broker answered then, if it did.
+    """
 
     away: str = ""
+    reply: str = ""
     queues: Mapping[str, Collection[str]] | None = None
     beats: Collection[str] = ()
     waiting: Mapping[str, int] | None = None
@@ -119,11 +125,16 @@ def judge_database(facts: DatabaseFacts) -> list[Finding]:
 def judge_valkey(facts: ValkeyFacts, name: str) -> list[Finding]:
     """Judge a server; `name` is the variable that leads to it."""
     if facts.away:
-        text = f"Valkey does not answer ({facts.away}): no slice begins, and what runs sends at a low, safe rate."
-        return [Finding("valkey_away", Severity.ERROR, text, f"Start it, and look at {name}.")]
+        does = f"does not answer ({facts.away})" if not facts.reply else f"answers with an error ({facts.reply})"
+        text = f"Valkey {does}: no slice begins, and what runs sends at a low, safe rate."
+        advice = f"Look at its log, and at {name}." if facts.reply else f"Start it, and look at {name}."
+        return [Finding("valkey_away", Severity.ERROR, text, advice)]
     findings = []
     if facts.refusal:
-        text = f"Valkey refuses to write: {facts.refusal}."
+        text = (
+            f"Valkey refuses to write: {facts.refusal}. No slice begins, and what runs may have to send at the low,"
+            " safe rate; all goes on by itself when it takes writes again."
+        )
         advice = f"Let {name} lead to a primary with free memory and disk; its own log says what it lacks."
         findings.append(Finding("valkey_refuses", Severity.ERROR, text, advice))
     if facts.policy != "noeviction":
@@ -139,6 +150,10 @@ def judge_valkey(facts: ValkeyFacts, name: str) -> list[Finding]:
 
 def judge_broker(facts: BrokerFacts, queues: Iterable[str]) -> list[Finding]:
     """Judge who takes tasks, for the queues that matter here."""
+    if facts.reply:
+        text = f"The broker answers with an error ({facts.reply}): no task reaches anybody."
+        advice = "Its own log says what it lacks; look at REDIS_URL (or BROKER_URL)."
+        return [Finding("broker_away", Severity.ERROR, text, advice)]
     if facts.away:
         text = f"The broker does not answer ({facts.away}): no task reaches anybody."
         return [Finding("broker_away", Severity.ERROR, text, "Start it, and look at REDIS_URL (or BROKER_URL).")]

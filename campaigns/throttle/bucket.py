@@ -10,6 +10,8 @@ from pathlib import Path
 
 import redis
 
+from campaigns.throttle.connection import find_reply
+
 SCRIPT = Path(__file__).with_name("grant.lua").read_text(encoding="utf-8")
 KEY = "revoada:throttle:{}"
 RETRY_MIN_SECONDS = 0.005  # of the fallback; the script has its own
@@ -115,7 +117,7 @@ class Throttle:
             logger.warning(
                 "Valkey cannot give tokens, sending at most %g messages/s per account: %s",
                 self._fallback.rate,
-                error,
+                find_reply(error) or error,
                 extra={"event": "throttle_unreachable"},
             )
 

@@ -10,6 +10,7 @@ import redis
 
 from campaigns.domain.machinery import ValkeyFacts
 from campaigns.throttle.bucket import KEY
+from campaigns.throttle.connection import find_reply
 
 # As in grant.lua: of the configured rate, regained per second after a halving.
 CLIMB = 0.05
@@ -22,7 +23,7 @@ def examine(url: str, *, timeout_seconds: float) -> ValkeyFacts:
             client.ping()
             return _examine(client)
     except (redis.RedisError, OSError, ValueError) as error:
-        return ValkeyFacts(away=type(error).__name__)  # its text may hold the password
+        return ValkeyFacts(away=type(error).__name__, reply=find_reply(error))  # other texts may hold the password
 
 
 def _examine(client: redis.Redis) -> ValkeyFacts:
@@ -30,7 +31,7 @@ def _examine(client: redis.Redis) -> ValkeyFacts:
     try:
         client.set("revoada:doctor", 1, ex=1)
     except redis.ResponseError as error:
-        refusal = str(error)
+        refusal = find_reply(error)
     try:
         info = client.info("memory")
         asked_at = time.time()
