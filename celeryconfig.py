@@ -69,6 +69,9 @@ task_acks_late = True
 worker_prefetch_multiplier = 1
 worker_disable_prefetch = True
 
+# A limit that somebody sets by remote control would park tasks in worker slots, where no other worker sees them.
+worker_disable_rate_limits = True
+
 # One message that is none of ours must not end a worker.
 worker_consumer = "campaigns.gate:Consumer"
 

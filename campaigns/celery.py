@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from celery import Celery, Task
 from kombu import Connection, Producer, Queue
-from kombu.exceptions import ChannelError, KombuError, OperationalError
+from kombu.exceptions import ChannelError, OperationalError
 
 from campaigns import gate
+from campaigns.throttle.connection import find_reply
 
 gate.install()
-app = Celery("revoada")
+app = Celery("revoada", amqp=gate.AMQP)
 app.config_from_object("celeryconfig")
 
 # A process asks for the length of a queue at most this often.
@@ -23,7 +26,13 @@ _BROKER_SECONDS = 3
 
 
 class BrokerError(Exception):
-    """The broker does not answer; the text is the kind of error, which holds no password."""
+    """Nobody can be asked over the broker. The text is the kind of error, which holds no password; `reply` is what the
+    broker itself answered, "" where it did not.
+    """
+
+    def __init__(self, kind: str, *, reply: str = "") -> None:
+        super().__init__(kind)
+        self.reply = reply
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,30 +81,33 @@ def count_tasks(queue: str, connection: Connection) -> int:
 
 
 def ask_alive(timeout_seconds: float) -> Alive:
-    """Ask all processes. Raises `BrokerError` where the broker does not answer."""
+    """Ask all processes. Raises `BrokerError` where the broker does not serve."""
+    with _broker_errors(), app.connection_for_write() as connection:
+        connection.ensure_connection(max_retries=1, timeout=round(timeout_seconds))
+        inspect = app.control.inspect(timeout=timeout_seconds, connection=connection)
+        listed = inspect.active_queues() or {}
+        answered = set(inspect.ping() or {})
     queues: dict[str, set[str]] = {}
-    try:
-        with app.connection_for_write() as connection:
-            connection.ensure_connection(max_retries=1, timeout=round(timeout_seconds))
-            inspect = app.control.inspect(timeout=timeout_seconds, connection=connection)
-            listed = inspect.active_queues() or {}
-            answered = set(inspect.ping() or {})
-    except (KombuError, OperationalError, OSError) as error:
-        raise BrokerError(type(error).__name__) from None
     for worker, taken in listed.items():
-        for queue in taken:
-            queues.setdefault(str(queue["name"]), set()).add(worker)
+        for queue in taken if isinstance(taken, list) else ():  # a worker may answer with an error
+            if isinstance(queue, dict):
+                queues.setdefault(str(queue.get("name")), set()).add(worker)
     return Alive(queues, answered - set(listed))
 
 
 def count_waiting(timeout_seconds: float) -> dict[str, int]:
-    """Return how many tasks wait in each queue. Raises `BrokerError` where the broker does not answer."""
+    """Return how many tasks wait in each queue. Raises `BrokerError` where the broker does not serve."""
+    with _broker_errors(), app.connection_for_write() as connection:
+        connection.ensure_connection(max_retries=1, timeout=round(timeout_seconds))
+        return {queue.name: _count_waiting(connection, queue.name) for queue in app.conf.task_queues}
+
+
+@contextmanager
+def _broker_errors() -> Iterator[None]:
     try:
-        with app.connection_for_write() as connection:
-            connection.ensure_connection(max_retries=1, timeout=round(timeout_seconds))
-            return {queue.name: _count_waiting(connection, queue.name) for queue in app.conf.task_queues}
-    except (KombuError, OperationalError, OSError) as error:
-        raise BrokerError(type(error).__name__) from None
+        yield
+    except gate.BrokerUnavailable as error:
+        raise BrokerError(type(error).__name__, reply=find_reply(error)) from None
 
 
 def _count_waiting(connection: Connection, queue: str) -> int:

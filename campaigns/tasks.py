@@ -11,11 +11,11 @@ from typing import Any
 
 from celery import signals
 from kombu import Exchange, Queue
-from kombu.exceptions import KombuError, OperationalError
 
 from campaigns import beginning, health, reconciling, retaining, sending, ticking
 from campaigns.celery import WakeUp, app, count_tasks
 from campaigns.config import SettingsError
+from campaigns.gate import BrokerUnavailable
 from campaigns.logs import configure_logging, event
 from campaigns.runtime import runtime
 from campaigns.store.healths import begin_check
@@ -26,9 +26,6 @@ _log = logging.getLogger(__name__)
 
 # Objects made and not yet freed.
 _COLLECT_AFTER = 50_000
-
-# What a broker that is away or frozen raises.
-BrokerUnavailable = (OperationalError, KombuError, ConnectionError, OSError)
 
 # Each is for one account; what is left out while nobody takes them is asked for again after REVOADA_HEALTH_SECONDS.
 _MOST_HEALTH_CHECKS = 100

@@ -69,7 +69,7 @@ def _ask_broker() -> BrokerFacts:
         waiting = count_waiting(_ASK_SECONDS)
         alive = ask_alive(_ASK_SECONDS)
     except BrokerError as error:
-        return BrokerFacts(away=str(error))
+        return BrokerFacts(away=str(error), reply=error.reply)
     return BrokerFacts(queues=alive.queues, beats=alive.beats, waiting=waiting)
 
 

@@ -91,7 +91,8 @@ def _check_processes() -> list[Check]:
             alive = ask_alive(_WAIT_SECONDS)
         except BrokerError as error:
             advice = "Start it, and look at REDIS_URL (or BROKER_URL)."
-            return [Check("processes", "broker", State.MISSING, f"does not answer: {error}", advice)]
+            text = f"answers: {error.reply}" if error.reply else f"does not answer: {error}"
+            return [Check("processes", "broker", State.MISSING, text, advice)]
     except SettingsError as error:
         return [Check("processes", "broker", State.UNKNOWN, str(error))]
     return judge_processes(alive.queues, alive.beats)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import datetime as dt
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeGuard
 
@@ -13,6 +13,7 @@ _MOST_BODY_BYTES = 10_000
 _MOST_ARGUMENTS = 2
 _MOST_ID_CHARACTERS = 100
 _MAX_BIGINT = 2**63 - 1
+_MOST_DEPTH = 16
 
 # What Celery's header says for a task that does what ours do: run once, now, and nothing after it.
 _PLAIN: dict[str, tuple[object, ...]] = {
@@ -39,6 +40,20 @@ class Ring:
     id: str
     arguments: list[int | None]
     lease_epoch: int | None
+
+
+def is_shallow(value: object) -> bool:
+    """Tell whether lists and objects are nested so little that code that calls itself for each level can bear it."""
+    level = [value]
+    for _ in range(_MOST_DEPTH):
+        level = [inner for each in level for inner in _contents(each)]
+        if not level:
+            return True
+    return False
+
+
+def _contents(value: object) -> Collection[object]:
+    return value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
 
 
 def find_flaw(envelope: object) -> str:

@@ -156,7 +156,12 @@ class Flow:
         self._database = database
         self._accounts: list[Account] = []
         self._campaigns: list[Campaign] = []
-        self._doorbell = Celery("doorbell", broker=environment["REDIS_URL"], set_as_current=False)
+        self.use_broker(environment["REDIS_URL"])
+
+    def use_broker(self, url: str) -> None:
+        """Let the roles that start from now on, and the test itself, use this Valkey."""
+        self.stack.environment["REDIS_URL"] = url
+        self._doorbell = Celery("doorbell", broker=url, set_as_current=False)
         self._doorbell.conf.update(broker_transport_options={"socket_timeout": 5})
 
     # roles

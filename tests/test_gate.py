@@ -1,0 +1,184 @@
+"""kombu with the gate's transport, against a real Valkey that refuses or holds strange things."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Iterator
+from contextlib import suppress
+
+import kombu
+import pytest
+import redis
+from celery import Celery
+
+from campaigns import gate
+from campaigns.throttle.connection import find_reply
+from devstack.proxy import Proxy
+from devstack.valkey import Valkey, start_valkey
+from tests.refusing import REFUSALS, read_only, wrong_type
+
+QUEUE = kombu.Queue("campaigns", kombu.Exchange("campaigns"), routing_key="campaigns")
+OPTIONS = {"socket_timeout": 2, "socket_connect_timeout": 2, "connect_retries_timeout": 1}
+
+
+@pytest.fixture(scope="module")
+def spoiled(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Valkey]:
+    """One that these tests may spoil."""
+    gate.install()
+    with start_valkey(tmp_path_factory.mktemp("gate")) as server:
+        yield server
+
+
+@pytest.fixture
+def server(spoiled: Valkey) -> Valkey:
+    with redis.Redis.from_url(spoiled.url) as client:
+        client.flushall()
+    return spoiled
+
+
+def connect(url: str) -> gate.Connection:
+    return gate.Connection(url, transport_options=OPTIONS)
+
+
+def publish(connection: kombu.Connection) -> None:
+    with connection.Producer() as producer:
+        producer.publish([[1], {}, {}], exchange=QUEUE.exchange, routing_key="campaigns", declare=[QUEUE])
+
+
+def receive(connection: kombu.Connection, *, count: int = 1, seconds: float = 20) -> list[object]:
+    """Return the bodies of the next tasks; raises TimeoutError when they do not come."""
+    found: list[object] = []
+
+    def take(body: object, message: kombu.Message) -> None:
+        found.append(body)
+        message.ack()
+
+    with connection.Consumer(QUEUE, callbacks=[take]):
+        while len(found) < count:
+            connection.drain_events(timeout=seconds)
+    return found
+
+
+@pytest.mark.parametrize("code", [*REFUSALS, "WRONGTYPE"])
+def test_every_refusal_is_an_error_of_the_connection_and_passes(server: Valkey, code: str) -> None:
+    refuse = REFUSALS.get(code, wrong_type)
+    with connect(server.url) as sending, connect(server.url) as receiving:
+        publish(sending)
+        assert receive(receiving) == [[[1], {}, {}]]
+        with refuse(server):
+            with pytest.raises(gate.BrokerUnavailable) as caught:
+                publish(sending)
+            assert find_reply(caught.value), caught.value
+            # A worker waits for what these errors say, and ends by others. Not every refusal is one of reading.
+            with suppress(receiving.connection_errors):
+                receive(receiving, seconds=3)
+    with connect(server.url) as sending, connect(server.url) as receiving:
+        publish(sending)
+        assert receive(receiving) == [[[1], {}, {}]]
+
+
+def test_an_acknowledgement_that_is_refused_is_an_error_of_the_connection(server: Valkey) -> None:
+    with connect(server.url) as connection:
+        publish(connection)
+        taken: list[kombu.Message] = []
+        with connection.Consumer(QUEUE, callbacks=[lambda _body, message: taken.append(message)]):
+            connection.drain_events(timeout=2)
+        with read_only(server), pytest.raises(connection.connection_errors):
+            taken[0].ack()
+        taken[0].ack()
+
+
+def test_a_task_that_cannot_be_given_back_keeps_nobody_busy(server: Valkey) -> None:
+    """A connection is closed with a task that was not acknowledged; it is given back later, by any other worker."""
+    connection = connect(server.url)
+    publish(connection)
+    with connection.Consumer(QUEUE, callbacks=[lambda _body, _message: None]):
+        connection.drain_events(timeout=2)
+    with read_only(server), suppress(connection.connection_errors):
+        connection.close()
+    with redis.Redis.from_url(server.url) as client:
+        assert client.hlen("unacked") == 1
+
+
+def test_a_producer_finds_the_new_primary_behind_the_same_name(server: Valkey, tmp_path) -> None:
+    with start_valkey(tmp_path) as heir, Proxy(server.port) as name:
+        with connect(heir.url) as connection:
+            assert receive(connection, count=0) == []  # so that the queue is known there
+        with connect(server.url.replace(str(server.port), str(name.port))) as connection:
+            publish(connection)
+            with read_only(server):
+                name.upstream_port = heir.port
+                with pytest.raises(gate.BrokerUnavailable):
+                    publish(connection)
+                publish(connection)
+        with redis.Redis.from_url(heir.url) as client:
+            assert client.llen("campaigns") == 1
+
+
+def test_an_error_of_the_handler_is_not_taken_for_a_message_that_cannot_be_read(server: Valkey) -> None:
+    """They are of the same types; the handler's are bugs, and must be seen."""
+
+    def fail(_body: object, _message: kombu.Message) -> None:
+        raise TypeError("a bug")
+
+    with connect(server.url) as connection:
+        publish(connection)
+        with connection.Consumer(QUEUE, callbacks=[fail]), pytest.raises(TypeError, match="a bug"):
+            connection.drain_events(timeout=2)
+
+
+@pytest.mark.parametrize("depth", [20, 100, 500, 900, 980, 100_000])
+def test_what_is_nested_too_deep_is_dropped_wherever_the_depth_is(server: Valkey, depth: int) -> None:
+    """Also where it could just be read: it could not be kept until it is acknowledged."""
+    nested = "[" * depth + "]" * depth
+    properties = {"delivery_info": {"exchange": "campaigns", "routing_key": "campaigns"}, "body_encoding": "base64"}
+    message = {
+        "body": base64.b64encode(b"[[1], {}, {}]").decode(),
+        "content-type": "application/json",
+        "content-encoding": "utf-8",
+        "headers": {"nested": "NESTED"},
+        "properties": {"delivery_tag": "1", **properties},
+    }
+    text = json.dumps(message)
+    with connect(server.url) as connection, redis.Redis.from_url(server.url) as client:
+        client.lpush("campaigns", text.replace('"NESTED"', nested), nested, text)
+        assert receive(connection) == [[[1], {}, {}]]
+        assert client.llen("campaigns") == client.hlen("unacked") == 0
+
+
+def test_all_that_celery_and_flower_can_ask_for_is_let_in(server: Valkey) -> None:
+    """Each by Celery's own client, so that a new version of it that writes otherwise is noticed."""
+    app = Celery("client", broker=server.url, set_as_current=False)
+    control, inspect = app.control, app.control.inspect(timeout=0.01)
+    with redis.Redis.from_url(server.url) as client, client.pubsub() as listener:
+        listener.subscribe("/0.celery.pidbox")
+        for ask in (inspect.active, inspect.active_queues, inspect.conf, inspect.ping, inspect.registered):
+            ask()
+        for ask in (inspect.report, inspect.reserved, inspect.revoked, inspect.scheduled, inspect.stats, inspect.clock):
+            ask()
+        inspect.query_task("one", "two")
+        control.ping(timeout=0.01, destination=["worker@here"])
+        control.enable_events()
+        control.disable_events()
+        control.heartbeat()
+        control.revoke(["one", "two"], terminate=True, signal="SIGTERM")
+        control.terminate("one")
+        control.rate_limit("campaigns.run", "10/m")
+        control.time_limit("campaigns.run", soft=5, hard=10)
+        control.add_consumer("campaigns")
+        control.cancel_consumer("campaigns")
+        control.pool_grow(1)
+        control.pool_shrink(1)
+        control.autoscale(5, 1)
+        control.shutdown()
+        sent = [message["data"] for message in iter(lambda: listener.get_message(timeout=0.5), None)]
+    commands = [each for each in sent if isinstance(each, bytes)]
+    assert len(commands) == 26
+    assert [each for each in commands if gate._is_refused(each, "celery.pidbox")] == []
+
+
+def test_a_kombu_without_what_is_overridden_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delattr(gate.kombu_redis.Channel, "_get_client")
+    with pytest.raises(RuntimeError, match="its channel has no _get_client"):
+        gate.install()
