@@ -144,6 +144,21 @@ def _refuse_valkey(hand: Hand) -> None:
     hand.world.valkey_proxy.accept()
 
 
+def _demote_valkey(hand: Hand) -> None:
+    """As in a failover: it is a replica for a while, keeps its connections and its data, and refuses to write."""
+    with hand.valkey() as client:
+        client.execute_command("REPLICAOF", "127.0.0.1", "1")  # a port on which no primary listens
+        hand.hold(2, 6)
+        client.execute_command("REPLICAOF", "NO", "ONE")
+
+
+def _fill_valkey(hand: Hand) -> None:
+    with hand.valkey() as client:
+        client.config_set("maxmemory", "1")
+        hand.hold(2, 6)
+        client.config_set("maxmemory", "0")
+
+
 # Postgres
 
 
@@ -341,6 +356,8 @@ FAULTS = (
     Fault("connections to Valkey reset", _reset_valkey_connections, touches="valkey"),
     Fault("replies of Valkey lost", _cut_valkey_replies, touches="valkey"),
     Fault("Valkey refuses", _refuse_valkey, touches="valkey"),
+    Fault("Valkey read-only", _demote_valkey, touches="valkey"),
+    Fault("Valkey out of memory", _fill_valkey, touches="valkey"),
     Fault("Postgres restarted", _restart_postgres, frozenset({LEFT}), touches="postgres"),
     Fault("Postgres killed", _kill_postgres, frozenset({LEFT}), touches="postgres"),
     Fault("backends terminated", _terminate_backends, frozenset({LEFT}), touches="postgres"),
