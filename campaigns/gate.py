@@ -154,11 +154,12 @@ class Consumer(CeleryConsumer):
 
     connection_errors: tuple[type[Exception], ...]
     _lost_count = 0
-    _connected_at = 0.0
+    _connected_at: float | None = None
 
     def connect(self) -> Any:
-        if time.monotonic() > self._connected_at + _SOUND_SECONDS:
+        if self._connected_at is not None and time.monotonic() > self._connected_at + _SOUND_SECONDS:
             self._lost_count = 0
+        self._connected_at = None
         deadline = time.monotonic() + min(self._lost_count, _MOST_PAUSE)
         while time.monotonic() < deadline:
             maybe_shutdown()

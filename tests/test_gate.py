@@ -25,7 +25,6 @@ OPTIONS = {"socket_timeout": 2, "socket_connect_timeout": 2, "connect_retries_ti
 @pytest.fixture(scope="module")
 def spoiled(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Valkey]:
     """One that these tests may spoil."""
-    gate.install()
     with start_valkey(tmp_path_factory.mktemp("gate")) as server:
         yield server
 
@@ -38,7 +37,7 @@ def server(spoiled: Valkey) -> Valkey:
 
 
 def connect(url: str) -> gate.Connection:
-    return gate.Connection(url, transport_options=OPTIONS)
+    return gate.Connection(url, transport=gate.Transport, transport_options=OPTIONS)
 
 
 def publish(connection: kombu.Connection) -> None:

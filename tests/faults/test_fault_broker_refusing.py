@@ -24,7 +24,7 @@ SCALED = {
 }
 ROLES = ("webhooks", "events", "worker", "beat")
 # Lines of Celery that tell of a broker that is lost or cannot be reached.
-LOST = ("Connection to broker lost", "Cannot connect to", "Message Error", "pidbox connection error")
+LOST = ("Connection to broker lost", "Cannot connect to", "Message Error", "onnection error:")
 MOST_LINES = 40
 
 
@@ -51,9 +51,10 @@ def count_lost(flow: Flow, role: str) -> int:
 
 
 def hold(flow: Flow, campaign: Campaign) -> None:
-    """Wait until beat was refused a few times, and the campaign went on meanwhile."""
-    refused, accepted = count_lost(flow, "beat"), len(flow.far.accepted(campaign))
-    wait_for(lambda: count_lost(flow, "beat") > refused + 4, "ticks are refused")
+    """Wait until beat was refused, some time has passed, and the campaign went on meanwhile."""
+    refused, accepted, began_at = count_lost(flow, "beat"), len(flow.far.accepted(campaign)), flow.server_time()
+    wait_for(lambda: count_lost(flow, "beat") > refused, "a tick is refused")
+    wait_for(lambda: flow.server_time() > began_at + 4, "a while has passed")
     wait_for(lambda: len(flow.far.accepted(campaign)) > accepted + 5, "what runs goes on")
 
 
