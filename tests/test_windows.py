@@ -30,7 +30,7 @@ TOLL_FREE = "+18005550123"
 
 
 @pytest.fixture
-def tools(database, valkey, address):
+def tools(database, valkey, address, far):
     settings = Settings(secret_key=SECRET_KEY, graph_api_url=f"{address}/v24.0", slice_seconds=60.0)
     keeper, transport = Keeper(database, settings), Transport(connect_timeout=5, total_timeout=20)
     with redis.Redis.from_url(valkey.url) as client:

@@ -21,11 +21,12 @@ EVERYTHING = {
             "retention",
             "recover",
         ),
-        *("check-setup", "doctor", "simulate", "up", "demo"),
+        *("optouts", "check-setup", "doctor", "simulate", "up", "demo"),
     },
     ("account",): {"add", "set", "list", "show", "activate", "deactivate", "check"},
     ("portfolio",): {"add", "set", "list", "show"},
     ("suppress",): {"add", "remove", "list", "import"},
+    ("optouts",): {"review", "accept", "dismiss"},
     ("template",): {"add", "list", "show", "sync"},
     ("campaign",): {
         *("create", "set", "start", "test", "pause", "resume", "cancel", "show", "list", "watch"),
