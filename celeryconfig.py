@@ -69,7 +69,7 @@ task_acks_late = True
 worker_prefetch_multiplier = 1
 worker_disable_prefetch = True
 
-# A limit that somebody sets by remote control would park tasks in worker slots, where no other worker sees them.
+# A rate limit set by remote control would hold tasks in one worker's slots, where no other worker can take them.
 worker_disable_rate_limits = True
 
 # One message that is none of ours must not end a worker.
@@ -87,7 +87,8 @@ worker_send_task_events = False  # Flower switches events on while it looks
 worker_hijack_root_logger = False
 worker_redirect_stdouts = False
 
-# In memory: a file would keep times of the machine's clock, and beat would wait for one that is in the future.
+# Beat keeps its schedule in memory. A file would hold times of the machine's clock; after that clock is set back, beat
+# would wait until the time in the file.
 beat_scheduler = "celery.beat:Scheduler"
 beat_max_loop_interval = min(5.0, _settings.tick_seconds / 2)
 beat_enable_remote_control = True
@@ -96,18 +97,18 @@ _MACHINE_START = _dt.datetime.fromtimestamp(0, _dt.UTC)
 
 
 def _now() -> _dt.datetime:
-    """Return a time that nobody sets and no leap of the machine's clock moves: counted from the machine's start."""
+    """Return the time since the machine's start, as a datetime: setting the machine's clock does not change it."""
     return _MACHINE_START + _dt.timedelta(seconds=_clock())
 
 
 def _every(seconds: float, task: str) -> dict[str, object]:
-    """Return an entry that is due when beat starts, and then every so many seconds."""
+    """Return an entry that is due when beat starts, and then at this interval."""
     return {"task": task, "schedule": _schedule(seconds, nowfun=_now), "last_run_at": _MACHINE_START}
 
 
 beat_schedule = {
     "tick": _every(_settings.tick_seconds, "campaigns.tick"),
-    # The webhook receiver enqueues it itself; this is for a task that was lost, and for events that are tried again.
+    # The webhook receiver enqueues this task itself. The entry replaces a lost task, and retries events.
     "apply": _every(_settings.tick_seconds, "webhooks.apply"),
     "reconcile": _every(_settings.reconcile_seconds, "campaigns.reconcile"),
     # Does nothing unless REVOADA_RETENTION_DAYS says so.

@@ -49,7 +49,7 @@ class Proxy:
         self.round_trip_count = 0  # how often somebody asked and was answered, however long both were
         self.is_frozen = False
         self.delay_seconds = 0.0
-        self.repeat_seconds: float | None = None  # each reply comes once more, so long after the first time
+        self.repeat_seconds: float | None = None  # each reply is repeated this long after it came
         self.cuts: deque[_Cut] = deque()
 
     def connection_count(self) -> int:

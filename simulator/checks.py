@@ -142,7 +142,7 @@ def _check_buttons(component: dict[str, Any], sent: dict[str, Any]) -> None:
 
 
 def _check_flow(index: int, filled: dict[str, Any] | None) -> None:
-    """Refuse a send that does not name a flow button: it must, although its parameters are optional."""
+    """Refuse a send without its flow button: the button is required, although its parameters are optional."""
     if filled is None:
         raise RefusalError(131009, f"Button at index {index} of type flow is missing in components")
     if str(filled.get("sub_type")).lower() != "flow":

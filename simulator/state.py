@@ -91,7 +91,7 @@ class State:
         return step if step.kind is not Kind.OK else self._advance(("account", number), account.outcome)
 
     def category_step(self, number: str, account: Account, category: str) -> Step:
-        """Find what the script says for this number's sends with templates of a category."""
+        """Return the next step of the script for this number's sends with templates of a category."""
         return self._advance(("category", f"{number} {category}"), account.category_outcomes.get(category, (OK,)))
 
     def phone_step(self, digits: str) -> Step:

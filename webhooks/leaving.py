@@ -35,9 +35,9 @@ _OF_THE_PERSON = frozenset({Source.WORD, Source.BUTTON})
 
 @dataclass(slots=True)
 class Leaving:
-    """What became of opt-outs. `unmatched`: the positions, by stored body, of those that are of nobody known (yet).
+    """The results of opt-outs. `unmatched`: the positions, by stored body, of opt-outs whose author is not known (yet).
 
-    Of these, one that names a user id is kept under it all the same.
+    An unmatched opt-out that names a user id is kept under that id.
     """
 
     kept_count: int = 0
@@ -48,7 +48,7 @@ class Leaving:
 
 @dataclass(frozen=True, slots=True)
 class _Said:
-    """An opt-out with what is known of its author. `phone` is "" where no number is known, by whatever way."""
+    """An opt-out with the known facts about its author. `phone` is "" if no source gives a number."""
 
     body_id: int
     position: int
@@ -58,7 +58,7 @@ class _Said:
 
     @property
     def keys(self) -> list[str]:
-        """Under what it is written: the number, and each user id."""
+        """The recipient keys of its rows: the number, and each user id."""
         return [*([recipient_key(self.phone)] if self.phone else []), *self.optout.user_ids]
 
 
@@ -70,11 +70,10 @@ def keep_optouts(
     answers: bool,
     secret_key: str | None,
 ) -> Leaving:
-    """Write the opt-outs of stored bodies (by their ids), and who is the same person. `answers`: each new opt-out is to
-    be confirmed.
+    """Write the opt-outs of stored bodies (by their ids), and the pairs of user ids and numbers.
 
-    An opt-out by a user id is kept for ever, and written for each number of that person, whichever comes first. Who was
-    forgotten is suppressed already, and stays a hash whatever they say.
+    `answers`: each new opt-out is to be confirmed. An opt-out by a user id is kept for ever, and written for each
+    number of that person, in any order of arrival. A forgotten person is suppressed already, and stays a hash.
     """
     leaving = Leaving()
     said = _read(connection, optouts)
@@ -100,7 +99,7 @@ def _needs_message(optout: OptOut) -> bool:
 
 
 def _find_new_pairs(connection: Connection, said: Iterable[_Said], people: People) -> list[Pair]:
-    """Return the pairs to write. Who answers a message of ours by a user id has the number that it went to."""
+    """Return the pairs to write. The author of an answer to our message has the number that the message went to."""
     for each in said:
         for user_id in each.optout.user_ids if each.phone else ():
             people.add(user_id, recipient_key(each.phone), each.optout.at)
@@ -109,7 +108,7 @@ def _find_new_pairs(connection: Connection, said: Iterable[_Said], people: Peopl
 
 
 class _Keeper:
-    """Writes what one set of bodies says of people, in their transaction."""
+    """Writes the opt-outs, pairs and changes of one set of bodies, in their transaction."""
 
     def __init__(
         self, connection: Connection, leaving: Leaving, said: Sequence[_Said], people: People, pairs: Sequence[Pair]
@@ -137,7 +136,7 @@ class _Keeper:
             self._confirm(changes, found)
 
     def _leave_out_forgotten(self, secret_key: str | None) -> None:
-        """Drop what names a person who was forgotten: the number, and the user ids beside it."""
+        """Drop all data that names a forgotten person: the number, and the user ids paired with it."""
         keys = {pair.recipient_key for pair in self._pairs} | {new for _, new in self._people.moves}
         keys |= {recipient_key(each.phone) for each in self._said if each.phone}
         forgotten = _find_forgotten(self._connection, sorted(keys), secret_key)
@@ -160,7 +159,7 @@ class _Keeper:
         ]
 
     def _list_touched(self) -> set[str]:
-        """Return the user ids of which something was said."""
+        """Return the user ids that the bodies name."""
         return {
             *(pair.user_id for pair in self._pairs),
             *(user_id for change in self._people.changes for user_id in change),
@@ -168,7 +167,7 @@ class _Keeper:
         }
 
     def _carry_over(self, found: Mapping[str, Person]) -> list[SuppressionChange]:
-        """Write what was said under user ids for the numbers of these people, and what was said of previous numbers."""
+        """Copy opt-outs from user ids to the numbers of these people, and from previous numbers to the new ones."""
         targets: dict[str, set[str]] = {}
         for person in found.values():
             for user_id in person.user_ids if person.recipient_keys else ():
@@ -190,7 +189,7 @@ class _Keeper:
         reviews.move_reviews(self._connection, moves)
 
     def _open_reviews(self, found: Mapping[str, Person]) -> None:
-        """Ask a person about answers that may be opt-outs."""
+        """Open reviews of answers that may be opt-outs."""
         unsure = [
             Answer(
                 key,
@@ -210,7 +209,7 @@ class _Keeper:
         self._leaving.to_tell += [_tell_review(review_id, key) for review_id, key in opened]
 
     def _close_reviews(self, changes: Iterable[SuppressionChange]) -> list[SuppressionChange]:
-        """Take undecided answers of people who have certainly opted out now for opt-outs, too."""
+        """Accept the undecided answers of people who have now certainly opted out."""
         left = {change.recipient_key for change in changes if change.is_active}
         left |= {key for said in self._said if said.optout.is_certain and said.optout.is_active for key in said.keys}
         decided = reviews.decide_reviews(self._connection, left, Decision.ACCEPTED) if left else []
@@ -225,7 +224,7 @@ class _Keeper:
                 self._leaving.kept_count += 1
 
     def _tell(self, changes: Iterable[SuppressionChange], found: Mapping[str, Person]) -> None:
-        """Tell of each person once: by the number, where one is known."""
+        """Report each person once: by the number, where one is known."""
         with_number = {user_id for user_id, person in found.items() if person.recipient_keys}
         self._leaving.to_tell += [
             _tell(change)
@@ -253,7 +252,7 @@ def _find_key(said: _Said, found: Mapping[str, Person]) -> str:
 
 
 def _digest(optout: OptOut) -> bytes:
-    """Return what stands for an inbound message: its id, and without one what it says and when."""
+    """Return a hash that identifies an inbound message: of its id, else of its number, time, source and text."""
     told = optout.answer_id or f"{optout.phone_number_id} {optout.at.isoformat()} {optout.source} {optout.text}"
     return hashlib.sha256(told.encode()).digest()
 

@@ -84,18 +84,18 @@ def read_optout(message: object, phone_number_id: str, rules: StopRules) -> OptO
 def _find_stop(message: Mapping[str, Any], rules: StopRules) -> tuple[Source, Refusal | None, str]:
     """Return the refusal in a message, None if there is none, and the text that it is.
 
-    What people write, caption or tap is read; what they say to a group, and a reaction, is no answer to a campaign.
+    Texts, captions and tapped buttons are read. A message to a group and a reaction are no answers to a campaign.
     """
     if message.get("group_id"):
         return Source.WORD, None, ""
     kind, part = _read_part(message)
-    if kind == "edit":  # its `message` is what the edited one is now
+    if kind == "edit":  # its `message` is the new version
         edited = part.get("message")
         kind, part = _read_part(edited if isinstance(edited, dict) else part)
     if kind in _WRITTEN:
         text = _read(part, _WRITTEN[kind])
         refusal = rules.find_word(text)
-        if refusal and _is_forwarded(message):  # the words are somebody else's
+        if refusal and _is_forwarded(message):  # somebody else wrote the words
             refusal = replace(refusal, is_certain=False)
         return Source.WORD, refusal, text
     if kind == "button":
@@ -111,12 +111,12 @@ def _find_stop(message: Mapping[str, Any], rules: StopRules) -> tuple[Source, Re
     return Source.WORD, None, ""
 
 
-# The kinds of messages that have text of the person's own, and where.
+# The types of messages with a text by their sender, and the key of that text.
 _WRITTEN = {"text": "body", "image": "caption", "video": "caption", "document": "caption"}
 
 
 def _read_part(message: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
-    """Return the type of a message (or of an `interactive`), and the part that is named like it."""
+    """Return the type of a message (or of an `interactive`), and the part under the key of the same name."""
     kind = message.get("type")
     part = message.get(kind) if isinstance(kind, str) else None
     return (kind, part) if isinstance(kind, str) and isinstance(part, dict) else ("", {})
@@ -132,10 +132,10 @@ def _read(part: Mapping[str, Any], key: str) -> str:
 
 
 def _find_in_form(response: object, rules: StopRules) -> Refusal | None:
-    """Return the refusal in the answer to a Flow, a form whose fields the business named: only one that is certain.
+    """Return the certain refusal in the answer to a Flow, a form whose fields the business named.
 
-    A value counts that is a refusal or a stop payload ("0_Sair": the Flow builder numbers options and fields), and so
-    does a ticked field that is named like one.
+    A value counts if it is a refusal or a stop payload ("0_Sair": the Flow builder numbers options and fields). A
+    ticked field counts if its name is one.
     """
     for name, value in _list_fields(response):
         texts = [_OPTION_NUMBER.sub("", value)]
@@ -157,7 +157,7 @@ _FIELD_NUMBER = re.compile(r"^screen_\d+_|_\d+$")
 
 
 def _list_fields(response: object) -> Iterator[tuple[str, str]]:
-    """Yield the name and the value of each field, of a list each item, without long ones; none of what is no JSON."""
+    """Yield the name and the value of each field, and each item of a list. Skips long values and invalid JSON."""
     if isinstance(response, str):
         try:
             response = load_json(response[:_MAX_FORM_CHARACTERS].encode("utf-8", "surrogatepass"))

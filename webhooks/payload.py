@@ -69,7 +69,7 @@ class _Source:
 class ParsedEvent:
     """All that one body says. `ignored` counts by kind what we do not need: `field:calls`, `message:text` …
 
-    `people`: who is the same person, by any part of the body, also by one that is ignored.
+    `people`: the numbers and user ids of the same person, from every part of the body, also from ignored parts.
     """
 
     is_readable: bool = True

@@ -11,10 +11,10 @@ from typing import Any
 from campaigns.domain.person import is_number, recipient_key
 from webhooks.reading import UnusableError, read_id, read_list, read_object, read_time
 
-# A user id stands in these keys; where a number should stand it is known by its form: US.13491208655302741918.
+# The form of a user id (US.13491208655302741918): it may also be in a key for a number, and is recognised by its form.
 _USER_ID = re.compile(r"[A-Z]{2}\.[A-Za-z0-9.]+")
 
-# The keys of one person: where the number stands, and where the user ids do (of the portfolio, of linked ones).
+# The keys of one person: the key of the number, and the keys of the user ids (of the portfolio, of linked ones).
 SENDER = ("from", ("from_user_id", "from_parent_user_id"))
 CONTACT = ("wa_id", ("user_id", "parent_user_id"))
 _PEOPLE = (
@@ -34,9 +34,9 @@ _OWN_KEYS = ("user_id", "parent_user_id")
 
 @dataclass(slots=True)
 class People:
-    """Who is the same person, says a body.
+    """The numbers and user ids of the same person in a body.
 
-    `pairs`: (user id, recipient key) with Meta's time of the newest word of it, None where none is given. `changes`:
+    `pairs`: (user id, recipient key) with Meta's newest time of the pair, None where none is given. `changes`:
     (previous user id, new one). `moves`: (recipient key of the previous number, that of the new one).
     """
 
@@ -58,9 +58,9 @@ class People:
         self.pairs[user_id, key] = max(known, at) if known is not None and at is not None else known or at
 
     def read(self, value: object) -> None:
-        """Take what the parts of one change say. What cannot be read is no reason to refuse anything."""
+        """Read the parts of one change. An unreadable part is skipped, and does not refuse the body."""
         at = None
-        for name in _LISTS:  # contacts last: they bear no time of their own, and are of the parts beside them
+        for name in _LISTS:  # contacts last: they have no time of their own, and take that of the other parts
             for part in _read_parts(value, name):
                 at = _read_time(part) or at
                 if name == "user_id_update":
@@ -85,7 +85,7 @@ class People:
                 self._change(old, new, "", key, at)
 
     def _read_system(self, message: Mapping[str, Any], at: dt.datetime | None) -> None:
-        """Take the word that a person has a new number and a new user id, or one of the two."""
+        """Read the notice that a person has a new number, a new user id, or both."""
         told = message.get("system")
         if not isinstance(told, dict):
             return
@@ -109,7 +109,7 @@ class People:
 def find_person(part: Mapping[str, Any], keys: tuple[str, tuple[str, ...]]) -> tuple[str, tuple[str, ...]]:
     """Return the number (a `wa_id`, "" where there is none) and the user ids that a part names.
 
-    Raises UnusableError where what is there is neither, or nothing is.
+    Raises UnusableError if the key of the number holds neither a number nor a user id, and no other key has a user id.
     """
     number_key, user_keys = keys
     named = read_id(part.get(number_key), number_key)
@@ -131,7 +131,7 @@ def _read_user_id(value: object, where: str) -> str:
 
 
 def _read_ids(part: Mapping[str, Any], keys: tuple[str, ...]) -> list[str]:
-    """Return the user ids under these keys, without those that are none."""
+    """Return the user ids under these keys, without unreadable ones."""
     found = []
     for key in keys:
         try:
@@ -142,7 +142,7 @@ def _read_ids(part: Mapping[str, Any], keys: tuple[str, ...]) -> list[str]:
 
 
 def _read_key(value: object) -> str:
-    """Return the recipient key of a number, "" for what is none."""
+    """Return the recipient key of a number, "" for any other value."""
     text = str(value) if isinstance(value, int) and not isinstance(value, bool) and value < 10**15 else value
     return recipient_key(text) if isinstance(text, str) and is_number(text) else ""
 

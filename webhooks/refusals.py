@@ -1,4 +1,4 @@
-"""What a webhook's `failed` means beyond the row: another account's turn, a streak of an account, an opt-out."""
+"""The effects of a webhook's `failed` beyond its row: a send by another account, a streak of an account, an opt-out."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ def _release(match: Match, usable: set[int], settings: Settings) -> ReleaseRow |
 
 
 def count_reports(connection: Connection, matches: Sequence[Match]) -> tuple[list[Counted], list[Recategorised]]:
-    """Move the second streaks of accounts by what Meta says of messages sent since their last activation.
+    """Update the second streaks of accounts by webhooks about messages sent since their last activation.
 
     Returns the streaks with failures, and the templates whose category a refusal has named.
     """
@@ -112,13 +112,13 @@ def count_reports(connection: Connection, matches: Sequence[Match]) -> tuple[lis
 
 
 def _order_reports(matches: Sequence[Match]) -> Sequence[Match]:
-    """Return reports in Meta's order, which tells how many failures stand behind the last success, if there is one."""
+    """Return reports in Meta's order, so that the failures after the last success, if there is one, can be counted."""
     is_ordered = any(match.merged.status is Status.FAILED for match in matches)
     return sorted(matches, key=_order) if is_ordered else matches
 
 
 def _is_counted(match: Match) -> bool:
-    """Tell whether a report says something of the account that sent the message, and is its first to say so."""
+    """Tell whether a report is about the account that sent the message, and is the first such report of the message."""
     message = match.message
     if message.account_id is None or not message.is_since_activation or match.send_no != message.send_no:
         return False
@@ -130,7 +130,7 @@ def _is_counted(match: Match) -> bool:
 def _name_categories(
     connection: Connection, failed: Sequence[Match], categories: Mapping[tuple[int, int], str]
 ) -> list[Recategorised]:
-    """Keep the categories that refusals name for the templates, where they are others than was known."""
+    """Write the categories that refusals name for templates, where they differ from the known ones."""
     named = {}
     for match in failed:
         category = _failure(match).category

@@ -145,7 +145,7 @@ def _refuse_valkey(hand: Hand) -> None:
 
 
 def _demote_valkey(hand: Hand) -> None:
-    """As in a failover: it is a replica for a while, keeps its connections and its data, and refuses to write."""
+    """Make Valkey a replica for a while, as a failover does: it keeps its connections and data, and refuses writes."""
     with hand.valkey() as client:
         client.execute_command("REPLICAOF", "127.0.0.1", "1")  # a port on which no primary listens
         hand.hold(2, 6)
@@ -276,7 +276,7 @@ def _cut_api_replies(hand: Hand) -> None:
 
 
 def _repeat_api_replies(hand: Hand) -> None:
-    """Each reply comes twice: a sender that takes what comes first for the reply to its request is shifted by one."""
+    """Send each reply twice: an unchecked repetition counts as the reply to the next request."""
     for seconds in (0.003, 0.05):
         hand.world.api_proxy.repeat_seconds = seconds
         hand.hold(1, 2)

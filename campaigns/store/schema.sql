@@ -119,9 +119,9 @@ CREATE TABLE account_events (
 );
 CREATE INDEX account_events_by_account ON account_events (account_id, id);
 
--- Failures that are about one category of an account's templates and not about the whole account, and whether the account
--- still sends that category: docs/decisions/0033. No row: no such failure since the account was activated, which deletes
--- its rows. Rows are added and deactivated under the lock of the account.
+-- Failures of one category of an account's templates, which do not count for the whole account, and whether the account
+-- still sends that category: docs/decisions/0033. Without a row there was no such failure since the account was
+-- activated: an activation deletes the account's rows. Rows are added and deactivated under the lock of the account.
 CREATE TABLE account_categories (
     account_id bigint NOT NULL REFERENCES accounts ON DELETE CASCADE,
     category text NOT NULL CHECK (category <> ''),  -- Meta's word: MARKETING, UTILITY, AUTHENTICATION
@@ -225,8 +225,8 @@ CREATE TABLE campaign_accounts (
 );
 CREATE INDEX campaign_accounts_by_account ON campaign_accounts (account_id);
 
--- The category of a campaign's template for an account: as the account's WABA has the template, else as the campaign's own
--- row says. An unknown category counts as MARKETING.
+-- The category of a campaign's template for an account: the one in the account's WABA, else the one in the campaign's
+-- own template row. An unknown category counts as MARKETING.
 CREATE VIEW campaign_categories AS
 SELECT c.id AS campaign_id, a.id AS account_id,
     coalesce(nullif(own.category, ''), nullif(t.category, ''), 'MARKETING') AS category
@@ -370,9 +370,9 @@ CREATE TRIGGER tally_deleted AFTER DELETE ON messages
 CREATE TRIGGER tally_truncated AFTER TRUNCATE ON messages FOR EACH STATEMENT EXECUTE FUNCTION tally_messages();
 
 -- Who must not be messaged: one row per person and source, the newest event of each. Suppressed is who has an active
--- row. One that was lifted stays, so that an older event which comes late does not suppress again.
--- `recipient_key` is that of a number. For an event that named a user id, there is a row under that user id too: it waits
--- for the person's number, and for the next one.
+-- row. One that was lifted stays, so that an older event which comes late does not suppress again. `recipient_key` is
+-- that of a number. For an event that named a user id there is also a row under that user id: it is applied to each
+-- number of the person that becomes known later.
 CREATE TABLE suppressions (
     recipient_key text NOT NULL,
     source text NOT NULL CHECK (source IN ('word', 'button', 'meta', 'manual', 'import')),
@@ -382,9 +382,9 @@ CREATE TABLE suppressions (
     PRIMARY KEY (recipient_key, source)
 );
 
--- Which numbers a person with one of Meta's user ids has, or had: every pair that a webhook named. Nothing takes one away
--- but `forget`, so an opt-out by a user id reaches every number, in whatever order the two come. The pair with the newest
--- `at` names the present number. Nobody adds a pair, a change or a row under a user id without the lock of
+-- The present and past numbers of a person with one of Meta's user ids: every pair that a webhook named. Only `forget`
+-- deletes pairs, so an opt-out by a user id reaches every number, in any order of arrival. The pair with the newest
+-- `at` names the present number. A transaction that adds a pair, a change or a row under a user id holds the lock of
 -- `lock_people`: docs/decisions/0028.
 CREATE TABLE user_ids (
     user_id text NOT NULL CHECK (user_id <> '' AND user_id NOT LIKE '+%'),
@@ -394,15 +394,17 @@ CREATE TABLE user_ids (
 );
 CREATE INDEX user_ids_by_person ON user_ids (recipient_key);
 
--- User ids of the same person, one after the other: a new number brings a new id. Each change stands here both ways.
+-- Successive user ids of the same person: a new number brings a new id. Each change has two rows, one for each
+-- direction.
 CREATE TABLE user_id_changes (
     user_id text NOT NULL,
     other_id text NOT NULL CHECK (other_id <> user_id),
     PRIMARY KEY (user_id, other_id)
 );
 
--- Answers that may be opt-outs, one row each; a person decides. While one of them is undecided its author gets no
--- marketing. The text is erased by the decision; the rest stays, so that a copy of the webhook asks nobody again.
+-- Answers that may be opt-outs, one row each; a person decides about them. While an answer is undecided, its author
+-- gets no marketing. The decision erases the text and keeps the row, so that a copy of the webhook opens no second
+-- review.
 CREATE TABLE optout_reviews (
     id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     recipient_key text NOT NULL,  -- of the number; a user id until a number is known
@@ -419,7 +421,7 @@ CREATE TABLE optout_reviews (
     CONSTRAINT decided_is_whole CHECK ((decided_at IS NULL) = (decision IS NULL)),
     CONSTRAINT decided_is_erased CHECK (decided_at IS NULL OR text = '')
 );
--- What a claim of a marketing campaign asks.
+-- Claims of marketing campaigns look up undecided answers by this index.
 CREATE INDEX optout_reviews_open ON optout_reviews (recipient_key) WHERE decided_at IS NULL;
 
 -- People who were forgotten: they stay suppressed, and nobody can read who they are. `person` is a hash keyed with

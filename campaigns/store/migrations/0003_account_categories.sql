@@ -1,9 +1,9 @@
 -- The scope of a failure may be one category of an account's templates: docs/decisions/0033. Accounts that an earlier
 -- version deactivated stay so, until a person activates them.
 
--- Failures that are about one category of an account's templates and not about the whole account, and whether the account
--- still sends that category: docs/decisions/0033. No row: no such failure since the account was activated, which deletes
--- its rows. Rows are added and deactivated under the lock of the account.
+-- Failures of one category of an account's templates, which do not count for the whole account, and whether the account
+-- still sends that category: docs/decisions/0033. Without a row there was no such failure since the account was
+-- activated: an activation deletes the account's rows. Rows are added and deactivated under the lock of the account.
 CREATE TABLE account_categories (
     account_id bigint NOT NULL REFERENCES accounts ON DELETE CASCADE,
     category text NOT NULL CHECK (category <> ''),  -- Meta's word: MARKETING, UTILITY, AUTHENTICATION
@@ -18,8 +18,8 @@ CREATE TABLE account_categories (
     CONSTRAINT inactive_is_whole CHECK (num_nulls(inactive_since, inactive_reason, inactive_code) IN (0, 3))
 );
 
--- The category of a campaign's template for an account: as the account's WABA has the template, else as the campaign's own
--- row says. An unknown category counts as MARKETING.
+-- The category of a campaign's template for an account: the one in the account's WABA, else the one in the campaign's
+-- own template row. An unknown category counts as MARKETING.
 CREATE VIEW campaign_categories AS
 SELECT c.id AS campaign_id, a.id AS account_id,
     coalesce(nullif(own.category, ''), nullif(t.category, ''), 'MARKETING') AS category

@@ -1,7 +1,8 @@
--- Recipients that were imported before docs/decisions/0026 have zones from the table of `phonenumbers`, which is wrong for
--- the codes named below. Each of their zones gets those in which its people may be as well: a message leaves only while
--- the window is open in all of them, so nobody gets one at a wrong hour, and some get theirs an hour later than they
--- could. No message is touched. The old names stay in front, so that rows of a campaign stay different.
+-- Recipients that were imported before docs/decisions/0026 have zones from the table of `phonenumbers`, which is wrong
+-- for the codes named below. The migration adds to each of their zones all other zones where its people may be. A
+-- message leaves only while the window is open in all of them, so nobody gets a message at a wrong hour, and some
+-- people get it an hour later than necessary. No message changes. The old names stay in front, so that rows of a
+-- campaign stay different.
 WITH missing (name, zones) AS (VALUES
     -- Brazil: 91, 93, 94, 96 and 97 stood beside Manaus, 81 in Fernando de Noronha.
     ('America/Manaus', 'America/Belem,America/Eirunepe'),

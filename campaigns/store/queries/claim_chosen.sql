@@ -1,6 +1,7 @@
 -- The end of every claim: who is `chosen` (id, recipient_key, account_id) is claimed, or skipped at the last moment.
--- Marketing skips a person whose answer waits for review. The lock on the answer makes this claim and a decision wait for
--- each other: the claim sees a dismissal that was committed after it began, and the decision sees what the claim skipped.
+-- Marketing skips a person whose answer waits for review. The lock on the answer makes this claim and a decision wait
+-- for each other: the claim sees a dismissal that was committed after it began, and the decision sees the skipped
+-- messages.
 ), assigned AS MATERIALIZED (
     SELECT a.id, a.account_id,
         s.is_active IS NOT NULL OR r.is_held IS NOT NULL OR c.is_capped IS NOT NULL AS is_suppressed,

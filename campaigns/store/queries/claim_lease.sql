@@ -1,5 +1,5 @@
 -- The beginning of every claim: the lease that it needs, and the campaigns whose messages count for a cap per person. A
--- template of a category that is not known counts as marketing.
+-- template of an unknown category counts as marketing.
 WITH lease AS MATERIALIZED (
     SELECT l.campaign_id, c.max_per_person, c.within_days, upper(t.category) NOT IN ('UTILITY', 'AUTHENTICATION') AS is_marketing
     FROM leases l

@@ -1,2 +1,2 @@
--- The account was activated, and is locked: all of its categories are sent again, with clean streaks.
+-- Lets an activated account send all categories again, with new streaks. The caller has locked the account.
 DELETE FROM account_categories WHERE account_id = %(account_id)s

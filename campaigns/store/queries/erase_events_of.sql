@@ -1,4 +1,5 @@
--- Parked pieces and bodies that hold a number or a user id of the person, or the id of a message that went there.
+-- Deletes parked pieces and bodies of webhooks that hold a number or a user id of the person, or the id of a message to
+-- that person.
 DELETE FROM webhook_events e
 WHERE e.status <> 'stored' AND EXISTS (
     SELECT FROM (

@@ -1,4 +1,4 @@
--- Messages that were skipped because an answer waited for review: it was an opt-out, so they are skipped for good.
+-- Messages that were skipped because an answer waited for review. The answer was an opt-out, so they stay skipped.
 UPDATE messages m SET error_code = NULL, error_title = NULL
 FROM campaigns c
 WHERE m.campaign_id = c.id AND m.recipient_key = ANY (%(recipient_keys)s::text[])

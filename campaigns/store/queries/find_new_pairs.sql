@@ -1,5 +1,5 @@
--- Which of these pairs of a user id and a number say something new: those that are not known, and those by which a number
--- is the present one again. A pair is written only then, so a status about a person who is known writes nothing here.
+-- The new pairs among these pairs of a user id and a number: unknown pairs, and pairs that make an earlier number the
+-- present one again. Only these are written, so a status about a known person writes nothing here.
 --
 -- Plan: the primary key of user_ids, twice per pair.
 SELECT p.user_id, p.recipient_key, least(coalesce(p.at, clock_timestamp()), clock_timestamp())

@@ -1,5 +1,5 @@
--- The people with these user ids: for each id that was asked for, all ids of the same person, and their numbers, the
--- present one first (a number may stand there twice).
+-- The people with these user ids: for each given id all ids of the same person, and their numbers, the present one
+-- first (a number may be listed twice).
 --
 -- Plan: the primary keys of user_id_changes and user_ids, once per id. OFFSET 0 is on purpose: a generic plan expects
 -- thousands of ids, and would join them to a scan of each table.

@@ -1,4 +1,4 @@
--- Whether a campaign was enqueued and nobody has taken it for a while: then slots are short, and slices make room.
+-- Whether an enqueued campaign has waited longer than `patience_seconds`: then slots are short, and slices end early.
 SELECT EXISTS (
     SELECT FROM campaigns c
     WHERE is_eligible(c, clock_timestamp())

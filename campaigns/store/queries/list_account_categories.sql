@@ -1,4 +1,4 @@
--- The categories in which accounts had failures of that category since they were activated.
+-- The categories of accounts that had failures since the accounts were activated.
 SELECT account_id, category, inactive_since, inactive_reason, inactive_code, failures, reported
 FROM account_categories WHERE account_id = ANY (%(account_ids)s)
 ORDER BY account_id, category

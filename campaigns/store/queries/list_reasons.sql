@@ -1,6 +1,6 @@
 -- Why messages of a campaign are uncertain, failed, skipped by its cap per person (as the claims word it), or skipped
--- because an answer waits for review (code -2), and when the oldest and the newest came. One pass over the campaign, asked by a person who looks at it, and only when the tallies
--- hold such messages.
+-- because an answer waits for review (code -2), with the times of the oldest and the newest. The query reads the whole
+-- campaign once, for a command of a person, and only if the counters show such messages.
 SELECT m.status::text AS status, m.error_code, m.error_title, count(*) AS count,
     min(coalesce(m.failed_at, m.claimed_at)) AS oldest_at, max(coalesce(m.failed_at, m.claimed_at)) AS newest_at, min(m.id) AS first_message_id
 FROM messages m

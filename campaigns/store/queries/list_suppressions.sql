@@ -1,5 +1,5 @@
--- Active suppressions, the newest first; `source` NULL: of every source. A row under a user id is shown while no number of
--- that person is known.
+-- Active suppressions, the newest first; `source` NULL: of every source. A row under a user id is listed only while no
+-- number of that person is known.
 SELECT s.recipient_key, s.source, s.at, s.detail
 FROM suppressions s
 WHERE s.is_active AND (%(source)s::text IS NULL OR s.source = %(source)s)

@@ -1,5 +1,5 @@
--- Keeps the campaigns that go on and have a message to one of these people from completing or being cancelled until this
--- transaction has put messages back.
+-- Locks the campaigns that have not ended and have a message to one of these people, so that none completes or is
+-- cancelled before this transaction has made messages pending again.
 SELECT c.id FROM campaigns c
 WHERE c.status IN ('pending', 'scheduled', 'running', 'paused')
     AND EXISTS (

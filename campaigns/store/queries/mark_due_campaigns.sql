@@ -1,8 +1,8 @@
--- The tick: the eligible campaigns that nobody runs and that have no task, marked as enqueued. Those without a mark are
--- all due. Those with a mark older than the expiry may have lost their task, or it still waits because workers are away
--- or busy: as many of them are due as the queue holds fewer tasks than campaigns are marked, the oldest marks first. So
--- nothing piles up however long workers are away, and what the broker lost is enqueued again. A task too many finds
--- nothing to do (`take_lease`).
+-- The tick marks as enqueued the eligible campaigns that nobody runs and that have no task. All campaigns without a
+-- mark are due. If a mark is older than the expiry, the broker may have lost the task, or the task still waits because
+-- workers are down or busy. Of these campaigns (number of marked campaigns minus length of the queue) are due, the
+-- oldest marks first. So the queue stays short while workers are down, and lost tasks are enqueued again. A surplus
+-- task finds nothing to do (`take_lease`).
 WITH waiting AS (
     SELECT count(*) AS count
     FROM campaigns c

@@ -1,8 +1,9 @@
--- Evidence from replies, merged as `merge_evidence` merges it: the UPDATE is the same, and a test holds it so. But a wamid
--- that another message has already proves that the reply is not this message's: then the message is uncertain.
+-- Merges evidence from replies as `merge_evidence` does: the UPDATE is the same, and a test compares the two. In
+-- addition, if another message has the wamid already, the reply belongs to another request: then the message becomes
+-- uncertain.
 --
--- Two transactions at the same moment do not see each other's wamids. A process compares those of its own replies, and
--- a reply is repeated on the connection of one process.
+-- Two concurrent transactions do not see each other's wamids. That is harmless: a repeated reply comes on a connection
+-- of one process, and each process compares the wamids of its own replies.
 --
 -- Plan: the hash index on the wamid once per row, on the page that the new wamid goes to; then as `merge_evidence`.
 WITH told AS (

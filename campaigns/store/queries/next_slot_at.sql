@@ -1,5 +1,5 @@
--- When so many people have left that a slot is free: `excess` is how far the limit is exceeded (lowered meanwhile).
--- Where nobody is left who could leave, it is worth another look soon.
+-- When so many people have left that a slot is free: `excess` is how far the limit is exceeded (lowered meanwhile). If
+-- no person's time ends, the caller polls again after `look_again_seconds`.
 SELECT coalesce(
     (
         SELECT until FROM portfolio_people WHERE portfolio_id = %(portfolio_id)s

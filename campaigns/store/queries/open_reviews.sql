@@ -1,5 +1,5 @@
--- Answers that may be opt-outs, each once, however often it is told. Nothing is asked about a person whose own word or
--- button has suppressed them already.
+-- Opens reviews of answers that may be opt-outs, one for each answer, even if its webhook is repeated. A person who is
+-- suppressed already by their own word or button gets no review.
 INSERT INTO optout_reviews (recipient_key, answer, source, detail, text, said_at, phone_number_id, message_id)
 SELECT a.recipient_key, a.answer, a.source, a.detail, a.text, a.said_at, a.phone_number_id, a.message_id
 FROM unnest(

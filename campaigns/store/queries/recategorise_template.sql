@@ -1,4 +1,5 @@
--- By a refusal Meta has said which category the template of a campaign has, in the WABA of the account; what is newer stays.
+-- Writes the category that a refusal by Meta named for a campaign's template in the account's WABA. A newer category
+-- stays.
 UPDATE templates t
 SET category = %(category)s, category_at = least(%(at)s, clock_timestamp())
 WHERE t.category_at <= %(at)s AND t.category <> %(category)s

@@ -1,5 +1,5 @@
--- How many people wait for a decision about their answer, and since when, if somebody is to be told: when the first one
--- waits, and once a day while any does.
+-- How many people wait for a decision about their answer, and since when, if an alert is due: when the first person
+-- waits, and then once a day while anybody waits.
 WITH waiting AS (
     SELECT count(DISTINCT recipient_key) AS count, min(opened_at) AS oldest_at FROM optout_reviews WHERE decided_at IS NULL
 ), told AS (

@@ -1,6 +1,6 @@
--- Messages sent since the last activation were sent or delivered, says Meta: the streaks of reported failures end, those
--- of the accounts and those of the categories in which campaigns sent by accounts. Reading `ended` makes sure that
--- accounts are locked before their categories.
+-- Webhooks say that messages since the last activation were sent or delivered. This ends the streaks of reported
+-- failures of the accounts, and of the categories in which campaigns sent by these accounts. Reading `ended` makes sure
+-- that accounts are locked before their categories.
 WITH ended AS (
     UPDATE accounts a
     SET consecutive_reported = 0, reported = '[]'

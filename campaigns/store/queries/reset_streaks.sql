@@ -1,6 +1,6 @@
--- A success ends the streak of an account and the growth of its rests (`is_whole`), and the streak of a category (not NULL).
--- Writes nothing where there is nothing to end, which is nearly always. Reading `ended` makes sure that accounts are
--- locked before their categories.
+-- A success ends the streak of an account and the growth of its cooldowns (`is_whole`), and the streak of a category
+-- (not NULL). Nearly always there is no streak to end, and the statement writes nothing. Reading `ended` makes sure
+-- that accounts are locked before their categories.
 WITH s AS MATERIALIZED (
     SELECT * FROM unnest(
         %(account_ids)s::bigint[], %(activated_at)s::timestamptz[], %(categories)s::text[], %(are_whole)s::bool[]

@@ -1,5 +1,5 @@
--- The streak of a category after failures, by replies or by webhooks, and its end if that has reached the limit. The caller
--- has locked the account and the row, if there is one.
+-- Writes the streak of a category after failures, by replies or by webhooks, and deactivates the category if the streak
+-- has reached the limit. The caller has locked the account and the row, if there is one.
 INSERT INTO account_categories AS k (
     account_id, category, activated_at, failures, reported, inactive_since, inactive_reason, inactive_code)
 SELECT %(account_id)s, %(category)s, %(activated_at)s,

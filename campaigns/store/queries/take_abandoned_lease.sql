@@ -1,6 +1,6 @@
--- The lease of a campaign that nobody runs and that still has messages on the wire in its books: its runner died.
--- Taken by the same rule as any runner takes it, whatever the campaign's status is now; campaign first, lease second.
--- A task that waits for a worker names the epoch of before, so the mark goes: the next tick enqueues the campaign again.
+-- The lease of a campaign that nobody runs and that still has messages on the wire in its books: its runner died. Taken
+-- by the same rule as any runner takes it, whatever the campaign's status is now; campaign first, lease second. A task
+-- that waits for a worker has the previous epoch, so the mark is deleted: the next tick enqueues the campaign again.
 WITH abandoned AS (
     SELECT c.id
     FROM campaigns c

@@ -1,7 +1,7 @@
 -- The right to run a campaign: only if it is eligible at this very moment and nobody holds it. A late or doubled task
--- finds no row here. `epoch` is the one of the lease when the task was published (NULL: unknown): whichever slice began
--- since then was the turn that this task asked for, so of two tasks for one turn the second finds no row either. Campaign
--- first, lease second: the order in which everybody locks them.
+-- finds no row here. `epoch` is the lease's epoch when the task was published (NULL: unknown). If a slice has begun
+-- since, it was the one that this task asked for: of two tasks for one slice the second finds no row. All statements
+-- lock the campaign first and the lease second.
 WITH campaign AS (
     UPDATE campaigns c
     SET status = 'running', started_at = coalesce(c.started_at, clock_timestamp()), enqueued_at = NULL,
