@@ -39,9 +39,9 @@ class Tools:
 
 @dataclass(frozen=True, slots=True)
 class Begun:
-    """A slice whose lease is taken. `health_due`: accounts to be checked by somebody else, now.
+    """A slice whose lease is taken. `health_due`: ids of the accounts whose health check another task does now.
 
-    `categories`: that of the campaign's template, by account.
+    `categories`: the category of the campaign's template, by account.
     """
 
     row: LeaseRow
@@ -55,7 +55,8 @@ class Begun:
 def begin_slice(campaign_id: int, tools: Tools, *, epoch: int | None = None) -> Begun | None:
     """Take the lease of a campaign; None if it is not eligible at this moment or somebody else runs it.
 
-    `epoch`: None too if a slice has begun since the lease had this epoch, because the task asked for that turn.
+    `epoch`: the epoch of the lease when the task was enqueued. None is returned too if a slice has begun since then:
+    that slice was the one the task asked for.
     """
     settings = tools.settings
     asked_at = clock()

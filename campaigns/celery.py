@@ -26,8 +26,8 @@ _BROKER_SECONDS = 3
 
 
 class BrokerError(Exception):
-    """Nobody can be asked over the broker. The text is the kind of error, which holds no password; `reply` is what the
-    broker itself answered, "" where it did not.
+    """The broker does not serve. The text is the kind of error, which holds no password; `reply` is the error reply of
+    the broker, "" if it sent none.
     """
 
     def __init__(self, kind: str, *, reply: str = "") -> None:
@@ -44,19 +44,19 @@ class Alive:
 
 
 class WakeUp(Task):  # type: ignore[type-arg]  # generic in its stub only
-    """A task that makes a worker look into Postgres. It is not published while enough tasks wait in its queue already.
+    """A task that makes a worker query Postgres. It is not published while enough tasks wait in its queue already.
 
-    So nothing piles up while workers are away, and no task needs an expiry, which a worker would judge by the clock of
-    its own machine. The broker's answer holds for a second: a publisher in a hurry does not ask each time.
+    So tasks do not pile up while workers are away, and no task needs an expiry, which a worker would judge by the clock
+    of its own machine. A process asks for the length of a queue at most once a second and reuses the answer.
     """
 
     abstract = True
-    # One that waits does the work of all; a few more, because tasks of several kinds share a queue.
+    # One waiting task of a kind is enough. The limit is higher because tasks of several kinds share a queue.
     most_waiting = 5
-    _answers: ClassVar[dict[str, tuple[float, bool]]] = {}  # queue → when it was asked, and whether enough tasks wait
+    _answers: ClassVar[dict[str, tuple[float, bool]]] = {}  # queue → (time of the answer, whether enough tasks wait)
 
     def apply_async(self, *args: Any, producer: Producer | None = None, **options: Any) -> Any:
-        """Publish, or return None. Raises what the broker's client raises."""
+        """Publish, or return None. Errors of the broker's client pass through."""
         with self.app.producer_or_acquire(producer) as mine:
             if self._is_enough_waiting(mine.connection):
                 return None

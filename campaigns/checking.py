@@ -71,7 +71,7 @@ def check_database(database: Database | None) -> Check:
 
 
 def check_valkey(url: str | None) -> Check:
-    """Look whether Valkey answers and takes writes."""
+    """Check whether Valkey answers and takes writes."""
     if url is None:
         advice = "Put it into .env, or load the environment of `make up`: . .revoada/env"
         return Check("servers", "Valkey", State.MISSING, "REDIS_URL is not set", advice)

@@ -127,8 +127,8 @@ class Claimer:
             opens_at = gate.opens_at(zone_id, max(at, self._now()))
             is_closed = zone_id not in self._open_zones and opens_at > soon
             if zone_id in self._open_zones and at <= soon:
-                # The claim went past them while the window was closed for them, and another window (or zone) is theirs
-                # now: the next claim starts from the first message.
+                # The cursor passed these messages while their window was closed. Their window or zone has changed
+                # since and is open, so the next claim starts from the first message.
                 self.cursor = 0
             waits.append(Wait(Reason.WINDOW if is_closed else Reason.RETRY, max(opens_at, soon)))
         return min(waits, key=lambda wait: wait.until, default=None)

@@ -216,9 +216,9 @@ class Settings:
 
     @property
     def task_expiry_seconds(self) -> float:
-        """A campaign that was marked as enqueued three ticks ago may have lost its task: the tick looks at the queue.
+        """The age in seconds (three ticks) at which a campaign's enqueued mark expires, measured by Postgres.
 
-        Postgres measures it. The task itself never expires.
+        The campaign may have lost its task then, so the tick compares the queue with the marks. Tasks never expire.
         """
         return 3 * self.tick_seconds
 

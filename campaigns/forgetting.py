@@ -49,7 +49,7 @@ def _erase(connection: Connection, key: str, secret_key: str) -> Erased:
             "A webhook about this person is not applied yet: try again in a minute, while a worker of the queue "
             "`webhooks` runs. Nothing more is sent."
         )
-    # Waits for webhooks that bring a pair of the person; those that come later find the person in `forgotten`.
+    # Wait for transactions of webhooks that write a pair of the person; later ones find the person in `forgotten`.
     userids.lock_people(connection)
     user_ids = userids.find_user_ids(connection, [key])
     erased = people.erase_person(connection, key, numbers, user_ids)

@@ -1,7 +1,7 @@
-"""What comes from the broker passes here before Celery reads it: no message and no error reply may end a process.
+"""Filters all input from the broker before Celery reads it: no message and no error reply may end a process.
 
 Celery and kombu read a message as one that they wrote, and end (or lose a slot for good) over one that is not:
-docs/decisions/0022. They end as well over a server that says that it cannot serve now: docs/decisions/0032.
+docs/decisions/0022. They also end when the server replies that it cannot serve now: docs/decisions/0032.
 """
 
 from __future__ import annotations
@@ -32,25 +32,25 @@ from campaigns.throttle import connection as valkey
 
 _log = logging.getLogger(__name__)
 
-# What a broker that is away, frozen, or cannot serve raises.
+# The errors that a broker raises if it is away, frozen, or cannot serve.
 BrokerUnavailable = (OperationalError, KombuError, *valkey.ServerUnavailable)
 
 # What reading JSON raises, with kombu's own types in it.
 _Unreadable = (ValueError, TypeError, LookupError, AttributeError, ArithmeticError, RecursionError)
 _MOST_BYTES = 4_000_000
-# Between two tries to be served again: a second more each time, up to this many. Seconds.
+# The longest pause between two attempts to be served again, in seconds. The pause grows by a second each time.
 _MOST_PAUSE = 5
-# A connection that held for so long owes nothing to the tries before it. Seconds.
+# After a connection has held for this many seconds, earlier attempts no longer count.
 _SOUND_SECONDS = 10.0
 _POLL_SECONDS = 0.1
 _REPLY_QUEUE = f".{remote.REPLIES_EXCHANGE}"
 
-# What is overridden below and has no public name: without it, the rest would do nothing and nobody would see it.
+# Private names that are overridden below. `install` checks them: overrides of a renamed one would silently do nothing.
 _PRIVATE = ("_get_client", "_connparams", "get_table", "connection_class", "connection_class_ssl", "QoS")
 
 
 class PubSub(redis.client.PubSub):
-    """Drops what was published and is neither a command nor an event."""
+    """Drops published messages that are neither a valid command nor a valid event."""
 
     def parse_response(self, *args: Any, **options: Any) -> Any:
         response = super().parse_response(*args, **options)  # type: ignore[no-untyped-call]
@@ -62,7 +62,7 @@ class PubSub(redis.client.PubSub):
 
 
 class Client(redis.Redis):
-    """Drops what came out of a queue and is no task, or no reply."""
+    """Drops messages from a queue that are no valid task or reply."""
 
     def parse_response(self, connection: Any, command_name: Any, **options: Any) -> Any:
         response = super().parse_response(connection, command_name, **options)  # type: ignore[no-untyped-call]
@@ -77,7 +77,7 @@ class Client(redis.Redis):
 
 
 class QoS(kombu_redis.QoS):
-    """Drops what lies among the unacknowledged tasks, is to be delivered again, and is none."""
+    """Drops entries of the unacknowledged tasks that are due for redelivery and are no tasks."""
 
     channel: Channel
 
@@ -92,10 +92,10 @@ class QoS(kombu_redis.QoS):
 
 
 class Channel(kombu_redis.Channel):
-    """Reads by the clients above; its connections end with an error reply, and it says so when they are gone.
+    """Reads with the clients above, on connections that close after an error reply.
 
-    kombu 5.7 stumbles over the missing connection (AttributeError), which nobody expects there: a task that ran while
-    Valkey died was acknowledged, or given back, by an error that ended its worker.
+    It raises ConnectionError if its connection is gone. Here kombu 5.7 raises AttributeError, which Celery does not
+    handle: when Valkey died during a task, that error ended the worker as it acknowledged the task or gave it back.
     """
 
     QoS = QoS
@@ -117,13 +117,13 @@ class Channel(kombu_redis.Channel):
 
 
 class Transport(kombu_redis.Transport):
-    """kombu's, with the channel above."""
+    """kombu's transport, with the channel above."""
 
     Channel = Channel
 
 
 class Connection(kombu.Connection):
-    """Tries again soon, however long the broker has been away."""
+    """Reconnects within seconds, however long the broker has been away."""
 
     def _ensure_connection(
         self,
@@ -141,15 +141,15 @@ class Connection(kombu.Connection):
 
 
 class AMQP(CeleryAMQP):
-    """Celery's, with the connection above."""
+    """Celery's AMQP class, with the connection above."""
 
     Connection = Connection
 
 
 class Consumer(CeleryConsumer):
-    """Lets Celery see nothing but what a ring says, whatever else stands in the message.
+    """Passes to Celery only the parts of a message that a `Ring` holds, and drops all others.
 
-    A broker that can be reached and serves nothing is asked at a measured pace: Celery would ask without a pause.
+    If the broker accepts connections and does not serve, the consumer pauses between attempts. Celery would not pause.
     """
 
     connection_errors: tuple[type[Exception], ...]
@@ -194,7 +194,7 @@ def install() -> None:
 
 
 def _is_refused(item: bytes, place: str) -> bool:
-    """Judge what was written at a place, which is a queue or an exchange, and tell of what is refused."""
+    """Return whether a message from a place, which is a queue or an exchange, is refused; log the refusal."""
     try:
         flaw = _find_flaw(_read(item), place)
     except _UnreadableError as error:
@@ -214,7 +214,7 @@ def _find_flaw(message: Any, place: str) -> str:
     if flaw := find_flaw(message):
         return flaw
     if not _is_remote(place):
-        return ""  # of a task, the consumer reads the rest
+        return ""  # the consumer checks the other parts of a task
     if flaw := remote.find_header_flaw(message["headers"]):
         return flaw
     content = _read(base64.b64decode(message["body"]))
@@ -224,7 +224,7 @@ def _find_flaw(message: Any, place: str) -> str:
 
 
 def _find_stored_flaw(stored: bytes) -> str:
-    """Judge what kombu keeps of a message until it is acknowledged: the message, its exchange and its routing key."""
+    """Return the flaw in kombu's entry for an unacknowledged message: the message, its exchange and its routing key."""
     try:
         match _read(stored):
             case [message, str(), str()]:
@@ -235,11 +235,11 @@ def _find_stored_flaw(stored: bytes) -> str:
 
 
 class _UnreadableError(Exception):
-    """The text says why, and repeats nothing of what was read."""
+    """The text is the reason, and repeats nothing of the message."""
 
 
 def _read(text: bytes) -> Any:
-    """Decode JSON as kombu does, and so that it can be encoded again. Raises _UnreadableError."""
+    """Decode JSON as kombu does; the result can be encoded again. Raises _UnreadableError."""
     if len(text) > _MOST_BYTES:
         raise _UnreadableError("it is too long")
     try:

@@ -36,7 +36,7 @@ class Granter:
         categories: Mapping[int, str],
         now: Callable[[], dt.datetime],
     ) -> None:
-        """`categories`: that of the campaign's template, by account. `now` is the server's clock: waits follow it."""
+        """`categories`: the category of the campaign's template, by account. `now` is the server's clock for waits."""
         self._throttle, self._keeper, self._settings, self._now = throttle, keeper, settings, now
         self._campaign_id, self._categories = campaign_id, dict(categories)
         self._access_tokens: dict[bytes, str] = {}
@@ -63,7 +63,7 @@ class Granter:
         return self._categories
 
     def note_categories(self, said: Mapping[int, str]) -> None:
-        """Meta has said by a refusal which category the template has for these accounts."""
+        """Take over the categories of the template that refusals by Meta have named, by account."""
         self._categories.update(said)
 
     def _usable(self) -> list[AccountRow]:

@@ -176,7 +176,7 @@ def _add_recipients(
 
 
 def _warn_of_zones(connection: Connection, campaign_id: int, plan: Plan) -> list[str]:
-    """Say how many people the window of the plan never reaches, if there are any."""
+    """Return a warning with the number of messages that the window of the plan never admits, if there are any."""
     if not plan.uses_recipient_zones:
         return []
     holidays = read_holidays(plan.holidays) if plan.holidays else None

@@ -28,8 +28,8 @@ _LOOKS = 61
 class CampaignPreview:
     """`send_count` messages of the template's `category` go out, `suppressed_count` of the pending ones do not.
 
-    `messages`: what the first people will read, by phone. `rate`: messages per second of all accounts that may send it.
-    `ends_at` is None where nobody can tell: no account may send it, or it takes more than ten years.
+    `messages`: the texts for the first people, by phone. `rate`: messages per second of all accounts that may send it.
+    `ends_at` is None if it is unknown: no account may send the campaign, or it takes more than ten years.
     """
 
     campaign: CampaignListing

@@ -1,4 +1,4 @@
-"""Finds messages that a dead runner left on the wire, also where no runner will come again; tells what waits."""
+"""Finds in-flight messages of dead runners, also in campaigns that will not run again; reports overdue messages."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ _log = logging.getLogger(__name__)
 
 
 def reconcile(database: Database, settings: Settings, alerts: Alerts) -> None:
-    """Make what was abandoned uncertain, by the rule of any runner; report what has been uncertain for long, and how
-    many answers wait for a decision.
+    """Make abandoned messages uncertain, by the rule that every runner applies. Report messages that have been
+    uncertain for long, and the number of people whose answers wait for a decision.
     """
     for campaign_id, count in database.run(leases.take_abandoned).items():
         report_abandoned(campaign_id, count)

@@ -1,4 +1,4 @@
-"""What a person decides about answers that may be opt-outs."""
+"""Applies an operator's decisions about answers that may be opt-outs."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class ReviewError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Accepted:
-    """How many people are suppressed now, and by how many answers."""
+    """The number of people who are suppressed now, and the number of their answers."""
 
     person_count: int
     answer_count: int
@@ -26,8 +26,8 @@ class Accepted:
 
 @dataclass(frozen=True, slots=True)
 class Dismissed:
-    """How many people get marketing again. `restored_count`: skipped messages that go again, in campaigns to be rung;
-    `left_count`: those that stay skipped, because their campaign has ended.
+    """The number of people who get marketing again. `restored_count`: skipped messages that are pending again;
+    `left_count`: messages that stay skipped because their campaign has ended; `rings`: ids of campaigns to enqueue.
     """
 
     person_count: int
@@ -38,23 +38,23 @@ class Dismissed:
 
 
 def accept(database: Database, ids: Sequence[int]) -> Accepted:
-    """Take answers for opt-outs, all or none: their authors are suppressed as of the answer.
+    """Accept answers as opt-outs, all or none: their authors are suppressed as of the answer.
 
-    Raises ReviewError where one is unknown or decided. A person's other undecided answers are decided with one.
+    A person's other undecided answers are accepted too. Raises ReviewError if an answer is unknown or decided already.
     """
     return database.run(_accept, ids)
 
 
 def dismiss(database: Database, ids: Sequence[int]) -> Dismissed:
-    """Take answers for something else, all or none: what was skipped for them goes again. Raises as `accept`.
+    """Dismiss answers as no opt-outs, all or none: messages that were skipped for them are pending again.
 
-    Whoever calls this rings the campaigns.
+    The caller enqueues the campaigns in `rings` of the result. Raises as `accept`.
     """
     return database.run(_dismiss, ids)
 
 
 def _accept(connection: Connection, ids: Sequence[int]) -> Accepted:
-    # An author who is known by a user id gets no number until this is committed.
+    # Until this is committed, no number can be added to an author who is known by a user id.
     lock_people(connection)
     keys = _find_people(connection, ids)
     decided = _decide(connection, ids, keys, Decision.ACCEPTED)

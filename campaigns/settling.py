@@ -41,7 +41,7 @@ _TEMPLATE_STATUS = {132001: "missing", 132007: "rejected", 132015: "paused", 132
 class Flying:
     """A claimed message on its way, with the account as it was when it was claimed and the time of its grant.
 
-    `category`: that of the template as the account's WABA has it, as far as it was known then.
+    `category`: the category of the template in the account's WABA, as far as it was known at that time.
     """
 
     message: Claimed
@@ -63,9 +63,9 @@ class Rest:
 
 @dataclass(slots=True)
 class Settled:
-    """One set of replies, decided. What the slice must know of it beyond the rows.
+    """One set of replies, decided: the facts that the slice needs beyond the rows.
 
-    `categories`: those that Meta's refusals have named for the template, by account.
+    `categories`: the categories of the template that Meta's refusals have named, by account.
     """
 
     decisions: list[tuple[Flying, Verdict, Settlement]] = field(default_factory=list)
@@ -93,8 +93,8 @@ class Settler:
         self._campaign_id, self._template_id, self._now = campaign_id, template_id, now
         # Meta's word on the template is only written down when a message is the first to prove it good again.
         self.is_template_doubted = False
-        # Of the set being settled: how many replies are counted already, and the accounts that they have deactivated,
-        # wholly or for the category of the template.
+        # About the set being settled: the number of replies counted already, and the accounts that these replies have
+        # deactivated, wholly or for the category of the template.
         self._counted = 0
         self._gone: set[int] = set()
         self._reported: set[int] = set()
@@ -104,8 +104,9 @@ class Settler:
         """Write one set of replies, in the order in which they came. Raises DatabaseError with nothing half done.
 
         `usable`: the accounts that may send the campaign, as far as is known before these replies. Failures of accounts
-        are counted first and apart: they decide which accounts are left, and locks are taken messages first. After an
-        error the caller settles the same replies again, perhaps with more: none counts twice.
+        are counted first, in a transaction of their own: they decide which accounts remain, and a transaction must lock
+        messages before accounts. After an error the caller settles the same replies again, perhaps with more: none
+        counts twice.
         """
         fresh = replies[self._counted :]
         if any(_is_account_fault(verdict) for _, verdict in fresh):
@@ -123,7 +124,7 @@ class Settler:
     def _count(
         self, connection: Connection, replies: Sequence[tuple[Flying, Verdict]]
     ) -> tuple[list[Counted], list[Recategorised]]:
-        """Count replies, some of which are faults of accounts, and keep the categories that Meta has named by them."""
+        """Count replies, some of which are failures of accounts, and note the template categories that they name."""
         counted = count_outcomes(connection, _outcomes(replies))
         recategorised = []
         for account_id, failure in sorted(_find_named(replies).items()):
@@ -154,7 +155,7 @@ class Settler:
     def _retract(
         self, flying: Flying, verdict: Verdict, settlement: Settlement, owners: Mapping[int, int], usable: set[int]
     ) -> tuple[Flying, Verdict, Settlement]:
-        """Return the decision as it was written: a message is uncertain whose wamid another one has."""
+        """Return the decision as it was written: a message is uncertain if another message has its wamid."""
         if flying.message.id not in owners:
             return flying, verdict, settlement
         retracted = Unknown(_WAMID_OF_ANOTHER, STRAY_REPLY.code)
@@ -215,7 +216,7 @@ class Settler:
     def _write(
         self, connection: Connection, decisions: Sequence[tuple[Flying, Verdict, Settlement]]
     ) -> tuple[dt.datetime | None, Mapping[int, int]]:
-        """Return until when the template is blocked, and the messages with a wamid that another has already."""
+        """Return the end of the template's cooldown, and the messages with a wamid that another message has already."""
         now = self._now()
         owners: Mapping[int, int] = {}
         evidence = [
@@ -274,7 +275,7 @@ class Settler:
 
 
 def report_deactivation(account: Counted, alerts: Alerts) -> None:
-    """Say that an account, or a category of its templates, was deactivated, if it was."""
+    """Report that an account, or a category of its templates, was deactivated, if it was."""
     if account.tripped_by is None:
         return
     last = account.tripped_by[-1]
@@ -302,7 +303,7 @@ def _report_category_deactivation(account: Counted, category: str, last: Failure
 
 
 def report_category(template: Recategorised) -> None:
-    """Say that a template has another category than we knew."""
+    """Report that a template has another category than we knew."""
     text = f"Template {template.name}:{template.language} is {template.category} now, was "
     text += f"{template.old_category or 'unknown'}: Meta refused it with {template.code}"
     _log.warning(text, extra=event("template_recategorised", category=template.category, code=template.code))
@@ -318,7 +319,7 @@ def _is_account_fault(verdict: Verdict) -> bool:
 
 
 def _find_named(replies: Iterable[tuple[Flying, Verdict]]) -> dict[int, Failure]:
-    """Return the refusals that name another category of the template than was known, one for each account."""
+    """Return the refusals that name a category of the template other than the known one, one for each account."""
     return {
         flying.account.id: verdict.failure
         for flying, verdict in replies
@@ -327,7 +328,7 @@ def _find_named(replies: Iterable[tuple[Flying, Verdict]]) -> dict[int, Failure]
 
 
 def _outcomes(replies: Iterable[tuple[Flying, Verdict]]) -> list[Outcomes]:
-    """Gather what the replies say of the accounts that carried them; all other verdicts say nothing about them.
+    """Return the failures and successes of the accounts that carried the replies; other verdicts do not count.
 
     A success counts for the account and for the category of the template there.
     """

@@ -57,7 +57,7 @@ class Sheet:
 def open_sheet(path: Path, *, report: Report, language: str = _LANGUAGE) -> Iterator[Sheet]:
     """Open a file and find out what it is. `report` is told now and then which part of it has been read, 0 to 1.
 
-    Numbers and dates of a workbook come as Excel shows them in `language`, such as pt_BR; phones do not depend on it.
+    Numbers and dates of a workbook are read as Excel shows them in `language`, such as pt_BR; phones are independent.
     A CSV file is read twice: a byte that is not UTF-8 in its last row decides about the first. Memory stays flat; a
     workbook is held whole for a moment, 120 bytes for each cell: docs/decisions/0016 and 0029.
     Raises RecipientsError, OSError.
@@ -218,7 +218,7 @@ def _first_sheet(workbook: calamine.CalamineWorkbook) -> str:
 
 
 def _read_value(value: object, place: Place, language: str) -> str:
-    """Return a cell of an ODS, XLS or XLSB workbook. How its numbers are shown is not read from those."""
+    """Return a cell of an ODS, XLS or XLSB workbook. The number formats of these files are not read."""
     match value:
         case str():
             return value

@@ -19,7 +19,7 @@ _SHOWN_IMPORT_ERRORS = 20
 
 @dataclass(frozen=True, slots=True)
 class CampaignDetails:
-    """`categories`: that of the template, by account id, as the account's WABA has it.
+    """`categories`: the category of the template in the account's WABA, by account id.
 
     `reasons`: why messages failed, are uncertain or were skipped by the cap. `prices`: as Meta reports them.
     `import_errors`: the first rejected rows. `misfit`: why it cannot be sent as its template is now, or None.
@@ -53,9 +53,9 @@ class CampaignErrors:
 
 
 def show_errors(database: Database, campaign_id: int) -> CampaignErrors:
-    """Return why messages of a campaign failed, are uncertain or wait for a review, explained.
+    """Return the reasons why messages of a campaign failed, are uncertain or wait for a review, explained.
 
-    Raises CampaignError when there is none.
+    Raises CampaignError when there is no such campaign.
     """
 
     def load(connection: Connection) -> CampaignErrors:

@@ -64,8 +64,8 @@ def suppress_phones(
 
 
 def lift_phones(database: Database, phones: Sequence[str], *, secret_key: str | None) -> list[bool]:
-    """Let people be messaged again, all or none; return for each whether they were suppressed. Answers of theirs that
-    wait for review are dismissed.
+    """Let people be messaged again, all or none; return for each whether they were suppressed. Their answers that wait
+    for review are dismissed.
 
     Raises SuppressionError, and ForgettingError where forgotten people cannot be recognised.
     """

@@ -27,10 +27,11 @@ _log = logging.getLogger(__name__)
 # Objects made and not yet freed.
 _COLLECT_AFTER = 50_000
 
-# Each is for one account; what is left out while nobody takes them is asked for again after REVOADA_HEALTH_SECONDS.
+# Most health checks that may wait in the queue, one per account. Checks beyond that are not published; they are
+# requested again after REVOADA_HEALTH_SECONDS.
 _MOST_HEALTH_CHECKS = 100
 
-# Until the broker deletes the probe queue of a worker that is gone.
+# Time until the broker deletes the probe queue of a worker that is gone.
 _PROBE_QUEUE_SECONDS = 3600.0
 
 # Until a broker counts as away that takes no probe.
@@ -39,7 +40,7 @@ _PROBE_SECONDS = 5
 
 @app.task(name="campaigns.tick", base=WakeUp)
 def tick() -> None:
-    """Enqueue every eligible campaign that nobody runs and that has no task."""
+    """Enqueue every eligible campaign that has neither a running slice nor a task."""
     here = runtime()
     try:
         with app.connection_or_acquire() as connection:
@@ -52,7 +53,7 @@ def tick() -> None:
 
 @app.task(name="campaigns.run")
 def run(campaign_id: int) -> None:
-    """Run one slice of one campaign, if it is eligible, nobody else does, and this turn was not taken before."""
+    """Run one slice of one campaign, if it is eligible, nobody else runs it, and this slice has not run before."""
     tools = runtime().tools
     try:
         begun = beginning.begin_slice(campaign_id, tools, epoch=run.request.get("lease_epoch"))
@@ -106,9 +107,9 @@ def _check_account(account_id: int, campaign_id: int | None) -> None:
 
 
 def ring_campaigns(campaign_ids: Sequence[int]) -> bool:
-    """Enqueue a slice for each campaign, in order, in one batch; the campaigns are marked as enqueued already.
+    """Enqueue a slice for each campaign, in order, in one batch; the caller has marked the campaigns as enqueued.
 
-    Returns False when the broker did not take them: then they are unmarked, and the next tick enqueues them.
+    Returns False if the broker did not take the tasks: then the marks are removed, and the next tick enqueues them.
     """
     if not campaign_ids:
         return True
@@ -168,7 +169,7 @@ def _start_watch(sender: str, instance: Any, **_: Any) -> None:
     """Give this worker a queue that no other process consumes, and watch whether it takes what is put there."""
     names = list(app.amqp.queues.consume_from)
     name = f"probe.{runtime().owner}.{secrets.token_hex(4)}"
-    # What a killed worker leaves there goes by the clock of the broker.
+    # After a worker is killed, the broker deletes the queue and its tasks, by its own clock.
     queue = Queue(name, routing_key=name, auto_delete=True, expires=_PROBE_QUEUE_SECONDS)
     app.amqp.queues.select_add(queue)
     # Not the one that Celery has given it, which would keep a binding of each process for ever.

@@ -1,7 +1,7 @@
 """Reads the first visible sheet of an XLSX workbook, each cell as Excel shows it (ECMA-376 part 1, chapter 18).
 
-One row is held at a time, beside the texts that cells share and the number formats. How much memory a workbook may
-take is checked before it is read: campaigns/sheets.py.
+One row is held in memory at a time, beside the texts that cells share and the number formats. campaigns/sheets.py
+checks the memory that a workbook needs before it is read.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ MAX_ROWS = 1_048_576  # of a sheet, and columns
 ADVICE = "choose another format, or format it as text and type what people shall read"
 _MAX_COLUMNS = 16_384
 _REPORT_ROWS = 5_000
-_KEPT_NUMBERS = 10_000  # columns of a list repeat their numbers
+_KEPT_NUMBERS = 10_000  # the columns of a list often repeat numbers
 _SHOWN_LENGTH = 60  # of a number format in a sentence
 
 _NO_RESULT = "is a formula without a stored result: open the workbook in Excel, save it, and import it again"
@@ -39,7 +39,7 @@ _PLAIN_NAME = re.compile(r"[^\W\d]\w*")
 
 _TEXTS = frozenset({"s", "str", "inlineStr"})  # shared, the result of a formula, in the cell
 
-# What the libraries raise for a package that is torn, or is none.
+# The errors that the libraries raise for a file that is damaged, or is no package.
 _BROKEN = (
     zipfile.BadZipFile, zlib.error, ParseError, NotImplementedError, EOFError, LookupError, RuntimeError, ValueError,
 )  # fmt: skip
@@ -58,9 +58,9 @@ def measure_xlsx(file: BinaryIO) -> int | None:
 def read_xlsx(
     file: BinaryIO, language: str, report: Callable[[float], None]
 ) -> Iterator[tuple[int, list[str] | RowProblem]]:
-    """Yield the rows that have cells, by their numbers; `language` stands for the regional settings of the reader.
+    """Yield (row number, row) for rows that have cells; `language` selects the regional settings.
 
-    What is no text is a `Cell`. Raises RecipientsError.
+    A cell that holds no text is a `Cell`. Raises RecipientsError.
     """
     try:
         with zipfile.ZipFile(file) as archive:
@@ -77,7 +77,7 @@ def read_xlsx(
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where a cell is, for a sentence; `column` counts from 0."""
+    """The place of a cell, as text for a sentence; `column` counts from 0."""
 
     sheet: str
     row: int
@@ -93,7 +93,7 @@ class Place:
 
 
 class _Package:
-    """The parts of a workbook, and how they name each other. Paths count in any case, as they do for Excel."""
+    """The parts of a workbook, and their references to each other. Case in paths is ignored, as in Excel."""
 
     def __init__(self, archive: zipfile.ZipFile) -> None:
         self._archive = archive
@@ -110,7 +110,7 @@ class _Package:
             return fromstring(part.read())  # noqa: S314 - expat ends the expansion of entities
 
     def list_related(self, path: str) -> dict[str, tuple[str, str]]:
-        """Return kind and path of what a part names, by its id. The kind is the end of a URI that has two forms."""
+        """Return kind and path of the parts that a part names, by id. The kind is the end of a URI with two forms."""
         folder, name = posixpath.split(path)
         root = self.parse(posixpath.join(folder, "_rels", f"{name}.rels"))
         return {
@@ -130,7 +130,7 @@ class _Package:
 
 
 class _Formats:
-    """How the cells of each style are shown."""
+    """The number formats of the cell styles."""
 
     def __init__(self, styles: Element | None, regional: Regional, *, is_1904: bool) -> None:
         self._regional = regional
@@ -173,7 +173,7 @@ class _Formats:
 
 @dataclass(frozen=True, slots=True)
 class _Book:
-    """The sheet that is read, and what its cells refer to. `is_stale`: Excel will calculate the formulas anew."""
+    """The sheet to read, and the data that its cells refer to. `is_stale`: Excel will recalculate the formulas."""
 
     path: str
     sheet: str
@@ -202,7 +202,7 @@ def _open_book(package: _Package, regional: Regional) -> _Book:
 
 
 def _find_sheet(sheets: Element, related: dict[str, tuple[str, str]]) -> tuple[str, str]:
-    """Return path and name of the first sheet that a person sees."""
+    """Return path and name of the first visible sheet."""
     for sheet in sheets:
         key = next((value for name, value in sheet.attrib.items() if name.endswith("}id")), "")
         kind, path = related.get(key, ("", ""))
@@ -216,7 +216,7 @@ def _is_true(parts: dict[str, Element], part: str, attribute: str) -> bool:
 
 
 def _name(element: Element) -> str:
-    """Return a tag without its namespace, of which there are two."""
+    """Return a tag without its namespace (two namespaces are in use)."""
     return element.tag.rpartition("}")[2]
 
 
@@ -229,7 +229,7 @@ def _read_texts(package: _Package, path: str) -> Iterator[str]:
 
 
 def _join_text(element: Element) -> str:
-    """Return a text without its formats, and without the signs that tell how to pronounce it."""
+    """Return a text without its formats and phonetic signs."""
     text = ""
     for child in element:
         if _name(child) == "t":
@@ -242,7 +242,7 @@ def _join_text(element: Element) -> str:
 def _read_rows(
     package: _Package, book: _Book, report: Callable[[float], None]
 ) -> Iterator[tuple[int, list[str] | RowProblem]]:
-    """Yield rows of one width, that of the widest so far, from the column on in which the first text stands."""
+    """Yield rows padded to the width of the widest row so far. They begin at the column of the sheet's first text."""
     size = package.size(book.path)
     number = width = 0
     first: int | None = None
@@ -294,7 +294,7 @@ def _read_column(letters: str) -> int:
 
 
 def _read_cell(element: Element, book: _Book) -> str:
-    """Return a cell as Excel shows it; where nobody knows that, its value with the reason."""
+    """Return a cell as Excel shows it; if that is not known, its value with the reason."""
     kind, style = element.get("t", "n"), int(element.get("s", "0"))
     value, text, is_formula = "", "", False
     for child in element:
@@ -339,7 +339,7 @@ def _show_value(kind: str, value: str, style: int, book: _Book) -> Cell:
 
 
 def _read_number(kind: str, value: str) -> float:
-    """Return a number, or the serial number of a date that is written as ISO. Raises ValueError."""
+    """Return a number, or the serial number of a date in ISO form. Raises ValueError."""
     if kind == "d":
         return (dt.datetime.fromisoformat(value).replace(tzinfo=None) - _EPOCH) / dt.timedelta(days=1)
     number = float(value)

@@ -19,7 +19,7 @@ _NOBODY = "1"  # a port on which no primary listens
 
 @contextmanager
 def _administered(valkey: Valkey) -> Iterator[redis.Redis]:
-    """Connect as somebody whom no refusal concerns."""
+    """Connect as a client that is exempt from every refusal."""
     with redis.Redis.from_url(valkey.url, single_connection_client=True, retry=None) as client:
         client.execute_command("ACL", "SETUSER", "admin", "on", "nopass", "~*", "&*", "+@all")
         client.execute_command("AUTH", "admin", "")
@@ -46,7 +46,7 @@ def _disconnect_others(client: redis.Redis) -> None:
 
 @contextmanager
 def read_only(valkey: Valkey) -> Iterator[None]:
-    """READONLY: it was a primary, and is a replica now. Its connections stay."""
+    """READONLY: the server was a primary and is a replica now. Its connections stay open."""
     with _administered(valkey) as client:
         client.execute_command("REPLICAOF", "127.0.0.1", _NOBODY)
         try:
@@ -57,14 +57,14 @@ def read_only(valkey: Valkey) -> Iterator[None]:
 
 @contextmanager
 def primary_down(valkey: Valkey) -> Iterator[None]:
-    """MASTERDOWN: a replica that has lost its primary and shall not serve what may be old."""
+    """MASTERDOWN: a replica has lost its primary and must not serve data that may be old."""
     with _configured(valkey, replica_serve_stale_data="no"), read_only(valkey):
         yield
 
 
 @contextmanager
 def snapshot_failed(valkey: Valkey) -> Iterator[None]:
-    """MISCONF: it cannot save, because a folder stands where its file should be; permissions would not stop root."""
+    """MISCONF: the server cannot save, because a folder has its file's name; permissions would not stop root."""
     obstacle = valkey.data_dir / "dump.rdb"
     obstacle.unlink(missing_ok=True)
     (obstacle / "folder").mkdir(parents=True)
@@ -94,7 +94,7 @@ def too_few_replicas(valkey: Valkey) -> Iterator[None]:
 
 @contextmanager
 def too_many_clients(valkey: Valkey) -> Iterator[None]:
-    """ERR max number of clients reached: those that were connected are not any more."""
+    """ERR max number of clients reached: the other clients were disconnected."""
     with _configured(valkey, maxclients="1") as client:
         _disconnect_others(client)
         yield
@@ -102,7 +102,7 @@ def too_many_clients(valkey: Valkey) -> Iterator[None]:
 
 @contextmanager
 def password_wanted(valkey: Valkey) -> Iterator[None]:
-    """NOAUTH: somebody has set a password that others do not have."""
+    """NOAUTH: a password was set that the other clients do not have."""
     with _configured(valkey, requirepass="hush") as client:
         _disconnect_others(client)
         yield
@@ -148,7 +148,7 @@ def _is_busy(client: redis.Redis) -> bool:
 
 @contextmanager
 def wrong_type(valkey: Valkey) -> Iterator[None]:
-    """WRONGTYPE: somebody has put something else where the queues are."""
+    """WRONGTYPE: the keys of the queues hold values of another type."""
     keys = (*QUEUES, "unacked", "unacked_index")
     with _administered(valkey) as client:
         client.delete(*keys)
@@ -162,7 +162,7 @@ def wrong_type(valkey: Valkey) -> Iterator[None]:
 
 @contextmanager
 def loading(valkey: Valkey) -> Iterator[None]:
-    """LOADING: it has become the replica of another one, whose data it reads in slowly."""
+    """LOADING: the server has become a replica of another one, and loads its data slowly."""
     slow = {
         "key_load_delay": "50000",
         "loading_process_events_interval_bytes": "1024",

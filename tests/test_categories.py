@@ -47,7 +47,7 @@ def add_sender(database):
 
 @pytest.fixture
 def start(database, far):
-    """Adds a running campaign of a category, which Meta knows as `known_as`; returns its id."""
+    """Adds a running campaign of a category, which is `known_as` at Meta; returns its id."""
     registered = []
 
     def start_one(category, *account_ids, people=20, known_as=None):
@@ -64,7 +64,7 @@ def start(database, far):
 
 @pytest.fixture
 def run(tools, database):
-    """Runs slices of a campaign until it waits or is over; returns its status and its reason to wait."""
+    """Runs slices of a campaign until it waits or has ended; returns its status and its reason to wait."""
 
     def run_all(campaign_id):
         while (begun := begin_slice(campaign_id, tools)) is not None:
@@ -94,7 +94,7 @@ def test_marketing_waits_and_utility_by_the_same_account_is_sent(database, far, 
     assert run(start("UTILITY", account_id)) == ("completed", None)
     refuse(far, "1", "ok")
     fetch(database, "UPDATE campaigns SET due_at = NULL")
-    assert run(marketing) == ("running", "no_active_account")  # until a person says that Meta allows it again
+    assert run(marketing) == ("running", "no_active_account")  # until an operator activates the account again
     activate_account(database, "1")
     assert run(marketing) == ("completed", None)
     assert far.stats()["max_accepted_per_recipient"] == 1
@@ -109,7 +109,7 @@ def test_no_message_uses_up_its_attempts_while_an_account_is_found_out(database,
 
 
 def test_an_account_that_sends_some_of_a_category_keeps_it(database, far, add_sender, start, run):
-    """Refusals of some people stand between successes, so they are not consecutive."""
+    """Refusals for some people come between successes, so they are not consecutive."""
     account_id = add_sender("1")
     campaign_id = start("MARKETING", account_id, people=0)
     fetch(database, "UPDATE campaigns SET interval_seconds = 0.001")  # one at a time

@@ -24,7 +24,7 @@ OPTIONS = {"socket_timeout": 2, "socket_connect_timeout": 2, "connect_retries_ti
 
 @pytest.fixture(scope="module")
 def spoiled(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Valkey]:
-    """One that these tests may spoil."""
+    """A Valkey that these tests may break."""
     with start_valkey(tmp_path_factory.mktemp("gate")) as server:
         yield server
 
@@ -69,7 +69,7 @@ def test_every_refusal_is_an_error_of_the_connection_and_passes(server: Valkey, 
             with pytest.raises(gate.BrokerUnavailable) as caught:
                 publish(sending)
             assert find_reply(caught.value), caught.value
-            # A worker waits for what these errors say, and ends by others. Not every refusal is one of reading.
+            # A worker reconnects after these errors, and ends after others. Some refusals affect writes only.
             with suppress(receiving.connection_errors):
                 receive(receiving, seconds=3)
     with connect(server.url) as sending, connect(server.url) as receiving:
@@ -89,7 +89,7 @@ def test_an_acknowledgement_that_is_refused_is_an_error_of_the_connection(server
 
 
 def test_a_task_that_cannot_be_given_back_keeps_nobody_busy(server: Valkey) -> None:
-    """A connection is closed with a task that was not acknowledged; it is given back later, by any other worker."""
+    """A connection closes before its task is acknowledged; any other worker gives the task back later."""
     connection = connect(server.url)
     publish(connection)
     with connection.Consumer(QUEUE, callbacks=[lambda _body, _message: None]):
@@ -116,7 +116,7 @@ def test_a_producer_finds_the_new_primary_behind_the_same_name(server: Valkey, t
 
 
 def test_an_error_of_the_handler_is_not_taken_for_a_message_that_cannot_be_read(server: Valkey) -> None:
-    """They are of the same types; the handler's are bugs, and must be seen."""
+    """Both raise errors of the same types. Errors of the handler are bugs, and must be raised."""
 
     def fail(_body: object, _message: kombu.Message) -> None:
         raise TypeError("a bug")
@@ -129,7 +129,7 @@ def test_an_error_of_the_handler_is_not_taken_for_a_message_that_cannot_be_read(
 
 @pytest.mark.parametrize("depth", [20, 100, 500, 900, 980, 100_000])
 def test_what_is_nested_too_deep_is_dropped_wherever_the_depth_is(server: Valkey, depth: int) -> None:
-    """Also where it could just be read: it could not be kept until it is acknowledged."""
+    """Such a message is dropped even if it can be read: kombu could not store it until it is acknowledged."""
     nested = "[" * depth + "]" * depth
     properties = {"delivery_info": {"exchange": "campaigns", "routing_key": "campaigns"}, "body_encoding": "base64"}
     message = {
@@ -147,7 +147,7 @@ def test_what_is_nested_too_deep_is_dropped_wherever_the_depth_is(server: Valkey
 
 
 def test_all_that_celery_and_flower_can_ask_for_is_let_in(server: Valkey) -> None:
-    """Each by Celery's own client, so that a new version of it that writes otherwise is noticed."""
+    """Celery's own client writes each message, so that the test fails if a new version writes it differently."""
     app = Celery("client", broker=server.url, set_as_current=False)
     control, inspect = app.control, app.control.inspect(timeout=0.01)
     with redis.Redis.from_url(server.url) as client, client.pubsub() as listener:

@@ -39,8 +39,8 @@ OF_A_SLICE = 10
 PER_GRANT, OF_THE_FIRST_GRANT = 1, 6
 # Taking bodies, applying them, and the look that finds no more.
 PER_SET_OF_WEBHOOKS = 14
-# The look for pairs of a user id and a number; and what new ones take: the lock, whether anybody was forgotten, the
-# pairs, whose ids they are, what these have said, and answers that wait for a number.
+# The query for stored pairs of a user id and a number. New pairs take more: the lock, the check for forgotten people,
+# the pairs, the people of the ids, their opt-outs, and answers that wait for a number.
 OF_KNOWN_PAIRS, OF_NEW_PAIRS = 1, 6
 
 # What each statement that updates messages does, as it is done: a claim that finds nothing is one too.
@@ -186,4 +186,4 @@ def test_user_ids_cost_one_round_trip_for_a_set_and_a_few_when_they_are_new(coun
         found.append(trips[0] - without[0])
     assert fetch(database, "SELECT count(*) FROM user_ids") == [1_000]
     assert found[0] <= OF_KNOWN_PAIRS + OF_NEW_PAIRS + 1
-    assert min(found[1:]) <= OF_KNOWN_PAIRS  # a statement that comes again is prepared, once
+    assert min(found[1:]) <= OF_KNOWN_PAIRS  # one extra trip prepares a repeated statement

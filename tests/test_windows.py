@@ -56,7 +56,7 @@ def import_people(database, campaign_id, phones):
 
 
 def set_window(database, campaign_id, *, opened_hours_ago, hours):
-    """Give the campaign a window that opened so long ago in its own zone."""
+    """Give the campaign a window of `hours` that opened `opened_hours_ago`, in its own zone."""
     opens = dt.datetime.now(ZoneInfo("America/Sao_Paulo")) - dt.timedelta(hours=opened_hours_ago)
     window = tuple(at.time().replace(second=0, microsecond=0) for at in (opens, opens + dt.timedelta(hours=hours)))
     change_campaign(database, campaign_id, Wishes(window=window))

@@ -31,7 +31,7 @@ def read(tmp_path):
 
 
 def write_rows(*rows, **options):
-    """Return a workbook as a program writes it that people use. A cell is a value, or (value, number format)."""
+    """Return a workbook from a program in common use. A cell is a value, or (value, number format)."""
     buffer = io.BytesIO()
     with xlsxwriter.Workbook(buffer, {"in_memory": True, **options}) as book:
         sheet = book.add_worksheet("Plan1")
@@ -47,7 +47,7 @@ def write(cells, **options):
 
 
 def change(content, *changes, part="xl/worksheets/s1.xml"):
-    """Return a workbook with other text in a part."""
+    """Return a workbook with a text replaced in one part."""
     buffer = io.BytesIO()
     with zipfile.ZipFile(io.BytesIO(content)) as old, zipfile.ZipFile(buffer, "w") as new:
         for name in old.namelist():
@@ -60,12 +60,12 @@ def change(content, *changes, part="xl/worksheets/s1.xml"):
 
 
 def with_cells(xml):
-    """Return a workbook whose first sheet has this for its rows."""
+    """Return a workbook with these rows, as XML, in its first sheet."""
     return change(workbook(("Plan1", "visible", [])), ("<sheetData>", f"<sheetData>{xml}"))
 
 
 def with_styles(xml, codes):
-    """Return a workbook whose cells have the number formats `codes` by their styles, the first is 1."""
+    """Return a workbook with the number formats `codes` as its cell styles, from style 1 on."""
     formats = "".join(f'<numFmt numFmtId="{number}" formatCode="{code}"/>' for number, code in codes.items())
     styles = "".join(f'<xf numFmtId="{number}"/>' for number in codes)
     return change(
@@ -173,7 +173,7 @@ NO_RESULT = "in Plan1!A1 is a formula without a stored result: open the workbook
 
 
 def test_a_zero_that_stands_for_a_result_is_refused_and_a_result_is_taken(read):
-    """A program that cannot calculate writes 0, and leaves the calculation to Excel."""
+    """A program that cannot calculate writes 0 and leaves the calculation to Excel."""
     buffer = io.BytesIO()
     with xlsxwriter.Workbook(buffer, {"in_memory": True}) as book:
         sheet = book.add_worksheet("Plan1")

@@ -26,7 +26,7 @@ _COMMENT_AND_END = re.compile(r"(?:[^\S\r\n]+#[^\r\n]*)?(?:\r\n|\n|\r|\Z)\Z")
 
 
 def load_env_file() -> None:
-    """Read `.env` of the working directory, if there; what the environment says wins. Warns if others may read it."""
+    """Read `.env` of the working directory, if there; environment variables win. Warn if other users may read it."""
     path = Path(".env")
     if not path.is_file():
         return
@@ -39,17 +39,17 @@ def load_env_file() -> None:
 
 
 def write_key(name: str, key: str) -> bool:
-    """Put REVOADA_SECRET_KEY into a file of settings, made if need be. Return whether others could read it before.
+    """Put REVOADA_SECRET_KEY into a file of settings. Return whether other users could read the file before.
 
-    A file that has a key already is refused and stays as it is. The new file takes the place of the old one in one
-    step, with mode 0600; behind a symbolic link that of the file it leads to.
+    The file is created if it is missing. A file that has a key already raises Refusal and stays as it is. The new file
+    has mode 0600 and replaces the old one atomically; if `name` is a symbolic link, the file it leads to is replaced.
     """
     path = Path(os.path.realpath(name))
     if not path.parent.is_dir():
         raise Refusal(f"{name}: there is no folder {path.parent}.")
     with _alone_in(path.parent):
         before = path.stat() if path.exists() else None
-        # A path with its links followed is itself a link only where they go round in a circle.
+        # `realpath` follows all links, so the path is still a link only if the links form a circle.
         if path.is_symlink() or (before is not None and not stat.S_ISREG(before.st_mode)):
             raise Refusal(f"{name} is not a file.")
         text = _fill(name, _read(name, path) if before is not None else "", key)
@@ -59,7 +59,7 @@ def write_key(name: str, key: str) -> bool:
 
 @contextmanager
 def _alone_in(folder: Path) -> Iterator[None]:
-    """Let no other `keygen` write in a folder meanwhile: each would overwrite the key of the other."""
+    """Lock a folder against other `keygen` processes: each would overwrite the key of the other."""
     handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
         fcntl.flock(handle, fcntl.LOCK_EX)
@@ -76,7 +76,7 @@ def _read(name: str, path: Path) -> str:
 
 
 def _fill(name: str, text: str, key: str) -> str:
-    """Return `text` with the key in it: in place of an empty one, or else at the end."""
+    """Return `text` with the key in it: in place of an empty key, or else at the end."""
     bom, text = (_BOM, text[1:]) if text.startswith(_BOM) else ("", text)
     bindings = list(parse_stream(io.StringIO(text, newline="")))
     _refuse_others(name, bindings)
@@ -95,7 +95,7 @@ def _fill(name: str, text: str, key: str) -> str:
 
 
 def _refuse_others(name: str, bindings: list[Binding]) -> None:
-    """Raise Refusal if the file has a key already, or a line of which nobody can tell."""
+    """Raise Refusal if the file has a key already, or names the key in a line that cannot be parsed."""
     for binding in bindings:
         if binding.error and _KEY in binding.original.string:
             raise Refusal(f"{name}: {_KEY} in line {_line(binding)} cannot be read: correct or delete that line first.")
@@ -113,7 +113,7 @@ def _refuse_others(name: str, bindings: list[Binding]) -> None:
 
 
 def _line(binding: Binding) -> int:
-    """Return the line of a binding, which begins with the blank lines before it."""
+    """Return the line number of a binding. The parser counts the blank lines before a binding as part of it."""
     text = binding.original.string
     blank = text[: len(text) - len(text.lstrip())]
     return binding.original.line + len(re.findall(r"\r\n|\n|\r", blank))

@@ -20,7 +20,7 @@ class FailureRecord(TypedDict):
 
 @dataclass(frozen=True, slots=True)
 class InactiveCategory:
-    """Since when and why an account sends no templates of a category; `code` is Meta's."""
+    """The time and the reason for which an account stopped sending a category of templates; `code` is Meta's."""
 
     since: dt.datetime
     reason: str

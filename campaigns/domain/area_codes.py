@@ -1,7 +1,7 @@
 """The time zones of country and area codes for which the table of `phonenumbers` is wrong or says too little.
 
-It puts Recife on the clock of Fernando de Noronha, Belém on that of Manaus, and all Russian mobile phones on that of
-Moscow. The zones here are those of the tz database (`zone1970.tab`). docs/decisions/0026 says which rule holds where.
+It gives Recife the time of Fernando de Noronha, Belém that of Manaus, and all Russian mobile phones that of Moscow.
+The zones here are those of the tz database (`zone1970.tab`). docs/decisions/0026 gives the rule for each country.
 """
 
 from __future__ import annotations
@@ -31,9 +31,9 @@ _BRAZIL_BY_ZONE = {
 }
 BRAZIL = {area: zones for zones, areas in _BRAZIL_BY_ZONE.items() for area in areas.split()}
 
-# Countries with several zones, for mobile numbers do not tell the place: a phone may be in any of them. One zone stands
-# for all that have the same clock. And countries that `phonenumbers` puts on the clock of another. The longest code
-# counts.
+# Two kinds of countries. Countries with several zones: a mobile number does not tell the place, so a phone may be in
+# any of them, and one zone stands for all with the same time. Countries to which `phonenumbers` gives the time of
+# another country. The longest matching code counts.
 BY_CODE = {
     "211": ("Africa/Juba",),
     "212": ("Africa/Casablanca",),
@@ -49,7 +49,7 @@ BY_CODE = {
         *("America/Cancun", "America/Ciudad_Juarez", "America/Matamoros", "America/Mazatlan"),
         *("America/Mexico_City", "America/Tijuana"),
     ),
-    # Mexico City, Guadalajara and Monterrey: the codes of two digits, which are those of one city.
+    # Mexico City, Guadalajara and Monterrey have codes of two digits, each of one city.
     "5233": ("America/Mexico_City",),
     "5255": ("America/Mexico_City",),
     "5256": ("America/Mexico_City",),
@@ -78,8 +78,8 @@ BY_CODE = {
     "976": ("Asia/Hovd", "Asia/Ulaanbaatar"),
 }
 
-# North America's area codes lie in one state or province each, mobile phones as well. Where that has several zones,
-# `phonenumbers` often names one, and where it has one, sometimes another.
+# Each area code of North America belongs to one state or province, for mobile phones as well. For a state with several
+# zones, `phonenumbers` often names only one of them; for a state with one zone, it sometimes names a wrong one.
 _BRITISH_COLUMBIA = ("America/Edmonton", "America/Fort_Nelson", "America/Vancouver")
 _EASTERN_AND_CENTRAL = ("America/Chicago", "America/New_York")
 _CENTRAL_AND_MOUNTAIN = ("America/Chicago", "America/Denver")

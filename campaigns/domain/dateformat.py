@@ -1,4 +1,4 @@
-"""Shows dates and times as Excel does: a serial number is days since the end of 1899, its fraction is the time."""
+"""Shows dates and times as Excel does: a serial number counts days since the end of 1899, its fraction is the time."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class _Moment:
 
     @property
     def date(self) -> dt.date:
-        """Raises FormatError for the day 0, and for the one that no calendar has."""
+        """Raises FormatError for day 0 and for 29 February 1900, which the calendar does not have."""
         if self.serial in {0, _LEAP_DAY}:
             raise FormatError("which shows a date, and the value of the cell is none")
         return dt.date.fromordinal(_EPOCH + self.serial + (self.serial < _LEAP_DAY))
@@ -58,9 +58,9 @@ _Part = Callable[[_Moment], str]
 
 
 def compile_date(tokens: Sequence[Token], regional: Regional, *, is_1904: bool) -> Callable[[Decimal], str]:
-    """Return what shows a date or a time. Seconds are rounded to what is shown of them, all else is cut off.
+    """Return a function that shows a serial number as a date or a time.
 
-    Raises FormatError, as does the function that is returned.
+    It rounds seconds to the digits that the format shows, and cuts off all else. Both raise FormatError.
     """
     if any(token.kind == "slash" for token in tokens):
         separator = Token("quoted", regional.date_separator)
@@ -85,7 +85,7 @@ def compile_date(tokens: Sequence[Token], regional: Regional, *, is_1904: bool) 
 
 
 def _join_fraction(tokens: Sequence[Token]) -> tuple[list[Token], int]:
-    """Make one token of the point and the zeros behind seconds; return the tokens, and how many zeros there are."""
+    """Join the point and the zeros behind seconds into one token; return the tokens and the number of zeros."""
     joined: list[Token] = []
     places = 0
     for position, token in enumerate(tokens):
@@ -107,7 +107,7 @@ def _is_time(token: Token, letter: str) -> bool:
 
 
 def _list_parts(tokens: Sequence[Token], regional: Regional) -> Iterator[_Part]:
-    """Yield what shows each token. m is minutes behind hours and before seconds, else months."""
+    """Yield for each token the function that shows it. m means minutes after hours or before seconds, else months."""
     timed = [token for token in tokens if token.kind in {"date", "elapsed"}]
     has_noon = any(token.kind == "ampm" for token in tokens)
     if has_noon and not regional.has_am_pm:

@@ -215,7 +215,7 @@ ROWS: tuple[Failure, ...] = (
         },
         advice="Mend the account in WhatsApp Manager, `revoada account activate` it, then retry.",
     ),
-    # One category of the account's templates: it goes on with the others (docs/decisions/0033).
+    # About one category of the account's templates: the account sends the others (docs/decisions/0033).
     *_rows(
         Blame.ACCOUNT,
         Action.SWITCH_ACCOUNT,
@@ -329,7 +329,8 @@ NEVER_LEFT = Failure(
     Action.BACK_OFF,
     advice="Send it again: `revoada campaign retry ID --class server`.",
 )
-# Of our own, of messages that a claim skipped: the person gets no marketing until somebody decides about the answer.
+# Our own code for messages that a claim skipped: the person gets no marketing until an operator decides about the
+# answer.
 UNDER_REVIEW = Failure(
     -2,
     "an answer of this person may be an opt-out; it waits for review",
@@ -337,7 +338,7 @@ UNDER_REVIEW = Failure(
     Action.FAIL,
     advice="Read the answers, `revoada optouts review`, and accept or dismiss each.",
 )
-# And a message whose connection brought a reply that belongs, or may belong, to another request.
+# Our own code for a message whose connection brought a reply that belongs, or may belong, to another request.
 STRAY_REPLY = Failure(
     -3,
     "the reply belonged to another request, so nobody knows whether Meta has the message",
@@ -372,7 +373,7 @@ def explain_failure(code: int | None) -> Failure:
 
 
 def explain_doubt(code: int | None) -> Failure:
-    """Return what a person should know of `uncertain` messages; the code is that of the reply, or our own."""
+    """Return the explanation of `uncertain` messages for an operator; the code is the reply's, or our own."""
     if code == STRAY_REPLY.code:
         return STRAY_REPLY
     meaning = "nobody knows whether Meta has it" if code is None else find_failure(code).meaning

@@ -26,8 +26,8 @@ _SYSTEM_TIMES = frozenset({"f400", "x-systime"})
 
 
 class Token(NamedTuple):
-    """`kind` is a name of the groups above, where a bracket is read: color is left out, the others are
-    condition, elapsed ([h]), language ([$-416]), sysdate and systime (the long date and the time of the computer).
+    """`kind` is the name of a group above. A bracket has its own kinds: condition, elapsed ([h]), language ([$-416]),
+    sysdate and systime (the long date and the time of the computer). Colors are left out.
     """
 
     kind: str
@@ -35,7 +35,7 @@ class Token(NamedTuple):
 
     @property
     def literal(self) -> str:
-        """What a token shows that stands for itself. Padding of a width, and what fills the cell, is one space."""
+        """The text of a token that stands for itself. Padding, and what fills the cell, become one space."""
         match self.kind:
             case "space" | "fill":
                 return " "
@@ -46,7 +46,7 @@ class Token(NamedTuple):
 
 
 def split_code(code: str) -> Iterator[list[Token]]:
-    """Yield the tokens of each section. Raises FormatError for what cannot be shown as text."""
+    """Yield the tokens of each section. Raises FormatError for a token that cannot be shown as text."""
     tokens: list[Token] = []
     for match in _TOKEN.finditer(code):
         kind = match.lastgroup or ""

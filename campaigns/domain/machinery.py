@@ -16,7 +16,7 @@ QUEUES = {
 }
 # Clocks of machines with NTP are much closer than that.
 _SKEW_SECONDS = 2.0
-# No more than that waits in a queue that was left for days, unless so many campaigns run; more is a backlog.
+# A longer queue is a backlog. A queue without workers stays below this for days, unless more campaigns than this run.
 _BACKLOG_COUNT = 100
 _INBOX_SECONDS = 60.0
 _FULL = 0.9
@@ -41,8 +41,8 @@ class DatabaseFacts:
 
 @dataclass(frozen=True, slots=True)
 class ValkeyFacts:
-    """What Valkey says. `away`: the error, where it does not serve at all; `reply`: its answer then, if it gave one;
-    `refusal`: its answer to a write. Bytes; 0: no limit.
+    """The state of Valkey. `away`: the error if it does not serve at all, with its error reply, if any, as `reply`;
+    `refusal`: its error reply to a write. Sizes are bytes; 0: no limit.
     """
 
     away: str = ""
@@ -67,8 +67,8 @@ class WorkerFacts:
 
 @dataclass(frozen=True, slots=True)
 class BrokerFacts:
-    """Who answers over the broker, and how many tasks wait in each queue. `away`: the error, where nobody can be
-    asked; `reply`: what the broker answered then, if it did.
+    """The processes that answer over the broker, and the number of tasks in each queue. `away`: the error if the broker
+    does not serve; `reply`: its error reply then, if it sent one.
     """
 
     away: str = ""
@@ -80,9 +80,10 @@ class BrokerFacts:
 
 @dataclass(frozen=True, slots=True)
 class InboxFacts:
-    """Webhook events: those that are due and not applied, and those that were set aside for a person.
+    """Webhook events: those that are due and not applied, and those that were dead-lettered for an operator.
 
-    `review_count`: people whose answers may be opt-outs, and wait for a decision; the first since `review_seconds`.
+    `review_count`: people with an answer that may be an opt-out and waits for a decision. The oldest such answer has
+    waited for `review_seconds`.
     """
 
     due_count: int

@@ -1,7 +1,7 @@
 """Shows a number as Excel does: number formats of ECMA-376 part 1 (18.8.31), compiled once for many cells.
 
-Two things differ from a cell on a screen. Its width is no matter: padding at the ends is left out, and nothing becomes
-####. And a whole number of up to 15 digits in the format General keeps them all, as in the formula bar.
+Two things differ from a cell on a screen. The width of the cell is ignored: padding at the ends is left out, and no
+number becomes ####. A whole number in the format General keeps all of up to 15 digits, as in the formula bar.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ from campaigns.domain.regional import FormatError, Regional, find_lcid, find_reg
 
 _GENERAL_WIDTH = 11
 _WHOLE_DIGITS = 15
-_SMALLEST = -4  # the power of ten from which on General shows no exponent
+_SMALLEST = -4  # from this power of ten up, General shows no exponent
 _GENERAL_PLACES = 5  # of a mantissa
 _MAX_SECTIONS = 4  # positive, negative, zero, text
 
 _CONTEXT = Context(prec=400, rounding=ROUND_HALF_UP)
-_BLANKS = {"0": "0", "#": "", "?": " "}  # what a place shows that has no digit
+_BLANKS = {"0": "0", "#": "", "?": " "}  # the text of a place without a digit
 
 _Render = Callable[[Decimal], str]
 _Condition = Callable[[Decimal], bool]
@@ -29,7 +29,7 @@ _Condition = Callable[[Decimal], bool]
 
 @dataclass(frozen=True, slots=True)
 class _Section:
-    """`sign`: what stands before a negative number; None: not all versions of Excel do that in the same way."""
+    """`sign`: the text before a negative number; None: unknown, because versions of Excel differ."""
 
     applies: _Condition
     sign: str | None
@@ -38,13 +38,13 @@ class _Section:
 
 @dataclass(frozen=True, slots=True)
 class NumberFormat:
-    """A number format as it is seen with the regional settings of one language."""
+    """A number format, compiled for the regional settings of one language."""
 
     sections: Sequence[_Section]
     text: Sequence[Token] | None
 
     def show(self, value: float) -> str:
-        """Return a number as Excel shows it. Raises FormatError where that is not known."""
+        """Return a number as Excel shows it. Raises FormatError if that is not known."""
         number = _CONTEXT.create_decimal(f"{value:.15g}")  # the digits that Excel has
         section = next((section for section in self.sections if section.applies(number)), None)
         if section is None:
@@ -71,7 +71,7 @@ def compile_format(code: str, regional: Regional, *, is_1904: bool = False) -> N
     text = None
     if len(sections) == _MAX_SECTIONS or any(token.kind == "text" for token in sections[-1]):
         text = sections.pop()
-        sections = sections or [text]  # a number in it is shown as in General
+        sections = sections or [text]  # General shows a number in such a section
     renders = [_compile_section(section, regional, is_1904=is_1904) for section in sections]
     conditions = [_find_condition(section) for section in sections]
     choose = _choose_by_condition if any(conditions) else _choose_by_sign
@@ -79,7 +79,7 @@ def compile_format(code: str, regional: Regional, *, is_1904: bool = False) -> N
 
 
 def _choose_by_sign(renders: Sequence[_Render], _conditions: object) -> list[_Section]:
-    """Return sections of which the first that applies counts."""
+    """Return sections in order; the first that applies to a number is used."""
     match renders:
         case [only]:
             return [_Section(_always, "-", only)]
@@ -95,7 +95,9 @@ def _choose_by_sign(renders: Sequence[_Render], _conditions: object) -> list[_Se
 
 
 def _choose_by_condition(renders: Sequence[_Render], conditions: Sequence[_Condition | None]) -> list[_Section]:
-    """Return sections of which the first that applies counts. Of three, the second is the negative by itself."""
+    """Return sections in order; the first that applies is used. Of three, the second is for negative numbers if it has
+    no condition.
+    """
     sections = [
         _Section(condition or _always, None, render) for condition, render in zip(conditions, renders, strict=True)
     ]
@@ -198,7 +200,7 @@ def _scale(number: Decimal, width: int, places: int) -> tuple[Decimal, int]:
 
 
 def _compile_number(tokens: Sequence[Token], regional: Regional) -> _Render:
-    """Compile the places of digits, with what stands between them."""
+    """Compile the places of digits, with the tokens between them."""
     whole, fraction, exponent = _take_apart(tokens)
     groups, thousands = _read_commas(whole, fraction)
     shift = 2 * sum(token.kind == "percent" for token in tokens) - 3 * thousands
@@ -224,7 +226,7 @@ def _compile_number(tokens: Sequence[Token], regional: Regional) -> _Render:
 
 
 def _take_apart(tokens: Sequence[Token]) -> tuple[list[Token], list[Token], list[Token]]:
-    """Return what stands before the decimal point, from it on, and from the exponent on. Raises FormatError."""
+    """Split tokens: before the decimal point, from the point on, from the exponent on. Raises FormatError."""
     parts: tuple[list[Token], list[Token], list[Token]] = ([], [], [])
     starts = {"point": 1, "exponent": 2}
     current = 0
@@ -246,9 +248,9 @@ def _has_digits(tokens: Sequence[Token]) -> bool:
 
 
 def _read_commas(whole: Sequence[Token], fraction: Sequence[Token]) -> tuple[bool, int]:
-    """Tell whether the digits stand in groups (a comma between places), and how many commas are behind the last place.
+    """Return whether a comma between places groups the digits, and the number of commas behind the last place.
 
-    Each of those divides the number by a thousand.
+    Each comma behind the last place divides the number by a thousand.
     """
     groups, thousands = False, 0
     for tokens in (whole, fraction):
@@ -260,7 +262,7 @@ def _read_commas(whole: Sequence[Token], fraction: Sequence[Token]) -> tuple[boo
 
 
 def _fill_whole(tokens: Sequence[Token], digits: str, separator: str, groups: tuple[int, int]) -> str:
-    """Put digits into their places from the right; the leftmost place takes all that are left."""
+    """Put digits into their places from the right; the leftmost place takes all remaining digits."""
     places = count_places(tokens)
     shown: list[str] = []  # from the right
     count = 0
@@ -282,7 +284,7 @@ def _fill_whole(tokens: Sequence[Token], digits: str, separator: str, groups: tu
 
 
 def _fill_fraction(tokens: Sequence[Token], digits: str) -> str:
-    """Put digits into their places from the left; at the end a # shows no zero, and a ? shows a space for it."""
+    """Put digits into their places from the left. For a zero at the end, # shows nothing and ? shows a space."""
     kinds = [token.text for token in tokens if token.kind == "digit"]
     known = max(len(digits.rstrip("0")), max((place for place, kind in enumerate(kinds, 1) if kind == "0"), default=0))
     shown, place = "", 0

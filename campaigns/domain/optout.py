@@ -1,7 +1,7 @@
-"""Which answers say that a person wants no more messages, and who may say so.
+"""Recognises answers by which a person refuses more messages, and names the sources of suppressions.
 
-A refusal is certain where it is all that a message says: a stop word or a clear phrase, with courtesy around it. What
-only contains or resembles one goes to a person who decides. The phrases stand in `optout_phrases.py`.
+A refusal is certain if the message says nothing else: a stop word or a clear phrase, with courtesy around it. An
+operator decides about a message that only contains or resembles a refusal. The phrases are in `optout_phrases.py`.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ DEFAULT_WORDS = (
 )
 DEFAULT_PAYLOADS = "STOP,STOPALL,UNSUBSCRIBE,UNSUB,OPT_OUT,OPTOUT,STOP_PROMOTIONS,SAIR,PARAR,DESCADASTRAR,BAJA"
 
-_LONGEST_CERTAIN = 300  # characters, with all that folding takes away; what is longer says more than one thing
+_LONGEST_CERTAIN = 300  # characters, before folding; a longer text says more than one thing
 # "\u2026" is an ellipsis, the others are marks of a question or an exclamation that other languages use.
 _CLAUSE_END = re.compile(r"[.,;:!?\n\u2026\u00bf\u00a1()\uff1f\u061f]+")
 _QUESTION = re.compile(r"[?\u00bf\uff1f\u061f]")
@@ -54,8 +54,8 @@ def read_words(text: str) -> frozenset[str]:
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """What makes an answer a refusal: `detail` is the folded stop word, payload or phrase. `is_certain`: suppress at
-    once; else a person decides.
+    """A refusal found in an answer. `detail` is the folded stop word, payload or phrase. `is_certain`: suppress at
+    once; else an operator decides.
     """
 
     detail: str
@@ -72,7 +72,7 @@ class StopRules:
     def find_word(self, text: str) -> Refusal | None:
         """Return the refusal that a text is or may be, None for any other text.
 
-        It is certain where the whole text, or each clause of it, is a stop word or a clear phrase, and asks nothing.
+        It is certain if the whole text, or each of its clauses, is a stop word or a clear phrase, and is no question.
         """
         parts = [folded for part in _CLAUSE_END.split(text) if (folded := fold(part))]
         whole = " ".join(parts)
@@ -100,8 +100,8 @@ class StopRules:
     def find_button(self, payload: str, texts: Iterable[str] = ()) -> Refusal | None:
         """Return the refusal that a button is or may be by its payload or one of its texts, None for any other.
 
-        The business wrote these texts. So nothing in them is misspelled, and "Não tenho interesse" is an answer that it
-        asked for.
+        The business wrote these texts. So they contain no misspelled words, and "Não tenho interesse" is an answer that
+        the business asked for.
         """
         found = [self._find_payload(payload), *(self._find_label(text) for text in texts)]
         refusals = [refusal for refusal in found if refusal]
@@ -132,12 +132,12 @@ class StopRules:
         return Refusal(unclear, is_certain=False) if unclear else None
 
     def _find_clear(self, bare: str, standard: str) -> str:
-        """Return the stop word or the clear phrase that a whole text is; "" for any other."""
+        """Return the text if all of it is a stop word or a clear phrase, else ""."""
         if bare in self.words:
             return bare
         return standard.strip() if read_phrases().is_clear(standard) else ""
 
     def _find_unclear_alone(self, standard: str) -> str:
-        """Return the whole text where it is a stop word with emphasis, or a phrase that may be about something else."""
+        """Return the whole text if it is a stop word with emphasis, or a phrase that may be about something else."""
         whole = standard.strip()
         return whole if whole in self.words or read_phrases().is_unclear(standard) else ""

@@ -1,4 +1,4 @@
-"""How a text is compared with the phrases of a refusal: folded, without courtesy, in one spelling."""
+"""Compares a text with the phrases of a refusal: folded, without courtesy, in one spelling."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ _LONGEST_TERSE = 8  # words
 
 
 class _Letters(dict[int, str]):
-    """What becomes of each character, found out when it is first met."""
+    """Translation of each character, computed at its first use."""
 
     def __missing__(self, code: int) -> str:
         letter = chr(code)
-        # Marks, invisible characters and apostrophes belong to the letter before them; anything else parts two words.
+        # Marks, invisible characters and apostrophes belong to the letter before them; all others separate two words.
         is_unseen = unicodedata.category(letter) in _UNSEEN or letter in _APOSTROPHES
         kept = "" if is_unseen else letter if letter.isalnum() else " "
         if len(self) < _MOST_LETTERS:
@@ -34,7 +34,7 @@ _LETTERS = _Letters()
 
 
 def fold(text: str) -> str:
-    """Return what two spellings of one answer have in common: no accents, case, punctuation or emoji."""
+    """Return a text without accents, case, punctuation and emoji, so that spellings of one answer become equal."""
     letters = unicodedata.normalize("NFKD", unicodedata.normalize("NFKD", text).casefold())
     return " ".join(letters.translate(_LETTERS).split())
 
@@ -43,7 +43,7 @@ class PhraseBook:
     """The phrases of `optout_phrases.py`, ready to be found in a text that `standardize` returned."""
 
     def __init__(self) -> None:
-        # Each word of an expression takes the space after it along; the space before the first one is in the text too.
+        # Each word of an expression includes the space after it; the text has a space before its first word too.
         clear = _write(phrases.CLEAR)
         opening, ending = _write(phrases.OPENINGS), _write(phrases.ENDINGS)
         self._certain = re.compile(f" (?:{_write(phrases.ALONE)}|{opening}*{clear}{ending}*)")
@@ -84,9 +84,9 @@ class PhraseBook:
         return bool(self._unclear_alone.fullmatch(standard))
 
     def search(self, standard: str) -> str:
-        """Return what in a text may be a refusal: a phrase in it, or all of a few words that speak of nothing else.
+        """Return the part of a text that may be a refusal, "" if there is none. A full stop separates clauses.
 
-        "": nothing. A full stop parts clauses.
+        The part is a phrase in the text, or the whole text if it has few words and all of them belong to refusals.
         """
         rest = self._harmless.sub(" ", standard)
         if found := self._unclear.search(rest):
@@ -98,7 +98,7 @@ class PhraseBook:
         return " ".join(words) if sends_no or not self._actions.isdisjoint(words) else ""
 
     def correct(self, standard: str) -> str:
-        """Return a short text with the words that are misspelled by one letter put right, "" where there are none."""
+        """Return a short text with words corrected that are misspelled by one letter, "" if there are none."""
         words = standard.split()
         if len(words) > _LONGEST_MISSPELLED or self._misspelled.keys().isdisjoint(words):
             return ""
@@ -107,12 +107,12 @@ class PhraseBook:
 
 @functools.cache
 def read_phrases() -> PhraseBook:
-    """Return the one phrase book. To compile it takes 0.2 s, so only who judges a text does."""
+    """Return the one phrase book. It takes 0.2 s to compile, so it is compiled at the first use."""
     return PhraseBook()
 
 
 def list_words(phrase_list: str) -> frozenset[str]:
-    """Return the alternatives of a list that has nothing but them, those that it names included."""
+    """Return the words of a list of single words, including the words of lists that it names."""
     words = (word.strip() for word in phrase_list.replace("\n", "|").split("|"))
     named = (list_words(phrases.NAMED[word[1:-1]]) if word[:1] == "{" else {word} for word in words if word)
     return frozenset().union(*named)
@@ -122,7 +122,7 @@ _REPEATED_LETTER = re.compile(r"(\w)\1{2,}")
 
 
 def _write(phrase_list: str) -> str:
-    """Return a list of phrases as an expression."""
+    """Return a list of phrases as a regular expression."""
     lines = "|".join(line for line in phrase_list.splitlines() if line.strip() and not line.startswith("#"))
     return f"(?:{_PART.sub(_write_part, lines)})"
 
@@ -139,7 +139,7 @@ _PART = re.compile(r"\{(?P<name>\w+)\}|(?P<word>\w+)(?P<begins>\*)?|\.\.\.|[][()
 
 
 def _list_misspellings(word: str) -> Iterator[str]:
-    """Yield what a word becomes by one letter too few, too many, wrong, or in the wrong place."""
+    """Yield the misspellings of a word with one letter missing, added, wrong, or in the wrong place."""
     for at in range(len(word) + 1):
         before, after = word[:at], word[at:]
         yield before + after[1:]

@@ -1,14 +1,15 @@
 """The phrases by which a person refuses more messages, in Portuguese, Spanish and English. `optout.py` applies them.
 
-Words stand here as `fold` leaves them, without capitals, accents and punctuation ("don't" is `dont`), and as SPELLINGS
-unites them; words of EMPHASIS are left out. In a list, `|` or the end of a line ends a phrase, but not a backslash.
+Words are written as `fold` returns them, without capitals, accents and punctuation ("don't" is `dont`), and in the
+spelling of SPELLINGS; words of EMPHASIS are left out. In a list, `|` or the end of a line ends a phrase; a line that
+ends with a backslash continues.
 `[mais]` may be absent, `(pare|parem)` is one of these, `{mandar}` is one of the alternatives of that name in NAMED,
 `...` is up to four words, and `descadastr*` is any word that begins so.
 """
 
 from __future__ import annotations
 
-# How the phrases spell a word, and how people write it in a chat.
+# The spelling of a word in the phrases, and the spellings of it in chats.
 SPELLINGS = {
     "nao": "n naum nau num nn",
     "nao quero": "naoquero",
@@ -191,7 +192,7 @@ NAMED = {
     "stop_word": "stop|sair|parar|cancelar|baja|salir|unsubscribe|descadastrar|stopall|cancel",
 }
 
-# What a certain message may have before a clear phrase, and after it.
+# Words that a certain message may have before a clear phrase, and after it.
 OPENINGS = """
 quero|queria|gostaria de|gostaria que|desejo|preciso|pode|podem|poderia|poderiam|quero que|peco que|peco para|solicito
 exijo que|voces
@@ -208,7 +209,7 @@ from you|from (your|this) (company|store|shop|business|number)|to me|to (my|this
 anymore|any more|again|ever|ever again
 """
 
-# Certain as a whole message; nothing within a longer one: "Quero sair na foto".
+# Certain as a whole message; ignored within a longer one: "Quero sair na foto".
 ALONE = """
 (quero|queria|gostaria de|desejo) (sair|parar)|{nao_quero} [mais] receber [mais]
 (pare|parem) de [me] {mandar} [isso]|para de me {mandar} [isso]
@@ -274,7 +275,8 @@ no more|enough|go away|fuck off|get lost|take me off|dont|dnc|[(im|am)] not inte
 dont want (these|this|it|any of (this|these)) [on my phone]
 """
 
-# So does a message of a few words that has an action, or a no and a word for sending, and otherwise only these.
+# A message of a few words goes to review too if it has an action, or a no and a word for sending, and otherwise only
+# the words listed here.
 FILLING = """
 a|o|as|os|um|me|us|isso|isto|esto|eso|tudo|todo|todos|todas|agora|ahora|com|con|de|da|do|das|dos|del|dai|la|el|los
 las|lo|les|em|meu|minha|meus|sua|seu|su|sus|este|esse|essa|esta|desta|dessa|deste|desse|aqui|ahi|daqui|disso|mais|nada
@@ -287,7 +289,7 @@ u|ur|my|want|wish|would|like|need|wanna|can|could|will|id|im|am|or|call|calling|
 anymore|nah|nope|thing|stuff|subscription|account|data|interested|sending|receiving|getting|w
 """
 
-# Goes to review wherever it stands in a message, as the phrases of CLEAR do.
+# Goes to review anywhere in a message, as the phrases of CLEAR do.
 UNCLEAR = """
 # an end, a removal or a no, and messages, a list or a number close to it
 {end} ... {any_messages}|(end|fim) [(this|these|the|de|das)] {any_messages}|{stop_sending} de [(me|estar|ficar)] {send}
@@ -339,7 +341,7 @@ blowing up my phone|fuck off|cease desist|(this is|isso|es|sao|como|report|repor
 (numero|telefone|pessoa|contato) (errado|errada|incorreto)|numero equivocado|wrong (number|person)
 """
 
-# Taken out of a message before it is searched: what refuses to stop, and stop words that refuse nothing.
+# Taken out of a message before it is searched: phrases against stopping, and stop words that refuse nothing.
 HARMLESS = """
 (nao|no|nunca) [me] ({action}|descadastr*) [{da_lista}]|(dont|not|never) ({action_en}|opt|opt me|take) [(me|out|off)] \
 [{off_list}]
@@ -359,21 +361,21 @@ no (quiero|deseo) [mais] recibir [(el|la|los|las|ese|esa)] {delivery}
 lista de (espera|compras|precos|presentes|casamento|precios|regalos|tarefas|produtos|pedidos)|(waiting|wish|price) list
 """
 
-# Answers to much else. They count where they are a whole message, not where they are a part of one; on a button they go
-# to review.
+# These answer many other questions too. They count as a whole message, not as a part of one; on a button they go to
+# review.
 DAILY = """
 cancelar|cancel|remover|end|alto|revoke|nao quero|no quiero|nao quero mais|no quiero mais|para|chega|basta|deja
 nao quero mais nada|me deixa|apagar|excluir|enough
 """
 
-# What the payload of a button may have after the stop word, as any word with a digit in it.
+# Words that the payload of a button may have after the stop word. Any word with a digit in it may follow too.
 PAYLOAD_ENDINGS = """
 all|now|me|yes|sim|si|confirm|confirmed|list|lista|marketing|promo|promos|promotions|promocoes|promociones|campaign
 campanha|messages|mensagens|mensajes|news|newsletter|whatsapp|button|btn|click|id|reply
 """
 PAYLOAD_NEGATIONS = "no|nao|not|dont|do|never|keep|undo|cancel|back|voltar"
 
-# Words that are searched for misspelled by one letter, in a short message; and words that are no misspelling of them.
+# Words that are also found misspelled by one letter, in a short message; and words that are no misspelling of them.
 MISSPELLED = """
 stop sair parar salir baja cancelar remover descadastrar unsubscribe desinscrever stopall optout lista receber
 mensagem messages texting quero quiero remove recibir parem mande

@@ -45,10 +45,11 @@ class RowProblem:
 
 
 class Cell(str):
-    """A cell of a workbook that is no text. The string is what a person sees in it, as far as that is known.
+    """A cell of a workbook that is no text. The string is the text that Excel shows, as far as that is known.
 
-    `digits`: the whole number that the cell holds, from which a phone is read however it is shown; "" when there is
-    none. `problem`: why the cell cannot be used as a text, as it goes on after the name of a column; "" when it can.
+    `digits`: the whole number in the cell, from which a phone is read whatever the number format; "" when there is
+    none. `problem`: the reason why the cell cannot be used as a text, worded to follow the name of a column; "" when it
+    can.
     """
 
     __slots__ = ("digits", "problem")
@@ -131,7 +132,7 @@ def read_row(
 
 
 def phone_text(cell: str) -> str:
-    """Return what a phone is read from: of a number its digits, not what its format shows. Raises PhoneError."""
+    """Return the text from which a phone is read: for a number its digits, whatever its format. Raises PhoneError."""
     if not isinstance(cell, Cell):
         return cell
     if not cell.digits:
@@ -203,7 +204,7 @@ def _find_variables(
 
 
 def _check_cells(columns: Columns, cells: Sequence[str]) -> RowProblem | None:
-    """Tell which cell of a workbook is not known as a person sees it."""
+    """Name the cell of a workbook whose shown text is not known."""
     for position in (*columns.variables, columns.consent):
         if position is not None and isinstance(cell := cells[position], Cell) and cell.problem:
             return RowProblem(columns.names[position], cell.problem)

@@ -1,7 +1,7 @@
-"""What Excel takes from the regional settings of a computer, for a language: separators, names, dates, TRUE and FALSE.
+"""The regional settings that Excel reads from a computer, by language: separators, names, dates, TRUE and FALSE.
 
-A workbook does not say whose settings it was seen with: the language of the campaign stands for them. The data are
-those of Unicode's CLDR, by `babel`; the tables here have what Windows and Excel do in another way.
+A workbook does not contain the settings of its author, so the language of the campaign selects them. The data come
+from Unicode's CLDR, by `babel`; the tables here hold the cases in which Windows and Excel differ from it.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ from babel.localedata import LocaleDataDict
 
 
 class FormatError(ValueError):
-    """Why nobody knows what Excel shows, as it goes on after the name of a number format."""
+    """Excel's text is not known. The message is the reason, worded to follow the name of a number format."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Habits:
-    """Dates and times of Windows. `day_month_year`: what Excel makes of 30/nov; `hour`: of a time without AM and PM."""
+    """Windows' dates and times. `day_month_year`: Excel's formats for input like 30/nov; `hour`: without AM and PM."""
 
     short_date: str
     day_month_year: tuple[str, str, str] = ("dd-mmm-yy", "dd-mmm", "mmm-yy")
@@ -62,10 +62,10 @@ _BOOLEANS = {
     "ru": ("ЛОЖЬ", "ИСТИНА"),
     "tr": ("YANLIŞ", "DOĞRU"),
 }
-# Short names where Windows has not those of CLDR, and of a language whose countries differ there, those of one.
+# Short names for which Windows differs from CLDR. If the countries of a language differ, the names are of one country.
 _SHORT_MONTHS = {"de": ("Jan", "Feb", "Mrz", "Apr", "Mai", "Jun", "Jul", "Aug", "Sep", "Okt", "Nov", "Dez")}
 _NAMES_OF = {"en": "en_US", "es": "es_MX", "pt": "pt_BR"}
-_AM_PM_LANGUAGES = frozenset({"en", "pt"})  # in others Excel writes a. m., or what else the computer has
+_AM_PM_LANGUAGES = frozenset({"en", "pt"})  # in others Excel writes a. m., or the computer's own text
 
 _T = TypeVar("_T")
 _DATE_LETTER = re.compile(r"[yMd]+")
@@ -73,9 +73,9 @@ _DATE_LETTER = re.compile(r"[yMd]+")
 
 @dataclass(frozen=True, slots=True)
 class Regional:
-    """The regional settings of a language; None: nobody knows how Excel does that there.
+    """The regional settings of a language; None: Excel's form in this language is not known.
 
-    `groups`: how many digits stand behind the first separator of thousands from the right, and between two.
+    `groups`: the number of digits behind the first separator of thousands from the right, and between two separators.
     """
 
     language: str
@@ -107,7 +107,7 @@ class Regional:
         return self._need(self._need(self.habits).time)
 
     def month(self, number: int, *, is_short: bool, is_alone: bool) -> str:
-        """Return the name of a month; `is_alone`: no day is beside it, which matters in Slavic languages."""
+        """Return the name of a month; `is_alone`: without a day, which changes the name in Slavic languages."""
         return self._need(self.names).months[is_short, is_alone][number - 1]
 
     def weekday(self, number: int, *, is_short: bool) -> str:
@@ -118,7 +118,7 @@ class Regional:
         return self._need(self.booleans)[value]
 
     def built_in(self, number: int) -> str | None:
-        """Return the code of a number format that workbooks name by a number only, None for one that is not known."""
+        """Return the code of a built-in number format, which workbooks name by its number; None if it is not known."""
         if number in _BUILT_IN:
             return _BUILT_IN[number]
         if number not in _BUILT_IN_DATES:
@@ -137,7 +137,7 @@ class Regional:
         }[number]
 
     def with_names_of(self, other: Regional) -> Regional:
-        """Return these settings as a format sees them that brings the names of months and days of its own language."""
+        """Return these settings for a format that brings its own language for the names of months and days."""
         return replace(self, language=other.language, names=other.names, has_am_pm=other.has_am_pm)
 
     def _need(self, value: _T | None) -> _T:
@@ -148,7 +148,7 @@ class Regional:
 
 @dataclass(frozen=True, slots=True)
 class _Names:
-    """By (is short, is alone) the months from January; by is short the days from Saturday."""
+    """The months from January, by (is short, is alone); the days from Saturday, by (is short)."""
 
     months: Mapping[tuple[bool, bool], Sequence[str]]
     weekdays: Mapping[bool, Sequence[str]]
@@ -184,7 +184,7 @@ _BUILT_IN_DATES = frozenset({14, 15, 16, 17, 20, 21, 22})
 
 @cache
 def find_regional(language: str) -> Regional:
-    """Return the settings of a language such as pt_BR; of one that nobody knows all is None."""
+    """Return the settings of a language such as pt_BR; for an unknown language, all of them are None."""
     found = _find_locale(language)
     if found is None or found.default_numbering_system != "latn":
         return Regional(language)
@@ -202,10 +202,10 @@ def find_regional(language: str) -> Regional:
 
 
 def find_lcid(text: str) -> str:
-    """Return the language that a format names as Windows does: 416, 0416 or pt-BR. Raises FormatError."""
+    """Return the language for Windows' name of it in a format: 416, 0416 or pt-BR. Raises FormatError."""
     if re.fullmatch("[0-9a-f]{1,8}", text):
         number = int(text, 16)
-        # Above the language stand a calendar and the form of the digits: the first of each is ours.
+        # The bits above the language are a calendar and a form of the digits: only the first of each is supported.
         if (
             (number >> 16) & 0xFF in {0, 1}
             and number >> 24 in {0, 1}
@@ -227,7 +227,7 @@ def _find_locale(language: str) -> Locale | None:
 
 
 def _guess(found: Locale) -> _Habits:
-    """Return how a language writes a short date, with all digits of the year."""
+    """Return the short date format of a language, with all digits of the year."""
     pattern = re.sub("y+", "yyyy", found.date_formats["short"].pattern.replace("\u200f", "")).replace("M", "m")
     return _Habits(pattern)
 
@@ -249,6 +249,6 @@ def _find_names(found: Locale) -> _Names:
 
 
 def _list(names: LocaleDataDict, keys: Sequence[int], *, is_short: bool) -> tuple[str, ...]:
-    """Return names in order; the short ones without the full stop that Windows does not write."""
+    """Return names in order; short names lose the full stop, which Windows does not write."""
     chosen = names["abbreviated" if is_short else "wide"]
     return tuple(chosen[key].removesuffix(".") if is_short else chosen[key] for key in keys)

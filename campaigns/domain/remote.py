@@ -1,7 +1,7 @@
-"""Decides what is let in of Celery's remote control: commands to workers, their replies, and events.
+"""Validates messages of Celery's remote control: commands to workers, their replies, and events.
 
-Celery reads these as if it had written them. Whoever can write to the broker can write anything there, and one message
-that Celery stumbles over ends a worker, or keeps it from consuming for good.
+Celery trusts these messages as its own. But any client of the broker can write anything there, and one message that
+makes Celery fail ends a worker, or stops its consuming for good.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ REPLIES_EXCHANGE = f"reply.{COMMANDS_EXCHANGE}"
 
 _MOST_CHARACTERS = 1_000
 _MOST_ITEMS = 1_000
-# JSON on the other side, a clock and arithmetic keep such numbers whole.
+# JSON parsers, clocks and arithmetic keep integers of this size exact.
 _MAX_NUMBER = 2**53
 
 _Check = Callable[[object], bool]
@@ -69,7 +69,7 @@ _COMMANDS: Mapping[str, Mapping[str, _Check]] = {
     "pool_grow": {"n": _is_number},
     "pool_shrink": {"n": _is_number},
     "autoscale": {"max": _is_number, "min": _is_number},
-    # Only a queue of ours: Celery would make any other one anew, from whatever it is told.
+    # Only an existing queue: Celery would create any other one from the arguments of the command.
     "add_consumer": {"queue": _is_text, "exchange_type": _is_direct},
     "cancel_consumer": {"queue": _is_text},
 }
@@ -77,7 +77,7 @@ _PARTS = {"method", "arguments", "destination", "pattern", "matcher", "ticket", 
 
 
 def find_header_flaw(headers: Mapping[str, Any] | None) -> str:
-    """Return what is wrong with the headers of a command, a reply or an event; "" if nothing is."""
+    """Return the flaw in the headers of a command, a reply or an event; "" if there is none."""
     headers = headers or {}
     for name in ("clock", "expires"):
         if not isinstance(headers.get(name), NoneType) and not _is_number(headers[name]):
@@ -89,7 +89,7 @@ def find_header_flaw(headers: Mapping[str, Any] | None) -> str:
 
 
 def find_command_flaw(command: object, queues: Collection[str]) -> str:
-    """Return why a command is not let in, "" if it is. `queues`: those of the tasks."""
+    """Return the reason to refuse a command, "" if there is none. `queues`: the queues of the tasks."""
     if not isinstance(command, dict) or not command.keys() <= _PARTS:
         return "it is not written as a command is"
     method, arguments = command.get("method"), command.get("arguments") or {}
@@ -107,11 +107,11 @@ def find_command_flaw(command: object, queues: Collection[str]) -> str:
 
 
 def _find_address_flaw(command: Mapping[str, Any]) -> str:
-    """Judge whom a command is for, and where the reply goes."""
+    """Check the destination of a command, and the address for the reply."""
     destination, reply_to = command.get("destination"), command.get("reply_to")
     if destination is not None and not (isinstance(destination, list) and _is_texts(destination)):
         return "its destination is no list of names"
-    # The other matcher takes a regular expression, which may keep a worker busy for ever.
+    # The matcher `pcre` takes a regular expression, which may keep a worker busy for ever.
     if command.get("pattern") is not None and not (_is_text(command["pattern"]) and command.get("matcher") == "glob"):
         return "its pattern is no glob"
     if command.get("ticket") is not None and not _is_text(command["ticket"]):
@@ -125,13 +125,13 @@ def _find_address_flaw(command: Mapping[str, Any]) -> str:
 
 
 def find_reply_flaw(reply: object) -> str:
-    """Return why a reply is not let in: it is one of each worker's, by name."""
+    """Return the reason to refuse a reply, "" if there is none. A reply maps the worker's name to its answer."""
     is_reply = isinstance(reply, dict) and bool(reply) and all(map(_is_text, reply))
     return "" if is_reply else "it is not written as a reply is"
 
 
 def find_event_flaw(events: object) -> str:
-    """Return why an event, or a list of them, is not let in."""
+    """Return the reason to refuse an event or a list of events, "" if there is none."""
     if not isinstance(events, list):
         events = [events]
     return "" if all(map(_is_event, events)) else "it is not written as an event is"

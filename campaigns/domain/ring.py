@@ -32,8 +32,8 @@ class NotARing(ValueError):  # noqa: N818 - a judgement of what came in, not a f
 class Ring:
     """A task to run: `arguments` are ids.
 
-    `lease_epoch`: the epoch of the campaign's lease when a slice was enqueued; None: the publisher did not say. An
-    expiry is dropped: only old versions publish one, and a worker would judge it by the clock of its own machine.
+    `lease_epoch`: the epoch of the campaign's lease when the slice was enqueued; None: the message has none. An expiry
+    is dropped: only old versions publish one, and a worker would judge it by the clock of its own machine.
     """
 
     task: str
@@ -43,7 +43,7 @@ class Ring:
 
 
 def is_shallow(value: object) -> bool:
-    """Tell whether lists and objects are nested so little that code that calls itself for each level can bear it."""
+    """Return whether lists and objects are nested so little that recursive code can process them."""
     level = [value]
     for _ in range(_MOST_DEPTH):
         level = [inner for each in level for inner in _contents(each)]

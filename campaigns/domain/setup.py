@@ -12,7 +12,7 @@ from typing import Any
 SCOPES = ("whatsapp_business_messaging", "whatsapp_business_management")
 QUEUES = ("campaigns", "control", "webhooks", "health")
 # What the app subscribes to. Without the first nothing is heard of deliveries, opt-outs and templates that are paused;
-# the others tell of accounts, and of people's new user ids.
+# the others report on accounts, and on people's new user ids.
 NEEDED_FIELDS = ("messages", "message_template_status_update", "user_preferences")
 USEFUL_FIELDS = ("template_category_update", "phone_number_quality_update", "account_update", "user_id_update")
 

@@ -44,9 +44,9 @@ class AccountFacts:
 
 @dataclass(frozen=True, slots=True)
 class CampaignState:
-    """All that may keep a campaign. `runner_seen_seconds`: when the lease's owner last reported; None: never.
+    """All facts that may keep a campaign. `runner_seen_seconds`: when the lease's owner last reported; None: never.
 
-    `categories`: that of its template, by account id, as the account's WABA has it.
+    `categories`: the category of its template in the account's WABA, by account id.
     """
 
     id: int
@@ -204,7 +204,7 @@ class _Judge:
             self._add("no_active_account", Severity.ERROR, text, advice)
 
     def _find_inactive(self, account: AccountFacts) -> InactiveCategory | None:
-        """Return why the account does not send templates of the campaign's category; None: it may."""
+        """Return the reason why the account does not send the category of the campaign; None: it may."""
         return account.inactive_categories.get(self._state.categories[account.id])
 
     def _judge_account(self, account: AccountFacts, *, is_alone: bool) -> None:

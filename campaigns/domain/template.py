@@ -201,7 +201,7 @@ _BUTTON_KINDS = {
     "COPY_CODE": ButtonKind.COPY_CODE,
     "FLOW": ButtonKind.FLOW,
 }
-_PLAIN_BUTTONS = frozenset({"PHONE_NUMBER", "VOICE_CALL"})  # a send says nothing of them
+_PLAIN_BUTTONS = frozenset({"PHONE_NUMBER", "VOICE_CALL"})  # a send does not name them
 
 
 def check_identity(name: str, language: str) -> None:

@@ -33,10 +33,10 @@ FAULTS = {
 
 
 class Scope(StrEnum):
-    """What a failure of the account is about: whose streak it counts on, and what its limit deactivates."""
+    """The subject of an account's failure: the streak that counts it, and the part that the limit deactivates."""
 
-    ACCOUNT = "account"  # all that the account sends
-    CATEGORY = "category"  # what the account sends with templates of one category
+    ACCOUNT = "account"  # everything that the account sends
+    CATEGORY = "category"  # the templates of one category
 
 
 # Meta's name of the category that advertises.
@@ -101,10 +101,10 @@ class Failure:
     category: str = ""
 
     def find_category(self, template_category: str) -> str | None:
-        """Return the category that it is about; None: it is about the whole account.
+        """Return the category that the failure is about; None: it is about the whole account.
 
-        `template_category` is that of the refused template as we know it. The code wins, because Meta may have given
-        the template another category since.
+        `template_category` is the category of the refused template as we know it. A category named by the code has
+        precedence, because Meta may have given the template another category since.
         """
         return None if self.scope is Scope.ACCOUNT else self.category or template_category
 
@@ -118,8 +118,8 @@ class Failure:
 class Accepted:
     """HTTP 200 with a wamid. `is_held`: Meta holds it for quality assessment.
 
-    `recipient` is the phone of the request as the reply repeats it (`contacts[0].input`): None where the reply has no
-    contacts, "" where they cannot be read.
+    `recipient` is the phone of the request as the reply repeats it (`contacts[0].input`): None if the reply has no
+    contacts, "" if they cannot be read.
     """
 
     wamid: str
@@ -143,7 +143,7 @@ class Rejected:
 
 @dataclass(frozen=True, slots=True)
 class Unknown:
-    """The request left and no verdict came back: Meta may have accepted. `code` is one of our own, where it has one."""
+    """The request left and no verdict came back: Meta may have accepted. `code`: one of our own, if any applies."""
 
     reason: str
     code: int | None = None

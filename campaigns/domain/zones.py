@@ -1,4 +1,4 @@
-"""In which time zones a person may be, by phone, and when the window of a campaign is open there."""
+"""Finds the time zones in which a person may be, by phone, and the times at which a campaign's window is open there."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from campaigns.domain.person import recipient_key
 
 # The zone of a message whose phone says nothing: the campaign's own.
 OWN_ZONE = 0
-# A moment at which the window is open in several zones at once is looked for over this long.
+# How far ahead to search for a moment at which the window is open in several zones at once.
 _LOOK_AHEAD = dt.timedelta(days=60)
 _LONGEST_CODE = max(map(len, BY_CODE))
 
 
 def find_zones(phone: str) -> tuple[str, ...]:
-    """Return the time zones in which a phone (E.164) may be, in their order; () when nobody knows."""
+    """Return the time zones in which a phone (E.164) may be, in their order; () if they are unknown."""
     return _zones_of_prefix(recipient_key(phone)[1 : 1 + TIMEZONE_LONGEST_PREFIX])
 
 
@@ -37,9 +37,9 @@ def _zones_of_prefix(digits: str) -> tuple[str, ...]:
 
 @lru_cache
 def _zones_of_area(area: str) -> tuple[str, ...]:
-    """Return the zones of an area code of North America: of all its exchanges, for numbers move within their area.
+    """Return the zones of a North American area code: those of all its exchanges, for numbers move within their area.
 
-    Codes of no place (toll-free, or not given out yet) may be anywhere between Bermuda and Guam.
+    A phone with a code of no place (toll-free, or not assigned yet) may be anywhere between Bermuda and Guam.
     """
     if zones := NORTH_AMERICA.get(area):
         return zones
@@ -57,9 +57,9 @@ def _find_longest(digits: str, zones_by_code: dict[str, tuple[str, ...]]) -> tup
 class ZoneGate:
     """The window of a campaign, on the clock of each person.
 
-    A phone that may be in several zones is messaged only while the window is open in all of them. Where that never
-    happens (a code of half the world and a short window), it is not messaged until the window is changed: any other
-    hour may be night where the person is. A phone of which nobody knows the zone has the campaign's own.
+    A phone that may be in several zones is messaged only while the window is open in all of them. If that never
+    happens (a code of half the world and a short window), it is not messaged until the window is changed: at any other
+    hour, it may be night where the person is. A phone of unknown zone has the campaign's own.
     """
 
     def __init__(self, window: Window, zones: Mapping[int, Iterable[str]]) -> None:

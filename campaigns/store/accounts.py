@@ -41,9 +41,10 @@ class AccountRow:
 
 @dataclass(frozen=True, slots=True)
 class Counted:
-    """What failures did to one streak of an account: its own (`category` None), or that of a category.
+    """The result of failures for one streak of an account: its own (`category` None), or that of a category.
 
-    `tripped_by` is set when they deactivated the account or the category, `is_inactive` also when it was so before.
+    `tripped_by`: the failures that deactivated the account or the category, None if they did not. `is_inactive`: it is
+    deactivated, now or already before.
     """
 
     account_id: int
@@ -55,11 +56,11 @@ class Counted:
 
 @dataclass(frozen=True, slots=True)
 class Outcomes:
-    """What counts on one streak of an account, in the order in which it came: a failure, or None for a success.
+    """The outcomes for one streak of an account, in order of arrival: a failure, or None for a success.
 
     `category`: failures of this category of templates; None: failures of the whole account. `activated_at` is the
-    account's at the time of the claim: replies to what was sent before the last activation change nothing. None: the
-    caller knows that all was sent since.
+    account's at the time of the claim: replies to messages that were sent before the last activation do not count.
+    None: the caller knows that all messages were sent since.
     """
 
     account_id: int
@@ -120,9 +121,9 @@ def _reset_streaks(connection: Connection, good: Sequence[Outcomes]) -> None:
 def count_reported(
     connection: Connection, reported: Sequence[Outcomes], *, good: Collection[tuple[int, int]] = ()
 ) -> list[Counted]:
-    """As `count_outcomes`, for the second streaks: what webhooks report of messages sent since the last activation.
+    """As `count_outcomes`, for the second streaks: webhook reports about messages sent since the last activation.
 
-    `good` are the campaigns and accounts, by ids, with good news only: it counts for the category of the campaign too.
+    `good`: (campaign id, account id) of reports without a failure; they count for the category of the campaign too.
     """
     account_ids = {each.account_id for each in reported if not each.category and each.outcomes and not each.has_failure}
     if account_ids or good:
@@ -132,7 +133,7 @@ def count_reported(
 
 @dataclass(frozen=True, slots=True)
 class _Locked:
-    """An account whose streaks are about to move."""
+    """An account whose streaks are locked for a change."""
 
     id: int
     name: str

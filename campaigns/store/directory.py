@@ -25,9 +25,9 @@ class ConstraintError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class CategoryListing:
-    """A category of templates that an account had failures of: two streaks, by replies and by webhooks.
+    """A category of templates in which an account had failures: two streaks, by replies and by webhooks.
 
-    `inactive_since`, with its reason and Meta's code: since then the account sends no template of it.
+    The account sends no template of the category since `inactive_since`, for the reason and Meta's code beside it.
     """
 
     category: str
@@ -49,7 +49,7 @@ class CategoryListing:
 class AccountListing:
     """An account without its token. `blocked_until` is None unless it rests now.
 
-    `categories`: those that had failures of their own since it was activated.
+    `categories`: the template categories with failures of their own since the account was activated.
     """
 
     id: int

@@ -22,7 +22,7 @@ class CheckedAccount:
 
 
 def begin_check(connection: Connection, account_id: int) -> bool:
-    """Claim the check that was asked for last; False: another task has begun it, or nobody asked."""
+    """Claim the latest requested check; False: another task has begun it, or no check was requested."""
     return connection.execute(query("begin_health_check"), {"account_id": account_id}).rowcount == 1
 
 

@@ -66,8 +66,8 @@ def take_lease(
 ) -> LeaseRow | None:
     """Take the lease of an eligible campaign that nobody runs, or return None.
 
-    `epoch`: take it only if no slice began since the lease had this epoch; None: take it in any case. Whatever a
-    predecessor left on the wire becomes uncertain in the same transaction.
+    `epoch`: take it only if no slice began since the lease had this epoch; None: take it in any case. Messages that a
+    predecessor left in flight become uncertain in the same transaction.
     """
     parameters = {
         "campaign_id": campaign_id,
@@ -107,7 +107,7 @@ def watch_leases(connection: Connection, leases: Sequence[tuple[int, int]]) -> s
 
 
 def is_slot_wanted(connection: Connection, *, patience_seconds: float) -> bool:
-    """Tell whether a campaign was enqueued longer than `patience_seconds` ago and nobody has taken it."""
+    """Return whether a campaign was enqueued more than `patience_seconds` ago and no slice has begun since."""
     row = connection.execute(query("find_waiting_for_slot"), {"patience_seconds": patience_seconds}).fetchone()
     return bool(row and row[0])
 

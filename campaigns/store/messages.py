@@ -108,7 +108,7 @@ def claim_messages(
     """Claim up to one message per token of each account (`tokens`: how many by account). Commit before sending.
 
     `active` are the accounts that may send the campaign: a message that all of them have refused may go to any again.
-    `open_zones`: the zones of people whose window is open, None where it is not that of each person.
+    `open_zones`: the zones in which the window is open; None if the window does not follow each person's zone.
     """
     parameters = {
         "campaign_id": campaign_id,
@@ -181,9 +181,9 @@ def merge_evidence(connection: Connection, evidence: Sequence[EvidenceRow]) -> s
 def merge_replies(
     connection: Connection, evidence: Sequence[EvidenceRow], *, stray_code: int, stray_title: str
 ) -> dict[int, int]:
-    """Merge what replies say, but believe no wamid that another message has: then the message is uncertain.
+    """Merge the evidence of replies. A message is uncertain if its reply brings a wamid that another message has.
 
-    Return these messages, each with the one that has its wamid.
+    Return these messages, each with the other message that has its wamid.
     """
     parameters = _write_evidence(evidence) | {"stray_code": stray_code, "stray_title": stray_title}
     rows = connection.execute(query("merge_replies"), parameters).fetchall()

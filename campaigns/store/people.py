@@ -83,13 +83,13 @@ def has_messages(connection: Connection, recipient_key: str) -> bool:
 
 
 def is_named_in_new_events(connection: Connection, names: Sequence[str]) -> bool:
-    """Tell whether a webhook that is not applied yet holds one of these numbers or user ids."""
+    """Return whether a webhook that is not applied yet holds one of these numbers or user ids."""
     row = connection.execute(query("is_named_in_new_events"), {"names": list(names)}).fetchone()
     return bool(row and row[0])
 
 
 def erase_person(connection: Connection, recipient_key: str, numbers: Sequence[str], user_ids: Sequence[str]) -> Erased:
-    """Erase what is held of a person under a key, all `numbers` (digits) and `user_ids`, but for statuses, times and
+    """Erase the data of a person under a key, all `numbers` (digits) and `user_ids`, except statuses, times and
     counters. The caller holds the lock of `lock_people`.
     """
     parameters = {

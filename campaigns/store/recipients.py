@@ -150,7 +150,7 @@ def load_zones(connection: Connection, campaign_id: int) -> dict[int, tuple[str,
 
 
 def count_never_open(connection: Connection, campaign_id: int, window: Window) -> int:
-    """Return how many pending messages go to phones that may be in zones which never share an hour of the window."""
+    """Return the number of pending messages to phones that may be in zones which never share an hour of the window."""
     now = connection.execute("SELECT clock_timestamp()").fetchone()
     assert now is not None
     zone_ids = ZoneGate(window, load_zones(connection, campaign_id)).never_open_ids(now[0])

@@ -21,10 +21,10 @@ class Decision(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """An answer that may be an opt-out. `digest` stands for the inbound message: a copy of it opens nothing again.
+    """An answer that may be an opt-out. `digest` identifies the inbound message: a copy of it opens no second review.
 
-    `recipient_key` is a user id where no number is known. `source` and `detail` are those of the suppression that it
-    becomes if it is accepted; `message_id` is the campaign message that was answered, None: none of ours.
+    `recipient_key` is a user id if no number is known. `source` and `detail` are those of the suppression that an
+    accepted answer becomes; `message_id` is the campaign message that was answered, None: none of ours.
     """
 
     recipient_key: str
@@ -39,9 +39,9 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class ReviewRow:
-    """A person whose answers wait for a decision. `id` is that of the first answer, `text` all of them, line by line.
+    """A person whose answers wait for a decision. `id` is that of the first answer; `text` has one answer per line.
 
-    `account`: the name of the number that was written to, or its id; `campaign_id`: of the message that was answered.
+    `account`: the name or the id of the number that received the answer; `campaign_id`: that of the answered message.
     """
 
     id: int
@@ -68,7 +68,7 @@ class DecidedAnswer:
 
 @dataclass(frozen=True, slots=True)
 class ReviewFacts:
-    """What became of one answer: `decision` and `decided_at` are None while it waits."""
+    """The state of one answer: `decision` and `decided_at` are None while it waits."""
 
     id: int
     recipient_key: str
@@ -77,7 +77,7 @@ class ReviewFacts:
 
 
 def open_reviews(connection: Connection, answers: Sequence[Answer]) -> list[tuple[int, str]]:
-    """Keep answers that nobody has seen before; return (id, recipient key) of each."""
+    """Store answers that were not stored before; return (id, recipient key) of each."""
     if not answers:
         return []
     parameters = {
@@ -94,20 +94,20 @@ def open_reviews(connection: Connection, answers: Sequence[Answer]) -> list[tupl
 
 
 def move_reviews(connection: Connection, moves: Mapping[str, str]) -> None:
-    """Let undecided answers follow their person: from a user id, or a previous number, to a number."""
+    """Move undecided answers to the current key of their person: from a user id or a previous number to a number."""
     if moves:
         connection.execute(query("move_reviews"), {"old": list(moves), "new": list(moves.values())})
 
 
 def decide_reviews(connection: Connection, recipient_keys: Collection[str], decision: Decision) -> list[DecidedAnswer]:
-    """Decide about all undecided answers of these people; return what was decided."""
+    """Decide about all undecided answers of these people; return these answers."""
     parameters = {"decision": str(decision), "recipient_keys": sorted(recipient_keys)}
     with connection.cursor(row_factory=class_row(DecidedAnswer)) as cursor:
         return cursor.execute(query("decide_reviews"), parameters).fetchall()
 
 
 def as_optouts(decided: Iterable[DecidedAnswer]) -> list[SuppressionEvent]:
-    """Return the opt-outs that accepted answers are."""
+    """Convert accepted answers to opt-outs."""
     return [
         SuppressionEvent(each.recipient_key, Source(each.source), is_active=True, at=each.said_at, detail=each.detail)
         for each in decided
@@ -115,7 +115,7 @@ def as_optouts(decided: Iterable[DecidedAnswer]) -> list[SuppressionEvent]:
 
 
 def find_reviews(connection: Connection, ids: Sequence[int]) -> dict[int, ReviewFacts]:
-    """Return what became of these answers; unknown ones are left out."""
+    """Return the states of these answers, by id; unknown ones are left out."""
     statement = "SELECT id, recipient_key, decision, decided_at FROM optout_reviews WHERE id = ANY (%s)"
     rows = connection.execute(statement, (list(ids),))
     return {row[0]: ReviewFacts(*row) for row in rows}
@@ -127,7 +127,7 @@ def list_reviews(connection: Connection) -> list[ReviewRow]:
 
 
 def count_reviews(connection: Connection) -> tuple[int, float]:
-    """Return how many people wait for a decision, and for how many seconds the first does."""
+    """Return the number of people who wait for a decision, and the age of the oldest answer in seconds."""
     statement = (
         "SELECT count(DISTINCT recipient_key),"
         " coalesce(extract(epoch FROM clock_timestamp() - min(opened_at)), 0)::float8"
@@ -139,13 +139,13 @@ def count_reviews(connection: Connection) -> tuple[int, float]:
 
 
 def report_reviews(connection: Connection) -> tuple[int, dt.datetime] | None:
-    """Return how many people wait for a decision and since when, if somebody is to be told now; that is noted."""
+    """Return the number of people who wait, and since when, if a report is due now; the report is noted."""
     row = connection.execute(query("report_reviews")).fetchone()
     return None if row is None else (row[0], row[1])
 
 
 def lock_campaigns_to(connection: Connection, recipient_keys: Collection[str]) -> list[int]:
-    """Keep the campaigns that go on and have a message to these people from ending; return them."""
+    """Lock the unfinished campaigns with a message to these people, so that they do not end; return their ids."""
     rows = connection.execute(query("lock_campaigns_to"), {"recipient_keys": sorted(recipient_keys)})
     return [row[0] for row in rows]
 
@@ -153,7 +153,9 @@ def lock_campaigns_to(connection: Connection, recipient_keys: Collection[str]) -
 def restore_held(
     connection: Connection, recipient_keys: Collection[str], campaign_ids: Sequence[int]
 ) -> tuple[int, list[int]]:
-    """Put messages back that were skipped because an answer waited: how many, and the campaigns to ring.
+    """Make messages pending again that were skipped because an answer waited.
+
+    Return their number, and the ids of the campaigns to enqueue.
 
     The caller holds the locks on the campaigns, and has dismissed the answers.
     """
@@ -165,12 +167,12 @@ def restore_held(
 
 
 def count_held(connection: Connection, recipient_keys: Collection[str], *, since: dt.datetime) -> int:
-    """Count the messages to these people that were skipped for an answer, in campaigns that have ended since."""
+    """Count the messages to these people that were skipped for an answer, in campaigns that ended after `since`."""
     parameters = {"recipient_keys": sorted(recipient_keys), "since": since}
     row = connection.execute(query("count_held"), parameters).fetchone()
     return int(row[0]) if row else 0
 
 
 def explain_held(connection: Connection, recipient_keys: Collection[str]) -> None:
-    """Take the reason away from messages that were skipped for an answer which was an opt-out."""
+    """Clear the reason of messages that were skipped for an answer which was accepted as an opt-out."""
     connection.execute(query("explain_held"), {"recipient_keys": sorted(recipient_keys)})

@@ -1,6 +1,6 @@
-"""Who must not be messaged: one row per person and source, the newest event wins.
+"""The people who must not be messaged: one row per person and source, the newest event wins.
 
-What was said under a user id has a row under that id too, beside those of the person's numbers.
+An opt-out under a user id has a row under that id too, beside the rows of the person's numbers.
 """
 
 from __future__ import annotations
@@ -112,7 +112,7 @@ def count_suppressions(connection: Connection, source: Source | None = None) -> 
 
 
 def find_said(connection: Connection, recipient_keys: Collection[str]) -> list[SuppressionEvent]:
-    """Return what is known of these people or user ids: the newest event of each source, also one that is over."""
+    """Return the newest event of each source for these people or user ids, including suppressions that are over."""
     statement = (
         "SELECT recipient_key, source, is_active, at, detail FROM suppressions WHERE recipient_key = ANY (%s)"
         " ORDER BY recipient_key, source"

@@ -34,7 +34,7 @@ class SyncedRow:
 
 @dataclass(frozen=True, slots=True)
 class Recategorised:
-    """A template whose category a refusal of Meta has shown to be another than we knew ("": none)."""
+    """A template with a category that a refusal by Meta has corrected; the category known before is "" if none was."""
 
     name: str
     language: str
@@ -65,7 +65,7 @@ def approve_template(connection: Connection, template_id: int, *, account_ids: I
 def recategorise_template(
     connection: Connection, campaign_id: int, account_id: int, *, category: str, code: int, at: dt.datetime
 ) -> Recategorised | None:
-    """Note the category that a refusal (`code`, at that time) named; None where it was known or something newer is."""
+    """Note the category that a refusal (`code`, at that time) named; None if it, or a newer one, was known already."""
     parameters = {"campaign_id": campaign_id, "account_id": account_id, "category": category, "at": at}
     row = connection.execute(query("recategorise_template"), parameters).fetchone()
     if row is None:

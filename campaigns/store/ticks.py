@@ -14,10 +14,10 @@ _TICK_LOCK = 7_301_986_122
 def mark_due_campaigns(
     connection: Connection, *, tick_seconds: float, expiry_seconds: float, waiting_count: int = 0
 ) -> tuple[list[int], int] | None:
-    """Mark and return the due campaigns, oldest first, and how many run already; None: another tick is looking.
+    """Mark and return the due campaigns, oldest first, and how many run already; None: another tick is at work.
 
-    `waiting_count`: the tasks that wait in the queue. A campaign whose mark is older than `expiry_seconds` is due only
-    as far as the queue holds fewer tasks than campaigns are marked.
+    `waiting_count`: the number of tasks in the queue. A campaign whose mark is older than `expiry_seconds` may have
+    lost its task: such campaigns are due again, but only as many as marks exceed tasks in the queue.
     """
     row = connection.execute("SELECT pg_try_advisory_xact_lock(%s)", (_TICK_LOCK,)).fetchone()
     if not (row and row[0]):

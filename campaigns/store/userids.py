@@ -1,4 +1,4 @@
-"""Meta's user ids of people: which numbers belong to one, which ids belong to the same person."""
+"""Meta's user ids of people: the numbers that belong to an id, and the ids that belong to the same person."""
 
 from __future__ import annotations
 
@@ -23,24 +23,24 @@ class Pair:
 
 @dataclass(frozen=True, slots=True)
 class Person:
-    """Someone who is known by user ids. `recipient_keys`: of their numbers, the present one first."""
+    """A person who is known by user ids. `recipient_keys`: those of the person's numbers, the present one first."""
 
     user_ids: Sequence[str]
     recipient_keys: Sequence[str]
 
 
 def find_new_pairs(connection: Connection, pairs: Collection[Pair]) -> list[Pair]:
-    """Return those pairs that say something new: `add_pairs` writes them, once the lock is taken."""
+    """Return the pairs that are not stored yet: the caller takes the lock and writes them with `add_pairs`."""
     if not pairs:
         return []
     return [Pair(*row) for row in connection.execute(query("find_new_pairs"), _columns(pairs))]
 
 
 def lock_people(connection: Connection, *, is_shared: bool = False) -> None:
-    """Let no opt-out under a user id and no pair of it be written at the same time, until this transaction ends.
+    """Lock until the end of this transaction, so that an opt-out under a user id and a pair of it are written in turn.
 
-    A transaction that only adds pairs shares the lock with others of its kind. Whoever waited for it sees, by the
-    next statement, what the other has committed: so the later of the two applies the opt-out.
+    Transactions that only add pairs share the lock. A transaction that waited for the lock sees, in its next statement,
+    the rows that the other has committed: so the later of the two applies the opt-out.
     """
     name = "pg_advisory_xact_lock_shared" if is_shared else "pg_advisory_xact_lock"
     connection.execute(f"SELECT {name}({_LOCK})")
@@ -60,7 +60,7 @@ def add_changes(connection: Connection, changes: Iterable[tuple[str, str]]) -> N
 
 
 def find_people(connection: Connection, user_ids: Collection[str]) -> dict[str, Person]:
-    """Return the person of each of these user ids, also where no number is known."""
+    """Return the person of each of these user ids, even if no number is known."""
     if not user_ids:
         return {}
     rows = connection.execute(query("find_people"), {"user_ids": sorted(user_ids)})

@@ -1,8 +1,9 @@
-"""Connections to Valkey or Redis that end with an error reply, for the throttle and for Celery's transport.
+"""Connections to Valkey or Redis that close after an error reply, for the throttle and for Celery's transport.
 
-After a failover the old primary refuses to write (READONLY) and keeps its connections, while its name already leads to
-the new one: only a new connection finds that. And Celery waits for a broker whose connection broke, but ends the worker
-at a reply such as READONLY, OOM or MISCONF. So an error reply closes the connection and is raised as one that broke.
+After a failover the old primary refuses writes (READONLY) and keeps its connections, while its host name already leads
+to the new primary: only a new connection reaches that. Celery waits for a broker whose connection broke, but ends the
+worker at a reply such as READONLY, OOM or MISCONF. So an error reply closes the connection and is raised as a
+connection error.
 """
 
 from __future__ import annotations
@@ -13,16 +14,16 @@ from urllib.parse import urlsplit
 import redis
 from redis.connection import AbstractConnection
 
-# What a client raises for a server that cannot be reached, or cannot serve.
+# The errors that a client raises for a server that cannot be reached, or cannot serve.
 ServerUnavailable = (redis.RedisError, OSError)
 
 _MOST_CHARACTERS = 200
 
 
 class RefusedError(redis.RedisError, ConnectionError):
-    """The server answered with an error, whose text this is. The connection is closed.
+    """The server answered with an error; the message is its text. The connection is closed.
 
-    Not redis-py's own ConnectionError: a transaction would begin again for ever.
+    It is no subclass of redis-py's own ConnectionError: with that, a transaction would be retried for ever.
     """
 
     def __repr__(self) -> str:
@@ -33,7 +34,7 @@ class _EndsWithErrorReply(AbstractConnection):
     _is_connecting = False
 
     def on_connect_check_health(self, check_health: bool = True) -> None:  # noqa: FBT001, FBT002  redis-py's
-        # What an older server does not know of the greeting, redis-py passes over itself.
+        # redis-py itself ignores the errors of an older server that does not know parts of the greeting.
         self._is_connecting = True
         try:
             super().on_connect_check_health(check_health)
@@ -46,12 +47,12 @@ class _EndsWithErrorReply(AbstractConnection):
         try:
             response = super().read_response(*args, **options)
         except redis.exceptions.NoScriptError:
-            raise  # answered by sending the script
+            raise  # redis-py then sends the script
         except redis.ResponseError as error:
             if self._is_connecting:
                 raise
             self._refuse(error)
-        # Of a transaction, the reply to each command.
+        # For a transaction, a list with the reply to each command.
         for each in response if isinstance(response, list) else ():
             if isinstance(each, redis.ResponseError):
                 self._refuse(each)
@@ -82,7 +83,7 @@ def make_client(url: str, *, timeout_seconds: float) -> redis.Redis:
 
 
 def find_reply(error: BaseException | None) -> str:
-    """Return the error reply behind an error of a client, "" where the server did not answer."""
+    """Return the error reply behind an error of a client, "" if the server did not answer."""
     while error is not None and not isinstance(error, redis.RedisError):
         error = error.__cause__  # kombu's own errors have the client's as their cause
     if isinstance(error, redis.RedisError) and (error.status_code or isinstance(error, redis.ResponseError)):
@@ -91,5 +92,5 @@ def find_reply(error: BaseException | None) -> str:
 
 
 def _spell(error: redis.RedisError) -> str:
-    """Return the first sentence of a reply, with the code that redis-py cuts off where it knows it."""
+    """Return the first sentence of a reply, with its code, which redis-py cuts off if it knows it."""
     return f"{error.status_code or ''} {error}".strip().split(". ")[0].rstrip(".")[:_MOST_CHARACTERS]

@@ -1,9 +1,9 @@
-"""Decides whether a reply belongs to the request that it came for.
+"""Decides whether a reply belongs to the request to which HTTP assigns it.
 
 HTTP has no number that ties a reply to its request: the next reply on a connection counts as that of the last request.
-A far end, or a proxy, that repeats a reply or mixes up two therefore settles the wrong messages. Three things tell:
+If a far end, or a proxy, repeats a reply or mixes up two, the wrong messages would be settled. Three facts reveal that:
 Meta repeats the recipient of the request in `contacts[0].input`, gives each accepted message a wamid of its own, and
-answers each request once. An error names neither recipient nor message, so it is held until nothing else can come.
+answers each request once. An error names neither recipient nor message, so it is held until no other reply can come.
 """
 
 from __future__ import annotations
@@ -17,23 +17,23 @@ from campaigns.domain.verdict import Accepted, Unknown, Verdict
 from campaigns.whatsapp.mailbox import Reply, clock
 from campaigns.whatsapp.outcomes import read_verdict
 
-# The wamids of the last replies. Postgres knows all others: this is for those that no transaction has written yet.
+# How many wamids of the last replies to keep: those that no transaction has written yet. Postgres knows all others.
 _WAMIDS_MOST = 50_000
-# For so long an acceptance that reached the wrong request speaks against an error that reached the right one.
+# For this time after an acceptance reached a wrong request, an error for the accepted recipient is not believed.
 _ELSEWHERE_SECONDS = 60.0
 _ELSEWHERE_MOST = 1_000
-# An error is held for twice the time of the slowest of the last acceptances, and at least this long.
+# An error is held for twice the time of the slowest recent acceptance, and at least this long.
 _LEAST_HOLD_SECONDS = 0.25
 _HOLD_FACTOR = 2.0
 _DECAY_PER_REPLY = 0.999
 
-# A variable cannot look like this: in the request's JSON its quotes are escaped.
+# The text of a variable cannot match: its quotes are escaped in the request's JSON.
 _TO = re.compile(rb'"to":\s*"\+?([0-9]+)"')
 _NO_DIGIT = re.compile(r"[^0-9]", re.ASCII)
 
 
 class Attribution:
-    """What the replies of one process have brought. Not thread-safe: only the transport's thread asks."""
+    """The evidence from all replies of one process. Not thread-safe: only the transport's thread uses it."""
 
     def __init__(self) -> None:
         self._wamids: dict[str, None] = {}
@@ -42,17 +42,17 @@ class Attribution:
 
     @property
     def hold_seconds(self) -> float:
-        """How long to wait, after an error, for the reply that the request may still get: longer than it takes."""
+        """Seconds to wait, after an error, for the reply that the request may still get: longer than replies take."""
         return max(self._slowest_seconds * _HOLD_FACTOR, _LEAST_HOLD_SECONDS)
 
     def judge(self, reply: Reply) -> Verdict:
-        """Return what `reply` says of its request: nothing, where it is another request's."""
+        """Return the verdict of `reply` on its request: `Unknown` if the reply belongs to another request."""
         verdict = read_verdict(reply)
         if not isinstance(verdict, Accepted):
             return verdict
         self._slowest_seconds = max(reply.seconds, self._slowest_seconds * _DECAY_PER_REPLY)
         to, named = find_recipient(reply.request.body), verdict.recipient
-        # As we send it, or else by its digits.
+        # Compare the phone in the form in which we send it, then by its digits.
         if to is not None and named is not None and named != f"+{to}" and (digits := _NO_DIGIT.sub("", named)) != to:
             self._note_elsewhere(digits)
             return _stray("the reply names another recipient" if digits else "the reply names no readable recipient")
@@ -63,7 +63,7 @@ class Attribution:
         return verdict
 
     def confirm(self, reply: Reply, *, has_more: bool) -> Verdict:
-        """Return what an error says once its time is over. `has_more`: its connection brought more than this reply."""
+        """Return the verdict of an error after it was held. `has_more`: its connection brought more than this reply."""
         if has_more:
             return _stray("two replies came for one request")
         to = find_recipient(reply.request.body)
@@ -85,7 +85,7 @@ def find_recipient(body: bytes) -> str | None:
 
 
 def is_garbled(reply: Reply) -> bool:
-    """Whether a reply was completed by the beginning of another one: the first half came from an earlier request."""
+    """Whether a reply consists of two: the first part of an earlier request's reply, and the beginning of another."""
     if b"HTTP/1." in reply.body:
         return True
     if reply.body[:1] != b"{":

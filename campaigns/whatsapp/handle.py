@@ -1,13 +1,13 @@
 """One libcurl easy handle: carries one request after the other, and lets each leave at most once.
 
-Four habits of libcurl that would cost messages are mended here and in the transport:
+Four habits of libcurl would cost messages. This module and the transport correct them:
 
 - It sends a POST again by itself when a kept-alive connection dies before the first byte of the reply. The callback
   that it asks before each departure lets a request leave once only.
 - It does not look whether a connection that it has kept for less than a second is still open. What would leave on one
   that is not takes another.
-- It takes whatever comes first on a connection for the reply, also bytes that were there before the request left. What
-  would leave on such a connection takes another, and the transport looks whether the reply belongs to the request.
+- It takes the first bytes on a connection for the reply, also bytes that were there before the request left. A request
+  that would leave on such a connection takes another one, and the transport checks that the reply belongs to it.
 - It looks at its timeout before it reads: after a freeze it would throw away replies that have arrived. So the
   transport keeps the total timeout.
 """
@@ -72,7 +72,7 @@ class Handle:
         self.curl.setopt(pycurl.POSTFIELDS, request.body)
 
     def start_over(self) -> None:
-        """Send what has not left on a new connection: libcurl may keep the spent one for a while."""
+        """Send a request that has not left on a new connection: libcurl may keep the spent one for a while."""
         self.started_at, self.met_spent_connection, self._is_fresh = clock(), False, True
         self.curl.setopt(pycurl.FRESH_CONNECT, 1)
 
@@ -95,11 +95,11 @@ class Handle:
         return mailbox, reply
 
     def count_reply_bytes(self) -> int:
-        """Return the length of the last reply, without what TLS adds."""
+        """Return the length of the last reply in bytes, without the bytes that TLS adds."""
         return sum(map(len, self._head)) + self._size
 
     def has_announced_end(self) -> bool:
-        """Whether the last reply says that the connection ends with it, or ends with the connection itself."""
+        """Whether the last reply announces the end of the connection, or has no length and ends with the connection."""
         head = [line.lower() for line in self._head]
         return (
             any(line.startswith(b"connection:") and b"close" in line for line in head)

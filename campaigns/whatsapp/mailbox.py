@@ -42,10 +42,10 @@ _NOT_READ = Unknown("nobody has read the reply")
 
 @dataclass(slots=True)
 class Reply:
-    """What came of a request. `error` is "" where an HTTP reply was read to its end.
+    """The result of a request. `error` is "" if an HTTP reply was read to its end.
 
     `has_left` False: not one byte of the request left our side, in no attempt. `seconds` is the time it took.
-    `verdict` is what the reply says, once the transport knows whether it belongs to this request.
+    `verdict` is set once the transport has decided whether the reply belongs to this request.
     """
 
     request: Request

@@ -45,7 +45,7 @@ _ENOUGH = 4096  # characters that are looked at in order to keep 500
 
 
 def read_verdict(reply: Reply) -> Verdict:
-    """Read what came of a request: what never left is known not to be accepted, all else needs a readable reply."""
+    """Read the result of a request: a request that never left was not accepted, all others need a readable reply."""
     if not reply.has_left:
         return NotSent(reply.error or "nothing left", is_unreachable=not reply.was_held_back)
     if reply.error:
@@ -91,7 +91,7 @@ def _read_acceptance(document: dict[str, Any]) -> Accepted | None:
 
 
 def _read_recipient(contacts: object) -> str | None:
-    """Return the phone that the request had. Not the `wa_id`: that is Meta's own form of it, which may differ."""
+    """Return the phone of the request. The `wa_id` is not used: it is Meta's own form of the phone and may differ."""
     if contacts is None:
         return None
     contact = _as_object(contacts[0]) if isinstance(contacts, list) and contacts else {}

@@ -1,7 +1,7 @@
-"""Knows the sockets of libcurl's connections: whether one may carry a request, and how to take one from libcurl.
+"""Inspects the sockets of libcurl's connections before they carry a request, and takes connections from libcurl.
 
-libcurl does not look at a connection that it kept for less than a second. The other side may have closed it meanwhile,
-or sent something that no request of ours has asked for, and the next request would take that for its reply.
+libcurl does not inspect a connection that it kept for less than a second. The other side may have closed it meanwhile,
+or sent bytes that no request of ours has asked for, and libcurl would take these for the reply to the next request.
 """
 
 from __future__ import annotations
@@ -13,14 +13,14 @@ import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-# Readable covers all of it: bytes, the end of the other side, an error. On a kept TLS connection the bytes may also be
-# the server's own business, a session ticket or a new key: then one more connection is made, and nothing is lost.
+# The socket is readable after bytes, a close by the other side, or an error. On a kept TLS connection the bytes may
+# also belong to TLS itself, a session ticket or a new key: then one more connection is made, and nothing is lost.
 _NOT_IDLE = select.POLLIN | getattr(select, "POLLRDHUP", 0) | select.POLLHUP | select.POLLERR
 
-# Where Linux counts the bytes that a connection has received, in its `struct tcp_info`.
+# Offset of the count of received bytes in Linux's `struct tcp_info`, and the size up to its end.
 _RECEIVED_AT, _INFO_BYTES = 128, 136
 
-# What TLS adds to a reply, in up to four records. The shortest acceptance is longer.
+# Most bytes that TLS adds to a reply of up to four records. The shortest acceptance is longer than this.
 _TLS_BYTES = 100
 
 Peer = tuple[str, int]
@@ -28,11 +28,11 @@ Peer = tuple[str, int]
 
 @dataclass(slots=True, eq=False)
 class Line:
-    """A connection as a request found it before it left, and whether the reply came after that.
+    """The state of a connection just before a request left, and evidence whether the reply came after that.
 
-    `is_idle` False: it was closed, or has unread bytes, and must carry nothing. `received_bytes` is what it had
-    received by then, in its whole life; None where the system does not say. `head` takes the lines of the reply's head.
-    `is_judged`: its reply was looked at, and the connection may carry another request.
+    `is_idle` False: it was closed, or has unread bytes, and must carry nothing. `received_bytes`: all bytes that the
+    connection had received until then; None if the system does not count them. `head` takes the lines of the reply's
+    head. `is_judged`: its reply was checked, and the connection may carry another request.
     """
 
     descriptor: int
@@ -46,9 +46,10 @@ class Line:
     is_judged: bool = False
 
     def had_reply(self, connection: socket.socket | None, reply_bytes: int) -> bool:
-        """Whether the reply, or its beginning, had come before the request left: TLS reads ahead, unseen at the socket.
+        """Whether the reply, or its beginning, had come before the request left.
 
-        libcurl also reads right after it has sent, and may find a quick reply there. Then its bytes have come since.
+        TLS reads ahead, so such bytes may not show at the socket; the count of received bytes reveals them. libcurl
+        also reads right after it has sent and may find a quick reply: its bytes were received after the request left.
         """
         if self.was_readable or connection is None or self.received_bytes is None:
             return self.is_early
@@ -56,7 +57,7 @@ class Line:
         return received is not None and not 0 <= received - self.received_bytes - reply_bytes <= _TLS_BYTES
 
     def most_bytes(self, reply_bytes: int) -> int | None:
-        """Return what the connection has received in its life if this is its last reply; None: nobody counts it."""
+        """Return the most bytes that the connection has received if this is its last reply; None: no count."""
         return None if self.received_bytes is None else self.received_bytes + reply_bytes + _TLS_BYTES
 
 
@@ -66,7 +67,7 @@ class Sockets:
     def __init__(self) -> None:
         self._known: dict[int, tuple[int, Peer]] = {}  # by local port
         self._lines: dict[int, Line] = {}  # by descriptor
-        # What libcurl holds in place of a connection that was taken from it.
+        # A closed socket that replaces, in libcurl, each connection that was taken from it.
         self._dead, other = socket.socketpair()
         other.close()
 
@@ -74,9 +75,9 @@ class Sockets:
         self._dead.close()
 
     def find(self, local_port: int, peer: Peer, *, opened: Iterable[int], head: Sequence[bytes]) -> Line | None:
-        """Return the connection between this port and this peer; None where it is unknown, or its reply not judged yet.
+        """Return the connection between this port and this peer; None if it is unknown, or its reply not judged yet.
 
-        `opened` are the descriptors that the asking request has opened: one of them may be its connection, a new one.
+        `opened` are the descriptors that the request has opened: one of them may be its connection, a new one.
         """
         for descriptor in opened:
             if _local_port(descriptor) == local_port:
@@ -93,7 +94,7 @@ class Sockets:
         return found
 
     def note_readable(self, descriptor: int) -> None:
-        """Note that something has come, before anybody reads it: what was read until now was there before."""
+        """Note that bytes have arrived, before libcurl reads them. A head that was read before this came too early."""
         line = self._lines.get(descriptor)
         if line is not None and not line.was_readable:
             line.was_readable, line.is_early = True, bool(line.head)
@@ -110,7 +111,7 @@ class Sockets:
 
 
 def has_received_more(connection: socket.socket, most_bytes: int | None) -> bool:
-    """Whether a connection has received more than `most_bytes` in its life, or has bytes that nobody has read."""
+    """Whether a connection has received more than `most_bytes` in all, or has unread bytes."""
     received = _count_received(connection)
     if most_bytes is not None and received is not None and received > most_bytes:
         return True
@@ -136,7 +137,7 @@ def _look(descriptor: int, local_port: int, head: Sequence[bytes]) -> Line | Non
 
 
 def _borrow(descriptor: int) -> socket.SocketType:
-    """Return a socket for a descriptor of libcurl's, to be detached: the plain kind, which is made for each request."""
+    """Return a socket for a descriptor of libcurl's; the caller must detach it. `SocketType` is cheap to create."""
     return socket.SocketType(socket.AF_INET, socket.SOCK_STREAM, 0, descriptor)
 
 

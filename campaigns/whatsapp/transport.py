@@ -35,9 +35,9 @@ _SPARE_DESCRIPTORS = 128
 
 @dataclass(frozen=True, slots=True)
 class _Held:
-    """An error that counts only once its connection, which carries nothing more, has brought nothing more.
+    """An error that counts only if its connection brings nothing more until `until`; it carries no other request.
 
-    `most_bytes`: what the connection has received in its life if this was its last reply.
+    `most_bytes`: the most bytes that the connection has received in all if this was its last reply.
     """
 
     until: float
@@ -172,13 +172,13 @@ class Transport:
             self._queued.extend((request, mailbox) for request in requests)
         while self._queued and len(self._in_flight) + len(self._held) < self._connections:
             self._start(*self._queued.popleft())
-        # Now they leave, on connections whose last reply was judged above: later libcurl would read first, and let them
-        # leave in the same call.
+        # Let the started requests leave now, on connections whose last reply was judged above. Later, libcurl would
+        # read first and send them in the same call, before that reply is judged.
         self._run_timers(set())
         self._deliver()
 
     def _run_timers(self, touched: set[pycurl.CurlMulti]) -> None:
-        """Let libcurl do what is due, and gather what it has finished, also in the multi handles `touched` before."""
+        """Let libcurl handle due timers, and collect finished requests, also from the multi handles in `touched`."""
         now = time.monotonic()
         for multi in [multi for multi, at in self._timers.items() if at <= now]:
             del self._timers[multi]
@@ -188,7 +188,7 @@ class Transport:
             self._reap(multi)
 
     def _patience(self, now: float) -> float | None:
-        """Return how long sockets may be waited for: until libcurl, the oldest request or a held error is due."""
+        """Return the seconds to wait for sockets: until a libcurl timer, the oldest request or a held error is due."""
         waits = [min(self._timers.values()) - time.monotonic()] if self._timers else []
         if self._in_flight:
             waits.append(self._oldest().started_at + self._total_timeout - now)
@@ -256,20 +256,21 @@ class Transport:
             self._finished.setdefault(mailbox, []).append(reply)
 
     def _may_be_kept(self, reply: Reply) -> bool:
-        """Whether the connection may carry another request: only after a reply that was surely this request's.
+        """Whether the connection may carry another request: only after a reply that surely belongs to this request.
 
-        So nobody else can get a repetition of an error, which would not show whose it is. What libcurl could not read
-        to its end it has closed itself, and what is not sent to a phone has nothing to tell its reply by.
+        An error does not show its request, so a repetition of it must not reach another request. Two other cases need
+        no check: libcurl itself closes a connection whose reply it could not read to the end, and the reply to a
+        request without a phone cannot be attributed at all.
         """
         is_ours = isinstance(reply.verdict, Accepted)
         return is_ours or not reply.has_left or bool(reply.error) or find_recipient(reply.request.body) is None
 
     def _hold(self, handle: Handle, reply: Reply, mailbox: Mailbox, *, is_closed: bool) -> None:
-        """Hold an error that may have been late for an earlier request, until the right reply would have come.
+        """Hold an error that may be the late reply to an earlier request, until the right reply would have come.
 
-        On a new connection there is no earlier request. And where there was more than this reply already, there is
-        nothing to await: it had begun before the connection brought anything, another one ends it, or libcurl has
-        closed the connection without being told to.
+        On a new connection there is no earlier request. There is nothing to await either if the connection already
+        brought more than this reply: the reply had come before the request left, another reply completes it, or libcurl
+        has closed the connection although the reply did not announce that.
         """
         line, reply_bytes = handle.line, handle.count_reply_bytes()
         connection = None if line is None else self._take(line)
@@ -295,7 +296,7 @@ class Transport:
             self._finished.setdefault(held.mailbox, []).append(held.reply)
 
     def _cut(self, line: Line | None) -> None:
-        """Close a connection, now and whatever libcurl would still do with it."""
+        """Close a connection at once, even if libcurl would keep it."""
         connection = None if line is None else self._take(line)
         if connection is not None:
             connection.close()

@@ -28,7 +28,7 @@ def mode(path):
 
 
 def read_key(path):
-    """The key as every command reads it."""
+    """Return the key as every command reads it."""
     key = dotenv_values(path, interpolate=False)[KEY]
     Fernet(key)
     return key
@@ -61,7 +61,7 @@ def test_a_new_file_has_the_key_and_is_its_owners_alone(revoada, env_file):
         f"{KEY}=\n{KEY}={OLD}",
         f"{KEY}=#not-a-comment",
         f"{KEY}=${{OTHER}}",
-        f"{KEY}='{OLD}\n",  # a quote that nobody closes
+        f"{KEY}='{OLD}\n",  # a quote without an end
     ],
 )
 @pytest.mark.parametrize("line_end", ["\n", "\r\n", ""])

@@ -1,4 +1,4 @@
-"""Roles whose machines have wrong clocks: libfaketime moves the clock of a process, and leaves its durations alone."""
+"""Roles whose machines have wrong clocks: libfaketime moves the clock of a process, but not its monotonic clock."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def pytest_configure() -> None:
 
 @pytest.fixture
 def dial(tmp_path: Path) -> Path:
-    """A file with the offset of every process that was started under `moving`: who writes it sets their clocks."""
+    """A file with the clock offset of every process that was started under `moving`; a test writes it."""
     path = tmp_path / "dial"
     path.write_text("+0")
     return path
@@ -33,19 +33,19 @@ def dial(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def with_clock(flow: Flow) -> WithClock:
-    """Start what the `with` block starts with a clock that is off by so much (`+1h`, `-30s`); None: a right one."""
+    """Start the processes of a `with` block with a clock offset (`+1h`, `-30s`); None: with the right clock."""
     return lambda offset: _preloading(flow, {"FAKETIME": offset} if offset else None)
 
 
 @pytest.fixture
 def moving(flow: Flow, dial: Path) -> Callable[[], AbstractContextManager[None]]:
-    """Start what the `with` block starts with the clock that the dial shows."""
+    """Start the processes of a `with` block with the clock offset in the file `dial`."""
     return lambda: _preloading(flow, {"FAKETIME_TIMESTAMP_FILE": str(dial), "FAKETIME_NO_CACHE": "1"})
 
 
 @contextmanager
 def _preloading(flow: Flow, clock: dict[str, str] | None) -> Iterator[None]:
-    """What is measured in seconds stays right, as on a machine whose clock is set."""
+    """Durations stay right, as on a machine whose clock is set."""
     added = {
         "LD_PRELOAD": str(_LIBRARIES[0]),
         "FAKETIME_DONT_FAKE_MONOTONIC": "1",

@@ -1,4 +1,4 @@
-"""No machine's clock stops sending: rates, windows and schedules follow Postgres, whatever a role's clock shows."""
+"""A wrong clock of a machine stops no sending: rates, windows and schedules follow the clock of Postgres."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ from devstack.valkey import _find_binary
 
 WithClock = Callable[[str | None], AbstractContextManager[None]]
 
-# Each starts four roles and two commands.
+# Each test starts four roles and two commands.
 pytestmark = pytest.mark.timeout(300)
 
 ROLES = ("webhooks", "events", "worker", "beat")
 ZONE = ZoneInfo("America/Sao_Paulo")
 RATE, PEOPLE = 40, 160
-# The bucket of an account holds a quarter of a second of its rate; as much again for the machine.
+# The bucket of an account holds a quarter of a second of its rate. As much again allows for delays of the machine.
 SURPLUS = RATE // 2
-# A role that waits for a clock to come round waits for longer than this.
+# A role that wrongly waits for a clock to catch up waits longer than this. Seconds.
 PATIENCE = 25.0
 
 
@@ -68,7 +68,7 @@ def test_a_role_with_a_wrong_clock_changes_nothing(
 def test_clocks_that_are_set_in_the_middle_change_nothing(
     flow: Flow, moving: Callable[[], AbstractContextManager[None]], dial: Path
 ) -> None:
-    """Of all roles and of Valkey at once, forth and back; beat is the one that would wait."""
+    """The clocks of all roles and of Valkey are set at once, forward and back; beat is the role that might wait."""
     with moving():
         valkey = start_valkey(flow)
         flow.stack.environment |= {"REDIS_URL": valkey}
@@ -96,8 +96,8 @@ def test_clocks_that_are_set_in_the_middle_change_nothing(
 def test_two_workers_that_disagree_about_the_time_share_the_campaigns(
     flow: Flow, with_clock: WithClock, redis_url: str, offset: str
 ) -> None:
-    """The broker's client takes what the other one runs for lost, and delivers it again."""
-    # Its look for lost tasks is then once a second.
+    """The broker's client in one worker takes the other worker's tasks for lost, and delivers them again."""
+    # With this visibility timeout, it searches for lost tasks once a second.
     flow.start("events", "worker", "beat", tick_seconds=1, slice_seconds=8, slots=2, visibility_timeout_seconds=60)
     with with_clock(offset):
         flow.start("worker2")
@@ -123,7 +123,7 @@ def test_two_workers_that_disagree_about_the_time_share_the_campaigns(
 
 
 def test_a_task_that_an_old_version_let_expire_is_run(flow: Flow, with_clock: WithClock) -> None:
-    """During an upgrade an old process publishes beside new ones."""
+    """During an upgrade, processes of the old version publish tasks too."""
     with with_clock("+1h"):
         flow.start("worker")
     campaign = flow.add_campaign("Vendas", [flow.add_account("Vendas")], people=20)
@@ -136,7 +136,7 @@ def test_a_task_that_an_old_version_let_expire_is_run(flow: Flow, with_clock: Wi
 
 
 def add_campaigns(flow: Flow, offset: str | None) -> tuple[Campaign, Campaign, Campaign]:
-    """One that runs, one with a schedule, and one whose window is open by the wrong clock only."""
+    """Campaigns: one that runs, one with a schedule, and one whose window is open by the wrong clock only."""
     accounts: list[Account] = [flow.add_account(name, rate=RATE) for name in ("Vendas", "Novidades", "Ofertas")]
     now = dt.datetime.now(ZONE)
     opens = now + (dt.timedelta(hours=-2) if (offset or "").startswith("-") else dt.timedelta(minutes=5))
@@ -149,7 +149,7 @@ def add_campaigns(flow: Flow, offset: str | None) -> tuple[Campaign, Campaign, C
 
 
 def start_later(flow: Flow, campaign: Campaign) -> None:
-    """Start a campaign whose time comes in a few seconds: no command wakes it then, so a tick must."""
+    """Start a campaign that is scheduled in a few seconds: no command enqueues it then, so a tick must."""
     flow.execute(f"UPDATE campaigns SET scheduled_at = now() + interval '30 min' WHERE id = {campaign.id}")
     done = flow.run_command("revoada", "campaign", "start", str(campaign.id), "--yes")
     assert done.returncode == 0, done.stderr
@@ -158,7 +158,7 @@ def start_later(flow: Flow, campaign: Campaign) -> None:
 
 
 def assert_rate(flow: Flow, *campaigns: Campaign) -> None:
-    """The account's limit holds in each second, and over all of it."""
+    """Assert that the account's rate limit holds in each second, and over the whole time."""
     times = sorted(each["epoch"] for each in flow.far.accepted(*campaigns))
     assert span(times) >= (len(times) - SURPLUS) / RATE
     for index, start in enumerate(times):

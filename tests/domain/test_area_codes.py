@@ -1,4 +1,4 @@
-"""Where a phone may be. What is asked is the clock: zones with the same one may stand for each other."""
+"""The time zones of phones. The tests compare UTC offsets: zones with the same offsets are equivalent."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ BRAZIL_AREAS = [
 
 @cache
 def clock(zone: str) -> tuple[dt.timedelta | None, ...]:
-    """The offsets of a zone in the coming two years."""
+    """Return the UTC offsets of a zone in the coming two years."""
     start = dt.datetime.now(dt.UTC)
     return tuple((start + dt.timedelta(days=day)).astimezone(ZoneInfo(zone)).utcoffset() for day in range(730))
 
@@ -67,12 +67,12 @@ def read_zones_of_countries() -> dict[str, list[str]]:
 
 
 ZONES_OF_COUNTRIES = read_zones_of_countries()
-# An observatory with a dozen people.
+# A zone for an observatory with a dozen people.
 NOBODY_THERE = {"AU": {"Asia/Tokyo"}}
 
 
 def example_numbers() -> list[tuple[str, str]]:
-    """A mobile and a fixed number of each country whose zones the tz database tells."""
+    """Example numbers, mobile and fixed, of each country whose zones the tz database lists."""
     return [
         (region, phonenumbers.format_number(number, PhoneNumberFormat.E164))
         for region in sorted(phonenumbers.SUPPORTED_REGIONS & ZONES_OF_COUNTRIES.keys())
@@ -148,7 +148,7 @@ def test_a_certain_code_tells_one_zone(phone, zones):
         ("+34612345678", {"Europe/Madrid", "Atlantic/Canary"}),
         ("+351912345678", {"Europe/Lisbon", "Atlantic/Azores"}),
         ("+593991234567", {"America/Guayaquil", "Pacific/Galapagos"}),
-        # Area codes of states with two zones, old ones and those that were laid over them.
+        # Area codes of states with two zones, old ones and their overlays.
         *(
             (f"+1{area}5550123", {"America/New_York", "America/Chicago"})
             for area in ("850", "448", "812", "930", "364")
@@ -158,7 +158,7 @@ def test_a_certain_code_tells_one_zone(phone, zones):
         *((f"+1{area}5550123", {"America/Vancouver", "America/Edmonton"}) for area in ("250", "236", "778")),
         ("+19285550123", {"America/Denver", "America/Phoenix"}),
         ("+17095550123", {"America/St_Johns", "America/Halifax"}),
-        # No place at all: toll-free, the code of Meta's test numbers.
+        # Codes without a place: toll-free, the code of Meta's test numbers.
         *((f"+1{area}5550123", {"America/New_York", "Pacific/Honolulu"}) for area in ("800", "888", "555")),
     ],
 )

@@ -43,7 +43,7 @@ def test_a_code_of_the_design_has_its_blame_and_action(code, blame, action):
     assert (failure.code, failure.blame, failure.action, failure.is_known) == (code, blame, action, True)
 
 
-# What a failure of an account is about, where it is not the whole account, written once more by hand.
+# The codes of account failures that are about one category, repeated here by hand.
 CATEGORIES = {131063: "MARKETING", 134102: "MARKETING", 131064: "UTILITY"}
 
 
@@ -54,7 +54,7 @@ def test_failures_about_a_category_are_those_that_the_design_names():
 
 @pytest.mark.parametrize("row", [row for row in ROWS if row.action is Action.SWITCH_ACCOUNT], ids=lambda row: row.code)
 def test_a_failure_of_an_account_is_about_all_of_it_or_about_a_category(row):
-    """A code that names marketing is about marketing, whatever we believed of the refused template."""
+    """A code that names marketing is about marketing, even if we knew the refused template as utility."""
     assert row.find_category("UTILITY") == CATEGORIES.get(row.code)
 
 

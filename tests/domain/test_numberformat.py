@@ -10,7 +10,7 @@ DOLLARS = '_("$"* #,##0.00_);_("$"* \\(#,##0.00\\);_("$"* "-"??_);_(@_)'
 DAY = 46356  # Monday 30 November 2026
 SEPTEMBER = 46266
 
-# (number format, value, what Excel shows in Portuguese of Brazil, and in English of the United States)
+# (number format, value, Excel's text in Portuguese of Brazil, Excel's text in English of the United States)
 SHOWN = [
     ("General", 0, "0", "0"),
     ("General", 12, "12", "12"),
@@ -146,7 +146,7 @@ SHOWN = [
     ("m/d/yyyy h:mm", DAY + 0.5, "11/30/2026 12:00", "11/30/2026 12:00"),
 ]
 
-# (number of the format, value, what Excel shows in some languages)
+# (number of the format, value, Excel's text in some languages)
 BUILT_IN = [
     (9, 0.2, {"pt_BR": "20%", "es": "20%"}),
     (10, 0.155, {"pt_BR": "15,50%", "en": "15.50%"}),

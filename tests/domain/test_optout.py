@@ -1,4 +1,4 @@
-"""Which answers are a refusal, and which are not: a labelled set of phrases, and the rules one by one."""
+"""Recognition of refusals: a labelled set of answers, and the rules one by one."""
 
 import csv
 import re
@@ -41,7 +41,7 @@ def test_the_set_is_large_enough_to_say_something():
 
 @pytest.mark.parametrize("language", ["pt", "es", "en"])
 def test_of_the_refusals_nearly_all_are_held(language):
-    """Held: suppressed at once, or before a person who decides."""
+    """A refusal is held if the person is suppressed at once, or if an operator decides about it."""
     judged = count("refusal", language)
     assert judged["none"] <= 0.02 * judged.total()
     assert judged["certain"] >= 0.4 * judged.total()
@@ -159,7 +159,7 @@ def test_a_long_text_is_read_and_is_never_certain():
 
 
 def test_the_phrases_are_written_as_the_texts_they_are_compared_with():
-    """A word that `fold`, SPELLINGS or EMPHASIS take out of a text would never be found there."""
+    """A phrase never matches if it has a word that `fold`, SPELLINGS or EMPHASIS remove from every text."""
     variants = {variant for listed in optout_phrases.SPELLINGS.values() for variant in listed.split()}
     left_out = {word.strip() for word in re.split(r"[|\n]", optout_phrases.COURTESY + optout_phrases.EMPHASIS)}
     lists = (optout_phrases.OPENINGS, optout_phrases.ENDINGS, optout_phrases.ALONE, optout_phrases.CLEAR)

@@ -46,7 +46,7 @@ def test_a_publisher_that_names_no_epoch_is_understood():
 
 
 def test_the_expiry_that_an_old_version_publishes_is_dropped():
-    """A worker would judge it by the clock of its own machine."""
+    """A worker would compare the expiry with the clock of its own machine."""
     assert read(headers=PLAIN | {"expires": "2026-11-23T14:21:19.043373+00:00"}) == read()
 
 

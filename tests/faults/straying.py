@@ -1,6 +1,6 @@
-"""A far end whose replies go astray: repeated, late, cut in half, or given to the wrong connection; plain or over TLS.
+"""A far end that writes stray replies: repeated, late, cut in half, or on the wrong connection; plain or over TLS.
 
-It does with each request what Meta does, once, and remembers it. Only what it writes on the connections is wrong.
+It processes each request once, as Meta does, and records the result. Only the bytes on its connections are wrong.
 """
 
 from __future__ import annotations
@@ -31,9 +31,9 @@ from tests.serving import serving
 from tests.webhooks.webhook_bodies import make_body, make_status, make_value
 
 LATENCY_SECONDS = 0.01
-# Longer than this no request waits for the one whose reply it swaps.
+# The longest time that a request waits for another one to swap replies with.
 SWAP_SECONDS = 0.5
-# Each of them, believed by a message that was accepted, sends it again. The last one makes an account wait too.
+# An accepted message would be sent again if one of these errors were believed. The last one makes an account wait too.
 RETRYABLE = (
     (400, {"error": {"code": 134103, "message": "(#134103) Unnamed error", "fbtrace_id": "A"}}),
     (403, "<html>Forbidden</html>"),
@@ -44,7 +44,7 @@ REASONS = {200: "OK", 400: "Bad Request", 403: "Forbidden", 503: "Service Unavai
 
 @dataclass(frozen=True)
 class Ways:
-    """What goes wrong. `every`: with one request in so many; `delay_seconds`: so long after the right reply."""
+    """The fault to inject into every `every`-th request; `delay_seconds`: from the right reply to the stray one."""
 
     way: str = "none"
     delay_seconds: float = 0.0
@@ -59,13 +59,13 @@ class Ways:
 
 @dataclass
 class Memory:
-    """What really happened: the wamid of each accepted message, and how often each person's request was accepted."""
+    """The true results: the wamid of each accepted message, and the number of acceptances per message."""
 
-    wamids: dict[str, str] = field(default_factory=dict)  # by callback data without the number of the send
+    wamids: dict[str, str] = field(default_factory=dict)  # by callback data without its `send_no`
     accepted: Counter[str] = field(default_factory=Counter)
     statuses: list[dict[str, Any]] = field(default_factory=list)
     stray_count: int = 0
-    late_count: int = 0  # how many of the late ones are written
+    late_count: int = 0  # late stray replies that are written already
 
 
 class StrayingFarEnd(socketserver.ThreadingTCPServer):
@@ -81,13 +81,13 @@ class StrayingFarEnd(socketserver.ThreadingTCPServer):
         self._waiting: list[_Swap] = []
 
     def take_webhooks(self) -> list[bytes]:
-        """Return what Meta reports of what was accepted since the last call."""
+        """Return Meta's webhooks for the messages that were accepted since the last call."""
         with self.lock:
             statuses, self.memory.statuses = self.memory.statuses, []
         return [make_body(make_value(*statuses))] if statuses else []
 
     def answer(self, document: dict[str, Any]) -> tuple[bytes, int]:
-        """Do what the request wants; return the right reply and the number of the request."""
+        """Process a request; return the right reply and the number of the request."""
         with self.lock:
             number = next(self._numbers)
             ours = document["biz_opaque_callback_data"]
@@ -112,9 +112,9 @@ class StrayingFarEnd(socketserver.ThreadingTCPServer):
         return head + b"Content-Length: %d\r\n\r\n%b" % (len(body), body)
 
     def swap(self, reply: bytes, to: str) -> bytes:
-        """Give a reply away, and return that of another connection, or itself where no other came in time.
+        """Swap a reply with that of another connection; return the other reply, or this one if none came in time.
 
-        Not that of the same person: nothing in the two would tell which is which.
+        Two replies for the same person are not swapped, because they cannot be told apart.
         """
         with self.lock:
             for other in self._waiting:
@@ -216,7 +216,7 @@ def straying(ways: Ways, context: ssl.SSLContext | None = None) -> Iterator[Stra
 
 
 def make_authority(folder: Path) -> tuple[ssl.SSLContext, Path]:
-    """Return what a server on 127.0.0.1 speaks TLS with, and the file of the authority that vouches for it."""
+    """Return a TLS context for a server on 127.0.0.1, and the file with the certificate that its clients trust."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "127.0.0.1")])
     now = dt.datetime.now(dt.UTC)

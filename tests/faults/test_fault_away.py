@@ -1,11 +1,11 @@
-"""Workers are away: nothing piles up in any queue, and what waits there when they are back starves nobody."""
+"""Workers are away: tasks do not pile up in any queue, and the waiting tasks starve no campaign afterwards."""
 
 from __future__ import annotations
 
 import redis
 from harness import QUEUES, Account, Campaign, Flow, wait_for
 
-# A wake-up that enough others precede is left out; until the broker's answer is a second old, a few more come.
+# A wake-up is not published if enough others wait. A process reuses the queue length for a second, so a few more come.
 MOST_WAKE_UPS = 40
 
 

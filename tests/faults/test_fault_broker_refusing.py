@@ -23,13 +23,13 @@ SCALED = {
     "fallback_rate": 5,
 }
 ROLES = ("webhooks", "events", "worker", "beat")
-# Lines of Celery that tell of a broker that is lost or cannot be reached.
+# Log lines of Celery about a broker that is lost or cannot be reached.
 LOST = ("Connection to broker lost", "Cannot connect to", "Message Error", "onnection error:")
 MOST_LINES = 40
 
 
 def own_valkey(flow: Flow) -> Valkey:
-    """Start one that the test may spoil, and let roles and test use it."""
+    """Start a Valkey that the test may break, and let the roles and the test use it."""
     valkey = flow.stack.start_valkey()
     flow.use_broker(valkey.url)
     return valkey
@@ -37,7 +37,7 @@ def own_valkey(flow: Flow) -> Valkey:
 
 def start_all(flow: Flow, *, people: int) -> Campaign:
     flow.start(*ROLES, **SCALED)
-    flow.far.script(webhooks={"retry_ms": 600_000})  # a webhook that is refused would be missed
+    flow.far.script(webhooks={"retry_ms": 600_000})  # no retry may hide a refused webhook
     campaign = flow.add_campaign("Black Friday", [flow.add_account("Vendas", rate=50)], people=people)
     flow.await_ready()
     flow.start_campaigns(campaign)
@@ -51,7 +51,7 @@ def count_lost(flow: Flow, role: str) -> int:
 
 
 def hold(flow: Flow, campaign: Campaign) -> None:
-    """Wait until beat was refused, some time has passed, and the campaign went on meanwhile."""
+    """Wait until the broker has refused beat, some time has passed, and the campaign has sent meanwhile."""
     refused, accepted, began_at = count_lost(flow, "beat"), len(flow.far.accepted(campaign)), flow.server_time()
     wait_for(lambda: count_lost(flow, "beat") > refused, "a tick is refused")
     wait_for(lambda: flow.server_time() > began_at + 4, "a while has passed")
@@ -91,7 +91,7 @@ def test_roles_wait_for_a_broker_that_refuses_and_go_on_by_themselves(flow: Flow
 
 
 def test_after_a_failover_all_roles_move_to_the_new_primary_behind_the_same_name(flow: Flow) -> None:
-    """The old primary lives on as a replica and keeps its connections: only new ones lead to the new primary."""
+    """The old primary stays up as a replica and keeps its connections: only new ones lead to the new primary."""
     old = own_valkey(flow)
     with start_valkey(flow.stack.folder / "heir") as new, Proxy(old.port) as name:
         flow.use_broker(old.url.replace(f":{old.port}/", f":{name.port}/"))
@@ -104,7 +104,7 @@ def test_after_a_failover_all_roles_move_to_the_new_primary_behind_the_same_name
             flow.await_arrival(running, fresh)
             assert flow.events("throttle_back"), "also the throttle asks the new one"
             flow.stack.check_alive()
-        for role in flow.stack.roles:  # while their broker is there: without it they would take their time
+        for role in flow.stack.roles:  # before the broker ends: without a broker the roles stop slowly
             role.begin_stop()
         for role in flow.stack.roles:
             role.stop()

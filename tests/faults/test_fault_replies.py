@@ -41,7 +41,7 @@ def authority(tmp_path_factory):
 
 @pytest.fixture
 def send(database, valkey, authority, monkeypatch):
-    """`send(ways, …)` sends two campaigns to the same people through a far end, and returns what came of it."""
+    """`send(ways, …)` sends two campaigns to the same people through a far end, and returns the results."""
     context, file = authority
     monkeypatch.setattr("certifi.where", lambda: str(file))
 
@@ -97,7 +97,7 @@ def report(far, database, settings, over):
 
 
 def load_rows(database, memory):
-    """Each message's status and wamid, beside those that the far end has."""
+    """Return each message's status, wamid and code, with the far end's acceptances and wamid of it."""
     (installation,) = fetch(database, "SELECT id FROM installation")
     rows = fetch(database, "SELECT id, status::text, wamid, error_code FROM messages ORDER BY id")
     keys = [f"r1.{installation}.{row[0]}" for row in rows]
@@ -127,7 +127,7 @@ WAYS = [
     *(Ways("late error", delay) for delay in DELAYS),
     *(Ways(way, delay) for way in ("half", "half head", "half error") for delay in (0, 0.003)),
     Ways("swapped"),
-    # Without contacts only the wamid tells; of a body in chunks libcurl drops what follows.
+    # Without contacts only the wamid identifies the reply. libcurl drops all bytes that follow a chunked body.
     *(Ways("repeat", delay, names_contacts=False) for delay in (0, 0.003)),
     *(Ways("late error", delay, is_chunked=True) for delay in (0, 0.003)),
 ]

@@ -82,7 +82,7 @@ def test_marketing_that_is_switched_off_does_not_touch_utility_by_the_same_accou
 
 
 def assert_nobody_got_two(flow: Flow, campaign: Campaign, outcome: str) -> None:
-    """Nobody got two: what Meta has refused by webhook was accepted before, and never arrived."""
+    """Assert that nobody got two messages. A message that Meta refused by webhook was accepted and never arrived."""
     if outcome.startswith("error"):
         flow.assert_everybody_got_one(campaign)
         flow.assert_nobody_got_two()
@@ -107,7 +107,7 @@ def test_marketing_goes_by_an_account_for_which_it_is_not_switched_off(flow: Flo
 
 
 def test_a_template_that_meta_takes_for_marketing_does_not_burn_the_attempts_of_its_campaign(flow: Flow) -> None:
-    """We believe that it is utility. The refusals say otherwise, and the campaign waits as any marketing does."""
+    """We know the template as utility. Refusals name marketing, and the campaign waits as any marketing campaign."""
     flow.start("worker", tick_seconds=10)
     account = flow.add_account("Vendas")
     renamed = flow.add_campaign("Pesquisa", [account], people=300)

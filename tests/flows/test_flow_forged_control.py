@@ -1,4 +1,4 @@
-"""Whoever can write to the broker can publish to remote control: one such message ends nothing and costs one line."""
+"""Forged messages of remote control from a client of the broker: each ends no process and causes one log line."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from devstack.stack import await_http
 
 SEED = 20_261_128
 SHORT = {"visibility_timeout_seconds": 4, "tick_seconds": 1}
-# Nested so deep that reading, writing or printing them ends in a RecursionError; some only where the stack is deep.
+# Nested so deep that reading, writing or printing them raises RecursionError, for some only if the stack is deep.
 DEPTHS = (20, 100, 300, 600, 900, 950, 1_000, 100_000)
 REPLY_TO = {"exchange": "reply.celery.pidbox", "routing_key": "nobody"}
 STRANGE: list[Any] = [
@@ -35,7 +35,7 @@ def nest(depth: int) -> str:
 
 
 def wrap(content: Any, exchange: str, **changes: Any) -> bytes:
-    """A message as kombu publishes it, with something about it changed."""
+    """Return a message as kombu publishes it, with the given changes."""
     raw = content if isinstance(content, bytes) else json.dumps(content).encode()
     message = {
         "body": base64.b64encode(raw).decode(),
@@ -55,7 +55,7 @@ def wrap(content: Any, exchange: str, **changes: Any) -> bytes:
 
 
 def forge_envelopes(exchange: str, good: dict[str, Any]) -> list[bytes]:
-    """What is wrong outside of the body; `good` is a body that would be let in."""
+    """Messages with faults outside of the body; `good` is an acceptable body."""
     properties = json.loads(wrap(good, exchange))["properties"]
     return [
         *(b"\xff\xfe garbage", b"7", b"null", b'"x"', b"[]", b"{}", b'{"__type__": [], "__value__": 1}', b"[1e400]"),
@@ -92,13 +92,13 @@ def forge_commands() -> list[bytes]:
         *(plain | {"destination": each} for each in ("worker", 7, {"a": 1}, [1], [["worker"]])),
         *(plain | {"pattern": each, "matcher": "glob"} for each in (7, ["*"], {})),
         *(plain | {"pattern": "*", "matcher": each} for each in ("nope", ["glob"], {})),
-        # On the name of a worker, this expression takes longer than anybody lives.
+        # To match this expression against the name of a worker takes practically for ever.
         plain | {"pattern": "((([^!]+)+)+)+!", "matcher": "pcre"},
         *(plain | {"reply_to": each} for each in ("x", 7, [], {"exchange": "x"}, {"exchange": [1], "routing_key": {}})),
         *(plain | {"reply_to": {"exchange": each, "routing_key": "x"}} for each in ("celery.pidbox", "campaigns", "")),
         *(plain | {"ticket": each, "reply_to": REPLY_TO} for each in ([1], {"a": 1}, 7)),
         *(plain | {each: 1} for each in ("self", "message", "evil")),
-        # Celery does these later, where an error ends the worker, or spoils what it consumes after the next reconnect.
+        # Celery executes these later. An error there ends the worker, or changes its queues after the next reconnect.
         *(plain | {"method": "cancel_consumer", "arguments": {"queue": each}} for each in STRANGE),
         *(plain | {"method": "add_consumer", "arguments": {"queue": each}} for each in [*STRANGE, "celery.pidbox"]),
         plain | {"method": "add_consumer", "arguments": {"queue": "campaigns", "exchange_type": "nope"}},
@@ -109,7 +109,7 @@ def forge_commands() -> list[bytes]:
 
 
 def generate_commands(count: int) -> Iterator[bytes]:
-    """Commands with arguments of every kind; those that may do what they say are left out."""
+    """Commands with arguments of every kind, except valid commands that would take effect."""
     choose = random.Random(SEED)
     methods = ("ping", "active", "conf", "registered", "query_task", "revoke", "terminate", "rate_limit", "time_limit")
     methods += ("pool_grow", "pool_shrink", "autoscale", "hello", "election", "memdump", "revoke_by_stamped_headers")
@@ -150,7 +150,7 @@ def forge_replies() -> list[bytes]:
 
 @contextmanager
 def replies_forged(broker: redis.Redis) -> Iterator[None]:
-    """Push forged replies to whoever waits for replies meanwhile."""
+    """Push forged replies to every process that waits for replies meanwhile."""
     stop = threading.Event()
     strange = [wrap({"w": each}, "reply.celery.pidbox") for each in STRANGE]
 
@@ -196,7 +196,7 @@ def test_forged_remote_control_ends_nothing_and_is_told_of_once_in_each_process(
 
 
 def test_what_is_forged_where_kombu_keeps_its_own_is_dropped(flow: Flow) -> None:
-    """Tasks that are not acknowledged, bindings of queues, replies to whoever asks."""
+    """Forged unacknowledged tasks, bindings of queues, and replies."""
     flow.start("events", "worker", "beat", **SHORT)
     campaign = flow.add_campaign("Promoção", [flow.add_account("Vendas")], people=20)
     flow.await_ready()

@@ -1,4 +1,4 @@
-"""What beat publishes, as `celeryconfig.py` says it."""
+"""The tasks that beat publishes by `celeryconfig.py`."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def test_no_task_of_beat_expires(entries):
 
 
 def test_all_are_due_when_beat_starts_and_then_by_a_clock_that_nobody_sets(entries, monkeypatch):
-    """The clock of the machine has no part in it: here only the seconds since its start change."""
+    """The schedule ignores the machine's clock: in this test only the seconds since the start change."""
     started_at = 1_000_000.0
     for seconds, due in ((0.0, 4), (0.5, 0), (11.0, 2), (61.0, 3), (3601.0, 4)):
         monkeypatch.setattr(mailbox.time, "clock_gettime", lambda _clock, at=started_at + seconds: at)

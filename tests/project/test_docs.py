@@ -260,7 +260,7 @@ def test_files_and_settings_that_the_pages_name_exist():
 
 
 def test_no_page_appends_a_second_key_to_a_file():
-    """Whoever follows a page twice would lose the access tokens that the first key encrypted."""
+    """A reader who follows such a page twice loses the access tokens that the first key encrypted."""
     for path in (*PAGES, PROJECT / ".env.example", PROJECT / "docker-compose.yml"):
         assert not re.findall(r"keygen[^`\n]*>>|SECRET_KEY[^\n]*>>", path.read_text()), path.name
 

@@ -216,7 +216,7 @@ def test_a_task_that_names_no_epoch_is_taken(database):
 
 
 def test_a_campaign_that_reconcile_takes_is_enqueued_again(database):
-    """The task that waits for a worker names the epoch from before."""
+    """The task that waits for a worker names the earlier epoch."""
     empty(database)
     campaign_id = database.run(add_campaign)
     database.run(add_message, campaign_id, "sending")

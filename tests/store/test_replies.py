@@ -1,4 +1,4 @@
-"""What replies say of messages: as other evidence, but for a wamid that another message has."""
+"""Replies as evidence about messages, including a reply with a wamid that another message has."""
 
 import pytest
 
@@ -12,7 +12,7 @@ STRAY = {"stray_code": -3, "stray_title": "the reply brings the wamid of another
 
 @pytest.fixture
 def out(database):
-    """A campaign with two messages that are out."""
+    """A campaign with two messages in flight."""
     campaign_id = database.run(add_campaign, accounts=[database.run(add_account)])
     return [database.run(add_message, campaign_id, "sending") for _ in range(2)]
 

@@ -36,7 +36,7 @@ def read_streak(database, source, account_id):
 
 
 def read_category(database, source, account_id, category="MARKETING"):
-    """The ids of the failures in a row, and whether the category is sent."""
+    """Return the ids of the consecutive failures, and whether the account sends the category."""
     statement = (
         f"SELECT {COLUMNS[source][1]}, inactive_since IS NULL FROM account_categories"
         " WHERE account_id = %s AND category = %s"

@@ -240,7 +240,7 @@ def test_an_alert_tells_a_person_of_doubts_that_last(database, caplog):
 
 
 def age_marks(database, *ages):
-    """Add a campaign for each age, which was marked as enqueued so long ago; return their ids."""
+    """Add a campaign for each age of its enqueued mark; return their ids."""
     ids = [database.run(add_campaign) for _ in ages]
     for campaign_id, age in zip(ids, ages, strict=True):
         text = "UPDATE campaigns SET enqueued_at = clock_timestamp() - %s::interval WHERE id = %s"

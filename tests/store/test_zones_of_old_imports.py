@@ -1,4 +1,4 @@
-"""A campaign imported with the zones of the phone library sends to nobody outside the window after an upgrade."""
+"""After an upgrade, a campaign that was imported with the phone library's zones sends only within the window."""
 
 from __future__ import annotations
 
@@ -32,13 +32,13 @@ PHONES = [
 
 
 def old_names(phone):
-    """The zones that an import noted before: those of the longest code that the library's table has."""
+    """Return the zones that an old import stored: those of the longest code in the library's table."""
     codes = (phone[1 : 1 + length] for length in range(8, 0, -1))
     return ",".join(next((TIMEZONE_DATA[code] for code in codes if code in TIMEZONE_DATA), ()))
 
 
 def utc_offsets(zones):
-    """The offsets of zones every few days of the coming two years: (the smallest, the largest)."""
+    """Return (smallest, largest) UTC offset of the zones, every few days of the coming two years."""
     start = dt.datetime.now(dt.UTC)
     days = (start + dt.timedelta(days=day) for day in range(0, 730, 3))
     each = ([day.astimezone(ZoneInfo(zone)).utcoffset() for zone in zones] for day in days)
@@ -47,7 +47,7 @@ def utc_offsets(zones):
 
 @pytest.fixture(scope="module")
 def zones(postgres):
-    """The zones by what they were, after the upgrade of a database that has all of them."""
+    """The new zones by the old ones, after the upgrade of a database that has all old ones."""
     url = postgres.create_database("zones_of_old_imports")
     with psycopg.connect(url, autocommit=True) as connection:
         connection.execute("CREATE TABLE schema_migrations (name text PRIMARY KEY, applied_at timestamptz)")

@@ -20,7 +20,7 @@ def client(valkey):
         yield client
 
 
-# Without memory a script may still write, so the limit holds as ever.
+# Without memory a script may still write, so the usual limit holds.
 @pytest.mark.parametrize("code", sorted(REFUSALS.keys() - {"OOM"}))
 def test_the_throttle_falls_back_for_as_long_as_valkey_refuses_and_comes_back(valkey, client, caplog, code):
     throttle = Throttle(client, retry_after_seconds=0)
@@ -35,7 +35,7 @@ def test_the_throttle_falls_back_for_as_long_as_valkey_refuses_and_comes_back(va
 
 
 def test_after_a_failover_a_new_connection_finds_the_new_primary(valkey, client, tmp_path):
-    """The old one keeps its connections, and its name leads to the new one."""
+    """The old primary keeps its connections, and its host name leads to the new primary."""
     with start_valkey(tmp_path) as heir, Proxy(valkey.port) as name:
         with make_client(valkey.url.replace(str(valkey.port), str(name.port)), timeout_seconds=2) as named:
             named.set("key", "old")

@@ -1,4 +1,4 @@
-"""Which parts of an inbound message are read for a refusal, whatever its form."""
+"""The parts of an inbound message, in each of its forms, that are searched for a refusal."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""Which numbers and user ids of a body belong to the same person."""
+"""Reads from a body the numbers and user ids that belong to the same person."""
 
 import datetime as dt
 import sys
@@ -106,7 +106,7 @@ def test_an_update_of_a_user_id_is_a_change_and_a_pair_of_the_new_one():
 
 
 def count_calls(count):
-    """How many calls it takes to read a body with so many contacts and messages."""
+    """Return the number of function calls to read a body with `count` contacts and messages."""
     contacts = [{"wa_id": str(16505550000 + each), "user_id": f"US.{each}"} for each in range(count)]
     messages = [message(from_user_id=f"US.{each}", text={"body": "STOP"}) for each in range(count)]
     body, calls = make_body({"contacts": contacts, "messages": messages}), 0

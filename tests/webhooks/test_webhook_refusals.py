@@ -239,7 +239,7 @@ def test_who_wants_no_more_is_suppressed(database, add, tell):
     assert suppressed == [(row["recipient_key"], "meta", "131050", True, row["failed_at"])]
 
 
-# what is about one category of the account's templates
+# refusals about one category of the account's templates
 
 OFF = [{"code": 131063, "title": "Marketing is off"}]
 
@@ -347,7 +347,7 @@ def test_a_template_whose_category_nobody_knows_counts_as_marketing(database, st
 
 @pytest.mark.parametrize("code", [131063, 134102])
 def test_a_code_about_marketing_says_that_the_template_is_marketing(database, account_id, start, refuse, code, caplog):  # noqa: PLR0917
-    """Else every message would be tried in vain, and other utility campaigns would pay for it."""
+    """Otherwise every message would be tried in vain, and the failures would count against utility campaigns."""
     renamed, utility = start("UTILITY", name="news"), start("UTILITY")
     refuse(renamed, code=code)
     assert fetch(database, "SELECT category FROM templates ORDER BY name") == ["MARKETING", "UTILITY"]

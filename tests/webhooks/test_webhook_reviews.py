@@ -1,4 +1,4 @@
-"""An answer that may be an opt-out waits for a person, and meanwhile nobody writes marketing to its author."""
+"""An answer that may be an opt-out waits for a decision; until then its author gets no marketing."""
 
 import datetime as dt
 import logging
@@ -57,7 +57,7 @@ def database(shared):
 
 
 def say(database, text="não sei se quero", seconds=0, number=ANA_ID, *, is_certain=False, **changes):
-    """Apply one answer, read as the classifier reads it."""
+    """Apply one answer, read by the classifier."""
     told = {
         "source": Source.WORD,
         "is_active": True,
@@ -87,7 +87,7 @@ def is_suppressed(database, phone=ANA):
 
 
 def start(database, *phones, category="MARKETING", **columns):
-    """A campaign that runs, with a message to each phone."""
+    """A running campaign with a message to each phone."""
     template_id = database.run(add_template, category=category)
     campaign_id = database.run(add_campaign, template_id=template_id, **columns)
     ids = [database.run(add_message, campaign_id, phone=phone) for phone in phones or (ANA,)]

@@ -36,7 +36,7 @@ from tests.store.rows import (
 )
 from webhooks.applying import apply_events
 
-ANA, ANA_ID = "+5511987650001", "551187650001"  # Meta knows her without the ninth digit
+ANA, ANA_ID = "+5511987650001", "551187650001"  # Meta's form of her number has no ninth digit
 NEW = "+5511977770001"
 ID, NEW_ID = "BR.13491208655302741918", "BR.24817305912873645029"
 NOON = dt.datetime.fromtimestamp(AT, dt.UTC)
@@ -66,7 +66,7 @@ def prefer(word="stop", seconds=0, user_id=ID):
 
 
 def pair(user_id=ID, number=ANA_ID, seconds=0):
-    """A status of somebody else's message that names both."""
+    """A status of another sender's message, with both the number and the user id."""
     told = make_status(recipient_id=number, recipient_user_id=user_id, timestamp=str(AT + seconds),
                        biz_opaque_callback_data="other")  # fmt: skip
     return make_body({"contacts": [{"wa_id": number, "user_id": user_id}], "calls": [told]}, field="calls")
@@ -271,7 +271,7 @@ def test_the_log_tells_each_person_once(database, caplog):
 
 
 def hold_pair(database):
-    """A transaction that has written a pair and waits to commit; returns it, and what lets it go on."""
+    """Start a transaction that writes a pair and waits to commit; return it, and the event that lets it go on."""
     written, go_on = threading.Event(), threading.Event()
 
     def work(connection):
@@ -403,7 +403,7 @@ def make_event(kind, seconds):
 
 
 def expect(events):
-    """Who is suppressed in the end, told without any order."""
+    """Return whether the old and the new person are suppressed after all events, computed without their order."""
     kinds = {kind for kind, _ in events}
 
     def newest(which):

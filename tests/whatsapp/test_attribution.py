@@ -1,4 +1,4 @@
-"""Which replies are believed, and which belong to somebody else."""
+"""Replies that are believed, and replies that belong to other requests."""
 
 from __future__ import annotations
 

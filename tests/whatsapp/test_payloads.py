@@ -121,7 +121,7 @@ def test_the_values_go_to_header_body_and_buttons_in_this_order():
 
 
 def test_a_flow_button_is_named_in_every_send():
-    """Meta refuses a message that does not (131009), though there is nothing to fill in."""
+    """Meta refuses a message without the button (131009), although the button has nothing to fill in."""
     buttons = (Button(0, ButtonKind.FLOW),)
     flow = Template("survey", "pt_BR", buttons=buttons)
     assert components(flow, ()) == [{"type": "button", "sub_type": "flow", "index": "0"}]

@@ -408,12 +408,12 @@ def test_a_kept_connection_that_was_closed_carries_nothing_more(transport, endin
         server.shutdown()
 
 
-# replies that belong to nobody, or to another request
+# replies that belong to no request, or to another one
 
 
 @pytest.fixture
 def far_end(tmp_path, monkeypatch):
-    """`far_end(ways, is_tls=…)` starts a far end that accepts, and writes on its connections what it should not."""
+    """`far_end(ways, is_tls=…)` starts a far end that accepts messages and writes stray replies."""
     context, file = make_authority(tmp_path)
     monkeypatch.setattr("certifi.where", lambda: str(file))
     with contextlib.ExitStack() as stack:
@@ -430,7 +430,7 @@ BOTH = pytest.mark.parametrize("is_tls", [False, True], ids=["plain", "TLS"])
 
 @BOTH
 def test_a_connection_is_kept_after_each_acceptance(transport, far_end, is_tls):
-    """Also over TLS, where the server sends tickets that nobody has asked for."""
+    """This holds over TLS too, where the server sends session tickets without a request."""
     far = far_end(Ways(), is_tls=is_tls)
     for phone in phones(0, 4):
         assert send(transport, [to(far, phone)])[phone].verdict == Accepted(far.memory.wamids[f"r1.0badcafe.{phone}"])
