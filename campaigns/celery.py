@@ -47,13 +47,14 @@ class WakeUp(Task):  # type: ignore[type-arg]  # generic in its stub only
     """A task that makes a worker query Postgres. It is not published while enough tasks wait in its queue already.
 
     So tasks do not pile up while workers are away, and no task needs an expiry, which a worker would judge by the clock
-    of its own machine. A process asks for the length of a queue at most once a second and reuses the answer.
+    of its own machine. A process reuses for a second the answer that a queue is short. It does not reuse the answer
+    that enough tasks wait: workers may have taken them since, and a webhook would wait for the next tick.
     """
 
     abstract = True
     # One waiting task of a kind is enough. The limit is higher because tasks of several kinds share a queue.
     most_waiting = 5
-    _answers: ClassVar[dict[str, tuple[float, bool]]] = {}  # queue → (time of the answer, whether enough tasks wait)
+    _short_at: ClassVar[dict[str, float]] = {}  # queue → when the broker last said that it is short
 
     def apply_async(self, *args: Any, producer: Producer | None = None, **options: Any) -> Any:
         """Publish, or return None. Errors of the broker's client pass through."""
@@ -64,10 +65,11 @@ class WakeUp(Task):  # type: ignore[type-arg]  # generic in its stub only
 
     def _is_enough_waiting(self, connection: Connection) -> bool:
         queue: str = self.app.conf.task_routes[self.name]["queue"]
-        asked_at, is_enough = self._answers.get(queue, (float("-inf"), False))
-        if time.monotonic() - asked_at >= _ASK_SECONDS:
-            is_enough = count_tasks(queue, connection) >= self.most_waiting
-            self._answers[queue] = time.monotonic(), is_enough
+        if time.monotonic() - self._short_at.get(queue, float("-inf")) < _ASK_SECONDS:
+            return False
+        is_enough = count_tasks(queue, connection) >= self.most_waiting
+        if not is_enough:
+            self._short_at[queue] = time.monotonic()
         return is_enough
 
 
