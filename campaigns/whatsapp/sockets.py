@@ -23,6 +23,11 @@ _RECEIVED_AT, _INFO_BYTES = 128, 136
 # Most bytes that TLS adds to a reply of up to four records. The shortest acceptance is longer than this.
 _TLS_BYTES = 100
 
+# The record that ends a TLS connection (close_notify; RFC 8446, 5.1 and 6.1): its types in TLS 1.2 and, encrypted, in
+# TLS 1.3, and its longest form, which is a header, two bytes, and the additions of the cipher.
+_CLOSING_RECORDS = (b"\x15", b"\x17")
+_CLOSING_RECORD_BYTES = 31
+
 Peer = tuple[str, int]
 
 
@@ -116,9 +121,12 @@ def has_received_more(connection: socket.socket, most_bytes: int | None) -> bool
     if most_bytes is not None and received is not None and received > most_bytes:
         return True
     try:
-        return bool(connection.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT))
+        unread = connection.recv(_CLOSING_RECORD_BYTES + 1, socket.MSG_PEEK | socket.MSG_DONTWAIT)
     except OSError:
         return False
+    # A server that closes a TLS connection says so in one short record, which is no part of a reply.
+    is_closing = len(unread) <= _CLOSING_RECORD_BYTES and unread[:1] in _CLOSING_RECORDS
+    return bool(unread) and not is_closing
 
 
 def _look(descriptor: int, local_port: int, head: Sequence[bytes]) -> Line | None:
