@@ -197,6 +197,8 @@ def test_a_rung_campaign_that_nobody_takes_wants_a_slot(database):
     fetch(database, "UPDATE campaigns SET enqueued_at = clock_timestamp() - interval '5 s'")
     database.run(take, campaign_id)
     assert not is_wanted()
+    fetch(database, "UPDATE campaigns SET enqueued_at = clock_timestamp() - interval '5 s'")
+    assert not is_wanted(), "it was enqueued during its own slice"
 
 
 def test_of_two_tasks_for_one_turn_the_second_finds_nothing(database):
