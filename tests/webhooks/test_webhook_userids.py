@@ -250,6 +250,29 @@ def test_a_removed_opt_out_does_not_come_back_by_another_number(database):
     assert (is_suppressed(database), is_suppressed(database, NEW)) == (False, False)
 
 
+def give_number_to_somebody_else(database):
+    """Ana has opted out, and has another number now; her old one is Bia's."""
+    receive(database, pair(), stop())
+    receive(database, pair(number=NEW[1:], seconds=60))
+    receive(database, pair(user_id=NEW_ID, seconds=120))
+
+
+def test_lifting_a_number_lifts_nothing_of_its_previous_owner(database):
+    give_number_to_somebody_else(database)
+    assert lift_phones(database, [ANA], secret_key=None) == [True]
+    receive(database, pair(number="5511966660001", seconds=180))
+    suppressed = [is_suppressed(database, phone) for phone in (ANA, NEW, "+5511966660001")]
+    assert suppressed == [False, True, True]
+
+
+def test_forgetting_a_number_forgets_nothing_of_its_previous_owner(database):
+    give_number_to_somebody_else(database)
+    forget(database, ANA, secret_key=make_key())
+    assert fetch(database, "SELECT user_id, recipient_key FROM user_ids") == [(ID, NEW)]
+    assert is_suppressed(database, NEW)
+    assert fetch(database, "SELECT is_active FROM suppressions WHERE recipient_key = %s", ID) == [True]
+
+
 def test_a_confirmation_goes_to_the_number(database):
     now = int((dt.datetime.now(dt.UTC) - NOON).total_seconds())
     chosen = read_settings({"REVOADA_STOP_REPLY": "Done."})
