@@ -269,7 +269,7 @@ sai fora|sai da minha vida|unsubscrever|vaza|some|some daqui|me esquece|me deixa
 larga do meu pe|fora|golpe|spam
 como cancelo|desejo cancelar|vou (bloquear|denunciar)
 no quiero [mais] [nada]|no (estoy interesado|estoy interesada|me interesa)|deja|dejen|largo|detenganse
-no mais|dar de baja
+no mais|dar de baja|detener
 voy a (bloquear*|denunciar*)
 no more|enough|go away|fuck off|get lost|take me off|dont|dnc|[(im|am)] not interested
 dont want (these|this|it|any of (this|these)) [on my phone]
