@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from campaigns.store import reviews
 from campaigns.store.database import Connection, Database
 from campaigns.store.reviews import DecidedAnswer, Decision, ReviewFacts
-from campaigns.store.suppressions import write_suppressions
-from campaigns.store.userids import lock_people
+from campaigns.store.suppressions import SuppressionEvent, write_suppressions
+from campaigns.store.userids import find_people, find_user_ids, lock_people
 
 
 class ReviewError(ValueError):
@@ -58,9 +58,19 @@ def _accept(connection: Connection, ids: Sequence[int]) -> Accepted:
     lock_people(connection)
     keys = _find_people(connection, ids)
     decided = _decide(connection, ids, keys, Decision.ACCEPTED)
-    write_suppressions(connection, reviews.as_optouts(decided))
+    optouts = [each for optout in reviews.as_optouts(decided) for each in _spread(connection, optout)]
+    write_suppressions(connection, optouts)
     reviews.explain_held(connection, keys)
     return Accepted(len(keys), len(decided))
+
+
+def _spread(connection: Connection, optout: SuppressionEvent) -> list[SuppressionEvent]:
+    """Return an opt-out for each number and user id of its author, as webhooks write a certain one."""
+    key = optout.recipient_key
+    user_ids = find_user_ids(connection, [key]) if key.startswith("+") else [key]
+    people = find_people(connection, user_ids).values()
+    keys = {key}.union(*(person.user_ids for person in people), *(person.recipient_keys for person in people))
+    return [replace(optout, recipient_key=each) for each in sorted(keys)]
 
 
 def _dismiss(connection: Connection, ids: Sequence[int]) -> Dismissed:

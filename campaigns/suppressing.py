@@ -17,7 +17,7 @@ from campaigns.remembering import ForgettingError, find_forgotten, recall_people
 from campaigns.sheets import Report, Row, open_sheet
 from campaigns.store.database import Connection, Database
 from campaigns.store.people import lock_forgotten
-from campaigns.store.reviews import Decision, decide_reviews
+from campaigns.store.reviews import Decision, decide_reviews, explain_held
 from campaigns.store.suppressions import (
     SuppressionEvent,
     find_suppressed,
@@ -72,7 +72,8 @@ def lift_phones(database: Database, phones: Sequence[str], *, secret_key: str | 
     keys = [recipient_key(read_phone(phone)) for phone in phones]
 
     def work(connection: Connection) -> set[str]:
-        decide_reviews(connection, keys, Decision.DISMISSED)
+        decided = decide_reviews(connection, keys, Decision.DISMISSED)
+        explain_held(connection, {each.recipient_key for each in decided})
         user_ids = find_user_ids(connection, keys)
         lifted = lift_suppressions(connection, [*keys, *user_ids])
         return lifted | set(recall_people(connection, keys, secret_key=secret_key))

@@ -213,6 +213,7 @@ class _Keeper:
         left = {change.recipient_key for change in changes if change.is_active}
         left |= {key for said in self._said if said.optout.is_certain and said.optout.is_active for key in said.keys}
         decided = reviews.decide_reviews(self._connection, left, Decision.ACCEPTED) if left else []
+        reviews.explain_held(self._connection, {each.recipient_key for each in decided})
         return write_suppressions(self._connection, reviews.as_optouts(decided))
 
     def _count(self, found: Mapping[str, Person]) -> None:

@@ -174,5 +174,6 @@ def count_held(connection: Connection, recipient_keys: Collection[str], *, since
 
 
 def explain_held(connection: Connection, recipient_keys: Collection[str]) -> None:
-    """Clear the reason of messages that were skipped for an answer which was accepted as an opt-out."""
-    connection.execute(query("explain_held"), {"recipient_keys": sorted(recipient_keys)})
+    """Clear the reason of messages that were skipped for an answer, because no decision will bring them back."""
+    if recipient_keys:
+        connection.execute(query("explain_held"), {"recipient_keys": sorted(recipient_keys)})

@@ -87,7 +87,8 @@ def is_suppressed(database, phone=ANA):
 
 
 def start(database, *phones, category="MARKETING", **columns):
-    """A running campaign with a message to each phone."""
+    """A running campaign with a message to each phone, and an account."""
+    database.run(add_account)
     template_id = database.run(add_template, category=category)
     campaign_id = database.run(add_campaign, template_id=template_id, **columns)
     ids = [database.run(add_message, campaign_id, phone=phone) for phone in phones or (ANA,)]
@@ -96,7 +97,8 @@ def start(database, *phones, category="MARKETING", **columns):
 
 
 def claim_all(database, campaign_id):
-    return database.run(claim, campaign_id, 1, accounts=[1, 1, 1])
+    (account_id,) = fetch(database, "SELECT max(id) FROM accounts")
+    return database.run(claim, campaign_id, 1, accounts=[account_id] * 3)
 
 
 # opening
@@ -212,6 +214,21 @@ def test_only_marketing_is_held_back(database, category, is_sent):
     assert find_false_tallies(database) == []
 
 
+def test_the_category_is_that_of_the_template_in_the_wabas_of_the_accounts(database):
+    """Meta may give the template another category in one of them."""
+    say(database)
+    utility = database.run(add_template, name="promo", category="UTILITY", waba_id="301")
+    database.run(add_template, name="promo", category="MARKETING", waba_id="302")
+    campaign_id = database.run(add_campaign, template_id=utility)
+    database.run(add_message, campaign_id, phone=ANA)
+    database.run(take, campaign_id)
+    first, second = (database.run(add_account, waba_id=waba_id) for waba_id in ("301", "302"))
+    assert database.run(claim, campaign_id, 1, accounts=[second]).messages == []
+    reviewing.dismiss(database, [read_reviews(database)[0].id])
+    say(database, "talvez", 60)
+    assert [each.account_id for each in database.run(claim, campaign_id, 1, accounts=[first]).messages] == [first]
+
+
 def test_what_is_in_doubt_stays_uncertain(database):
     say(database)
     campaign_id, (message_id,) = start(database)
@@ -264,6 +281,26 @@ def test_an_accepted_answer_of_a_user_id_reaches_the_number_later(database):
     reviewing.accept(database, [read_reviews(database)[0].id])
     receive(database, pair())
     assert is_suppressed(database)
+
+
+def test_an_accepted_answer_reaches_the_numbers_of_its_author_that_come_later(database):
+    say(database, user_ids=(ID,))
+    reviewing.accept(database, [read_reviews(database)[0].id])
+    receive(database, pair(number="5511987650002"))
+    assert is_suppressed(database, ANA) and is_suppressed(database, BIA)
+
+
+@pytest.mark.parametrize("ends", ["stop", "lift"])
+def test_a_message_does_not_wait_for_a_review_that_another_way_has_ended(database, ends):
+    say(database)
+    campaign_id, (message_id,) = start(database)
+    claim_all(database, campaign_id)
+    if ends == "stop":
+        say(database, "SAIR", 5, is_certain=True)
+    else:
+        lift_phones(database, [ANA], secret_key=None)
+    row = read_message(database, message_id)
+    assert (row["status"], row["error_code"], row["error_title"]) == ("suppressed", None, None)
 
 
 def test_dismissing_brings_back_what_was_skipped_in_campaigns_that_go_on(database):

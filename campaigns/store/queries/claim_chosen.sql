@@ -17,7 +17,7 @@
         FROM optout_reviews r
         WHERE r.id = (
                 SELECT o.id FROM lease l, optout_reviews o
-                WHERE l.is_marketing AND o.recipient_key = a.recipient_key AND o.decided_at IS NULL LIMIT 1
+                WHERE a.account_id <> ALL (l.other_ids) AND o.recipient_key = a.recipient_key AND o.decided_at IS NULL LIMIT 1
             )
             AND r.decision IS DISTINCT FROM 'dismissed'
         FOR SHARE OF r

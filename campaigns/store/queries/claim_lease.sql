@@ -1,10 +1,13 @@
--- The beginning of every claim: the lease that it needs, and the campaigns whose messages count for a cap per person. A
--- template of an unknown category counts as marketing.
+-- The beginning of every claim: the lease that it needs, and the campaigns whose messages count for a cap per person.
+-- `other_ids` are the accounts in whose WABA the template is of another category than marketing.
 WITH lease AS MATERIALIZED (
-    SELECT l.campaign_id, c.max_per_person, c.within_days, upper(t.category) NOT IN ('UTILITY', 'AUTHENTICATION') AS is_marketing
+    SELECT l.campaign_id, c.max_per_person, c.within_days, ARRAY(
+            SELECT g.account_id FROM campaign_categories g
+            WHERE g.campaign_id = %(campaign_id)s AND g.account_id = ANY (%(accounts)s::bigint[])
+                AND upper(g.category) IN ('UTILITY', 'AUTHENTICATION')
+        ) AS other_ids
     FROM leases l
     JOIN campaigns c ON c.id = l.campaign_id
-    JOIN templates t ON t.id = c.template_id
     WHERE l.campaign_id = %(campaign_id)s AND l.epoch = %(epoch)s
         AND l.until > clock_timestamp() AND c.status = 'running'
         AND (c.expire_at IS NULL OR c.expire_at > clock_timestamp())
