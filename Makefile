@@ -9,7 +9,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: help install demo up test test-clocks check bench chaos format
+.PHONY: help install demo up test test-clocks nightly check bench chaos format
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -32,7 +32,11 @@ test: install ## all tests, with embedded Postgres and Valkey (ARGS=… goes to 
 	$(BIN)/pytest -n 3 --dist worksteal $(ARGS)
 
 test-clocks: install ## roles with wrong clocks send as before (needs Debian's package faketime)
+	$(BIN)/pytest -n 2 --dist worksteal -m 'not nightly' $(ARGS) tests/clocks
+
+nightly: install ## each wrong clock on each role, and a quarter of an hour of chaos
 	$(BIN)/pytest -n 2 --dist worksteal $(ARGS) tests/clocks
+	$(MAKE) chaos SECONDS=900
 
 check: install ## lint, types, import contracts, migrations build exactly schema.sql
 	$(BIN)/ruff check .

@@ -21,6 +21,8 @@ WithClock = Callable[[str | None], AbstractContextManager[None]]
 pytestmark = pytest.mark.timeout(300)
 
 ROLES = ("webhooks", "events", "worker", "beat")
+OTHERS = ("events", "beat", "webhooks", "command")
+NEAR, FAR = ("+30s", "-30s", "+10m", "-10m"), ("+1h", "-1h")
 ZONE = ZoneInfo("America/Sao_Paulo")
 RATE, PEOPLE = 40, 160
 # The bucket of an account holds a quarter of a second of its rate. As much again allows for delays of the machine.
@@ -33,8 +35,9 @@ PATIENCE = 25.0
     ("role", "offset"),
     [
         ("worker", None),
-        *(("worker", offset) for offset in ("+30s", "-30s", "+10m", "-10m", "+1h", "-1h")),
-        *((role, offset) for role in ("events", "beat", "webhooks", "command") for offset in ("+1h", "-1h")),
+        *(("worker", offset) for offset in (*NEAR, *FAR)),
+        *((role, offset) for role in OTHERS for offset in FAR),
+        *(pytest.param(role, offset, marks=pytest.mark.nightly) for role in OTHERS for offset in NEAR),
     ],
 )
 def test_a_role_with_a_wrong_clock_changes_nothing(
