@@ -33,9 +33,9 @@ class OptOut:
     """A person wants no more (`is_active`), or takes back what they told WhatsApp.
 
     `number` is a `wa_id`, or "" where the webhook names only `user_ids`, or only the message that was answered
-    (`context_wamid`). `phone_number_id` is the number that was written to, "" for what came by WhatsApp itself. Where
-    it is not certain (`is_certain`) that the person refuses, `text` is their answer as they gave it, for whoever
-    decides. `answer_id` is the id of the inbound message.
+    (`context_wamid`). `phone_number_id` is the number that was written to, "" for an opt-out that WhatsApp itself
+    passed on. `is_certain` False: a person decides whether the answer refuses, and `text` is the answer for that
+    decision. `answer_id` is the id of the inbound message.
     """
 
     source: Source

@@ -1,4 +1,4 @@
-"""An opt-out by somebody who is known by a user id only is kept, and reaches every number of that person."""
+"""An opt-out that names only a user id is kept, and reaches every number of that person."""
 
 import datetime as dt
 import itertools

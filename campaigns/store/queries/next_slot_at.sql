@@ -1,4 +1,4 @@
--- When so many people have left that a slot is free: `excess` is how far the limit is exceeded (lowered meanwhile). If
+-- The time at which a slot becomes free. `excess` is the number of people above the limit, if the limit was lowered. If
 -- no person's time ends, the caller polls again after `look_again_seconds`.
 SELECT coalesce(
     (
