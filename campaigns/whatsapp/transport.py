@@ -170,7 +170,7 @@ class Transport:
         while self._submitted:
             requests, mailbox = self._submitted.popleft()
             self._queued.extend((request, mailbox) for request in requests)
-        while self._queued and len(self._in_flight) + len(self._held) < self._connections:
+        while self._queued and self._has_free_connection():
             self._start(*self._queued.popleft())
         # Let the started requests leave now, on connections whose last reply was judged above. Later, libcurl would
         # read first and send them in the same call, before that reply is judged.
@@ -188,13 +188,22 @@ class Transport:
             self._reap(multi)
 
     def _patience(self, now: float) -> float | None:
-        """Return the seconds to wait for sockets: until a libcurl timer, the oldest request or a held error is due."""
+        """Return the seconds to wait for sockets: until a libcurl timer, the oldest request or a held error is due.
+
+        None at all while queued requests may start: if libcurl has ended the last started ones at once, no socket and
+        no timer would ever wake this thread for the others.
+        """
+        if self._queued and self._has_free_connection():
+            return 0.0
         waits = [min(self._timers.values()) - time.monotonic()] if self._timers else []
         if self._in_flight:
             waits.append(self._oldest().started_at + self._total_timeout - now)
         if self._held:
             waits.append(self._held[0].until - now)
         return max(min(waits), 0.0) if waits else None
+
+    def _has_free_connection(self) -> bool:
+        return len(self._in_flight) + len(self._held) < self._connections
 
     def _time_out(self, began_at: float) -> None:
         """Give up on requests whose time was over when this turn began: what their sockets had was read since."""

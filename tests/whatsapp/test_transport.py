@@ -283,6 +283,21 @@ def test_a_permit_that_ends_while_requests_wait_for_a_connection_holds_them_back
     assert len(left) < len(all_phones)
 
 
+def test_all_that_waits_for_the_only_connection_is_held_back_although_no_socket_reports_anything_more(far, monkeypatch):
+    """libcurl holds the next request back in the call that starts it: after that, nothing is in flight."""
+    monkeypatch.setattr("campaigns.whatsapp.transport._MAX_CONNECTIONS", 1)
+    transport = Transport(connect_timeout=30, total_timeout=30)
+    far.script(latency_ms=500)
+    permit = SimpleNamespace(deadline=math.inf)
+    mailbox, all_phones = Mailbox(), phones(0, 6)
+    transport.submit(messages(far, all_phones, permit=permit), mailbox)
+    wait_for(lambda: wire(far))
+    permit.deadline = 0.0
+    replies = collect(mailbox, len(all_phones))
+    transport.close()
+    assert [phone for phone in all_phones if not replies[phone].was_held_back] == all_phones[:1]
+
+
 # many, and for long
 
 
