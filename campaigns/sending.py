@@ -39,8 +39,10 @@ _Unavailable = (DatabaseError, *DatabaseUnavailable)
 _PARAMETERS_DO_NOT_FIT = 132000
 # So many messages in a row whose own variables were refused: the list does not fit the template.
 _CONTENT_FAULTS_MOST = 20
-# A settle that Postgres did not take is tried again after this long, until the lease is over.
+# A settle that Postgres did not take is tried again after this long, for as long as a lease lasts.
 _SETTLE_RETRY_SECONDS = 0.5
+# After an error a slice waits for the replies that are still out, until none has come for the HTTP timeout and this.
+_DRAIN_MARGIN_SECONDS = 1.0
 # A turn, where others wait for a slot: as many messages as the others get, however slow the machine is at the moment.
 _TURN_MESSAGES = 100
 # Where the slices of a process have claimed more than its connections carry, each keeps to so many: what waits for a
@@ -91,6 +93,7 @@ class Slice:
         self._claimed_count, self._is_short_of_tokens = 0, False
         self._had_waited = row.waiting_reason is not None
         self._is_drained = self._is_finished = self._is_failed = False
+        self._unsettled_since: float | None = None
 
         self._encode = _make_encoder(row)
         is_approved = row.template_status == "approved"
@@ -135,10 +138,14 @@ class Slice:
     def drain(self) -> None:
         """After an error: hold back what has not left, settle what comes back, as far as that goes."""
         self.lease.stop()
+        patience = self._settings.http_timeout_seconds + _DRAIN_MARGIN_SECONDS
+        gives_up_at = clock() + patience
         try:
             while self._flying:
                 replies = self._collect()
-                if not replies and clock() > self._ends_at + self._settings.http_timeout_seconds:
+                if replies:
+                    gives_up_at = clock() + patience
+                elif not self._unsettled and clock() > gives_up_at:
                     return
                 self._settle(replies)
         except Exception:  # noqa: BLE001  the error that led here is the one to be raised
@@ -314,10 +321,12 @@ class Slice:
                 self._tools.keeper.refresh(sorted(settled.changed_accounts))
         except _Unavailable as error:
             self._fail("Settling", error)
-            if clock() > self._ends_at + self._settings.lease_seconds:
+            # Counted from the first failure: after a freeze the slice and its lease may be long over.
+            self._unsettled_since = self._unsettled_since or clock()
+            if clock() > self._unsettled_since + self._settings.lease_seconds:
                 raise
             return
-        self._unsettled = []
+        self._unsettled, self._unsettled_since = [], None
         for flying, verdict, settlement in settled.decisions:
             self._flying.pop((flying.message.id, flying.message.send_no), None)
             self._narrator.note_settled(flying.message, verdict, settlement)

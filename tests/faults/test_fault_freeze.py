@@ -29,7 +29,7 @@ def test_what_a_frozen_worker_had_claimed_never_leaves_after_its_lease_and_what_
     """It has far more claimed than connections, so at any moment most of it waits for its departure."""
     flow.start("events", "worker", "beat", **SCALED)
     flow.far.script(latency_ms=[300, 400])
-    campaign = flow.add_campaign("Black Friday", [flow.add_account("Vendas", rate=1000)], people=1500)
+    campaign = flow.add_campaign("Black Friday", [flow.add_account("Vendas", rate=200)], people=1500)
     flow.await_ready()
     _allow_connections(flow, "worker", 12)
     flow.start_campaigns(campaign)
