@@ -9,7 +9,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: help install demo up test test-clocks nightly check bench chaos format
+.PHONY: help install demo up test test-clocks nightly check golden bench chaos format
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -44,6 +44,9 @@ check: install ## lint, types, import contracts, migrations build exactly schema
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/pytest -q tests/store/test_migrations.py
+
+golden: install ## write the golden files anew: help, options, JSON keys, log events, settings, tasks, plans
+	WRITE_GOLDEN=1 $(BIN)/pytest -q tests/golden tests/store/test_plans.py
 
 bench: install ## how fast it is on this machine (ARGS='sending growth' runs some, ARGS=--list names all)
 	$(BIN)/python -m benchmarks $(ARGS)

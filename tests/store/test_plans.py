@@ -5,6 +5,7 @@ import json
 import pytest
 
 from campaigns.store.database import query
+from tests.golden.gather import compare
 from tests.store.rows import add_account, add_campaign, fetch, shared_database
 
 
@@ -74,6 +75,14 @@ def list_nodes(plan):
 
 def explain(database, name, *, tables=("messages", "suppressions"), **parameters):
     """The nodes of the generic plan of `queries/<name>.sql` that read one of the tables."""
+    nodes = list(list_nodes(load_plan(database, name, **parameters)))
+    read = [node for node in nodes if node.get("Relation Name") in tables]
+    return [node for node in read if "Scan" in node["Node Type"]] + [
+        node for node in nodes if node["Node Type"] == "Bitmap Index Scan"
+    ]
+
+
+def load_plan(database, name, **parameters):
     values = list(parameters.values())
     text = query(name).decode()
     for number, key in enumerate(parameters, 1):
@@ -88,11 +97,15 @@ def explain(database, name, *, tables=("messages", "suppressions"), **parameters
         connection.execute("DEALLOCATE explained")
         return found if isinstance(found, list) else json.loads(found)
 
-    nodes = list(list_nodes(database.run(work)[0]["Plan"]))
-    read = [node for node in nodes if node.get("Relation Name") in tables]
-    return [node for node in read if "Scan" in node["Node Type"]] + [
-        node for node in nodes if node["Node Type"] == "Bitmap Index Scan"
-    ]
+    return database.run(work)[0]["Plan"]
+
+
+def draw(plan):
+    """The accesses of a plan to the large tables, one a line; how small tables are joined depends on a sample."""
+    for node in list_nodes(plan):
+        if node.get("Relation Name") in LARGE:
+            names = ("Operation", "Node Type", "Relation Name", "Index Name", "Index Cond")
+            yield "    " + " ".join(str(node[name]) for name in names if name in node)
 
 
 def assert_indexes(nodes, *names):
@@ -101,18 +114,22 @@ def assert_indexes(nodes, *names):
     assert {node["Index Name"] for node in nodes if "Index Name" in node} == set(names)
 
 
+CLAIM = {
+    "campaign_id": ("bigint", "1"),
+    "epoch": ("bigint", "1"),
+    "accounts": ("bigint[]", "'{1}'"),
+    "counts": ("int[]", "'{2}'"),
+    "active": ("bigint[]", "'{1}'"),
+    "open_zones": ("smallint[]", "NULL"),
+}
+CLAIMS = {
+    "claim_messages": CLAIM | {"cursor": ("bigint", "18000")},
+    "claim_counted": CLAIM | {"portfolio_id": ("bigint", "1"), "after": ("text", "''")},
+}
+
+
 def test_a_claim_reads_by_indexes_only(database):
-    nodes = explain(
-        database,
-        "claim_messages",
-        campaign_id=("bigint", "1"),
-        epoch=("bigint", "1"),
-        cursor=("bigint", "18000"),
-        accounts=("bigint[]", "'{1}'"),
-        counts=("int[]", "'{2}'"),
-        active=("bigint[]", "'{1}'"),
-        open_zones=("smallint[]", "NULL"),
-    )
+    nodes = explain(database, "claim_messages", **CLAIMS["claim_messages"])
     assert_indexes(
         nodes,
         *("messages_released", "messages_in_order", "messages_pkey", "suppressions_pkey", "one_message_per_person"),
@@ -120,18 +137,7 @@ def test_a_claim_reads_by_indexes_only(database):
 
 
 def test_a_claim_in_a_full_portfolio_starts_from_the_people_who_are_counted(database):
-    nodes = explain(
-        database,
-        "claim_counted",
-        campaign_id=("bigint", "1"),
-        epoch=("bigint", "1"),
-        portfolio_id=("bigint", "1"),
-        after=("text", "''"),
-        accounts=("bigint[]", "'{1}'"),
-        counts=("int[]", "'{2}'"),
-        active=("bigint[]", "'{1}'"),
-        open_zones=("smallint[]", "NULL"),
-    )
+    nodes = explain(database, "claim_counted", **CLAIMS["claim_counted"])
     indexes = {node["Index Name"] for node in nodes if "Index Name" in node}
     assert not [node for node in nodes if node["Node Type"] == "Seq Scan"]
     assert "one_message_per_person" in indexes
@@ -157,34 +163,36 @@ EVIDENCE = {
 }
 
 
+REPLIES = EVIDENCE | {"wamids": ("text[]", "'{a,b,c}'"), "stray_code": ("int", "-3"), "stray_title": ("text", "''")}
+
+
 def test_evidence_is_merged_by_primary_key(database):
     assert_indexes(explain(database, "merge_evidence", **EVIDENCE), "messages_pkey")
 
 
 def test_replies_are_merged_by_primary_key_once_nobody_else_has_their_wamids(database):
-    told = EVIDENCE | {"wamids": ("text[]", "'{a,b,c}'"), "stray_code": ("int", "-3"), "stray_title": ("text", "''")}
-    assert_indexes(explain(database, "merge_replies", **told), "messages_pkey", "messages_by_wamid")
+    assert_indexes(explain(database, "merge_replies", **REPLIES), "messages_pkey", "messages_by_wamid")
+
+
+RELEASE = {
+    "ids": ("bigint[]", "'{1,2,3}'"),
+    "send_nos": ("int[]", "'{1,1,1}'"),
+    "wait_seconds": ("float8[]", "'{0,0,0}'"),
+    "refunds": ("bool[]", "'{t,t,t}'"),
+    "refusing": ("bigint[]", "NULL"),
+    "forgets": ("bool[]", "'{f,f,f}'"),
+    "pair_refusals": ("int[]", "'{0,0,0}'"),
+    "error_codes": ("int[]", "NULL"),
+    "error_titles": ("text[]", "NULL"),
+    "error_details": ("text[]", "NULL"),
+    "campaign_ids": ("bigint[]", "'{1}'"),
+    "from_statuses": ("message_status[]", "'{sending}'"),
+    "never_left": ("int", "-1"),
+}
 
 
 def test_messages_are_released_by_primary_key(database):
-    nodes = explain(
-        database,
-        "release_messages",
-        ids=("bigint[]", "'{1,2,3}'"),
-        send_nos=("int[]", "'{1,1,1}'"),
-        wait_seconds=("float8[]", "'{0,0,0}'"),
-        refunds=("bool[]", "'{t,t,t}'"),
-        refusing=("bigint[]", "NULL"),
-        forgets=("bool[]", "'{f,f,f}'"),
-        pair_refusals=("int[]", "'{0,0,0}'"),
-        error_codes=("int[]", "NULL"),
-        error_titles=("text[]", "NULL"),
-        error_details=("text[]", "NULL"),
-        campaign_ids=("bigint[]", "'{1}'"),
-        from_statuses=("message_status[]", "'{sending}'"),
-        never_left=("int", "-1"),
-    )
-    assert_indexes(nodes, "messages_pkey")
+    assert_indexes(explain(database, "release_messages", **RELEASE), "messages_pkey")
 
 
 def test_evidence_finds_its_messages_by_two_indexes(database):
@@ -209,13 +217,11 @@ def test_failed_messages_are_found_in_order_and_retried_by_primary_key(database)
     assert_indexes(nodes, "messages_in_order", "messages_pkey")
 
 
+DUE = {"tick_seconds": ("float8", "10"), "expiry_seconds": ("float8", "30"), "waiting_count": ("bigint", "0")}
+
+
 def test_a_tick_looks_at_campaigns_that_are_alive_only(database):
-    given = {
-        "tick_seconds": ("float8", "10"),
-        "expiry_seconds": ("float8", "30"),
-        "waiting_count": ("bigint", "0"),
-    }
-    nodes = explain(database, "mark_due_campaigns", tables=("campaigns", "leases"), **given)
+    nodes = explain(database, "mark_due_campaigns", tables=("campaigns", "leases"), **DUE)
     assert_indexes(nodes, "campaigns_alive", "campaigns_pkey", "leases_pkey")
 
 
@@ -236,26 +242,9 @@ def test_a_lease_is_taken_by_primary_keys(database):
     assert not [node for node in nodes if node["Node Type"] == "Seq Scan"]
 
 
-CLAIMS = {
-    "claim_messages": {"cursor": ("bigint", "18000")},
-    "claim_counted": {"portfolio_id": ("bigint", "1"), "after": ("text", "''")},
-}
-
-
 @pytest.mark.parametrize("name", CLAIMS)
 def test_a_claim_looks_for_answers_that_wait_in_the_small_index_of_them(database, name):
-    nodes = explain(
-        database,
-        name,
-        tables=("optout_reviews",),
-        campaign_id=("bigint", "1"),
-        epoch=("bigint", "1"),
-        accounts=("bigint[]", "'{1}'"),
-        counts=("int[]", "'{2}'"),
-        active=("bigint[]", "'{1}'"),
-        open_zones=("smallint[]", "NULL"),
-        **CLAIMS[name],
-    )
+    nodes = explain(database, name, tables=("optout_reviews",), **CLAIMS[name])
     assert {"optout_reviews_open", "optout_reviews_pkey"} == {
         node["Index Name"] for node in nodes if "Relation Name" in node
     }
@@ -276,22 +265,16 @@ def test_what_is_known_of_user_ids_is_asked_by_indexes(database):
     assert_indexes(ids, "user_ids_by_person", "user_ids_pkey", "user_id_changes_pkey")
 
 
+EVENTS = {"limit": ("int", "500"), "max_bytes": ("bigint", "1000000"), "retry_seconds": ("float8", "30")}
+
+
 def test_webhooks_are_taken_in_the_order_in_which_they_are_due(database):
-    nodes = explain(
-        database,
-        "take_events",
-        tables=("webhook_events",),
-        limit=("int", "500"),
-        max_bytes=("bigint", "1000000"),
-        retry_seconds=("float8", "30"),
-    )
+    nodes = explain(database, "take_events", tables=("webhook_events",), **EVENTS)
     assert_indexes(nodes, "webhook_events_due", "webhook_events_pkey")
 
 
 CURSORS = {
-    "claim_messages": {"cursor": ("bigint", "15000"), "epoch": ("bigint", "1"), "accounts": ("bigint[]", "'{1}'"),
-                       "counts": ("int[]", "'{2}'"), "active": ("bigint[]", "'{1}'"),
-                       "open_zones": ("smallint[]", "NULL")},
+    "claim_messages": CLAIM | {"cursor": ("bigint", "15000")},
     "list_pending": {"last_id": ("bigint", "15000"), "limit": ("int", "10")},
     "export_messages": {"after": ("bigint", "15000"), "statuses": ("message_status[]", "NULL"), "limit": ("int", "10")},
     "erase_batch": {"last_id": ("bigint", "15000"), "limit": ("int", "10")},
@@ -302,7 +285,20 @@ CURSORS = {
 @pytest.mark.parametrize("name", CURSORS)
 def test_what_goes_on_from_a_cursor_starts_there_and_not_at_the_first_message(database, name):
     """Of a row (campaign, id) beside an equality, Postgres does not take the id to find the start."""
-    nodes = explain(database, name, campaign_id=("bigint", "1"), **CURSORS[name])
+    nodes = explain(database, name, **{"campaign_id": ("bigint", "1")} | CURSORS[name])
     conditions = [node["Index Cond"] for node in nodes if node.get("Index Name") == "messages_in_order"]
     assert conditions
     assert all("(id > $" in condition for condition in conditions)
+
+
+# The statements of the send path and of the webhook path that come with every set of messages.
+HOT = CLAIMS | {
+    "merge_evidence": EVIDENCE, "merge_replies": REPLIES, "release_messages": RELEASE,
+    "take_events": EVENTS,
+}  # fmt: skip
+LARGE = ("messages", "suppressions", "optout_reviews", "webhook_events")
+
+
+def test_the_hot_statements_reach_the_large_tables_as_before(database):
+    plans = [f"{name}\n" + "\n".join(draw(load_plan(database, name, **given))) for name, given in HOT.items()]
+    compare("plans", "\n".join(plans) + "\n")

@@ -1,0 +1,117 @@
+"""What users and operators see stays as it is: each part of it is compared with a golden file."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+import subprocess
+import sys
+
+import pytest
+
+from campaigns.store.reviews import Answer, open_reviews
+from tests.golden.gather import (
+    compare,
+    gather_help,
+    gather_log_events,
+    gather_options,
+    gather_settings,
+    list_commands,
+    main,
+    outline,
+)
+from tests.store.rows import add_message, deactivate_category, fetch
+
+ANA = "+5511999990001"
+# The commands that print JSON, with arguments; the last three talk to the stand-in for Meta's API.
+EXAMPLES = {
+    "account check": ("sales",),
+    "account list": (),
+    "account show": ("sales",),
+    "campaign errors": ("1",),
+    "campaign import-errors": ("1",),
+    "campaign list": (),
+    "campaign preview": ("2",),
+    "campaign retry": ("1", "--class", "server", "--dry-run"),
+    "campaign retry-uncertain": ("1", "--dry-run"),
+    "campaign show": ("1",),
+    "check-setup": (),
+    "doctor": (),
+    "optouts review": (),
+    "portfolio list": (),
+    "portfolio show": ("group",),
+    "recover": ("--since", "2026-01-01T00:00Z", "--dry-run"),
+    "retention": ("--days", "1", "--dry-run"),
+    "suppress list": (),
+    "template list": (),
+    "template show": ("promo:pt_BR",),
+    "template sync": (),
+}
+
+
+def test_the_help_of_every_command():
+    compare("help", gather_help())
+
+
+def test_the_arguments_and_options_of_every_command():
+    compare("options", gather_options())
+
+
+def test_the_settings_with_their_defaults():
+    compare("settings", gather_settings())
+
+
+def test_the_tasks_the_queues_and_the_schedule(project):
+    """In a process of its own, because Celery keeps the settings with which it was first asked."""
+    program = "from campaigns.celery import app; from tests.golden.gather import gather_tasks; print(gather_tasks(app))"
+    environment = {"REDIS_URL": "redis://127.0.0.1:6379/0"}
+    done = subprocess.run(
+        [sys.executable, "-c", program], cwd=project, env=environment, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    compare("tasks", done.stdout)
+
+
+def test_the_log_events_with_the_values_that_are_bound_to_them(project):
+    compare("log_events", gather_log_events(project))
+
+
+def test_the_keys_of_all_json_that_the_command_prints(busy):
+    printing = [
+        " ".join(path)
+        for path, command in list_commands(main)
+        if any(each.name == "as_json" for each in command.params)
+    ]
+    assert printing == sorted(EXAMPLES)
+    lines = []
+    for name, arguments in EXAMPLES.items():
+        result = busy(*name.split(), *arguments, "--json")
+        lines.append(f"revoada {name} --json\n{outline(json.loads(result.stdout))}")
+    compare("json_keys", "".join(lines))
+
+
+@pytest.fixture
+def busy(house, people, database, far, valkey):
+    """An installation in which each list has something in it."""
+    house.environment |= {"GRAPH_API_URL": f"{far.url}/v24.0", "REDIS_URL": valkey.url}
+    far.script(templates=[{"name": "promo", "language": "pt_BR", "body": "Oi {{1}}!"}])
+    make = ("--template", "promo:pt_BR", "--account", "sales", "--recipients", str(people))
+    window = ("--window", "08:00-20:00", "--weekdays", "mon-fri")
+    house.ok("portfolio", "add", "group", "--daily-limit", "1000")
+    house.ok("account", "set", "sales", "--portfolio", "group")
+    house.ok("campaign", "create", "Black Friday", *make, *window)
+    house.ok("campaign", "create", "Newsletter", *make)
+    house.ok("campaign", "start", "1", "--yes")
+    house.ok("suppress", "add", "+5511999990009", "--reason", "asked by phone")
+    sent = {"account_id": 1, "campaign_id": 1}
+    ended = "started_at = now() - interval '9 days', completed_at = now() - interval '8 days'"
+    fetch(database, f"UPDATE campaigns SET status = 'completed', {ended} WHERE id = 1")
+    message_id = database.run(add_message, status="delivered", pricing_category="marketing", **sent)
+    database.run(add_message, status="uncertain", **sent)
+    database.run(add_message, status="failed", error_code=131000, error_title="Went wrong", **sent)
+    database.run(deactivate_category, 1)
+    failures = [{"code": 190, "title": "expired", "details": "", "fbtrace_id": "A", "message_id": message_id}]
+    fetch(database, "UPDATE accounts SET failures = %s, consecutive_failures = 1 WHERE id = 1", json.dumps(failures))
+    said_at = dt.datetime.now(dt.UTC)
+    database.run(open_reviews, [Answer(ANA, b"digest", "word", "sei", "não sei", said_at, "1065", message_id)])
+    return house
