@@ -6,8 +6,8 @@ import datetime as dt
 from collections.abc import Callable, Collection, Mapping, Sequence
 
 from campaigns.domain.pacing import Pace, PaceState, Reason, Wait, Window, advance, allow
+from campaigns.domain.phone.zones import ZoneGate
 from campaigns.domain.schedule import read_holidays
-from campaigns.domain.zones import ZoneGate
 from campaigns.store import messages, portfolios
 from campaigns.store.accounts import AccountRow
 from campaigns.store.database import Connection, Database

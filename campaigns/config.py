@@ -11,8 +11,8 @@ from zoneinfo import ZoneInfo, available_timezones
 
 from cryptography.fernet import Fernet
 
-from campaigns.domain.optout import DEFAULT_PAYLOADS, DEFAULT_WORDS, StopRules, read_words
-from campaigns.domain.phone import read_region
+from campaigns.domain.optout.recognition import DEFAULT_PAYLOADS, DEFAULT_WORDS, StopRules, read_words
+from campaigns.domain.phone.number import read_region
 from campaigns.domain.stall import END_AT
 
 # What is looked for where a worker is not ended for it.

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from campaigns.domain.optout import Source
-from campaigns.domain.person import list_forms, recipient_key
+from campaigns.domain.optout.recognition import Source
+from campaigns.domain.phone.person import list_forms, recipient_key
 from campaigns.remembering import ForgettingError, make_hasher
 from campaigns.store import people, userids
 from campaigns.store.database import Connection, Database

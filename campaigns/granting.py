@@ -7,7 +7,7 @@ import logging
 from collections.abc import Callable, Mapping
 
 from campaigns.config import Settings
-from campaigns.domain.flight import Shares
+from campaigns.domain.congestion import Shares
 from campaigns.domain.pacing import Reason, Wait
 from campaigns.keeping import Keeper
 from campaigns.logs import event

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from campaigns.domain.filling import Filling
-from campaigns.domain.phone import make_phone_reader
+from campaigns.domain.phone.number import make_phone_reader
 from campaigns.domain.recipients import (
     Choice,
     Columns,

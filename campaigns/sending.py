@@ -10,9 +10,9 @@ from collections.abc import Mapping, Sequence
 from campaigns.beginning import Begun, Tools
 from campaigns.claiming import Claimer
 from campaigns.domain.callback import CallbackData, write_callback
+from campaigns.domain.congestion import FlightWindow
 from campaigns.domain.failures import find_failure
 from campaigns.domain.filling import fill
-from campaigns.domain.flight import FlightWindow
 from campaigns.domain.message import Status
 from campaigns.domain.pacing import Reason, Wait
 from campaigns.domain.settlement import Settle, Settlement

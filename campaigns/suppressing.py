@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from itertools import chain, islice
 from pathlib import Path
 
-from campaigns.domain.optout import Source
-from campaigns.domain.person import is_number, recipient_key
-from campaigns.domain.phone import PhoneError, PhoneReader, make_phone_reader
+from campaigns.domain.optout.recognition import Source
+from campaigns.domain.phone.number import PhoneError, PhoneReader, make_phone_reader
+from campaigns.domain.phone.person import is_number, recipient_key
 from campaigns.domain.recipients import PHONE_NAMES, Choice, RecipientsError, RowProblem, phone_text, read_header
 from campaigns.remembering import ForgettingError, find_forgotten, recall_people
 from campaigns.sheets import Report, Row, open_sheet

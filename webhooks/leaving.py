@@ -8,8 +8,8 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from campaigns.domain.optout import Source
-from campaigns.domain.person import recipient_key
+from campaigns.domain.optout.recognition import Source
+from campaigns.domain.phone.person import recipient_key
 from campaigns.logs import event, mask_phone
 from campaigns.remembering import ForgettingError, find_forgotten
 from campaigns.store import reviews, userids

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from operator import attrgetter
 
 from campaigns.domain.message import Status
-from campaigns.domain.person import may_be_same
+from campaigns.domain.phone.person import may_be_same
 from campaigns.store.events import FoundMessage
 from campaigns.store.messages import EvidenceRow
 from webhooks.merging import Merged

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Any
 
-from campaigns.domain.optout import Refusal, Source, StopRules
+from campaigns.domain.optout.recognition import Refusal, Source, StopRules
 from webhooks.people import CONTACT, SENDER, find_person
 from webhooks.reading import (
     MAX_ID_CHARACTERS,

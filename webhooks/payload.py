@@ -15,7 +15,7 @@ from typing import Any
 
 from campaigns.domain.callback import ANSWER
 from campaigns.domain.evidence import Evidence
-from campaigns.domain.optout import StopRules
+from campaigns.domain.optout.recognition import StopRules
 from webhooks.events import (
     ACCOUNT_FIELDS,
     TEMPLATE_FIELD,

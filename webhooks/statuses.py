@@ -8,7 +8,7 @@ from typing import Any
 from campaigns.domain.callback import read_callback
 from campaigns.domain.evidence import Evidence
 from campaigns.domain.message import Status
-from campaigns.domain.person import is_number
+from campaigns.domain.phone.person import is_number
 from webhooks.reading import UnusableError, read_code, read_id, read_list, read_text, read_time
 
 STATUSES = {

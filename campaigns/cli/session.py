@@ -10,7 +10,7 @@ import click
 
 from campaigns.cli.refusals import Refusal, one_line
 from campaigns.config import Settings, SettingsError, read_settings
-from campaigns.domain.phone import PhoneError, make_phone_reader
+from campaigns.domain.phone.number import PhoneError, make_phone_reader
 from campaigns.store.database import Database
 from campaigns.store.migrate import missing_migrations
 from campaigns.store.ticks import unmark_campaigns

@@ -14,7 +14,7 @@ from campaigns.cli.importing import phone_options, show_bar
 from campaigns.cli.output import count, json_option, local_time, print_json_rows, print_table
 from campaigns.cli.session import Session
 from campaigns.cli.types import FILE
-from campaigns.domain.optout import Source
+from campaigns.domain.optout.recognition import Source
 from campaigns.store.people import count_forgotten
 from campaigns.store.suppressions import count_suppressions, stream_suppressions
 

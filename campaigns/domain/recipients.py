@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple, Self
 
 from campaigns.domain.filling import RowCheck
-from campaigns.domain.phone import PhoneError, PhoneReader
+from campaigns.domain.phone.number import PhoneError, PhoneReader
 from campaigns.domain.template import variable_problem
 
 # What columns are called, in any case, where nobody says which they are.

@@ -11,7 +11,7 @@ from psycopg.rows import class_row
 from psycopg.types.json import Jsonb
 
 from campaigns.domain.campaign import CampaignFacts, CampaignStatus, Move, Plan
-from campaigns.domain.person import recipient_key
+from campaigns.domain.phone.person import recipient_key
 from campaigns.store.database import Connection, allow_long_statements, query
 
 

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from psycopg.rows import class_row
 
 from campaigns.domain.pacing import Window
-from campaigns.domain.person import recipient_key
+from campaigns.domain.phone.person import recipient_key
+from campaigns.domain.phone.zones import ZoneGate, find_zones
 from campaigns.domain.recipients import Recipient, RowProblem
-from campaigns.domain.zones import ZoneGate, find_zones
 from campaigns.store.database import Connection, allow_long_statements, query
 
 # Between the variables of a staged row, where no variable has it: control characters are refused. An array would cost

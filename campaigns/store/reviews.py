@@ -9,7 +9,7 @@ from enum import StrEnum
 
 from psycopg.rows import class_row
 
-from campaigns.domain.optout import Source
+from campaigns.domain.optout.recognition import Source
 from campaigns.store.database import Connection, query
 from campaigns.store.suppressions import SuppressionEvent
 

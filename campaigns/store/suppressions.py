@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from psycopg.rows import class_row
 
-from campaigns.domain.optout import Source
+from campaigns.domain.optout.recognition import Source
 from campaigns.store.database import Connection, allow_long_statements, query
 
 _FETCH_ROWS = 10_000

@@ -11,7 +11,7 @@ import phonenumbers
 import pytest
 from phonenumbers import PhoneNumberFormat, PhoneNumberType
 
-from campaigns.domain.zones import find_zones
+from campaigns.domain.phone.zones import find_zones
 
 # The area codes of each state of Brazil (Anatel), by the zone of the state in the tz database.
 BRAZIL = {

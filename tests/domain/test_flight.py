@@ -4,7 +4,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from campaigns.domain.flight import FlightWindow, Shares
+from campaigns.domain.congestion import FlightWindow, Shares
 
 LIMIT = 512
 

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from campaigns.domain import optout_phrases
-from campaigns.domain.optout import DEFAULT_PAYLOADS, DEFAULT_WORDS, Refusal, StopRules, fold, read_words
-from campaigns.domain.person import is_number, list_forms, recipient_key
+from campaigns.domain.optout import phrases
+from campaigns.domain.optout.recognition import DEFAULT_PAYLOADS, DEFAULT_WORDS, Refusal, StopRules, fold, read_words
+from campaigns.domain.phone.person import is_number, list_forms, recipient_key
 
 RULES = StopRules()
 
@@ -160,15 +160,15 @@ def test_a_long_text_is_read_and_is_never_certain():
 
 def test_the_phrases_are_written_as_the_texts_they_are_compared_with():
     """A phrase never matches if it has a word that `fold`, SPELLINGS or EMPHASIS remove from every text."""
-    variants = {variant for listed in optout_phrases.SPELLINGS.values() for variant in listed.split()}
-    left_out = {word.strip() for word in re.split(r"[|\n]", optout_phrases.COURTESY + optout_phrases.EMPHASIS)}
-    lists = (optout_phrases.OPENINGS, optout_phrases.ENDINGS, optout_phrases.ALONE, optout_phrases.CLEAR)
-    lists += (optout_phrases.UNCLEAR_ALONE, optout_phrases.UNCLEAR, optout_phrases.HARMLESS, optout_phrases.FILLING)
+    variants = {variant for listed in phrases.SPELLINGS.values() for variant in listed.split()}
+    left_out = {word.strip() for word in re.split(r"[|\n]", phrases.COURTESY + phrases.EMPHASIS)}
+    lists = (phrases.OPENINGS, phrases.ENDINGS, phrases.ALONE, phrases.CLEAR)
+    lists += (phrases.UNCLEAR_ALONE, phrases.UNCLEAR, phrases.HARMLESS, phrases.FILLING)
     text = "\n".join(
-        line for each in (*lists, *optout_phrases.NAMED.values()) for line in each.splitlines() if line[:1] != "#"
+        line for each in (*lists, *phrases.NAMED.values()) for line in each.splitlines() if line[:1] != "#"
     )
     names = set(re.findall(r"\{(\w+)\}", text))
-    assert names == set(optout_phrases.NAMED)
+    assert names == set(phrases.NAMED)
     words = set(re.findall(r"\w+", re.sub(r"\{\w+\}", "", text)))
     assert {word for word in words if fold(word) != word} == set()
     assert words & (variants | left_out) == set()

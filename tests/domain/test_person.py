@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from campaigns.domain.person import recipient_key
+from campaigns.domain.phone.person import recipient_key
 
 numbers = st.one_of(
     st.from_regex(r"\+[1-9][0-9]{6,14}", fullmatch=True),

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from campaigns.domain.person import recipient_key
-from campaigns.domain.phone import PhoneError, make_phone_reader, read_region
+from campaigns.domain.phone.number import PhoneError, make_phone_reader, read_region
+from campaigns.domain.phone.person import recipient_key
 
 READ = make_phone_reader("BR")
 

@@ -7,7 +7,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from campaigns.domain.filling import fill
-from campaigns.domain.phone import make_phone_reader
+from campaigns.domain.phone.number import make_phone_reader
 from campaigns.domain.recipients import (
     Cell,
     Choice,

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from campaigns.domain.pacing import Window
-from campaigns.domain.zones import OWN_ZONE, ZoneGate, find_zones
+from campaigns.domain.phone.zones import OWN_ZONE, ZoneGate, find_zones
 
 BRAZIL = "America/Sao_Paulo"
 OFFICE = Window(BRAZIL, dt.time(9), dt.time(18))

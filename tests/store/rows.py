@@ -18,7 +18,7 @@ from psycopg.types.json import Jsonb
 from campaigns.alerts import Alerts
 from campaigns.config import Settings
 from campaigns.domain.message import Status, can_become
-from campaigns.domain.person import recipient_key
+from campaigns.domain.phone.person import recipient_key
 from campaigns.store.accounts import load_accounts
 from campaigns.store.database import Database
 from campaigns.store.events import insert_events

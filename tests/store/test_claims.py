@@ -5,7 +5,7 @@ from collections import Counter
 import pytest
 
 from campaigns.domain.message import Write
-from campaigns.domain.person import recipient_key
+from campaigns.domain.phone.person import recipient_key
 from campaigns.store.messages import next_release_at
 from tests.store.rows import (
     Beside,

@@ -7,7 +7,7 @@ from psycopg import errors
 from campaigns.directory import add_account as add_real_account
 from campaigns.directory import add_template
 from campaigns.domain.message import Write
-from campaigns.domain.person import recipient_key
+from campaigns.domain.phone.person import recipient_key
 from campaigns.forgetting import forget
 from campaigns.importing import Reading
 from campaigns.planning import Wishes, add_recipients, create_campaign

@@ -12,8 +12,8 @@ import pytest
 from phonenumbers import PhoneNumberFormat, PhoneNumberType
 from phonenumbers.tzdata import TIMEZONE_DATA
 
-from campaigns.domain.area_codes import BRAZIL, NORTH_AMERICA
-from campaigns.domain.zones import find_zones
+from campaigns.domain.phone.area_codes import BRAZIL, NORTH_AMERICA
+from campaigns.domain.phone.zones import find_zones
 from campaigns.store.migrate import migrate, migrations
 from campaigns.store.recipients import load_zones
 

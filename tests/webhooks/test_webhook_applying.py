@@ -5,7 +5,7 @@ import pytest
 
 from campaigns.config import Settings
 from campaigns.domain.message import Write
-from campaigns.domain.optout import StopRules
+from campaigns.domain.optout.recognition import StopRules
 from campaigns.store.database import DatabaseUnavailable
 from campaigns.store.events import insert_events
 from campaigns.store.messages import merge_evidence

@@ -12,8 +12,8 @@ from campaigns.alerts import Alerts
 from campaigns.config import Settings
 from campaigns.domain.failures import UNDER_REVIEW
 from campaigns.domain.message import Write
-from campaigns.domain.optout import Source
-from campaigns.domain.person import recipient_key
+from campaigns.domain.optout.recognition import Source
+from campaigns.domain.phone.person import recipient_key
 from campaigns.exporting import export_campaign
 from campaigns.forgetting import forget
 from campaigns.reconciling import reconcile

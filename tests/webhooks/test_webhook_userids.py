@@ -12,8 +12,8 @@ from webhook_bodies import AT, PHONE_NUMBER_ID, make_body, make_status, make_val
 
 from campaigns.alerts import Alerts
 from campaigns.config import read_settings
-from campaigns.domain.optout import Source
-from campaigns.domain.person import recipient_key
+from campaigns.domain.optout.recognition import Source
+from campaigns.domain.phone.person import recipient_key
 from campaigns.forgetting import forget
 from campaigns.remembering import ForgettingError
 from campaigns.store import userids

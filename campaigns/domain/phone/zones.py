@@ -10,9 +10,9 @@ from itertools import cycle
 
 from phonenumbers.tzdata import TIMEZONE_DATA, TIMEZONE_LONGEST_PREFIX
 
-from campaigns.domain.area_codes import BRAZIL, BY_CODE, NORTH_AMERICA
 from campaigns.domain.pacing import Window
-from campaigns.domain.person import recipient_key
+from campaigns.domain.phone.area_codes import BRAZIL, BY_CODE, NORTH_AMERICA
+from campaigns.domain.phone.person import recipient_key
 
 # The zone of a message whose phone says nothing: the campaign's own.
 OWN_ZONE = 0

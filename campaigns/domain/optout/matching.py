@@ -8,7 +8,7 @@ import unicodedata
 from collections.abc import Iterator
 from itertools import groupby
 
-from campaigns.domain import optout_phrases as phrases
+from campaigns.domain.optout import phrases
 
 _LONGEST_MISSPELLED = 8  # words
 _LONGEST_TERSE = 8  # words

@@ -11,8 +11,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 
-from campaigns.domain.optout_matching import fold, list_words, read_phrases
-from campaigns.domain.optout_phrases import DAILY, PAYLOAD_ENDINGS, PAYLOAD_NEGATIONS
+from campaigns.domain.optout.matching import fold, list_words, read_phrases
+from campaigns.domain.optout.phrases import DAILY, PAYLOAD_ENDINGS, PAYLOAD_NEGATIONS
 
 
 class Source(StrEnum):

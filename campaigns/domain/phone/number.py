@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import phonenumbers
 
-from campaigns.domain.person import recipient_key
+from campaigns.domain.phone.person import recipient_key
 
 # Between the digits, and invisible marks that chats and spreadsheets put around a copied number.
 _BETWEEN_DIGITS = dict.fromkeys(

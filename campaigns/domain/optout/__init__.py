@@ -1,0 +1,1 @@
+"""Answers by which a person refuses more messages."""

@@ -1,0 +1,1 @@
+"""Phone numbers: read, compared as people, and placed in time zones."""
