@@ -18,7 +18,7 @@ from campaigns.suppressing import lift_phones
 from campaigns.tokens import encrypt_token, make_key
 from tests.store.rows import Beside, add_account, empty, fetch
 from tests.webhooks.webhook_bodies import PHONE_NUMBER_ID, make_body, make_value
-from webhooks.applying import apply_events
+from webhooks.applier.apply import apply_events
 
 KEY = make_key()
 ANA = "+5511987650001"

@@ -27,7 +27,7 @@ from devstack.proxy import Proxy
 from tests.store import rows
 from tests.store.rows import add_campaign, add_crowd, fetch, find_false_tallies
 from tests.webhooks.webhook_bodies import PHONE_NUMBER_ID, make_body, make_status, make_value
-from webhooks.applying import apply_events
+from webhooks.applier.apply import apply_events
 
 SECRET_KEY = make_key()
 PEOPLE = 1_000

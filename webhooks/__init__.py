@@ -14,10 +14,10 @@ def create_app() -> Flask:
     from campaigns.logs import configure_logging  # noqa: PLC0415  importing the package must stay free of the app's cost
     from campaigns.runtime import runtime  # noqa: PLC0415
     from campaigns.store.events import insert_events  # noqa: PLC0415
-    from webhooks.doorbell import Doorbell  # noqa: PLC0415
-    from webhooks.inbox import Inbox  # noqa: PLC0415
+    from webhooks.receiver.app import make_app  # noqa: PLC0415
+    from webhooks.receiver.inbox import Inbox  # noqa: PLC0415
+    from webhooks.receiver.notifier import Doorbell  # noqa: PLC0415
     from webhooks.tasks import ring_apply  # noqa: PLC0415
-    from webhooks.views import make_app  # noqa: PLC0415
 
     here = runtime()
     settings = here.settings.require("database_url", "meta_app_secret", "meta_verify_token")

@@ -6,7 +6,7 @@ from campaigns.answering import send_replies
 from campaigns.celery import WakeUp, app
 from campaigns.runtime import runtime
 from campaigns.tasks import ring_campaigns
-from webhooks.applying import apply_events
+from webhooks.applier.apply import apply_events
 
 
 @app.task(name="webhooks.apply", base=WakeUp)

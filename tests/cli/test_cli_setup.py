@@ -19,7 +19,7 @@ from campaigns.domain.setup import QUEUES
 from campaigns.store.migrate import migrations
 from simulator.config import APP
 from tests.serving import serving
-from webhooks.views import make_app
+from webhooks.receiver.app import make_app
 
 SECRET, WORD = "app-secret-5d1", "verify-word-9c2"
 TOKEN = "EAAG-secret-token"

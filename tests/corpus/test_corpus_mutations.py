@@ -20,7 +20,7 @@ from tests.store.rows import (
     shared_database,
 )
 from tests.webhooks.webhook_bodies import PHONE_NUMBER_ID
-from webhooks.payload import parse_event
+from webhooks.applier.parse import parse_event
 
 SLOW = [HealthCheck.too_slow, HealthCheck.function_scoped_fixture, HealthCheck.data_too_large]
 

@@ -6,7 +6,7 @@ import pathlib
 
 import pytest
 
-from webhooks.payload import parse_event
+from webhooks.applier.parse import parse_event
 
 ROOT = pathlib.Path(__file__).parents[2]
 CORPUS = (ROOT / os.environ.get("REVOADA_CORPUS", "../shared/corpus")).resolve() / "webhooks"

@@ -24,7 +24,7 @@ from campaigns.whatsapp.transport import Transport
 from tests.faults.straying import Ways, make_authority, straying
 from tests.store.rows import add_campaign, add_message, fetch
 from tests.webhooks.webhook_bodies import PHONE_NUMBER_ID
-from webhooks.applying import apply_events
+from webhooks.applier.apply import apply_events
 
 SECRET_KEY = make_key()
 PEOPLE = 40

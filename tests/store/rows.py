@@ -26,7 +26,7 @@ from campaigns.store.installation import installation_id
 from campaigns.store.leases import take_lease
 from campaigns.store.messages import EvidenceRow, claim_messages, lock_caps
 from tests.webhooks.webhook_bodies import AT, make_body, make_status, make_value
-from webhooks.applying import apply_events
+from webhooks.applier.apply import apply_events
 
 _numbers = itertools.count(1)
 _OUT = {"account_id": 1, "claimed_at": "2026-10-01T11:59Z", "send_no": 1, "attempts": 1}

@@ -7,7 +7,6 @@ from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 from campaigns.domain.callback import CallbackData
-from campaigns.domain.evidence import Evidence
 from campaigns.domain.message import Status, Write
 from campaigns.store.events import find_messages
 from campaigns.store.messages import EvidenceRow, merge_evidence
@@ -21,8 +20,9 @@ from tests.store.rows import (
     say,
     shared_database,
 )
-from webhooks.matching import in_rounds, match_evidence
-from webhooks.merging import merge
+from webhooks.applier.evidence import Evidence
+from webhooks.applier.match import in_rounds, match_evidence
+from webhooks.applier.merge import merge
 
 NOON = dt.datetime(2026, 10, 1, 12, tzinfo=dt.UTC)
 US = "0badcafe"

@@ -3,8 +3,8 @@ import datetime as dt
 import pytest
 from webhook_bodies import AT, PHONE_NUMBER_ID, WABA_ID, make_body, make_status, make_value
 
-from webhooks.events import AccountEvent, TemplateEvent
-from webhooks.payload import parse_event
+from webhooks.applier.events import AccountEvent, TemplateEvent
+from webhooks.applier.parse import parse_event
 
 WHEN = dt.datetime.fromtimestamp(AT, dt.UTC)
 TEMPLATE = {

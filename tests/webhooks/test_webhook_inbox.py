@@ -5,7 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from webhooks.inbox import Inbox, InboxUnavailable
+from webhooks.receiver.inbox import Inbox, InboxUnavailable
 
 
 class Store:

@@ -4,9 +4,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from campaigns.domain.callback import CallbackData
-from campaigns.domain.evidence import Evidence
 from campaigns.domain.message import LADDER, Status
-from webhooks.merging import group_key, merge
+from webhooks.applier.evidence import Evidence
+from webhooks.applier.merge import group_key, merge
 
 NOON = dt.datetime(2026, 10, 1, 12, tzinfo=dt.UTC)
 

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from webhook_bodies import AT, make_body, make_value
 
 from campaigns.domain.optout.recognition import Source
-from webhooks.payload import parse_event
+from webhooks.applier.parse import parse_event
 
 ANA_ID = "551187650001"
 

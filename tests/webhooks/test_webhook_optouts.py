@@ -29,8 +29,8 @@ from tests.store.rows import (
     receive,
     take,
 )
-from webhooks.applying import apply_events
-from webhooks.payload import parse_event
+from webhooks.applier.apply import apply_events
+from webhooks.applier.parse import parse_event
 
 ANA, ANA_ID = "+5511987650001", "551187650001"  # Meta knows her without the ninth digit
 NOON = dt.datetime.fromtimestamp(AT, dt.UTC)
@@ -231,14 +231,14 @@ def test_statuses_answers_and_preferences_in_one_body_cost_each_other_nothing(da
 
 def test_where_postgres_refuses_one_piece_the_others_are_applied(database, monkeypatch):
     from campaigns.store import suppressions  # noqa: PLC0415
-    from webhooks import leaving  # noqa: PLC0415
+    from webhooks.applier import apply_optouts  # noqa: PLC0415
 
     def refuse_ana(connection, said):
         if any(each.recipient_key == recipient_key(ANA) for each in said):
             raise DataError[0]("no")
         return suppressions.write_suppressions(connection, said)
 
-    monkeypatch.setattr(leaving, "write_suppressions", refuse_ana)
+    monkeypatch.setattr(apply_optouts, "write_suppressions", refuse_ana)
     receive(database, say(make_text(), make_text(**{"from": "15551234567"})))
     receive(database)
     assert fetch(database, "SELECT recipient_key FROM suppressions") == ["+15551234567"]

@@ -7,9 +7,9 @@ from hypothesis import strategies as st
 from webhook_bodies import AT, PHONE_NUMBER_ID, WABA_ID, make_body, make_status, make_statuses_body, make_value
 
 from campaigns.domain.callback import CallbackData
-from campaigns.domain.evidence import Evidence
 from campaigns.domain.message import Status
-from webhooks.payload import parse_event
+from webhooks.applier.evidence import Evidence
+from webhooks.applier.parse import parse_event
 
 WHEN = dt.datetime.fromtimestamp(AT, dt.UTC)
 

@@ -6,7 +6,7 @@ import sys
 import pytest
 from webhook_bodies import AT, make_body, make_status, make_value
 
-from webhooks.payload import parse_event
+from webhooks.applier.parse import parse_event
 
 KEY, OTHER_KEY = "+16505551234", "+16505559999"
 ID, OTHER_ID = "US.13491208655302741918", "US.24817305912873645029"

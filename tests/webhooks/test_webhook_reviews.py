@@ -40,9 +40,9 @@ from tests.store.rows import (
     receive,
     take,
 )
-from webhooks.leaving import keep_optouts
-from webhooks.optouts import OptOut
-from webhooks.people import People
+from webhooks.applier.apply_optouts import keep_optouts
+from webhooks.applier.optouts import OptOut
+from webhooks.applier.people import People
 
 ANA, ANA_ID, BIA = "+5511987650001", "551187650001", "+5511987650002"
 ID = "BR.13491208655302741918"

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from webhooks.signature import is_signed
+from webhooks.receiver.signature import is_signed
 
 SECRET = "an app secret"
 

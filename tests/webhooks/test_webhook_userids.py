@@ -34,7 +34,7 @@ from tests.store.rows import (
     receive,
     take,
 )
-from webhooks.applying import apply_events
+from webhooks.applier.apply import apply_events
 
 ANA, ANA_ID = "+5511987650001", "551187650001"  # Meta's form of her number has no ninth digit
 NEW = "+5511977770001"

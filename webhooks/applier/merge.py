@@ -11,8 +11,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from campaigns.domain.callback import CallbackData
-from campaigns.domain.evidence import Evidence
 from campaigns.domain.message import LADDER, Status
+from webhooks.applier.evidence import Evidence
 
 # (installation, message id, send_no, "", phone number id, recipient), or ("", 0, 0, wamid, phone number id, recipient)
 # without callback data.

@@ -12,9 +12,9 @@ from flask import Flask, abort, request
 from werkzeug.exceptions import HTTPException
 from werkzeug.wrappers import Request, Response
 
-from webhooks.doorbell import Doorbell
-from webhooks.inbox import Inbox, InboxUnavailable
-from webhooks.signature import is_signed
+from webhooks.receiver.inbox import Inbox, InboxUnavailable
+from webhooks.receiver.notifier import Doorbell
+from webhooks.receiver.signature import is_signed
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment

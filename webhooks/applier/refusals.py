@@ -17,7 +17,7 @@ from campaigns.store.accounts import Counted, Outcomes, count_reported, find_cat
 from campaigns.store.database import Connection
 from campaigns.store.messages import ACCEPTED_OR_OUT, ReleaseRow, release_messages
 from campaigns.store.templates import Recategorised, recategorise_template
-from webhooks.matching import Match
+from webhooks.applier.match import Match
 
 # A campaign that is over is not opened again by a webhook: what it says may come days late.
 _OVER = frozenset({"completed", "cancelled", "draft"})

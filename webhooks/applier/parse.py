@@ -14,9 +14,8 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from campaigns.domain.callback import ANSWER
-from campaigns.domain.evidence import Evidence
 from campaigns.domain.optout.recognition import StopRules
-from webhooks.events import (
+from webhooks.applier.events import (
     ACCOUNT_FIELDS,
     TEMPLATE_FIELD,
     AccountEvent,
@@ -26,9 +25,8 @@ from webhooks.events import (
     read_account_event,
     read_template_event,
 )
-from webhooks.optouts import PREFERENCES_FIELD, OptOut, read_optout, read_preference
-from webhooks.people import People
-from webhooks.reading import (
+from webhooks.applier.evidence import Evidence
+from webhooks.applier.json_fields import (
     UnusableError,
     dump_json,
     load_json,
@@ -39,7 +37,9 @@ from webhooks.reading import (
     read_text,
     read_time,
 )
-from webhooks.statuses import STATUSES, read_evidence
+from webhooks.applier.optouts import PREFERENCES_FIELD, OptOut, read_optout, read_preference
+from webhooks.applier.people import People
+from webhooks.applier.statuses import STATUSES, read_evidence
 
 _MAX_KIND_CHARACTERS = 60
 # Parts that are set aside are written with what surrounds them; beyond this part of their body it is kept whole.

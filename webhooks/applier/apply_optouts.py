@@ -25,8 +25,8 @@ from campaigns.store.suppressions import (
     write_suppressions,
 )
 from campaigns.store.userids import Pair, Person
-from webhooks.optouts import OptOut
-from webhooks.people import People
+from webhooks.applier.optouts import OptOut
+from webhooks.applier.people import People
 
 _log = logging.getLogger(__name__)
 

@@ -10,8 +10,7 @@ from itertools import islice
 from typing import Any
 
 from campaigns.domain.optout.recognition import Refusal, Source, StopRules
-from webhooks.people import CONTACT, SENDER, find_person
-from webhooks.reading import (
+from webhooks.applier.json_fields import (
     MAX_ID_CHARACTERS,
     MAX_TEXT_CHARACTERS,
     UnusableError,
@@ -20,6 +19,7 @@ from webhooks.reading import (
     read_text,
     read_time,
 )
+from webhooks.applier.people import CONTACT, SENDER, find_person
 
 PREFERENCES_FIELD = "user_preferences"
 

@@ -10,7 +10,7 @@ from campaigns.domain.message import Status
 from campaigns.domain.phone.person import may_be_same
 from campaigns.store.events import FoundMessage
 from campaigns.store.messages import EvidenceRow
-from webhooks.merging import Merged
+from webhooks.applier.merge import Merged
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from webhooks.reading import UnusableError, read_id, read_text, summarize
+from webhooks.applier.json_fields import UnusableError, read_id, read_text, summarize
 
 TEMPLATE_FIELD = "message_template_status_update"
 QUALITY_FIELD = "message_template_quality_update"

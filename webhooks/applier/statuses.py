@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from campaigns.domain.callback import read_callback
-from campaigns.domain.evidence import Evidence
 from campaigns.domain.message import Status
 from campaigns.domain.phone.person import is_number
-from webhooks.reading import UnusableError, read_code, read_id, read_list, read_text, read_time
+from webhooks.applier.evidence import Evidence
+from webhooks.applier.json_fields import UnusableError, read_code, read_id, read_list, read_text, read_time
 
 STATUSES = {
     "sent": Status.SENT,

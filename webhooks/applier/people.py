@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from campaigns.domain.phone.person import is_number, recipient_key
-from webhooks.reading import UnusableError, read_id, read_list, read_object, read_time
+from webhooks.applier.json_fields import UnusableError, read_id, read_list, read_object, read_time
 
 # The form of a user id (US.13491208655302741918): it may also be in a key for a number, and is recognised by its form.
 _USER_ID = re.compile(r"[A-Z]{2}\.[A-Za-z0-9.]+")

@@ -9,7 +9,6 @@ from dataclasses import dataclass, field
 
 from campaigns.alerts import Alerts
 from campaigns.config import Settings
-from campaigns.domain.evidence import Evidence
 from campaigns.logs import event
 from campaigns.settling import report_category, report_deactivation
 from campaigns.store import events
@@ -20,13 +19,14 @@ from campaigns.store.installation import installation_id
 from campaigns.store.messages import merge_evidence
 from campaigns.store.suppressions import suppress_refusing
 from campaigns.store.templates import Recategorised
-from webhooks.events import CATEGORY_FIELD, QUALITY_FIELD, AccountEvent, TemplateEvent
-from webhooks.leaving import Leaving, keep_optouts
-from webhooks.matching import Matched, in_rounds, match_evidence
-from webhooks.merging import GroupKey, group_key, merge
-from webhooks.payload import ParsedEvent, keep_whole, parse_event
-from webhooks.people import People
-from webhooks.refusals import count_reports, find_optouts, move_refused
+from webhooks.applier.apply_optouts import Leaving, keep_optouts
+from webhooks.applier.events import CATEGORY_FIELD, QUALITY_FIELD, AccountEvent, TemplateEvent
+from webhooks.applier.evidence import Evidence
+from webhooks.applier.match import Matched, in_rounds, match_evidence
+from webhooks.applier.merge import GroupKey, group_key, merge
+from webhooks.applier.parse import ParsedEvent, keep_whole, parse_event
+from webhooks.applier.people import People
+from webhooks.applier.refusals import count_reports, find_optouts, move_refused
 
 _log = logging.getLogger(__name__)
 

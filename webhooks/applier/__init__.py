@@ -1,0 +1,1 @@
+"""Applies stored webhooks: reads them, matches them with messages, and writes their effects."""
