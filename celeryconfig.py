@@ -73,7 +73,7 @@ worker_disable_prefetch = True
 worker_disable_rate_limits = True
 
 # One message that is none of ours must not end a worker.
-worker_consumer = "campaigns.gate:Consumer"
+worker_consumer = "campaigns.broker.message_filter:Consumer"
 
 # The work waits for the network; a signal becomes a stop flag, and nothing is raised between a COMMIT and its return.
 worker_pool = "threads"

@@ -25,10 +25,10 @@ import psutil
 
 from campaigns.directory import add_account, add_template
 from campaigns.planning import Wishes, create_campaign
+from campaigns.secrets import make_key
 from campaigns.store.campaigns import CampaignListing, list_campaigns
 from campaigns.store.database import Database
 from campaigns.store.migrate import migrate
-from campaigns.tokens import make_key
 from devstack.ports import LOOPBACK, free_port
 from devstack.roles import PROJECT, Role
 from devstack.server import DevstackError, wait_until

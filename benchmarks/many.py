@@ -51,15 +51,16 @@ def measure_ticks(world: World, report: Report) -> None:
     world.ask("SELECT 1 FROM pg_stat_force_next_flush()")
     world.database.run(lambda connection: connection.execute("ANALYZE"))
     os.environ.update(world.stack.environment)
-    from campaigns import tasks, ticking  # noqa: PLC0415  they read their environment when imported
-    from campaigns.runtime import runtime  # noqa: PLC0415
+    from campaigns import tasks  # noqa: PLC0415  they read their environment when imported
+    from campaigns.sending import schedule  # noqa: PLC0415
+    from campaigns.worker.runtime import runtime  # noqa: PLC0415
 
     here = runtime()
     tasks.ring_campaigns([0])  # connects
 
     def tick() -> tuple[int, float, float]:
         began = time.monotonic()
-        due = ticking.mark_due(here.database, here.settings)
+        due = schedule.mark_due(here.database, here.settings)
         marked = time.monotonic()
         tasks.ring_campaigns(due)
         return len(due), marked - began, time.monotonic() - began

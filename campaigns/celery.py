@@ -12,11 +12,11 @@ from celery import Celery, Task
 from kombu import Connection, Producer, Queue
 from kombu.exceptions import ChannelError, OperationalError
 
-from campaigns import gate
-from campaigns.throttle.connection import find_reply
+from campaigns.broker import message_filter
+from campaigns.valkey import find_reply
 
-gate.install()
-app = Celery("revoada", amqp=gate.AMQP)
+message_filter.install()
+app = Celery("revoada", amqp=message_filter.AMQP)
 app.config_from_object("celeryconfig")
 
 # A process asks for the length of a queue at most this often.
@@ -108,7 +108,7 @@ def count_waiting(timeout_seconds: float) -> dict[str, int]:
 def _broker_errors() -> Iterator[None]:
     try:
         yield
-    except gate.BrokerUnavailable as error:
+    except message_filter.BrokerUnavailable as error:
         raise BrokerError(type(error).__name__, reply=find_reply(error)) from None
 
 

@@ -24,13 +24,13 @@ from campaigns.domain.setup import (
     judge_token,
     read_app_id,
 )
+from campaigns.secrets import TokenError, decrypt_token
 from campaigns.store.database import Connection, Database, DatabaseError, DatabaseUnavailable
 from campaigns.store.directory import find_account_ids
 from campaigns.store.migrate import missing_migrations
 from campaigns.store.setups import SetupAccount, UsedTemplate, load_setup_accounts, load_used_templates
-from campaigns.throttle.looking import examine
-from campaigns.tokens import TokenError, decrypt_token
-from campaigns.whatsapp import callback, graph
+from campaigns.throttle.inspection import examine
+from campaigns.whatsapp import graph, webhook_probe
 
 WEBHOOK_PATH = "/webhooks/whatsapp"
 
@@ -236,8 +236,8 @@ def _find_webhook(url: str) -> str:
 
 def _check_handshake(settings: Settings, url: str, verify_token: str) -> Check:
     try:
-        status, is_echoed = callback.shake_hands(url, verify_token, **_waits(settings))
-    except callback.CallbackError as error:
+        status, is_echoed = webhook_probe.shake_hands(url, verify_token, **_waits(settings))
+    except webhook_probe.CallbackError as error:
         return _unreached("handshake", error)
     if status == HTTPStatus.OK and is_echoed:
         return Check("webhook", "handshake", State.OK, "answered as Meta expects")
@@ -255,8 +255,8 @@ def _check_signatures(settings: Settings, url: str, app_secret: str) -> list[Che
         ("wrong signature", f"not {app_secret}", HTTPStatus.UNAUTHORIZED),
     ):
         try:
-            status = callback.post_empty_event(url, secret, **_waits(settings))
-        except callback.CallbackError as error:
+            status = webhook_probe.post_empty_event(url, secret, **_waits(settings))
+        except webhook_probe.CallbackError as error:
             checks.append(_unreached(name, error))
             continue
         if status == expected:

@@ -32,6 +32,7 @@ from campaigns.domain.standstill import (
     judge_tallies,
     judge_traffic,
 )
+from campaigns.secrets import TokenError, decrypt_token
 from campaigns.store import diagnoses
 from campaigns.store.accounts import load_accounts, load_campaign_accounts
 from campaigns.store.campaigns import CampaignListing, list_campaigns
@@ -40,8 +41,7 @@ from campaigns.store.diagnoses import Standing
 from campaigns.store.directory import AccountListing, list_accounts
 from campaigns.store.recipients import count_never_open
 from campaigns.store.workers import WorkerRow, list_workers
-from campaigns.throttle.looking import examine, read_rates
-from campaigns.tokens import TokenError, decrypt_token
+from campaigns.throttle.inspection import examine, read_rates
 
 _TIMEOUT_SECONDS = 2.0
 _OF_A_CAMPAIGN = ("campaigns", "control", "webhooks")

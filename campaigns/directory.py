@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from campaigns.domain.pacing import Reason
 from campaigns.domain.template import template_from_components
+from campaigns.secrets import encrypt_token
 from campaigns.store import accounts, directory, portfolios
-from campaigns.tokens import encrypt_token
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from campaigns.domain.optout.recognition import Source
 from campaigns.domain.phone.person import list_forms, recipient_key
 from campaigns.remembering import ForgettingError, make_hasher
+from campaigns.secrets import PersonHasher
 from campaigns.store import people, userids
 from campaigns.store.database import Connection, Database
 from campaigns.store.people import Erased
 from campaigns.store.suppressions import SuppressionEvent, write_suppressions
-from campaigns.tokens import PersonHasher
 
 
 @dataclass(frozen=True, slots=True)

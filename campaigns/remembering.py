@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from campaigns.secrets import PersonHasher
 from campaigns.store import people
 from campaigns.store.database import Connection
-from campaigns.tokens import PersonHasher
 
 
 class ForgettingError(ValueError):

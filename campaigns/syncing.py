@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 
 from campaigns.domain.listed import ListedTemplate, identify, read_listed
 from campaigns.domain.template import TemplateError, template_from_components
+from campaigns.secrets import TokenError, decrypt_token
 from campaigns.store import directory, templates
 from campaigns.store.accounts import load_accounts
 from campaigns.store.events import wake_template_campaigns
-from campaigns.tokens import TokenError, decrypt_token
 from campaigns.whatsapp.graph import GraphError, read_templates
 
 if TYPE_CHECKING:

@@ -12,15 +12,18 @@ from typing import Any
 from celery import signals
 from kombu import Exchange, Queue
 
-from campaigns import beginning, health, reconciling, retaining, sending, ticking
+from campaigns import retaining
+from campaigns.broker.message_filter import BrokerUnavailable
 from campaigns.celery import WakeUp, app, count_tasks
 from campaigns.config import SettingsError
-from campaigns.gate import BrokerUnavailable
 from campaigns.logs import configure_logging, event
-from campaigns.runtime import runtime
+from campaigns.sending import health, schedule
+from campaigns.sending.run import run_slice
+from campaigns.sending.start import begin_slice
 from campaigns.store.healths import begin_check
 from campaigns.store.leases import lease_epochs
 from campaigns.store.ticks import unmark_campaigns
+from campaigns.worker.runtime import runtime
 
 _log = logging.getLogger(__name__)
 
@@ -48,7 +51,7 @@ def tick() -> None:
     except BrokerUnavailable as error:
         _tell_away(run, 1, error)
         return
-    ring_campaigns(ticking.mark_due(here.database, here.settings, waiting_count=waiting_count))
+    ring_campaigns(schedule.mark_due(here.database, here.settings, waiting_count=waiting_count))
 
 
 @app.task(name="campaigns.run")
@@ -56,11 +59,11 @@ def run(campaign_id: int) -> None:
     """Run one slice of one campaign, if it is eligible, nobody else runs it, and this slice has not run before."""
     tools = runtime().tools
     try:
-        begun = beginning.begin_slice(campaign_id, tools, epoch=run.request.get("lease_epoch"))
+        begun = begin_slice(campaign_id, tools, epoch=run.request.get("lease_epoch"))
         if begun is None:
             return
         ring_health(begun.health_due, campaign_id)
-        if sending.run_slice(begun, tools):
+        if run_slice(begun, tools):
             _enqueue_slices([(campaign_id, begun.row.epoch)])
     except Exception:  # noqa: BLE001  an error in one campaign stops no other, and its lease runs out by itself
         bound = event("slice_error", campaign_id=campaign_id)
@@ -71,7 +74,7 @@ def run(campaign_id: int) -> None:
 def reconcile() -> None:
     """Settle what dead runners left."""
     here = runtime()
-    reconciling.reconcile(here.database, here.settings, here.alerts)
+    schedule.reconcile(here.database, here.settings, here.alerts)
 
 
 @app.task(name="campaigns.retain", base=WakeUp)

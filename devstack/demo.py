@@ -22,10 +22,10 @@ from campaigns.directory import add_account, add_template
 from campaigns.domain.message import Status
 from campaigns.lifecycle import start_campaigns
 from campaigns.planning import Wishes, create_campaign
+from campaigns.secrets import make_key
 from campaigns.store.campaigns import CampaignListing, list_campaigns
 from campaigns.store.database import Database
 from campaigns.store.migrate import migrate
-from campaigns.tokens import make_key
 from devstack.ports import free_port
 from devstack.server import DevstackError, wait_until
 from devstack.stack import Stack, await_http, stop_on_sigterm

@@ -12,8 +12,8 @@ import pytest
 import redis
 from celery import Celery
 
-from campaigns import gate
-from campaigns.throttle.connection import find_reply
+from campaigns.broker import message_filter
+from campaigns.valkey import find_reply
 from devstack.proxy import Proxy
 from devstack.valkey import Valkey, start_valkey
 from tests.refusing import REFUSALS, read_only, wrong_type
@@ -36,8 +36,8 @@ def server(spoiled: Valkey) -> Valkey:
     return spoiled
 
 
-def connect(url: str) -> gate.Connection:
-    return gate.Connection(url, transport=gate.Transport, transport_options=OPTIONS)
+def connect(url: str) -> message_filter.Connection:
+    return message_filter.Connection(url, transport=message_filter.Transport, transport_options=OPTIONS)
 
 
 def publish(connection: kombu.Connection) -> None:
@@ -66,7 +66,7 @@ def test_every_refusal_is_an_error_of_the_connection_and_passes(server: Valkey, 
         publish(sending)
         assert receive(receiving) == [[[1], {}, {}]]
         with refuse(server):
-            with pytest.raises(gate.BrokerUnavailable) as caught:
+            with pytest.raises(message_filter.BrokerUnavailable) as caught:
                 publish(sending)
             assert find_reply(caught.value), caught.value
             # A worker reconnects after these errors, and ends after others. Some refusals affect writes only.
@@ -108,7 +108,7 @@ def test_a_producer_finds_the_new_primary_behind_the_same_name(server: Valkey, t
             publish(connection)
             with read_only(server):
                 name.upstream_port = heir.port
-                with pytest.raises(gate.BrokerUnavailable):
+                with pytest.raises(message_filter.BrokerUnavailable):
                     publish(connection)
                 publish(connection)
         with redis.Redis.from_url(heir.url) as client:
@@ -174,10 +174,10 @@ def test_all_that_celery_and_flower_can_ask_for_is_let_in(server: Valkey) -> Non
         sent = [message["data"] for message in iter(lambda: listener.get_message(timeout=0.5), None)]
     commands = [each for each in sent if isinstance(each, bytes)]
     assert len(commands) == 26
-    assert [each for each in commands if gate._is_refused(each, "celery.pidbox")] == []
+    assert [each for each in commands if message_filter._is_refused(each, "celery.pidbox")] == []
 
 
 def test_a_kombu_without_what_is_overridden_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delattr(gate.kombu_redis.Channel, "_get_client")
+    monkeypatch.delattr(message_filter.kombu_redis.Channel, "_get_client")
     with pytest.raises(RuntimeError, match="its channel has no _get_client"):
-        gate.install()
+        message_filter.install()

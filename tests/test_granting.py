@@ -11,10 +11,10 @@ import pytest
 from campaigns.config import Settings
 from campaigns.directory import add_account, add_portfolio, change_account
 from campaigns.domain.pacing import Reason, Wait
-from campaigns.granting import Granter
-from campaigns.keeping import Keeper
+from campaigns.secrets import make_key
+from campaigns.sending.accounts import Granter
+from campaigns.sending.leases import Keeper
 from campaigns.store.database import Database
-from campaigns.tokens import make_key
 from tests.simulator.far_end import wait_for
 from tests.store.rows import deactivate_category
 from tests.throttle.throttle_worlds import World, fake_world

@@ -7,7 +7,7 @@ import threading
 import pytest
 
 from campaigns.config import Settings
-from campaigns.keeping import Keeper, Lease
+from campaigns.sending.leases import Keeper, Lease
 from campaigns.store.database import Database
 from campaigns.whatsapp.mailbox import clock
 from tests.store.rows import add_campaign, fetch, take

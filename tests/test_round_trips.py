@@ -12,16 +12,16 @@ import pytest
 import redis
 
 from campaigns.alerts import Alerts
-from campaigns.beginning import Tools, begin_slice
 from campaigns.config import Settings
 from campaigns.directory import add_account
-from campaigns.keeping import Keeper
-from campaigns.sending import Slice
+from campaigns.secrets import make_key
+from campaigns.sending.leases import Keeper
+from campaigns.sending.run import Slice
+from campaigns.sending.start import Tools, begin_slice
 from campaigns.store.database import Database
 from campaigns.store.events import insert_events
 from campaigns.store.installation import installation_id
 from campaigns.throttle import Throttle
-from campaigns.tokens import make_key
 from campaigns.whatsapp.transport import Transport
 from devstack.proxy import Proxy
 from tests.store import rows

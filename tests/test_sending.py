@@ -10,13 +10,13 @@ import pytest
 import redis
 
 from campaigns.alerts import Alerts
-from campaigns.beginning import Tools, begin_slice
 from campaigns.config import Settings
 from campaigns.directory import add_account
-from campaigns.keeping import Keeper
-from campaigns.sending import run_slice
+from campaigns.secrets import make_key
+from campaigns.sending.leases import Keeper
+from campaigns.sending.run import run_slice
+from campaigns.sending.start import Tools, begin_slice
 from campaigns.throttle import Throttle
-from campaigns.tokens import make_key
 from campaigns.whatsapp.transport import Transport
 from tests.simulator.far_end import wait_for
 from tests.store.rows import add_campaign, add_crowd, fetch

@@ -9,7 +9,7 @@ import pytest
 from campaigns.alerts import Alerts
 from campaigns.config import Settings
 from campaigns.store.database import Database
-from campaigns.watching import Watch, Worker
+from campaigns.worker.watchdog import Watch, Worker
 
 
 def test_a_worker_was_full_if_all_its_slots_were_taken_for_a_moment(database: Database) -> None:

@@ -10,16 +10,16 @@ import pytest
 import redis
 
 from campaigns.alerts import Alerts
-from campaigns.beginning import Tools, begin_slice
 from campaigns.config import Settings
 from campaigns.directory import add_account
 from campaigns.domain.recipients import Recipient
-from campaigns.keeping import Keeper
 from campaigns.planning import Wishes, change_campaign
-from campaigns.sending import run_slice
+from campaigns.secrets import make_key
+from campaigns.sending.leases import Keeper
+from campaigns.sending.run import run_slice
+from campaigns.sending.start import Tools, begin_slice
 from campaigns.store.recipients import stage_rows, write_staged
 from campaigns.throttle import Throttle
-from campaigns.tokens import make_key
 from campaigns.whatsapp.transport import Transport
 from tests.store.rows import add_campaign, fetch
 

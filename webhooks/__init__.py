@@ -12,8 +12,8 @@ def create_app() -> Flask:
     after this.
     """
     from campaigns.logs import configure_logging  # noqa: PLC0415  importing the package must stay free of the app's cost
-    from campaigns.runtime import runtime  # noqa: PLC0415
     from campaigns.store.events import insert_events  # noqa: PLC0415
+    from campaigns.worker.runtime import runtime  # noqa: PLC0415
     from webhooks.receiver.app import make_app  # noqa: PLC0415
     from webhooks.receiver.inbox import Inbox  # noqa: PLC0415
     from webhooks.receiver.notifier import Doorbell  # noqa: PLC0415

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from campaigns.answering import send_replies
 from campaigns.celery import WakeUp, app
-from campaigns.runtime import runtime
 from campaigns.tasks import ring_campaigns
+from campaigns.worker.runtime import runtime
 from webhooks.applier.apply import apply_events
 
 

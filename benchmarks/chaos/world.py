@@ -16,9 +16,9 @@ from typing import Any, Self, TypeVar
 import psutil
 import requests
 
+from campaigns.secrets import make_key
 from campaigns.store.database import Database, DatabaseError
 from campaigns.store.migrate import migrate
-from campaigns.tokens import make_key
 from devstack.ports import LOOPBACK, free_port
 from devstack.proxy import Proxy
 from devstack.roles import Role

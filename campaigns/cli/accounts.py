@@ -204,8 +204,8 @@ def check(session: Session, name: str, as_json: bool) -> None:
 
 def _check_health(session: Session, account_id: int) -> object:
     """Check in the foreground. No alert goes out: the person who would get it is looking."""
-    from campaigns import health  # noqa: PLC0415  with its HTTP client, which no other command needs
     from campaigns.alerts import Alerts  # noqa: PLC0415
+    from campaigns.sending import health  # noqa: PLC0415  with its HTTP client, which no other command needs
 
     session.settings.require("secret_key")
     return health.check_account(

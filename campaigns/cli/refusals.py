@@ -16,10 +16,10 @@ from campaigns.domain.template import TemplateError
 from campaigns.recovering import RecoveryError
 from campaigns.remembering import ForgettingError
 from campaigns.reviewing import ReviewError
+from campaigns.secrets import TokenError
 from campaigns.store.database import DatabaseError, DatabaseUnavailable
 from campaigns.suppressing import SuppressionError
 from campaigns.syncing import SyncError
-from campaigns.tokens import TokenError
 
 _EXPECTED = (
     *(SettingsError, CampaignError, RecipientsError, TemplateError, DirectoryError),

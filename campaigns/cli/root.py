@@ -19,8 +19,8 @@ from campaigns.cli.session import Session
 from campaigns.cli.setup import check_setup
 from campaigns.cli.suppressions import suppress
 from campaigns.cli.templates import template
+from campaigns.secrets import make_key
 from campaigns.store.migrate import migrate as apply_migrations
-from campaigns.tokens import make_key
 
 
 @click.group(cls=RefusingGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})

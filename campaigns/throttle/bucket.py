@@ -10,7 +10,7 @@ from pathlib import Path
 
 import redis
 
-from campaigns.throttle.connection import find_reply
+from campaigns.valkey import find_reply
 
 SCRIPT = Path(__file__).with_name("grant.lua").read_text(encoding="utf-8")
 KEY = "revoada:throttle:{}"

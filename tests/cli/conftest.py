@@ -8,7 +8,7 @@ import pytest
 from click.testing import CliRunner
 
 from campaigns.cli import main, session
-from campaigns.tokens import make_key
+from campaigns.secrets import make_key
 
 ANA, BIA = "+5511999990001", "+5511999990002"
 

@@ -4,9 +4,9 @@ import re
 
 import pytest
 
+from campaigns.secrets import TokenError, decrypt_token, encrypt_token, make_key
 from campaigns.store.accounts import Outcomes, count_reported
 from campaigns.store.directory import list_accounts
-from campaigns.tokens import TokenError, decrypt_token, encrypt_token, make_key
 from tests.store.rows import deactivate_category
 
 TOKEN = "EAAG-secret-token"

@@ -18,9 +18,9 @@ from campaigns import celery
 from campaigns.celery import Alive, BrokerError
 from campaigns.cli import main
 from campaigns.domain.machinery import QUEUES
+from campaigns.secrets import encrypt_token, make_key
 from campaigns.store.migrate import migrate
 from campaigns.throttle import Ask, Throttle
-from campaigns.tokens import encrypt_token, make_key
 from devstack.postgres import start_postgres
 from devstack.valkey import start_valkey
 from tests.store.rows import (

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from campaigns.tokens import make_key
+from campaigns.secrets import make_key
 from tests.store.rows import add_campaign, add_message, fetch
 from tests.test_sheets import workbook
 from tests.test_xlsx import write_rows

@@ -1,6 +1,6 @@
 import pytest
 
-from campaigns.domain.remote import find_command_flaw, find_event_flaw, find_header_flaw, find_reply_flaw
+from campaigns.broker.remote_control import find_command_flaw, find_event_flaw, find_header_flaw, find_reply_flaw
 
 QUEUES = {"campaigns", "control"}
 PLAIN = {"method": "ping", "arguments": {}, "destination": None, "pattern": None, "matcher": None}

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from campaigns.domain.ring import NotARing, Ring, find_flaw, read_ring
+from campaigns.broker.task_messages import NotARing, Ring, find_flaw, read_ring
 
 QUEUES = {"campaigns.run": "campaigns", "campaigns.tick": "control"}
 PLAIN = {

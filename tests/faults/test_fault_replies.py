@@ -10,16 +10,16 @@ import pytest
 import redis
 
 from campaigns.alerts import Alerts
-from campaigns.beginning import Tools, begin_slice
 from campaigns.config import Settings
 from campaigns.directory import add_account
 from campaigns.domain.failures import STRAY_REPLY
-from campaigns.keeping import Keeper
-from campaigns.sending import run_slice
+from campaigns.secrets import make_key
+from campaigns.sending.leases import Keeper
+from campaigns.sending.run import run_slice
+from campaigns.sending.start import Tools, begin_slice
 from campaigns.showing import show_errors
 from campaigns.store.events import insert_events
 from campaigns.throttle import Throttle
-from campaigns.tokens import make_key
 from campaigns.whatsapp.transport import Transport
 from tests.faults.straying import Ways, make_authority, straying
 from tests.store.rows import add_campaign, add_message, fetch

@@ -26,8 +26,8 @@ from campaigns import lifecycle
 from campaigns.directory import add_account, add_template
 from campaigns.domain.campaign import Move
 from campaigns.planning import Wishes, create_campaign
+from campaigns.secrets import make_key
 from campaigns.store.database import Database
-from campaigns.tokens import make_key
 from devstack.ports import LOOPBACK, free_port
 from devstack.roles import PROJECT, Role
 from devstack.stack import Stack, await_http

@@ -5,7 +5,7 @@ import pytest
 from campaigns.alerts import Alerts
 from campaigns.config import Settings
 from campaigns.domain.message import Write
-from campaigns.reconciling import reconcile
+from campaigns.sending.schedule import reconcile
 from campaigns.store.leases import expire_messages
 from campaigns.store.ticks import mark_due_campaigns
 from tests.store.rows import (

@@ -12,10 +12,10 @@ from campaigns.forgetting import forget
 from campaigns.importing import Reading
 from campaigns.planning import Wishes, add_recipients, create_campaign
 from campaigns.remembering import ForgettingError
+from campaigns.secrets import PersonHasher, make_key
 from campaigns.store.events import ParkedEvent, insert_events, park_events
 from campaigns.store.messages import ReleaseRow, merge_evidence, release_messages
 from campaigns.suppressing import lift_phones, suppress_phones
-from campaigns.tokens import PersonHasher, make_key
 from tests.store.rows import (
     Beside,
     add_account,

@@ -6,9 +6,9 @@ from campaigns.directory import add_account, add_template
 from campaigns.domain.recipients import Choice, RecipientsError
 from campaigns.importing import Reading, find_overlaps
 from campaigns.planning import Wishes, add_recipients, create_campaign
+from campaigns.secrets import make_key
 from campaigns.store.database import query
 from campaigns.store.recipients import stream_import_errors
-from campaigns.tokens import make_key
 from campaigns.xlsx import ADVICE
 from tests.test_xlsx import write_rows
 

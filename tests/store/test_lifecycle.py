@@ -11,9 +11,9 @@ from campaigns.directory import activate_account, add_account, add_template, dea
 from campaigns.domain.campaign import TRANSITIONS, CampaignError, CampaignStatus, Command, TransitionError
 from campaigns.importing import Reading
 from campaigns.planning import NO_SCHEDULE, NO_WINDOW, Wishes, add_recipients, change_campaign, create_campaign
+from campaigns.secrets import make_key
 from campaigns.store.campaigns import list_campaigns
 from campaigns.store.leases import complete_campaign, take_lease
-from campaigns.tokens import make_key
 
 USE_CASES = {
     Command.START: lifecycle.start_campaigns,

@@ -6,9 +6,8 @@ import pytest
 
 from campaigns.alerts import Alerts
 from campaigns.config import Settings
-from campaigns.reconciling import reconcile
+from campaigns.sending.schedule import mark_due, reconcile
 from campaigns.store.ticks import mark_due_campaigns, report_uncertain, unmark_campaigns
-from campaigns.ticking import mark_due
 from tests.store.rows import (
     Beside,
     add_campaign,

@@ -6,8 +6,8 @@ import pytest
 import redis
 
 from campaigns.throttle import Ask, Throttle
-from campaigns.throttle.connection import RefusedError, find_reply, make_client
-from campaigns.throttle.looking import examine
+from campaigns.throttle.inspection import examine
+from campaigns.valkey import RefusedError, find_reply, make_client
 from devstack.proxy import Proxy
 from devstack.valkey import start_valkey
 from tests.refusing import REFUSALS, read_only

@@ -13,10 +13,10 @@ from campaigns.config import Settings, read_settings
 from campaigns.domain.optout.recognition import Source
 from campaigns.domain.phone.person import recipient_key
 from campaigns.forgetting import forget
+from campaigns.secrets import make_key
 from campaigns.store.database import DataError
 from campaigns.store.events import insert_events
 from campaigns.store.suppressions import SuppressionEvent, find_suppressed, lift_suppressions, write_suppressions
-from campaigns.tokens import make_key
 from tests.store.rows import (
     add_account,
     add_campaign,

@@ -16,14 +16,14 @@ from campaigns.domain.optout.recognition import Source
 from campaigns.domain.phone.person import recipient_key
 from campaigns.exporting import export_campaign
 from campaigns.forgetting import forget
-from campaigns.reconciling import reconcile
 from campaigns.reviewing import ReviewError
+from campaigns.secrets import make_key
+from campaigns.sending.schedule import reconcile
 from campaigns.showing import show_errors
 from campaigns.store.leases import complete_campaign
 from campaigns.store.reviews import count_reviews, list_reviews
 from campaigns.store.suppressions import SuppressionEvent, find_suppressed, write_suppressions
 from campaigns.suppressing import lift_phones
-from campaigns.tokens import make_key
 from tests.store.rows import (
     Beside,
     add_account,

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from campaigns.alerts import Alerts
 from campaigns.config import Settings
 from campaigns.logs import event
-from campaigns.settling import report_category, report_deactivation
+from campaigns.sending.settlement import report_category, report_deactivation
 from campaigns.store import events
 from campaigns.store.accounts import Counted
 from campaigns.store.database import Connection, Database, DatabaseUnavailable, DataError, commit_lazily

@@ -24,11 +24,11 @@ from kombu.transport import TRANSPORT_ALIASES
 from kombu.transport import redis as kombu_redis
 from kombu.utils.json import loads
 
-from campaigns.domain import remote
+from campaigns import valkey
+from campaigns.broker import remote_control
+from campaigns.broker.task_messages import NotARing, Ring, find_flaw, is_shallow, read_ring
 from campaigns.domain.machinery import QUEUES
-from campaigns.domain.ring import NotARing, Ring, find_flaw, is_shallow, read_ring
 from campaigns.logs import event
-from campaigns.throttle import connection as valkey
 
 _log = logging.getLogger(__name__)
 
@@ -43,7 +43,7 @@ _MOST_PAUSE = 5
 # After a connection has held for this many seconds, earlier attempts no longer count.
 _SOUND_SECONDS = 10.0
 _POLL_SECONDS = 0.1
-_REPLY_QUEUE = f".{remote.REPLIES_EXCHANGE}"
+_REPLY_QUEUE = f".{remote_control.REPLIES_EXCHANGE}"
 
 # Private names that are overridden below. `install` checks them: overrides of a renamed one would silently do nothing.
 _PRIVATE = ("_get_client", "_connparams", "get_table", "connection_class", "connection_class_ssl", "QoS")
@@ -207,7 +207,7 @@ def _is_refused(item: bytes, place: str) -> bool:
 
 
 def _is_remote(place: str) -> bool:
-    return place in {remote.COMMANDS_EXCHANGE, remote.EVENTS_EXCHANGE} or place.endswith(_REPLY_QUEUE)
+    return place in {remote_control.COMMANDS_EXCHANGE, remote_control.EVENTS_EXCHANGE} or place.endswith(_REPLY_QUEUE)
 
 
 def _find_flaw(message: Any, place: str) -> str:
@@ -215,12 +215,14 @@ def _find_flaw(message: Any, place: str) -> str:
         return flaw
     if not _is_remote(place):
         return ""  # the consumer checks the other parts of a task
-    if flaw := remote.find_header_flaw(message["headers"]):
+    if flaw := remote_control.find_header_flaw(message["headers"]):
         return flaw
     content = _read(base64.b64decode(message["body"]))
-    if place == remote.COMMANDS_EXCHANGE:
-        return remote.find_command_flaw(content, QUEUES)
-    return remote.find_event_flaw(content) if place == remote.EVENTS_EXCHANGE else remote.find_reply_flaw(content)
+    if place == remote_control.COMMANDS_EXCHANGE:
+        return remote_control.find_command_flaw(content, QUEUES)
+    if place == remote_control.EVENTS_EXCHANGE:
+        return remote_control.find_event_flaw(content)
+    return remote_control.find_reply_flaw(content)
 
 
 def _find_stored_flaw(stored: bytes) -> str:

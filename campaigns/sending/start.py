@@ -8,9 +8,9 @@ from dataclasses import dataclass
 
 from campaigns.alerts import Alerts
 from campaigns.config import Settings
-from campaigns.keeping import Keeper
 from campaigns.logs import event
-from campaigns.reconciling import report_abandoned
+from campaigns.sending.leases import Keeper
+from campaigns.sending.schedule import report_abandoned
 from campaigns.store import leases
 from campaigns.store.accounts import load_campaign_accounts, mark_health_due
 from campaigns.store.database import Connection, Database

@@ -10,14 +10,14 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
 
 from campaigns.alerts import Alerts
-from campaigns.beginning import Tools
 from campaigns.config import Settings, read_settings
-from campaigns.keeping import Keeper
+from campaigns.sending.leases import Keeper
+from campaigns.sending.start import Tools
 from campaigns.store.database import Database
 from campaigns.throttle import Throttle
-from campaigns.throttle.connection import make_client
-from campaigns.watching import Watch, Worker
+from campaigns.valkey import make_client
 from campaigns.whatsapp.transport import Transport
+from campaigns.worker.watchdog import Watch, Worker
 
 # A throttle that does not answer must not hold slices up: after this, the low safe rate.
 _THROTTLE_TIMEOUT = 0.5

@@ -7,8 +7,6 @@ import logging
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
-from campaigns.beginning import Begun, Tools
-from campaigns.claiming import Claimer
 from campaigns.domain.callback import CallbackData, write_callback
 from campaigns.domain.congestion import FlightWindow
 from campaigns.domain.failures import find_failure
@@ -18,12 +16,14 @@ from campaigns.domain.pacing import Reason, Wait
 from campaigns.domain.settlement import Settle, Settlement
 from campaigns.domain.template import TemplateError, template_from_components
 from campaigns.domain.verdict import NotSent, Rejected, Unknown, Verdict
-from campaigns.ending import Ending, hand_over
-from campaigns.granting import Granter
-from campaigns.keeping import Lease
 from campaigns.logs import event
-from campaigns.narrating import Narrator
-from campaigns.settling import Flying, Settler, is_content_fault
+from campaigns.sending.accounts import Granter
+from campaigns.sending.claims import Claimer
+from campaigns.sending.finish import Ending, hand_over
+from campaigns.sending.leases import Lease
+from campaigns.sending.progress_log import Narrator
+from campaigns.sending.settlement import Flying, Settler, is_content_fault
+from campaigns.sending.start import Begun, Tools
 from campaigns.store import leases, portfolios
 from campaigns.store.database import DatabaseError, DatabaseUnavailable
 from campaigns.store.leases import LeaseRow
@@ -32,7 +32,7 @@ from campaigns.throttle import Grant
 from campaigns.whatsapp.mailbox import Mailbox, Reply, Request, clock
 from campaigns.whatsapp.payloads import Encoder, make_encoder
 
-_log = logging.getLogger(__name__)
+_log = logging.getLogger("campaigns.sending")
 
 _Unavailable = (DatabaseError, *DatabaseUnavailable)
 

@@ -10,7 +10,7 @@ import redis
 
 from campaigns.domain.machinery import ValkeyFacts
 from campaigns.throttle.bucket import KEY
-from campaigns.throttle.connection import find_reply
+from campaigns.valkey import find_reply
 
 # As in grant.lua: of the configured rate, regained per second after a halving.
 CLIMB = 0.05

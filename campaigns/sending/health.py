@@ -8,10 +8,10 @@ from campaigns.alerts import Alerts
 from campaigns.config import Settings
 from campaigns.domain.health import Health, compare, health_from_json, read_health
 from campaigns.logs import event
+from campaigns.secrets import TokenError, decrypt_token
 from campaigns.store import healths
 from campaigns.store.accounts import add_account_event
 from campaigns.store.database import Connection, Database
-from campaigns.tokens import TokenError, decrypt_token
 from campaigns.whatsapp.graph import GraphError, read_phone_number
 
 _log = logging.getLogger(__name__)

@@ -9,11 +9,11 @@ from collections.abc import Callable, Mapping
 from campaigns.config import Settings
 from campaigns.domain.congestion import Shares
 from campaigns.domain.pacing import Reason, Wait
-from campaigns.keeping import Keeper
 from campaigns.logs import event
+from campaigns.secrets import TokenError, decrypt_token
+from campaigns.sending.leases import Keeper
 from campaigns.store.accounts import AccountRow
 from campaigns.throttle import Ask, Grant, Throttle
-from campaigns.tokens import TokenError, decrypt_token
 from campaigns.whatsapp.mailbox import clock
 
 _log = logging.getLogger(__name__)

@@ -1,0 +1,1 @@
+"""What the broker carries: task messages, and the filter for messages that are not ours."""

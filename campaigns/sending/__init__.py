@@ -1,0 +1,1 @@
+"""One time slice of one campaign, and what starts slices."""
