@@ -9,6 +9,7 @@ import datetime as _dt  # noqa: ICN001  the last line says why
 from celery.schedules import schedule as _schedule
 from kombu import Exchange, Queue
 
+from campaigns.broker.queues import QUEUES
 from campaigns.config import read_settings
 from campaigns.whatsapp.mailbox import clock as _clock
 
@@ -51,7 +52,7 @@ imports = ("campaigns.tasks", "webhooks.tasks")
 task_queues = tuple(
     # Each with an exchange and a key of its own: by default Celery would bind them all to the default queue's.
     Queue(name, Exchange(name, type="direct"), routing_key=name)
-    for name in ("campaigns", "control", "webhooks", "health")
+    for name in QUEUES
 )
 task_default_queue = "control"
 task_create_missing_queues = False  # a typo in a queue's name fails instead of vanishing
@@ -115,4 +116,4 @@ beat_schedule = {
     "retain": _every(3600.0, "campaigns.retain"),
 }
 
-del Exchange, Queue, read_settings  # `celery report` prints the names of this module
+del Exchange, QUEUES, Queue, read_settings  # `celery report` prints the names of this module

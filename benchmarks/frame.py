@@ -23,8 +23,8 @@ from typing import Any, Self
 
 import psutil
 
-from campaigns.directory import add_account, add_template
-from campaigns.planning import Wishes, create_campaign
+from campaigns.management.accounts import add_account, add_template
+from campaigns.management.campaigns import Wishes, create_campaign
 from campaigns.secrets import make_key
 from campaigns.store.campaigns import CampaignListing, list_campaigns
 from campaigns.store.database import Database

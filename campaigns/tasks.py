@@ -12,11 +12,11 @@ from typing import Any
 from celery import signals
 from kombu import Exchange, Queue
 
-from campaigns import retaining
 from campaigns.broker.message_filter import BrokerUnavailable
 from campaigns.celery import WakeUp, app, count_tasks
 from campaigns.config import SettingsError
 from campaigns.logs import configure_logging, event
+from campaigns.privacy import retention
 from campaigns.sending import health, schedule
 from campaigns.sending.run import run_slice
 from campaigns.sending.start import begin_slice
@@ -82,7 +82,7 @@ def retain() -> None:
     """Erase the phones and variables of campaigns that ended long ago, if the settings say when."""
     here = runtime()
     if here.settings.retention_days:
-        retaining.retain(here.database, days=here.settings.retention_days)
+        retention.retain(here.database, days=here.settings.retention_days)
 
 
 @app.task(name="campaigns.probe")

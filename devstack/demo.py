@@ -18,10 +18,10 @@ from rich.table import Table
 
 from campaigns.cli.output import make_console
 from campaigns.cli.watch import watch_campaigns
-from campaigns.directory import add_account, add_template
 from campaigns.domain.message import Status
-from campaigns.lifecycle import start_campaigns
-from campaigns.planning import Wishes, create_campaign
+from campaigns.management.accounts import add_account, add_template
+from campaigns.management.campaigns import Wishes, create_campaign
+from campaigns.management.lifecycle import start_campaigns
 from campaigns.secrets import make_key
 from campaigns.store.campaigns import CampaignListing, list_campaigns
 from campaigns.store.database import Database

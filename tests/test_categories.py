@@ -9,13 +9,13 @@ import redis
 
 from campaigns.alerts import Alerts
 from campaigns.config import Settings
-from campaigns.directory import activate_account, add_account
+from campaigns.management.accounts import activate_account, add_account
+from campaigns.management.test_sends import start_test
 from campaigns.secrets import make_key
 from campaigns.sending.leases import Keeper
 from campaigns.sending.run import run_slice
 from campaigns.sending.start import Tools, begin_slice
 from campaigns.store.events import describe_template
-from campaigns.testsend import start_test
 from campaigns.throttle import Throttle
 from campaigns.whatsapp.transport import Transport
 from tests.store.rows import add_campaign, add_message, add_messages, add_template, fetch

@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 import pytest
 
 from campaigns.config import Settings
-from campaigns.directory import add_account, add_portfolio, change_account
 from campaigns.domain.pacing import Reason, Wait
+from campaigns.management.accounts import add_account, add_portfolio, change_account
 from campaigns.secrets import make_key
 from campaigns.sending.accounts import Granter
 from campaigns.sending.leases import Keeper

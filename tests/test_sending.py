@@ -11,7 +11,7 @@ import redis
 
 from campaigns.alerts import Alerts
 from campaigns.config import Settings
-from campaigns.directory import add_account
+from campaigns.management.accounts import add_account
 from campaigns.secrets import make_key
 from campaigns.sending.leases import Keeper
 from campaigns.sending.run import run_slice

@@ -11,7 +11,7 @@ from xml.sax.saxutils import escape
 import pytest
 
 from campaigns.domain.recipients import RecipientsError, RowProblem
-from campaigns.sheets import open_sheet
+from campaigns.sheets.rows import open_sheet
 
 ROWS = [["nome", "telefone"], ["José Ação", "11987654321"], ["Zoë €", "x"]]
 

@@ -8,9 +8,9 @@ import pytest
 from psycopg.types.json import Jsonb
 
 from campaigns.config import Settings
-from campaigns.directory import add_account, deactivate_account
+from campaigns.management.accounts import add_account, deactivate_account
+from campaigns.management.templates import Change, SyncError, sync_templates
 from campaigns.secrets import make_key
-from campaigns.syncing import Change, SyncError, sync_templates
 from tests.simulator.far_end import WABA
 from tests.store.rows import add_campaign, add_template, fetch, receive
 from tests.webhooks.webhook_bodies import make_body

@@ -11,9 +11,9 @@ import redis
 
 from campaigns.alerts import Alerts
 from campaigns.config import Settings
-from campaigns.directory import add_account
 from campaigns.domain.recipients import Recipient
-from campaigns.planning import Wishes, change_campaign
+from campaigns.management.accounts import add_account
+from campaigns.management.campaigns import Wishes, change_campaign
 from campaigns.secrets import make_key
 from campaigns.sending.leases import Keeper
 from campaigns.sending.run import run_slice

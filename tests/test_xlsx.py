@@ -9,8 +9,8 @@ import pytest
 import xlsxwriter
 
 from campaigns.domain.recipients import Cell, RecipientsError, RowProblem
-from campaigns.sheets import open_sheet
-from campaigns.xlsx import ADVICE
+from campaigns.sheets.rows import open_sheet
+from campaigns.sheets.xlsx import ADVICE
 from tests.domain.test_numberformat import ACCOUNTING, BUILT_IN, DAY, SHOWN
 from tests.test_sheets import workbook
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from campaigns.answering import send_replies
 from campaigns.celery import WakeUp, app
+from campaigns.privacy.optout_confirmations import send_replies
 from campaigns.tasks import ring_campaigns
 from campaigns.worker.runtime import runtime
 from webhooks.applier.apply import apply_events

@@ -10,10 +10,10 @@ from celery import Celery
 from kombu.exceptions import KombuError, OperationalError
 
 from benchmarks.chaos.world import World
-from campaigns import lifecycle
-from campaigns.directory import add_account, add_template
 from campaigns.domain.campaign import TransitionError
-from campaigns.planning import Wishes, create_campaign
+from campaigns.management import lifecycle
+from campaigns.management.accounts import add_account, add_template
+from campaigns.management.campaigns import Wishes, create_campaign
 from campaigns.store.database import DatabaseError
 
 _WABA = "220000000000001"

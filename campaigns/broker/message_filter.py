@@ -26,8 +26,8 @@ from kombu.utils.json import loads
 
 from campaigns import valkey
 from campaigns.broker import remote_control
+from campaigns.broker.queues import QUEUES
 from campaigns.broker.task_messages import NotARing, Ring, find_flaw, is_shallow, read_ring
-from campaigns.domain.machinery import QUEUES
 from campaigns.logs import event
 
 _log = logging.getLogger(__name__)

@@ -9,12 +9,12 @@ from typing import Any
 
 import click
 
-from campaigns import directory
 from campaigns.cli.output import json_option, local_time, print_facts, print_json, print_table, to_text
 from campaigns.cli.refusals import Refusal
 from campaigns.cli.session import Session
 from campaigns.domain.failures import find_failure
 from campaigns.domain.health import health_from_json
+from campaigns.management import accounts
 from campaigns.store.directory import AccountEvent, AccountListing, CategoryListing, list_accounts
 
 
@@ -60,7 +60,7 @@ def add(session: Session, /, name: str, token_env: str | None, token_stdin: bool
     if token is None:
         raise click.UsageError("Give the access token with --token-env VAR or --token-stdin.")
     given = {column: value for column, value in columns.items() if value is not None}
-    account_id = directory.add_account(session.database, name, token=token, secret_key=session.secret_key, **given)
+    account_id = accounts.add_account(session.database, name, token=token, secret_key=session.secret_key, **given)
     click.echo(f"Account {account_id} ({name}) is added and active.")
 
 
@@ -91,9 +91,9 @@ def set_(
     if all(value is None for value in changes.values()) and not moves:
         raise click.UsageError("Nothing to change: give at least one option.")
     if moves:
-        session.ring(directory.move_account(session.database, name, portfolio))
+        session.ring(accounts.move_account(session.database, name, portfolio))
     secret_key = session.secret_key if token is not None else None
-    row = directory.change_account(session.database, name, changes, secret_key=secret_key)
+    row = accounts.change_account(session.database, name, changes, secret_key=secret_key)
     hint = "" if row.active else f"; it is inactive: `revoada account activate {row.id}`"
     click.echo(f"Account {row.id} ({row.name}) is changed{hint}.")
 
@@ -132,7 +132,7 @@ def list_(session: Session, as_json: bool) -> None:
 @click.pass_obj
 def show(session: Session, name: str, as_json: bool) -> None:
     """Show one account: its health, its failures in a row, and what happened to it last."""
-    details = directory.show_account(session.database, name)
+    details = accounts.show_account(session.database, name)
     if as_json:
         print_json(asdict(details.account) | {"events": [asdict(event) for event in details.events]})
         return
@@ -167,7 +167,7 @@ def show(session: Session, name: str, as_json: bool) -> None:
 @click.pass_obj
 def activate(session: Session, name: str) -> None:
     """Let an account send again, every category, with clean streaks; campaigns that waited for it go on at once."""
-    row, rung = directory.activate_account(session.database, name)
+    row, rung = accounts.activate_account(session.database, name)
     session.ring(rung)
     waited = f"; {len(rung)} waiting campaign(s) go on" if rung else ""
     click.echo(f"Account {row.id} ({row.name}) is active{waited}.")
@@ -178,7 +178,7 @@ def activate(session: Session, name: str) -> None:
 @click.pass_obj
 def deactivate(session: Session, name: str) -> None:
     """Stop an account. What it has not sent goes by the other accounts of its campaigns, or waits."""
-    row, was_active = directory.deactivate_account(session.database, name)
+    row, was_active = accounts.deactivate_account(session.database, name)
     what = "is inactive now" if was_active else f"was inactive already: {row.inactive_reason}"
     click.echo(f"Account {row.id} ({row.name}) {what}.")
 
@@ -189,9 +189,9 @@ def deactivate(session: Session, name: str) -> None:
 @click.pass_obj
 def check(session: Session, name: str, as_json: bool) -> None:
     """Ask Meta for the health of an account now, keep it and show it. It changes nothing about sending."""
-    row = directory.show_account(session.database, name, event_limit=1).account
+    row = accounts.show_account(session.database, name, event_limit=1).account
     health = _check_health(session, row.id)
-    details = directory.show_account(session.database, str(row.id), event_limit=1)
+    details = accounts.show_account(session.database, str(row.id), event_limit=1)
     if as_json:
         print_json({"id": row.id, "name": row.name, "answered": health is not None, "health": details.account.health})
     elif health is not None:

@@ -7,13 +7,13 @@ from dataclasses import asdict
 
 import click
 
-from campaigns import retrying
 from campaigns.cli.output import count, has_terminal, json_option, local_time, print_facts, print_json, print_table
 from campaigns.cli.refusals import Refusal
 from campaigns.cli.session import Session
 from campaigns.domain.verdict import Retry
-from campaigns.lifecycle import rung_ids
-from campaigns.showing import ExplainedReason, show_errors
+from campaigns.management import retries
+from campaigns.management.lifecycle import rung_ids
+from campaigns.management.reports import ExplainedReason, show_errors
 from campaigns.store.campaigns import CampaignListing, ReasonCount
 from campaigns.store.retries import FailedCount, UncertainCount
 
@@ -97,8 +97,8 @@ def retry(session: Session, campaign_id: int, retry_class: str, dry_run: bool, a
       revoada campaign retry 7 --class all-retryable --dry-run
       revoada campaign retry 7 --class recipient-later
     """
-    classes = retrying.ALL if retry_class == _ALL else frozenset({Retry(retry_class)})
-    run = retrying.preview_retry if dry_run else retrying.retry_failed
+    classes = retries.ALL if retry_class == _ALL else frozenset({Retry(retry_class)})
+    run = retries.preview_retry if dry_run else retries.retry_failed
     done = run(session.database, campaign_id, classes)
     session.ring(rung_ids([done.move] if done.move else []))
     if as_json:
@@ -117,7 +117,7 @@ def retry(session: Session, campaign_id: int, retry_class: str, dry_run: bool, a
     _print_counts("stays failed", done.left)
 
 
-def _describe(done: retrying.Retried, *, dry_run: bool) -> str:
+def _describe(done: retries.Retried, *, dry_run: bool) -> str:
     if not done.count:
         return "no failed message of this class."
     text = f"{count(done.count, 'message')} {'would be' if dry_run else 'will be'} sent again"
@@ -156,10 +156,10 @@ def retry_uncertain(session: Session, campaign_id: int, yes: bool, dry_run: bool
       revoada campaign retry-uncertain 7 --dry-run
       revoada campaign retry-uncertain 7
     """
-    done = retrying.preview_uncertain(session.database, campaign_id)
+    done = retries.preview_uncertain(session.database, campaign_id)
     if done.count and not dry_run:
         _confirm_twice(done, yes=yes)
-        done = retrying.retry_doubted(session.database, campaign_id, at_most=done.count)
+        done = retries.retry_doubted(session.database, campaign_id, at_most=done.count)
         session.ring(rung_ids([done.move] if done.move else []))
     if as_json:
         print_json({
@@ -179,7 +179,7 @@ def retry_uncertain(session: Session, campaign_id: int, yes: bool, dry_run: bool
             click.echo(f"{count(number, 'message')} {whose} {'stays' if number == 1 else 'stay'} uncertain.")
 
 
-def _confirm_twice(doubts: retrying.Redoubted, *, yes: bool) -> None:
+def _confirm_twice(doubts: retries.Redoubted, *, yes: bool) -> None:
     """Ask a person, or refuse where there is none and nobody has agreed."""
     if yes:
         return
@@ -197,7 +197,7 @@ def _people(number: int) -> str:
     return "1 person" if number == 1 else f"up to {number:,} people"
 
 
-def _describe_doubts(done: retrying.Redoubted, *, dry_run: bool) -> str:
+def _describe_doubts(done: retries.Redoubted, *, dry_run: bool) -> str:
     if not done.count:
         return "no uncertain message that could be sent again."
     text = f"{count(done.count, 'uncertain message')} {'would be' if dry_run else 'will be'} sent again"

@@ -9,7 +9,6 @@ from typing import Any
 
 import click
 
-from campaigns import lifecycle
 from campaigns.cli.aftermath import errors, retry, retry_uncertain
 from campaigns.cli.exporting import export
 from campaigns.cli.importing import import_, import_errors, open_reading, reading_options, report_import, warn
@@ -22,10 +21,11 @@ from campaigns.cli.types import DURATION, FILE, HOLIDAYS, SETTING, WEEKDAYS, WIN
 from campaigns.cli.watch import watch
 from campaigns.domain.campaign import Move
 from campaigns.domain.message import ACCEPTED, OPEN, Status
-from campaigns.planning import NO_EXPIRY, NO_SCHEDULE, NO_WINDOW, Wishes, change_campaign, create_campaign
+from campaigns.management import lifecycle
+from campaigns.management.campaigns import NO_EXPIRY, NO_SCHEDULE, NO_WINDOW, Wishes, change_campaign, create_campaign
+from campaigns.management.test_sends import await_test, start_test
 from campaigns.store.campaigns import list_campaigns
 from campaigns.store.database import Database
-from campaigns.testsend import await_test, start_test
 
 # Options of `campaign set` that take away what another gives.
 _CLEARED = (

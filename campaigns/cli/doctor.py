@@ -9,11 +9,11 @@ from dataclasses import asdict
 
 import click
 
+from campaigns.broker.queues import BrokerFacts
 from campaigns.cli.output import count, json_option, print_json
 from campaigns.cli.session import Session
 from campaigns.config import SettingsError
 from campaigns.domain.finding import Finding, Severity, exit_code
-from campaigns.domain.machinery import BrokerFacts
 from campaigns.store.database import Database
 
 _WAIT_SECONDS = 3.0
@@ -42,7 +42,7 @@ def doctor(session: Session, campaign_id: int | None, as_json: bool) -> None:
       revoada doctor 34
       revoada doctor --json
     """
-    from campaigns.diagnosing import diagnose  # noqa: PLC0415  with a client of Valkey, which no other command needs
+    from campaigns.doctor.diagnose import diagnose  # noqa: PLC0415  with a client of Valkey, which no other command needs
 
     settings = session.settings
     # Not the session's: that one refuses what this command shall tell.

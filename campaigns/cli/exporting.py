@@ -20,7 +20,7 @@ from campaigns.cli.output import count
 from campaigns.cli.session import Session
 from campaigns.cli.types import STATUSES
 from campaigns.domain.message import Status
-from campaigns.exporting import Export, export_campaign
+from campaigns.management.exports import Export, export_campaign
 
 _DELIMITERS = {",": ",", ";": ";", "|": "|", "tab": "\t"}
 

@@ -19,9 +19,9 @@ from campaigns.cli.session import Session
 from campaigns.cli.types import FILE, REGION, VARIABLE_MAP
 from campaigns.domain.campaign import CampaignError, CampaignStatus, missing_campaign
 from campaigns.domain.recipients import Choice, list_names
-from campaigns.importing import Reading, find_overlaps
-from campaigns.planning import Planned, add_recipients
-from campaigns.sheets import Report
+from campaigns.management.campaigns import Planned, add_recipients
+from campaigns.management.recipients import Reading, find_overlaps
+from campaigns.sheets.rows import Report
 from campaigns.store.campaigns import list_campaigns
 from campaigns.store.database import Connection
 from campaigns.store.recipients import Overlap, list_import_errors, stream_import_errors

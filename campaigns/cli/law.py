@@ -6,11 +6,11 @@ from dataclasses import asdict
 
 import click
 
-from campaigns import retaining
 from campaigns.cli.output import count, json_option, print_json, print_table
 from campaigns.cli.session import Session
-from campaigns.forgetting import forget as forget_person
-from campaigns.suppressing import read_phone
+from campaigns.management.suppressions import read_phone
+from campaigns.privacy.erasure import forget as forget_person
+from campaigns.privacy.retention import find_overdue, retain
 
 
 @click.command(short_help="Erase all that is held of one person.")
@@ -51,7 +51,7 @@ def retention(session: Session, days: int | None, dry_run: bool, as_json: bool) 
     days = days or session.settings.retention_days
     if not days:
         raise click.UsageError("Give --days N, or set REVOADA_RETENTION_DAYS.")
-    rows = (retaining.find_overdue if dry_run else retaining.retain)(session.database, days=days)
+    rows = (find_overdue if dry_run else retain)(session.database, days=days)
     if as_json:
         print_json([asdict(row) for row in rows])
         return

@@ -13,7 +13,7 @@ from campaigns.cli.session import Session
 from campaigns.domain.campaign import CampaignStatus
 from campaigns.domain.message import LADDER, Status
 from campaigns.domain.schedule import write_weekdays
-from campaigns.showing import CampaignDetails, show_campaign
+from campaigns.management.reports import CampaignDetails, show_campaign
 from campaigns.store.campaigns import CampaignListing, list_campaigns
 from campaigns.store.directory import AccountListing
 

@@ -6,11 +6,11 @@ from collections.abc import Sequence
 
 import click
 
-from campaigns import reviewing
 from campaigns.cli.output import count, json_option, local_time, print_json, print_table
 from campaigns.cli.refusals import one_line
 from campaigns.cli.session import Session
 from campaigns.logs import mask_phone
+from campaigns.management import reviews
 from campaigns.store.reviews import ReviewRow, list_reviews
 
 _ids = click.argument("ids", type=int, nargs=-1, required=True, metavar="ID…")
@@ -86,7 +86,7 @@ def accept(session: Session, ids: Sequence[int]) -> None:
     Example:
       revoada optouts accept 7 9
     """
-    done = reviewing.accept(session.database, ids)
+    done = reviews.accept(session.database, ids)
     click.echo(f"{_people(done.person_count)} suppressed as of the answer ({count(done.answer_count, 'answer')}).")
 
 
@@ -103,7 +103,7 @@ def dismiss(session: Session, ids: Sequence[int]) -> None:
     Example:
       revoada optouts dismiss 8
     """
-    done = reviewing.dismiss(session.database, ids)
+    done = reviews.dismiss(session.database, ids)
     session.ring(done.rings)
     text = f"{_people(done.person_count)} may get marketing again ({count(done.answer_count, 'answer')})."
     if done.restored_count:

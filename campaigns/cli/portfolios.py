@@ -6,11 +6,11 @@ from dataclasses import asdict
 
 import click
 
-from campaigns import directory
 from campaigns.cli.output import json_option, local_time, print_facts, print_json, print_table
 from campaigns.cli.session import Session
 from campaigns.domain.health import health_from_json
 from campaigns.domain.portfolio import suggest_limit
+from campaigns.management.accounts import add_portfolio, change_portfolio, show_portfolio
 from campaigns.store.directory import AccountListing
 from campaigns.store.portfolios import list_portfolios
 
@@ -38,7 +38,7 @@ def add(session: Session, name: str, daily_limit: int) -> None:
     Example:
       revoada portfolio add acme --daily-limit 2000
     """
-    portfolio_id = directory.add_portfolio(session.database, name, daily_limit=daily_limit)
+    portfolio_id = add_portfolio(session.database, name, daily_limit=daily_limit)
     click.echo(f"Portfolio {portfolio_id} ({name}) is added.")
 
 
@@ -56,7 +56,7 @@ def set_(session: Session, name: str, new_name: str | None, daily_limit: int | N
     """
     if new_name is None and daily_limit is None:
         raise click.UsageError("Nothing to change: give at least one option.")
-    row, rung = directory.change_portfolio(session.database, name, name=new_name, daily_limit=daily_limit)
+    row, rung = change_portfolio(session.database, name, name=new_name, daily_limit=daily_limit)
     session.ring(rung)
     waited = f"; {len(rung)} waiting campaign(s) go on" if rung else ""
     click.echo(f"Portfolio {row.id} ({row.name}) is changed{waited}.")
@@ -97,7 +97,7 @@ def show(session: Session, name: str, as_json: bool) -> None:
     Example:
       revoada portfolio show acme
     """
-    details = directory.show_portfolio(session.database, name)
+    details = show_portfolio(session.database, name)
     row = details.portfolio
     tiers = {account.name: _tier(account) for account in details.accounts}
     if as_json:

@@ -11,7 +11,7 @@ from rich.text import Text
 from campaigns.cli.output import count, json_option, local_time, make_console, print_facts, print_json
 from campaigns.cli.session import Session
 from campaigns.domain.preview import Preview
-from campaigns.previewing import CampaignPreview, preview_campaign
+from campaigns.management.preview import CampaignPreview, preview_campaign
 
 _WIDTH = 72
 

@@ -7,12 +7,12 @@ from dataclasses import asdict
 
 import click
 
-from campaigns import recovering
 from campaigns.cli.output import count, has_terminal, json_option, local_time, print_json, print_table
 from campaigns.cli.refusals import Refusal
 from campaigns.cli.session import Session
+from campaigns.doctor.recover import Fate, Planned, Recovery, preview_recovery
+from campaigns.doctor.recover import recover as recover_database
 from campaigns.domain.schedule import read_moment
-from campaigns.recovering import Fate, Planned, Recovery
 
 _FATES = {
     Fate.DOUBT: "all uncertain, and paused",
@@ -57,12 +57,12 @@ def recover(  # noqa: PLR0917  one per option
       revoada recover --since 2026-11-27T03:00 --except 12
     """
     at = read_moment(since, session.settings.time_zone)
-    done = recovering.preview_recovery(session.database, since=at, spared=spared)
+    done = preview_recovery(session.database, since=at, spared=spared)
     if not as_json:
         _print_plan(done, session.settings.time_zone)
     if done.has_work and not dry_run:
         _confirm(done, yes=yes)
-        done = recovering.recover(session.database, since=at, spared=spared)
+        done = recover_database(session.database, since=at, spared=spared)
     if as_json:
         print_json({
             "dry_run": dry_run,

@@ -8,18 +8,18 @@ import click
 from click.exceptions import NoArgsIsHelpError
 
 from campaigns.config import SettingsError
-from campaigns.directory import DirectoryError
+from campaigns.doctor.recover import RecoveryError
+from campaigns.doctor.setup_checks import SetupError
 from campaigns.domain.campaign import CampaignError
 from campaigns.domain.recipients import RecipientsError
-from campaigns.domain.setup import SetupError
 from campaigns.domain.template import TemplateError
-from campaigns.recovering import RecoveryError
-from campaigns.remembering import ForgettingError
-from campaigns.reviewing import ReviewError
+from campaigns.management.accounts import DirectoryError
+from campaigns.management.reviews import ReviewError
+from campaigns.management.suppressions import SuppressionError
+from campaigns.management.templates import SyncError
+from campaigns.privacy.forgotten_people import ForgettingError
 from campaigns.secrets import TokenError
 from campaigns.store.database import DatabaseError, DatabaseUnavailable
-from campaigns.suppressing import SuppressionError
-from campaigns.syncing import SyncError
 
 _EXPECTED = (
     *(SettingsError, CampaignError, RecipientsError, TemplateError, DirectoryError),

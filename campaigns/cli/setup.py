@@ -13,7 +13,7 @@ import click
 from campaigns.cli.output import json_option, print_json
 from campaigns.cli.session import Session
 from campaigns.config import SettingsError
-from campaigns.domain.setup import Check, State, judge_processes
+from campaigns.doctor.setup_checks import Check, State, judge_processes
 from campaigns.store.database import Database
 
 _WAIT_SECONDS = 3.0
@@ -59,10 +59,10 @@ def check_setup(session: Session, accounts: Sequence[str], webhook_url: str | No
 
 
 def _run(session: Session, accounts: Sequence[str], webhook_url: str | None) -> list[Check]:
-    from campaigns import checking  # noqa: PLC0415  with its HTTP client, which no other command needs
+    from campaigns.doctor import setup  # noqa: PLC0415  with its HTTP client, which no other command needs
 
     settings = session.settings
-    checks = checking.check_settings(settings)
+    checks = setup.check_settings(settings)
     database = None
     if settings.database_url is not None:
         # Not the session's: that one refuses what this command shall tell.
@@ -71,12 +71,12 @@ def _run(session: Session, accounts: Sequence[str], webhook_url: str | None) -> 
         )
         database.open()
         click.get_current_context().call_on_close(database.close)
-    postgres, valkey = checking.check_database(database), checking.check_valkey(settings.redis_url)
+    postgres, valkey = setup.check_database(database), setup.check_valkey(settings.redis_url)
     checks += [postgres, valkey, *_check_processes()]
-    checks += checking.check_webhook(settings, webhook_url)
+    checks += setup.check_webhook(settings, webhook_url)
     if database is not None and postgres.state is State.OK:
         now = dt.datetime.now(dt.UTC)
-        checks += checking.check_accounts(database, settings, accounts, webhook_url=webhook_url, now=now)
+        checks += setup.check_accounts(database, settings, accounts, webhook_url=webhook_url, now=now)
     else:
         checks.append(Check("accounts", "accounts", State.UNKNOWN, "not known without Postgres"))
     return checks

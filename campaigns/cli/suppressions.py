@@ -9,12 +9,12 @@ from pathlib import Path
 
 import click
 
-from campaigns import suppressing
 from campaigns.cli.importing import phone_options, show_bar
 from campaigns.cli.output import count, json_option, local_time, print_json_rows, print_table
 from campaigns.cli.session import Session
 from campaigns.cli.types import FILE
 from campaigns.domain.optout.recognition import Source
+from campaigns.management import suppressions
 from campaigns.store.people import count_forgotten
 from campaigns.store.suppressions import count_suppressions, stream_suppressions
 
@@ -43,7 +43,7 @@ def add(session: Session, phones: Sequence[str], reason: str | None) -> None:
     Example:
       revoada suppress add +5511999990000 '+55 11 98888-0000' --reason 'asked by e-mail'
     """
-    new = suppressing.suppress_phones(
+    new = suppressions.suppress_phones(
         session.database, session.read_phones(phones), reason=reason, secret_key=session.settings.secret_key
     )
     for phone, is_new in zip(phones, new, strict=True):
@@ -62,7 +62,7 @@ def remove(session: Session, phones: Sequence[str]) -> None:
     Example:
       revoada suppress remove +5511999990000
     """
-    lifted = suppressing.lift_phones(
+    lifted = suppressions.lift_phones(
         session.database, session.read_phones(phones), secret_key=session.settings.secret_key
     )
     for phone, was_suppressed in zip(phones, lifted, strict=True):
@@ -113,7 +113,7 @@ def import_(session: Session, file: str, phone_column: str | None, region: str |
       revoada suppress import descadastros.xlsx --phone-column 'Celular 1' --region BR
     """
     with show_bar(Path(file).name) as report:
-        done = suppressing.import_suppressions(
+        done = suppressions.import_suppressions(
             session.database,
             Path(file),
             phone_column=phone_column,

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import datetime as dt
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from psycopg.rows import class_row
 
-from campaigns.domain.machinery import DatabaseFacts, InboxFacts
 from campaigns.domain.message import Status
 from campaigns.store.database import Connection, allow_long_statements, query
 from campaigns.store.migrate import missing_migrations, unknown_migrations
@@ -23,6 +22,39 @@ _LOCK_SECONDS = 5.0
 _WEBHOOK_SECONDS = 120.0
 _SAMPLE_COUNT = 2000
 _SHOWN_REASONS = 3
+
+
+@dataclass(frozen=True, slots=True)
+class DatabaseFacts:
+    """What Postgres says. `unsafe`: settings that lose commits, each with its value; `skew_seconds`: we are ahead.
+
+    `blockers`: sessions that others have waited for: process id, program, seconds, how many wait.
+    """
+
+    missing_migrations: Sequence[str]
+    unknown_migrations: Sequence[str]
+    is_read_only: bool
+    unsafe: Mapping[str, str]
+    connection_count: int
+    connection_limit: int
+    skew_seconds: float
+    blockers: Sequence[tuple[int, str, float, int]] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class InboxFacts:
+    """Webhook events: those that are due and not applied, and those that were dead-lettered for an operator.
+
+    `review_count`: people with an answer that may be an opt-out and waits for a decision. The oldest such answer has
+    waited for `review_seconds`.
+    """
+
+    due_count: int
+    oldest_seconds: float
+    set_aside_count: int
+    reasons: Sequence[str] = ()
+    review_count: int = 0
+    review_seconds: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,16 +4,31 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import redis
 
-from campaigns.domain.machinery import ValkeyFacts
 from campaigns.throttle.bucket import KEY
 from campaigns.valkey import find_reply
 
 # As in grant.lua: of the configured rate, regained per second after a halving.
 CLIMB = 0.05
+
+
+@dataclass(frozen=True, slots=True)
+class ValkeyFacts:
+    """The state of Valkey. `away`: the error if it does not serve at all, with its error reply, if any, as `reply`;
+    `refusal`: its error reply to a write. Sizes are bytes; 0: no limit.
+    """
+
+    away: str = ""
+    reply: str = ""
+    refusal: str = ""
+    policy: str = "noeviction"
+    used_bytes: int = 0
+    limit_bytes: int = 0
+    skew_seconds: float = 0.0
 
 
 def examine(url: str, *, timeout_seconds: float) -> ValkeyFacts:

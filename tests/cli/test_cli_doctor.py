@@ -15,9 +15,9 @@ import redis
 from click.testing import CliRunner
 
 from campaigns import celery
+from campaigns.broker.queues import QUEUES
 from campaigns.celery import Alive, BrokerError
 from campaigns.cli import main
-from campaigns.domain.machinery import QUEUES
 from campaigns.secrets import encrypt_token, make_key
 from campaigns.store.migrate import migrate
 from campaigns.throttle import Ask, Throttle

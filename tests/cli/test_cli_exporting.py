@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from campaigns import exporting
-from campaigns.exporting import export_campaign
+from campaigns.management import exports
+from campaigns.management.exports import export_campaign
 from tests.cli.conftest import ANA, BIA
 from tests.store.rows import add_campaign, add_messages, fetch
 
@@ -112,7 +112,7 @@ def test_an_export_that_breaks_off_leaves_the_old_file_and_nothing_else(house, s
 
     file = tmp_path / "report.csv"
     file.write_text("old")
-    monkeypatch.setattr(exporting, "_write", fail)
+    monkeypatch.setattr(exports, "_write", fail)
     assert house.refusal("campaign", "export", sale, "--output", str(file)) == "No space left on device"
     assert file.read_text() == "old"
     assert sorted(path.name for path in tmp_path.iterdir()) == ["people.csv", "report.csv"]

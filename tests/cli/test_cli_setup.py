@@ -14,8 +14,8 @@ import pytest
 from werkzeug.serving import make_server
 
 from campaigns import celery
+from campaigns.broker.queues import QUEUES
 from campaigns.celery import Alive, BrokerError
-from campaigns.domain.setup import QUEUES
 from campaigns.store.migrate import migrations
 from simulator.config import APP
 from tests.serving import serving

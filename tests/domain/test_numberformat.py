@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from campaigns.domain.numberformat import compile_format
-from campaigns.domain.regional import FormatError, find_regional
+from campaigns.sheets.locales import FormatError, find_regional
+from campaigns.sheets.number_format import compile_format
 
 ACCOUNTING = '_-"R$"\\ * #,##0.00_-;\\-"R$"\\ * #,##0.00_-;_-"R$"\\ * "-"??_-;_-@_-'
 DOLLARS = '_("$"* #,##0.00_);_("$"* \\(#,##0.00\\);_("$"* "-"??_);_(@_)'

@@ -4,9 +4,9 @@ import datetime as dt
 
 import pytest
 
-from campaigns.domain.setup import (
+from campaigns.broker.queues import QUEUES
+from campaigns.doctor.setup_checks import (
     NEEDED_FIELDS,
-    QUEUES,
     SCOPES,
     USEFUL_FIELDS,
     State,

@@ -11,13 +11,13 @@ import redis
 
 from campaigns.alerts import Alerts
 from campaigns.config import Settings
-from campaigns.directory import add_account
 from campaigns.domain.failures import STRAY_REPLY
+from campaigns.management.accounts import add_account
+from campaigns.management.reports import show_errors
 from campaigns.secrets import make_key
 from campaigns.sending.leases import Keeper
 from campaigns.sending.run import run_slice
 from campaigns.sending.start import Tools, begin_slice
-from campaigns.showing import show_errors
 from campaigns.store.events import insert_events
 from campaigns.throttle import Throttle
 from campaigns.whatsapp.transport import Transport

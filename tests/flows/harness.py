@@ -22,10 +22,10 @@ from typing import Any
 import requests
 from celery import Celery
 
-from campaigns import lifecycle
-from campaigns.directory import add_account, add_template
 from campaigns.domain.campaign import Move
-from campaigns.planning import Wishes, create_campaign
+from campaigns.management import lifecycle
+from campaigns.management.accounts import add_account, add_template
+from campaigns.management.campaigns import Wishes, create_campaign
 from campaigns.secrets import make_key
 from campaigns.store.database import Database
 from devstack.ports import LOOPBACK, free_port

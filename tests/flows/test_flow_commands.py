@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from harness import Flow, wait_for
 
-from campaigns.lifecycle import cancel_campaigns, pause_campaigns, resume_campaigns
+from campaigns.management.lifecycle import cancel_campaigns, pause_campaigns, resume_campaigns
 
 
 def test_pause_and_cancel_stop_within_two_seconds_and_resume_goes_on_at_once(flow: Flow) -> None:

@@ -6,7 +6,7 @@ import datetime as dt
 
 from harness import Flow, wait_for
 
-from campaigns.directory import add_portfolio, move_account
+from campaigns.management.accounts import add_portfolio, move_account
 
 
 def test_campaigns_stop_at_the_daily_limit_and_go_on_when_it_is_raised(flow: Flow) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from harness import Flow, wait_for
 
-from campaigns.lifecycle import resume_campaigns
+from campaigns.management.lifecycle import resume_campaigns
 from tests.store.test_backup import PAGE, find_commands, run
 
 NEVER_MS = 600_000  # until the test lets them go

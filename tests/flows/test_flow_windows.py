@@ -7,8 +7,8 @@ from zoneinfo import ZoneInfo
 
 from harness import Flow, wait_for
 
-from campaigns.importing import Reading
-from campaigns.planning import add_recipients
+from campaigns.management.campaigns import add_recipients
+from campaigns.management.recipients import Reading
 
 ZONE = "America/Sao_Paulo"
 

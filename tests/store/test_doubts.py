@@ -6,11 +6,11 @@ import datetime as dt
 
 import pytest
 
-from campaigns import retrying
 from campaigns.domain.campaign import CampaignError, TransitionError
 from campaigns.domain.message import Write
-from campaigns.lifecycle import cancel_campaigns, rung_ids
-from campaigns.retrying import preview_uncertain, retry_doubted
+from campaigns.management import retries
+from campaigns.management.lifecycle import cancel_campaigns, rung_ids
+from campaigns.management.retries import preview_uncertain, retry_doubted
 from campaigns.store.campaigns import list_campaigns
 from campaigns.store.events import insert_events
 from campaigns.store.leases import complete_campaign, expire_messages
@@ -158,7 +158,7 @@ def test_who_wants_no_messages_or_was_erased_stays_uncertain(database, add):
 
 
 def test_no_more_go_than_a_person_has_agreed_to(database, add, monkeypatch):
-    monkeypatch.setattr(retrying, "_MOST_AT_ONCE", 2)
+    monkeypatch.setattr(retries, "_MOST_AT_ONCE", 2)
     campaign_id = add(7)
     assert retry_doubted(database, campaign_id, at_most=5).count == 5
     assert read_statuses(database, campaign_id) == ["pending"] * 5 + ["uncertain"] * 2

@@ -4,18 +4,18 @@ import threading
 import pytest
 from psycopg import errors
 
-from campaigns.directory import add_account as add_real_account
-from campaigns.directory import add_template
 from campaigns.domain.message import Write
 from campaigns.domain.phone.person import recipient_key
-from campaigns.forgetting import forget
-from campaigns.importing import Reading
-from campaigns.planning import Wishes, add_recipients, create_campaign
-from campaigns.remembering import ForgettingError
+from campaigns.management.accounts import add_account as add_real_account
+from campaigns.management.accounts import add_template
+from campaigns.management.campaigns import Wishes, add_recipients, create_campaign
+from campaigns.management.recipients import Reading
+from campaigns.management.suppressions import lift_phones, suppress_phones
+from campaigns.privacy.erasure import forget
+from campaigns.privacy.forgotten_people import ForgettingError
 from campaigns.secrets import PersonHasher, make_key
 from campaigns.store.events import ParkedEvent, insert_events, park_events
 from campaigns.store.messages import ReleaseRow, merge_evidence, release_messages
-from campaigns.suppressing import lift_phones, suppress_phones
 from tests.store.rows import (
     Beside,
     add_account,
@@ -218,24 +218,24 @@ def test_nor_does_a_list_that_is_added_later(database, draft, tmp_path):
 
 def test_a_list_that_is_read_at_that_moment_does_not_either(database, draft, monkeypatch):
     """The import has inserted its rows, uncommitted, when the person is forgotten."""
-    from campaigns import planning  # noqa: PLC0415
+    from campaigns.management import campaigns  # noqa: PLC0415
 
-    real, forgetting = planning.suppress_forgotten, []
+    real, forgetting = campaigns.suppress_forgotten, []
 
     def forget_meanwhile(connection, campaign_id, *, secret_key):
         forgetting.append(Beside(forget, database, ANA, secret_key=KEY))
         forgetting[0].result()
         return real(connection, campaign_id, secret_key=secret_key)
 
-    monkeypatch.setattr(planning, "suppress_forgotten", forget_meanwhile)
+    monkeypatch.setattr(campaigns, "suppress_forgotten", forget_meanwhile)
     assert read_statuses(database, draft(ANA, BIA)) == ["suppressed", "pending"]
     assert ANA not in dump(database)
 
 
 def test_who_is_forgotten_right_after_an_import_looked_waits_for_it(database, draft, monkeypatch):
-    from campaigns import planning  # noqa: PLC0415
+    from campaigns.management import campaigns  # noqa: PLC0415
 
-    real, forgetting = planning.suppress_forgotten, []
+    real, forgetting = campaigns.suppress_forgotten, []
 
     def forget_after(connection, campaign_id, *, secret_key):
         count = real(connection, campaign_id, secret_key=secret_key)
@@ -243,7 +243,7 @@ def test_who_is_forgotten_right_after_an_import_looked_waits_for_it(database, dr
         await_blocked(database)
         return count
 
-    monkeypatch.setattr(planning, "suppress_forgotten", forget_after)
+    monkeypatch.setattr(campaigns, "suppress_forgotten", forget_after)
     campaign_id = draft(ANA, BIA)
     assert forgetting[0].result().erased.message_count == 1
     assert read_statuses(database, campaign_id) == ["suppressed", "pending"]

@@ -2,14 +2,14 @@ from __future__ import annotations
 
 import pytest
 
-from campaigns.directory import add_account, add_template
 from campaigns.domain.recipients import Choice, RecipientsError
-from campaigns.importing import Reading, find_overlaps
-from campaigns.planning import Wishes, add_recipients, create_campaign
+from campaigns.management.accounts import add_account, add_template
+from campaigns.management.campaigns import Wishes, add_recipients, create_campaign
+from campaigns.management.recipients import Reading, find_overlaps
 from campaigns.secrets import make_key
+from campaigns.sheets.xlsx import ADVICE
 from campaigns.store.database import query
 from campaigns.store.recipients import stream_import_errors
-from campaigns.xlsx import ADVICE
 from tests.test_xlsx import write_rows
 
 ANA, BIA, CAIO = "+5511999990001", "+5511999990002", "+5511999990003"

@@ -6,11 +6,18 @@ import threading
 
 import pytest
 
-from campaigns import lifecycle
-from campaigns.directory import activate_account, add_account, add_template, deactivate_account
 from campaigns.domain.campaign import TRANSITIONS, CampaignError, CampaignStatus, Command, TransitionError
-from campaigns.importing import Reading
-from campaigns.planning import NO_SCHEDULE, NO_WINDOW, Wishes, add_recipients, change_campaign, create_campaign
+from campaigns.management import lifecycle
+from campaigns.management.accounts import activate_account, add_account, add_template, deactivate_account
+from campaigns.management.campaigns import (
+    NO_SCHEDULE,
+    NO_WINDOW,
+    Wishes,
+    add_recipients,
+    change_campaign,
+    create_campaign,
+)
+from campaigns.management.recipients import Reading
 from campaigns.secrets import make_key
 from campaigns.store.campaigns import list_campaigns
 from campaigns.store.leases import complete_campaign, take_lease

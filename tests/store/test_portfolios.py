@@ -3,8 +3,8 @@ import threading
 
 import pytest
 
-from campaigns.directory import activate_account, change_portfolio, deactivate_account, move_account
 from campaigns.domain.message import Write
+from campaigns.management.accounts import activate_account, change_portfolio, deactivate_account, move_account
 from campaigns.store.leases import end_slice, lock_campaign
 from campaigns.store.messages import claim_messages, has_claimable
 from campaigns.store.portfolios import (

@@ -6,10 +6,10 @@ import datetime as dt
 
 import pytest
 
+from campaigns.doctor.recover import Fate, RecoveryError, preview_recovery, recover
 from campaigns.domain.message import Write
-from campaigns.lifecycle import resume_campaigns, rung_ids
-from campaigns.recovering import Fate, RecoveryError, preview_recovery, recover
-from campaigns.retrying import retry_doubted
+from campaigns.management.lifecycle import resume_campaigns, rung_ids
+from campaigns.management.retries import retry_doubted
 from campaigns.store.campaigns import list_campaigns
 from campaigns.store.database import PROCESS, Database
 from campaigns.store.messages import merge_evidence

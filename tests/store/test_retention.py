@@ -1,6 +1,6 @@
 import pytest
 
-from campaigns.retaining import find_overdue, retain
+from campaigns.privacy.retention import find_overdue, retain
 from campaigns.store import retention
 from tests.store.rows import (
     add_campaign,

@@ -4,12 +4,12 @@ import datetime as dt
 
 import pytest
 
-from campaigns import retrying
 from campaigns.domain.campaign import CampaignError, TransitionError
 from campaigns.domain.message import Write
 from campaigns.domain.verdict import Retry
-from campaigns.lifecycle import rung_ids
-from campaigns.retrying import ALL, preview_retry, retry_failed
+from campaigns.management import retries
+from campaigns.management.lifecycle import rung_ids
+from campaigns.management.retries import ALL, preview_retry, retry_failed
 from campaigns.store.campaigns import list_campaigns
 from campaigns.store.leases import complete_campaign, end_slice
 from campaigns.store.messages import merge_evidence, next_release_at
@@ -198,7 +198,7 @@ def test_a_campaign_that_is_not_there_is_refused(database):
 
 
 def test_many_messages_go_back_in_several_sets_each_once(database, add, monkeypatch):
-    monkeypatch.setattr(retrying, "_MOST_AT_ONCE", 2)
+    monkeypatch.setattr(retries, "_MOST_AT_ONCE", 2)
     campaign_id = add(131000, 131026, 131000, 131016, 131000, 131000, failed_at=NOW)
     done = retry_failed(database, campaign_id, SERVER)
     assert counts(done.again) == [(131000, 4, 0), (131016, 1, 0)]

@@ -12,7 +12,7 @@ from campaigns.alerts import Alerts
 from campaigns.config import Settings, read_settings
 from campaigns.domain.optout.recognition import Source
 from campaigns.domain.phone.person import recipient_key
-from campaigns.forgetting import forget
+from campaigns.privacy.erasure import forget
 from campaigns.secrets import make_key
 from campaigns.store.database import DataError
 from campaigns.store.events import insert_events

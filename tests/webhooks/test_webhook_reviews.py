@@ -7,23 +7,23 @@ import threading
 import pytest
 from webhook_bodies import AT, PHONE_NUMBER_ID, make_body, make_status, make_value
 
-from campaigns import reviewing
 from campaigns.alerts import Alerts
 from campaigns.config import Settings
 from campaigns.domain.failures import UNDER_REVIEW
 from campaigns.domain.message import Write
 from campaigns.domain.optout.recognition import Source
 from campaigns.domain.phone.person import recipient_key
-from campaigns.exporting import export_campaign
-from campaigns.forgetting import forget
-from campaigns.reviewing import ReviewError
+from campaigns.management import reviews
+from campaigns.management.exports import export_campaign
+from campaigns.management.reports import show_errors
+from campaigns.management.reviews import ReviewError
+from campaigns.management.suppressions import lift_phones
+from campaigns.privacy.erasure import forget
 from campaigns.secrets import make_key
 from campaigns.sending.schedule import reconcile
-from campaigns.showing import show_errors
 from campaigns.store.leases import complete_campaign
 from campaigns.store.reviews import count_reviews, list_reviews
 from campaigns.store.suppressions import SuppressionEvent, find_suppressed, write_suppressions
-from campaigns.suppressing import lift_phones
 from tests.store.rows import (
     Beside,
     add_account,
@@ -134,7 +134,7 @@ def test_a_second_answer_joins_the_first_and_a_copy_changes_nothing(database):
 
 def test_a_copy_asks_nobody_again_and_new_words_do(database):
     say(database, "talvez")
-    reviewing.dismiss(database, [read_reviews(database)[0].id])
+    reviews.dismiss(database, [read_reviews(database)[0].id])
     say(database, "talvez")
     assert read_reviews(database) == []
     say(database, "talvez", 60)
@@ -224,7 +224,7 @@ def test_the_category_is_that_of_the_template_in_the_wabas_of_the_accounts(datab
     database.run(take, campaign_id)
     first, second = (database.run(add_account, waba_id=waba_id) for waba_id in ("301", "302"))
     assert database.run(claim, campaign_id, 1, accounts=[second]).messages == []
-    reviewing.dismiss(database, [read_reviews(database)[0].id])
+    reviews.dismiss(database, [read_reviews(database)[0].id])
     say(database, "talvez", 60)
     assert [each.account_id for each in database.run(claim, campaign_id, 1, accounts=[first]).messages] == [first]
 
@@ -237,7 +237,7 @@ def test_what_is_in_doubt_stays_uncertain(database):
     claim_all(database, campaign_id)
     row = read_message(database, message_id)
     assert (row["status"], row["error_code"], row["error_title"]) == ("uncertain", None, "the reply was lost")
-    done = reviewing.dismiss(database, [read_reviews(database)[0].id])
+    done = reviews.dismiss(database, [read_reviews(database)[0].id])
     assert done.restored_count == 0
 
 
@@ -267,7 +267,7 @@ def test_accepting_suppresses_as_the_word_would_at_the_time_of_the_answer(databa
     say(database, "chega", 7)
     campaign_id, (message_id,) = start(database)
     claim_all(database, campaign_id)
-    done = reviewing.accept(database, [read_reviews(database)[0].id])
+    done = reviews.accept(database, [read_reviews(database)[0].id])
     assert (done.person_count, done.answer_count) == (1, 1)
     rows = fetch(database, "SELECT recipient_key, source, is_active, at, detail FROM suppressions")
     assert rows == [(ANA, "word", True, NOON + dt.timedelta(seconds=7), "quero")]
@@ -278,14 +278,14 @@ def test_accepting_suppresses_as_the_word_would_at_the_time_of_the_answer(databa
 
 def test_an_accepted_answer_of_a_user_id_reaches_the_number_later(database):
     say(database, number="", user_ids=(ID,))
-    reviewing.accept(database, [read_reviews(database)[0].id])
+    reviews.accept(database, [read_reviews(database)[0].id])
     receive(database, pair())
     assert is_suppressed(database)
 
 
 def test_an_accepted_answer_reaches_the_numbers_of_its_author_that_come_later(database):
     say(database, user_ids=(ID,))
-    reviewing.accept(database, [read_reviews(database)[0].id])
+    reviews.accept(database, [read_reviews(database)[0].id])
     receive(database, pair(number="5511987650002"))
     assert is_suppressed(database, ANA) and is_suppressed(database, BIA)
 
@@ -311,7 +311,7 @@ def test_dismissing_brings_back_what_was_skipped_in_campaigns_that_go_on(databas
         claim_all(database, each)
     assert database.run(complete_campaign, ended_id, 1) is not None
     with allowing_only(database, Write.OPERATOR):
-        done = reviewing.dismiss(database, [read_reviews(database)[0].id])
+        done = reviews.dismiss(database, [read_reviews(database)[0].id])
     assert (done.restored_count, done.left_count, done.rings) == (1, 1, [campaign_id])
     row = read_message(database, message_id)
     assert (row["status"], row["error_code"], row["error_title"]) == ("pending", None, None)
@@ -326,7 +326,7 @@ def test_dismissing_wakes_a_campaign_that_waits(database):
     campaign_id, _ = start(database)
     claim_all(database, campaign_id)
     fetch(database, "UPDATE campaigns SET due_at = 'infinity', waiting_reason = 'retry'")
-    assert reviewing.dismiss(database, [read_reviews(database)[0].id]).rings == [campaign_id]
+    assert reviews.dismiss(database, [read_reviews(database)[0].id]).rings == [campaign_id]
     assert fetch(database, "SELECT due_at, enqueued_at IS NOT NULL FROM campaigns") == [(None, True)]
 
 
@@ -335,7 +335,7 @@ def test_a_paused_campaign_gets_its_message_back_and_is_not_rung(database):
     campaign_id, (message_id,) = start(database)
     claim_all(database, campaign_id)
     fetch(database, "UPDATE campaigns SET status = 'paused'")
-    done = reviewing.dismiss(database, [read_reviews(database)[0].id])
+    done = reviews.dismiss(database, [read_reviews(database)[0].id])
     assert (done.restored_count, done.rings) == (1, [])
     assert read_message(database, message_id)["status"] == "pending"
 
@@ -345,7 +345,7 @@ def test_dismissing_brings_back_nobody_who_has_opted_out_meanwhile(database):
     campaign_id, (message_id,) = start(database)
     claim_all(database, campaign_id)
     database.run(write_suppressions, [SuppressionEvent(ANA, Source.MANUAL, True, NOON)])
-    assert reviewing.dismiss(database, [read_reviews(database)[0].id]).restored_count == 0
+    assert reviews.dismiss(database, [read_reviews(database)[0].id]).restored_count == 0
     assert read_message(database, message_id)["status"] == "suppressed"
 
 
@@ -355,7 +355,7 @@ def test_what_evidence_has_raised_meanwhile_is_left_alone(database):
     claim_all(database, campaign_id)
     fetch(database, "UPDATE messages SET status = 'delivered', wamid = 'w', sent_at = now(), account_id = 1,"
                     " claimed_at = now(), send_no = 1")  # fmt: skip
-    assert reviewing.dismiss(database, [read_reviews(database)[0].id]).restored_count == 0
+    assert reviews.dismiss(database, [read_reviews(database)[0].id]).restored_count == 0
     assert read_message(database, message_id)["status"] == "delivered"
 
 
@@ -364,7 +364,7 @@ def test_one_decision_is_about_all_answers_of_the_person(database):
     say(database, "chega", 5)
     say(database, "hum", number="5511987650002")
     first, other = read_reviews(database)
-    done = reviewing.accept(database, [first.id])
+    done = reviews.accept(database, [first.id])
     assert (done.person_count, done.answer_count) == (1, 2)
     assert read_reviews(database) == [other]
 
@@ -373,22 +373,22 @@ def test_what_is_unknown_or_decided_refuses_all(database):
     say(database)
     (row,) = read_reviews(database)
     with pytest.raises(ReviewError, match=r"^Review 99 does not exist\. Nothing was changed\.$"):
-        reviewing.accept(database, [row.id, 99])
+        reviews.accept(database, [row.id, 99])
     assert read_reviews(database) == [row]
-    reviewing.dismiss(database, [row.id])
+    reviews.dismiss(database, [row.id])
     with pytest.raises(ReviewError, match=rf"^Review {row.id} was dismissed at .* UTC\. Nothing was changed\.$"):
-        reviewing.accept(database, [row.id])
+        reviews.accept(database, [row.id])
     assert not is_suppressed(database)
 
 
-@pytest.mark.parametrize("decide", [reviewing.accept, reviewing.dismiss])
+@pytest.mark.parametrize("decide", [reviews.accept, reviews.dismiss])
 def test_of_two_who_decide_at_once_the_second_is_told(database, decide):
     say(database)
     (row,) = read_reviews(database)
     decided, go_on = threading.Event(), threading.Event()
 
     def dismiss_slowly(connection):
-        reviewing._dismiss(connection, [row.id])
+        reviews._dismiss(connection, [row.id])
         decided.set()
         assert go_on.wait(30)
 
@@ -445,7 +445,7 @@ def test_a_dismissal_finds_what_a_claim_is_just_skipping(database):
     say(database)
     campaign_id, (message_id,) = start(database)
     claiming, go_on = hold(database, claim_one, campaign_id)
-    dismissing = Beside(reviewing.dismiss, database, [read_reviews(database)[0].id])
+    dismissing = Beside(reviews.dismiss, database, [read_reviews(database)[0].id])
     await_blocked(database)
     go_on.set()
     assert claiming.result().suppressed_count == 1
@@ -456,7 +456,7 @@ def test_a_dismissal_finds_what_a_claim_is_just_skipping(database):
 def test_a_claim_sees_a_dismissal_that_is_just_being_made(database):
     say(database)
     campaign_id, _ = start(database)
-    dismissing, go_on = hold(database, reviewing._dismiss, [read_reviews(database)[0].id])
+    dismissing, go_on = hold(database, reviews._dismiss, [read_reviews(database)[0].id])
     claiming = Beside(claim_all, database, campaign_id)
     await_blocked(database)
     go_on.set()
@@ -467,7 +467,7 @@ def test_a_claim_sees_a_dismissal_that_is_just_being_made(database):
 def test_a_claim_does_not_pass_between_an_answer_and_its_acceptance(database):
     say(database)
     campaign_id, _ = start(database)
-    accepting, go_on = hold(database, reviewing._accept, [read_reviews(database)[0].id])
+    accepting, go_on = hold(database, reviews._accept, [read_reviews(database)[0].id])
     claiming = Beside(claim_all, database, campaign_id)
     await_blocked(database)
     go_on.set()
@@ -502,7 +502,7 @@ def test_somebody_is_told_when_the_first_waits_and_once_a_day(database, caplog):
 def test_somebody_is_told_again_when_the_next_first_one_waits(database, caplog):
     say(database)
     assert report(database, caplog)
-    reviewing.dismiss(database, [read_reviews(database)[0].id])
+    reviews.dismiss(database, [read_reviews(database)[0].id])
     assert report(database, caplog) == []
     say(database, "chega", 1)
     assert len(report(database, caplog)) == 1

@@ -14,13 +14,13 @@ from campaigns.alerts import Alerts
 from campaigns.config import read_settings
 from campaigns.domain.optout.recognition import Source
 from campaigns.domain.phone.person import recipient_key
-from campaigns.forgetting import forget
-from campaigns.remembering import ForgettingError
+from campaigns.management.suppressions import lift_phones
+from campaigns.privacy.erasure import forget
+from campaigns.privacy.forgotten_people import ForgettingError
 from campaigns.secrets import make_key
 from campaigns.store import userids
 from campaigns.store.events import ParkedEvent, insert_events, park_events
 from campaigns.store.suppressions import SuppressionEvent, find_suppressed, write_suppressions
-from campaigns.suppressing import lift_phones
 from tests.store.rows import (
     Beside,
     add_account,

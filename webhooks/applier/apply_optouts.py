@@ -11,7 +11,7 @@ from typing import Any
 from campaigns.domain.optout.recognition import Source
 from campaigns.domain.phone.person import recipient_key
 from campaigns.logs import event, mask_phone
-from campaigns.remembering import ForgettingError, find_forgotten
+from campaigns.privacy.forgotten_people import ForgettingError, find_forgotten
 from campaigns.store import reviews, userids
 from campaigns.store.answers import StopReply, add_stop_replies
 from campaigns.store.database import Connection

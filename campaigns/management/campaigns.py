@@ -7,7 +7,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from campaigns.choosing import choose_template, read_template
 from campaigns.domain.campaign import (
     ENDED,
     CampaignError,
@@ -23,8 +22,9 @@ from campaigns.domain.finding import spell_count
 from campaigns.domain.pacing import Reason, Window
 from campaigns.domain.schedule import Holidays, read_holidays, read_moment, write_holidays
 from campaigns.domain.template import TemplateError
-from campaigns.importing import Imported, Reading, import_recipients
-from campaigns.remembering import suppress_forgotten
+from campaigns.management.recipients import Imported, Reading, import_recipients
+from campaigns.management.template_choice import choose_template, read_template
+from campaigns.privacy.forgotten_people import suppress_forgotten
 from campaigns.store import campaigns as store
 from campaigns.store import directory
 from campaigns.store.accounts import load_campaign_accounts

@@ -5,26 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from campaigns.broker.queues import QUEUES, BrokerFacts
 from campaigns.config import Settings
-from campaigns.domain.campaign import ENDED, CampaignError, CampaignStatus, missing_campaign
-from campaigns.domain.finding import Finding, Severity
-from campaigns.domain.machinery import (
-    QUEUES,
-    BrokerFacts,
-    InboxFacts,
-    WorkerFacts,
-    judge_broker,
-    judge_database,
-    judge_inbox,
-    judge_tick,
-    judge_valkey,
-    judge_workers,
-)
-from campaigns.domain.message import Status
-from campaigns.domain.pacing import Reason, Window
-from campaigns.domain.schedule import read_holidays
-from campaigns.domain.stall import SILENT_LOOKS
-from campaigns.domain.standstill import (
+from campaigns.doctor.campaign_checks import (
     AccountFacts,
     CampaignState,
     Patience,
@@ -32,6 +15,20 @@ from campaigns.domain.standstill import (
     judge_tallies,
     judge_traffic,
 )
+from campaigns.doctor.system_checks import (
+    judge_broker,
+    judge_database,
+    judge_inbox,
+    judge_tick,
+    judge_valkey,
+    judge_workers,
+)
+from campaigns.domain.campaign import ENDED, CampaignError, CampaignStatus, missing_campaign
+from campaigns.domain.finding import Finding, Severity
+from campaigns.domain.message import Status
+from campaigns.domain.pacing import Reason, Window
+from campaigns.domain.schedule import read_holidays
+from campaigns.domain.stall import SILENT_LOOKS
 from campaigns.secrets import TokenError, decrypt_token
 from campaigns.store import diagnoses
 from campaigns.store.accounts import load_accounts, load_campaign_accounts
@@ -60,7 +57,7 @@ class _Loaded:
     traffic: dict[int, tuple[int, int]]
     workers: list[WorkerRow]
     tick_age: float | None
-    inbox: InboxFacts
+    inbox: diagnoses.InboxFacts
 
 
 def diagnose(
@@ -92,7 +89,7 @@ def diagnose(
         findings += judge_broker(broker, QUEUES if campaign_id is None else _OF_A_CAMPAIGN)
         findings += judge_tick(loaded.tick_age, tick_seconds=settings.tick_seconds)
         findings += judge_workers(
-            map(_worker_facts, loaded.workers),
+            loaded.workers,
             silent_seconds=patience.silent_seconds,
             exits=bool(settings.exit_on_stall_seconds),
         )
@@ -216,10 +213,6 @@ def _state(row: CampaignListing, loaded: _Loaded, accounts: dict[int, AccountFac
         next_message_at=standing.next_message_at,
         uncertain_since=standing.uncertain_since,
     )
-
-
-def _worker_facts(row: WorkerRow) -> WorkerFacts:
-    return WorkerFacts(row.owner, row.name, row.seen_seconds, row.stalled_seconds, row.skew_seconds)
 
 
 def _repair(database: Database, campaign_ids: Sequence[int]) -> list[Finding]:

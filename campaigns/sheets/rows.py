@@ -22,8 +22,8 @@ from typing import BinaryIO
 import python_calamine as calamine
 
 from campaigns.domain.recipients import Cell, RecipientsError, RowProblem
-from campaigns.domain.regional import FormatError, find_regional
-from campaigns.xlsx import ADVICE, MAX_ROWS, Place, measure_xlsx, read_xlsx
+from campaigns.sheets.locales import FormatError, find_regional
+from campaigns.sheets.xlsx import ADVICE, MAX_ROWS, Place, measure_xlsx, read_xlsx
 
 _BLOCK_BYTES = 1_000_000  # also the longest line: a block without a line end is no CSV
 _REPORT_ROWS = 5_000
@@ -186,7 +186,7 @@ def _demand_room(path: Path, unpacked: int) -> None:
     """Read a workbook in a process of little memory first: one that is a bomb, or has a cell far away from all others,
     ends the process that reads it, without an error that could be caught.
     """
-    command = [sys.executable, "-c", f"from campaigns.sheets import probe; probe({os.fspath(path.absolute())!r})"]
+    command = [sys.executable, "-c", f"from {__name__} import probe; probe({os.fspath(path.absolute())!r})"]
     quiet = subprocess.DEVNULL
     exit_code = 0
     if unpacked <= _WORKBOOK_BYTES:

@@ -10,9 +10,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from decimal import ROUND_HALF_UP, Context, Decimal
 
-from campaigns.domain.dateformat import compile_date
-from campaigns.domain.formatcode import Token, count_places, read_condition, split_code
-from campaigns.domain.regional import FormatError, Regional, find_lcid, find_regional
+from campaigns.sheets.date_format import compile_date
+from campaigns.sheets.format_code import Token, count_places, read_condition, split_code
+from campaigns.sheets.locales import FormatError, Regional, find_lcid, find_regional
 
 _GENERAL_WIDTH = 11
 _WHOLE_DIGITS = 15

@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
+from campaigns.broker.queues import QUEUES
+
 SCOPES = ("whatsapp_business_messaging", "whatsapp_business_management")
-QUEUES = ("campaigns", "control", "webhooks", "health")
 # What the app subscribes to. Without the first nothing is heard of deliveries, opt-outs and templates that are paused;
 # the others report on accounts, and on people's new user ids.
 NEEDED_FIELDS = ("messages", "message_template_status_update", "user_preferences")
@@ -197,9 +198,8 @@ def judge_template(subject: str, name: str, status: str | None, *, waba_id: str)
 def judge_processes(queues: Mapping[str, Collection[str]], beats: Collection[str]) -> list[Check]:
     """Judge who answered: `queues` are the workers of each queue."""
     checks = []
-    for queue in QUEUES:
+    for queue, role in QUEUES.items():
         workers = sorted(queues.get(queue, ()))
-        role = "worker" if queue == "campaigns" else "events"
         advice = f"Start the role `{role}` of the Procfile (`make up` starts all)."
         if workers:
             checks.append(Check("processes", f"queue {queue}", State.OK, ", ".join(workers)))

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
-from campaigns.domain.regional import FormatError
+from campaigns.sheets.locales import FormatError
 
 _TOKEN = re.compile(
     r"""

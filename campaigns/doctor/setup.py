@@ -13,7 +13,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from campaigns.config import Settings
-from campaigns.domain.setup import (
+from campaigns.doctor.setup_checks import (
     Check,
     SetupError,
     State,

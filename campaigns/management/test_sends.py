@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from campaigns.domain.campaign import CampaignError, missing_campaign
 from campaigns.domain.message import OPEN
 from campaigns.domain.phone.person import recipient_key
-from campaigns.remembering import find_forgotten
+from campaigns.privacy.forgotten_people import find_forgotten
 from campaigns.store import campaigns as store
 from campaigns.store.campaigns import TestMessage
 from campaigns.store.database import Connection, Database

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from decimal import ROUND_HALF_UP, Context, Decimal
 from functools import partial
 
-from campaigns.domain.formatcode import Token, count_places
-from campaigns.domain.regional import FormatError, Regional
+from campaigns.sheets.format_code import Token, count_places
+from campaigns.sheets.locales import FormatError, Regional
 
 _DAY_SECONDS = 86_400
 _LAST_DAY = 2_958_465  # 31 December 9999

@@ -17,7 +17,7 @@ from campaigns.domain.recipients import (
     read_header,
     read_row,
 )
-from campaigns.sheets import Report, Row, open_sheet
+from campaigns.sheets.rows import Report, Row, open_sheet
 from campaigns.store import recipients as store
 from campaigns.store.database import Connection, Database
 

@@ -1,6 +1,6 @@
 """Reads the first visible sheet of an XLSX workbook, each cell as Excel shows it (ECMA-376 part 1, chapter 18).
 
-One row is held in memory at a time, beside the texts that cells share and the number formats. campaigns/sheets.py
+One row is held in memory at a time, beside the texts that cells share and the number formats. campaigns/sheets/rows.py
 checks the memory that a workbook needs before it is read.
 """
 
@@ -19,9 +19,9 @@ from string import digits
 from typing import IO, BinaryIO
 from xml.etree.ElementTree import Element, ParseError, fromstring, iterparse
 
-from campaigns.domain.numberformat import NumberFormat, compile_format
 from campaigns.domain.recipients import Cell, RecipientsError, RowProblem
-from campaigns.domain.regional import FormatError, Regional, find_regional
+from campaigns.sheets.locales import FormatError, Regional, find_regional
+from campaigns.sheets.number_format import NumberFormat, compile_format
 
 MAX_ROWS = 1_048_576  # of a sheet, and columns
 ADVICE = "choose another format, or format it as text and type what people shall read"

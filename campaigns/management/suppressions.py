@@ -13,8 +13,8 @@ from campaigns.domain.optout.recognition import Source
 from campaigns.domain.phone.number import PhoneError, PhoneReader, make_phone_reader
 from campaigns.domain.phone.person import is_number, recipient_key
 from campaigns.domain.recipients import PHONE_NAMES, Choice, RecipientsError, RowProblem, phone_text, read_header
-from campaigns.remembering import ForgettingError, find_forgotten, recall_people
-from campaigns.sheets import Report, Row, open_sheet
+from campaigns.privacy.forgotten_people import ForgettingError, find_forgotten, recall_people
+from campaigns.sheets.rows import Report, Row, open_sheet
 from campaigns.store.database import Connection, Database
 from campaigns.store.people import lock_forgotten
 from campaigns.store.reviews import Decision, decide_reviews, explain_held

@@ -7,13 +7,13 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from campaigns.choosing import read_template
 from campaigns.domain.campaign import CampaignError, missing_campaign
 from campaigns.domain.estimate import estimate_end, estimate_seconds
 from campaigns.domain.filling import fill, find_misfit
 from campaigns.domain.pacing import Window
 from campaigns.domain.preview import Preview, preview
 from campaigns.domain.schedule import read_holidays
+from campaigns.management.template_choice import read_template
 from campaigns.store import campaigns, directory, portfolios, previews
 from campaigns.store.accounts import load_campaign_accounts
 from campaigns.store.campaigns import CampaignListing

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from campaigns.domain.optout.recognition import Source
 from campaigns.domain.phone.person import list_forms, recipient_key
-from campaigns.remembering import ForgettingError, make_hasher
+from campaigns.privacy.forgotten_people import ForgettingError, make_hasher
 from campaigns.secrets import PersonHasher
 from campaigns.store import people, userids
 from campaigns.store.database import Connection, Database

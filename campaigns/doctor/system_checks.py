@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable
 
+from campaigns.broker.queues import QUEUES, BrokerFacts
 from campaigns.domain.finding import Finding, Severity, spell_count, spell_seconds
+from campaigns.store.diagnoses import DatabaseFacts, InboxFacts
+from campaigns.store.workers import WorkerRow
+from campaigns.throttle.inspection import ValkeyFacts
 
-# queue → the role that takes its tasks, and what stands still without it
-QUEUES = {
-    "campaigns": ("worker", "nothing is sent"),
-    "control": ("events", "no tick looks at the campaigns"),
-    "webhooks": ("events", "webhooks are stored and not applied"),
-    "health": ("events", "the health of accounts is not checked"),
+# queue → what stands still while no process takes its tasks
+_STANDS_STILL = {
+    "campaigns": "nothing is sent",
+    "control": "no tick looks at the campaigns",
+    "webhooks": "webhooks are stored and not applied",
+    "health": "the health of accounts is not checked",
 }
 # Clocks of machines with NTP are much closer than that.
 _SKEW_SECONDS = 2.0
@@ -20,78 +23,6 @@ _SKEW_SECONDS = 2.0
 _BACKLOG_COUNT = 100
 _INBOX_SECONDS = 60.0
 _FULL = 0.9
-
-
-@dataclass(frozen=True, slots=True)
-class DatabaseFacts:
-    """What Postgres says. `unsafe`: settings that lose commits, each with its value; `skew_seconds`: we are ahead.
-
-    `blockers`: sessions that others have waited for: process id, program, seconds, how many wait.
-    """
-
-    missing_migrations: Sequence[str]
-    unknown_migrations: Sequence[str]
-    is_read_only: bool
-    unsafe: Mapping[str, str]
-    connection_count: int
-    connection_limit: int
-    skew_seconds: float
-    blockers: Sequence[tuple[int, str, float, int]] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class ValkeyFacts:
-    """The state of Valkey. `away`: the error if it does not serve at all, with its error reply, if any, as `reply`;
-    `refusal`: its error reply to a write. Sizes are bytes; 0: no limit.
-    """
-
-    away: str = ""
-    reply: str = ""
-    refusal: str = ""
-    policy: str = "noeviction"
-    used_bytes: int = 0
-    limit_bytes: int = 0
-    skew_seconds: float = 0.0
-
-
-@dataclass(frozen=True, slots=True)
-class WorkerFacts:
-    """What a worker process reported `seen_seconds` ago; see `campaigns.store.workers`."""
-
-    owner: str
-    name: str
-    seen_seconds: float
-    stalled_seconds: float | None
-    skew_seconds: float
-
-
-@dataclass(frozen=True, slots=True)
-class BrokerFacts:
-    """The processes that answer over the broker, and the number of tasks in each queue. `away`: the error if the broker
-    does not serve; `reply`: its error reply then, if it sent one.
-    """
-
-    away: str = ""
-    reply: str = ""
-    queues: Mapping[str, Collection[str]] | None = None
-    beats: Collection[str] = ()
-    waiting: Mapping[str, int] | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class InboxFacts:
-    """Webhook events: those that are due and not applied, and those that were dead-lettered for an operator.
-
-    `review_count`: people with an answer that may be an opt-out and waits for a decision. The oldest such answer has
-    waited for `review_seconds`.
-    """
-
-    due_count: int
-    oldest_seconds: float
-    set_aside_count: int
-    reasons: Sequence[str] = ()
-    review_count: int = 0
-    review_seconds: float = 0.0
 
 
 def judge_database(facts: DatabaseFacts) -> list[Finding]:
@@ -160,7 +91,7 @@ def judge_broker(facts: BrokerFacts, queues: Iterable[str]) -> list[Finding]:
         return [Finding("broker_away", Severity.ERROR, text, "Start it, and look at REDIS_URL (or BROKER_URL).")]
     findings = []
     for queue in queues:
-        role, without = QUEUES[queue]
+        role, without = QUEUES[queue], _STANDS_STILL[queue]
         waiting = (facts.waiting or {}).get(queue, 0)
         advice = f"Start the role `{role}` of the Procfile (`make up` starts all)."
         if not (facts.queues or {}).get(queue):
@@ -186,7 +117,7 @@ def judge_tick(age_seconds: float | None, *, tick_seconds: float) -> list[Findin
     return [Finding("tick", Severity.ERROR, text, "Look whether `beat` and `events` run, and at their logs.")]
 
 
-def judge_workers(workers: Iterable[WorkerFacts], *, silent_seconds: float, exits: bool) -> list[Finding]:
+def judge_workers(workers: Iterable[WorkerRow], *, silent_seconds: float, exits: bool) -> list[Finding]:
     """Judge worker processes; one that reported nothing for `silent_seconds` is gone. `exits`: it ends on a stall."""
     findings = []
     for worker in workers:

@@ -1,0 +1,1 @@
+"""Why something does not move, and what is missing in a set-up."""

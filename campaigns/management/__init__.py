@@ -1,0 +1,1 @@
+"""What people do to campaigns, recipients, accounts and templates."""

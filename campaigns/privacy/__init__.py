@@ -1,0 +1,1 @@
+"""Erasure, retention, forgotten people, and the confirmation of opt-outs."""
