@@ -13,10 +13,14 @@ from cryptography.fernet import Fernet
 
 from campaigns.domain.optout.recognition import DEFAULT_PAYLOADS, DEFAULT_WORDS, StopRules, read_words
 from campaigns.domain.phone.number import read_region
-from campaigns.domain.stall import END_AT
 
-# What is looked for where a worker is not ended for it.
+# Until a worker that takes no task counts as stalled, where it is not ended for it.
 _STALL_SECONDS = 120.0
+# Probes that a worker leaves in its queue, one after the other, before it is ended. Probes and not seconds: a process
+# that was frozen has left one when it thaws.
+EXIT_AFTER_PROBES = 8
+# A worker that has not reported for the time of this many probes is gone.
+_SILENT_PROBES = 4
 
 
 class SettingsError(ValueError):
@@ -224,8 +228,13 @@ class Settings:
 
     @property
     def probe_seconds(self) -> float:
-        """Between two looks whether a worker takes tasks."""
-        return (self.exit_on_stall_seconds or _STALL_SECONDS) / END_AT
+        """Seconds between two probes of a worker."""
+        return (self.exit_on_stall_seconds or _STALL_SECONDS) / EXIT_AFTER_PROBES
+
+    @property
+    def silent_seconds(self) -> float:
+        """Seconds without a report after which a worker is gone."""
+        return _SILENT_PROBES * self.probe_seconds
 
     @property
     def stop_rules(self) -> StopRules:

@@ -16,7 +16,7 @@ from campaigns.sending.leases import Keeper
 from campaigns.sending.run import run_slice
 from campaigns.sending.start import Tools, begin_slice
 from campaigns.store.events import describe_template
-from campaigns.throttle import Throttle
+from campaigns.throttle.bucket import Throttle
 from campaigns.whatsapp.transport import Transport
 from tests.store.rows import add_campaign, add_message, add_messages, add_template, fetch
 

@@ -21,7 +21,7 @@ from campaigns.sending.start import Tools, begin_slice
 from campaigns.store.database import Database
 from campaigns.store.events import insert_events
 from campaigns.store.installation import installation_id
-from campaigns.throttle import Throttle
+from campaigns.throttle.bucket import Throttle
 from campaigns.whatsapp.transport import Transport
 from devstack.proxy import Proxy
 from tests.store import rows

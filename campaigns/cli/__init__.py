@@ -1,5 +1,1 @@
-"""The command `revoada`: each command parses, calls one use case, and formats."""
-
-from campaigns.cli.root import main
-
-__all__ = ["main"]
+"""The command `revoada`: each command parses, calls one use case, and formats. It starts in `root.py`."""

@@ -9,14 +9,11 @@ from typing import Any
 
 import click
 
-from campaigns.cli.aftermath import errors, retry, retry_uncertain
-from campaigns.cli.exporting import export
-from campaigns.cli.importing import import_, import_errors, open_reading, reading_options, report_import, warn
-from campaigns.cli.listing import list_, show
 from campaigns.cli.output import count, has_terminal
-from campaigns.cli.previewing import preview_
-from campaigns.cli.refusals import Refusal
-from campaigns.cli.session import Session
+from campaigns.cli.recipients import export, import_, import_errors, open_reading, reading_options, report_import, warn
+from campaigns.cli.retry import errors, retry, retry_uncertain
+from campaigns.cli.session import Refusal, Session
+from campaigns.cli.show import list_, preview_, show
 from campaigns.cli.types import DURATION, FILE, HOLIDAYS, SETTING, WEEKDAYS, WINDOW, ZONE
 from campaigns.cli.watch import watch
 from campaigns.domain.campaign import Move

@@ -6,18 +6,13 @@ import logging
 
 import click
 
-from campaigns.cli.accounts import account
+from campaigns.cli.accounts import account, portfolio
 from campaigns.cli.campaigns import campaign
-from campaigns.cli.doctor import doctor
-from campaigns.cli.envfile import load_env_file, write_key
-from campaigns.cli.law import forget, retention
-from campaigns.cli.optouts import optouts
-from campaigns.cli.portfolios import portfolio
-from campaigns.cli.recovering import recover
-from campaigns.cli.refusals import Refusal, RefusingGroup
-from campaigns.cli.session import Session
-from campaigns.cli.setup import check_setup
-from campaigns.cli.suppressions import suppress
+from campaigns.cli.doctor import check_setup, doctor, recover
+from campaigns.cli.env_file import load_env_file, write_key
+from campaigns.cli.privacy import forget, retention
+from campaigns.cli.session import Refusal, RefusingGroup, Session
+from campaigns.cli.suppressions import optouts, suppress
 from campaigns.cli.templates import template
 from campaigns.secrets import make_key
 from campaigns.store.migrate import migrate as apply_migrations

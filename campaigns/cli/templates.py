@@ -9,14 +9,13 @@ from typing import Any
 import click
 
 from campaigns.cli.output import count, json_option, local_time, print_facts, print_json, print_table
-from campaigns.cli.refusals import Refusal
-from campaigns.cli.session import Session
+from campaigns.cli.session import Refusal, Session
 from campaigns.cli.types import SETTING
 from campaigns.domain.campaign import CampaignError
 from campaigns.domain.filling import fill, list_parameters
-from campaigns.domain.preview import preview
 from campaigns.domain.template import Template, TemplateError
 from campaigns.management.accounts import add_template
+from campaigns.management.preview import preview
 from campaigns.management.template_choice import read_template
 from campaigns.management.templates import WabaSync, sync_templates
 from campaigns.store.directory import TemplateRow, find_templates, list_templates

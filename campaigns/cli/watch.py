@@ -14,8 +14,7 @@ from rich.live import Live
 from rich.progress_bar import ProgressBar
 from rich.table import Table
 
-from campaigns.cli.output import make_console, to_text
-from campaigns.cli.progress import Progress, describe_doubts, describe_wait, read_progress
+from campaigns.cli.output import Progress, describe_doubts, describe_wait, make_console, read_progress, to_text
 from campaigns.cli.session import Session
 from campaigns.domain.campaign import ENDED, CampaignError, CampaignStatus, missing_campaign
 from campaigns.store.campaigns import CampaignListing, list_campaigns

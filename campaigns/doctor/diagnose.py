@@ -28,7 +28,6 @@ from campaigns.domain.finding import Finding, Severity
 from campaigns.domain.message import Status
 from campaigns.domain.pacing import Reason, Window
 from campaigns.domain.schedule import read_holidays
-from campaigns.domain.stall import SILENT_LOOKS
 from campaigns.secrets import TokenError, decrypt_token
 from campaigns.store import diagnoses
 from campaigns.store.accounts import load_accounts, load_campaign_accounts
@@ -75,7 +74,7 @@ def diagnose(
     findings, loaded = _look_at_servers(database, settings, campaign_id, explain)
     if loaded is None:
         return [*findings, *judge_broker(broker, QUEUES)]
-    patience = Patience(settings.tick_seconds, SILENT_LOOKS * settings.probe_seconds, settings.uncertain_grace_seconds)
+    patience = Patience(settings.tick_seconds, settings.silent_seconds, settings.uncertain_grace_seconds)
     is_away = any(finding.kind == "valkey_away" for finding in findings)
     rates = {} if is_away else _read_rates(settings, loaded.accounts)
     accounts = {each.id: _account_facts(each, loaded, settings, rates) for each in loaded.accounts.values()}

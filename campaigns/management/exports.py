@@ -1,8 +1,4 @@
-"""A campaign's messages as the rows of a file, as known by now: a page at a time, so the memory stays flat.
-
-Pages instead of one long transaction: that would keep Postgres from clearing what a running campaign leaves behind. So
-each row is true as of its page.
-"""
+"""A campaign's messages as the rows of a file, read page by page so that the memory stays flat."""
 
 from __future__ import annotations
 
@@ -13,7 +9,6 @@ from zoneinfo import ZoneInfo
 
 from campaigns.domain.campaign import CampaignError, missing_campaign
 from campaigns.domain.message import Status
-from campaigns.domain.spreadsheet import make_safe
 from campaigns.store import exports
 from campaigns.store.campaigns import list_campaigns
 from campaigns.store.database import Connection, Database
@@ -95,3 +90,12 @@ def _write(row: ExportRow, zone: ZoneInfo, width: int, *, quotes_phones: bool) -
 
 def _write_time(at: dt.datetime | None, zone: ZoneInfo) -> str:
     return "" if at is None else at.astimezone(zone).isoformat(timespec="seconds")
+
+
+# The last four are the wide forms of = + - @ that an East Asian keyboard writes: Excel takes them for the same.
+_FORMULA_STARTS = tuple("=+-@\t\r\n\uff1d\uff0b\uff0d\uff20")
+
+
+def make_safe(text: str) -> str:
+    """Return `text`, with an apostrophe before it where a spreadsheet would calculate it; spaces do not hide that."""
+    return f"'{text}" if text.lstrip(" ").startswith(_FORMULA_STARTS) else text

@@ -7,8 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from campaigns.domain.listed import ListedTemplate, identify, read_listed
-from campaigns.domain.template import TemplateError, template_from_components
+from campaigns.domain.template import ListedTemplate, TemplateError, identify, read_listed, template_from_components
 from campaigns.secrets import TokenError, decrypt_token
 from campaigns.store import directory, templates
 from campaigns.store.accounts import load_accounts

@@ -13,7 +13,7 @@ from campaigns.logs import event
 from campaigns.secrets import TokenError, decrypt_token
 from campaigns.sending.leases import Keeper
 from campaigns.store.accounts import AccountRow
-from campaigns.throttle import Ask, Grant, Throttle
+from campaigns.throttle.bucket import Ask, Grant, Throttle
 from campaigns.whatsapp.mailbox import clock
 
 _log = logging.getLogger(__name__)

@@ -14,7 +14,7 @@ from campaigns.store.database import Connection, Database
 from campaigns.store.leases import LeaseRow
 from campaigns.store.messages import Claim
 from campaigns.store.recipients import load_zones
-from campaigns.throttle import Grant
+from campaigns.throttle.bucket import Grant
 
 # A released message that is due already waits for an account that had no token just now.
 _SOON_SECONDS = 1.0

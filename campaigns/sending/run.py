@@ -28,7 +28,7 @@ from campaigns.store import leases, portfolios
 from campaigns.store.database import DatabaseError, DatabaseUnavailable
 from campaigns.store.leases import LeaseRow
 from campaigns.store.messages import Claim
-from campaigns.throttle import Grant
+from campaigns.throttle.bucket import Grant
 from campaigns.whatsapp.mailbox import Mailbox, Reply, Request, clock
 from campaigns.whatsapp.payloads import Encoder, make_encoder
 

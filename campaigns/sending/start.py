@@ -16,7 +16,7 @@ from campaigns.store.accounts import load_campaign_accounts, mark_health_due
 from campaigns.store.database import Connection, Database
 from campaigns.store.installation import installation_id
 from campaigns.store.leases import LeaseRow
-from campaigns.throttle import Throttle
+from campaigns.throttle.bucket import Throttle
 from campaigns.whatsapp.mailbox import clock
 from campaigns.whatsapp.transport import Transport
 

@@ -10,7 +10,7 @@ from typing import Any
 from psycopg import errors
 from psycopg.rows import class_row
 
-from campaigns.domain.portfolio import cap_tokens
+from campaigns.domain.account import cap_tokens
 from campaigns.store.database import Connection, allow_long_statements, query
 from campaigns.store.directory import ConstraintError
 from campaigns.store.messages import Claim, Claimed, claim_messages, holds_lease, read_claimed

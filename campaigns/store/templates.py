@@ -10,7 +10,7 @@ from typing import Any
 from psycopg.rows import class_row
 from psycopg.types.json import Jsonb
 
-from campaigns.domain.listed import ListedTemplate
+from campaigns.domain.template import ListedTemplate
 from campaigns.store.database import Connection, query
 
 

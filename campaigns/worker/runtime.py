@@ -14,7 +14,7 @@ from campaigns.config import Settings, read_settings
 from campaigns.sending.leases import Keeper
 from campaigns.sending.start import Tools
 from campaigns.store.database import Database
-from campaigns.throttle import Throttle
+from campaigns.throttle.bucket import Throttle
 from campaigns.valkey import make_client
 from campaigns.whatsapp.transport import Transport
 from campaigns.worker.watchdog import Watch, Worker

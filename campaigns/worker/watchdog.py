@@ -16,8 +16,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from campaigns.alerts import Alerts
-from campaigns.config import Settings
-from campaigns.domain.stall import END_AT, SILENT_LOOKS, TELL_AT, Look, count_misses
+from campaigns.config import EXIT_AFTER_PROBES, Settings
 from campaigns.logs import event
 from campaigns.store import workers
 from campaigns.store.database import Database, DatabaseError, DatabaseUnavailable
@@ -30,6 +29,25 @@ EXIT_CODE = 75
 _DRAIN_SECONDS = 5.0
 _POLL_SECONDS = 0.05
 _FRAMES = 6
+# Probes that a worker leaves in its queue before a person is told.
+_TELL_AFTER_PROBES = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What was seen since the look before. `has_probe`: the broker had taken a task for this worker's own queue."""
+
+    has_consumed: bool
+    is_full: bool
+    has_probe: bool
+
+
+def count_misses(misses: int, look: Look) -> int:
+    """Return how many looks in a row found a worker that could have taken a task and did not.
+
+    A worker without a free slot takes none, and while the broker takes none nobody can: neither is a miss.
+    """
+    return 0 if look.has_consumed or look.is_full or not look.has_probe else misses + 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +113,7 @@ class Watch:
             look = Look(self._consumed_at > looked_at, self._running_count >= self._worker.slots, has_probe)
             looked_at = time.monotonic()
             self._judge(look)
-            if self._misses >= END_AT and self._settings.exit_on_stall_seconds:
+            if self._misses >= EXIT_AFTER_PROBES and self._settings.exit_on_stall_seconds:
                 self._end()
             has_probe = not look.has_consumed and not look.is_full and self._try_probe()
 
@@ -109,12 +127,12 @@ class Watch:
 
     def _judge(self, look: Look) -> None:
         before, self._misses = self._misses, count_misses(self._misses, look)
-        if self._misses == TELL_AT and before < TELL_AT:
+        if self._misses == _TELL_AFTER_PROBES and before < _TELL_AFTER_PROBES:
             text = f"Worker {self._worker.name} is alive and takes no task, though one waits and a slot is free"
             bound = event("worker_stalled", worker=self._worker.name, main_thread=_where_main_stands())
             _log.warning(text, extra=bound)
             self._alerts.send("worker_stalled", text, worker=self._worker.name)
-        elif before >= TELL_AT and look.has_consumed:
+        elif before >= _TELL_AFTER_PROBES and look.has_consumed:
             _log.info("Worker %s takes tasks again", self._worker.name, extra=event("worker_back"))
 
     def _end(self) -> None:
@@ -159,10 +177,10 @@ class Watch:
             running_count=self._running_count,
             started_seconds=now - self._started_at,
             consumed_seconds=now - self._consumed_at,
-            stalled_seconds=self._misses * every if self._misses >= TELL_AT else None,
+            stalled_seconds=self._misses * every if self._misses >= _TELL_AFTER_PROBES else None,
             local_time=time.time(),
         )
-        self._database.run(workers.report_worker, report, patience_seconds=SILENT_LOOKS * every)
+        self._database.run(workers.report_worker, report, patience_seconds=self._settings.silent_seconds)
 
 
 def _where_main_stands() -> str:

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from campaigns.cli import main, session
+from campaigns.cli import session
+from campaigns.cli.root import main
 from campaigns.secrets import make_key
 
 ANA, BIA = "+5511999990001", "+5511999990002"

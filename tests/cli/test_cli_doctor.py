@@ -17,10 +17,10 @@ from click.testing import CliRunner
 from campaigns import celery
 from campaigns.broker.queues import QUEUES
 from campaigns.celery import Alive, BrokerError
-from campaigns.cli import main
+from campaigns.cli.root import main
 from campaigns.secrets import encrypt_token, make_key
 from campaigns.store.migrate import migrate
-from campaigns.throttle import Ask, Throttle
+from campaigns.throttle.bucket import Ask, Throttle
 from devstack.postgres import start_postgres
 from devstack.valkey import start_valkey
 from tests.store.rows import (

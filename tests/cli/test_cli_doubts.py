@@ -7,7 +7,7 @@ import io
 
 import pytest
 
-from campaigns.cli import aftermath, recovering
+from campaigns.cli import doctor, retry
 from tests.store.rows import add_account, add_campaign, add_message, add_messages, fetch, read_statuses
 
 LEFT = "the runner ended before the reply was settled"
@@ -30,7 +30,7 @@ def sale(database):
 
 @pytest.fixture
 def at_terminal(monkeypatch):
-    for module in (aftermath, recovering):
+    for module in (retry, doctor):
         monkeypatch.setattr(module, "has_terminal", lambda: True)
 
 

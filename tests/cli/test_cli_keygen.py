@@ -161,7 +161,14 @@ def test_what_is_no_file_of_settings_is_refused(revoada, env_file, tmp_path):
 
 
 def test_of_several_at_once_one_writes_its_key(revoada, env_file):
-    command = [sys.executable, "-c", "from campaigns.cli import main; main()", "keygen", "--env-file", str(env_file)]
+    command = [
+        sys.executable,
+        "-c",
+        "from campaigns.cli.root import main; main()",
+        "keygen",
+        "--env-file",
+        str(env_file),
+    ]
     with ThreadPoolExecutor(4) as threads:
         runs = list(threads.map(lambda _: subprocess.run(command, capture_output=True, check=False), range(4)))
     assert sorted(run.returncode for run in runs) == [0, 1, 1, 1]

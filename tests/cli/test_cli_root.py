@@ -5,7 +5,7 @@ import pytest
 from click.testing import CliRunner
 from cryptography.fernet import Fernet
 
-from campaigns.cli import main
+from campaigns.cli.root import main
 
 EVERYTHING = {
     (): {

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from campaigns.domain.estimate import estimate_end, estimate_seconds
+from campaigns.management.preview import estimate_end, estimate_seconds
 
 MONDAY = dt.datetime(2026, 11, 23, tzinfo=dt.UTC)
 HOUR = dt.timedelta(hours=1)

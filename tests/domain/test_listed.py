@@ -6,8 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from campaigns.domain.listed import ListedTemplate, read_listed
-from campaigns.domain.template import TemplateError
+from campaigns.domain.template import ListedTemplate, TemplateError, read_listed
 
 ENTRY = {
     "id": "594425479261596",

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from campaigns.domain.portfolio import cap_tokens, suggest_limit
+from campaigns.domain.account import cap_tokens, suggest_limit
 
 accounts = st.integers(1, 6)
 portfolios = st.dictionaries(accounts, st.integers(1, 3))

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from campaigns.domain.spreadsheet import make_safe
+from campaigns.management.exports import make_safe
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from campaigns.domain.stall import Look, count_misses
+from campaigns.worker.watchdog import Look, count_misses
 
 
 @pytest.mark.parametrize("misses", [0, 7])

@@ -19,7 +19,7 @@ from campaigns.sending.leases import Keeper
 from campaigns.sending.run import run_slice
 from campaigns.sending.start import Tools, begin_slice
 from campaigns.store.events import insert_events
-from campaigns.throttle import Throttle
+from campaigns.throttle.bucket import Throttle
 from campaigns.whatsapp.transport import Transport
 from tests.faults.straying import Ways, make_authority, straying
 from tests.store.rows import add_campaign, add_message, fetch

@@ -14,7 +14,7 @@ import click
 from celery import Celery
 from click.testing import CliRunner
 
-from campaigns.cli import main
+from campaigns.cli.root import main
 from campaigns.config import Settings
 
 PACKAGES = ("campaigns", "webhooks")

@@ -16,7 +16,7 @@ from celery.app.control import Inspect
 from celery.bin.celery import celery
 from click.testing import CliRunner
 
-from campaigns.cli import main
+from campaigns.cli.root import main
 from campaigns.domain import campaign, message
 from campaigns.domain.failures import FAILURES
 from campaigns.domain.pacing import Reason

@@ -9,7 +9,7 @@ import fakeredis
 import pytest
 import redis
 
-from campaigns.throttle import Ask, Throttle
+from campaigns.throttle.bucket import Ask, Throttle
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from throttle_worlds import ACCOUNT
 
-from campaigns.throttle import Ask, Throttle
+from campaigns.throttle.bucket import Ask, Throttle
 
 SECONDS = 1.0
 STEP = st.fixed_dictionaries(

@@ -5,7 +5,7 @@ import logging
 import pytest
 import redis
 
-from campaigns.throttle import Ask, Throttle
+from campaigns.throttle.bucket import Ask, Throttle
 from campaigns.throttle.inspection import examine
 from campaigns.valkey import RefusedError, find_reply, make_client
 from devstack.proxy import Proxy

@@ -5,7 +5,7 @@ import math
 import pytest
 import redis
 
-from campaigns.throttle import Ask, Throttle
+from campaigns.throttle.bucket import Ask, Throttle
 
 KEY = "revoada:throttle:7"
 PARTS = ("", ":waiting", ":until")

@@ -12,7 +12,7 @@ from unittest.mock import patch
 import fakeredis
 import redis
 
-from campaigns.throttle import Ask, Grant, Throttle
+from campaigns.throttle.bucket import Ask, Grant, Throttle
 
 ACCOUNT = 7
 

@@ -16,7 +16,7 @@ import click
 from dotenv import load_dotenv
 from dotenv.parser import Binding, parse_stream
 
-from campaigns.cli.refusals import Refusal
+from campaigns.cli.session import Refusal
 
 _KEY = "REVOADA_SECRET_KEY"
 _OTHERS = 0o077

@@ -1,4 +1,4 @@
-"""`revoada campaign errors`, `retry` and `retry-uncertain`: what went wrong, and what goes again."""
+"""`revoada campaign errors`, `retry` and `retry-uncertain`: what failed and what is sent again."""
 
 from __future__ import annotations
 
@@ -8,8 +8,7 @@ from dataclasses import asdict
 import click
 
 from campaigns.cli.output import count, has_terminal, json_option, local_time, print_facts, print_json, print_table
-from campaigns.cli.refusals import Refusal
-from campaigns.cli.session import Session
+from campaigns.cli.session import Refusal, Session
 from campaigns.domain.verdict import Retry
 from campaigns.management import retries
 from campaigns.management.lifecycle import rung_ids
