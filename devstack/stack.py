@@ -22,7 +22,7 @@ from devstack.valkey import Valkey, start_valkey
 
 ROLES = ("webhooks", "events", "worker", "beat", "flower")
 _STOP_ORDER = (("beat", "flower", "worker"), ("events", "webhooks"))
-_READY_SECONDS = 30.0
+_READY_SECONDS = 120.0
 
 
 class Stack:
@@ -137,7 +137,7 @@ def await_http(url: str, stack: Stack, *, seconds: float = _READY_SECONDS) -> No
     def answers() -> bool:
         stack.check_alive()
         try:
-            with urllib.request.urlopen(url, timeout=2):  # noqa: S310  our own http:// address
+            with urllib.request.urlopen(url, timeout=10):  # noqa: S310  our own http:// address
                 return True
         except (urllib.error.URLError, OSError):
             return False

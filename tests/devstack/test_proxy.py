@@ -13,7 +13,7 @@ from devstack.ports import LOOPBACK
 from devstack.proxy import Proxy
 from devstack.server import wait_until
 
-PATIENCE = 5.0
+PATIENCE = 120.0
 
 
 class Echo(socketserver.BaseRequestHandler):

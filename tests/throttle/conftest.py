@@ -29,7 +29,7 @@ def valkey(tmp_path_factory) -> Iterator[Valkey]:
 
 @pytest.fixture
 def real(valkey) -> Iterator[World]:
-    with redis.Redis.from_url(valkey.url, socket_timeout=5) as client:
+    with redis.Redis.from_url(valkey.url, socket_timeout=120) as client:
         client.flushall()
         yield World(client, time.sleep, time.time)
 

@@ -2,7 +2,7 @@
 
 import logging
 import threading
-import time
+from concurrent.futures import Future, ThreadPoolExecutor
 from types import SimpleNamespace
 
 import fakeredis
@@ -10,6 +10,12 @@ import pytest
 import redis
 
 from campaigns.throttle.bucket import Ask, Throttle
+from campaigns.valkey import make_client
+from devstack.proxy import Proxy
+from devstack.server import wait_until
+
+CALLERS = 50
+PATIENCE = 120.0
 
 
 @pytest.fixture
@@ -159,45 +165,55 @@ def test_valkey_without_memory_for_others_still_keeps_the_limit(real):
     """A script that has removed something may go on writing: Valkey refuses it all or nothing."""
     real.client.config_set("maxmemory", 1)
     try:
-        real.fill(rate=4)
-        assert [real.grant(100, rate=4).tokens for _ in range(2)] == [1, 0]
+        real.fill(rate=0.001)
+        assert [real.grant(100, rate=0.001).tokens for _ in range(2)] == [1, 0]
     finally:
         real.client.config_set("maxmemory", 0)
 
 
-def test_frozen_valkey_holds_up_nobody_twice(valkey):
-    client = redis.Redis.from_url(valkey.url, socket_timeout=0.3)
-    throttle = Throttle(client, retry_after_seconds=0.5)
-    rates, seconds = [], []
+def test_frozen_valkey_holds_up_no_caller_for_another_and_none_twice(valkey):
+    """Valkey answers nobody until the test ends the freeze: whoever gets an answer meanwhile has not waited for it."""
+    clock = SimpleNamespace(now=1000.0)
+    with Proxy(valkey.port) as proxy:
+        url = valkey.url.replace(f":{valkey.port}/", f":{proxy.port}/")
+        with make_client(url, timeout_seconds=PATIENCE) as client, ThreadPoolExecutor(CALLERS) as pool:
+            throttle = Throttle(client, retry_after_seconds=2, clock=lambda: clock.now)
 
-    def ask_twice(campaign: int) -> None:
-        for _ in range(2):
-            start = time.monotonic()
-            rates.append(throttle.grant(campaign, [Ask(7, 80, 10)])[0].rate)
-            seconds.append(time.monotonic() - start)
+            def ask_all():
+                return [pool.submit(throttle.grant, each, [Ask(7, 80, 10)]) for each in range(CALLERS)]
 
-    throttle.grant(0, [Ask(7, 80, 1)])
-    valkey.freeze()
-    try:
-        threads = [threading.Thread(target=ask_twice, args=(campaign,)) for campaign in range(50)]
-        start = time.monotonic()
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
-        elapsed = time.monotonic() - start
-    finally:
-        valkey.thaw()
+            proxy.freeze()
+            firsts = ask_all()
+            assert wait_until(lambda: proxy.connection_count() == CALLERS, PATIENCE), "all wait at the same time"
+            proxy.reset()
+            assert rates(firsts) == {1}
 
-    assert set(rates) == {1}
-    assert elapsed < 3  # not 50 times the timeout
-    assert sum(seconds) < 50 * 0.3 + 10
+            asked_count = proxy.accepted_count
+            assert rates(ask_all()) == {1}
+            assert proxy.accepted_count == asked_count, "nobody asks Valkey again so soon"
 
-    deadline = time.monotonic() + 5
-    while throttle.grant(0, [Ask(7, 80, 1)])[0].rate != 80:
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
-    client.close()
+            clock.now += 2
+            one = pool.submit(throttle.grant, CALLERS, [Ask(7, 80, 10)])
+            assert wait_until(lambda: proxy.accepted_count > asked_count, PATIENCE), "one asks Valkey again"
+            assert rates([pool.submit(throttle.grant, 0, [Ask(7, 80, 10)])]) == {1}
+            assert not one.done(), "Valkey still holds it up"
+
+            proxy.thaw()
+            assert rates([one]) == {80}
+            assert rates(ask_all()) == {80}
+
+
+def test_frozen_valkey_is_given_up_after_the_clients_timeout(valkey):
+    with make_client(valkey.url, timeout_seconds=0.05) as client:
+        valkey.freeze()
+        try:
+            assert Throttle(client).grant(1, [Ask(7, 80, 10)])[0].rate == 1
+        finally:
+            valkey.thaw()
+
+
+def rates(answers: list[Future]) -> set[float]:
+    return {grant.rate for each in answers for grant in each.result(PATIENCE)}
 
 
 def test_fallback_rate_must_be_a_rate():

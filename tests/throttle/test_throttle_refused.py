@@ -15,7 +15,7 @@ from tests.refusing import REFUSALS, read_only
 
 @pytest.fixture
 def client(valkey):
-    with make_client(valkey.url, timeout_seconds=2) as client:
+    with make_client(valkey.url, timeout_seconds=120) as client:
         client.flushall()
         yield client
 
@@ -27,7 +27,7 @@ def test_the_throttle_falls_back_for_as_long_as_valkey_refuses_and_comes_back(va
     assert throttle.grant(1, [Ask(7, 80, 1)])[0].granted_at > 0
     with REFUSALS[code](valkey):
         assert throttle.grant(1, [Ask(7, 80, 1)])[0].granted_at == 0
-        facts = examine(valkey.url, timeout_seconds=2)
+        facts = examine(valkey.url, timeout_seconds=120)
         assert code in (facts.reply or facts.refusal)
     assert throttle.grant(1, [Ask(7, 80, 1)])[0].granted_at > 0
     told = [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING]
@@ -37,7 +37,7 @@ def test_the_throttle_falls_back_for_as_long_as_valkey_refuses_and_comes_back(va
 def test_after_a_failover_a_new_connection_finds_the_new_primary(valkey, client, tmp_path):
     """The old primary keeps its connections, and its host name leads to the new primary."""
     with start_valkey(tmp_path) as heir, Proxy(valkey.port) as name:
-        with make_client(valkey.url.replace(str(valkey.port), str(name.port)), timeout_seconds=2) as named:
+        with make_client(valkey.url.replace(str(valkey.port), str(name.port)), timeout_seconds=120) as named:
             named.set("key", "old")
             with read_only(valkey):
                 name.upstream_port = heir.port
