@@ -1,7 +1,7 @@
 """`make chaos`: SECONDS of faults by the schedule of SEED; exit code 1 on any duplicate, loss or unexplained doubt.
 
-SECONDS (60), SEED (a random one, printed), LANES (6 campaigns at once), RATE (40 messages/s each), KEEP=1 keeps the
-logs. The result stands in RESULT (benchmarks/results/chaos.json) too.
+SECONDS (60), LEAST_FAULTS (0: as many as SECONDS allow), SEED (a random one, printed), LANES (6 campaigns at once),
+RATE (40 messages/s each), KEEP=1 keeps the logs. The result stands in RESULT (benchmarks/results/chaos.json) too.
 """
 
 from __future__ import annotations
@@ -30,6 +30,7 @@ def main() -> int:
     logging.getLogger("psycopg.pool").setLevel(logging.CRITICAL)  # our own look at a database that is tormented
     size = Size(
         seconds=float(os.environ.get("SECONDS", "60")),
+        least_faults=int(os.environ.get("LEAST_FAULTS", "0")),
         seed=int(os.environ.get("SEED") or random.SystemRandom().randrange(100_000)),
         lanes=int(os.environ.get("LANES", "6")),
         rate=int(os.environ.get("RATE", "40")),

@@ -23,7 +23,7 @@ NOTHING: frozenset[str] = frozenset()
 
 # Message ids of statuses that nobody knows.
 STORM_MARK = "wamid.storm"
-_LEASE_SECONDS = 6.0
+_LEASE_SECONDS = 8.0
 _QUEUES = ("campaigns", "control", "webhooks", "health")
 
 
@@ -42,7 +42,7 @@ class Hand:
         return self.random.choice(WORKERS)
 
     def valkey(self) -> redis.Redis:
-        return redis.Redis.from_url(self.world.valkey.url, socket_timeout=2, retry=None)
+        return redis.Redis.from_url(self.world.valkey.url, socket_timeout=60, retry=None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,8 +84,8 @@ def _restart_workers(hand: Hand) -> None:
     for name in WORKERS:
         role = hand.world.role(name)
         hand.world.ask_to_end(name)
-        _await(lambda role=role: not role.is_running(), 15)
-        _await(lambda name=name: hand.world.role(name).is_running(), 5)
+        _await(lambda role=role: not role.is_running(), 60)
+        _await(lambda name=name: hand.world.role(name).is_running(), 60)
 
 
 def _kill_events(hand: Hand) -> None:
@@ -251,14 +251,14 @@ def _reset_api_connections(hand: Hand) -> None:
 def _lose_api_connections(hand: Hand) -> None:
     hand.world.api_proxy.lose()
     # Until no kept-alive connection among them can be in use any more.
-    hand.hold(3.5, 4.5)
+    hand.hold(5.5, 6.5)
     hand.world.api_proxy.reset()
 
 
 def _freeze_api(hand: Hand) -> None:
-    """It hangs for longer than the HTTP timeout: what is out is doubtful, and nothing more may leave."""
+    """It hangs, mostly for longer than the HTTP timeout: what is out is doubtful then, and nothing more may leave."""
     hand.world.api_proxy.freeze()
-    hand.hold(2, 6)
+    hand.hold(3, 8)
     hand.world.api_proxy.thaw()
 
 
@@ -302,7 +302,7 @@ def _bad_replies(hand: Hand) -> None:
     words += ["error:131000", "error:130429", "error:131056", "error:2", "error:131016"]
     script = [f"{hand.random.choice(words)}*{hand.random.randrange(1, 6)}" for _ in range(8)]
     hand.world.far.post("script", {"outcome": [*script, "ok"]})
-    hand.hold(3.5, 4.5)
+    hand.hold(5.5, 6.5)
     hand.world.far.post("script", {"outcome": "ok"})
 
 

@@ -32,10 +32,10 @@ APP_SECRET = "chaos-app-secret"
 SCALED = {
     "REVOADA_TICK_SECONDS": "1",
     "REVOADA_SLICE_SECONDS": "2",
-    "REVOADA_LEASE_SECONDS": "6",
+    "REVOADA_LEASE_SECONDS": "8",
     "REVOADA_RENEW_SECONDS": "1",
-    "REVOADA_CONNECT_TIMEOUT_SECONDS": "1",
-    "REVOADA_HTTP_TIMEOUT_SECONDS": "3",
+    "REVOADA_CONNECT_TIMEOUT_SECONDS": "3",
+    "REVOADA_HTTP_TIMEOUT_SECONDS": "5",
     "REVOADA_STATEMENT_SECONDS": "4",
     "REVOADA_RETRY_SECONDS": "0.5",
     "REVOADA_RECHECK_SECONDS": "2",
@@ -79,13 +79,13 @@ class FarEnd:
         self._session = requests.Session()
 
     def get(self, name: str) -> dict[str, Any]:
-        answer = self._session.get(f"{self.url}/_simulator/{name}", timeout=30)
+        answer = self._session.get(f"{self.url}/_simulator/{name}", timeout=120)
         answer.raise_for_status()
         found: dict[str, Any] = answer.json()
         return found
 
     def post(self, name: str, body: Mapping[str, Any]) -> None:
-        self._session.post(f"{self.url}/_simulator/{name}", json=body, timeout=30).raise_for_status()
+        self._session.post(f"{self.url}/_simulator/{name}", json=body, timeout=120).raise_for_status()
 
     def accepted_by_account(self) -> dict[str, int]:
         return {number: each["accepted"] for number, each in self.get("stats")["accounts"].items()}
@@ -187,7 +187,7 @@ class World:
         await_http(f"{self.stack.webhooks_url}/readyz", self.stack)
         for name in ("events", *WORKERS):
             role = self._roles[name]
-            wait_until(lambda role=role: b" ready." in role.log_path.read_bytes(), 60)
+            wait_until(lambda role=role: b" ready." in role.log_path.read_bytes(), 120)
 
     def _supervise(self) -> None:
         while not self._closing.wait(_RESTART_SECONDS):
@@ -217,7 +217,7 @@ class World:
         """Run a statement on a connection of our own, again and again until Postgres answers."""
         return self.insist(lambda: self.database.run(lambda each: each.execute(statement, parameters).fetchall()))
 
-    def insist(self, work: Callable[[], T], *, seconds: float = 60.0) -> T:
+    def insist(self, work: Callable[[], T], *, seconds: float = 120.0) -> T:
         """Do what may meet a Postgres that is down, until it works. Only for what may be done twice."""
         deadline = time.monotonic() + seconds
         while True:
@@ -242,7 +242,7 @@ class World:
                 "shuffle": True,
                 "batch_size": 20,
                 "batch_ms": 100,
-                "timeout_ms": 6000,
+                "timeout_ms": 10_000,
             },
         }
         path = self.stack.folder / "simulator.json"
