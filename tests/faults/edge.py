@@ -16,7 +16,6 @@ import requests
 
 BOGUS = "wamid.bogus"
 LOOPBACK = "127.0.0.1"
-DRIP_SECONDS = 0.05
 
 
 class Edge(socketserver.ThreadingTCPServer):
@@ -74,7 +73,7 @@ class _Handler(socketserver.StreamRequestHandler):
         """Pass the request on; return status line and body of the answer."""
         method, path, headers, body = self._request
         wanted = {"Authorization": headers.get("authorization", ""), "Content-Type": "application/json"}
-        answer = requests.request(method, self.server.upstream_url + path, data=body, headers=wanted, timeout=10)
+        answer = requests.request(method, self.server.upstream_url + path, data=body, headers=wanted, timeout=120)
         return f"{answer.status_code} OK".encode(), answer.content
 
     def _write(self, status: bytes, body: bytes, *more: bytes) -> None:
@@ -98,7 +97,7 @@ def _interim(handler: _Handler) -> bool:
 
 def _only_continue(handler: _Handler) -> bool:
     handler.wfile.write(b"HTTP/1.1 100 Continue\r\n\r\n")
-    time.sleep(5)
+    handler.rfile.read(1)  # until the client gives up
     return False
 
 
@@ -123,15 +122,14 @@ def _html(status: bytes, *, is_passed_on: bool = False) -> Way:
 
 
 def _drip(seconds: float) -> Way:
-    """Answer byte by byte, in so many seconds."""
+    """Answer byte by byte, in so many seconds at least, or until the client gives up."""
 
     def meet(handler: _Handler) -> bool:
         status, body = handler.forward()
         reply = b"HTTP/1.1 " + status + b"\r\nContent-Length: %d\r\n\r\n" % len(body) + body
-        step = max(int(len(reply) * DRIP_SECONDS / seconds), 1)
-        for at in range(0, len(reply), step):
-            handler.wfile.write(reply[at : at + step])
-            time.sleep(DRIP_SECONDS)
+        for at in range(len(reply)):
+            handler.wfile.write(reply[at : at + 1])
+            time.sleep(seconds / len(reply))
         return True
 
     return meet
@@ -178,7 +176,7 @@ WAYS: dict[str, Way] = {
     "html 502": _html(b"502 Bad Gateway"),
     "html 504 passed on": _html(b"504 Gateway Timeout", is_passed_on=True),
     "drip in time": _drip(0.6),
-    "drip too slow": _drip(6),
+    "drip too slow": _drip(60),
     "no length": _without_length(1.0),
     "no length, cut": _without_length(0.6),
     "broken chunk": _broken_chunk,

@@ -9,53 +9,74 @@ import signal
 import time
 
 import psutil
-from harness import Flow, gaps, run_together, wait_for
+import pytest
+from harness import Flow, run_together, wait_for
 
-HTTP_TIMEOUT_SECONDS = 2.0
+from devstack.proxy import Proxy
+
+# A worker that waited for the end of a timeout, of a slice or of a lease would wait for longer than any test.
 SCALED = {
-    "tick_seconds": 1,
-    "lease_seconds": 6,
+    "tick_seconds": 600,
+    "slice_seconds": 600,
+    "lease_seconds": 600,
     "renew_seconds": 1,
-    "http_timeout_seconds": HTTP_TIMEOUT_SECONDS,
-    "connect_timeout_seconds": 1,
+    "http_timeout_seconds": 500,
+    "connect_timeout_seconds": 60,
 }
-SPARE_DESCRIPTORS = 128
+CONNECTIONS, SPARE_DESCRIPTORS = 12, 128
 
 
-def test_a_worker_that_stops_while_the_api_hangs_holds_back_what_waits_and_settles_the_rest(flow: Flow) -> None:
-    """It has more claimed than connections: were the rest sent, it would take a timeout for each set of 12."""
-    flow.start("worker", **SCALED | {"tick_seconds": 10})
+def test_a_worker_that_stops_while_the_api_hangs_holds_back_what_waits_and_settles_the_rest(
+    flow: Flow, api_proxy: Proxy
+) -> None:
+    """It has more claimed than connections. The API answers nobody until the worker has begun to stop.
+
+    That is so when a slice that only waits has given its lease back.
+    """
+    flow.start("worker", **SCALED)
     flow.far.script(latency_ms=[300, 400])
     campaign = flow.add_campaign("Black Friday", [flow.add_account("Vendas", rate=1000)], people=1500)
+    idle = flow.add_campaign("Newsletter", [flow.add_account("Novidades")], people=5, interval_seconds=300)
     flow.await_ready()
-    limit = 12 + SPARE_DESCRIPTORS
+    limit = CONNECTIONS + SPARE_DESCRIPTORS
     psutil.Process(flow.role("worker").pid).rlimit(resource.RLIMIT_NOFILE, (limit, limit))
     flow.start_campaigns(campaign)
     flow.await_accepted(campaign, 60)
-    flow.far.script(outcome="hang")
-    hanging_since = flow.server_time()
-    wait_for(lambda: flow.server_time() > hanging_since + 0.8, "all that is out hangs")
-    assert flow.counts()["sending"] > 12 + 5, "more is claimed than it has connections"
+    flow.start_campaigns(idle)
+    wait_for(lambda: flow.counts(idle).get("sent"), "the other campaign waits for its interval")
+    api_proxy.freeze()
+    wait_for(lambda: flow.counts(campaign).get("sending", 0) > CONNECTIONS + 5, "more is claimed than it can send")
 
-    took_seconds = _stop(flow, "worker", signal.SIGTERM)
-    assert took_seconds < HTTP_TIMEOUT_SECONDS + 5
+    worker = flow.role("worker")
+    worker.send_signal(signal.SIGTERM)
+    lives = "SELECT FROM leases WHERE campaign_id = %s AND until > clock_timestamp()"
+    wait_for(lambda: not flow.query(lives, idle.id), "the worker has begun to stop")
+    assert worker.is_running() and flow.query(lives, campaign.id), "it waits for what is on the wire"
+    api_proxy.reset()
+    wait_for(lambda: not worker.is_running(), "the worker has ended")
+    flow.forget_role("worker")
     flow.assert_no_lease_lives()
     counts = flow.counts(campaign)
     assert counts.keys() == {"sent", "uncertain", "pending"}
-    assert counts["uncertain"] <= 12, counts
+    assert counts["uncertain"] <= CONNECTIONS, counts
+    assert set(flow.far.arrived().values()) == {1}
 
 
 TERM, INT, QUIT, HUP = signal.SIGTERM, signal.SIGINT, signal.SIGQUIT, signal.SIGHUP
 SIGNALS = [(TERM,), (TERM, TERM), (TERM,), (INT,), (TERM,), (INT, INT), (TERM,), (QUIT,), (TERM, QUIT), (HUP,)]
 
 
+@pytest.mark.timeout(900)
 def test_twenty_rolling_restarts_by_every_signal_leave_no_uncertain_message(flow: Flow) -> None:
-    """Two workers at a time make room for two others, in the middle of a slice that would go on for long."""
+    """Two workers at a time make room for two others, in the middle of a slice that would go on for long.
+
+    Without beat a campaign goes on only where the worker that stops enqueues it.
+    """
     chance = random.Random(7)
-    flow.start("worker0", "worker1", **SCALED | {"tick_seconds": 10, "slice_seconds": 10})
-    flow.far.script(latency_ms=[300, 500])
+    flow.start("worker0", "worker1", **SCALED)
+    flow.far.script(latency_ms=[600, 900])
     campaigns = [
-        flow.add_campaign(name, [flow.add_account(name, rate=12)], people=1500)
+        flow.add_campaign(name, [flow.add_account(name, rate=6)], people=1500)
         for name in ("Vendas", "Novidades", "Relacionamento")
     ]
     flow.await_ready()
@@ -63,7 +84,6 @@ def test_twenty_rolling_restarts_by_every_signal_leave_no_uncertain_message(flow
     for campaign in campaigns:
         flow.await_accepted(campaign, 10)
 
-    took_seconds = []
     for number in range(0, 20, 2):
         fresh = [f"worker{number + 2}", f"worker{number + 3}"]
         flow.start(*fresh)
@@ -71,19 +91,16 @@ def test_twenty_rolling_restarts_by_every_signal_leave_no_uncertain_message(flow
             _interrupt_start(flow, f"worker{number + 100}", after_seconds=chance.uniform(0.1, 2.5))
         flow.await_ready(*fresh)
         for campaign in campaigns:
-            flow.await_accepted(campaign, len(flow.far.accepted(campaign)) + 5)
-        took_seconds += run_together(
+            flow.await_accepted(campaign, len(flow.far.accepted(campaign)) + 3)
+        run_together(
             lambda number=number: _stop(flow, f"worker{number}", *SIGNALS[number // 2]),
             lambda number=number: _stop(flow, f"worker{number + 1}", *SIGNALS[number // 2]),
         )
         assert flow.counts().get("uncertain", 0) == 0
-    gone_on = [max(gaps(flow.far.times(campaign))) for campaign in campaigns]
-    assert flow.status(campaigns[0])[0] == "running"
+    assert [flow.status(campaign) for campaign in campaigns] == [("running", None)] * 3
     flow.execute("UPDATE accounts SET messages_per_second = 2000")
     flow.await_status("completed", *campaigns)
 
-    assert max(took_seconds) < HTTP_TIMEOUT_SECONDS + 5
-    assert max(gone_on) < 4, "rung at once, without a tick"
     assert flow.counts() == {"sent": 4500}
     flow.assert_everybody_got_one(*campaigns)
     assert set(flow.far.arrived().values()) == {1}
@@ -102,8 +119,8 @@ def _interrupt_start(flow: Flow, name: str, *, after_seconds: float) -> None:
     _stop(flow, name, TERM)
 
 
-def _stop(flow: Flow, name: str, *signals: int) -> float:
-    """Send signals to a worker, half a second apart; return how long after the first it had ended."""
+def _stop(flow: Flow, name: str, *signals: int) -> None:
+    """Send signals to a worker, half a second apart or more, and wait for its end."""
     worker = flow.role(name)
     asked_at = time.monotonic()
     for number, each in enumerate(signals):
@@ -112,4 +129,3 @@ def _stop(flow: Flow, name: str, *signals: int) -> float:
             worker.send_signal(each)
     wait_for(lambda: not worker.is_running(), "the worker has ended")
     flow.forget_role(name)
-    return time.monotonic() - asked_at
