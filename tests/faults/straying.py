@@ -32,7 +32,7 @@ from tests.webhooks.webhook_bodies import make_body, make_status, make_value
 
 LATENCY_SECONDS = 0.01
 # The longest time that a request waits for another one to swap replies with.
-SWAP_SECONDS = 0.5
+SWAP_SECONDS = 1.5
 # An accepted message would be sent again if one of these errors were believed. The last one makes an account wait too.
 RETRYABLE = (
     (400, {"error": {"code": 134103, "message": "(#134103) Unnamed error", "fbtrace_id": "A"}}),

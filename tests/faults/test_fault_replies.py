@@ -45,11 +45,11 @@ def send(database, valkey, authority, monkeypatch):
     context, file = authority
     monkeypatch.setattr("certifi.where", lambda: str(file))
 
-    def send(ways, *, is_tls=False, has_webhooks=False, people=PEOPLE):
+    def send(ways, *, is_tls=False, has_webhooks=False, people=PEOPLE, timeout=3):
         with straying(ways, context if is_tls else None) as far, redis.Redis.from_url(valkey.url) as client:
             client.flushall()
             settings = Settings(graph_api_url=f"{far.url}/v24.0", **SETTINGS)
-            keeper, transport = Keeper(database, settings), Transport(connect_timeout=5, total_timeout=3)
+            keeper, transport = Keeper(database, settings), Transport(connect_timeout=60, total_timeout=timeout)
             tools = Tools(
                 settings, database, Throttle(client), transport, keeper, Alerts(None), threading.Event(), "me"
             )
@@ -142,7 +142,7 @@ def test_a_reply_that_belongs_to_another_request_settles_nothing(send, ways, is_
 
 @pytest.mark.parametrize("is_tls", [False, True], ids=["plain", "TLS"])
 def test_replies_that_come_as_they_should_leave_nobody_uncertain(send, is_tls):
-    result = send(Ways(), is_tls=is_tls)
+    result = send(Ways(), is_tls=is_tls, timeout=60)
     assert {row.status for row in result.rows} == {"sent"}
     assert all(row.accepted == 1 and row.wamid == row.right for row in result.rows)
 
