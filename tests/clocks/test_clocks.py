@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 import redis
-from harness import QUEUES, Account, Campaign, Flow, span, wait_for
+from harness import QUEUES, Account, Campaign, Flow, wait_for
 
 from devstack.ports import LOOPBACK, free_port
 from devstack.valkey import _find_binary
@@ -18,17 +18,16 @@ from devstack.valkey import _find_binary
 WithClock = Callable[[str | None], AbstractContextManager[None]]
 
 # Each test starts four roles and two commands.
-pytestmark = pytest.mark.timeout(300)
+pytestmark = pytest.mark.timeout(600)
 
 ROLES = ("webhooks", "events", "worker", "beat")
 OTHERS = ("events", "beat", "webhooks", "command")
 NEAR, FAR = ("+30s", "-30s", "+10m", "-10m"), ("+1h", "-1h")
 ZONE = ZoneInfo("America/Sao_Paulo")
 RATE, PEOPLE = 40, 160
-# The bucket of an account holds a quarter of a second of its rate. As much again allows for delays of the machine.
-SURPLUS = RATE // 2
-# A role that wrongly waits for a clock to catch up waits longer than this. Seconds.
-PATIENCE = 25.0
+# The bucket of an account holds a quarter of a second of its rate.
+SURPLUS = RATE // 4
+# With an offset of 10 minutes or more, a role that wrongly waits for a clock to catch up waits longer than any test.
 
 
 @pytest.mark.parametrize(
@@ -54,10 +53,10 @@ def test_a_role_with_a_wrong_clock_changes_nothing(
         done = flow.run_command("revoada", "campaign", "start", str(running.id), str(closed.id), "--yes")
     assert done.returncode == 0, done.stderr
 
-    flow.await_status("completed", running, scheduled, seconds=PATIENCE)
+    flow.await_status("completed", running, scheduled)
     assert_rate(flow, running)
     (due,) = flow.query("SELECT extract(epoch FROM scheduled_at)::float8 FROM campaigns WHERE id = %s", scheduled.id)[0]
-    assert due <= min(flow.far.times(scheduled)) < due + PATIENCE
+    assert due <= min(flow.far.times(scheduled))
     flow.await_status("running", closed, reason="window")
     assert flow.far.accepted(closed) == []
 
@@ -83,12 +82,12 @@ def test_clocks_that_are_set_in_the_middle_change_nothing(
         assert flow.run_command("revoada", "campaign", "start", str(campaign.id), "--yes").returncode == 0
         flow.await_accepted(campaign, PEOPLE // 4)
         dial.write_text(offset)
-        flow.await_accepted(campaign, PEOPLE // 2, seconds=PATIENCE)
+        flow.await_accepted(campaign, PEOPLE // 2)
     dial.write_text("-1h")
     late = flow.add_campaign("Late", [account], people=20)
     start_later(flow, late)
-    flow.await_status("completed", *campaigns, late, seconds=PATIENCE)
-    assert_rate(flow, *campaigns)
+    flow.await_status("completed", *campaigns, late)
+    assert_rate(flow, *campaigns, late, set_count=4)
     flow.await_arrival(*campaigns, late)
     flow.assert_everybody_got_one(*campaigns, late)
     flow.assert_nobody_got_two()
@@ -118,7 +117,7 @@ def test_two_workers_that_disagree_about_the_time_share_the_campaigns(
             longest = max(longest, int(client.llen("campaigns")))
         return all(flow.status(campaign)[0] == "completed" for campaign in campaigns)
 
-    wait_for(are_completed, "all campaigns are completed", seconds=60)
+    wait_for(are_completed, "all campaigns are completed")
     assert longest <= 2 * len(campaigns)
     flow.assert_everybody_got_one(*campaigns)
     assert set(flow.far.arrived().values()) == {1}
@@ -134,7 +133,7 @@ def test_a_task_that_an_old_version_let_expire_is_run(flow: Flow, with_clock: Wi
     flow.start_campaigns(campaign)
     with flow._doorbell.connection_for_write() as connection, connection.Producer() as producer:
         flow._doorbell.send_task("campaigns.run", (campaign.id,), queue="campaigns", expires=30, producer=producer)
-    flow.await_status("completed", campaign, seconds=PATIENCE)
+    flow.await_status("completed", campaign)
     flow.assert_everybody_got_one(campaign)
 
 
@@ -160,13 +159,17 @@ def start_later(flow: Flow, campaign: Campaign) -> None:
     flow.execute(f"UPDATE campaigns SET scheduled_at = now() + interval '3 s' WHERE id = {campaign.id}")
 
 
-def assert_rate(flow: Flow, *campaigns: Campaign) -> None:
-    """Assert that the account's rate limit holds in each second, and over the whole time."""
-    times = sorted(each["epoch"] for each in flow.far.accepted(*campaigns))
-    assert span(times) >= (len(times) - SURPLUS) / RATE
-    for index, start in enumerate(times):
-        within = sum(start <= time < start + 1 for time in times[index : index + 2 * RATE + SURPLUS])
-        assert within <= RATE + SURPLUS, f"{within} messages in a second"
+def assert_rate(flow: Flow, *campaigns: Campaign, set_count: int = 0) -> None:
+    """Assert that none came sooner than the rate of the account allows, from its first campaign's start on.
+
+    By each of `set_count` changes of its clock, Valkey may fill the bucket once more.
+    """
+    ids = [campaign.id for campaign in campaigns]
+    ((began_at,),) = flow.query(
+        "SELECT extract(epoch FROM min(started_at))::float8 FROM campaigns WHERE id = ANY (%s)", ids
+    )
+    for number, at in enumerate(sorted(each["epoch"] for each in flow.far.accepted(*campaigns)), start=1):
+        assert at >= began_at + (number - SURPLUS * (1 + set_count)) / RATE, f"message {number} came too soon"
 
 
 def start_valkey(flow: Flow) -> str:
