@@ -20,9 +20,8 @@ from campaigns.privacy import retention
 from campaigns.sending import health, schedule
 from campaigns.sending.run import run_slice
 from campaigns.sending.start import begin_slice
-from campaigns.store.healths import begin_check
-from campaigns.store.leases import lease_epochs
-from campaigns.store.ticks import unmark_campaigns
+from campaigns.store.accounts import begin_check
+from campaigns.store.leases import lease_epochs, unmark_campaigns
 from campaigns.worker.runtime import runtime
 
 _log = logging.getLogger(__name__)

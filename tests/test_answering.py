@@ -14,8 +14,8 @@ from campaigns.config import Settings
 from campaigns.management.suppressions import lift_phones
 from campaigns.privacy.optout_confirmations import send_replies
 from campaigns.secrets import encrypt_token, make_key
-from campaigns.store.answers import take_stop_reply
 from campaigns.store.events import insert_events
+from campaigns.store.suppressions import take_stop_reply
 from tests.store.rows import Beside, add_account, empty, fetch
 from tests.webhooks.webhook_bodies import PHONE_NUMBER_ID, make_body, make_value
 from webhooks.applier.apply import apply_events

@@ -16,7 +16,7 @@ from campaigns.domain.failures import find_failure
 from campaigns.domain.health import health_from_json
 from campaigns.management import accounts
 from campaigns.management.accounts import add_portfolio, change_portfolio, show_portfolio
-from campaigns.store.directory import AccountEvent, AccountListing, CategoryListing, list_accounts
+from campaigns.store.accounts import AccountEvent, AccountListing, CategoryListing, list_accounts
 from campaigns.store.portfolios import list_portfolios
 
 

@@ -14,7 +14,7 @@ from campaigns.management import retries
 from campaigns.management.lifecycle import rung_ids
 from campaigns.management.reports import ExplainedReason, show_errors
 from campaigns.store.campaigns import CampaignListing, ReasonCount
-from campaigns.store.retries import FailedCount, UncertainCount
+from campaigns.store.messages import FailedCount, UncertainCount
 
 _ALL = "all-retryable"
 

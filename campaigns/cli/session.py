@@ -24,8 +24,8 @@ from campaigns.management.templates import SyncError
 from campaigns.privacy.forgotten_people import ForgettingError
 from campaigns.secrets import TokenError
 from campaigns.store.database import Database, DatabaseError, DatabaseUnavailable
+from campaigns.store.leases import unmark_campaigns
 from campaigns.store.migrate import missing_migrations
-from campaigns.store.ticks import unmark_campaigns
 
 # A person waits: sooner than a worker would give up.
 _WAIT_SECONDS = 3.0

@@ -28,8 +28,8 @@ from campaigns.domain.message import LADDER, Status
 from campaigns.domain.schedule import write_weekdays
 from campaigns.management.preview import CampaignPreview, Preview, preview_campaign
 from campaigns.management.reports import CampaignDetails, show_campaign
+from campaigns.store.accounts import AccountListing
 from campaigns.store.campaigns import CampaignListing, list_campaigns
-from campaigns.store.directory import AccountListing
 
 _ALL_DAYS = 7
 # What a word alone would not tell.

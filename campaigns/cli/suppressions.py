@@ -17,8 +17,7 @@ from campaigns.domain.optout.recognition import Source
 from campaigns.logs import mask_phone
 from campaigns.management import reviews, suppressions
 from campaigns.store.people import count_forgotten
-from campaigns.store.reviews import ReviewRow, list_reviews
-from campaigns.store.suppressions import count_suppressions, stream_suppressions
+from campaigns.store.suppressions import ReviewRow, count_suppressions, list_reviews, stream_suppressions
 
 _LISTED_ROWS = 1_000
 

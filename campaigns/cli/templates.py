@@ -18,7 +18,7 @@ from campaigns.management.accounts import add_template
 from campaigns.management.preview import preview
 from campaigns.management.template_choice import read_template
 from campaigns.management.templates import WabaSync, sync_templates
-from campaigns.store.directory import TemplateRow, find_templates, list_templates
+from campaigns.store.templates import TemplateRow, find_templates, list_templates
 
 _ANY_WABA = "any"
 

@@ -29,14 +29,12 @@ from campaigns.domain.message import Status
 from campaigns.domain.pacing import Reason, Window
 from campaigns.domain.schedule import read_holidays
 from campaigns.secrets import TokenError, decrypt_token
-from campaigns.store import diagnoses
-from campaigns.store.accounts import load_accounts, load_campaign_accounts
+from campaigns.store import installation
+from campaigns.store.accounts import AccountListing, list_accounts, load_accounts, load_campaign_accounts
 from campaigns.store.campaigns import CampaignListing, list_campaigns
 from campaigns.store.database import Connection, Database, DatabaseError, DatabaseUnavailable
-from campaigns.store.diagnoses import Standing
-from campaigns.store.directory import AccountListing, list_accounts
+from campaigns.store.installation import Standing, WorkerRow, list_workers
 from campaigns.store.recipients import count_never_open
-from campaigns.store.workers import WorkerRow, list_workers
 from campaigns.throttle.inspection import examine, read_rates
 
 _TIMEOUT_SECONDS = 2.0
@@ -56,7 +54,7 @@ class _Loaded:
     traffic: dict[int, tuple[int, int]]
     workers: list[WorkerRow]
     tick_age: float | None
-    inbox: diagnoses.InboxFacts
+    inbox: installation.InboxFacts
 
 
 def diagnose(
@@ -101,7 +99,7 @@ def _look_at_servers(
 ) -> tuple[list[Finding], _Loaded | None]:
     findings, loaded = [], None
     try:
-        facts = database.run(diagnoses.load_database_facts)
+        facts = database.run(installation.load_database_facts)
         findings += judge_database(facts)
         if not facts.missing_migrations:
             loaded = database.run(_load, campaign_id)
@@ -119,11 +117,11 @@ def _look_at_servers(
 
 
 def _load(connection: Connection, campaign_id: int | None) -> _Loaded:
-    ids = diagnoses.find_unfinished(connection) if campaign_id is None else [campaign_id]
+    ids = installation.find_unfinished(connection) if campaign_id is None else [campaign_id]
     rows = list_campaigns(connection, ids)
     if campaign_id is not None and not rows:
         raise CampaignError(missing_campaign(campaign_id))
-    standings = diagnoses.load_standings(connection, ids)
+    standings = installation.load_standings(connection, ids)
     categories = load_campaign_accounts(connection, ids)
     account_ids = sorted({account_id for each in categories.values() for account_id in each})
     return _Loaded(
@@ -137,10 +135,10 @@ def _load(connection: Connection, campaign_id: int | None) -> _Loaded:
         {each.id: each for each in list_accounts(connection, account_ids)},
         {each.id: each.token for each in load_accounts(connection, account_ids)},
         categories,
-        diagnoses.load_traffic(connection, ids),
+        installation.load_traffic(connection, ids),
         list_workers(connection),
-        diagnoses.load_tick_age(connection),
-        diagnoses.load_inbox(connection),
+        installation.load_tick_age(connection),
+        installation.load_inbox(connection),
     )
 
 
@@ -216,7 +214,7 @@ def _state(row: CampaignListing, loaded: _Loaded, accounts: dict[int, AccountFac
 
 def _repair(database: Database, campaign_ids: Sequence[int]) -> list[Finding]:
     try:
-        repaired = database.run(diagnoses.repair_tallies, campaign_ids)
+        repaired = database.run(installation.repair_tallies, campaign_ids)
     except (DatabaseError, *DatabaseUnavailable) as error:
         text = f"The counters could not be compared with a recount: {type(error).__name__}."
         return [Finding("counters", Severity.WARNING, text, "Run `revoada doctor` again once Postgres takes writes.")]

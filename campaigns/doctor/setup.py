@@ -25,10 +25,10 @@ from campaigns.doctor.setup_checks import (
     read_app_id,
 )
 from campaigns.secrets import TokenError, decrypt_token
+from campaigns.store.accounts import find_account_ids
 from campaigns.store.database import Connection, Database, DatabaseError, DatabaseUnavailable
-from campaigns.store.directory import find_account_ids
+from campaigns.store.installation import SetupAccount, UsedTemplate, load_setup_accounts, load_used_templates
 from campaigns.store.migrate import missing_migrations
-from campaigns.store.setups import SetupAccount, UsedTemplate, load_setup_accounts, load_used_templates
 from campaigns.throttle.inspection import examine
 from campaigns.whatsapp import graph, webhook_probe
 

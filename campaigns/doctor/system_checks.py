@@ -6,8 +6,7 @@ from collections.abc import Iterable
 
 from campaigns.broker.queues import QUEUES, BrokerFacts
 from campaigns.domain.finding import Finding, Severity, spell_count, spell_seconds
-from campaigns.store.diagnoses import DatabaseFacts, InboxFacts
-from campaigns.store.workers import WorkerRow
+from campaigns.store.installation import DatabaseFacts, InboxFacts, WorkerRow
 from campaigns.throttle.inspection import ValkeyFacts
 
 # queue → what stands still while no process takes its tasks

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 from campaigns.domain.pacing import Reason
 from campaigns.domain.template import template_from_components
 from campaigns.secrets import encrypt_token
-from campaigns.store import accounts, directory, portfolios
+from campaigns.store import accounts, portfolios, templates
+from campaigns.store.database import ConstraintError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -29,14 +30,14 @@ class DirectoryError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class AccountDetails:
-    account: directory.AccountListing
-    events: list[directory.AccountEvent]
+    account: accounts.AccountListing
+    events: list[accounts.AccountEvent]
 
 
 @dataclass(frozen=True, slots=True)
 class PortfolioDetails:
     portfolio: portfolios.PortfolioListing
-    accounts: list[directory.AccountListing]
+    accounts: list[accounts.AccountListing]
 
 
 def add_account(  # noqa: PLR0913 - the columns of an account
@@ -65,33 +66,33 @@ def add_account(  # noqa: PLR0913 - the columns of an account
 
 def change_account(
     database: Database, account: str, changes: Mapping[str, Any], *, secret_key: str | None = None
-) -> directory.AccountListing:
+) -> accounts.AccountListing:
     """Change columns of an account (`token` in the clear, with the `secret_key`); None leaves one as it is."""
     return database.run(_change_account, account, _check_account(changes, secret_key=secret_key))
 
 
-def find_account(connection: Connection, word: str) -> directory.AccountListing:
+def find_account(connection: Connection, word: str) -> accounts.AccountListing:
     """Return the account with this name, or this id. Raises DirectoryError."""
-    account_id = directory.find_account_ids(connection, [word])[word]
+    account_id = accounts.find_account_ids(connection, [word])[word]
     if account_id is None:
         raise DirectoryError(f"There is no account {word}; `revoada account list` shows all.")
-    return directory.list_accounts(connection, [account_id])[0]
+    return accounts.list_accounts(connection, [account_id])[0]
 
 
 def show_account(database: Database, account: str, *, event_limit: int = 20) -> AccountDetails:
     def work(connection: Connection) -> AccountDetails:
         found = find_account(connection, account)
-        return AccountDetails(found, directory.list_account_events(connection, found.id, limit=event_limit))
+        return AccountDetails(found, accounts.list_account_events(connection, found.id, limit=event_limit))
 
     return database.run(work)
 
 
-def activate_account(database: Database, account: str) -> tuple[directory.AccountListing, list[int]]:
+def activate_account(database: Database, account: str) -> tuple[accounts.AccountListing, list[int]]:
     """Let an account send again with clean streaks; return it and the campaigns that the caller rings."""
     return database.run(_activate, account)
 
 
-def deactivate_account(database: Database, account: str) -> tuple[directory.AccountListing, bool]:
+def deactivate_account(database: Database, account: str) -> tuple[accounts.AccountListing, bool]:
     """Stop an account; return it and whether it was active. Its messages go by the campaign's other accounts."""
     return database.run(_deactivate, account)
 
@@ -107,7 +108,7 @@ def add_portfolio(database: Database, name: str, *, daily_limit: int) -> int:
     _check_portfolio(name, daily_limit)
     try:
         return database.run(portfolios.insert_portfolio, name, daily_limit=daily_limit)
-    except directory.ConstraintError:
+    except ConstraintError:
         raise DirectoryError(f"There is a portfolio {name} already.") from None
 
 
@@ -124,7 +125,7 @@ def show_portfolio(database: Database, portfolio: str) -> PortfolioDetails:
     def work(connection: Connection) -> PortfolioDetails:
         found = _find_portfolio(connection, portfolio)
         ids = portfolios.account_ids_of(connection, found.id)
-        return PortfolioDetails(found, directory.list_accounts(connection, ids))
+        return PortfolioDetails(found, accounts.list_accounts(connection, ids))
 
     return database.run(work)
 
@@ -134,8 +135,8 @@ def add_template(database: Database, name: str, *, language: str, body: str) -> 
     components = [{"type": "BODY", "text": body}]
     template_from_components(name, language, components)
     try:
-        return database.run(directory.insert_template, name=name, language=language, components=components)
-    except directory.ConstraintError as error:
+        return database.run(templates.insert_template, name=name, language=language, components=components)
+    except ConstraintError as error:
         if "language_check" in error.constraint:
             raise DirectoryError(f"The language {language!r} is not a code such as pt_BR or en.") from None
         raise DirectoryError(f"There is a template {name}:{language} already.") from None
@@ -144,20 +145,20 @@ def add_template(database: Database, name: str, *, language: str, body: str) -> 
 def _add_account(connection: Connection, account: Mapping[str, Any], portfolio: str | None) -> int:
     portfolio_id = None if portfolio is None else _find_portfolio(connection, portfolio).id
     try:
-        account_id = directory.insert_account(connection, {**account, "portfolio_id": portfolio_id})
-    except directory.ConstraintError as error:
+        account_id = accounts.insert_account(connection, {**account, "portfolio_id": portfolio_id})
+    except ConstraintError as error:
         raise _explain(error, account) from None
     accounts.add_account_event(connection, account_id, "created", {})
     return account_id
 
 
-def _change_account(connection: Connection, account: str, changes: Mapping[str, Any]) -> directory.AccountListing:
+def _change_account(connection: Connection, account: str, changes: Mapping[str, Any]) -> accounts.AccountListing:
     found = find_account(connection, account)
     try:
-        directory.update_account(connection, found.id, changes)
-    except directory.ConstraintError as error:
+        accounts.update_account(connection, found.id, changes)
+    except ConstraintError as error:
         raise _explain(error, changes) from None
-    return directory.list_accounts(connection, [found.id])[0]
+    return accounts.list_accounts(connection, [found.id])[0]
 
 
 def _move_account(connection: Connection, account: str, portfolio: str | None) -> int:
@@ -174,7 +175,7 @@ def _change_portfolio(
     found = _find_portfolio(connection, portfolio)
     try:
         portfolios.update_portfolio(connection, found.id, name=name, daily_limit=daily_limit)
-    except directory.ConstraintError:
+    except ConstraintError:
         raise DirectoryError(f"There is a portfolio {name} already.") from None
     is_raised = daily_limit is not None and daily_limit > found.daily_limit
     account_ids = portfolios.account_ids_of(connection, found.id) if is_raised else []
@@ -196,22 +197,22 @@ def _check_portfolio(name: str | None, daily_limit: int | None) -> None:
         raise DirectoryError(f"The daily limit must be between 1 and {_MAX_INTEGER}.")
 
 
-def _activate(connection: Connection, account: str) -> tuple[directory.AccountListing, list[int]]:
+def _activate(connection: Connection, account: str) -> tuple[accounts.AccountListing, list[int]]:
     found = find_account(connection, account)
-    rung = directory.wake_campaigns(connection, found.id, reasons=_WAITS_FOR_ACCOUNT)
-    directory.activate_account(connection, found.id)
+    rung = accounts.wake_campaigns(connection, found.id, reasons=_WAITS_FOR_ACCOUNT)
+    accounts.activate_account(connection, found.id)
     categories = {category: inactive.reason for category, inactive in found.inactive_categories.items()}
     was = {"was": found.inactive_reason} | ({"categories": categories} if categories else {})
     accounts.add_account_event(connection, found.id, "activated", was)
-    return directory.list_accounts(connection, [found.id])[0], rung
+    return accounts.list_accounts(connection, [found.id])[0], rung
 
 
-def _deactivate(connection: Connection, account: str) -> tuple[directory.AccountListing, bool]:
+def _deactivate(connection: Connection, account: str) -> tuple[accounts.AccountListing, bool]:
     found = find_account(connection, account)
-    was_active = directory.deactivate_account(connection, found.id, reason=DEACTIVATED_BY_A_PERSON)
+    was_active = accounts.deactivate_account(connection, found.id, reason=DEACTIVATED_BY_A_PERSON)
     if was_active:
         accounts.add_account_event(connection, found.id, "deactivated", {"reason": DEACTIVATED_BY_A_PERSON})
-    return directory.list_accounts(connection, [found.id])[0], was_active
+    return accounts.list_accounts(connection, [found.id])[0], was_active
 
 
 def _check_account(account: Mapping[str, Any], *, secret_key: str | None) -> dict[str, Any]:
@@ -238,7 +239,7 @@ def _is_meta_id(text: str) -> bool:
     return text.isascii() and text.isdigit() and len(text) <= 32  # noqa: PLR2004  as the schema checks
 
 
-def _explain(error: directory.ConstraintError, account: Mapping[str, Any]) -> DirectoryError:
+def _explain(error: ConstraintError, account: Mapping[str, Any]) -> DirectoryError:
     if "phone_number_id" in error.constraint:
         return DirectoryError(f"Another account has the phone number id {account['phone_number_id']} already.")
     if "name" in error.constraint:

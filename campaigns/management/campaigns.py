@@ -25,8 +25,8 @@ from campaigns.domain.template import TemplateError
 from campaigns.management.recipients import Imported, Reading, import_recipients
 from campaigns.management.template_choice import choose_template, read_template
 from campaigns.privacy.forgotten_people import suppress_forgotten
+from campaigns.store import accounts, templates
 from campaigns.store import campaigns as store
-from campaigns.store import directory
 from campaigns.store.accounts import load_campaign_accounts
 from campaigns.store.database import Connection, Database
 from campaigns.store.recipients import count_never_open
@@ -267,7 +267,7 @@ def _refill(
     connection: Connection, campaign: store.LockedCampaign, wishes: Wishes, account_ids: Sequence[int]
 ) -> tuple[int, Filling, Mapping[str, str | None], Sequence[str]]:
     """Return template, filling, parameters and warnings of a changed campaign, whose recipients stay as they are."""
-    row = directory.load_template(connection, campaign.template_id)
+    row = templates.load_template(connection, campaign.template_id)
     warnings: Sequence[str] = ()
     if wishes.template is not None or wishes.accounts:
         text = wishes.template or f"{row.name}:{row.language}"
@@ -288,7 +288,7 @@ def _refill(
 
 def _brings_the_same(connection: Connection, campaign: store.LockedCampaign, filling: Filling) -> bool:
     """Tell whether only the names of what the recipients bring are others."""
-    row = directory.load_template(connection, campaign.template_id)
+    row = templates.load_template(connection, campaign.template_id)
     try:
         current = fill(read_template(row), campaign.parameters)
     except TemplateError:
@@ -302,7 +302,7 @@ def _list(names: Sequence[str]) -> str:
 
 
 def _find_accounts(connection: Connection, words: Sequence[str]) -> list[int]:
-    found = directory.find_account_ids(connection, words)
+    found = accounts.find_account_ids(connection, words)
     if missing := [word for word, account_id in found.items() if account_id is None]:
         raise CampaignError(f"There is no account {', '.join(missing)}; `revoada account list` shows all.")
     return sorted({account_id for account_id in found.values() if account_id is not None})

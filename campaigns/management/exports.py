@@ -9,10 +9,10 @@ from zoneinfo import ZoneInfo
 
 from campaigns.domain.campaign import CampaignError, missing_campaign
 from campaigns.domain.message import Status
-from campaigns.store import exports
+from campaigns.store import messages
 from campaigns.store.campaigns import list_campaigns
 from campaigns.store.database import Connection, Database
-from campaigns.store.exports import ExportRow
+from campaigns.store.messages import ExportRow
 
 _PAGE = 5_000
 _BEFORE = ("phone",)
@@ -46,7 +46,7 @@ def export_campaign(
             raise CampaignError(missing_campaign(campaign_id))
         row = found[0]
         names = list(row.columns)
-        width = exports.variables_width(connection, campaign_id)
+        width = messages.variables_width(connection, campaign_id)
         names += [f"variable {number}" for number in range(len(names) + 1, width + 1)]
         count = sum(count for status, count in row.counts.items() if statuses is None or status in statuses)
         return names, count, row.time_zone
@@ -58,7 +58,7 @@ def export_campaign(
 
     def write_pages() -> Iterator[list[list[str]]]:
         after = 0
-        while page := database.run(exports.export_messages, campaign_id, statuses=words, after=after, limit=_PAGE):
+        while page := database.run(messages.export_messages, campaign_id, statuses=words, after=after, limit=_PAGE):
             yield [_write(row, zone, width, quotes_phones=quotes_phones) for row in page]
             after = page[-1].id
 

@@ -14,7 +14,7 @@ from campaigns.domain.pacing import Window
 from campaigns.domain.schedule import read_holidays
 from campaigns.domain.template import Button, ButtonKind, HeaderMedia, Template, render
 from campaigns.management.template_choice import read_template
-from campaigns.store import campaigns, directory, portfolios, previews
+from campaigns.store import accounts, campaigns, portfolios, templates
 from campaigns.store.accounts import load_campaign_accounts
 from campaigns.store.campaigns import CampaignListing
 from campaigns.store.database import Connection, Database
@@ -52,7 +52,7 @@ def _load(connection: Connection, campaign_id: int, rows: int) -> CampaignPrevie
     if not found:
         raise CampaignError(missing_campaign(campaign_id))
     row = found[0]
-    template = directory.load_template(connection, previews.find_template_id(connection, campaign_id))
+    template = templates.load_template(connection, campaigns.find_template_id(connection, campaign_id))
     form = read_template(template)
     if misfit := find_misfit(form, row.parameters, row.columns):
         raise CampaignError(misfit)
@@ -66,18 +66,18 @@ def _load(connection: Connection, campaign_id: int, rows: int) -> CampaignPrevie
                 {**filling.fixed, **dict(zip(row.columns, variables, strict=False))},
             ),
         )
-        for phone, variables in previews.first_messages(connection, campaign_id, limit=rows)
+        for phone, variables in campaigns.first_messages(connection, campaign_id, limit=rows)
     ]
-    pending_count, suppressed_count = previews.count_pending(connection, campaign_id)
+    pending_count, suppressed_count = campaigns.count_pending(connection, campaign_id)
     categories = load_campaign_accounts(connection, [campaign_id])[campaign_id]
-    listed = directory.list_accounts(connection, list(categories))
-    accounts = [account for account in listed if account.may_send(categories[account.id])]
-    rate = sum(account.messages_per_second for account in accounts)
+    listed = accounts.list_accounts(connection, list(categories))
+    sending = [account for account in listed if account.may_send(categories[account.id])]
+    rate = sum(account.messages_per_second for account in sending)
     send_count = pending_count - suppressed_count
     starts_at = max(row.scheduled_at or row.server_now, row.server_now)
     ends_at = _estimate_end(row, send_count, rate, starts_at)
     if ends_at is not None:
-        ends_at = max(ends_at, starts_at + _DAY * _days_of_limits(connection, accounts, send_count))
+        ends_at = max(ends_at, starts_at + _DAY * _days_of_limits(connection, sending, send_count))
     return CampaignPreview(row, template.category, send_count, suppressed_count, messages, rate, starts_at, ends_at)
 
 
@@ -106,9 +106,9 @@ def _estimate_end(row: CampaignListing, count: int, rate: int, starts_at: dt.dat
     return estimate_end(starts_at, seconds, opening)
 
 
-def _days_of_limits(connection: Connection, accounts: Sequence[directory.AccountListing], count: int) -> int:
+def _days_of_limits(connection: Connection, sending: Sequence[accounts.AccountListing], count: int) -> int:
     """Return how many days the daily limits of the portfolios add, if every account that may send is in one."""
-    names = {account.portfolio for account in accounts}
+    names = {account.portfolio for account in sending}
     if not names or None in names:
         return 0
     limits = [each for each in portfolios.list_portfolios(connection) if each.name in names]

@@ -10,7 +10,7 @@ from campaigns.domain.filling import find_misfit
 from campaigns.domain.message import Status
 from campaigns.domain.template import TemplateError, template_from_components
 from campaigns.domain.verdict import FAULTS, Retry
-from campaigns.store import campaigns, directory, previews, recipients
+from campaigns.store import accounts, campaigns, recipients, templates
 from campaigns.store.accounts import load_campaign_accounts
 from campaigns.store.database import Connection, Database
 
@@ -26,7 +26,7 @@ class CampaignDetails:
     """
 
     campaign: campaigns.CampaignListing
-    accounts: list[directory.AccountListing]
+    accounts: list[accounts.AccountListing]
     categories: dict[int, str]
     reasons: list[campaigns.ReasonCount]
     prices: list[campaigns.PriceCount]
@@ -84,7 +84,7 @@ def _load(connection: Connection, campaign_id: int) -> CampaignDetails:
     categories = load_campaign_accounts(connection, [campaign_id])[campaign_id]
     return CampaignDetails(
         campaign,
-        directory.list_accounts(connection, list(categories)),
+        accounts.list_accounts(connection, list(categories)),
         categories,
         campaigns.list_reasons(connection, campaign_id),
         campaigns.list_prices(connection, campaign_id),
@@ -95,7 +95,7 @@ def _load(connection: Connection, campaign_id: int) -> CampaignDetails:
 
 
 def _find_misfit(connection: Connection, campaign: campaigns.CampaignListing) -> str | None:
-    row = directory.load_template(connection, previews.find_template_id(connection, campaign.id))
+    row = templates.load_template(connection, campaigns.find_template_id(connection, campaign.id))
     try:
         template = template_from_components(row.name, row.language, row.components)
     except TemplateError as error:

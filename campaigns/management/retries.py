@@ -13,7 +13,7 @@ from campaigns.domain.verdict import Retry
 from campaigns.store import campaigns as store
 from campaigns.store.database import Connection, Database
 from campaigns.store.events import count_unapplied, newest_event_id
-from campaigns.store.retries import (
+from campaigns.store.messages import (
     FailedCount,
     UncertainCount,
     count_failed,

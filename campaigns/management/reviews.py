@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from campaigns.store import reviews
+from campaigns.store import suppressions
 from campaigns.store.database import Connection, Database
-from campaigns.store.reviews import DecidedAnswer, Decision, ReviewFacts
-from campaigns.store.suppressions import SuppressionEvent, write_suppressions
-from campaigns.store.userids import find_people, find_user_ids, lock_people
+from campaigns.store.people import find_people, find_user_ids, lock_people
+from campaigns.store.suppressions import DecidedAnswer, Decision, ReviewFacts, SuppressionEvent, write_suppressions
 
 
 class ReviewError(ValueError):
@@ -58,9 +57,9 @@ def _accept(connection: Connection, ids: Sequence[int]) -> Accepted:
     lock_people(connection)
     keys = _find_people(connection, ids)
     decided = _decide(connection, ids, keys, Decision.ACCEPTED)
-    optouts = [each for optout in reviews.as_optouts(decided) for each in _spread(connection, optout)]
+    optouts = [each for optout in suppressions.as_optouts(decided) for each in _spread(connection, optout)]
     write_suppressions(connection, optouts)
-    reviews.explain_held(connection, keys)
+    suppressions.explain_held(connection, keys)
     return Accepted(len(keys), len(decided))
 
 
@@ -75,16 +74,16 @@ def _spread(connection: Connection, optout: SuppressionEvent) -> list[Suppressio
 
 def _dismiss(connection: Connection, ids: Sequence[int]) -> Dismissed:
     keys = _find_people(connection, ids)
-    campaign_ids = reviews.lock_campaigns_to(connection, keys)
+    campaign_ids = suppressions.lock_campaigns_to(connection, keys)
     decided = _decide(connection, ids, keys, Decision.DISMISSED)
-    restored_count, rings = reviews.restore_held(connection, keys, campaign_ids)
+    restored_count, rings = suppressions.restore_held(connection, keys, campaign_ids)
     since = min(each.opened_at for each in decided)
-    left_count = reviews.count_held(connection, keys, since=since)
+    left_count = suppressions.count_held(connection, keys, since=since)
     return Dismissed(len(keys), len(decided), restored_count, left_count, rings)
 
 
 def _find_people(connection: Connection, ids: Sequence[int]) -> list[str]:
-    found = reviews.find_reviews(connection, ids)
+    found = suppressions.find_reviews(connection, ids)
     if refusals := [why for each in dict.fromkeys(ids) if (why := _refuse(each, found.get(each)))]:
         raise ReviewError(f"{' '.join(refusals)} Nothing was changed.")
     return sorted({each.recipient_key for each in found.values()})
@@ -101,7 +100,7 @@ def _refuse(review_id: int, facts: ReviewFacts | None) -> str:
 def _decide(
     connection: Connection, ids: Sequence[int], recipient_keys: Sequence[str], decision: Decision
 ) -> list[DecidedAnswer]:
-    decided = reviews.decide_reviews(connection, recipient_keys, decision)
+    decided = suppressions.decide_reviews(connection, recipient_keys, decision)
     if missing := sorted(set(ids) - {each.id for each in decided}):
         raise ReviewError(
             f"Review {missing[0]} has just been changed by somebody else. Nothing was changed: look again with "

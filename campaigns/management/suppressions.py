@@ -16,15 +16,16 @@ from campaigns.domain.recipients import PHONE_NAMES, Choice, RecipientsError, Ro
 from campaigns.privacy.forgotten_people import ForgettingError, find_forgotten, recall_people
 from campaigns.sheets.rows import Report, Row, open_sheet
 from campaigns.store.database import Connection, Database
-from campaigns.store.people import lock_forgotten
-from campaigns.store.reviews import Decision, decide_reviews, explain_held
+from campaigns.store.people import find_user_ids, lock_forgotten
 from campaigns.store.suppressions import (
+    Decision,
     SuppressionEvent,
+    decide_reviews,
+    explain_held,
     find_suppressed,
     lift_suppressions,
     write_suppressions,
 )
-from campaigns.store.userids import find_user_ids
 
 _BATCH = 5_000
 _KEPT_PROBLEMS = 100

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from campaigns.domain.campaign import CampaignError
 from campaigns.domain.template import Template, TemplateError, template_from_components
-from campaigns.store import directory
+from campaigns.store import accounts, templates
 from campaigns.store.database import Connection
 
 # With these Meta sends nothing, and none of them ends by itself soon. A paused template is approved again by itself.
@@ -15,7 +15,7 @@ _NOT_SENT = frozenset({"pending", "rejected", "disabled", "deleted", "archived",
 
 def choose_template(
     connection: Connection, text: str, account_ids: Sequence[int]
-) -> tuple[directory.TemplateRow, list[str]]:
+) -> tuple[templates.TemplateRow, list[str]]:
     """Return the template `name:language` that fits these accounts, and warnings for a person.
 
     Where accounts belong to several WABAs it is that of the first. Raises CampaignError, TemplateError.
@@ -23,13 +23,13 @@ def choose_template(
     name, _, language = text.partition(":")
     if not name or not language:
         raise CampaignError(f"{text!r} is not NAME:LANGUAGE, such as promo:pt_BR.")
-    rows = {row.waba_id: row for row in directory.find_templates(connection, name, language)}
+    rows = {row.waba_id: row for row in templates.find_templates(connection, name, language)}
     if not rows:
         raise CampaignError(f"There is no template {text}; `revoada template list` shows all.")
-    synced = directory.list_synced_wabas(connection)
-    chosen: dict[str, directory.TemplateRow] = {}
+    synced = templates.list_synced_wabas(connection)
+    chosen: dict[str, templates.TemplateRow] = {}
     warnings: list[str] = []
-    for account in directory.list_accounts(connection, account_ids):
+    for account in accounts.list_accounts(connection, account_ids):
         if account.waba_id in chosen:
             continue
         row = rows.get(account.waba_id) or rows.get("")
@@ -51,7 +51,7 @@ def choose_template(
     return first, warnings
 
 
-def read_template(row: directory.TemplateRow) -> Template:
+def read_template(row: templates.TemplateRow) -> Template:
     """Return the template of a row. Raises TemplateError, which names it, for components that cannot be read."""
     try:
         return template_from_components(row.name, row.language, row.components)
@@ -59,7 +59,7 @@ def read_template(row: directory.TemplateRow) -> Template:
         raise TemplateError(f"The template {row.name}:{row.language} cannot be sent: {error}") from None
 
 
-def _judge(row: directory.TemplateRow, text: str) -> list[str]:
+def _judge(row: templates.TemplateRow, text: str) -> list[str]:
     where = f" in WABA {row.waba_id}" if row.waba_id else ""
     if row.status in _NOT_SENT:
         raise CampaignError(

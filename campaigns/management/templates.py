@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from campaigns.domain.template import ListedTemplate, TemplateError, identify, read_listed, template_from_components
 from campaigns.secrets import TokenError, decrypt_token
-from campaigns.store import directory, templates
+from campaigns.store import accounts, templates
 from campaigns.store.accounts import load_accounts
 from campaigns.store.events import wake_template_campaigns
 from campaigns.whatsapp.graph import GraphError, read_templates
@@ -76,11 +76,11 @@ def sync_templates(
 
 def _find_readers(connection: Connection, words: Sequence[str], waba_id: str | None) -> dict[str, list[int]]:
     """Return the accounts whose tokens may read each WABA, active ones first."""
-    found = directory.find_account_ids(connection, words)
+    found = accounts.find_account_ids(connection, words)
     if missing := [word for word, account_id in found.items() if account_id is None]:
         raise SyncError(f"There is no account {', '.join(missing)}; `revoada account list` shows all.")
     ids = [account_id for account_id in found.values() if account_id is not None] or None
-    listed = sorted(directory.list_accounts(connection, ids), key=lambda account: (not account.active, account.id))
+    listed = sorted(accounts.list_accounts(connection, ids), key=lambda account: (not account.active, account.id))
     by_waba: dict[str, list[int]] = {}
     for account in listed:
         # A person who names an account or a WABA wants it read, whether it sends or not.

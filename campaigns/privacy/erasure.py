@@ -8,7 +8,7 @@ from campaigns.domain.optout.recognition import Source
 from campaigns.domain.phone.person import list_forms, recipient_key
 from campaigns.privacy.forgotten_people import ForgettingError, make_hasher
 from campaigns.secrets import PersonHasher
-from campaigns.store import people, userids
+from campaigns.store import people
 from campaigns.store.database import Connection, Database
 from campaigns.store.people import Erased
 from campaigns.store.suppressions import SuppressionEvent, write_suppressions
@@ -43,15 +43,15 @@ def _erase(connection: Connection, key: str, secret_key: str) -> Erased:
     # Waits for imports that have looked already; those that look later find the person.
     people.add_forgotten(connection, hasher.hash(key), hasher.key_id, key)
     people.suppress_pending(connection, key)
-    numbers, user_ids = list_forms(key), userids.find_user_ids(connection, [key])
+    numbers, user_ids = list_forms(key), people.find_user_ids(connection, [key])
     if people.is_named_in_new_events(connection, [*numbers, *user_ids]):
         raise ForgettingError(
             "A webhook about this person is not applied yet: try again in a minute, while a worker of the queue "
             "`webhooks` runs. Nothing more is sent."
         )
     # Wait for transactions of webhooks that write a pair of the person; later ones find the person in `forgotten`.
-    userids.lock_people(connection)
-    user_ids = userids.find_user_ids(connection, [key])
+    people.lock_people(connection)
+    user_ids = people.find_user_ids(connection, [key])
     erased = people.erase_person(connection, key, numbers, user_ids)
     # Also what came back from the wire while this looked.
     if people.has_messages(connection, key):

@@ -12,10 +12,10 @@ from campaigns.domain.message import ACCEPTED, Status
 from campaigns.domain.pacing import Reason, Wait
 from campaigns.logs import event
 from campaigns.store import leases
+from campaigns.store.campaigns import load_tally
 from campaigns.store.database import Connection, Database
 from campaigns.store.leases import LeaseRow
 from campaigns.store.portfolios import has_free_slot
-from campaigns.store.tallies import load_tally
 
 _log = logging.getLogger("campaigns.sending")
 

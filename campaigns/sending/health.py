@@ -9,7 +9,7 @@ from campaigns.config import Settings
 from campaigns.domain.health import Health, compare, health_from_json, read_health
 from campaigns.logs import event
 from campaigns.secrets import TokenError, decrypt_token
-from campaigns.store import healths
+from campaigns.store import accounts
 from campaigns.store.accounts import add_account_event
 from campaigns.store.database import Connection, Database
 from campaigns.whatsapp.graph import GraphError, read_phone_number
@@ -24,7 +24,7 @@ def check_account(
 
     `campaign_id` is who asks, for the log only. No connection to Postgres is held while waiting for Meta.
     """
-    account = database.run(healths.load_checked, account_id)
+    account = database.run(accounts.load_checked, account_id)
     if account is None:
         return None
     try:
@@ -43,7 +43,7 @@ def check_account(
     direction, changes = compare(before, health)
 
     def keep(connection: Connection) -> None:
-        healths.record_health(connection, account_id, health.as_json())
+        accounts.record_health(connection, account_id, health.as_json())
         if direction:
             kind = "health_worse" if direction == "worse" else "health_better"
             add_account_event(connection, account_id, kind, {"changes": changes, **health.as_json()})  # type: ignore[arg-type]
@@ -80,7 +80,7 @@ def _note_failure(account_id: int, campaign_id: int | None, reason: str, databas
     _log.warning("Health check failed for %s, going on: %s", who, reason, extra=bound)
 
     def keep(connection: Connection) -> None:
-        if healths.record_failure(connection, account_id, reason):
+        if accounts.record_failure(connection, account_id, reason):
             add_account_event(connection, account_id, "health_failed", {"reason": reason})
 
     database.run(keep)

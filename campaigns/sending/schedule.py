@@ -7,7 +7,7 @@ import logging
 from campaigns.alerts import Alerts
 from campaigns.config import Settings
 from campaigns.logs import event
-from campaigns.store import events, leases, reviews, ticks
+from campaigns.store import events, leases, suppressions
 from campaigns.store.database import Database
 
 _log = logging.getLogger(__name__)
@@ -19,7 +19,7 @@ def mark_due(database: Database, settings: Settings, *, waiting_count: int = 0) 
     `waiting_count`: the tasks that wait in their queue.
     """
     looked = database.run(
-        ticks.mark_due_campaigns,
+        leases.mark_due_campaigns,
         tick_seconds=settings.tick_seconds,
         expiry_seconds=settings.task_expiry_seconds,
         waiting_count=waiting_count,
@@ -59,7 +59,7 @@ def reconcile(database: Database, settings: Settings, alerts: Alerts) -> None:
             expired_count,
             extra=event("evidence_expired"),
         )
-    overdue = database.run(ticks.report_uncertain, grace_seconds=settings.uncertain_grace_seconds)
+    overdue = database.run(leases.report_uncertain, grace_seconds=settings.uncertain_grace_seconds)
     for campaign_id, count, oldest in overdue:
         since = oldest.isoformat(timespec="seconds")
         text = f"Campaign {campaign_id}: {count} messages are uncertain since {since}, no webhook has settled them"
@@ -70,7 +70,7 @@ def reconcile(database: Database, settings: Settings, alerts: Alerts) -> None:
 
 
 def _report_reviews(database: Database, alerts: Alerts) -> None:
-    waiting = database.run(reviews.report_reviews)
+    waiting = database.run(suppressions.report_reviews)
     if waiting is None:
         return
     count, oldest = waiting

@@ -1,24 +1,24 @@
-"""Accounts as the send path and health see them: loaded, counted against, blocked."""
+"""Accounts: as the send path sees them (loaded, counted against, blocked), as people keep them, and their health."""
 
 from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from operator import itemgetter
 from typing import Any, Literal
 
+from psycopg import errors
 from psycopg.rows import class_row
 from psycopg.types.json import Jsonb
 
-from campaigns.domain.account import FailureRecord, Streak, fold_streak
-from campaigns.store.database import Connection, query
+from campaigns.domain.account import FailureRecord, InactiveCategory, Streak, fold_streak
+from campaigns.store.database import Connection, ConstraintError, insert_row, query
 
 Kind = Literal[
     "created", "deactivated", "activated", "blocked", "health_worse", "health_better", "health_failed",
     "reported", "category_deactivated",
 ]  # fmt: skip
-
 _Source = Literal["replies", "webhooks"]
 
 
@@ -261,3 +261,156 @@ def mark_health_due(connection: Connection, account_ids: Sequence[int], *, every
     """Return the accounts whose health shall be checked now; each is returned once per `every_seconds`."""
     parameters = {"account_ids": list(account_ids), "every_seconds": every_seconds}
     return sorted(row[0] for row in connection.execute(query("mark_health_due"), parameters))
+
+
+@dataclass(frozen=True, slots=True)
+class CategoryListing:
+    """A category of templates in which an account had failures: two streaks, by replies and by webhooks.
+
+    The account sends no template of the category since `inactive_since`, for the reason and Meta's code beside it.
+    """
+
+    category: str
+    inactive_since: dt.datetime | None
+    inactive_reason: str | None
+    inactive_code: int | None
+    failures: list[dict[str, Any]]
+    reported: list[dict[str, Any]]
+
+    @property
+    def inactive(self) -> InactiveCategory | None:
+        if self.inactive_since is None:
+            return None
+        assert self.inactive_reason is not None and self.inactive_code is not None  # noqa: PT018  the schema ties them
+        return InactiveCategory(self.inactive_since, self.inactive_reason, self.inactive_code)
+
+
+@dataclass(frozen=True, slots=True)
+class AccountListing:
+    """An account without its token. `blocked_until` is None unless it rests now.
+
+    `categories`: the template categories with failures of their own since the account was activated.
+    """
+
+    id: int
+    name: str
+    phone_number_id: str
+    waba_id: str
+    portfolio: str | None
+    messages_per_second: int
+    failure_limit: int
+    active: bool
+    inactive_reason: str | None
+    activated_at: dt.datetime
+    consecutive_failures: int
+    failures: list[dict[str, Any]]
+    consecutive_reported: int
+    reported: list[dict[str, Any]]
+    blocked_until: dt.datetime | None
+    blocked_reason: str | None
+    health_checked_at: dt.datetime | None
+    health: dict[str, Any]
+    created_at: dt.datetime
+    categories: tuple[CategoryListing, ...] = ()
+
+    @property
+    def inactive_categories(self) -> dict[str, InactiveCategory]:
+        """The categories of templates that it does not send, even where it is active."""
+        return {each.category: each.inactive for each in self.categories if each.inactive}
+
+    def may_send(self, category: str) -> bool:
+        return self.active and category not in self.inactive_categories
+
+
+@dataclass(frozen=True, slots=True)
+class AccountEvent:
+    id: int
+    at: dt.datetime
+    kind: str
+    details: dict[str, Any]
+
+
+def insert_account(connection: Connection, account: Mapping[str, Any]) -> int:
+    """Add an account (its columns, the token encrypted). Raise ConstraintError where the schema refuses it."""
+    return insert_row(connection, "insert_account", account)
+
+
+def update_account(connection: Connection, account_id: int, changes: Mapping[str, Any]) -> None:
+    """Change columns of an account; None leaves one as it is. Raise ConstraintError where the schema refuses it."""
+    try:
+        connection.execute(query("update_account"), {"account_id": account_id, **changes})
+    except (errors.UniqueViolation, errors.CheckViolation) as error:
+        raise ConstraintError(error.diag.constraint_name or "") from None
+
+
+def find_account_ids(connection: Connection, words: Sequence[str]) -> dict[str, int | None]:
+    """Return the id for each name (or id) in `words`, None where there is no such account."""
+    return dict(connection.execute(query("find_account_ids"), {"words": list(words)}).fetchall())
+
+
+def list_accounts(connection: Connection, account_ids: Sequence[int] | None = None) -> list[AccountListing]:
+    """Return accounts by id; all of them when no ids are given."""
+    parameters = {"account_ids": None if account_ids is None else list(account_ids)}
+    with connection.cursor(row_factory=class_row(AccountListing)) as cursor:
+        rows = cursor.execute(query("list_accounts"), parameters).fetchall()
+    categories: dict[int, list[CategoryListing]] = {row.id: [] for row in rows}
+    for account_id, *columns in connection.execute(query("list_account_categories"), {"account_ids": list(categories)}):
+        categories[account_id].append(CategoryListing(*columns))
+    return [replace(row, categories=tuple(categories[row.id])) for row in rows]
+
+
+def list_account_events(connection: Connection, account_id: int, *, limit: int) -> list[AccountEvent]:
+    parameters = {"account_id": account_id, "limit": limit}
+    with connection.cursor(row_factory=class_row(AccountEvent)) as cursor:
+        return cursor.execute(query("list_account_events"), parameters).fetchall()
+
+
+def wake_campaigns(connection: Connection, account_id: int, *, reasons: Sequence[str]) -> list[int]:
+    """Let the running campaigns of an account that wait for `reasons` be looked at now; return their ids.
+
+    Comes before any write to the account: campaigns are locked first.
+    """
+    parameters = {"account_id": account_id, "reasons": list(reasons)}
+    return sorted(row[0] for row in connection.execute(query("wake_campaigns_of_account"), parameters))
+
+
+def activate_account(connection: Connection, account_id: int) -> None:
+    """Let an account send again, templates of every category, with clean streaks."""
+    connection.execute(query("activate_account"), {"account_id": account_id})
+    connection.execute(query("clear_categories"), {"account_id": account_id})
+
+
+def deactivate_account(connection: Connection, account_id: int, *, reason: str) -> bool:
+    """Deactivate an active account; return False when it was inactive already, which keeps its reason."""
+    parameters = {"account_id": account_id, "reason": reason}
+    return connection.execute(query("deactivate_account"), parameters).rowcount == 1
+
+
+@dataclass(frozen=True, slots=True)
+class CheckedAccount:
+    """What a health check must know of an account. `token` is still encrypted, `health` is the last readable answer."""
+
+    phone_number_id: str
+    token: bytes
+    health: dict[str, Any]
+
+
+def begin_check(connection: Connection, account_id: int) -> bool:
+    """Claim the latest requested check; False: another task has begun it, or no check was requested."""
+    return connection.execute(query("begin_health_check"), {"account_id": account_id}).rowcount == 1
+
+
+def load_checked(connection: Connection, account_id: int) -> CheckedAccount | None:
+    with connection.cursor(row_factory=class_row(CheckedAccount)) as cursor:
+        statement = "SELECT phone_number_id, token, health FROM accounts WHERE id = %s"
+        return cursor.execute(statement, (account_id,)).fetchone()
+
+
+def record_health(connection: Connection, account_id: int, health: Mapping[str, str]) -> None:
+    connection.execute(query("record_health"), {"account_id": account_id, "health": Jsonb(dict(health))})
+
+
+def record_failure(connection: Connection, account_id: int, reason: str) -> bool:
+    """Note that a check failed, beside the last readable answer; return whether this reason is new."""
+    row = connection.execute(query("record_health_failure"), {"account_id": account_id, "reason": reason}).fetchone()
+    return bool(row and row[0])

@@ -1,4 +1,4 @@
-"""Campaigns as people make, move, change and see them."""
+"""Campaigns as people make, move, change and see them, with their counters."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from psycopg.rows import class_row
 from psycopg.types.json import Jsonb
 
 from campaigns.domain.campaign import CampaignFacts, CampaignStatus, Move, Plan
+from campaigns.domain.message import Status
 from campaigns.domain.phone.person import recipient_key
 from campaigns.store.database import Connection, allow_long_statements, query
 
@@ -264,3 +265,29 @@ def list_reasons(connection: Connection, campaign_id: int) -> list[ReasonCount]:
 def list_prices(connection: Connection, campaign_id: int) -> list[PriceCount]:
     with connection.cursor(row_factory=class_row(PriceCount)) as cursor:
         return cursor.execute(query("list_prices"), {"campaign_id": campaign_id}).fetchall()
+
+
+def find_template_id(connection: Connection, campaign_id: int) -> int:
+    row = connection.execute("SELECT template_id FROM campaigns WHERE id = %s", (campaign_id,)).fetchone()
+    assert row is not None
+    return int(row[0])
+
+
+def first_messages(connection: Connection, campaign_id: int, *, limit: int) -> list[tuple[str, list[str]]]:
+    """Return phone and variables of the first people of a campaign."""
+    parameters = {"campaign_id": campaign_id, "limit": limit}
+    return connection.execute(query("first_messages"), parameters).fetchall()
+
+
+def count_pending(connection: Connection, campaign_id: int) -> tuple[int, int]:
+    """Return how many messages are pending, and how many of them are for people who opted out."""
+    allow_long_statements(connection)
+    row = connection.execute(query("count_pending"), {"campaign_id": campaign_id}).fetchone()
+    assert row is not None
+    return row[0], row[1]
+
+
+def load_tally(connection: Connection, campaign_id: int) -> dict[Status, int]:
+    """Return the counters of one campaign; a status that no message has may be missing."""
+    rows = connection.execute("SELECT status::text, count FROM tallies WHERE campaign_id = %s", (campaign_id,))
+    return {Status(row[0]): row[1] for row in rows if row[1]}

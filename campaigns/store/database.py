@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 import re
 import time
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Mapping
 from functools import cache
 from importlib.resources import files
 from typing import Any, Concatenate, ParamSpec, TypeVar
@@ -44,6 +44,14 @@ def query(name: str) -> bytes:
     return re.sub(rb"^-- include (\w+)\n", lambda found: query(found[1].decode()), text, flags=re.MULTILINE)
 
 
+class ConstraintError(ValueError):
+    """The schema refuses a row. `constraint` is the name of what refused it; the transaction is over."""
+
+    def __init__(self, constraint: str) -> None:
+        super().__init__(constraint)
+        self.constraint = constraint
+
+
 class ServerSilentError(psycopg.OperationalError):
     """A statement was neither done nor refused in its time."""
 
@@ -75,6 +83,15 @@ def allow_long_statements(connection: Connection) -> None:
 def commit_lazily(connection: Connection) -> None:
     """Let this transaction end before it is on disk: only for what is done again when a crash takes it back."""
     connection.execute("SET LOCAL synchronous_commit = off")
+
+
+def insert_row(connection: Connection, statement: str, parameters: Mapping[str, Any]) -> int:
+    try:
+        row = connection.execute(query(statement), parameters).fetchone()
+    except (errors.UniqueViolation, errors.CheckViolation) as error:
+        raise ConstraintError(error.diag.constraint_name or "") from None
+    assert row is not None
+    return int(row[0])
 
 
 class Database:

@@ -1,16 +1,18 @@
-"""Messages in sets: claimed, settled with evidence, released."""
+"""Messages in sets: claimed, settled with evidence, released, sent again by a person, exported."""
 
 from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
+
+from psycopg.rows import class_row
 
 from campaigns.domain.failures import NEVER_LEFT
 from campaigns.domain.message import Status
 from campaigns.domain.pacing import PaceState
-from campaigns.store.database import Connection, query
+from campaigns.store.database import Connection, allow_long_statements, query
 
 # From which statuses a reply may bring a message back: while it was out.
 OUT = (Status.SENDING, Status.UNCERTAIN)
@@ -239,3 +241,131 @@ def release_messages(
         "never_left": NEVER_LEFT.code,
     }
     return {row[0] for row in connection.execute(query("release_messages"), parameters)}
+
+
+class ExportRow(NamedTuple):
+    """One message. A tuple, because there are millions of them."""
+
+    id: int
+    phone: str
+    variables: list[str]
+    status: str
+    sent_at: dt.datetime | None
+    delivered_at: dt.datetime | None
+    read_at: dt.datetime | None
+    failed_at: dt.datetime | None
+    error_code: int | None
+    error_title: str | None
+    error_details: str | None
+    attempts: int
+    account: str | None
+    wamid: str | None
+    pricing_category: str | None
+    pricing_model: str | None
+    is_billable: bool | None
+    consent: str | None
+
+
+def export_messages(
+    connection: Connection, campaign_id: int, *, statuses: Sequence[str] | None, after: int, limit: int
+) -> list[ExportRow]:
+    """Return up to `limit` messages with these statuses (None: any) whose id is above `after`."""
+    parameters = {
+        "campaign_id": campaign_id,
+        "statuses": None if statuses is None else list(statuses),
+        "after": after,
+        "limit": limit,
+    }
+    # Few of many: a page may look at the whole campaign.
+    allow_long_statements(connection)
+    return [ExportRow(*row) for row in connection.execute(query("export_messages"), parameters)]
+
+
+def variables_width(connection: Connection, campaign_id: int) -> int:
+    """Return the most variables that a message of the campaign has."""
+    statement = "SELECT coalesce(max(cardinality(variables)), 0) FROM messages WHERE campaign_id = %s"
+    allow_long_statements(connection)
+    row = connection.execute(statement, (campaign_id,)).fetchone()
+    return int(row[0]) if row else 0
+
+
+@dataclass(frozen=True, slots=True)
+class FailedCount:
+    """Failed messages of one code (None: Meta gave none). `waiting_count` of them may not be tried yet."""
+
+    error_code: int | None
+    title: str | None
+    count: int
+    waiting_count: int
+    waits_until: dt.datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class RetriedCount(FailedCount):
+    """Messages of one code that one statement has put back; `last_id` is the highest of them."""
+
+    last_id: int
+
+
+@dataclass(frozen=True, slots=True)
+class UncertainCount:
+    """Uncertain messages of one reason: `count` may be sent again, the others stay as they are.
+
+    `oldest_at`, `newest_at`: when the first and the last of all of them may have left.
+    """
+
+    error_code: int | None
+    title: str
+    count: int
+    suppressed_count: int
+    erased_count: int
+    oldest_at: dt.datetime
+    newest_at: dt.datetime
+
+
+def count_failed(connection: Connection, campaign_id: int, later_seconds: Mapping[int, float]) -> list[FailedCount]:
+    """Count a campaign's failed messages by code. `later_seconds`: how long after a failure codes must wait."""
+    parameters = {"campaign_id": campaign_id, "codes": list(later_seconds), "later_seconds": [*later_seconds.values()]}
+    # A look at a whole campaign takes longer than any statement of the send path may.
+    allow_long_statements(connection)
+    with connection.cursor(row_factory=class_row(FailedCount)) as cursor:
+        return cursor.execute(query("count_failed"), parameters).fetchall()
+
+
+def retry_messages(
+    connection: Connection, campaign_id: int, later_seconds: Mapping[int, float], *, after: int, limit: int
+) -> list[RetriedCount]:
+    """Put failed messages with one of the codes (and its seconds to wait) back to pending, after this id.
+
+    The caller holds the lock on the campaign. Fewer than `limit`: there are no more.
+    """
+    parameters = {
+        "campaign_id": campaign_id,
+        "codes": list(later_seconds),
+        "later_seconds": list(later_seconds.values()),
+        "after": after,
+        "limit": limit,
+    }
+    allow_long_statements(connection)
+    with connection.cursor(row_factory=class_row(RetriedCount)) as cursor:
+        return cursor.execute(query("retry_messages"), parameters).fetchall()
+
+
+def count_uncertain(connection: Connection, campaign_id: int) -> list[UncertainCount]:
+    """Count a campaign's uncertain messages by reason."""
+    allow_long_statements(connection)
+    with connection.cursor(row_factory=class_row(UncertainCount)) as cursor:
+        return cursor.execute(query("count_uncertain"), {"campaign_id": campaign_id}).fetchall()
+
+
+def retry_uncertain(connection: Connection, campaign_id: int, *, after: int, limit: int) -> tuple[int, int]:
+    """Put uncertain messages back to pending, after this id; return how many, and the id of the last of them.
+
+    The caller holds the lock on the campaign. Fewer than `limit`: there are no more.
+    """
+    allow_long_statements(connection)
+    row = connection.execute(
+        query("retry_uncertain"), {"campaign_id": campaign_id, "after": after, "limit": limit}
+    ).fetchone()
+    assert row is not None
+    return row[0], row[1] or after

@@ -11,8 +11,7 @@ from psycopg import errors
 from psycopg.rows import class_row
 
 from campaigns.domain.account import cap_tokens
-from campaigns.store.database import Connection, allow_long_statements, query
-from campaigns.store.directory import ConstraintError
+from campaigns.store.database import Connection, ConstraintError, allow_long_statements, query
 from campaigns.store.messages import Claim, Claimed, claim_messages, holds_lease, read_claimed
 
 # A portfolio that somebody else has just emptied is looked at again after this.

@@ -1,9 +1,9 @@
-"""What the send path learns of a template, and what Meta's list says of all of them."""
+"""Templates: what the send path learns of them, Meta's list of them, and the templates as people keep them."""
 
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -11,7 +11,7 @@ from psycopg.rows import class_row
 from psycopg.types.json import Jsonb
 
 from campaigns.domain.template import ListedTemplate
-from campaigns.store.database import Connection, query
+from campaigns.store.database import Connection, insert_row, query
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,3 +124,53 @@ def mark_gone_templates(
 def list_filled_campaigns(connection: Connection, template_ids: Sequence[int]) -> list[int]:
     """Return the campaigns that have not ended and were made for these templates."""
     return [row[0] for row in connection.execute(query("list_filled_campaigns"), {"template_ids": list(template_ids)})]
+
+
+@dataclass(frozen=True, slots=True)
+class TemplateRow:
+    """A template as stored; `components` as Meta lists them. `waba_id` is "" where a person added it for any."""
+
+    id: int
+    waba_id: str
+    meta_id: str | None
+    name: str
+    language: str
+    components: list[dict[str, Any]]
+    status: str
+    status_at: dt.datetime
+    category: str
+    quality: str
+    blocked_until: dt.datetime | None
+    synced_at: dt.datetime | None
+    created_at: dt.datetime
+
+
+def insert_template(
+    connection: Connection, *, name: str, language: str, components: Sequence[Mapping[str, Any]]
+) -> int:
+    """Add an approved template. Raise ConstraintError where the schema refuses it."""
+    parameters = {"name": name, "language": language, "components": Jsonb([dict(part) for part in components])}
+    return insert_row(connection, "insert_template", parameters)
+
+
+def list_templates(connection: Connection) -> list[TemplateRow]:
+    with connection.cursor(row_factory=class_row(TemplateRow)) as cursor:
+        return cursor.execute(query("list_templates")).fetchall()
+
+
+def find_templates(connection: Connection, name: str, language: str) -> list[TemplateRow]:
+    """Return the templates of this name, of every WABA; the one that a person added for any comes first."""
+    with connection.cursor(row_factory=class_row(TemplateRow)) as cursor:
+        return cursor.execute(query("find_templates"), {"name": name, "language": language}).fetchall()
+
+
+def list_synced_wabas(connection: Connection) -> dict[str, dt.datetime]:
+    """Return when the list of a WABA's templates was last read, for each that has any."""
+    return dict(connection.execute(query("list_synced_wabas")).fetchall())
+
+
+def load_template(connection: Connection, template_id: int) -> TemplateRow:
+    with connection.cursor(row_factory=class_row(TemplateRow)) as cursor:
+        row = cursor.execute(query("load_template"), {"template_id": template_id}).fetchone()
+    assert row is not None  # campaigns refer to it
+    return row

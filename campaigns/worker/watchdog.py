@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from campaigns.alerts import Alerts
 from campaigns.config import EXIT_AFTER_PROBES, Settings
 from campaigns.logs import event
-from campaigns.store import workers
+from campaigns.store import installation
 from campaigns.store.database import Database, DatabaseError, DatabaseUnavailable
 
 _log = logging.getLogger(__name__)
@@ -163,13 +163,13 @@ class Watch:
         if self._is_ending:
             return
         try:
-            self._database.run(workers.remove_worker, self._worker.owner)
+            self._database.run(installation.remove_worker, self._worker.owner)
         except (DatabaseError, *DatabaseUnavailable) as error:
             _log.debug("Worker could not report: %s", type(error).__name__, extra=event("worker_unreported"))
 
     def _report(self) -> None:
         worker, now, every = self._worker, time.monotonic(), self._settings.probe_seconds
-        report = workers.WorkerReport(
+        report = installation.WorkerReport(
             owner=worker.owner,
             name=worker.name,
             queues=list(worker.queues),
@@ -180,7 +180,7 @@ class Watch:
             stalled_seconds=self._misses * every if self._misses >= _TELL_AFTER_PROBES else None,
             local_time=time.time(),
         )
-        self._database.run(workers.report_worker, report, patience_seconds=self._settings.silent_seconds)
+        self._database.run(installation.report_worker, report, patience_seconds=self._settings.silent_seconds)
 
 
 def _where_main_stands() -> str:

@@ -5,8 +5,7 @@ import re
 import pytest
 
 from campaigns.secrets import TokenError, decrypt_token, encrypt_token, make_key
-from campaigns.store.accounts import Outcomes, count_reported
-from campaigns.store.directory import list_accounts
+from campaigns.store.accounts import Outcomes, count_reported, list_accounts
 from tests.store.rows import deactivate_category
 
 TOKEN = "EAAG-secret-token"

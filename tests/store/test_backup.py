@@ -5,8 +5,8 @@ import subprocess
 from importlib.util import find_spec
 from pathlib import Path
 
+from campaigns.store.campaigns import load_tally
 from campaigns.store.database import Database
-from campaigns.store.tallies import load_tally
 from tests.store.rows import add_campaign, add_messages, fetch, find_false_tallies
 
 PAGE = Path(__file__).parents[2] / "docs/operations.md"

@@ -15,7 +15,7 @@ from campaigns.store.campaigns import list_campaigns
 from campaigns.store.events import insert_events
 from campaigns.store.leases import complete_campaign, expire_messages
 from campaigns.store.messages import ReleaseRow, merge_evidence, release_messages
-from campaigns.store.retention import erase_batch
+from campaigns.store.people import erase_batch
 from tests.store.rows import (
     Beside,
     add_account,

@@ -6,8 +6,7 @@ from campaigns.alerts import Alerts
 from campaigns.config import Settings
 from campaigns.domain.message import Write
 from campaigns.sending.schedule import reconcile
-from campaigns.store.leases import expire_messages
-from campaigns.store.ticks import mark_due_campaigns
+from campaigns.store.leases import expire_messages, mark_due_campaigns
 from tests.store.rows import (
     add_campaign,
     add_message,

@@ -1,7 +1,6 @@
 import pytest
 
-from campaigns.store.accounts import mark_health_due
-from campaigns.store.healths import begin_check, load_checked, record_failure, record_health
+from campaigns.store.accounts import begin_check, load_checked, mark_health_due, record_failure, record_health
 from tests.store.rows import Beside, add_account, fetch, shared_database
 
 

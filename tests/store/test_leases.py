@@ -11,11 +11,11 @@ from campaigns.store.leases import (
     end_slice,
     is_slot_wanted,
     lease_epochs,
+    mark_due_campaigns,
     renew_leases,
     take_abandoned,
     watch_leases,
 )
-from campaigns.store.ticks import mark_due_campaigns
 from tests.store.rows import (
     Beside,
     add_campaign,

@@ -3,8 +3,7 @@ import pytest
 from campaigns.domain.failures import NEVER_LEFT
 from campaigns.domain.message import Status, Write
 from campaigns.store.leases import complete_campaign
-from campaigns.store.messages import ACCEPTED_OR_OUT, OUT, ReleaseRow, release_messages
-from campaigns.store.retries import retry_messages
+from campaigns.store.messages import ACCEPTED_OR_OUT, OUT, ReleaseRow, release_messages, retry_messages
 from tests.store.rows import (
     Beside,
     add_campaign,

@@ -1,7 +1,7 @@
 import pytest
 
 from campaigns.privacy.retention import find_overdue, retain
-from campaigns.store import retention
+from campaigns.store import people
 from tests.store.rows import (
     add_campaign,
     add_message,
@@ -77,7 +77,7 @@ def test_batches_end_where_the_campaign_ends(database):
     database.run(add_messages, campaign_id, 5, "sent")
     database.run(add_messages, other, 3, "sent")
     counts, last_id = [], 0
-    while batch := database.run(retention.erase_batch, campaign_id, last_id=last_id, limit=2):
+    while batch := database.run(people.erase_batch, campaign_id, last_id=last_id, limit=2):
         counts.append(batch.count)
         last_id = batch.last_id
     assert counts == [2, 2, 1]

@@ -3,8 +3,7 @@ import datetime as dt
 import pytest
 from psycopg import errors
 
-from campaigns.store.accounts import Outcomes, block_accounts, count_outcomes, count_reported
-from campaigns.store.directory import activate_account
+from campaigns.store.accounts import Outcomes, activate_account, block_accounts, count_outcomes, count_reported
 from tests.store.rows import activated_at, add_account, add_campaign, add_template, fetch, shared_database
 
 REPLIES, WEBHOOKS = "replies", "webhooks"

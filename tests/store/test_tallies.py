@@ -3,9 +3,8 @@ import random
 import pytest
 
 from campaigns.domain.message import Status
-from campaigns.store.campaigns import cancel_messages
+from campaigns.store.campaigns import cancel_messages, load_tally
 from campaigns.store.messages import ReleaseRow, merge_evidence, release_messages
-from campaigns.store.tallies import load_tally
 from tests.store.rows import (
     Beside,
     add_campaign,

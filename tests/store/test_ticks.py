@@ -7,7 +7,7 @@ import pytest
 from campaigns.alerts import Alerts
 from campaigns.config import Settings
 from campaigns.sending.schedule import mark_due, reconcile
-from campaigns.store.ticks import mark_due_campaigns, report_uncertain, unmark_campaigns
+from campaigns.store.leases import mark_due_campaigns, report_uncertain, unmark_campaigns
 from tests.store.rows import (
     Beside,
     add_campaign,

@@ -3,8 +3,7 @@
 import pytest
 
 from campaigns.domain.message import Write
-from campaigns.store.accounts import load_campaign_accounts
-from campaigns.store.directory import activate_account
+from campaigns.store.accounts import activate_account, load_campaign_accounts
 from campaigns.store.events import usable_accounts_of
 from tests.store.rows import (
     add_account,

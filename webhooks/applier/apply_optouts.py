@@ -12,19 +12,22 @@ from campaigns.domain.optout.recognition import Source
 from campaigns.domain.phone.person import recipient_key
 from campaigns.logs import event, mask_phone
 from campaigns.privacy.forgotten_people import ForgettingError, find_forgotten
-from campaigns.store import reviews, userids
-from campaigns.store.answers import StopReply, add_stop_replies
+from campaigns.store import people as store
+from campaigns.store import suppressions
 from campaigns.store.database import Connection
-from campaigns.store.reviews import Answer, Decision
+from campaigns.store.people import Pair, Person
 from campaigns.store.suppressions import (
+    Answer,
     AnsweredMessage,
+    Decision,
+    StopReply,
     SuppressionChange,
     SuppressionEvent,
+    add_stop_replies,
     find_answered,
     find_said,
     write_suppressions,
 )
-from campaigns.store.userids import Pair, Person
 from webhooks.applier.optouts import OptOut
 from webhooks.applier.people import People
 
@@ -104,7 +107,7 @@ def _find_new_pairs(connection: Connection, said: Iterable[_Said], people: Peopl
         for user_id in each.optout.user_ids if each.phone else ():
             people.add(user_id, recipient_key(each.phone), each.optout.at)
     pairs = [Pair(user_id, key, at) for (user_id, key), at in people.pairs.items()]
-    return userids.find_new_pairs(connection, pairs)
+    return store.find_new_pairs(connection, pairs)
 
 
 class _Keeper:
@@ -120,12 +123,12 @@ class _Keeper:
         said_of_ids = any(each.optout.user_ids for each in self._said)
         if said_of_ids or self._pairs or self._people.changes or self._people.moves:
             is_shared = not (said_of_ids or self._people.changes or self._people.moves)
-            userids.lock_people(self._connection, is_shared=is_shared)
+            store.lock_people(self._connection, is_shared=is_shared)
         self._leave_out_forgotten(secret_key)
-        userids.add_pairs(self._connection, self._pairs)
-        userids.add_changes(self._connection, self._people.changes)
+        store.add_pairs(self._connection, self._pairs)
+        store.add_changes(self._connection, self._people.changes)
         changes = write_suppressions(self._connection, self._list_events())
-        found = userids.find_people(self._connection, self._list_touched())
+        found = store.find_people(self._connection, self._list_touched())
         changes += self._carry_over(found)
         self._move_reviews(found)
         self._open_reviews(found)
@@ -186,7 +189,7 @@ class _Keeper:
         for person in found.values():
             if person.recipient_keys:
                 moves |= dict.fromkeys(person.user_ids, person.recipient_keys[0])
-        reviews.move_reviews(self._connection, moves)
+        suppressions.move_reviews(self._connection, moves)
 
     def _open_reviews(self, found: Mapping[str, Person]) -> None:
         """Open reviews of answers that may be opt-outs."""
@@ -204,7 +207,7 @@ class _Keeper:
             for said in self._said
             if not said.optout.is_certain and (key := _find_key(said, found) or next(iter(said.optout.user_ids), ""))
         ]
-        opened = reviews.open_reviews(self._connection, unsure)
+        opened = suppressions.open_reviews(self._connection, unsure)
         self._leaving.review_count = len(opened)
         self._leaving.to_tell += [_tell_review(review_id, key) for review_id, key in opened]
 
@@ -212,9 +215,9 @@ class _Keeper:
         """Accept the undecided answers of people who have now certainly opted out."""
         left = {change.recipient_key for change in changes if change.is_active}
         left |= {key for said in self._said if said.optout.is_certain and said.optout.is_active for key in said.keys}
-        decided = reviews.decide_reviews(self._connection, left, Decision.ACCEPTED) if left else []
-        reviews.explain_held(self._connection, {each.recipient_key for each in decided})
-        return write_suppressions(self._connection, reviews.as_optouts(decided))
+        decided = suppressions.decide_reviews(self._connection, left, Decision.ACCEPTED) if left else []
+        suppressions.explain_held(self._connection, {each.recipient_key for each in decided})
+        return write_suppressions(self._connection, suppressions.as_optouts(decided))
 
     def _count(self, found: Mapping[str, Person]) -> None:
         for said in self._said:
