@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 import redis
-from harness import FarEnd, Flow, make_environment
+from harness import PATIENCE_SECONDS, FarEnd, Flow, make_environment
 
 from campaigns.store.database import Database
 from devstack.ports import free_port
@@ -38,7 +38,7 @@ def simulator_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     with Stack(tmp_path_factory.mktemp("simulator"), {}) as stack:
         stack.start_process("simulator", [sys.executable, "-m", "simulator", "--port", str(port)])
         url = f"http://127.0.0.1:{port}"
-        await_http(f"{url}/_simulator/stats", stack)
+        await_http(f"{url}/_simulator/stats", stack, seconds=PATIENCE_SECONDS)
         yield url
 
 

@@ -35,11 +35,13 @@ from devstack.stack import Stack, await_http
 WABA = "220000000000001"
 APP_SECRET = "flow-app-secret-3f1c"
 QUEUES = ("campaigns", "control", "webhooks", "health")
+# How long a test waits for a condition, and for an answer: no statement about speed, only the end of hope.
+PATIENCE_SECONDS = 120.0
 _BIN = Path(sys.executable).parent
 _PHONE = re.compile(r"55219\d{8}")
 
 
-def wait_for(condition: Callable[[], Any], what: str, *, seconds: float = 120.0) -> Any:
+def wait_for(condition: Callable[[], Any], what: str, *, seconds: float = PATIENCE_SECONDS) -> Any:
     """Ask again until the answer is true, and return it; `what` is the sentence of the failure."""
     deadline = time.monotonic() + seconds
     while not (answer := condition()):
@@ -93,10 +95,10 @@ class FarEnd:
         return bool(self.stats()["webhooks"]["pending"] == 0)
 
     def _get(self, name: str) -> dict[str, Any]:
-        return self._session.get(f"{self.url}/_simulator/{name}", timeout=20).json()
+        return self._session.get(f"{self.url}/_simulator/{name}", timeout=PATIENCE_SECONDS).json()
 
     def _post(self, name: str, body: Mapping[str, Any]) -> None:
-        answer = self._session.post(f"{self.url}/_simulator/{name}", json=body, timeout=20)
+        answer = self._session.post(f"{self.url}/_simulator/{name}", json=body, timeout=PATIENCE_SECONDS)
         assert answer.ok, answer.text
 
 
@@ -162,7 +164,7 @@ class Flow:
         """Let the roles that start from now on, and the test itself, use this Valkey."""
         self.stack.environment["REDIS_URL"] = url
         self._doorbell = Celery("doorbell", broker=url, set_as_current=False)
-        self._doorbell.conf.update(broker_transport_options={"socket_timeout": 5})
+        self._doorbell.conf.update(broker_transport_options={"socket_timeout": PATIENCE_SECONDS})
 
     # roles
 
@@ -188,7 +190,7 @@ class Flow:
         """Wait until the roles named (default: all that run) do their work."""
         for role in [each for each in self.stack.roles if not names or each.name in names]:
             if role.name.startswith("webhooks"):
-                await_http(f"{self.stack.webhooks_url}/readyz", self.stack)
+                await_http(f"{self.stack.webhooks_url}/readyz", self.stack, seconds=PATIENCE_SECONDS)
             else:
                 word = "beat: Starting" if role.name.startswith("beat") else " ready."
                 wait_for(lambda role=role, word=word: word in role.log_path.read_text(), f"{role.name} is ready")
@@ -255,7 +257,7 @@ class Flow:
             for campaign_id in campaign_ids:
                 for _ in range(times):
                     self._doorbell.send_task(
-                        "campaigns.run", (campaign_id,), queue="campaigns", expires=30, producer=producer, retry=False
+                        "campaigns.run", (campaign_id,), queue="campaigns", producer=producer, retry=False
                     )
 
     def run_command(self, *words: str) -> subprocess.CompletedProcess[str]:
@@ -266,7 +268,7 @@ class Flow:
             cwd=PROJECT,
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=PATIENCE_SECONDS,
             check=False,
         )
 
@@ -292,7 +294,9 @@ class Flow:
         rows = self.query("SELECT status::text, waiting_reason FROM campaigns WHERE id = %s", campaign.id)
         return rows[0][0], rows[0][1]
 
-    def await_status(self, status: str, *campaigns: Campaign, reason: str | None = None, seconds: float = 120) -> None:
+    def await_status(
+        self, status: str, *campaigns: Campaign, reason: str | None = None, seconds: float = PATIENCE_SECONDS
+    ) -> None:
         def is_there() -> bool:
             self.stack.check_alive()
             return all(self.status(campaign) == (status, reason) for campaign in campaigns)
@@ -300,14 +304,27 @@ class Flow:
         names = ", ".join(campaign.name for campaign in campaigns)
         wait_for(is_there, f"{names} {status} {reason or ''}", seconds=seconds)
 
-    def await_accepted(self, campaign: Campaign, count: int, *, seconds: float = 120) -> None:
+    def await_accepted(self, campaign: Campaign, count: int, *, seconds: float = PATIENCE_SECONDS) -> None:
         wait_for(
             lambda: len(self.far.accepted(campaign)) >= count,
             f"{count} messages of {campaign.name} are accepted",
             seconds=seconds,
         )
 
-    def await_arrival(self, *campaigns: Campaign, seconds: float = 120) -> None:
+    def await_on_the_wire(self, *campaigns: Campaign) -> None:
+        """Wait until each campaign has messages of which nobody knows yet whether they are accepted."""
+        wait_for(
+            lambda: all(self.counts(campaign).get("sending") for campaign in campaigns),
+            f"{', '.join(campaign.name for campaign in campaigns)} have requests on the wire",
+        )
+
+    def await_ticks(self, count: int) -> None:
+        """Wait until so many more ticks have looked at the campaigns."""
+        for _ in range(count):
+            before = self.query("SELECT ticked_at FROM installation")
+            wait_for(lambda before=before: self.query("SELECT ticked_at FROM installation") != before, "a tick")
+
+    def await_arrival(self, *campaigns: Campaign, seconds: float = PATIENCE_SECONDS) -> None:
         """Wait until every message is delivered or read."""
         expected = sum(len(campaign.phones) for campaign in campaigns)
 

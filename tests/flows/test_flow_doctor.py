@@ -22,20 +22,21 @@ def examine(flow: Flow, *words: str) -> tuple[int, dict[str, list[str]]]:
 
 
 def test_the_doctor_finds_nothing_where_all_runs_and_what_is_gone_where_it_is_not(flow: Flow) -> None:
-    flow.start("webhooks", "events", "worker", "beat", tick_seconds=1, slice_seconds=2, exit_on_stall_seconds=40)
-    campaign = flow.add_campaign("Slow", [flow.add_account("Vendas")], people=500, interval_seconds=0.2)
+    flow.start("webhooks", "events", "worker", "beat", tick_seconds=10, slice_seconds=2)
+    campaign = flow.add_campaign("Slow", [flow.add_account("Vendas")], people=3_000, interval_seconds=0.2)
     flow.await_ready()
     flow.start_campaigns(campaign)
     flow.await_accepted(campaign, 3)
     wait_for(lambda: len(flow.query("SELECT FROM workers")) == 2, "both report")
-    assert examine(flow) == (1, {})
+    # A process has two seconds to answer the doctor. One that had no CPU meanwhile is asked again.
+    wait_for(lambda: examine(flow) == (1, {}), "the doctor finds nothing")
 
     for name in ("beat", "events", "worker"):
         flow.role(name).kill()
         flow.forget_role(name)
     flow.ring([campaign.id])
-    flow.query("UPDATE workers SET seen_at = seen_at - interval '1 min' RETURNING 1")
-    wait_for(lambda: flow.query("SELECT ticked_at < now() - interval '4 s' FROM installation") == [(True,)], "no tick")
+    flow.execute("UPDATE workers SET seen_at = seen_at - interval '5 min'")
+    flow.execute("UPDATE installation SET ticked_at = ticked_at - interval '5 min'")
     code, found = examine(flow, str(campaign.id))
     assert code == 2
     assert len(found.pop("worker_silent")) == 2

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from harness import Flow, gaps, wait_for
+from harness import Flow, wait_for
 
-HEALTH_TIMEOUT_SECONDS = 3.0
-# More than the threads that ask.
+from devstack.proxy import Proxy
+
+THREADS_COUNT = 8  # that check the health of accounts
 HANGING_COUNT = 10
 
 
-def test_health_400_yellow_and_hanging_disturb_no_campaign_and_a_change_is_an_alert(flow: Flow) -> None:
-    flow.start("webhooks", "events", "worker", "beat", health_timeout_seconds=HEALTH_TIMEOUT_SECONDS)
+def test_health_400_yellow_and_hanging_disturb_no_campaign_and_a_change_is_an_alert(flow: Flow, gate: Proxy) -> None:
+    flow.start("webhooks", "events", "worker", "beat")
     hanging = [flow.add_account(f"Hanging {number}", rate=6, health="hang") for number in range(HANGING_COUNT)]
     refusing = flow.add_account("Refusing", rate=50, health="400")
     yellow = flow.add_account("Yellow", rate=50, health="YELLOW")
@@ -19,29 +20,35 @@ def test_health_400_yellow_and_hanging_disturb_no_campaign_and_a_change_is_an_al
     warned = flow.add_campaign("Yellow", [yellow], people=200)
     flow.await_ready()
 
+    def hanging_checks() -> int:
+        told = flow.far.stats()["accounts"]
+        return sum(told.get(account.number, {}).get("health_requests", 0) for account in hanging)
+
     # First the hanging ones: their checks take all threads.
-    flow.start_campaigns(silent, refused, warned)
+    flow.start_campaigns(silent)
+    wait_for(lambda: hanging_checks() == THREADS_COUNT, "all threads hang")
+    flow.start_campaigns(refused, warned)
     flow.await_status("completed", silent, refused, warned)
+    # The other tasks of the role went on meanwhile.
+    flow.await_arrival(silent, refused, warned)
+    assert hanging_checks() == THREADS_COUNT
+    assert flow.events("health_failed") == []
+
+    gate.reset()
+    wait_for(lambda: "health_worse" in flow.alerts.kinds(), "the alert is posted")
+    wait_for(lambda: flow.events("health_failed", account_id=refusing.id), "the refusal is told")
+    wait_for(lambda: hanging_checks() == HANGING_COUNT, "the last of them hang")
+    gate.reset()
     failed = wait_for(
         lambda: (each := flow.events("health_failed", campaign_id=silent.id)) and len(each) == HANGING_COUNT and each,
-        "every hanging check has timed out",
+        "every hanging check has failed",
     )
-    wait_for(lambda: "health_worse" in flow.alerts.kinds(), "the alert is posted")
-    flow.await_arrival(silent, refused, warned)
-
-    started = dict(flow.query("SELECT id, extract(epoch FROM started_at)::float FROM campaigns"))
-    for campaign in (silent, refused, warned):
-        times = flow.far.times(campaign)
-        assert min(times) - started[campaign.id] < HEALTH_TIMEOUT_SECONDS - 1
-        assert max(gaps(times)) < HEALTH_TIMEOUT_SECONDS - 1
     flow.assert_everybody_got_one(silent, refused, warned)
     assert flow.query("SELECT count(*) FROM accounts WHERE NOT active") == [(0,)]
 
     assert {each["message"] for each in failed} == {
-        f"Health check failed for campaign {silent.id}, going on: No answer: ReadTimeout"
+        f"Health check failed for campaign {silent.id}, going on: No answer: ConnectionError"
     }
-    # The other tasks of the role went on meanwhile.
-    assert min(each["at"] for each in flow.events("webhooks_applied")) < min(each["at"] for each in failed)
     assert [each["level"] for each in flow.events("health_failed", account_id=refusing.id)] == ["WARNING"]
     (sentence,) = flow.sentences("health_failed", campaign_id=refused.id)
     assert sentence.startswith(
@@ -67,7 +74,7 @@ def test_health_that_gets_worse_and_better_is_told_once_each_way(flow: Flow) -> 
     """One alert, one event, one warning for each change; what stays as it is says nothing more."""
     flow.start("events", "worker", slice_seconds=0.5, tick_seconds=1, health_seconds=0.5)
     account = flow.add_account("Vendas", rate=20, health=["GREEN*1", "RED*2", "GREEN"])
-    campaign = flow.add_campaign("Black Friday", [account], people=1000)
+    campaign = flow.add_campaign("Black Friday", [account], people=3_000)
     flow.await_ready()
 
     flow.start_campaigns(campaign)

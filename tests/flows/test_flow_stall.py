@@ -11,15 +11,14 @@ from devstack.proxy import Proxy
 
 
 @pytest.mark.parametrize("how", ["hang", "forget", "lose"])
-def test_a_worker_that_takes_no_task_settles_what_is_out_and_ends(flow: Flow, how: str) -> None:
+def test_a_worker_that_takes_no_task_settles_what_is_out_and_ends(flow: Flow, gate: Proxy, how: str) -> None:
     broker = urlsplit(flow.stack.environment["REDIS_URL"])
     breaks = flow.stack.folder / "breaks"
     flow.stack.environment |= {
         "BREAKS": str(breaks),
         "REVOADA_EXIT_ON_STALL_SECONDS": "5",
-        "REVOADA_SLICE_SECONDS": "60",
+        "REVOADA_SLICE_SECONDS": "600",
     }
-    flow.far.script(latency_ms=[300, 600])
     campaign = flow.add_campaign("Black Friday", [flow.add_account("Vendas", rate=25)], people=350)
     with Proxy(broker.port) as proxy:
         flow.stack.environment["REDIS_URL"] = f"redis://127.0.0.1:{proxy.port}{broker.path}"
@@ -28,11 +27,17 @@ def test_a_worker_that_takes_no_task_settles_what_is_out_and_ends(flow: Flow, ho
         flow.start_campaigns(campaign)
         flow.await_accepted(campaign, 60)
 
+        gate.freeze()
+        flow.await_on_the_wire(campaign)
+        breaks.write_text(how)
         if how == "lose":
             proxy.lose()
-        else:
-            breaks.write_text(how)
-        assert role._guard.wait(timeout=40) == 75
+        wait_for(lambda: flow.events("worker_exits"), "it is about to end")
+        assert role.is_running()
+        assert flow.counts()["sending"] > 0
+        gate.thaw()
+        wait_for(lambda: not role.is_running(), "it has ended")
+        assert role._guard.returncode == 75
         flow.forget_role("worker")
 
     # Its slice was in the middle of its time, and the requests on the wire have settled.
@@ -43,12 +48,14 @@ def test_a_worker_that_takes_no_task_settles_what_is_out_and_ends(flow: Flow, ho
     assert told["at"] < left["at"]
     if how == "hang":
         assert "broken_consumer.py" in left["main_thread"]
+    wait_for(flow.alerts.kinds, "the alert is posted")
     assert flow.alerts.kinds() == ["worker_stalled"]
     assert flow.query("SELECT name LIKE 'worker@%%', stalled_seconds > 0 FROM workers") == [(True, True)]
 
-    breaks.unlink(missing_ok=True)
-    flow.stack.environment |= {"REDIS_URL": broker.geturl(), "REVOADA_SLICE_SECONDS": "2"}
-    flow.start("worker")
+    breaks.unlink()
+    flow.stack.environment["REDIS_URL"] = broker.geturl()
+    flow.execute("UPDATE accounts SET messages_per_second = 400")
+    flow.start("worker", slice_seconds=2, exit_on_stall_seconds=120)
     flow.await_ready("worker")
     flow.ring([campaign.id])
     flow.await_status("completed", campaign)
@@ -61,10 +68,10 @@ def test_a_worker_that_takes_no_task_settles_what_is_out_and_ends(flow: Flow, ho
 
 def test_a_worker_without_work_or_slot_or_broker_does_not_end(flow: Flow) -> None:
     broker = urlsplit(flow.stack.environment["REDIS_URL"])
-    campaign = flow.add_campaign("Slow", [flow.add_account("Vendas")], people=100, interval_seconds=5.0)
+    campaign = flow.add_campaign("Slow", [flow.add_account("Vendas")], people=200, interval_seconds=5.0)
     with Proxy(broker.port) as proxy:
         flow.stack.environment["REDIS_URL"] = f"redis://127.0.0.1:{proxy.port}{broker.path}"
-        flow.start("worker", slots=1, slice_seconds=100, exit_on_stall_seconds=4)
+        flow.start("worker", slots=1, slice_seconds=600, exit_on_stall_seconds=6)
         flow.await_ready()
         flow.start_campaigns(campaign)
         flow.await_accepted(campaign, 1)
@@ -77,15 +84,17 @@ def test_a_worker_without_work_or_slot_or_broker_does_not_end(flow: Flow) -> Non
             wait_for(lambda: flow.query(alive, since + seconds) == [(2,)], "both go on to report")
             flow.stack.check_alive()
 
-        all_report_for(6)
+        both_ready_at = flow.server_time()
+        all_report_for(7)
         # The one was full all the time, the other had nothing to do but its probes.
-        rows = flow.query(
-            "SELECT running_count, extract(epoch FROM seen_at - consumed_at) > 5, stalled_seconds FROM workers"
+        rows = "SELECT running_count, consumed_at > to_timestamp(%s), stalled_seconds FROM workers ORDER BY 1"
+        wait_for(
+            lambda: flow.query(rows, both_ready_at) == [(0, True, None), (1, False, None)],
+            "the one takes its probes, the other is full",
         )
-        assert sorted(rows) == [(0, False, None), (1, True, None)]
 
         proxy.refuse()
-        all_report_for(6)
-        # Once it is back they have 120 s to find it, and need a quarter of that; here they have four.
+        all_report_for(7)
+        # Once it is back they have 120 s to find it, and need a quarter of that; here they have six.
         assert flow.events("worker_stalled") == []
         proxy.accept()
