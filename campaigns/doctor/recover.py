@@ -10,7 +10,7 @@ from enum import StrEnum
 from campaigns.domain.campaign import CampaignFacts, CampaignStatus, Command, Move, decide_move
 from campaigns.store import recovery
 from campaigns.store.campaigns import move_campaigns
-from campaigns.store.database import Connection, Database
+from campaigns.store.database import Connection, Database, read_clock
 from campaigns.store.recovery import Recoverable
 
 
@@ -116,9 +116,7 @@ def _plan(connection: Connection, since: dt.datetime, spared: Collection[int]) -
 
 def _check(connection: Connection, since: dt.datetime) -> None:
     """Refuse a time to come, and a database that somebody works with."""
-    row = connection.execute("SELECT clock_timestamp()").fetchone()
-    assert row is not None
-    if since > row[0]:
+    if since > read_clock(connection):
         raise RecoveryError("--since is the time of the restored state: it cannot be in the future.")
     running = recovery.find_running_now(connection)
     if running.connection_count:

@@ -39,7 +39,7 @@ class Write(StrEnum):
 
 
 def can_become(old: Status, new: Status, write: Write) -> bool:
-    """Tell whether `write` may turn `old` into `new`: the table behind every guard in `store/queries`."""
+    """Tell whether `write` may turn `old` into `new`: the table behind every guard in the SQL of `store`."""
     return new in TRANSITIONS[write].get(old, frozenset())
 
 

@@ -11,6 +11,7 @@ from campaigns.domain.template import ListedTemplate, TemplateError, identify, r
 from campaigns.secrets import TokenError, decrypt_token
 from campaigns.store import accounts, templates
 from campaigns.store.accounts import load_accounts
+from campaigns.store.database import read_clock
 from campaigns.store.events import wake_template_campaigns
 from campaigns.whatsapp.graph import GraphError, read_templates
 
@@ -97,7 +98,7 @@ def _sync_waba(database: Database, settings: Settings, waba_id: str, account_ids
     result = WabaSync(waba_id)
     tokens = {account.id: account.token for account in database.run(load_accounts, account_ids)}
     for account_id in account_ids:
-        read_at = database.run(templates.read_clock)
+        read_at = database.run(read_clock)
         try:
             entries = read_templates(
                 settings.graph_api_url,

@@ -402,8 +402,7 @@ def begin_check(connection: Connection, account_id: int) -> bool:
 
 def load_checked(connection: Connection, account_id: int) -> CheckedAccount | None:
     with connection.cursor(row_factory=class_row(CheckedAccount)) as cursor:
-        statement = "SELECT phone_number_id, token, health FROM accounts WHERE id = %s"
-        return cursor.execute(statement, (account_id,)).fetchone()
+        return cursor.execute(query("load_checked"), {"account_id": account_id}).fetchone()
 
 
 def record_health(connection: Connection, account_id: int, health: Mapping[str, str]) -> None:

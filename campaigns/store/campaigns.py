@@ -247,7 +247,7 @@ def insert_test(connection: Connection, campaign_id: int, phones: Sequence[str])
 
 def list_tests(connection: Connection, campaign_id: int) -> list[CampaignListing]:
     """Return the tests of a campaign, oldest first."""
-    rows = connection.execute("SELECT id FROM campaigns WHERE test_of = %s", (campaign_id,)).fetchall()
+    rows = connection.execute(query("list_test_ids"), {"campaign_id": campaign_id}).fetchall()
     return list_campaigns(connection, [row[0] for row in rows])
 
 
@@ -268,7 +268,7 @@ def list_prices(connection: Connection, campaign_id: int) -> list[PriceCount]:
 
 
 def find_template_id(connection: Connection, campaign_id: int) -> int:
-    row = connection.execute("SELECT template_id FROM campaigns WHERE id = %s", (campaign_id,)).fetchone()
+    row = connection.execute(query("find_template_id"), {"campaign_id": campaign_id}).fetchone()
     assert row is not None
     return int(row[0])
 
@@ -289,5 +289,5 @@ def count_pending(connection: Connection, campaign_id: int) -> tuple[int, int]:
 
 def load_tally(connection: Connection, campaign_id: int) -> dict[Status, int]:
     """Return the counters of one campaign; a status that no message has may be missing."""
-    rows = connection.execute("SELECT status::text, count FROM tallies WHERE campaign_id = %s", (campaign_id,))
+    rows = connection.execute(query("load_tally"), {"campaign_id": campaign_id})
     return {Status(row[0]): row[1] for row in rows if row[1]}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import random
 import re
 import time
@@ -37,11 +38,21 @@ _PATIENCE_FACTOR = 1.25
 PROCESS = "revoada"
 
 
-@cache
 def query(name: str) -> bytes:
-    """Return the text of `queries/<name>.sql`; a line `-- include <other>` in it stands for that one's."""
-    text = files("campaigns.store").joinpath("queries", f"{name}.sql").read_bytes()
-    return re.sub(rb"^-- include (\w+)\n", lambda found: query(found[1].decode()), text, flags=re.MULTILINE)
+    """Return the statement of this name from the SQL files of this folder."""
+    return _load_queries()[name]
+
+
+@cache
+def _load_queries() -> dict[str, bytes]:
+    """Read `NAME.sql` beside each `NAME.py`: a line `-- name: X` begins the statement X with its notes."""
+    queries: dict[str, bytes] = {}
+    for file in files("campaigns.store").iterdir():
+        if file.name.endswith(".sql") and file.name != "schema.sql":
+            for section in re.split(rb"^-- name: ", file.read_bytes(), flags=re.MULTILINE)[1:]:
+                name, _, text = section.partition(b"\n")
+                queries[name.decode()] = text.strip()
+    return queries
 
 
 class ConstraintError(ValueError):
@@ -75,14 +86,21 @@ class PatientConnection(psycopg.Connection[TupleRow]):
 
 def allow_long_statements(connection: Connection) -> None:
     """Let the statements of this transaction take as long as they need: a whole campaign is more than a batch."""
-    connection.execute("SET LOCAL statement_timeout = 0")
+    connection.execute(query("allow_long_statements"))
     if isinstance(connection, PatientConnection):
         connection.patience_seconds = None
 
 
 def commit_lazily(connection: Connection) -> None:
     """Let this transaction end before it is on disk: only for what is done again when a crash takes it back."""
-    connection.execute("SET LOCAL synchronous_commit = off")
+    connection.execute(query("commit_lazily"))
+
+
+def read_clock(connection: Connection) -> dt.datetime:
+    """Return the server's time, which decides everywhere."""
+    row = connection.execute(query("read_clock")).fetchone()
+    assert row is not None
+    return row[0]  # type: ignore[no-any-return]
 
 
 def insert_row(connection: Connection, statement: str, parameters: Mapping[str, Any]) -> int:
@@ -156,7 +174,7 @@ class Database:
     def is_ready(self) -> bool:
         """Tell whether a statement gets through now."""
         try:
-            return self.run(lambda connection: bool(connection.execute("SELECT 1").fetchone()))
+            return self.run(lambda connection: bool(connection.execute(query("is_ready")).fetchone()))
         except DatabaseError:
             return False
 

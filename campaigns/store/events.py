@@ -64,15 +64,14 @@ def insert_events(connection: Connection, bodies: Sequence[bytes]) -> None:
 
 def newest_event_id(connection: Connection) -> int:
     """Return the id of the newest body that waits to be applied for the first time, 0 if none does."""
-    row = connection.execute("SELECT coalesce(max(id), 0) FROM webhook_events WHERE status = 'stored'").fetchone()
+    row = connection.execute(query("newest_event_id")).fetchone()
     assert row is not None
     return int(row[0])
 
 
 def count_unapplied(connection: Connection, *, up_to: int) -> int:
     """Count the bodies up to this id that are not applied yet."""
-    statement = "SELECT count(*) FROM webhook_events WHERE status = 'stored' AND id <= %s"
-    row = connection.execute(statement, (up_to,)).fetchone()
+    row = connection.execute(query("count_unapplied"), {"newest_id": up_to}).fetchone()
     assert row is not None
     return int(row[0])
 

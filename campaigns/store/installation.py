@@ -14,8 +14,6 @@ from campaigns.store.database import Connection, allow_long_statements, query
 from campaigns.store.migrate import missing_migrations, unknown_migrations
 from campaigns.store.suppressions import count_reviews
 
-# Two who repair at once would both add what is missing.
-_REPAIR_LOCK = 7_301_986_123
 # A lock that is waited for as long as this keeps a slice from its work.
 _LOCK_SECONDS = 5.0
 # Webhooks come within seconds; and so many of the last messages of a campaign tell enough.
@@ -26,7 +24,7 @@ _SHOWN_REASONS = 3
 
 def installation_id(connection: Connection) -> str:
     """Return the 8 hex digits that callback data carry. Made by the first migration."""
-    row = connection.execute("SELECT id FROM installation").fetchone()
+    row = connection.execute(query("installation_id")).fetchone()
     assert row is not None, "the database was not migrated"
     return str(row[0])
 
@@ -98,8 +96,7 @@ def load_database_facts(connection: Connection) -> DatabaseFacts:
 
 def load_tick_age(connection: Connection) -> float | None:
     """Return how many seconds ago the last tick was; None: there was none yet."""
-    statement = "SELECT extract(epoch FROM clock_timestamp() - ticked_at)::float8 FROM installation"
-    row = connection.execute(statement).fetchone()
+    row = connection.execute(query("load_tick_age")).fetchone()
     return row[0] if row else None
 
 
@@ -141,7 +138,7 @@ def repair_tallies(connection: Connection, campaign_ids: Sequence[int]) -> dict[
     Whatever changes messages meanwhile goes on, and is counted.
     """
     allow_long_statements(connection)
-    connection.execute("SELECT pg_advisory_xact_lock(%s)", (_REPAIR_LOCK,))
+    connection.execute(query("lock_repair"))
     repaired: dict[int, dict[Status, int]] = {}
     for campaign_id, status, change in connection.execute(
         query("repair_tallies"), {"campaign_ids": list(campaign_ids)}
@@ -172,22 +169,15 @@ class UsedTemplate:
 
 def load_setup_accounts(connection: Connection, account_ids: Sequence[int] | None) -> list[SetupAccount]:
     """Return accounts by id; all of them when no ids are given."""
-    statement = (
-        "SELECT id, name, phone_number_id, waba_id, token FROM accounts"
-        " WHERE %(ids)s::bigint[] IS NULL OR id = ANY (%(ids)s) ORDER BY id"
-    )
     with connection.cursor(row_factory=class_row(SetupAccount)) as cursor:
-        return cursor.execute(statement, {"ids": None if account_ids is None else list(account_ids)}).fetchall()
+        return cursor.execute(
+            query("load_setup_accounts"), {"ids": None if account_ids is None else list(account_ids)}
+        ).fetchall()
 
 
 def load_used_templates(connection: Connection) -> list[UsedTemplate]:
-    statement = (
-        "SELECT DISTINCT a.account_id, t.name, t.language FROM campaigns c"
-        " JOIN templates t ON t.id = c.template_id JOIN campaign_accounts a ON a.campaign_id = c.id"
-        " WHERE c.status NOT IN ('completed', 'cancelled') ORDER BY 1, 2, 3"
-    )
     with connection.cursor(row_factory=class_row(UsedTemplate)) as cursor:
-        return cursor.execute(statement).fetchall()
+        return cursor.execute(query("load_used_templates")).fetchall()
 
 
 @dataclass(frozen=True, slots=True)
@@ -234,7 +224,7 @@ def report_worker(connection: Connection, report: WorkerReport, *, patience_seco
 
 def remove_worker(connection: Connection, owner: str) -> None:
     """Forget a worker that ends as it should."""
-    connection.execute("DELETE FROM workers WHERE owner = %s", (owner,))
+    connection.execute(query("remove_worker"), {"owner": owner})
 
 
 def list_workers(connection: Connection) -> list[WorkerRow]:

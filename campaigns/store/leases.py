@@ -12,8 +12,6 @@ from psycopg.rows import class_row
 from campaigns.store.database import Connection, allow_long_statements, query
 
 LEFT_BEHIND = "the runner ended before the reply was settled"
-# One tick looks at a time; the lock goes with the transaction, so nothing can keep it.
-_TICK_LOCK = 7_301_986_122
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,8 +85,7 @@ def take_lease(
 
 def lease_epochs(connection: Connection, campaign_ids: Sequence[int]) -> dict[int, int]:
     """Return the epoch of each campaign's lease."""
-    statement = "SELECT campaign_id, epoch FROM leases WHERE campaign_id = ANY (%s)"
-    return dict(connection.execute(statement, (list(campaign_ids),)).fetchall())
+    return dict(connection.execute(query("lease_epochs"), {"campaign_ids": list(campaign_ids)}).fetchall())
 
 
 def doubt_left_messages(connection: Connection, campaign_id: int) -> int:
@@ -177,7 +174,7 @@ def take_abandoned(connection: Connection) -> dict[int, int]:
 
 def lock_campaign(connection: Connection, campaign_id: int) -> None:
     """Lock a campaign by a statement of its own: the next one sees what was committed while this one waited."""
-    connection.execute("SELECT FROM campaigns WHERE id = %s FOR UPDATE", (campaign_id,))
+    connection.execute(query("lock_campaign"), {"campaign_id": campaign_id})
 
 
 def _pairs(leases: Sequence[tuple[int, int]]) -> dict[str, Any]:
@@ -192,11 +189,11 @@ def mark_due_campaigns(
     `waiting_count`: the number of tasks in the queue. A campaign whose mark is older than `expiry_seconds` may have
     lost its task: such campaigns are due again, but only as many as marks exceed tasks in the queue.
     """
-    row = connection.execute("SELECT pg_try_advisory_xact_lock(%s)", (_TICK_LOCK,)).fetchone()
+    row = connection.execute(query("try_tick_lock")).fetchone()
     if not (row and row[0]):
         return None
     parameters = {"tick_seconds": tick_seconds, "expiry_seconds": expiry_seconds, "waiting_count": waiting_count}
-    connection.execute("UPDATE installation SET ticked_at = clock_timestamp()")
+    connection.execute(query("note_tick"))
     due = [row[0] for row in connection.execute(query("mark_due_campaigns"), parameters)]
     running = connection.execute(query("count_running")).fetchone()
     return due, running[0] if running else 0

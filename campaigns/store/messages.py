@@ -135,7 +135,7 @@ def read_claimed(rows: Sequence[tuple[Any, ...]]) -> list[Claimed]:
 
 def lock_caps(connection: Connection) -> None:
     """Let no other claim of a capped campaign run before this transaction ends: each sees what the others claimed."""
-    connection.execute("SELECT pg_advisory_xact_lock(hashtext('revoada: messages per person'))")
+    connection.execute(query("lock_caps"))
 
 
 def has_claimable(
@@ -283,9 +283,8 @@ def export_messages(
 
 def variables_width(connection: Connection, campaign_id: int) -> int:
     """Return the most variables that a message of the campaign has."""
-    statement = "SELECT coalesce(max(cardinality(variables)), 0) FROM messages WHERE campaign_id = %s"
     allow_long_statements(connection)
-    row = connection.execute(statement, (campaign_id,)).fetchone()
+    row = connection.execute(query("variables_width"), {"campaign_id": campaign_id}).fetchone()
     return int(row[0]) if row else 0
 
 

@@ -6,8 +6,7 @@ from importlib.resources import files
 
 import psycopg
 
-# Any constant will do: it only keeps two `revoada migrate` from running at once.
-_LOCK = 7_301_986_121
+from campaigns.store.database import query
 
 
 def migrations() -> list[str]:
@@ -20,37 +19,34 @@ def migrate(url: str) -> list[str]:
     """Apply what is missing; return the names of what was applied. Raises psycopg.Error with everything rolled back."""
     applied = []
     with psycopg.connect(url, connect_timeout=10, autocommit=True) as connection:
-        connection.execute("SELECT pg_advisory_lock(%s)", (_LOCK,))
-        connection.execute(
-            "CREATE TABLE IF NOT EXISTS schema_migrations "
-            "(name text PRIMARY KEY, applied_at timestamptz NOT NULL DEFAULT now())"
-        )
-        done = {row[0] for row in connection.execute("SELECT name FROM schema_migrations")}
+        connection.execute(query("lock_migrations"))
+        connection.execute(query("make_migrations"))
+        done = {row[0] for row in connection.execute(query("list_migrations"))}
         for name in migrations():
             if name in done:
                 continue
             script = files("campaigns.store").joinpath("migrations", f"{name}.sql").read_text(encoding="utf-8")
             with connection.transaction():
                 connection.execute(script.encode())
-                connection.execute("INSERT INTO schema_migrations (name) VALUES (%s)", (name,))
-                connection.execute("INSERT INTO installation DEFAULT VALUES ON CONFLICT DO NOTHING")
+                connection.execute(query("note_migration"), {"name": name})
+                connection.execute(query("make_installation"))
             applied.append(name)
     return applied
 
 
 def missing_migrations(connection: psycopg.Connection[tuple[object, ...]]) -> list[str]:
     """Return the migrations that the database lacks; all of them where it was never migrated."""
-    exists = connection.execute("SELECT to_regclass('schema_migrations') IS NOT NULL").fetchone()
+    exists = connection.execute(query("has_migrations")).fetchone()
     if not (exists and exists[0]):
         return migrations()
-    done = {row[0] for row in connection.execute("SELECT name FROM schema_migrations")}
+    done = {row[0] for row in connection.execute(query("list_migrations"))}
     return [name for name in migrations() if name not in done]
 
 
 def unknown_migrations(connection: psycopg.Connection[tuple[object, ...]]) -> list[str]:
     """Return the migrations that the database has and this program does not know: a newer one was here."""
-    exists = connection.execute("SELECT to_regclass('schema_migrations') IS NOT NULL").fetchone()
+    exists = connection.execute(query("has_migrations")).fetchone()
     if not (exists and exists[0]):
         return []
-    done = [str(row[0]) for row in connection.execute("SELECT name FROM schema_migrations ORDER BY name")]
+    done = [str(row[0]) for row in connection.execute(query("list_migrations"))]
     return [name for name in done if name not in migrations()]

@@ -10,7 +10,6 @@ from campaigns.store.database import Connection, query
 from campaigns.store.messages import write_array
 
 _BATCH = 10_000
-_LOCK = 7_301_986_124
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,26 +23,25 @@ class Erased:
 
 def lock_forgotten(connection: Connection) -> None:
     """Let nobody be forgotten until the end of this transaction."""
-    connection.execute("LOCK TABLE forgotten IN SHARE MODE")
+    connection.execute(query("lock_forgotten"))
 
 
 def list_key_ids(connection: Connection) -> set[bytes]:
     """Return which keys the forgotten were hashed with; none: there are none."""
-    return {bytes(row[0]) for row in connection.execute("SELECT DISTINCT key_id FROM forgotten")}
+    return {bytes(row[0]) for row in connection.execute(query("list_key_ids"))}
 
 
 def load_forgotten(connection: Connection) -> set[bytes]:
-    return {bytes(row[0]) for row in connection.execute("SELECT person FROM forgotten")}
+    return {bytes(row[0]) for row in connection.execute(query("load_forgotten"))}
 
 
 def find_forgotten(connection: Connection, people: Sequence[bytes]) -> set[bytes]:
     """Return which of these hashes are those of people who were forgotten."""
-    statement = "SELECT person FROM forgotten WHERE person = ANY (%s)"
-    return {bytes(row[0]) for row in connection.execute(statement, (list(people),))}
+    return {bytes(row[0]) for row in connection.execute(query("find_forgotten"), {"people": list(people)})}
 
 
 def count_forgotten(connection: Connection) -> int:
-    row = connection.execute("SELECT count(*) FROM forgotten").fetchone()
+    row = connection.execute(query("count_forgotten")).fetchone()
     return int(row[0]) if row else 0
 
 
@@ -54,7 +52,7 @@ def add_forgotten(connection: Connection, person: bytes, key_id: bytes, recipien
 
 
 def delete_forgotten(connection: Connection, person: bytes) -> bool:
-    return connection.execute("DELETE FROM forgotten WHERE person = %s", (person,)).rowcount == 1
+    return connection.execute(query("delete_forgotten"), {"person": person}).rowcount == 1
 
 
 def stream_pending(connection: Connection, campaign_id: int) -> Iterator[list[tuple[int, str]]]:
@@ -146,8 +144,7 @@ def lock_people(connection: Connection, *, is_shared: bool = False) -> None:
     Transactions that only add pairs share the lock. A transaction that waited for the lock sees, in its next statement,
     the rows that the other has committed: so the later of the two applies the opt-out.
     """
-    name = "pg_advisory_xact_lock_shared" if is_shared else "pg_advisory_xact_lock"
-    connection.execute(f"SELECT {name}({_LOCK})")
+    connection.execute(query("share_people" if is_shared else "lock_people"))
 
 
 def add_pairs(connection: Connection, pairs: Collection[Pair]) -> None:

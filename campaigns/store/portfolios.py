@@ -128,11 +128,11 @@ def give_back_slots(connection: Connection, message_ids: Sequence[int]) -> list[
     Returns the accounts that have room again: the caller commits, then wakes their campaigns.
     """
     ids = list(message_ids)
-    rows = connection.execute("SELECT DISTINCT portfolio_id FROM portfolio_people WHERE message_id = ANY (%s)", (ids,))
+    rows = connection.execute(query("find_portfolios_of_messages"), {"message_ids": ids})
     if not (portfolio_ids := [row[0] for row in rows]):
         return []
     lock_slots(connection, set(portfolio_ids))
-    connection.execute("DELETE FROM portfolio_people WHERE message_id = ANY (%s)", (ids,))
+    connection.execute(query("give_back_slots"), {"message_ids": ids})
     return [each for portfolio_id in portfolio_ids for each in account_ids_of(connection, portfolio_id)]
 
 
@@ -153,9 +153,8 @@ def has_free_slot(connection: Connection, account_ids: Sequence[int]) -> bool:
 
 def insert_portfolio(connection: Connection, name: str, *, daily_limit: int) -> int:
     """Add a portfolio. Raise ConstraintError where the schema refuses it."""
-    statement = "INSERT INTO portfolios (name, daily_limit) VALUES (%s, %s) RETURNING id"
     try:
-        row = connection.execute(statement, (name, daily_limit)).fetchone()
+        row = connection.execute(query("insert_portfolio"), {"name": name, "daily_limit": daily_limit}).fetchone()
     except (errors.UniqueViolation, errors.CheckViolation) as error:
         raise ConstraintError(error.diag.constraint_name or "") from None
     assert row is not None
@@ -164,11 +163,10 @@ def insert_portfolio(connection: Connection, name: str, *, daily_limit: int) -> 
 
 def update_portfolio(connection: Connection, portfolio_id: int, *, name: str | None, daily_limit: int | None) -> None:
     """Change a portfolio; None leaves it as it is. Raise ConstraintError where the schema refuses it."""
-    statement = (
-        "UPDATE portfolios SET name = coalesce(%s, name), daily_limit = coalesce(%s::int, daily_limit) WHERE id = %s"
-    )
     try:
-        connection.execute(statement, (name, daily_limit, portfolio_id))
+        connection.execute(
+            query("update_portfolio"), {"name": name, "daily_limit": daily_limit, "portfolio_id": portfolio_id}
+        )
     except (errors.UniqueViolation, errors.CheckViolation) as error:
         raise ConstraintError(error.diag.constraint_name or "") from None
 
@@ -184,7 +182,7 @@ def list_portfolios(connection: Connection) -> list[PortfolioListing]:
 
 
 def account_ids_of(connection: Connection, portfolio_id: int) -> list[int]:
-    rows = connection.execute("SELECT id FROM accounts WHERE portfolio_id = %s ORDER BY id", (portfolio_id,))
+    rows = connection.execute(query("account_ids_of"), {"portfolio_id": portfolio_id})
     return [row[0] for row in rows]
 
 
@@ -192,7 +190,7 @@ def move_account(connection: Connection, account_id: int, portfolio_id: int | No
     """Put an account into a portfolio (None: into none), which then counts whom it messaged in the last 24 hours."""
     if portfolio_id is not None:
         lock_slots(connection, {portfolio_id})
-    connection.execute("UPDATE accounts SET portfolio_id = %s WHERE id = %s", (portfolio_id, account_id))
+    connection.execute(query("move_account"), {"portfolio_id": portfolio_id, "account_id": account_id})
     if portfolio_id is not None:
         allow_long_statements(connection)
         connection.execute(query("count_past_sends"), {"portfolio_id": portfolio_id, "account_id": account_id})

@@ -12,7 +12,7 @@ from campaigns.domain.pacing import Window
 from campaigns.domain.phone.person import recipient_key
 from campaigns.domain.phone.zones import ZoneGate, find_zones
 from campaigns.domain.recipients import Recipient, RowProblem
-from campaigns.store.database import Connection, allow_long_statements, query
+from campaigns.store.database import Connection, allow_long_statements, query, read_clock
 
 # Between the variables of a staged row, where no variable has it: control characters are refused. An array would cost
 # the client more than all the rest of a row.
@@ -62,7 +62,7 @@ class Overlap:
 def await_file(connection: Connection) -> None:
     """Let this transaction wait for a file, and for what is done with all of it, as long as it takes."""
     allow_long_statements(connection)
-    connection.execute("SET LOCAL idle_in_transaction_session_timeout = 0")
+    connection.execute(query("await_file"))
 
 
 def stage_rows(connection: Connection, rows: Iterable[tuple[int, Recipient | RowProblem]]) -> None:
@@ -86,8 +86,8 @@ def write_staged(connection: Connection, campaign_id: int, *, file_name: str, fi
     parameters = {"campaign_id": campaign_id, "separator": _SEPARATOR}
     connection.execute(query("insert_zones"), parameters)
     recipient_count = connection.execute(query("insert_recipients"), parameters).rowcount
-    staged = connection.execute("SELECT count(*) FROM staged_recipients").fetchone()
-    connection.execute("DROP TABLE staged_recipients")
+    staged = connection.execute(query("count_staged")).fetchone()
+    connection.execute(query("drop_staged"))
     assert staged is not None
     counts = ImportCounts(recipient_count, staged[0] - rejected_count - recipient_count, rejected_count)
     connection.execute(
@@ -101,7 +101,7 @@ def write_staged(connection: Connection, campaign_id: int, *, file_name: str, fi
     )
     # Without it a claim reads and sorts all that is left of the list, until autovacuum comes by a minute later. Who
     # analyzes already is not waited for.
-    connection.execute("ANALYZE (SKIP_LOCKED) messages")
+    connection.execute(query("analyze_messages"))
     return counts
 
 
@@ -145,15 +145,14 @@ def _escape(text: str) -> str:
 
 def load_zones(connection: Connection, campaign_id: int) -> dict[int, tuple[str, ...]]:
     """Return where the people of a campaign may be: the time zones by the `zone_id` of their messages."""
-    rows = connection.execute("SELECT id, names FROM campaign_zones WHERE campaign_id = %s", (campaign_id,))
+    rows = connection.execute(query("load_zones"), {"campaign_id": campaign_id})
     return {row[0]: tuple(row[1].split(ZONE_SEPARATOR)) for row in rows}
 
 
 def count_never_open(connection: Connection, campaign_id: int, window: Window) -> int:
     """Return the number of pending messages to phones that may be in zones which never share an hour of the window."""
-    now = connection.execute("SELECT clock_timestamp()").fetchone()
-    assert now is not None
-    zone_ids = ZoneGate(window, load_zones(connection, campaign_id)).never_open_ids(now[0])
+    now = read_clock(connection)
+    zone_ids = ZoneGate(window, load_zones(connection, campaign_id)).never_open_ids(now)
     if not zone_ids:
         return 0
     allow_long_statements(connection)

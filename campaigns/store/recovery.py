@@ -70,7 +70,7 @@ def count_failures(connection: Connection) -> int:
 
 def is_recovered(connection: Connection, *, since: dt.datetime) -> bool:
     """Whether a recovery has run on this state since that time."""
-    row = connection.execute("SELECT recovered_at >= %s FROM installation", (since,)).fetchone()
+    row = connection.execute(query("is_recovered"), {"since": since}).fetchone()
     return bool(row and row[0])
 
 
@@ -80,10 +80,10 @@ def fence_off(connection: Connection) -> None:
     Webhooks that named sends which nobody knew are looked at again.
     """
     connection.execute(query("move_sequences"), {"message_ids": _MESSAGE_IDS, "campaign_ids": _CAMPAIGN_IDS})
-    connection.execute("UPDATE leases SET epoch = epoch + %s", (_EPOCHS,))
-    connection.execute("DELETE FROM stop_replies")
-    connection.execute("UPDATE webhook_events SET next_try_at = clock_timestamp() WHERE status = 'unmatched'")
-    connection.execute("UPDATE installation SET recovered_at = clock_timestamp()")
+    connection.execute(query("raise_epochs"), {"epochs": _EPOCHS})
+    connection.execute(query("delete_stop_replies"))
+    connection.execute(query("retry_unmatched_events"))
+    connection.execute(query("note_recovery"))
 
 
 def doubt_forgotten(connection: Connection, campaign_ids: Collection[int]) -> int:
@@ -93,7 +93,7 @@ def doubt_forgotten(connection: Connection, campaign_ids: Collection[int]) -> in
     """
     parameters = {"campaign_ids": list(campaign_ids), "reason": FORGOTTEN, "lost_sends": _LOST_SENDS}
     allow_long_statements(connection)
-    portfolios = [row[0] for row in connection.execute("SELECT id FROM portfolios ORDER BY id FOR NO KEY UPDATE")]
+    portfolios = [row[0] for row in connection.execute(query("lock_all_portfolios"))]
     count = connection.execute(query("doubt_forgotten"), parameters).rowcount
     connection.execute(query("forget_people"), {"portfolio_ids": portfolios})
     connection.execute(query("count_doubted_people"), parameters)

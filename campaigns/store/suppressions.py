@@ -88,14 +88,13 @@ def lift_suppressions(connection: Connection, recipient_keys: Sequence[str]) -> 
 
 def find_suppressed(connection: Connection, recipient_keys: Sequence[str]) -> set[str]:
     """Return who of these people is suppressed."""
-    statement = "SELECT DISTINCT recipient_key FROM suppressions WHERE recipient_key = ANY (%s) AND is_active"
-    return {row[0] for row in connection.execute(statement, (list(recipient_keys),))}
+    return {row[0] for row in connection.execute(query("find_suppressed"), {"recipient_keys": list(recipient_keys)})}
 
 
 def stream_suppressions(connection: Connection, source: Source | None = None) -> Iterator[SuppressionRow]:
     """Yield active suppressions, the newest first, while the transaction is open."""
     allow_long_statements(connection)
-    connection.execute("SET LOCAL idle_in_transaction_session_timeout = 0")
+    connection.execute(query("await_file"))
     parameters = {"source": None if source is None else str(source)}
     with connection.cursor("suppressions", row_factory=class_row(SuppressionRow)) as cursor:
         cursor.itersize = _FETCH_ROWS
@@ -111,18 +110,13 @@ def count_suppressions(connection: Connection, source: Source | None = None) -> 
 
 def find_said(connection: Connection, recipient_keys: Collection[str]) -> list[SuppressionEvent]:
     """Return the newest event of each source for these people or user ids, including suppressions that are over."""
-    statement = (
-        "SELECT recipient_key, source, is_active, at, detail FROM suppressions WHERE recipient_key = ANY (%s)"
-        " ORDER BY recipient_key, source"
-    )
-    rows = connection.execute(statement, (sorted(recipient_keys),))
+    rows = connection.execute(query("find_said"), {"recipient_keys": sorted(recipient_keys)})
     return [SuppressionEvent(key, Source(source), active, at, detail) for key, source, active, at, detail in rows]
 
 
 def find_answered(connection: Connection, wamids: Sequence[str]) -> dict[str, AnsweredMessage]:
     """Return the messages with these wamids; those that are unknown, or erased, are left out."""
-    statement = "SELECT wamid, id, phone FROM messages WHERE wamid = ANY (%s) AND phone IS NOT NULL"
-    rows = connection.execute(statement, (list(wamids),)).fetchall() if wamids else []
+    rows = connection.execute(query("find_answered"), {"wamids": list(wamids)}).fetchall() if wamids else []
     return {wamid: AnsweredMessage(message_id, phone) for wamid, message_id, phone in rows}
 
 
@@ -228,8 +222,7 @@ def as_optouts(decided: Iterable[DecidedAnswer]) -> list[SuppressionEvent]:
 
 def find_reviews(connection: Connection, ids: Sequence[int]) -> dict[int, ReviewFacts]:
     """Return the states of these answers, by id; unknown ones are left out."""
-    statement = "SELECT id, recipient_key, decision, decided_at FROM optout_reviews WHERE id = ANY (%s)"
-    rows = connection.execute(statement, (list(ids),))
+    rows = connection.execute(query("find_reviews"), {"review_ids": list(ids)})
     return {row[0]: ReviewFacts(*row) for row in rows}
 
 
@@ -240,12 +233,7 @@ def list_reviews(connection: Connection) -> list[ReviewRow]:
 
 def count_reviews(connection: Connection) -> tuple[int, float]:
     """Return the number of people who wait for a decision, and the age of the oldest answer in seconds."""
-    statement = (
-        "SELECT count(DISTINCT recipient_key),"
-        " coalesce(extract(epoch FROM clock_timestamp() - min(opened_at)), 0)::float8"
-        " FROM optout_reviews WHERE decided_at IS NULL"
-    )
-    row = connection.execute(statement).fetchone()
+    row = connection.execute(query("count_reviews")).fetchone()
     assert row is not None
     return row[0], row[1]
 

@@ -74,12 +74,6 @@ def recategorise_template(
     return Recategorised(name, language, old_category, category, code)
 
 
-def read_clock(connection: Connection) -> dt.datetime:
-    row = connection.execute("SELECT clock_timestamp()").fetchone()
-    assert row is not None
-    return row[0]  # type: ignore[no-any-return]
-
-
 def sync_templates(
     connection: Connection,
     waba_id: str,

@@ -74,7 +74,7 @@ def list_nodes(plan):
 
 
 def explain(database, name, *, tables=("messages", "suppressions"), **parameters):
-    """The nodes of the generic plan of `queries/<name>.sql` that read one of the tables."""
+    """The nodes of the generic plan of the statement `name` that read one of the tables."""
     nodes = list(list_nodes(load_plan(database, name, **parameters)))
     read = [node for node in nodes if node.get("Relation Name") in tables]
     return [node for node in read if "Scan" in node["Node Type"]] + [

@@ -1,0 +1,237 @@
+-- name: load_campaign_accounts
+-- The accounts of campaigns, each with the category of the campaign's template there.
+SELECT ca.campaign_id, ca.account_id, g.category
+FROM campaign_accounts ca
+JOIN campaign_categories g ON g.campaign_id = ca.campaign_id AND g.account_id = ca.account_id
+WHERE ca.campaign_id = ANY (%(campaign_ids)s)
+ORDER BY ca.campaign_id, ca.account_id
+
+-- name: find_categories
+-- The categories of campaigns' templates for accounts, also for an account that has left its campaign since.
+SELECT g.campaign_id, g.account_id, g.category
+FROM unnest(%(campaign_ids)s::bigint[], %(account_ids)s::bigint[]) AS s (campaign_id, account_id)
+JOIN campaign_categories g ON g.campaign_id = s.campaign_id AND g.account_id = s.account_id
+
+-- name: load_accounts
+-- What a runner must know of accounts. `blocked_seconds`: how long the rest still lasts.
+SELECT a.id, a.name, a.phone_number_id, a.token, a.messages_per_second, a.active, a.activated_at, a.portfolio_id,
+    coalesce(greatest(extract(epoch FROM a.blocked_until - clock_timestamp()), 0), 0)::float8 AS blocked_seconds,
+    coalesce(a.blocked_reason, '') AS blocked_reason,
+    ARRAY(
+        SELECT k.category FROM account_categories k WHERE k.account_id = a.id AND k.inactive_since IS NOT NULL
+    ) AS inactive_categories
+FROM accounts a WHERE a.id = ANY (%(account_ids)s)
+
+-- name: reset_streaks
+-- A success ends the streak of an account and the growth of its cooldowns (`is_whole`), and the streak of a category
+-- (not NULL). Nearly always there is no streak to end, and the statement writes nothing. Reading `ended` makes sure
+-- that accounts are locked before their categories.
+WITH s AS MATERIALIZED (
+    SELECT * FROM unnest(
+        %(account_ids)s::bigint[], %(activated_at)s::timestamptz[], %(categories)s::text[], %(are_whole)s::bool[]
+    ) AS t (account_id, activated_at, category, is_whole)
+), ended AS (
+    UPDATE accounts a
+    SET consecutive_failures = 0, failures = '[]', block_count = 0
+    FROM s
+    WHERE s.is_whole AND a.id = s.account_id AND a.activated_at = s.activated_at
+        AND (a.consecutive_failures > 0 OR a.block_count > 0) AND a.active
+    RETURNING a.id
+)
+UPDATE account_categories k
+SET failures = '[]'
+FROM s
+WHERE (SELECT count(*) FROM ended) >= 0
+    AND k.account_id = s.account_id AND k.category = s.category AND k.activated_at = s.activated_at
+    AND k.failures <> '[]' AND k.inactive_since IS NULL
+
+-- name: reset_reported_streaks
+-- Webhooks say that messages since the last activation were sent or delivered. This ends the streaks of reported
+-- failures of the accounts, and of the categories in which campaigns sent by these accounts. Reading `ended` makes sure
+-- that accounts are locked before their categories.
+WITH ended AS (
+    UPDATE accounts a
+    SET consecutive_reported = 0, reported = '[]'
+    WHERE a.id = ANY (%(good_ids)s) AND a.consecutive_reported > 0 AND a.active
+    RETURNING a.id
+)
+UPDATE account_categories k
+SET reported = '[]'
+FROM unnest(%(campaign_ids)s::bigint[], %(account_ids)s::bigint[]) AS s (campaign_id, account_id)
+JOIN campaign_categories g ON g.campaign_id = s.campaign_id AND g.account_id = s.account_id
+WHERE (SELECT count(*) FROM ended) >= 0
+    AND k.account_id = g.account_id AND k.category = g.category
+    AND k.reported <> '[]' AND k.inactive_since IS NULL
+
+-- name: lock_streaks
+-- The accounts whose replies or reports hold a failure, locked in their order, so that the fold sees and moves one truth.
+SELECT id, name, active, activated_at, failure_limit, failures, reported
+FROM accounts WHERE id = ANY (%(account_ids)s)
+ORDER BY id FOR UPDATE
+
+-- name: lock_category_streaks
+-- The streaks of the categories of accounts. The caller has locked the accounts. A success locks only the row of the
+-- streak that it ends.
+SELECT account_id, category, failures, reported, inactive_since IS NOT NULL
+FROM account_categories WHERE account_id = ANY (%(account_ids)s)
+ORDER BY account_id, category FOR UPDATE
+
+-- name: set_streak
+UPDATE accounts
+SET failures = %(failures)s, consecutive_failures = jsonb_array_length(%(failures)s),
+    block_count = CASE WHEN %(has_success)s THEN 0 ELSE block_count END,
+    active = active AND %(inactive_reason)s::text IS NULL,
+    inactive_reason = CASE WHEN active THEN %(inactive_reason)s::text ELSE inactive_reason END
+WHERE id = %(account_id)s AND activated_at = %(activated_at)s
+
+-- name: set_reported_streak
+UPDATE accounts
+SET reported = %(failures)s, consecutive_reported = jsonb_array_length(%(failures)s),
+    active = active AND %(inactive_reason)s::text IS NULL,
+    inactive_reason = CASE WHEN active THEN %(inactive_reason)s::text ELSE inactive_reason END
+WHERE id = %(account_id)s AND activated_at = %(activated_at)s
+
+-- name: set_category_streak
+-- Writes the streak of a category after failures, by replies or by webhooks, and deactivates the category if the streak
+-- has reached the limit. The caller has locked the account and the row, if there is one.
+INSERT INTO account_categories AS k (
+    account_id, category, activated_at, failures, reported, inactive_since, inactive_reason, inactive_code)
+SELECT %(account_id)s, %(category)s, %(activated_at)s,
+    CASE WHEN %(is_reported)s THEN '[]'::jsonb ELSE %(failures)s END,
+    CASE WHEN %(is_reported)s THEN %(failures)s ELSE '[]' END,
+    CASE WHEN %(inactive_reason)s::text IS NOT NULL THEN clock_timestamp() END,
+    %(inactive_reason)s::text, %(inactive_code)s::integer
+ON CONFLICT (account_id, category) DO UPDATE SET
+    failures = CASE WHEN %(is_reported)s THEN k.failures ELSE excluded.failures END,
+    reported = CASE WHEN %(is_reported)s THEN excluded.reported ELSE k.reported END,
+    inactive_since = excluded.inactive_since,
+    inactive_reason = excluded.inactive_reason,
+    inactive_code = excluded.inactive_code
+WHERE k.activated_at = excluded.activated_at AND k.inactive_since IS NULL
+
+-- name: add_account_event
+INSERT INTO account_events (account_id, kind, details) VALUES (%(account_id)s, %(kind)s, %(details)s)
+RETURNING id
+
+-- name: block_accounts
+-- A rest that Meta asked for, or that an unreachable API needs. A rest that runs is not made longer: the failures of
+-- what was in flight together are one event. Every further one in a row is twice as long, up to `most_seconds`, and
+-- never exact to the second, so that accounts do not come back in step.
+UPDATE accounts a
+SET blocked_until = clock_timestamp() + make_interval(
+        secs => least(%(most_seconds)s, %(rest_seconds)s * 2 ^ least(a.block_count, 20)) * (0.85 + 0.3 * random())),
+    blocked_reason = %(reason)s,
+    block_count = a.block_count + 1
+WHERE (a.id = %(account_id)s
+        OR (%(is_for_waba)s AND a.waba_id = (SELECT b.waba_id FROM accounts b WHERE b.id = %(account_id)s)))
+    AND (a.blocked_until IS NULL OR a.blocked_until <= clock_timestamp())
+RETURNING a.id, a.blocked_until
+
+-- name: mark_health_due
+-- Accounts whose last health check was asked for long ago, marked as asked: once per time, whoever uses the account.
+UPDATE accounts SET health_asked_at = clock_timestamp()
+WHERE id = ANY (%(account_ids)s)
+    AND (health_asked_at IS NULL OR health_asked_at <= clock_timestamp() - make_interval(secs => %(every_seconds)s))
+RETURNING id
+
+-- name: insert_account
+INSERT INTO accounts (name, phone_number_id, waba_id, token, messages_per_second, failure_limit, portfolio_id)
+VALUES (%(name)s, %(phone_number_id)s, %(waba_id)s, %(token)s, %(messages_per_second)s, %(failure_limit)s,
+    %(portfolio_id)s)
+RETURNING id
+
+-- name: update_account
+-- What is NULL stays as it is.
+UPDATE accounts
+SET name = coalesce(%(name)s, name),
+    phone_number_id = coalesce(%(phone_number_id)s, phone_number_id),
+    waba_id = coalesce(%(waba_id)s, waba_id),
+    token = coalesce(%(token)s, token),
+    messages_per_second = coalesce(%(messages_per_second)s, messages_per_second),
+    failure_limit = coalesce(%(failure_limit)s, failure_limit)
+WHERE id = %(account_id)s
+
+-- name: find_account_ids
+-- By name, else by id: a name of digits is a name first.
+SELECT w.word, coalesce(n.id, i.id) AS id
+FROM unnest(%(words)s::text[]) WITH ORDINALITY AS w (word, position)
+LEFT JOIN accounts n ON n.name = w.word
+LEFT JOIN accounts i ON n.id IS NULL AND i.id::text = w.word
+ORDER BY w.position
+
+-- name: list_accounts
+-- Accounts as people see them: no token. `account_ids` NULL: all.
+SELECT
+    a.id, a.name, a.phone_number_id, a.waba_id, p.name AS portfolio, a.messages_per_second, a.failure_limit, a.active, a.inactive_reason,
+    a.activated_at, a.consecutive_failures, a.failures, a.consecutive_reported, a.reported,
+    CASE WHEN a.blocked_until > clock_timestamp() THEN a.blocked_until END AS blocked_until,
+    CASE WHEN a.blocked_until > clock_timestamp() THEN a.blocked_reason END AS blocked_reason,
+    a.health_checked_at, a.health, a.created_at
+FROM accounts a
+LEFT JOIN portfolios p ON p.id = a.portfolio_id
+WHERE %(account_ids)s::bigint[] IS NULL OR a.id = ANY (%(account_ids)s)
+ORDER BY a.id
+
+-- name: list_account_categories
+-- The categories of accounts that had failures since the accounts were activated.
+SELECT account_id, category, inactive_since, inactive_reason, inactive_code, failures, reported
+FROM account_categories WHERE account_id = ANY (%(account_ids)s)
+ORDER BY account_id, category
+
+-- name: list_account_events
+-- The last ones, newest first.
+SELECT id, at, kind, details FROM account_events
+WHERE account_id = %(account_id)s
+ORDER BY id DESC
+LIMIT %(limit)s
+
+-- name: wake_campaigns_of_account
+-- Campaigns that wait for an account like this one are looked at now, and so are those in their slice, which may be about
+-- to wait for it: who is rung meanwhile does not (end_slice). Before the account itself is touched: campaigns are locked
+-- first.
+WITH waiting AS (
+    SELECT c.id FROM campaigns c
+    WHERE c.status = 'running'
+        AND (c.waiting_reason = ANY (%(reasons)s)
+            OR EXISTS (SELECT FROM leases l WHERE l.campaign_id = c.id AND l.until > clock_timestamp()))
+        AND EXISTS (SELECT FROM campaign_accounts a WHERE a.campaign_id = c.id AND a.account_id = %(account_id)s)
+    ORDER BY c.id
+    FOR NO KEY UPDATE OF c
+)
+UPDATE campaigns c SET due_at = NULL, enqueued_at = clock_timestamp()
+FROM waiting w WHERE c.id = w.id
+RETURNING c.id
+
+-- name: activate_account
+-- A new life: both streaks, the rest and what ended the old life are forgotten; only what is sent from now on counts.
+UPDATE accounts
+SET active = true, inactive_reason = NULL, activated_at = clock_timestamp(),
+    consecutive_failures = 0, failures = '[]', consecutive_reported = 0, reported = '[]',
+    blocked_until = NULL, blocked_reason = NULL, block_count = 0
+WHERE id = %(account_id)s
+
+-- name: clear_categories
+-- Lets an activated account send all categories again, with new streaks. The caller has locked the account.
+DELETE FROM account_categories WHERE account_id = %(account_id)s
+
+-- name: deactivate_account
+UPDATE accounts SET active = false, inactive_reason = %(reason)s
+WHERE id = %(account_id)s AND active
+
+-- name: begin_health_check
+-- Claims the last requested check, once: a task that comes twice, or after a later task, finds no row.
+UPDATE accounts SET health_begun_at = clock_timestamp()
+WHERE id = %(account_id)s AND health_asked_at > coalesce(health_begun_at, '-infinity')
+RETURNING id
+
+-- name: load_checked
+SELECT phone_number_id, token, health FROM accounts WHERE id = %(account_id)s
+
+-- name: record_health
+UPDATE accounts SET health = %(health)s, health_checked_at = clock_timestamp() WHERE id = %(account_id)s
+
+-- name: record_health_failure
+-- The last readable answer stays; beside it stands why the newest check has none.
+UPDATE accounts SET health = health || jsonb_build_object('error', %(reason)s::text)
+WHERE id = %(account_id)s
+RETURNING (old.health ->> 'error') IS DISTINCT FROM %(reason)s::text

@@ -1,0 +1,225 @@
+-- name: lock_portfolios
+-- Free slots of portfolios, which stay as they are until this transaction ends: each claim takes the lock, so two
+-- runners never take the last slot both. In their order; before messages, which `portfolio_people` never waits for.
+SELECT id, daily_limit - people_count FROM portfolios WHERE id = ANY (%(portfolio_ids)s)
+ORDER BY id
+FOR NO KEY UPDATE
+
+-- name: forget_people
+-- Who has left the moving window frees a slot.
+WITH gone AS (
+    DELETE FROM portfolio_people
+    WHERE portfolio_id = ANY (%(portfolio_ids)s) AND until <= clock_timestamp()
+    RETURNING portfolio_id
+)
+SELECT portfolio_id, count(*) FROM gone GROUP BY portfolio_id
+
+-- name: claim_counted
+-- As claim_messages, for accounts of a portfolio without a free slot: only messages to people who are counted in it
+-- already, which cost no slot. Found from the people, in their order after `after`: they are no more than the limit,
+-- however long the list is. The caller holds the portfolio.
+--
+-- Plan: the primary key of portfolio_people from `after` on, and one_message_per_person once per person.
+-- The beginning of every claim: the lease that it needs, and the campaigns whose messages count for a cap per person.
+-- `other_ids` are the accounts in whose WABA the template is of another category than marketing.
+WITH lease AS MATERIALIZED (
+    SELECT l.campaign_id, c.max_per_person, c.within_days, ARRAY(
+            SELECT g.account_id FROM campaign_categories g
+            WHERE g.campaign_id = %(campaign_id)s AND g.account_id = ANY (%(accounts)s::bigint[])
+                AND upper(g.category) IN ('UTILITY', 'AUTHENTICATION')
+        ) AS other_ids
+    FROM leases l
+    JOIN campaigns c ON c.id = l.campaign_id
+    WHERE l.campaign_id = %(campaign_id)s AND l.epoch = %(epoch)s
+        AND l.until > clock_timestamp() AND c.status = 'running'
+        AND (c.expire_at IS NULL OR c.expire_at > clock_timestamp())
+    FOR UPDATE OF l
+), recent AS MATERIALIZED (
+    -- Campaigns that may have written to somebody in the days that count.
+    SELECT array_agg(c.id) AS ids
+    FROM campaigns c
+    WHERE (SELECT max_per_person FROM lease) IS NOT NULL
+        AND c.id <> %(campaign_id)s AND c.started_at IS NOT NULL
+        AND coalesce(c.completed_at, c.cancelled_at, 'infinity')
+            > clock_timestamp() - make_interval(days => (SELECT within_days FROM lease))
+), chosen AS MATERIALIZED (
+    SELECT DISTINCT ON (m.id) m.id, m.recipient_key, t.account_id
+    FROM unnest(%(accounts)s::bigint[], %(counts)s::int[]) AS t (account_id, count)
+    CROSS JOIN LATERAL (
+        SELECT m.id, m.recipient_key
+        FROM portfolio_people p
+        JOIN messages m ON m.campaign_id = %(campaign_id)s AND m.recipient_key = p.recipient_key
+        WHERE p.portfolio_id = %(portfolio_id)s AND p.recipient_key > %(after)s AND p.until > clock_timestamp()
+            AND m.status = 'pending'
+            AND (m.not_before IS NULL OR m.not_before <= clock_timestamp())
+            AND (m.refused_by IS NULL OR t.account_id <> ALL (m.refused_by) OR m.refused_by @> %(active)s::bigint[])
+            AND (%(open_zones)s::smallint[] IS NULL OR coalesce(m.zone_id, 0::smallint) = ANY (%(open_zones)s))
+            AND EXISTS (SELECT FROM lease)
+        ORDER BY p.recipient_key
+        LIMIT t.count
+        FOR UPDATE OF m SKIP LOCKED
+    ) m
+    ORDER BY m.id, t.count DESC
+-- The end of every claim: who is `chosen` (id, recipient_key, account_id) is claimed, or skipped at the last moment.
+-- Marketing skips a person whose answer waits for review. The lock on the answer makes this claim and a decision wait
+-- for each other: the claim sees a dismissal that was committed after it began, and the decision sees the skipped
+-- messages.
+), assigned AS MATERIALIZED (
+    SELECT a.id, a.account_id,
+        s.is_active IS NOT NULL OR r.is_held IS NOT NULL OR c.is_capped IS NOT NULL AS is_suppressed,
+        c.is_capped IS NOT NULL AS is_capped,
+        r.is_held IS NOT NULL AND s.is_active IS NULL AS is_held
+    FROM chosen a
+    -- A person may have several active sources; and without the LIMIT a generic plan would hash the whole table.
+    LEFT JOIN LATERAL (
+        SELECT s.is_active FROM suppressions s WHERE s.recipient_key = a.recipient_key AND s.is_active LIMIT 1
+    ) s ON true
+    LEFT JOIN LATERAL (
+        SELECT true AS is_held
+        FROM optout_reviews r
+        WHERE r.id = (
+                SELECT o.id FROM lease l, optout_reviews o
+                WHERE a.account_id <> ALL (l.other_ids) AND o.recipient_key = a.recipient_key AND o.decided_at IS NULL LIMIT 1
+            )
+            AND r.decision IS DISTINCT FROM 'dismissed'
+        FOR SHARE OF r
+    ) r ON true
+    LEFT JOIN LATERAL (
+        SELECT true AS is_capped
+        FROM lease l, recent r
+        WHERE l.max_per_person IS NOT NULL AND l.max_per_person <= (
+            SELECT count(*) FROM messages o
+            WHERE o.campaign_id = ANY (r.ids) AND o.recipient_key = a.recipient_key
+                AND o.status >= 'sending' AND o.status <> 'failed'
+                AND o.claimed_at > clock_timestamp() - make_interval(days => l.within_days)
+        )
+    ) c ON true
+)
+UPDATE messages m
+SET status = (CASE WHEN a.is_suppressed THEN unless_doubted(m.doubted, 'suppressed') ELSE 'sending' END)::message_status,
+    account_id = CASE WHEN a.is_suppressed THEN m.account_id ELSE a.account_id END,
+    send_no = m.send_no + (NOT a.is_suppressed)::int,
+    attempts = m.attempts + (NOT a.is_suppressed)::int,
+    not_before = NULL,
+    error_title = CASE WHEN m.doubted IS NOT NULL THEN m.error_title
+        WHEN a.is_held THEN 'an answer of this person may be an opt-out; it waits for review'
+        WHEN a.is_capped THEN 'the person had as many messages as the campaign allows'
+        ELSE m.error_title END,
+    -- Of an earlier try; -2 is a code of our own, by which a dismissed review finds what was skipped for it.
+    error_code = CASE WHEN a.is_held AND m.doubted IS NULL THEN -2 WHEN a.is_held OR a.is_capped THEN NULL ELSE m.error_code END,
+    error_details = CASE WHEN a.is_held OR a.is_capped THEN NULL ELSE m.error_details END,
+    claimed_at = CASE WHEN a.is_suppressed THEN m.claimed_at ELSE clock_timestamp() END
+FROM unnest(
+    (SELECT array_agg(id ORDER BY id) FROM assigned),
+    (SELECT array_agg(account_id ORDER BY id) FROM assigned),
+    (SELECT array_agg(is_suppressed ORDER BY id) FROM assigned),
+    (SELECT array_agg(is_capped ORDER BY id) FROM assigned),
+    (SELECT array_agg(is_held ORDER BY id) FROM assigned)
+) AS a (id, account_id, is_suppressed, is_capped, is_held)
+WHERE m.id = a.id
+RETURNING m.id, m.account_id, m.send_no, m.attempts, m.phone, m.variables, m.refused_by, m.pair_refusals,
+    m.status <> 'sending', m.recipient_key
+
+-- name: count_claimed
+-- Whoever may get a message now is counted for 24 hours from now. A person who is counted already takes no new slot; then
+-- more than one message counts them, and none alone can give the slot back.
+INSERT INTO portfolio_people AS p (portfolio_id, recipient_key, until, message_id)
+SELECT c.portfolio_id, m.recipient_key, clock_timestamp() + interval '24 hours', m.id
+FROM unnest(%(message_ids)s::bigint[], %(portfolio_ids)s::bigint[]) AS c (message_id, portfolio_id)
+JOIN messages m ON m.id = c.message_id
+ORDER BY c.portfolio_id, m.recipient_key
+ON CONFLICT (portfolio_id, recipient_key) DO UPDATE
+SET until = excluded.until,
+    message_id = CASE WHEN p.message_id = excluded.message_id THEN p.message_id END
+
+-- name: next_slot_at
+-- The time at which a slot becomes free. `excess` is the number of people above the limit, if the limit was lowered. If
+-- no person's time ends, the caller polls again after `look_again_seconds`.
+SELECT coalesce(
+    (
+        SELECT until FROM portfolio_people WHERE portfolio_id = %(portfolio_id)s
+        ORDER BY until
+        OFFSET %(excess)s LIMIT 1
+    ),
+    clock_timestamp() + make_interval(secs => %(look_again_seconds)s)
+)
+
+-- name: find_portfolios_of_messages
+SELECT DISTINCT portfolio_id FROM portfolio_people WHERE message_id = ANY (%(message_ids)s)
+
+-- name: give_back_slots
+DELETE FROM portfolio_people WHERE message_id = ANY (%(message_ids)s)
+
+-- name: wake_campaigns_for_slots
+-- Campaigns that wait for a slot of these accounts are looked at now, after the slot was committed. Every running one is
+-- locked first, whatever it waits for: one whose slice is just ending writes its wait now, or sees the slot
+-- (has_free_slot).
+WITH locked AS (
+    SELECT c.id, c.waiting_reason FROM campaigns c
+    WHERE c.status = 'running'
+        AND EXISTS (
+            SELECT FROM campaign_accounts ca
+            WHERE ca.campaign_id = c.id AND ca.account_id = ANY (%(account_ids)s::bigint[])
+        )
+    ORDER BY c.id
+    FOR NO KEY UPDATE OF c
+)
+UPDATE campaigns c
+SET due_at = NULL, enqueued_at = CASE WHEN %(rings)s THEN clock_timestamp() ELSE c.enqueued_at END
+FROM locked l WHERE c.id = l.id AND l.waiting_reason = 'daily_limit'
+RETURNING c.id
+
+-- name: has_free_slot
+-- Whether one of these accounts, in whose portfolios there was no slot, has one now. The caller has locked the campaign.
+SELECT EXISTS (
+    SELECT FROM accounts a
+    LEFT JOIN portfolios p ON p.id = a.portfolio_id
+    WHERE a.id = ANY (%(account_ids)s::bigint[]) AND a.active AND (p.id IS NULL OR p.people_count < p.daily_limit)
+)
+
+-- name: find_portfolio
+-- By name, else by id: a name of digits is a name first.
+SELECT id FROM portfolios WHERE name = %(word)s OR id::text = %(word)s
+ORDER BY name = %(word)s DESC
+LIMIT 1
+
+-- name: list_portfolios
+-- Portfolios as people see them. `people_count` leaves out who has left the window and is not forgotten yet.
+SELECT p.id, p.name, p.daily_limit, n.people_count,
+    CASE WHEN n.people_count >= p.daily_limit THEN n.next_slot_at END AS next_slot_at, p.created_at
+FROM portfolios p
+CROSS JOIN LATERAL (
+    SELECT count(*) AS people_count,
+        (array_agg(i.until ORDER BY i.until))[1 + greatest(count(*) - p.daily_limit, 0)] AS next_slot_at
+    FROM portfolio_people i WHERE i.portfolio_id = p.id AND i.until > clock_timestamp()
+) n
+ORDER BY p.id
+
+-- name: account_ids_of
+SELECT id FROM accounts WHERE portfolio_id = %(portfolio_id)s ORDER BY id
+
+-- name: move_account
+UPDATE accounts SET portfolio_id = %(portfolio_id)s WHERE id = %(account_id)s
+
+-- name: count_past_sends
+-- Whom an account that joins a portfolio has messaged in the last 24 hours, so that they count from the start. Read from
+-- the campaigns that may have sent since. What is pending was refused; what failed may have been accepted.
+INSERT INTO portfolio_people AS p (portfolio_id, recipient_key, until)
+SELECT %(portfolio_id)s, m.recipient_key, max(m.claimed_at) + interval '24 hours'
+FROM campaigns c
+JOIN messages m ON m.campaign_id = c.id
+WHERE c.started_at IS NOT NULL
+    AND (c.completed_at IS NULL OR c.completed_at > clock_timestamp() - interval '24 hours')
+    AND m.account_id = %(account_id)s AND m.status >= 'sending'
+    AND m.claimed_at > clock_timestamp() - interval '24 hours'
+GROUP BY m.recipient_key
+ORDER BY m.recipient_key
+ON CONFLICT (portfolio_id, recipient_key) DO UPDATE SET until = greatest(p.until, excluded.until), message_id = NULL
+
+-- name: insert_portfolio
+INSERT INTO portfolios (name, daily_limit) VALUES (%(name)s, %(daily_limit)s) RETURNING id
+
+-- name: update_portfolio
+UPDATE portfolios
+SET name = coalesce(%(name)s, name), daily_limit = coalesce(%(daily_limit)s::int, daily_limit)
+WHERE id = %(portfolio_id)s

@@ -1,2 +1,0 @@
--- How many campaigns are in their slice right now.
-SELECT count(*) FROM leases WHERE until > clock_timestamp()

@@ -1,2 +1,0 @@
-UPDATE accounts SET active = false, inactive_reason = %(reason)s
-WHERE id = %(account_id)s AND active

@@ -1,1 +1,0 @@
-DELETE FROM suppressions WHERE recipient_key = ANY (%(keys)s::text[])

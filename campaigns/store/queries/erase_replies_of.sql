@@ -1,1 +1,0 @@
-DELETE FROM stop_replies WHERE phone IN (SELECT '+' || number FROM unnest(%(numbers)s::text[]) AS number)

@@ -1,1 +1,0 @@
-DELETE FROM optout_reviews WHERE recipient_key = ANY (%(keys)s::text[])

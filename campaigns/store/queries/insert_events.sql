@@ -1,1 +1,0 @@
-INSERT INTO webhook_events (body) SELECT unnest(%(bodies)s::bytea[])

@@ -1,4 +1,0 @@
-SELECT
-    id, waba_id, meta_id, name, language, components, status, status_at, category, quality, blocked_until, synced_at,
-    created_at
-FROM templates WHERE id = %(template_id)s
