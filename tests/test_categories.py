@@ -12,7 +12,7 @@ from campaigns.config import Settings
 from campaigns.management.accounts import activate_account, add_account
 from campaigns.management.test_sends import start_test
 from campaigns.secrets import make_key
-from campaigns.sending.leases import Keeper
+from campaigns.sending.leases import LeaseKeeper
 from campaigns.sending.run import run_slice
 from campaigns.sending.start import Tools, begin_slice
 from campaigns.store.events import describe_template
@@ -28,7 +28,7 @@ OFF = "error:131063"
 def tools(database, valkey, address, far):
     settings = Settings(secret_key=SECRET_KEY, graph_api_url=f"{address}/v24.0", retry_seconds=0.01)
     far.script(limits={"messages_per_second": 0})
-    keeper, transport = Keeper(database, settings), Transport(connect_timeout=5, total_timeout=20)
+    keeper, transport = LeaseKeeper(database, settings), Transport(connect_timeout=5, total_timeout=20)
     with redis.Redis.from_url(valkey.url) as client:
         client.flushall()
         yield Tools(settings, database, Throttle(client), transport, keeper, Alerts(None), threading.Event(), "me")

@@ -7,7 +7,7 @@ import threading
 import pytest
 
 from campaigns.config import Settings
-from campaigns.sending.leases import Keeper, Lease
+from campaigns.sending.leases import Lease, LeaseKeeper
 from campaigns.store.database import Database
 from campaigns.whatsapp.mailbox import clock
 from tests.store.rows import add_campaign, fetch, take
@@ -26,7 +26,7 @@ def test_slices_make_room_only_where_all_slots_were_taken(database: Database, wa
         looked.release()
         return was_full
 
-    keeper = Keeper(database, Settings(), was_full=tell)
+    keeper = LeaseKeeper(database, Settings(), was_full=tell)
     keeper.keep(Lease(held, epoch, keeper.deadline_from(clock())), [])
     for _ in range(2):  # what follows the first is over when it asks again
         assert looked.acquire(timeout=10)

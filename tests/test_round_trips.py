@@ -15,7 +15,7 @@ from campaigns.alerts import Alerts
 from campaigns.config import Settings
 from campaigns.management.accounts import add_account
 from campaigns.secrets import make_key
-from campaigns.sending.leases import Keeper
+from campaigns.sending.leases import LeaseKeeper
 from campaigns.sending.run import Slice
 from campaigns.sending.start import Tools, begin_slice
 from campaigns.store.database import Database
@@ -87,7 +87,7 @@ def tools(counted, database, valkey, address, far):
         slice_seconds=60.0,
     )  # fmt: skip
     far.script(limits={"messages_per_second": 0}, latency_ms=20)
-    keeper = Keeper(database, settings)
+    keeper = LeaseKeeper(database, settings)
     transport = Transport(connect_timeout=5, total_timeout=20)
     with Proxy(valkey.port) as proxy, redis.Redis.from_url(f"redis://127.0.0.1:{proxy.port}/0") as client:
         client.flushall()
@@ -115,7 +115,7 @@ def test_a_slice_goes_to_postgres_and_valkey_once_per_set_not_once_per_message(
     tools.keeper.keep(current.lease, begun.account_ids)
     with counting(postgres_proxy) as to_postgres, counting(valkey_proxy) as to_valkey:
         current.run()
-        current.ending()
+        current.result()
     tools.keeper.drop(current.lease, begun.account_ids)
 
     assert fetch(database, "SELECT status::text, count(*) FROM messages GROUP BY 1") == [("sent", PEOPLE)]

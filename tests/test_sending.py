@@ -13,7 +13,7 @@ from campaigns.alerts import Alerts
 from campaigns.config import Settings
 from campaigns.management.accounts import add_account
 from campaigns.secrets import make_key
-from campaigns.sending.leases import Keeper
+from campaigns.sending.leases import LeaseKeeper
 from campaigns.sending.run import run_slice
 from campaigns.sending.start import Tools, begin_slice
 from campaigns.throttle.bucket import Throttle
@@ -37,7 +37,7 @@ def tools(database, valkey, address, far, monkeypatch):
     monkeypatch.setattr("campaigns.whatsapp.transport._MAX_CONNECTIONS", CONNECTIONS)
     settings = Settings(secret_key=SECRET_KEY, graph_api_url=f"{address}/v24.0", slice_seconds=60.0)
     far.script(limits={"messages_per_second": 0}, latency_ms=20)
-    keeper, transport = Keeper(database, settings), Transport(connect_timeout=5, total_timeout=20)
+    keeper, transport = LeaseKeeper(database, settings), Transport(connect_timeout=5, total_timeout=20)
     with redis.Redis.from_url(valkey.url) as client:
         client.flushall()
         yield Tools(settings, database, Throttle(client), transport, keeper, Alerts(None), threading.Event(), "me")

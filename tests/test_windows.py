@@ -15,7 +15,7 @@ from campaigns.domain.recipients import Recipient
 from campaigns.management.accounts import add_account
 from campaigns.management.campaigns import Wishes, change_campaign
 from campaigns.secrets import make_key
-from campaigns.sending.leases import Keeper
+from campaigns.sending.leases import LeaseKeeper
 from campaigns.sending.run import run_slice
 from campaigns.sending.start import Tools, begin_slice
 from campaigns.store.recipients import stage_rows, write_staged
@@ -32,7 +32,7 @@ TOLL_FREE = "+18005550123"
 @pytest.fixture
 def tools(database, valkey, address, far):
     settings = Settings(secret_key=SECRET_KEY, graph_api_url=f"{address}/v24.0", slice_seconds=60.0)
-    keeper, transport = Keeper(database, settings), Transport(connect_timeout=5, total_timeout=20)
+    keeper, transport = LeaseKeeper(database, settings), Transport(connect_timeout=5, total_timeout=20)
     with redis.Redis.from_url(valkey.url) as client:
         client.flushall()
         yield Tools(settings, database, Throttle(client), transport, keeper, Alerts(None), threading.Event(), "me")

@@ -11,7 +11,8 @@ from campaigns.domain.congestion import Shares
 from campaigns.domain.pacing import Reason, Wait
 from campaigns.logs import event
 from campaigns.secrets import TokenError, decrypt_token
-from campaigns.sending.leases import Keeper
+from campaigns.sending.daily_quota import DailyQuota
+from campaigns.sending.leases import LeaseKeeper
 from campaigns.store.accounts import AccountRow
 from campaigns.throttle.bucket import Ask, Grant, Throttle
 from campaigns.whatsapp.mailbox import clock
@@ -23,13 +24,14 @@ _log = logging.getLogger(__name__)
 _GATHER_SECONDS = 0.1
 
 
-class Granter:
+class AccountPool:
     """What one slice knows of its accounts and of the throttle: whom to ask when, and what to give back."""
 
     def __init__(
         self,
         throttle: Throttle,
-        keeper: Keeper,
+        keeper: LeaseKeeper,
+        quota: DailyQuota,
         settings: Settings,
         *,
         campaign_id: int,
@@ -37,7 +39,8 @@ class Granter:
         now: Callable[[], dt.datetime],
     ) -> None:
         """`categories`: the category of the campaign's template, by account. `now` is the server's clock for waits."""
-        self._throttle, self._keeper, self._settings, self._now = throttle, keeper, settings, now
+        self._throttle, self._keeper, self._quota = throttle, keeper, quota
+        self._settings, self._now = settings, now
         self._campaign_id, self._categories = campaign_id, dict(categories)
         self._access_tokens: dict[bytes, str] = {}
         self._free_ids: list[int] = []
@@ -47,7 +50,6 @@ class Granter:
         self._asleep_until: dict[int, float] = {}
         self._give_back: dict[int, int] = {}
         self._throttled_at: dict[int, float] = {}
-        self._full_until: dict[int, dt.datetime] = {}
 
     def accounts(self) -> list[AccountRow]:
         """Return the campaign's accounts as they were about a second ago."""
@@ -99,19 +101,15 @@ class Granter:
         if not usable:
             return Wait(Reason.NO_ACTIVE_ACCOUNT, self._now() + dt.timedelta(seconds=self._settings.recheck_seconds))
         now = self._now()
-        free = {row.id: row for row in usable if not row.blocked_seconds and self._slot_at(row, now) <= now}
+        free = {row.id: row for row in usable if not row.blocked_seconds and self._quota.free_at(row, now) <= now}
         return free or min((self._wait_for(row, now) for row in usable), key=lambda wait: wait.until)
 
     def _wait_for(self, row: AccountRow, now: dt.datetime) -> Wait:
         rests_until = now + dt.timedelta(seconds=row.blocked_seconds)
-        if (slot_at := self._slot_at(row, now)) > rests_until:
-            return Wait(Reason.DAILY_LIMIT, slot_at)
+        if (free_at := self._quota.free_at(row, now)) > rests_until:
+            return Wait(Reason.DAILY_LIMIT, free_at)
         reason = Reason.UNREACHABLE if row.blocked_reason.startswith("unreachable") else Reason.THROTTLED
         return Wait(reason, rests_until)
-
-    def _slot_at(self, row: AccountRow, now: dt.datetime) -> dt.datetime:
-        """Return when the account's portfolio has room for somebody, as far as is known."""
-        return now if row.portfolio_id is None else self._full_until.get(row.portfolio_id, now)
 
     def access_token(self, account: AccountRow) -> str:
         """Return the account's access token, or "" for one that this process cannot read (logged once a slice)."""
@@ -152,17 +150,9 @@ class Granter:
             # The news goes with the next question, so that question comes soon.
             self._asleep_until[account_id] = 0.0
 
-    def note_full(self, full: Mapping[int, dt.datetime]) -> None:
-        """Ask no more for accounts of these portfolios until there is room: all that is left is for new people."""
-        self._full_until.update(full)
-
     def full_ids(self) -> list[int]:
-        """Return the accounts that are not asked because their portfolio has no slot."""
-        return [row.id for row in self._usable() if row.portfolio_id in self._full_until]
-
-    def forget_full(self) -> None:
-        """Ask for all again: what was settled may be released, and who is counted already needs no slot."""
-        self._full_until.clear()
+        """Return the accounts that are not asked because their portfolio has no quota."""
+        return self._quota.full_ids(self._usable())
 
     def close(self) -> None:
         """Give back what was granted and not used, and pass on what Meta throttled."""

@@ -40,7 +40,7 @@ class Claimer:
             window = Window(row.time_zone)
         self._pace = Pace(window, row.interval_seconds, row.pause_after, row.pause_seconds)
         self._pace_state = PaceState(row.next_message_at, row.burst_count)
-        self._limits = portfolios.Limits()
+        self._places: dict[int, str] = {}  # in full portfolios: the last person whose message was claimed
         self.cursor = row.cursor
 
     def allow(self, want: int) -> int | Wait:
@@ -67,18 +67,20 @@ class Claimer:
     ) -> Claim:
         tokens = {account_id: grant.tokens for account_id, grant in grants.items()}
         portfolio_ids = {row.id: row.portfolio_id for row in accounts.values() if row.portfolio_id}
-        self._limits.portfolios = {each: portfolio_ids[each] for each in tokens if each in portfolio_ids}
+        limits = portfolios.Limits(
+            {each: portfolio_ids[each] for each in tokens if each in portfolio_ids}, self._places
+        )
         where = (connection, self._row.id, self._row.epoch)
         zones = self._look_at_zones()
         if self._row.is_capped:
             messages.lock_caps(connection)
-        if self._limits.portfolios:
+        if limits.portfolios:
             claim = portfolios.claim_within_limits(
                 *where,
                 cursor=self.cursor,
                 tokens=tokens,
                 active=active,
-                limits=self._limits,
+                limits=limits,
                 open_zones=zones,
             )
         else:

@@ -24,7 +24,7 @@ _CANNOT_GO_ON = frozenset({Reason.NO_ACTIVE_ACCOUNT, Reason.TEMPLATE})
 
 
 @dataclass(frozen=True, slots=True)
-class Ending:
+class SliceResult:
     """How a slice ended. `is_finished`: nothing was left to claim; `is_failed`: the database stopped it.
 
     `full_account_ids`: accounts in whose portfolios it found no slot.
@@ -39,7 +39,7 @@ class Ending:
     full_account_ids: list[int] = field(default_factory=list)
 
 
-def hand_over(ending: Ending, row: LeaseRow, database: Database, alerts: Alerts) -> bool:
+def finish_slice(ending: SliceResult, row: LeaseRow, database: Database, alerts: Alerts) -> bool:
     """Complete the campaign, or give its lease back; return whether it is to be rung for its next slice."""
     if ending.is_finished and not ending.is_failed and _complete(row, database):
         return False
@@ -49,7 +49,7 @@ def hand_over(ending: Ending, row: LeaseRow, database: Database, alerts: Alerts)
     return status == "running" and is_due_now
 
 
-def _end_slice(connection: Connection, ending: Ending, row: LeaseRow) -> tuple[str | None, Wait | None, bool]:
+def _end_slice(connection: Connection, ending: SliceResult, row: LeaseRow) -> tuple[str | None, Wait | None, bool]:
     wait = ending.wait
     if wait is not None and wait.reason is Reason.DAILY_LIMIT:
         # Somebody may have made room since: behind the lock this slice sees it, or they see that it waits.

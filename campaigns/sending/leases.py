@@ -49,7 +49,7 @@ class Lease:
             self.deadline = 0.0
 
 
-class Keeper:
+class LeaseKeeper:
     """One thread per process, a few statements a second whatever the number of slices."""
 
     def __init__(self, database: Database, settings: Settings, *, was_full: Callable[[], bool] = lambda: True) -> None:

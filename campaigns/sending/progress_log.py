@@ -16,7 +16,7 @@ _log = logging.getLogger("campaigns.sending")
 _EVERY_SECONDS = 1.0
 
 
-class Narrator:
+class ProgressLog:
     """Gathers what one campaign's slice does and logs it in sentences."""
 
     def __init__(self, campaign_id: int) -> None:
@@ -45,7 +45,7 @@ class Narrator:
         self._failures[key] += 1
         self._sample.setdefault(key, message.id)
 
-    def speak(self, *, at_once: bool = False) -> None:
+    def write(self, *, at_once: bool = False) -> None:
         """Log what has gathered, if anything has and the last time was long enough ago."""
         now = time.monotonic()
         if not self._settled_count or not (at_once or now - self._said_at >= _EVERY_SECONDS):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from campaigns.alerts import Alerts
 from campaigns.config import Settings
@@ -13,16 +13,20 @@ from campaigns.domain.account import FailureRecord
 from campaigns.domain.failures import STRAY_REPLY, find_failure
 from campaigns.domain.message import Status
 from campaigns.domain.settlement import Attempt, Settle, Settlement, settle
-from campaigns.domain.verdict import Accepted, Action, Blame, Failure, NotSent, Rejected, Unknown, Verdict
+from campaigns.domain.verdict import Accepted, Action, Failure, NotSent, Rejected, Unknown, Verdict
 from campaigns.logs import event
-from campaigns.store import messages, templates
+from campaigns.sending.template_probation import TemplateChange, TemplateProbation
+from campaigns.store import messages
 from campaigns.store.accounts import AccountRow, Counted, Outcomes, block_accounts, count_outcomes
-from campaigns.store.database import Connection, Database
+from campaigns.store.database import Connection, Database, DatabaseError, DatabaseUnavailable
 from campaigns.store.messages import Claimed, EvidenceRow, ReleaseRow
 from campaigns.store.suppressions import suppress_refusing
 from campaigns.store.templates import Recategorised, recategorise_template
+from campaigns.whatsapp.mailbox import clock
 
 _log = logging.getLogger(__name__)
+
+_Unavailable = (DatabaseError, *DatabaseUnavailable)
 
 # An API that cannot be reached is tried again after 1, 2, 4 … 60 s, per account.
 _UNREACHABLE_REST_SECONDS = 1.0
@@ -33,12 +37,9 @@ _WAMID_OF_ANOTHER = "the reply brings the wamid of another message"
 # Ids in one log line.
 _SHOWN = 20
 
-# What Meta's refusal of a template says about it.
-_TEMPLATE_STATUS = {132001: "missing", 132007: "rejected", 132015: "paused", 132016: "disabled"}
-
 
 @dataclass(frozen=True, slots=True)
-class Flying:
+class InFlight:
     """A claimed message on its way, with the account as it was when it was claimed and the time of its grant.
 
     `category`: the category of the template in the account's WABA, as far as it was known at that time.
@@ -61,38 +62,41 @@ class Rest:
     is_for_waba: bool = False
 
 
-@dataclass(slots=True)
+Decision = tuple[InFlight, Verdict, Settlement]
+
+
+@dataclass(frozen=True, slots=True)
 class Settled:
     """One set of replies, decided: the facts that the slice needs beyond the rows.
 
-    `categories`: the categories of the template that Meta's refusals have named, by account.
+    By account: `throttled_at`, the latest grant of a message that Meta throttled; `categories`, the category of the
+    template that a refusal has named.
     """
 
-    decisions: list[tuple[Flying, Verdict, Settlement]] = field(default_factory=list)
-    throttled_at: dict[int, float] = field(default_factory=dict)
-    changed_accounts: set[int] = field(default_factory=set)
-    template_blocked_until: dt.datetime | None = None
-    categories: dict[int, str] = field(default_factory=dict)
+    decisions: list[Decision]
+    throttled_at: dict[int, float]
+    changed_accounts: set[int]
+    categories: dict[int, str]
 
 
 class Settler:
-    """Settles the replies of one campaign's slice."""
+    """Settles the replies of one campaign's slice. Replies that Postgres does not take are kept for the next try."""
 
     def __init__(
         self,
         database: Database,
         settings: Settings,
         alerts: Alerts,
+        probation: TemplateProbation,
         *,
         campaign_id: int,
-        template_id: int,
         now: Callable[[], dt.datetime],
     ) -> None:
         """`now` is the server's clock: the worker's own may be wrong."""
-        self._database, self._settings, self._alerts = database, settings, alerts
-        self._campaign_id, self._template_id, self._now = campaign_id, template_id, now
-        # Meta's word on the template is only written down when a message is the first to prove it good again.
-        self.is_template_doubted = False
+        self._database, self._settings, self._alerts, self._probation = database, settings, alerts, probation
+        self._campaign_id, self._now = campaign_id, now
+        self._replies: list[tuple[InFlight, Verdict]] = []
+        self._failing_since: float | None = None
         # About the set being settled: the number of replies counted already, and the accounts that these replies have
         # deactivated, wholly or for the category of the template.
         self._counted = 0
@@ -100,14 +104,38 @@ class Settler:
         self._reported: set[int] = set()
         self._stray_count = 0
 
-    def settle(self, replies: Sequence[tuple[Flying, Verdict]], *, usable: set[int]) -> Settled:
-        """Write one set of replies, in the order in which they came. Raises DatabaseError with nothing half done.
+    @property
+    def has_replies(self) -> bool:
+        """Whether replies wait to be settled."""
+        return bool(self._replies)
+
+    def add(self, in_flight: InFlight, verdict: Verdict) -> None:
+        self._replies.append((in_flight, verdict))
+
+    def failing_seconds(self) -> float:
+        """Return how long Postgres has taken no settlement; 0: it took the last one.
+
+        Counted from the first failure: after a freeze the slice and its lease may be long over.
+        """
+        return 0.0 if self._failing_since is None else clock() - self._failing_since
+
+    def settle(self, *, usable: set[int]) -> Settled:
+        """Write all replies, in the order in which they came. Raises DatabaseError with nothing half done.
 
         `usable`: the accounts that may send the campaign, as far as is known before these replies. Failures of accounts
         are counted first, in a transaction of their own: they decide which accounts remain, and a transaction must lock
-        messages before accounts. After an error the caller settles the same replies again, perhaps with more: none
-        counts twice.
+        messages before accounts. After an error the caller settles again, perhaps more replies: none counts twice.
         """
+        try:
+            settled = self._settle_all(usable)
+        except _Unavailable:
+            self._failing_since = self._failing_since or clock()
+            raise
+        self._replies, self._failing_since = [], None
+        return settled
+
+    def _settle_all(self, usable: set[int]) -> Settled:
+        replies = self._replies
         fresh = replies[self._counted :]
         if any(_is_account_fault(verdict) for _, verdict in fresh):
             counted, recategorised = self._database.run(self._count, fresh)
@@ -122,7 +150,7 @@ class Settler:
         return settled
 
     def _count(
-        self, connection: Connection, replies: Sequence[tuple[Flying, Verdict]]
+        self, connection: Connection, replies: Sequence[tuple[InFlight, Verdict]]
     ) -> tuple[list[Counted], list[Recategorised]]:
         """Count replies, some of which are failures of accounts, and note the template categories that they name."""
         counted = count_outcomes(connection, _outcomes(replies))
@@ -136,36 +164,39 @@ class Settler:
             )
         return counted, [each for each in recategorised if each is not None]
 
-    def _settle(self, replies: Sequence[tuple[Flying, Verdict]], usable: set[int]) -> Settled:
-        settled = Settled()
-        for flying, verdict in replies:
+    def _settle(self, replies: Sequence[tuple[InFlight, Verdict]], usable: set[int]) -> Settled:
+        throttled_at: dict[int, float] = {}
+        decisions: list[Decision] = []
+        for in_flight, verdict in replies:
             self._report_unknown(verdict)
-            settled.decisions.append((flying, verdict, self._decide(flying, verdict, usable)))
+            decisions.append((in_flight, verdict, self._decide(in_flight, verdict, usable)))
             if isinstance(verdict, Rejected) and verdict.failure.action is Action.SLOW_DOWN:
-                before = settled.throttled_at.get(flying.account.id, 0.0)
-                settled.throttled_at[flying.account.id] = max(before, flying.granted_at)
-        settled.changed_accounts = {flying.account.id for flying, verdict in replies if _is_of_account(verdict)}
-        settled.categories = {account_id: failure.category for account_id, failure in _find_named(replies).items()}
-        settled.template_blocked_until, owners = self._database.run(self._write, settled.decisions)
+                before = throttled_at.get(in_flight.account.id, 0.0)
+                throttled_at[in_flight.account.id] = max(before, in_flight.granted_at)
+        change = self._probation.judge([(in_flight.account.id, verdict) for in_flight, verdict in replies])
+        blocked_until, owners = self._database.run(self._write, decisions, change)
         if owners:
-            settled.decisions = [self._retract(*decision, owners, usable) for decision in settled.decisions]
-        self._report_strays(settled.decisions)
-        return settled
+            decisions = [self._retract(*decision, owners, usable) for decision in decisions]
+        self._probation.note(change, [verdict for _, verdict, _ in decisions], until=blocked_until)
+        self._report_strays(decisions)
+        changed_accounts = {in_flight.account.id for in_flight, verdict in replies if _is_of_account(verdict)}
+        categories = {account_id: failure.category for account_id, failure in _find_named(replies).items()}
+        return Settled(decisions, throttled_at, changed_accounts, categories)
 
     def _retract(
-        self, flying: Flying, verdict: Verdict, settlement: Settlement, owners: Mapping[int, int], usable: set[int]
-    ) -> tuple[Flying, Verdict, Settlement]:
+        self, in_flight: InFlight, verdict: Verdict, settlement: Settlement, owners: Mapping[int, int], usable: set[int]
+    ) -> Decision:
         """Return the decision as it was written: a message is uncertain if another message has its wamid."""
-        if flying.message.id not in owners:
-            return flying, verdict, settlement
+        if in_flight.message.id not in owners:
+            return in_flight, verdict, settlement
         retracted = Unknown(_WAMID_OF_ANOTHER, STRAY_REPLY.code)
-        return flying, retracted, self._decide(flying, retracted, usable)
+        return in_flight, retracted, self._decide(in_flight, retracted, usable)
 
-    def _report_strays(self, decisions: Sequence[tuple[Flying, Verdict, Settlement]]) -> None:
+    def _report_strays(self, decisions: Sequence[Decision]) -> None:
         """Warn of replies that belonged to other requests, with the messages that are uncertain because of them."""
         strays = [
-            (flying.message.id, verdict.reason)
-            for flying, verdict, _ in decisions
+            (in_flight.message.id, verdict.reason)
+            for in_flight, verdict, _ in decisions
             if isinstance(verdict, Unknown) and verdict.code == STRAY_REPLY.code
         ]
         if not strays:
@@ -195,8 +226,8 @@ class Settler:
         _log.warning("%s, it is handled by its class", text, extra=bound)
         self._alerts.send("unknown_code", text, campaign_id=self._campaign_id, code=verdict.code)
 
-    def _decide(self, flying: Flying, verdict: Verdict, usable: set[int]) -> Settlement:
-        message = flying.message
+    def _decide(self, in_flight: InFlight, verdict: Verdict, usable: set[int]) -> Settlement:
+        message = in_flight.message
         attempt = Attempt(
             message.id,
             message.send_no,
@@ -214,30 +245,34 @@ class Settler:
         )
 
     def _write(
-        self, connection: Connection, decisions: Sequence[tuple[Flying, Verdict, Settlement]]
+        self, connection: Connection, decisions: Sequence[Decision], change: TemplateChange
     ) -> tuple[dt.datetime | None, Mapping[int, int]]:
         """Return the end of the template's cooldown, and the messages with a wamid that another message has already."""
         now = self._now()
         owners: Mapping[int, int] = {}
         evidence = [
-            _evidence(flying, settlement, now) for flying, _, settlement in decisions if isinstance(settlement, Settle)
+            _evidence(in_flight, settlement, now)
+            for in_flight, _, settlement in decisions
+            if isinstance(settlement, Settle)
         ]
         if evidence:
             owners = messages.merge_replies(
                 connection, evidence, stray_code=STRAY_REPLY.code, stray_title=_WAMID_OF_ANOTHER
             )
         releases = [
-            _release(flying, settlement) for flying, _, settlement in decisions if not isinstance(settlement, Settle)
+            _release(in_flight, settlement)
+            for in_flight, _, settlement in decisions
+            if not isinstance(settlement, Settle)
         ]
         if releases:
             messages.release_messages(connection, releases, campaign_ids=[self._campaign_id])
         optouts = {
-            flying.message.id: now
-            for flying, _, settlement in decisions
+            in_flight.message.id: now
+            for in_flight, _, settlement in decisions
             if isinstance(settlement, Settle) and settlement.suppresses
         }
         suppress_refusing(connection, optouts)
-        replies = [(flying, verdict) for flying, verdict, _ in decisions]
+        replies = [(in_flight, verdict) for in_flight, verdict, _ in decisions]
         if not any(_is_account_fault(verdict) for _, verdict in replies):
             count_outcomes(connection, _outcomes(replies))
         for rest in _rests(decisions):
@@ -249,29 +284,7 @@ class Settler:
                 rest_seconds=rest.seconds,
                 most_seconds=rest.most_seconds,
             )
-        return self._judge_template(connection, decisions), owners
-
-    def _judge_template(
-        self, connection: Connection, decisions: Sequence[tuple[Flying, Verdict, Settlement]]
-    ) -> dt.datetime | None:
-        refusals = [
-            (flying.account.id, verdict.code)
-            for flying, verdict, _ in decisions
-            if isinstance(verdict, Rejected) and verdict.failure.action is Action.WAIT_TEMPLATE
-        ]
-        if refusals:
-            self.is_template_doubted = True
-            account_id, code = refusals[-1]
-            status = _TEMPLATE_STATUS.get(code, "refused")
-            retry_seconds = self._settings.template_retry_seconds
-            return templates.block_template(
-                connection, self._template_id, account_id=account_id, status=status, retry_seconds=retry_seconds
-            ) or self._now() + dt.timedelta(seconds=retry_seconds)
-        accepting = {flying.account.id for flying, verdict, _ in decisions if isinstance(verdict, Accepted)}
-        if self.is_template_doubted and accepting:
-            self.is_template_doubted = False
-            templates.approve_template(connection, self._template_id, account_ids=accepting)
-        return None
+        return self._probation.write(connection, change), owners
 
 
 def report_deactivation(account: Counted, alerts: Alerts) -> None:
@@ -309,38 +322,33 @@ def report_category(template: Recategorised) -> None:
     _log.warning(text, extra=event("template_recategorised", category=template.category, code=template.code))
 
 
-def is_content_fault(verdict: Verdict) -> bool:
-    """Tell whether the message's own variables were refused: many in a row mean the list does not fit the template."""
-    return isinstance(verdict, Rejected) and verdict.failure.blame is Blame.MESSAGE
-
-
 def _is_account_fault(verdict: Verdict) -> bool:
     return isinstance(verdict, Rejected) and verdict.failure.action is Action.SWITCH_ACCOUNT
 
 
-def _find_named(replies: Iterable[tuple[Flying, Verdict]]) -> dict[int, Failure]:
+def _find_named(replies: Iterable[tuple[InFlight, Verdict]]) -> dict[int, Failure]:
     """Return the refusals that name a category of the template other than the known one, one for each account."""
     return {
-        flying.account.id: verdict.failure
-        for flying, verdict in replies
-        if isinstance(verdict, Rejected) and verdict.failure.category not in ("", flying.category)
+        in_flight.account.id: verdict.failure
+        for in_flight, verdict in replies
+        if isinstance(verdict, Rejected) and verdict.failure.category not in ("", in_flight.category)
     }
 
 
-def _outcomes(replies: Iterable[tuple[Flying, Verdict]]) -> list[Outcomes]:
+def _outcomes(replies: Iterable[tuple[InFlight, Verdict]]) -> list[Outcomes]:
     """Return the failures and successes of the accounts that carried the replies; other verdicts do not count.
 
     A success counts for the account and for the category of the template there.
     """
     gathered: dict[tuple[int, dt.datetime, str | None], list[FailureRecord | None]] = {}
-    for flying, verdict in replies:
-        account = flying.account
+    for in_flight, verdict in replies:
+        account = in_flight.account
         if isinstance(verdict, Accepted):
-            for category in (None, flying.category):
+            for category in (None, in_flight.category):
                 gathered.setdefault((account.id, account.activated_at, category), []).append(None)
         elif isinstance(verdict, Rejected) and _is_account_fault(verdict):
-            key = (account.id, account.activated_at, verdict.failure.find_category(flying.category))
-            gathered.setdefault(key, []).append(_record(flying.message.id, verdict))
+            key = (account.id, account.activated_at, verdict.failure.find_category(in_flight.category))
+            gathered.setdefault(key, []).append(_record(in_flight.message.id, verdict))
     return [Outcomes(account_id, category, at, tuple(each)) for (account_id, at, category), each in gathered.items()]
 
 
@@ -368,11 +376,11 @@ def _is_of_account(verdict: Verdict) -> bool:
 _ACCOUNT_ACTIONS = (Action.SWITCH_ACCOUNT, Action.BLOCK_ACCOUNT, Action.BLOCK_WABA, Action.BACK_OFF)
 
 
-def _rests(decisions: Iterable[tuple[Flying, Verdict, Settlement]]) -> list[Rest]:
+def _rests(decisions: Iterable[Decision]) -> list[Rest]:
     """Return the rests that a set of replies asks for, one per account, in the order of the accounts."""
     rests: dict[int, Rest] = {}
-    for flying, verdict, _ in decisions:
-        rest = _rest(flying.account.id, verdict)
+    for in_flight, verdict, _ in decisions:
+        rest = _rest(in_flight.account.id, verdict)
         if rest is not None:
             rests.setdefault(rest.account_id, rest)
     return [rests[account_id] for account_id in sorted(rests)]
@@ -393,10 +401,10 @@ def _rest(account_id: int, verdict: Verdict) -> Rest | None:
             return None
 
 
-def _evidence(flying: Flying, settlement: Settle, now: dt.datetime) -> EvidenceRow:
+def _evidence(in_flight: InFlight, settlement: Settle, now: dt.datetime) -> EvidenceRow:
     return EvidenceRow(
-        message_id=flying.message.id,
-        send_no=flying.message.send_no,
+        message_id=in_flight.message.id,
+        send_no=in_flight.message.send_no,
         status=settlement.status,
         wamid=settlement.wamid,
         sent_at=now if settlement.status is Status.SENT else None,
@@ -407,11 +415,11 @@ def _evidence(flying: Flying, settlement: Settle, now: dt.datetime) -> EvidenceR
     )
 
 
-def _release(flying: Flying, settlement: Settlement) -> ReleaseRow:
+def _release(in_flight: InFlight, settlement: Settlement) -> ReleaseRow:
     assert not isinstance(settlement, Settle)
     return ReleaseRow(
-        message_id=flying.message.id,
-        send_no=flying.message.send_no,
+        message_id=in_flight.message.id,
+        send_no=in_flight.message.send_no,
         wait_seconds=settlement.wait_seconds,
         refunds=settlement.refunds,
         error_code=settlement.code,

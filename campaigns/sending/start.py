@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from campaigns.alerts import Alerts
 from campaigns.config import Settings
 from campaigns.logs import event
-from campaigns.sending.leases import Keeper
+from campaigns.sending.leases import LeaseKeeper
 from campaigns.sending.schedule import report_abandoned
 from campaigns.store import leases
 from campaigns.store.accounts import load_campaign_accounts, mark_health_due
@@ -31,14 +31,14 @@ class Tools:
     database: Database
     throttle: Throttle
     transport: Transport
-    keeper: Keeper
+    keeper: LeaseKeeper
     alerts: Alerts
     stop: threading.Event
     owner: str
 
 
 @dataclass(frozen=True, slots=True)
-class Begun:
+class SliceContext:
     """A slice whose lease is taken. `health_due`: ids of the accounts whose health check another task does now.
 
     `categories`: the category of the campaign's template, by account.
@@ -52,7 +52,7 @@ class Begun:
     asked_at: float
 
 
-def begin_slice(campaign_id: int, tools: Tools, *, epoch: int | None = None) -> Begun | None:
+def begin_slice(campaign_id: int, tools: Tools, *, epoch: int | None = None) -> SliceContext | None:
     """Take the lease of a campaign; None if it is not eligible at this moment or somebody else runs it.
 
     `epoch`: the epoch of the lease when the task was enqueued. None is returned too if a slice has begun since then:
@@ -61,7 +61,7 @@ def begin_slice(campaign_id: int, tools: Tools, *, epoch: int | None = None) -> 
     settings = tools.settings
     asked_at = clock()
 
-    def begin(connection: Connection) -> Begun | None:
+    def begin(connection: Connection) -> SliceContext | None:
         row = leases.take_lease(
             connection,
             campaign_id,
@@ -75,7 +75,7 @@ def begin_slice(campaign_id: int, tools: Tools, *, epoch: int | None = None) -> 
         categories = load_campaign_accounts(connection, [campaign_id])[campaign_id]
         account_ids = list(categories)
         health_due = mark_health_due(connection, account_ids, every_seconds=settings.health_seconds)
-        return Begun(row, account_ids, categories, health_due, installation_id(connection), asked_at)
+        return SliceContext(row, account_ids, categories, health_due, installation_id(connection), asked_at)
 
     begun = tools.database.run(begin)
     if begun is None:

@@ -18,15 +18,15 @@ from campaigns.store.messages import Claim, Claimed, claim_messages, holds_lease
 _LOOK_AGAIN_SECONDS = 1.0
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class Limits:
     """What one slice knows of its limits: the portfolios of its accounts, by account, and its place in full ones.
 
     The place is the last person whose message it claimed there.
     """
 
-    portfolios: Mapping[int, int] = field(default_factory=dict)
-    after: dict[int, Any] = field(default_factory=dict)
+    portfolios: Mapping[int, int]
+    after: dict[int, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

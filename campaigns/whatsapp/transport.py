@@ -82,7 +82,7 @@ class Transport:
         self._wake()
 
     @property
-    def is_crowded(self) -> bool:
+    def is_saturated(self) -> bool:
         """Whether as many requests wait for a connection as there may be connections."""
         return len(self._queued) >= self._connections
 

@@ -11,7 +11,7 @@ from functools import cached_property
 
 from campaigns.alerts import Alerts
 from campaigns.config import Settings, read_settings
-from campaigns.sending.leases import Keeper
+from campaigns.sending.leases import LeaseKeeper
 from campaigns.sending.start import Tools
 from campaigns.store.database import Database
 from campaigns.throttle.bucket import Throttle
@@ -86,7 +86,7 @@ class Runtime:
             transport=Transport(
                 connect_timeout=settings.connect_timeout_seconds, total_timeout=settings.http_timeout_seconds
             ),
-            keeper=Keeper(self.database, settings, was_full=self.watch.was_full if self.watch else lambda: True),
+            keeper=LeaseKeeper(self.database, settings, was_full=self.watch.was_full if self.watch else lambda: True),
             alerts=self.alerts,
             stop=self.stop,
             owner=self.owner,

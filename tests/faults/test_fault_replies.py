@@ -15,7 +15,7 @@ from campaigns.domain.failures import STRAY_REPLY
 from campaigns.management.accounts import add_account
 from campaigns.management.reports import show_errors
 from campaigns.secrets import make_key
-from campaigns.sending.leases import Keeper
+from campaigns.sending.leases import LeaseKeeper
 from campaigns.sending.run import run_slice
 from campaigns.sending.start import Tools, begin_slice
 from campaigns.store.events import insert_events
@@ -49,7 +49,7 @@ def send(database, valkey, authority, monkeypatch):
         with straying(ways, context if is_tls else None) as far, redis.Redis.from_url(valkey.url) as client:
             client.flushall()
             settings = Settings(graph_api_url=f"{far.url}/v24.0", **SETTINGS)
-            keeper, transport = Keeper(database, settings), Transport(connect_timeout=60, total_timeout=timeout)
+            keeper, transport = LeaseKeeper(database, settings), Transport(connect_timeout=60, total_timeout=timeout)
             tools = Tools(
                 settings, database, Throttle(client), transport, keeper, Alerts(None), threading.Event(), "me"
             )
