@@ -3,21 +3,33 @@
 from __future__ import annotations
 
 import itertools
+import threading
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 import pytest
+import redis
 from hypothesis import HealthCheck, settings
 
+from campaigns.alerts import Alerts
+from campaigns.beginning import Tools
+from campaigns.config import Settings
+from campaigns.directory import add_account
+from campaigns.keeping import Keeper
 from campaigns.store.database import Database
 from campaigns.store.migrate import migrate
+from campaigns.throttle import Throttle
+from campaigns.tokens import make_key
+from campaigns.whatsapp.transport import Transport
 from devstack.postgres import Postgres, start_postgres
 from devstack.valkey import Valkey, start_valkey
-from tests.simulator.far_end import FarEnd, start_simulator
-from tests.store.rows import shared_database
+from tests.simulator.far_end import PATIENCE_SECONDS, FarEnd, start_simulator
+from tests.store.rows import PATIENT, shared_database
 
 _numbers = itertools.count(1)
+_SECRET_KEY = make_key()
 
 # How fast this machine is just now says nothing about the code.
 settings.register_profile("ours", deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -66,8 +78,7 @@ def open_database(database_url: str) -> Iterator[Callable[..., Database]]:
     opened: list[Database] = []
 
     def open_one(**options: Any) -> Database:
-        # Not one of the roles, for those that ask who is there.
-        opened.append(Database(database_url, **{"name": "a test"} | options))
+        opened.append(Database(database_url, **PATIENT | options))
         opened[-1].open()
         return opened[-1]
 
@@ -86,6 +97,45 @@ def shared(postgres: Postgres, request: pytest.FixtureRequest) -> Iterator[Datab
     """A database for all tests of a module, which empty it themselves."""
     with shared_database(postgres, request.module.__name__.rpartition("test_")[2]) as database:
         yield database
+
+
+@pytest.fixture
+def make_tools(database: Database, valkey: Valkey) -> Iterator[Callable[..., Tools]]:
+    """Makes what the slices of a process work with, on an empty Valkey; all is closed at the end of the test.
+
+    `used`: the database of the slices. The keeper has that of the test, so that nobody counts its statements.
+    """
+    with ExitStack() as stack:
+
+        def make(
+            graph_api_url: str,
+            *,
+            used: Database = database,
+            valkey_url: str = valkey.url,
+            total_timeout: float = PATIENCE_SECONDS,
+            **changes: Any,
+        ) -> Tools:
+            chosen = Settings(secret_key=_SECRET_KEY, graph_api_url=graph_api_url, **changes)
+            client = stack.enter_context(redis.Redis.from_url(valkey_url))
+            client.flushall()
+            keeper = Keeper(database, chosen)
+            stack.callback(keeper.close)
+            transport = Transport(connect_timeout=PATIENCE_SECONDS, total_timeout=total_timeout)
+            stack.callback(transport.close)
+            return Tools(chosen, used, Throttle(client), transport, keeper, Alerts(None), threading.Event(), "me")
+
+        yield make
+
+
+@pytest.fixture
+def add_sender(database: Database) -> Callable[..., int]:
+    """Adds an account that the slices of `make_tools` can send with, as fast as they like; returns its id."""
+
+    def add(number: str = "1", *, waba_id: str = "22") -> int:
+        account = {"phone_number_id": number, "waba_id": waba_id, "token": "EAA", "messages_per_second": 1_000_000}
+        return add_account(database, f"account {number}", secret_key=_SECRET_KEY, **account)
+
+    return add
 
 
 @pytest.fixture(scope="session")

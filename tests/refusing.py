@@ -8,8 +8,8 @@ from contextlib import AbstractContextManager, contextmanager, suppress
 
 import redis
 
-from devstack.server import wait_until
 from devstack.valkey import Valkey, start_valkey
+from tests.simulator.far_end import wait_for
 
 Refusal = Callable[[Valkey], AbstractContextManager[None]]
 
@@ -71,7 +71,7 @@ def snapshot_failed(valkey: Valkey) -> Iterator[None]:
     try:
         with _configured(valkey, save="3600 1") as client:
             client.bgsave()
-            wait_until(lambda: client.info("persistence")["rdb_last_bgsave_status"] == "err", 20)
+            wait_for(lambda: client.info("persistence")["rdb_last_bgsave_status"] == "err")
             yield
     finally:
         (obstacle / "folder").rmdir()
@@ -130,7 +130,7 @@ def busy(valkey: Valkey) -> Iterator[None]:
     with _configured(valkey, busy_reply_threshold="50") as client:
         thread = threading.Thread(target=run)
         thread.start()
-        wait_until(lambda: _is_busy(client), 20)
+        wait_for(lambda: _is_busy(client))
         try:
             yield
         finally:
@@ -173,12 +173,12 @@ def loading(valkey: Valkey) -> Iterator[None]:
             other.config_set("repl-diskless-sync-delay", "0")
             other.mset({f"key{number}": "x" * 5_000 for number in range(1_000)})
         client.execute_command("REPLICAOF", "127.0.0.1", str(primary.port))
-        wait_until(lambda: client.info("persistence")["loading"] == 1, 20)
+        wait_for(lambda: client.info("persistence")["loading"] == 1)
         try:
             yield
         finally:
             client.config_set("key-load-delay", "0")
-            wait_until(lambda: client.info("persistence")["loading"] == 0, 20)
+            wait_for(lambda: client.info("persistence")["loading"] == 0)
             client.execute_command("REPLICAOF", "NO", "ONE")
 
 

@@ -8,6 +8,7 @@ import time
 from dataclasses import replace
 
 import pytest
+from campaigns.store.answers import take_stop_reply
 
 from campaigns.alerts import Alerts
 from campaigns.config import Settings
@@ -15,7 +16,7 @@ from campaigns.management.suppressions import lift_phones
 from campaigns.privacy.optout_confirmations import send_replies
 from campaigns.secrets import encrypt_token, make_key
 from campaigns.store.events import insert_events
-from campaigns.store.suppressions import take_stop_reply
+from tests.simulator.far_end import PATIENCE_SECONDS, wait_for
 from tests.store.rows import Beside, add_account, empty, fetch
 from tests.webhooks.webhook_bodies import PHONE_NUMBER_ID, make_body, make_value
 from webhooks.applier.apply import apply_events
@@ -34,7 +35,8 @@ def database(shared):
 
 @pytest.fixture
 def settings(far):
-    return replace(Settings(), graph_api_url=f"{far.url}/v24.0", secret_key=KEY, stop_reply=REPLY)
+    timeouts = {"connect_timeout_seconds": PATIENCE_SECONDS, "http_timeout_seconds": PATIENCE_SECONDS}
+    return Settings(graph_api_url=f"{far.url}/v24.0", secret_key=KEY, stop_reply=REPLY, **timeouts)
 
 
 def opt_out(database, settings, text="SAIR", *, ago=0, kind="text", **changes):
@@ -119,7 +121,8 @@ def test_what_cannot_be_confirmed_is_logged_and_over(database, settings, far, ca
 def test_a_failure_is_logged_and_never_tried_again(database, settings, far, caplog, outcome, why):  # noqa: PLR0917
     far.script(outcome=outcome)
     opt_out(database, settings)
-    send_replies(database, replace(settings, http_timeout_seconds=0.3))
+    send_replies(database, replace(settings, http_timeout_seconds=0.3) if "hang" in outcome else settings)
+    wait_for(lambda: far.stats()["request_bodies"])
     (line,) = [record.getMessage() for record in caplog.records]
     assert line.endswith(why)
     send_replies(database, settings)

@@ -2,47 +2,23 @@
 
 from __future__ import annotations
 
-import threading
-
 import pytest
-import redis
 
-from campaigns.alerts import Alerts
 from campaigns.config import Settings
-from campaigns.management.accounts import activate_account, add_account
+from campaigns.management.accounts import activate_account
 from campaigns.management.test_sends import start_test
-from campaigns.secrets import make_key
-from campaigns.sending.leases import LeaseKeeper
 from campaigns.sending.run import run_slice
-from campaigns.sending.start import Tools, begin_slice
+from campaigns.sending.start import begin_slice
 from campaigns.store.events import describe_template
-from campaigns.throttle.bucket import Throttle
-from campaigns.whatsapp.transport import Transport
 from tests.store.rows import add_campaign, add_message, add_messages, add_template, fetch
 
-SECRET_KEY = make_key()
 OFF = "error:131063"
 
 
 @pytest.fixture
-def tools(database, valkey, address, far):
-    settings = Settings(secret_key=SECRET_KEY, graph_api_url=f"{address}/v24.0", retry_seconds=0.01)
+def tools(make_tools, far):
     far.script(limits={"messages_per_second": 0})
-    keeper, transport = LeaseKeeper(database, settings), Transport(connect_timeout=5, total_timeout=20)
-    with redis.Redis.from_url(valkey.url) as client:
-        client.flushall()
-        yield Tools(settings, database, Throttle(client), transport, keeper, Alerts(None), threading.Event(), "me")
-    transport.close()
-    keeper.close()
-
-
-@pytest.fixture
-def add_sender(database):
-    def add(number):
-        token = {"waba_id": "22", "token": "EAA", "secret_key": SECRET_KEY, "messages_per_second": 1_000_000}
-        return add_account(database, f"account {number}", phone_number_id=number, **token)
-
-    return add
+    return make_tools(f"{far.url}/v24.0", retry_seconds=0.01)
 
 
 @pytest.fixture
@@ -85,7 +61,7 @@ def read_categories(database):
 
 @pytest.mark.parametrize("code", [131063, 131064, 134102])
 def test_marketing_waits_and_utility_by_the_same_account_is_sent(database, far, add_sender, start, run, code):  # noqa: PLR0917
-    account_id = add_sender("1")
+    account_id = add_sender()
     refuse(far, "1", f"error:{code}")
     marketing = start("MARKETING", account_id)
     assert run(marketing) == ("running", "no_active_account")
@@ -102,7 +78,7 @@ def test_marketing_waits_and_utility_by_the_same_account_is_sent(database, far, 
 
 def test_no_message_uses_up_its_attempts_while_an_account_is_found_out(database, far, add_sender, start, run):
     refuse(far, "1")
-    assert run(start("UTILITY", add_sender("1"), people=300, known_as="MARKETING")) == ("running", "no_active_account")
+    assert run(start("UTILITY", add_sender(), people=300, known_as="MARKETING")) == ("running", "no_active_account")
     assert fetch(database, "SELECT DISTINCT status::text FROM messages") == ["pending"]
     assert fetch(database, "SELECT max(attempts) FROM messages")[0] < Settings().max_attempts
     assert fetch(database, "SELECT category FROM templates") == ["MARKETING"]
@@ -110,7 +86,7 @@ def test_no_message_uses_up_its_attempts_while_an_account_is_found_out(database,
 
 def test_an_account_that_sends_some_of_a_category_keeps_it(database, far, add_sender, start, run):
     """Refusals for some people come between successes, so they are not consecutive."""
-    account_id = add_sender("1")
+    account_id = add_sender()
     campaign_id = start("MARKETING", account_id, people=0)
     fetch(database, "UPDATE campaigns SET interval_seconds = 0.001")  # one at a time
     for number in range(12):
@@ -122,7 +98,7 @@ def test_an_account_that_sends_some_of_a_category_keeps_it(database, far, add_se
 
 
 def test_another_category_of_the_template_counts_from_the_next_slice_on(database, far, add_sender, start, run):
-    account_id = add_sender("1")
+    account_id = add_sender()
     refuse(far, "1")
     assert run(start("MARKETING", account_id)) == ("running", "no_active_account")
     campaign_id = start("UTILITY", account_id)
@@ -135,7 +111,7 @@ def test_another_category_of_the_template_counts_from_the_next_slice_on(database
 
 
 def test_a_test_send_waits_like_its_campaign(database, far, add_sender, start, run):
-    account_id = add_sender("1")
+    account_id = add_sender()
     refuse(far, "1")
     campaign_id = start("MARKETING", account_id)
     assert run(campaign_id) == ("running", "no_active_account")

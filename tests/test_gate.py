@@ -17,9 +17,14 @@ from campaigns.valkey import find_reply
 from devstack.proxy import Proxy
 from devstack.valkey import Valkey, start_valkey
 from tests.refusing import REFUSALS, read_only, wrong_type
+from tests.simulator.far_end import PATIENCE_SECONDS
 
 QUEUE = kombu.Queue("campaigns", kombu.Exchange("campaigns"), routing_key="campaigns")
-OPTIONS = {"socket_timeout": 2, "socket_connect_timeout": 2, "connect_retries_timeout": 1}
+OPTIONS = {
+    "socket_timeout": PATIENCE_SECONDS,
+    "socket_connect_timeout": PATIENCE_SECONDS,
+    "connect_retries_timeout": 1,
+}
 
 
 @pytest.fixture(scope="module")
@@ -45,7 +50,7 @@ def publish(connection: kombu.Connection) -> None:
         producer.publish([[1], {}, {}], exchange=QUEUE.exchange, routing_key="campaigns", declare=[QUEUE])
 
 
-def receive(connection: kombu.Connection, *, count: int = 1, seconds: float = 20) -> list[object]:
+def receive(connection: kombu.Connection, *, count: int = 1, seconds: float = PATIENCE_SECONDS) -> list[object]:
     """Return the bodies of the next tasks; raises TimeoutError when they do not come."""
     found: list[object] = []
 
@@ -82,7 +87,7 @@ def test_an_acknowledgement_that_is_refused_is_an_error_of_the_connection(server
         publish(connection)
         taken: list[kombu.Message] = []
         with connection.Consumer(QUEUE, callbacks=[lambda _body, message: taken.append(message)]):
-            connection.drain_events(timeout=2)
+            connection.drain_events(timeout=PATIENCE_SECONDS)
         with read_only(server), pytest.raises(connection.connection_errors):
             taken[0].ack()
         taken[0].ack()
@@ -93,7 +98,7 @@ def test_a_task_that_cannot_be_given_back_keeps_nobody_busy(server: Valkey) -> N
     connection = connect(server.url)
     publish(connection)
     with connection.Consumer(QUEUE, callbacks=[lambda _body, _message: None]):
-        connection.drain_events(timeout=2)
+        connection.drain_events(timeout=PATIENCE_SECONDS)
     with read_only(server), suppress(connection.connection_errors):
         connection.close()
     with redis.Redis.from_url(server.url) as client:
@@ -124,7 +129,7 @@ def test_an_error_of_the_handler_is_not_taken_for_a_message_that_cannot_be_read(
     with connect(server.url) as connection:
         publish(connection)
         with connection.Consumer(QUEUE, callbacks=[fail]), pytest.raises(TypeError, match="a bug"):
-            connection.drain_events(timeout=2)
+            connection.drain_events(timeout=PATIENCE_SECONDS)
 
 
 @pytest.mark.parametrize("depth", [20, 100, 500, 900, 980, 100_000])
@@ -152,6 +157,7 @@ def test_all_that_celery_and_flower_can_ask_for_is_let_in(server: Valkey) -> Non
     control, inspect = app.control, app.control.inspect(timeout=0.01)
     with redis.Redis.from_url(server.url) as client, client.pubsub() as listener:
         listener.subscribe("/0.celery.pidbox")
+        assert listener.get_message(timeout=PATIENCE_SECONDS)["type"] == "subscribe"
         for ask in (inspect.active, inspect.active_queues, inspect.conf, inspect.ping, inspect.registered):
             ask()
         for ask in (inspect.report, inspect.reserved, inspect.revoked, inspect.scheduled, inspect.stats, inspect.clock):
@@ -171,8 +177,9 @@ def test_all_that_celery_and_flower_can_ask_for_is_let_in(server: Valkey) -> Non
         control.pool_shrink(1)
         control.autoscale(5, 1)
         control.shutdown()
-        sent = [message["data"] for message in iter(lambda: listener.get_message(timeout=0.5), None)]
-    commands = [each for each in sent if isinstance(each, bytes)]
+        client.publish("/0.celery.pidbox", b"the end")
+        sent = (message["data"] for message in listener.listen())
+        commands = list(iter(lambda: next(sent), b"the end"))
     assert len(commands) == 26
     assert [each for each in commands if message_filter._is_refused(each, "celery.pidbox")] == []
 

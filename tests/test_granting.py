@@ -12,12 +12,10 @@ from campaigns.config import Settings
 from campaigns.domain.pacing import Reason, Wait
 from campaigns.management.accounts import add_account, add_portfolio, change_account
 from campaigns.secrets import make_key
-from campaigns.sending.accounts import AccountPool
-from campaigns.sending.daily_quota import DailyQuota
-from campaigns.sending.leases import LeaseKeeper
+from campaigns.sending.accounts import Granter
+from campaigns.sending.leases import Keeper
 from campaigns.store.database import Database
-from tests.simulator.far_end import wait_for
-from tests.store.rows import deactivate_category
+from tests.store.rows import PATIENT, deactivate_category
 from tests.throttle.throttle_worlds import World, fake_world
 
 BUCKET = 20  # a quarter of a second at 80/s
@@ -33,7 +31,7 @@ class Desk:
 
     database: Database
     world: World
-    keeper: LeaseKeeper
+    keeper: Keeper
     ids: list[int] = field(default_factory=list)
 
     def add(self, *rates: int) -> list[int]:
@@ -56,17 +54,11 @@ class Desk:
         self.database.run(deactivate_category, account_id, category)
         self.keeper.refresh([account_id])
 
-    def granter(self, quota: DailyQuota | None = None) -> AccountPool:
+    def granter(self) -> Granter:
         settings = Settings(secret_key=SECRET_KEY)
         categories = dict.fromkeys(self.ids, "MARKETING")
-        return AccountPool(
-            self.world.throttle,
-            self.keeper,
-            quota or DailyQuota(self.database),
-            settings,
-            campaign_id=1,
-            categories=categories,
-            now=lambda: NOW,
+        return Granter(
+            self.world.throttle, self.keeper, settings, campaign_id=1, categories=categories, now=lambda: NOW
         )
 
     def left(self, account_id: int) -> int:
@@ -77,17 +69,18 @@ class Desk:
 @pytest.fixture(scope="module")
 def keeper(postgres):
     """One for all tests, which add accounts of their own: a clone costs more than all of them."""
-    database = Database(postgres.create_database("granting", template="template_revoada"))
+    database = Database(postgres.create_database("granting", template="template_revoada"), **PATIENT)
     database.open()
-    keeper = LeaseKeeper(database, Settings())
+    keeper = Keeper(database, Settings())
     yield keeper
     keeper.close()
     database.close()
 
 
 @pytest.fixture
-def desk(keeper):
+def desk(keeper, monkeypatch):
     with fake_world() as world:
+        monkeypatch.setattr("campaigns.sending.accounts.clock", world.now)
         yield Desk(keeper._database, world, keeper)
 
 
@@ -182,10 +175,11 @@ def test_an_account_that_gave_less_is_not_asked_again_before_its_time(desk):
     (first,) = desk.add(80)
     granter = desk.granter()
     assert tokens(granter.grant(100)) == {first: BUCKET}
-    desk.world.sleep(1)
+    desk.world.sleep(0.05)  # there are tokens again
     assert granter.seconds_to_next() > 0
     assert granter.grant(1) == {}
-    wait_for(lambda: granter.seconds_to_next() == 0)
+    desk.world.sleep(granter.seconds_to_next())
+    assert granter.seconds_to_next() == 0
     assert tokens(granter.grant(1)) == {first: 1}
 
 
@@ -260,9 +254,8 @@ def test_a_full_portfolio_of_an_account_that_does_not_send_the_category_is_not_w
     for portfolio_id, account_id in zip(portfolios, (first, second), strict=True):
         desk.update(f"portfolio_id = {portfolio_id}", account_id)
     desk.deactivate("MARKETING", first)
-    quota = DailyQuota(desk.database)
-    granter = desk.granter(quota)
-    quota.note_full(dict.fromkeys(portfolios, NOW + dt.timedelta(hours=1)))
+    granter = desk.granter()
+    granter.note_full(dict.fromkeys(portfolios, NOW + dt.timedelta(hours=1)))
     assert granter.full_ids() == [second]
 
 

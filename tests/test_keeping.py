@@ -10,6 +10,7 @@ from campaigns.config import Settings
 from campaigns.sending.leases import Lease, LeaseKeeper
 from campaigns.store.database import Database
 from campaigns.whatsapp.mailbox import clock
+from tests.simulator.far_end import PATIENCE_SECONDS
 from tests.store.rows import add_campaign, fetch, take
 
 
@@ -18,7 +19,7 @@ def test_slices_make_room_only_where_all_slots_were_taken(database: Database, wa
     """A campaign that was rung and not taken yet may only be on its way to a slot that is free."""
     held, waiting = database.run(add_campaign), database.run(add_campaign)
     epoch = database.run(take, held).epoch
-    rung = "UPDATE campaigns SET enqueued_at = clock_timestamp() - interval '5 s' WHERE id = %s"
+    rung = "UPDATE campaigns SET enqueued_at = clock_timestamp() - interval '1 h' WHERE id = %s"
     fetch(database, rung, waiting)
     looked = threading.Semaphore(0)
 
@@ -29,6 +30,6 @@ def test_slices_make_room_only_where_all_slots_were_taken(database: Database, wa
     keeper = LeaseKeeper(database, Settings(), was_full=tell)
     keeper.keep(Lease(held, epoch, keeper.deadline_from(clock())), [])
     for _ in range(2):  # what follows the first is over when it asks again
-        assert looked.acquire(timeout=10)
+        assert looked.acquire(timeout=PATIENCE_SECONDS)
     keeper.close()
     assert keeper.is_slot_wanted is was_full

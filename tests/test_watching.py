@@ -10,6 +10,7 @@ from campaigns.alerts import Alerts
 from campaigns.config import Settings
 from campaigns.store.database import Database
 from campaigns.worker.watchdog import Watch, Worker
+from tests.simulator.far_end import PATIENCE_SECONDS
 
 
 def test_a_worker_was_full_if_all_its_slots_were_taken_for_a_moment(database: Database) -> None:
@@ -55,6 +56,6 @@ def test_a_probe_that_fails_in_any_way_does_not_end_the_watch(
         put_probe=put_probe,
     )
     watch.start()
-    assert tried_again.wait(10)
+    assert tried_again.wait(PATIENCE_SECONDS)
     stop.set()
     assert "could not put its probe" in caplog.text

@@ -3,48 +3,30 @@
 from __future__ import annotations
 
 import datetime as dt
-import threading
 from zoneinfo import ZoneInfo
 
 import pytest
-import redis
 
-from campaigns.alerts import Alerts
-from campaigns.config import Settings
 from campaigns.domain.recipients import Recipient
-from campaigns.management.accounts import add_account
 from campaigns.management.campaigns import Wishes, change_campaign
-from campaigns.secrets import make_key
-from campaigns.sending.leases import LeaseKeeper
 from campaigns.sending.run import run_slice
-from campaigns.sending.start import Tools, begin_slice
+from campaigns.sending.start import begin_slice
 from campaigns.store.recipients import stage_rows, write_staged
-from campaigns.throttle.bucket import Throttle
-from campaigns.whatsapp.transport import Transport
 from tests.store.rows import add_campaign, fetch
 
-SECRET_KEY = make_key()
 MANAUS = [f"+5592912345{n:03}" for n in range(5)]
 SAO_PAULO = [f"+5511912345{n:03}" for n in range(5)]
 TOLL_FREE = "+18005550123"
 
 
 @pytest.fixture
-def tools(database, valkey, address, far):
-    settings = Settings(secret_key=SECRET_KEY, graph_api_url=f"{address}/v24.0", slice_seconds=60.0)
-    keeper, transport = LeaseKeeper(database, settings), Transport(connect_timeout=5, total_timeout=20)
-    with redis.Redis.from_url(valkey.url) as client:
-        client.flushall()
-        yield Tools(settings, database, Throttle(client), transport, keeper, Alerts(None), threading.Event(), "me")
-    transport.close()
-    keeper.close()
+def tools(make_tools, far):
+    return make_tools(f"{far.url}/v24.0", slice_seconds=600.0)
 
 
 @pytest.fixture
-def campaign_id(database):
-    token = {"waba_id": "1", "token": "EAA", "secret_key": SECRET_KEY, "messages_per_second": 1_000}
-    account_id = add_account(database, "Vendas", phone_number_id="1", **token)
-    return database.run(add_campaign, accounts=[account_id], time_zone="America/Sao_Paulo", uses_recipient_zones=True)
+def campaign_id(database, add_sender):
+    return database.run(add_campaign, accounts=[add_sender()], time_zone="America/Sao_Paulo", uses_recipient_zones=True)
 
 
 def import_people(database, campaign_id, phones):

@@ -7,29 +7,22 @@ import threading
 from types import SimpleNamespace
 
 import pytest
-import redis
 
 from campaigns.alerts import Alerts
-from campaigns.config import Settings
 from campaigns.domain.failures import STRAY_REPLY
-from campaigns.management.accounts import add_account
 from campaigns.management.reports import show_errors
-from campaigns.secrets import make_key
-from campaigns.sending.leases import LeaseKeeper
 from campaigns.sending.run import run_slice
-from campaigns.sending.start import Tools, begin_slice
+from campaigns.sending.start import begin_slice
 from campaigns.store.events import insert_events
-from campaigns.throttle.bucket import Throttle
-from campaigns.whatsapp.transport import Transport
 from tests.faults.straying import Ways, make_authority, straying
+from tests.simulator.far_end import PATIENCE_SECONDS
 from tests.store.rows import add_campaign, add_message, fetch
 from tests.webhooks.webhook_bodies import PHONE_NUMBER_ID
 from webhooks.applier.apply import apply_events
 
-SECRET_KEY = make_key()
 PEOPLE = 40
 SETTINGS = {
-    "secret_key": SECRET_KEY, "window_limit": 6, "settle_count": 4, "settle_seconds": 0.02, "retry_seconds": 0.1,
+    "window_limit": 6, "settle_count": 4, "settle_seconds": 0.02, "retry_seconds": 0.1,
     "slice_seconds": 20.0, "tick_seconds": 1.0, "lease_seconds": 30.0,
 }  # fmt: skip
 
@@ -40,27 +33,21 @@ def authority(tmp_path_factory):
 
 
 @pytest.fixture
-def send(database, valkey, authority, monkeypatch):
+def send(database, make_tools, add_sender, authority, monkeypatch):
     """`send(ways, …)` sends two campaigns to the same people through a far end, and returns the results."""
     context, file = authority
     monkeypatch.setattr("certifi.where", lambda: str(file))
 
-    def send(ways, *, is_tls=False, has_webhooks=False, people=PEOPLE, timeout=3):
-        with straying(ways, context if is_tls else None) as far, redis.Redis.from_url(valkey.url) as client:
-            client.flushall()
-            settings = Settings(graph_api_url=f"{far.url}/v24.0", **SETTINGS)
-            keeper, transport = LeaseKeeper(database, settings), Transport(connect_timeout=60, total_timeout=timeout)
-            tools = Tools(
-                settings, database, Throttle(client), transport, keeper, Alerts(None), threading.Event(), "me"
-            )
-            account = {"phone_number_id": PHONE_NUMBER_ID, "waba_id": "1", "token": "EAA", "secret_key": SECRET_KEY}
-            account_id = add_account(database, "Vendas", messages_per_second=1_000_000, **account)
+    def send(ways, *, is_tls=False, has_webhooks=False, people=PEOPLE, total_timeout=3):
+        with straying(ways, context if is_tls else None) as far:
+            tools = make_tools(f"{far.url}/v24.0", total_timeout=total_timeout, **SETTINGS)
+            account_id = add_sender(PHONE_NUMBER_ID)
             campaigns = [database.run(add_campaign, accounts=[account_id]) for _ in range(2)]
             for each, number in itertools.product(campaigns, range(people)):
                 database.run(add_message, each, phone=f"+5511{900000000 + number}")
             over = threading.Event()
             threads = [threading.Thread(target=run_to_the_end, args=(each, tools)) for each in campaigns]
-            webhooks = threading.Thread(target=report, args=(far, database, settings, over))
+            webhooks = threading.Thread(target=report, args=(far, database, tools.settings, over))
             if has_webhooks:
                 webhooks.start()
             for thread in threads:
@@ -70,8 +57,6 @@ def send(database, valkey, authority, monkeypatch):
             over.set()
             if has_webhooks:
                 webhooks.join()
-            transport.close()
-            keeper.close()
         return SimpleNamespace(memory=far.memory, rows=load_rows(database, far.memory))
 
     return send
@@ -142,7 +127,7 @@ def test_a_reply_that_belongs_to_another_request_settles_nothing(send, ways, is_
 
 @pytest.mark.parametrize("is_tls", [False, True], ids=["plain", "TLS"])
 def test_replies_that_come_as_they_should_leave_nobody_uncertain(send, is_tls):
-    result = send(Ways(), is_tls=is_tls, timeout=60)
+    result = send(Ways(), is_tls=is_tls, total_timeout=PATIENCE_SECONDS)
     assert {row.status for row in result.rows} == {"sent"}
     assert all(row.accepted == 1 and row.wamid == row.right for row in result.rows)
 

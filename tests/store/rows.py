@@ -25,10 +25,13 @@ from campaigns.store.events import insert_events
 from campaigns.store.installation import installation_id
 from campaigns.store.leases import take_lease
 from campaigns.store.messages import EvidenceRow, claim_messages, lock_caps
+from tests.simulator.far_end import PATIENCE_SECONDS, wait_for
 from tests.webhooks.webhook_bodies import AT, make_body, make_status, make_value
 from webhooks.applier.apply import apply_events
 
 _numbers = itertools.count(1)
+# A pool that is not one of the roles' own, and that waits as long as the tests do.
+PATIENT = {"name": "a test", "wait_seconds": PATIENCE_SECONDS, "statement_seconds": PATIENCE_SECONDS}
 _OUT = {"account_id": 1, "claimed_at": "2026-10-01T11:59Z", "send_no": 1, "attempts": 1}
 _ACCEPTED = _OUT | {"wamid": "wamid.settled", "sent_at": "2026-10-01T12:00Z"}
 _COLUMNS = {
@@ -56,7 +59,7 @@ def shared_database(postgres, name):
     """A migrated database for all tests of a module: a clone costs more than most of them."""
     # A worker may leave a module and come back to it: then it gets another database.
     url = postgres.create_database(f"shared_{name}_{next(_numbers)}", template="template_revoada")
-    database = Database(url, max_connections=16, name="a test")  # not one of the roles
+    database = Database(url, max_connections=16, **PATIENT)
     database.open()
     yield database
     database.close()
@@ -142,7 +145,7 @@ def add_crowd(connection, campaign_id, count):
     )
 
 
-def take(connection, campaign_id, *, lease_seconds=45.0, horizon_seconds=0.0, epoch=None):
+def take(connection, campaign_id, *, lease_seconds=3600.0, horizon_seconds=0.0, epoch=None):
     seconds = {"lease_seconds": lease_seconds, "horizon_seconds": horizon_seconds}
     return take_lease(connection, campaign_id, owner="me", epoch=epoch, **seconds)
 
@@ -232,7 +235,7 @@ class Beside:
         self._thread.start()
 
     def result(self):
-        self._thread.join(30)
+        self._thread.join(PATIENCE_SECONDS)
         assert not self._thread.is_alive()
         if self._error is not None:
             raise self._error
@@ -242,11 +245,32 @@ class Beside:
 def await_blocked(database, *, count=1):
     """Return once so many sessions of this database wait for a lock."""
     waiting = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
-    for _ in range(2_000):
-        if fetch(database, waiting)[0] >= count:
-            return
-        fetch(database, "SELECT pg_sleep(0.005)")
-    raise AssertionError("nobody waits for a lock")
+    wait_for(lambda: fetch(database, waiting)[0] >= count)
+
+
+def hold(database, work, *arguments):
+    """Run `work(connection, …)` in a transaction that waits before it commits.
+
+    Return it, a `Beside`, and the event that lets it commit.
+    """
+    done, may_commit = threading.Event(), threading.Event()
+
+    def run(connection):
+        try:
+            answer = work(connection, *arguments)
+        finally:
+            done.set()
+        assert may_commit.wait(PATIENCE_SECONDS)
+        return answer
+
+    held = Beside(database.run, run)
+    assert done.wait(PATIENCE_SECONDS)
+    return held, may_commit
+
+
+def read_clock(database):
+    """Return the time on the clock of Postgres."""
+    return fetch(database, "SELECT clock_timestamp()")[0]
 
 
 def receive(database, *bodies):

@@ -8,14 +8,13 @@ import itertools
 import json
 import socketserver
 import threading
-import time
 
 import pytest
 
 from campaigns.whatsapp import graph
 from campaigns.whatsapp.graph import GraphError, read_phone_number, read_templates
 from tests.serving import serving
-from tests.simulator.far_end import NUMBER, WABA
+from tests.simulator.far_end import NUMBER, PATIENCE_SECONDS, WABA
 
 TOKEN = "EAAGm0PX4ZCpsBA0secret"
 HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
@@ -23,7 +22,10 @@ HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
 
 @pytest.fixture
 def answer():
-    """`answer(part, part, gap=0.2)` starts a server that answers each connection with these parts; tells its url."""
+    """`answer(part, part, gap=0.2)` starts a server that answers each connection with these parts; tells its url.
+
+    Between two parts, and before the end of the connection, it waits for `gap` seconds.
+    """
     with contextlib.ExitStack() as stack:
         yield lambda *parts, gap=0.0: stack.enter_context(serve(parts, gap))
 
@@ -39,19 +41,20 @@ def serve(parts, gap):
                 for part in parts:
                     self.request.sendall(part)
                     over.wait(gap)
+                server.ended_count += 1
 
     class Server(socketserver.ThreadingTCPServer):
         daemon_threads, block_on_close = True, False
 
     with serving(Server(("127.0.0.1", 0), Handler)) as server:
-        server.requests = []
+        server.requests, server.ended_count = [], 0
         server.url = f"http://127.0.0.1:{server.server_address[1]}"
         yield server
         over.set()
 
 
-def read(url, *, token=TOKEN, number=NUMBER, timeout=1.0):
-    return read_phone_number(url, number, token, connect_timeout=1, timeout=timeout)
+def read(url, *, token=TOKEN, number=NUMBER, timeout=PATIENCE_SECONDS):
+    return read_phone_number(url, number, token, connect_timeout=timeout, timeout=timeout)
 
 
 def refuse(url, **more):
@@ -95,23 +98,20 @@ def test_an_answer_that_is_cut_off_is_an_error(far):
 
 def test_an_api_that_hangs_ends_in_an_error_in_time(far):
     far.script(accounts={NUMBER: {"health": "hang"}})
-    start = time.monotonic()
     assert refuse(f"{far.url}/v24.0", timeout=0.5) == "No answer: ReadTimeout"
-    assert time.monotonic() - start < 2
 
 
 def test_an_answer_that_stops_half_way_ends_in_an_error_in_time(answer):
-    server = answer(HEAD + b"Content-Length: 200\r\n\r\n{", gap=5)
-    start = time.monotonic()
-    assert refuse(server.url, timeout=0.5)
-    assert time.monotonic() - start < 2
+    server = answer(HEAD + b"Content-Length: 200\r\n\r\n{", gap=PATIENCE_SECONDS)
+    assert refuse(server.url, timeout=0.5) == "No answer: ConnectionError"
+    assert server.ended_count == 0
 
 
 def test_an_answer_that_drips_ends_in_an_error_in_time(answer):
-    server = answer(HEAD + b"Content-Length: 20\r\n\r\n", *[b" "] * 20, gap=0.15)
-    start = time.monotonic()
-    assert refuse(server.url, timeout=0.5)
-    assert time.monotonic() - start < 2
+    count = int(PATIENCE_SECONDS / 0.15)
+    server = answer(HEAD + b"Content-Length: %d\r\n\r\n" % count, *[b" "] * count, gap=0.15)
+    assert refuse(server.url, timeout=0.5) == "No answer: TimeoutError"
+    assert server.ended_count == 0
 
 
 @pytest.mark.parametrize(
@@ -185,8 +185,8 @@ def test_a_waba_without_templates_has_an_empty_list(far):
     assert list_templates(f"{far.url}/v24.0") == []
 
 
-def list_templates(url, *, timeout=1.0):
-    return read_templates(url, WABA, TOKEN, connect_timeout=1, timeout=timeout)
+def list_templates(url, *, timeout=PATIENCE_SECONDS):
+    return read_templates(url, WABA, TOKEN, connect_timeout=timeout, timeout=timeout)
 
 
 def refuse_list(url, **more):
@@ -219,9 +219,7 @@ def test_a_list_that_cannot_be_read_whole_is_an_error(far, outcome, text, good_p
 
 def test_a_list_that_hangs_ends_in_an_error_in_time(far):
     far.script(template_reads="hang")
-    start = time.monotonic()
     assert refuse_list(f"{far.url}/v24.0", timeout=0.5) == "No answer: ReadTimeout"
-    assert time.monotonic() - start < 2
 
 
 def page(**content):
