@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 import psycopg
 import pytest
@@ -10,6 +11,8 @@ import pytest
 from campaigns.store.database import Database, ServerSilentError, allow_long_statements
 from devstack.postgres import Postgres
 from devstack.proxy import Proxy
+from tests.simulator.far_end import PATIENCE_SECONDS
+from tests.store.rows import PATIENT
 
 
 @pytest.fixture
@@ -20,12 +23,20 @@ def proxy(postgres: Postgres) -> Iterator[Proxy]:
 
 @pytest.fixture
 def far_database(proxy: Proxy, database_url: str, postgres: Postgres) -> Iterator[Database]:
-    """A database whose every statement may take a fifth of a second."""
+    """The test's database through a proxy."""
     url = database_url.replace(f":{postgres.port}/", f":{proxy.port}/")
-    database = Database(url, max_connections=4, statement_seconds=0.2)
+    database = Database(url, max_connections=4, **PATIENT)
     database.open()
     yield database
     database.close()
+
+
+@contextmanager
+def impatience(database: Database) -> Iterator[None]:
+    """Give up a statement after a quarter of a second: only for statements that the server never gets."""
+    patience, database._patience_seconds = database._patience_seconds, 0.25
+    yield
+    database._patience_seconds = patience
 
 
 def one(connection: psycopg.Connection) -> int:
@@ -34,29 +45,33 @@ def one(connection: psycopg.Connection) -> int:
 
 def test_a_server_that_vanished_is_given_up_and_its_other_connections_too(far_database: Database, proxy: Proxy) -> None:
     far_database._pool.resize(4, 4)
-    far_database._pool.wait(10)
+    far_database._pool.wait(PATIENCE_SECONDS)
     assert far_database.run(one) == 1
     assert proxy.lose() == 4
-    with pytest.raises(ServerSilentError, match=r"silent for 0\.25 s"):
+    with impatience(far_database), pytest.raises(ServerSilentError, match=r"silent for 0\.25 s"):
         far_database.run(one)
     assert [far_database.run(one) for _ in range(8)] == [1] * 8
 
 
-def test_a_long_statement_may_be_allowed_for_one_transaction(far_database: Database) -> None:
+def test_a_long_statement_may_be_allowed_for_one_transaction(open_database: Callable[..., Database]) -> None:
+    database = open_database(statement_seconds=1.0)
+
     def sleep(connection: psycopg.Connection) -> int:
         allow_long_statements(connection)
-        connection.execute("SELECT pg_sleep(0.5)")
+        connection.execute("SELECT pg_sleep(1.5)")
         return one(connection)
 
-    assert far_database.run(sleep) == 1
+    assert database._patience_seconds == 1.25
+    assert database.run(sleep) == 1
+    database._patience_seconds = PATIENCE_SECONDS  # the server's own limit is enough
     with pytest.raises(psycopg.errors.QueryCanceled):
-        far_database.run(lambda connection: connection.execute("SELECT pg_sleep(5)"))
+        database.run(lambda connection: connection.execute("SELECT pg_sleep(100)"))
 
 
 def test_what_was_allowed_once_is_not_allowed_again(far_database: Database, proxy: Proxy) -> None:
     far_database.run(allow_long_statements)
     proxy.lose()
-    with pytest.raises(ServerSilentError):
+    with impatience(far_database), pytest.raises(ServerSilentError):
         far_database.run(one)
 
 

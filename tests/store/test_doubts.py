@@ -37,7 +37,7 @@ from tests.store.rows import (
     take,
 )
 
-NOW = dt.datetime.now(dt.UTC).replace(microsecond=0)
+SENT_AT = dt.datetime(2026, 10, 1, 12, tzinfo=dt.UTC)
 NUMBER = "500600700"
 UNDELIVERED = {"errors": [{"code": 131026, "title": "Undeliverable"}]}
 
@@ -209,7 +209,7 @@ def test_evidence_that_comes_at_the_same_moment_wins(database, add, status):
     """Whoever locks the message first: it is settled, and not sent again."""
     campaign_id = add()
     message_id = only_message(database, campaign_id)
-    at = {"sent_at": NOW} | ({} if status == "sent" else {f"{status}_at": NOW})
+    at = {"sent_at": SENT_AT} | ({} if status == "sent" else {f"{status}_at": SENT_AT})
 
     def merge_slowly(connection):
         merge_evidence(connection, [say(message_id, status, wamid="wamid.old", **at)])
@@ -359,7 +359,7 @@ def test_evidence_retry_and_claims_at_once_send_nobody_twice_whose_proof_came_fi
 
     def tell_all():
         for first in range(0, 300, 20):
-            rows = [say(each, "sent", wamid=f"w{each}", sent_at=NOW) for each in ids[first : first + 20]]
+            rows = [say(each, "sent", wamid=f"w{each}", sent_at=SENT_AT) for each in ids[first : first + 20]]
             # What counts is written; what comes after the claim of the second send changes nothing.
             settled.update(database.run(merge_evidence, rows))
 

@@ -1,5 +1,4 @@
 import json
-import threading
 
 import pytest
 from psycopg import errors
@@ -27,6 +26,7 @@ from tests.store.rows import (
     empty,
     fetch,
     find_false_tallies,
+    hold,
     make_report,
     make_reports,
     read_message,
@@ -147,18 +147,14 @@ def test_what_comes_back_from_the_wire_meanwhile_is_seen(database):
     """The release commits after `forget` has looked for pending messages, and before it erases."""
     campaign_id = database.run(add_campaign)
     message_id = database.run(add_message, campaign_id, "sending", phone=ANA)
-    seen, go_on = threading.Event(), threading.Event()
 
     def release(connection):
         row = ReleaseRow(message_id, 1, 0.0, refunds=True, error_code=2, error_title="busy", error_details="")
         release_messages(connection, [row], campaign_ids=[campaign_id])
-        seen.set()
-        assert go_on.wait(10)
 
-    releasing = Beside(database.run, release)
-    assert seen.wait(10)
+    releasing, may_commit = hold(database, release)
     forgetting = Beside(forget, database, ANA, secret_key=KEY)
-    go_on.set()
+    may_commit.set()
     releasing.result()
     try:
         forgetting.result()

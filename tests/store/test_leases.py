@@ -26,14 +26,15 @@ from tests.store.rows import (
     empty,
     fetch,
     find_false_tallies,
+    read_clock,
     read_message,
     read_statuses,
     shared_database,
     take,
 )
 
-SOON = dt.datetime.now(dt.UTC) + dt.timedelta(hours=1)
-PAST = dt.datetime(2020, 1, 1, tzinfo=dt.UTC)
+PAST, LATER = dt.datetime(2020, 1, 1, tzinfo=dt.UTC), dt.datetime(2099, 1, 1, tzinfo=dt.UTC)
+HOUR = dt.timedelta(hours=1)
 
 
 @pytest.fixture(scope="module")
@@ -62,15 +63,15 @@ def test_no_other_status_is_taken(database, status):
     assert read_campaign(database, campaign_id)[0] == status
 
 
-@pytest.mark.parametrize("why", [{"scheduled_at": SOON}, {"due_at": SOON}])
-def test_a_campaign_is_not_taken_before_its_time(database, why):
-    campaign_id = database.run(add_campaign, **why)
-    assert database.run(take, campaign_id, horizon_seconds=3_000) is None
+@pytest.mark.parametrize("column", ["scheduled_at", "due_at"])
+def test_a_campaign_is_not_taken_before_its_time(database, column):
+    campaign_id = database.run(add_campaign, **{column: read_clock(database) + HOUR})
+    assert database.run(take, campaign_id, horizon_seconds=1_800) is None
 
 
 def test_a_campaign_that_is_due_within_the_horizon_is_taken(database):
-    campaign_id = database.run(add_campaign, due_at=SOON)
-    assert database.run(take, campaign_id, horizon_seconds=4_000)
+    campaign_id = database.run(add_campaign, due_at=read_clock(database) + HOUR)
+    assert database.run(take, campaign_id, horizon_seconds=3_601)
 
 
 def test_a_live_lease_is_not_taken_and_an_expired_one_is(database):
@@ -135,10 +136,10 @@ def test_a_watch_shows_what_is_ours_and_still_running(database):
 def test_the_end_of_a_slice_gives_the_lease_back_with_reason_and_time(database):
     campaign_id = database.run(add_campaign)
     epoch = database.run(take, campaign_id).epoch
-    ended = database.run(end_slice, campaign_id, epoch, cursor=7, waiting_reason="window", due_at=SOON)
+    ended = database.run(end_slice, campaign_id, epoch, cursor=7, waiting_reason="window", due_at=LATER)
     assert ended == "running"
-    assert read_campaign(database, campaign_id) == ("running", "window", SOON, None, 7)
-    assert database.run(take, campaign_id, horizon_seconds=9_000).epoch == epoch + 1
+    assert read_campaign(database, campaign_id) == ("running", "window", LATER, None, 7)
+    assert database.run(take, campaign_id, horizon_seconds=10.0**10).epoch == epoch + 1
 
 
 def test_a_slice_that_is_due_now_is_marked_as_rung(database):
@@ -153,7 +154,7 @@ def test_who_lost_the_lease_ends_no_slice(database):
     old = database.run(take, campaign_id, lease_seconds=0).epoch
     database.run(take, campaign_id)
     before = read_campaign(database, campaign_id)
-    ended = database.run(end_slice, campaign_id, old, cursor=9, waiting_reason="window", due_at=SOON, is_due_now=True)
+    ended = database.run(end_slice, campaign_id, old, cursor=9, waiting_reason="window", due_at=LATER, is_due_now=True)
     assert (ended, read_campaign(database, campaign_id)) == (None, before)
     assert fetch(database, "SELECT until > clock_timestamp() FROM leases WHERE campaign_id = %s", campaign_id) == [True]
 
@@ -164,7 +165,7 @@ def test_who_loses_the_lease_while_ending_its_slice_changes_nothing(database):
 
     def take_slowly(connection):
         take(connection, campaign_id)
-        late = Beside(database.run, end_slice, campaign_id, old, cursor=9, waiting_reason="window", due_at=SOON)
+        late = Beside(database.run, end_slice, campaign_id, old, cursor=9, waiting_reason="window", due_at=LATER)
         await_blocked(database)
         return late
 
@@ -178,7 +179,7 @@ def test_the_slice_of_a_stopped_campaign_writes_no_wait(database, status):
     campaign_id = database.run(add_campaign)
     epoch = database.run(take, campaign_id).epoch
     fetch(database, "UPDATE campaigns SET status = %s WHERE id = %s", status, campaign_id)
-    ended = database.run(end_slice, campaign_id, epoch, cursor=3, waiting_reason="pause", due_at=SOON, is_due_now=True)
+    ended = database.run(end_slice, campaign_id, epoch, cursor=3, waiting_reason="pause", due_at=LATER, is_due_now=True)
     assert ended == status
     assert read_campaign(database, campaign_id) == (status, None, None, None, 3)
 
@@ -188,16 +189,16 @@ def test_a_rung_campaign_that_nobody_takes_wants_a_slot(database):
     campaign_id = database.run(add_campaign)
 
     def is_wanted():
-        return database.run(is_slot_wanted, patience_seconds=1)
+        return database.run(is_slot_wanted, patience_seconds=600)
 
-    for age, wanted in (("0 s", False), ("5 s", True), ("1 day", True)):
+    for age, wanted in (("0 s", False), ("11 min", True), ("1 day", True)):
         text = "UPDATE campaigns SET enqueued_at = clock_timestamp() - %s::interval WHERE id = %s"
         fetch(database, text, age, campaign_id)
         assert is_wanted() is wanted
-    fetch(database, "UPDATE campaigns SET enqueued_at = clock_timestamp() - interval '5 s'")
+    fetch(database, "UPDATE campaigns SET enqueued_at = clock_timestamp() - interval '11 min'")
     database.run(take, campaign_id)
     assert not is_wanted()
-    fetch(database, "UPDATE campaigns SET enqueued_at = clock_timestamp() - interval '5 s'")
+    fetch(database, "UPDATE campaigns SET enqueued_at = clock_timestamp() - interval '11 min'")
     assert not is_wanted(), "it was enqueued during its own slice"
 
 
@@ -222,9 +223,9 @@ def test_a_campaign_that_reconcile_takes_is_enqueued_again(database):
     empty(database)
     campaign_id = database.run(add_campaign)
     database.run(add_message, campaign_id, "sending")
-    assert database.run(mark_due_campaigns, tick_seconds=10, expiry_seconds=30) == ([campaign_id], 0)
+    assert database.run(mark_due_campaigns, tick_seconds=10, expiry_seconds=3600) == ([campaign_id], 0)
     assert database.run(take_abandoned) == {campaign_id: 1}
-    marked = database.run(mark_due_campaigns, tick_seconds=10, expiry_seconds=30, waiting_count=1)
+    marked = database.run(mark_due_campaigns, tick_seconds=10, expiry_seconds=3600, waiting_count=1)
     assert marked == ([campaign_id], 0)
 
 

@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import datetime as dt
 import itertools
-import threading
 
 import pytest
 
@@ -20,7 +19,8 @@ from campaigns.management.campaigns import (
 from campaigns.management.recipients import Reading
 from campaigns.secrets import make_key
 from campaigns.store.campaigns import list_campaigns
-from campaigns.store.leases import complete_campaign, take_lease
+from campaigns.store.leases import complete_campaign
+from tests.store.rows import Beside, await_blocked, hold, take
 
 USE_CASES = {
     Command.START: lifecycle.start_campaigns,
@@ -103,7 +103,7 @@ def test_a_runner_takes_and_completes_only_as_the_table_says(database, create, p
     campaign_id = create()
     put(campaign_id, status)
     sql("DELETE FROM messages WHERE campaign_id = %s", campaign_id)
-    lease = database.run(take_lease, campaign_id, owner="me", lease_seconds=45, horizon_seconds=0)
+    lease = database.run(take, campaign_id)
     assert (lease is not None) == (status in TRANSITIONS[Command.RUN])
     epoch = lease.epoch if lease else 0
     put(campaign_id, status)
@@ -143,7 +143,7 @@ def test_a_start_with_a_time_to_come_waits_for_it_without_a_ring(database, creat
 def test_a_start_with_a_time_that_is_past_may_run_at_once(database, create):
     campaign_id = create(schedule="2020-01-01T09:00")
     assert lifecycle.rung_ids(lifecycle.start_campaigns(database, [campaign_id])) == [campaign_id]
-    assert database.run(take_lease, campaign_id, owner="me", lease_seconds=45, horizon_seconds=0)
+    assert database.run(take, campaign_id)
 
 
 def test_a_pause_ends_the_wait_and_forgets_the_ring(database, create, put, read):
@@ -186,20 +186,17 @@ def test_a_release_beside_a_cancel_leaves_nothing_pending(database, create, put,
         "UPDATE messages SET status = 'sending', account_id = 1, claimed_at = now(), send_no = 1, attempts = 1"
         " WHERE id = (SELECT min(id) FROM messages)"
     )
-    has_lock, may_go = threading.Event(), threading.Event()
 
     def release(connection):
         connection.execute("SELECT FROM campaigns WHERE id = %s FOR SHARE", (campaign_id,))
         connection.execute("UPDATE messages SET status = 'pending', attempts = 0 WHERE status = 'sending'")
-        has_lock.set()
-        may_go.wait(10)
 
-    releaser = threading.Thread(target=database.run, args=(release,))
-    releaser.start()
-    assert has_lock.wait(10)
-    threading.Timer(0.3, may_go.set).start()
-    lifecycle.cancel_campaigns(database, [campaign_id])
-    releaser.join()
+    releasing, may_commit = hold(database, release)
+    cancelling = Beside(lifecycle.cancel_campaigns, database, [campaign_id])
+    await_blocked(database)
+    may_commit.set()
+    releasing.result()
+    cancelling.result()
     assert read(campaign_id).counts == {"cancelled": 4}
 
 
@@ -276,7 +273,7 @@ def test_a_running_campaign_can_be_put_off(database, create, put):
     campaign_id = create()
     put(campaign_id, "running")
     assert change_campaign(database, campaign_id, Wishes(schedule="2999-01-01T09:00")).status == "running"
-    assert database.run(take_lease, campaign_id, owner="me", lease_seconds=45, horizon_seconds=0) is None
+    assert database.run(take, campaign_id) is None
     assert change_campaign(database, campaign_id, Wishes(schedule=NO_SCHEDULE)).rings
 
 

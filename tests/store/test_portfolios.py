@@ -165,7 +165,7 @@ def test_a_runner_waits_for_the_claim_of_another(house):
             limits=Limits({house.account_id: house.portfolio_id}),
         )  # fmt: skip
         other = Beside(house.claim, second)
-        connection.execute("SELECT pg_sleep(0.1)")
+        await_blocked(house.database)
         return claimed, other
 
     claimed, other = house.database.run(hold)

@@ -26,6 +26,7 @@ from tests.store.rows import (
     find_false_tallies,
     make_report,
     make_reports,
+    read_clock,
     read_message,
     read_statuses,
     receive,
@@ -33,8 +34,7 @@ from tests.store.rows import (
     take,
 )
 
-NOW = dt.datetime.now(dt.UTC).replace(microsecond=0)
-SINCE = NOW - dt.timedelta(hours=6)
+SENT_AT, LATER = dt.datetime(2026, 10, 1, 12, tzinfo=dt.UTC), dt.datetime(2099, 1, 1, tzinfo=dt.UTC)
 NUMBER, OTHER_NUMBER = "500600700", "500600701"
 ACCOUNT_FAULT = {"errors": [{"code": 131042, "title": "Payment"}]}
 
@@ -65,8 +65,13 @@ def add(database, account_id):
 
 
 @pytest.fixture
-def run(database):
-    return lambda *spared, since=SINCE: recover(database, since=since, spared=spared)
+def since(database):
+    return read_clock(database) - dt.timedelta(hours=6)
+
+
+@pytest.fixture
+def run(database, since):
+    return lambda *spared, since=since: recover(database, since=since, spared=spared)
 
 
 def read_campaign(database, campaign_id):
@@ -107,7 +112,7 @@ def test_what_is_known_stays_as_it_is(database, add, run):
 
 
 def test_a_campaign_whose_time_is_to_come_is_only_paused_and_goes_on_by_a_person(database, add, run):
-    campaign_id = add("scheduled", ["pending"], scheduled_at=NOW + dt.timedelta(days=1))
+    campaign_id = add("scheduled", ["pending"], scheduled_at=LATER)
     assert [each.fate for each in run().campaigns] == [Fate.PAUSE]
     assert read_statuses(database, campaign_id) == ["pending"]
     (move,) = resume_campaigns(database, [campaign_id])
@@ -137,12 +142,12 @@ def test_only_campaigns_with_something_to_doubt_can_be_excepted(database, add, r
         run(campaign_id)
 
 
-def test_a_look_changes_nothing(database, add):
+def test_a_look_changes_nothing(database, add, since):
     campaign_id = add()
-    seen = preview_recovery(database, since=SINCE, spared=())
+    seen = preview_recovery(database, since=since, spared=())
     assert (seen.count, seen.is_first, seen.has_work) == (2, True, True)
     assert read_statuses(database, campaign_id) == ["sent", "pending", "sending"]
-    assert preview_recovery(database, since=SINCE, spared=()).is_first
+    assert preview_recovery(database, since=since, spared=()).is_first
 
 
 def test_nothing_of_it_is_sent_when_the_campaign_goes_on(database, add, run, account_id):
@@ -159,7 +164,7 @@ def test_nothing_of_it_is_sent_when_the_campaign_goes_on(database, add, run, acc
 
 def test_the_second_time_nothing_is_left_to_do(database, add, run):
     campaign_id = add(messages=["pending", "pending"])
-    ahead_id = add("scheduled", ["pending"], scheduled_at=NOW + dt.timedelta(days=1))
+    ahead_id = add("scheduled", ["pending"], scheduled_at=LATER)
     run()
     retry_doubted(database, campaign_id, at_most=1)
     made_since = add("draft", ["pending"])
@@ -182,8 +187,7 @@ def test_after_another_restore_it_is_done_again(database, add, run):
     campaign_id = add(messages=["pending"])
     run()
     retry_doubted(database, campaign_id)
-    newer = fetch(database, "SELECT clock_timestamp()")[0]
-    done = run(since=newer)
+    done = run(since=read_clock(database))
     assert (done.count, done.is_first) == (1, True)
     assert read_statuses(database, campaign_id) == ["uncertain"]
 
@@ -196,21 +200,21 @@ def test_beside_a_living_lease_it_is_refused(database, add, run, account_id):
     assert read_statuses(database, campaign_id) == ["pending"]
 
 
-def test_beside_a_process_it_is_refused(database, database_url, add):
+def test_beside_a_process_it_is_refused(database, database_url, add, since):
     campaign_id = add(messages=["pending"])
     url = fetch(database, "SELECT current_database()")[0]
     process = Database(database_url.rsplit("/", 1)[0] + f"/{url}", name=PROCESS)
     process.open()
     assert process.is_ready()
     with pytest.raises(RecoveryError, match="stop all roles first"):
-        preview_recovery(database, since=SINCE, spared=())
+        preview_recovery(database, since=since, spared=())
     process.close()
     assert read_statuses(database, campaign_id) == ["pending"]
 
 
 def test_a_time_to_come_is_refused(run):
     with pytest.raises(RecoveryError, match="cannot be in the future"):
-        run(since=NOW + dt.timedelta(days=1))
+        run(since=LATER)
 
 
 # What the forgotten time sends after us
@@ -301,7 +305,7 @@ def test_a_runner_that_thaws_claims_nothing_and_its_late_reply_counts(database, 
         assert not database.run(claim, campaign_id, epoch, accounts=[account_id]).is_held
     assert newer.epoch > lease.epoch + 1_000
     message_id = min(fetch(database, "SELECT id FROM messages"))
-    database.run(merge_evidence, [say(message_id, "sent", 2, wamid="wamid.late", sent_at=NOW)])
+    database.run(merge_evidence, [say(message_id, "sent", 2, wamid="wamid.late", sent_at=SENT_AT)])
     assert read_message(database, message_id)["status"] == "sent"
 
 

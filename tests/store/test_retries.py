@@ -25,6 +25,7 @@ from tests.store.rows import (
     find_false_tallies,
     make_report,
     make_reports,
+    read_clock,
     read_message,
     read_statuses,
     receive,
@@ -32,7 +33,7 @@ from tests.store.rows import (
     take,
 )
 
-NOW = dt.datetime.now(dt.UTC).replace(microsecond=0)
+FAILED_AT = dt.datetime(2026, 10, 1, 12, tzinfo=dt.UTC)
 SERVER = frozenset({Retry.SERVER})
 LATER = frozenset({Retry.RECIPIENT_LATER})
 NUMBER = "500600700"
@@ -64,7 +65,7 @@ def add(database, account_id):
 
 
 def add_failed(connection, campaign_id, account_id, code, **columns):
-    row = {"account_id": account_id, "error_code": code, "failed_at": NOW, "wamid": "wamid.old", "attempts": 1}
+    row = {"account_id": account_id, "error_code": code, "failed_at": FAILED_AT, "wamid": "wamid.old", "attempts": 1}
     return add_message(connection, campaign_id, "failed", **row | {"error_title": f"title {code}"} | columns)
 
 
@@ -119,7 +120,7 @@ def test_a_retried_message_is_claimed_again_with_all_its_attempts_and_completes(
     lease = database.run(take, campaign_id)
     taken = database.run(claim, campaign_id, lease.epoch, accounts=[account_id] * 4, cursor=lease.cursor).messages
     assert [(each.send_no, each.attempts, each.refused_by, each.pair_refusals) for each in taken] == [(6, 1, None, 0)]
-    database.run(merge_evidence, [say(taken[0].id, "sent", 6, wamid="wamid.new", sent_at=NOW)])
+    database.run(merge_evidence, [say(taken[0].id, "sent", 6, wamid="wamid.new", sent_at=FAILED_AT)])
     assert read_message(database, taken[0].id)["error_title"] is None
     assert database.run(complete_campaign, campaign_id, lease.epoch) is not None
 
@@ -132,19 +133,20 @@ def test_a_reopened_campaign_searches_nothing_before_its_end(database, add):
 
 
 def test_what_is_withheld_waits_for_a_day_after_its_failure(database, add, account_id):
-    campaign_id = add(131049, failed_at=NOW - dt.timedelta(hours=1))
-    due_id = database.run(add_failed, campaign_id, account_id, 130472, failed_at=NOW - dt.timedelta(hours=25))
+    now = read_clock(database)
+    campaign_id = add(131049, failed_at=now - dt.timedelta(hours=1))
+    due_id = database.run(add_failed, campaign_id, account_id, 130472, failed_at=now - dt.timedelta(hours=25))
     done = retry_failed(database, campaign_id, LATER)
-    assert (done.count, done.waiting_count, done.waits_until) == (2, 1, NOW + dt.timedelta(hours=23))
+    assert (done.count, done.waiting_count, done.waits_until) == (2, 1, now + dt.timedelta(hours=23))
     lease = database.run(take, campaign_id)
     taken = database.run(claim, campaign_id, lease.epoch, accounts=[account_id] * 2).messages
     assert [each.id for each in taken] == [due_id]
-    assert database.run(next_release_at, campaign_id) == NOW + dt.timedelta(hours=23)
+    assert database.run(next_release_at, campaign_id) == now + dt.timedelta(hours=23)
     assert database.run(complete_campaign, campaign_id, lease.epoch) is None
 
 
 def test_a_dry_run_says_the_same_and_changes_nothing(database, add):
-    campaign_id = add(131049, 131026, 131000, failed_at=NOW - dt.timedelta(hours=1))
+    campaign_id = add(131049, 131026, 131000, failed_at=read_clock(database) - dt.timedelta(hours=1))
     planned = preview_retry(database, campaign_id, ALL)
     assert (read_campaign(database, campaign_id).status, planned.move) == ("completed", None)
     assert read_statuses(database, campaign_id) == ["failed"] * 3
@@ -199,7 +201,7 @@ def test_a_campaign_that_is_not_there_is_refused(database):
 
 def test_many_messages_go_back_in_several_sets_each_once(database, add, monkeypatch):
     monkeypatch.setattr(retries, "_MOST_AT_ONCE", 2)
-    campaign_id = add(131000, 131026, 131000, 131016, 131000, 131000, failed_at=NOW)
+    campaign_id = add(131000, 131026, 131000, 131016, 131000, 131000, failed_at=read_clock(database))
     done = retry_failed(database, campaign_id, SERVER)
     assert counts(done.again) == [(131000, 4, 0), (131016, 1, 0)]
     assert (done.move.old, done.move.new) == ("completed", "running")
@@ -257,7 +259,7 @@ def test_a_retry_is_not_forgotten_by_the_slice_that_ends_beside_it(database, add
     campaign_id = add(131000, status="running")
     lease = database.run(take, campaign_id)
     retry_failed(database, campaign_id, SERVER)
-    tomorrow = NOW + dt.timedelta(days=1)
+    tomorrow = read_clock(database) + dt.timedelta(days=1)
     database.run(
         end_slice, campaign_id, lease.epoch, cursor=0, waiting_reason="retry", due_at=tomorrow, is_due_now=False
     )
@@ -270,7 +272,7 @@ def test_a_retry_is_not_forgotten_by_the_slice_that_ends_beside_it(database, add
 def test_a_slice_that_nobody_rang_waits_as_it_decided(database, add):
     campaign_id = add(status="running")
     lease = database.run(take, campaign_id)
-    tomorrow = NOW + dt.timedelta(days=1)
+    tomorrow = read_clock(database) + dt.timedelta(days=1)
     database.run(
         end_slice, campaign_id, lease.epoch, cursor=0, waiting_reason="retry", due_at=tomorrow, is_due_now=False
     )

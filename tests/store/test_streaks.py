@@ -1,10 +1,11 @@
-import datetime as dt
+from dataclasses import dataclass
 
 import pytest
+from campaigns.store.directory import activate_account
 from psycopg import errors
 
-from campaigns.store.accounts import Outcomes, activate_account, block_accounts, count_outcomes, count_reported
-from tests.store.rows import activated_at, add_account, add_campaign, add_template, fetch, shared_database
+from campaigns.store.accounts import Outcomes, block_accounts, count_outcomes, count_reported
+from tests.store.rows import activated_at, add_account, add_campaign, add_template, fetch, read_clock, shared_database
 
 REPLIES, WEBHOOKS = "replies", "webhooks"
 COLUMNS = {REPLIES: ("consecutive_failures", "failures"), WEBHOOKS: ("consecutive_reported", "reported")}
@@ -282,8 +283,16 @@ def test_a_category_says_why_it_is_not_sent_or_is_sent(database):
 # rests
 
 
-def block(database, account_id, *, is_for_waba=False, rest_seconds=10.0, most_seconds=3600.0):
-    asked_at = dt.datetime.now(dt.UTC)
+@dataclass(frozen=True)
+class Rest:
+    """The shortest and the longest time in seconds that a rest may have: it began between two looks at the clock."""
+
+    least: float
+    most: float
+
+
+def block(database, account_id, *, is_for_waba=False, rest_seconds=1_000.0, most_seconds=1_000_000.0):
+    before = read_clock(database)
     blocked = database.run(
         block_accounts,
         account_id,
@@ -292,7 +301,11 @@ def block(database, account_id, *, is_for_waba=False, rest_seconds=10.0, most_se
         rest_seconds=rest_seconds,
         most_seconds=most_seconds,
     )
-    return {blocked_id: (until - asked_at).total_seconds() for blocked_id, until in blocked}
+    after = read_clock(database)
+    return {
+        blocked_id: Rest((until - after).total_seconds(), (until - before).total_seconds())
+        for blocked_id, until in blocked
+    }
 
 
 def end_rest(database, account_id):
@@ -301,9 +314,10 @@ def end_rest(database, account_id):
 
 def test_each_further_rest_is_twice_as_long_up_to_the_most(database):
     account_id = database.run(add_account)
-    for rest in (10, 20, 40, 50, 50):
-        seconds = block(database, account_id, most_seconds=50)[account_id]
-        assert rest * 0.85 <= seconds <= rest * 1.15 + 2
+    for seconds in (1_000, 2_000, 4_000, 5_000, 5_000):
+        rest = block(database, account_id, most_seconds=5_000)[account_id]
+        assert seconds * 0.85 <= rest.most
+        assert rest.least <= seconds * 1.15
         end_rest(database, account_id)
     assert [kind for kind, _ in read_events(database, account_id)] == ["blocked"] * 5
 
@@ -312,7 +326,7 @@ def test_a_rest_that_runs_is_not_made_longer(database):
     account_id = database.run(add_account)
     block(database, account_id)
     before = fetch(database, "SELECT blocked_until, block_count FROM accounts WHERE id = %s", account_id)
-    assert block(database, account_id, rest_seconds=1_000) == {}
+    assert block(database, account_id, rest_seconds=2_000) == {}
     assert fetch(database, "SELECT blocked_until, block_count FROM accounts WHERE id = %s", account_id) == before
     assert len(read_events(database, account_id)) == 1
 
@@ -323,7 +337,7 @@ def test_a_success_ends_the_growth_of_the_rests(database, outcomes):
     block(database, account_id)
     count(database, REPLIES, account_id, *outcomes)
     end_rest(database, account_id)
-    assert block(database, account_id)[account_id] < 14
+    assert block(database, account_id)[account_id].least < 1_400
 
 
 def test_a_waba_rests_with_all_its_numbers_and_no_other(database):

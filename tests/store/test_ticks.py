@@ -15,12 +15,13 @@ from tests.store.rows import (
     empty,
     fetch,
     find_false_tallies,
+    read_clock,
     read_statuses,
     take,
 )
 
-SETTINGS = Settings()
-NOW = dt.datetime.now(dt.UTC)
+# A mark expires after an hour and a half, three ticks.
+SETTINGS = Settings(tick_seconds=1800.0)
 HOUR = dt.timedelta(hours=1)
 
 
@@ -30,39 +31,45 @@ def database(shared):
     return shared
 
 
+@pytest.fixture
+def now(database):
+    return read_clock(database)
+
+
 def tick(database):
     return mark_due(database, SETTINGS)
 
 
-def test_all_eligible_campaigns_are_found_oldest_first(database):
-    young = database.run(add_campaign, "pending", created_at=NOW)
-    old = database.run(add_campaign, "running", created_at=NOW - HOUR)
-    same = database.run(add_campaign, "scheduled", created_at=NOW, scheduled_at=NOW - HOUR)
-    soon = database.run(add_campaign, "running", created_at=NOW + HOUR, due_at=NOW - HOUR)
+def test_all_eligible_campaigns_are_found_oldest_first(database, now):
+    young = database.run(add_campaign, "pending", created_at=now)
+    old = database.run(add_campaign, "running", created_at=now - HOUR)
+    same = database.run(add_campaign, "scheduled", created_at=now, scheduled_at=now - HOUR)
+    soon = database.run(add_campaign, "running", created_at=now + HOUR, due_at=now - HOUR)
     assert tick(database) == [old, young, same, soon]
 
 
 @pytest.mark.parametrize(
-    ("status", "columns"),
+    ("status", "column", "more"),
     [
-        ("draft", {}),
-        ("paused", {}),
-        ("completed", {}),
-        ("cancelled", {}),
-        ("scheduled", {"scheduled_at": NOW + HOUR}),
-        ("running", {"scheduled_at": NOW + HOUR}),
-        ("running", {"due_at": NOW + HOUR, "waiting_reason": "window"}),
-        ("running", {"enqueued_at": NOW + HOUR}),
+        ("draft", None, {}),
+        ("paused", None, {}),
+        ("completed", None, {}),
+        ("cancelled", None, {}),
+        ("scheduled", "scheduled_at", {}),
+        ("running", "scheduled_at", {}),
+        ("running", "due_at", {"waiting_reason": "window"}),
+        ("running", "enqueued_at", {}),
     ],
 )
-def test_no_other_campaign_is_found(database, status, columns):
-    database.run(add_campaign, status, **columns)
+def test_no_other_campaign_is_found(database, now, status, column, more):
+    in_an_hour = {column: now + HOUR} if column else {}
+    database.run(add_campaign, status, **in_an_hour, **more)
     assert tick(database) == []
 
 
 def test_what_falls_due_before_the_next_tick_is_found(database):
     campaign_id = database.run(add_campaign)
-    fetch(database, "UPDATE campaigns SET due_at = clock_timestamp() + interval '8 s', waiting_reason = 'interval'")
+    fetch(database, "UPDATE campaigns SET due_at = clock_timestamp() + interval '29 min', waiting_reason = 'interval'")
     assert tick(database) == [campaign_id]
 
 
@@ -77,7 +84,7 @@ def test_a_campaign_that_somebody_runs_is_not_found(database):
 def test_the_tick_tells_how_many_run_already(database):
     database.run(take, database.run(add_campaign))
     campaign_id = database.run(add_campaign)
-    assert database.run(mark_due_campaigns, tick_seconds=10, expiry_seconds=30) == ([campaign_id], 1)
+    assert database.run(mark_due_campaigns, tick_seconds=10, expiry_seconds=3600) == ([campaign_id], 1)
 
 
 def test_a_second_tick_finds_none(database):
@@ -90,14 +97,14 @@ def test_a_second_tick_finds_none(database):
 def test_a_task_that_nobody_took_is_rung_again_when_it_has_expired(database):
     campaign_id = database.run(add_campaign)
     tick(database)
-    fetch(database, "UPDATE campaigns SET enqueued_at = enqueued_at - interval '29 s'")
+    fetch(database, "UPDATE campaigns SET enqueued_at = enqueued_at - interval '80 min'")
     assert tick(database) == []
-    fetch(database, "UPDATE campaigns SET enqueued_at = enqueued_at - interval '2 s'")
+    fetch(database, "UPDATE campaigns SET enqueued_at = enqueued_at - interval '10 min'")
     assert tick(database) == [campaign_id]
 
 
 def test_nothing_is_enqueued_again_while_as_many_tasks_wait_as_campaigns_are_marked(database):
-    ids = age_marks(database, "1 h", "2 days", "31 s")
+    ids = age_marks(database, "2 h", "2 days", "91 min")
     assert mark_due(database, SETTINGS, waiting_count=3) == []
     assert mark_due(database, SETTINGS, waiting_count=100) == []
     new = database.run(add_campaign)
@@ -106,16 +113,16 @@ def test_nothing_is_enqueued_again_while_as_many_tasks_wait_as_campaigns_are_mar
 
 
 def test_as_many_are_enqueued_again_as_tasks_are_missing_the_oldest_marks_first(database):
-    ids = age_marks(database, "31 s", "2 days", "1 h", "5 s")
+    ids = age_marks(database, "91 min", "2 days", "2 h", "5 s")
     assert mark_due(database, SETTINGS, waiting_count=3) == [ids[1]]
     assert mark_due(database, SETTINGS, waiting_count=3) == [ids[2]]
     assert mark_due(database, SETTINGS, waiting_count=0) == [ids[0]], "the others were marked a moment ago"
 
 
 def test_the_queue_is_compared_with_campaigns_that_may_run_and_do_not(database):
-    paused, running, lost = age_marks(database, "1 h", "1 h", "1 h")
+    paused, running, lost = age_marks(database, "2 h", "2 h", "2 h")
     fetch(database, "UPDATE campaigns SET status = 'paused' WHERE id = %s", paused)
-    fetch(database, "UPDATE leases SET until = clock_timestamp() + interval '1 min' WHERE campaign_id = %s", running)
+    fetch(database, "UPDATE leases SET until = clock_timestamp() + interval '1 h' WHERE campaign_id = %s", running)
     assert mark_due(database, SETTINGS, waiting_count=1) == []
     assert mark_due(database, SETTINGS, waiting_count=0) == [lost]
 
@@ -125,7 +132,7 @@ def test_however_many_ticks_pass_without_a_worker_the_queue_holds_one_task_for_e
     waiting = 0
     for _ in range(20):
         waiting += len(mark_due(database, SETTINGS, waiting_count=waiting))
-        fetch(database, "UPDATE campaigns SET enqueued_at = enqueued_at - interval '1 h'")
+        fetch(database, "UPDATE campaigns SET enqueued_at = enqueued_at - interval '2 h'")
     assert waiting == len(ids)
 
 
@@ -156,7 +163,7 @@ def test_a_tick_leaves_while_another_one_looks(database):
     database.run(add_campaign)
 
     def look(connection):
-        mark_due_campaigns(connection, tick_seconds=10, expiry_seconds=30)
+        mark_due_campaigns(connection, tick_seconds=10, expiry_seconds=3600)
         return Beside(tick, database).result()
 
     assert database.run(look) == []
@@ -196,9 +203,9 @@ def test_reconcile_makes_what_a_dead_runner_left_uncertain(database, status, cap
     assert f"Campaign {campaign_id}: 1 messages are uncertain" in caplog.text
 
 
-def test_reconcile_tells_of_doubts_that_last(database):
+def test_reconcile_tells_of_doubts_that_last(database, now):
     campaign_id = database.run(add_campaign)
-    long_ago, now = NOW - HOUR, dt.datetime.now(dt.UTC)
+    long_ago = now - HOUR
     database.run(add_message, campaign_id, "uncertain", claimed_at=long_ago)
     database.run(add_message, campaign_id, "uncertain", claimed_at=now)
     database.run(add_message, campaign_id, "sent", claimed_at=long_ago)
@@ -207,21 +214,20 @@ def test_reconcile_tells_of_doubts_that_last(database):
     assert database.run(report_uncertain, grace_seconds=600) == [(campaign_id, 1, long_ago)]
 
 
-def test_a_doubt_is_reported_once_and_a_new_one_again(database):
+def test_a_doubt_is_reported_once_and_a_new_one_again(database, now):
     campaign_id = database.run(add_campaign, "completed")
-    now = dt.datetime.now(dt.UTC)
-    first, second = (now - dt.timedelta(seconds=seconds) for seconds in (900, 800))
+    first, second = (now - dt.timedelta(seconds=seconds) for seconds in (9_000, 8_000))
     database.run(add_message, campaign_id, "uncertain", claimed_at=first)
     database.run(add_message, campaign_id, "uncertain", claimed_at=second)
     # The last look was at a time when only the first was older than the grace.
-    forget_reports(database, seconds=250)
-    assert database.run(report_uncertain, grace_seconds=600) == [(campaign_id, 2, first)]
-    assert database.run(report_uncertain, grace_seconds=600) == []
-    forget_reports(database, seconds=160)
-    assert database.run(report_uncertain, grace_seconds=600) == []
+    forget_reports(database, seconds=2_500)
+    assert database.run(report_uncertain, grace_seconds=6_000) == [(campaign_id, 2, first)]
+    assert database.run(report_uncertain, grace_seconds=6_000) == []
+    forget_reports(database, seconds=1_600)
+    assert database.run(report_uncertain, grace_seconds=6_000) == []
 
 
-def test_an_alert_tells_a_person_of_doubts_that_last(database, caplog):
+def test_an_alert_tells_a_person_of_doubts_that_last(database, now, caplog):
     told = []
 
     class Told(Alerts):
@@ -229,7 +235,7 @@ def test_an_alert_tells_a_person_of_doubts_that_last(database, caplog):
             told.append((kind, text, bound))
 
     campaign_id = database.run(add_campaign)
-    database.run(add_message, campaign_id, "uncertain", claimed_at=NOW - HOUR)
+    database.run(add_message, campaign_id, "uncertain", claimed_at=now - HOUR)
     for _ in range(2):
         reconcile(database, dataclasses.replace(SETTINGS, uncertain_grace_seconds=60.0), Told(None))
     ((kind, text, bound),) = told
@@ -260,6 +266,6 @@ def forget_reports(database, *, seconds=0):
 
 def test_a_longer_tick_looks_further_ahead(database):
     campaign_id = database.run(add_campaign)
-    fetch(database, "UPDATE campaigns SET due_at = clock_timestamp() + interval '30 s', waiting_reason = 'interval'")
+    fetch(database, "UPDATE campaigns SET due_at = clock_timestamp() + interval '1 h', waiting_reason = 'interval'")
     assert tick(database) == []
-    assert mark_due(database, dataclasses.replace(SETTINGS, tick_seconds=60.0)) == [campaign_id]
+    assert mark_due(database, dataclasses.replace(SETTINGS, tick_seconds=3600.0)) == [campaign_id]
