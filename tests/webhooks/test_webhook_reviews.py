@@ -2,9 +2,9 @@
 
 import datetime as dt
 import logging
-import threading
 
 import pytest
+from campaigns.store.reviews import count_reviews, list_reviews
 from webhook_bodies import AT, PHONE_NUMBER_ID, make_body, make_status, make_value
 
 from campaigns.alerts import Alerts
@@ -22,13 +22,7 @@ from campaigns.privacy.erasure import forget
 from campaigns.secrets import make_key
 from campaigns.sending.schedule import reconcile
 from campaigns.store.leases import complete_campaign
-from campaigns.store.suppressions import (
-    SuppressionEvent,
-    count_reviews,
-    find_suppressed,
-    list_reviews,
-    write_suppressions,
-)
+from campaigns.store.suppressions import SuppressionEvent, find_suppressed, write_suppressions
 from tests.store.rows import (
     Beside,
     add_account,
@@ -41,6 +35,7 @@ from tests.store.rows import (
     empty,
     fetch,
     find_false_tallies,
+    hold,
     read_message,
     receive,
     take,
@@ -390,15 +385,7 @@ def test_what_is_unknown_or_decided_refuses_all(database):
 def test_of_two_who_decide_at_once_the_second_is_told(database, decide):
     say(database)
     (row,) = read_reviews(database)
-    decided, go_on = threading.Event(), threading.Event()
-
-    def dismiss_slowly(connection):
-        reviews._dismiss(connection, [row.id])
-        decided.set()
-        assert go_on.wait(30)
-
-    first = Beside(database.run, dismiss_slowly)
-    assert decided.wait(30)
+    first, go_on = hold(database, reviews._dismiss, [row.id])
     second = Beside(decide, database, [row.id])
     await_blocked(database)
     go_on.set()
@@ -425,21 +412,6 @@ def test_forgetting_erases_the_answer(database):
 
 
 # a claim beside a decision
-
-
-def hold(database, work, *arguments):
-    """Run a piece of work in a transaction that waits before it commits."""
-    done, go_on = threading.Event(), threading.Event()
-
-    def run(connection):
-        answer = work(connection, *arguments)
-        done.set()
-        assert go_on.wait(30)
-        return answer
-
-    thread = Beside(database.run, run)
-    assert done.wait(30)
-    return thread, go_on
 
 
 def claim_one(connection, campaign_id):

@@ -3,7 +3,6 @@
 import datetime as dt
 import itertools
 import logging
-import threading
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -18,7 +17,7 @@ from campaigns.management.suppressions import lift_phones
 from campaigns.privacy.erasure import forget
 from campaigns.privacy.forgotten_people import ForgettingError
 from campaigns.secrets import make_key
-from campaigns.store import people
+from campaigns.store import userids
 from campaigns.store.events import ParkedEvent, insert_events, park_events
 from campaigns.store.suppressions import SuppressionEvent, find_suppressed, write_suppressions
 from tests.store.rows import (
@@ -30,6 +29,7 @@ from tests.store.rows import (
     claim,
     empty,
     fetch,
+    hold,
     make_report,
     receive,
     take,
@@ -196,7 +196,7 @@ def test_a_stop_reaches_every_number_that_the_person_has_had(database):
 
 def test_the_newest_word_tells_the_present_number(database):
     def present():
-        (person,) = database.run(people.find_people, [ID]).values()
+        (person,) = database.run(userids.find_people, [ID]).values()
         return person.recipient_keys[0]
 
     receive(database, pair(seconds=3))
@@ -295,17 +295,12 @@ def test_the_log_tells_each_person_once(database, caplog):
 
 def hold_pair(database):
     """Start a transaction that writes a pair and waits to commit; return it, and the event that lets it go on."""
-    written, go_on = threading.Event(), threading.Event()
 
     def work(connection):
-        people.lock_people(connection, is_shared=True)
-        people.add_pairs(connection, [people.Pair(ID, ANA, NOON)])
-        written.set()
-        assert go_on.wait(30)
+        userids.lock_people(connection, is_shared=True)
+        userids.add_pairs(connection, [userids.Pair(ID, ANA, NOON)])
 
-    thread = Beside(database.run, work)
-    assert written.wait(30)
-    return thread, go_on
+    return hold(database, work)
 
 
 def test_a_stop_waits_for_a_pair_that_is_being_written(database):
@@ -319,16 +314,12 @@ def test_a_stop_waits_for_a_pair_that_is_being_written(database):
 
 
 def test_a_pair_waits_for_a_stop_that_is_being_written(database):
-    written, go_on = threading.Event(), threading.Event()
 
     def work(connection):
-        people.lock_people(connection)
+        userids.lock_people(connection)
         write_suppressions(connection, [SuppressionEvent(ID, Source.WORD, True, NOON)])
-        written.set()
-        assert go_on.wait(30)
 
-    stopping = Beside(database.run, work)
-    assert written.wait(30)
+    stopping, go_on = hold(database, work)
     pairing = Beside(receive, database, pair())
     await_blocked(database)
     go_on.set()
@@ -346,8 +337,8 @@ def test_pairs_do_not_wait_for_each_other(database):
 
 
 def test_many_at_once_end_with_everybody_suppressed(database):
-    named = [(f"BR.{number}", f"55119{80000000 + number}") for number in range(40)]
-    bodies = [body for user_id, number in named for body in (stop(user_id=user_id), pair(user_id, number))]
+    people = [(f"BR.{number}", f"55119{80000000 + number}") for number in range(40)]
+    bodies = [body for user_id, number in people for body in (stop(user_id=user_id), pair(user_id, number))]
     halves = [bodies[::2], bodies[1::2]]
 
     def apply(half):
@@ -356,7 +347,7 @@ def test_many_at_once_end_with_everybody_suppressed(database):
 
     for thread in [Beside(apply, half) for half in halves]:
         thread.result()
-    assert all(is_suppressed(database, f"+{number}") for _, number in named)
+    assert all(is_suppressed(database, f"+{number}") for _, number in people)
 
 
 # forgetting

@@ -2,9 +2,11 @@ import hashlib
 import hmac
 import io
 import logging
+import threading
 
 import pytest
 
+from tests.simulator.far_end import PATIENCE_SECONDS
 from webhooks.receiver.app import MAX_BODY_BYTES, make_app
 from webhooks.receiver.inbox import Inbox, InboxUnavailable
 from webhooks.receiver.notifier import Doorbell
@@ -48,7 +50,7 @@ def client(desk):
     app = make_app(
         app_secret=SECRET,
         verify_token=TOKEN,
-        inbox=Inbox(desk.insert),
+        inbox=Inbox(desk.insert, wait_seconds=PATIENCE_SECONDS),
         doorbell=CountingDoorbell(desk),
         is_ready=lambda: desk.is_ready,
     )
@@ -110,6 +112,28 @@ def test_a_signed_body_is_stored_as_it_came_and_the_bell_is_pressed(client, desk
     assert (desk.bodies, desk.presses) == ([body], 1)
 
 
+def test_a_broker_that_hangs_holds_no_answer_up(desk):
+    has_rung, may_return, returned = threading.Event(), threading.Event(), threading.Event()
+
+    def ring():
+        has_rung.set()
+        may_return.wait(PATIENCE_SECONDS)
+        returned.set()
+
+    app = make_app(
+        app_secret=SECRET,
+        verify_token=TOKEN,
+        inbox=Inbox(desk.insert, wait_seconds=PATIENCE_SECONDS),
+        doorbell=Doorbell(ring),
+        is_ready=bool,
+    )
+    for _ in range(3):
+        assert app.test_client().post(URL, data=b"{}", headers=sign(b"{}")).status_code == 200
+    assert has_rung.wait(PATIENCE_SECONDS)
+    assert not returned.is_set()
+    may_return.set()
+
+
 @pytest.mark.parametrize("body", [b"", b"not json", b"\xff\x00", b"a=1&b=2"])
 @pytest.mark.parametrize(
     "content_type", [None, "application/json", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x"]
@@ -140,7 +164,7 @@ def test_any_signed_bytes_of_any_type_are_stored_unread(client, desk, body, cont
     ],
 )
 def test_an_unsigned_body_is_refused_and_nothing_is_stored_or_leaked(client, desk, headers, caplog):
-    caplog.set_level(logging.WARNING, "webhooks.receiver.app")
+    caplog.set_level(logging.WARNING, "webhooks.views")
     answer = client.post(URL, data=b"{}", headers=headers)
     assert (answer.status_code, answer.data) == (401, b"")
     assert (desk.bodies, desk.presses) == ([], 0)
