@@ -7,7 +7,17 @@ import sys
 import time
 
 import pytest
-from far_end import NUMBER, PHONE, ROOT, FarEnd, start_simulator, template_message, wait_for
+from far_end import (
+    NUMBER,
+    PATIENCE_SECONDS,
+    PHONE,
+    ROOT,
+    FarEnd,
+    raw_message,
+    start_simulator,
+    template_message,
+    wait_for,
+)
 
 
 def test_stats_count_what_happened(far):
@@ -113,19 +123,17 @@ def test_a_webhook_needs_a_callback_url(far):
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_stops_it_at_once_and_cleanly(number):
-    body = json.dumps(template_message()).encode()
-    head = b"POST /1/messages HTTP/1.1\r\nAuthorization: Bearer x\r\nContent-Length: %d\r\n\r\n" % len(body)
-    with start_simulator("--latency-ms", "60000") as (process, url), FarEnd(url).connect() as link:
-        link.sendall(head + body)
+    with start_simulator("--latency-ms", "3600000") as (process, url), FarEnd(url).connect() as link:
+        link.sendall(raw_message())
         wait_for(lambda: FarEnd(url).stats()["accepted"])
         process.send_signal(number)
-        assert process.wait(timeout=5) == 0
+        assert process.wait(timeout=PATIENCE_SECONDS) == 0
 
 
 def test_options_the_environment_and_a_file_make_the_script(tmp_path, far, receiver):
     script = tmp_path / "script.json"
     script.write_text(json.dumps({"outcome": "read", "latency_ms": 5000, "webhooks": {"read_after_ms": 0}}))
-    options = ["--script", str(script), "--latency-ms", "[0, 1]", "--mps", "1", "--callback-url", receiver.url]
+    options = ["--script", str(script), "--latency-ms", "[0, 1]", "--mps", "0.001", "--callback-url", receiver.url]
     times = ["--webhook-sent-after-ms", "0", "--webhook-delivered-after-ms", "0"]
     with start_simulator(*options, *times, env={"META_APP_SECRET": "from-env"}) as (_, url):
         end = FarEnd(url)
@@ -146,7 +154,7 @@ def test_no_limits_takes_a_flood():
 @pytest.mark.parametrize("options", [["--latency-ms", "x"], ["--script", "/nowhere.json"], ["--mps", "-1"]])
 def test_wrong_options_are_refused_with_one_line(options):
     command = [sys.executable, "-m", "simulator", *options]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=20, check=False)
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=PATIENCE_SECONDS, check=False)
     assert done.returncode == 2
     assert done.stderr.splitlines()[-1].startswith("python -m simulator: error: ")
     assert "Traceback" not in done.stderr

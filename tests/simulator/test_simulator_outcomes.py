@@ -6,7 +6,7 @@ import re
 import pycurl
 import pytest
 import requests
-from far_end import NUMBER, PHONE, ROOT, template_message
+from far_end import NUMBER, PATIENCE_SECONDS, PHONE, ROOT, template_message, wait_for
 
 from simulator.config import Account, Config, Limits, Template, Webhooks, knobs_of
 from simulator.outcomes import BUILT_IN_SUFFIXES
@@ -95,7 +95,8 @@ def test_an_answer_that_does_not_come_whole(far, outcome, accepted):
 def test_an_answer_that_never_comes(far, outcome, accepted):
     far.script(accounts={NUMBER: {"outcome": outcome}})
     with pytest.raises(requests.ReadTimeout):
-        far.send(timeout=0.2)
+        far.send(timeout=(PATIENCE_SECONDS, 0.2))
+    wait_for(lambda: far.stats()["request_bodies"])
     assert far.stats()["accepted"] == accepted
     assert far.send(number="1").status_code == 200
 

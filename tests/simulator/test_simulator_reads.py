@@ -2,7 +2,7 @@
 
 import pytest
 import requests
-from far_end import NUMBER, WABA
+from far_end import NUMBER, PATIENCE_SECONDS, WABA
 
 from simulator.config import APP
 
@@ -58,7 +58,7 @@ def test_a_field_that_does_not_exist_is_refused(far):
 def test_health_can_hang(far):
     far.script(accounts={NUMBER: {"health": "hang"}})
     with pytest.raises(requests.ReadTimeout):
-        far.session.get(f"{far.url}/v24.0/{NUMBER}", timeout=0.2)
+        far.session.get(f"{far.url}/v24.0/{NUMBER}", timeout=(PATIENCE_SECONDS, 0.2))
     assert far.send().status_code == 200
 
 
@@ -81,7 +81,7 @@ def test_templates_come_in_pages(far):
     page = far.get(f"/v24.0/{WABA}/message_templates", limit=2).json()
     names = [template["name"] for template in page["data"]]
     while "next" in page["paging"]:
-        page = far.session.get(page["paging"]["next"], timeout=5).json()
+        page = far.session.get(page["paging"]["next"], timeout=PATIENCE_SECONDS).json()
         names += [template["name"] for template in page["data"]]
     assert names == ["t0", "t1", "t2", "t3", "t4"]
     assert page["data"][0]["components"] == [{"type": "BODY", "text": "Hallo {{1}}"}]
@@ -185,4 +185,4 @@ def test_looks_at_the_setup_fail_as_scripted(far, key, path):
         assert tuple(far.get(f"/v24.0/{path}", input_token="x").status_code for _ in range(3)) == status
     far.script(**{key: "hang"})
     with pytest.raises(requests.ReadTimeout):
-        far.session.get(f"{far.url}/v24.0/{path}", params={"input_token": "x"}, timeout=0.2)
+        far.session.get(f"{far.url}/v24.0/{path}", params={"input_token": "x"}, timeout=(PATIENCE_SECONDS, 0.2))

@@ -1,12 +1,10 @@
 """`POST /{phone_number_id}/messages`: Meta's shapes, checks, limits."""
 
 import base64
-import itertools
-import json
 import time
 
 import pytest
-from far_end import NUMBER, PHONE, template_message
+from far_end import NUMBER, PATIENCE_SECONDS, PHONE, raw_message, template_message
 
 
 def error_of(response):
@@ -44,7 +42,7 @@ def test_marking_as_read_is_a_success_and_no_send(far):
 @pytest.mark.parametrize("prefix", ["", "/v24.0", "/v25.0"])
 def test_any_version_prefix_is_served(far, prefix):
     url = f"{far.url}{prefix}/{NUMBER}/messages"
-    assert far.session.post(url, json=template_message(), timeout=5).status_code == 200
+    assert far.session.post(url, json=template_message(), timeout=PATIENCE_SECONDS).status_code == 200
 
 
 def test_an_error_has_metas_shape(far):
@@ -113,7 +111,7 @@ def test_a_request_that_breaks_the_contract_is_refused(far, message, code):
 
 def test_a_body_that_is_not_json_is_refused(far):
     url = f"{far.url}/v24.0/{NUMBER}/messages"
-    assert error_of(far.session.post(url, data=b"{", timeout=5)) == (400, 100)
+    assert error_of(far.session.post(url, data=b"{", timeout=PATIENCE_SECONDS)) == (400, 100)
 
 
 def test_separators_in_a_phone_are_tolerated(far):
@@ -154,14 +152,24 @@ def test_registered_templates_are_checked(far, template, expected):
     assert (response.status_code if expected == 200 else error_of(response)) == expected
 
 
+def read_replies(link, count):
+    """Read until so many replies have begun and the last one is whole; all have a JSON object for a body."""
+    received = b""
+    while received.count(b"HTTP/1.1 ") < count or not received.endswith(b"}"):
+        received += link.recv(65536)
+    return received
+
+
 def test_it_answers_130429_after_a_second_of_throughput(far):
-    far.script(limits={"messages_per_second": 5})
+    far.script(limits={"messages_per_second": 20})
     started = time.monotonic()
-    numbers = itertools.count()
-    while (reply := far.send(f"+4915112{next(numbers):06}")).status_code == 200:
-        pass
-    assert error_of(reply) == (400, 130429)
-    assert 5 <= far.stats()["accepted"] <= 5 + 5 * (time.monotonic() - started), "no more have come back meanwhile"
+    with far.connect() as link:  # all at once: sends one by one may be slower than the limit
+        link.sendall(b"".join(raw_message(f"4915112{number:06}") for number in range(500)))
+        replies = read_replies(link, 500)
+    assert replies.count(b"HTTP/1.1 200 ") + replies.count(b'"code":130429') == 500
+    accepted = far.stats()["accepted"]
+    assert 20 <= accepted <= 20 + 20 * (time.monotonic() - started), "no more have come back meanwhile"
+    assert replies.count(b"HTTP/1.1 400 ") == 500 - accepted > 0
 
 
 def test_throughput_comes_back_with_time(far):
@@ -173,13 +181,13 @@ def test_throughput_comes_back_with_time(far):
 
 
 def test_each_number_has_its_own_throughput(far):
-    far.script(limits={"messages_per_second": 1}, accounts={"9": {"messages_per_second": 0}})
+    far.script(limits={"messages_per_second": 0.001}, accounts={"9": {"messages_per_second": 0}})
     codes = [far.send(f"+49151123{digit}", number=number).status_code for digit in range(3) for number in ("8", "9")]
     assert codes == [200, 200, 400, 200, 400, 200]
 
 
 def test_it_answers_131056_after_the_burst_to_one_person(far):
-    far.script(limits={"messages_per_second": 0})
+    far.script(limits={"messages_per_second": 0, "pair_seconds": 600})
     replies = [far.send() for _ in range(46)]
     assert {reply.status_code for reply in replies[:45]} == {200}
     assert error_of(replies[45]) == (400, 131056)
@@ -195,23 +203,17 @@ def test_latency_is_kept(far):
     far.script(latency_ms=[60, 80])
     started = time.monotonic()
     far.send()
-    assert 0.06 <= time.monotonic() - started < 1
+    assert time.monotonic() - started >= 0.06
 
 
 def test_pipelined_requests_are_answered_in_order(far):
     far.script(latency_ms=[0, 30])
     phones = [f"49151100000{digit:02}" for digit in range(20)]
-    wire = b""
-    for phone in phones:
-        body = json.dumps(template_message(phone)).encode()
-        wire += b"POST /v24.0/1/messages HTTP/1.1\r\nAuthorization: Bearer x\r\nContent-Length: %d\r\n\r\n" % len(body)
-        wire += body
+    wire = b"".join(map(raw_message, phones))
     quick = b"GET /_simulator/wire HTTP/1.1\r\n\r\n"
     with far.connect() as link:
         link.sendall(wire + quick)
-        received = b""
-        while received.count(b"HTTP/1.1 200 OK") < 21:
-            received += link.recv(65536)
+        received = read_replies(link, 21)
     assert received.rindex(b'"recipients"') > received.rindex(b'"wa_id"')
     positions = [received.index(f'"wa_id":"{phone}"'.encode()) for phone in phones]
     assert positions == sorted(positions)
