@@ -23,6 +23,7 @@ from campaigns.store.migrate import migrate
 from campaigns.throttle.bucket import Ask, Throttle
 from devstack.postgres import start_postgres
 from devstack.valkey import start_valkey
+from tests.simulator.far_end import PATIENCE_SECONDS, wait_for
 from tests.store.rows import (
     EVERY_TABLE,
     add_account,
@@ -72,9 +73,10 @@ def broker(monkeypatch):
 
 
 @pytest.fixture
-def fine(revoada, database, valkey, broker):
-    """An installation with which nothing is wrong."""
-    revoada.environment["REDIS_URL"] = valkey.url
+def fine(revoada, database, valkey, broker, monkeypatch):
+    """An installation with which nothing is wrong, and nothing becomes wrong during a test."""
+    monkeypatch.setattr("campaigns.diagnosing._TIMEOUT_SECONDS", PATIENCE_SECONDS)
+    revoada.environment |= {"REDIS_URL": valkey.url, "REVOADA_TICK_SECONDS": "600"}
     fetch(database, "UPDATE installation SET ticked_at = clock_timestamp()")
     return revoada
 
@@ -102,7 +104,7 @@ def campaign(account, database):
         )
         database.run(add_message, campaign_id)
         if is_run:
-            fetch(database, "UPDATE leases SET owner = 'host:7', until = now() + interval '40 s'")
+            fetch(database, "UPDATE leases SET owner = 'host:7', until = now() + interval '1 hour'")
         return campaign_id
 
     return add
@@ -140,13 +142,6 @@ def assert_exists(words):
 
 def kinds(found):
     return [kind for kind, _ in found]
-
-
-def wait_for(condition):
-    deadline = time.monotonic() + 20
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
 
 
 def closed_port():
@@ -286,10 +281,10 @@ def test_a_backlog_and_a_missing_beat_are_told(fine, broker):
 
 
 def test_an_old_tick_is_told(fine, database):
-    fetch(database, "UPDATE installation SET ticked_at = now() - interval '29 s'")
-    look(fine, exit_code=0)
     fetch(database, "UPDATE installation SET ticked_at = now() - interval '12 min'")
-    assert look(fine, exit_code=2)["tick", "error"].startswith("The last tick was 12 min ago")
+    look(fine, exit_code=0)
+    look_again = {"REVOADA_TICK_SECONDS": "200"}
+    assert look(fine, exit_code=2, **look_again)["tick", "error"].startswith("The last tick was 12 min ago")
     fetch(database, "UPDATE installation SET ticked_at = NULL")
     assert look(fine, exit_code=2)["tick", "error"].startswith("There was no tick yet")
 
@@ -313,7 +308,7 @@ def test_a_worker_that_is_not_well_is_told(fine, database, columns, kind, severi
 
 def test_workers_that_are_well_are_not_told(fine, database):
     add_worker(database, skew_seconds="1.5")
-    add_worker(database, owner="'host:8'", seen_at="now() - interval '50 s'")
+    add_worker(database, owner="'host:8'", seen_at="now() - interval '5 s'")
     look(fine, exit_code=0)
 
 
@@ -322,7 +317,7 @@ def test_workers_that_are_well_are_not_told(fine, database):
 
 def test_webhooks_that_wait_and_that_were_set_aside_are_told(fine, database):
     stored = "INSERT INTO webhook_events (received_at, next_try_at, body) VALUES (now() - interval '{}', now(), '')"
-    fetch(database, stored.format("50 s"))
+    fetch(database, stored.format("5 s"))
     look(fine, exit_code=0)
     fetch(database, stored.format("5 min"))
     fetch(
@@ -355,7 +350,7 @@ def test_an_account_of_whose_messages_no_webhook_tells_is_told(fine, account, ca
         fetch(database, f"UPDATE messages SET sent_at = {recently.format(ago)} WHERE id = %s", message_id)
         return message_id
 
-    add_sent("30 s")
+    add_sent("5 s")
     add_sent("2 hours")
     look(fine, exit_code=0)
     message_id = add_sent("10 min")
@@ -418,7 +413,7 @@ def test_a_closed_window_and_a_pace_are_notes_also_before_a_slice_has_seen_them(
     found = look(fine, campaign_id, exit_code=0)
     assert kinds(found) == ["waits_window", "is_due"]
     fetch(database, "UPDATE campaigns SET window_from = NULL, window_to = NULL, interval_seconds = 60")
-    fetch(database, "UPDATE leases SET next_message_at = now() + interval '1 min'")
+    fetch(database, "UPDATE leases SET next_message_at = now() + interval '1 hour'")
     assert kinds(look(fine, campaign_id, exit_code=0)) == ["waits_interval", "is_due"]
 
 
@@ -470,6 +465,8 @@ def test_a_rest_and_a_low_rate_of_an_account_are_told(fine, account, campaign, d
             (grant,) = throttle.grant(1, [Ask(sales, rate=80, want=1)])
             throttle.grant(1, [Ask(sales, rate=80, want=0, throttled_at=grant.granted_at)])
             client.hset(f"revoada:throttle:{sales}", "halved_at", 0)
+        # The rate climbs from this time on.
+        client.hset(f"revoada:throttle:{sales}", "at", time.time() + 3_600)
         found = look(fine, campaign_id, exit_code=1)
         client.flushdb()
     assert re.search(r"at most 2\d\.\d messages/s instead of 80", found["account_slow", "warning"])
@@ -486,12 +483,13 @@ def test_the_lease_of_a_worker_that_says_nothing_is_told(fine, campaign, databas
     assert "by host:7, which has said nothing for 60 min" in found["lease_of_silent", "warning"]
 
 
-def test_a_campaign_that_was_rung_and_not_taken_is_told(fine, campaign, database):
+def test_a_campaign_that_was_rung_and_not_taken_is_told(fine, campaign, database, monkeypatch):
+    monkeypatch.setattr("campaigns.domain.standstill._PATIENCE_SECONDS", 900.0)
     campaign_id = campaign(is_run=False)
     fetch(database, "UPDATE campaigns SET enqueued_at = now() - interval '3 s'")
     assert look(fine, campaign_id, exit_code=0) == {}
-    fetch(database, "UPDATE campaigns SET enqueued_at = now() - interval '20 s'")
-    assert "was rung 20 s ago" in look(fine, campaign_id, exit_code=1)["not_taken", "warning"]
+    fetch(database, "UPDATE campaigns SET enqueued_at = now() - interval '20 min'")
+    assert "was rung 20 min ago" in look(fine, campaign_id, exit_code=1)["not_taken", "warning"]
 
 
 def test_a_campaign_that_no_tick_has_rung_is_told(fine, campaign):
