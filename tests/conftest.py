@@ -14,14 +14,14 @@ import redis
 from hypothesis import HealthCheck, settings
 
 from campaigns.alerts import Alerts
-from campaigns.beginning import Tools
 from campaigns.config import Settings
-from campaigns.directory import add_account
-from campaigns.keeping import Keeper
+from campaigns.management.accounts import add_account
+from campaigns.secrets import make_key
+from campaigns.sending.leases import LeaseKeeper
+from campaigns.sending.start import Tools
 from campaigns.store.database import Database
 from campaigns.store.migrate import migrate
-from campaigns.throttle import Throttle
-from campaigns.tokens import make_key
+from campaigns.throttle.bucket import Throttle
 from campaigns.whatsapp.transport import Transport
 from devstack.postgres import Postgres, start_postgres
 from devstack.valkey import Valkey, start_valkey
@@ -118,7 +118,7 @@ def make_tools(database: Database, valkey: Valkey) -> Iterator[Callable[..., Too
             chosen = Settings(secret_key=_SECRET_KEY, graph_api_url=graph_api_url, **changes)
             client = stack.enter_context(redis.Redis.from_url(valkey_url))
             client.flushall()
-            keeper = Keeper(database, chosen)
+            keeper = LeaseKeeper(database, chosen)
             stack.callback(keeper.close)
             transport = Transport(connect_timeout=PATIENCE_SECONDS, total_timeout=total_timeout)
             stack.callback(transport.close)

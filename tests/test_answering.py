@@ -8,7 +8,6 @@ import time
 from dataclasses import replace
 
 import pytest
-from campaigns.store.answers import take_stop_reply
 
 from campaigns.alerts import Alerts
 from campaigns.config import Settings
@@ -16,6 +15,7 @@ from campaigns.management.suppressions import lift_phones
 from campaigns.privacy.optout_confirmations import send_replies
 from campaigns.secrets import encrypt_token, make_key
 from campaigns.store.events import insert_events
+from campaigns.store.suppressions import take_stop_reply
 from tests.simulator.far_end import PATIENCE_SECONDS, wait_for
 from tests.store.rows import Beside, add_account, empty, fetch
 from tests.webhooks.webhook_bodies import PHONE_NUMBER_ID, make_body, make_value

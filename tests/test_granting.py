@@ -12,8 +12,9 @@ from campaigns.config import Settings
 from campaigns.domain.pacing import Reason, Wait
 from campaigns.management.accounts import add_account, add_portfolio, change_account
 from campaigns.secrets import make_key
-from campaigns.sending.accounts import Granter
-from campaigns.sending.leases import Keeper
+from campaigns.sending.accounts import AccountPool
+from campaigns.sending.daily_quota import DailyQuota
+from campaigns.sending.leases import LeaseKeeper
 from campaigns.store.database import Database
 from tests.store.rows import PATIENT, deactivate_category
 from tests.throttle.throttle_worlds import World, fake_world
@@ -31,7 +32,7 @@ class Desk:
 
     database: Database
     world: World
-    keeper: Keeper
+    keeper: LeaseKeeper
     ids: list[int] = field(default_factory=list)
 
     def add(self, *rates: int) -> list[int]:
@@ -54,11 +55,17 @@ class Desk:
         self.database.run(deactivate_category, account_id, category)
         self.keeper.refresh([account_id])
 
-    def granter(self) -> Granter:
+    def granter(self, quota: DailyQuota | None = None) -> AccountPool:
         settings = Settings(secret_key=SECRET_KEY)
         categories = dict.fromkeys(self.ids, "MARKETING")
-        return Granter(
-            self.world.throttle, self.keeper, settings, campaign_id=1, categories=categories, now=lambda: NOW
+        return AccountPool(
+            self.world.throttle,
+            self.keeper,
+            quota or DailyQuota(self.database),
+            settings,
+            campaign_id=1,
+            categories=categories,
+            now=lambda: NOW,
         )
 
     def left(self, account_id: int) -> int:
@@ -71,7 +78,7 @@ def keeper(postgres):
     """One for all tests, which add accounts of their own: a clone costs more than all of them."""
     database = Database(postgres.create_database("granting", template="template_revoada"), **PATIENT)
     database.open()
-    keeper = Keeper(database, Settings())
+    keeper = LeaseKeeper(database, Settings())
     yield keeper
     keeper.close()
     database.close()
@@ -254,8 +261,9 @@ def test_a_full_portfolio_of_an_account_that_does_not_send_the_category_is_not_w
     for portfolio_id, account_id in zip(portfolios, (first, second), strict=True):
         desk.update(f"portfolio_id = {portfolio_id}", account_id)
     desk.deactivate("MARKETING", first)
-    granter = desk.granter()
-    granter.note_full(dict.fromkeys(portfolios, NOW + dt.timedelta(hours=1)))
+    quota = DailyQuota(desk.database)
+    granter = desk.granter(quota)
+    quota.note_full(dict.fromkeys(portfolios, NOW + dt.timedelta(hours=1)))
     assert granter.full_ids() == [second]
 
 

@@ -102,7 +102,7 @@ def test_a_slice_goes_to_postgres_and_valkey_once_per_set_not_once_per_message( 
     tools.keeper.keep(current.lease, begun.account_ids)
     with counting(postgres_proxy) as to_postgres, counting(valkey_proxy) as to_valkey:
         current.run()
-        current.ending()
+        current.result()
     tools.keeper.drop(current.lease, begun.account_ids)
 
     assert fetch(database, "SELECT status::text, count(*) FROM messages GROUP BY 1") == [("sent", PEOPLE)]

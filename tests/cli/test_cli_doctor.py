@@ -75,7 +75,7 @@ def broker(monkeypatch):
 @pytest.fixture
 def fine(revoada, database, valkey, broker, monkeypatch):
     """An installation with which nothing is wrong, and nothing becomes wrong during a test."""
-    monkeypatch.setattr("campaigns.diagnosing._TIMEOUT_SECONDS", PATIENCE_SECONDS)
+    monkeypatch.setattr("campaigns.doctor.diagnose._TIMEOUT_SECONDS", PATIENCE_SECONDS)
     revoada.environment |= {"REDIS_URL": valkey.url, "REVOADA_TICK_SECONDS": "600"}
     fetch(database, "UPDATE installation SET ticked_at = clock_timestamp()")
     return revoada
@@ -484,7 +484,7 @@ def test_the_lease_of_a_worker_that_says_nothing_is_told(fine, campaign, databas
 
 
 def test_a_campaign_that_was_rung_and_not_taken_is_told(fine, campaign, database, monkeypatch):
-    monkeypatch.setattr("campaigns.domain.standstill._PATIENCE_SECONDS", 900.0)
+    monkeypatch.setattr("campaigns.doctor.campaign_checks._PATIENCE_SECONDS", 900.0)
     campaign_id = campaign(is_run=False)
     fetch(database, "UPDATE campaigns SET enqueued_at = now() - interval '3 s'")
     assert look(fine, campaign_id, exit_code=0) == {}

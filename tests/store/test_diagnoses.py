@@ -1,12 +1,12 @@
 """Counters are repaired beside those who change them; and what else only Postgres can tell."""
 
 import pytest
-from campaigns.store.tallies import load_tally
-from campaigns.store.ticks import mark_due_campaigns
 
 from campaigns.domain.message import Status
-from campaigns.store import diagnoses
+from campaigns.store import installation
+from campaigns.store.campaigns import load_tally
 from campaigns.store.database import query
+from campaigns.store.leases import mark_due_campaigns
 from tests.store.rows import (
     Beside,
     add_campaign,
@@ -38,7 +38,7 @@ def campaign_id(database):
 
 
 def repair(database, *campaign_ids):
-    return database.run(diagnoses.repair_tallies, campaign_ids)
+    return database.run(installation.repair_tallies, campaign_ids)
 
 
 def test_counters_become_what_a_recount_says(database, campaign_id):
@@ -72,7 +72,7 @@ def test_two_who_repair_at_once_repair_once(database, campaign_id):
     second = []
 
     def repair_slowly(connection):
-        done = diagnoses.repair_tallies(connection, [campaign_id])
+        done = installation.repair_tallies(connection, [campaign_id])
         second.append(Beside(repair, database, campaign_id))
         await_blocked(database)
         return done
@@ -103,10 +103,10 @@ def test_a_session_that_others_wait_for_is_found(database, campaign_id):
 
 def test_a_tick_leaves_its_time(database):
     fetch(database, "UPDATE installation SET ticked_at = NULL")
-    assert database.run(diagnoses.load_tick_age) is None
+    assert database.run(installation.load_tick_age) is None
     before = read_clock(database)
     database.run(mark_due_campaigns, tick_seconds=10, expiry_seconds=3600)
-    age, after = database.run(diagnoses.load_tick_age), read_clock(database)
+    age, after = database.run(installation.load_tick_age), read_clock(database)
     assert 0 <= age <= (after - before).total_seconds()
 
 
@@ -117,4 +117,4 @@ def test_campaigns_that_ended_a_week_ago_and_drafts_are_not_looked_at(database):
     ]
     database.run(add_campaign, "draft")
     database.run(add_campaign, "completed", completed_at="2026-10-01T12:00Z")
-    assert database.run(diagnoses.find_unfinished) == looked_at
+    assert database.run(installation.find_unfinished) == looked_at

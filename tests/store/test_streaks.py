@@ -1,10 +1,9 @@
 from dataclasses import dataclass
 
 import pytest
-from campaigns.store.directory import activate_account
 from psycopg import errors
 
-from campaigns.store.accounts import Outcomes, block_accounts, count_outcomes, count_reported
+from campaigns.store.accounts import Outcomes, activate_account, block_accounts, count_outcomes, count_reported
 from tests.store.rows import activated_at, add_account, add_campaign, add_template, fetch, read_clock, shared_database
 
 REPLIES, WEBHOOKS = "replies", "webhooks"

@@ -1,8 +1,8 @@
 from dataclasses import replace
 
 import pytest
-from campaigns.store.workers import WorkerReport, list_workers, remove_worker, report_worker
 
+from campaigns.store.installation import WorkerReport, list_workers, remove_worker, report_worker
 from tests.store.rows import empty, fetch, read_clock
 
 REPORT = WorkerReport(

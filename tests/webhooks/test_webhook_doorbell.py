@@ -66,7 +66,7 @@ def test_a_hanging_bell_holds_nobody_up():
 
 
 def test_an_outage_is_told_once_and_so_is_its_end(caplog):
-    caplog.set_level(logging.INFO, "webhooks.doorbell")
+    caplog.set_level(logging.INFO, "webhooks.receiver.notifier")
     bell = Bell()
     bell.is_broken = True
     doorbell = Doorbell(bell.ring, min_gap_seconds=0)

@@ -4,7 +4,6 @@ import datetime as dt
 import logging
 
 import pytest
-from campaigns.store.reviews import count_reviews, list_reviews
 from webhook_bodies import AT, PHONE_NUMBER_ID, make_body, make_status, make_value
 
 from campaigns.alerts import Alerts
@@ -22,7 +21,13 @@ from campaigns.privacy.erasure import forget
 from campaigns.secrets import make_key
 from campaigns.sending.schedule import reconcile
 from campaigns.store.leases import complete_campaign
-from campaigns.store.suppressions import SuppressionEvent, find_suppressed, write_suppressions
+from campaigns.store.suppressions import (
+    SuppressionEvent,
+    count_reviews,
+    find_suppressed,
+    list_reviews,
+    write_suppressions,
+)
 from tests.store.rows import (
     Beside,
     add_account,

@@ -17,7 +17,7 @@ from campaigns.management.suppressions import lift_phones
 from campaigns.privacy.erasure import forget
 from campaigns.privacy.forgotten_people import ForgettingError
 from campaigns.secrets import make_key
-from campaigns.store import userids
+from campaigns.store import people
 from campaigns.store.events import ParkedEvent, insert_events, park_events
 from campaigns.store.suppressions import SuppressionEvent, find_suppressed, write_suppressions
 from tests.store.rows import (
@@ -196,7 +196,7 @@ def test_a_stop_reaches_every_number_that_the_person_has_had(database):
 
 def test_the_newest_word_tells_the_present_number(database):
     def present():
-        (person,) = database.run(userids.find_people, [ID]).values()
+        (person,) = database.run(people.find_people, [ID]).values()
         return person.recipient_keys[0]
 
     receive(database, pair(seconds=3))
@@ -297,8 +297,8 @@ def hold_pair(database):
     """Start a transaction that writes a pair and waits to commit; return it, and the event that lets it go on."""
 
     def work(connection):
-        userids.lock_people(connection, is_shared=True)
-        userids.add_pairs(connection, [userids.Pair(ID, ANA, NOON)])
+        people.lock_people(connection, is_shared=True)
+        people.add_pairs(connection, [people.Pair(ID, ANA, NOON)])
 
     return hold(database, work)
 
@@ -316,7 +316,7 @@ def test_a_stop_waits_for_a_pair_that_is_being_written(database):
 def test_a_pair_waits_for_a_stop_that_is_being_written(database):
 
     def work(connection):
-        userids.lock_people(connection)
+        people.lock_people(connection)
         write_suppressions(connection, [SuppressionEvent(ID, Source.WORD, True, NOON)])
 
     stopping, go_on = hold(database, work)
@@ -337,8 +337,8 @@ def test_pairs_do_not_wait_for_each_other(database):
 
 
 def test_many_at_once_end_with_everybody_suppressed(database):
-    people = [(f"BR.{number}", f"55119{80000000 + number}") for number in range(40)]
-    bodies = [body for user_id, number in people for body in (stop(user_id=user_id), pair(user_id, number))]
+    named = [(f"BR.{number}", f"55119{80000000 + number}") for number in range(40)]
+    bodies = [body for user_id, number in named for body in (stop(user_id=user_id), pair(user_id, number))]
     halves = [bodies[::2], bodies[1::2]]
 
     def apply(half):
@@ -347,7 +347,7 @@ def test_many_at_once_end_with_everybody_suppressed(database):
 
     for thread in [Beside(apply, half) for half in halves]:
         thread.result()
-    assert all(is_suppressed(database, f"+{number}") for _, number in people)
+    assert all(is_suppressed(database, f"+{number}") for _, number in named)
 
 
 # forgetting

@@ -164,7 +164,7 @@ def test_any_signed_bytes_of_any_type_are_stored_unread(client, desk, body, cont
     ],
 )
 def test_an_unsigned_body_is_refused_and_nothing_is_stored_or_leaked(client, desk, headers, caplog):
-    caplog.set_level(logging.WARNING, "webhooks.views")
+    caplog.set_level(logging.WARNING, "webhooks.receiver.app")
     answer = client.post(URL, data=b"{}", headers=headers)
     assert (answer.status_code, answer.data) == (401, b"")
     assert (desk.bodies, desk.presses) == ([], 0)
