@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.test_xlsx import write_rows
+from tests.sheets.test_xlsx import write_rows
 
 ANA, BIA, CAIO = "+5511999990001", "+5511999990002", "+5511999990003"
 

@@ -18,8 +18,8 @@ from campaigns.celery import Alive, BrokerError
 from campaigns.doctor.setup_checks import QUEUES
 from campaigns.store.migrate import migrations
 from simulator.config import APP
-from tests.serving import serving
 from tests.simulator.far_end import PATIENCE_SECONDS
+from tests.support.serving import serving
 from webhooks.receiver.app import make_app
 
 SECRET, WORD = "app-secret-5d1", "verify-word-9c2"

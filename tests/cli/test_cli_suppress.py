@@ -3,9 +3,9 @@ from __future__ import annotations
 import pytest
 
 from campaigns.secrets import make_key
+from tests.sheets.test_rows import workbook
+from tests.sheets.test_xlsx import write_rows
 from tests.store.rows import add_campaign, add_message, fetch
-from tests.test_sheets import workbook
-from tests.test_xlsx import write_rows
 
 ANA, BIA = "+5511999990001", "+5511999990002"
 LONG_AGO = "2025-01-01T00:00Z"

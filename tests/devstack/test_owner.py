@@ -10,7 +10,7 @@ from devstack import server
 from devstack.postgres import start_postgres
 from devstack.server import wait_until
 from devstack.valkey import start_valkey
-from tests.processes import is_gone
+from tests.support.processes import is_gone
 
 DEADLINE_SECONDS = 120.0
 OWNER = """

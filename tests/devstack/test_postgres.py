@@ -13,7 +13,7 @@ from devstack.account import server_account
 from devstack.ports import free_port
 from devstack.postgres import start_postgres
 from devstack.server import DevstackError, ServerFailedError, ServerInUseError, wait_until
-from tests.processes import is_gone
+from tests.support.processes import is_gone
 
 
 def ask(url, query):

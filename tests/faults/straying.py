@@ -27,7 +27,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from tests.serving import serving
+from tests.support.serving import serving
 from tests.webhooks.webhook_bodies import make_body, make_status, make_value
 
 LATENCY_SECONDS = 0.01

@@ -11,7 +11,7 @@ from harness import Campaign, Flow, wait_for
 
 from devstack.proxy import Proxy
 from devstack.valkey import Valkey, start_valkey
-from tests.refusing import REFUSALS, read_only, wrong_type
+from tests.support.refusing import REFUSALS, read_only, wrong_type
 
 SCALED = {
     "tick_seconds": 1,

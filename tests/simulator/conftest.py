@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 from far_end import SECRET, FarEnd, Receiver
 
-from tests.serving import serving
+from tests.support.serving import serving
 
 
 @pytest.fixture

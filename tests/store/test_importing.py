@@ -10,7 +10,7 @@ from campaigns.secrets import make_key
 from campaigns.sheets.xlsx import ADVICE
 from campaigns.store.database import query
 from campaigns.store.recipients import stream_import_errors
-from tests.test_xlsx import write_rows
+from tests.sheets.test_xlsx import write_rows
 
 ANA, BIA, CAIO = "+5511999990001", "+5511999990002", "+5511999990003"
 

@@ -10,7 +10,7 @@ from campaigns.throttle.inspection import examine
 from campaigns.valkey import RefusedError, find_reply, make_client
 from devstack.proxy import Proxy
 from devstack.valkey import start_valkey
-from tests.refusing import REFUSALS, read_only
+from tests.support.refusing import REFUSALS, read_only
 
 
 @pytest.fixture

@@ -13,8 +13,8 @@ import pytest
 
 from campaigns.whatsapp import graph
 from campaigns.whatsapp.graph import GraphError, read_phone_number, read_templates
-from tests.serving import serving
 from tests.simulator.far_end import NUMBER, PATIENCE_SECONDS, WABA
+from tests.support.serving import serving
 
 TOKEN = "EAAGm0PX4ZCpsBA0secret"
 HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"

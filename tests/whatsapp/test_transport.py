@@ -28,8 +28,8 @@ from campaigns.domain.verdict import Accepted, Rejected, Unknown
 from campaigns.whatsapp.mailbox import Mailbox, Request
 from campaigns.whatsapp.transport import Transport
 from tests.faults.straying import Ways, make_authority, straying
-from tests.serving import serving
 from tests.simulator.far_end import NUMBER, PATIENCE_SECONDS, start_simulator, template_message, wait_for
+from tests.support.serving import serving
 
 FOR_EVER = SimpleNamespace(deadline=math.inf)
 HEADERS = ["Authorization: Bearer token-1", "Content-Type: application/json"]

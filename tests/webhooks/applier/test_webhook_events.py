@@ -1,8 +1,8 @@
 import datetime as dt
 
 import pytest
-from webhook_bodies import AT, PHONE_NUMBER_ID, WABA_ID, make_body, make_status, make_value
 
+from tests.webhooks.webhook_bodies import AT, PHONE_NUMBER_ID, WABA_ID, make_body, make_status, make_value
 from webhooks.applier.events import AccountEvent, TemplateEvent
 from webhooks.applier.parse import parse_event
 

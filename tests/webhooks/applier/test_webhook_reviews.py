@@ -4,7 +4,6 @@ import datetime as dt
 import logging
 
 import pytest
-from webhook_bodies import AT, PHONE_NUMBER_ID, make_body, make_status, make_value
 
 from campaigns.alerts import Alerts
 from campaigns.config import Settings
@@ -45,6 +44,7 @@ from tests.store.rows import (
     receive,
     take,
 )
+from tests.webhooks.webhook_bodies import AT, PHONE_NUMBER_ID, make_body, make_status, make_value
 from webhooks.applier.apply_optouts import keep_optouts
 from webhooks.applier.optouts import OptOut
 from webhooks.applier.people import People

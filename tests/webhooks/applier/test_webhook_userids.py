@@ -7,7 +7,6 @@ import logging
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from webhook_bodies import AT, PHONE_NUMBER_ID, make_body, make_status, make_value
 
 from campaigns.alerts import Alerts
 from campaigns.config import read_settings
@@ -34,6 +33,7 @@ from tests.store.rows import (
     receive,
     take,
 )
+from tests.webhooks.webhook_bodies import AT, PHONE_NUMBER_ID, make_body, make_status, make_value
 from webhooks.applier.apply import apply_events
 
 ANA, ANA_ID = "+5511987650001", "551187650001"  # Meta's form of her number has no ninth digit

@@ -8,9 +8,9 @@ import threading
 import pytest
 
 from campaigns.alerts import Alerts
-from tests.serving import serving
 from tests.simulator.far_end import PATIENCE_SECONDS, Receiver, wait_for
 from tests.store.rows import Beside
+from tests.support.serving import serving
 
 
 @pytest.fixture

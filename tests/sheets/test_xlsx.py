@@ -11,10 +11,10 @@ import xlsxwriter
 from campaigns.domain.recipients import Cell, RecipientsError, RowProblem
 from campaigns.sheets.rows import open_sheet
 from campaigns.sheets.xlsx import ADVICE
-from tests.domain.test_numberformat import ACCOUNTING, BUILT_IN, DAY, SHOWN
-from tests.test_sheets import workbook
+from tests.sheets.test_number_format import ACCOUNTING, BUILT_IN, DAY, SHOWN
+from tests.sheets.test_rows import workbook
 
-CASES = Path(__file__).parents[2] / "shared/cases/lists"
+CASES = Path(__file__).parents[3] / "shared/cases/lists"
 
 
 @pytest.fixture

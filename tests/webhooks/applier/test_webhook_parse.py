@@ -4,10 +4,18 @@ import json
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from webhook_bodies import AT, PHONE_NUMBER_ID, WABA_ID, make_body, make_status, make_statuses_body, make_value
 
 from campaigns.domain.callback import CallbackData
 from campaigns.domain.message import Status
+from tests.webhooks.webhook_bodies import (
+    AT,
+    PHONE_NUMBER_ID,
+    WABA_ID,
+    make_body,
+    make_status,
+    make_statuses_body,
+    make_value,
+)
 from webhooks.applier.evidence import Evidence
 from webhooks.applier.parse import parse_event
 

@@ -16,8 +16,8 @@ from campaigns.broker import message_filter
 from campaigns.valkey import find_reply
 from devstack.proxy import Proxy
 from devstack.valkey import Valkey, start_valkey
-from tests.refusing import REFUSALS, read_only, wrong_type
 from tests.simulator.far_end import PATIENCE_SECONDS
+from tests.support.refusing import REFUSALS, read_only, wrong_type
 
 QUEUE = kombu.Queue("campaigns", kombu.Exchange("campaigns"), routing_key="campaigns")
 OPTIONS = {

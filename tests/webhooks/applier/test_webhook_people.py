@@ -4,8 +4,8 @@ import datetime as dt
 import sys
 
 import pytest
-from webhook_bodies import AT, make_body, make_status, make_value
 
+from tests.webhooks.webhook_bodies import AT, make_body, make_status, make_value
 from webhooks.applier.parse import parse_event
 
 KEY, OTHER_KEY = "+16505551234", "+16505559999"

@@ -6,7 +6,6 @@ import logging
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from webhook_bodies import AT, PHONE_NUMBER_ID, make_body, make_status, make_value
 
 from campaigns.alerts import Alerts
 from campaigns.config import Settings, read_settings
@@ -29,6 +28,7 @@ from tests.store.rows import (
     receive,
     take,
 )
+from tests.webhooks.webhook_bodies import AT, PHONE_NUMBER_ID, make_body, make_status, make_value
 from webhooks.applier.apply import apply_events
 from webhooks.applier.parse import parse_event
 

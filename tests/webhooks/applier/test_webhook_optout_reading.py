@@ -5,9 +5,9 @@ import json
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from webhook_bodies import AT, make_body, make_value
 
 from campaigns.domain.optout.recognition import Source
+from tests.webhooks.webhook_bodies import AT, make_body, make_value
 from webhooks.applier.parse import parse_event
 
 ANA_ID = "551187650001"
