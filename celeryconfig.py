@@ -10,8 +10,8 @@ from celery.schedules import schedule as _schedule
 from kombu import Exchange, Queue
 
 from campaigns.broker.queues import QUEUES
+from campaigns.clock import clock as _clock
 from campaigns.config import read_settings
-from campaigns.whatsapp.mailbox import clock as _clock
 
 _settings = read_settings()
 if _settings.broker_url is None:
@@ -74,7 +74,7 @@ worker_disable_prefetch = True
 worker_disable_rate_limits = True
 
 # One message that is none of ours must not end a worker.
-worker_consumer = "campaigns.broker.message_filter:Consumer"
+worker_consumer = "campaigns.broker.consumer:Consumer"
 
 # The work waits for the network; a signal becomes a stop flag, and nothing is raised between a COMMIT and its return.
 worker_pool = "threads"

@@ -113,9 +113,11 @@ def make_body(rows: Sequence[tuple[Any, ...]], word: str) -> bytes:
 
 def _bell(world: World) -> Any:
     os.environ.update(world.stack.environment)
-    from webhooks.tasks import ring_apply  # noqa: PLC0415  reads its environment when imported
+    from campaigns.broker.app import make_app  # noqa: PLC0415  reads its environment when called
+    from campaigns.broker.enqueue import enqueue_wake_up  # noqa: PLC0415
 
-    return ring_apply
+    app = make_app()
+    return lambda: enqueue_wake_up(app, "webhooks.apply")
 
 
 def _count(world: World, what: str) -> int:

@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo, available_timezones
 from cryptography.fernet import Fernet
 
 from campaigns.domain.optout.recognition import DEFAULT_PAYLOADS, DEFAULT_WORDS, StopRules, read_words
-from campaigns.domain.phone.number import read_region
+from campaigns.domain.phone.regions import read_region
 
 # Until a worker that takes no task counts as stalled, where it is not ended for it.
 _STALL_SECONDS = 120.0

@@ -12,8 +12,9 @@ from typing import Any
 from celery import signals
 from kombu import Exchange, Queue
 
+from campaigns.broker.inspection import count_tasks
 from campaigns.broker.message_filter import BrokerUnavailable
-from campaigns.celery import WakeUp, app, count_tasks
+from campaigns.celery import WakeUp, app
 from campaigns.config import SettingsError
 from campaigns.logs import configure_logging, event
 from campaigns.privacy import retention

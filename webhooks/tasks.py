@@ -18,9 +18,4 @@ def apply() -> None:
     if here.settings.stop_reply is not None:
         here.slow_threads.submit(send_replies, here.database, here.settings)
     if applied.is_more_left:
-        ring_apply()
-
-
-def ring_apply() -> None:
-    """Enqueue one `webhooks.apply`, unless enough wait. Raises what the client raises; bounded, not repeated."""
-    apply.apply_async(retry=False)
+        apply.apply_async(retry=False)

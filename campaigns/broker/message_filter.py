@@ -7,19 +7,13 @@ docs/decisions/0022. They also end when the server replies that it cannot serve 
 from __future__ import annotations
 
 import base64
-import json
 import logging
-import time
-from collections.abc import Callable
 from typing import Any
 
 import kombu
 import redis
 from celery.app.amqp import AMQP as CeleryAMQP  # noqa: N811  its own name
-from celery.worker.consumer import Consumer as CeleryConsumer
-from celery.worker.state import maybe_shutdown
 from kombu.exceptions import KombuError, OperationalError
-from kombu.message import Message
 from kombu.transport import TRANSPORT_ALIASES
 from kombu.transport import redis as kombu_redis
 from kombu.utils.json import loads
@@ -27,7 +21,7 @@ from kombu.utils.json import loads
 from campaigns import valkey
 from campaigns.broker import remote_control
 from campaigns.broker.queues import QUEUES
-from campaigns.broker.task_messages import NotARing, Ring, find_flaw, is_shallow, read_ring
+from campaigns.broker.task_messages import find_flaw, is_shallow
 from campaigns.logs import event
 
 _log = logging.getLogger(__name__)
@@ -39,10 +33,7 @@ BrokerUnavailable = (OperationalError, KombuError, *valkey.ServerUnavailable)
 _Unreadable = (ValueError, TypeError, LookupError, AttributeError, ArithmeticError, RecursionError)
 _MOST_BYTES = 4_000_000
 # The longest pause between two attempts to be served again, in seconds. The pause grows by a second each time.
-_MOST_PAUSE = 5
-# After a connection has held for this many seconds, earlier attempts no longer count.
-_SOUND_SECONDS = 10.0
-_POLL_SECONDS = 0.1
+MOST_PAUSE_SECONDS = 5
 _REPLY_QUEUE = f".{remote_control.REPLIES_EXCHANGE}"
 
 # Private names that are overridden below. `install` checks them: overrides of a renamed one would silently do nothing.
@@ -85,7 +76,7 @@ class QoS(kombu_redis.QoS):
         with self.channel.conn_or_acquire(client) as connected:
             stored = connected.hget(self.unacked_key, tag)
             if stored is not None and (flaw := _find_stored_flaw(stored)):
-                _refuse(flaw, "unacked")
+                refuse(flaw, "unacked")
                 self._remove_from_indices(tag).execute()  # type: ignore[attr-defined]  # not in its stub
                 return
             super().restore_by_tag(tag, client=connected, leftmost=leftmost)
@@ -131,7 +122,7 @@ class Connection(kombu.Connection):
         max_retries: int | None = None,
         interval_start: int = 1,
         interval_step: int = 1,
-        interval_max: int = _MOST_PAUSE,
+        interval_max: int = MOST_PAUSE_SECONDS,
         *args: Any,
         **options: Any,
     ) -> Any:
@@ -144,46 +135,6 @@ class AMQP(CeleryAMQP):
     """Celery's AMQP class, with the connection above."""
 
     Connection = Connection
-
-
-class Consumer(CeleryConsumer):
-    """Passes to Celery only the parts of a message that a `Ring` holds, and drops all others.
-
-    If the broker accepts connections and does not serve, the consumer pauses between attempts. Celery would not pause.
-    """
-
-    connection_errors: tuple[type[Exception], ...]
-    _lost_count = 0
-    _connected_at: float | None = None
-
-    def connect(self) -> Any:
-        if self._connected_at is not None and time.monotonic() > self._connected_at + _SOUND_SECONDS:
-            self._lost_count = 0
-        self._connected_at = None
-        deadline = time.monotonic() + min(self._lost_count, _MOST_PAUSE)
-        while time.monotonic() < deadline:
-            maybe_shutdown()
-            time.sleep(_POLL_SECONDS)
-        self._lost_count += 1
-        connection = super().connect()
-        self._connected_at = time.monotonic()
-        return connection
-
-    def create_task_handler(self, *args: Any, **kwargs: Any) -> Callable[[Message], Any]:
-        handle = super().create_task_handler(*args, **kwargs)
-        queues = {name: route["queue"] for name, route in self.app.conf.task_routes.items()}
-
-        def admit(message: Any) -> Any:
-            queue = message.delivery_info.get("routing_key")
-            try:
-                ring = read_ring(message.headers, message.body, queue=queue, queues=queues)
-            except NotARing as error:
-                _refuse(str(error), queue)
-                return message.reject_log_error(_log, self.connection_errors)
-            _rewrite(message, ring)
-            return handle(message)
-
-        return admit
 
 
 def install() -> None:
@@ -202,7 +153,7 @@ def _is_refused(item: bytes, place: str) -> bool:
     if flaw and _is_remote(place):
         _log.warning("Remote control message refused: %s", flaw, extra=event("control_refused", exchange=place))
     elif flaw:
-        _refuse(flaw, place)
+        refuse(flaw, place)
     return bool(flaw)
 
 
@@ -253,26 +204,5 @@ def _read(text: bytes) -> Any:
     return value
 
 
-def _rewrite(message: Any, ring: Ring) -> None:
-    message.headers = {
-        "lang": "py",
-        "task": ring.task,
-        "id": ring.id,
-        "root_id": ring.id,
-        "parent_id": None,
-        "group": None,
-        "eta": None,
-        "expires": None,
-        "lease_epoch": ring.lease_epoch,
-        "retries": 0,
-        "timelimit": [None, None],
-        "argsrepr": repr(tuple(ring.arguments)),
-        "kwargsrepr": "{}",
-        "ignore_result": True,
-    }
-    message.body = json.dumps([ring.arguments, {}, {}]).encode()
-    message.content_type, message.content_encoding = "application/json", "utf-8"
-
-
-def _refuse(why: str, place: object) -> None:
+def refuse(why: str, place: object) -> None:
     _log.warning("Task message refused: %s", why, extra=event("task_refused", queue=place))

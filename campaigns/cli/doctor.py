@@ -68,12 +68,13 @@ def doctor(session: Session, campaign_id: int | None, as_json: bool) -> None:
 def _ask_broker() -> BrokerFacts:
     """Ask who is there. Imported here: it needs a broker in the settings."""
     try:
-        from campaigns.celery import BrokerError, ask_alive, count_waiting  # noqa: PLC0415
+        from campaigns.broker.inspection import BrokerError, ask_alive, count_waiting  # noqa: PLC0415
+        from campaigns.celery import app  # noqa: PLC0415
     except SettingsError as error:
         return BrokerFacts(away=str(error))
     try:
-        waiting = count_waiting(_ASK_SECONDS)
-        alive = ask_alive(_ASK_SECONDS)
+        waiting = count_waiting(app, _ASK_SECONDS)
+        alive = ask_alive(app, _ASK_SECONDS)
     except BrokerError as error:
         return BrokerFacts(away=str(error), reply=error.reply)
     return BrokerFacts(queues=alive.queues, beats=alive.beats, waiting=waiting)
@@ -157,10 +158,11 @@ def _run(session: Session, accounts: Sequence[str], webhook_url: str | None) -> 
 def _check_processes() -> list[Check]:
     """Ask over the broker. Imported here: it needs a broker in the settings."""
     try:
-        from campaigns.celery import BrokerError, ask_alive  # noqa: PLC0415
+        from campaigns.broker.inspection import BrokerError, ask_alive  # noqa: PLC0415
+        from campaigns.celery import app  # noqa: PLC0415
 
         try:
-            alive = ask_alive(_WAIT_SECONDS)
+            alive = ask_alive(app, _WAIT_SECONDS)
         except BrokerError as error:
             advice = "Start it, and look at REDIS_URL (or BROKER_URL)."
             text = f"answers: {error.reply}" if error.reply else f"does not answer: {error}"

@@ -9,7 +9,7 @@ import click
 from campaigns.domain.campaign import CampaignError
 from campaigns.domain.filling import read_key
 from campaigns.domain.message import Status
-from campaigns.domain.phone.number import read_region
+from campaigns.domain.phone.regions import read_region
 from campaigns.domain.schedule import read_duration, read_holidays, read_weekdays, read_window, read_zone
 
 if TYPE_CHECKING:

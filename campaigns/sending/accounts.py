@@ -6,6 +6,7 @@ import datetime as dt
 import logging
 from collections.abc import Callable, Mapping
 
+from campaigns.clock import clock
 from campaigns.config import Settings
 from campaigns.domain.congestion import Shares
 from campaigns.domain.pacing import Reason, Wait
@@ -15,7 +16,6 @@ from campaigns.sending.daily_quota import DailyQuota
 from campaigns.sending.leases import LeaseKeeper
 from campaigns.store.accounts import AccountRow
 from campaigns.throttle.bucket import Ask, Grant, Throttle
-from campaigns.whatsapp.mailbox import clock
 
 _log = logging.getLogger(__name__)
 

@@ -7,12 +7,12 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from campaigns.clock import clock
 from campaigns.config import Settings
 from campaigns.logs import event
 from campaigns.store import leases
 from campaigns.store.accounts import AccountRow, load_accounts
 from campaigns.store.database import Connection, Database, DatabaseError, DatabaseUnavailable
-from campaigns.whatsapp.mailbox import clock
 
 _log = logging.getLogger(__name__)
 

@@ -7,6 +7,7 @@ import logging
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
+from campaigns.clock import clock
 from campaigns.domain.congestion import FlightWindow
 from campaigns.domain.failures import find_failure
 from campaigns.domain.pacing import Reason, Wait
@@ -27,7 +28,7 @@ from campaigns.store import leases
 from campaigns.store.database import DatabaseError, DatabaseUnavailable
 from campaigns.store.messages import Claim
 from campaigns.throttle.bucket import Grant
-from campaigns.whatsapp.mailbox import Mailbox, Reply, clock
+from campaigns.whatsapp.mailbox import Mailbox, Reply
 
 _log = logging.getLogger("campaigns.sending")
 

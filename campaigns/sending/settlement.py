@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from campaigns.alerts import Alerts
+from campaigns.clock import clock
 from campaigns.config import Settings
 from campaigns.domain.account import FailureRecord
 from campaigns.domain.failures import STRAY_REPLY, find_failure
@@ -22,7 +23,6 @@ from campaigns.store.database import Connection, Database, DatabaseError, Databa
 from campaigns.store.messages import Claimed, EvidenceRow, ReleaseRow
 from campaigns.store.suppressions import suppress_refusing
 from campaigns.store.templates import Recategorised, recategorise_template
-from campaigns.whatsapp.mailbox import clock
 
 _log = logging.getLogger(__name__)
 

@@ -7,6 +7,7 @@ import threading
 from dataclasses import dataclass
 
 from campaigns.alerts import Alerts
+from campaigns.clock import clock
 from campaigns.config import Settings
 from campaigns.logs import event
 from campaigns.sending.leases import LeaseKeeper
@@ -17,7 +18,6 @@ from campaigns.store.database import Connection, Database
 from campaigns.store.installation import installation_id
 from campaigns.store.leases import LeaseRow
 from campaigns.throttle.bucket import Throttle
-from campaigns.whatsapp.mailbox import clock
 from campaigns.whatsapp.transport import Transport
 
 _log = logging.getLogger("campaigns.sending")

@@ -12,9 +12,10 @@ import json
 import re
 from itertools import islice
 
+from campaigns.clock import clock
 from campaigns.domain.failures import STRAY_REPLY
 from campaigns.domain.verdict import Accepted, Unknown, Verdict
-from campaigns.whatsapp.mailbox import Reply, clock
+from campaigns.whatsapp.mailbox import Reply
 from campaigns.whatsapp.outcomes import read_verdict
 
 # How many wamids of the last replies to keep: those that no transaction has written yet. Postgres knows all others.

@@ -17,7 +17,8 @@ from __future__ import annotations
 import certifi
 import pycurl
 
-from campaigns.whatsapp.mailbox import Mailbox, Reply, Request, clock
+from campaigns.clock import clock
+from campaigns.whatsapp.mailbox import Mailbox, Reply, Request
 from campaigns.whatsapp.sockets import Line, Sockets
 
 # Below the idle time after which Meta's edge, and any proxy, closes a connection.

@@ -12,14 +12,6 @@ from typing import Protocol
 from campaigns.domain.verdict import Unknown, Verdict
 
 
-def clock() -> float:
-    """Seconds on a clock that runs through a freeze of the machine, where the system has one."""
-    return time.clock_gettime(_CLOCK)
-
-
-_CLOCK = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
-
-
 class Permit(Protocol):
     """The right to send: nothing leaves after `deadline`, on `clock`."""
 

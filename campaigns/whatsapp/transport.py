@@ -19,10 +19,11 @@ from functools import partial
 
 import pycurl
 
+from campaigns.clock import clock
 from campaigns.domain.verdict import Accepted, Rejected
 from campaigns.whatsapp.attribution import Attribution, find_recipient, is_garbled
 from campaigns.whatsapp.handle import Handle, describe
-from campaigns.whatsapp.mailbox import Mailbox, Reply, Request, clock
+from campaigns.whatsapp.mailbox import Mailbox, Reply, Request
 from campaigns.whatsapp.sockets import Line, Sockets, has_received_more
 
 _log = logging.getLogger(__name__)

@@ -6,13 +6,14 @@ import pytest
 import redis
 from celery import Celery
 
+from campaigns.broker import enqueue
 from campaigns.celery import WakeUp
 
 
 @pytest.fixture
 def queue(valkey, monkeypatch):
     """An empty queue: its length, a way to publish a wake-up to it, and one to empty it."""
-    monkeypatch.setattr(WakeUp, "_short_at", {})
+    monkeypatch.setattr(enqueue, "_short_at", {})
     app = Celery("wake-ups", broker=valkey.url, set_as_current=False)
     app.conf.task_routes = {"wake": {"queue": "control"}}
 
@@ -30,7 +31,7 @@ def fill(publish, count):
     """Publish until enough tasks wait, with no answer of the broker that is still believed."""
     while count() < WakeUp.most_waiting:
         publish()
-    WakeUp._short_at.clear()
+    enqueue._short_at.clear()
 
 
 def test_no_more_wait_than_enough(queue):

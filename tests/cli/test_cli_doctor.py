@@ -14,9 +14,9 @@ import pytest
 import redis
 from click.testing import CliRunner
 
-from campaigns import celery
+from campaigns.broker import inspection
+from campaigns.broker.inspection import Alive, BrokerError
 from campaigns.broker.queues import QUEUES
-from campaigns.celery import Alive, BrokerError
 from campaigns.cli.root import main
 from campaigns.secrets import encrypt_token, make_key
 from campaigns.store.migrate import migrate
@@ -67,8 +67,8 @@ def valkey(tmp_path_factory):
 def broker(monkeypatch):
     """All processes answer and no task waits; a test may take some away."""
     alive, waiting = Alive({queue: {"worker@here"} for queue in QUEUES}, {"celerybeat@here"}), dict.fromkeys(QUEUES, 0)
-    monkeypatch.setattr(celery, "ask_alive", lambda _seconds: alive)
-    monkeypatch.setattr(celery, "count_waiting", lambda _seconds: waiting)
+    monkeypatch.setattr(inspection, "ask_alive", lambda _app, _seconds: alive)
+    monkeypatch.setattr(inspection, "count_waiting", lambda _app, _seconds: waiting)
     return alive, waiting
 
 
@@ -192,10 +192,10 @@ def test_without_a_database_url_it_is_refused(fine):
 
 
 def test_without_valkey_the_rest_is_told(fine, campaign, monkeypatch):
-    def is_away(_seconds):
+    def is_away(_app, _seconds):
         raise BrokerError("OperationalError")
 
-    monkeypatch.setattr(celery, "count_waiting", is_away)
+    monkeypatch.setattr(inspection, "count_waiting", is_away)
     found = look(fine, campaign(), exit_code=2, REDIS_URL=f"redis://:pass-word@127.0.0.1:{closed_port()}/0")
     assert kinds(found) == ["valkey_away", "runs", "broker_away"]
     assert "pass-word" not in str(found)

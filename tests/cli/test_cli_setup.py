@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 from werkzeug.serving import make_server
 
-from campaigns import celery
-from campaigns.celery import Alive, BrokerError
+from campaigns.broker import inspection
+from campaigns.broker.inspection import Alive, BrokerError
 from campaigns.doctor.setup_checks import QUEUES
 from campaigns.store.migrate import migrations
 from simulator.config import APP
@@ -39,7 +39,7 @@ def far(far):
 def alive(monkeypatch):
     """All processes answer; a test may take some away."""
     answer = Alive({queue: {"worker@here"} for queue in QUEUES}, {"celerybeat@here"})
-    monkeypatch.setattr(celery, "ask_alive", lambda _seconds: answer)
+    monkeypatch.setattr(inspection, "ask_alive", lambda _app, _seconds: answer)
     return answer
 
 
@@ -273,10 +273,10 @@ def test_processes_that_do_not_answer_are_named(ready, alive):
 
 
 def test_a_broker_that_is_away_is_one_line(ready, monkeypatch):
-    def fail(_seconds):
+    def fail(_app, _seconds):
         raise BrokerError("ConnectionError")
 
-    monkeypatch.setattr(celery, "ask_alive", fail)
+    monkeypatch.setattr(inspection, "ask_alive", fail)
     assert look(ready, exit_code=1)["processes", "broker"] == ("missing", "does not answer: ConnectionError")
 
 

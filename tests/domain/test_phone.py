@@ -7,8 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from campaigns.domain.phone.number import PhoneError, make_phone_reader, read_region
+from campaigns.domain.phone.number import PhoneError, make_phone_reader
 from campaigns.domain.phone.person import recipient_key
+from campaigns.domain.phone.regions import REGIONS, read_region
 
 READ = make_phone_reader("BR")
 
@@ -163,3 +164,7 @@ def test_whatever_the_text_it_is_a_number_or_has_a_reason_without_it(text):
     except PhoneError as error:
         digits = "".join(filter(str.isdigit, text))
         assert len(digits) < 3 or digits not in str(error)  # noqa: PT017
+
+
+def test_the_regions_are_those_of_the_library():
+    assert phonenumbers.SUPPORTED_REGIONS == REGIONS

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import dataclasses
+import difflib
 import inspect
 import os
 from collections.abc import Iterator
@@ -27,7 +28,9 @@ def compare(name: str, text: str) -> None:
     file = EXPECTED / f"{name}.txt"
     if os.environ.get("WRITE_GOLDEN"):
         file.write_text(text, "utf-8")
-    assert text.splitlines() == file.read_text("utf-8").splitlines(), f"{name} changed; if it should: make golden"
+    before = file.read_text("utf-8").splitlines()
+    changes = difflib.unified_diff(before, text.splitlines(), "before", "now", lineterm="")
+    assert not (shown := "\n".join(changes)), f"{name} changed; if it should: make golden\n{shown}"
 
 
 def list_commands(
@@ -44,10 +47,10 @@ def gather_help() -> str:
     """Return the help of every command."""
     pages = []
     for path, command in list_commands(main):
-        if any(option == "--help" for option in command.get_help_option_names(click.Context(command))):
-            result = CliRunner().invoke(main, [*path, "--help"], prog_name="revoada", env={"COLUMNS": WIDTH})
-            assert result.exit_code == 0, result.output
-            pages.append(f"$ {' '.join(('revoada', *path, '--help'))}\n{result.output}")
+        command._help_option = None  # click keeps that of the first context, which may be another test's
+        result = CliRunner().invoke(main, [*path, "--help"], prog_name="revoada", env={"COLUMNS": WIDTH})
+        assert result.exit_code == 0, result.output
+        pages.append(f"$ {' '.join(('revoada', *path, '--help'))}\n{result.output}")
     return "\n".join(pages)
 
 

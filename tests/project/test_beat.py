@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from celery.beat import ScheduleEntry
 
-from campaigns.whatsapp import mailbox
+from campaigns import clock
 
 
 @pytest.fixture
@@ -27,7 +27,7 @@ def test_all_are_due_when_beat_starts_and_then_by_a_clock_that_nobody_sets(entri
     """The schedule ignores the machine's clock: in this test only the seconds since the start change."""
     started_at = 1_000_000.0
     for seconds, due in ((0.0, 4), (0.5, 0), (11.0, 2), (61.0, 3), (3601.0, 4)):
-        monkeypatch.setattr(mailbox.time, "clock_gettime", lambda _clock, at=started_at + seconds: at)
+        monkeypatch.setattr(clock.time, "clock_gettime", lambda _clock, at=started_at + seconds: at)
         if not seconds:
             assert all(entry.is_due().is_due for entry in entries)
             entries = [next(entry) for entry in entries]

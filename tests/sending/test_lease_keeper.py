@@ -6,10 +6,10 @@ import threading
 
 import pytest
 
+from campaigns.clock import clock
 from campaigns.config import Settings
 from campaigns.sending.leases import Lease, LeaseKeeper
 from campaigns.store.database import Database
-from campaigns.whatsapp.mailbox import clock
 from tests.simulator.far_end import PATIENCE_SECONDS
 from tests.store.rows import add_campaign, fetch, take
 

@@ -25,14 +25,6 @@ class PhoneError(ValueError):
     """Why a text is no phone number, as it goes on after the name of its column. Never repeats the number."""
 
 
-def read_region(text: str) -> str:
-    """Return a region such as BR, written in any case. Raises ValueError."""
-    region = text.strip().upper()
-    if region not in phonenumbers.SUPPORTED_REGIONS:
-        raise ValueError("must be a country of two letters such as BR")
-    return region
-
-
 def make_phone_reader(region: str) -> PhoneReader:
     """Return a function from a text to its number in E.164, which raises PhoneError.
 
