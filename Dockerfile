@@ -3,7 +3,7 @@ FROM python:3.13-slim AS build
 WORKDIR /app
 ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1
 RUN python -m venv /venv
-COPY pyproject.toml constraints.txt README.md celeryconfig.py ./
+COPY pyproject.toml constraints.txt README.md LICENSE celeryconfig.py ./
 COPY campaigns campaigns
 COPY webhooks webhooks
 # Without the extra `demo`: no embedded servers and no simulator's engine in production.
