@@ -46,7 +46,7 @@ task_serializer = "json"
 result_serializer = "json"
 accept_content = ["json"]
 
-imports = ("campaigns.tasks", "webhooks.tasks")
+imports = ("campaigns.tasks", "campaigns.worker.signals", "webhooks.tasks")
 
 # Senders (`campaigns`) run on workers of their own; the rest is quick and runs on `events`.
 task_queues = tuple(
