@@ -12,7 +12,7 @@ NEVER_MS = 600_000  # until the test lets them go
 
 
 def test_after_a_sigkill_another_worker_takes_over_after_the_lease_and_nobody_gets_two(flow: Flow, gate: Proxy) -> None:
-    flow.start("webhooks", "events", "worker", "beat", tick_seconds=1)
+    flow.start("webhooks", "events", "worker", "beat", tick_seconds=1, lease_seconds=600)
     flow.far.script(webhooks=dict.fromkeys(("sent_after_ms", "delivered_after_ms", "read_after_ms"), NEVER_MS))
     campaign = flow.add_campaign("Black Friday", [flow.add_account("Vendas", rate=40)], people=400)
     flow.await_ready()
