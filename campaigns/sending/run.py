@@ -134,14 +134,17 @@ class Slice:
         """After an error: hold back what has not left, settle what comes back, as far as that goes."""
         self.lease.stop()
         patience = self._settings.http_timeout_seconds + _DRAIN_MARGIN_SECONDS
-        gives_up_at = clock() + patience
+        gives_up_at, is_last_look = clock() + patience, False
         try:
             while self._in_flight:
                 replies = self._collect()
                 if replies:
-                    gives_up_at = clock() + patience
+                    gives_up_at, is_last_look = clock() + patience, False
                 elif not self._settler.has_replies and clock() > gives_up_at:
-                    return
+                    if is_last_look:
+                        return
+                    # After a freeze the transport may not have read yet what has arrived.
+                    is_last_look = True
                 self._settle(replies)
         except Exception:  # noqa: BLE001  the error that led here is the one to be raised
             bound = event("drain_failed", campaign_id=self._row.id, messages=len(self._in_flight))
@@ -283,10 +286,11 @@ class Slice:
         """Return the seconds to wait for a first reply."""
         if self._settler.has_replies:
             return _SETTLE_RETRY_SECONDS if self._is_failed else 0.0
-        if self._wait is not None:
-            return min((self._wait.until - self.now()).total_seconds(), _POLL_SECONDS)
-        if self._capacity() > 0 and self._may_claim() and not (self._is_drained and self._in_flight):
-            return min(self._pool.seconds_to_next(), _POLL_SECONDS)
+        if self._may_claim():
+            if self._wait is not None:
+                return min((self._wait.until - self.now()).total_seconds(), _POLL_SECONDS)
+            if self._capacity() > 0 and not (self._is_drained and self._in_flight):
+                return min(self._pool.seconds_to_next(), _POLL_SECONDS)
         return _POLL_SECONDS if self._in_flight else 0.0
 
     def _settle(self, replies: Sequence[Reply]) -> None:
@@ -303,7 +307,7 @@ class Slice:
             settled = self._settler.settle(usable=self._pool.usable_ids())
         except _Unavailable as error:
             self._fail("Settling", error)
-            if self._settler.failing_seconds() > self._settings.lease_seconds:
+            if self._settler.has_failed_for(self._settings.lease_seconds):
                 raise
             return
         for in_flight, verdict, settlement in settled.decisions:

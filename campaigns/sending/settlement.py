@@ -34,6 +34,8 @@ _UNREACHABLE_MOST_SECONDS = 60.0
 _REST_MOST_SECONDS = 3600.0
 
 _WAMID_OF_ANOTHER = "the reply brings the wamid of another message"
+# Tries to settle before a slice gives up.
+_LEAST_TRIES = 5
 # Ids in one log line.
 _SHOWN = 20
 
@@ -97,6 +99,7 @@ class Settler:
         self._campaign_id, self._now = campaign_id, now
         self._replies: list[tuple[InFlight, Verdict]] = []
         self._failing_since: float | None = None
+        self._failed_count = 0
         # About the set being settled: the number of replies counted already, and the accounts that these replies have
         # deactivated, wholly or for the category of the template.
         self._counted = 0
@@ -112,12 +115,14 @@ class Settler:
     def add(self, in_flight: InFlight, verdict: Verdict) -> None:
         self._replies.append((in_flight, verdict))
 
-    def failing_seconds(self) -> float:
-        """Return how long Postgres has taken no settlement; 0: it took the last one.
+    def has_failed_for(self, seconds: float) -> bool:
+        """Whether Postgres has taken no settlement for this time, and in several tries.
 
-        Counted from the first failure: after a freeze the slice and its lease may be long over.
+        Counted from the first failure: after a freeze the slice and its lease may be long over. A freeze between two
+        tries takes time too, so time alone is not enough.
         """
-        return 0.0 if self._failing_since is None else clock() - self._failing_since
+        is_long = self._failing_since is not None and clock() - self._failing_since > seconds
+        return is_long and self._failed_count >= _LEAST_TRIES
 
     def settle(self, *, usable: set[int]) -> Settled:
         """Write all replies, in the order in which they came. Raises DatabaseError with nothing half done.
@@ -130,14 +135,17 @@ class Settler:
             settled = self._settle_all(usable)
         except _Unavailable:
             self._failing_since = self._failing_since or clock()
+            self._failed_count += 1
             raise
-        self._replies, self._failing_since = [], None
+        self._replies, self._failing_since, self._failed_count = [], None, 0
         return settled
 
     def _settle_all(self, usable: set[int]) -> Settled:
         replies = self._replies
         fresh = replies[self._counted :]
-        if any(_is_account_fault(verdict) for _, verdict in fresh):
+        # After a failed try with failures of accounts, replies that joined are counted here too: `_write` counts only
+        # sets without such failures.
+        if fresh and (self._counted or any(_is_account_fault(verdict) for _, verdict in fresh)):
             counted, recategorised = self._database.run(self._count, fresh)
             self._counted = len(replies)
             self._gone |= {each.account_id for each in counted if each.is_inactive}

@@ -216,12 +216,14 @@ class Transport:
         return next(iter(self._in_flight.values()))
 
     def _start(self, request: Request, mailbox: Mailbox) -> None:
-        handle = self._idle.pop() if self._idle else self._make_handle()
+        handle: Handle | None = None
         try:
+            handle = self._idle.pop() if self._idle else self._make_handle()
             handle.prepare(request, mailbox)
             handle.multi.add_handle(handle.curl)
-        except (pycurl.error, ValueError, TypeError, UnicodeError) as error:
-            self._idle.append(handle)
+        except (pycurl.error, ValueError, TypeError, UnicodeError, MemoryError) as error:
+            if handle is not None:
+                self._idle.append(handle)
             reply = Reply(request, has_left=False, error=f"the request cannot be made: {type(error).__name__}")
             self._finished.setdefault(mailbox, []).append(reply)
             return

@@ -73,7 +73,9 @@ def test_quota_goes_back_only_for_who_certainly_received_nothing(database, quota
         " SELECT %s, recipient_key, id, now() + interval '1 day' FROM messages",
         portfolio_id,
     )
-    waiting = database.run(add_campaign, accounts=[account_id], waiting_reason="daily_limit", due_at="2999-01-01T00:00Z")
+    waiting = database.run(
+        add_campaign, accounts=[account_id], waiting_reason="daily_limit", due_at="2999-01-01T00:00Z"
+    )
     quota.give_back([decide(verdict, settlement, message_id=message_id)])
     assert fetch(database, "SELECT count(*) FROM portfolio_people") == [0 if goes_back else 1]
     # A campaign that waits for quota is looked at by the next tick.

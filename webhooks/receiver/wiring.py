@@ -46,10 +46,12 @@ class _LazyDatabase:
     def get(self) -> Database:
         with self._lock:
             if self._database is None:
-                self._database = Database(
+                database = Database(
                     self._settings.database_url or "",
                     max_connections=_DATABASE_CONNECTIONS,
                     statement_seconds=self._settings.statement_seconds,
                 )
-                self._database.open()
+                # A pool that could not start its threads is not kept: the next request tries again.
+                database.open()
+                self._database = database
             return self._database
