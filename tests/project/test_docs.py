@@ -330,3 +330,10 @@ def test_celery_has_the_commands_that_are_named():
             assert hasattr(Inspect, rest[0])
         if first == "amqp":
             assert rest[0] in celery.commands["amqp"].commands
+
+
+def test_the_index_of_the_documents_lists_every_page():
+    index = (PROJECT / "docs" / "README.md").read_text()
+    for path in [*(PROJECT / "docs").glob("*.md"), *(PROJECT / "docs/decisions").glob("*.md")]:
+        if path.name != "README.md":
+            assert f"({path.relative_to(PROJECT / 'docs')})" in index, path.name
