@@ -1,15 +1,24 @@
-"""Streaks of failures that deactivate an account or a category of it, and the quota of people that accounts share."""
+"""The streaks (consecutive failures) that deactivate an account, its cooldowns, and the quota of its portfolio."""
 
 from __future__ import annotations
 
 import datetime as dt
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import TypedDict
+
+from campaigns.domain.pacing import Reason
+from campaigns.domain.statement import Hint, HintAction, Kind, Refusal, Sentence, Word
+
+DEACTIVATED_BY_A_PERSON = Word("deactivated by a person")
+# The text that `explain_streak` makes.
+_STREAK = re.compile(r"([0-9]+) consecutive send failures: (-?[0-9]+) (.*)", re.DOTALL)
 
 
 class FailureRecord(TypedDict):
-    """One failure as an account event keeps it. No phone number: the message's id leads to the person."""
+    """One failure, as an account event stores it. The record has the id of the message, but no phone number."""
 
     code: int
     title: str
@@ -20,25 +29,58 @@ class FailureRecord(TypedDict):
 
 @dataclass(frozen=True, slots=True)
 class InactiveCategory:
-    """The time and the reason for which an account stopped sending a category of templates; `code` is Meta's."""
+    """A category of templates that an account no longer sends: the time of the change, the reason, and Meta's code."""
 
     since: dt.datetime
     reason: str
     code: int
 
 
+class CooldownReason(StrEnum):
+    """The reason for which an account sends nothing for a while."""
+
+    THROTTLED = "throttled"  # Meta refused a request with a code that demands a cooldown
+    UNREACHABLE = "unreachable"  # the API could not be reached, or Meta reported that the API is down
+
+    def write(self, details: str) -> str:
+        """Return the text of the column `accounts.blocked_reason`: the reason, a colon, and the details for people."""
+        return f"{self}: {details}"
+
+    @classmethod
+    def read(cls, text: str) -> CooldownReason:
+        """Return the reason in a text that `write` wrote. Every other text counts as `THROTTLED`."""
+        word, _, _ = text.partition(":")
+        return cls.UNREACHABLE if word == cls.UNREACHABLE else cls.THROTTLED
+
+    @classmethod
+    def explain(cls, text: str) -> Sentence:
+        """Return a text that `write` wrote as a sentence. Only details of ours have a translation, Meta's have none."""
+        word, colon, details = text.partition(": ")
+        if not colon or word not in {*cls}:
+            return Sentence("{details}", details=Word(text))
+        reason, (code, space, title) = cls(word).waiting_reason, details.partition(" ")
+        if space and code.isdecimal():
+            return Sentence("{reason}: {code} {title}", reason=reason, code=code, title=Word(title))
+        return Sentence("{reason}: {details}", reason=reason, details=Word(details))
+
+    @property
+    def waiting_reason(self) -> Reason:
+        """The reason for which a campaign waits while all its accounts have a cooldown."""
+        return Reason(self)
+
+
 @dataclass(frozen=True, slots=True)
 class Streak:
-    """Consecutive failures after a fold. `tripped_by`: the failures that reached the limit, None if none did."""
+    """A streak: consecutive failures. `tripped_by`: the failures that reached the limit; None below the limit."""
 
     failures: tuple[FailureRecord, ...]
     tripped_by: tuple[FailureRecord, ...] | None = None
 
 
 def fold_streak(failures: Sequence[FailureRecord], outcomes: Iterable[FailureRecord | None], *, limit: int) -> Streak:
-    """Count `outcomes` (None: a success) onto a streak, in the order in which the replies came.
+    """Add `outcomes` (None: a success) to a streak, in the order in which the replies came.
 
-    The limit trips once, at the failure that reaches it; what was in flight behind it changes nothing any more.
+    The first failure that reaches the limit ends the count, so later outcomes change nothing.
     """
     current = list(failures)
     for outcome in outcomes:
@@ -51,7 +93,24 @@ def fold_streak(failures: Sequence[FailureRecord], outcomes: Iterable[FailureRec
     return Streak(tuple(current))
 
 
-# What Meta calls the limit of a portfolio. 1K is an old one.
+def explain_streak(failures: Sequence[FailureRecord]) -> Sentence:
+    """Return the reason of a deactivation by a streak: its length, and the code and the title of its last failure."""
+    last = failures[-1]
+    return _explain_streak(len(failures), last["code"], last["title"])
+
+
+def explain_deactivation(reason: str) -> Sentence:
+    """Return a stored reason as a sentence: the text of `explain_streak`, or DEACTIVATED_BY_A_PERSON."""
+    if (match := _STREAK.fullmatch(reason)) is None:
+        return Sentence("{reason}", reason=Word(reason))
+    return _explain_streak(int(match[1]), int(match[2]), match[3])
+
+
+def _explain_streak(count: int, code: int, title: str) -> Sentence:
+    return Sentence("{count} consecutive send failures: {code} {title}", count=count, code=code, title=Word(title))
+
+
+# Meta's names for the daily limits of portfolios. Meta does not give the limit TIER_1K any more.
 _TIERS = {
     "TIER_50": 50,
     "TIER_250": 250,
@@ -65,10 +124,12 @@ _TIERS = {
 def cap_tokens(
     tokens: Mapping[int, int], portfolios: Mapping[int, int], left: Mapping[int, int]
 ) -> tuple[dict[int, int], set[int]]:
-    """Return the tokens (by account) that may be spent on new people, and the portfolios without a free slot.
+    """Return the tokens of each account that its portfolio's quota allows, and the portfolios whose quota is used up.
 
-    `portfolios`: that of each account which has one with a limit; `left`: free slots by portfolio, below zero when
-    the limit was lowered. No portfolio gets more tokens than it has slots: each may be for somebody new.
+    A token allows one message. Each message may go to a new person, so the accounts of a portfolio together get no more
+    tokens than the portfolio has quota. `tokens` has the number of tokens of each account. `portfolios` has the
+    portfolio of each account, except accounts without a daily limit. `left` has the quota of each portfolio: the number
+    of new people to whom the portfolio may send now. A quota may be negative after the daily limit was lowered.
     """
     left = dict(left)
     allowed = {}
@@ -84,5 +145,23 @@ def cap_tokens(
 
 
 def suggest_limit(tier: str) -> int | None:
-    """Return the number in Meta's messaging limit, such as TIER_2K; None for none, unlimited or a new word."""
+    """Return the limit that Meta's name means, such as 2,000 for TIER_2K; None for an unknown name or no limit."""
     return _TIERS.get(tier)
+
+
+def missing_accounts(words: Sequence[str]) -> Refusal:
+    """Return the refusal of names or ids that no account has."""
+    return Refusal(
+        "account_missing",
+        "There is no account {accounts}; {list_accounts} shows all.",
+        kind=Kind.MISSING,
+        accounts=list(words),
+        list_accounts=Hint(HintAction.LIST_ACCOUNTS),
+    )
+
+
+def demand_accounts(found: Mapping[str, int | None]) -> list[int]:
+    """Return the ids in `found` (name or id → id). Raises Refusal with the names and ids that no account has."""
+    if missing := [word for word, account_id in found.items() if account_id is None]:
+        raise missing_accounts(missing)
+    return [account_id for account_id in found.values() if account_id is not None]

@@ -1,4 +1,4 @@
-"""How much a slice may have on the wire, and which account carries it."""
+"""Limits the number of requests that a slice has in flight, and splits a campaign's messages over its accounts."""
 
 from __future__ import annotations
 
@@ -9,10 +9,12 @@ from heapq import nlargest
 
 _START = 32
 _LEAST = 8
-# Silence: nothing has come back for this long although something is out. Then nothing more goes out.
+# The API counts as silent if requests are in flight, and no reply has come for `_SILENCE_SECONDS` plus four times the
+# latency. While the API is silent, no further request leaves.
 _SILENCE_SECONDS = 1.0
 _SILENCE_FACTOR = 4.0
-# A latency of up to twice the best (and a little) is the far end's own; more means that requests queue up somewhere.
+# A latency of up to twice the shortest latency, plus a small margin, is normal. A longer latency means that requests
+# queue up.
 _QUEUE_FACTOR = 2.0
 _QUEUE_SECONDS = 0.05
 _QUEUE_SHRINKS_TO = 0.75
@@ -20,11 +22,12 @@ _QUEUE_SHRINKS_TO = 0.75
 
 @dataclass(slots=True)
 class FlightWindow:
-    """The number of requests that may be in flight: it follows the latency, as TCP's window does.
+    """A window: the number of requests that may be in flight. The number follows the latency, as in TCP.
 
-    It grows by one with each reply (so it doubles with each round trip), up to `limit`; it shrinks by a quarter, once
-    per round trip, while replies take much longer than the best, and by half when one did not come in time. While the
-    API is silent it is shut, so that a hanging API makes few messages uncertain.
+    The window grows by one with each reply (so it doubles with each round trip), up to `limit`. While replies take much
+    longer than the fastest reply, the window shrinks by a quarter, once per round trip. If a request ends without a
+    reply, the window shrinks by half. While the API is silent, no request may leave. This rule limits the number of
+    messages that become uncertain when the API hangs.
     """
 
     limit: int
@@ -35,7 +38,10 @@ class FlightWindow:
     _shrunk_at: float = -math.inf
 
     def note_departure(self, now: float, *, in_flight: int) -> None:
-        """`in_flight` is the number before this departure: out of nothing, silence starts now."""
+        """Note that requests leave while `in_flight` earlier requests are in flight.
+
+        If no earlier request is in flight, the silence of the API is measured from now.
+        """
         if not in_flight:
             self._last_sign_at = now
 
@@ -55,13 +61,17 @@ class FlightWindow:
         self._shrink(now, seconds, 0.5)
 
     def _shrink(self, now: float, seconds: float, factor: float) -> None:
-        """Shrink once for all that was out together: what left `seconds` ago left before the last shrinking."""
+        """Shrink the window, at most once per round trip.
+
+        A request that left before the window last shrank does not shrink the window again. `seconds`: the time since
+        the request left.
+        """
         if now - self._shrunk_at > seconds:
             self._shrunk_at = now
             self.size = max(self.size * factor, float(min(_LEAST, self.limit)))
 
     def room(self, now: float, *, in_flight: int) -> int:
-        """Return how many more may leave now."""
+        """Return the number of requests that may leave now."""
         silence = _SILENCE_SECONDS + _SILENCE_FACTOR * self.latency_seconds
         if in_flight and now - self._last_sign_at > silence:
             return 0
@@ -70,20 +80,25 @@ class FlightWindow:
 
 @dataclass(slots=True)
 class Shares:
-    """Splits what a campaign wants over its accounts in proportion to their rates, exactly over time.
+    """Splits a campaign's messages over its accounts, over many splits exactly in proportion to the accounts' rates.
 
-    What an account was due and did not get is carried to the next split, so that one message at a time goes round too.
+    If an account gets less or more than its due, the difference is carried to the next split. So the accounts alternate
+    even if each split has one message.
     """
 
     credits: dict[int, float] = field(default_factory=dict)
 
     def split(self, want: int, rates: Mapping[int, float]) -> dict[int, int]:
-        """Return how many of `want` each account of `rates` (id → messages/s now free) shall carry."""
+        """Return the part of `want` for each account.
+
+        `rates`: by account, the messages per second that the account may send now.
+        """
         total = sum(rates.values())
         if not want or total <= 0:
             return {}
         carried = {account_id: self.credits.get(account_id, 0.0) for account_id in rates}
-        # Accounts come and go: among those here now, what is carried adds up to nothing.
+        # Accounts may have been added or removed, so the mean is subtracted from the carried differences. Their sum is
+        # then zero.
         excess = sum(carried.values()) / len(carried)
         due = {account_id: carried[account_id] - excess + want * rate / total for account_id, rate in rates.items()}
         parts = {account_id: max(int(credit), 0) for account_id, credit in due.items()}
@@ -91,7 +106,9 @@ class Shares:
         while missing:
             step = 1 if missing > 0 else -1
             takers = due if missing > 0 else [account_id for account_id in due if parts[account_id]]
-            # Whoever got one is behind all others after it, so the first so many get one each.
+            # If messages are missing, one more message goes to each of the accounts whose part is furthest below its
+            # due. If `missing` is negative, one message is taken from each of the accounts whose part is furthest above
+            # its due.
             for account_id in nlargest(abs(missing), takers, key=lambda each: step * (due[each] - parts[each])):
                 parts[account_id] += step
                 missing -= step

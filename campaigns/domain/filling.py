@@ -1,4 +1,4 @@
-"""How a campaign fills its template: what is the same for all, what each row brings, and whether it will pass."""
+"""Fills a campaign's template with values for all recipients and values from each row, and checks the values."""
 
 from __future__ import annotations
 
@@ -6,7 +6,9 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Any, NamedTuple
 
+from campaigns.domain.statement import Kind, Problem, Sentence, Word, list_sentences
 from campaigns.domain.template import (
     MAX_BODY,
     MAX_HEADER,
@@ -20,10 +22,13 @@ from campaigns.domain.template import (
     Template,
     TemplateError,
     count_uses,
+    template_from_components,
     variable_problem,
 )
+from campaigns.domain.text.links import LinkError, read_suffix
+from campaigns.domain.text.normal import is_blank, trim
 
-# Characters. Meta's pages name these for payloads and coupon codes; no page says how long a file name may be.
+# Largest numbers of characters. Meta documents the limits of payloads and coupon codes, but none for file names.
 MAX_PAYLOAD = 128
 MAX_CODE = 20
 MAX_FILENAME = 240
@@ -31,45 +36,71 @@ MAX_FILENAME = 240
 _MEDIA_ID = re.compile(r"[0-9]{1,32}")
 _LINK = re.compile(r"https://[^\s/?#@]+([/?#]\S*)?", re.IGNORECASE)
 _SPACE = re.compile(r"\s")
+_EXCERPT = 25  # the most characters of an excerpt on each side of a variable
 
-# (values of one row) → which of them is wrong, and why
-RowCheck = Callable[[Sequence[str]], tuple[int, str] | None]
+
+class Misfit(NamedTuple):
+    """A value that cannot be sent: its position among the values, and the reason, worded to follow a column's name."""
+
+    position: int
+    reason: str
+
+
+# A function that takes the cells of one row. The function returns the values that are sent, or the first cell that does
+# not fit.
+RowReader = Callable[[Sequence[str]], list[str] | Misfit]
 
 
 class ParameterKind(StrEnum):
     HEADER_TEXT = "header_text"
     MEDIA = "media"  # a public https link, or the id of an upload
-    FILENAME = "filename"  # under which a document is shown
+    FILENAME = "filename"  # the name with which a document is shown
     BODY = "body"
     SUFFIX = "suffix"  # the end of a button's URL
-    PAYLOAD = "payload"  # what a quick reply sends back
-    CODE = "code"  # what a button copies
+    PAYLOAD = "payload"  # the text that a quick reply sends back
+    CODE = "code"  # the text that a button copies
 
 
 @dataclass(frozen=True, slots=True)
 class Parameter:
-    """One thing that a message brings. `name` is what columns and `--set` call it; `most` counts characters."""
+    """One parameter of a message. `name`: its name in columns and settings. `most`: the most characters of a value.
+
+    `prefix`: the part of a button's link that stands in the template, before the value.
+    """
 
     kind: ParameterKind
     name: str
     most: int
     is_required: bool = True
     button_index: int | None = None
+    prefix: str = ""
+
+    def read(self, text: str) -> str:
+        """Return the value that is sent for a text, without spaces around it.
+
+        Raises LinkError for a link that does not begin as the button's link does.
+        """
+        if self.kind is ParameterKind.SUFFIX and self.prefix and not is_blank(text):
+            return read_suffix(text, self.prefix)
+        return trim(text)
 
     def problem(self, value: str) -> str | None:
-        """Tell why Meta would refuse `value`, as it goes on after the name of a column; or None."""
+        """Return the reason why Meta would refuse `value`, worded to follow the name of a column, or None."""
         match self.kind:
             case ParameterKind.MEDIA:
                 return _media_problem(value, self.most)
-            case ParameterKind.SUFFIX | ParameterKind.CODE if value.strip() and _SPACE.search(value):
-                return "has a space, which ends the link" if self.kind is ParameterKind.SUFFIX else "has a space"
+            case ParameterKind.SUFFIX | ParameterKind.CODE if not is_blank(value) and _SPACE.search(value):
+                return "has a space"
             case _:
                 return variable_problem(value, max_length=self.most)
 
 
 @dataclass(frozen=True, slots=True)
 class Filling:
-    """A template with what fills it. `fixed`: by name, the same for all; `columns`: what each row brings, as sent."""
+    """A template with its values.
+
+    `fixed`: by parameter name, the value for all recipients. `columns`: the parameters whose values come from each row.
+    """
 
     template: Template
     fixed: Mapping[str, str]
@@ -81,34 +112,45 @@ class Filling:
 
     @property
     def room(self) -> int:
-        """How many characters of the body are left to the rows."""
+        """The number of characters of the body that are left for the values of a row."""
         length, uses = count_uses(self.template.body_text)
         return MAX_BODY - length - sum(len(self.fixed.get(name, "")) * count for name, count in uses.items())
 
-    def make_check(self) -> RowCheck:
-        """Return a function that tells what is wrong with the values of a row, also with all of them together."""
+    @property
+    def excerpts(self) -> dict[str, str]:
+        """By name, the text of the template around each value of a row, such as `Oi {{1}}! Hoje`."""
+        return {column.name: _excerpt(self.template, column) for column in self.columns}
+
+    def make_reader(self) -> RowReader:
+        """Return a function that reads each value of a row, and checks the length of the body with all values."""
         columns = self.columns
         _, uses = count_uses(self.template.body_text)
         room = self.room
         weights = [uses[column.name] if column.kind is ParameterKind.BODY else 0 for column in columns]
         most_uses = max(weights, default=0)
 
-        def check(values: Sequence[str]) -> tuple[int, str] | None:
-            for position, (column, value) in enumerate(zip(columns, values, strict=True)):
+        def read(cells: Sequence[str]) -> list[str] | Misfit:
+            values: list[str] = []
+            for position, (column, cell) in enumerate(zip(columns, cells, strict=True)):
+                try:
+                    value = column.read(cell)
+                except LinkError as error:
+                    return Misfit(position, str(error))
                 if problem := column.problem(value):
-                    return position, problem
-            if sum(map(len, values)) * most_uses <= room:  # nearly every row: worth a shortcut, rows are many
-                return None
+                    return Misfit(position, problem)
+                values.append(value)
+            if sum(map(len, values)) * most_uses <= room:  # a cheap check that nearly every row passes
+                return values
             lengths = [len(value) * weight for value, weight in zip(values, weights, strict=True)]
             if sum(lengths) <= room:
-                return None
-            return lengths.index(max(lengths)), f"makes the message longer than {MAX_BODY} characters"
+                return values
+            return Misfit(lengths.index(max(lengths)), f"makes the message longer than {MAX_BODY} characters")
 
-        return check
+        return read
 
 
 def list_parameters(template: Template) -> tuple[Parameter, ...]:
-    """Return all that a message may bring, in the order in which a send takes it, the optional ones among it."""
+    """Return all parameters of a message, also optional ones, in the order in which a send takes them."""
     header = "header" if "header" not in template.body_variables else "header 1"
     parameters: list[Parameter] = []
     if isinstance(template.header, HeaderMedia):
@@ -127,24 +169,34 @@ def list_parameters(template: Template) -> tuple[Parameter, ...]:
 
 
 def fill(template: Template, given: Mapping[str, str | None]) -> Filling:
-    """Fill a template with what is the same for all; the rest is left to the rows.
+    """Fill a template with the values that are the same for all recipients.
 
-    In `given` None leaves an optional parameter to the rows too. Raise TemplateError for what does not fit, and for a
-    template that no campaign can fill.
+    `given` has these values by parameter name. The values of all other required parameters come from each row. If
+    `given` has None for an optional parameter, the values of this parameter come from each row, too. Raise
+    TemplateError for values that do not fit, and for a template that no campaign can fill.
     """
     if template.unsupported:
-        raise TemplateError(f"A campaign cannot fill the template {template}: {', '.join(template.unsupported)}.")
+        raise TemplateError(
+            "template_unsupported",
+            "A campaign cannot fill the template {template}: {parts}.",
+            template=str(template),
+            parts=template.unsupported,
+        )
     parameters = list_parameters(template)
     names = [parameter.name for parameter in parameters]
     if strangers := [key for key in given if key not in names]:
         raise TemplateError(
-            f"The template {template} has no {strangers[0]!r} to set, it takes {_describe(parameters)}."
+            "parameter_unknown",
+            "The template {template} has no {parameter!r} to set, it takes {takes}.",
+            template=str(template),
+            parameter=strangers[0],
+            takes=_describe(parameters),
         )
-    for parameter in parameters:
-        value = given.get(parameter.name)
-        if value is not None and (problem := parameter.problem(value)):
-            raise TemplateError(f"What is set for {parameter.name} of the template {template} {problem}.")
-    fixed = {key: value for key, value in given.items() if value is not None}
+    fixed = {
+        parameter.name: _read_fixed(template, parameter, value)
+        for parameter in parameters
+        if (value := given.get(parameter.name)) is not None
+    }
     columns = tuple(
         parameter
         for parameter in parameters
@@ -152,30 +204,67 @@ def fill(template: Template, given: Mapping[str, str | None]) -> Filling:
     )
     filling = Filling(template, fixed, columns)
     if filling.room < 0:
-        raise TemplateError(f"What is set makes the template {template} longer than {MAX_BODY} characters.")
+        raise TemplateError(
+            "parameters_too_long",
+            "The values for all recipients make the template {template} longer than {most} characters.",
+            template=str(template),
+            most=MAX_BODY,
+        )
     return filling
 
 
-def find_misfit(template: Template, given: Mapping[str, str | None], columns: Sequence[str]) -> str | None:
-    """Tell in a sentence why a campaign that was made for another form of this template cannot be sent, or None."""
+def _read_fixed(template: Template, parameter: Parameter, text: str) -> str:
+    try:
+        value = parameter.read(text)
+        problem = parameter.problem(value)
+    except LinkError as error:
+        value, problem = "", str(error)
+    if problem:
+        raise TemplateError(
+            "parameter_invalid",
+            "The value for {parameter} of the template {template} {problem}.",
+            template=str(template),
+            parameter=parameter.name,
+            problem=Problem(problem),
+        )
+    return value
+
+
+def find_misfit(template: Template, given: Mapping[str, str | None], columns: Sequence[str]) -> TemplateError | None:
+    """Return a refusal if a campaign was made for another form of this template; None if the form is the same."""
     try:
         names = fill(template, given).names
     except TemplateError as error:
-        return str(error)
+        return error
     if names == list(columns):
         return None
-    takes, brings = ", ".join(names) or "nothing", ", ".join(columns) or "nothing"
-    return f"The template {template} takes {takes} of each row now, its recipients bring {brings}."
+    return TemplateError(
+        "template_misfit",
+        "The template {template} now takes {takes} from each row, but the campaign's rows have {brings}.",
+        kind=Kind.CONFLICT,
+        template=str(template),
+        takes=names or Word("nothing"),
+        brings=list(columns) or Word("nothing"),
+    )
+
+
+def describe_form(name: str, language: str, components: Sequence[Mapping[str, Any]]) -> str:
+    """Return the names of the parameters that a template takes, for people."""
+    try:
+        template = template_from_components(name, language, components)
+    except TemplateError:
+        return Word("unreadable")
+    return ", ".join(parameter.name for parameter in list_parameters(template)) or Word("none")
 
 
 def drop_empty(template: Template, given: Mapping[str, str | None]) -> dict[str, str | None]:
-    """Return what is given, without optional parameters that are empty: so a person takes one away."""
+    """Return `given` without empty optional parameters. A person removes such a parameter by giving an empty value."""
     optional = {parameter.name for parameter in list_parameters(template) if not parameter.is_required}
     return {name: value for name, value in given.items() if value != "" or name not in optional}
 
 
 def read_key(text: str) -> str:
-    """Return the name of a parameter as people write it: `1`, `{{nome}}`, `Button 1`."""
+    """Return the name of a parameter from a text such as `1`, `{{nome}}` or `Button 1`, as people write it."""
     return " ".join(text.strip().strip("{}").lower().split())
 
 
@@ -187,7 +276,13 @@ def _parameter_of(button: Button) -> Parameter | None:
     name = f"button {button.index + 1}"
     match button.kind:
         case ButtonKind.URL if button.has_variable:
-            return Parameter(ParameterKind.SUFFIX, name, MAX_URL - len(button.url), button_index=button.index)
+            return Parameter(
+                ParameterKind.SUFFIX,
+                name,
+                MAX_URL - len(button.prefix),
+                button_index=button.index,
+                prefix=button.prefix,
+            )
         case ButtonKind.COPY_CODE if button.has_variable:
             return Parameter(ParameterKind.CODE, name, MAX_CODE, button_index=button.index)
         case ButtonKind.QUICK_REPLY:
@@ -201,8 +296,28 @@ def _parameter_of(button: Button) -> Parameter | None:
     return None
 
 
+def _excerpt(template: Template, parameter: Parameter) -> str:
+    match parameter.kind:
+        case ParameterKind.SUFFIX:
+            return f"{parameter.prefix}{{{{{parameter.name}}}}}" if parameter.prefix else ""
+        case ParameterKind.HEADER_TEXT:
+            text, name = (
+                template.header_text,
+                template.header.variable if isinstance(template.header, HeaderText) else "",
+            )
+        case ParameterKind.BODY:
+            text, name = template.body_text, parameter.name
+        case _:
+            return ""
+    before, placeholder, after = text.partition(f"{{{{{name}}}}}")
+    before, after = before.rpartition("}}")[2].lstrip(" !?.,;:"), after.partition("{{")[0]
+    start = "" if len(before) <= _EXCERPT else "…"
+    end = "" if len(after) <= _EXCERPT else "…"
+    return " ".join(f"{start}{before[-_EXCERPT:]}{placeholder}{after[:_EXCERPT]}{end}".split())
+
+
 def _media_problem(value: str, most: int) -> str | None:
-    if not value.strip():
+    if is_blank(value):
         return "is empty"
     if len(value) > most:
         return f"is longer than {most} characters"
@@ -213,5 +328,9 @@ def _media_problem(value: str, most: int) -> str | None:
     return None
 
 
-def _describe(parameters: Sequence[Parameter]) -> str:
-    return ", ".join(each.name if each.is_required else f"{each.name} (optional)" for each in parameters) or "nothing"
+def _describe(parameters: Sequence[Parameter]) -> Sentence:
+    if not parameters:
+        return Sentence("nothing")
+    return list_sentences(
+        [Sentence("{name}" if each.is_required else "{name} (optional)", name=each.name) for each in parameters]
+    )

@@ -1,4 +1,4 @@
-"""The status of a message, the ladder of evidence, and every transition that may happen to it."""
+"""The status of a message, the order of evidence, and the transitions that are allowed."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from enum import StrEnum
 
 
 class Status(StrEnum):
-    """What is known of one message, weakest to strongest evidence. The order is that of the enum in Postgres."""
+    """The status of a message, from the weakest evidence to the strongest. The enum in Postgres has the same order."""
 
     SUPPRESSED = "suppressed"
     CANCELLED = "cancelled"
@@ -23,28 +23,28 @@ class Status(StrEnum):
 
 LADDER: tuple[Status, ...] = tuple(Status)
 
-# Meta has it, or had it: what an operator calls "sent".
+# Meta has accepted the messages with these statuses. The commands count all these messages as "sent".
 ACCEPTED = frozenset({Status.HELD, Status.SENT, Status.DELIVERED, Status.READ})
 
-# A campaign is complete when none of its messages is in one of these.
+# A campaign is complete when no message of it has one of these statuses.
 OPEN = frozenset({Status.PENDING, Status.SENDING})
 
 
 class Write(StrEnum):
-    """Who may write a status. Three kinds, never mixed in one statement."""
+    """The author of a change of status. Each SQL statement makes the changes of one author."""
 
-    RUNNER = "runner"  # holds the lease, or knows that nothing was accepted
+    RUNNER = "runner"  # a worker that holds the lease, or that knows that Meta did not accept the message
     EVIDENCE = "evidence"  # a reply or a webhook
     OPERATOR = "operator"  # a person
 
 
 def can_become(old: Status, new: Status, write: Write) -> bool:
-    """Tell whether `write` may turn `old` into `new`: the table behind every guard in the SQL of `store`."""
+    """Tell whether the author `write` may change `old` into `new`. The SQL in `store` enforces the same rules."""
     return new in TRANSITIONS[write].get(old, frozenset())
 
 
 def _climbs(*, lowest: Status) -> dict[Status, frozenset[Status]]:
-    """Evidence only climbs, and evidence never makes a message weaker than `lowest`."""
+    """Return the transitions that evidence may make: to any stronger status, but to no status below `lowest`."""
     return {
         old: frozenset(new for new in LADDER if LADDER.index(new) > max(LADDER.index(old), LADDER.index(lowest) - 1))
         for old in LADDER
@@ -53,21 +53,22 @@ def _climbs(*, lowest: Status) -> dict[Status, frozenset[Status]]:
 
 TRANSITIONS: dict[Write, dict[Status, frozenset[Status]]] = {
     Write.RUNNER: {
-        # Back to uncertain: what was doubted once and is not sent again after all.
+        # A retried uncertain message is `pending`. Such a message becomes `uncertain` again if it is not sent.
         Status.PENDING: frozenset({Status.SENDING, Status.SUPPRESSED, Status.EXPIRED, Status.UNCERTAIN}),
         Status.SENDING: frozenset({Status.PENDING, Status.CANCELLED, Status.UNCERTAIN, Status.FAILED}),
         Status.UNCERTAIN: frozenset({Status.PENDING, Status.CANCELLED, Status.FAILED}),
-        # Meta's `failed` that is the account's fault is a verdict: another account gets a new attempt.
+        # After a webhook reports a failure by the account's fault, another account may send the message.
         Status.HELD: frozenset({Status.PENDING}),
         Status.SENT: frozenset({Status.PENDING}),
     },
     Write.EVIDENCE: _climbs(lowest=Status.UNCERTAIN),
     Write.OPERATOR: {
-        # After a restore, or not to be sent again after a doubt: uncertain.
+        # A pending message becomes `uncertain` after a restore, or if it is a retried uncertain message that is not
+        # sent.
         Status.PENDING: frozenset({Status.CANCELLED, Status.SUPPRESSED, Status.UNCERTAIN}),
         Status.SENDING: frozenset({Status.UNCERTAIN}),  # after a restore
         Status.FAILED: frozenset({Status.PENDING}),  # a retry
-        Status.UNCERTAIN: frozenset({Status.PENDING}),  # sent again at the risk of a second copy
-        Status.SUPPRESSED: frozenset({Status.PENDING}),  # skipped for an answer that was no opt-out
+        Status.UNCERTAIN: frozenset({Status.PENDING}),  # a retry, at the risk of a second copy
+        Status.SUPPRESSED: frozenset({Status.PENDING}),  # the person was suppressed for an answer that was no opt-out
     },
 }

@@ -1,4 +1,4 @@
-"""When a campaign may send its next message: interval, pause after a number of messages, sending window."""
+"""Decides when a campaign may send its next message, by its interval, its pauses and its sending window."""
 
 from __future__ import annotations
 
@@ -8,19 +8,23 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from zoneinfo import ZoneInfo
 
-# A campaign that is late by no more than this catches up: a pace of ten a second stays one over a busy machine.
+# A campaign makes up for a delay that is shorter than this time, so that it keeps its pace on a busy machine.
 _CATCH_UP_SECONDS = 1.0
-# A window that holidays keep closed is looked for this far; after that it is looked for again.
+# The next opening of a window is searched within this time from now. If the window does not open within this time, the
+# campaign waits for this time, and then the search is repeated.
 _LOOK_AHEAD = dt.timedelta(days=60)
 
 
 class Reason(StrEnum):
-    """Why a running campaign waits. Each ends by itself; a person's stop is the status `paused`, never one of these."""
+    """The reason for which a running campaign waits.
+
+    The campaign continues by itself once the reason is gone. A campaign that a person has paused has no such reason.
+    """
 
     INTERVAL = "interval"
     PAUSE = "pause"
     WINDOW = "window"
-    RETRY = "retry"  # all that is left waits for its next attempt
+    RETRY = "retry"  # all remaining messages wait for their next attempts
     THROTTLED = "throttled"
     UNREACHABLE = "unreachable"
     NO_ACTIVE_ACCOUNT = "no_active_account"
@@ -38,9 +42,10 @@ class Wait:
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """Hours, weekdays (1 = Monday) and zone in which a campaign may send. `opens` after `closes` runs over midnight.
+    """The hours, the weekdays (1 = Monday) and the time zone in which a campaign may send.
 
-    Both None: all day. The night part of a window belongs to the day on which it opened.
+    If both `opens` and `closes` are None, the window is open all day. If `opens` is later than `closes`, the window
+    runs over midnight. After midnight, this window still belongs to the day on which it opened.
     """
 
     time_zone: str
@@ -50,12 +55,12 @@ class Window:
     holidays: Container[dt.date] | None = None  # days on which the window does not open
 
     def wait(self, now: dt.datetime) -> Wait | None:
-        """Return None while the window is open, else when it opens. `now` is aware."""
-        is_open, until = self.look(now)
+        """Return None while the window is open, else the wait until the window opens. `now` has a time zone."""
+        is_open, until = self.find_change(now)
         return None if is_open else Wait(Reason.WINDOW, until)
 
-    def look(self, now: dt.datetime) -> tuple[bool, dt.datetime]:
-        """Return whether the window is open at `now`, and until when at least that is so."""
+    def find_change(self, now: dt.datetime) -> tuple[bool, dt.datetime]:
+        """Return whether the window is open at `now`, and a time until which the answer does not change."""
         if self.opens is None and len(self.weekdays) == 7 and self.holidays is None:  # noqa: PLR2004  a week
             return True, now + _LOOK_AHEAD
         zone = ZoneInfo(self.time_zone)
@@ -63,13 +68,17 @@ class Window:
         today = now.astimezone(zone).date()
         for days in range(-1, _LOOK_AHEAD.days):
             start, end = self._span(today + dt.timedelta(days=days), zone)
-            # A span may be empty: a window in the hour that the clocks skip does not open that day.
+            # A span is empty if the whole window is in the hour that the clocks skip. Such a window does not open that
+            # day.
             if start is not None and end > max(now, start):
                 return (True, end) if start <= now else (False, start)
         return False, now + _LOOK_AHEAD
 
     def _span(self, day: dt.date, zone: ZoneInfo) -> tuple[dt.datetime | None, dt.datetime]:
-        """Return the span that opens on `day`, in UTC (clock changes make days of 23 and 25 hours), or (None, …)."""
+        """Return the times at which the window of `day` opens (None: it does not open) and closes.
+
+        Both times are in UTC, because clock changes make days of 23 and 25 hours.
+        """
         opens, closes = self.opens or dt.time(0), self.closes or dt.time(0)
         last = day + dt.timedelta(days=1) if closes <= opens else day
         end = dt.datetime.combine(last, closes, zone).astimezone(dt.UTC)
@@ -80,7 +89,7 @@ class Window:
 
 @dataclass(frozen=True, slots=True)
 class Pace:
-    """A campaign's own pace. 0 stands for none: no interval, no pause."""
+    """The pace that a person has set. 0 means that there is no interval, or no pause."""
 
     window: Window
     interval_seconds: float = 0.0
@@ -89,20 +98,20 @@ class Pace:
 
     @property
     def is_counted(self) -> bool:
-        """Whether claims move the pace, so that where it stands must be kept."""
+        """Whether claims change the state of the pace, so that the state must be stored."""
         return bool(self.interval_seconds or self.pause_after)
 
 
 @dataclass(frozen=True, slots=True)
 class PaceState:
-    """Where the pace stands: when the next message may go (None: at once), and how many went since the last pause."""
+    """The time of the next message (None: now), and the number of messages since the last pause."""
 
     next_message_at: dt.datetime | None = None
     burst_count: int = 0
 
 
 def allow(pace: Pace, state: PaceState, now: dt.datetime, *, want: int) -> int | Wait:
-    """Return how many messages (1 to `want`) may be claimed now, or what to wait for."""
+    """Return the number of messages (1 to `want`) that may be claimed now, or else the wait."""
     if closed := pace.window.wait(now):
         return closed
     if state.next_message_at is not None and state.next_message_at > now:
@@ -117,7 +126,7 @@ def allow(pace: Pace, state: PaceState, now: dt.datetime, *, want: int) -> int |
 
 
 def advance(pace: Pace, state: PaceState, now: dt.datetime, *, claimed: int) -> PaceState:
-    """Return where the pace stands after `claimed` messages were taken at `now`."""
+    """Return the state of the pace after `claimed` messages were claimed at `now`."""
     if not claimed or not pace.is_counted:
         return state
     burst_count = state.burst_count + claimed
@@ -125,7 +134,8 @@ def advance(pace: Pace, state: PaceState, now: dt.datetime, *, claimed: int) -> 
         return PaceState(now + dt.timedelta(seconds=max(pace.pause_seconds, pace.interval_seconds)), 0)
     if not pace.interval_seconds:
         return replace(state, next_message_at=None, burst_count=burst_count)
-    # Counted from when it was due, not from when we came: lateness does not add up over a campaign.
+    # The interval is counted from the time at which these messages were due, not from now. So delays do not add up over
+    # a campaign.
     start = now - dt.timedelta(seconds=_lateness(state, now))
     return PaceState(start + dt.timedelta(seconds=claimed * pace.interval_seconds), burst_count)
 
@@ -134,7 +144,7 @@ def _lateness(state: PaceState, now: dt.datetime) -> float:
     if state.next_message_at is None:
         return 0.0
     late = (now - state.next_message_at).total_seconds()
-    # Later than that is not a hiccup: the campaign was stopped, and what it missed then is not made up.
+    # A longer delay means that the campaign was stopped. The campaign does not make up for such a delay.
     return late if 0 < late < _CATCH_UP_SECONDS else 0.0
 
 

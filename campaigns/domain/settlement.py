@@ -1,4 +1,4 @@
-"""What becomes of a claimed message after its reply: one pure decision per verdict, applied in sets elsewhere."""
+"""Decides the next status of a claimed message from the reply. `sending/settlement.py` stores the decisions."""
 
 from __future__ import annotations
 
@@ -9,19 +9,24 @@ from typing import assert_never
 from campaigns.domain.message import Status
 from campaigns.domain.verdict import Accepted, Action, Failure, NotSent, Rejected, Unknown, Verdict
 
-# Pair limit: 4^n seconds for the n-th refusal in a row, up to about an hour.
+# Meta limits the messages from one account to one person (a pair). If Meta has refused a message n times before by this
+# limit, the wait is 4^n seconds, at most 4^6 seconds (68 minutes).
 _PAIR_BASE = 4
 _PAIR_MOST = 6
 _RETRY_MOST_SECONDS = 600.0
-# After a throttle the rate is what holds the next try back; this only parts it from the same instant.
+# After a refusal with the action `SLOW_DOWN`, the account's lower rate delays the next attempt. This wait only prevents
+# an immediate second attempt.
 _THROTTLE_SECONDS = 1.0
 
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """A claimed message as its runner knows it. `attempts` counts this one; `send_no` numbers it.
+    """One attempt to send a claimed message.
 
-    `refused_by`: accounts that could not send it; `pair_refusals`: how often it met the pair limit before.
+    `attempts`: the number of attempts of the message, including this one. `send_no`: the number of this send. The
+    request contains this number in `biz_opaque_callback_data`, which Meta repeats in each webhook about the message.
+    `refused_by`: the accounts that could not send the message. `pair_refusals`: the number of earlier refusals by the
+    limit for a pair of account and person.
     """
 
     message_id: int
@@ -34,7 +39,10 @@ class Attempt:
 
 @dataclass(frozen=True, slots=True)
 class Settle:
-    """Evidence: the status climbs to `status`. `code`, `title` and `details` say why, where it is bad news."""
+    """The message gets `status`. `code`, `title` and `details` describe a failure.
+
+    `suppresses`: the person to whom the message goes is suppressed, too.
+    """
 
     status: Status
     wamid: str | None = None
@@ -46,10 +54,11 @@ class Settle:
 
 @dataclass(frozen=True, slots=True)
 class Release:
-    """Nothing was accepted: back to pending, to be tried after `wait_seconds`.
+    """Meta did not accept the message. The message becomes pending again, and may be sent after `wait_seconds`.
 
-    `refunds`: no attempt was used. `refusing`: this account could not send it, another one shall; `forgets`: all have
-    refused it, so the round starts again.
+    `refunds`: this attempt does not count. `refusing`: the account that could not send the message, so that another
+    account sends it. `forgets`: all accounts have failed to send the message, so `refused_by` is emptied, and all of
+    them may try again.
     """
 
     wait_seconds: float
@@ -68,10 +77,10 @@ Settlement = Settle | Release
 def settle(
     verdict: Verdict, attempt: Attempt, *, usable: AbstractSet[int], max_attempts: int, retry_seconds: float
 ) -> Settlement:
-    """Decide what becomes of `attempt`.
+    """Return the decision about a message after `attempt`.
 
-    `usable` are the campaign's active accounts after this reply was counted; `retry_seconds` is the wait before a
-    second attempt, doubled with each further one.
+    `usable`: the accounts that may send the campaign after this verdict was counted in their streaks. `retry_seconds`:
+    the wait before a second attempt; the wait doubles with each further attempt.
     """
     match verdict:
         case Accepted(wamid, is_held):
@@ -86,7 +95,7 @@ def settle(
             assert_never(verdict)
 
 
-def _settle_rejected(  # noqa: PLR0911  one return per row of the table
+def _settle_rejected(  # noqa: PLR0911  one return per action
     verdict: Rejected, attempt: Attempt, usable: AbstractSet[int], max_attempts: int, retry_seconds: float
 ) -> Settlement:
     failure, code = verdict.failure, verdict.code
@@ -97,7 +106,7 @@ def _settle_rejected(  # noqa: PLR0911  one return per row of the table
             return failed
         case Action.FAIL_AND_SUPPRESS:
             return Settle(Status.FAILED, code=code, title=title, details=details, suppresses=True)
-        case Action.DOUBT:
+        case Action.UNCERTAIN:
             return Settle(Status.UNCERTAIN, code=code, title=title, details=details)
         case Action.WAIT_TEMPLATE | Action.BLOCK_ACCOUNT | Action.BLOCK_WABA | Action.BACK_OFF:
             return Release(0.0, refunds=True, code=code, title=title, details=details)
@@ -109,7 +118,7 @@ def _settle_rejected(  # noqa: PLR0911  one return per row of the table
         case Action.RETRY:
             if attempt.attempts >= _budget(failure, max_attempts):
                 return failed
-            wait = max(_retry_wait(attempt, retry_seconds), failure.rest_seconds)
+            wait = max(_retry_wait(attempt, retry_seconds), failure.cooldown_seconds)
             return Release(wait, refunds=False, code=code, title=title, details=details)
         case Action.SWITCH_ACCOUNT:
             return _switch_account(attempt, failed, usable, max_attempts, retry_seconds)
@@ -120,10 +129,11 @@ def _settle_rejected(  # noqa: PLR0911  one return per row of the table
 def _switch_account(
     attempt: Attempt, failed: Settle, usable: AbstractSet[int], max_attempts: int, retry_seconds: float
 ) -> Settlement:
-    """Decide for a failure of the account, which is not the recipient's loss: see docs/decisions/0004.
+    """Return the decision about a message that failed by the account's fault.
 
-    Another account tries next; when all have refused, the round starts again after a wait, while attempts are left.
-    With no active account at all the message waits for one, and this try does not count.
+    Such a failure does not make the message `failed` while attempts are left (docs/decisions/0004). Another account
+    sends the message next. When all accounts have failed to send the message, all of them may try again after a wait.
+    If no account is usable, the message waits for an account, and this attempt does not count.
     """
     refused = attempt.refused_by | {attempt.account_id}
     is_round_over = usable <= refused

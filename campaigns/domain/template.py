@@ -1,25 +1,25 @@
-"""An approved template: Meta's entry for it, the parameters that have to be filled in, and whether values will pass."""
+"""A template: Meta's entry for the template, its parameters, and whether Meta accepts a value for a parameter."""
 
 from __future__ import annotations
 
+import json
 import re
 from collections import Counter
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
-import json
-from collections.abc import Mapping
+from campaigns.domain.statement import Hint, HintAction, Kind, Refusal, Word
+from campaigns.domain.text.normal import is_blank
 
-# Characters, by Meta's template reference.
+# Largest numbers of characters, from Meta's template reference.
 MAX_NAME = 512
 MAX_HEADER = 60
 MAX_BODY = 1024
 MAX_URL = 2000
 
-MAX_SPACES = 4  # in a row, in the value of a variable
+MAX_SPACES = 4  # the most spaces in a row in the value of a variable
 
 _NAME = re.compile(rf"[a-z0-9_]{{1,{MAX_NAME}}}")
 _LANGUAGE = re.compile(r"[a-z]{2,3}(_[A-Za-z0-9]{2,4})?")
@@ -29,8 +29,41 @@ _DIGITS = re.compile(r"[0-9]+")
 _VARIABLE = re.compile(r"[a-z0-9_]+")
 
 
-class TemplateError(ValueError):
-    """The template, or what is to fill it, is not what Meta takes. The message is one sentence for a person."""
+class TemplateError(Refusal):
+    """Meta would not accept the template, or the values for its parameters."""
+
+
+def missing_template(text: str) -> Refusal:
+    """Return the refusal of a `name:language` that no template has."""
+    return Refusal(
+        "template_missing",
+        "There is no template {template}; {list_templates} shows all.",
+        kind=Kind.MISSING,
+        template=text,
+        list_templates=Hint(HintAction.LIST_TEMPLATES),
+    )
+
+
+class TemplateStatus(StrEnum):
+    """The status of a template, from Meta's list, from a webhook or from a refused message.
+
+    If Meta's list names a status that this enum does not have, Postgres keeps Meta's word in lower case.
+    """
+
+    APPROVED = "approved"
+    PENDING = "pending"
+    REJECTED = "rejected"
+    PAUSED = "paused"  # for some hours or days, then Meta approves the template again
+    DISABLED = "disabled"
+    IN_APPEAL = "in_appeal"
+    LIMIT_EXCEEDED = "limit_exceeded"
+    LOCKED = "locked"
+    ARCHIVED = "archived"
+    DELETED = "deleted"
+    # The next two statuses are not words of Meta's. A template gets one of them after Meta refused a message with this
+    # template.
+    MISSING = "missing"  # Meta says: the template does not exist in this language, or is not approved
+    REFUSED = "refused"  # Meta refused the message for another reason that concerns the template
 
 
 class ParameterFormat(StrEnum):
@@ -45,18 +78,18 @@ class MediaKind(StrEnum):
 
 
 class ButtonKind(StrEnum):
-    """The buttons that a send fills in or names; every other one is `OTHER`."""
+    """The kinds of buttons that a send fills in or names. Every other button is `OTHER`."""
 
     URL = "url"
     QUICK_REPLY = "quick_reply"
     COPY_CODE = "copy_code"
-    FLOW = "flow"  # named in every send, without parameters: else Meta refuses it (131009)
+    FLOW = "flow"  # every send names this button, without parameters; else Meta refuses the send (131009)
     OTHER = "other"
 
 
 @dataclass(frozen=True, slots=True)
 class HeaderText:
-    """`variable` is its name ("1" when positional), or None when the text is fixed."""
+    """`variable` is the name of the variable ("1" if it is positional), or None if the text is fixed."""
 
     variable: str | None = None
 
@@ -72,24 +105,27 @@ class HeaderMedia:
 
 @dataclass(frozen=True, slots=True)
 class Button:
-    """`index` counts all buttons of the template from 0. `has_variable`: each message brings its own value.
+    """`index`: the button's place among all buttons of the template, from 0. `prefix`: a URL up to its variable.
 
-    For a URL that is the suffix, for a quick reply the payload. A quick reply without one comes back with its own text.
-    `url` is the approved one, up to where the suffix begins.
+    A URL without a variable has no prefix, because a send does not fill in such a URL.
+
+    `has_variable`: each message has a value for the button: the suffix of a URL, a code to copy, or the payload of a
+    quick reply. A quick reply without a payload sends back the text on the button.
     """
 
     index: int
     kind: ButtonKind
     has_variable: bool = False
-    url: str = field(default="", compare=False)
+    prefix: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Template:
-    """What a send has to fill in. `unsupported` names the parts that need parameters we cannot give (a carousel, …).
+    """The parts of a template that a send fills in. `unsupported`: parts whose parameters we cannot give (a carousel).
 
-    The values of one message are one flat tuple: header text, body variables, buttons by index. Two templates that take
-    the same are equal, whatever their texts say.
+    The values of one message are one flat tuple, in this order: header, body variables, buttons by index. Two templates
+    with the same name, language and parameters are equal, even if their texts differ. The prefix of a link belongs to
+    its parameter, because an import removes the prefix from the links of the recipients.
     """
 
     name: str
@@ -116,19 +152,20 @@ class Template:
 
 
 def parse_body(text: str) -> tuple[ParameterFormat, tuple[str, ...]]:
-    """Return the format of a body and its variables, each once: numbers from 1 upwards, names as they first appear.
+    """Return the format of a body and its variables, each once: numbers in ascending order, names in order of use.
 
-    Raise TemplateError where Meta would not approve it. A body without variables is positional.
+    Raise TemplateError for a body that Meta would not approve. A body without variables is positional.
     """
     if not text.strip():
-        raise TemplateError("The body is empty.")
-    return _parse_text(text, where="body", max_length=MAX_BODY)
+        raise TemplateError("body_empty", "The body is empty.")
+    return _parse_text(text, where=Word("body"), max_length=MAX_BODY)
 
 
 def template_from_components(name: str, language: str, components: Iterable[Mapping[str, Any]]) -> Template:
     """Read Meta's `components` of a template, as its Graph API returns them.
 
-    Raise TemplateError for what we could not send correctly. What Meta adds in future is named in `unsupported`.
+    Raise TemplateError for a template that we could not send correctly. Parts that we do not know are named in
+    `unsupported`.
     """
     check_identity(name, language)
     parts = {_text_of(part, "type").upper(): part for part in components if isinstance(part, dict)}
@@ -138,7 +175,12 @@ def template_from_components(name: str, language: str, components: Iterable[Mapp
     if isinstance(header, HeaderText) and header.variable is not None:
         header_format = _format_of(header.variable)
         if body_variables and header_format is not parameter_format:
-            raise TemplateError(f"The header is {header_format} and the body {parameter_format}: use one way in both.")
+            raise TemplateError(
+                "parameter_formats_mixed",
+                "The header has {header_format} variables and the body {body_format} ones: use one kind in both.",
+                header_format=header_format,
+                body_format=parameter_format,
+            )
         parameter_format = header_format
     others = [f"component {kind or 'without type'}" for kind in parts if kind not in _READABLE_COMPONENTS]
     return Template(
@@ -155,29 +197,26 @@ def template_from_components(name: str, language: str, components: Iterable[Mapp
 
 
 def variable_problem(value: str, *, max_length: int = MAX_BODY) -> str | None:
-    """Tell why Meta would refuse `value` as a variable, or None. A body has room for 1,024 characters in all."""
-    if not value.strip():
+    """Return the reason why Meta would refuse `value`, or None. A whole body has at most 1,024 characters."""
+    if is_blank(value):
         return "is empty"
     if len(value) > max_length:
         return f"is longer than {max_length} characters"
-    if not _ANY_PROBLEM.search(value):  # one search for nearly all of a million rows
+    if not _ANY_PROBLEM.search(value):  # for nearly every value, this one search is enough
         return None
     return next(problem for pattern, problem in _PROBLEMS if pattern.search(value))
 
 
-def render_body(text: str, variables: Sequence[str]) -> str:
-    """Return what the person will read. A variable without a value stays as it stands in the template."""
-    _, names = parse_body(text)
-    return render(text, dict(zip(names, variables, strict=False)))
-
-
 def render(text: str, values: Mapping[str, str]) -> str:
-    """Put values by name into a text. A variable without a value stays as it stands in the template."""
+    """Return a text with values in place of its variables. `values`: by name.
+
+    A variable without a value keeps its placeholder.
+    """
     return _PLACEHOLDER.sub(lambda match: values.get(match[1], match[0]), text)
 
 
 def count_uses(text: str) -> tuple[int, Counter[str]]:
-    """Return how long a text is without its variables, and how often it shows each."""
+    """Return the length of a text without its variables, and, by variable, the number of its uses in the text."""
     return len(_PLACEHOLDER.sub("", text)), Counter(match[1] for match in _PLACEHOLDER.finditer(text))
 
 
@@ -185,7 +224,7 @@ _PROBLEMS = (
     (re.compile("[\n\v\f\r\x85\u2028\u2029]"), "has a line break"),
     (re.compile("\t"), "has a tab"),
     (re.compile(" " * (MAX_SPACES + 1)), f"has more than {MAX_SPACES} spaces in a row"),
-    # Postgres does not store NUL, UTF-8 has no half of a surrogate pair.
+    # Postgres cannot store NUL, and UTF-8 cannot encode half of a surrogate pair.
     (re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff]"), "has a control character"),
     (re.compile("\ufffd"), "has a character that could not be read: save the file as CSV UTF-8"),
 )
@@ -195,40 +234,62 @@ _READABLE_COMPONENTS = frozenset({"HEADER", "BODY", "FOOTER", "BUTTONS"})
 
 _HEADER_MEDIA = {kind.value.upper(): kind for kind in MediaKind}
 
-# Meta's word for a button → ours.
+# By Meta's word for a kind of button, our kind.
 _BUTTON_KINDS = {
     "URL": ButtonKind.URL,
-    "OTP": ButtonKind.URL,  # an authentication template is sent as if it were a URL with the code as suffix
+    "OTP": ButtonKind.URL,  # the button of an authentication template: sent like a URL with the code as suffix
     "QUICK_REPLY": ButtonKind.QUICK_REPLY,
     "COPY_CODE": ButtonKind.COPY_CODE,
     "FLOW": ButtonKind.FLOW,
 }
-_PLAIN_BUTTONS = frozenset({"PHONE_NUMBER", "VOICE_CALL"})  # a send does not name them
+_PLAIN_BUTTONS = frozenset({"PHONE_NUMBER", "VOICE_CALL"})  # a send does not name these buttons
 
 
 def check_identity(name: str, language: str) -> None:
     if not _NAME.fullmatch(name):
         raise TemplateError(
-            f"The template name {name[:80]!r} is not 1 to {MAX_NAME} lowercase letters, digits and underscores."
+            "template_name_invalid",
+            "The template name {name!r} is not 1 to {most} lowercase letters, digits and underscores.",
+            name=name[:80],
+            most=MAX_NAME,
         )
     if not _LANGUAGE.fullmatch(language):
-        raise TemplateError(f"The language {language[:80]!r} is not a code of Meta's, such as en_US or pt_BR.")
+        raise TemplateError(
+            "template_language_invalid",
+            "The language {language!r} is not a code of Meta's, such as en_US or pt_BR.",
+            language=language[:80],
+        )
 
 
 def _parse_text(text: str, *, where: str, max_length: int) -> tuple[ParameterFormat, tuple[str, ...]]:
     if len(text) > max_length:
-        raise TemplateError(f"The {where} has {len(text)} characters, at most {max_length} are allowed.")
+        raise TemplateError(
+            "template_text_too_long",
+            "The {where} has {length} characters, at most {most} are allowed.",
+            where=where,
+            length=len(text),
+            most=max_length,
+        )
     found: dict[str, None] = {}
     for match in _PLACEHOLDER.finditer(text):
         if not _VARIABLE.fullmatch(match[1]):
             raise TemplateError(
-                f"The {where} has {match[0]} at character {match.start() + 1}: "
-                "a variable is a number or lowercase letters, digits and underscores, without spaces."
+                "variable_name_invalid",
+                "The {where} has {found} at character {position}: a variable is a number or lowercase letters, digits"
+                " and underscores, without spaces.",
+                where=where,
+                found=match[0],
+                position=match.start() + 1,
             )
         found[match[1]] = None
     unclosed = _PLACEHOLDER.sub(lambda match: " " * len(match[0]), text).find("{{")
     if unclosed >= 0:
-        raise TemplateError(f"The {where} opens a variable at character {unclosed + 1} and does not close it.")
+        raise TemplateError(
+            "variable_not_closed",
+            "The {where} opens a variable at character {position} and does not close it.",
+            where=where,
+            position=unclosed + 1,
+        )
     if not any(_format_of(variable) is ParameterFormat.POSITIONAL for variable in found):
         return (ParameterFormat.NAMED if found else ParameterFormat.POSITIONAL), tuple(found)
     return ParameterFormat.POSITIONAL, _order_numbers(found, where)
@@ -237,13 +298,29 @@ def _parse_text(text: str, *, where: str, max_length: int) -> tuple[ParameterFor
 def _order_numbers(found: Iterable[str], where: str) -> tuple[str, ...]:
     for variable in found:
         if _format_of(variable) is ParameterFormat.NAMED:
-            raise TemplateError(f"The {where} mixes numbers with the name {{{{{variable}}}}}: use one of both.")
+            raise TemplateError(
+                "variable_names_mixed",
+                "The {where} mixes numbers with the name {{{{{variable}}}}}: use one of both.",
+                where=where,
+                variable=variable,
+            )
         if not _NUMBER.fullmatch(variable):
-            raise TemplateError(f"The {where} has {{{{{variable}}}}}: numbers start at 1 and have no leading zero.")
+            raise TemplateError(
+                "variable_number_invalid",
+                "The {where} has {{{{{variable}}}}}: numbers start at 1 and have no leading zero.",
+                where=where,
+                variable=variable,
+            )
     numbers = sorted(found, key=lambda number: (len(number), number))
     for expected, number in enumerate(numbers, start=1):
         if number != str(expected):
-            raise TemplateError(f"The {where} has {{{{{number}}}}} but no {{{{{expected}}}}}: number without gaps.")
+            raise TemplateError(
+                "variable_number_missing",
+                "The {where} has {{{{{number}}}}} but no {{{{{expected}}}}}: number the variables without gaps.",
+                where=where,
+                number=number,
+                expected=expected,
+            )
     return tuple(numbers)
 
 
@@ -256,9 +333,11 @@ def _read_header(part: Mapping[str, Any]) -> tuple[HeaderText | HeaderMedia | No
         return None, ()
     kind = _text_of(part, "format").upper() or "TEXT"
     if kind == "TEXT":
-        _, variables = _parse_text(_text_of(part, "text"), where="header", max_length=MAX_HEADER)
+        _, variables = _parse_text(_text_of(part, "text"), where=Word("header"), max_length=MAX_HEADER)
         if len(variables) > 1:
-            raise TemplateError(f"The header has {len(variables)} variables, at most one is allowed.")
+            raise TemplateError(
+                "header_variables", "The header has {count} variables, at most one is allowed.", count=len(variables)
+            )
         return HeaderText(*variables), ()
     if kind in _HEADER_MEDIA:
         return HeaderMedia(_HEADER_MEDIA[kind]), ()
@@ -275,7 +354,8 @@ def _read_buttons(part: Mapping[str, Any]) -> tuple[tuple[Button, ...], tuple[st
         if kind is ButtonKind.OTHER and word not in _PLAIN_BUTTONS:
             unsupported.append(f"button {word or 'without type'}")
         needs_value = word in {"OTP", "COPY_CODE"} or (word == "URL" and "{{" in _text_of(button, "url"))
-        buttons.append(Button(index, kind, needs_value, url=_text_of(button, "url").partition("{{")[0]))
+        prefix, has_placeholder, _ = _text_of(button, "url").partition("{{")
+        buttons.append(Button(index, kind, needs_value, prefix if has_placeholder else ""))
     return tuple(buttons), tuple(unsupported)
 
 
@@ -284,16 +364,34 @@ def _text_of(part: Mapping[str, Any], key: str) -> str:
     return value if isinstance(value, str) else ""
 
 
-# Meta's word → ours, where it is another one. A template whose deletion is pending is not sent any more.
-_STATUSES = {"PENDING_DELETION": "deleted"}
+# Meta's words for a status, in its list and in its webhooks. A template whose deletion is pending is not sent any more.
+_STATUSES = {
+    "APPROVED": TemplateStatus.APPROVED,
+    "REINSTATED": TemplateStatus.APPROVED,
+    "UNARCHIVED": TemplateStatus.APPROVED,
+    "UNPAUSED": TemplateStatus.APPROVED,
+    "PENDING": TemplateStatus.PENDING,
+    "REJECTED": TemplateStatus.REJECTED,
+    "PAUSED": TemplateStatus.PAUSED,
+    "DISABLED": TemplateStatus.DISABLED,
+    "IN_APPEAL": TemplateStatus.IN_APPEAL,
+    "LIMIT_EXCEEDED": TemplateStatus.LIMIT_EXCEEDED,
+    "LOCKED": TemplateStatus.LOCKED,
+    "ARCHIVED": TemplateStatus.ARCHIVED,
+    "PENDING_DELETION": TemplateStatus.DELETED,
+    "DELETED": TemplateStatus.DELETED,
+}
 _WORD = re.compile(r"[A-Z_]{1,40}")
 _META_ID = re.compile(r"[0-9]{1,32}")
-_MAX_CHARACTERS = 100_000  # of the components as JSON; Meta's own are a few thousand
+_MAX_CHARACTERS = 100_000  # the limit for the components as JSON; real templates have a few thousand characters
 
 
 @dataclass(frozen=True, slots=True)
 class ListedTemplate:
-    """One template of a WABA. `status` is our word (approved, paused …), `category` and `quality` are Meta's, or ""."""
+    """One template of a WABA. `status` is a `TemplateStatus`, or a new word of Meta's in lower case.
+
+    `category` and `quality` are words of Meta's, or "".
+    """
 
     meta_id: str | None
     name: str
@@ -304,10 +402,15 @@ class ListedTemplate:
     quality: str
 
 
-def read_listed(entry: Mapping[str, Any]) -> ListedTemplate:
-    """Read one entry of Meta's list. Raises TemplateError, with what is wrong, for one that cannot be kept.
+def read_template_status(word: str) -> TemplateStatus | None:
+    """Return the status that Meta's word means; None: the word names no status that we know."""
+    return _STATUSES.get(word.upper())
 
-    Components that no campaign can fill are kept: whoever wants to send the template is told then.
+
+def read_listed(entry: Mapping[str, Any]) -> ListedTemplate:
+    """Read one entry of Meta's list. Raises TemplateError if the entry cannot be stored.
+
+    Components that no campaign can fill are stored, but a campaign with such a template is refused.
     """
     name, language = identify(entry)
     check_identity(name, language)
@@ -325,7 +428,7 @@ def read_listed(entry: Mapping[str, Any]) -> ListedTemplate:
 
 
 def identify(entry: Mapping[str, Any]) -> tuple[str, str]:
-    """Return name and language, each "" where the entry has none."""
+    """Return name and language of a template; each is "" if the entry lacks it."""
     name, language = entry.get("name"), entry.get("language")
     # Webhooks write en-US where the list writes en_US.
     return (
@@ -336,27 +439,48 @@ def identify(entry: Mapping[str, Any]) -> tuple[str, str]:
 
 def _read_components(components: object, which: str) -> list[dict[str, Any]]:
     if not isinstance(components, list) or not all(isinstance(part, dict) for part in components):
-        raise TemplateError(f"The components of the template {which} are not a list of objects.")
+        text = "The components of the template {template} are not a list of objects."
+        raise TemplateError("components_no_list", text, template=which)
     try:
         text = json.dumps(components, allow_nan=False)
     except (ValueError, RecursionError):
-        raise TemplateError(f"The components of the template {which} cannot be kept as JSON.") from None
+        text = "The components of the template {template} cannot be kept as JSON."
+        raise TemplateError("components_no_json", text, template=which) from None
     if len(text) > _MAX_CHARACTERS:
-        raise TemplateError(f"The components of the template {which} are longer than {_MAX_CHARACTERS:,} characters.")
+        raise TemplateError(
+            "components_too_long",
+            "The components of the template {template} are longer than {most:,} characters.",
+            template=which,
+            most=_MAX_CHARACTERS,
+        )
     try:
         json.dumps(components, ensure_ascii=False).encode()
     except UnicodeEncodeError:
-        raise TemplateError(f"The components of the template {which} are not Unicode.") from None
+        text = "The components of the template {template} are not Unicode."
+        raise TemplateError("components_no_unicode", text, template=which) from None
     if "\\u0000" in text:
-        raise TemplateError(f"The components of the template {which} have NUL characters.")
+        raise TemplateError(
+            "components_with_nul", "The components of the template {template} have NUL characters.", template=which
+        )
     return components
 
 
 def _read_status(word: object, which: str) -> str:
     if not isinstance(word, str) or not _WORD.fullmatch(word.upper()):
-        raise TemplateError(f"The template {which} has no status that can be read.")
-    return _STATUSES.get(word.upper(), word.lower())
+        text = "The template {template} has no status that can be read."
+        raise TemplateError("template_status_unreadable", text, template=which)
+    return read_template_status(word) or word.lower()
 
 
 def _read_word(word: object) -> str:
     return word.upper() if isinstance(word, str) and _WORD.fullmatch(word.upper()) else ""
+
+
+def list_shown(components: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Return the components of a template without the examples, which only Meta's reviewers see."""
+    return [{key: value for key, value in part.items() if key != "example"} for part in components]
+
+
+def is_marketing(category: str) -> bool:
+    """Tell whether messages of this category are marketing. People wait for messages of the other categories."""
+    return category.upper() not in {"UTILITY", "AUTHENTICATION"}

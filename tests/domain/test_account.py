@@ -1,10 +1,21 @@
 from __future__ import annotations
 
+from enum import StrEnum
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from campaigns.domain.account import Streak, fold_streak
+from campaigns.domain.account import (
+    DEACTIVATED_BY_A_PERSON,
+    CooldownReason,
+    Streak,
+    explain_deactivation,
+    explain_streak,
+    fold_streak,
+)
+from campaigns.domain.pacing import Reason
+from campaigns.domain.statement import Language, Word, quote
 
 LIMIT = 5
 
@@ -79,3 +90,58 @@ def test_it_is_what_a_person_would_count(word, cut, limit):
     else:
         assert streak.tripped_by is None
         assert len(streak.failures) == len(word) - len(word.rstrip("x"))
+
+
+@pytest.mark.parametrize("reason", CooldownReason)
+def test_the_reason_of_a_cooldown_is_read_from_its_text(reason):
+    for details in ("4 the app reached its call limit", "throttled: unreachable: no route", ""):
+        assert CooldownReason.read(reason.write(details)) is reason
+
+
+def test_the_text_of_a_cooldown_begins_with_the_reason_for_which_campaigns_wait():
+    assert CooldownReason.UNREACHABLE.write("no route") == "unreachable: no route"
+    assert CooldownReason.UNREACHABLE.waiting_reason is Reason.UNREACHABLE
+    assert CooldownReason.THROTTLED.write("4 call limit") == "throttled: 4 call limit"
+    assert CooldownReason.THROTTLED.waiting_reason is Reason.THROTTLED
+
+
+class Marked(Language):
+    """A language in which brackets mark each word that is translated."""
+
+    def translate(self, text):
+        return text
+
+    def format(self, value, format_spec):
+        return f"<{value}>" if isinstance(value, Word | StrEnum) else super().format(value, format_spec)
+
+
+def explain(sentence):
+    return str(sentence), sentence.fill(quote, Marked())
+
+
+@pytest.mark.parametrize(
+    ("text", "marked"),
+    [
+        ("throttled: 4 call limit", "<throttled>: 4 <call limit>"),
+        ("unreachable: no route", "<unreachable>: <no route>"),
+        ("an old text", "<an old text>"),
+        ("", "<>"),
+    ],
+)
+def test_the_words_of_a_stored_cooldown_are_told_from_its_code(text, marked):
+    assert explain(CooldownReason.explain(text)) == (text, marked)
+
+
+@pytest.mark.parametrize("title", ["Marketing is off", "a: b 7", "two\nlines"])
+def test_the_words_of_a_stored_deactivation_are_told_from_its_numbers(title):
+    failures = [{"code": 131063, "title": title}] * 5
+    text = f"5 consecutive send failures: 131063 {title}"
+    assert str(explain_streak(failures)) == text
+    marked = f"5 consecutive send failures: 131063 <{title}>"
+    assert explain(explain_deactivation(text)) == explain(explain_streak(failures)) == (text, marked)
+    assert explain(explain_deactivation(DEACTIVATED_BY_A_PERSON))[1] == "<deactivated by a person>"
+
+
+@pytest.mark.parametrize("text", ["", "131048 spam limit", "unreachably far: x"])
+def test_a_cooldown_without_a_known_reason_counts_as_asked_for_by_meta(text):
+    assert CooldownReason.read(text) is CooldownReason.THROTTLED

@@ -8,16 +8,15 @@ import pytest
 from campaigns.domain.campaign import (
     ENDED,
     TRANSITIONS,
-    CampaignError,
     CampaignFacts,
     CampaignStatus,
     Command,
     Plan,
-    TransitionError,
     check_plan,
     decide_move,
     decide_schedule,
 )
+from campaigns.domain.statement import Refusal
 
 NOW = dt.datetime(2026, 11, 27, 12, tzinfo=dt.UTC)
 LATER = NOW + dt.timedelta(hours=1)
@@ -44,18 +43,53 @@ PEOPLE = (Command.START, Command.PAUSE, Command.RESUME, Command.CANCEL, Command.
 WORDS = {"retry": "retried", "start": "started", "pause": "paused", "resume": "resumed", "cancel": "cancelled"}
 WORDS["recover"] = "recovered"
 
+_WAITS = '"look for causes of the wait of campaign 7" says what it waits for.'
+INSTEAD = {
+    "draft": '"start campaign 7" starts it.',
+    "paused": '"resume campaign 7" resumes it.',
+    "pending": _WAITS,
+    "scheduled": _WAITS,
+    "running": _WAITS,
+}
+PAUSED_INSTEAD = {
+    "draft": 'A draft sends nothing before "start campaign 7". "delete the draft of campaign 7" deletes it.',
+    "paused": 'It sends nothing now. "resume campaign 7" resumes it, and "cancel campaign 7" ends it for ever.',
+}
+
 
 def facts(status, **more):
     return CampaignFacts(7, "Black Friday", CampaignStatus(status), **{"recipient_count": 1, "account_count": 1} | more)
+
+
+def _find_step(command, status):
+    """The next step that a refusal names."""
+    if command is Command.PAUSE and status in PAUSED_INSTEAD:
+        return PAUSED_INSTEAD[status]
+    if status not in ENDED:
+        return INSTEAD[status]
+    if command in {Command.PAUSE, Command.CANCEL, Command.RECOVER}:
+        return 'It sends nothing any more. "show campaign 7" shows it.'
+    if status == CampaignStatus.COMPLETED:
+        return (
+            'It has nothing left to send. "show the errors of campaign 7" shows those that failed, and "retry'
+            ' failed messages of campaign 7: class all-retryable" sends them again. "make a new campaign" makes a'
+            " new campaign."
+        )
+    kept = "failed" if command is Command.RETRY else "cancelled"
+    return (
+        f'To send to its people, make a new campaign: "export the messages of campaign 7: status {kept}" lists those'
+        ' who got no message, and "make a new campaign" makes the campaign from such a file.'
+    )
 
 
 @pytest.mark.parametrize(("command", "status"), list(itertools.product(PEOPLE, CampaignStatus)))
 def test_every_command_in_every_status_leads_where_the_life_cycle_says(command, status):
     expected = LIFE.get((command.value, status.value))
     if expected is None:
-        with pytest.raises(TransitionError) as refused:
+        with pytest.raises(Refusal) as refused:
             decide_move(command, facts(status), now=NOW)
-        assert str(refused.value) == f"Campaign 7 (Black Friday) is {status}: it cannot be {WORDS[command]}."
+        text = f"Campaign 7 (Black Friday) is {status}: it cannot be {WORDS[command]}."
+        assert str(refused.value) == f"{text} {_find_step(command, status)}"
     else:
         move = decide_move(command, facts(status), now=NOW)
         assert (move.old, move.new) == (status, expected)
@@ -74,44 +108,50 @@ def test_every_status_but_draft_can_be_reached():
 
 def test_a_start_with_a_time_to_come_is_scheduled_and_rings_nobody():
     move = decide_move(Command.START, facts("draft", scheduled_at=LATER), now=NOW)
-    assert (move.new, move.rings) == ("scheduled", False)
+    assert (move.new, move.should_enqueue) == ("scheduled", False)
 
 
-def test_a_start_with_a_time_that_is_past_starts_now():
-    move = decide_move(Command.START, facts("draft", scheduled_at=EARLIER), now=NOW)
-    assert (move.new, move.rings) == ("pending", True)
+@pytest.mark.parametrize("within", [None, 1e6])
+def test_a_draft_whose_time_has_passed_is_not_started(within):
+    late = facts("draft", scheduled_at=EARLIER, start_within_seconds=within)
+    with pytest.raises(Refusal, match="was scheduled for") as refused:
+        decide_move(Command.START, late, now=NOW)
+    assert refused.value.code == "start_after_schedule"
+
+
+def test_a_paused_campaign_whose_time_has_passed_may_go_on():
+    move = decide_move(Command.RESUME, facts("paused", scheduled_at=EARLIER), now=NOW)
+    assert (move.new, move.should_enqueue) == ("pending", True)
 
 
 def test_resume_goes_on_running_what_had_started():
     move = decide_move(Command.RESUME, facts("paused", started_at=EARLIER), now=NOW)
-    assert (move.new, move.rings) == ("running", True)
+    assert (move.new, move.should_enqueue) == ("running", True)
 
 
 def test_resume_before_its_time_waits_for_it_again():
     move = decide_move(Command.RESUME, facts("paused", scheduled_at=LATER), now=NOW)
-    assert (move.new, move.rings) == ("scheduled", False)
+    assert (move.new, move.should_enqueue) == ("scheduled", False)
 
 
-@pytest.mark.parametrize(("status", "rings"), [("completed", True), ("running", True), ("paused", False)])
-def test_a_retry_rings_what_may_run(status, rings):
-    assert decide_move(Command.RETRY, facts(status, started_at=EARLIER), now=NOW).rings == rings
-    assert not decide_move(Command.RETRY, facts(status, started_at=EARLIER, scheduled_at=LATER), now=NOW).rings
+@pytest.mark.parametrize(("status", "should_enqueue"), [("completed", True), ("running", True), ("paused", False)])
+def test_a_retry_rings_what_may_run(status, should_enqueue):
+    assert decide_move(Command.RETRY, facts(status, started_at=EARLIER), now=NOW).should_enqueue == should_enqueue
+    assert not decide_move(Command.RETRY, facts(status, started_at=EARLIER, scheduled_at=LATER), now=NOW).should_enqueue
 
 
 @pytest.mark.parametrize("command", [Command.PAUSE, Command.CANCEL])
 def test_what_stops_a_campaign_rings_nobody(command):
-    assert not decide_move(command, facts("running", started_at=EARLIER), now=NOW).rings
+    assert not decide_move(command, facts("running", started_at=EARLIER), now=NOW).should_enqueue
 
 
 def test_a_campaign_without_recipients_cannot_start():
-    with pytest.raises(
-        TransitionError, match=r"^Campaign 7 \(Black Friday\) has no recipients: it cannot be started.$"
-    ):
+    with pytest.raises(Refusal, match=r"^Campaign 7 \(Black Friday\) has no recipients: it cannot be started. "):
         decide_move(Command.START, facts("draft", recipient_count=0), now=NOW)
 
 
 def test_a_campaign_without_accounts_cannot_start():
-    with pytest.raises(TransitionError, match=r"^Campaign 7 \(Black Friday\) has no account: it cannot be started.$"):
+    with pytest.raises(Refusal, match=r"^Campaign 7 \(Black Friday\) has no account: it cannot be started. "):
         decide_move(Command.START, facts("draft", account_count=0), now=NOW)
 
 
@@ -155,5 +195,5 @@ def test_a_plan_that_says_little_is_good():
     ],
 )
 def test_a_plan_that_makes_no_sense_is_refused(change, reason):
-    with pytest.raises(CampaignError, match=reason):
+    with pytest.raises(Refusal, match=reason):
         check_plan(plan(**change))

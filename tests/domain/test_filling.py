@@ -63,11 +63,14 @@ def test_an_optional_parameter_is_a_column_only_when_asked_for():
             {"3": "x"},
             "The template promo:pt_BR has no '3' to set, it takes header, 1, 2, button 1, button 2 (optional)",
         ),
-        ({"1": ""}, "What is set for 1 of the template promo:pt_BR is empty."),
-        ({"1": "a\nb"}, "What is set for 1 of the template promo:pt_BR has a line break."),
+        ({"1": ""}, "The value for 1 of the template promo:pt_BR is empty."),
+        ({"1": "a\nb"}, "The value for 1 of the template promo:pt_BR has a line break."),
         ({"header": "http://example.com/a.png"}, "is neither a link that begins with https:// nor the id of an upload"),
         ({"button 2": "x" * 129}, "is longer than 128 characters"),
-        ({"button 1": "u/ana silva"}, "has a space, which ends the link"),
+        (
+            {"button 1": "https://other.example/u"},
+            "is a link to other.example, and the button's link leads to example.com",
+        ),
         ({"button 4": "x" * 21}, "is longer than 20 characters"),
         ({"file name": "a.pdf"}, "has no 'file name' to set"),
     ],
@@ -123,11 +126,11 @@ def test_the_whole_header_has_room_for_60_characters():
 
 def check(values, given=(), text="Oi {{1}}, hoje {{2}}, {{2}}."):
     filling = fill(make(image(), {"type": "BODY", "text": text}), dict(given))
-    return filling.make_check()(values)
+    return filling.make_reader()(values)
 
 
-def test_a_row_that_fits_has_no_problem():
-    assert check(["77", "Ana", "20%"]) is None
+def test_a_row_that_fits_is_returned_without_spaces_around_its_values():
+    assert check(["77", " Ana\u00a0", "20%"]) == ["77", "Ana", "20%"]
 
 
 def test_the_first_wrong_value_of_a_row_is_named():
@@ -137,13 +140,13 @@ def test_the_first_wrong_value_of_a_row_is_named():
 
 def test_the_whole_body_has_room_for_1024_characters_and_the_longest_value_is_to_blame():
     fixed = len("Oi , hoje , .")
-    assert check(["77", "a" * (1024 - fixed - 4), "bb"]) is None
+    assert isinstance(check(["77", "a" * (1024 - fixed - 4), "bb"]), list)
     assert check(["77", "a" * (1025 - fixed - 4), "bb"]) == (1, "makes the message longer than 1024 characters")
     assert check(["77", "a" * 500, "b" * 300]) == (2, "makes the message longer than 1024 characters")
 
 
 def test_what_is_the_same_for_all_takes_room_from_the_rows():
-    assert check(["77", "a" * 500], {"2": "b" * 200}) is None
+    assert isinstance(check(["77", "a" * 500], {"2": "b" * 200}), list)
     assert check(["77", "a" * 700], {"2": "b" * 200}) == (1, "makes the message longer than 1024 characters")
 
 

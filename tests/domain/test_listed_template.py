@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from campaigns.domain.template import ListedTemplate, TemplateError, read_listed
+from campaigns.domain.template import ListedTemplate, TemplateError, read_listed, read_template_status
 
 ENTRY = {
     "id": "594425479261596",
@@ -30,8 +30,24 @@ def test_components_that_no_campaign_can_send_are_kept():
     assert read_listed(ENTRY | {"components": parts}).components == parts
 
 
-def test_a_template_whose_deletion_is_pending_is_deleted():
-    assert read_listed(ENTRY | {"status": "PENDING_DELETION"}).status == "deleted"
+@pytest.mark.parametrize(
+    ("word", "status"),
+    [
+        ("APPROVED", "approved"),
+        ("REINSTATED", "approved"),
+        ("PAUSED", "paused"),
+        ("in_appeal", "in_appeal"),
+        ("PENDING_DELETION", "deleted"),
+        ("SOMETHING_NEW", "something_new"),
+    ],
+)
+def test_a_status_is_ours_or_a_new_word_of_metas(word, status):
+    assert read_listed(ENTRY | {"status": word}).status == status
+
+
+@pytest.mark.parametrize("word", ["FLAGGED", "MISSING", "REFUSED", ""])
+def test_a_word_that_is_no_status_of_metas_means_none(word):
+    assert read_template_status(word) is None
 
 
 def test_a_language_with_a_hyphen_is_the_same_language():

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from campaigns.domain.optout import phrases
-from campaigns.domain.optout.recognition import DEFAULT_PAYLOADS, DEFAULT_WORDS, Refusal, StopRules, fold, read_words
+from campaigns.domain.optout.recognition import DEFAULT_PAYLOADS, DEFAULT_WORDS, Stop, StopRules, fold, read_words
 from campaigns.domain.phone.person import is_number, list_forms, recipient_key
 
 RULES = StopRules()
@@ -129,7 +129,7 @@ def test_anything_else_is_none(text):
 
 @given(st.sampled_from([word.strip() for word in DEFAULT_WORDS.split(",")]), st.sampled_from(" .!*_~\n\u200d🙏👍🏾"))
 def test_case_and_what_stands_around_a_word_change_nothing(word, around):
-    assert RULES.find_word(f"{around}{word.upper()}{around}") == Refusal(fold(word), is_certain=True)
+    assert RULES.find_word(f"{around}{word.upper()}{around}") == Stop(fold(word), is_certain=True)
 
 
 @given(
@@ -138,7 +138,7 @@ def test_case_and_what_stands_around_a_word_change_nothing(word, around):
     st.sampled_from(["por favor", ", obrigada", "pls", "🙏 thank you", ". Gracias!"]),
 )
 def test_courtesy_around_a_word_changes_nothing(before, word, after):
-    assert RULES.find_word(f"{before} {word} {after}") == Refusal(fold(word), is_certain=True)
+    assert RULES.find_word(f"{before} {word} {after}") == Stop(fold(word), is_certain=True)
 
 
 @given(st.text())
@@ -189,7 +189,7 @@ def test_the_phrases_are_written_as_the_texts_they_are_compared_with():
     ],
 )
 def test_a_button_is_an_opt_out_by_its_payload_or_its_text(payload, text, found):
-    assert RULES.find_button(payload, [text]) == Refusal(found, is_certain=True)
+    assert RULES.find_button(payload, [text]) == Stop(found, is_certain=True)
 
 
 @pytest.mark.parametrize(
@@ -231,7 +231,7 @@ def test_words_and_payloads_are_lists_of_ones_own():
         refusal and refusal.detail for refusal in map(rules.find_word, texts) if refusal is None or refusal.is_certain
     ]
     assert found[:4] == ["chega", "chega", "to fora", "saaair"]
-    assert rules.find_button("no-more", []) == Refusal("no more", is_certain=True)
+    assert rules.find_button("no-more", []) == Stop("no more", is_certain=True)
 
 
 def test_the_default_words_and_payloads_are_read_once_each():

@@ -258,9 +258,9 @@ def test_a_holiday_is_a_day_in_the_zone_of_the_window():
 def test_whatever_the_holidays_a_look_tells_until_when_it_is_true(days, hours):
     window = replace(OFFICE, holidays=days)
     now = dt.datetime(2026, 1, 1, tzinfo=dt.UTC) + dt.timedelta(hours=hours)
-    is_open, until = window.look(now)
+    is_open, until = window.find_change(now)
     assert until > now
-    assert window.look(now + (until - now) / 2)[0] == is_open
+    assert window.find_change(now + (until - now) / 2)[0] == is_open
     if is_open:
         assert now.astimezone(ZoneInfo(OFFICE.time_zone)).date() not in days
 

@@ -76,7 +76,7 @@ FREE = released(0.0, refunds=True)
 TABLE = {
     Action.FAIL: (FAILED, FAILED),
     Action.FAIL_AND_SUPPRESS: (replace(FAILED, suppresses=True),) * 2,
-    Action.DOUBT: (replace(FAILED, status=Status.UNCERTAIN),) * 2,
+    Action.UNCERTAIN: (replace(FAILED, status=Status.UNCERTAIN),) * 2,
     Action.SWITCH_ACCOUNT: (released(2.0, refunds=False, refusing=7, forgets=True), FAILED),
     Action.WAIT_TEMPLATE: (FREE, FREE),
     Action.BLOCK_ACCOUNT: (FREE, FREE),
@@ -139,9 +139,11 @@ def test_a_code_never_gets_more_attempts_than_the_setting_allows():
     assert decide(refuse(Action.RETRY, max_attempts=2), tried(1), max_attempts=1) == FAILED
 
 
-@pytest.mark.parametrize("row", [row for row in FAILURES.values() if row.action is Action.RETRY and row.rest_seconds])
+@pytest.mark.parametrize(
+    "row", [row for row in FAILURES.values() if row.action is Action.RETRY and row.cooldown_seconds]
+)
 def test_a_retry_that_names_its_rest_waits_for_it(row):
-    assert decide(Rejected(row)).wait_seconds >= row.rest_seconds
+    assert decide(Rejected(row)).wait_seconds >= row.cooldown_seconds
 
 
 def test_a_setting_of_many_attempts_does_not_break_the_last_ones():

@@ -15,7 +15,7 @@ from campaigns.domain.template import (
     ParameterFormat,
     TemplateError,
     parse_body,
-    render_body,
+    render,
     template_from_components,
     variable_problem,
 )
@@ -43,7 +43,7 @@ def test_the_variables_of_a_body_are_found_in_order(text, expected):
     ("text", "problem"),
     [
         ("", "The body is empty."),
-        ("{{1}} {{3}}", "The body has {{3}} but no {{2}}: number without gaps."),
+        ("{{1}} {{3}}", "The body has {{3}} but no {{2}}: number the variables without gaps."),
         ("{{2}}", "The body has {{2}} but no {{1}}"),
         ("{{0}} {{1}}", "The body has {{0}}: numbers start at 1"),
         ("{{01}}", "The body has {{01}}: numbers start at 1"),
@@ -67,7 +67,7 @@ def test_a_body_is_refused_or_can_be_filled_completely(text):
         parameter_format, variables = parse_body(text)
     except TemplateError:
         return
-    assert "{{" not in render_body(text, ["x"] * len(variables))
+    assert "{{" not in render(text, dict.fromkeys(variables, "x"))
     assert (parameter_format is POSITIONAL) == (variables == tuple(str(n + 1) for n in range(len(variables))))
 
 
@@ -91,7 +91,7 @@ def test_a_template_of_meta_is_read_with_all_its_parts():
     assert template.header == HeaderMedia(MediaKind.IMAGE)
     assert template.body_variables == ("first_name", "code")
     assert template.buttons == (
-        Button(0, ButtonKind.URL, has_variable=True),
+        Button(0, ButtonKind.URL, has_variable=True, prefix="https://example.com/"),
         Button(1, ButtonKind.QUICK_REPLY),
         Button(2, ButtonKind.OTHER),
         Button(3, ButtonKind.URL),
@@ -190,7 +190,7 @@ def test_what_we_cannot_fill_is_named():
             "sale",
             "de",
             [{"type": "HEADER", "format": "TEXT", "text": "{{shop}}"}, BODY],
-            "The header is named and the body positional",
+            "The header has named variables and the body positional ones",
         ),
     ],
 )
@@ -227,15 +227,15 @@ def test_a_longer_value_may_be_allowed_where_there_is_room():
 
 
 @pytest.mark.parametrize(
-    ("text", "variables", "expected"),
+    ("text", "values", "expected"),
     [
-        ("Olá {{1}}, {{2}}. Tchau {{1}}!", ["Ada", "A7"], "Olá Ada, A7. Tchau Ada!"),
-        ("{{2}} {{1}}", ["first", "second"], "second first"),
-        ("Olá {{name}}", ["Ada"], "Olá Ada"),
-        ("Olá {{1}} {{2}}", ["Ada"], "Olá Ada {{2}}"),
-        ("{{1}} {{2}}", ["{{2}}", "x"], "{{2}} x"),
-        ("{{1}}", [r"\1 \g<0>"], r"\1 \g<0>"),
+        ("Olá {{1}}, {{2}}. Tchau {{1}}!", {"1": "Ada", "2": "A7"}, "Olá Ada, A7. Tchau Ada!"),
+        ("{{2}} {{1}}", {"1": "first", "2": "second"}, "second first"),
+        ("Olá {{name}}", {"name": "Ada"}, "Olá Ada"),
+        ("Olá {{1}} {{2}}", {"1": "Ada"}, "Olá Ada {{2}}"),
+        ("{{1}} {{2}}", {"1": "{{2}}", "2": "x"}, "{{2}} x"),
+        ("{{1}}", {"1": r"\1 \g<0>"}, r"\1 \g<0>"),
     ],
 )
-def test_a_body_is_rendered_as_the_person_reads_it(text, variables, expected):
-    assert render_body(text, variables) == expected
+def test_a_body_is_rendered_as_the_person_reads_it(text, values, expected):
+    assert render(text, values) == expected

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from campaigns.domain.pacing import Window
-from campaigns.domain.phone.zones import OWN_ZONE, ZoneGate, find_zones
+from campaigns.domain.phone.zones import OWN_ZONE, ZoneHours, find_zones
 
 BRAZIL = "America/Sao_Paulo"
 OFFICE = Window(BRAZIL, dt.time(9), dt.time(18))
@@ -25,7 +25,7 @@ def test_whatever_the_phone_each_of_its_zones_is_one_that_clocks_know(digits):
 
 
 def test_the_window_opens_zone_by_zone():
-    gate = ZoneGate(OFFICE, ZONES)
+    gate = ZoneHours(OFFICE, ZONES)
     # Noronha is an hour ahead of São Paulo, Manaus one behind, Rio Branco two.
     assert gate.open_ids(utc(2026, 11, 27, 11, 59)) == set()
     assert gate.open_ids(utc(2026, 11, 27, 12)) == {OWN_ZONE, 1}
@@ -37,14 +37,14 @@ def test_the_window_opens_zone_by_zone():
 
 
 def test_a_phone_of_several_zones_waits_for_all_of_them():
-    gate = ZoneGate(OFFICE, ZONES)
+    gate = ZoneHours(OFFICE, ZONES)
     assert gate.opens_at(3, utc(2026, 11, 27, 11)) == utc(2026, 11, 27, 14)
     assert gate.opens_at(3, utc(2026, 11, 27, 15)) == utc(2026, 11, 27, 15)
     assert gate.opens_at(3, utc(2026, 11, 27, 20)) == utc(2026, 11, 28, 14)
 
 
 def test_zones_that_are_never_open_together_stay_closed():
-    gate = ZoneGate(OFFICE, {1: ("Asia/Tokyo", "America/New_York"), 2: ("America/Manaus",)})
+    gate = ZoneHours(OFFICE, {1: ("Asia/Tokyo", "America/New_York"), 2: ("America/Manaus",)})
     now = utc(2026, 11, 27)
     opens = {zone_id for hour in range(24 * 7) for zone_id in gate.open_ids(now + dt.timedelta(hours=hour))}
     assert opens == {OWN_ZONE, 2}
@@ -54,12 +54,12 @@ def test_zones_that_are_never_open_together_stay_closed():
 
 def test_a_window_that_holidays_keep_closed_is_never_open_either():
     days = {dt.date(2026, 11, 25) + dt.timedelta(days=day) for day in range(100)}
-    gate = ZoneGate(Window(BRAZIL, holidays=days), {1: ("America/Manaus",)})
+    gate = ZoneHours(Window(BRAZIL, holidays=days), {1: ("America/Manaus",)})
     assert gate.never_open_ids(utc(2026, 11, 27)) == {OWN_ZONE, 1}
 
 
 def test_a_zone_that_the_gate_does_not_know_is_not_open():
-    gate = ZoneGate(OFFICE, {})
+    gate = ZoneHours(OFFICE, {})
     now = utc(2026, 11, 27, 13)
     assert 7 not in gate.open_ids(now)
     assert gate.opens_at(7, now) == now
@@ -78,7 +78,7 @@ clocks = st.integers(0, 47).map(lambda half: dt.time(half // 2, half % 2 * 30))
 def test_an_open_zone_is_one_whose_every_clock_is_in_the_window(opens, closes, sets, start, steps):
     window = Window(BRAZIL, opens, closes)
     zones = {number: tuple(each) for number, each in enumerate(sets, 1)}
-    gate = ZoneGate(window, zones)
+    gate = ZoneHours(window, zones)
     for step in steps:
         now = start + step
         for zone_id in gate.open_ids(now):
@@ -92,7 +92,7 @@ def test_an_open_zone_is_one_whose_every_clock_is_in_the_window(opens, closes, s
 @given(opens=clocks, name=names, start=starts, step=minutes)
 def test_a_zone_is_open_when_the_gate_says_that_it_opens(opens, name, start, step):
     closes = (dt.datetime.combine(dt.date(2026, 1, 1), opens) + dt.timedelta(hours=8)).time()
-    gate = ZoneGate(Window(BRAZIL, opens, closes), {1: (name,)})
+    gate = ZoneHours(Window(BRAZIL, opens, closes), {1: (name,)})
     now = start + step
     at = gate.opens_at(1, now)
     assert now <= at <= now + dt.timedelta(days=2)

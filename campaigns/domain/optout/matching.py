@@ -1,10 +1,9 @@
-"""Compares a text with the phrases of a refusal: folded, without courtesy, in one spelling."""
+"""Compares a text with the phrases of a refusal. Case, accents, courtesy, emphasis and spelling make no difference."""
 
 from __future__ import annotations
 
 import functools
 import re
-import unicodedata
 from collections.abc import Iterator
 from itertools import groupby
 
@@ -14,33 +13,8 @@ _LONGEST_MISSPELLED = 8  # words
 _LONGEST_TERSE = 8  # words
 
 
-class _Letters(dict[int, str]):
-    """Translation of each character, computed at its first use."""
-
-    def __missing__(self, code: int) -> str:
-        letter = chr(code)
-        # Marks, invisible characters and apostrophes belong to the letter before them; all others separate two words.
-        is_unseen = unicodedata.category(letter) in _UNSEEN or letter in _APOSTROPHES
-        kept = "" if is_unseen else letter if letter.isalnum() else " "
-        if len(self) < _MOST_LETTERS:
-            self[code] = kept
-        return kept
-
-
-_UNSEEN = frozenset({"Mn", "Me", "Cf"})
-_APOSTROPHES = frozenset("'\u2018\u2019\u02bc`")
-_MOST_LETTERS = 10_000
-_LETTERS = _Letters()
-
-
-def fold(text: str) -> str:
-    """Return a text without accents, case, punctuation and emoji, so that spellings of one answer become equal."""
-    letters = unicodedata.normalize("NFKD", unicodedata.normalize("NFKD", text).casefold())
-    return " ".join(letters.translate(_LETTERS).split())
-
-
 class PhraseBook:
-    """The phrases of `optout_phrases.py`, ready to be found in a text that `standardize` returned."""
+    """The phrases of `phrases.py` as regular expressions, for texts that `standardize` returned."""
 
     def __init__(self) -> None:
         # Each word of an expression includes the space after it; the text has a space before its first word too.
@@ -71,16 +45,19 @@ class PhraseBook:
         return self._courtesy.sub(" ", f" {' '.join(words)} ").strip()
 
     def standardize(self, bare: str) -> str:
-        """Return such a text in the spelling of the phrases, without emphasis, with a space around each word."""
+        """Return a result of `strip_courtesy` in the spelling of the phrases, without words of emphasis.
+
+        The returned text begins and ends with a space, so that each word has a space before and after it.
+        """
         words = (self._spellings.get(word, word) for word in bare.split())
         return self._emphasis.sub(" ", f" {' '.join(words)} ".replace(" do not ", " dont "))
 
     def is_clear(self, standard: str) -> bool:
-        """Whether a whole text is nothing but a refusal."""
+        """Whether a whole text is a certain refusal."""
         return bool(self._certain.fullmatch(standard))
 
     def is_unclear(self, standard: str) -> bool:
-        """Whether a whole text is a phrase that may be a refusal, and may be about something else."""
+        """Whether a whole text is a phrase that may be a refusal, but may also be about something else."""
         return bool(self._unclear_alone.fullmatch(standard))
 
     def search(self, standard: str) -> str:
@@ -98,7 +75,11 @@ class PhraseBook:
         return " ".join(words) if sends_no or not self._actions.isdisjoint(words) else ""
 
     def correct(self, standard: str) -> str:
-        """Return a short text with words corrected that are misspelled by one letter, "" if there are none."""
+        """Return a text with its misspelled words corrected.
+
+        A misspelled word has one letter too many, one letter too few, one wrong letter, or two swapped letters. Returns
+        "" if no word is misspelled, or if the text has more than `_LONGEST_MISSPELLED` words.
+        """
         words = standard.split()
         if len(words) > _LONGEST_MISSPELLED or self._misspelled.keys().isdisjoint(words):
             return ""
@@ -112,7 +93,7 @@ def read_phrases() -> PhraseBook:
 
 
 def list_words(phrase_list: str) -> frozenset[str]:
-    """Return the words of a list of single words, including the words of lists that it names."""
+    """Return the words of a list of single words, including the words of the lists whose names it has in braces."""
     words = (word.strip() for word in phrase_list.replace("\n", "|").split("|"))
     named = (list_words(phrases.NAMED[word[1:-1]]) if word[:1] == "{" else {word} for word in words if word)
     return frozenset().union(*named)

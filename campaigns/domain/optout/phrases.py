@@ -1,15 +1,16 @@
-"""The phrases by which a person refuses more messages, in Portuguese, Spanish and English. `optout.py` applies them.
+"""The phrases by which a person refuses more messages, in Portuguese, Spanish and English. `matching.py` applies them.
 
 Words are written as `fold` returns them, without capitals, accents and punctuation ("don't" is `dont`), and in the
-spelling of SPELLINGS; words of EMPHASIS are left out. In a list, `|` or the end of a line ends a phrase; a line that
-ends with a backslash continues.
-`[mais]` may be absent, `(pare|parem)` is one of these, `{mandar}` is one of the alternatives of that name in NAMED,
-`...` is up to four words, and `descadastr*` is any word that begins so.
+spelling of SPELLINGS. Words of EMPHASIS are left out. In a list, `|` or the end of a line ends a phrase. A line that
+ends with a backslash continues on the next line.
+
+In a phrase, `[mais]` may be absent, `(pare|parem)` is one of the alternatives, `{mandar}` is one of the phrases of that
+name in NAMED, `...` is up to four words of any kind, and `descadastr*` is any word that begins with these letters.
 """
 
 from __future__ import annotations
 
-# The spelling of a word in the phrases, and the spellings of it in chats.
+# Each key is the spelling of a word in the phrases. The value lists the other spellings of this word in chats.
 SPELLINGS = {
     "nao": "n naum nau num nn",
     "nao quero": "naoquero",
@@ -32,7 +33,7 @@ SPELLINGS = {
     "texting": "txting texing",
 }
 
-# Courtesy changes nothing: "SAIR, por favor" is "SAIR".
+# Courtesy does not change the meaning of an answer: "SAIR, por favor" means the same as "SAIR".
 COURTESY = """
 por favor|porfavor|porfa|porfis|pfv|pfvr|pf|pff|faz favor|fazendo favor|favor|por gentileza|gentileza|por obsequio
 se possivel|muito obrigado|muito obrigada|obrigado|obrigada|obg|obgd|brigado|brigada|grato|grata|agradeco|valeu|vlw
@@ -45,7 +46,8 @@ saludos|si es posible
 bitte|danke|hallo|merci|sil vous plait|svp|bonjour
 """
 
-# Emphasis changes nothing in a phrase. A single word with it goes to review: "I quit" is not "QUIT".
+# Emphasis does not change the meaning of a phrase. A single stop word with emphasis goes to review, because "I quit"
+# does not mean "QUIT".
 EMPHASIS = """
 eu|ja|so|apenas|simplesmente|realmente|de verdade|urgente|imediatamente|de vez|entao|pelo amor de deus
 por amor de deus|meu deus|gente|pessoal|galera|amigo|amiga|moco|moca|mano|cara|senhor|senhora|senhores|sr|sra|porra
@@ -117,13 +119,14 @@ NAMED = {
         |alerts|marketing|newsletters|communications|crap|shit)
     """,
     "texting": "texting|messaging|contacting|spamming|writing|bothering|harassing|annoying|pestering",
-    "text": "text|messages|mensagem|contact|write|bother|spam|whatsapp|txt",  # "message" is written "messages"
+    # SPELLINGS turns "message" into "messages".
+    "text": "text|messages|mensagem|contact|write|bother|spam|whatsapp|txt",
     "off_list": """
         (from|off|of) [(your|the|this|that|any|all)] \
         [(mailing|contact|marketing|text|texting|messaging|whatsapp|distribution|broadcast|sms|messages)] \
         (list|lists|database|system|messages|texts|contacts)
     """,
-    # For review, in all three
+    # Parts of phrases that go to review, in all three languages
     "not": "nao|no|dont|not|never|nunca|nunca mais|didnt",
     "not_want": """
         nao (quero|queria|desejo|gostaria|pretendo|aceito|curto|vou querer)|nao [tenho] [mais] interesse
@@ -188,11 +191,11 @@ NAMED = {
         hoje|amanha|em|no|na|agora|por|pelo|dia|antes|pedido|pedidos|encomenda|produto|entrega|compra|boleto|pacote
         visita|cartao|valor|dinheiro|hoy|manana|en|paquete|factura
     """,
-    # All three
+    # All three languages
     "stop_word": "stop|sair|parar|cancelar|baja|salir|unsubscribe|descadastrar|stopall|cancel",
 }
 
-# Words that a certain message may have before a clear phrase, and after it.
+# In a certain refusal, these phrases may come before a clear phrase (OPENINGS) or after it (ENDINGS).
 OPENINGS = """
 quero|queria|gostaria de|gostaria que|desejo|preciso|pode|podem|poderia|poderiam|quero que|peco que|peco para|solicito
 exijo que|voces
@@ -209,7 +212,8 @@ from you|from (your|this) (company|store|shop|business|number)|to me|to (my|this
 anymore|any more|again|ever|ever again
 """
 
-# Certain as a whole message; ignored within a longer one: "Quero sair na foto".
+# Each of these phrases is a certain refusal if it is a whole message or clause. Within a longer message or clause, such
+# as "Quero sair na foto", these phrases are ignored.
 ALONE = """
 (quero|queria|gostaria de|desejo) (sair|parar)|{nao_quero} [mais] receber [mais]
 (pare|parem) de [me] {mandar} [isso]|para de me {mandar} [isso]
@@ -220,7 +224,8 @@ quero ser (removido|removida|excluido|excluida|retirado|retirada|descadastrado|d
 remove me
 """
 
-# Certain as a whole message; within a longer one they go to review.
+# Each of these phrases is a certain refusal if it is a whole message or clause. A longer message that contains one of
+# these phrases goes to review.
 CLEAR = """
 {nao_quero} [mais] receber [mais] ({mensagens}|nada) [mais]
 nao (quero|queria|desejo|aceito|autorizo|preciso de) [mais] {mensagens} [mais]|nao autorizo o envio de {mensagens}
@@ -260,7 +265,8 @@ stop {texting} [me] [{messages}]|stop sending [me] ({messages}|this|anything)|st
 unsubscribe [me] [(from (all|everything|this)|{off_list})]|opt me out|(want|like) to opt out|opt out of {messages}
 """
 
-# Goes to review as a whole message: it may be about something else.
+# A message goes to review if the whole message, or a clause of it, is one of these phrases, because such a phrase may
+# be about something else than messages.
 UNCLEAR_ALONE = """
 (chega|basta|para|parem|paren|pare|stop|parar|sair) [(agora|com isso|disso|daqui|now|it|this|doing this|everything)]
 nao quero [mais] [(nada|isso|saber)] [(com voces|de voces)]|dispenso|perdi o interesse
@@ -275,8 +281,9 @@ no more|enough|go away|fuck off|get lost|take me off|dont|dnc|[(im|am)] not inte
 dont want (these|this|it|any of (this|these)) [on my phone]
 """
 
-# A message of a few words goes to review too if it has an action, or a no and a word for sending, and otherwise only
-# the words listed here.
+# A message of at most eight words also goes to review if two conditions hold. First, the message has a word for an
+# action ("stop"), or both a negation and a word for sending. Second, all its other words are actions, negations, words
+# for sending, or words of this list.
 FILLING = """
 a|o|as|os|um|me|us|isso|isto|esto|eso|tudo|todo|todos|todas|agora|ahora|com|con|de|da|do|das|dos|del|dai|la|el|los
 las|lo|les|em|meu|minha|meus|sua|seu|su|sus|este|esse|essa|esta|desta|dessa|deste|desse|aqui|ahi|daqui|disso|mais|nada
@@ -289,9 +296,9 @@ u|ur|my|want|wish|would|like|need|wanna|can|could|will|id|im|am|or|call|calling|
 anymore|nah|nope|thing|stuff|subscription|account|data|interested|sending|receiving|getting|w
 """
 
-# Goes to review anywhere in a message, as the phrases of CLEAR do.
+# A message goes to review if it contains one of these phrases, or one of the phrases of CLEAR.
 UNCLEAR = """
-# an end, a removal or a no, and messages, a list or a number close to it
+# a word for an end, a removal or a refusal, close to a word for messages, a list or a number
 {end} ... {any_messages}|(end|fim) [(this|these|the|de|das)] {any_messages}|{stop_sending} de [(me|estar|ficar)] {send}
 {annoyed} ... {any_messages}|{any_messages} ... ({annoyed}|parem|paren|nunca mais|nao quero|no quiero|not interested)
 ({remove}|remove|delete|erase) ... {my_entry}|{removal} [(do|da|dos|de|del|of)] ... {my_entry}|exclusao de dados
@@ -310,7 +317,7 @@ nao (entre|entrem|entrar) [mais] em contato|nao me (chame|chama|chamem|procure|p
 (siguen|sigue|continuan|continuam|continua|ficam|keep|still) [me] (llegando|mandando|enviando|sending|texting|messaging)
 (stop|quit) (sending|{texting})|voces pararem
 
-# words and phrases for it
+# other words and phrases for an opt-out
 descadastr*|desinscr*|desuscri*|unsub|unsubscri*|optout|opt me out|(opt|opting) out
 sair (da|das|de) ({any_messages}|promo)|(sair|retirar|remover|salir) (desse|deste|do|del) (grupo|whatsapp)
 sair de todas as listas|(saio|sai|saia|salgo|salirme|exclui*|elimin*) ({da_lista}|{de_la_lista})
@@ -320,19 +327,19 @@ sair de todas as listas|(saio|sai|saia|salgo|salirme|exclui*|elimin*) ({da_lista
 (dar|den|de|da) de baja ... numero|(solicito|quiero|pido|deseo|pedi) [la] baja
 baja (inmediata|{de_la_lista}|de este servicio)
 
-# questions how to
+# questions how to stop the messages
 como ... (sair|parar|pararem|paro|desativo|dejo|deixo|salgo) (de|da|do|isso|las|los|mensagem)
 como ... para (sair|parar|pararem)|como (cancelar|desativar) (de receber|o recebimento|isso)
 como (cancelo|cancelar) (la|me) (suscripcion|inscripcion)|(how|where) (do|can) (stop|cancel|get off) [(this|it|these)]
 
-# said before, and not heard
+# the person says that an earlier refusal was ignored
 {said} {stop_word}|(pedi|pedir) [(para|que|la|me)] [me] [(dieran|deram)] [de] ({stop_word}|{remove}|baja)|pedi para nao
 (quantas|how many) (vezes|times)|({not}|nunca) {agreed} ... ({any_messages}|{send}|contato|uso)
 (revog*|retir*|cancel*|revoke|withdraw|revoc*) ... (consent*|autoriza*|permiss*|permiso)|(dont|not|never|didnt) consent
 lgpd|(nao|no|nunca) me (cadastrei|inscrevi|registrei|registre|suscribi|inscribi)
 (never|didnt|not) (signed|sign|subscribe|subscribed)
 
-# anger, and people whom the message was not for
+# angry answers, and answers of people for whom the message was not meant
 (te|voces|los|you|vou|irei) [voy a] (bloquear|denunciar) [(voces|esse numero|este numero)]|(block|report) (you|this)
 bloqu* (meu|me|este|esse) numero|me bloqueia|(vou|irei) processar|been (reported|blocked)
 (deixa|deixem|deixe) em paz|(dejame|dejenme|dejeme) en paz|leave me ... alone|lose my number|me (esquece|esquecam)
@@ -341,7 +348,8 @@ blowing up my phone|fuck off|cease desist|(this is|isso|es|sao|como|report|repor
 (numero|telefone|pessoa|contato) (errado|errada|incorreto)|numero equivocado|wrong (number|person)
 """
 
-# Taken out of a message before it is searched: phrases against stopping, and stop words that refuse nothing.
+# These phrases are removed from a message before the message is searched, because they ask the business not to stop, or
+# contain a stop word without a refusal.
 HARMLESS = """
 (nao|no|nunca) [me] ({action}|descadastr*) [{da_lista}]|(dont|not|never) ({action_en}|opt|opt me|take) [(me|out|off)] \
 [{off_list}]
@@ -361,21 +369,25 @@ no (quiero|deseo) [mais] recibir [(el|la|los|las|ese|esa)] {delivery}
 lista de (espera|compras|precos|presentes|casamento|precios|regalos|tarefas|produtos|pedidos)|(waiting|wish|price) list
 """
 
-# These answer many other questions too. They count as a whole message, not as a part of one; on a button they go to
-# review.
+# These phrases also answer many other questions. This list alone does not make a phrase a refusal. If such a phrase is
+# a stop word, or is in another list, it is a refusal only as a whole message, not as a clause of a message. If such a
+# phrase is on a button, it goes to review.
 DAILY = """
 cancelar|cancel|remover|end|alto|revoke|nao quero|no quiero|nao quero mais|no quiero mais|para|chega|basta|deja
 nao quero mais nada|me deixa|apagar|excluir|enough
 """
 
-# Words that the payload of a button may have after the stop word. Any word with a digit in it may follow too.
+# PAYLOAD_ENDINGS: words that may follow the stop word in the payload of a button. Any word with a digit in it may
+# follow, too. PAYLOAD_NEGATIONS: a payload with one of these words is no refusal, unless the whole payload is a stop
+# word or a listed payload.
 PAYLOAD_ENDINGS = """
 all|now|me|yes|sim|si|confirm|confirmed|list|lista|marketing|promo|promos|promotions|promocoes|promociones|campaign
 campanha|messages|mensagens|mensajes|news|newsletter|whatsapp|button|btn|click|id|reply
 """
 PAYLOAD_NEGATIONS = "no|nao|not|dont|do|never|keep|undo|cancel|back|voltar"
 
-# Words that are also found misspelled by one letter, in a short message; and words that are no misspelling of them.
+# MISSPELLED: words that a short message may contain with one letter wrong. NOT_MISSPELLED: other words that differ from
+# these words by one letter.
 MISSPELLED = """
 stop sair parar salir baja cancelar remover descadastrar unsubscribe desinscrever stopall optout lista receber
 mensagem messages texting quero quiero remove recibir parem mande

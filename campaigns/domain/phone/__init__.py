@@ -1,1 +1,1 @@
-"""Phone numbers: read, compared as people, and placed in time zones."""
+"""Reads phone numbers, tells which of them belong to one person, and finds their time zones."""

@@ -1,10 +1,12 @@
-"""The regions of which phone numbers can be read without a country code.
+"""The regions whose phone numbers can be read without a country code.
 
-They are those of the library `phonenumbers`, which a test compares. The list stands here so that reading the settings
-does not load that library's tables into the public webhook port.
+They are the regions of the library `phonenumbers`; a test compares both lists. The list is written out here, so that
+the process of the public webhook port reads the settings without loading the tables of that library.
 """
 
 from __future__ import annotations
+
+from campaigns.domain.statement import Sentence
 
 _CODES = """
 AC AD AE AF AG AI AL AM AO AR AS AT AU AW AX AZ BA BB BD BE BF BG BH BI BJ BL BM BN BO BQ BR BS BT BW BY BZ CA CC
@@ -22,5 +24,5 @@ def read_region(text: str) -> str:
     """Return a region such as BR, written in any case. Raises ValueError."""
     region = text.strip().upper()
     if region not in REGIONS:
-        raise ValueError("must be a country of two letters such as BR")
+        raise ValueError(Sentence("must be a country of two letters such as BR"))
     return region

@@ -1,4 +1,4 @@
-"""Finds the time zones in which a person may be, by phone, and the times at which a campaign's window is open there."""
+"""Finds the time zones where the owner of a phone may be, and the times at which a campaign's window is open there."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from campaigns.domain.pacing import Window
 from campaigns.domain.phone.area_codes import BRAZIL, BY_CODE, NORTH_AMERICA
 from campaigns.domain.phone.person import recipient_key
 
-# The zone of a message whose phone says nothing: the campaign's own.
+# The zone id of a message whose phone reveals no zone. This id stands for the campaign's own zone.
 OWN_ZONE = 0
-# How far ahead to search for a moment at which the window is open in several zones at once.
+# A moment at which the window is open in several zones at once is searched within this time from now.
 _LOOK_AHEAD = dt.timedelta(days=60)
 _LONGEST_CODE = max(map(len, BY_CODE))
 
 
 def find_zones(phone: str) -> tuple[str, ...]:
-    """Return the time zones in which a phone (E.164) may be, in their order; () if they are unknown."""
+    """Return the time zones in which a phone (E.164) may be; () if they are unknown."""
     return _zones_of_prefix(recipient_key(phone)[1 : 1 + TIMEZONE_LONGEST_PREFIX])
 
 
@@ -37,9 +37,9 @@ def _zones_of_prefix(digits: str) -> tuple[str, ...]:
 
 @lru_cache
 def _zones_of_area(area: str) -> tuple[str, ...]:
-    """Return the zones of a North American area code: those of all its exchanges, for numbers move within their area.
+    """Return the zones of all exchanges of a North American area code, because numbers move between exchanges.
 
-    A phone with a code of no place (toll-free, or not assigned yet) may be anywhere between Bermuda and Guam.
+    A phone whose area code has no place (toll-free, or not assigned yet) may be anywhere between Bermuda and Guam.
     """
     if zones := NORTH_AMERICA.get(area):
         return zones
@@ -54,16 +54,17 @@ def _find_longest(digits: str, zones_by_code: dict[str, tuple[str, ...]]) -> tup
     return ()
 
 
-class ZoneGate:
+class ZoneHours:
     """The window of a campaign, on the clock of each person.
 
-    A phone that may be in several zones is messaged only while the window is open in all of them. If that never
-    happens (a code of half the world and a short window), it is not messaged until the window is changed: at any other
-    hour, it may be night where the person is. A phone of unknown zone has the campaign's own.
+    A phone that may be in several zones gets messages only while the window is open in all of these zones, so that no
+    message arrives at night. A short window may never be open in all zones of a code that covers half the world. In
+    that case the phone gets no message until an operator changes the window. A phone of unknown zone has the campaign's
+    own zone.
     """
 
     def __init__(self, window: Window, zones: Mapping[int, Iterable[str]]) -> None:
-        """`window` is in the campaign's own zone; `zones`: the names of time zones by the zone's id."""
+        """`window` is in the campaign's zone. `zones`: by zone id, the names of the time zones where a phone may be."""
         self._own = window
         by_name: dict[str, Window] = {}
         self._windows = {OWN_ZONE: [window]} | {
@@ -74,35 +75,49 @@ class ZoneGate:
         self._from = self._until = dt.datetime.max.replace(tzinfo=dt.UTC)
 
     def open_ids(self, now: dt.datetime) -> frozenset[int]:
-        """Return the zones whose window is open at `now`. Looks again only when a window opens or closes."""
+        """Return the ids of the zones whose window is open at `now`.
+
+        The ids are computed again only after a window has opened or closed.
+        """
         if not self._from <= now < self._until:
-            looks = {zone_id: self._look(zone_id, now) for zone_id in self._windows}
-            self._open = frozenset(zone_id for zone_id, (is_open, _) in looks.items() if is_open)
-            self._from, self._until = now, min(until for _, until in looks.values())
+            changes = {zone_id: self._find_change(zone_id, now) for zone_id in self._windows}
+            self._open = frozenset(zone_id for zone_id, (is_open, _) in changes.items() if is_open)
+            self._from, self._until = now, min(until for _, until in changes.values())
         return self._open
 
     def opens_at(self, zone_id: int, at: dt.datetime) -> dt.datetime:
-        """Return when a zone is open, not before `at`; an unknown zone is looked at now."""
+        """Return the first time from `at` on at which the window of a zone is open, at most 60 days later.
+
+        For a zone that is not in the mapping, return `at`.
+        """
         if zone_id not in self._windows:
             return at
-        is_open, until = self._look(zone_id, at)
+        is_open, until = self._find_change(zone_id, at)
         return at if is_open else until
 
+    def find_period(self, zone_ids: Iterable[int], at: dt.datetime) -> tuple[dt.datetime, dt.datetime]:
+        """Return the next period from `at` on in which the window of one of the zones is open, and stays open.
+
+        The window of each of these zones opens within 60 days.
+        """
+        openings = ((self.opens_at(zone_id, at), zone_id) for zone_id in zone_ids)
+        return min((begins, self._find_change(zone_id, begins)[1]) for begins, zone_id in openings)
+
     def never_open_ids(self, now: dt.datetime) -> frozenset[int]:
-        """Return the zones in which the window is not open within 60 days."""
+        """Return the ids of the zones in which the window does not open within 60 days."""
         return frozenset(zone_id for zone_id, windows in self._windows.items() if _open_in_all(windows, now) is None)
 
-    def _look(self, zone_id: int, now: dt.datetime) -> tuple[bool, dt.datetime]:
-        """Return whether the window of a zone is open, and until when that is so."""
+    def _find_change(self, zone_id: int, now: dt.datetime) -> tuple[bool, dt.datetime]:
+        """Return whether the window of a zone is open, and a time until which the answer does not change."""
         windows = self._windows[zone_id]
         opening = _open_in_all(windows, now) or now + _LOOK_AHEAD
         if opening > now:
             return False, opening
-        return True, min(window.look(now)[1] for window in windows)
+        return True, min(window.find_change(now)[1] for window in windows)
 
 
 def _open_in_all(windows: Sequence[Window], now: dt.datetime) -> dt.datetime | None:
-    """Return the first moment from `now` on at which all windows are open, or None if there is none for long."""
+    """Return the first moment from `now` on at which all windows are open, or None if there is none within 60 days."""
     at, open_count = now, 0
     for window in cycle(windows):
         wait = window.wait(at)

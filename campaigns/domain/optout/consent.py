@@ -1,0 +1,317 @@
+"""Recognises the cells of a list that say that a person wants no messages, such as a "não" in the column "aceita"."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass, field
+from enum import Enum, StrEnum, auto
+from functools import lru_cache
+from itertools import pairwise
+
+from campaigns.domain.optout.recognition import StopRules, read_words
+from campaigns.domain.text.missing import is_null
+from campaigns.domain.text.normal import fold, is_blank, split_words, standardize
+
+# Words and pairs of words in the name of a column in which "no" means that the person wants no messages.
+_AGREEING = read_words(
+    "accept,accepted,accepts,acepta,acepto,aceita,aceitacao,aceitaram,aceite,aceito,aceitou,agree,agreed,agrees,"
+    "autoriza,autorizacao,autorizacion,autorizado,autorizada,autorizo,autorizou,concorda,concordou,consent,consente,"
+    "consented,consentimento,consentimiento,consentiu,gdpr,lgpd,optin,opt in,permissao,permissoes,permission,permite,"
+    "permitido,permitiu,subscribed,deseja receber,quer receber,pode receber,desea recibir,quiere recibir,"
+    "receber mensagens,receber ofertas,receber promocoes,receber novidades,recibir mensajes,recebe mensagens,contactar,"
+    "contatar,disparar,enviar,inscrita,inscrito,mailing,mandar,marketing,newsletter,newsletters,recebe,send,subscriber,"
+    "suscripto,suscrita,suscrito"
+)
+# Words and pairs of words in the name of a column in which any answer but "no" means that the person wants no messages.
+_REFUSING = read_words(
+    "blacklist,bloqueado,bloqueada,descadastrado,descadastrada,descadastro,descadastrou,dnc,optout,recusa,"
+    "recusado,recusou,unsubscribe,unsubscribed,opt out,nao perturbe,nao perturbar,nao enviar,nao envia,nao contatar,"
+    "nao contactar,nao aceita,nao autoriza,nao receber,nao recebe,nao quer,nao mandar,no contactar,no molestar,"
+    "no enviar,not contact,not disturb,not send,lista negra"
+)
+# Words for other channels and subjects. A consent to them says nothing about messages of WhatsApp.
+_OTHER_SUBJECTS = read_words("boleto,boletos,cartao,email,ligacao,ligacoes,mail,pix,sms,telefonema,troca,trocas")
+_OUR_SUBJECTS = read_words("mensagem,mensagens,message,messages,whats,whatsapp,wpp,zap")
+# Words in the name of a column in which only a plain "no" means that the person wants no messages of WhatsApp.
+_CHANNEL = read_words("whats,whatsapp,wpp,zap")
+
+_PLAIN_NO = read_words("n,no,nao,non,nein,false,falso,f,off")
+_NO = _PLAIN_NO | read_words(
+    "nope,never,nunca,jamais,negado,negada,negou,nega,denied,declined,rejected,refused,revogado,revogada,revogou,"
+    "recusado,recusada,recusou,recusa,descadastrado,descadastrada,descadastrou,unsubscribed,optout,opt out,cancelado,"
+    "cancelou,bloqueado,bloqueada,sem consentimento,sem autorizacao,sem permissao"
+)
+# A longer answer that begins with one of these words is a no. "no" is not one of them: "no site" is "on the site".
+_NO_STARTS = read_words("nao,not,nunca,jamais,recusou,recusado,recusada,negou,negado,revogou,revogado,descadastrou")
+_NO_PHRASE = re.compile(
+    r"no (acepta|acepto|autoriza|autorizo|quiere|quiero|permite|desea|deseo|consent|thanks|gracias|marketing)\b.*"
+)
+_UNKNOWN = re.compile(
+    r"nao (informad|const|preenchid|definid|se aplica|sei|respond|ha dado).*|(talvez|maybe|quiza|quizas|tal vez)\b.*"
+)
+_ZERO = re.compile(r"0+([.,]0+)?")
+_NO_SIGNS = frozenset("❌✗✘✖✕☐👎🚫⛔")
+_YES_SIGNS = frozenset("✓✔✅☑")
+# Whole cells by which a column of any name says that the person wants no messages.
+_REFUSALS = read_words(
+    "blacklist,blacklisted,dado de baja,descadastrada,descadastrado,descadastramento,descadastrar,descadastro,"
+    "descadastrou,desinscrita,desinscrito,desinscreveu,dnc,do not call,do not contact,do not disturb,do not message,"
+    "do not send,lista negra,nao aceita,nao aceita mensagens,nao autoriza,nao contactar,nao contatar,nao deseja,"
+    "nao enviar,nao envie,nao incomodar,nao mandar,nao mande,nao perturbar,nao perturbe,nao quer,nao quer mais,"
+    "nao quer receber,nao quis,nao receber,no acepta,no autoriza,no contactar,no desea,no enviar,no marketing,"
+    "no molestar,no quiere,nunca enviar,opt out,opted out,optedout,optou por sair,optout,sem autorizacao,"
+    "sem consentimento,sem permissao,unsub,unsubscribe,unsubscribed"
+)
+# Whole cells that may be about something else, such as an order. They count only in a column that fills no variable
+# and whose name has none of the subjects below.
+_UNCLEAR_REFUSALS = read_words(
+    "baja,blocked,bloqueada,bloqueado,bloqueou,cancelada,cancelado,cancelar,canceled,cancelled,cancelou,excluida,"
+    "excluido,excluir,negado,nao autorizado,parar,pare,quer sair,recusada,recusado,recusou,remover,removida,"
+    "removido,revogada,revogado,revogou,sair,saiu,salio,stop"
+)
+_SUBJECTS = read_words(
+    "agendamento,assinatura,boleto,cartao,carrinho,cirurgia,cobranca,compra,consulta,contrato,credito,emprestimo,"
+    "entrega,envio,evento,exame,fatura,frete,invoice,matricula,nota,order,pagamento,payment,pedido,plano,proposta,"
+    "reserva,servico,shipping,ticket,transacao,venda,viagem,visita,voo"
+)
+_MESSAGES = (
+    r"(receb|recib|receive|get |mensage|mensaje|message|msg|contat|contact|oferta|promo|propaganda|publicidad|"
+    r"marketing|novidades|newsletter|whats|zap|nada|ser (incomod|perturb|importun)|que (a gente |nos )?(mande|envie))"
+)
+_BETWEEN = (
+    r"( (a|as|com|da|das|de|do|ela|ele|from|la|mais|mas|me|meu|nossa|o|os|para|pelo|por|pra|seu|the|to|toda|todas))*"
+)
+_NOT = r"(dont|doesnt|nao|no|not|nunca)( mais)?"
+_WANTS = r"(acepta|aceita|autoriza|desea|deseja|gosta|permite|quer|quero|quiere|quis|want|wants|wish)"
+_ASKED = r"(asked|deseja|pede|pediu|pidio|quer|quiere|quis|requested|solicita|solicitou)"
+_OUT = (
+    r"(baja|descadastr|desinscr|exclusao|opt|parar de receber|remocao|remover|sair|ser (excluid|removid|retirad)|stop|"
+    r"unsubscribe)"
+)
+# Notes by which a person wants no messages, also within a longer text. They count in a column that fills no variable.
+_NOTES = (
+    f"{_NOT} {_WANTS}{_BETWEEN} {_MESSAGES}",
+    f"{_NOT} (enviar|enviem|envie|mandar|mandem|mande){_BETWEEN} {_MESSAGES}",
+    rf"{_NOT}( me)? ((contact|contactar|contatar|contate|contatem|disturb|message)\b|incomod|molest|perturb)",
+    f"{_ASKED}{_BETWEEN} {_OUT}",
+    rf"(exclu|remov|retir|saia|sair|saiu|tirar|tire)\w*{_BETWEEN} (disparo|grupo|list|mailing|newsletter|whats)",
+    r"(cadastro|consentimento|inscricao|permissao|subscription|suscripcion) (cancel|exclu|negad|removid|revogad)",
+    r"descadastr|desinscr|unsubscrib|opt(ed)? ?out\b|(dado|dada|dar|darse) de baja|lista negra|blacklist",
+    r"(bloqueou|denunciou) (a empresa|a gente|a loja|nosso|o contato|o numero)",
+)
+_NOTE = re.compile(rf"\b({'|'.join(_NOTES)})")
+# Words beside a refusal that only say when it was.
+_WHEN = frozenset({"dia", "el", "em", "en", "hoje", "hoy", "on", "ontem"})
+# Each refusal has one of these beginnings of words. This search is quick, and nearly all cells have none of them.
+_HINTS = re.compile(
+    r"(?<![^\W_])(?:baja|bloc|bloq|blackl|cancel|contact|contat|deseja|desinscr|descad|disturb|dnc|exclu|incomod|lista|"
+    r"marketing|mensag|messag|molest|n[aã]o |negad|never|no |nunca|opt|pare|parar|perturb|quer|recus|remo|retir|revog|"
+    r"sai|sem |stop|sali|tirar|tire|unsub)"
+)
+_LATIN = re.compile("[\x00-\x7f\xa0-\xac\xae-\xff]*")  # without the invisible hyphen
+_LONGEST_NOTE = 1_000
+_MOST_WORDS = 100_000  # the number of harmless words that are kept; the other words of a list are searched again
+_STOP_RULES = StopRules()
+_NOTHING = read_words("nenhum,nenhuma,none,null,vazio,ativo,ativa,active")
+
+
+class RefusalChoice(StrEnum):
+    """What happens to rows that say that the person wants no messages, or that lack an answer."""
+
+    REFUSE = "refuse"  # a list with such rows is refused
+    INCLUDE = "include"  # these rows are read like all others
+    SKIP = "skip"  # these rows are rejected
+
+
+@dataclass(slots=True)
+class Refusals:
+    """The rows found so far that say that the person wants no messages, or that do not say whether the person wants
+    messages, and the names of the columns that say so.
+
+    `people`: the recipient keys of the rows that say no.
+    """
+
+    row_count: int = 0
+    first_row: int = 0
+    columns: list[str] = field(default_factory=list)
+    people: set[str] = field(default_factory=set, repr=False)
+
+    def add(self, row_number: int, column: str, key: str | None = None) -> None:
+        self.row_count += 1
+        self.first_row = self.first_row or row_number
+        if key is not None:
+            self.people.add(key)
+        if column not in self.columns:
+            self.columns.append(column)
+
+
+class _Kind(Enum):
+    """What a cell of a column says, by the name of the column."""
+
+    CONSENT = auto()  # "no" means that the person wants no messages
+    REFUSAL = auto()  # any answer but "no" means that the person wants no messages
+    CHANNEL = auto()  # the column may say who has WhatsApp; a plain "no" means that the person gets no messages there
+    VALUE = auto()  # the cell is a value of the message, or is about another subject; only a clear refusal counts
+    NOTE = auto()  # all refusals count, also within a longer text
+    NOTHING = auto()  # the column is about another channel, such as e-mail
+
+
+# The kinds whose cells are answers to the name of the column, and the kinds whose refusals have one of `_HINTS`.
+_ANSWERS = frozenset({_Kind.CONSENT, _Kind.REFUSAL, _Kind.CHANNEL})
+_TEXTS = frozenset({_Kind.VALUE, _Kind.NOTE})
+
+
+class ConsentColumns:
+    """The columns of a list that may say that people want no messages.
+
+    `chosen`: the column of the consent that a person named, or None. `variables`: the columns that fill variables.
+    `unrelated`: the columns that say nothing about messages, as a person has decided. The other columns are recognised
+    by their names. `is_export`: the list is an export of a campaign. Somebody has decided about its people before, so
+    an empty cell is no missing answer.
+    """
+
+    def __init__(
+        self,
+        names: Sequence[str],
+        chosen: int | None,
+        *,
+        variables: Collection[int] = (),
+        unrelated: AbstractSet[int] = frozenset(),
+        is_export: bool = False,
+    ) -> None:
+        self._names = names
+        self._harmless: set[str] = set()
+        kinds = [
+            (position, _find_kind(name, is_chosen=position == chosen, is_value=position in variables))
+            for position, name in enumerate(names)
+            if position not in unrelated
+        ]
+        self._says = [(position, _SAYS[kind]) for position, kind in kinds if kind is not _Kind.NOTHING]
+        self._answers = [(position, _SAYS[kind]) for position, kind in kinds if kind in _ANSWERS]
+        self._texts = [position for position, kind in kinds if kind in _TEXTS]
+        self._consents = [] if is_export else [position for position, kind in kinds if kind is _Kind.CONSENT]
+
+    def find_refusal(self, cells: Sequence[str]) -> str | None:
+        """Return the name of the first column in which a row says that the person wants no messages, or None."""
+        for position, says_refusal in self._says if self._may_refuse(cells) else self._answers:
+            cell = cells[position] if position < len(cells) else ""
+            if not is_blank(cell) and says_refusal(cell):
+                return self._names[position]
+        return None
+
+    def find_unanswered(self, cells: Sequence[str]) -> str | None:
+        """Return the name of the first column of consents if a row has no answer in any column of consents, else None.
+
+        A row of a list without such a column lacks no answer.
+        """
+        if not self._consents or any(
+            position < len(cells) and not lacks_answer(cells[position]) for position in self._consents
+        ):
+            return None
+        return self._names[self._consents[0]]
+
+    def _may_refuse(self, cells: Sequence[str]) -> bool:
+        """Tell whether a column of texts has a word that begins like a refusal.
+
+        Most words of a list come again and again, so each word is searched once.
+        """
+        words = " ".join([cells[position] for position in self._texts if position < len(cells)]).lower().split()
+        if self._harmless.issuperset(words):
+            return False
+        new = set(words) - self._harmless
+        if any(map(_has_hint, new)):
+            return True
+        if len(self._harmless) < _MOST_WORDS:
+            self._harmless |= new
+        return False
+
+
+def lacks_answer(text: str) -> bool:
+    """Tell whether a cell of a column of consents has no answer: it is empty, a dash, NULL, or says "not informed"."""
+    if is_blank(text):
+        return True
+    words = fold(text)
+    if not words:
+        return not (_NO_SIGNS | _YES_SIGNS) & set(text)
+    return is_null(text.strip()) or _UNKNOWN.fullmatch(words) is not None
+
+
+@lru_cache(10_000)
+def says_no(text: str) -> bool:
+    """Tell whether an answer to the question for a consent is a no."""
+    words = fold(text)
+    if not words:
+        return bool(_NO_SIGNS & set(text))
+    if words in _NO or _is_zero(text) or _NO_PHRASE.fullmatch(words):
+        return True
+    return (words.split()[0] in _NO_STARTS and not _UNKNOWN.fullmatch(words)) or _has_note(text)
+
+
+@lru_cache(10_000)
+def _confirms_refusal(text: str) -> bool:
+    """Tell whether a cell of a column such as "opt-out" has an answer other than no. A date is such an answer."""
+    words = fold(text)
+    if not words:
+        return bool(_YES_SIGNS & set(text))
+    return words not in _PLAIN_NO | _NOTHING and not _is_zero(text) and not _UNKNOWN.fullmatch(words)
+
+
+def _is_zero(text: str) -> bool:
+    return _ZERO.fullmatch(standardize(text)) is not None
+
+
+def _find_kind(name: str, *, is_chosen: bool, is_value: bool) -> _Kind:
+    words = split_words(name)
+    terms = {*words, *map(" ".join, pairwise(words))}
+    if terms & _OTHER_SUBJECTS and not terms & _OUR_SUBJECTS and not is_chosen:
+        return _Kind.NOTHING
+    if terms & _REFUSING:
+        return _Kind.REFUSAL
+    if is_chosen or terms & _AGREEING:
+        return _Kind.CONSENT
+    if is_value or terms & _SUBJECTS:
+        return _Kind.VALUE
+    return _Kind.CHANNEL if terms & _CHANNEL else _Kind.NOTE
+
+
+@lru_cache(10_000)
+def _refuses_channel(text: str) -> bool:
+    return fold(text) in _PLAIN_NO or _has_note(text)
+
+
+@lru_cache(10_000)
+def _is_clear_refusal(text: str) -> bool:
+    return _may_refuse(text) and fold(text) in _REFUSALS
+
+
+@lru_cache(10_000)
+def _has_note(text: str) -> bool:
+    if not _may_refuse(text):
+        return False
+    words = fold(text)
+    told = " ".join(word for word in words.split() if word not in _WHEN and not word.isdecimal())
+    if told in _REFUSALS or told in _UNCLEAR_REFUSALS or _NOTE.search(words):
+        return True
+    stop = _STOP_RULES.find_word(text)
+    return stop is not None and stop.is_certain
+
+
+def _may_refuse(text: str) -> bool:
+    return len(text) <= _LONGEST_NOTE and _has_hint(text)
+
+
+def _has_hint(text: str) -> bool:
+    """Tell whether a text has one of the beginnings of `_HINTS`."""
+    is_plain = text.isascii() or _LATIN.fullmatch(text) is not None
+    return _HINTS.search(f"{text} ".lower() if is_plain else f"{fold(text)} ") is not None
+
+
+_SAYS: Mapping[_Kind, Callable[[str], bool]] = {
+    _Kind.CONSENT: says_no,
+    _Kind.REFUSAL: _confirms_refusal,
+    _Kind.CHANNEL: _refuses_channel,
+    _Kind.VALUE: _is_clear_refusal,
+    _Kind.NOTE: _has_note,
+}

@@ -1,0 +1,36 @@
+"""Recognizes the numbers of Brazilian documents, which people take for phones: CPF of a person, CNPJ of a company."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+_CPF, _CNPJ = 11, 14
+# The most zeros at the beginning that a spreadsheet drops from a number.
+_LOST_ZEROS = 2
+# The weights of the digits before each of the two check digits. Source: Receita Federal.
+_CPF_WEIGHTS = (10, 9, 8, 7, 6, 5, 4, 3, 2)
+_CNPJ_WEIGHTS = (5, 4, 3, 2, 9, 8, 7, 6, 5, 4, 3, 2)
+
+
+def is_document(text: str) -> bool:
+    """Tell whether a text has the digits of a CPF or a CNPJ with valid check digits.
+
+    One in a hundred phones looks like one by chance, so only many cells together tell what a column has.
+    """
+    digits = [int(each) for each in text if each.isdecimal() and each.isascii()]
+    return any(
+        length - _LOST_ZEROS <= len(digits) <= length and _is_valid([0] * (length - len(digits)) + digits, weights)
+        for length, weights in ((_CPF, _CPF_WEIGHTS), (_CNPJ, _CNPJ_WEIGHTS))
+    )
+
+
+def _is_valid(digits: Sequence[int], weights: Sequence[int]) -> bool:
+    if len(set(digits)) == 1:  # 111.111.111-11 has valid check digits and belongs to nobody
+        return False
+    first = _check_digit(digits[:-2], weights)
+    return digits[-2] == first and digits[-1] == _check_digit(digits[:-1], (weights[0] + 1, *weights))
+
+
+def _check_digit(digits: Sequence[int], weights: Sequence[int]) -> int:
+    rest = sum(digit * weight for digit, weight in zip(digits, weights, strict=True)) % 11
+    return 0 if rest < 2 else 11 - rest  # noqa: PLR2004

@@ -1,0 +1,62 @@
+"""Recognises the numbers by which Excel stores dates: 46357 is 1 December 2026.
+
+Excel shows such a number if the column of the dates is not formatted as a date.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import re
+from collections.abc import Iterable
+
+from campaigns.domain.text.normal import split_words, standardize
+
+_BIRTH_WORDS = frozenset({
+    "aniversario", "aniv", "birth", "birthdate", "birthday", "cumpleanos", "dob", "nacimiento", "nasc", "nascimento",
+    "niver",
+})  # fmt: skip
+_DATE_WORDS = _BIRTH_WORDS | {
+    "caducidad", "data", "datas", "date", "dates", "deadline", "dt", "due", "expira", "expiracao", "expiration",
+    "expires", "expiry", "fecha", "fechas", "plazo", "prazo", "prazos", "validade", "validez", "vcto", "venc", "vence",
+    "vencimento", "vencimentos", "vencimiento", "vto",
+}  # fmt: skip
+# A column with one of these words has numbers that are no dates, as `valor do vencimento` has.
+_NUMBER_WORDS = frozenset({
+    "amount", "code", "codigo", "cod", "cupom", "id", "monto", "no", "number", "numero", "pontos", "preco", "price",
+    "protocolo", "qtd", "quantidade", "saldo", "total", "valor", "value", "vlr",
+})  # fmt: skip
+_DATE = re.compile(
+    r"(?:[0-9]{1,2}([/.-])[0-9]{1,2}\1(?:[0-9]{2}|[0-9]{4})|[0-9]{4}([/.-])[0-9]{1,2}\2[0-9]{1,2})(?:[ T].*)?"
+    r"|[0-9]{1,2}\u00ba? (?:de )?[^\W\d_]{3,}\.? (?:de )?[0-9]{4}"
+)
+# A separator of thousands may stand in the number: 46.357 in Brazil, 46,357 in the USA.
+_NUMBER = re.compile(r"([0-9]{2})[.,' ]?([0-9]{3})(?:[.,][0-9]+)?")
+_FIRST_DAY = dt.date(1899, 12, 30)  # the day 0 of Excel, for all dates since March 1900
+_NUMBERS = range(36526, 73051)  # the years 2000 to 2099
+_BIRTH_NUMBERS = range(10000, 73051)  # since 1927
+
+
+def find_date_numbers(name: str, cells: Iterable[str]) -> range | None:
+    """Return the numbers that would be dates in a column; None if the column has no dates.
+
+    `name`: the name of the column. `cells`: the first cells of the column. The column has dates if its name says so, or
+    if one of the cells is a date.
+    """
+    words = set(split_words(name))
+    if words & _NUMBER_WORDS:
+        return None
+    if words & _BIRTH_WORDS:
+        return _BIRTH_NUMBERS
+    return _NUMBERS if words & _DATE_WORDS or any(map(_is_date, cells)) else None
+
+
+def read_date_number(text: str, numbers: range) -> tuple[str, dt.date] | None:
+    """Return a number of a date and its date, if the whole text is such a number; else None."""
+    found = _NUMBER.fullmatch(standardize(text))
+    if found is None or (days := int(found[1] + found[2])) not in numbers:
+        return None
+    return found[0], _FIRST_DAY + dt.timedelta(days=days)
+
+
+def _is_date(text: str) -> bool:
+    return _DATE.fullmatch(standardize(text)) is not None

@@ -1,0 +1,91 @@
+"""Recognises texts whose letters a program has damaged.
+
+A program has encoded the text as UTF-8 and then read it in the encoding of Windows (`JoÃ£o`), or it has replaced the
+letters that its encoding lacks (`Jo?o`).
+"""
+
+from __future__ import annotations
+
+import re
+
+from campaigns.domain.text.normal import split_words
+
+
+def _read_bytes(codes: range) -> str:
+    """Return the characters that a program on Windows reads from these bytes."""
+    return "".join(map(_read_byte, codes))
+
+
+def _read_byte(code: int) -> str:
+    try:
+        return bytes([code]).decode("cp1252")
+    except UnicodeDecodeError:  # Windows reads the five bytes without a character as control characters
+        return chr(code)
+
+
+# LibreOffice reads the bytes for which Windows has no character as characters for private use.
+_PRIVATE = {chr(0xF100 + code): code for code in (0x81, 0x8D, 0x8F, 0x90, 0x9D)}
+_BYTES = {_read_byte(code): code for code in range(256)} | _PRIVATE
+# In UTF-8, a character outside ASCII begins with a byte of the first range and goes on with bytes of the second range.
+_LATER = re.escape(_read_bytes(range(0x80, 0xC0)) + "".join(_PRIVATE))
+_WRONG = re.compile(f"[{_read_bytes(range(0xC2, 0xF5))}][{_LATER}]+")
+# The characters that lists contain: signs and letters of European languages, accents, quotes and symbols, and emoji.
+# In NESCAFÉ® the last two characters would be another letter in UTF-8, which no list contains.
+_USUAL = (range(0x80), range(0xA0, 0x180), range(0x300, 0x370), range(0x2000, 0x2C00), range(0xFE00, 0xFE10))
+_EMOJI = range(0x1F000, 0x20000)
+
+
+_LETTER = r"[^\W\d_]"
+# A question mark of Spanish, which never ends a word, and a question mark within a word. A word has letters only,
+# because links have question marks, too.
+_REPLACED = re.compile(
+    rf"(?<={_LETTER})\u00bf|(?<![^\s(\"'-])(?:{_LETTER}+\?+)+(?P<rest>{_LETTER}+)(?![^\s).,;:!\"'-])"
+)
+# A name has no question mark.
+_REPLACED_IN_NAME = re.compile(rf"\u00bf|\?(?={_LETTER})|(?<={_LETTER})\?")
+# Words in the names of columns with the names of people and places.
+_NAME_WORDS = frozenset({
+    "aluna", "aluno", "apellido", "apellidos", "associado", "atendente", "bairro", "cidade", "city", "ciudad",
+    "cliente", "consultor", "consultora", "contact", "contacto", "contato", "customer", "destinatario", "endereco",
+    "filial", "firstname", "lastname", "logradouro", "loja", "medico", "morador", "municipio", "name", "nombre", "nome",
+    "paciente", "primeironome", "responsavel", "rua", "sobrenome", "surname", "tienda", "titular", "unidade",
+    "vendedor", "vendedora",
+})  # fmt: skip
+
+
+def find_replaced_letter(text: str, *, column: str) -> str | None:
+    """Return the sign that a program wrote in place of a letter, as in `Jo?o` and `S¿o Paulo`; else None.
+
+    A question mark between two small letters, or between two capitals, replaces a letter. `column`: the name of the
+    column; if the column has the names of people or places, a question mark beside any letter replaces a letter.
+    """
+    if "?" not in text and "\u00bf" not in text:  # nearly every value
+        return None
+    if _NAME_WORDS & set(split_words(column)):
+        found = _REPLACED_IN_NAME.search(text)
+        return found[0] if found else None
+    for found in _REPLACED.finditer(text):
+        rest = found["rest"]
+        if rest is None:
+            return found[0]
+        start = found[0]
+        if rest[0].islower() or start.isupper():
+            return "?"
+    return None
+
+
+def find_wrong_encoding(text: str) -> tuple[str, str] | None:
+    """Return the first wrong characters of a text and the characters in whose place they stand, such as `Ã£` and `ã`.
+
+    The result is None if the text has no wrong character. The whole text must be in the wrong encoding.
+    """
+    if text.isascii() or (found := _WRONG.search(text)) is None:
+        return None
+    try:
+        right = bytes(_BYTES[letter] for letter in text).decode()
+        meant = bytes(_BYTES[letter] for letter in found.group()).decode()
+    except (KeyError, UnicodeDecodeError):
+        return None
+    if not all(any(ord(letter) in each for each in (*_USUAL, _EMOJI)) for letter in right):
+        return None
+    return found.group(), meant

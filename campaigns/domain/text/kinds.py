@@ -1,0 +1,191 @@
+"""Finds the cells whose kind differs from that of nearly all others in their column, such as a date among amounts."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from enum import Enum, auto
+from functools import lru_cache
+from types import MappingProxyType
+
+from campaigns.domain.text.dates import is_named_date
+from campaigns.domain.text.normal import is_blank, standardize
+
+# A column has a kind if at least this number of its cells have the kind, and all but one or at least this part of them.
+_LEAST_CELLS = 3
+_NEARLY_ALL = 0.75
+# At most this number of cells of one kind is kept for each column. More cells are no slips.
+_MOST_KEPT = 5_000
+_MOST_SHOWN_DIGITS = 7
+_MOST_SHOWN = 40
+
+_NUMBER = r"[0-9]{1,3}(?:[.,' ][0-9]{3})+(?:[.,][0-9]+)?|[0-9]+(?:[.,][0-9]+)?"
+_SIGN = r"(?:[A-Z]{0,3}[$€£¥]|BRL|USD|EUR)"
+_AMOUNT = re.compile(rf"[-+(]?{_SIGN} ?[-+]?(?:{_NUMBER})\)?|[-+]?(?:{_NUMBER}) ?(?:%|[$€£¥]|BRL|USD|EUR)")
+_PLAIN_NUMBER = re.compile(rf"[-+]?(?:{_NUMBER})")
+_DECIMAL = re.compile(r"[-+]?(?:[0-9]{1,3}(?:[.,' ][0-9]{3})+|[0-9]+)[.,][0-9]{1,2}")
+_DATE = re.compile(
+    r"(?:[0-9]{1,2}([/.-])[0-9]{1,2}\1(?:[0-9]{2}|[0-9]{4})|[0-9]{4}([/.-])[0-9]{1,2}\2[0-9]{1,2})(?:,?[ T].*)?"
+    r"|(?:0?[1-9]|[12][0-9]|3[01])/(?:0?[1-9]|1[0-2])"
+)
+_MONTH = re.compile(
+    r"(?:0?[1-9]|1[0-2])[/-](?:(?:19|20)[0-9]{2}|1[3-9]|[2-9][0-9])|(?:19|20)[0-9]{2}[/-](?:0[1-9]|1[0-2])"
+)
+_TIME = re.compile(r"[0-9]{1,2}:[0-9]{2}(?::[0-9]{2})?|[0-9]{1,2} ?h(?: ?[0-9]{2})?")
+# The numbers by which Excel stores the dates of the years 2000 to 2099.
+_DATE_NUMBER = re.compile(r"[0-9]{5}")
+_DATE_DIGITS = 5
+_SHORT = 10  # the most characters of such a number with the spaces around it
+_DATE_NUMBERS = range(36526, 73051)
+
+
+class _Kind(Enum):
+    AMOUNT = auto()  # with a currency or a percent sign
+    DECIMAL = auto()
+    WHOLE = auto()
+    DATE_NUMBER = auto()  # a whole number that may be a date of Excel
+    ZERO = auto()  # of an amount, or of a number
+    DATE = auto()
+    MONTH = auto()
+    TIME = auto()
+    TEXT = auto()  # without a digit
+    MIXED = auto()  # letters and digits
+
+
+# By the kind of nearly all cells of a column, the kinds that are usual among them.
+_USUAL: Mapping[_Kind, frozenset[_Kind]] = MappingProxyType({
+    _Kind.AMOUNT: frozenset({_Kind.AMOUNT}),
+    _Kind.DECIMAL: frozenset({_Kind.DECIMAL, _Kind.WHOLE}),
+    _Kind.WHOLE: frozenset({_Kind.WHOLE, _Kind.DATE_NUMBER, _Kind.DECIMAL, _Kind.ZERO, _Kind.MIXED}),
+    _Kind.DATE: frozenset({_Kind.DATE}),
+    _Kind.MONTH: frozenset({_Kind.MONTH}),
+    _Kind.TIME: frozenset({_Kind.TIME}),
+    _Kind.TEXT: frozenset({_Kind.TEXT, _Kind.MIXED}),
+})  # fmt: skip
+# What a column has, worded to follow "nearly all other cells of the column are".
+_NAMES: Mapping[_Kind, str] = MappingProxyType({
+    _Kind.AMOUNT: "amounts with a currency or a percent sign",
+    _Kind.DECIMAL: "numbers with decimals",
+    _Kind.WHOLE: "numbers",
+    _Kind.DATE: "dates with day, month and year",
+    _Kind.MONTH: "months",
+    _Kind.TIME: "times of day",
+})  # fmt: skip
+# A person may mean a text, such as "free" among prices. A person may also mean a price of zero, or one number without a
+# currency among amounts.
+_TEXTS = frozenset({_Kind.TEXT, _Kind.MIXED})
+_NUMBERS = frozenset({_Kind.AMOUNT, _Kind.DECIMAL, _Kind.WHOLE, _Kind.ZERO})
+
+
+@dataclass(frozen=True, slots=True)
+class OddCell:
+    """A cell whose kind differs from nearly all others in its column. `shown`: its text; "" if it may be a phone.
+
+    `reason`: why its row is rejected, worded to follow the name of the column; "" if a person may mean the cell.
+    """
+
+    row_number: int
+    position: int
+    shown: str
+    reason: str
+
+
+class OddCells:
+    """The kinds of the cells of some columns, until all rows are read. `positions`: the columns."""
+
+    def __init__(self, positions: Sequence[int]) -> None:
+        self._counts = {position: Counter[_Kind]() for position in positions}
+        self._kept: dict[tuple[int, _Kind], list[tuple[int, str]]] = {}
+
+    def add(self, row_number: int, cells: Sequence[str]) -> None:
+        for position, counts in self._counts.items():
+            cell = cells[position] if position < len(cells) else ""
+            if (kind := _find_kind(cell)) is None:
+                continue
+            counts[kind] += 1
+            kept = self._kept.setdefault((position, kind), [])
+            if len(kept) < _MOST_KEPT:
+                kept.append((row_number, cell))
+
+    def find(self) -> list[OddCell]:
+        """Return the odd cells of all columns, in the order of the rows."""
+        found = [each for position, counts in self._counts.items() for each in self._find_in(position, counts)]
+        return sorted(found, key=lambda each: (each.row_number, each.position))
+
+    def _find_in(self, position: int, counts: Counter[_Kind]) -> Iterator[OddCell]:
+        usual = _find_usual(counts)
+        if usual is None:
+            return
+        for kind in counts.keys() - _USUAL[usual]:
+            kept = self._kept[position, kind]
+            if len(kept) < counts[kind]:
+                continue
+            is_meant = bool({usual, kind} & _TEXTS) or {usual, kind} <= _NUMBERS
+            for row_number, cell in kept:
+                shown = _show(cell)
+                reason = f"is {shown}, but nearly all other cells of the column are {_NAMES.get(usual)}: correct it"
+                yield OddCell(row_number, position, shown, "" if is_meant else reason)
+
+
+def _find_usual(counts: Counter[_Kind]) -> _Kind | None:
+    """Return the kind of nearly all cells of a column; None if there is none."""
+    total = counts.total()
+
+    def are_nearly_all(count: int) -> bool:
+        return count >= _LEAST_CELLS and (count >= total - 1 or count >= _NEARLY_ALL * total)
+
+    merged = counts + Counter({_Kind.WHOLE: counts[_Kind.DATE_NUMBER]})
+    kind = next((kind for kind in _USUAL if are_nearly_all(merged[kind])), None)
+    if kind is None and are_nearly_all(merged[_Kind.WHOLE] + merged[_Kind.DECIMAL]):
+        return _Kind.WHOLE
+    return kind
+
+
+def _show(cell: str) -> str:
+    """Return the beginning of a cell. A cell with the digits of a phone is not shown."""
+    text = " ".join(cell.split())
+    if sum(map(str.isdigit, text)) > _MOST_SHOWN_DIGITS and _DATE.fullmatch(standardize(text)) is None:
+        return "…"
+    return text if len(text) <= _MOST_SHOWN else f"{text[:_MOST_SHOWN]}…"
+
+
+# Most cells of a column have few forms if all digits but 0 are equal. The digits tell the kind of dates and months, and
+# of the numbers of dates.
+_SAME_DIGITS = str.maketrans("23456789", "11111111")
+_HAS_DIGIT = re.compile(r"\d")
+
+
+def _find_kind(cell: str) -> _Kind | None:
+    """Return the kind of a cell; None if the cell is blank."""
+    if _HAS_DIGIT.search(cell) is None:  # nearly every name
+        return None if is_blank(cell) else _Kind.TEXT
+    if "/" in cell or "-" in cell or (len(cell) < _SHORT and len(_HAS_DIGIT.findall(cell)) == _DATE_DIGITS):
+        return _read_kind(cell)
+    return _read_kind(cell.translate(_SAME_DIGITS))
+
+
+@lru_cache(20_000)
+def _read_kind(cell: str) -> _Kind:
+    """Return the kind of a cell with digits."""
+    text = standardize(cell)
+    if not any(map(str.isdigit, text)):
+        return _Kind.TEXT
+    kind = next((kind for pattern, kind in _FORMS if pattern.fullmatch(text)), None)
+    if kind in _NUMBERS and not re.search("[1-9]", text):
+        return _Kind.ZERO
+    if kind is None:
+        return _Kind.DATE if is_named_date(text) else _Kind.MIXED
+    return _Kind.DATE_NUMBER if _DATE_NUMBER.fullmatch(text) and int(text) in _DATE_NUMBERS else kind
+
+
+# The form of each kind; the first that fits the whole cell counts.
+_FORMS = (
+    (_AMOUNT, _Kind.AMOUNT),
+    (_MONTH, _Kind.MONTH),
+    (_DATE, _Kind.DATE),
+    (_TIME, _Kind.TIME),
+    (_DECIMAL, _Kind.DECIMAL),
+    (_PLAIN_NUMBER, _Kind.WHOLE),
+)

@@ -1,0 +1,83 @@
+"""Decides whether a large campaign may start: a second person approves what it says, by which accounts, to whom."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from campaigns.domain.campaign import CampaignFacts
+from campaigns.domain.statement import Count
+from campaigns.domain.users.actor import Actor, ActorKind
+
+
+@dataclass(frozen=True, slots=True)
+class Content:
+    """The content that a person approves.
+
+    An id of a message is never given twice. So `recipient_count` and `last_message_id` stand for the people: one of
+    them changes when people are added or replaced.
+    """
+
+    template_id: int
+    components: Sequence[Mapping[str, Any]]
+    parameters: Mapping[str, str | None]
+    columns: Sequence[str]
+    account_ids: Sequence[int]
+    recipient_count: int
+    last_message_id: int | None
+
+    def digest(self) -> bytes:
+        return hashlib.sha256(json.dumps(asdict(self), sort_keys=True).encode()).digest()
+
+
+@dataclass(frozen=True, slots=True)
+class Approval:
+    """`digest`: the digest of the content that was approved."""
+
+    approved_by: str
+    digest: bytes
+
+
+def check_approval(
+    facts: CampaignFacts, content: Content, approval: Approval | None, *, count: int, above: int
+) -> None:
+    """Raise Refusal if a campaign would send `count` messages, more than `above`, and nobody has approved its content.
+
+    `approval`: the newest approval. `above` 0: no campaign needs an approval.
+    """
+    if not above or count <= above:
+        return
+    messages = Count(count, "message")
+    if approval is None:
+        raise facts.conflict(
+            "approval_missing",
+            "Campaign {id} ({name}) would send {messages}, more than {most:,}: a second person must approve it first.",
+            messages=messages,
+            most=above,
+        )
+    if approval.digest != content.digest():
+        raise facts.conflict(
+            "approval_void",
+            "Campaign {id} ({name}) has changed since {person} approved it. It would send {messages}, more than"
+            " {most:,}: a second person must approve it again.",
+            person=approval.approved_by,
+            messages=messages,
+            most=above,
+        )
+
+
+def check_approver(facts: CampaignFacts, actor: Actor, changed_by: str | None) -> None:
+    """Raise Refusal unless the actor is a signed-in user, and not the person who changed the campaign last."""
+    if actor.kind is not ActorKind.USER:
+        raise facts.conflict(
+            "approval_without_user", "Campaign {id} ({name}) can only be approved by a user who has signed in."
+        )
+    if changed_by is not None and changed_by.casefold() == actor.name.casefold():
+        raise facts.conflict(
+            "approval_of_own_change",
+            "{person} changed campaign {id} ({name}) last, so another person has to approve it.",
+            person=actor.name,
+        )

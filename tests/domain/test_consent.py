@@ -1,0 +1,148 @@
+from __future__ import annotations
+
+import pytest
+
+from campaigns.domain.optout import consent
+from campaigns.domain.optout.consent import ConsentColumns, lacks_answer, says_no
+from campaigns.domain.text.encoding import find_wrong_encoding
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("não", "NÃO", "nao", "n", "no", "No.", "0", "0,0", "FALSO", "False", "recusou", "Recusou em 12/03/2026"),
+        *("não aceita", "Não quero receber", "sem consentimento", "opt-out", "descadastrado", "❌", "👎", "No acepta"),
+        *(" não\u200b ", "não!", "never", "revogado", "no thanks", "pediu para sair", "pediu pra sair da lista"),
+    ],
+)
+def test_a_no_is_read_in_each_form(text):
+    assert says_no(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("sim", "s", "1", "x", "TRUE", "✓", "12/03/2026", "no site", "No evento de novembro", "cadastro da loja"),
+        *("", " ", "-", "não informado", "não consta", "Norte", "10", "Noé", "formulário nº 0", "talvez"),
+    ],
+)
+def test_other_answers_are_no_refusal(text):
+    assert not says_no(text)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("aceita", "Aceita?", "ACEITA WHATSAPP", "aceita_whatsapp", "AceitaWhatsApp", "opt-in", "optin", "optIn"),
+        *("Opt In", "consentimento", "consent", "autoriza", "Autorização LGPD", "autorizou mensagens?", "LGPD"),
+        *("deseja receber ofertas", "permite contato", "acepta", "aceita e-mail e whatsapp"),
+    ],
+)
+def test_a_no_in_a_column_of_consents_is_a_refusal(name):
+    columns = ConsentColumns(["phone", name], None)
+    assert columns.find_refusal(["1", "não"]) == name
+    assert columns.find_refusal(["1", "sim"]) is None
+    assert columns.find_refusal(["1", ""]) is None
+    assert columns.find_refusal(["1"]) is None
+
+
+@pytest.mark.parametrize("name", ["opt-out", "OptOut", "descadastrado", "não perturbe", "Não enviar", "do not contact"])
+def test_an_answer_in_a_column_of_refusals_is_a_refusal(name):
+    columns = ConsentColumns(["phone", name], None)
+    for answer in ("sim", "x", "1", "TRUE", "12/03/2026", "✅"):
+        assert columns.find_refusal(["1", answer]) == name
+    for answer in ("não", "0", "FALSO", "", "nenhum"):
+        assert columns.find_refusal(["1", answer]) is None
+
+
+@pytest.mark.parametrize(
+    "name", ["nome", "aceita boleto", "opt-in e-mail", "aceita SMS", "no", "bloco", "valor a receber"]
+)
+def test_columns_about_other_things_say_nothing(name):
+    assert ConsentColumns(["phone", name], None).find_refusal(["1", "não"]) is None
+
+
+def test_the_column_that_a_person_names_has_consents():
+    assert ConsentColumns(["phone", "origem"], None).find_refusal(["1", "não"]) is None
+    assert ConsentColumns(["phone", "origem"], 1).find_refusal(["1", "não"]) == "origem"
+
+
+@pytest.mark.parametrize(
+    ("column", "cell"),
+    [
+        *(
+            ("status", "SAIU"),
+            ("status", "saiu em 12/03"),
+            ("Status", "Cancelado"),
+            ("situação", "descadastrado"),
+        ),
+        *(
+            ("Observação", "não quer"),
+            ("obs", "cliente pediu pra sair da lista"),
+            ("tags", "vip; opt-out"),
+        ),
+        *(("notes", "do not contact"), ("tags", "unsubscribed"), ("resposta", "me tira dessa lista por favor")),
+        *(("obs", "Não mandar mais mensagens!"), ("obs", "no quiere recibir mensajes"), ("x", "Opt Out")),
+        *(
+            ("marketing", "não"),
+            ("newsletter", "0"),
+            ("enviar?", "N"),
+            ("whats", "não"),
+            ("obs", "nã\u00ado quer"),
+        ),
+    ],
+)
+def test_words_of_a_refusal_count_in_a_column_of_any_name(column, cell):
+    assert ConsentColumns(["phone", column], None).find_refusal(["1", cell]) == column
+    assert ConsentColumns(["phone", column], None, unrelated={1}).find_refusal(["1", cell]) is None
+
+
+def test_words_that_were_harmless_before_hide_no_refusal(monkeypatch):
+    monkeypatch.setattr(consent, "_MOST_WORDS", 3)
+    columns = ConsentColumns(["phone", "nome", "obs"], None, variables={1})
+    rows = [
+        *(
+            (["1", "Ana", "quero saber mais"], None),
+            (["1", "não", "Ana"], None),
+            (["1", "Ana", "não quer mais"], "obs"),
+        ),
+        *((["1", "Bruno", "mais"], None), (["1", "descadastrado", "Ana"], "nome"), (["1", "Ana", "não"], None)),
+        *((["1", "Ana", "SAIU"], "obs"), (["1", "Ana"], None), (["1", "Ana", "\u2003DNC"], "obs")),
+    ]
+    for _ in range(2):
+        assert [columns.find_refusal(cells) for cells, _column in rows] == [column for _cells, column in rows]
+
+
+@pytest.mark.parametrize(
+    ("column", "cell"),
+    [
+        *(("status do pedido", "Cancelado"), ("obs", "não quer parcelado"), ("obs", "quer receber mensagens")),
+        *(("cidade", "Não-Me-Toque"), ("cupom", "STOP10"), ("produto", "Lista de presentes"), ("status", "ativo")),
+        *(
+            ("entrega", "Saiu"),
+            ("obs", "cancelou o pedido 33"),
+            ("obs", "não contatado"),
+            ("obs", "enviar promoções"),
+        ),
+        *(("obs", "não informado"), ("obs", "optou pelo plano anual"), ("opt-in e-mail", "descadastrado")),
+    ],
+)
+def test_other_words_are_no_refusal(column, cell):
+    assert ConsentColumns(["phone", column], None).find_refusal(["1", cell]) is None
+
+
+def test_only_a_clear_refusal_counts_in_a_value_of_the_message():
+    columns = ConsentColumns(["phone", "status"], None, variables=[1])
+    assert columns.find_refusal(["1", "cancelado"]) is None
+    assert columns.find_refusal(["1", "responda SAIR para não receber mensagens"]) is None
+    assert columns.find_refusal(["1", "descadastrado"]) == "status"
+
+
+@pytest.mark.parametrize("text", ["talvez", "Talvez depois", "maybe", "não sei", "não informado", "-", "", "NULL"])
+def test_an_answer_that_decides_nothing_is_no_answer(text):
+    assert lacks_answer(text)
+
+
+@pytest.mark.parametrize("text", ["Ã\uf181lvaro", "Ã\uf18dtalo"])
+def test_a_capital_that_libreoffice_has_read_wrongly_is_found(text):
+    assert find_wrong_encoding(text) is not None
