@@ -1,4 +1,8 @@
-"""Shows dates and times as Excel does: a serial number counts days since the end of 1899, its fraction is the time."""
+"""Shows dates and times as Excel does.
+
+Excel stores a date and a time as one serial number: the number of days since the end of 1899. The fraction of the
+number is the time of day.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +17,7 @@ from campaigns.sheets.locales import FormatError, Regional
 
 _DAY_SECONDS = 86_400
 _LAST_DAY = 2_958_465  # 31 December 9999
-_LEAP_DAY = 60  # 29 February 1900, which Excel has and the calendar has not
+_LEAP_DAY = 60  # 29 February 1900, which exists in Excel but not in the calendar
 _EPOCH = dt.date(1899, 12, 30).toordinal()
 _DAYS_TO_1904 = 1462
 _NOON = 12
@@ -27,7 +31,12 @@ _CONTEXT = Context(prec=40, rounding=ROUND_HALF_UP)
 
 @dataclass(frozen=True, slots=True)
 class _Moment:
-    """`day` counts as in the workbook, `serial` from 1900. `fraction`: digits of a part of a second."""
+    """The date and the time in a cell.
+
+    `day` is the number of the day in the workbook, counted from 1900 or 1904. `serial` is the number of the same day,
+    counted from 1900. `second` is the number of seconds since midnight. `fraction` has the digits of the decimal places
+    of the second.
+    """
 
     day: int
     serial: int
@@ -48,9 +57,9 @@ class _Moment:
 
     @property
     def date(self) -> dt.date:
-        """Raises FormatError for day 0 and for 29 February 1900, which the calendar does not have."""
+        """The date. Raises FormatError for day 0 and for 29 February 1900, which do not exist in the calendar."""
         if self.serial in {0, _LEAP_DAY}:
-            raise FormatError("which shows a date, and the value of the cell is none")
+            raise FormatError("which shows a date, and the value of the cell is no date")
         return dt.date.fromordinal(_EPOCH + self.serial + (self.serial < _LEAP_DAY))
 
 
@@ -60,7 +69,8 @@ _Part = Callable[[_Moment], str]
 def compile_date(tokens: Sequence[Token], regional: Regional, *, is_1904: bool) -> Callable[[Decimal], str]:
     """Return a function that shows a serial number as a date or a time.
 
-    It rounds seconds to the digits that the format shows, and cuts off all else. Both raise FormatError.
+    The returned function rounds seconds to the digits that the format shows, and does not round other units. It raises
+    FormatError for a number that Excel does not show. `compile_date` itself raises FormatError for an unknown format.
     """
     if any(token.kind == "slash" for token in tokens):
         separator = Token("quoted", regional.date_separator)
@@ -85,7 +95,10 @@ def compile_date(tokens: Sequence[Token], regional: Regional, *, is_1904: bool) 
 
 
 def _join_fraction(tokens: Sequence[Token]) -> tuple[list[Token], int]:
-    """Join the point and the zeros behind seconds into one token; return the tokens and the number of zeros."""
+    """Join a point behind the seconds, and the zeros behind the point, into one token.
+
+    Return all tokens, and the number of zeros.
+    """
     joined: list[Token] = []
     places = 0
     for position, token in enumerate(tokens):
@@ -107,7 +120,10 @@ def _is_time(token: Token, letter: str) -> bool:
 
 
 def _list_parts(tokens: Sequence[Token], regional: Regional) -> Iterator[_Part]:
-    """Yield for each token the function that shows it. m means minutes after hours or before seconds, else months."""
+    """Yield, for each token, the function that shows the token.
+
+    The letter m means minutes if it follows hours or precedes seconds; otherwise it means months.
+    """
     timed = [token for token in tokens if token.kind in {"date", "elapsed"}]
     has_noon = any(token.kind == "ampm" for token in tokens)
     if has_noon and not regional.has_am_pm:

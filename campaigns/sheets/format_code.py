@@ -26,8 +26,10 @@ _SYSTEM_TIMES = frozenset({"f400", "x-systime"})
 
 
 class Token(NamedTuple):
-    """`kind` is the name of a group above. A bracket has its own kinds: condition, elapsed ([h]), language ([$-416]),
-    sysdate and systime (the long date and the time of the computer). Colors are left out.
+    """A token of a format code. Unless the token was a bracket, `kind` is the name of a group of `_TOKEN`.
+
+    A bracket becomes a token of the kind condition ([>=100]), elapsed ([h]), language ([$-416]), quoted (a currency
+    symbol), sysdate (the computer's long date) or systime (the computer's time). A color in brackets makes no token.
     """
 
     kind: str
@@ -35,7 +37,9 @@ class Token(NamedTuple):
 
     @property
     def literal(self) -> str:
-        """The text of a token that stands for itself. Padding, and what fills the cell, become one space."""
+        """The text that a token adds to the result. Padding becomes a space, and so does a character that fills the
+        cell.
+        """
         match self.kind:
             case "space" | "fill":
                 return " "
@@ -68,7 +72,7 @@ def split_code(code: str) -> Iterator[list[Token]]:
 
 
 def read_condition(text: str) -> tuple[str, str] | None:
-    """Return comparison and limit of a condition such as >=100."""
+    """Return the comparison and the limit of a condition such as >=100; None if the text is no condition."""
     match = _CONDITION.fullmatch(text)
     return (match[1], match[2]) if match else None
 

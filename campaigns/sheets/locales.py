@@ -1,7 +1,8 @@
 """The regional settings that Excel reads from a computer, by language: separators, names, dates, TRUE and FALSE.
 
-A workbook does not contain the settings of its author, so the language of the campaign selects them. The data come
-from Unicode's CLDR, by `babel`; the tables here hold the cases in which Windows and Excel differ from it.
+A workbook does not contain the settings of its author's computer, so the language of the campaign selects the settings.
+The data come from Unicode's CLDR, through the library `babel`. The tables in this module hold data that the CLDR lacks,
+and data in which Windows and Excel differ from the CLDR.
 """
 
 from __future__ import annotations
@@ -18,12 +19,16 @@ from babel.localedata import LocaleDataDict
 
 
 class FormatError(ValueError):
-    """Excel's text is not known. The message is the reason, worded to follow the name of a number format."""
+    """It is not known what Excel shows. The message is the reason, in a clause that follows the name of a format."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Habits:
-    """Windows' dates and times. `day_month_year`: Excel's formats for input like 30/nov; `hour`: without AM and PM."""
+    """The formats of dates and times in Windows, as format codes of Excel.
+
+    `day_month_year`: the built-in formats of day, month and year; of day and month; and of month and year. Excel gives
+    these formats to cells in which a person types a date such as 30/nov. `hour`: the format of hours without AM and PM.
+    """
 
     short_date: str
     day_month_year: tuple[str, str, str] = ("dd-mmm-yy", "dd-mmm", "mmm-yy")
@@ -62,10 +67,14 @@ _BOOLEANS = {
     "ru": ("ЛОЖЬ", "ИСТИНА"),
     "tr": ("YANLIŞ", "DOĞRU"),
 }
-# Short names for which Windows differs from CLDR. If the countries of a language differ, the names are of one country.
+# By language, the short names of the months in Windows, where they differ from the names in the CLDR.
 _SHORT_MONTHS = {"de": ("Jan", "Feb", "Mrz", "Apr", "Mai", "Jun", "Jul", "Aug", "Sep", "Okt", "Nov", "Dez")}
+# By language, the locale that supplies the names of months and days for all countries of the language. In the CLDR the
+# names differ between these countries.
 _NAMES_OF = {"en": "en_US", "es": "es_MX", "pt": "pt_BR"}
-_AM_PM_LANGUAGES = frozenset({"en", "pt"})  # in others Excel writes a. m., or the computer's own text
+_AM_PM_LANGUAGES = frozenset(
+    {"en", "pt"}
+)  # in other languages Excel writes a. m., or a text from the computer's settings
 
 _T = TypeVar("_T")
 _DATE_LETTER = re.compile(r"[yMd]+")
@@ -73,9 +82,9 @@ _DATE_LETTER = re.compile(r"[yMd]+")
 
 @dataclass(frozen=True, slots=True)
 class Regional:
-    """The regional settings of a language; None: Excel's form in this language is not known.
+    """The regional settings of a language. A setting is None if it is not known what Excel shows in the language.
 
-    `groups`: the number of digits behind the first separator of thousands from the right, and between two separators.
+    `groups`: the number of digits to the right of the last separator of thousands, and between two separators.
     """
 
     language: str
@@ -107,18 +116,21 @@ class Regional:
         return self._need(self._need(self.habits).time)
 
     def month(self, number: int, *, is_short: bool, is_alone: bool) -> str:
-        """Return the name of a month; `is_alone`: without a day, which changes the name in Slavic languages."""
+        """Return the name of a month.
+
+        `is_alone`: the format shows no day of the month. In Slavic languages a month has another name beside a day.
+        """
         return self._need(self.names).months[is_short, is_alone][number - 1]
 
     def weekday(self, number: int, *, is_short: bool) -> str:
-        """Return the name of a day of the week; 0 is Saturday, as in the serial numbers of Excel."""
+        """Return the name of a day of the week. 0 is Saturday: Excel's serial number 0 is a Saturday."""
         return self._need(self.names).weekdays[is_short][number]
 
     def boolean(self, value: bool) -> str:  # noqa: FBT001
         return self._need(self.booleans)[value]
 
     def built_in(self, number: int) -> str | None:
-        """Return the code of a built-in number format, which workbooks name by its number; None if it is not known."""
+        """Return the code of a built-in number format, which workbooks name by a number; None for an unknown number."""
         if number in _BUILT_IN:
             return _BUILT_IN[number]
         if number not in _BUILT_IN_DATES:
@@ -137,7 +149,7 @@ class Regional:
         }[number]
 
     def with_names_of(self, other: Regional) -> Regional:
-        """Return these settings for a format that brings its own language for the names of months and days."""
+        """Return these settings with the month and day names of `other`, for a format that names its own language."""
         return replace(self, language=other.language, names=other.names, has_am_pm=other.has_am_pm)
 
     def _need(self, value: _T | None) -> _T:
@@ -148,7 +160,7 @@ class Regional:
 
 @dataclass(frozen=True, slots=True)
 class _Names:
-    """The months from January, by (is short, is alone); the days from Saturday, by (is short)."""
+    """The names of the months from January, by (is short, is alone), and of the days from Saturday, by (is short)."""
 
     months: Mapping[tuple[bool, bool], Sequence[str]]
     weekdays: Mapping[bool, Sequence[str]]
@@ -184,7 +196,7 @@ _BUILT_IN_DATES = frozenset({14, 15, 16, 17, 20, 21, 22})
 
 @cache
 def find_regional(language: str) -> Regional:
-    """Return the settings of a language such as pt_BR; for an unknown language, all of them are None."""
+    """Return the settings of a language such as pt_BR. For an unknown language the settings are None."""
     found = _find_locale(language)
     if found is None or found.default_numbering_system != "latn":
         return Regional(language)
@@ -202,10 +214,14 @@ def find_regional(language: str) -> Regional:
 
 
 def find_lcid(text: str) -> str:
-    """Return the language for Windows' name of it in a format: 416, 0416 or pt-BR. Raises FormatError."""
+    """Return the language that a number format names by a Windows code such as 416, 0416 or pt-BR.
+
+    Raises FormatError.
+    """
     if re.fullmatch("[0-9a-f]{1,8}", text):
         number = int(text, 16)
-        # The bits above the language are a calendar and a form of the digits: only the first of each is supported.
+        # The higher bits are the number of a calendar and the number of a form of digits. Of both numbers, only 0 and 1
+        # are supported.
         if (
             (number >> 16) & 0xFF in {0, 1}
             and number >> 24 in {0, 1}
@@ -214,7 +230,7 @@ def find_lcid(text: str) -> str:
             return name
     elif _find_locale(text.replace("-", "_")):
         return text.replace("-", "_")
-    raise FormatError(f"which has the language {text[:20]} with it, or its calendar or digits")
+    raise FormatError(f"which names the language, calendar or digits {text[:20]}, which are not supported")
 
 
 def _find_locale(language: str) -> Locale | None:
@@ -227,7 +243,7 @@ def _find_locale(language: str) -> Locale | None:
 
 
 def _guess(found: Locale) -> _Habits:
-    """Return the short date format of a language, with all digits of the year."""
+    """Return the short date format of a language from the CLDR, with four digits of the year."""
     pattern = re.sub("y+", "yyyy", found.date_formats["short"].pattern.replace("\u200f", "")).replace("M", "m")
     return _Habits(pattern)
 
@@ -249,6 +265,6 @@ def _find_names(found: Locale) -> _Names:
 
 
 def _list(names: LocaleDataDict, keys: Sequence[int], *, is_short: bool) -> tuple[str, ...]:
-    """Return names in order; short names lose the full stop, which Windows does not write."""
+    """Return names in the order of `keys`. Short names lose the full stop at the end, which Windows does not write."""
     chosen = names["abbreviated" if is_short else "wide"]
     return tuple(chosen[key].removesuffix(".") if is_short else chosen[key] for key in keys)

@@ -1,27 +1,31 @@
-"""Shows a number as Excel does: number formats of ECMA-376 part 1 (18.8.31), compiled once for many cells.
+"""Shows a number as Excel does. A number format (ECMA-376 part 1, 18.8.31) is compiled once for many cells.
 
-Two things differ from a cell on a screen. The width of the cell is ignored: padding at the ends is left out, and no
-number becomes ####. A whole number in the format General keeps all of up to 15 digits, as in the formula bar.
+The result differs from a cell on a screen in two ways. First, the width of the cell is ignored, so padding at the ends
+is left out, and no number becomes ####. Second, in the format General a whole number of up to 15 digits keeps all its
+digits, as in Excel's formula bar.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from decimal import ROUND_HALF_UP, Context, Decimal
+from decimal import ROUND_HALF_UP, Context, Decimal, InvalidOperation
 
 from campaigns.sheets.date_format import compile_date
 from campaigns.sheets.format_code import Token, count_places, read_condition, split_code
+from campaigns.sheets.fraction_format import compile_fraction
 from campaigns.sheets.locales import FormatError, Regional, find_lcid, find_regional
 
 _GENERAL_WIDTH = 11
 _WHOLE_DIGITS = 15
-_SMALLEST = -4  # from this power of ten up, General shows no exponent
-_GENERAL_PLACES = 5  # of a mantissa
-_MAX_SECTIONS = 4  # positive, negative, zero, text
+# The format General shows a number below this power of ten with an exponent, if the number would otherwise lose digits.
+_SMALLEST = -4
+_GENERAL_PLACES = 5  # decimal places of a mantissa
+_LONGEST_CODE = 255
+_MAX_SECTIONS = 4  # for positive numbers, negative numbers, zero and texts
 
 _CONTEXT = Context(prec=400, rounding=ROUND_HALF_UP)
-_BLANKS = {"0": "0", "#": "", "?": " "}  # the text of a place without a digit
+_BLANKS = {"0": "0", "#": "", "?": " "}  # the text that a place shows if the number has no digit for the place
 
 _Render = Callable[[Decimal], str]
 _Condition = Callable[[Decimal], bool]
@@ -29,7 +33,9 @@ _Condition = Callable[[Decimal], bool]
 
 @dataclass(frozen=True, slots=True)
 class _Section:
-    """`sign`: the text before a negative number; None: unknown, because versions of Excel differ."""
+    """A section of a format. `sign`: the text before a negative number; None: unknown, because versions of Excel
+    differ.
+    """
 
     applies: _Condition
     sign: str | None
@@ -44,12 +50,15 @@ class NumberFormat:
     text: Sequence[Token] | None
 
     def show(self, value: float) -> str:
-        """Return a number as Excel shows it. Raises FormatError if that is not known."""
-        number = _CONTEXT.create_decimal(f"{value:.15g}")  # the digits that Excel has
+        """Return a number as Excel shows it. Raises FormatError if it is not known what Excel shows."""
+        number = _CONTEXT.create_decimal(f"{value:.15g}")  # Excel keeps 15 digits of a number
         section = next((section for section in self.sections if section.applies(number)), None)
         if section is None:
             raise FormatError("which has no form for this number")
-        shown = section.render(number).strip(" ")
+        try:
+            shown = section.render(number).strip(" ")
+        except InvalidOperation:  # the number has more digits than _CONTEXT keeps
+            raise FormatError("which shows more digits than a message takes") from None
         if number >= 0:
             return shown
         if section.sign is None:
@@ -57,21 +66,23 @@ class NumberFormat:
         return section.sign + shown
 
     def show_text(self, text: str) -> str:
-        """Return a text as Excel shows it: a format may add to it, or hide it."""
+        """Return a text as Excel shows it. A number format may add characters to the text, or hide the text."""
         if self.text is None:
             return text
         return "".join(text if token.kind == "text" else token.literal for token in self.text)
 
 
 def compile_format(code: str, regional: Regional, *, is_1904: bool = False) -> NumberFormat:
-    """Read a format code. `is_1904`: the days of the workbook count from 1904. Raises FormatError."""
+    """Compile a format code. `is_1904`: the workbook counts days from 1904. Raises FormatError."""
+    if len(code) > _LONGEST_CODE:
+        raise FormatError("which is longer than Excel allows")
     sections = list(split_code(code or "General"))
     if len(sections) > _MAX_SECTIONS:
         raise FormatError("which has more than four sections")
     text = None
     if len(sections) == _MAX_SECTIONS or any(token.kind == "text" for token in sections[-1]):
         text = sections.pop()
-        sections = sections or [text]  # General shows a number in such a section
+        sections = sections or [text]  # the only section is for texts and shows numbers in the format General
     renders = [_compile_section(section, regional, is_1904=is_1904) for section in sections]
     conditions = [_find_condition(section) for section in sections]
     choose = _choose_by_condition if any(conditions) else _choose_by_sign
@@ -79,7 +90,7 @@ def compile_format(code: str, regional: Regional, *, is_1904: bool = False) -> N
 
 
 def _choose_by_sign(renders: Sequence[_Render], _conditions: object) -> list[_Section]:
-    """Return sections in order; the first that applies to a number is used."""
+    """Return the sections in the order in which they are tried. A number is shown by the first section that applies."""
     match renders:
         case [only]:
             return [_Section(_always, "-", only)]
@@ -95,8 +106,8 @@ def _choose_by_sign(renders: Sequence[_Render], _conditions: object) -> list[_Se
 
 
 def _choose_by_condition(renders: Sequence[_Render], conditions: Sequence[_Condition | None]) -> list[_Section]:
-    """Return sections in order; the first that applies is used. Of three, the second is for negative numbers if it has
-    no condition.
+    """Return the sections in the order in which they are tried. If there are three sections and the second section has
+    no condition, the second section is for negative numbers.
     """
     sections = [
         _Section(condition or _always, None, render) for condition, render in zip(conditions, renders, strict=True)
@@ -148,6 +159,8 @@ def _compile_section(tokens: Sequence[Token], regional: Regional, *, is_1904: bo
         return compile_date(tokens, regional, is_1904=is_1904)
     if kinds & {"general", "text"}:
         return _compile_general(tokens, regional)
+    if "slash" in kinds and _is_fraction(tokens):
+        return compile_fraction(tokens)
     if "digit" in kinds:
         return _compile_number(tokens, regional)
     text = "".join(token.literal for token in tokens)
@@ -163,7 +176,7 @@ def _compile_general(tokens: Sequence[Token], regional: Regional) -> _Render:
 
 
 def _show_general(number: Decimal, regional: Regional) -> str:
-    """Return a number as General shows it: at most 11 characters, or 6 digits and an exponent."""
+    """Return a number as the format General shows it: at most 11 characters, or at most 6 digits and an exponent."""
     if number == 0:
         return "0"
     magnitude = number.adjusted()
@@ -177,7 +190,7 @@ def _show_general(number: Decimal, regional: Regional) -> str:
 
 
 def _show_decimal(number: Decimal, regional: Regional) -> str:
-    """Return a number without zeros at its end."""
+    """Return a number without the zeros at the end of its decimal places."""
     whole, _, fraction = f"{number:f}".partition(".")
     fraction = fraction.rstrip("0")
     return f"{whole}{regional.decimal}{fraction}" if fraction else whole
@@ -188,7 +201,7 @@ def _round(number: Decimal, places: int) -> Decimal:
 
 
 def _scale(number: Decimal, width: int, places: int) -> tuple[Decimal, int]:
-    """Return mantissa and exponent of a number; the exponent is a multiple of `width`."""
+    """Return the mantissa and the exponent of a number; the exponent is a multiple of `width`."""
     if number == 0:
         return number, 0
     exponent = number.adjusted() // width * width
@@ -200,7 +213,7 @@ def _scale(number: Decimal, width: int, places: int) -> tuple[Decimal, int]:
 
 
 def _compile_number(tokens: Sequence[Token], regional: Regional) -> _Render:
-    """Compile the places of digits, with the tokens between them."""
+    """Compile a section that has places for digits. Other tokens may stand between the places."""
     whole, fraction, exponent = _take_apart(tokens)
     groups, thousands = _read_commas(whole, fraction)
     shift = 2 * sum(token.kind == "percent" for token in tokens) - 3 * thousands
@@ -226,13 +239,14 @@ def _compile_number(tokens: Sequence[Token], regional: Regional) -> _Render:
 
 
 def _take_apart(tokens: Sequence[Token]) -> tuple[list[Token], list[Token], list[Token]]:
-    """Split tokens: before the decimal point, from the point on, from the exponent on. Raises FormatError."""
+    """Split tokens into three lists: before the decimal point, from the point on, and from the exponent on.
+
+    Raises FormatError.
+    """
     parts: tuple[list[Token], list[Token], list[Token]] = ([], [], [])
     starts = {"point": 1, "exponent": 2}
     current = 0
-    for position, token in enumerate(tokens):
-        if token.kind == "slash" and _has_digits(tokens[:position]) and _has_digits(tokens[position:]):
-            raise FormatError("which shows a fraction")
+    for token in tokens:
         if token.kind in starts:
             if starts[token.kind] <= current:
                 raise FormatError(f"which has a second {token.text} behind the first")
@@ -241,6 +255,11 @@ def _take_apart(tokens: Sequence[Token]) -> tuple[list[Token], list[Token], list
     if not count_places(parts[0]):
         parts[0].append(Token("digit", "#"))
     return parts
+
+
+def _is_fraction(tokens: Sequence[Token]) -> bool:
+    slash = next(position for position, token in enumerate(tokens) if token.kind == "slash")
+    return _has_digits(tokens[:slash]) and _has_digits(tokens[slash:])
 
 
 def _has_digits(tokens: Sequence[Token]) -> bool:
@@ -264,7 +283,7 @@ def _read_commas(whole: Sequence[Token], fraction: Sequence[Token]) -> tuple[boo
 def _fill_whole(tokens: Sequence[Token], digits: str, separator: str, groups: tuple[int, int]) -> str:
     """Put digits into their places from the right; the leftmost place takes all remaining digits."""
     places = count_places(tokens)
-    shown: list[str] = []  # from the right
+    shown: list[str] = []  # in the order from right to left
     count = 0
     for token in reversed(tokens):
         if token.kind == "comma":
@@ -284,7 +303,7 @@ def _fill_whole(tokens: Sequence[Token], digits: str, separator: str, groups: tu
 
 
 def _fill_fraction(tokens: Sequence[Token], digits: str) -> str:
-    """Put digits into their places from the left. For a zero at the end, # shows nothing and ? shows a space."""
+    """Put digits into their places from the left. For zeros at the end, a place # shows nothing and ? shows a space."""
     kinds = [token.text for token in tokens if token.kind == "digit"]
     known = max(len(digits.rstrip("0")), max((place for place, kind in enumerate(kinds, 1) if kind == "0"), default=0))
     shown, place = "", 0

@@ -1,83 +1,182 @@
-"""Reads the first visible sheet of an XLSX workbook, each cell as Excel shows it (ECMA-376 part 1, chapter 18).
+"""Reads a sheet of an XLSX workbook, each cell as Excel shows it (ECMA-376 part 1, chapter 18).
 
-One row is held in memory at a time, beside the texts that cells share and the number formats. campaigns/sheets/rows.py
-checks the memory that a workbook needs before it is read.
+The reader holds one row in memory at a time, besides the number formats and the texts that cells share.
 """
 
 from __future__ import annotations
 
 import datetime as dt
 import math
-import posixpath
 import re
 import zipfile
 import zlib
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from bisect import bisect_left
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from enum import StrEnum
 from functools import cache, lru_cache
+from itertools import islice
 from string import digits
-from typing import IO, BinaryIO
-from xml.etree.ElementTree import Element, ParseError, fromstring, iterparse
+from typing import BinaryIO
+from xml.etree.ElementTree import Element, ParseError
 
-from campaigns.domain.recipients import Cell, RecipientsError, RowProblem
+from campaigns.domain.recipients import Cell, RecipientsError, list_names
+from campaigns.domain.statement import Count, Entry, Field
+from campaigns.domain.text.missing import find_error
 from campaigns.sheets.locales import FormatError, Regional, find_regional
 from campaigns.sheets.number_format import NumberFormat, compile_format
+from campaigns.sheets.package import (
+    MAX_COLUMNS,
+    MAX_ROWS,
+    Package,
+    Report,
+    is_set,
+    name_of,
+    too_large,
+    too_many_rows,
+    unreadable_workbook,
+)
 
-MAX_ROWS = 1_048_576  # of a sheet, and columns
 ADVICE = "choose another format, or format it as text and type what people shall read"
-_MAX_COLUMNS = 16_384
-_REPORT_ROWS = 5_000
-_KEPT_NUMBERS = 10_000  # the columns of a list often repeat numbers
-_SHOWN_LENGTH = 60  # of a number format in a sentence
+_KEPT_NUMBERS = 10_000  # the size of the cache of shown numbers; the columns of a list often repeat numbers
+_SHOWN_LENGTH = 60  # the longest part of a number format that a message quotes
 
 _NO_RESULT = "is a formula without a stored result: open the workbook in Excel, save it, and import it again"
-_MAIN_PART = "officeDocument"
+_UNDER_MERGED = "is hidden under merged cells: unmerge the cells in the workbook"
+_CONDITIONAL = "has a conditional format, which may show another number: delete the condition in the workbook"
+_MAX_OVERLAYS = 1_000_000
+_MAX_ROW_OVERLAYS = 500  # the most merged cells and conditions that one row may have
+_MAX_MARKS = 100_000_000  # the most cells of a sheet that are compared with merged cells and conditions
+_RANGE = re.compile(r"\$?([A-Z]{1,3})?\$?([0-9]{1,7})?(:)?\$?([A-Z]{1,3})?\$?([0-9]{1,7})?")
 _EPOCH = dt.datetime(1899, 12, 30)  # noqa: DTZ001 - cells have no zone
 _ESCAPED = re.compile("_x([0-9A-Fa-f]{4})_")
 _LETTERS = re.compile("[A-Z]{1,3}")
 _PLAIN_NAME = re.compile(r"[^\W\d]\w*")
 
-_TEXTS = frozenset({"s", "str", "inlineStr"})  # shared, the result of a formula, in the cell
+# The types of cells with a text: a text that cells share, a text that a formula returns, a text that the cell contains.
+_TEXTS = frozenset({"s", "str", "inlineStr"})
 
-# The errors that the libraries raise for a file that is damaged, or is no package.
+# The errors that the libraries raise for a file that is damaged, or is no workbook.
 _BROKEN = (
     zipfile.BadZipFile, zlib.error, ParseError, NotImplementedError, EOFError, LookupError, RuntimeError, ValueError,
 )  # fmt: skip
 
 
-def measure_xlsx(file: BinaryIO) -> int | None:
-    """Return how many bytes an XLSX workbook unpacks to, None for another file; XLSB and ODS are ZIP files, too."""
-    try:
-        with zipfile.ZipFile(file) as archive:
-            main = _Package(archive).find_path("", _MAIN_PART)
-            return None if main.endswith(".bin") else sum(info.file_size for info in archive.infolist())
-    except _BROKEN:
-        return None
+class HiddenChoice(StrEnum):
+    """What happens to the rows and columns that a person has hidden, or filtered away."""
+
+    REFUSE = "refuse"  # the workbook is refused if hidden rows or columns have texts
+    INCLUDE = "include"  # hidden rows and columns are read like all others
+    SKIP = "skip"  # hidden rows and columns are not read
 
 
-def read_xlsx(
-    file: BinaryIO, language: str, report: Callable[[float], None]
-) -> Iterator[tuple[int, list[str] | RowProblem]]:
-    """Yield (row number, row) for rows that have cells; `language` selects the regional settings.
+@dataclass(slots=True)
+class Hidden:
+    """The hidden rows and columns with texts that were found so far.
 
-    A cell that holds no text is a `Cell`. Raises RecipientsError.
+    `columns`: by the letters of a hidden column, the first text in the column.
     """
+
+    row_count: int = 0
+    first_row: int = 0
+    columns: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class OpenSheet:
+    """An open sheet. `rows`: (row number, row) of each row that has cells.
+
+    `hidden`: the hidden rows and columns found so far; complete when all rows are read. `hidden_sheets`: the names of
+    other sheets that have rows and that the workbook hides.
+    """
+
+    name: str
+    rows: Iterator[tuple[int, list[str]]]
+    hidden: Hidden
+    hidden_sheets: list[str]
+
+
+def open_xlsx(
+    file: BinaryIO, language: str, report: Report, *, sheet: str | None = None, hidden: HiddenChoice
+) -> OpenSheet:
+    """Open a sheet of a workbook. `sheet`: the name of the sheet; None: the only visible sheet that has cells.
+
+    `language` selects the regional settings. A cell that holds no text is a `Cell`. Raises RecipientsError.
+    """
+    found = Hidden()
+    with _refuse_broken():
+        package = Package(zipfile.ZipFile(file))
+        book = _open_book(package, find_regional(language), sheet)
+        package.demand_possible_rows(book.path)
+        hidden_sheets = [name for name in book.hidden_sheets if _has_cells(package, book.hidden_sheets[name])]
+    return OpenSheet(book.sheet, _read_sheet(package, book, report, hidden, found), found, hidden_sheets)
+
+
+def list_sheets(file: BinaryIO) -> list[str]:
+    """Return the names of the visible sheets of a workbook that have cells, in their order. Raises RecipientsError."""
+    with _refuse_broken():
+        package = Package(zipfile.ZipFile(file))
+        main = package.find_main()
+        parts = {name_of(each): each for each in package.parse(main)}
+        visible, _hidden = _list_sheets(parts["sheets"], package.list_related(main))
+        return [name for name in visible if _has_cells(package, visible[name])]
+
+
+def _read_sheet(
+    package: Package, book: _Book, report: Report, choice: HiddenChoice, hidden: Hidden
+) -> Iterator[tuple[int, list[str]]]:
+    with _refuse_broken():
+        yield from _read_rows(package, book, report, choice, hidden)
+    if choice is HiddenChoice.REFUSE and (hidden.row_count or hidden.columns):
+        raise _hidden_cells(hidden)
+
+
+@contextmanager
+def _refuse_broken() -> Iterator[None]:
+    """Turn an error that a damaged file causes in the libraries into a RecipientsError."""
     try:
-        with zipfile.ZipFile(file) as archive:
-            package = _Package(archive)
-            book = _open_book(package, find_regional(language))
-            yield from _read_rows(package, book, report)
+        yield
     except RecipientsError:
         raise
-    except _BROKEN as error:
-        raise RecipientsError(
-            f"it is not a workbook that can be read, save it as XLSX or CSV UTF-8 ({error})"
-        ) from None
+    except _BROKEN:
+        raise unreadable_workbook() from None
+
+
+def _no_sheet() -> RecipientsError:
+    return RecipientsError("sheet_missing", "the workbook has no visible sheet with rows")
+
+
+def _hidden_cells(hidden: Hidden) -> RecipientsError:
+    """Return the error about hidden rows and columns. The error names a column by its letters, as Excel does."""
+    columns = [f"{letters} ({text[:_SHOWN_LENGTH]})" for letters, text in hidden.columns.items()]
+    return RecipientsError(
+        "cells_hidden",
+        (
+            "the sheet hides {rows} (the first is row {first_row}; a filter hides rows as well): leave them out with"
+            " {skip}, or read them like the others with {include}"
+        )
+        if not columns
+        else (
+            "the sheet hides columns ({columns}): leave them out with {skip}, or read them like the others with"
+            " {include}"
+        )
+        if not hidden.row_count
+        else (
+            "the sheet hides {rows} (the first is row {first_row}; a filter hides rows as well) and columns"
+            " ({columns}): leave all of them out with {skip}, or read them like the others with {include}"
+        ),
+        rows=Count(hidden.row_count, "row"),
+        first_row=hidden.first_row,
+        columns=columns,
+        skip=Entry(Field.HIDDEN, HiddenChoice.SKIP.value),
+        include=Entry(Field.HIDDEN, HiddenChoice.INCLUDE.value),
+    )
 
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """The place of a cell, as text for a sentence; `column` counts from 0."""
+    """The place of a cell, which `str` writes as Excel does (Sheet1!B2). `column` counts from 0."""
 
     sheet: str
     row: int
@@ -85,48 +184,113 @@ class Place:
 
     def __str__(self) -> str:
         sheet = self.sheet if _PLAIN_NAME.fullmatch(self.sheet) else f"'{self.sheet}'"
-        letters, column = "", self.column
-        while column >= 0:
-            letters = chr(ord("A") + column % 26) + letters
-            column = column // 26 - 1
-        return f"{sheet}!{letters}{self.row}"
+        return f"{sheet}!{_write_column(self.column)}{self.row}"
 
 
-class _Package:
-    """The parts of a workbook, and their references to each other. Case in paths is ignored, as in Excel."""
+def _write_column(column: int) -> str:
+    letters = ""
+    while column >= 0:
+        letters = chr(ord("A") + column % 26) + letters
+        column = column // 26 - 1
+    return letters
 
-    def __init__(self, archive: zipfile.ZipFile) -> None:
-        self._archive = archive
-        self._infos = {info.filename.replace("\\", "/").lower(): info for info in archive.infolist()}
 
-    def open(self, path: str) -> IO[bytes]:
-        return self._archive.open(self._infos[path.lower()])
+@dataclass(frozen=True, slots=True)
+class _Overlay:
+    """Cells that Excel does not show as their own number formats say. Rows count from 1, columns from 0.
 
-    def size(self, path: str) -> int:
-        return self._infos[path.lower()].file_size
+    `is_merged`: Excel shows only the first of these cells. Else a condition changes the number format of the cells.
+    """
 
-    def parse(self, path: str) -> Element:
-        with self.open(path) as part:
-            return fromstring(part.read())  # noqa: S314 - expat ends the expansion of entities
+    top: int
+    left: int
+    bottom: int
+    right: int
+    is_merged: bool
 
-    def list_related(self, path: str) -> dict[str, tuple[str, str]]:
-        """Return kind and path of the parts that a part names, by id. The kind is the end of a URI with two forms."""
-        folder, name = posixpath.split(path)
-        root = self.parse(posixpath.join(folder, "_rels", f"{name}.rels"))
-        return {
-            each.get("Id", ""): (
-                each.get("Type", "").rpartition("/")[2],
-                posixpath.normpath(posixpath.join("/", folder, each.get("Target", ""))).lstrip("/"),
+    def cover(self, row: int, column: int) -> bool:
+        if not (self.top <= row <= self.bottom and self.left <= column <= self.right):
+            return False
+        return not self.is_merged or (row, column) != (self.top, self.left)
+
+
+def _list_overlays(package: Package, path: str, formats: _Formats) -> list[_Overlay]:
+    """Return the merged cells, and the cells whose number a condition changes or hides, from the top down."""
+    found: list[_Overlay] = []
+    for element in package.iterate_overlays(path):
+        is_merged = name_of(element) == "mergeCell"
+        if is_merged or any(map(formats.changes_number, element)):
+            found += [_read_range(each, is_merged=is_merged) for each in _list_ranges(element)]
+        if len(found) > _MAX_OVERLAYS:
+            raise too_large()
+    return sorted(found, key=lambda each: each.top)
+
+
+def _list_ranges(element: Element) -> list[str]:
+    """Return the references of the cells to which an element applies.
+
+    A condition in an extension of the sheet (x14) has them in an element of its own.
+    """
+    inner = next((each.text for each in element if name_of(each) == "sqref"), None)
+    return (element.get("ref") or element.get("sqref") or inner or "").split()
+
+
+def _read_range(reference: str, *, is_merged: bool) -> _Overlay:
+    """Return the cells of a reference such as B2:C9, B2, B:C or 2:9. Raises ValueError."""
+    match = _RANGE.fullmatch(reference)
+    if match is None:
+        raise ValueError(f"{reference} is no range of cells")
+    left, top, colon, right, bottom = match.groups()
+    if colon is None:
+        right, bottom = left, top
+    return _Overlay(
+        int(top or 1),
+        _read_column(left) if left else 0,
+        int(bottom or MAX_ROWS),
+        _read_column(right) if right else MAX_COLUMNS,
+        is_merged,
+    )
+
+
+class _Overlays:
+    """Finds the overlays of a row. The rows are requested in ascending order."""
+
+    def __init__(self, overlays: list[_Overlay]) -> None:
+        self._waiting = overlays[::-1]
+        self._current: list[_Overlay] = []
+        self._mark_count = 0
+
+    def mark(self, number: int, cells: list[str], sheet: str) -> None:
+        """Give each cell that Excel does not show as such its problem."""
+        while self._waiting and self._waiting[-1].top <= number:
+            self._current.append(self._waiting.pop())
+        self._current = [each for each in self._current if each.bottom >= number]
+        if len(self._current) > _MAX_ROW_OVERLAYS:
+            raise RecipientsError(
+                "overlays_too_many",
+                "row {row} has more than {most} merged cells and conditional formats: copy the values of the list to a"
+                " new workbook, or save it as CSV UTF-8",
+                row=number,
+                most=_MAX_ROW_OVERLAYS,
             )
-            for each in root
-        }
-
-    def find_path(self, path: str, kind: str) -> str:
-        """Return the path of a related part of that kind. Raises LookupError."""
-        for each, target in self.list_related(path).values():
-            if each == kind:
-                return target
-        raise LookupError(f"it has no {kind}")
+        for overlay in self._current:
+            columns = range(overlay.left, min(overlay.right + 1, len(cells)))
+            self._mark_count += 1 + len(columns)
+            if self._mark_count > _MAX_MARKS:
+                raise RecipientsError(
+                    "overlays_too_many",
+                    "the sheet has too many merged cells and conditional formats for its rows: copy the values of the"
+                    " list to a new workbook, or save it as CSV UTF-8",
+                )
+            for column in columns:
+                cell = cells[column]
+                if not cell.strip() or not overlay.cover(number, column):
+                    continue
+                place = Place(sheet, number, column)
+                if overlay.is_merged:
+                    cells[column] = Cell(cell, problem=f"in {place} {_UNDER_MERGED}")
+                elif isinstance(cell, Cell) and not cell.problem:
+                    cell.problem = f"in {place} {_CONDITIONAL}"
 
 
 class _Formats:
@@ -135,9 +299,14 @@ class _Formats:
     def __init__(self, styles: Element | None, regional: Regional, *, is_1904: bool) -> None:
         self._regional = regional
         self._is_1904 = is_1904
-        groups = {_name(group): group for group in styles} if styles is not None else {}
+        groups = {name_of(group): group for group in styles} if styles is not None else {}
         self._codes = {int(each.get("numFmtId", "0")): each.get("formatCode", "") for each in groups.get("numFmts", ())}
         self._numbers = [int(each.get("numFmtId", "0")) for each in groups.get("cellXfs", ())] or [0]
+        self._number_rules = {
+            str(index)
+            for index, each in enumerate(groups.get("dxfs", ()))
+            if any(name_of(child) == "numFmt" for child in each)
+        }
         self._compiled: dict[int, NumberFormat | FormatError] = {}
         self.show = lru_cache(_KEPT_NUMBERS)(self._show)
 
@@ -145,7 +314,7 @@ class _Formats:
         return self.find(style).show(number)
 
     def find(self, style: int) -> NumberFormat:
-        """Return the number format of a style, which is compiled once. Raises FormatError."""
+        """Return the number format of a style. Each number format is compiled only once. Raises FormatError."""
         number = self._numbers[style]
         if number not in self._compiled:
             try:
@@ -157,8 +326,17 @@ class _Formats:
             raise found
         return found
 
+    def changes_number(self, rule: Element) -> bool:
+        """Tell whether a rule of a conditional format changes a number, or hides it behind a bar or an icon.
+
+        The rule names a style of the workbook, or contains a style of its own (x14).
+        """
+        return rule.get("dxfId") in self._number_rules or any(
+            name_of(each) == "numFmt" or each.get("showValue") in {"0", "false"} for each in rule.iter()
+        )
+
     def name(self, style: int) -> str:
-        """Return the format for a sentence."""
+        """Return the code of a style's format, or the number of a built-in format, for use in a message."""
         number = self._numbers[style]
         return self._codes.get(number, f"{number} of Excel")[:_SHOWN_LENGTH]
 
@@ -173,99 +351,145 @@ class _Formats:
 
 @dataclass(frozen=True, slots=True)
 class _Book:
-    """The sheet to read, and the data that its cells refer to. `is_stale`: Excel will recalculate the formulas."""
+    """The sheet to read, and the data to which its cells refer.
+
+    `hidden_sheets`: by name, the paths of the other sheets that the workbook hides. `is_stale`: the stored results of
+    formulas may be outdated.
+    """
 
     path: str
     sheet: str
+    hidden_sheets: dict[str, str]
     texts: list[str]
     formats: _Formats
     regional: Regional
     is_stale: bool
 
 
-def _open_book(package: _Package, regional: Regional) -> _Book:
-    main = package.find_path("", _MAIN_PART)
+def _open_book(package: Package, regional: Regional, wanted: str | None) -> _Book:
+    main = package.find_main()
     root, related = package.parse(main), package.list_related(main)
-    parts = {_name(each): each for each in root}
+    parts = {name_of(each): each for each in root}
     by_kind = dict(related.values())
-    path, sheet = _find_sheet(parts["sheets"], related)
+    visible, hidden = _list_sheets(parts["sheets"], related)
+    path, sheet = _find_sheet(package, visible, hidden, wanted)
     styles = package.parse(by_kind["styles"]) if "styles" in by_kind else None
     is_1904 = _is_true(parts, "workbookPr", "date1904")
     return _Book(
         path,
         sheet,
-        list(_read_texts(package, by_kind["sharedStrings"])) if "sharedStrings" in by_kind else [],
+        {name: each for name, each in hidden.items() if name != sheet},
+        [_join_text(each) for each in package.iterate_texts(by_kind["sharedStrings"])]
+        if "sharedStrings" in by_kind
+        else [],
         _Formats(styles, regional, is_1904=is_1904),
         regional,
         _is_true(parts, "calcPr", "fullCalcOnLoad"),
     )
 
 
-def _find_sheet(sheets: Element, related: dict[str, tuple[str, str]]) -> tuple[str, str]:
-    """Return path and name of the first visible sheet."""
+def _list_sheets(sheets: Element, related: dict[str, tuple[str, str]]) -> tuple[dict[str, str], dict[str, str]]:
+    """Return the paths of the visible sheets and of the hidden sheets, by name. A sheet of a chart has no rows."""
+    visible: dict[str, str] = {}
+    hidden: dict[str, str] = {}
     for sheet in sheets:
         key = next((value for name, value in sheet.attrib.items() if name.endswith("}id")), "")
         kind, path = related.get(key, ("", ""))
-        if kind == "worksheet" and sheet.get("state", "visible") == "visible":
-            return path, sheet.get("name", "")
-    raise RecipientsError("the workbook has no sheet with rows")
+        if kind == "worksheet":
+            shown = visible if sheet.get("state", "visible") == "visible" else hidden
+            shown[sheet.get("name", "")] = path
+    return visible, hidden
+
+
+def _find_sheet(
+    package: Package, visible: dict[str, str], hidden: dict[str, str], wanted: str | None
+) -> tuple[str, str]:
+    """Return the path and the name of the sheet to read. A sheet that a person names may be hidden."""
+    paths = visible | hidden
+    if wanted is not None:
+        named = next((name for name in paths if name.strip().casefold() == wanted.strip().casefold()), None)
+        if named is None:
+            text = "the workbook has no sheet {sheet!r}, its sheets are {sheets}"
+            raise RecipientsError("sheet_unknown", text, sheet=wanted, sheets=list_names([*paths]))
+        return paths[named], named
+    filled = [name for name in visible if len(visible) == 1 or _has_cells(package, paths[name])]
+    if len(filled) > 1:
+        raise RecipientsError(
+            "sheet_unclear",
+            "the workbook has {count} sheets with rows ({sheets}): choose one of them, such as {sheet}",
+            count=len(filled),
+            sheets=list_names(filled),
+            sheet=Entry(Field.SHEET, filled[0]),
+        )
+    if not filled:
+        raise _no_sheet()
+    return paths[filled[0]], filled[0]
+
+
+def _has_cells(package: Package, path: str) -> bool:
+    package.demand_possible_rows(path)
+    rows = (each for each in package.iterate_sheet(path) if name_of(each) == "row")
+    return any(len(cell) for row in islice(rows, MAX_ROWS) for cell in row)
 
 
 def _is_true(parts: dict[str, Element], part: str, attribute: str) -> bool:
-    return part in parts and parts[part].get(attribute) in {"1", "true"}
-
-
-def _name(element: Element) -> str:
-    """Return a tag without its namespace (two namespaces are in use)."""
-    return element.tag.rpartition("}")[2]
-
-
-def _read_texts(package: _Package, path: str) -> Iterator[str]:
-    with package.open(path) as part:
-        for _, element in iterparse(part):  # noqa: S314
-            if element.tag.endswith("}si"):
-                yield _join_text(element)
-                element.clear()
+    return part in parts and is_set(parts[part], attribute)
 
 
 def _join_text(element: Element) -> str:
     """Return a text without its formats and phonetic signs."""
     text = ""
     for child in element:
-        if _name(child) == "t":
+        if name_of(child) == "t":
             text += child.text or ""
-        elif _name(child) == "r":
-            text += "".join(each.text or "" for each in child if _name(each) == "t")
+        elif name_of(child) == "r":
+            text += "".join(each.text or "" for each in child if name_of(each) == "t")
     return _ESCAPED.sub(lambda match: chr(int(match[1], 16)), text) if "_x" in text else text
 
 
 def _read_rows(
-    package: _Package, book: _Book, report: Callable[[float], None]
-) -> Iterator[tuple[int, list[str] | RowProblem]]:
-    """Yield rows padded to the width of the widest row so far. They begin at the column of the sheet's first text."""
-    size = package.size(book.path)
+    package: Package, book: _Book, report: Report, choice: HiddenChoice, hidden: Hidden
+) -> Iterator[tuple[int, list[str]]]:
+    """Yield rows from column A on, padded to the width of the widest row so far."""
     number = width = 0
-    first: int | None = None
-    with package.open(book.path) as part:
-        for _, element in iterparse(part):  # noqa: S314
-            if not element.tag.endswith("}row"):
+    hidden_columns: list[int] = []
+    overlays = _Overlays(_list_overlays(package, book.path, book.formats))
+    for element in package.iterate_sheet(book.path, report):
+        if name_of(element) != "row":
+            hidden_columns = _list_hidden(element)
+            continue
+        previous, number = number, int(element.get("r") or number + 1)
+        if number <= previous:
+            raise ValueError(f"row {number} follows row {previous}")
+        if number > MAX_ROWS:
+            raise too_many_rows()
+        cells = _read_row(element, number, book)
+        overlays.mark(number, cells, book.sheet)
+        if _is_hidden(element, "ht") and any(map(str.strip, cells)):
+            hidden.row_count += 1
+            hidden.first_row = hidden.first_row or number
+            if choice is HiddenChoice.SKIP:
                 continue
-            previous, number = number, int(element.get("r") or number + 1)
-            if number <= previous:
-                raise ValueError(f"row {number} follows row {previous}")
-            if number > MAX_ROWS:
-                raise RecipientsError(f"the sheet has more than {MAX_ROWS:,} rows, which no sheet of Excel has")
-            cells = _read_row(element, number, book)
-            width = max(width, len(cells))
-            if first is None:
-                first = next((column for column, cell in enumerate(cells) if cell.strip()), None)
-            if first and any(cells[:first]):
-                yield number, RowProblem("a cell", "stands left of the first column of the header")
-            else:
-                yield number, (cells + [""] * (width - len(cells)))[first or 0 :]
-            if number // _REPORT_ROWS > previous // _REPORT_ROWS:
-                report(min(part.tell() / size, 1.0))
-            element.clear()
+        for column in hidden_columns[: bisect_left(hidden_columns, len(cells))]:
+            if text := cells[column].strip():
+                hidden.columns.setdefault(_write_column(column), text)
+                cells[column] = "" if choice is HiddenChoice.SKIP else cells[column]
+        width = max(width, len(cells))
+        yield number, cells + [""] * (width - len(cells))
+
+
+def _is_hidden(element: Element, size: str) -> bool:
+    """Tell whether a row or a column is hidden. `size`: the attribute with its height or width, which may be 0."""
+    return is_set(element, "hidden") or float(element.get(size, "1")) == 0
+
+
+def _list_hidden(columns: Element) -> list[int]:
+    """Return the numbers of the hidden columns (from 0) in the element `cols`, in ascending order."""
+    hidden: set[int] = set()
+    for each in columns:
+        if _is_hidden(each, "width"):
+            hidden.update(range(int(each.get("min", "1")) - 1, min(int(each.get("max", "1")), MAX_COLUMNS)))
+    return sorted(hidden)
 
 
 def _read_row(row: Element, number: int, book: _Book) -> list[str]:
@@ -273,7 +497,7 @@ def _read_row(row: Element, number: int, book: _Book) -> list[str]:
     for element in row:
         reference = element.get("r")
         column = len(cells) if reference is None else _read_column(reference.rstrip(digits))
-        if not len(cells) <= column < _MAX_COLUMNS:
+        if not len(cells) <= column < MAX_COLUMNS:
             raise ValueError(f"a cell of row {number} is not where it belongs")
         cells += [""] * (column - len(cells))
         cell = _read_cell(element, book)
@@ -294,7 +518,7 @@ def _read_column(letters: str) -> int:
 
 
 def _read_cell(element: Element, book: _Book) -> str:
-    """Return a cell as Excel shows it; if that is not known, its value with the reason."""
+    """Return a cell as Excel shows it. If it is not known what Excel shows, return the cell's value with a problem."""
     kind, style = element.get("t", "n"), int(element.get("s", "0"))
     value, text, is_formula = "", "", False
     for child in element:
@@ -316,13 +540,15 @@ def _read_cell(element: Element, book: _Book) -> str:
 def _show_text(text: str, style: int, book: _Book) -> str:
     try:
         return book.formats.find(style).show_text(text)
-    except FormatError:  # of numbers
+    except FormatError:  # the number format is unknown, so the text is not changed
         return text
 
 
 def _show_value(kind: str, value: str, style: int, book: _Book) -> Cell:
     if kind == "e":
-        return Cell(value, problem=f"is the error {value[:_SHOWN_LENGTH]}: correct it in the workbook")
+        if error := find_error(value):
+            return Cell(value, problem=f"is the error {error}: correct it in the workbook")
+        return Cell(value, problem="is an error: correct it in the workbook")
     whole = ""
     try:
         if kind == "b":

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import csv
 import io
 import re
 import zipfile
@@ -7,10 +8,16 @@ from pathlib import Path
 
 import pytest
 import xlsxwriter
+from hypothesis import given
+from hypothesis import strategies as st
 
-from campaigns.domain.recipients import Cell, RecipientsError, RowProblem
+from campaigns.domain.optout.consent import ConsentColumns
+from campaigns.domain.phone.number import make_phone_reader
+from campaigns.domain.recipients import Cell, Choice, RecipientsError, find_header, phone_text, read_header, read_row
+from campaigns.sheets import package, xlsx
+from campaigns.sheets.package import Package
 from campaigns.sheets.rows import open_sheet
-from campaigns.sheets.xlsx import ADVICE
+from campaigns.sheets.xlsx import ADVICE, HiddenChoice
 from tests.sheets.test_number_format import ACCOUNTING, BUILT_IN, DAY, SHOWN
 from tests.sheets.test_rows import workbook
 
@@ -105,6 +112,87 @@ def test_a_currency_that_the_workbook_does_not_tell_is_refused(read):
     ]
 
 
+@given(
+    st.lists(
+        st.lists(st.text(st.characters(exclude_categories=["C"]), max_size=20), min_size=3, max_size=3),
+        min_size=1,
+        max_size=5,
+    )
+)
+def test_a_csv_file_and_a_workbook_of_the_same_texts_have_the_same_rows(tmp_path_factory, texts):
+    folder = tmp_path_factory.mktemp("same")
+    table = [["phone", "name", "code"], *texts]
+    with (folder / "people.csv").open("w", encoding="utf-8-sig", newline="") as file:
+        csv.writer(file).writerows(table)
+    options = {"strings_to_formulas": False, "strings_to_urls": False}
+    (folder / "people.xlsx").write_bytes(write_rows(*([(cell, "@") for cell in row] for row in table), **options))
+    rows = []
+    for name in ("people.csv", "people.xlsx"):
+        with open_sheet(folder / name, report=lambda _part: None) as sheet:
+            rows.append([(number, [*row]) for number, row in sheet.rows])
+    assert rows[0] == rows[1]
+
+
+PHONES = [
+    *("+5511987654321", "(11) 98765-4321", 5511987654321, 11987654321, "11 98765-4321 / 11 91234-5678", "5,51E+12"),
+    *("11 98765-4321 ramal 12", "Ana 11 98765-4321", "'11987654321", "5555119987654321", "011 98765-4321", "#N/D", ""),
+    *("1187654321", "0800 123 4567", "11 98765-4321\u00b2", "11 98765-4321\n", "{{fone}}", "\u202a11987654321\u202c"),
+]
+VALUES = [
+    *("Ana", "Jos\u00e9 & Filhos", "#N/D", "#PROMO!", "NULL", "Null", "{{nome}}", "20%", "29/11/2026", "1.234,50"),
+    *("a;b,c|d", 'diz "oi"', "duas\nlinhas", "  ", "\u200b", "=1+1", "-", (0.2, "0%"), (46355, "dd/mm/yyyy")),
+]
+SHOWN_VALUES = {(0.2, "0%"): "20%", (46355, "dd/mm/yyyy"): "29/11/2026"}
+ANSWERS = ["sim", "n\u00e3o", "NO", "", "0", True, False, 0, "no site"]
+SHOWN_ANSWERS = {True: "VERDADEIRO", False: "FALSO"}
+TITLES = [
+    [],
+    [["Clientes, novembro"]],
+    [["29/11/2026"], []],
+    [["CNPJ 12.345.678/0001-90"]],
+    [["Loja;Sol", "27/11"], ["Total: 12"]],
+]
+ROW = st.tuples(st.sampled_from(PHONES), st.sampled_from(VALUES) | st.text(st.characters(exclude_categories=["C"])),
+                st.sampled_from(ANSWERS))  # fmt: skip
+
+
+@given(
+    st.sampled_from(TITLES),
+    st.sampled_from([["telefone", "nome", "aceita"], ["WHATSAPP ", "nome\ncompleto", "Opt-in?"]]),
+    st.lists(ROW, min_size=1, max_size=6),
+    st.sampled_from([",", ";", "\t", "|"]),
+)
+def test_a_csv_file_and_a_workbook_of_the_same_sheet_give_the_same_messages(
+    tmp_path_factory, title, header, rows, delimiter
+):
+    folder = tmp_path_factory.mktemp("same")
+    with (folder / "people.csv").open("w", encoding="utf-8-sig", newline="") as file:
+        shown = [
+            [str(one), SHOWN_VALUES.get(two, two), SHOWN_ANSWERS[three] if isinstance(three, bool) else str(three)]
+            for one, two, three in rows
+        ]
+        csv.writer(file, delimiter=delimiter).writerows([*title, header, *shown])
+    options = {"strings_to_formulas": False, "strings_to_urls": False}
+    (folder / "people.xlsx").write_bytes(write_rows(*title, header, *rows, **options))
+    from_csv, from_book = (read_messages(folder / each, header[1]) for each in ("people.csv", "people.xlsx"))
+    assert from_csv == from_book
+
+
+def read_messages(path, column):
+    """Return the recipient or the problem of each row that is not blank, and the column that refuses messages."""
+    read_phone = make_phone_reader("BR")
+    with open_sheet(path, report=lambda _part: None, language="pt_BR") as sheet:
+        rows = list(sheet.rows)
+        position = find_header(rows)
+        columns = read_header(rows[position][1], ["1"], Choice(mapping={"1": column}), delimiter=sheet.delimiter)
+        consents = ConsentColumns(columns.names, None)
+        return [
+            (number, message, consents.find_refusal(row))
+            for number, row in rows[position + 1 :]
+            if (message := read_row(columns, row, list, read_phone)) is not None
+        ]
+
+
 def problems(rows):
     return [cell.problem for row in rows for cell in row if isinstance(cell, Cell)]
 
@@ -192,9 +280,9 @@ def test_a_number_that_is_none_is_refused(read, value):
 
 
 def test_a_cell_that_cannot_be_shown_names_sheet_cell_and_format(read):
-    content = change(write([("phone", ""), (0.5, "# ?/?")]), ("Plan1", "Minha lista"), part="xl/workbook.xml")
+    content = change(write([("phone", ""), (0.5, "0*-")]), ("Plan1", "Minha lista"), part="xl/workbook.xml")
     assert problems(read(content)) == [
-        f"in 'Minha lista'!A2 has the number format # ?/?, which shows a fraction: {ADVICE}"
+        f"in 'Minha lista'!A2 has the number format 0*-, which fills the width of the cell with -: {ADVICE}"
     ]
 
 
@@ -216,6 +304,12 @@ def test_the_digits_of_a_number_are_kept_however_it_is_shown(read, value, code, 
     assert cell.digits == digits
 
 
+@pytest.mark.parametrize("code", ['"+54 9 "0', "[$+549] 0", r"\+54\ 9\ 0", '"(+54) 9 "00 0000 0000'])
+def test_a_phone_has_the_country_code_of_its_number_format(read, code):
+    ((cell,),) = read(write([(1122223333, code)]))
+    assert make_phone_reader("BR")(phone_text(cell)) == "+5491122223333"
+
+
 def test_a_date_that_is_written_as_iso_is_shown_in_its_format(read):
     assert read(with_cells('<row r="1"><c r="A1" t="d" s="1"><v>2026-11-30T09:00:00</v></c></row>')) == [["30/11/2026"]]
 
@@ -235,11 +329,9 @@ def test_cells_stand_in_their_columns_and_rows_have_their_numbers(tmp_path):
     assert [cell for cell in rows[5] if cell] == ["5", "6"]
 
 
-def test_empty_columns_before_the_first_are_left_out(read):
+def test_empty_columns_before_the_first_are_columns_without_a_name(read):
     rows = '<row r="3"><c r="B3"><v>1</v></c><c r="C3"><v>2</v></c></row><row r="4"><c r="C4"><v>3</v></c></row>'
-    assert read(with_cells(rows)) == [["1", "2"], ["", "3"]]
-    stray = with_cells(f'{rows}<row r="5"><c r="A5"><v>4</v></c></row>')
-    assert read(stray)[2] == RowProblem("a cell", "stands left of the first column of the header")
+    assert read(with_cells(rows)) == [["", "1", "2"], ["", "", "3"]]
 
 
 def test_a_strict_workbook_and_one_with_prefixes_is_read(read):
@@ -269,14 +361,341 @@ def test_a_sheet_that_is_torn_or_too_long_is_refused_in_a_sentence(read, xml, re
         read(with_cells(xml))
 
 
-def test_a_sheet_of_more_rows_than_excel_has_is_refused_before_they_are_read(tmp_path):
-    rows = "<row><c><v>1</v></c></row>" * 1_100_000
-    (tmp_path / "people.xlsx").write_bytes(with_cells(rows))
+def write_hidden(rows=(), columns=()):
+    """Return a list of three people in which rows and columns (from 0) are hidden."""
+    buffer = io.BytesIO()
+    with xlsxwriter.Workbook(buffer, {"in_memory": True}) as book:
+        sheet = book.add_worksheet("Plan1")
+        for row, cells in enumerate(["phone name id", "1 Ana x", "2 Bia y", "3 Caio z"]):
+            sheet.write_row(row, 0, cells.split())
+        for row in rows:
+            sheet.set_row(row, None, None, {"hidden": True})
+        for column in columns:
+            sheet.set_column(column, column, None, None, {"hidden": True})
+    return buffer.getvalue()
+
+
+@pytest.fixture
+def open_hidden(tmp_path):
+    """Reads a list with a choice for hidden cells; returns its rows, and the hidden cells that were found."""
+
+    def open_one(choice, **hidden):
+        (tmp_path / "people.xlsx").write_bytes(write_hidden(**hidden))
+        with open_sheet(tmp_path / "people.xlsx", report=lambda _part: None, hidden=choice) as sheet:
+            return dict(sheet.rows), sheet.hidden
+
+    return open_one
+
+
+@pytest.mark.parametrize(
+    ("hidden", "reason"),
+    [
+        ({"rows": [2]}, "the sheet hides 1 row (the first is row 3; a filter hides rows as well): leave them out with"),
+        ({"columns": [1, 2]}, "the sheet hides columns (B (name), C (id)): leave them out with"),
+        (
+            {"rows": [3, 1], "columns": [2]},
+            (
+                "the sheet hides 2 rows (the first is row 2; a filter hides rows as well) and columns (C (id)): "
+                "leave all of them out with"
+            ),
+        ),
+    ],
+)
+def test_hidden_rows_and_columns_are_refused_and_named(open_hidden, hidden, reason):
+    with pytest.raises(RecipientsError) as refused:
+        open_hidden(HiddenChoice.REFUSE, **hidden)
+    assert str(refused.value) == (
+        f'{reason} "hidden rows and columns skip", or read them like the others with "hidden rows and columns include"'
+    )
+
+
+def test_hidden_rows_and_columns_are_left_out_if_a_person_says_so(open_hidden):
+    rows, hidden = open_hidden(HiddenChoice.SKIP, rows=[2], columns=[1])
+    assert rows == {1: ["phone", "", "id"], 2: ["1", "", "x"], 4: ["3", "", "z"]}
+    assert (hidden.row_count, hidden.columns) == (1, {"B": "name"})
+
+
+def test_hidden_rows_and_columns_are_read_if_a_person_says_so(open_hidden):
+    rows, hidden = open_hidden(HiddenChoice.INCLUDE, rows=[2], columns=[1])
+    assert rows == {1: ["phone", "name", "id"], 2: ["1", "Ana", "x"], 3: ["2", "Bia", "y"], 4: ["3", "Caio", "z"]}
+    assert (hidden.row_count, hidden.columns) == (1, {"B": "name"})
+
+
+@pytest.mark.parametrize("hidden", [{"rows": [7]}, {"columns": [5]}, {}])
+def test_hidden_rows_and_columns_without_texts_do_not_matter(open_hidden, hidden):
+    assert len(open_hidden(HiddenChoice.REFUSE, **hidden)[0]) >= 4
+
+
+@pytest.mark.parametrize("ranges", ["B2", "B2:B9", "A1 B2:C3", "B:B", "2:2"])
+def test_a_number_that_a_condition_may_show_otherwise_is_refused_with_its_cell(read, ranges):
+    buffer = io.BytesIO()
+    with xlsxwriter.Workbook(buffer, {"in_memory": True}) as book:
+        sheet = book.add_worksheet("Plan1")
+        for row, cells in enumerate([["phone", "total"], ["1", 5], ["2", "Ana"]]):
+            sheet.write_row(row, 0, cells)
+        rule = {"type": "cell", "criteria": ">", "value": 3, "format": book.add_format({"num_format": '"+"0'})}
+        sheet.conditional_format("B2", rule)
+        color = {"type": "cell", "criteria": ">", "value": 3, "format": book.add_format({"bold": True})}
+        sheet.conditional_format("A1:C4", color)
+    rows = read(change(buffer.getvalue(), ('sqref="B2"', f'sqref="{ranges}"'), part="xl/worksheets/sheet1.xml"))
+    assert rows[1][1].problem.startswith("in Plan1!B2 has a conditional format, which may show another number")
+    assert not [cell for row in (rows[0], rows[2]) for cell in row if isinstance(cell, Cell)]
+
+
+MAIN = "http://schemas.microsoft.com/office"
+EXTENDED = (
+    f'<extLst><ext xmlns:x14="{MAIN}/spreadsheetml/2009/9/main"><x14:conditionalFormattings><x14:conditionalFormatting'
+    f' xmlns:xm="{MAIN}/excel/2006/main"><x14:cfRule type="expression" priority="1"><xm:f>Plan2!A1>3</xm:f><x14:dxf>'
+    "{}</x14:dxf></x14:cfRule><xm:sqref>A9 B2:B3</xm:sqref></x14:conditionalFormatting></x14:conditionalFormattings>"
+    "</ext></extLst>"
+)
+
+
+@pytest.mark.parametrize(
+    ("xml", "is_changed"),
+    [
+        (EXTENDED.replace("{}", '<numFmt numFmtId="170" formatCode="&quot;+&quot;0"/>'), True),
+        (EXTENDED.replace("{}", "<font><b/></font>"), False),
+        (('<conditionalFormatting sqref="B2:B3"><cfRule type="iconSet"><iconSet showValue="0"/></cfRule>'
+         "</conditionalFormatting>"), True),
+        ('<conditionalFormatting sqref="B2:B3"><cfRule type="dataBar"><dataBar/></cfRule></conditionalFormatting>',
+         False),
+    ],
+)  # fmt: skip
+def test_conditions_of_extensions_and_of_icons_count(read, xml, is_changed):
+    content = workbook(("Plan1", "visible", [["phone", "total"], ["1", 5], ["2", "Ana"]]))
+    rows = read(change(content, ("</sheetData>", f"</sheetData>{xml}")))
+    assert bool(rows[1][1].problem) is is_changed
+    assert not [cell for cell in rows[2] if isinstance(cell, Cell)]
+
+
+def test_rows_that_a_sheet_hides_by_default_have_no_cells(tmp_path):
+    buffer = io.BytesIO()
+    with xlsxwriter.Workbook(buffer, {"in_memory": True}) as book:
+        sheet = book.add_worksheet("Plan1")
+        sheet.write_row(0, 0, ["phone", "name"])
+        sheet.write_row(1, 0, ["1", "Ana"])
+        sheet.set_default_row(hide_unused_rows=True)
+    (tmp_path / "people.xlsx").write_bytes(buffer.getvalue())
+    with open_sheet(tmp_path / "people.xlsx", report=lambda _part: None) as opened:
+        assert len([*opened.rows]) == 2
+    assert opened.hidden.row_count == 0
+
+
+@pytest.mark.parametrize("text", ["&lt;/sheetData>", "&lt;sheetData>", "x" * 1_100_000])
+def test_merged_cells_behind_any_text_are_found(read, text):
+    content = change(
+        workbook(("Plan1", "visible", [["phone", "a"], ["1", "Ana"], ["2", "x"]])),
+        ("<t>Ana</t>", f"<t>{text}</t>"),
+        ("</sheetData>", '</sheetData><mergeCells><mergeCell ref="A3:B3"/></mergeCells>'),
+    )
+    rows = read(content)
+    assert rows[2][1].problem.startswith("in Plan1!B3 is hidden under merged cells")
+    assert not getattr(rows[1][1], "problem", "")
+
+
+def test_the_rows_of_a_sheet_with_merged_cells_are_parsed_once(read, monkeypatch):
+    parsed = []
+    parse = package.iterparse
+
+    def count(part, events):
+        for event, element in parse(part, events):
+            parsed.append(package.name_of(element))
+            yield event, element
+
+    monkeypatch.setattr(package, "iterparse", count)
+    content = workbook(("Plan1", "visible", [["phone", "a"], ["1", "Ana"], ["2", "x"]]))
+    merged = ("</sheetData>", '</sheetData><mergeCells><mergeCell ref="A3:B3"/></mergeCells>')
+    read(change(content, merged))
+    assert parsed.count("row") == 2 * 3  # the start and the end of each row
+
+
+def test_a_condition_without_a_number_format_changes_no_number(read):
+    buffer = io.BytesIO()
+    with xlsxwriter.Workbook(buffer, {"in_memory": True}) as book:
+        sheet = book.add_worksheet("Plan1")
+        sheet.write_number("A1", 5)
+        sheet.conditional_format(
+            "A1", {"type": "cell", "criteria": ">", "value": 3, "format": book.add_format({"bold": 1})}
+        )
+    assert not read(buffer.getvalue())[0][0].problem
+
+
+def test_a_value_under_merged_cells_is_refused_with_its_cell(read):
+    rows = [["phone", "a", "b"], ["1", "Ana", "secret"], [5511, 7, 8], ["3", "Caio", "x"]]
+    content = change(
+        workbook(("Plan1", "visible", rows)),
+        ("</sheetData>", '</sheetData><mergeCells><mergeCell ref="B2:C2"/><mergeCell ref="A3:C3"/></mergeCells>'),
+    )
+    read_rows = read(content)
+    assert read_rows[0] == rows[0]
+    assert read_rows[3] == rows[3]
+    hidden = {cell.problem.split(" is ")[0] for row in read_rows for cell in row if getattr(cell, "problem", "")}
+    assert hidden == {"in Plan1!C2", "in Plan1!B3", "in Plan1!C3"}
+    assert "unmerge the cells" in read_rows[1][2].problem
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "row_count", "columns"),
+    [
+        ("<sheetData>", '<cols><col min="2" max="2" width="0" customWidth="1"/></cols><sheetData>', 0, {"B": "name"}),
+        ('<row r="2">', '<row r="2" ht="0" customHeight="1">', 1, {}),
+    ],
+)
+def test_a_column_or_row_without_a_size_is_hidden(tmp_path, before, after, row_count, columns):
+    content = change(workbook(("Plan1", "visible", [["phone", "name"], ["1", "Ana"]])), (before, after))
+    (tmp_path / "people.xlsx").write_bytes(content)
+    with open_sheet(tmp_path / "people.xlsx", report=lambda _part: None, hidden=HiddenChoice.INCLUDE) as sheet:
+        assert len([*sheet.rows]) == 2
+    assert (sheet.hidden.row_count, sheet.hidden.columns) == (row_count, columns)
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        "<row/>",
+        "<row><c><v>1</v></c></row>",
+        '<row r="7"></row>',
+        "<x:row/>",
+        "<x:row\n/>",
+        "<my-x.1:row></my-x.1:row>",
+    ],
+)
+def test_a_sheet_of_more_rows_than_excel_has_is_refused_before_they_are_read(tmp_path, row):
+    (tmp_path / "people.xlsx").write_bytes(with_cells(row * 1_100_000))
     with (
         pytest.raises(RecipientsError, match="the sheet has more than 1,048,576 rows"),
-        open_sheet(tmp_path / "people.xlsx", report=lambda _part: None) as sheet,
+        open_sheet(tmp_path / "people.xlsx", report=lambda _part: None),
     ):
-        next(sheet.rows)
+        pass
+
+
+def test_rows_are_counted_before_the_sheets_with_cells_are_chosen(tmp_path, monkeypatch):
+    content = workbook(("A", "visible", []), ("B", "visible", [["phone"]]))
+    content = change(content, ("<sheetData>", "<sheetData>" + "<row/>" * 1_100_000))
+    (tmp_path / "people.xlsx").write_bytes(content)
+    monkeypatch.setattr(Package, "iterate_sheet", lambda *_: pytest.fail("the rows were read"))
+    with (
+        pytest.raises(RecipientsError, match="the sheet has more than 1,048,576 rows"),
+        open_sheet(tmp_path / "people.xlsx", report=lambda _part: None),
+    ):
+        pass
+
+
+def test_a_number_with_too_many_digits_is_refused_with_its_cell(read):
+    code = "0." + "0" * 200
+    rows = read(with_styles('<row r="1"><c r="A1" s="1"><v>1e300</v></c></row>', {164: code}))
+    assert rows[0][0].problem.startswith("in Plan1!A1 has the number format 0.000")
+    assert rows[0][0].problem.endswith(f"which shows more digits than a message takes: {ADVICE}")
+
+
+def test_a_number_format_that_is_too_long_for_excel_is_refused_with_its_cell(read):
+    xml = '<row r="1"><c r="A1" s="1"><v>5</v></c><c r="B1" s="2"><v>5</v></c></row>'
+    row = read(with_styles(xml, {164: "0" + "x" * 254, 165: "0" + "x" * 255}))[0]
+    assert row[0] == "5" + "x" * 254
+    assert "in Plan1!B1 has the number format 0xxx" in row[1].problem
+    assert f"which is longer than Excel allows: {ADVICE}" in row[1].problem
+
+
+TOO_LARGE = "the workbook takes too much memory to read"
+
+
+def inflate(content, path, size):
+    """Return a workbook in which a part has a larger size, as in a ZIP bomb."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(io.BytesIO(content)) as old, zipfile.ZipFile(buffer, "w") as new:
+        for name in old.namelist():
+            new.writestr(name, old.read(name))
+        new.getinfo(path).file_size = size
+    return buffer.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("path", "size"),
+    [
+        ("xl/worksheets/sheet1.xml", 2_000_000_001),
+        ("xl/sharedStrings.xml", 500_000_001),
+        ("xl/styles.xml", 20_000_001),
+        ("xl/workbook.xml", 20_000_001),
+    ],
+)
+def test_a_part_that_unpacks_to_too_much_is_refused(read, path, size):
+    with pytest.raises(RecipientsError, match=TOO_LARGE):
+        read(inflate(write(["phone"]), path, size))
+
+
+@pytest.mark.parametrize("cells", ["<c/>" * 600_000, f"<c t='inlineStr'><is><t>{'x' * 21_000_000}</t></is></c>"])
+def test_a_row_that_takes_too_much_memory_is_refused(read, cells):
+    with pytest.raises(RecipientsError, match=TOO_LARGE):
+        read(with_cells(f"<row>{cells}</row>"))
+
+
+MANY = 200_000
+
+
+def test_a_condition_that_takes_too_much_memory_is_refused(read):
+    condition = f'</sheetData><conditionalFormatting sqref="A1">{"<cfRule/>" * 600_000}</conditionalFormatting>'
+    with pytest.raises(RecipientsError, match=TOO_LARGE):
+        read(change(with_cells("<row/>"), ("</sheetData>", condition)))
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ('<cols x="0123456789"/>' * MANY, ""),
+        ("", "<dataValidations>" + "<dataValidation/>" * MANY + "</dataValidations>"),
+        ("", '<conditionalFormatting sqref="A1"><cfRule/></conditionalFormatting>' * MANY),
+        ("", "<mergeCells>" + '<mergeCell ref="A9:B9"/>' * MANY + "</mergeCells>"),
+    ],
+)
+def test_elements_beside_the_rows_are_freed_one_by_one(read, monkeypatch, before, after):
+    """The parser reads blocks of up to 1 MB, whose elements are in the tree at the same time."""
+    sizes = []
+    parse = package.iterparse
+
+    def count(part, events):
+        root = None
+        for number, (event, element) in enumerate(parse(part, events)):
+            root = element if root is None else root
+            if number % 50_000 == 0:
+                sizes.append(sum(1 for _ in root.iter()))
+            yield event, element
+
+    monkeypatch.setattr(package, "iterparse", count)
+    content = with_cells('<row r="1"><c r="A1"><v>1</v></c></row>')
+    assert len(read(change(content, ("<sheetData>", f"{before}<sheetData>"), ("</sheetData>", f"</sheetData>{after}"))))
+    assert len(sizes) > MANY // 50_000
+    assert max(sizes) < MANY // 2
+
+
+def test_a_row_with_too_many_merged_cells_is_refused(read):
+    merged = '<mergeCell ref="B1:B1048576"/>' * 501
+    content = change(
+        workbook(("Plan1", "visible", [["phone", "a"], ["1", "Ana"]])),
+        ("</sheetData>", f"</sheetData><mergeCells>{merged}</mergeCells>"),
+    )
+    with pytest.raises(RecipientsError, match="row 1 has more than 500 merged cells and conditional formats"):
+        read(content)
+
+
+@pytest.mark.parametrize(("most", "is_refused"), [(200 * 500 * 2, False), (200 * 500 * 2 - 1, True)])
+def test_a_sheet_whose_merged_cells_cost_too_much_time_is_refused(read, monkeypatch, most, is_refused):
+    monkeypatch.setattr(xlsx, "_MAX_MARKS", most)
+    merged = '<mergeCell ref="B1:B1048576"/>' * 500
+    content = change(
+        workbook(("Plan1", "visible", [["phone", "a"]] * 200)),
+        ("</sheetData>", f"</sheetData><mergeCells>{merged}</mergeCells>"),
+    )
+    if is_refused:
+        with pytest.raises(RecipientsError, match="too many merged cells and conditional formats for its rows"):
+            read(content)
+    else:
+        assert len(read(content)) == 200
+
+
+def test_an_error_of_no_known_form_is_not_repeated(read):
+    rows = read(with_cells('<row r="1"><c r="A1" t="e"><v>5511999990000</v></c></row>'))
+    assert problems(rows) == ["in Plan1!A1 is an error: correct it in the workbook"]
 
 
 def test_an_entity_that_grows_is_refused(read):
@@ -288,34 +707,29 @@ def test_an_entity_that_grows_is_refused(read):
         read(content)
 
 
-def write_ods(*cells):
-    """Return an ODS workbook of one row: (type, value) of each cell."""
-    names = {name: f"urn:oasis:names:tc:opendocument:xmlns:{name}:1.0" for name in ("office", "table", "text")}
-    row = "".join(
-        f'<table:table-cell office:value-type="{kind}"{"" if kind == "string" else f" office:value={value!r}"}>'
-        f"<text:p>{value}</text:p></table:table-cell>"
-        for kind, value in cells
-    )
+def pack(**parts):
     buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w") as archive:
-        archive.writestr("mimetype", "application/vnd.oasis.opendocument.spreadsheet")
-        archive.writestr("META-INF/manifest.xml", "<manifest/>")
-        archive.writestr(
-            "content.xml",
-            f"<office:document-content {' '.join(f'xmlns:{name}={uri!r}' for name, uri in names.items())}><office:body>"
-            f'<office:spreadsheet><table:table table:name="Minha lista"><table:table-row>{row}</table:table-row>'
-            "</table:table></office:spreadsheet></office:body></office:document-content>",
-        )
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in parts.items():
+            archive.writestr(name, content)
     return buffer.getvalue()
 
 
-def test_numbers_of_other_workbooks_are_phones_and_no_texts(read):
-    ((phone, name, discount),) = read(write_ods(("float", "5511999990001"), ("string", "Ana"), ("percentage", "0.2")))
-    assert (phone.digits, name) == ("5511999990001", "Ana")
-    assert discount.problem == (
-        "in 'Minha lista'!C1 is a number or a date, and how it is shown is read from XLSX only: "
-        "save the workbook as XLSX"
-    )
+def test_an_ods_workbook_is_refused_by_name(read):
+    content = pack(mimetype="application/vnd.oasis.opendocument.spreadsheet", **{"content.xml": "<x/>"})
+    with pytest.raises(RecipientsError, match="it is a file of the format ODS, which is not read: save the list as"):
+        read(content)
+
+
+def test_a_binary_workbook_is_refused_by_name(read):
+    content = change(write(["phone"]), ("xl/workbook.xml", "xl/workbook.bin"), part="_rels/.rels")
+    with pytest.raises(RecipientsError, match="it is a file of the format XLSB, which is not read"):
+        read(content)
+
+
+def test_a_workbook_with_macros_is_read(read):
+    content = change(write(["phone"]), ("sheet.main+xml", "sheet.macroEnabled.main+xml"), part="[Content_Types].xml")
+    assert read(content) == [["phone"]]
 
 
 @pytest.mark.skipif(not CASES.exists(), reason="the cases stand beside the project")
