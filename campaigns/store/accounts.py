@@ -1,4 +1,4 @@
-"""Accounts: as the send path sees them (loaded, counted against, blocked), as people keep them, and their health."""
+"""Queries about accounts: their data for slices, their failures and cooldowns, operators' changes and health checks."""
 
 from __future__ import annotations
 
@@ -12,7 +12,14 @@ from psycopg import errors
 from psycopg.rows import class_row
 from psycopg.types.json import Jsonb
 
-from campaigns.domain.account import FailureRecord, InactiveCategory, Streak, fold_streak
+from campaigns.domain.account import (
+    CooldownReason,
+    FailureRecord,
+    InactiveCategory,
+    Streak,
+    explain_streak,
+    fold_streak,
+)
 from campaigns.store.database import Connection, ConstraintError, insert_row, query
 
 Kind = Literal[
@@ -24,7 +31,11 @@ _Source = Literal["replies", "webhooks"]
 
 @dataclass(frozen=True, slots=True)
 class AccountRow:
-    """An account as a runner needs it. `token` is still encrypted; `blocked_seconds`: its rest, 0 if it may send."""
+    """The data of an account that a slice needs. `token` is encrypted.
+
+    `blocked_seconds`: the remaining seconds of the account's cooldown; 0 without a cooldown. `inactive_categories`: the
+    categories of templates that the account does not send.
+    """
 
     id: int
     name: str
@@ -36,15 +47,21 @@ class AccountRow:
     portfolio_id: int | None
     blocked_seconds: float
     blocked_reason: str
-    inactive_categories: list[str]  # of templates that it does not send
+    inactive_categories: list[str]
+
+    @property
+    def cooldown_reason(self) -> CooldownReason:
+        """The reason of the account's cooldown. Without a cooldown the value has no meaning."""
+        return CooldownReason.read(self.blocked_reason)
 
 
 @dataclass(frozen=True, slots=True)
-class Counted:
-    """The result of failures for one streak of an account: its own (`category` None), or that of a category.
+class StreakResult:
+    """A streak after new failures were added. `category`: the category to which the streak belongs; None: the streak
+    belongs to the whole account.
 
-    `tripped_by`: the failures that deactivated the account or the category, None if they did not. `is_inactive`: it is
-    deactivated, now or already before.
+    `tripped_by`: the failures that have just deactivated the account or the category; None: the new failures have
+    deactivated nothing. `is_inactive`: whether the account or the category is deactivated.
     """
 
     account_id: int
@@ -55,12 +72,13 @@ class Counted:
 
 
 @dataclass(frozen=True, slots=True)
-class Outcomes:
-    """The outcomes for one streak of an account, in order of arrival: a failure, or None for a success.
+class StreakOutcomes:
+    """New outcomes for one streak of an account, in order of arrival. An outcome is a failure, or None for a success.
 
-    `category`: failures of this category of templates; None: failures of the whole account. `activated_at` is the
-    account's at the time of the claim: replies to messages that were sent before the last activation do not count.
-    None: the caller knows that all messages were sent since.
+    `category`: the streak of this category of templates; None: the streak of the whole account. `activated_at`: the
+    account's `activated_at` when the messages were claimed. If the account's `activated_at` has changed since, the
+    messages were sent before the last activation and do not change the streak. None: the caller knows that all messages
+    were sent after the last activation.
     """
 
     account_id: int
@@ -74,7 +92,7 @@ class Outcomes:
 
 
 def load_campaign_accounts(connection: Connection, campaign_ids: Sequence[int]) -> dict[int, dict[int, str]]:
-    """Return the accounts of each campaign, by id, each with the category of the campaign's template there."""
+    """Return, for each campaign, the ids of its accounts, each with the category of the template for the account."""
     accounts: dict[int, dict[int, str]] = {campaign_id: {} for campaign_id in campaign_ids}
     for campaign_id, account_id, category in connection.execute(
         query("load_campaign_accounts"), {"campaign_ids": list(campaign_ids)}
@@ -84,8 +102,8 @@ def load_campaign_accounts(connection: Connection, campaign_ids: Sequence[int]) 
 
 
 def find_categories(connection: Connection, pairs: Collection[tuple[int, int]]) -> dict[tuple[int, int], str]:
-    """Return the category of a campaign's template for an account, by (campaign id, account id)."""
-    rows = connection.execute(query("find_categories"), _pairs(pairs))
+    """Return the category of the campaign's template for each pair (campaign id, account id)."""
+    rows = connection.execute(query("find_categories"), _pair_columns(pairs))
     return {(campaign_id, account_id): category for campaign_id, account_id, category in rows}
 
 
@@ -94,45 +112,50 @@ def load_accounts(connection: Connection, account_ids: Sequence[int]) -> list[Ac
         return cursor.execute(query("load_accounts"), {"account_ids": list(account_ids)}).fetchall()
 
 
-def count_outcomes(connection: Connection, replies: Sequence[Outcomes]) -> list[Counted]:
-    """Move streaks by the replies to sends; deactivate where the limit is reached. Return the streaks with failures."""
-    good = [reply for reply in replies if reply.outcomes and not reply.has_failure]
-    if good:
-        _reset_streaks(connection, good)
+def count_outcomes(connection: Connection, replies: Sequence[StreakOutcomes]) -> list[StreakResult]:
+    """Update streaks with the outcomes that Meta's replies report; return the streaks to which failures were added.
+
+    An account or a category whose streak reaches the limit is deactivated.
+    """
+    successes = [reply for reply in replies if reply.outcomes and not reply.has_failure]
+    if successes:
+        _reset_streaks(connection, successes)
     return _count_failures(connection, replies, source="replies")
 
 
-def _reset_streaks(connection: Connection, good: Sequence[Outcomes]) -> None:
-    whole = {(each.account_id, each.activated_at) for each in good if each.category is None}
+def _reset_streaks(connection: Connection, successes: Sequence[StreakOutcomes]) -> None:
+    of_accounts = {(each.account_id, each.activated_at) for each in successes if each.category is None}
     rows: list[tuple[int, dt.datetime | None, str | None]] = [
-        (each.account_id, each.activated_at, each.category) for each in good if each.category is not None
+        (each.account_id, each.activated_at, each.category) for each in successes if each.category is not None
     ]
-    rows += [(*key, None) for key in whole.difference(row[:2] for row in rows)]
+    rows += [(*key, None) for key in of_accounts.difference(row[:2] for row in rows)]
     rows.sort(key=itemgetter(0))
     parameters = {
         "account_ids": [account_id for account_id, _, _ in rows],
         "activated_at": [activated_at for _, activated_at, _ in rows],
         "categories": [category for _, _, category in rows],
-        "are_whole": [row[:2] in whole for row in rows],
+        "are_whole": [row[:2] in of_accounts for row in rows],
     }
     connection.execute(query("reset_streaks"), parameters)
 
 
 def count_reported(
-    connection: Connection, reported: Sequence[Outcomes], *, good: Collection[tuple[int, int]] = ()
-) -> list[Counted]:
-    """As `count_outcomes`, for the second streaks: webhook reports about messages sent since the last activation.
+    connection: Connection, reported: Sequence[StreakOutcomes], *, good: Collection[tuple[int, int]] = ()
+) -> list[StreakResult]:
+    """Update streaks with the outcomes that webhooks report; return the streaks to which failures were added.
 
-    `good`: (campaign id, account id) of reports without a failure; they count for the category of the campaign too.
+    An account or a category whose streak reaches the limit is deactivated. The caller passes only outcomes of messages
+    that were sent after the last activation of their account. `good`: pairs (campaign id, account id) for which
+    webhooks report a success. For each pair, the account's streak for the category of the campaign's template ends.
     """
     account_ids = {each.account_id for each in reported if not each.category and each.outcomes and not each.has_failure}
     if account_ids or good:
-        connection.execute(query("reset_reported_streaks"), {"good_ids": sorted(account_ids), **_pairs(good)})
+        connection.execute(query("reset_reported_streaks"), {"good_ids": sorted(account_ids), **_pair_columns(good)})
     return _count_failures(connection, reported, source="webhooks")
 
 
 @dataclass(frozen=True, slots=True)
-class _Locked:
+class _LockedAccount:
     """An account whose streaks are locked for a change."""
 
     id: int
@@ -144,20 +167,22 @@ class _Locked:
     reported: list[FailureRecord]
 
 
-def _count_failures(connection: Connection, outcomes: Sequence[Outcomes], *, source: _Source) -> list[Counted]:
-    bad = [each for each in outcomes if each.has_failure]
-    bad.sort(key=lambda each: (each.account_id, each.category or ""))
-    if not bad:
+def _count_failures(
+    connection: Connection, outcomes: Sequence[StreakOutcomes], *, source: _Source
+) -> list[StreakResult]:
+    with_failures = [each for each in outcomes if each.has_failure]
+    with_failures.sort(key=lambda each: (each.account_id, each.category or ""))
+    if not with_failures:
         return []
-    account_ids = sorted({each.account_id for each in bad})
+    account_ids = sorted({each.account_id for each in with_failures})
     rows = connection.execute(query("lock_streaks"), {"account_ids": account_ids}).fetchall()
-    accounts = {row[0]: _Locked(*row) for row in rows}
+    accounts = {row[0]: _LockedAccount(*row) for row in rows}
     categories: dict[tuple[int, str], tuple[Any, ...]] = {}
-    if any(each.category for each in bad):
+    if any(each.category for each in with_failures):
         rows = connection.execute(query("lock_category_streaks"), {"account_ids": account_ids}).fetchall()
         categories = {(row[0], row[1]): row[2:] for row in rows}
     counted = []
-    for each in bad:
+    for each in with_failures:
         account = accounts.get(each.account_id)
         if account is None or not account.active or each.activated_at not in (None, account.activated_at):
             continue
@@ -169,7 +194,9 @@ def _count_failures(connection: Connection, outcomes: Sequence[Outcomes], *, sou
     return counted
 
 
-def _count_account(connection: Connection, account: _Locked, counts: Outcomes, source: _Source) -> Counted:
+def _count_account(
+    connection: Connection, account: _LockedAccount, counts: StreakOutcomes, source: _Source
+) -> StreakResult:
     before = account.failures if source == "replies" else account.reported
     streak = fold_streak(before, counts.outcomes, limit=account.limit)
     reason = _note_limit(connection, counts, streak, source)
@@ -181,16 +208,19 @@ def _count_account(connection: Connection, account: _Locked, counts: Outcomes, s
         "has_success": None in counts.outcomes,
     }
     connection.execute(query("set_streak" if source == "replies" else "set_reported_streak"), parameters)
-    return Counted(account.id, account.name, None, streak.tripped_by, is_inactive=reason is not None)
+    return StreakResult(account.id, account.name, None, streak.tripped_by, is_inactive=reason is not None)
 
 
 def _count_category(
-    connection: Connection, account: _Locked, counts: Outcomes, known: tuple[Any, ...], source: _Source
-) -> Counted:
-    """`known`: the streaks of the category, by replies and by webhooks, and whether it is inactive."""
+    connection: Connection, account: _LockedAccount, counts: StreakOutcomes, known: tuple[Any, ...], source: _Source
+) -> StreakResult:
+    """Update a streak of a category.
+
+    `known`: the category's failures from replies, its failures from webhooks, and whether the category is inactive.
+    """
     failures, reported, is_inactive = known
     if is_inactive:
-        return Counted(account.id, account.name, counts.category, None, is_inactive=True)
+        return StreakResult(account.id, account.name, counts.category, None, is_inactive=True)
     streak = fold_streak(failures if source == "replies" else reported, counts.outcomes, limit=account.limit)
     reason = _note_limit(connection, counts, streak, source)
     parameters = {
@@ -203,25 +233,25 @@ def _count_category(
         "inactive_code": streak.tripped_by[-1]["code"] if streak.tripped_by else None,
     }
     connection.execute(query("set_category_streak"), parameters)
-    return Counted(account.id, account.name, counts.category, streak.tripped_by, is_inactive=reason is not None)
+    return StreakResult(account.id, account.name, counts.category, streak.tripped_by, is_inactive=reason is not None)
 
 
-def _note_limit(connection: Connection, counts: Outcomes, streak: Streak, source: _Source) -> str | None:
-    """Keep an event if the streak has reached the limit; return the reason, None if it has not."""
+def _note_limit(connection: Connection, counts: StreakOutcomes, streak: Streak, source: _Source) -> str | None:
+    """If the streak has reached the limit, add an account event and return the reason of the deactivation; else return
+    None.
+    """
     if streak.tripped_by is None:
         return None
-    last = streak.tripped_by[-1]
-    reason = f"{len(streak.tripped_by)} consecutive send failures: {last['code']} {last['title']}"
     details: dict[str, Any] = {"errors": list(streak.tripped_by), "source": source}
     if counts.category is None:
         add_account_event(connection, counts.account_id, "deactivated", details)
     else:
         details = {"category": counts.category, **details}
         add_account_event(connection, counts.account_id, "category_deactivated", details)
-    return reason
+    return str(explain_streak(streak.tripped_by))
 
 
-def _pairs(pairs: Collection[tuple[int, int]]) -> dict[str, list[int]]:
+def _pair_columns(pairs: Collection[tuple[int, int]]) -> dict[str, list[int]]:
     ordered = sorted(pairs)
     return {"campaign_ids": [pair[0] for pair in ordered], "account_ids": [pair[1] for pair in ordered]}
 
@@ -233,41 +263,58 @@ def add_account_event(connection: Connection, account_id: int, kind: Kind, detai
     return int(row[0])
 
 
+def lock_accounts_to_block(
+    connection: Connection, account_ids: Collection[int], *, of_wabas: Collection[int] = ()
+) -> None:
+    """Lock accounts in the order of their ids. `of_wabas`: accounts whose whole WABA is locked."""
+    parameters = {"account_ids": list(account_ids), "of_wabas": list(of_wabas)}
+    connection.execute(query("lock_accounts_to_block"), parameters)
+
+
 def block_accounts(
     connection: Connection,
     account_id: int,
     *,
     is_for_waba: bool,
-    reason: str,
-    rest_seconds: float,
+    reason: CooldownReason,
+    details: str,
+    cooldown_seconds: float,
     most_seconds: float = 3600.0,
 ) -> list[tuple[int, dt.datetime]]:
-    """Let an account, or all of its WABA, rest; return (id, until) of those that did not rest already."""
+    """Start a cooldown of an account, or of all accounts in its WABA (`is_for_waba`).
+
+    Returns (id, end of the cooldown) of each account that had no cooldown before.
+    """
+    text = reason.write(details)
     parameters = {
         "account_id": account_id,
         "is_for_waba": is_for_waba,
-        "reason": reason,
-        "rest_seconds": rest_seconds,
+        "reason": text,
+        "cooldown_seconds": cooldown_seconds,
         "most_seconds": most_seconds,
     }
     blocked = connection.execute(query("block_accounts"), parameters).fetchall()
     for blocked_id, until in blocked:
-        details = {"reason": reason, "until": until.isoformat()}
-        add_account_event(connection, blocked_id, "blocked", details)
+        add_account_event(connection, blocked_id, "blocked", {"reason": text, "until": until.isoformat()})
     return [(row[0], row[1]) for row in blocked]
 
 
 def mark_health_due(connection: Connection, account_ids: Sequence[int], *, every_seconds: float) -> list[int]:
-    """Return the accounts whose health shall be checked now; each is returned once per `every_seconds`."""
+    """Return the accounts whose health check is due, and mark these checks as requested.
+
+    A check is due if the last check of the account was requested more than `every_seconds` ago.
+    """
     parameters = {"account_ids": list(account_ids), "every_seconds": every_seconds}
     return sorted(row[0] for row in connection.execute(query("mark_health_due"), parameters))
 
 
 @dataclass(frozen=True, slots=True)
 class CategoryListing:
-    """A category of templates in which an account had failures: two streaks, by replies and by webhooks.
+    """A category of templates in which an account had failures.
 
-    The account sends no template of the category since `inactive_since`, for the reason and Meta's code beside it.
+    `failures`: the streak of failures from replies. `reported`: the streak of failures from webhooks. `inactive_since`:
+    the time since which the account sends no template of the category; None: the account sends templates of the
+    category.
     """
 
     category: str
@@ -281,15 +328,17 @@ class CategoryListing:
     def inactive(self) -> InactiveCategory | None:
         if self.inactive_since is None:
             return None
-        assert self.inactive_reason is not None and self.inactive_code is not None  # noqa: PT018  the schema ties them
+        assert self.inactive_reason is not None and self.inactive_code is not None  # noqa: PT018  by a constraint
         return InactiveCategory(self.inactive_since, self.inactive_reason, self.inactive_code)
 
 
 @dataclass(frozen=True, slots=True)
 class AccountListing:
-    """An account without its token. `blocked_until` is None unless it rests now.
+    """An account in a listing, without its token.
 
-    `categories`: the template categories with failures of their own since the account was activated.
+    `blocked_until`: the end of the account's cooldown; None if the account has no cooldown now.
+
+    `categories`: the template categories that had failures since the account was activated.
     """
 
     id: int
@@ -315,8 +364,16 @@ class AccountListing:
 
     @property
     def inactive_categories(self) -> dict[str, InactiveCategory]:
-        """The categories of templates that it does not send, even where it is active."""
+        """The categories of templates that the account does not send."""
         return {each.category: each.inactive for each in self.categories if each.inactive}
+
+    @property
+    def inactive_code(self) -> int | None:
+        """If a streak deactivated the account: Meta's code of the last failure of this streak; else None."""
+        if self.active:
+            return None
+        streaks = (self.failures, self.reported)
+        return next((streak[-1]["code"] for streak in streaks if len(streak) >= self.failure_limit), None)
 
     def may_send(self, category: str) -> bool:
         return self.active and category not in self.inactive_categories
@@ -331,12 +388,14 @@ class AccountEvent:
 
 
 def insert_account(connection: Connection, account: Mapping[str, Any]) -> int:
-    """Add an account (its columns, the token encrypted). Raise ConstraintError where the schema refuses it."""
+    """Add an account, whose token is encrypted already. Raises ConstraintError if a constraint is violated."""
     return insert_row(connection, "insert_account", account)
 
 
 def update_account(connection: Connection, account_id: int, changes: Mapping[str, Any]) -> None:
-    """Change columns of an account; None leaves one as it is. Raise ConstraintError where the schema refuses it."""
+    """Change columns of an account; a value of None leaves its column unchanged. Raises ConstraintError if a constraint
+    is violated.
+    """
     try:
         connection.execute(query("update_account"), {"account_id": account_id, **changes})
     except (errors.UniqueViolation, errors.CheckViolation) as error:
@@ -344,12 +403,12 @@ def update_account(connection: Connection, account_id: int, changes: Mapping[str
 
 
 def find_account_ids(connection: Connection, words: Sequence[str]) -> dict[str, int | None]:
-    """Return the id for each name (or id) in `words`, None where there is no such account."""
+    """Return the account id for each name or id in `words`; None if there is no such account."""
     return dict(connection.execute(query("find_account_ids"), {"words": list(words)}).fetchall())
 
 
 def list_accounts(connection: Connection, account_ids: Sequence[int] | None = None) -> list[AccountListing]:
-    """Return accounts by id; all of them when no ids are given."""
+    """Return the accounts with these ids, in the order of their ids. If `account_ids` is None, return all accounts."""
     parameters = {"account_ids": None if account_ids is None else list(account_ids)}
     with connection.cursor(row_factory=class_row(AccountListing)) as cursor:
         rows = cursor.execute(query("list_accounts"), parameters).fetchall()
@@ -366,50 +425,63 @@ def list_account_events(connection: Connection, account_id: int, *, limit: int) 
 
 
 def wake_campaigns(connection: Connection, account_id: int, *, reasons: Sequence[str]) -> list[int]:
-    """Let the running campaigns of an account that wait for `reasons` be looked at now; return their ids.
+    """Make running campaigns of an account due now; return their ids. The caller enqueues the campaigns.
 
-    Comes before any write to the account: campaigns are locked first.
+    The function finds the campaigns whose waiting reason is one of `reasons`, and the campaigns with a running slice.
+
+    The caller has not written to the account yet, because campaigns are locked before accounts.
     """
     parameters = {"account_id": account_id, "reasons": list(reasons)}
     return sorted(row[0] for row in connection.execute(query("wake_campaigns_of_account"), parameters))
 
 
 def activate_account(connection: Connection, account_id: int) -> None:
-    """Let an account send again, templates of every category, with clean streaks."""
+    """Let an account send templates of all categories again, and delete its streaks and its cooldown."""
     connection.execute(query("activate_account"), {"account_id": account_id})
     connection.execute(query("clear_categories"), {"account_id": account_id})
 
 
 def deactivate_account(connection: Connection, account_id: int, *, reason: str) -> bool:
-    """Deactivate an active account; return False when it was inactive already, which keeps its reason."""
+    """Deactivate an account. Returns False if the account was inactive already; then its earlier reason stays."""
     parameters = {"account_id": account_id, "reason": reason}
     return connection.execute(query("deactivate_account"), parameters).rowcount == 1
 
 
 @dataclass(frozen=True, slots=True)
-class CheckedAccount:
-    """What a health check must know of an account. `token` is still encrypted, `health` is the last readable answer."""
+class AccountToCheck:
+    """The data of an account for a health check. `token` is encrypted; `health` is the last readable response."""
 
     phone_number_id: str
     token: bytes
     health: dict[str, Any]
 
 
-def begin_check(connection: Connection, account_id: int) -> bool:
-    """Claim the latest requested check; False: another task has begun it, or no check was requested."""
-    return connection.execute(query("begin_health_check"), {"account_id": account_id}).rowcount == 1
+def claim_health_check(connection: Connection, account_id: int) -> bool:
+    """Claim the last requested check. Returns False if another task has claimed this check, or if no check was
+    requested.
+    """
+    return connection.execute(query("claim_health_check"), {"account_id": account_id}).rowcount == 1
 
 
-def load_checked(connection: Connection, account_id: int) -> CheckedAccount | None:
-    with connection.cursor(row_factory=class_row(CheckedAccount)) as cursor:
-        return cursor.execute(query("load_checked"), {"account_id": account_id}).fetchone()
+def load_account_to_check(connection: Connection, account_id: int) -> AccountToCheck | None:
+    with connection.cursor(row_factory=class_row(AccountToCheck)) as cursor:
+        return cursor.execute(query("load_account_to_check"), {"account_id": account_id}).fetchone()
 
 
 def record_health(connection: Connection, account_id: int, health: Mapping[str, str]) -> None:
     connection.execute(query("record_health"), {"account_id": account_id, "health": Jsonb(dict(health))})
 
 
-def record_failure(connection: Connection, account_id: int, reason: str) -> bool:
-    """Note that a check failed, beside the last readable answer; return whether this reason is new."""
+def record_health_failure(connection: Connection, account_id: int, reason: str) -> bool:
+    """Record the reason of a failed check beside the last readable response; return whether the reason is new."""
     row = connection.execute(query("record_health_failure"), {"account_id": account_id, "reason": reason}).fetchone()
     return bool(row and row[0])
+
+
+def lock_tokens(connection: Connection) -> list[tuple[int, str, bytes]]:
+    """Return (id, name, encrypted token) of all accounts, and lock their rows until the end of the transaction."""
+    return [(row[0], row[1], bytes(row[2])) for row in connection.execute(query("lock_tokens"))]
+
+
+def write_token(connection: Connection, account_id: int, token: bytes) -> None:
+    connection.execute(query("write_token"), {"account_id": account_id, "token": token})

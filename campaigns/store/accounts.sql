@@ -1,5 +1,5 @@
 -- name: load_campaign_accounts
--- The accounts of campaigns, each with the category of the campaign's template there.
+-- The accounts of campaigns, each with the category that the campaign's template has for the account.
 SELECT ca.campaign_id, ca.account_id, g.category
 FROM campaign_accounts ca
 JOIN campaign_categories g ON g.campaign_id = ca.campaign_id AND g.account_id = ca.account_id
@@ -7,13 +7,15 @@ WHERE ca.campaign_id = ANY (%(campaign_ids)s)
 ORDER BY ca.campaign_id, ca.account_id
 
 -- name: find_categories
--- The categories of campaigns' templates for accounts, also for an account that has left its campaign since.
+-- Returns, for each pair of campaign and account, the category that the campaign's template has for the account. The
+-- account need not belong to the campaign any more, because an operator may have removed the account in the meantime.
 SELECT g.campaign_id, g.account_id, g.category
 FROM unnest(%(campaign_ids)s::bigint[], %(account_ids)s::bigint[]) AS s (campaign_id, account_id)
 JOIN campaign_categories g ON g.campaign_id = s.campaign_id AND g.account_id = s.account_id
 
 -- name: load_accounts
--- What a runner must know of accounts. `blocked_seconds`: how long the rest still lasts.
+-- The data of accounts for a slice. `blocked_seconds`: the remaining seconds of the cooldown; 0 if the account has no
+-- cooldown.
 SELECT a.id, a.name, a.phone_number_id, a.token, a.messages_per_second, a.active, a.activated_at, a.portfolio_id,
     coalesce(greatest(extract(epoch FROM a.blocked_until - clock_timestamp()), 0), 0)::float8 AS blocked_seconds,
     coalesce(a.blocked_reason, '') AS blocked_reason,
@@ -23,9 +25,10 @@ SELECT a.id, a.name, a.phone_number_id, a.token, a.messages_per_second, a.active
 FROM accounts a WHERE a.id = ANY (%(account_ids)s)
 
 -- name: reset_streaks
--- A success ends the streak of an account and the growth of its cooldowns (`is_whole`), and the streak of a category
--- (not NULL). Nearly always there is no streak to end, and the statement writes nothing. Reading `ended` makes sure
--- that accounts are locked before their categories.
+-- Ends streaks after successes. If `is_whole`, a success ends the streak of the account and makes the account's next
+-- cooldown short again. If `category` is not NULL, the success ends the account's streak for this category. Usually
+-- there is no streak, and the statement writes nothing. The UPDATE of categories reads `ended`, so accounts are locked
+-- before their categories.
 WITH s AS MATERIALIZED (
     SELECT * FROM unnest(
         %(account_ids)s::bigint[], %(activated_at)s::timestamptz[], %(categories)s::text[], %(are_whole)s::bool[]
@@ -46,9 +49,11 @@ WHERE (SELECT count(*) FROM ended) >= 0
     AND k.failures <> '[]' AND k.inactive_since IS NULL
 
 -- name: reset_reported_streaks
--- Webhooks say that messages since the last activation were sent or delivered. This ends the streaks of reported
--- failures of the accounts, and of the categories in which campaigns sent by these accounts. Reading `ended` makes sure
--- that accounts are locked before their categories.
+-- Ends streaks of failures that webhooks reported, because webhooks now report successes. The caller passes only
+-- successes of messages that were sent after the last activation of their account. The statement ends the streaks of
+-- the accounts in `good_ids`. For each pair of campaign and account, the statement ends the account's streak for the
+-- category of the campaign's template. The UPDATE of categories reads `ended`, so accounts are locked before their
+-- categories.
 WITH ended AS (
     UPDATE accounts a
     SET consecutive_reported = 0, reported = '[]'
@@ -64,14 +69,15 @@ WHERE (SELECT count(*) FROM ended) >= 0
     AND k.reported <> '[]' AND k.inactive_since IS NULL
 
 -- name: lock_streaks
--- The accounts whose replies or reports hold a failure, locked in their order, so that the fold sees and moves one truth.
+-- The streaks of accounts with new failures. The lock lasts until the caller has written the new streaks, so no other
+-- transaction changes the streaks in the meantime. The accounts are locked in the order of their ids.
 SELECT id, name, active, activated_at, failure_limit, failures, reported
 FROM accounts WHERE id = ANY (%(account_ids)s)
 ORDER BY id FOR UPDATE
 
 -- name: lock_category_streaks
--- The streaks of the categories of accounts. The caller has locked the accounts. A success locks only the row of the
--- streak that it ends.
+-- The streaks of all categories of these accounts. The caller has locked the accounts. The rows of the categories are
+-- locked too, because `reset_streaks` may change a category without a lock on its account.
 SELECT account_id, category, failures, reported, inactive_since IS NOT NULL
 FROM account_categories WHERE account_id = ANY (%(account_ids)s)
 ORDER BY account_id, category FOR UPDATE
@@ -92,8 +98,9 @@ SET reported = %(failures)s, consecutive_reported = jsonb_array_length(%(failure
 WHERE id = %(account_id)s AND activated_at = %(activated_at)s
 
 -- name: set_category_streak
--- Writes the streak of a category after failures, by replies or by webhooks, and deactivates the category if the streak
--- has reached the limit. The caller has locked the account and the row, if there is one.
+-- Writes one of the two streaks of a category. If `is_reported`, writes the failures that webhooks report, else the
+-- failures that Meta's replies report. If the streak has reached the limit, `inactive_reason` is not NULL, and the
+-- statement deactivates the category. The caller has locked the account, and the row of the category if there is one.
 INSERT INTO account_categories AS k (
     account_id, category, activated_at, failures, reported, inactive_since, inactive_reason, inactive_code)
 SELECT %(account_id)s, %(category)s, %(activated_at)s,
@@ -113,13 +120,24 @@ WHERE k.activated_at = excluded.activated_at AND k.inactive_since IS NULL
 INSERT INTO account_events (account_id, kind, details) VALUES (%(account_id)s, %(kind)s, %(details)s)
 RETURNING id
 
+-- name: lock_accounts_to_block
+-- Locks accounts before their cooldowns begin, in the order of their ids, and with the accounts of their WABAs. A
+-- transaction that also writes streaks of categories calls this statement first, because accounts are locked before
+-- their categories.
+SELECT id
+FROM accounts
+WHERE id = ANY (%(account_ids)s)
+    OR waba_id IN (SELECT waba_id FROM accounts WHERE id = ANY (%(of_wabas)s))
+ORDER BY id FOR NO KEY UPDATE
+
 -- name: block_accounts
--- A rest that Meta asked for, or that an unreachable API needs. A rest that runs is not made longer: the failures of
--- what was in flight together are one event. Every further one in a row is twice as long, up to `most_seconds`, and
--- never exact to the second, so that accounts do not come back in step.
+-- Starts a cooldown, because Meta asked for a pause, or because Meta's API cannot be reached. A running cooldown is not
+-- extended, because the failures of requests that were in flight together are one event. Until the account has a
+-- success, each cooldown is twice as long as the previous cooldown, up to `most_seconds`. The length varies at random
+-- by up to 15 percent, so that accounts do not resume at the same time.
 UPDATE accounts a
 SET blocked_until = clock_timestamp() + make_interval(
-        secs => least(%(most_seconds)s, %(rest_seconds)s * 2 ^ least(a.block_count, 20)) * (0.85 + 0.3 * random())),
+        secs => least(%(most_seconds)s, %(cooldown_seconds)s * 2 ^ least(a.block_count, 20)) * (0.85 + 0.3 * random())),
     blocked_reason = %(reason)s,
     block_count = a.block_count + 1
 WHERE (a.id = %(account_id)s
@@ -128,7 +146,9 @@ WHERE (a.id = %(account_id)s
 RETURNING a.id, a.blocked_until
 
 -- name: mark_health_due
--- Accounts whose last health check was asked for long ago, marked as asked: once per time, whoever uses the account.
+-- Returns the accounts whose last health check was requested more than `every_seconds` ago, and writes the time of the
+-- new request to `health_asked_at`. So an account is checked at most once in `every_seconds`, even if many campaigns
+-- use the account.
 UPDATE accounts SET health_asked_at = clock_timestamp()
 WHERE id = ANY (%(account_ids)s)
     AND (health_asked_at IS NULL OR health_asked_at <= clock_timestamp() - make_interval(secs => %(every_seconds)s))
@@ -141,7 +161,7 @@ VALUES (%(name)s, %(phone_number_id)s, %(waba_id)s, %(token)s, %(messages_per_se
 RETURNING id
 
 -- name: update_account
--- What is NULL stays as it is.
+-- A parameter that is NULL leaves its column unchanged.
 UPDATE accounts
 SET name = coalesce(%(name)s, name),
     phone_number_id = coalesce(%(phone_number_id)s, phone_number_id),
@@ -152,7 +172,8 @@ SET name = coalesce(%(name)s, name),
 WHERE id = %(account_id)s
 
 -- name: find_account_ids
--- By name, else by id: a name of digits is a name first.
+-- Finds the account of each word: the account with this name, or, if no account has this name, the account with this
+-- id.
 SELECT w.word, coalesce(n.id, i.id) AS id
 FROM unnest(%(words)s::text[]) WITH ORDINALITY AS w (word, position)
 LEFT JOIN accounts n ON n.name = w.word
@@ -160,7 +181,7 @@ LEFT JOIN accounts i ON n.id IS NULL AND i.id::text = w.word
 ORDER BY w.position
 
 -- name: list_accounts
--- Accounts as people see them: no token. `account_ids` NULL: all.
+-- Returns accounts for listings, without their tokens. If `account_ids` is NULL, returns all accounts.
 SELECT
     a.id, a.name, a.phone_number_id, a.waba_id, p.name AS portfolio, a.messages_per_second, a.failure_limit, a.active, a.inactive_reason,
     a.activated_at, a.consecutive_failures, a.failures, a.consecutive_reported, a.reported,
@@ -173,22 +194,23 @@ WHERE %(account_ids)s::bigint[] IS NULL OR a.id = ANY (%(account_ids)s)
 ORDER BY a.id
 
 -- name: list_account_categories
--- The categories of accounts that had failures since the accounts were activated.
+-- Returns the categories in which an account has had failures since its activation.
 SELECT account_id, category, inactive_since, inactive_reason, inactive_code, failures, reported
 FROM account_categories WHERE account_id = ANY (%(account_ids)s)
 ORDER BY account_id, category
 
 -- name: list_account_events
--- The last ones, newest first.
+-- The last events of an account, the newest first.
 SELECT id, at, kind, details FROM account_events
 WHERE account_id = %(account_id)s
 ORDER BY id DESC
 LIMIT %(limit)s
 
 -- name: wake_campaigns_of_account
--- Campaigns that wait for an account like this one are looked at now, and so are those in their slice, which may be about
--- to wait for it: who is rung meanwhile does not (end_slice). Before the account itself is touched: campaigns are locked
--- first.
+-- Makes running campaigns of an account due now: campaigns whose `waiting_reason` is one of `reasons`, and campaigns
+-- with a running slice. Such a slice may be about to end with one of these waiting reasons. Because this statement sets
+-- `enqueued_at`, `end_slice` does not write that waiting reason. The caller runs this statement before it writes to the
+-- account, because campaigns are locked before accounts.
 WITH waiting AS (
     SELECT c.id FROM campaigns c
     WHERE c.status = 'running'
@@ -203,7 +225,8 @@ FROM waiting w WHERE c.id = w.id
 RETURNING c.id
 
 -- name: activate_account
--- A new life: both streaks, the rest and what ended the old life are forgotten; only what is sent from now on counts.
+-- Activates an account, and deletes both its streaks, its cooldown and the reason of its deactivation. Only messages
+-- that are sent from now on change the new streaks.
 UPDATE accounts
 SET active = true, inactive_reason = NULL, activated_at = clock_timestamp(),
     consecutive_failures = 0, failures = '[]', consecutive_reported = 0, reported = '[]',
@@ -211,27 +234,34 @@ SET active = true, inactive_reason = NULL, activated_at = clock_timestamp(),
 WHERE id = %(account_id)s
 
 -- name: clear_categories
--- Lets an activated account send all categories again, with new streaks. The caller has locked the account.
+-- Lets an activated account send all categories again. The caller has locked the account.
 DELETE FROM account_categories WHERE account_id = %(account_id)s
 
 -- name: deactivate_account
 UPDATE accounts SET active = false, inactive_reason = %(reason)s
 WHERE id = %(account_id)s AND active
 
--- name: begin_health_check
--- Claims the last requested check, once: a task that comes twice, or after a later task, finds no row.
+-- name: claim_health_check
+-- Claims the last requested check. A task finds no row if another task has claimed the same request or a later request.
 UPDATE accounts SET health_begun_at = clock_timestamp()
 WHERE id = %(account_id)s AND health_asked_at > coalesce(health_begun_at, '-infinity')
 RETURNING id
 
--- name: load_checked
+-- name: load_account_to_check
 SELECT phone_number_id, token, health FROM accounts WHERE id = %(account_id)s
 
 -- name: record_health
 UPDATE accounts SET health = %(health)s, health_checked_at = clock_timestamp() WHERE id = %(account_id)s
 
 -- name: record_health_failure
--- The last readable answer stays; beside it stands why the newest check has none.
+-- Keeps the last readable response and adds the reason why the newest check has failed.
 UPDATE accounts SET health = health || jsonb_build_object('error', %(reason)s::text)
 WHERE id = %(account_id)s
 RETURNING (old.health ->> 'error') IS DISTINCT FROM %(reason)s::text
+
+-- name: lock_tokens
+-- Returns the encrypted tokens of all accounts, and locks the rows of the accounts until the end of the transaction.
+SELECT id, name, token FROM accounts ORDER BY id FOR NO KEY UPDATE
+
+-- name: write_token
+UPDATE accounts SET token = %(token)s WHERE id = %(account_id)s

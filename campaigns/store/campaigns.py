@@ -1,4 +1,4 @@
-"""Campaigns as people make, move, change and see them, with their counters."""
+"""Queries with which operators create, change, start, test and list campaigns, and read their counters and prices."""
 
 from __future__ import annotations
 
@@ -10,10 +10,14 @@ from typing import Any
 from psycopg.rows import class_row
 from psycopg.types.json import Jsonb
 
-from campaigns.domain.campaign import CampaignFacts, CampaignStatus, Move, Plan
+from campaigns.clock import clock
+from campaigns.domain.campaign import CampaignFacts, CampaignStatus, Move, Plan, missing_campaign
 from campaigns.domain.message import Status
 from campaigns.domain.phone.person import recipient_key
-from campaigns.store.database import Connection, allow_long_statements, query
+from campaigns.store.database import Connection, Database, allow_long_statements, query
+
+# The number of messages that one transaction cancels, in less than a second.
+_CANCELLED_AT_ONCE = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +62,7 @@ class LockedCampaign:
             started_at=self.started_at,
             recipient_count=self.recipient_count,
             account_count=self.account_count,
+            time_zone=self.time_zone,
         )
 
     @property
@@ -86,7 +91,11 @@ class LockedCampaign:
 
 @dataclass(frozen=True, slots=True)
 class CampaignListing:
-    """A campaign as a list shows it. `counts`: messages by status, without zeros."""
+    """A campaign in a listing.
+
+    `counts`: the number of messages by status, without zeros. `replied_counts`: the number of messages by status to
+    which the person has replied.
+    """
 
     id: int
     name: str
@@ -122,11 +131,15 @@ class CampaignListing:
     completed_at: dt.datetime | None
     server_now: dt.datetime
     counts: dict[str, int]
+    replied_counts: dict[str, int]
 
 
 @dataclass(frozen=True, slots=True)
 class ReasonCount:
-    """How many messages of a campaign are uncertain, failed or skipped by its cap per person, for one reason."""
+    """The number of messages of a campaign that are uncertain, failed or skipped for one reason.
+
+    `account_ids`: the accounts that sent, or tried to send, these messages.
+    """
 
     status: str
     error_code: int | None
@@ -135,13 +148,14 @@ class ReasonCount:
     oldest_at: dt.datetime | None
     newest_at: dt.datetime | None
     first_message_id: int
+    account_ids: list[int]
 
 
 @dataclass(frozen=True, slots=True)
 class TestMessage:
-    """Where a test message stands. `reason` is that of a failed or uncertain one."""
+    """The status of a test message. The error is set if the message failed or is uncertain."""
 
-    __test__ = False  # pytest: the name is a coincidence
+    __test__ = False  # pytest would take the class for a test
 
     phone: str
     status: str
@@ -151,7 +165,9 @@ class TestMessage:
 
 @dataclass(frozen=True, slots=True)
 class PriceCount:
-    """How many messages of a campaign Meta reported with one price category and model; None: it did not say."""
+    """The number of a campaign's messages with the same category, model and `is_billable`. None: Meta did not report
+    the value.
+    """
 
     category: str | None
     model: str | None
@@ -159,40 +175,74 @@ class PriceCount:
     count: int
 
 
-def insert_campaign(connection: Connection, plan: Plan, account_ids: Sequence[int]) -> int:
-    parameters = _columns(plan) | {"account_ids": list(account_ids)}
+def insert_campaign(
+    connection: Connection, plan: Plan, account_ids: Sequence[int], *, draft_key: bytes | None = None
+) -> int:
+    """Insert a draft; return its id. `draft_key`: a key that no other campaign has; None: the draft has no key."""
+    parameters = _columns(plan) | {"account_ids": list(account_ids), "draft_key": draft_key}
     row = connection.execute(query("insert_campaign"), parameters).fetchone()
     assert row is not None
     return int(row[0])
+
+
+def claim_draft_key(connection: Connection, draft_key: bytes) -> int | None:
+    """Return the id of the campaign with this key. If there is none, only this transaction can insert one."""
+    connection.execute(query("lock_draft_key"), {"draft_key": draft_key})
+    row = connection.execute(query("find_draft_key"), {"draft_key": draft_key}).fetchone()
+    return None if row is None else int(row[0])
 
 
 def _columns(plan: Plan) -> dict[str, Any]:
     return asdict(plan) | {"parameters": Jsonb(dict(plan.parameters))}
 
 
+def lock_starts(connection: Connection) -> None:
+    """Wait until no other transaction starts or resumes campaigns, and keep others from it until this one ends."""
+    allow_long_statements(connection)
+    connection.execute(query("lock_starts"))
+
+
 def lock_campaigns(connection: Connection, campaign_ids: Sequence[int]) -> dict[int, LockedCampaign]:
-    """Lock campaigns until the transaction ends; those that do not exist are not in the result."""
+    """Lock campaigns until the transaction ends. The result omits ids that do not exist."""
     parameters = {"campaign_ids": list(campaign_ids)}
     with connection.cursor(row_factory=class_row(LockedCampaign)) as cursor:
         return {row.id: row for row in cursor.execute(query("lock_campaigns"), parameters)}
 
 
 def move_campaigns(connection: Connection, moves: Sequence[Move]) -> int:
-    """Write decided moves; return how many found the status they were decided on. The caller holds the locks."""
+    """Change the status of locked campaigns that still have their old status; return the number of these campaigns."""
     parameters = {
         "ids": [move.id for move in moves],
         "old": [move.old.value for move in moves],
         "new": [move.new.value for move in moves],
-        "rings": [move.rings for move in moves],
+        "should_enqueue": [move.should_enqueue for move in moves],
     }
     return connection.execute(query("move_campaigns"), parameters).rowcount
 
 
-def cancel_messages(connection: Connection, campaign_ids: Sequence[int]) -> int:
-    """Cancel what is still pending in campaigns that the caller cancels; return how many messages."""
-    # A large campaign takes longer than any statement of the send path may.
-    allow_long_statements(connection)
-    return connection.execute(query("cancel_messages"), {"campaign_ids": list(campaign_ids)}).rowcount
+def find_uncancelled(connection: Connection) -> list[int]:
+    """Return the cancelled campaigns that still have pending messages."""
+    return [row[0] for row in connection.execute(query("find_uncancelled"))]
+
+
+def cancel_messages(database: Database, campaign_id: int, *, seconds: float | None = None) -> bool:
+    """Cancel the pending messages of a cancelled campaign, in many short transactions.
+
+    After about `seconds` the function leaves the rest alone, and returns False.
+    """
+    deadline = None if seconds is None else clock() + seconds
+    last_id: int | None = 0
+    while last_id is not None:
+        last_id = database.run(_cancel_next, campaign_id, last_id)
+        if deadline is not None and clock() > deadline:
+            return last_id is None
+    return True
+
+
+def _cancel_next(connection: Connection, campaign_id: int, after: int) -> int | None:
+    parameters = {"campaign_id": campaign_id, "after": after, "limit": _CANCELLED_AT_ONCE}
+    row = connection.execute(query("cancel_messages"), parameters).fetchone()
+    return None if row is None else row[0]
 
 
 def update_campaign(
@@ -202,18 +252,29 @@ def update_campaign(
     *,
     status: CampaignStatus,
     wakes: bool,
-    rings: bool,
+    should_enqueue: bool,
 ) -> None:
-    """Write a changed plan and what follows from it for the status and the wait."""
+    """Write a changed plan with the new status. `wakes`: the campaign becomes due now."""
     parameters = _columns(plan) | {
         "campaign_id": campaign.id,
         "old": campaign.status,
         "new": status.value,
         "wakes": wakes,
-        "rings": rings,
+        "should_enqueue": should_enqueue,
     }
     connection.execute(query("update_campaign"), parameters)
     connection.execute(query("rebase_pace"), {"campaign_id": campaign.id})
+
+
+def set_window(connection: Connection, campaign_id: int, plan: Plan) -> None:
+    """Write the window of a plan to a campaign that is new or locked."""
+    parameters = {
+        "campaign_id": campaign_id,
+        "window_from": plan.window_from,
+        "window_to": plan.window_to,
+        "uses_recipient_zones": plan.uses_recipient_zones,
+    }
+    connection.execute(query("set_window"), parameters)
 
 
 def replace_accounts(connection: Connection, campaign_id: int, account_ids: Sequence[int]) -> None:
@@ -221,20 +282,84 @@ def replace_accounts(connection: Connection, campaign_id: int, account_ids: Sequ
     connection.execute(query("replace_campaign_accounts"), parameters)
 
 
+def delete_recipients(connection: Connection, campaign_id: int) -> None:
+    """Delete the messages of a locked draft, and what is known of the files that they came from."""
+    allow_long_statements(connection)
+    for name in ("delete_messages", "delete_imports", "delete_zones", "reset_recipient_counts", "delete_tallies"):
+        connection.execute(query(name), {"campaign_id": campaign_id})
+
+
+def replace_recipients(connection: Connection, campaign_id: int) -> None:
+    """Delete the recipients of a locked draft. Until the transaction ends, `count_kept_people` compares with them."""
+    connection.execute(query("make_replaced_people"))
+    connection.execute(query("note_replaced_people"), {"campaign_id": campaign_id})
+    delete_recipients(connection, campaign_id)
+
+
+def count_kept_people(connection: Connection, campaign_id: int) -> int:
+    """Return the number of people of a draft who were in it before `replace_recipients`."""
+    row = connection.execute(query("count_kept_people"), {"campaign_id": campaign_id}).fetchone()
+    assert row is not None
+    return int(row[0])
+
+
+def lock_for_deletion(connection: Connection, campaign_id: int) -> None:
+    """Lock a campaign so that no other transaction adds a row that refers to it."""
+    connection.execute(query("lock_for_deletion"), {"campaign_id": campaign_id})
+
+
+def delete_draft(connection: Connection, campaign_id: int) -> None:
+    """Delete a draft whose messages are deleted already. The caller has called `lock_for_deletion`."""
+    connection.execute(query("delete_draft"), {"campaign_id": campaign_id})
+
+
 def list_campaigns(connection: Connection, campaign_ids: Sequence[int] | None = None) -> list[CampaignListing]:
-    """Return campaigns, oldest first; without ids all of them but tests."""
+    """Return the campaigns with these ids, the oldest first. If `campaign_ids` is None, return all campaigns except
+    tests.
+    """
     parameters = {"campaign_ids": None if campaign_ids is None else list(campaign_ids)}
     with connection.cursor(row_factory=class_row(CampaignListing)) as cursor:
         return cursor.execute(query("list_campaigns"), parameters).fetchall()
 
 
-def insert_test(connection: Connection, campaign_id: int, phones: Sequence[str]) -> int:
-    """Make a started campaign that sends to `phones` what the first people of `campaign_id` get; return its id.
+def page_campaigns(
+    connection: Connection,
+    *,
+    statuses: Sequence[CampaignStatus],
+    pattern: str | None,
+    account_id: int | None,
+    made_by: str | None,
+    before: tuple[dt.datetime, int] | None,
+    limit: int,
+) -> list[CampaignListing]:
+    """Return at most `limit` campaigns, the newest first, without tests.
 
-    It has the template and the accounts of the other one, and neither its pace nor its schedule.
+    `before`: the creation and the id of the campaign that the page follows; None: the first page. `pattern`: for ILIKE
+    on the name. `account_id`: only campaigns with this account. `made_by`: only campaigns that this actor has made.
+    """
+    created_at, id_ = before or ("infinity", 0)
+    parameters = {
+        "statuses": [status.value for status in statuses],
+        "pattern": pattern,
+        "account_id": account_id,
+        "made_by": made_by,
+        "created_at": created_at,
+        "id": id_,
+        "limit": limit,
+    }
+    ids = [row[0] for row in connection.execute(query("page_campaign_ids"), parameters)]
+    return sorted(list_campaigns(connection, ids), key=lambda row: (row.created_at, row.id), reverse=True)
+
+
+def insert_test(connection: Connection, campaign_id: int, phones: Sequence[str]) -> int:
+    """Create and start a test campaign for `campaign_id`; return the id of the test.
+
+    The test sends the variables of the first recipients to `phones`. The test has the template and the accounts of the
+    campaign, but no pace and no schedule. Raises Refusal if the campaign was discarded in the meantime.
     """
     row = connection.execute(query("insert_test_campaign"), {"campaign_id": campaign_id}).fetchone()
-    assert row is not None
+    if row is None:
+        raise missing_campaign(campaign_id)
     parameters = {
         "campaign_id": campaign_id,
         "test_id": row[0],
@@ -252,7 +377,7 @@ def list_tests(connection: Connection, campaign_id: int) -> list[CampaignListing
 
 
 def list_test_messages(connection: Connection, test_id: int) -> list[TestMessage]:
-    """Return where each message of a test stands, in the order in which the phones were given."""
+    """Return the messages of a test, in the order in which the phones were given."""
     with connection.cursor(row_factory=class_row(TestMessage)) as cursor:
         return cursor.execute(query("list_test_messages"), {"test_id": test_id}).fetchall()
 
@@ -273,21 +398,58 @@ def find_template_id(connection: Connection, campaign_id: int) -> int:
     return int(row[0])
 
 
-def first_messages(connection: Connection, campaign_id: int, *, limit: int) -> list[tuple[str, list[str]]]:
-    """Return phone and variables of the first people of a campaign."""
+@dataclass(frozen=True, slots=True)
+class MadeWith:
+    """The content of a draft when it was made. `template`: `name:language`."""
+
+    template: str
+    components: list[dict[str, Any]]
+    parameters: dict[str, str | None]
+
+
+def load_made_with(connection: Connection, campaign_id: int) -> MadeWith | None:
+    """Return the content that a campaign had when it was made; None if an older version made it."""
+    row = connection.execute(query("load_made_with"), {"campaign_id": campaign_id}).fetchone()
+    return None if row is None or row[0] is None else MadeWith(**row[0])
+
+
+def count_pending_by_prefix(connection: Connection, campaign_id: int) -> dict[str, int]:
+    """Return the number of pending messages by the first three digits of the phones."""
+    allow_long_statements(connection)
+    return dict(connection.execute(query("count_pending_by_prefix"), {"campaign_id": campaign_id}).fetchall())
+
+
+def list_first_messages(connection: Connection, campaign_id: int, *, limit: int) -> list[tuple[str, list[str]]]:
+    """Return the phones and the variables of the first pending messages of a campaign."""
     parameters = {"campaign_id": campaign_id, "limit": limit}
-    return connection.execute(query("first_messages"), parameters).fetchall()
+    return connection.execute(query("list_first_messages"), parameters).fetchall()
+
+
+def list_pending_after(
+    connection: Connection, campaign_id: int, message_id: int, *, limit: int
+) -> list[tuple[int, str, list[str]]]:
+    """Return id, phone and variables of the first pending messages behind `message_id`, in the order of the list."""
+    parameters = {"campaign_id": campaign_id, "id": message_id, "limit": limit}
+    return connection.execute(query("list_pending_after"), parameters).fetchall()
+
+
+def list_pending_before(
+    connection: Connection, campaign_id: int, message_id: int, *, limit: int
+) -> list[tuple[int, str, list[str]]]:
+    """Return id, phone and variables of the last pending messages before `message_id`, in the order of the list."""
+    parameters = {"campaign_id": campaign_id, "id": message_id, "limit": limit}
+    return connection.execute(query("list_pending_before"), parameters).fetchall()[::-1]
 
 
 def count_pending(connection: Connection, campaign_id: int) -> tuple[int, int]:
-    """Return how many messages are pending, and how many of them are for people who opted out."""
+    """Return the number of pending messages, and the number of pending messages to people who have opted out."""
     allow_long_statements(connection)
     row = connection.execute(query("count_pending"), {"campaign_id": campaign_id}).fetchone()
     assert row is not None
     return row[0], row[1]
 
 
-def load_tally(connection: Connection, campaign_id: int) -> dict[Status, int]:
-    """Return the counters of one campaign; a status that no message has may be missing."""
-    rows = connection.execute(query("load_tally"), {"campaign_id": campaign_id})
+def load_counters(connection: Connection, campaign_id: int) -> dict[Status, int]:
+    """Return the number of messages of one campaign in each status, without zeros."""
+    rows = connection.execute(query("load_counters"), {"campaign_id": campaign_id})
     return {Status(row[0]): row[1] for row in rows if row[1]}

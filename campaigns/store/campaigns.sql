@@ -1,13 +1,17 @@
 -- name: insert_campaign
--- A draft with its lease and its accounts: no campaign is ever without a lease row.
+-- Inserts a draft with its accounts and its lease row. Every campaign has a lease row.
 WITH campaign AS (
     INSERT INTO campaigns (
         name, template_id, parameters, columns, time_zone, scheduled_at, start_within_seconds, expire_at, max_per_person, within_days,
-        interval_seconds, pause_after, pause_seconds, window_from, window_to, weekdays, uses_recipient_zones, holidays)
+        interval_seconds, pause_after, pause_seconds, window_from, window_to, weekdays, uses_recipient_zones, holidays,
+        draft_key, made_with)
     VALUES (
         %(name)s, %(template_id)s, %(parameters)s, %(columns)s, %(time_zone)s, %(scheduled_at)s,
         %(start_within_seconds)s, %(expire_at)s, %(max_per_person)s, %(within_days)s, %(interval_seconds)s, %(pause_after)s, %(pause_seconds)s,
-        %(window_from)s, %(window_to)s, %(weekdays)s, %(uses_recipient_zones)s, %(holidays)s)
+        %(window_from)s, %(window_to)s, %(weekdays)s, %(uses_recipient_zones)s, %(holidays)s, %(draft_key)s,
+        (SELECT jsonb_build_object('template', t.name || ':' || t.language, 'components', t.components,
+            'parameters', %(parameters)s::jsonb)
+         FROM templates t WHERE t.id = %(template_id)s))
     RETURNING id
 ), lease AS (
     INSERT INTO leases (campaign_id) SELECT id FROM campaign
@@ -16,9 +20,31 @@ WITH campaign AS (
 )
 SELECT id FROM campaign
 
+-- name: lock_draft_key
+-- Lets one transaction at a time make a draft with this key. The next one then finds the draft.
+SELECT pg_advisory_xact_lock(730198, hashtext(encode(%(draft_key)s, 'hex')))
+
+-- name: find_draft_key
+SELECT id FROM campaigns WHERE draft_key = %(draft_key)s
+
+-- name: lock_starts
+-- Lets one transaction at a time start or resume campaigns. Otherwise two drafts with the same people could start at
+-- the same time, and neither start would see that the other campaign sends, too.
+SELECT pg_advisory_xact_lock(7301986125)
+
+-- name: load_made_with
+SELECT made_with FROM campaigns WHERE id = %(campaign_id)s
+
+-- name: count_pending_by_prefix
+-- The number of pending messages by the first three digits of the phones, which have the country code. The query reads
+-- the whole campaign. It runs before a person starts or resumes the campaign.
+SELECT substr(phone, 2, 3), count(*) FROM messages
+WHERE campaign_id = %(campaign_id)s AND status = 'pending' AND phone IS NOT NULL
+GROUP BY 1
+
 -- name: lock_campaigns
--- Campaigns that a person is about to move or change, locked in their order. The lock keeps runners, releases and other
--- people out until the decision is written.
+-- Locks campaigns in the order of their ids before an operator changes them. Until the change is committed, no slice
+-- starts or ends, no message becomes pending again and no other operator changes these campaigns.
 SELECT
     c.id, c.name, c.status::text AS status, c.template_id, c.parameters, c.columns, c.scheduled_at,
     c.start_within_seconds, c.expire_at, c.max_per_person, c.within_days, c.interval_seconds, c.pause_after, c.pause_seconds, c.window_from,
@@ -31,33 +57,52 @@ ORDER BY c.id
 FOR NO KEY UPDATE OF c
 
 -- name: move_campaigns
--- Decided changes of status, each only from the status it was decided on. Whatever a campaign waited for is over. None
--- leads to `completed`; in a completed one that a retry opens again nothing is left to be found behind the cursor.
+-- Changes the status of each campaign that still has its `old` status. The wait of each campaign ends. No change leads
+-- to `completed`. If a retry reopens a completed campaign, the cursor moves to the last message, because claims find
+-- the retried messages by `not_before`, not by the cursor.
 UPDATE campaigns c
 SET status = m.new, waiting_reason = NULL, due_at = NULL,
-    enqueued_at = CASE WHEN m.rings THEN clock_timestamp() END,
+    enqueued_at = CASE WHEN m.should_enqueue THEN clock_timestamp() END,
+    untaken_since = NULL,
     completed_at = NULL,
     cancelled_at = CASE WHEN m.new = 'cancelled' THEN clock_timestamp() END,
     cursor = CASE WHEN c.status <> 'completed' THEN c.cursor
         ELSE (SELECT max(n.id) FROM messages n WHERE n.campaign_id = c.id) END
 FROM unnest(
-    %(ids)s::bigint[], %(old)s::campaign_status[], %(new)s::campaign_status[], %(rings)s::bool[]
-) AS m (id, old, new, rings)
+    %(ids)s::bigint[], %(old)s::campaign_status[], %(new)s::campaign_status[], %(should_enqueue)s::bool[]
+) AS m (id, old, new, should_enqueue)
 WHERE c.id = m.id AND c.status = m.old
 
+-- name: find_uncancelled
+-- Returns the cancelled campaigns that still have pending messages.
+SELECT c.id FROM campaigns c
+JOIN tallies t ON t.campaign_id = c.id AND t.status = 'pending' AND t.count > 0
+WHERE c.status = 'cancelled'
+ORDER BY c.id
+
 -- name: cancel_messages
--- What was not claimed yet is cancelled with its campaign; what is on the wire stays, its reply settles it. The tallies
--- tell where there is something to do, so a second look costs nothing.
-UPDATE messages m SET status = unless_doubted(m.doubted, 'cancelled'), not_before = NULL
-WHERE status = 'pending'
-    AND campaign_id IN (
-        SELECT t.campaign_id FROM tallies t
-        WHERE t.campaign_id = ANY (%(campaign_ids)s) AND t.status = 'pending' AND t.count > 0
-    )
+-- Cancels the next pending messages of a cancelled campaign, which no worker sends any more, in the order of their ids.
+-- Messages in flight keep their status until Meta's reply settles them. A release never makes a message of a cancelled
+-- campaign pending again. Returns the last id, NULL if no message is left.
+--
+-- Plan: one scan of `messages_in_order` behind the id `after`, so all calls for a campaign read it once.
+WITH next AS MATERIALIZED (
+    SELECT id FROM messages
+    WHERE campaign_id = %(campaign_id)s AND id > %(after)s AND status = 'pending'
+        AND EXISTS (SELECT FROM campaigns WHERE id = %(campaign_id)s AND status = 'cancelled')
+    ORDER BY id
+    LIMIT %(limit)s
+    FOR UPDATE
+), cancelled AS (
+    UPDATE messages m SET status = unless_doubted(m.doubted, 'cancelled'), not_before = NULL
+    FROM next n WHERE m.id = n.id
+)
+SELECT max(id) FROM next
 
 -- name: update_campaign
--- A changed plan, only in the status it was decided on. `wakes`: what the campaign waits for has changed, so it is
--- looked at now; `rings`: the caller rings it.
+-- Writes a changed plan if the campaign still has its `old` status. `wakes`: the change may end the campaign's wait, so
+-- the campaign is due now. `should_enqueue`: the caller enqueues the campaign. A draft without people is still being
+-- made, so `made_with` follows its template and its values.
 UPDATE campaigns
 SET name = %(name)s, template_id = %(template_id)s, parameters = %(parameters)s, columns = %(columns)s,
     time_zone = %(time_zone)s, scheduled_at = %(scheduled_at)s,
@@ -66,23 +111,36 @@ SET name = %(name)s, template_id = %(template_id)s, parameters = %(parameters)s,
     max_per_person = %(max_per_person)s, within_days = %(within_days)s,
     window_from = %(window_from)s, window_to = %(window_to)s, weekdays = %(weekdays)s,
     uses_recipient_zones = %(uses_recipient_zones)s, holidays = %(holidays)s,
+    made_with = CASE WHEN recipient_count > 0 THEN made_with ELSE
+        (SELECT jsonb_build_object('template', t.name || ':' || t.language, 'components', t.components,
+            'parameters', %(parameters)s::jsonb)
+         FROM templates t WHERE t.id = %(template_id)s) END,
     status = %(new)s::campaign_status,
     due_at = CASE WHEN NOT %(wakes)s THEN due_at END,
-    enqueued_at = CASE WHEN %(rings)s THEN clock_timestamp() WHEN %(new)s <> 'scheduled' THEN enqueued_at END
+    enqueued_at = CASE WHEN %(should_enqueue)s THEN clock_timestamp() WHEN %(new)s <> 'scheduled' THEN enqueued_at END
 WHERE id = %(campaign_id)s AND status = %(old)s::campaign_status
 
+-- name: set_window
+-- Writes the window of a campaign that is new or locked, and has not ended.
+UPDATE campaigns
+SET window_from = %(window_from)s, window_to = %(window_to)s, uses_recipient_zones = %(uses_recipient_zones)s
+WHERE id = %(campaign_id)s AND status NOT IN ('completed', 'cancelled')
+
 -- name: rebase_pace
--- A shorter interval or pause counts at once: the next message is due no later than one new gap from now. A longer one
--- counts from the next message on. In a pause (`burst_count` 0 with a time) the gap is the new pause.
+-- Applies a changed interval or pause to the time of the next message. A shorter interval or pause applies at once: the
+-- next message is due no later than one new interval from now. During a pause (`burst_count` is 0), the next message is
+-- due no later than one new pause or one new interval from now, whichever is longer. A longer interval or pause applies
+-- after the next message.
 UPDATE leases l
 SET next_message_at = least(l.next_message_at, clock_timestamp() + make_interval(secs =>
     CASE WHEN l.burst_count = 0 THEN greatest(c.interval_seconds, coalesce(c.pause_seconds, 0))
     ELSE c.interval_seconds END))
 FROM campaigns c
 WHERE l.campaign_id = %(campaign_id)s AND c.id = l.campaign_id AND l.next_message_at IS NOT NULL
+    AND c.status NOT IN ('completed', 'cancelled')
 
 -- name: replace_campaign_accounts
--- Exactly these accounts; who stays is not touched.
+-- Sets the accounts of a campaign. The rows of accounts that the campaign keeps are not changed.
 WITH gone AS (
     DELETE FROM campaign_accounts
     WHERE campaign_id = %(campaign_id)s AND account_id <> ALL (%(account_ids)s::bigint[])
@@ -91,31 +149,112 @@ INSERT INTO campaign_accounts (campaign_id, account_id)
 SELECT %(campaign_id)s, unnest(%(account_ids)s::bigint[])
 ON CONFLICT DO NOTHING
 
+-- name: make_replaced_people
+-- Makes a table of this transaction for the people of a draft whose list is replaced.
+CREATE TEMPORARY TABLE replaced_people (recipient_key text NOT NULL) ON COMMIT DROP
+
+-- name: note_replaced_people
+INSERT INTO replaced_people SELECT recipient_key FROM messages WHERE campaign_id = %(campaign_id)s
+
+-- name: count_kept_people
+SELECT count(*) FROM replaced_people r JOIN messages m
+    ON m.campaign_id = %(campaign_id)s AND m.recipient_key = r.recipient_key
+
+-- name: delete_messages
+-- Deletes the messages of a draft, which the caller has locked. No message of a draft was ever claimed, so no webhook
+-- and no slice looks for these messages.
+DELETE FROM messages m
+WHERE m.campaign_id = %(campaign_id)s
+    AND EXISTS (SELECT FROM campaigns c WHERE c.id = %(campaign_id)s AND c.status = 'draft')
+
+-- name: delete_tallies
+-- Deletes the counters of a draft that has no message any more.
+DELETE FROM tallies t
+WHERE t.campaign_id = %(campaign_id)s
+    AND NOT EXISTS (SELECT FROM messages m WHERE m.campaign_id = %(campaign_id)s)
+
+-- name: delete_imports
+-- Deletes the import errors and the names of the files of a draft, which the caller has locked.
+WITH draft AS (
+    SELECT id FROM campaigns WHERE id = %(campaign_id)s AND status = 'draft'
+), errors AS (
+    DELETE FROM import_errors WHERE campaign_id = (SELECT id FROM draft)
+)
+DELETE FROM imports WHERE campaign_id = (SELECT id FROM draft)
+
+-- name: delete_zones
+-- Deletes the sets of time zones of a draft, which the caller has locked.
+DELETE FROM campaign_zones z
+WHERE z.campaign_id = %(campaign_id)s
+    AND EXISTS (SELECT FROM campaigns c WHERE c.id = %(campaign_id)s AND c.status = 'draft')
+
+-- name: reset_recipient_counts
+UPDATE campaigns SET recipient_count = 0, duplicate_count = 0, rejected_count = 0
+WHERE id = %(campaign_id)s AND status = 'draft'
+
+-- name: lock_for_deletion
+-- Waits for each transaction that adds a row which refers to the campaign, such as a test, and excludes new ones.
+SELECT FROM campaigns WHERE id = %(campaign_id)s FOR UPDATE
+
+-- name: delete_draft
+DELETE FROM campaigns WHERE id = %(campaign_id)s AND status = 'draft'
+
 -- name: list_campaigns
--- Campaigns as people see them, oldest first; `campaign_ids` NULL: all but the tests of others.
+-- Returns campaigns for listings, the oldest first. If `campaign_ids` is NULL, returns all campaigns except tests. With
+-- `coalesce`, also a generic plan reads given campaigns by their primary key.
 SELECT
     c.id, c.name, c.status::text AS status, c.test_of, t.name AS template_name, t.language, t.status AS template_status,
     c.parameters, c.columns, c.scheduled_at, c.start_within_seconds, c.expire_at, c.max_per_person, c.within_days, c.interval_seconds, c.pause_after,
     c.pause_seconds, c.window_from, c.window_to, c.weekdays, c.time_zone, c.uses_recipient_zones, c.holidays,
     c.waiting_reason, c.due_at, c.enqueued_at, c.recipient_count, c.duplicate_count, c.rejected_count,
     c.created_at, c.started_at, c.completed_at, clock_timestamp() AS server_now,
-    coalesce(n.counts, '{}') AS counts
+    coalesce(n.counts, '{}') AS counts, coalesce(n.replied_counts, '{}') AS replied_counts
 FROM campaigns c
 JOIN templates t ON t.id = c.template_id
 LEFT JOIN LATERAL (
-    SELECT jsonb_object_agg(y.status, y.count ORDER BY y.status) AS counts
+    SELECT jsonb_object_agg(y.status, y.count ORDER BY y.status) AS counts,
+        jsonb_object_agg(y.status, y.replied_count ORDER BY y.status) FILTER (WHERE y.replied_count <> 0) AS replied_counts
     FROM tallies y WHERE y.campaign_id = c.id AND y.count <> 0
 ) n ON true
-WHERE (%(campaign_ids)s::bigint[] IS NULL AND c.test_of IS NULL) OR c.id = ANY (%(campaign_ids)s)
+WHERE c.id = ANY (coalesce(%(campaign_ids)s::bigint[], ARRAY (SELECT id FROM campaigns WHERE test_of IS NULL)))
 ORDER BY c.created_at, c.id
 
+-- name: page_campaign_ids
+-- Returns the ids of the newest campaigns before the key (created_at, id), without tests. `pattern`: for ILIKE on the
+-- name. `made_by`: the actor who made the campaign, or copied it, by the audit.
+--
+-- Plan: for each status one scan of `campaigns_by_status`, backwards from the key, which stops after `limit` rows. With
+-- the id alone as the key, a generic plan may read the primary key instead, and so all campaigns of other statuses.
+-- Without a pattern, an account and an actor, the query reads at most `limit` rows of each status. With one of these, it
+-- reads more campaigns until the page is full; `audit_events_by_target` has the events of one campaign.
+SELECT found.id
+FROM unnest(%(statuses)s::campaign_status[]) AS wanted (status)
+CROSS JOIN LATERAL (
+    SELECT c.id, c.created_at FROM campaigns c
+    WHERE c.status = wanted.status AND c.test_of IS NULL
+        AND (c.created_at, c.id) < (%(created_at)s::timestamptz, %(id)s::bigint)
+        AND (%(pattern)s::text IS NULL OR c.name ILIKE %(pattern)s)
+        AND (%(account_id)s::bigint IS NULL OR EXISTS (
+            SELECT FROM campaign_accounts a WHERE a.campaign_id = c.id AND a.account_id = %(account_id)s))
+        AND (%(made_by)s::text IS NULL OR EXISTS (
+            SELECT FROM audit_events e
+            WHERE split_part(e.what, '.', 1) = 'campaign' AND e.target_id = c.id
+                AND e.what IN ('campaign.create', 'campaign.copy') AND e.actor = %(made_by)s))
+    ORDER BY c.created_at DESC, c.id DESC
+    LIMIT %(limit)s
+) found
+ORDER BY found.created_at DESC, found.id DESC
+LIMIT %(limit)s
+
 -- name: insert_test_campaign
--- A test of a campaign: started at once, with its template and accounts, without its pace and schedule.
+-- Inserts a test of a campaign. The test starts at once. The test has the template and the accounts of the campaign,
+-- but no pace and no schedule. If the campaign is being deleted, the query waits and then inserts nothing.
 WITH campaign AS (
     INSERT INTO campaigns (name, status, template_id, parameters, columns, time_zone, test_of, enqueued_at)
     SELECT c.name || ' (test)', 'pending', c.template_id, c.parameters, c.columns, c.time_zone, c.id,
         clock_timestamp()
     FROM campaigns c WHERE c.id = %(campaign_id)s
+    FOR KEY SHARE
     RETURNING id
 ), lease AS (
     INSERT INTO leases (campaign_id) SELECT id FROM campaign
@@ -126,7 +265,8 @@ WITH campaign AS (
 SELECT id FROM campaign
 
 -- name: insert_test_messages
--- Each phone gets what one of the first people gets, in their order; with fewer people than phones they start again.
+-- Inserts the messages of a test. Each phone gets the variables of one of the first recipients, in the order of the
+-- recipients. If there are fewer recipients than phones, the variables are used again, from the first recipient on.
 WITH people AS (
     SELECT variables, row_number() OVER (ORDER BY id) AS n, count(*) OVER () AS count
     FROM (
@@ -154,11 +294,15 @@ WHERE campaign_id = %(test_id)s
 ORDER BY id
 
 -- name: list_reasons
--- Why messages of a campaign are uncertain, failed, skipped by its cap per person (as the claims word it), or skipped
--- because an answer waits for review (code -2), with the times of the oldest and the newest. The query reads the whole
--- campaign once, for a command of a person, and only if the counters show such messages.
+-- Groups messages of a campaign by reason: uncertain messages, failed messages, and two kinds of suppressed messages.
+-- Messages of the first kind exceeded the campaign's cap per person; the query recognises them by the error title that
+-- `claim_messages` writes. Messages of the second kind were skipped while an answer of the person waited for review
+-- (code -2). Returns, for each reason, the oldest and the newest time at which a message failed or was claimed, and the
+-- accounts of the messages. The query runs for a command of an operator. The query reads the whole campaign once, if
+-- the counters show such messages.
 SELECT m.status::text AS status, m.error_code, m.error_title, count(*) AS count,
-    min(coalesce(m.failed_at, m.claimed_at)) AS oldest_at, max(coalesce(m.failed_at, m.claimed_at)) AS newest_at, min(m.id) AS first_message_id
+    min(coalesce(m.failed_at, m.claimed_at)) AS oldest_at, max(coalesce(m.failed_at, m.claimed_at)) AS newest_at, min(m.id) AS first_message_id,
+    coalesce(array_agg(DISTINCT m.account_id ORDER BY m.account_id) FILTER (WHERE m.account_id IS NOT NULL), '{}') AS account_ids
 FROM messages m
 WHERE m.campaign_id = %(campaign_id)s
     AND (m.status IN ('uncertain', 'failed')
@@ -172,7 +316,8 @@ GROUP BY m.status, m.error_code, m.error_title
 ORDER BY m.status DESC, count(*) DESC, m.error_code
 
 -- name: list_prices
--- What Meta reports of the price of a campaign's messages, summed. One pass over the campaign, asked by a person.
+-- Counts the messages of a campaign by the pricing that Meta reports. The query runs for a command of an operator and
+-- reads the whole campaign once.
 SELECT m.pricing_category AS category, m.pricing_model AS model, m.is_billable, count(*) AS count
 FROM messages m
 WHERE m.campaign_id = %(campaign_id)s AND num_nonnulls(m.pricing_category, m.pricing_model, m.is_billable) > 0
@@ -182,17 +327,32 @@ ORDER BY count(*) DESC, m.pricing_category, m.pricing_model, m.is_billable
 -- name: find_template_id
 SELECT template_id FROM campaigns WHERE id = %(campaign_id)s
 
--- name: first_messages
+-- name: list_first_messages
 SELECT phone, variables FROM messages
 WHERE campaign_id = %(campaign_id)s AND status = 'pending'
 ORDER BY id
 LIMIT %(limit)s
 
+-- name: list_pending_after
+-- Pending messages of a campaign with an id above `id`, in the order of the list.
+SELECT id, phone, variables FROM messages
+WHERE campaign_id = %(campaign_id)s AND status = 'pending' AND id > %(id)s
+ORDER BY id
+LIMIT %(limit)s
+
+-- name: list_pending_before
+-- Pending messages of a campaign with an id below `id`, the last first.
+SELECT id, phone, variables FROM messages
+WHERE campaign_id = %(campaign_id)s AND status = 'pending' AND id < %(id)s
+ORDER BY id DESC
+LIMIT %(limit)s
+
 -- name: count_pending
-SELECT count(*), count(s.recipient_key)
+-- Plan: for few messages, the primary key of `suppressions` once per message; for many, a hash of all suppressions.
+SELECT count(*), count(*) FILTER (
+    WHERE EXISTS (SELECT FROM suppressions s WHERE s.recipient_key = m.recipient_key AND s.is_active))
 FROM messages m
-LEFT JOIN (SELECT DISTINCT recipient_key FROM suppressions WHERE is_active) s ON s.recipient_key = m.recipient_key
 WHERE m.campaign_id = %(campaign_id)s AND m.status = 'pending'
 
--- name: load_tally
+-- name: load_counters
 SELECT status::text, count FROM tallies WHERE campaign_id = %(campaign_id)s

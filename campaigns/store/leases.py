@@ -1,4 +1,4 @@
-"""Who may run which campaign and until when, and which campaigns are due."""
+"""Leases let only one process at a time run a campaign. Ticks enqueue the campaigns that are due."""
 
 from __future__ import annotations
 
@@ -9,16 +9,19 @@ from typing import Any
 
 from psycopg.rows import class_row
 
+from campaigns.domain.campaign import CampaignStatus
 from campaigns.store.database import Connection, allow_long_statements, query
 
+# `retry-uncertain` groups messages by this text, so the text names no worker.
 LEFT_BEHIND = "the runner ended before the reply was settled"
 
 
 @dataclass(frozen=True, slots=True)
 class LeaseRow:
-    """A lease just taken, with all that its runner must know of the campaign. Times are the server's, UTC.
+    """A new lease, with the data of the campaign that the slice needs. All times are Postgres's times, in UTC.
 
-    `left_at`: when its predecessor's ended. `doubted_count`: messages that it left on the wire, uncertain now.
+    `left_at`: the end of the previous lease, or the start of the campaign if this is later. `uncertain_count`: the
+    number of messages that the previous slice left in flight and that are uncertain now.
     """
 
     id: int
@@ -51,8 +54,9 @@ class LeaseRow:
     started_at: dt.datetime
     next_message_at: dt.datetime | None
     burst_count: int
+    claim_count: int
     server_now: dt.datetime
-    doubted_count: int = 0
+    uncertain_count: int = 0
 
 
 def take_lease(
@@ -64,10 +68,11 @@ def take_lease(
     horizon_seconds: float,
     epoch: int | None = None,
 ) -> LeaseRow | None:
-    """Take the lease of an eligible campaign that nobody runs, or return None.
+    """Take the lease of a campaign; return None if the campaign is not eligible or another process has the lease.
 
-    `epoch`: take it only if no slice began since the lease had this epoch; None: take it in any case. Messages that a
-    predecessor left in flight become uncertain in the same transaction.
+    `epoch`: the epoch of the lease when the task was published. If the lease has another epoch now, a slice has started
+    since, and the lease is not taken. None: the epoch is not checked. Messages that the previous slice left in flight
+    become uncertain in the same transaction.
     """
     parameters = {
         "campaign_id": campaign_id,
@@ -80,34 +85,34 @@ def take_lease(
         lease = cursor.execute(query("take_lease"), parameters).fetchone()
     if lease is None:
         return None
-    return replace(lease, doubted_count=doubt_left_messages(connection, campaign_id))
+    return replace(lease, uncertain_count=mark_left_uncertain(connection, campaign_id))
 
 
-def lease_epochs(connection: Connection, campaign_ids: Sequence[int]) -> dict[int, int]:
+def load_lease_epochs(connection: Connection, campaign_ids: Sequence[int]) -> dict[int, int]:
     """Return the epoch of each campaign's lease."""
-    return dict(connection.execute(query("lease_epochs"), {"campaign_ids": list(campaign_ids)}).fetchall())
+    return dict(connection.execute(query("load_lease_epochs"), {"campaign_ids": list(campaign_ids)}).fetchall())
 
 
-def doubt_left_messages(connection: Connection, campaign_id: int) -> int:
-    """Turn what is still `sending` into `uncertain`; return how many. The caller has just taken the lease."""
+def mark_left_uncertain(connection: Connection, campaign_id: int) -> int:
+    """Make messages that are still `sending` uncertain; return their number. The caller has just taken the lease."""
     parameters = {"campaign_id": campaign_id, "reason": LEFT_BEHIND}
-    return connection.execute(query("doubt_left_messages"), parameters).rowcount
+    return connection.execute(query("mark_left_uncertain"), parameters).rowcount
 
 
 def renew_leases(connection: Connection, leases: Sequence[tuple[int, int]], *, lease_seconds: float) -> set[int]:
-    """Renew (campaign id, epoch) pairs; return the ids of the campaigns that are still ours."""
-    parameters = _pairs(leases) | {"lease_seconds": lease_seconds}
+    """Renew the leases of (campaign id, epoch) pairs; return the campaigns whose lease this process still has."""
+    parameters = _lease_columns(leases) | {"lease_seconds": lease_seconds}
     return {row[0] for row in connection.execute(query("renew_leases"), parameters)}
 
 
-def watch_leases(connection: Connection, leases: Sequence[tuple[int, int]]) -> set[int]:
-    """Return the ids of the campaigns among (campaign id, epoch) pairs that are ours and still `running`."""
-    return {row[0] for row in connection.execute(query("watch_leases"), _pairs(leases))}
+def find_running_leases(connection: Connection, leases: Sequence[tuple[int, int]]) -> set[int]:
+    """Return the running campaigns whose lease still has the given epoch. `leases`: pairs (campaign id, epoch)."""
+    return {row[0] for row in connection.execute(query("find_running_leases"), _lease_columns(leases))}
 
 
-def is_slot_wanted(connection: Connection, *, patience_seconds: float) -> bool:
-    """Return whether a campaign was enqueued more than `patience_seconds` ago and no slice has begun since."""
-    row = connection.execute(query("find_waiting_for_slot"), {"patience_seconds": patience_seconds}).fetchone()
+def has_campaign_waiting_for_slot(connection: Connection, *, patience_seconds: float) -> bool:
+    """Whether a campaign was enqueued more than `patience_seconds` ago and its slice has not started."""
+    row = connection.execute(query("has_campaign_waiting_for_slot"), {"patience_seconds": patience_seconds}).fetchone()
     return bool(row and row[0])
 
 
@@ -120,8 +125,8 @@ def end_slice(
     waiting_reason: str | None = None,
     due_at: dt.datetime | None = None,
     is_due_now: bool = False,
-) -> str | None:
-    """Give the lease back; return the campaign's status, or None when the lease was not ours any more."""
+) -> CampaignStatus | None:
+    """Give the lease back; return the campaign's status, or None if this process had lost the lease."""
     parameters = {
         "campaign_id": campaign_id,
         "epoch": epoch,
@@ -132,19 +137,20 @@ def end_slice(
     }
     lock_campaign(connection, campaign_id)
     row = connection.execute(query("end_slice"), parameters).fetchone()
-    return row[0] if row else None
+    return CampaignStatus(row[0]) if row else None
 
 
 def clear_wait(connection: Connection, campaign_id: int) -> None:
-    """Note that a campaign which waited sends again."""
+    """Delete the wait of a campaign, because it sends again."""
     connection.execute(query("clear_wait"), {"campaign_id": campaign_id})
 
 
 def complete_campaign(connection: Connection, campaign_id: int, epoch: int) -> float | None:
-    """Complete the campaign if nothing is left to do; return its duration in seconds, or None if something is.
+    """Complete the campaign if no message is pending or in flight; return the duration of the campaign in seconds, else
+    None.
 
-    The lock comes first, as a statement of its own: only then does the look at the messages see what a release that
-    held the campaign has put back.
+    The campaign is locked before the statement that checks the messages. So this statement also sees messages that a
+    concurrent release has just made pending.
     """
     lock_campaign(connection, campaign_id)
     row = connection.execute(query("complete_campaign"), {"campaign_id": campaign_id, "epoch": epoch}).fetchone()
@@ -152,42 +158,43 @@ def complete_campaign(connection: Connection, campaign_id: int, epoch: int) -> f
 
 
 def expire_messages(connection: Connection, campaign_id: int, epoch: int) -> int:
-    """Expire what is still pending in a campaign whose time is over; return how many messages."""
+    """Expire the pending messages of a campaign whose `expire_at` has passed; return their number."""
     allow_long_statements(connection)
     return connection.execute(query("expire_messages"), {"campaign_id": campaign_id, "epoch": epoch}).rowcount
 
 
 def expire_paused(connection: Connection) -> dict[int, int]:
-    """Expire what is still pending in paused campaigns whose time is over; return how many messages, by campaign."""
+    """Expire the pending messages of paused campaigns whose `expire_at` has passed; return their number by campaign."""
     allow_long_statements(connection)
     return dict(connection.execute(query("expire_paused_messages")).fetchall())
 
 
-def take_abandoned(connection: Connection) -> dict[int, int]:
-    """Take the leases of campaigns that nobody runs and that have messages on the wire in their books.
+def take_abandoned_leases(connection: Connection) -> dict[int, int]:
+    """Take the leases of campaigns whose process has died and left messages in flight.
 
-    Returns how many messages became uncertain, by campaign.
+    These messages become uncertain. Returns the number of these messages by campaign.
     """
-    abandoned = [row[0] for row in connection.execute(query("take_abandoned_lease"))]
-    return {campaign_id: doubt_left_messages(connection, campaign_id) for campaign_id in abandoned}
+    abandoned = [row[0] for row in connection.execute(query("take_abandoned_leases"))]
+    return {campaign_id: mark_left_uncertain(connection, campaign_id) for campaign_id in abandoned}
 
 
 def lock_campaign(connection: Connection, campaign_id: int) -> None:
-    """Lock a campaign by a statement of its own: the next one sees what was committed while this one waited."""
+    """Lock a campaign. The next statement sees changes that were committed while this statement waited for the lock."""
     connection.execute(query("lock_campaign"), {"campaign_id": campaign_id})
 
 
-def _pairs(leases: Sequence[tuple[int, int]]) -> dict[str, Any]:
+def _lease_columns(leases: Sequence[tuple[int, int]]) -> dict[str, Any]:
     return {"campaign_ids": [lease[0] for lease in leases], "epochs": [lease[1] for lease in leases]}
 
 
 def mark_due_campaigns(
     connection: Connection, *, tick_seconds: float, expiry_seconds: float, waiting_count: int = 0
 ) -> tuple[list[int], int] | None:
-    """Mark and return the due campaigns, oldest first, and how many run already; None: another tick is at work.
+    """Mark the due campaigns as enqueued; return their ids, oldest first, and the number of running slices.
 
-    `waiting_count`: the number of tasks in the queue. A campaign whose mark is older than `expiry_seconds` may have
-    lost its task: such campaigns are due again, but only as many as marks exceed tasks in the queue.
+    Returns None if another tick runs. `waiting_count`: the number of tasks in the queue. If there are more marked
+    campaigns than tasks, the difference is the number of lost tasks. For each lost task, a campaign whose mark is older
+    than `expiry_seconds` is marked and returned again.
     """
     row = connection.execute(query("try_tick_lock")).fetchone()
     if not (row and row[0]):
@@ -200,14 +207,15 @@ def mark_due_campaigns(
 
 
 def unmark_campaigns(connection: Connection, campaign_ids: Sequence[int]) -> None:
-    """Forget that campaigns were rung: the doorbell did not work."""
+    """Clear the mark `enqueued_at` of campaigns whose tasks the broker did not accept."""
     connection.execute(query("unmark_campaigns"), {"campaign_ids": list(campaign_ids)})
 
 
 def report_uncertain(connection: Connection, *, grace_seconds: float) -> list[tuple[int, int, dt.datetime]]:
-    """Return (campaign id, count, oldest) of messages that have waited for their webhook longer than the grace.
+    """Count the uncertain messages that were claimed more than `grace_seconds` ago.
 
-    Only of campaigns with a message that was not reported yet.
+    Returns (campaign id, number, time of the oldest claim) for each campaign with such messages. Omits campaigns whose
+    uncertain messages were all reported before.
     """
     rows = connection.execute(query("report_uncertain"), {"grace_seconds": grace_seconds})
     return [(row[0], row[1], row[2]) for row in rows]

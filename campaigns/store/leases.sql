@@ -1,12 +1,14 @@
 -- name: take_lease
--- The right to run a campaign: only if it is eligible at this very moment and nobody holds it. A late or doubled task
--- finds no row here. `epoch` is the lease's epoch when the task was published (NULL: unknown). If a slice has begun
--- since, it was the one that this task asked for: of two tasks for one slice the second finds no row. All statements
--- lock the campaign first and the lease second.
+-- Takes the lease of a campaign, if the campaign is eligible now or within `horizon_seconds`, and the lease is free.
+-- `epoch` is the epoch of the lease when the task was published (NULL: unknown). If a slice has started since the task
+-- was published, the work of the task is done already, and the statement returns no row. So a late task, or a second
+-- task for the same slice, does nothing. All statements lock the campaign before the lease.
 WITH campaign AS (
     UPDATE campaigns c
     SET status = 'running', started_at = coalesce(c.started_at, clock_timestamp()), enqueued_at = NULL,
-        -- Too late to begin: all of it expires, by the same way as any that has.
+        untaken_since = NULL,
+        -- If the campaign starts too late (`start_within_seconds`), `expire_at` becomes now, so that the campaign
+        -- expires.
         expire_at = CASE
             WHEN c.started_at IS NULL
                 AND c.scheduled_at + make_interval(secs => c.start_within_seconds) < clock_timestamp()
@@ -36,12 +38,13 @@ RETURNING
     c.window_from, c.window_to, c.weekdays, c.time_zone, c.uses_recipient_zones, c.holidays, c.expire_at,
     c.max_per_person IS NOT NULL AS is_capped,
     greatest(old.until, c.started_at) AS left_at,
-    c.waiting_reason, c.due_at, c.cursor, c.started_at, l.next_message_at, l.burst_count, clock_timestamp() AS server_now
+    c.waiting_reason, c.due_at, c.cursor, c.started_at, l.next_message_at, l.burst_count, l.claim_count,
+    clock_timestamp() AS server_now
 
--- name: doubt_left_messages
--- What a predecessor left on the wire may have been accepted: nobody knows, so it is uncertain and never sent again by
--- itself. Runs right after the lease was taken, when no older claim can commit any more. The tally saves the scan of a
--- whole campaign where nothing was left, which is nearly always.
+-- name: mark_left_uncertain
+-- Meta may have accepted the messages that the previous slice left in flight. These messages become uncertain and are
+-- not sent again automatically. The statement runs right after the lease was taken, so no claim of an older lease can
+-- commit after this statement. Usually the counter of `sending` is 0, and the messages are not read.
 UPDATE messages
 SET status = 'uncertain', error_code = NULL, error_details = NULL, error_title = %(reason)s
 WHERE campaign_id = %(campaign_id)s
@@ -51,36 +54,39 @@ WHERE campaign_id = %(campaign_id)s
     )
 
 -- name: renew_leases
--- All leases of this process in one statement, each only while it is still ours. What does not come back is lost.
+-- Renews the leases of this process. A lease that is not returned is lost.
 UPDATE leases l
 SET until = clock_timestamp() + make_interval(secs => %(lease_seconds)s)
 FROM unnest(%(campaign_ids)s::bigint[], %(epochs)s::bigint[]) AS mine (campaign_id, epoch)
 WHERE l.campaign_id = mine.campaign_id AND l.epoch = mine.epoch AND l.until > clock_timestamp()
 RETURNING l.campaign_id
 
--- name: watch_leases
--- Which of my campaigns may go on.
+-- name: find_running_leases
+-- Returns the campaigns whose slices may continue: the lease still has the epoch of the slice, and the campaign is
+-- running.
 SELECT l.campaign_id
 FROM unnest(%(campaign_ids)s::bigint[], %(epochs)s::bigint[]) AS mine (campaign_id, epoch)
 JOIN leases l ON l.campaign_id = mine.campaign_id AND l.epoch = mine.epoch
 JOIN campaigns c ON c.id = l.campaign_id
 WHERE c.status = 'running'
 
--- name: find_waiting_for_slot
--- Whether an enqueued campaign has waited longer than `patience_seconds`: then slots are short, and slices end early.
+-- name: has_campaign_waiting_for_slot
+-- Whether an enqueued campaign has waited for a worker slot longer than `patience_seconds`. If there is such a
+-- campaign, running slices end early.
 SELECT EXISTS (
     SELECT FROM campaigns c
     WHERE is_eligible(c, clock_timestamp())
         AND c.enqueued_at <= clock_timestamp() - make_interval(secs => %(patience_seconds)s)
-        -- A campaign that is enqueued during its own slice needs no further slot.
+        -- A campaign whose slice is running does not wait for a slot, even if the campaign was enqueued again.
         AND NOT EXISTS (SELECT FROM leases l WHERE l.campaign_id = c.id AND l.until > clock_timestamp())
 )
 
 -- name: end_slice
--- Gives the lease back and says when the campaign goes on: now (`is_due_now`: the caller rings), at `due_at`, or, for
--- one that is not running any more, not. Guarded by the epoch: who lost the lease changes nothing. Who rang during the
--- slice changed something that it has not seen (`enqueued_at`, which a lease clears): so the wait that it decided on
--- does not count, and the next tick looks.
+-- Gives the lease back and sets when the campaign is due again: now (`is_due_now`; the caller enqueues the campaign) or
+-- at `due_at`. A campaign that is not running gets no `due_at`. If the lease was lost (it has another epoch), nothing
+-- changes. `take_lease` clears `enqueued_at`, so if `enqueued_at` is set now, the campaign was enqueued during the
+-- slice, after a change that the slice may not have seen. Then no wait is written, and the next tick enqueues the
+-- campaign.
 WITH campaign AS (
     UPDATE campaigns c
     SET cursor = %(cursor)s,
@@ -98,13 +104,14 @@ WHERE l.campaign_id = c.id AND l.epoch = %(epoch)s
 RETURNING c.status
 
 -- name: clear_wait
--- The campaign sends again: it does not wait any more.
+-- Deletes the wait of a campaign that sends again.
 UPDATE campaigns SET waiting_reason = NULL, due_at = NULL
 WHERE id = %(campaign_id)s AND status = 'running' AND waiting_reason IS NOT NULL
 
 -- name: complete_campaign
--- Completion is believed only from the rows themselves: one pass over the campaign, once in its life. The caller has
--- locked the campaign, so no release (which takes it FOR SHARE) can slip a message back in behind the look.
+-- Completes a campaign if no message is pending or in flight. The statement reads the messages instead of the counters.
+-- This costs one pass over the messages of the campaign. The caller has locked the campaign. A transaction that makes
+-- messages pending again locks the campaign too, so no message becomes pending after the check.
 UPDATE campaigns c
 SET status = 'completed', completed_at = clock_timestamp(), waiting_reason = NULL, due_at = NULL, enqueued_at = NULL
 FROM leases l
@@ -114,8 +121,8 @@ WHERE c.id = %(campaign_id)s AND c.status = 'running'
 RETURNING c.started_at, c.completed_at
 
 -- name: expire_messages
--- What was not sent when its campaign expired never is; what is on the wire stays, its reply settles it. For the holder
--- of the lease.
+-- Expires the pending messages of a campaign after its `expire_at`, for the holder of the lease. Messages in flight
+-- keep their status until Meta's reply settles them.
 UPDATE messages m SET status = unless_doubted(m.doubted, 'expired'), not_before = NULL
 WHERE campaign_id = %(campaign_id)s AND status = 'pending'
     AND EXISTS (
@@ -125,7 +132,8 @@ WHERE campaign_id = %(campaign_id)s AND status = 'pending'
     )
 
 -- name: expire_paused_messages
--- The same in campaigns that a person has paused: they stay paused. The tallies tell where there is something to do.
+-- Expires the pending messages of paused campaigns after their `expire_at`. The campaigns stay paused. The messages of
+-- a campaign are read only if its counter of pending messages is not 0.
 WITH expired AS (
     UPDATE messages m SET status = unless_doubted(m.doubted, 'expired'), not_before = NULL
     FROM campaigns c
@@ -136,10 +144,11 @@ WITH expired AS (
 )
 SELECT campaign_id, count(*) FROM expired GROUP BY campaign_id ORDER BY campaign_id
 
--- name: take_abandoned_lease
--- The lease of a campaign that nobody runs and that still has messages on the wire in its books: its runner died. Taken
--- by the same rule as any runner takes it, whatever the campaign's status is now; campaign first, lease second. A task
--- that waits for a worker has the previous epoch, so the mark is deleted: the next tick enqueues the campaign again.
+-- name: take_abandoned_leases
+-- Takes the leases of campaigns whose lease is over and whose counter of `sending` messages is not 0. The process that
+-- ran such a campaign has died. The status of the campaign does not matter. The campaign is locked before the lease. A
+-- task in the queue has the previous epoch and will do nothing, so `enqueued_at` is cleared and the next tick enqueues
+-- the campaign.
 WITH abandoned AS (
     SELECT c.id
     FROM campaigns c
@@ -161,18 +170,20 @@ RETURNING l.campaign_id
 SELECT FROM campaigns WHERE id = %(campaign_id)s FOR UPDATE
 
 -- name: try_tick_lock
--- One tick looks at a time. The lock ends with the transaction, so no process can keep it.
+-- Only one tick runs at a time. The lock ends with the transaction, so no process can keep the lock.
 SELECT pg_try_advisory_xact_lock(7301986122)
 
 -- name: note_tick
 UPDATE installation SET ticked_at = clock_timestamp()
 
 -- name: mark_due_campaigns
--- The tick marks as enqueued the eligible campaigns that nobody runs and that have no task. All campaigns without a
--- mark are due. If a mark is older than the expiry, the broker may have lost the task, or the task still waits because
--- workers are down or busy. Of these campaigns (number of marked campaigns minus length of the queue) are due, the
--- oldest marks first. So the queue stays short while workers are down, and lost tasks are enqueued again. A surplus
--- task finds nothing to do (`take_lease`).
+-- Returns the campaigns for which the caller publishes tasks, and marks them as enqueued (`enqueued_at` is the mark).
+-- Only eligible campaigns without a running slice are considered. Every such campaign without a mark is returned. If a
+-- mark is older than `expiry_seconds`, the broker may have lost the task, or the task still waits because workers are
+-- down or busy. The number of lost tasks is the number of marked campaigns minus the number of tasks in the queue
+-- (`waiting_count`). The statement returns as many campaigns with such an old mark as there are lost tasks, the oldest
+-- marks first. So lost tasks are replaced, and the queue stays short while workers are down. If a campaign gets two
+-- tasks, the second task does nothing (`take_lease`).
 WITH waiting AS (
     SELECT count(*) AS count
     FROM campaigns c
@@ -195,24 +206,26 @@ WITH waiting AS (
     LIMIT (SELECT greatest(count - %(waiting_count)s, 0) FROM waiting)
     FOR UPDATE OF c SKIP LOCKED
 ), marked AS (
-    UPDATE campaigns c SET enqueued_at = clock_timestamp()
+    UPDATE campaigns c
+    SET enqueued_at = clock_timestamp(), untaken_since = coalesce(c.untaken_since, c.enqueued_at, clock_timestamp())
     WHERE c.id IN (SELECT id FROM fresh UNION ALL SELECT id FROM lost)
     RETURNING c.id, c.created_at
 )
 SELECT id FROM marked ORDER BY created_at, id
 
 -- name: count_running
--- How many campaigns are in their slice right now.
+-- The number of campaigns with a running slice.
 SELECT count(*) FROM leases WHERE until > clock_timestamp()
 
 -- name: unmark_campaigns
--- The doorbell could not be rung: the next tick may try at once.
+-- Deletes the marks of campaigns whose tasks the broker did not accept, so that the next tick enqueues them again.
 UPDATE campaigns SET enqueued_at = NULL WHERE id = ANY (%(campaign_ids)s) AND enqueued_at IS NOT NULL
 
 -- name: report_uncertain
--- Messages that have waited for their webhook longer than the grace, by campaign, where some do so since the last look:
--- so each is reported once. A campaign is read four times per grace at the most, and only while its tally holds
--- uncertain messages.
+-- Counts, by campaign, the uncertain messages that were claimed more than `grace_seconds` ago. A campaign is returned
+-- only if one of these messages has reached this age since the last check (`uncertain_told_at`), so that a campaign is
+-- not reported again for the same messages. The messages of a campaign are read at most four times per `grace_seconds`,
+-- and only if its counter of uncertain messages is not 0.
 WITH looked AS (
     UPDATE campaigns c SET uncertain_told_at = clock_timestamp()
     FROM tallies t
@@ -229,5 +242,5 @@ GROUP BY m.campaign_id, l.before
 HAVING max(m.claimed_at) >= l.before - make_interval(secs => %(grace_seconds)s)
 ORDER BY m.campaign_id
 
--- name: lease_epochs
+-- name: load_lease_epochs
 SELECT campaign_id, epoch FROM leases WHERE campaign_id = ANY (%(campaign_ids)s)

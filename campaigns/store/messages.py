@@ -1,28 +1,31 @@
-"""Messages in sets: claimed, settled with evidence, released, sent again by a person, exported."""
+"""Queries about messages: claims, evidence, releases, retries by operators, and exports."""
 
 from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from enum import StrEnum
 from typing import Any, NamedTuple
 
 from psycopg.rows import class_row
 
+from campaigns.domain.continuity import ClaimCount
 from campaigns.domain.failures import NEVER_LEFT
 from campaigns.domain.message import Status
 from campaigns.domain.pacing import PaceState
+from campaigns.domain.settlement import Release
 from campaigns.store.database import Connection, allow_long_statements, query
 
-# From which statuses a reply may bring a message back: while it was out.
-OUT = (Status.SENDING, Status.UNCERTAIN)
-# And a webhook's refusal: also after Meta had accepted it.
-ACCEPTED_OR_OUT = (*OUT, Status.HELD, Status.SENT)
+# The statuses from which the reply to a send may release a message.
+IN_FLIGHT = (Status.SENDING, Status.UNCERTAIN)
+# A refusal by webhook may also release a message that Meta had accepted.
+ACCEPTED_OR_IN_FLIGHT = (*IN_FLIGHT, Status.HELD, Status.SENT)
 
 
 @dataclass(frozen=True, slots=True)
-class Claimed:
-    """A message claimed for sending by one account. `send_no` numbers this request, `attempts` counts it."""
+class ClaimedMessage:
+    """A message that was claimed for one account. `send_no`: the number of this send. `attempts` includes this send."""
 
     id: int
     account_id: int
@@ -35,22 +38,40 @@ class Claimed:
 
 
 @dataclass(frozen=True, slots=True)
-class Claim:
-    """What one claim took. `cursor` is the highest fresh id seen; `is_held` False: the lease or the status is gone.
+class LeaseState:
+    """The lease of a campaign after a claim. `is_held` is False if the lease is lost, or the campaign is not running.
 
-    `full`: portfolios in whose limit nobody new has room, with the time at which somebody leaves it.
+    `claim_count`: the number of claims of the campaign in this database. `is_older`: `claim_count` differs from the
+    number that the process expects, so this database is older than the campaign's last claim.
     """
 
-    messages: list[Claimed]
+    is_held: bool
+    claim_count: int
+    is_older: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """The result of a claim. `cursor`: the highest message id that was claimed or skipped so far.
+
+    `lease`: the lease after the claim. `full`: the portfolios without quota for another person, with the time at which
+    quota becomes free.
+    """
+
+    messages: list[ClaimedMessage]
     suppressed_count: int
     cursor: int
-    is_held: bool
+    lease: LeaseState
     full: Mapping[int, dt.datetime] = field(default_factory=dict)
+
+    @property
+    def is_held(self) -> bool:
+        return self.lease.is_held
 
 
 @dataclass(frozen=True, slots=True)
 class EvidenceRow:
-    """Merged evidence about one send of one message, as `merge_evidence.sql` takes it."""
+    """Merged evidence about one send of one message, for `merge_evidence`."""
 
     message_id: int
     send_no: int
@@ -70,24 +91,18 @@ class EvidenceRow:
 
 @dataclass(frozen=True, slots=True)
 class ReleaseRow:
-    """One message that goes back to pending, as `release_messages.sql` takes it."""
+    """A release: the decision to make a message pending again after one of its sends."""
 
     message_id: int
     send_no: int
-    wait_seconds: float
-    refunds: bool
-    error_code: int | None
-    error_title: str
-    error_details: str
-    refusing: int | None = None
-    forgets: bool = False
-    is_pair_refusal: bool = False
+    release: Release
 
 
 def write_array(values: Iterable[object]) -> str | None:
-    """Return an array as Postgres reads it: a fraction of what psycopg takes, which looks at the type of each element.
+    """Return an array as a Postgres literal. psycopg would be much slower, because it examines the type of each
+    element.
 
-    None where all are NULL, as most columns of a set are: `unnest` fills it up.
+    Returns None if all elements are None. Then `unnest` fills the column with NULL.
     """
     written = ["NULL" if value is None else _quote(str(value)) for value in values]
     return None if written.count("NULL") == len(written) else f"{{{','.join(written)}}}"
@@ -99,22 +114,24 @@ def _quote(text: str) -> str:
 
 def claim_messages(
     connection: Connection,
-    campaign_id: int,
-    epoch: int,
+    claims: ClaimCount,
     *,
     cursor: int,
     tokens: Mapping[int, int],
     active: Sequence[int],
     open_zones: Sequence[int] | None = None,
 ) -> Claim:
-    """Claim up to one message per token of each account (`tokens`: how many by account). Commit before sending.
+    """Claim at most one message per token of each account. The caller commits before it sends the messages.
 
-    `active` are the accounts that may send the campaign: a message that all of them have refused may go to any again.
-    `open_zones`: the zones in which the window is open; None if the window does not follow each person's zone.
+    `claims`: the number of claims of the campaign so far. `tokens`: the number of tokens by account id. `active`: the
+    accounts that may send messages of the campaign. A message that all of these accounts have refused may be claimed
+    for any of them again. `open_zones`: the zones in which the window is open now; None if the window does not follow
+    the zone of each person.
     """
     parameters = {
-        "campaign_id": campaign_id,
-        "epoch": epoch,
+        "campaign_id": claims.campaign_id,
+        "epoch": claims.epoch,
+        "claim_count": claims.count,
         "cursor": cursor,
         "accounts": list(tokens),
         "counts": list(tokens.values()),
@@ -123,43 +140,53 @@ def claim_messages(
     }
     rows = connection.execute(query("claim_messages"), parameters).fetchall()
     taken = read_claimed(rows)
-    is_held = bool(rows) or holds_lease(connection, campaign_id, epoch)
     last = max((row[0] for row in rows), default=cursor)
-    return Claim(taken, len(rows) - len(taken), max(last, cursor), is_held)
+    lease = read_lease_state(connection, claims, rows)
+    return Claim(taken, len(rows) - len(taken), max(last, cursor), lease)
 
 
-def read_claimed(rows: Sequence[tuple[Any, ...]]) -> list[Claimed]:
-    """Return the claimed messages of a claim's rows; the others are suppressed."""
-    return [Claimed(*row[:8]) for row in rows if not row[8]]
+def read_claimed(rows: Sequence[tuple[Any, ...]]) -> list[ClaimedMessage]:
+    """Return the claimed messages from the rows of a claim. The other rows are skipped messages, which are left out."""
+    return [ClaimedMessage(*row[:8]) for row in rows if not row[8]]
 
 
 def lock_caps(connection: Connection) -> None:
-    """Let no other claim of a capped campaign run before this transaction ends: each sees what the others claimed."""
+    """Serialise the claims of campaigns with a cap per person, so that each claim sees the other claims."""
     connection.execute(query("lock_caps"))
 
 
 def has_claimable(
     connection: Connection, campaign_id: int, *, cursor: int, open_zones: Sequence[int] | None = None
 ) -> bool:
-    """Whether a message waits for nothing but a slot of its portfolio."""
+    """Whether a message could be claimed if its portfolio had quota."""
     zones = None if open_zones is None else list(open_zones)
     parameters = {"campaign_id": campaign_id, "cursor": cursor, "open_zones": zones}
     row = connection.execute(query("has_claimable"), parameters).fetchone()
     return bool(row and row[0])
 
 
-def next_by_zone(connection: Connection, campaign_id: int) -> dict[int, dt.datetime]:
-    """When the first pending message of each zone may be tried, but for its window."""
-    return dict(connection.execute(query("next_by_zone"), {"campaign_id": campaign_id}).fetchall())
+def find_next_times_by_zone(connection: Connection, campaign_id: int) -> dict[int, dt.datetime]:
+    """Return, by zone id, the time at which the first pending message may be sent if the window is ignored."""
+    return dict(connection.execute(query("find_next_times_by_zone"), {"campaign_id": campaign_id}).fetchall())
 
 
-def holds_lease(connection: Connection, campaign_id: int, epoch: int) -> bool:
-    row = connection.execute(query("holds_lease"), {"campaign_id": campaign_id, "epoch": epoch}).fetchone()
-    return bool(row and row[0])
+def read_lease_state(connection: Connection, claims: ClaimCount, rows: Sequence[tuple[Any, ...]]) -> LeaseState:
+    """Return the lease after a claim that returned `rows`. `claims`: the number of claims before this claim."""
+    if rows:
+        return LeaseState(is_held=True, claim_count=rows[0][10])
+    parameters = {"campaign_id": claims.campaign_id, "epoch": claims.epoch}
+    row = connection.execute(query("load_lease_state"), parameters).fetchone()
+    if row is None:
+        return LeaseState(is_held=False, claim_count=claims.count)
+    is_held, count = row
+    # The claim has raised the count by 1 only if the lease was valid.
+    if count not in (claims.count, claims.count + 1):
+        return LeaseState(is_held=False, claim_count=claims.count, is_older=True)
+    return LeaseState(is_held=is_held, claim_count=count)
 
 
 def set_pace(connection: Connection, campaign_id: int, epoch: int, state: PaceState) -> None:
-    """Keep where the pace stands, in the transaction of the claim that moved it."""
+    """Write the state of the pace, in the transaction of the claim that has changed the state."""
     parameters = {
         "campaign_id": campaign_id,
         "epoch": epoch,
@@ -169,23 +196,23 @@ def set_pace(connection: Connection, campaign_id: int, epoch: int, state: PaceSt
     connection.execute(query("set_pace"), parameters)
 
 
-def next_release_at(connection: Connection, campaign_id: int) -> dt.datetime | None:
-    """When the first released message of the campaign may be tried again; None: there is none."""
-    row = connection.execute(query("next_release_at"), {"campaign_id": campaign_id}).fetchone()
+def find_next_release_at(connection: Connection, campaign_id: int) -> dt.datetime | None:
+    """Return the time at which the first released message of a campaign may be sent; None if no message is released."""
+    row = connection.execute(query("find_next_release_at"), {"campaign_id": campaign_id}).fetchone()
     return row[0] if row else None
 
 
 def merge_evidence(connection: Connection, evidence: Sequence[EvidenceRow]) -> set[int]:
-    """Merge evidence, at most one row per message; return the ids that it was about."""
+    """Merge evidence, at most one row per message; return the ids of the messages to which evidence applied."""
     return {row[0] for row in connection.execute(query("merge_evidence"), _write_evidence(evidence))}
 
 
 def merge_replies(
     connection: Connection, evidence: Sequence[EvidenceRow], *, stray_code: int, stray_title: str
 ) -> dict[int, int]:
-    """Merge the evidence of replies. A message is uncertain if its reply brings a wamid that another message has.
+    """Merge the evidence of replies. A message becomes uncertain if another message has the wamid of its reply.
 
-    Return these messages, each with the other message that has its wamid.
+    Returns the ids of the messages that became uncertain for this reason, each with the id of the other message.
     """
     parameters = _write_evidence(evidence) | {"stray_code": stray_code, "stray_title": stray_title}
     rows = connection.execute(query("merge_replies"), parameters).fetchall()
@@ -217,25 +244,26 @@ def release_messages(
     releases: Sequence[ReleaseRow],
     *,
     campaign_ids: Sequence[int],
-    from_statuses: Sequence[Status] = OUT,
+    from_statuses: Sequence[Status] = IN_FLIGHT,
 ) -> set[int]:
-    """Put messages back, guarded by their send and status; return the ids that went back.
+    """Release the messages whose `send_no` and status still match; return their ids.
 
-    Locks the campaigns first, so that none completes or is cancelled meanwhile.
+    The messages become pending again, unless their campaign has ended. The campaigns are locked first, so that no
+    campaign completes or is cancelled at the same time.
     """
     connection.execute(query("lock_campaigns_of"), {"campaign_ids": list(campaign_ids)})
     rows = sorted(releases, key=lambda row: row.message_id)
     parameters: dict[str, Any] = {
         "ids": write_array(row.message_id for row in rows),
         "send_nos": write_array(row.send_no for row in rows),
-        "wait_seconds": write_array(row.wait_seconds for row in rows),
-        "refunds": write_array(row.refunds for row in rows),
-        "refusing": write_array(row.refusing for row in rows),
-        "forgets": write_array(row.forgets for row in rows),
-        "pair_refusals": write_array(int(row.is_pair_refusal) for row in rows),
-        "error_codes": write_array(row.error_code for row in rows),
-        "error_titles": write_array(row.error_title for row in rows),
-        "error_details": write_array(row.error_details for row in rows),
+        "wait_seconds": write_array(row.release.wait_seconds for row in rows),
+        "refunds": write_array(row.release.refunds for row in rows),
+        "refusing": write_array(row.release.refusing for row in rows),
+        "forgets": write_array(row.release.forgets for row in rows),
+        "pair_refusals": write_array(int(row.release.is_pair_refusal) for row in rows),
+        "error_codes": write_array(row.release.code for row in rows),
+        "error_titles": write_array(row.release.title for row in rows),
+        "error_details": write_array(row.release.details for row in rows),
         "campaign_ids": list(campaign_ids),
         "from_statuses": [str(status) for status in from_statuses],
         "never_left": NEVER_LEFT.code,
@@ -243,8 +271,89 @@ def release_messages(
     return {row[0] for row in connection.execute(query("release_messages"), parameters)}
 
 
+class Skip(StrEnum):
+    """Why a message is suppressed."""
+
+    OPTED_OUT = "opted_out"
+    CAPPED = "capped"  # the person had as many messages as the campaign allows
+    IN_REVIEW = "in_review"  # an answer of the person waits for a review
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MessageFilter:
+    """Which messages of a campaign to return; None: the value does not matter.
+
+    `reasons`: pairs of a status and an error code; the code None stands for no code. `title`: the error title.
+    """
+
+    statuses: Sequence[Status] | None = None
+    has_replied: bool = False
+    skip: Skip | None = None
+    reasons: Sequence[tuple[str, int | None]] | None = None
+    code: int | None = None
+    has_no_code: bool = False
+    title: str | None = None
+
+    def to_parameters(self) -> dict[str, Any]:
+        return {
+            "statuses": None if self.statuses is None else [status.value for status in self.statuses],
+            "has_replied": self.has_replied,
+            "skip": None if self.skip is None else self.skip.value,
+            "reason_statuses": None if self.reasons is None else [status for status, _ in self.reasons],
+            "reason_codes": None if self.reasons is None else [code for _, code in self.reasons],
+            "code": self.code,
+            "has_no_code": self.has_no_code,
+            "title": self.title,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class RecipientRow:
+    """A message with its person. `recipient_key` None: the person was erased."""
+
+    id: int
+    recipient_key: str | None
+    status: str
+    error_code: int | None
+    error_title: str | None
+    attempts: int
+    account: str | None
+    claimed_at: dt.datetime | None
+    sent_at: dt.datetime | None
+    delivered_at: dt.datetime | None
+    read_at: dt.datetime | None
+    failed_at: dt.datetime | None
+    replied_at: dt.datetime | None
+
+    @property
+    def changed_at(self) -> dt.datetime | None:
+        """When the message got its status, as far as this is known."""
+        times = (self.read_at, self.delivered_at, self.sent_at, self.claimed_at)
+        return find_change(self.status, self.failed_at, times)
+
+
+def find_change(status: str, failed_at: dt.datetime | None, times: Sequence[dt.datetime | None]) -> dt.datetime | None:
+    """Return when a message got its status. `times`: of the steps of a message that did not fail, the last step first.
+
+    A message that has arrived may have a failure as well, for example on the second device of the person.
+    """
+    if status == Status.FAILED:
+        return failed_at
+    return next((at for at in times if at is not None), None)
+
+
+def page_recipients(
+    connection: Connection, campaign_id: int, chosen: MessageFilter, *, after: int, limit: int
+) -> list[RecipientRow]:
+    """Return up to `limit` messages with an id above `after`, in the order of their ids."""
+    parameters = chosen.to_parameters() | {"campaign_id": campaign_id, "after": after, "limit": limit}
+    allow_long_statements(connection)  # as in `export_messages`
+    with connection.cursor(row_factory=class_row(RecipientRow)) as cursor:
+        return cursor.execute(query("page_recipients"), parameters).fetchall()
+
+
 class ExportRow(NamedTuple):
-    """One message. A tuple, because there are millions of them."""
+    """One message of an export. The class is a tuple, because an export may have millions of rows."""
 
     id: int
     phone: str
@@ -264,33 +373,32 @@ class ExportRow(NamedTuple):
     pricing_model: str | None
     is_billable: bool | None
     consent: str | None
+    replied_at: dt.datetime | None
 
 
 def export_messages(
-    connection: Connection, campaign_id: int, *, statuses: Sequence[str] | None, after: int, limit: int
+    connection: Connection, campaign_id: int, chosen: MessageFilter, *, after: int, limit: int
 ) -> list[ExportRow]:
-    """Return up to `limit` messages with these statuses (None: any) whose id is above `after`."""
-    parameters = {
-        "campaign_id": campaign_id,
-        "statuses": None if statuses is None else list(statuses),
-        "after": after,
-        "limit": limit,
-    }
-    # Few of many: a page may look at the whole campaign.
+    """Return up to `limit` messages with an id above `after`."""
+    parameters = chosen.to_parameters() | {"campaign_id": campaign_id, "after": after, "limit": limit}
+    # If few messages fit the filter, one page may read the whole campaign.
     allow_long_statements(connection)
     return [ExportRow(*row) for row in connection.execute(query("export_messages"), parameters)]
 
 
-def variables_width(connection: Connection, campaign_id: int) -> int:
-    """Return the most variables that a message of the campaign has."""
+def find_max_variable_count(connection: Connection, campaign_id: int) -> int:
+    """Return the greatest number of variables in a message of the campaign."""
     allow_long_statements(connection)
-    row = connection.execute(query("variables_width"), {"campaign_id": campaign_id}).fetchone()
+    row = connection.execute(query("find_max_variable_count"), {"campaign_id": campaign_id}).fetchone()
     return int(row[0]) if row else 0
 
 
 @dataclass(frozen=True, slots=True)
 class FailedCount:
-    """Failed messages of one code (None: Meta gave none). `waiting_count` of them may not be tried yet."""
+    """The number of failed messages with one code; None: messages without a code.
+
+    `waiting_count`: the number of messages that must not be sent yet. `waits_until`: the end of the last wait.
+    """
 
     error_code: int | None
     title: str | None
@@ -301,16 +409,22 @@ class FailedCount:
 
 @dataclass(frozen=True, slots=True)
 class RetriedCount(FailedCount):
-    """Messages of one code that one statement has put back; `last_id` is the highest of them."""
+    """The number of messages with one code that one statement has made pending. `last_id`: the highest id of these
+    messages.
+    """
 
     last_id: int
 
 
 @dataclass(frozen=True, slots=True)
 class UncertainCount:
-    """Uncertain messages of one reason: `count` may be sent again, the others stay as they are.
+    """The messages of a campaign that are uncertain for one reason.
 
-    `oldest_at`, `newest_at`: when the first and the last of all of them may have left.
+    `count`: the number of messages that may be sent again.
+
+    `suppressed_count`: the number of messages to suppressed people. `erased_count`: the number of messages whose
+    recipient was erased. `oldest_at`, `newest_at`: the first and the last time at which a message with this reason was
+    claimed.
     """
 
     error_code: int | None
@@ -323,20 +437,32 @@ class UncertainCount:
 
 
 def count_failed(connection: Connection, campaign_id: int, later_seconds: Mapping[int, float]) -> list[FailedCount]:
-    """Count a campaign's failed messages by code. `later_seconds`: how long after a failure codes must wait."""
+    """Count a campaign's failed messages by code. `later_seconds`: by code, the required wait after the failure."""
     parameters = {"campaign_id": campaign_id, "codes": list(later_seconds), "later_seconds": [*later_seconds.values()]}
-    # A look at a whole campaign takes longer than any statement of the send path may.
     allow_long_statements(connection)
     with connection.cursor(row_factory=class_row(FailedCount)) as cursor:
         return cursor.execute(query("count_failed"), parameters).fetchall()
 
 
+def count_failed_by_zone(
+    connection: Connection, campaign_id: int, later_seconds: Mapping[int, float]
+) -> dict[tuple[int, dt.datetime], int]:
+    """Count a campaign's failed messages with these codes by `zone_id` and by the time from which they may be sent.
+
+    `later_seconds`: by code, the required wait after the failure.
+    """
+    parameters = {"campaign_id": campaign_id, "codes": list(later_seconds), "later_seconds": [*later_seconds.values()]}
+    allow_long_statements(connection)
+    rows = connection.execute(query("count_failed_by_zone"), parameters)
+    return {(zone_id, at): count for zone_id, at, count in rows}
+
+
 def retry_messages(
     connection: Connection, campaign_id: int, later_seconds: Mapping[int, float], *, after: int, limit: int
 ) -> list[RetriedCount]:
-    """Put failed messages with one of the codes (and its seconds to wait) back to pending, after this id.
+    """Make failed messages with an id above `after` pending again. `later_seconds`: by code, the required wait.
 
-    The caller holds the lock on the campaign. Fewer than `limit`: there are no more.
+    The caller has locked the campaign. If the number is less than `limit`, there are no more such messages.
     """
     parameters = {
         "campaign_id": campaign_id,
@@ -357,10 +483,16 @@ def count_uncertain(connection: Connection, campaign_id: int) -> list[UncertainC
         return cursor.execute(query("count_uncertain"), {"campaign_id": campaign_id}).fetchall()
 
 
-def retry_uncertain(connection: Connection, campaign_id: int, *, after: int, limit: int) -> tuple[int, int]:
-    """Put uncertain messages back to pending, after this id; return how many, and the id of the last of them.
+def count_uncertain_by_zone(connection: Connection, campaign_id: int) -> dict[int, int]:
+    """Count a campaign's uncertain messages that can be sent again by `zone_id`; 0: the zone is unknown."""
+    allow_long_statements(connection)
+    return dict(connection.execute(query("count_uncertain_by_zone"), {"campaign_id": campaign_id}).fetchall())
 
-    The caller holds the lock on the campaign. Fewer than `limit`: there are no more.
+
+def retry_uncertain(connection: Connection, campaign_id: int, *, after: int, limit: int) -> tuple[int, int]:
+    """Make uncertain messages with an id above `after` pending again; return their number and the highest id.
+
+    The caller has locked the campaign. If the number is less than `limit`, there are no more such messages.
     """
     allow_long_statements(connection)
     row = connection.execute(

@@ -1,36 +1,42 @@
 -- name: claim_messages
--- Takes messages to send, for the holder of the lease only: first those that an account has refused and another may
--- take, then those released and due again, then the next ones after the cursor. `accounts` and `counts` are the tokens
--- that were granted: no account gets more. A message does not go to an account that has refused it while there is an
--- `active` one that has not. Suppressed people are skipped here, at the last moment. `open_zones`: whose window is open
--- (0: the campaign's own zone), NULL where the window is not that of each person. Nothing is claimed of a campaign that
--- has expired.
+-- Claims messages for sending. Only the holder of the lease gets rows, and only while the campaign runs and has not
+-- expired. The order is: released messages that an account has refused and another account may send (`refused`), other
+-- released messages that are due (`due`), then the next messages after the cursor (`fresh`). `accounts` and `counts`:
+-- the accounts, and the number of tokens that each account was granted. An account gets at most one message per token.
+-- An account that has refused a message gets the message again only if all `active` accounts have refused the message.
+-- `open_zones`: the zones in which the window is open (0: the campaign's own zone); NULL if the window does not follow
+-- the zone of each person.
 --
--- Who had as many messages of other campaigns as this one allows is skipped too: what may have been sent counts. The
--- caller lets no two capped claims run at once.
+-- A claim skips messages to suppressed people, so the suppressions are checked as late as possible. It also skips
+-- messages to people who had `max_per_person` messages of other campaigns in the last `within_days` days; every message
+-- that may have been sent counts. The caller serialises the claims of campaigns with such a cap.
 --
--- Plan: one index scan each on messages_released (twice) and messages_in_order, starting at the cursor (never at the
--- dead entries before it), then the primary key once per row. The campaign stands in an array of one: with an equality
--- the primary key is in that order too, and where the campaign ends it runs on over all campaigns after it; and with the
--- row (campaign, cursor) beside an equality the scan starts at the campaign's first message. What a person had is looked
--- up by one_message_per_person, in each campaign of those days. The arrays before the UPDATE are on purpose: a generic
--- plan does not know LIMIT, takes it for a tenth of the table, and would join the picked rows to a scan of all messages.
--- The beginning of every claim: the lease that it needs, and the campaigns whose messages count for a cap per person.
--- `other_ids` are the accounts in whose WABA the template is of another category than marketing.
-WITH lease AS MATERIALIZED (
-    SELECT l.campaign_id, c.max_per_person, c.within_days, ARRAY(
+-- Plan: two index scans on messages_released and one on messages_in_order, which starts at the cursor and so skips the
+-- dead entries before it; then the primary key once per row. The campaign id stands in an array of one element. With an
+-- equality the primary key has the required order too, and a scan of the primary key would continue after the end of
+-- the campaign over the messages of all later campaigns. With an equality and a row comparison (campaign_id, id) the
+-- scan would start at the campaign's first message. The messages of a person are looked up by one_message_per_person in
+-- each recent campaign. The arrays before the UPDATE are deliberate: a generic plan does not know the LIMIT, assumes a
+-- tenth of the table, and would join the picked rows to a scan of all messages.
+--
+-- `lease` checks the lease and counts the claim. If the number of claims in the row is not `claim_count`, this database
+-- is older than the campaign's last claim, and nothing is claimed. `other_ids`: the accounts for which the campaign's
+-- template has the category UTILITY or AUTHENTICATION. `recent`: the campaigns whose messages count for a cap per
+-- person.
+WITH lease AS (
+    UPDATE leases l SET claim_count = l.claim_count + 1
+    FROM campaigns c
+    WHERE l.campaign_id = %(campaign_id)s AND l.epoch = %(epoch)s AND l.claim_count = %(claim_count)s
+        AND c.id = l.campaign_id
+        AND l.until > clock_timestamp() AND c.status = 'running'
+        AND (c.expire_at IS NULL OR c.expire_at > clock_timestamp())
+    RETURNING l.campaign_id, l.claim_count, c.max_per_person, c.within_days, ARRAY(
             SELECT g.account_id FROM campaign_categories g
             WHERE g.campaign_id = %(campaign_id)s AND g.account_id = ANY (%(accounts)s::bigint[])
                 AND upper(g.category) IN ('UTILITY', 'AUTHENTICATION')
         ) AS other_ids
-    FROM leases l
-    JOIN campaigns c ON c.id = l.campaign_id
-    WHERE l.campaign_id = %(campaign_id)s AND l.epoch = %(epoch)s
-        AND l.until > clock_timestamp() AND c.status = 'running'
-        AND (c.expire_at IS NULL OR c.expire_at > clock_timestamp())
-    FOR UPDATE OF l
 ), recent AS MATERIALIZED (
-    -- Campaigns that may have written to somebody in the days that count.
+    -- Campaigns that may have sent messages in the last `within_days` days.
     SELECT array_agg(c.id) AS ids
     FROM campaigns c
     WHERE (SELECT max_per_person FROM lease) IS NOT NULL
@@ -91,17 +97,16 @@ WITH lease AS MATERIALIZED (
     SELECT id, recipient_key, account_id FROM refused
     UNION ALL
     SELECT p.id, p.recipient_key, f.account_id FROM picked p JOIN free f ON f.n = p.n
--- The end of every claim: who is `chosen` (id, recipient_key, account_id) is claimed, or skipped at the last moment.
--- Marketing skips a person whose answer waits for review. The lock on the answer makes this claim and a decision wait
--- for each other: the claim sees a dismissal that was committed after it began, and the decision sees the skipped
--- messages.
+-- `assigned`: each chosen message with its account, and whether it is skipped. A marketing message is skipped if an
+-- answer of the person waits for review. The lock on the answer serialises this claim and a decision about the answer:
+-- the claim sees a dismissal that was committed after the claim began, and the decision sees the skipped messages.
 ), assigned AS MATERIALIZED (
     SELECT a.id, a.account_id,
         s.is_active IS NOT NULL OR r.is_held IS NOT NULL OR c.is_capped IS NOT NULL AS is_suppressed,
         c.is_capped IS NOT NULL AS is_capped,
         r.is_held IS NOT NULL AND s.is_active IS NULL AS is_held
     FROM chosen a
-    -- A person may have several active sources; and without the LIMIT a generic plan would hash the whole table.
+    -- A person may have several active suppressions. Without the LIMIT a generic plan would hash the whole table.
     LEFT JOIN LATERAL (
         SELECT s.is_active FROM suppressions s WHERE s.recipient_key = a.recipient_key AND s.is_active LIMIT 1
     ) s ON true
@@ -136,7 +141,8 @@ SET status = (CASE WHEN a.is_suppressed THEN unless_doubted(m.doubted, 'suppress
         WHEN a.is_held THEN 'an answer of this person may be an opt-out; it waits for review'
         WHEN a.is_capped THEN 'the person had as many messages as the campaign allows'
         ELSE m.error_title END,
-    -- Of an earlier try; -2 is a code of our own, by which a dismissed review finds what was skipped for it.
+    -- A message that is skipped for a review or for the cap loses the error of an earlier send. Our own code -2 means
+    -- that the message was skipped for a review. The dismissal of the review finds the skipped messages by this code.
     error_code = CASE WHEN a.is_held AND m.doubted IS NULL THEN -2 WHEN a.is_held OR a.is_capped THEN NULL ELSE m.error_code END,
     error_details = CASE WHEN a.is_held OR a.is_capped THEN NULL ELSE m.error_details END,
     claimed_at = CASE WHEN a.is_suppressed THEN m.claimed_at ELSE clock_timestamp() END
@@ -149,16 +155,17 @@ FROM unnest(
 ) AS a (id, account_id, is_suppressed, is_capped, is_held)
 WHERE m.id = a.id
 RETURNING m.id, m.account_id, m.send_no, m.attempts, m.phone, m.variables, m.refused_by, m.pair_refusals,
-    m.status <> 'sending', m.recipient_key
+    m.status <> 'sending', m.recipient_key, (SELECT claim_count FROM lease)
 
 -- name: lock_caps
 SELECT pg_advisory_xact_lock(hashtext('revoada: messages per person'))
 
 -- name: has_claimable
--- Whether a message waits for nothing but a slot of its portfolio: one after the cursor, or a released one that is due.
+-- Whether a claim with enough quota would find a message: a message after the cursor, or a released message that is
+-- due.
 --
--- Plan: messages_in_order from the cursor on, as a claim reads it (claim_messages.sql), and messages_released. The order
--- and the limit keep the planner from reading the table until it meets one.
+-- Plan: messages_in_order from the cursor on, and messages_released. ORDER BY and LIMIT prevent a plan that reads the
+-- table until it finds a row.
 SELECT coalesce(
     (
         SELECT true FROM messages m
@@ -181,46 +188,48 @@ SELECT coalesce(
     false
 )
 
--- name: next_by_zone
--- When the first pending message of each zone may be tried, but for its window. One pass over the campaign, when a
--- runner found nothing to claim and the window is that of each person.
+-- name: find_next_times_by_zone
+-- The time at which the first pending message of each zone may be sent, if the window is ignored. The query reads the
+-- whole campaign. A slice runs this query if the slice found nothing to claim and the window follows the zone of each
+-- person.
 SELECT coalesce(m.zone_id, 0::smallint), min(coalesce(m.not_before, clock_timestamp()))
 FROM messages m
 WHERE m.campaign_id = %(campaign_id)s AND m.status = 'pending'
 GROUP BY 1
 
--- name: holds_lease
--- Whether the campaign is still this runner's to send: an empty claim means the end of the list only then.
-SELECT EXISTS (
-    SELECT FROM leases l JOIN campaigns c ON c.id = l.campaign_id
-    WHERE l.campaign_id = %(campaign_id)s AND l.epoch = %(epoch)s
-        AND l.until > clock_timestamp() AND c.status = 'running'
-)
+-- name: load_lease_state
+-- Returns whether the lease is still valid and the campaign is running, and the number of claims. Only with a valid
+-- lease does an empty claim mean the end of the list.
+SELECT l.until > clock_timestamp() AND c.status = 'running', l.claim_count
+FROM leases l JOIN campaigns c ON c.id = l.campaign_id
+WHERE l.campaign_id = %(campaign_id)s AND l.epoch = %(epoch)s
 
 -- name: set_pace
--- Where the campaign's pace stands after a claim; in the claim's own transaction, on the row that it holds.
+-- Writes the state of the campaign's pace after a claim, in the same transaction. The claim has locked the lease row.
 UPDATE leases SET next_message_at = %(next_message_at)s, burst_count = %(burst_count)s
 WHERE campaign_id = %(campaign_id)s AND epoch = %(epoch)s
 
--- name: next_release_at
--- When the first of the released messages may be tried again (messages_released, first entry).
+-- name: find_next_release_at
+-- The time at which the first released message may be sent again. Plan: the first entry of messages_released.
 SELECT min(not_before) FROM messages WHERE campaign_id = %(campaign_id)s AND not_before IS NOT NULL
 
 -- name: merge_evidence
--- Evidence about messages, from replies and from webhooks, strongest wins: the status only climbs, times take the
--- earliest, and the rest merges whatever the status, so any order of arrival ends in the same row.
+-- Merges evidence about messages from replies and webhooks. The strongest evidence wins: a status is replaced only by a
+-- greater one, the earliest times are kept, and the other columns are merged whatever the status is. So every order of
+-- arrival leads to the same row.
 --
--- Delivered and read prove what they say for any send. Everything else speaks of the last send only, and only while
--- that is out (the status is at least `sending`): a late `sent` or a second copy of a `failed` says nothing about a
--- message that was released since, because its refusal is known already. `counts_for` decides, also after a doubt.
+-- `delivered` and `read` count for every send of a message. Other evidence counts for the last send only, and only
+-- while the status is at least `sending`. A late `sent`, or a second copy of a `failed`, does not apply to a message
+-- that was released after that send, because the refusal of the send is known already. `counts_for` has the rules for
+-- this other evidence, including the rules for a message that was uncertain and is sent again.
 --
--- Plan: the primary key once per row. The arrays come sorted by id: the order in which everybody locks messages.
+-- Plan: the primary key once per row. The arrays are sorted by id, the order in which all transactions lock messages.
 UPDATE messages m
 SET status = greatest(m.status, e.status),
     not_before = NULL,
-    -- A wamid holds the number that it went to, so an erased message takes none, but a word instead.
+    -- A wamid contains the phone of the recipient, so an erased message gets another text.
     wamid = CASE WHEN m.phone IS NULL THEN coalesce(m.wamid, 'erased.' || m.id) WHEN e.send_no = m.send_no THEN coalesce(e.wamid, m.wamid) ELSE coalesce(m.wamid, e.wamid) END,
-    -- What was delivered was sent, at the latest then; an earlier send's own `sent` counts for nothing, alone or not.
+    -- A message was sent no later than it was delivered or read. A `sent` time counts only if its evidence applies.
     sent_at = least(m.sent_at, e.delivered_at, e.read_at,
         CASE WHEN counts_for(m.status, m.send_no, m.doubted, e.send_no, e.status) THEN e.sent_at END),
     delivered_at = least(m.delivered_at, e.delivered_at),
@@ -229,7 +238,8 @@ SET status = greatest(m.status, e.status),
         WHEN counts_for(m.status, m.send_no, m.doubted, e.send_no, e.status) THEN least(m.failed_at, e.failed_at)
         ELSE m.failed_at
     END,
-    -- One reason, from one source: that of the earliest failure, else that of the doubt, until evidence ends the doubt.
+    -- The three columns come from one source: the earliest failure. Without a failure, they have the reason why the
+    -- message is uncertain, until stronger evidence comes.
     (error_code, error_title, error_details) = (
         SELECT
             CASE WHEN takes THEN e.error_code WHEN clears THEN NULL ELSE m.error_code END,
@@ -250,7 +260,7 @@ SET status = greatest(m.status, e.status),
     ),
     pricing_category = least(m.pricing_category COLLATE "C", e.pricing_category COLLATE "C"),
     pricing_model = least(m.pricing_model COLLATE "C", e.pricing_model COLLATE "C"),
-    is_billable = greatest(m.is_billable, e.is_billable)  -- what was billable once costs money
+    is_billable = greatest(m.is_billable, e.is_billable)  -- a message costs money if any evidence says so
 FROM unnest(
     %(ids)s::bigint[], %(send_nos)s::int[], %(statuses)s::message_status[], %(wamids)s::text[],
     %(sent_at)s::timestamptz[], %(delivered_at)s::timestamptz[], %(read_at)s::timestamptz[],
@@ -264,16 +274,18 @@ WHERE m.id = e.id
 RETURNING m.id
 
 -- name: merge_replies
--- Merges evidence from replies as `merge_evidence` does: the UPDATE is the same, and a test compares the two. In
--- addition, if another message has the wamid already, the reply belongs to another request: then the message becomes
--- uncertain.
+-- Merges evidence from replies. The UPDATE is the same as in `merge_evidence`, and a test compares the two. In
+-- addition, the wamids of the replies are checked. If another message already has the wamid of a reply, the reply
+-- belongs to the request of that other message, and the message of this row becomes uncertain.
 --
--- Two concurrent transactions do not see each other's wamids. That is harmless: a repeated reply comes on a connection
--- of one process, and each process compares the wamids of its own replies.
+-- Two concurrent transactions do not see each other's wamids. This does no harm: if one reply is read as the reply to
+-- two requests, both requests were on the same connection of one process, and each process compares the wamids of its
+-- own replies.
 --
--- Plan: the hash index on the wamid once per row, on the page that the new wamid goes to; then as `merge_evidence`.
+-- Plan: the hash index on the wamid once per row (the new wamid is written to the same index page); then the primary
+-- key once per row.
 WITH told AS (
-    -- The other message is one of the table, or another of this set.
+    -- `owner_id`: the id of the other message with the wamid, which is in the table or among these replies.
     SELECT t.*, coalesce(owner.id, CASE WHEN t.wamid IS NOT NULL THEN lag(t.id) OVER same END) AS owner_id
     FROM unnest(
         %(ids)s::bigint[], %(send_nos)s::int[], %(statuses)s::message_status[], %(wamids)s::text[],
@@ -301,9 +313,9 @@ WITH told AS (
 UPDATE messages m
 SET status = greatest(m.status, e.status),
     not_before = NULL,
-    -- A wamid holds the number that it went to, so an erased message takes none, but a word instead.
+    -- A wamid contains the phone of the recipient, so an erased message gets another text.
     wamid = CASE WHEN m.phone IS NULL THEN coalesce(m.wamid, 'erased.' || m.id) WHEN e.send_no = m.send_no THEN coalesce(e.wamid, m.wamid) ELSE coalesce(m.wamid, e.wamid) END,
-    -- What was delivered was sent, at the latest then; an earlier send's own `sent` counts for nothing, alone or not.
+    -- A message was sent no later than it was delivered or read. A `sent` time counts only if its evidence applies.
     sent_at = least(m.sent_at, e.delivered_at, e.read_at,
         CASE WHEN counts_for(m.status, m.send_no, m.doubted, e.send_no, e.status) THEN e.sent_at END),
     delivered_at = least(m.delivered_at, e.delivered_at),
@@ -312,7 +324,8 @@ SET status = greatest(m.status, e.status),
         WHEN counts_for(m.status, m.send_no, m.doubted, e.send_no, e.status) THEN least(m.failed_at, e.failed_at)
         ELSE m.failed_at
     END,
-    -- One reason, from one source: that of the earliest failure, else that of the doubt, until evidence ends the doubt.
+    -- The three columns come from one source: the earliest failure. Without a failure, they have the reason why the
+    -- message is uncertain, until stronger evidence comes.
     (error_code, error_title, error_details) = (
         SELECT
             CASE WHEN takes THEN e.error_code WHEN clears THEN NULL ELSE m.error_code END,
@@ -333,7 +346,7 @@ SET status = greatest(m.status, e.status),
     ),
     pricing_category = least(m.pricing_category COLLATE "C", e.pricing_category COLLATE "C"),
     pricing_model = least(m.pricing_model COLLATE "C", e.pricing_model COLLATE "C"),
-    is_billable = greatest(m.is_billable, e.is_billable)  -- what was billable once costs money
+    is_billable = greatest(m.is_billable, e.is_billable)  -- a message costs money if any evidence says so
 FROM e
 WHERE m.id = e.id
     AND e.send_no <= m.send_no
@@ -341,19 +354,20 @@ WHERE m.id = e.id
 RETURNING m.id, e.owner_id
 
 -- name: lock_campaigns_of
--- Keeps the campaigns of some messages from completing or being cancelled until this transaction has put messages
--- back: whoever releases takes this lock first.
+-- Locks campaigns before their messages are released, so that no campaign completes or is cancelled in the meantime.
 SELECT c.id, c.status::text FROM campaigns c
 WHERE c.id = ANY (%(campaign_ids)s)
 ORDER BY c.id
 FOR SHARE
 
 -- name: release_messages
--- Back to pending, with knowledge: nothing of this send was accepted. In a campaign that is over there is no pending:
--- a cancelled one keeps `cancelled`, a completed one `failed` with the reason, and with a code of our own where Meta has
--- given none (`never_left`), by which a person may retry it. Guarded by `send_no` and by the statuses
--- from which this release may start (a reply: while it was out; a webhook's refusal: also after it was accepted).
--- `refunds`: the send used no attempt. `refusing`: the account that could not send it.
+-- Makes messages pending again, because Meta did not accept their last send. In a cancelled campaign the messages
+-- become `cancelled` instead. In a completed campaign the messages become `failed`, with Meta's code, or with our own
+-- code `never_left`, so that an operator can retry them. In both cases a message with an uncertain send becomes
+-- `uncertain` instead. A message changes only if its `send_no` matches and its status is one of `from_statuses`:
+-- `sending` or `uncertain` after a reply, and also an accepted status after a refusal by webhook. `refunds`: the send
+-- does not count as an attempt. `refusing`: the account that could not send the message. `forgets`: earlier refusals by
+-- other accounts are deleted.
 UPDATE messages m
 SET status = CASE c.status WHEN 'cancelled' THEN unless_doubted(m.doubted, 'cancelled')
         WHEN 'completed' THEN unless_doubted(m.doubted, 'failed') ELSE 'pending' END,
@@ -361,7 +375,7 @@ SET status = CASE c.status WHEN 'cancelled' THEN unless_doubted(m.doubted, 'canc
         THEN clock_timestamp() + make_interval(secs => r.wait_seconds) END,
     attempts = m.attempts - r.refunds::int,
     pair_refusals = m.pair_refusals + r.pair_refusals,
-    -- What Meta gave the refused send is not the message's any more: nothing may find the next send by it.
+    -- The wamid of the refused send is deleted, because evidence about that send must not apply to the next send.
     wamid = NULL,
     sent_at = NULL,
     refused_by = CASE WHEN r.refusing IS NULL THEN m.refused_by
@@ -378,27 +392,69 @@ FROM unnest(
 JOIN campaigns c ON c.id = ANY (%(campaign_ids)s)
 WHERE m.id = r.id AND m.campaign_id = c.id AND m.send_no = r.send_no
     AND m.status = ANY (%(from_statuses)s::message_status[])
-    AND m.phone IS NOT NULL  -- who was erased is sent to no more
+    AND m.phone IS NOT NULL  -- an erased message cannot be sent
 RETURNING m.id
 
 -- name: export_messages
--- One page of an export: messages after an id, in their order, with the account that sent them. `statuses` NULL: all.
+-- Returns one page of an export: messages with an id above `after`, in the order of their ids, each with the name of
+-- its account. A parameter that is NULL or false does not restrict the messages. `skip`: why a message is suppressed;
+-- `list_reasons` recognises these reasons in the same way. `reason_statuses`, `reason_codes`: pairs of a status and a code.
 --
--- Plan: messages_in_order from `after` on (the array and the order are on purpose: see claim_messages).
+-- Plan: messages_in_order from `after` on. The array and the order are deliberate, see `claim_messages`.
 SELECT m.id, coalesce(m.phone, '') AS phone, m.variables, m.status::text AS status, m.sent_at, m.delivered_at, m.read_at, m.failed_at,
     m.error_code, m.error_title, m.error_details, m.attempts, a.name AS account, m.wamid, m.pricing_category,
-    m.pricing_model, m.is_billable, m.consent
+    m.pricing_model, m.is_billable, m.consent, m.replied_at
 FROM messages m
 LEFT JOIN accounts a ON a.id = m.account_id
 WHERE m.campaign_id = ANY (ARRAY[%(campaign_id)s]::bigint[])
     AND m.id > %(after)s
     AND (%(statuses)s::message_status[] IS NULL OR m.status = ANY (%(statuses)s::message_status[]))
+    AND (NOT %(has_replied)s OR m.replied_at IS NOT NULL)
+    AND (%(skip)s::text IS NULL OR %(skip)s = CASE
+        WHEN m.error_code = -2 THEN 'in_review'
+        WHEN m.error_title = 'the person had as many messages as the campaign allows' THEN 'capped'
+        ELSE 'opted_out' END)
+    AND (%(reason_statuses)s::text[] IS NULL OR EXISTS (
+        SELECT FROM unnest(%(reason_statuses)s::text[], %(reason_codes)s::int[]) AS r (status, code)
+        WHERE r.status = m.status::text AND r.code IS NOT DISTINCT FROM m.error_code
+    ))
+    AND (%(code)s::int IS NULL OR m.error_code = %(code)s)
+    AND (NOT %(has_no_code)s OR m.error_code IS NULL)
+    AND (%(title)s::text IS NULL OR m.error_title = %(title)s)
+ORDER BY m.campaign_id, m.id
+LIMIT %(limit)s
+
+-- name: page_recipients
+-- Returns one page of the list of a campaign's people: as `export_messages`, with the columns that a page shows. If few
+-- messages fit the filter, the query reads the whole campaign.
+--
+-- Plan: as in `export_messages`.
+SELECT m.id, m.recipient_key, m.status::text AS status, m.error_code, m.error_title, m.attempts, a.name AS account,
+    m.claimed_at, m.sent_at, m.delivered_at, m.read_at, m.failed_at, m.replied_at
+FROM messages m
+LEFT JOIN accounts a ON a.id = m.account_id
+WHERE m.campaign_id = ANY (ARRAY[%(campaign_id)s]::bigint[])
+    AND m.id > %(after)s
+    AND (%(statuses)s::message_status[] IS NULL OR m.status = ANY (%(statuses)s::message_status[]))
+    AND (NOT %(has_replied)s OR m.replied_at IS NOT NULL)
+    AND (%(skip)s::text IS NULL OR %(skip)s = CASE
+        WHEN m.error_code = -2 THEN 'in_review'
+        WHEN m.error_title = 'the person had as many messages as the campaign allows' THEN 'capped'
+        ELSE 'opted_out' END)
+    AND (%(reason_statuses)s::text[] IS NULL OR EXISTS (
+        SELECT FROM unnest(%(reason_statuses)s::text[], %(reason_codes)s::int[]) AS r (status, code)
+        WHERE r.status = m.status::text AND r.code IS NOT DISTINCT FROM m.error_code
+    ))
+    AND (%(code)s::int IS NULL OR m.error_code = %(code)s)
+    AND (NOT %(has_no_code)s OR m.error_code IS NULL)
+    AND (%(title)s::text IS NULL OR m.error_title = %(title)s)
 ORDER BY m.campaign_id, m.id
 LIMIT %(limit)s
 
 -- name: count_failed
--- Failed messages of a campaign by code, for a person who thinks of a retry: how many, and how many of them (and until
--- when the last) must wait, because their code asks for so many seconds after the failure.
+-- Counts the failed messages of a campaign by code, before an operator retries them. `waiting_count`: the number of
+-- messages that must not be sent yet, because their code requires a wait after the failure (`later_seconds`).
+-- `waits_until`: the time at which the last of these waits ends.
 SELECT m.error_code, min(m.error_title) AS title, count(*) AS count,
     count(*) FILTER (WHERE m.failed_at + w.pause > clock_timestamp()) AS waiting_count,
     max(m.failed_at + w.pause) FILTER (WHERE m.failed_at + w.pause > clock_timestamp()) AS waits_until
@@ -411,11 +467,22 @@ WHERE m.campaign_id = %(campaign_id)s AND m.status = 'failed' AND m.phone IS NOT
 GROUP BY m.error_code
 ORDER BY count(*) DESC, m.error_code
 
+-- name: count_failed_by_zone
+-- Counts the failed messages with one of the `codes` by the set of zones of the phone (0: unknown) and by the minute
+-- from which they may be sent again. The query reads the whole campaign, before an operator retries the messages.
+SELECT coalesce(m.zone_id, 0),
+    date_trunc('minute', greatest(clock_timestamp(), m.failed_at + make_interval(secs => w.seconds))), count(*)
+FROM messages m
+JOIN unnest(%(codes)s::int[], %(later_seconds)s::float8[]) AS w (code, seconds) ON w.code = m.error_code
+WHERE m.campaign_id = %(campaign_id)s AND m.status = 'failed' AND m.phone IS NOT NULL
+GROUP BY 1, 2
+
 -- name: retry_messages
--- A person's retry: failed messages with one of the `codes` are pending again, from `after` on, at most `limit` of them,
--- with a fresh budget of attempts. `send_no` goes on, so that what is still told of an older send is known by it. They
--- come back as released messages (`not_before`), apart from the cursor; a code that asks for time (`later_seconds`)
--- waits that long after its failure. The caller has locked the campaign, so it neither completes nor is cancelled.
+-- Makes failed messages with one of the `codes` pending again, for an operator's retry: at most `limit` messages, with
+-- ids above `after`. The number of their attempts is reset to 0. `send_no` is not reset, so late evidence about an
+-- older send is recognised. Claims find these messages as released messages (`not_before`), not by the cursor. After
+-- some error codes, a message may be sent again only after a wait (`later_seconds`). The caller has locked the
+-- campaign, so it neither completes nor is cancelled.
 --
 -- Plan: messages_in_order from `after` on, then the primary key once per row.
 WITH wanted AS (
@@ -428,7 +495,7 @@ WITH wanted AS (
         AND (m.campaign_id, m.id) > (%(campaign_id)s, %(after)s)
         AND m.status = 'failed'
         AND m.error_code = ANY (%(codes)s::int[])
-        AND m.phone IS NOT NULL  -- erased: nobody to write to
+        AND m.phone IS NOT NULL  -- erased messages have no recipient
     ORDER BY m.campaign_id, m.id
     LIMIT %(limit)s
     FOR UPDATE OF m
@@ -437,7 +504,7 @@ WITH wanted AS (
     SET status = 'pending',
         not_before = greatest(clock_timestamp(), m.failed_at + w.pause),
         attempts = 0, pair_refusals = 0, refused_by = NULL,
-        -- What belongs to the failed send; its reason stays until the next one is known.
+        -- These columns describe the failed send. The error of the failed send stays until the next send has a result.
         wamid = NULL, sent_at = NULL, failed_at = NULL,
         pricing_category = NULL, pricing_model = NULL, is_billable = NULL
     FROM wanted w
@@ -453,8 +520,8 @@ GROUP BY error_code
 ORDER BY error_code
 
 -- name: count_uncertain
--- Uncertain messages of a campaign by reason, for a person who thinks of sending them again: how many would go, how many
--- stay because the person wants no messages, and how many because nobody knows any more who that was.
+-- Counts the uncertain messages of a campaign by reason, before an operator sends them again: messages that would be
+-- sent, messages to people who have opted out, and messages whose recipient was erased.
 SELECT m.error_code, m.error_title AS title,
     count(*) FILTER (WHERE m.phone IS NOT NULL AND s.is_active IS NULL) AS count,
     count(*) FILTER (WHERE s.is_active) AS suppressed_count,
@@ -468,12 +535,22 @@ WHERE m.campaign_id = %(campaign_id)s AND m.status = 'uncertain'
 GROUP BY m.error_code, m.error_title
 ORDER BY count(*) DESC, m.error_code, m.error_title
 
+-- name: count_uncertain_by_zone
+-- Counts the uncertain messages that `retry_uncertain` would send again, by the set of zones of the phone (0: unknown).
+-- The query reads the whole campaign.
+SELECT coalesce(m.zone_id, 0), count(*)
+FROM messages m
+WHERE m.campaign_id = %(campaign_id)s AND m.status = 'uncertain' AND m.phone IS NOT NULL
+    AND NOT EXISTS (SELECT FROM suppressions s WHERE s.recipient_key = m.recipient_key AND s.is_active)
+GROUP BY 1
+
 -- name: retry_uncertain
--- A person's word that uncertain messages go again, though the doubted send may have arrived: from `after` on, at most
--- `limit` of them, with a fresh budget of attempts. What evidence has settled by now is not touched, nor who wants no
--- messages. `send_no` goes on and `doubted` keeps which send it was, so that its proof still counts until the message is
--- claimed again. They come back as released messages (`not_before`), apart from the cursor. The caller has locked the
--- campaign, so it neither completes nor is cancelled.
+-- Makes uncertain messages pending again, by the decision of an operator, although Meta may have accepted the uncertain
+-- send: at most `limit` messages, with ids above `after`. The number of their attempts is reset to 0. Messages to
+-- people who have opted out stay uncertain. `send_no` is not reset, and `doubted` records the uncertain send, so that
+-- evidence about this send still counts until the message is claimed again. Claims find these messages as released
+-- messages (`not_before`), not by the cursor. The caller has locked the campaign, so it neither completes nor is
+-- cancelled.
 --
 -- Plan: messages_in_order from `after` on, then the primary key once per row.
 WITH picked AS MATERIALIZED (
@@ -482,7 +559,7 @@ WITH picked AS MATERIALIZED (
     WHERE m.campaign_id = %(campaign_id)s
         AND (m.campaign_id, m.id) > (%(campaign_id)s, %(after)s)
         AND m.status = 'uncertain'
-        AND m.phone IS NOT NULL  -- erased: nobody to write to
+        AND m.phone IS NOT NULL  -- erased messages have no recipient
         AND NOT EXISTS (SELECT FROM suppressions s WHERE s.recipient_key = m.recipient_key AND s.is_active)
     ORDER BY m.campaign_id, m.id
     LIMIT %(limit)s
@@ -498,5 +575,5 @@ WITH picked AS MATERIALIZED (
 )
 SELECT count(*), max(id) FROM retried
 
--- name: variables_width
+-- name: find_max_variable_count
 SELECT coalesce(max(cardinality(variables)), 0) FROM messages WHERE campaign_id = %(campaign_id)s

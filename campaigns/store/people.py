@@ -1,4 +1,4 @@
-"""All that is held of one person: found by number or Meta's user id, erased, and remembered as a hash."""
+"""Queries about people: their numbers and user ids, hashes of forgotten people, and the erasure of people's data."""
 
 from __future__ import annotations
 
@@ -6,15 +6,17 @@ import datetime as dt
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
+from psycopg.rows import class_row
+
 from campaigns.store.database import Connection, query
-from campaigns.store.messages import write_array
+from campaigns.store.messages import find_change, write_array
 
 _BATCH = 10_000
 
 
 @dataclass(frozen=True, slots=True)
-class Erased:
-    """What `erase_person` has deleted."""
+class ErasedCounts:
+    """The numbers of rows that `erase_person` has erased or deleted."""
 
     message_count: int
     event_count: int
@@ -22,12 +24,12 @@ class Erased:
 
 
 def lock_forgotten(connection: Connection) -> None:
-    """Let nobody be forgotten until the end of this transaction."""
+    """Lock the table of forgotten people against writes until the transaction ends."""
     connection.execute(query("lock_forgotten"))
 
 
 def list_key_ids(connection: Connection) -> set[bytes]:
-    """Return which keys the forgotten were hashed with; none: there are none."""
+    """Return the ids of the keys with which people were hashed."""
     return {bytes(row[0]) for row in connection.execute(query("list_key_ids"))}
 
 
@@ -36,7 +38,7 @@ def load_forgotten(connection: Connection) -> set[bytes]:
 
 
 def find_forgotten(connection: Connection, people: Sequence[bytes]) -> set[bytes]:
-    """Return which of these hashes are those of people who were forgotten."""
+    """Return those of the given hashes that belong to forgotten people."""
     return {bytes(row[0]) for row in connection.execute(query("find_forgotten"), {"people": list(people)})}
 
 
@@ -46,7 +48,7 @@ def count_forgotten(connection: Connection) -> int:
 
 
 def add_forgotten(connection: Connection, person: bytes, key_id: bytes, recipient_key: str) -> None:
-    """Remember a person by a hash; the source is that of their newest opt-out, `manual` where there was none."""
+    """Store the hash of a forgotten person, with the source of the newest opt-out (`manual` if there is none)."""
     parameters = {"person": person, "key_id": key_id, "recipient_key": recipient_key}
     connection.execute(query("add_forgotten"), parameters)
 
@@ -55,8 +57,17 @@ def delete_forgotten(connection: Connection, person: bytes) -> bool:
     return connection.execute(query("delete_forgotten"), {"person": person}).rowcount == 1
 
 
+def list_person_keys(connection: Connection) -> list[tuple[bytes, bytes]]:
+    """Return (key id, encrypted key) of each hash key that `revoada rekey` has stored."""
+    return [(bytes(key_id), bytes(sealed)) for key_id, sealed in connection.execute(query("list_person_keys"))]
+
+
+def write_person_key(connection: Connection, key_id: bytes, sealed: bytes) -> None:
+    connection.execute(query("write_person_key"), {"key_id": key_id, "sealed": sealed})
+
+
 def stream_pending(connection: Connection, campaign_id: int) -> Iterator[list[tuple[int, str]]]:
-    """Yield (message id, recipient key) of what a campaign has pending, in batches."""
+    """Yield (message id, recipient key) of the pending messages of a campaign, in batches."""
     last_id = 0
     while True:
         parameters = {"campaign_id": campaign_id, "last_id": last_id, "limit": _BATCH}
@@ -68,30 +79,74 @@ def stream_pending(connection: Connection, campaign_id: int) -> Iterator[list[tu
 
 
 def suppress_and_erase(connection: Connection, message_ids: Sequence[int]) -> int:
-    """Suppress pending messages of people who were forgotten, and erase them at once."""
+    """Suppress and erase pending messages to forgotten people; return their number."""
     return connection.execute(query("suppress_and_erase"), {"message_ids": list(message_ids)}).rowcount
 
 
 def suppress_pending(connection: Connection, recipient_key: str) -> int:
-    """Suppress what is pending for a person, in every campaign."""
+    """Suppress the pending messages to a person in all campaigns; return their number."""
     return connection.execute(query("suppress_pending"), {"recipient_key": recipient_key}).rowcount
 
 
 def has_messages(connection: Connection, recipient_key: str) -> bool:
-    """Tell whether any message is known to go to this person."""
+    """Whether there is any message to this person."""
     row = connection.execute(query("has_messages"), {"recipient_key": recipient_key}).fetchone()
     return bool(row and row[0])
 
 
+@dataclass(frozen=True, slots=True)
+class MessageOfPerson:
+    """A message to a person. `account`: the name of the account that sent it or tried to; None if none did."""
+
+    id: int
+    campaign_id: int
+    account: str | None
+    status: str
+    error_code: int | None
+    error_title: str | None
+    attempts: int
+    claimed_at: dt.datetime | None
+    sent_at: dt.datetime | None
+    delivered_at: dt.datetime | None
+    read_at: dt.datetime | None
+    failed_at: dt.datetime | None
+    replied_at: dt.datetime | None
+    variables: list[str]
+
+    @property
+    def changed_at(self) -> dt.datetime | None:
+        """When the message got its status, as far as this is known."""
+        times = (self.read_at, self.delivered_at, self.sent_at, self.claimed_at)
+        return find_change(self.status, self.failed_at, times)
+
+
+def list_messages_of(
+    connection: Connection, recipient_key: str, *, before: int | None, limit: int
+) -> list[MessageOfPerson]:
+    """Return messages to a person in all campaigns, the newest first. `before`: only messages with a smaller id."""
+    parameters = {"recipient_key": recipient_key, "before": before, "limit": limit}
+    with connection.cursor(row_factory=class_row(MessageOfPerson)) as cursor:
+        return cursor.execute(query("list_messages_of"), parameters).fetchall()
+
+
+def count_erased_campaigns(connection: Connection) -> int:
+    """Return the number of campaigns whose people were erased, because the campaigns ended long ago."""
+    row = connection.execute(query("count_erased_campaigns")).fetchone()
+    return int(row[0]) if row else 0
+
+
 def is_named_in_new_events(connection: Connection, names: Sequence[str]) -> bool:
-    """Return whether a webhook that is not applied yet holds one of these numbers or user ids."""
+    """Whether a webhook that was not applied yet contains one of these numbers or user ids."""
     row = connection.execute(query("is_named_in_new_events"), {"names": list(names)}).fetchone()
     return bool(row and row[0])
 
 
-def erase_person(connection: Connection, recipient_key: str, numbers: Sequence[str], user_ids: Sequence[str]) -> Erased:
-    """Erase the data of a person under a key, all `numbers` (digits) and `user_ids`, except statuses, times and
-    counters. The caller holds the lock of `lock_people`.
+def erase_person(
+    connection: Connection, recipient_key: str, numbers: Sequence[str], user_ids: Sequence[str]
+) -> ErasedCounts:
+    """Erase the data of the person who has this key, these `numbers` (as digits) and these `user_ids`.
+
+    The statuses and times of messages, and the counters, stay. The caller holds the lock of `lock_people`.
     """
     parameters = {
         "recipient_key": recipient_key,
@@ -111,12 +166,12 @@ def erase_person(connection: Connection, recipient_key: str, numbers: Sequence[s
     for name in ("erase_reviews_of", "erase_pairs_of", "erase_user_id_changes_of"):
         connection.execute(query(name), parameters)
     suppression_count = connection.execute(query("delete_suppressions_of"), parameters).rowcount
-    return Erased(message_count, event_count, suppression_count)
+    return ErasedCounts(message_count, event_count, suppression_count)
 
 
 @dataclass(frozen=True, slots=True)
-class Pair:
-    """A person with this user id has, or had, the number. `at`: when Meta said so, None: now."""
+class UserIdPair:
+    """A user id and a current or past number of the same person. `at`: the time of Meta's report; None: now."""
 
     user_id: str
     recipient_key: str
@@ -125,35 +180,37 @@ class Pair:
 
 @dataclass(frozen=True, slots=True)
 class Person:
-    """A person who is known by user ids. `recipient_keys`: those of the person's numbers, the present one first."""
+    """A person with user ids. `recipient_keys`: the keys of the person's numbers, the current number first."""
 
     user_ids: Sequence[str]
     recipient_keys: Sequence[str]
 
 
-def find_new_pairs(connection: Connection, pairs: Collection[Pair]) -> list[Pair]:
-    """Return the pairs that are not stored yet: the caller takes the lock and writes them with `add_pairs`."""
+def find_new_pairs(connection: Connection, pairs: Collection[UserIdPair]) -> list[UserIdPair]:
+    """Return the pairs that must be written. The caller takes the lock and writes these pairs with `add_pairs`."""
     if not pairs:
         return []
-    return [Pair(*row) for row in connection.execute(query("find_new_pairs"), _columns(pairs))]
+    return [UserIdPair(*row) for row in connection.execute(query("find_new_pairs"), _pair_columns(pairs))]
 
 
 def lock_people(connection: Connection, *, is_shared: bool = False) -> None:
-    """Lock until the end of this transaction, so that an opt-out under a user id and a pair of it are written in turn.
+    """Serialise transactions that write opt-outs under user ids with transactions that add pairs of user id and number.
 
-    Transactions that only add pairs share the lock. A transaction that waited for the lock sees, in its next statement,
-    the rows that the other has committed: so the later of the two applies the opt-out.
+    Transactions that only add pairs share the lock.
+
+    The lock lasts until the transaction ends. After a wait for the lock, the next statement sees the rows that the
+    other transaction has committed. So the transaction that gets the lock later applies the opt-out to the new number.
     """
     connection.execute(query("share_people" if is_shared else "lock_people"))
 
 
-def add_pairs(connection: Connection, pairs: Collection[Pair]) -> None:
+def add_pairs(connection: Connection, pairs: Collection[UserIdPair]) -> None:
     if pairs:
-        connection.execute(query("add_pairs"), _columns(pairs))
+        connection.execute(query("add_pairs"), _pair_columns(pairs))
 
 
 def add_changes(connection: Connection, changes: Iterable[tuple[str, str]]) -> None:
-    """Note that two user ids are one person's."""
+    """For each pair, store that its two user ids belong to the same person."""
     both_ways = [pair for one, other in changes for pair in ((one, other), (other, one))]
     if both_ways:
         parameters = {"user_ids": [pair[0] for pair in both_ways], "other_ids": [pair[1] for pair in both_ways]}
@@ -161,7 +218,7 @@ def add_changes(connection: Connection, changes: Iterable[tuple[str, str]]) -> N
 
 
 def find_people(connection: Connection, user_ids: Collection[str]) -> dict[str, Person]:
-    """Return the person of each of these user ids, even if no number is known."""
+    """Return the person of each user id, even if no number of the person is known."""
     if not user_ids:
         return {}
     rows = connection.execute(query("find_people"), {"user_ids": sorted(user_ids)})
@@ -174,7 +231,7 @@ def find_user_ids(connection: Connection, recipient_keys: Sequence[str]) -> list
     return [row[0] for row in rows]
 
 
-def _columns(pairs: Collection[Pair]) -> dict[str, str | None]:
+def _pair_columns(pairs: Collection[UserIdPair]) -> dict[str, str | None]:
     return {
         "user_ids": write_array(pair.user_id for pair in pairs),
         "recipient_keys": write_array(pair.recipient_key for pair in pairs),
@@ -183,8 +240,8 @@ def _columns(pairs: Collection[Pair]) -> dict[str, str | None]:
 
 
 @dataclass(frozen=True, slots=True)
-class Overdue:
-    """A campaign that ended long ago, and how many of its messages still say to whom they went."""
+class OverdueCampaign:
+    """A campaign that ended long ago, and the number of its messages that still have a phone."""
 
     id: int
     name: str
@@ -197,18 +254,20 @@ class ErasedBatch:
     last_id: int
 
 
-def find_overdue(connection: Connection, *, days: int) -> list[Overdue]:
-    rows = connection.execute(query("find_overdue"), {"days": days})
-    return [Overdue(*row) for row in rows]
+def find_overdue_campaigns(connection: Connection, *, days: int) -> list[OverdueCampaign]:
+    rows = connection.execute(query("find_overdue_campaigns"), {"days": days})
+    return [OverdueCampaign(*row) for row in rows]
 
 
 def erase_batch(connection: Connection, campaign_id: int, *, last_id: int, limit: int) -> ErasedBatch | None:
-    """Erase the next messages after `last_id`; None: there are no more."""
+    """Erase the next messages after `last_id`; return None if there are no more."""
     parameters = {"campaign_id": campaign_id, "last_id": last_id, "limit": limit}
     ids = [row[0] for row in connection.execute(query("erase_batch"), parameters)]
     return ErasedBatch(len(ids), max(ids)) if ids else None
 
 
 def mark_erased(connection: Connection, campaign_id: int) -> None:
-    """Note that nothing is left to erase, if so: what was on the wire when a campaign was cancelled comes later."""
+    """Mark the campaign as erased if no message has a phone any more. Messages in flight are erased later, by another
+    run.
+    """
     connection.execute(query("mark_erased"), {"campaign_id": campaign_id})

@@ -21,9 +21,17 @@ ON CONFLICT (person) DO NOTHING
 -- name: delete_forgotten
 DELETE FROM forgotten WHERE person = %(person)s
 
+-- name: list_person_keys
+SELECT key_id, sealed FROM person_keys ORDER BY key_id
+
+-- name: write_person_key
+INSERT INTO person_keys (key_id, sealed) VALUES (%(key_id)s, %(sealed)s)
+ON CONFLICT (key_id) DO UPDATE SET sealed = excluded.sealed
+
 -- name: list_pending
--- The pending messages of a campaign, in batches by id. Plan: messages_in_order from the last one on; the array and the
--- order are on purpose, see claim_messages.
+-- One batch of the pending messages of a campaign: messages with an id above `last_id`, in the order of their ids.
+--
+-- Plan: messages_in_order from `last_id` on. The array and the order are deliberate, see `claim_messages`.
 SELECT m.id, m.recipient_key FROM messages m
 WHERE m.campaign_id = ANY (ARRAY[%(campaign_id)s]::bigint[]) AND m.id > %(last_id)s AND m.status = 'pending'
 ORDER BY m.campaign_id, m.id
@@ -36,7 +44,7 @@ SET status = 'suppressed', not_before = NULL, phone = NULL, recipient_key = NULL
 WHERE m.id = ANY (%(message_ids)s::bigint[]) AND m.status = 'pending'
 
 -- name: suppress_pending
--- A person's word before a message has left: one index lookup per campaign.
+-- Suppresses the pending messages to a person who has opted out. Plan: one index lookup per campaign.
 UPDATE messages m SET status = unless_doubted(m.doubted, 'suppressed'), not_before = NULL
 FROM campaigns c
 WHERE m.campaign_id = c.id AND m.recipient_key = %(recipient_key)s AND m.status = 'pending'
@@ -47,6 +55,27 @@ SELECT EXISTS (
     WHERE m.recipient_key = %(recipient_key)s
 )
 
+-- name: list_messages_of
+-- The messages to a person, the newest first.
+--
+-- Plan: one index lookup per campaign. OFFSET 0 is deliberate: with a limit, the planner may prefer to read all
+-- messages from the newest on, until it has found enough messages to the person.
+SELECT m.id, m.campaign_id, a.name AS account, m.status::text AS status, m.error_code, m.error_title, m.attempts,
+    m.claimed_at, m.sent_at, m.delivered_at, m.read_at, m.failed_at, m.replied_at, m.variables
+FROM campaigns c
+CROSS JOIN LATERAL (
+    SELECT * FROM messages
+    WHERE campaign_id = c.id AND recipient_key = %(recipient_key)s
+        AND (%(before)s::bigint IS NULL OR id < %(before)s)
+    OFFSET 0
+) m
+LEFT JOIN accounts a ON a.id = m.account_id
+ORDER BY m.id DESC
+LIMIT %(limit)s
+
+-- name: count_erased_campaigns
+SELECT count(*) FROM campaigns WHERE erased_at IS NOT NULL
+
 -- name: is_named_in_new_events
 SELECT EXISTS (
     SELECT FROM webhook_events e, unnest(%(names)s::text[]) AS name
@@ -54,7 +83,8 @@ SELECT EXISTS (
 )
 
 -- name: erase_test_copies
--- A test sends what the first people get to other phones: the person's variables there are theirs too.
+-- Erases the copies of the person's variables in test campaigns. A test campaign sends copies of the first recipients'
+-- variables to other phones.
 UPDATE messages t SET variables = '{}'
 FROM campaigns c
 JOIN messages m ON m.campaign_id = c.test_of
@@ -62,8 +92,8 @@ WHERE t.campaign_id = c.id AND m.recipient_key = %(recipient_key)s
     AND t.variables = m.variables AND t.status NOT IN ('pending', 'sending')
 
 -- name: erase_events_of
--- Deletes parked pieces and bodies of webhooks that hold a number or a user id of the person, or the id of a message to
--- that person.
+-- Deletes unmatched and dead-lettered webhook events that contain a number or a user id of the person, or the wamid of
+-- a message to the person.
 DELETE FROM webhook_events e
 WHERE e.status <> 'stored' AND EXISTS (
     SELECT FROM (
@@ -76,8 +106,8 @@ WHERE e.status <> 'stored' AND EXISTS (
 )
 
 -- name: erase_messages_of
--- What is left says that there was a message, and what became of it. A wamid holds the number that it went to, so
--- another word takes its place; webhooks still find the message by our own id.
+-- Erases the recipient of messages; their status and times stay. A wamid contains the phone, so it is replaced by
+-- `erased.` and the message id. Webhooks still find the message by our own id in their callback data.
 UPDATE messages m
 SET phone = NULL, recipient_key = NULL, variables = '{}', consent = NULL, error_details = NULL,
     wamid = CASE WHEN m.wamid IS NOT NULL THEN 'erased.' || m.id END
@@ -88,11 +118,11 @@ WHERE m.campaign_id = c.id AND m.recipient_key = %(recipient_key)s AND m.status 
 DELETE FROM stop_replies WHERE phone IN (SELECT '+' || number FROM unnest(%(numbers)s::text[]) AS number)
 
 -- name: erase_in_portfolios
--- Who is forgotten keeps a slot, without a name: Meta counts the person all the same.
+-- Replaces the key of the person by a random key. The row stays, because Meta still counts the person.
 UPDATE portfolio_people SET recipient_key = 'erased.' || gen_random_uuid() WHERE recipient_key = %(recipient_key)s
 
 -- name: erase_number_in_accounts
--- Meta's words about a failure may quote a number; 0 can stand for it anywhere in JSON.
+-- Meta's text about a failure may quote the number. The number is replaced by 0, which is valid everywhere in JSON.
 WITH erased AS (
     UPDATE account_categories
     SET failures = replace(failures::text, %(number)s, '0')::jsonb,
@@ -112,7 +142,8 @@ WHERE position(%(number)s IN details::text) > 0
 DELETE FROM optout_reviews WHERE recipient_key = ANY (%(keys)s::text[])
 
 -- name: erase_pairs_of
--- A user id belongs to one person, so its pairs with other numbers are deleted, too.
+-- Deletes all pairs with the number or a user id of the person. Pairs of these user ids with other numbers are deleted
+-- too, because a user id belongs to one person.
 DELETE FROM user_ids WHERE recipient_key = %(recipient_key)s OR user_id = ANY (%(user_ids)s::text[])
 
 -- name: erase_user_id_changes_of
@@ -122,8 +153,8 @@ DELETE FROM user_id_changes WHERE user_id = ANY (%(user_ids)s::text[]) OR other_
 DELETE FROM suppressions WHERE recipient_key = ANY (%(keys)s::text[])
 
 -- name: find_new_pairs
--- The new pairs among these pairs of a user id and a number: unknown pairs, and pairs that make an earlier number the
--- present one again. Only these are written, so a status about a known person writes nothing here.
+-- The pairs of a user id and a number that must be written: unknown pairs, and pairs by which an earlier number becomes
+-- the current number again. So a webhook that names a known current pair writes nothing.
 --
 -- Plan: the primary key of user_ids, twice per pair.
 SELECT p.user_id, p.recipient_key, least(coalesce(p.at, clock_timestamp()), clock_timestamp())
@@ -141,7 +172,8 @@ SELECT pg_advisory_xact_lock_shared(7301986124)
 SELECT pg_advisory_xact_lock(7301986124)
 
 -- name: add_pairs
--- Adds pairs of a user id and a number, or updates the newest time of each. The caller holds the lock of `lock_people`.
+-- Adds pairs of a user id and a number, or updates the time of a known pair if the new time is later. The caller holds
+-- the lock of `lock_people`.
 INSERT INTO user_ids AS u (user_id, recipient_key, at)
 SELECT p.user_id, p.recipient_key, p.at
 FROM unnest(%(user_ids)s::text[], %(recipient_keys)s::text[], %(at)s::timestamptz[]) AS p (user_id, recipient_key, at)
@@ -157,10 +189,10 @@ ORDER BY user_id, other_id
 ON CONFLICT DO NOTHING
 
 -- name: find_people
--- The people with these user ids: for each given id all ids of the same person, and their numbers, the present one
--- first (a number may be listed twice).
+-- Finds the people with these user ids. For each given id, returns all user ids of the same person, and the person's
+-- numbers, the current number first. A number may be returned twice.
 --
--- Plan: the primary keys of user_id_changes and user_ids, once per id. OFFSET 0 is on purpose: a generic plan expects
+-- Plan: the primary keys of user_id_changes and user_ids, once per id. OFFSET 0 is deliberate: a generic plan expects
 -- thousands of ids, and would join them to a scan of each table.
 WITH RECURSIVE same (asked, user_id) AS (
     SELECT id, id FROM unnest(%(user_ids)s::text[]) AS id
@@ -177,8 +209,8 @@ LEFT JOIN LATERAL (SELECT recipient_key, at FROM user_ids WHERE user_id = s.user
 GROUP BY s.asked
 
 -- name: find_user_ids
--- Every user id of the people who have these numbers now. A number that was given to somebody else has user ids of its
--- previous owner, too: an id whose newest pair is with another number is left out.
+-- All user ids of the people who have these numbers now. A reassigned number also has pairs with user ids of its
+-- previous owner, so user ids whose newest pair is with another number are omitted.
 WITH RECURSIVE same (user_id) AS (
     SELECT u.user_id FROM user_ids u
     WHERE u.recipient_key = ANY (%(recipient_keys)s::text[])
@@ -193,8 +225,9 @@ WITH RECURSIVE same (user_id) AS (
 )
 SELECT user_id FROM same ORDER BY user_id
 
--- name: find_overdue
--- Campaigns that ended so many days ago and were not erased yet, with how many of their messages still have a phone.
+-- name: find_overdue_campaigns
+-- Campaigns that ended more than `days` days ago and were not erased yet, each with the number of its messages that
+-- still have a phone.
 SELECT c.id, c.name, (SELECT count(*) FROM messages m WHERE m.campaign_id = c.id AND m.phone IS NOT NULL)
 FROM campaigns c
 WHERE c.erased_at IS NULL AND c.status IN ('completed', 'cancelled')
@@ -202,8 +235,8 @@ WHERE c.erased_at IS NULL AND c.status IN ('completed', 'cancelled')
 ORDER BY c.id
 
 -- name: erase_batch
--- The next messages of a campaign lose what says to whom they went: also the wamid, which holds the number. Both
--- arrays are on purpose: see claim_messages.
+-- Erases the recipients of the next messages of a campaign. Erases the wamids too, because a wamid contains the phone.
+-- Both arrays are deliberate, see `claim_messages`.
 UPDATE messages m
 SET phone = NULL, recipient_key = NULL, variables = '{}', consent = NULL, error_details = NULL,
     wamid = CASE WHEN m.wamid IS NOT NULL THEN 'erased.' || m.id END

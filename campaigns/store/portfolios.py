@@ -1,4 +1,4 @@
-"""Portfolios: claims within the limit of unique people that accounts share, and portfolios as people keep them."""
+"""Claims that respect a portfolio's daily limit, which its accounts share, and the management of portfolios."""
 
 from __future__ import annotations
 
@@ -11,18 +11,27 @@ from psycopg import errors
 from psycopg.rows import class_row
 
 from campaigns.domain.account import cap_tokens
+from campaigns.domain.continuity import ClaimCount
 from campaigns.store.database import Connection, ConstraintError, allow_long_statements, query
-from campaigns.store.messages import Claim, Claimed, claim_messages, holds_lease, read_claimed
+from campaigns.store.messages import (
+    Claim,
+    ClaimedMessage,
+    LeaseState,
+    claim_messages,
+    read_claimed,
+    read_lease_state,
+)
 
-# A portfolio that somebody else has just emptied is looked at again after this.
-_LOOK_AGAIN_SECONDS = 1.0
+# If no quota becomes free at a known time, the portfolio is polled again after this many seconds.
+_POLL_AGAIN_SECONDS = 1.0
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
-    """What one slice knows of its limits: the portfolios of its accounts, by account, and its place in full ones.
+class PortfolioLimits:
+    """The portfolios of a slice's accounts, by account id, and the slice's progress in each portfolio without quota.
 
-    The place is the last person whose message it claimed there.
+    `after`: by portfolio id, the key of the last person of the portfolio whose message the slice has claimed. The next
+    claim continues after this person.
     """
 
     portfolios: Mapping[int, int]
@@ -31,7 +40,10 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class PortfolioListing:
-    """A portfolio as a list shows it. `people_count`: in the last 24 hours; `next_slot_at`: only while it is full."""
+    """A portfolio in a listing.
+
+    `people_count`: the number of people who count towards the limit now. `next_slot_at`: when quota becomes free.
+    """
 
     id: int
     name: str
@@ -43,116 +55,128 @@ class PortfolioListing:
 
 def claim_within_limits(
     connection: Connection,
-    campaign_id: int,
-    epoch: int,
+    claims: ClaimCount,
     *,
     cursor: int,
     tokens: Mapping[int, int],
     active: Sequence[int],
-    limits: Limits,
+    limits: PortfolioLimits,
     open_zones: Sequence[int] | None = None,
 ) -> Claim:
-    """As `claim_messages`, for accounts of which some are in portfolios: no limit is exceeded.
+    """Claim as `claim_messages` does, within the daily limits of the portfolios of the accounts.
 
-    The portfolios stay locked until the commit. In a full one only people who are counted already get a message.
+    The portfolios stay locked until the commit. The accounts of a portfolio without quota get only messages to people
+    whom the portfolio counts already.
     """
     portfolios = limits.portfolios
-    left = lock_slots(connection, set(portfolios.values()))
-    allowed, full = cap_tokens(tokens, portfolios, left)
-    claim = Claim([], 0, cursor, is_held=True)
+    quota = lock_quota(connection, set(portfolios.values()))
+    allowed, full = cap_tokens(tokens, portfolios, quota)
+    claim = Claim([], 0, cursor, LeaseState(is_held=True, claim_count=claims.count))
     if allowed:
-        claim = claim_messages(
-            connection, campaign_id, epoch, cursor=cursor, tokens=allowed, active=active, open_zones=open_zones
-        )
-    taken, suppressed_count, until = list(claim.messages), claim.suppressed_count, {}
-    for portfolio_id in sorted(full):
+        claim = claim_messages(connection, claims, cursor=cursor, tokens=allowed, active=active, open_zones=open_zones)
+    lease = claim.lease
+    claimed, suppressed_count, full_until = list(claim.messages), claim.suppressed_count, {}
+    for portfolio_id in sorted(full) if lease.is_held else ():
         parameters = {
-            "campaign_id": campaign_id,
-            "epoch": epoch,
+            "campaign_id": claims.campaign_id,
+            "epoch": claims.epoch,
             "portfolio_id": portfolio_id,
             "accounts": [each for each in tokens if portfolios.get(each) == portfolio_id],
             "counts": [count for each, count in tokens.items() if portfolios.get(each) == portfolio_id],
             "active": list(active),
             "open_zones": None if open_zones is None else list(open_zones),
         }
-        rows = _claim_counted(connection, parameters, limits)
-        claimed = read_claimed(rows)
-        taken += claimed
-        suppressed_count += len(rows) - len(claimed)
+        rows, lease = _claim_counted(connection, parameters, limits, lease)
+        counted = read_claimed(rows)
+        claimed += counted
+        suppressed_count += len(rows) - len(counted)
         if not rows:
-            until[portfolio_id] = _next_slot_at(connection, portfolio_id, left[portfolio_id])
-    _count(connection, taken, portfolios)
-    is_held = bool(taken or suppressed_count) or (claim.is_held and holds_lease(connection, campaign_id, epoch))
-    return Claim(taken, suppressed_count, claim.cursor, is_held, until)
+            full_until[portfolio_id] = _find_next_quota_at(connection, portfolio_id, quota[portfolio_id])
+    _count_people(connection, claimed, portfolios)
+    return Claim(claimed, suppressed_count, claim.cursor, lease, full_until)
 
 
-def lock_slots(connection: Connection, portfolio_ids: set[int]) -> dict[int, int]:
-    """Lock portfolios until the transaction ends; return the free slots of each, below zero for a lowered limit."""
+def lock_quota(connection: Connection, portfolio_ids: set[int]) -> dict[int, int]:
+    """Lock portfolios until the transaction ends; return their quotas, which may be negative if a limit was lowered."""
     parameters = {"portfolio_ids": sorted(portfolio_ids)}
-    # Apart from each other: only after the lock is what others have counted seen.
-    left: dict[int, int] = dict(connection.execute(query("lock_portfolios"), parameters).fetchall())
-    for portfolio_id, count in connection.execute(query("forget_people"), parameters):
-        left[portfolio_id] += count
-    return left
+    # The lock and the deletion are two statements, because only a statement after the lock sees the people whom other
+    # transactions have counted.
+    quota: dict[int, int] = dict(connection.execute(query("lock_portfolios"), parameters).fetchall())
+    for portfolio_id, count in connection.execute(query("delete_expired_people"), parameters):
+        quota[portfolio_id] += count
+    return quota
 
 
-def _claim_counted(connection: Connection, parameters: Mapping[str, Any], limits: Limits) -> Sequence[tuple[Any, ...]]:
+def _claim_counted(
+    connection: Connection, parameters: Mapping[str, Any], limits: PortfolioLimits, lease: LeaseState
+) -> tuple[Sequence[tuple[Any, ...]], LeaseState]:
+    """Return the rows of the claim, and the lease after the claim. `lease`: the lease before the claim."""
     after = limits.after.pop(parameters["portfolio_id"], "")
-    rows = connection.execute(query("claim_counted"), {**parameters, "after": after}).fetchall()
-    if not rows and after:
-        # From the first person again: messages may have been released behind this place.
-        rows = connection.execute(query("claim_counted"), {**parameters, "after": ""}).fetchall()
+    rows, lease = _claim_after(connection, parameters, after, lease)
+    if not rows and after and lease.is_held:
+        # Start from the first person again, because messages to earlier people may be pending again.
+        rows, lease = _claim_after(connection, parameters, "", lease)
     if rows:
         limits.after[parameters["portfolio_id"]] = max(row[9] for row in rows)
-    return rows
+    return rows, lease
 
 
-def _count(connection: Connection, taken: Sequence[Claimed], portfolios: Mapping[int, int]) -> None:
-    counted = [(each.id, portfolios[each.account_id]) for each in taken if each.account_id in portfolios]
+def _claim_after(
+    connection: Connection, parameters: Mapping[str, Any], after: str, lease: LeaseState
+) -> tuple[Sequence[tuple[Any, ...]], LeaseState]:
+    claims = ClaimCount(parameters["campaign_id"], parameters["epoch"], lease.claim_count)
+    given = {**parameters, "claim_count": claims.count, "after": after}
+    rows = connection.execute(query("claim_counted"), given).fetchall()
+    return rows, read_lease_state(connection, claims, rows)
+
+
+def _count_people(connection: Connection, claimed: Sequence[ClaimedMessage], portfolios: Mapping[int, int]) -> None:
+    counted = [(each.id, portfolios[each.account_id]) for each in claimed if each.account_id in portfolios]
     if counted:
         parameters = {"message_ids": [each[0] for each in counted], "portfolio_ids": [each[1] for each in counted]}
         connection.execute(query("count_claimed"), parameters)
 
 
-def _next_slot_at(connection: Connection, portfolio_id: int, left: int) -> dt.datetime:
-    parameters = {"portfolio_id": portfolio_id, "excess": -left}
-    row = connection.execute(query("next_slot_at"), parameters | {"look_again_seconds": _LOOK_AGAIN_SECONDS}).fetchone()
+def _find_next_quota_at(connection: Connection, portfolio_id: int, quota: int) -> dt.datetime:
+    parameters = {"portfolio_id": portfolio_id, "excess": -quota, "look_again_seconds": _POLL_AGAIN_SECONDS}
+    row = connection.execute(query("find_next_quota_at"), parameters).fetchone()
     assert row is not None
     at: dt.datetime = row[0]
     return at
 
 
-def give_back_slots(connection: Connection, message_ids: Sequence[int]) -> list[int]:
-    """Free the slots of people who surely got nothing by these messages, nor by any other.
+def return_quota(connection: Connection, message_ids: Sequence[int]) -> list[int]:
+    """Give back the quota of people who certainly received none of these messages and no other message.
 
-    Returns the accounts that have room again: the caller commits, then wakes their campaigns.
+    Returns the ids of the portfolios' accounts. The caller commits, then wakes the campaigns of these accounts.
     """
     ids = list(message_ids)
     rows = connection.execute(query("find_portfolios_of_messages"), {"message_ids": ids})
     if not (portfolio_ids := [row[0] for row in rows]):
         return []
-    lock_slots(connection, set(portfolio_ids))
-    connection.execute(query("give_back_slots"), {"message_ids": ids})
-    return [each for portfolio_id in portfolio_ids for each in account_ids_of(connection, portfolio_id)]
+    lock_quota(connection, set(portfolio_ids))
+    connection.execute(query("return_quota"), {"message_ids": ids})
+    return [each for portfolio_id in portfolio_ids for each in list_account_ids_of_portfolio(connection, portfolio_id)]
 
 
-def wake_campaigns(connection: Connection, account_ids: Sequence[int], *, rings: bool) -> list[int]:
-    """Let campaigns of these accounts that wait for a slot be looked at now; return their ids.
+def wake_campaigns(connection: Connection, account_ids: Sequence[int], *, should_enqueue: bool) -> list[int]:
+    """Make campaigns of these accounts due now if they wait for quota; return the ids of these campaigns.
 
-    In a transaction of its own, after the one that made room: so no campaign that is just beginning to wait is missed.
+    The caller runs this function in a separate transaction, after the commit of the transaction that freed the quota.
+    So a campaign whose wait starts at the same time is found too.
     """
-    parameters = {"account_ids": list(account_ids), "rings": rings}
-    return sorted(row[0] for row in connection.execute(query("wake_campaigns_for_slots"), parameters))
+    parameters = {"account_ids": list(account_ids), "should_enqueue": should_enqueue}
+    return sorted(row[0] for row in connection.execute(query("wake_campaigns_for_quota"), parameters))
 
 
-def has_free_slot(connection: Connection, account_ids: Sequence[int]) -> bool:
-    """Whether one of these accounts, which had no slot, has one now."""
-    row = connection.execute(query("has_free_slot"), {"account_ids": list(account_ids)}).fetchone()
+def has_free_quota(connection: Connection, account_ids: Sequence[int]) -> bool:
+    """Whether one of these accounts has quota now. Before, none of these accounts had quota."""
+    row = connection.execute(query("has_free_quota"), {"account_ids": list(account_ids)}).fetchone()
     return bool(row and row[0])
 
 
 def insert_portfolio(connection: Connection, name: str, *, daily_limit: int) -> int:
-    """Add a portfolio. Raise ConstraintError where the schema refuses it."""
+    """Add a portfolio. Raises ConstraintError if a constraint is violated."""
     try:
         row = connection.execute(query("insert_portfolio"), {"name": name, "daily_limit": daily_limit}).fetchone()
     except (errors.UniqueViolation, errors.CheckViolation) as error:
@@ -162,7 +186,9 @@ def insert_portfolio(connection: Connection, name: str, *, daily_limit: int) -> 
 
 
 def update_portfolio(connection: Connection, portfolio_id: int, *, name: str | None, daily_limit: int | None) -> None:
-    """Change a portfolio; None leaves it as it is. Raise ConstraintError where the schema refuses it."""
+    """Change a portfolio; a value of None leaves its column unchanged. Raises ConstraintError if a constraint is
+    violated.
+    """
     try:
         connection.execute(
             query("update_portfolio"), {"name": name, "daily_limit": daily_limit, "portfolio_id": portfolio_id}
@@ -181,15 +207,18 @@ def list_portfolios(connection: Connection) -> list[PortfolioListing]:
         return cursor.execute(query("list_portfolios")).fetchall()
 
 
-def account_ids_of(connection: Connection, portfolio_id: int) -> list[int]:
-    rows = connection.execute(query("account_ids_of"), {"portfolio_id": portfolio_id})
+def list_account_ids_of_portfolio(connection: Connection, portfolio_id: int) -> list[int]:
+    rows = connection.execute(query("list_account_ids_of_portfolio"), {"portfolio_id": portfolio_id})
     return [row[0] for row in rows]
 
 
 def move_account(connection: Connection, account_id: int, portfolio_id: int | None) -> None:
-    """Put an account into a portfolio (None: into none), which then counts whom it messaged in the last 24 hours."""
+    """Move an account to a portfolio. If `portfolio_id` is None, the account only leaves its portfolio.
+
+    The new portfolio also counts the people to whom the account has sent in the last 24 hours.
+    """
     if portfolio_id is not None:
-        lock_slots(connection, {portfolio_id})
+        lock_quota(connection, {portfolio_id})
     connection.execute(query("move_account"), {"portfolio_id": portfolio_id, "account_id": account_id})
     if portfolio_id is not None:
         allow_long_statements(connection)

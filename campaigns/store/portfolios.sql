@@ -1,12 +1,13 @@
 -- name: lock_portfolios
--- Free slots of portfolios, which stay as they are until this transaction ends: each claim takes the lock, so two
--- runners never take the last slot both. In their order; before messages, which `portfolio_people` never waits for.
+-- Locks portfolios in the order of their ids and returns their quota. Every claim takes this lock, so the quota does
+-- not change until the transaction ends, and two claims never both use the last quota. Portfolios are locked before
+-- messages.
 SELECT id, daily_limit - people_count FROM portfolios WHERE id = ANY (%(portfolio_ids)s)
 ORDER BY id
 FOR NO KEY UPDATE
 
--- name: forget_people
--- Who has left the moving window frees a slot.
+-- name: delete_expired_people
+-- Deletes the people whose 24 hours are over, and returns the quota that becomes free in each portfolio.
 WITH gone AS (
     DELETE FROM portfolio_people
     WHERE portfolio_id = ANY (%(portfolio_ids)s) AND until <= clock_timestamp()
@@ -15,27 +16,31 @@ WITH gone AS (
 SELECT portfolio_id, count(*) FROM gone GROUP BY portfolio_id
 
 -- name: claim_counted
--- As claim_messages, for accounts of a portfolio without a free slot: only messages to people who are counted in it
--- already, which cost no slot. Found from the people, in their order after `after`: they are no more than the limit,
--- however long the list is. The caller holds the portfolio.
+-- Claims as `claim_messages` does, for accounts of a portfolio without quota. It claims only messages to people whom
+-- the portfolio counts already, because such messages use no quota. The query reads these people in the order of their
+-- keys, from the first key after `after` on. There are at most as many of these people as the daily limit, however long
+-- the list of the campaign is. The caller has locked the portfolio.
 --
 -- Plan: the primary key of portfolio_people from `after` on, and one_message_per_person once per person.
--- The beginning of every claim: the lease that it needs, and the campaigns whose messages count for a cap per person.
--- `other_ids` are the accounts in whose WABA the template is of another category than marketing.
-WITH lease AS MATERIALIZED (
-    SELECT l.campaign_id, c.max_per_person, c.within_days, ARRAY(
+--
+-- `lease` checks the lease and counts the claim. If the number of claims in the row is not `claim_count`, this database
+-- is older than the campaign's last claim, and nothing is claimed. `other_ids`: the accounts for which the campaign's
+-- template has the category UTILITY or AUTHENTICATION. `recent`: the campaigns whose messages count for a cap per
+-- person.
+WITH lease AS (
+    UPDATE leases l SET claim_count = l.claim_count + 1
+    FROM campaigns c
+    WHERE l.campaign_id = %(campaign_id)s AND l.epoch = %(epoch)s AND l.claim_count = %(claim_count)s
+        AND c.id = l.campaign_id
+        AND l.until > clock_timestamp() AND c.status = 'running'
+        AND (c.expire_at IS NULL OR c.expire_at > clock_timestamp())
+    RETURNING l.campaign_id, l.claim_count, c.max_per_person, c.within_days, ARRAY(
             SELECT g.account_id FROM campaign_categories g
             WHERE g.campaign_id = %(campaign_id)s AND g.account_id = ANY (%(accounts)s::bigint[])
                 AND upper(g.category) IN ('UTILITY', 'AUTHENTICATION')
         ) AS other_ids
-    FROM leases l
-    JOIN campaigns c ON c.id = l.campaign_id
-    WHERE l.campaign_id = %(campaign_id)s AND l.epoch = %(epoch)s
-        AND l.until > clock_timestamp() AND c.status = 'running'
-        AND (c.expire_at IS NULL OR c.expire_at > clock_timestamp())
-    FOR UPDATE OF l
 ), recent AS MATERIALIZED (
-    -- Campaigns that may have written to somebody in the days that count.
+    -- Campaigns that may have sent messages in the last `within_days` days.
     SELECT array_agg(c.id) AS ids
     FROM campaigns c
     WHERE (SELECT max_per_person FROM lease) IS NOT NULL
@@ -60,17 +65,16 @@ WITH lease AS MATERIALIZED (
         FOR UPDATE OF m SKIP LOCKED
     ) m
     ORDER BY m.id, t.count DESC
--- The end of every claim: who is `chosen` (id, recipient_key, account_id) is claimed, or skipped at the last moment.
--- Marketing skips a person whose answer waits for review. The lock on the answer makes this claim and a decision wait
--- for each other: the claim sees a dismissal that was committed after it began, and the decision sees the skipped
--- messages.
+-- `assigned`: each chosen message with its account, and whether it is skipped. A marketing message is skipped if an
+-- answer of the person waits for review. The lock on the answer serialises this claim and a decision about the answer:
+-- the claim sees a dismissal that was committed after the claim began, and the decision sees the skipped messages.
 ), assigned AS MATERIALIZED (
     SELECT a.id, a.account_id,
         s.is_active IS NOT NULL OR r.is_held IS NOT NULL OR c.is_capped IS NOT NULL AS is_suppressed,
         c.is_capped IS NOT NULL AS is_capped,
         r.is_held IS NOT NULL AND s.is_active IS NULL AS is_held
     FROM chosen a
-    -- A person may have several active sources; and without the LIMIT a generic plan would hash the whole table.
+    -- A person may have several active suppressions. Without the LIMIT a generic plan would hash the whole table.
     LEFT JOIN LATERAL (
         SELECT s.is_active FROM suppressions s WHERE s.recipient_key = a.recipient_key AND s.is_active LIMIT 1
     ) s ON true
@@ -105,7 +109,8 @@ SET status = (CASE WHEN a.is_suppressed THEN unless_doubted(m.doubted, 'suppress
         WHEN a.is_held THEN 'an answer of this person may be an opt-out; it waits for review'
         WHEN a.is_capped THEN 'the person had as many messages as the campaign allows'
         ELSE m.error_title END,
-    -- Of an earlier try; -2 is a code of our own, by which a dismissed review finds what was skipped for it.
+    -- A message that is skipped for a review or for the cap loses the error of an earlier send. Our own code -2 means
+    -- that the message was skipped for a review. The dismissal of the review finds the skipped messages by this code.
     error_code = CASE WHEN a.is_held AND m.doubted IS NULL THEN -2 WHEN a.is_held OR a.is_capped THEN NULL ELSE m.error_code END,
     error_details = CASE WHEN a.is_held OR a.is_capped THEN NULL ELSE m.error_details END,
     claimed_at = CASE WHEN a.is_suppressed THEN m.claimed_at ELSE clock_timestamp() END
@@ -118,11 +123,11 @@ FROM unnest(
 ) AS a (id, account_id, is_suppressed, is_capped, is_held)
 WHERE m.id = a.id
 RETURNING m.id, m.account_id, m.send_no, m.attempts, m.phone, m.variables, m.refused_by, m.pair_refusals,
-    m.status <> 'sending', m.recipient_key
+    m.status <> 'sending', m.recipient_key, (SELECT claim_count FROM lease)
 
 -- name: count_claimed
--- Whoever may get a message now is counted for 24 hours from now. A person who is counted already takes no new slot; then
--- more than one message counts them, and none alone can give the slot back.
+-- Counts the people of claimed messages for 24 hours from now. A person who is counted already uses no more quota. If
+-- another message counts the person too, `message_id` becomes NULL, so that no single message can give the quota back.
 INSERT INTO portfolio_people AS p (portfolio_id, recipient_key, until, message_id)
 SELECT c.portfolio_id, m.recipient_key, clock_timestamp() + interval '24 hours', m.id
 FROM unnest(%(message_ids)s::bigint[], %(portfolio_ids)s::bigint[]) AS c (message_id, portfolio_id)
@@ -132,9 +137,9 @@ ON CONFLICT (portfolio_id, recipient_key) DO UPDATE
 SET until = excluded.until,
     message_id = CASE WHEN p.message_id = excluded.message_id THEN p.message_id END
 
--- name: next_slot_at
--- The time at which a slot becomes free. `excess` is the number of people above the limit, if the limit was lowered. If
--- no person's time ends, the caller polls again after `look_again_seconds`.
+-- name: find_next_quota_at
+-- The time at which quota becomes free. `excess`: the number of people above the limit, if the limit was lowered. If
+-- there is no such time, returns the time after `look_again_seconds`, when the caller polls again.
 SELECT coalesce(
     (
         SELECT until FROM portfolio_people WHERE portfolio_id = %(portfolio_id)s
@@ -147,13 +152,14 @@ SELECT coalesce(
 -- name: find_portfolios_of_messages
 SELECT DISTINCT portfolio_id FROM portfolio_people WHERE message_id = ANY (%(message_ids)s)
 
--- name: give_back_slots
+-- name: return_quota
 DELETE FROM portfolio_people WHERE message_id = ANY (%(message_ids)s)
 
--- name: wake_campaigns_for_slots
--- Campaigns that wait for a slot of these accounts are looked at now, after the slot was committed. Every running one is
--- locked first, whatever it waits for: one whose slice is just ending writes its wait now, or sees the slot
--- (has_free_slot).
+-- name: wake_campaigns_for_quota
+-- Makes campaigns of these accounts due now if they wait for the daily limit. The transaction that freed the quota is
+-- committed already. All running campaigns of the accounts are locked first, whatever they wait for. A slice may end at
+-- the same time. Either the slice has written its wait before this lock, and this statement finds the campaign, or the
+-- slice sees the free quota after this lock (`has_free_quota`).
 WITH locked AS (
     SELECT c.id, c.waiting_reason FROM campaigns c
     WHERE c.status = 'running'
@@ -165,12 +171,13 @@ WITH locked AS (
     FOR NO KEY UPDATE OF c
 )
 UPDATE campaigns c
-SET due_at = NULL, enqueued_at = CASE WHEN %(rings)s THEN clock_timestamp() ELSE c.enqueued_at END
+SET due_at = NULL, enqueued_at = CASE WHEN %(should_enqueue)s THEN clock_timestamp() ELSE c.enqueued_at END
 FROM locked l WHERE c.id = l.id AND l.waiting_reason = 'daily_limit'
 RETURNING c.id
 
--- name: has_free_slot
--- Whether one of these accounts, in whose portfolios there was no slot, has one now. The caller has locked the campaign.
+-- name: has_free_quota
+-- Whether one of these accounts has quota now. Before, the portfolios of these accounts had no quota. The caller has
+-- locked the campaign.
 SELECT EXISTS (
     SELECT FROM accounts a
     LEFT JOIN portfolios p ON p.id = a.portfolio_id
@@ -178,13 +185,14 @@ SELECT EXISTS (
 )
 
 -- name: find_portfolio
--- By name, else by id: a name of digits is a name first.
+-- Finds the portfolio with this name, or, if no portfolio has this name, the portfolio with this id.
 SELECT id FROM portfolios WHERE name = %(word)s OR id::text = %(word)s
 ORDER BY name = %(word)s DESC
 LIMIT 1
 
 -- name: list_portfolios
--- Portfolios as people see them. `people_count` leaves out who has left the window and is not forgotten yet.
+-- Returns portfolios for listings. `people_count` omits people whose 24 hours are over but whose rows were not deleted
+-- yet.
 SELECT p.id, p.name, p.daily_limit, n.people_count,
     CASE WHEN n.people_count >= p.daily_limit THEN n.next_slot_at END AS next_slot_at, p.created_at
 FROM portfolios p
@@ -195,15 +203,16 @@ CROSS JOIN LATERAL (
 ) n
 ORDER BY p.id
 
--- name: account_ids_of
+-- name: list_account_ids_of_portfolio
 SELECT id FROM accounts WHERE portfolio_id = %(portfolio_id)s ORDER BY id
 
 -- name: move_account
 UPDATE accounts SET portfolio_id = %(portfolio_id)s WHERE id = %(account_id)s
 
 -- name: count_past_sends
--- Whom an account that joins a portfolio has messaged in the last 24 hours, so that they count from the start. Read from
--- the campaigns that may have sent since. What is pending was refused; what failed may have been accepted.
+-- When an account joins a portfolio, counts the people to whom the account has sent in the last 24 hours. Reads the
+-- campaigns that may have sent messages in this time. A message that is pending again was refused, so it does not
+-- count. A failed message may have been accepted first, so it counts.
 INSERT INTO portfolio_people AS p (portfolio_id, recipient_key, until)
 SELECT %(portfolio_id)s, m.recipient_key, max(m.claimed_at) + interval '24 hours'
 FROM campaigns c

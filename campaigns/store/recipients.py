@@ -1,52 +1,178 @@
-"""Recipients on their way in: staged with COPY, then written in one statement."""
+"""The import of recipients: COPY to a staging table, then one statement that inserts the messages."""
 
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, fields, replace
+from typing import Any
 
 from psycopg.rows import class_row
+from psycopg.types.json import Jsonb
 
+from campaigns.domain.message import Status
 from campaigns.domain.pacing import Window
 from campaigns.domain.phone.person import recipient_key
-from campaigns.domain.phone.zones import ZoneGate, find_zones
-from campaigns.domain.recipients import Recipient, RowProblem
+from campaigns.domain.phone.zones import ZoneHours, find_zones
+from campaigns.domain.recipients import ReadColumns, Recipient, RowProblem
 from campaigns.store.database import Connection, allow_long_statements, query, read_clock
 
-# Between the variables of a staged row, where no variable has it: control characters are refused. An array would cost
-# the client more than all the rest of a row.
+# Separates the variables of a staged row. No variable contains this character, because control characters are refused.
+# A COPY of arrays is not used, because writing an array takes the client longer than writing all other columns of the
+# row.
 _SEPARATOR = "\x1f"
-_COPY_ROWS = 1000  # sent at once
+_COPY_ROWS = 1000  # the number of rows in one write to COPY
 _FETCH_ROWS = 10_000
-# Between the time zones of a phone.
+# The report of an import names at most this many rows of each code.
+_GROUP_ROWS = 3
+# Separates the possible time zones of a phone.
 ZONE_SEPARATOR = ","
 
 
 @dataclass(frozen=True, slots=True)
 class ImportCounts:
-    """What became of the rows of a file. `recipient_count` is also the number of new messages."""
+    """The result of an import. `recipient_count`: the number of rows that became messages.
+
+    `other_values_count`: the number of people who were in the campaign with other values, which they keep.
+    """
 
     recipient_count: int
     duplicate_count: int
     rejected_count: int
+    other_values_count: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class ImportErrorRow:
-    """A rejected row. `row_number` is the one that a spreadsheet shows: the header is row 1."""
+    """A row that did not become a message. `row_number`: the number of the row in a spreadsheet, where the header is
+    row 1.
+
+    `code`: the kind of the reason, a `RowCode` or a `PhoneProblem`.
+    """
 
     file_name: str
     row_number: int
     column_name: str
     reason: str
+    code: str
+
+
+@dataclass(frozen=True, slots=True)
+class ErrorGroup:
+    """The rows of one import with the same code. `row_count`: the number of these rows.
+
+    `rows`: the first of these rows, as (row number, column, reason).
+    """
+
+    code: str
+    row_count: int
+    rows: list[tuple[int, str, str]]
+
+
+@dataclass(frozen=True, slots=True)
+class Likeness:
+    """The comparison of an imported file with an earlier file of the campaign.
+
+    `number`: 1 for the first file of the campaign. `both_count`: the number of people in both files. `old_count`: the
+    number of people in the earlier file only. `renamed_count`: of these, the number whose values one new person has,
+    and nobody else.
+    """
+
+    number: int
+    both_count: int
+    old_count: int
+    renamed_count: int
+
+
+@dataclass(frozen=True, slots=True)
+class ImportedRows:
+    """The rows of one import. `first`: the id, the phone and the variables of the import's first message; None if the
+    import has no message.
+    """
+
+    counts: ImportCounts
+    first: tuple[int, str, list[str]] | None
+    groups: list[ErrorGroup]
+    likenesses: Sequence[Likeness] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ImportFacts:
+    """The facts about an imported file of which people are warned after the import and before a start.
+
+    `phone_column`: the column from which phones were read. `likely_phone_column`: another column that has phones, if
+    most rows have no phone in `phone_column`. `filled`: the variables with their columns, and whether only the order of
+    the columns decided. `other_values_count`: see `ImportCounts`. `word` and `line`: a word that looks wrong, and the
+    line that has it, if the encoding of the file is not certain. `refusing_rows`, `refusing_columns` and
+    `refusing_row`: the number of rows that say that the person wants no messages, their columns and the first such row,
+    if these people are in the campaign. `unanswered_rows`, `unanswered_columns` and `unanswered_row`: the same for rows
+    that have no answer in a column of consents. `first_message_id`: the first message of the file; None if it has no
+    message. `new_count`: the number of messages. `likeness`: the comparison with the earlier file that is the most
+    alike. `other_files_count`: the number of people of the other earlier files. `document_count` and `document_row`:
+    the number of cells of `phone_column` with the number of a CPF or a CNPJ, and the first such row; 0 if there are no
+    more than by chance. `landline_count`: the number of landlines, if nearly all phones are landlines, else 0.
+    `odd_count` and `odd`: the number of cells whose kind differs from nearly all others in their column, and the first
+    of them: row number, column and text.
+    """
+
+    phone_column: str
+    likely_phone_column: str | None = None
+    filled: list[tuple[str, str, bool]] = field(default_factory=list)
+    other_values_count: int = 0
+    word: str = ""
+    line: int = 0
+    refusing_rows: int = 0
+    refusing_columns: list[str] = field(default_factory=list)
+    refusing_row: int = 0
+    unanswered_rows: int = 0
+    unanswered_columns: list[str] = field(default_factory=list)
+    unanswered_row: int = 0
+    first_message_id: int | None = None
+    new_count: int = 0
+    likeness: Likeness | None = None
+    other_files_count: int = 0
+    document_count: int = 0
+    document_row: int = 0
+    landline_count: int = 0
+    odd_count: int = 0
+    odd: list[tuple[int, str, str]] = field(default_factory=list)
+
+    @classmethod
+    def read(cls, written: Mapping[str, Any]) -> ImportFacts:
+        """Return the facts that `asdict` has written. Another version of Revoada may have written further facts."""
+        known = {each.name for each in fields(cls)}
+        likeness = written.get("likeness")
+        return cls(
+            **{
+                **{name: value for name, value in written.items() if name in known},
+                "likeness": None if likeness is None else Likeness(**likeness),
+            }
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class ImportedFile:
+    """A file that was imported into a campaign. `number`: 1 for the first file of the campaign.
+
+    `columns` and `facts`: None if an older version imported the file.
+    """
+
+    number: int
+    name: str
+    columns: ReadColumns | None
+    facts: ImportFacts | None
 
 
 @dataclass(frozen=True, slots=True)
 class Overlap:
-    """Another campaign with `shared_count` of the `people_count` people of one, or with `has_same_file`.
+    """Another campaign that shares recipients or a file with this campaign.
 
-    `at`: when it was made (a draft), starts (a scheduled one), has ended, or else began; None: it has not begun.
+    `people_count`: the number of recipients of this campaign. `shared_count`: the number of recipients that both
+    campaigns have. `at`: the creation of the other campaign if it is a draft, its planned start if it is scheduled, its
+    end if it has ended, and its start in all other cases; None: the other campaign has not started yet.
+    `got_count`: the number of people with a pending message of this campaign to whom the other campaign has sent a
+    message, or may have. `got_at`: when it sent the last message to a person of this campaign. `waiting_count`: the
+    number of people who have a pending message in both campaigns.
     """
 
     campaign_id: int
@@ -57,16 +183,20 @@ class Overlap:
     shared_count: int
     people_count: int
     has_same_file: bool
+    has_same_template: bool
+    got_count: int
+    got_at: dt.datetime | None
+    waiting_count: int
 
 
-def await_file(connection: Connection) -> None:
-    """Let this transaction wait for a file, and for what is done with all of it, as long as it takes."""
+def allow_long_transaction(connection: Connection) -> None:
+    """Remove the idle and statement timeouts of this transaction, for work with a whole file."""
     allow_long_statements(connection)
-    connection.execute(query("await_file"))
+    connection.execute(query("allow_idle_transaction"))
 
 
 def stage_rows(connection: Connection, rows: Iterable[tuple[int, Recipient | RowProblem]]) -> None:
-    """Take numbered rows to the server. Memory stays flat; what `rows` raises leaves nothing behind."""
+    """Copy numbered rows to a staging table in constant memory. If `rows` raises, the transaction is rolled back."""
     connection.execute(query("stage_recipients"))
     lines: list[str] = []
     with connection.cursor() as cursor, cursor.copy(query("copy_recipients")) as copy:
@@ -78,18 +208,60 @@ def stage_rows(connection: Connection, rows: Iterable[tuple[int, Recipient | Row
         copy.write("".join(lines))
 
 
-def write_staged(connection: Connection, campaign_id: int, *, file_name: str, file_sha256: bytes) -> ImportCounts:
-    """Make messages and import errors of the staged rows, for a campaign that no runner can complete meanwhile."""
+def reject_staged(connection: Connection, keys: Collection[str], *, phone_column: str) -> None:
+    """Reject the staged rows of these people. `phone_column`: the name of the column of the phones."""
+    connection.execute(query("reject_staged"), {"keys": list(keys), "column_name": phone_column})
+
+
+def reject_rows(connection: Connection, problems: Sequence[tuple[int, str, str]], *, code: str) -> None:
+    """Reject staged rows. `problems`: the number of a row, the name of the column that is wrong, and the reason."""
+    numbers, columns, reasons = zip(*problems, strict=True)
+    parameters = {"numbers": list(numbers), "columns": list(columns), "reasons": list(reasons), "code": code}
+    connection.execute(query("reject_rows"), parameters)
+
+
+def list_read_columns(connection: Connection, campaign_id: int) -> list[ReadColumns]:
+    """Return the columns of the files that were imported into a campaign, of the newest file first."""
+    rows = connection.execute(query("list_read_columns"), {"campaign_id": campaign_id})
+    return [_read_columns(columns) for (columns,) in rows]
+
+
+def _read_columns(columns: dict[str, Any]) -> ReadColumns:
+    return ReadColumns(**{**columns, "names": tuple(columns["names"])})
+
+
+def write_staged(
+    connection: Connection,
+    campaign_id: int,
+    *,
+    file_name: str,
+    file_sha256: bytes,
+    columns: ReadColumns,
+) -> ImportedRows:
+    """Insert messages and import errors from the staged rows. `columns`: the columns of the file.
+
+    The caller has created or locked the campaign in this transaction, so the campaign cannot complete in the meantime.
+    """
     file = {"campaign_id": campaign_id, "file_name": file_name}
-    connection.execute(query("insert_import"), file | {"file_sha256": file_sha256})
+    last = connection.execute(query("find_last_ids"), {"campaign_id": campaign_id}).fetchone()
+    assert last is not None
+    last_ids = {"campaign_id": campaign_id, "last_message_id": last[0], "last_error_id": last[1]}
+    imported = file | {"file_sha256": file_sha256, "columns": Jsonb(asdict(columns))}
+    connection.execute(query("insert_import"), imported)
     rejected_count = connection.execute(query("insert_import_errors"), file).rowcount
     parameters = {"campaign_id": campaign_id, "separator": _SEPARATOR}
     connection.execute(query("insert_zones"), parameters)
     recipient_count = connection.execute(query("insert_recipients"), parameters).rowcount
     staged = connection.execute(query("count_staged")).fetchone()
-    connection.execute(query("drop_staged"))
     assert staged is not None
     counts = ImportCounts(recipient_count, staged[0] - rejected_count - recipient_count, rejected_count)
+    if counts.duplicate_count:
+        values = file | last_ids | parameters | {"column_name": columns.names[columns.phone]}
+        other = connection.execute(query("insert_duplicates"), values).fetchone()
+        assert other is not None
+        counts = replace(counts, other_values_count=other[0])
+    likenesses = _compare_with_files(connection, last_ids) if counts.recipient_count and last[0] else []
+    connection.execute(query("drop_staged"))
     connection.execute(
         query("count_recipients"),
         {
@@ -99,44 +271,163 @@ def write_staged(connection: Connection, campaign_id: int, *, file_name: str, fi
             "rejected_count": counts.rejected_count,
         },
     )
-    # Without it a claim reads and sorts all that is left of the list, until autovacuum comes by a minute later. Who
-    # analyzes already is not waited for.
+    first = connection.execute(query("find_first_imported"), last_ids).fetchone()
+    return ImportedRows(counts, first, _group_errors(connection, last_ids), likenesses)
+
+
+def _compare_with_files(connection: Connection, last_ids: Mapping[str, int]) -> list[Likeness]:
+    """Compare the staged rows with the earlier files of a campaign that have messages."""
+    files = [
+        (file.facts.first_message_id, file.number)
+        for file in list_imported_files(connection, last_ids["campaign_id"])
+        if file.facts is not None and file.facts.first_message_id is not None
+    ]
+    rows = connection.execute(query("compare_with_files"), {**last_ids, "starts": [first for first, _ in files]})
+    # Messages before the first of these files are those of an older version, or of a copied campaign.
+    return [Likeness(files[place - 1][1], *counts) for place, *counts in rows if place]
+
+
+def set_import_facts(connection: Connection, campaign_id: int, facts: ImportFacts) -> None:
+    """Keep the facts about the import that this transaction has just written."""
+    connection.execute(query("set_import_facts"), {"campaign_id": campaign_id, "facts": Jsonb(asdict(facts))})
+
+
+def list_imported_files(connection: Connection, campaign_id: int) -> list[ImportedFile]:
+    """Return the files of a campaign, in the order of the imports."""
+    rows = connection.execute(query("list_imported_files"), {"campaign_id": campaign_id})
+    return [
+        ImportedFile(
+            number,
+            name,
+            None if columns is None else _read_columns(columns),
+            None if facts is None else ImportFacts.read(facts),
+        )
+        for number, (name, columns, facts) in enumerate(rows, start=1)
+    ]
+
+
+def _group_errors(connection: Connection, last_ids: Mapping[str, int]) -> list[ErrorGroup]:
+    groups: dict[str, ErrorGroup] = {}
+    for code, row_count, *row in connection.execute(query("group_import_errors"), {**last_ids, "limit": _GROUP_ROWS}):
+        groups.setdefault(code, ErrorGroup(code, row_count, [])).rows.append((row[0], row[1], row[2]))
+    return list(groups.values())
+
+
+def copy_recipients(
+    connection: Connection,
+    source_id: int,
+    copy_id: int,
+    *,
+    statuses: Collection[Status],
+    template_id: int,
+    columns: Sequence[str],
+) -> int | None:
+    """Give a new campaign the people of another campaign whose messages have these statuses; return their number.
+
+    People whose data are erased are left out. `template_id` and `columns`: the template and the columns of the other
+    campaign that the caller has read. If the other campaign has other ones by now, nobody is copied, and the result is
+    None.
+    """
+    allow_long_transaction(connection)
+    parameters = {
+        "source_id": source_id,
+        "copy_id": copy_id,
+        "statuses": [status.value for status in statuses],
+        "template_id": template_id,
+        "columns": list(columns),
+    }
+    row = connection.execute(query("copy_messages"), parameters).fetchone()
+    assert row is not None
+    is_same, count = row
+    if not is_same:
+        return None
+    counts = {"campaign_id": copy_id, "recipient_count": count, "duplicate_count": 0, "rejected_count": 0}
+    connection.execute(query("count_recipients"), counts)
+    return int(count)
+
+
+def analyze_messages(connection: Connection) -> None:
+    """Renew the statistics of the messages, in a transaction of its own after messages were inserted.
+
+    ANALYZE locks the table against autovacuum and other ANALYZE until the transaction ends, so it is no part of an
+    import.
+    """
+    allow_long_statements(connection)
     connection.execute(query("analyze_messages"))
-    return counts
 
 
-def find_overlaps(connection: Connection, campaign_id: int, *, days: int) -> list[Overlap]:
-    """Return the other campaigns, alive or of the last `days`, that have people or a file of this one."""
-    await_file(connection)
-    parameters = {"campaign_id": campaign_id, "days": days}
+def find_overlaps(
+    connection: Connection, campaign_id: int, *, days: int, together: Collection[int] = ()
+) -> list[Overlap]:
+    """Return the other campaigns that share recipients or a file with this campaign.
+
+    Only started or scheduled campaigns that have not ended, campaigns that were created or ended in the last `days`
+    days, and the campaigns with the ids `together`, are compared.
+    """
+    allow_long_transaction(connection)
+    parameters = {"campaign_id": campaign_id, "days": days, "together": list(together)}
     with connection.cursor(row_factory=class_row(Overlap)) as cursor:
         return cursor.execute(query("find_overlaps"), parameters).fetchall()
 
 
-def list_import_errors(connection: Connection, campaign_id: int, *, limit: int, skip: int = 0) -> list[ImportErrorRow]:
-    """Return rejected rows of a campaign, in the order of its files."""
-    parameters = {"campaign_id": campaign_id, "limit": limit, "skip": skip}
+def list_import_errors(
+    connection: Connection, campaign_id: int, *, limit: int, is_rejected: bool = False
+) -> list[ImportErrorRow]:
+    """Return the rows that did not become messages, in the order of the files. `is_rejected`: omit duplicates."""
+    parameters = {"campaign_id": campaign_id, "limit": limit, "is_rejected": is_rejected}
     with connection.cursor(row_factory=class_row(ImportErrorRow)) as cursor:
         return cursor.execute(query("list_import_errors"), parameters).fetchall()
 
 
+def page_import_errors(
+    connection: Connection, campaign_id: int, *, is_rejected: bool, after: int, limit: int
+) -> list[tuple[int, ImportErrorRow]]:
+    """Return at most `limit` rows that did not become messages and whose ids are above `after`, each with its id.
+
+    `is_rejected`: omit duplicates.
+    """
+    parameters = {"campaign_id": campaign_id, "is_rejected": is_rejected, "after": after, "limit": limit}
+    rows = connection.execute(query("page_import_errors"), parameters)
+    return [(row[0], ImportErrorRow(*row[1:])) for row in rows]
+
+
+def list_duplicates(connection: Connection, campaign_id: int, *, after: int, limit: int) -> list[ImportErrorRow]:
+    """Return the first rows with ids above `after` whose people have a message by another row."""
+    parameters = {"campaign_id": campaign_id, "after": after, "limit": limit}
+    with connection.cursor(row_factory=class_row(ImportErrorRow)) as cursor:
+        return cursor.execute(query("list_duplicates"), parameters).fetchall()
+
+
+def find_last_error_id(connection: Connection, campaign_id: int) -> int:
+    """Return the id of the campaign's last row that did not become a message; 0 if there is none."""
+    row = connection.execute(query("find_last_ids"), {"campaign_id": campaign_id}).fetchone()
+    assert row is not None
+    return int(row[1])
+
+
+def count_import_errors(connection: Connection, campaign_id: int) -> int:
+    """Return the number of rows of a campaign's files that did not become messages."""
+    row = connection.execute(query("count_import_errors"), {"campaign_id": campaign_id}).fetchone()
+    return int(row[0]) if row else 0
+
+
 def stream_import_errors(connection: Connection, campaign_id: int) -> Iterator[ImportErrorRow]:
-    """Yield all rejected rows of a campaign, in the order of its files, while the transaction is open."""
-    await_file(connection)
-    parameters = {"campaign_id": campaign_id, "limit": None, "skip": 0}
+    """Yield all rows that did not become messages, in the order of the files, while the transaction is open."""
+    allow_long_transaction(connection)
+    parameters = {"campaign_id": campaign_id, "limit": None, "is_rejected": False}
     with connection.cursor("import_errors", row_factory=class_row(ImportErrorRow)) as cursor:
         cursor.itersize = _FETCH_ROWS
         yield from cursor.execute(query("list_import_errors"), parameters)
 
 
 def _to_line(row_number: int, row: Recipient | RowProblem) -> str:
-    r"""Return a row as COPY reads it: tabs between the values, \N for NULL. Half the time of psycopg's `write_row`."""
+    r"""Return a row in the text format of COPY (tabs, \N for NULL), twice as fast as psycopg's `write_row`."""
     if isinstance(row, RowProblem):
-        return f"{row_number}\t\\N\t\\N\t\\N\t\\N\t\\N\t{_escape(row.column)}\t{_escape(row.reason)}\n"
+        return f"{row_number}\t\\N\t\\N\t\\N\t\\N\t\\N\t{_escape(row.column)}\t{_escape(row.reason)}\t{row.code}\n"
     variables = _escape(_SEPARATOR.join(row.variables))
     consent = "\\N" if row.consent is None else _escape(row.consent)
     zones = ZONE_SEPARATOR.join(find_zones(row.phone)) or "\\N"
-    return f"{row_number}\t{row.phone}\t{recipient_key(row.phone)}\t{zones}\t{variables}\t{consent}\t\\N\t\\N\n"
+    return f"{row_number}\t{row.phone}\t{recipient_key(row.phone)}\t{zones}\t{variables}\t{consent}\t\\N\t\\N\t\\N\n"
 
 
 def _escape(text: str) -> str:
@@ -144,15 +435,22 @@ def _escape(text: str) -> str:
 
 
 def load_zones(connection: Connection, campaign_id: int) -> dict[int, tuple[str, ...]]:
-    """Return where the people of a campaign may be: the time zones by the `zone_id` of their messages."""
+    """Return the possible time zones of a campaign's recipients, by the `zone_id` of their messages."""
     rows = connection.execute(query("load_zones"), {"campaign_id": campaign_id})
     return {row[0]: tuple(row[1].split(ZONE_SEPARATOR)) for row in rows}
 
 
+def count_pending_by_zone(connection: Connection, campaign_id: int) -> dict[int, int]:
+    """Return the number of a campaign's pending messages by `zone_id`; 0 stands for people whose zone is unknown."""
+    allow_long_statements(connection)
+    rows = connection.execute(query("count_pending_by_zone"), {"campaign_id": campaign_id})
+    return dict(rows.fetchall())
+
+
 def count_never_open(connection: Connection, campaign_id: int, window: Window) -> int:
-    """Return the number of pending messages to phones that may be in zones which never share an hour of the window."""
+    """Return the number of pending messages to phones whose possible zones never share an hour of the window."""
     now = read_clock(connection)
-    zone_ids = ZoneGate(window, load_zones(connection, campaign_id)).never_open_ids(now)
+    zone_ids = ZoneHours(window, load_zones(connection, campaign_id)).never_open_ids(now)
     if not zone_ids:
         return 0
     allow_long_statements(connection)

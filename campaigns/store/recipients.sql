@@ -1,28 +1,68 @@
--- name: await_file
-SET LOCAL idle_in_transaction_session_timeout = 0
+-- name: allow_idle_transaction
+-- Without the idle timeout, the keepalives let Postgres end the transaction of a client whose machine has vanished,
+-- within about half a minute. Until then the transaction would hold its locks.
+SELECT set_config('idle_in_transaction_session_timeout', '0', true), set_config('tcp_keepalives_idle', '10', true),
+    set_config('tcp_keepalives_interval', '5', true), set_config('tcp_keepalives_count', '3', true),
+    set_config('tcp_user_timeout', '30000', true)
 
 -- name: stage_recipients
 CREATE TEMPORARY TABLE staged_recipients (
     row_number bigint NOT NULL, phone text, recipient_key text, zones text, variables text, consent text,
-    column_name text, reason text
+    column_name text, reason text, code text
 ) ON COMMIT DROP
 
 -- name: copy_recipients
-COPY staged_recipients (row_number, phone, recipient_key, zones, variables, consent, column_name, reason) FROM STDIN
+COPY staged_recipients (row_number, phone, recipient_key, zones, variables, consent, column_name, reason, code)
+FROM STDIN
+
+-- name: reject_staged
+-- Rejects the other rows of people who want no messages by one of their rows. The table has no index, so the statement
+-- reads it once.
+UPDATE staged_recipients
+SET zones = NULL, column_name = %(column_name)s, reason = 'belongs to a person who wants no messages by another row',
+    code = 'consent_refused'
+WHERE reason IS NULL AND recipient_key = ANY (%(keys)s::text[])
+
+-- name: reject_rows
+-- Rejects staged rows by their numbers. Of several problems of a row, the first one counts. The table has no index, so
+-- the statement reads it once.
+UPDATE staged_recipients s
+SET zones = NULL, column_name = problem.column_name, reason = problem.reason, code = %(code)s
+FROM (
+    SELECT DISTINCT ON (row_number) row_number, column_name, reason
+    FROM unnest(%(numbers)s::bigint[], %(columns)s::text[], %(reasons)s::text[])
+        WITH ORDINALITY AS each (row_number, column_name, reason, place)
+    ORDER BY row_number, place
+) problem
+WHERE s.row_number = problem.row_number AND s.reason IS NULL
 
 -- name: insert_import
-INSERT INTO imports (campaign_id, file_name, file_sha256)
-VALUES (%(campaign_id)s, %(file_name)s, %(file_sha256)s)
+INSERT INTO imports (campaign_id, file_name, file_sha256, columns)
+VALUES (%(campaign_id)s, %(file_name)s, %(file_sha256)s, %(columns)s)
+
+-- name: list_read_columns
+-- The newest file of each header comes first.
+SELECT columns FROM imports WHERE campaign_id = %(campaign_id)s AND columns IS NOT NULL ORDER BY id DESC
+
+-- name: set_import_facts
+-- Writes the facts about the last import of a campaign, which this transaction has inserted.
+UPDATE imports SET facts = %(facts)s
+WHERE id = (SELECT max(id) FROM imports WHERE campaign_id = %(campaign_id)s)
+
+-- name: list_imported_files
+-- The files of a campaign in the order of their imports. An older version stored neither columns nor facts.
+SELECT file_name, columns, facts FROM imports WHERE campaign_id = %(campaign_id)s ORDER BY id
 
 -- name: insert_import_errors
-INSERT INTO import_errors (campaign_id, file_name, row_number, column_name, reason)
-SELECT %(campaign_id)s, %(file_name)s, s.row_number, s.column_name, s.reason
+INSERT INTO import_errors (campaign_id, file_name, row_number, column_name, reason, code)
+SELECT %(campaign_id)s, %(file_name)s, s.row_number, s.column_name, s.reason, s.code
 FROM staged_recipients s
 WHERE s.reason IS NOT NULL
 ORDER BY s.row_number
 
 -- name: insert_zones
--- The places of a file's people that the campaign does not know yet. The caller's import holds the campaign.
+-- Adds the sets of time zones of the staged rows to the campaign, except sets that the campaign has already. The caller
+-- has locked the campaign.
 INSERT INTO campaign_zones (campaign_id, id, names)
 SELECT %(campaign_id)s,
     coalesce((SELECT max(id) FROM campaign_zones WHERE campaign_id = %(campaign_id)s), 0)
@@ -35,8 +75,9 @@ FROM (
 ) found
 
 -- name: insert_recipients
--- Good rows become messages, in the order of the file: the ids are drawn above the sort. The first row of a person wins,
--- also against rows that the campaign has already.
+-- Inserts messages for the valid rows, with ids in the order of the file: Postgres assigns the ids after the sort. Of
+-- several rows for one person, only the first row becomes a message. If the campaign already has a message to the
+-- person, no row becomes a message.
 INSERT INTO messages (campaign_id, phone, recipient_key, zone_id, variables, consent)
 SELECT %(campaign_id)s, s.phone, s.recipient_key, z.id, string_to_array(s.variables, %(separator)s), s.consent
 FROM staged_recipients s
@@ -45,6 +86,91 @@ WHERE s.reason IS NULL
 ORDER BY s.row_number
 ON CONFLICT ON CONSTRAINT one_message_per_person DO NOTHING
 
+-- name: find_last_ids
+-- Returns the last ids of a campaign's messages and import errors before an import. Ids grow, and the caller has locked
+-- the campaign, so the rows with greater ids are rows of this import.
+SELECT
+    coalesce((SELECT max(id) FROM messages WHERE campaign_id = %(campaign_id)s), 0),
+    coalesce((SELECT max(id) FROM import_errors WHERE campaign_id = %(campaign_id)s), 0)
+
+-- name: insert_duplicates
+-- Notes the valid rows that did not become messages, because the person has a message by an earlier row of the file, or
+-- had a message before this import. Returns the number of people whose message of before has other values than the
+-- first of their rows, which is the row that an import into an empty campaign takes. The query runs only if there are
+-- such rows, because it sorts all staged rows.
+WITH duplicates AS (
+    SELECT s.row_number, s.first_row, s.recipient_key, m.id IS NOT NULL AS is_in_campaign,
+        m.id IS NOT NULL AND s.row_number = s.first_row
+            AND m.variables <> string_to_array(s.variables, %(separator)s) AS has_other_values
+    FROM (
+        SELECT row_number, recipient_key, variables, min(row_number) OVER (PARTITION BY recipient_key) AS first_row
+        FROM staged_recipients WHERE reason IS NULL
+    ) s
+    LEFT JOIN messages m ON m.campaign_id = %(campaign_id)s AND m.recipient_key = s.recipient_key
+        AND m.id <= %(last_message_id)s
+    WHERE m.id IS NOT NULL OR s.row_number <> s.first_row
+), noted AS (
+    INSERT INTO import_errors (campaign_id, file_name, row_number, column_name, reason, code)
+    SELECT %(campaign_id)s, %(file_name)s, d.row_number, %(column_name)s,
+        CASE WHEN d.has_other_values THEN 'is in the campaign already, with other values'
+            WHEN d.is_in_campaign THEN 'is in the campaign already'
+            ELSE 'is the person of row ' || d.first_row END,
+        CASE WHEN d.is_in_campaign THEN 'duplicate_in_campaign' ELSE 'duplicate_in_file' END
+    FROM duplicates d
+    ORDER BY d.row_number
+)
+SELECT count(DISTINCT recipient_key) FROM duplicates WHERE has_other_values
+
+-- name: compare_with_files
+-- Compares the staged rows, which are written already, with each earlier file of the campaign: the number of people who
+-- are in both, and of people who are in the earlier file only. `renamed_count`: of the earlier file's people who are not
+-- in this file, the number whose values one person of this file has, and nobody else. `starts`: the ids of the first
+-- messages of the earlier files, in ascending order; `number`: the place of the file among them.
+--
+-- The query reads all messages of the campaign once. It runs only if people were added to people.
+WITH old AS (
+    SELECT m.variables, width_bucket(m.id, %(starts)s::bigint[]) AS number,
+        EXISTS (SELECT FROM staged_recipients s WHERE s.reason IS NULL AND s.recipient_key = m.recipient_key) AS is_in_both
+    FROM messages m
+    WHERE m.campaign_id = %(campaign_id)s AND m.id <= %(last_message_id)s
+), alone AS (
+    SELECT variables, min(number) AS number FROM old GROUP BY variables HAVING count(*) = 1 AND NOT bool_or(is_in_both)
+), moved AS (
+    SELECT alone.number, count(*) AS renamed_count
+    FROM alone JOIN (
+        SELECT variables FROM messages
+        WHERE campaign_id = %(campaign_id)s AND id > %(last_message_id)s AND variables <> '{}'
+        GROUP BY variables HAVING count(*) = 1
+    ) new USING (variables)
+    GROUP BY alone.number
+)
+SELECT old.number, count(*) FILTER (WHERE is_in_both), count(*) FILTER (WHERE NOT is_in_both),
+    coalesce(min(moved.renamed_count), 0)
+FROM old LEFT JOIN moved USING (number)
+GROUP BY old.number
+ORDER BY old.number
+
+-- name: find_first_imported
+SELECT id, phone, variables FROM messages
+WHERE campaign_id = %(campaign_id)s AND id > %(last_message_id)s
+ORDER BY id
+LIMIT 1
+
+-- name: group_import_errors
+-- Returns the first rows of each code, each with the number of all rows of the code.
+SELECT code, row_count, row_number, column_name, reason
+FROM (
+    SELECT id, code, row_number, column_name, reason, count(*) OVER (PARTITION BY code) AS row_count,
+        row_number() OVER (PARTITION BY code ORDER BY id) AS place
+    FROM import_errors
+    WHERE campaign_id = %(campaign_id)s AND id > %(last_error_id)s
+) found
+WHERE place <= %(limit)s
+ORDER BY min(id) OVER (PARTITION BY code), id
+
+-- name: count_import_errors
+SELECT count(*) FROM import_errors WHERE campaign_id = %(campaign_id)s
+
 -- name: count_staged
 SELECT count(*) FROM staged_recipients
 
@@ -52,19 +178,48 @@ SELECT count(*) FROM staged_recipients
 DROP TABLE staged_recipients
 
 -- name: count_recipients
+-- Adds the numbers of an import to a campaign that takes recipients.
 UPDATE campaigns
 SET recipient_count = recipient_count + %(recipient_count)s,
     duplicate_count = duplicate_count + %(duplicate_count)s,
     rejected_count = rejected_count + %(rejected_count)s
-WHERE id = %(campaign_id)s
+WHERE id = %(campaign_id)s AND status IN ('draft', 'paused')
 
 -- name: analyze_messages
+-- Without new statistics, each claim would read and sort all remaining messages until autovacuum analyzes the table, up
+-- to a minute later. With SKIP_LOCKED the statement does not wait for another ANALYZE, and ends no autovacuum.
 ANALYZE (SKIP_LOCKED) messages
 
+-- name: copy_messages
+-- Inserts pending messages to the people of another campaign whose messages have one of the statuses, in the order of
+-- the other campaign, with the sets of time zones of the other campaign. Returns whether the other campaign still has
+-- the template and the columns that the caller has read, and the number of messages. The other campaign is not locked,
+-- because settlements need the lock. One statement reads one snapshot, so the columns, the zones and the messages fit
+-- each other, also if people are added meanwhile. Reads all messages of the other campaign once.
+WITH source AS (
+    SELECT id FROM campaigns
+    WHERE id = %(source_id)s AND template_id = %(template_id)s AND columns = %(columns)s::text[]
+), zones AS (
+    INSERT INTO campaign_zones (campaign_id, id, names)
+    SELECT %(copy_id)s, z.id, z.names FROM campaign_zones z JOIN source s ON s.id = z.campaign_id
+), copied AS (
+    INSERT INTO messages (campaign_id, phone, recipient_key, zone_id, variables, consent)
+    SELECT %(copy_id)s, m.phone, m.recipient_key, m.zone_id, m.variables, m.consent
+    FROM messages m
+    JOIN source s ON s.id = m.campaign_id
+    WHERE m.status = ANY (%(statuses)s::message_status[]) AND m.phone IS NOT NULL
+    ORDER BY m.id
+    RETURNING 1
+)
+SELECT EXISTS (SELECT FROM source), (SELECT count(*) FROM copied)
+
 -- name: find_overlaps
--- Who else writes to these people: campaigns that are alive, and those of the last days. Messages that will never leave
--- do not count. One hash of this campaign's people, and one walk over the messages of those campaigns: an index on the
--- person alone would cost every import a quarter of its time.
+-- Other campaigns that share recipients or a file with this campaign. Only started or scheduled campaigns that have not
+-- ended, campaigns that were created or ended in the last `days` days, and the campaigns with the ids `together`, are
+-- compared. Suppressed and cancelled messages do not count.
+--
+-- Plan: a hash of this campaign's recipients, and one pass over the messages of the other campaigns. An index on the
+-- recipient alone would make every import a quarter slower.
 WITH others AS (
     SELECT c.id, c.name, c.status,
            CASE c.status
@@ -77,13 +232,20 @@ WITH others AS (
            EXISTS (
                SELECT FROM imports theirs JOIN imports ours USING (file_sha256)
                WHERE theirs.campaign_id = c.id AND ours.campaign_id = %(campaign_id)s
-           ) AS has_same_file
+           ) AS has_same_file,
+           c.template_id = (SELECT template_id FROM campaigns WHERE id = %(campaign_id)s) AS has_same_template
     FROM campaigns c
     WHERE c.id <> %(campaign_id)s AND c.test_of IS NULL
         AND (c.status IN ('pending', 'scheduled', 'running', 'paused')
+             OR c.id = ANY (%(together)s::bigint[])
              OR coalesce(c.completed_at, c.cancelled_at, c.started_at, c.created_at) > now() - make_interval(days => %(days)s))
 ), shared AS (
-    SELECT theirs.campaign_id, count(*) AS shared_count
+    SELECT theirs.campaign_id, count(*) AS shared_count,
+           count(*) FILTER (
+               WHERE ours.status = 'pending' AND theirs.status NOT IN ('pending', 'expired', 'failed')
+           ) AS got_count,
+           max(theirs.sent_at) AS got_at,
+           count(*) FILTER (WHERE ours.status = 'pending' AND theirs.status = 'pending') AS waiting_count
     FROM messages ours
     JOIN messages theirs USING (recipient_key)
     WHERE ours.campaign_id = %(campaign_id)s
@@ -92,7 +254,8 @@ WITH others AS (
     GROUP BY theirs.campaign_id
 )
 SELECT o.id AS campaign_id, o.name, o.status, o.at, now() AS server_now, coalesce(s.shared_count, 0) AS shared_count,
-       c.recipient_count AS people_count, o.has_same_file
+       c.recipient_count AS people_count, o.has_same_file, o.has_same_template, coalesce(s.got_count, 0) AS got_count,
+       s.got_at, coalesce(s.waiting_count, 0) AS waiting_count
 FROM others o
 LEFT JOIN shared s ON s.campaign_id = o.id
 JOIN campaigns c ON c.id = %(campaign_id)s
@@ -100,17 +263,43 @@ WHERE s.shared_count > 0 OR o.has_same_file
 ORDER BY shared_count DESC, o.id
 
 -- name: list_import_errors
-SELECT file_name, row_number, column_name, reason FROM import_errors
+-- If `is_rejected`, the rows of people who have a message by another row are omitted.
+SELECT file_name, row_number, column_name, reason, code FROM import_errors
 WHERE campaign_id = %(campaign_id)s
+    AND (NOT %(is_rejected)s OR code NOT IN ('duplicate_in_file', 'duplicate_in_campaign'))
 ORDER BY id
 LIMIT %(limit)s
-OFFSET %(skip)s
+
+-- name: list_duplicates
+-- The first rows, behind the row with the id `after`, of people who have a message by another row.
+SELECT file_name, row_number, column_name, reason, code FROM import_errors
+WHERE campaign_id = %(campaign_id)s AND id > %(after)s::bigint
+    AND code IN ('duplicate_in_file', 'duplicate_in_campaign')
+ORDER BY id
+LIMIT %(limit)s
+
+-- name: page_import_errors
+-- Rows that did not become messages, in the order of the files, behind the row with the id `after`. If `is_rejected`,
+-- the rows of people who have a message by another row are omitted. Plan: one scan of `import_errors_by_campaign`.
+SELECT id, file_name, row_number, column_name, reason, code FROM import_errors
+WHERE campaign_id = %(campaign_id)s AND id > %(after)s::bigint
+    AND (NOT %(is_rejected)s::boolean OR code NOT IN ('duplicate_in_file', 'duplicate_in_campaign'))
+ORDER BY id
+LIMIT %(limit)s
 
 -- name: load_zones
 SELECT id, names FROM campaign_zones WHERE campaign_id = %(campaign_id)s
 
+-- name: count_pending_by_zone
+-- The number of pending messages of a campaign for each set of zones. 0 stands for people whose zone is unknown. The
+-- query reads the whole campaign. It runs when a person makes, changes, starts or resumes the campaign.
+SELECT coalesce(m.zone_id, 0), count(*) FROM messages m
+WHERE m.campaign_id = %(campaign_id)s AND m.status = 'pending'
+GROUP BY 1
+ORDER BY 1
+
 -- name: count_pending_in_zones
--- How many unsent messages of a campaign go to people in these zones. The query reads the whole campaign once. It runs
--- only if the window is never open in one of the zones.
+-- The number of pending messages of a campaign to people in these sets of zones. The query reads the whole campaign. It
+-- runs only if the campaign has a set whose zones are never in the window at the same time.
 SELECT count(*) FROM messages m
 WHERE m.campaign_id = %(campaign_id)s AND m.status = 'pending' AND m.zone_id = ANY (%(zone_ids)s::smallint[])

@@ -1,5 +1,6 @@
--- name: find_running_now
--- Who may send or write now: connections of processes of Revoada (commands have another name), and leases that live.
+-- name: find_active_processes
+-- The processes that may send, write, or start campaigns now: connections of the roles (commands have another
+-- `application_name`), and valid leases.
 SELECT
     (SELECT count(*) FROM pg_stat_activity
         WHERE datname = current_database() AND application_name = %(process)s AND pid <> pg_backend_pid()),
@@ -7,9 +8,10 @@ SELECT
     (SELECT max(until) FROM leases WHERE until > clock_timestamp())
 
 -- name: list_recoverable
--- Campaigns that may have sent something since the state of this database, with what a recovery makes of each. Locked in
--- their order, so that none begins meanwhile. `is_done`: a recovery from this restore has been here before (it ran after
--- `since`), or the campaign was made after it.
+-- Campaigns that may have sent messages after the restored state, with the facts by which the recovery decides about
+-- each campaign. All campaigns are locked in the order of their ids, so that no campaign starts in the meantime.
+-- `is_done`: an earlier recovery from this restore (at or after `since`) has recovered the campaign already, or the
+-- campaign was created after that recovery.
 SELECT c.id, c.name, c.status::text AS status,
     (sum(t.count) FILTER (WHERE t.status IN ('pending', 'sending')))::bigint AS count,
     c.status IN ('scheduled', 'paused') AND c.started_at IS NULL AND coalesce(c.scheduled_at > clock_timestamp(), false)
@@ -23,8 +25,9 @@ GROUP BY c.id, c.name, c.status, c.scheduled_at, c.started_at, c.created_at, c.r
 HAVING sum(t.count) FILTER (WHERE t.status IN ('pending', 'sending')) > 0
 ORDER BY c.id
 
--- name: newest_trace
--- When this database last saw something happen: a slice that ended, a campaign, an account's event, a webhook.
+-- name: find_last_activity_at
+-- The time of the last activity in this database: the end of a slice, a change of a campaign, an account event, or a
+-- webhook.
 SELECT greatest(
     (SELECT max(until) FROM leases WHERE until < clock_timestamp()),
     (SELECT max(greatest(created_at, started_at, completed_at, cancelled_at)) FROM campaigns),
@@ -32,14 +35,15 @@ SELECT greatest(
     (SELECT max(received_at) FROM webhook_events))
 
 -- name: count_retryable_failures
--- Failed messages, which a person may have sent again in the forgotten time.
+-- The number of failed messages. An operator may have sent these messages again in the time that the restore has lost.
 SELECT coalesce(sum(count), 0)::bigint FROM tallies WHERE status = 'failed'
 
 -- name: is_recovered
 SELECT recovered_at >= %(since)s FROM installation
 
 -- name: move_sequences
--- New messages and campaigns get no id that a forgotten one may have had: webhooks still speak of those.
+-- New messages and campaigns get ids beyond the ids that the restore has lost, because webhooks may still name the lost
+-- ids.
 SELECT setval(pg_get_serial_sequence('messages', 'id'), nextval(pg_get_serial_sequence('messages', 'id')) + %(message_ids)s),
     setval(pg_get_serial_sequence('campaigns', 'id'), nextval(pg_get_serial_sequence('campaigns', 'id')) + %(campaign_ids)s)
 
@@ -53,15 +57,16 @@ DELETE FROM stop_replies
 UPDATE webhook_events SET next_try_at = clock_timestamp() WHERE status = 'unmatched'
 
 -- name: note_recovery
-UPDATE installation SET recovered_at = clock_timestamp()
+UPDATE installation SET recovered_at = clock_timestamp(), found_older_at = NULL
 
 -- name: lock_all_portfolios
 SELECT id FROM portfolios ORDER BY id FOR NO KEY UPDATE
 
--- name: doubt_forgotten
--- Whatever of these campaigns may have been sent and is not known to have been: uncertain. Which sends that were, and by
--- whom, is forgotten with them; so every `send_no` that they may have had is doubted, and evidence about any settles the
--- message. They may have left as late as now: the limits of people count from here.
+-- name: mark_forgotten_uncertain
+-- Makes the pending and sending messages of these campaigns uncertain, because they may have been sent. The restore has
+-- lost their sends and the accounts of these sends. So `doubted` gets every `send_no` that the lost sends may have had,
+-- and evidence about any of these sends settles the message. A lost send may be as recent as now, so `claimed_at`
+-- becomes now, and the limits per person count from now.
 --
 -- Plan: one pass over each campaign.
 UPDATE messages
@@ -73,10 +78,11 @@ SET status = 'uncertain', not_before = NULL,
     error_code = NULL, error_title = %(reason)s, error_details = NULL
 WHERE campaign_id = ANY (%(campaign_ids)s) AND status IN ('pending', 'sending')
 
--- name: count_doubted_people
--- Everybody who may have got a message counts in the portfolios of its campaign's accounts for 24 hours from now: who is
--- counted already for longer, and as many others as there are free slots, since more were never sent to. The caller has
--- locked the portfolios and forgotten who has left.
+-- name: count_uncertain_people
+-- Counts the recipients of the uncertain messages towards the daily limit for 24 hours from now, in each portfolio of
+-- the campaigns' accounts. At most `daily_limit` people are counted, because no more people can have received a
+-- message. People who already have a row in `portfolio_people` for this portfolio come first. The caller has locked the
+-- portfolios and deleted expired people.
 INSERT INTO portfolio_people AS p (portfolio_id, recipient_key, until)
 SELECT f.id, d.recipient_key, clock_timestamp() + interval '24 hours'
 FROM portfolios f
@@ -96,8 +102,9 @@ ORDER BY f.id, d.recipient_key
 ON CONFLICT (portfolio_id, recipient_key) DO UPDATE SET until = excluded.until, message_id = NULL
 
 -- name: mark_recovered
--- Remembers that a recovery was here: the first one after a restore has been in all campaigns but those that a person
--- vouches for, also where nothing is left to send. One with doubted messages may have begun, whatever its status was.
+-- Records the recovery of campaigns. The first recovery after a restore covers all campaigns, also campaigns with
+-- nothing left to send, except the campaigns that the operator excludes (`spared_ids`). A campaign with uncertain
+-- messages gets a start time, because it may have been started after the restored state.
 UPDATE campaigns SET recovered_at = clock_timestamp(),
-    started_at = CASE WHEN id = ANY (%(doubted_ids)s) THEN coalesce(started_at, clock_timestamp()) ELSE started_at END
+    started_at = CASE WHEN id = ANY (%(uncertain_ids)s) THEN coalesce(started_at, clock_timestamp()) ELSE started_at END
 WHERE id = ANY (%(campaign_ids)s) OR (%(is_first)s AND id <> ALL (%(spared_ids)s))

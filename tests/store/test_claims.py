@@ -6,7 +6,7 @@ import pytest
 
 from campaigns.domain.message import Write
 from campaigns.domain.phone.person import recipient_key
-from campaigns.store.messages import next_release_at
+from campaigns.store.messages import find_next_release_at
 from tests.store.rows import (
     Beside,
     add_campaign,
@@ -15,21 +15,14 @@ from tests.store.rows import (
     allowing_only,
     claim,
     fetch,
-    find_false_tallies,
+    find_wrong_counters,
     read_message,
     read_statuses,
-    shared_database,
     take,
 )
 
 A, B, C = 1, 2, 3
 DUE, LATER = "2020-01-01T00:00Z", "2099-01-01T00:00Z"
-
-
-@pytest.fixture(scope="module")
-def database(postgres):
-    with shared_database(postgres, "claims") as database:
-        yield database
 
 
 @pytest.fixture
@@ -75,10 +68,10 @@ def test_released_messages_that_are_due_come_first_the_oldest_before(database, c
 
 
 def test_the_next_release_is_that_of_the_first_message_that_waits(database, campaign_id):
-    assert database.run(next_release_at, campaign_id) is None
+    assert database.run(find_next_release_at, campaign_id) is None
     database.run(add_message, campaign_id, not_before=LATER)
     database.run(add_message, campaign_id, not_before=DUE)
-    assert database.run(next_release_at, campaign_id).year == 2020
+    assert database.run(find_next_release_at, campaign_id).year == 2020
 
 
 @pytest.mark.parametrize(
@@ -151,7 +144,7 @@ def test_suppressed_people_are_skipped_at_the_last_moment(database, campaign_id)
     row = read_message(database, tried)
     assert (row["status"], row["send_no"], row["attempts"], row["not_before"]) == ("suppressed", 1, 1, None)
     assert read_message(database, fresh)["send_no"] == 0
-    assert find_false_tallies(database) == []
+    assert find_wrong_counters(database) == []
 
 
 def test_who_opted_out_is_skipped_under_the_other_form_of_the_number_too(database, campaign_id):

@@ -4,7 +4,7 @@ import pytest
 
 from campaigns.domain.message import Status
 from campaigns.store import installation
-from campaigns.store.campaigns import load_tally
+from campaigns.store.campaigns import load_counters
 from campaigns.store.database import query
 from campaigns.store.leases import mark_due_campaigns
 from tests.store.rows import (
@@ -13,18 +13,11 @@ from tests.store.rows import (
     add_message,
     add_messages,
     await_blocked,
-    empty,
     fetch,
-    find_false_tallies,
+    find_wrong_counters,
     hold,
     read_clock,
 )
-
-
-@pytest.fixture
-def database(shared):
-    empty(shared)
-    return shared
 
 
 @pytest.fixture
@@ -38,7 +31,7 @@ def campaign_id(database):
 
 
 def repair(database, *campaign_ids):
-    return database.run(installation.repair_tallies, campaign_ids)
+    return database.run(installation.repair_counters, campaign_ids)
 
 
 def test_counters_become_what_a_recount_says(database, campaign_id):
@@ -46,10 +39,18 @@ def test_counters_become_what_a_recount_says(database, campaign_id):
     database.run(add_message, other)
     fetch(database, "DELETE FROM tallies WHERE campaign_id = %s", other)
     assert repair(database, campaign_id) == {campaign_id: {Status.PENDING: -5, Status.READ: -2}}
-    assert database.run(load_tally, campaign_id) == {Status.PENDING: 4}
+    assert database.run(load_counters, campaign_id) == {Status.PENDING: 4}
     assert repair(database, campaign_id) == {}
     assert repair(database, campaign_id, other) == {other: {Status.PENDING: 1}}
-    assert find_false_tallies(database) == []
+    assert find_wrong_counters(database) == []
+
+
+def test_a_wrong_counter_of_replies_is_repaired(database):
+    campaign_id = database.run(add_campaign)
+    database.run(add_message, campaign_id, "read", replied_at=read_clock(database))
+    fetch(database, "UPDATE tallies SET replied_count = 4")
+    assert repair(database, campaign_id) == {campaign_id: {"read with a reply": -3}}
+    assert find_wrong_counters(database) == []
 
 
 def test_what_commits_during_a_repair_is_counted(database, campaign_id):
@@ -64,22 +65,22 @@ def test_what_commits_during_a_repair_is_counted(database, campaign_id):
     adding.result()
     # As of when it began, when nothing of that was there.
     assert repairing.result() == {campaign_id: {Status.PENDING: -5, Status.READ: -2}}
-    assert database.run(load_tally, campaign_id) == {Status.PENDING: 6, Status.CANCELLED: 1}
-    assert find_false_tallies(database) == []
+    assert database.run(load_counters, campaign_id) == {Status.PENDING: 6, Status.CANCELLED: 1}
+    assert find_wrong_counters(database) == []
 
 
 def test_two_who_repair_at_once_repair_once(database, campaign_id):
     second = []
 
     def repair_slowly(connection):
-        done = installation.repair_tallies(connection, [campaign_id])
+        done = installation.repair_counters(connection, [campaign_id])
         second.append(Beside(repair, database, campaign_id))
         await_blocked(database)
         return done
 
     assert database.run(repair_slowly) == {campaign_id: {Status.PENDING: -5, Status.READ: -2}}
     assert second[0].result() == {}
-    assert find_false_tallies(database) == []
+    assert find_wrong_counters(database) == []
 
 
 def test_a_session_that_others_wait_for_is_found(database, campaign_id):
@@ -110,11 +111,11 @@ def test_a_tick_leaves_its_time(database):
     assert 0 <= age <= (after - before).total_seconds()
 
 
-def test_campaigns_that_ended_a_week_ago_and_drafts_are_not_looked_at(database):
+def test_drafts_and_campaigns_that_ended_a_week_ago_are_not_checked(database):
     looked_at = [database.run(add_campaign, status) for status in ("pending", "scheduled", "running", "paused")] + [
         database.run(add_campaign, "completed", completed_at="now"),
         database.run(add_campaign, "cancelled", cancelled_at="now"),
     ]
     database.run(add_campaign, "draft")
     database.run(add_campaign, "completed", completed_at="2026-10-01T12:00Z")
-    assert database.run(installation.find_unfinished) == looked_at
+    assert database.run(installation.find_unfinished_campaigns) == looked_at

@@ -1,23 +1,16 @@
 import datetime as dt
 
-import pytest
-
 from campaigns.store.events import (
-    ParkedEvent,
+    DeferredEvent,
+    EventStatus,
+    dead_letter_event,
+    defer_events,
     delete_events,
     expire_events,
     insert_events,
-    park_events,
-    set_aside_event,
     take_events,
 )
-from tests.store.rows import Beside, empty, fetch, read_clock
-
-
-@pytest.fixture
-def database(shared):
-    empty(shared)
-    return shared
+from tests.store.rows import Beside, fetch, read_clock
 
 
 def put(database, *bodies):
@@ -93,22 +86,25 @@ def test_an_attempt_counts_even_if_its_taker_dies(database):
 
 
 def test_parked_bodies_wait_and_set_aside_ones_are_never_taken(database):
-    parked = [ParkedEvent("unmatched", "no message", b"u"), ParkedEvent("set_aside", "not JSON", b"s")]
-    database.run(park_events, parked, retry_seconds=3600.0)
+    deferred = [
+        DeferredEvent(EventStatus.UNMATCHED, "no message", read_clock(database), b"u"),
+        DeferredEvent(EventStatus.SET_ASIDE, "not JSON", read_clock(database), b"s"),
+    ]
+    database.run(defer_events, deferred, retry_seconds=3600.0)
     assert take(database) == []
     make_due(database)
     assert [(event.body, event.status) for event in take(database)] == [(b"u", "unmatched")]
 
 
-def test_nothing_to_park_is_fine(database):
-    database.run(park_events, [], retry_seconds=30.0)
+def test_an_empty_list_of_deferred_events_is_valid(database):
+    database.run(defer_events, [], retry_seconds=30.0)
     assert fetch(database, "SELECT count(*) FROM webhook_events") == [0]
 
 
-def test_a_body_is_set_aside_with_its_reason(database):
+def test_a_dead_letter_has_its_reason(database):
     put(database, b"a")
     (event,) = take(database)
-    database.run(set_aside_event, event.id, reason="Postgres refuses it")
+    database.run(dead_letter_event, event.id, reason="Postgres refuses it")
     make_due(database)
     assert take(database) == []
     row = fetch(database, "SELECT status, reason, expires_at > now() + interval '7 days' FROM webhook_events")
@@ -117,8 +113,11 @@ def test_a_body_is_set_aside_with_its_reason(database):
 
 def test_only_what_is_past_its_time_expires_and_only_lost_evidence_is_counted(database):
     put(database, b"stored")
-    parked = [ParkedEvent("unmatched", "x", b"u"), ParkedEvent("set_aside", "x", b"s")]
-    database.run(park_events, parked, retry_seconds=1.0)
+    deferred = [
+        DeferredEvent(EventStatus.UNMATCHED, "x", read_clock(database), b"u"),
+        DeferredEvent(EventStatus.SET_ASIDE, "x", read_clock(database), b"s"),
+    ]
+    database.run(defer_events, deferred, retry_seconds=1.0)
     assert database.run(expire_events) == 0
     fetch(database, "UPDATE webhook_events SET expires_at = clock_timestamp() WHERE expires_at IS NOT NULL")
     assert database.run(expire_events) == 1

@@ -6,22 +6,21 @@ import pytest
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
-from campaigns.domain.callback import CallbackData
 from campaigns.domain.message import Status, Write
 from campaigns.store.events import find_messages
 from campaigns.store.messages import EvidenceRow, merge_evidence
+from campaigns.whatsapp.callback import CallbackData
 from tests.store.rows import (
     add_account,
     add_campaign,
     add_message,
     allowing_only,
-    find_false_tallies,
+    find_wrong_counters,
     read_message,
     say,
-    shared_database,
 )
 from webhooks.applier.evidence import Evidence
-from webhooks.applier.match import in_rounds, match_evidence
+from webhooks.applier.match import match_evidence, split_rounds
 from webhooks.applier.merge import merge
 
 NOON = dt.datetime(2026, 10, 1, 12, tzinfo=dt.UTC)
@@ -34,9 +33,8 @@ def at(seconds):
 
 
 @pytest.fixture(scope="module")
-def database(postgres):
-    with shared_database(postgres, "evidence") as database:
-        yield database
+def database(shared):
+    return shared
 
 
 @pytest.fixture(scope="module")
@@ -66,7 +64,7 @@ SENT = {"status": "sent", "wamid": "wamid.a", "sent_at": at(1)}
 DELIVERED = {"status": "delivered", "wamid": "wamid.a", "sent_at": at(5), "delivered_at": at(5)}
 READ = {"status": "read", "wamid": "wamid.a", "sent_at": at(9), "read_at": at(9)}
 FAILED = {"status": "failed", "wamid": "wamid.a", "failed_at": at(3), "error_code": 131026, "error_title": "No"}
-DOUBT = {"status": "uncertain", "error_title": "timeout"}
+UNCERTAIN = {"status": "uncertain", "error_title": "timeout"}
 
 
 def test_each_evidence_climbs_the_ladder(apply):
@@ -115,19 +113,19 @@ def test_a_released_message_that_was_delivered_is_not_sent_again(apply):
     assert (row["status"], row["not_before"]) == ("delivered", None)
 
 
-def test_a_doubt_ends_with_its_reason_when_evidence_comes(apply):
-    row = apply("sending", DOUBT, SENT)
+def test_evidence_ends_uncertain_and_its_reason(apply):
+    row = apply("sending", UNCERTAIN, SENT)
     assert (row["status"], row["error_title"]) == ("sent", None)
 
 
-def test_a_doubt_after_the_evidence_changes_nothing(apply):
-    row = apply("sending", SENT, DOUBT)
+def test_uncertain_after_stronger_evidence_changes_nothing(apply):
+    row = apply("sending", SENT, UNCERTAIN)
     assert (row["status"], row["error_title"]) == ("sent", None)
 
 
-def test_held_is_between_doubt_and_sent(apply):
+def test_held_is_between_uncertain_and_sent(apply):
     held = {"status": "held", "wamid": "wamid.a"}
-    assert apply("sending", DOUBT, held)["status"] == "held"
+    assert apply("sending", UNCERTAIN, held)["status"] == "held"
     assert apply("sending", held, SENT)["status"] == "sent"
 
 
@@ -135,7 +133,7 @@ def test_evidence_about_an_unknown_message_is_told_by_its_absence(database):
     assert database.run(merge_evidence, [say(987_654_321, "read")]) == set()
 
 
-def test_a_late_failed_of_an_earlier_send_leaves_a_doubt_its_reason(apply):
+def test_a_late_failed_of_an_earlier_send_keeps_the_reason_of_an_uncertain_message(apply):
     row = apply("uncertain", FAILED, send_no=2, attempts=2, error_title="timeout")
     assert (row["status"], row["error_title"]) == ("uncertain", "timeout")
 
@@ -199,7 +197,7 @@ def merge_batch(connection, message_id, batch):
         if isinstance(each, Evidence)
     ]  # fmt: skip
     matched = match_evidence(merge(ours), find_messages(connection, [message_id], []), installation=US)
-    for rows in in_rounds(matched.matches):
+    for rows in split_rounds(matched.matches):
         merge_evidence(connection, rows)
 
 
@@ -274,7 +272,7 @@ def test_failures_of_one_second_end_in_the_same_row_together_or_apart(database, 
 def test_evidence_moves_a_status_only_as_the_table_says(database, campaign_id):
     with allowing_only(database, Write.EVIDENCE):
         for old in Status:
-            for new in (DOUBT, SENT, FAILED, DELIVERED, READ):
+            for new in (UNCERTAIN, SENT, FAILED, DELIVERED, READ):
                 message_id = database.run(add_message, campaign_id, old, send_no=1, account_id=1, claimed_at=NOON)
                 database.run(merge_evidence, [say(message_id, **new)])
-    assert find_false_tallies(database) == []
+    assert find_wrong_counters(database) == []

@@ -12,20 +12,13 @@ from tests.store.rows import (
     add_message,
     allowing_only,
     claim,
-    empty,
     fetch,
-    find_false_tallies,
+    find_wrong_counters,
     read_statuses,
     take,
 )
 
 PAST, LATER = dt.datetime(2026, 10, 1, tzinfo=dt.UTC), dt.datetime(2099, 1, 1, tzinfo=dt.UTC)
-
-
-@pytest.fixture
-def database(shared):
-    empty(shared)
-    return shared
 
 
 def add(database, status="running", **columns):
@@ -52,7 +45,7 @@ def test_what_was_not_sent_at_the_end_is_expired_and_what_is_on_the_wire_stays(d
         assert database.run(expire_messages, campaign_id, 1) == 2
     assert read_statuses(database, campaign_id) == ["sending", "expired", "expired"]
     assert fetch(database, "SELECT count(*) FROM messages WHERE not_before IS NOT NULL") == [0]
-    assert find_false_tallies(database) == []
+    assert find_wrong_counters(database) == []
 
 
 @pytest.mark.parametrize(
@@ -85,7 +78,7 @@ def test_what_a_paused_campaign_has_not_sent_expires_and_it_stays_paused(databas
     for campaign_id in (other, running):
         assert read_statuses(database, campaign_id)[1:] == ["pending", "pending"]
     assert f"Campaign {paused} is paused and has expired: 2 messages were not sent" in caplog.text
-    assert find_false_tallies(database) == []
+    assert find_wrong_counters(database) == []
 
 
 @pytest.mark.parametrize(("within", "is_late"), [(60.0, True), (10.0**8, False), (None, False)])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 
+from campaigns.domain.continuity import ClaimCount
 from campaigns.domain.message import Status
 from campaigns.store.database import query
 from campaigns.store.messages import EvidenceRow, claim_messages, merge_evidence
@@ -35,10 +36,9 @@ def test_a_claim_reads_no_more_pages_when_nearly_all_were_sent_and_nothing_was_v
 def send_all_but(database, rest, *, campaign_id, epoch, account_id):
     """Claim and settle in sets; return the cursor."""
     cursor = 0
-    for _ in range((PEOPLE - rest) // SET):
-        claim = database.run(
-            claim_messages, campaign_id, epoch, cursor=cursor, tokens={account_id: SET}, active=[account_id]
-        )
+    for number in range((PEOPLE - rest) // SET):
+        claims = ClaimCount(campaign_id, epoch, number)
+        claim = database.run(claim_messages, claims, cursor=cursor, tokens={account_id: SET}, active=[account_id])
         assert len(claim.messages) == SET
         cursor = claim.cursor
         sent = [
@@ -50,9 +50,11 @@ def send_all_but(database, rest, *, campaign_id, epoch, account_id):
 
 
 def count_pages_of_a_claim(database, *, campaign_id, epoch, account_id, cursor):
-    """Claim some, look at what it read, and take it back."""
+    """Return the number of pages that a claim reads; the claim is rolled back."""
+    (claims,) = fetch(database, "SELECT claim_count FROM leases WHERE campaign_id = %s", campaign_id)
     parameters = {
-        "campaign_id": campaign_id, "epoch": epoch, "cursor": cursor, "accounts": [account_id], "counts": [CLAIM],
+        "campaign_id": campaign_id, "epoch": epoch, "claim_count": claims, "cursor": cursor,
+        "accounts": [account_id], "counts": [CLAIM],
         "active": [account_id], "open_zones": None,
     }  # fmt: skip
     explain = b"EXPLAIN (ANALYZE, COSTS off, TIMING off, BUFFERS, FORMAT JSON) " + query("claim_messages")

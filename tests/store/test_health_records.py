@@ -1,13 +1,13 @@
 import pytest
 
-from campaigns.store.accounts import begin_check, load_checked, mark_health_due, record_failure, record_health
-from tests.store.rows import Beside, add_account, fetch, shared_database
-
-
-@pytest.fixture(scope="module")
-def database(postgres):
-    with shared_database(postgres, "healths") as database:
-        yield database
+from campaigns.store.accounts import (
+    claim_health_check,
+    load_account_to_check,
+    mark_health_due,
+    record_health,
+    record_health_failure,
+)
+from tests.store.rows import Beside, add_account, fetch
 
 
 @pytest.fixture
@@ -16,7 +16,7 @@ def account_id(database):
 
 
 def read_health(database, account_id):
-    return database.run(load_checked, account_id).health
+    return database.run(load_account_to_check, account_id).health
 
 
 def test_a_check_is_kept_with_its_time(database, account_id):
@@ -28,38 +28,38 @@ def test_a_check_is_kept_with_its_time(database, account_id):
 
 def test_a_failed_check_keeps_the_last_answer_and_is_news_once(database, account_id):
     database.run(record_health, account_id, {"quality": "GREEN"})
-    news = [database.run(record_failure, account_id, reason) for reason in ("400", "400", "timeout")]
-    assert news == [True, False, True]
+    is_new = [database.run(record_health_failure, account_id, reason) for reason in ("400", "400", "timeout")]
+    assert is_new == [True, False, True]
     assert read_health(database, account_id) == {"quality": "GREEN", "error": "timeout"}
 
 
 def test_an_answer_ends_the_failure(database, account_id):
-    database.run(record_failure, account_id, "400")
+    database.run(record_health_failure, account_id, "400")
     database.run(record_health, account_id, {"quality": "GREEN"})
     assert read_health(database, account_id) == {"quality": "GREEN"}
-    assert database.run(record_failure, account_id, "400")
+    assert database.run(record_health_failure, account_id, "400")
 
 
 def test_health_decides_nothing(database, account_id):
     columns = "active, blocked_until, consecutive_failures, consecutive_reported, activated_at"
     before = fetch(database, f"SELECT {columns} FROM accounts WHERE id = %s", account_id)
     database.run(record_health, account_id, {"quality": "RED", "status": "BANNED"})
-    database.run(record_failure, account_id, "400")
+    database.run(record_health_failure, account_id, "400")
     assert fetch(database, f"SELECT {columns} FROM accounts WHERE id = %s", account_id) == before
 
 
 def test_an_account_that_is_gone_is_no_error(database):
-    assert database.run(load_checked, 10**9) is None
-    assert database.run(record_failure, 10**9, "400") is False
+    assert database.run(load_account_to_check, 10**9) is None
+    assert database.run(record_health_failure, 10**9, "400") is False
 
 
 def test_a_check_is_made_once_however_often_its_task_comes(database, account_id):
-    assert database.run(begin_check, account_id) is False, "nobody asked"
+    assert database.run(claim_health_check, account_id) is False, "nobody asked"
     for _ in range(2):
         database.run(mark_health_due, [account_id], every_seconds=0)
-        tasks = [Beside(database.run, begin_check, account_id) for _ in range(4)]
+        tasks = [Beside(database.run, claim_health_check, account_id) for _ in range(4)]
         assert sorted(task.result() for task in tasks) == [False, False, False, True]
-    assert database.run(begin_check, 10**9) is False
+    assert database.run(claim_health_check, 10**9) is False
 
 
 def test_a_check_is_due_once_per_time_whoever_asks(database, account_id):

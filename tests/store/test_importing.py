@@ -2,15 +2,18 @@ from __future__ import annotations
 
 import pytest
 
-from campaigns.domain.recipients import Choice, RecipientsError
+from campaigns.domain.phone.number import PhoneKind
+from campaigns.domain.recipients import Choice
+from campaigns.domain.statement import Refusal
 from campaigns.management.accounts import add_account, add_template
-from campaigns.management.campaigns import Wishes, add_recipients, create_campaign
+from campaigns.management.campaigns import CampaignChanges, add_recipients, create_campaign
 from campaigns.management.recipients import Reading, find_overlaps
 from campaigns.secrets import make_key
 from campaigns.sheets.xlsx import ADVICE
 from campaigns.store.database import query
 from campaigns.store.recipients import stream_import_errors
 from tests.sheets.test_xlsx import write_rows
+from tests.support.actors import TESTER
 
 ANA, BIA, CAIO = "+5511999990001", "+5511999990002", "+5511999990003"
 
@@ -18,16 +21,16 @@ ANA, BIA, CAIO = "+5511999990001", "+5511999990002", "+5511999990003"
 @pytest.fixture
 def load(database, tmp_path):
     """Imports a file of these bytes into a new campaign with one variable; returns its id and the counts."""
-    add_account(database, "sales", phone_number_id="1", waba_id="1", token="t", secret_key=make_key())
-    add_template(database, "promo", language="en", body="Hi {{1}}!")
+    add_account(database, "sales", phone_number_id="1", waba_id="1", token="t", secret_key=make_key(), actor=TESTER)
+    add_template(database, "promo", language="en", body="Hi {{1}}!", actor=TESTER)
     file = tmp_path / "people.csv"
 
     def load_one(content, template="promo:en", **reading):
         file.write_bytes(content if isinstance(content, bytes) else content.encode())
-        wishes = Wishes(name="Sale", template=template, accounts=["sales"], recipients=file, reading=Reading(**reading))
-        planned = create_campaign(database, wishes, time_zone="UTC")
-        counts = planned.imported.counts
-        return planned.id, (counts.recipient_count, counts.duplicate_count, counts.rejected_count)
+        changes = CampaignChanges(name="Sale", template=template, accounts=["sales"])
+        created = create_campaign(database, changes, file, Reading(**reading), time_zone="UTC", actor=TESTER)
+        counts = created.imported.counts
+        return created.id, (counts.recipient_count, counts.duplicate_count, counts.rejected_count)
 
     return load_one
 
@@ -41,18 +44,18 @@ def rows(database):
 
 
 def test_a_template_without_variables_needs_phones_only(database, load, rows, tmp_path):
-    add_template(database, "plain", language="en", body="Hi!")
+    add_template(database, "plain", language="en", body="Hi!", actor=TESTER)
     (tmp_path / "plain.csv").write_text(f"phone\n{ANA}\n")
-    wishes = Wishes(name="Sale", template="plain:en", accounts=["sales"], recipients=tmp_path / "plain.csv")
-    create_campaign(database, wishes, time_zone="UTC")
+    changes = CampaignChanges(name="Sale", template="plain:en", accounts=["sales"])
+    create_campaign(database, changes, tmp_path / "plain.csv", time_zone="UTC", actor=TESTER)
     assert people(rows) == [(ANA, [])]
 
 
 def test_variables_keep_their_order(database, load, rows, tmp_path):
-    add_template(database, "named", language="en", body="{{first}} {{last}} {{code}}")
+    add_template(database, "named", language="en", body="{{first}} {{last}} {{code}}", actor=TESTER)
     (tmp_path / "named.csv").write_text(f"code,phone,last,first\nC,{ANA},L,F\n")
-    wishes = Wishes(name="Sale", template="named:en", accounts=["sales"], recipients=tmp_path / "named.csv")
-    create_campaign(database, wishes, time_zone="UTC")
+    changes = CampaignChanges(name="Sale", template="named:en", accounts=["sales"])
+    create_campaign(database, changes, tmp_path / "named.csv", time_zone="UTC", actor=TESTER)
     assert people(rows) == [(ANA, ["F", "L", "C"])]
 
 
@@ -94,7 +97,7 @@ def test_quotes_keep_commas_and_quotes(load, rows):
     assert people(rows) == [(ANA, ['Silva, "Zé"'])]
 
 
-@pytest.mark.parametrize("value", ["\\N", "{a,b}", 'a"b\\c', "NULL", "%s", "a    b", "👩‍👩‍👧"])
+@pytest.mark.parametrize("value", ["\\N\\", "{a,b}", 'a"b\\c', "NULL e Cia", "%s", "a    b", "👩‍👩‍👧"])
 def test_a_variable_arrives_as_it_stands_in_the_file(load, rows, value):
     escaped = value.replace('"', '""')
     load(f'phone,name\n{ANA},"{escaped}"\n')
@@ -112,6 +115,49 @@ def test_the_first_of_a_phone_wins_and_the_others_are_counted(load, rows):
     assert people(rows) == [(ANA, ["first"]), (BIA, ["Bia"])]
 
 
+def test_each_duplicate_is_listed_with_the_row_that_won(load, rows):
+    load(f"phone,name\n{ANA},first\n{BIA},Bia\n{ANA},second\n11 99999-0001,third\n{BIA[:-1]}/,again\n")
+    assert errors(rows) == [
+        (6, "phone", "has characters that no phone number has"),
+        (4, "phone", "is the person of row 2"),
+        (5, "phone", "is the person of row 2"),
+    ]
+    assert rows("SELECT DISTINCT code FROM import_errors ORDER BY code") == [
+        ("duplicate_in_file",),
+        ("phone_characters",),
+    ]
+
+
+def test_a_person_of_the_campaign_is_a_duplicate_by_that_and_others_of_the_file_by_their_row(database, load, tmp_path):
+    campaign_id, _ = load(f"phone,name\n{ANA},Ana\n")
+    (tmp_path / "more.csv").write_text(f"phone,name\n{BIA},Bia\n{ANA},Ana\n{ANA},Ana\n{BIA},Bia\n")
+    imported = add_recipients(
+        database, campaign_id, tmp_path / "more.csv", Reading(choice=Choice(mapping={"1": "name"})), actor=TESTER
+    ).imported
+    assert [(group.code, group.row_count, group.rows) for group in imported.groups] == [
+        (
+            "duplicate_in_campaign",
+            2,
+            [(3, "phone", "is in the campaign already"), (4, "phone", "is in the campaign already")],
+        ),
+        ("duplicate_in_file", 1, [(5, "phone", "is the person of row 2")]),
+    ]
+    assert imported.first.body == "Hi Bia!"
+
+
+def test_landlines_are_counted_and_left_out_on_request(database, load, rows, tmp_path):
+    campaign_id, _ = load(f"phone,name\n{ANA},Ana\n")
+    (tmp_path / "more.csv").write_text("phone,name\n11 3456-7890,Fixo\n1187654321,Velho\n11 99999-1111,Nova\n")
+    reading = Reading(choice=Choice(mapping={"1": "name"}), is_mobile_only=True)
+    imported = add_recipients(database, campaign_id, tmp_path / "more.csv", reading, actor=TESTER).imported
+    assert (imported.counts.recipient_count, dict(imported.kinds)) == (2, {PhoneKind.WITHOUT_NINE: 1})
+    assert errors(rows) == [(2, "phone", "is a landline, and this import takes mobile phones only")]
+    imported = add_recipients(
+        database, campaign_id, tmp_path / "more.csv", Reading(choice=Choice(mapping={"1": "name"})), actor=TESTER
+    ).imported
+    assert (imported.counts.recipient_count, imported.kinds[PhoneKind.LANDLINE]) == (1, 1)
+
+
 def test_two_forms_of_a_number_are_one_person_who_is_written_to_as_given_first(load, rows):
     assert load("phone,name\n+551187654321,old\n+5511987654321,new\n+551134567890,landline\n")[1] == (2, 1, 0)
     assert people(rows) == [("+551187654321", ["old"]), ("+551134567890", ["landline"])]
@@ -125,7 +171,7 @@ def test_bad_rows_are_kept_with_the_number_that_a_spreadsheet_shows(load, rows):
     content = f'phone,name\n{ANA},Ana\n5511,Bia\n\n{BIA},"two\nlines"\n{CAIO}\n{CAIO},\n{CAIO},Caio,more\n{CAIO},Caio\n'
     assert load(content)[1] == (2, 0, 5)
     assert errors(rows) == [
-        (3, "phone", "is not a valid phone number in BR: others need + and the country code"),
+        (3, "phone", "is not a valid phone number in BR: phones elsewhere need + and the country code"),
         (5, "name", "has a line break"),
         (6, "name", "is empty"),
         (7, "name", "is empty"),
@@ -157,12 +203,19 @@ def test_the_counters_are_right_just_after_the_import(load, rows):
         ("phone,name\n\n\n", "there is no row below the header"),
         (f"{ANA},Ana\n", "the first row has somebody's number in it, it must name the columns"),
         ("Ana,(11) 98765-4321\n", "the first row has somebody's number in it, it must name the columns"),
-        (f"phone\n{ANA}\n", "the template takes 1 variable (1), the file has no columns for them: add the columns"),
+        (
+            f"phone\n{ANA}\n",
+            (
+                'the template takes 1 variable (1), and the file has no column for 1 ("Hi {{1}}!"): add the columns,'
+                ' or give all recipients the same value with "value for all recipients 1"'
+            ),
+        ),
         (
             f"phone,name,code\n{ANA},a,b\n",
             (
-                "the template takes 1 variable (1), the file has 2 columns for them (name, code): "
-                "say which is which with --map '1=COLUMN'"
+                'the template takes 1 variable (1), and no column has the name of 1 ("Hi {{1}}!"): choose from the'
+                ' columns name, code with "column of variable 1=name", or give all recipients the same value with'
+                ' "value for all recipients 1"'
             ),
         ),
         (f'phone,name\n{ANA},"Ana\n{BIA},Bia\n', "row 2 opens a quote that is never closed"),
@@ -178,7 +231,7 @@ def test_the_counters_are_right_just_after_the_import(load, rows):
     ],
 )
 def test_a_file_that_cannot_be_read_says_what_and_where_and_leaves_nothing(load, rows, tmp_path, content, reason):
-    with pytest.raises(RecipientsError) as refused:
+    with pytest.raises(Refusal) as refused:
         load(content)
     assert str(refused.value) == f"{tmp_path / 'people.csv'}: {reason}."
     assert rows("SELECT (SELECT count(*) FROM campaigns) + (SELECT count(*) FROM messages)") == [(0,)]
@@ -221,22 +274,27 @@ def test_a_flood_of_bad_rows_is_kept_whole_and_read_back_in_order(database, load
 def test_a_second_file_adds_to_the_first_and_its_bad_rows_come_after(database, load, rows, tmp_path):
     campaign_id, _ = load(f"phone,name\n{ANA},Ana\nx,x\n")
     (tmp_path / "more.csv").write_text(f"celular,nome\n{BIA},Bia\n{ANA},Ana\ny,y\n")
-    imported = add_recipients(database, campaign_id, tmp_path / "more.csv", Reading()).imported
+    reading = Reading(choice=Choice(mapping={"1": "nome"}))
+    imported = add_recipients(database, campaign_id, tmp_path / "more.csv", reading, actor=TESTER).imported
     assert (imported.counts.recipient_count, imported.counts.duplicate_count, imported.counts.rejected_count) == (
         1,
         1,
         1,
     )
     assert people(rows) == [(ANA, ["Ana"]), (BIA, ["Bia"])]
-    assert rows("SELECT file_name, row_number FROM import_errors ORDER BY id") == [("people.csv", 3), ("more.csv", 4)]
+    assert rows("SELECT file_name, row_number, code FROM import_errors ORDER BY id") == [
+        ("people.csv", 3, "phone_words"),
+        ("more.csv", 4, "phone_words"),
+        ("more.csv", 3, "duplicate_in_campaign"),
+    ]
     assert rows("SELECT recipient_count, duplicate_count, rejected_count FROM campaigns") == [(2, 1, 2)]
 
 
 def test_a_file_that_breaks_off_leaves_the_campaign_as_it_was(database, load, rows, tmp_path):
     campaign_id, _ = load(f"phone,name\n{ANA},Ana\n")
     (tmp_path / "torn.csv").write_text(f'phone,name\n{BIA},Bia\n{CAIO},"Caio\n')
-    with pytest.raises(RecipientsError, match="row 3 opens a quote"):
-        add_recipients(database, campaign_id, tmp_path / "torn.csv", Reading())
+    with pytest.raises(Refusal, match="row 3 opens a quote"):
+        add_recipients(database, campaign_id, tmp_path / "torn.csv", Reading(), actor=TESTER)
     assert people(rows) == [(ANA, ["Ana"])]
     assert rows("SELECT count(*) FROM imports") == [(1,)]
 
@@ -250,22 +308,26 @@ def test_a_file_that_breaks_off_leaves_the_campaign_as_it_was(database, load, ro
     ],
 )
 def test_a_workbook_brings_what_excel_shows_in_the_language_of_the_template(database, load, rows, language, shown):
-    add_template(database, "oferta", language=language, body="Oi {{1}}!")
+    add_template(database, "oferta", language=language, body="Oi {{1}}!", actor=TESTER)
     values = [(0.2, "0%"), (1234.5, '"R$" #,##0.00'), (46356, 14), (123, "000000"), True]
     load(
         write_rows(["phone", "valor"], *zip(range(5511999990000, 5511999990005), values, strict=True)),
         f"oferta:{language}",
     )
-    assert people(rows) == [(f"+551199999000{number}", [each]) for number, each in enumerate(shown)]
+    *texts, logical = shown
+    assert people(rows) == [(f"+551199999000{number}", [each]) for number, each in enumerate(texts)]
+    ((row_number, code, reason),) = rows("SELECT row_number, code, reason FROM import_errors")
+    assert (row_number, code) == (6, "value_missing")
+    assert reason.startswith(f"is {logical}, which a spreadsheet writes for yes or no")
 
 
 def test_a_cell_that_cannot_be_shown_rejects_its_row_with_its_place(load, rows):
-    values = [(0.5, "# ?/?"), (0.5, "0%"), (5, "0*-")]
-    content = write_rows(["phone", "desconto", "x"], *zip((ANA, BIA, CAIO), values, [(0.5, "# ?/?")] * 3, strict=True))
+    values = [(7, "0*."), (0.5, "0%"), (5, "0*-")]
+    content = write_rows(["phone", "desconto", "x"], *zip((ANA, BIA, CAIO), values, [(7, "0*.")] * 3, strict=True))
     assert load(content, choice=Choice(mapping={"1": "desconto"}))[1] == (1, 0, 2)
     assert people(rows) == [(BIA, ["50%"])]
     assert errors(rows) == [
-        (2, "desconto", f"in Plan1!B2 has the number format # ?/?, which shows a fraction: {ADVICE}"),
+        (2, "desconto", f"in Plan1!B2 has the number format 0*., which fills the width of the cell with .: {ADVICE}"),
         (4, "desconto", f"in Plan1!B4 has the number format 0*-, which fills the width of the cell with -: {ADVICE}"),
     ]
 
@@ -343,7 +405,8 @@ def test_a_claim_right_after_an_import_reads_what_it_takes_and_not_the_list(data
     database.run(lambda connection: connection.execute("UPDATE campaigns SET status = 'running', started_at = now()"))
     database.run(lambda connection: connection.execute("UPDATE leases SET epoch = 1, until = 'infinity'"))
     parameters = {
-        "campaign_id": 1, "epoch": 1, "cursor": 0, "accounts": [1], "counts": [10], "active": [1], "open_zones": None,
+        "campaign_id": 1, "epoch": 1, "claim_count": 0, "cursor": 0, "accounts": [1], "counts": [10], "active": [1],
+        "open_zones": None,
     }  # fmt: skip
     explain = b"EXPLAIN (ANALYZE, COSTS off, TIMING off, BUFFERS off, FORMAT JSON) " + query("claim_messages")
     ((plan,),) = database.run(lambda connection: connection.execute(explain, parameters).fetchall())

@@ -9,12 +9,12 @@ from campaigns.store.leases import (
     LEFT_BEHIND,
     complete_campaign,
     end_slice,
-    is_slot_wanted,
-    lease_epochs,
+    find_running_leases,
+    has_campaign_waiting_for_slot,
+    load_lease_epochs,
     mark_due_campaigns,
     renew_leases,
-    take_abandoned,
-    watch_leases,
+    take_abandoned_leases,
 )
 from tests.store.rows import (
     Beside,
@@ -23,24 +23,16 @@ from tests.store.rows import (
     add_messages,
     allowing_only,
     await_blocked,
-    empty,
     fetch,
-    find_false_tallies,
+    find_wrong_counters,
     read_clock,
     read_message,
     read_statuses,
-    shared_database,
     take,
 )
 
 PAST, LATER = dt.datetime(2020, 1, 1, tzinfo=dt.UTC), dt.datetime(2099, 1, 1, tzinfo=dt.UTC)
 HOUR = dt.timedelta(hours=1)
-
-
-@pytest.fixture(scope="module")
-def database(postgres):
-    with shared_database(postgres, "leases") as database:
-        yield database
 
 
 def read_campaign(database, campaign_id):
@@ -82,6 +74,14 @@ def test_a_live_lease_is_not_taken_and_an_expired_one_is(database):
     assert database.run(take, campaign_id).epoch == 2
 
 
+def test_a_task_that_finds_the_lease_taken_does_not_remove_the_mark_of_the_next_slice(database):
+    campaign_id = database.run(add_campaign)
+    database.run(take, campaign_id)
+    fetch(database, "UPDATE campaigns SET enqueued_at = now()")
+    assert database.run(take, campaign_id) is None
+    assert fetch(database, "SELECT enqueued_at IS NOT NULL FROM campaigns") == [True]
+
+
 def test_of_many_racing_runners_one_takes_each_campaign(database):
     def add(connection):
         return [add_campaign(connection, "pending") for _ in range(50)]
@@ -112,7 +112,7 @@ def test_what_a_predecessor_left_on_the_wire_becomes_uncertain(database):
     assert read_statuses(database, other) == ["sending"]
     titles = fetch(database, "SELECT error_title FROM messages WHERE status = 'uncertain'")
     assert titles == [LEFT_BEHIND, LEFT_BEHIND]
-    assert find_false_tallies(database) == []
+    assert find_wrong_counters(database) == []
 
 
 def test_renewal_holds_a_lease_and_brings_no_lost_or_expired_one_back(database):
@@ -130,7 +130,7 @@ def test_a_watch_shows_what_is_ours_and_still_running(database):
     running, paused, lost = (database.run(add_campaign) for _ in range(3))
     leases = [(each, database.run(take, each).epoch) for each in (running, paused)]
     fetch(database, "UPDATE campaigns SET status = 'paused' WHERE id = %s", paused)
-    assert database.run(watch_leases, [*leases, (lost, 1)]) == {running}
+    assert database.run(find_running_leases, [*leases, (lost, 1)]) == {running}
 
 
 def test_the_end_of_a_slice_gives_the_lease_back_with_reason_and_time(database):
@@ -142,7 +142,7 @@ def test_the_end_of_a_slice_gives_the_lease_back_with_reason_and_time(database):
     assert database.run(take, campaign_id, horizon_seconds=10.0**10).epoch == epoch + 1
 
 
-def test_a_slice_that_is_due_now_is_marked_as_rung(database):
+def test_a_slice_that_is_due_now_is_marked_as_enqueued(database):
     campaign_id = database.run(add_campaign)
     epoch = database.run(take, campaign_id).epoch
     database.run(end_slice, campaign_id, epoch, cursor=0, is_due_now=True)
@@ -184,12 +184,11 @@ def test_the_slice_of_a_stopped_campaign_writes_no_wait(database, status):
     assert read_campaign(database, campaign_id) == (status, None, None, None, 3)
 
 
-def test_a_rung_campaign_that_nobody_takes_wants_a_slot(database):
-    empty(database)
+def test_an_enqueued_campaign_without_a_slice_wants_a_slot(database):
     campaign_id = database.run(add_campaign)
 
     def is_wanted():
-        return database.run(is_slot_wanted, patience_seconds=600)
+        return database.run(has_campaign_waiting_for_slot, patience_seconds=600)
 
     for age, wanted in (("0 s", False), ("11 min", True), ("1 day", True)):
         text = "UPDATE campaigns SET enqueued_at = clock_timestamp() - %s::interval WHERE id = %s"
@@ -202,9 +201,9 @@ def test_a_rung_campaign_that_nobody_takes_wants_a_slot(database):
     assert not is_wanted(), "it was enqueued during its own slice"
 
 
-def test_of_two_tasks_for_one_turn_the_second_finds_nothing(database):
+def test_of_two_tasks_for_one_slice_the_second_finds_nothing(database):
     campaign_id = database.run(add_campaign)
-    epoch = database.run(lease_epochs, [campaign_id])[campaign_id]
+    epoch = database.run(load_lease_epochs, [campaign_id])[campaign_id]
     taken = database.run(take, campaign_id, epoch=epoch)
     assert taken.epoch == epoch + 1
     database.run(end_slice, campaign_id, taken.epoch, cursor=0, is_due_now=True)
@@ -220,27 +219,25 @@ def test_a_task_that_names_no_epoch_is_taken(database):
 
 def test_a_campaign_that_reconcile_takes_is_enqueued_again(database):
     """The task that waits for a worker names the earlier epoch."""
-    empty(database)
     campaign_id = database.run(add_campaign)
     database.run(add_message, campaign_id, "sending")
     assert database.run(mark_due_campaigns, tick_seconds=10, expiry_seconds=3600) == ([campaign_id], 0)
-    assert database.run(take_abandoned) == {campaign_id: 1}
+    assert database.run(take_abandoned_leases) == {campaign_id: 1}
     marked = database.run(mark_due_campaigns, tick_seconds=10, expiry_seconds=3600, waiting_count=1)
     assert marked == ([campaign_id], 0)
 
 
 def test_reconcile_waits_for_nobody_who_holds_a_campaign(database):
-    empty(database)
     held, free = (database.run(add_campaign) for _ in range(2))
     for campaign_id in (held, free):
         database.run(add_message, campaign_id, "sending")
 
     def hold(connection):
         connection.execute("SELECT FROM campaigns WHERE id = %s FOR UPDATE", (held,))
-        return Beside(database.run, take_abandoned).result()
+        return Beside(database.run, take_abandoned_leases).result()
 
     assert database.run(hold) == {free: 1}
-    assert database.run(take_abandoned) == {held: 1}
+    assert database.run(take_abandoned_leases) == {held: 1}
 
 
 @pytest.mark.parametrize("status", ["pending", "sending"])
@@ -267,20 +264,18 @@ def test_a_campaign_is_completed_by_its_runner_only_and_with_uncertain_messages_
 
 @pytest.mark.parametrize("status", ["running", "paused", "cancelled", "completed"])
 def test_reconcile_makes_abandoned_messages_uncertain_whatever_the_campaign_does(database, status):
-    empty(database)
     campaign_id = database.run(add_campaign, status)
     message_ids = database.run(add_messages, campaign_id, 3, "sending")
     with allowing_only(database, Write.RUNNER):
-        assert database.run(take_abandoned) == {campaign_id: 3}
-    assert database.run(take_abandoned) == {}
+        assert database.run(take_abandoned_leases) == {campaign_id: 3}
+    assert database.run(take_abandoned_leases) == {}
     assert read_message(database, message_ids[0])["error_title"] == LEFT_BEHIND
     assert fetch(database, "SELECT epoch, until <= clock_timestamp() FROM leases") == [(1, True)]
 
 
 def test_reconcile_leaves_a_live_runner_alone(database):
-    empty(database)
     campaign_id = database.run(add_campaign)
     database.run(take, campaign_id)
     database.run(add_message, campaign_id, "sending")
-    assert database.run(take_abandoned) == {}
+    assert database.run(take_abandoned_leases) == {}
     assert read_statuses(database, campaign_id) == ["sending"]

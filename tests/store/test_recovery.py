@@ -6,10 +6,11 @@ import datetime as dt
 
 import pytest
 
-from campaigns.doctor.recover import Fate, RecoveryError, preview_recovery, recover
+from campaigns.doctor.recover import Fate, preview_recovery, recover
 from campaigns.domain.message import Write
-from campaigns.management.lifecycle import resume_campaigns, rung_ids
-from campaigns.management.retries import retry_doubted
+from campaigns.domain.statement import Refusal
+from campaigns.management.lifecycle import ids_to_enqueue, resume_campaigns
+from campaigns.management.retries import retry_uncertain_messages
 from campaigns.store.campaigns import list_campaigns
 from campaigns.store.database import PROCESS, Database
 from campaigns.store.messages import merge_evidence
@@ -21,9 +22,8 @@ from tests.store.rows import (
     add_messages,
     allowing_only,
     claim,
-    empty,
     fetch,
-    find_false_tallies,
+    find_wrong_counters,
     make_report,
     make_reports,
     read_clock,
@@ -33,17 +33,11 @@ from tests.store.rows import (
     say,
     take,
 )
+from tests.support.actors import TESTER
 
 SENT_AT, LATER = dt.datetime(2026, 10, 1, 12, tzinfo=dt.UTC), dt.datetime(2099, 1, 1, tzinfo=dt.UTC)
 NUMBER, OTHER_NUMBER = "500600700", "500600701"
 ACCOUNT_FAULT = {"errors": [{"code": 131042, "title": "Payment"}]}
-
-
-@pytest.fixture
-def database(shared):
-    empty(shared)
-    fetch(shared, "UPDATE installation SET recovered_at = NULL")
-    return shared
 
 
 @pytest.fixture
@@ -71,7 +65,7 @@ def since(database):
 
 @pytest.fixture
 def run(database, since):
-    return lambda *spared, since=since: recover(database, since=since, spared=spared)
+    return lambda *spared, since=since: recover(database, since=since, spared=spared, actor=TESTER)
 
 
 def read_campaign(database, campaign_id):
@@ -94,12 +88,12 @@ def test_what_may_have_been_sent_is_uncertain_and_its_campaign_paused(database, 
     campaign_id = add(status)
     with allowing_only(database, Write.OPERATOR):
         done = run()
-    assert (done.count, [each.fate for each in done.campaigns]) == (2, [Fate.DOUBT])
+    assert (done.count, [each.fate for each in done.campaigns]) == (2, [Fate.UNCERTAIN])
     assert read_statuses(database, campaign_id) == ["sent", "uncertain", "uncertain"]
     row = read_campaign(database, campaign_id)
     assert (row.status, row.waiting_reason, row.due_at) == ("paused", None, None)
     assert row.started_at is not None
-    assert find_false_tallies(database) == []
+    assert find_wrong_counters(database) == []
 
 
 def test_what_is_known_stays_as_it_is(database, add, run):
@@ -115,14 +109,14 @@ def test_a_campaign_whose_time_is_to_come_is_only_paused_and_goes_on_by_a_person
     campaign_id = add("scheduled", ["pending"], scheduled_at=LATER)
     assert [each.fate for each in run().campaigns] == [Fate.PAUSE]
     assert read_statuses(database, campaign_id) == ["pending"]
-    (move,) = resume_campaigns(database, [campaign_id])
+    (move,) = resume_campaigns(database, [campaign_id], actor=TESTER)
     assert (move.old, move.new) == ("paused", "scheduled")
 
 
 @pytest.mark.parametrize("status", ["completed", "cancelled"])
 def test_a_campaign_that_has_ended_keeps_its_status(database, add, run, status):
     campaign_id = add(status, ["sending", "read"])
-    assert [each.fate for each in run().campaigns] == [Fate.DOUBT_ONLY]
+    assert [each.fate for each in run().campaigns] == [Fate.UNCERTAIN_ONLY]
     assert read_statuses(database, campaign_id) == ["uncertain", "read"]
     assert read_campaign(database, campaign_id).status == status
 
@@ -130,19 +124,19 @@ def test_a_campaign_that_has_ended_keeps_its_status(database, add, run, status):
 def test_a_campaign_that_a_person_vouches_for_is_left_alone(database, add, run):
     campaign_id, other_id = add(), add()
     done = run(campaign_id)
-    assert [each.fate for each in done.campaigns] == [Fate.EXCEPT, Fate.DOUBT]
+    assert [each.fate for each in done.campaigns] == [Fate.EXCEPT, Fate.UNCERTAIN]
     assert read_statuses(database, campaign_id) == ["sent", "pending", "sending"]
     assert read_campaign(database, campaign_id).status == "running"
     assert "pending" not in read_statuses(database, other_id)
 
 
-def test_only_campaigns_with_something_to_doubt_can_be_excepted(database, add, run):
+def test_only_campaigns_with_possibly_sent_messages_can_be_excepted(database, add, run):
     campaign_id = add("completed", ["read"])
-    with pytest.raises(RecoveryError, match=rf"^Campaign {campaign_id} has nothing that may have been sent"):
+    with pytest.raises(Refusal, match=rf"^There is no campaign {campaign_id} with messages that may have been sent"):
         run(campaign_id)
 
 
-def test_a_look_changes_nothing(database, add, since):
+def test_a_preview_changes_nothing(database, add, since):
     campaign_id = add()
     seen = preview_recovery(database, since=since, spared=())
     assert (seen.count, seen.is_first, seen.has_work) == (2, True, True)
@@ -153,8 +147,8 @@ def test_a_look_changes_nothing(database, add, since):
 def test_nothing_of_it_is_sent_when_the_campaign_goes_on(database, add, run, account_id):
     campaign_id = add()
     run()
-    (move,) = resume_campaigns(database, [campaign_id])
-    assert rung_ids([move]) == [campaign_id]
+    (move,) = resume_campaigns(database, [campaign_id], actor=TESTER)
+    assert ids_to_enqueue([move]) == [campaign_id]
     lease = database.run(take, campaign_id)
     assert database.run(claim, campaign_id, lease.epoch, accounts=[account_id] * 3).messages == []
 
@@ -166,7 +160,7 @@ def test_the_second_time_nothing_is_left_to_do(database, add, run):
     campaign_id = add(messages=["pending", "pending"])
     ahead_id = add("scheduled", ["pending"], scheduled_at=LATER)
     run()
-    retry_doubted(database, campaign_id, at_most=1)
+    retry_uncertain_messages(database, campaign_id, at_most=1, actor=TESTER)
     made_since = add("draft", ["pending"])
     again = run()
     assert (again.count, again.has_work, again.is_first) == (0, False, False)
@@ -186,7 +180,7 @@ def test_what_was_excepted_first_can_be_recovered_later(database, add, run):
 def test_after_another_restore_it_is_done_again(database, add, run):
     campaign_id = add(messages=["pending"])
     run()
-    retry_doubted(database, campaign_id)
+    retry_uncertain_messages(database, campaign_id, actor=TESTER)
     done = run(since=read_clock(database))
     assert (done.count, done.is_first) == (1, True)
     assert read_statuses(database, campaign_id) == ["uncertain"]
@@ -195,7 +189,7 @@ def test_after_another_restore_it_is_done_again(database, add, run):
 def test_beside_a_living_lease_it_is_refused(database, add, run, account_id):
     campaign_id = add(messages=["pending"])
     database.run(take, campaign_id)
-    with pytest.raises(RecoveryError, match=rf"^Somebody may be sending campaign {campaign_id}: stop all roles"):
+    with pytest.raises(Refusal, match=rf"^A worker may be sending campaign {campaign_id}: stop all roles"):
         run()
     assert read_statuses(database, campaign_id) == ["pending"]
 
@@ -206,14 +200,14 @@ def test_beside_a_process_it_is_refused(database, database_url, add, since):
     process = Database(database_url.rsplit("/", 1)[0] + f"/{url}", name=PROCESS)
     process.open()
     assert process.is_ready()
-    with pytest.raises(RecoveryError, match="stop all roles first"):
+    with pytest.raises(Refusal, match="stop all roles first"):
         preview_recovery(database, since=since, spared=())
     process.close()
     assert read_statuses(database, campaign_id) == ["pending"]
 
 
 def test_a_time_to_come_is_refused(run):
-    with pytest.raises(RecoveryError, match="cannot be in the future"):
+    with pytest.raises(Refusal, match="cannot be in the future"):
         run(since=LATER)
 
 
@@ -253,9 +247,9 @@ def test_after_a_retry_the_forgotten_sends_count_until_the_claim(database, add, 
     campaign_id = add(messages=["pending", "pending"])
     first, second = fetch(database, "SELECT id FROM messages ORDER BY id")
     run()
-    retry_doubted(database, campaign_id)
+    retry_uncertain_messages(database, campaign_id, actor=TESTER)
     tell(database, first, "sent", 1)
-    resume_campaigns(database, [campaign_id])
+    resume_campaigns(database, [campaign_id], actor=TESTER)
     lease = database.run(take, campaign_id)
     (taken,) = database.run(claim, campaign_id, lease.epoch, accounts=[account_id] * 2).messages
     assert taken.id == second
@@ -271,7 +265,7 @@ def test_a_refusal_of_what_was_sent_before_the_restore_moves_nothing(database, a
     campaign_id = add(messages=["pending"])
     message_id = database.run(add_message, campaign_id, message_status, account_id=account_id)
     run()
-    resume_campaigns(database, [campaign_id])
+    resume_campaigns(database, [campaign_id], actor=TESTER)
     tell(database, message_id, "failed", 1, **ACCOUNT_FAULT)
     assert read_message(database, message_id)["status"] == "failed"
 
@@ -297,7 +291,7 @@ def test_a_runner_that_thaws_claims_nothing_and_its_late_reply_counts(database, 
     lease = database.run(take, campaign_id)
     fetch(database, "UPDATE leases SET until = clock_timestamp()")
     run()
-    resume_campaigns(database, [campaign_id])
+    resume_campaigns(database, [campaign_id], actor=TESTER)
     database.run(add_message, campaign_id)
     newer = database.run(take, campaign_id)
     # Epochs of the forgotten time: whichever the frozen one holds, it is not that of a runner of today.
@@ -356,7 +350,7 @@ def test_a_confirmation_that_may_have_left_leaves_no_more(database, run):
 # Limits of people
 
 
-def test_people_in_doubt_fill_the_daily_limit_and_no_more_than_that(database, add, run, account_id):
+def test_people_of_uncertain_messages_fill_the_daily_limit_and_no_more(database, add, run, account_id):
     portfolio_id = fetch(database, "INSERT INTO portfolios (name, daily_limit) VALUES ('p', 3) RETURNING id")[0]
     fetch(database, "UPDATE accounts SET portfolio_id = %s", portfolio_id)
     campaign_id = add(messages=["pending"] * 5)
@@ -376,7 +370,7 @@ def test_people_in_doubt_fill_the_daily_limit_and_no_more_than_that(database, ad
     assert len(ends) == 3
 
 
-def test_people_in_doubt_count_for_the_cap_of_another_campaign(database, add, run, account_id):
+def test_people_of_uncertain_messages_count_for_the_cap_of_another_campaign(database, add, run, account_id):
     add("draft", ["pending"])
     phone = fetch(database, "SELECT phone FROM messages")[0]
     run()
@@ -392,4 +386,4 @@ def test_many_campaigns_and_messages_are_one_step(database, add, run):
         database.run(add_messages, campaign_id, 20)
     assert run().count == 400
     assert fetch(database, "SELECT DISTINCT status::text FROM messages") == ["uncertain"]
-    assert find_false_tallies(database) == []
+    assert find_wrong_counters(database) == []

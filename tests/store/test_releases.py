@@ -4,8 +4,9 @@ import pytest
 
 from campaigns.domain.failures import NEVER_LEFT
 from campaigns.domain.message import Status, Write
+from campaigns.domain.settlement import Release
 from campaigns.store.leases import complete_campaign
-from campaigns.store.messages import ACCEPTED_OR_OUT, OUT, ReleaseRow, release_messages, retry_messages
+from campaigns.store.messages import ACCEPTED_OR_IN_FLIGHT, IN_FLIGHT, ReleaseRow, release_messages, retry_messages
 from tests.store.rows import (
     Beside,
     add_campaign,
@@ -14,19 +15,12 @@ from tests.store.rows import (
     await_blocked,
     claim,
     fetch,
-    find_false_tallies,
+    find_wrong_counters,
     read_clock,
     read_message,
     read_statuses,
-    shared_database,
     take,
 )
-
-
-@pytest.fixture(scope="module")
-def database(postgres):
-    with shared_database(postgres, "releases") as database:
-        yield database
 
 
 @pytest.fixture
@@ -35,10 +29,11 @@ def campaign_id(database):
 
 
 def refuse(message_id, send_no=1, *, wait_seconds=0.0, refunds=True, refusing=None, forgets=False):
-    return ReleaseRow(message_id, send_no, wait_seconds, refunds, 190, "Token expired", "details", refusing, forgets)
+    decided = Release(wait_seconds, refunds, 190, "Token expired", "details", refusing, forgets)
+    return ReleaseRow(message_id, send_no, decided)
 
 
-def release(database, campaign_id, *rows, from_statuses=OUT):
+def release(database, campaign_id, *rows, from_statuses=IN_FLIGHT):
     return database.run(release_messages, rows, campaign_ids=[campaign_id], from_statuses=from_statuses)
 
 
@@ -67,7 +62,7 @@ def test_a_reply_to_an_earlier_send_releases_nothing(database, campaign_id):
     assert read_message(database, message_id)["status"] == "sending"
 
 
-@pytest.mark.parametrize("status", sorted(set(Status) - set(OUT)))
+@pytest.mark.parametrize("status", sorted(set(Status) - set(IN_FLIGHT)))
 def test_a_reply_releases_only_what_is_out(database, campaign_id, status):
     message_id = database.run(add_message, campaign_id, status, send_no=1, attempts=1)
     before = read_message(database, message_id)
@@ -78,8 +73,8 @@ def test_a_reply_releases_only_what_is_out(database, campaign_id, status):
 @pytest.mark.parametrize("status", sorted(Status))
 def test_a_refusal_by_webhook_also_brings_back_what_was_accepted(database, campaign_id, status):
     message_id = database.run(add_message, campaign_id, status, send_no=1, attempts=1)
-    released = release(database, campaign_id, refuse(message_id), from_statuses=ACCEPTED_OR_OUT)
-    assert (released == {message_id}) == (status in ACCEPTED_OR_OUT)
+    released = release(database, campaign_id, refuse(message_id), from_statuses=ACCEPTED_OR_IN_FLIGHT)
+    assert (released == {message_id}) == (status in ACCEPTED_OR_IN_FLIGHT)
 
 
 def test_accounts_that_refused_are_remembered_until_all_have(database, campaign_id):
@@ -106,13 +101,13 @@ def test_in_a_campaign_that_is_over_nothing_becomes_pending(database, status, be
     assert read_statuses(database, campaign_id) == [becomes, becomes]
     row = read_message(database, ids[0])
     assert (row["not_before"], row["failed_at"] is not None) == (None, becomes == "failed")
-    assert find_false_tallies(database) == []
+    assert find_wrong_counters(database) == []
 
 
 def test_what_never_left_a_campaign_that_is_completed_meanwhile_may_be_retried(database):
     campaign_id = database.run(add_campaign, "completed")
     message_id = database.run(add_message, campaign_id, "uncertain")
-    held_back = ReleaseRow(message_id, 1, 0.0, True, None, "kept back: the right to send had ended", "")
+    held_back = ReleaseRow(message_id, 1, Release(0.0, True, None, "kept back: the right to send had ended"))
     assert release(database, campaign_id, held_back) == {message_id}
     row = read_message(database, message_id)
     assert (row["status"], row["error_code"], row["attempts"]) == ("failed", NEVER_LEFT.code, 0)
@@ -142,7 +137,9 @@ def test_a_released_message_is_claimed_again_by_the_next_claim(database, campaig
     assert [(message.id, message.send_no, message.attempts) for message in again.messages] == [(message_id, 2, 1)]
 
 
-@pytest.mark.parametrize(("status", "from_statuses"), [("sending", OUT), ("uncertain", OUT), ("sent", ACCEPTED_OR_OUT)])
+@pytest.mark.parametrize(
+    ("status", "from_statuses"), [("sending", IN_FLIGHT), ("uncertain", IN_FLIGHT), ("sent", ACCEPTED_OR_IN_FLIGHT)]
+)
 def test_a_campaign_is_not_completed_beside_a_release(database, campaign_id, status, from_statuses):
     epoch = database.run(take, campaign_id).epoch
     message_id = database.run(add_message, campaign_id, status)

@@ -4,7 +4,7 @@ import pytest
 
 from campaigns.store.database import query
 from campaigns.store.messages import merge_evidence, merge_replies
-from tests.store.rows import add_account, add_campaign, add_message, fetch, find_false_tallies, say
+from tests.store.rows import add_account, add_campaign, add_message, fetch, find_wrong_counters, say
 
 AT = "2026-10-01T12:00Z"
 STRAY = {"stray_code": -3, "stray_title": "the reply brings the wamid of another message"}
@@ -35,7 +35,7 @@ def test_a_wamid_that_another_message_has_leaves_the_message_uncertain(database,
     assert tell(database, sent(first, "wamid.a")) == {}
     assert tell(database, sent(second, "wamid.a", status)) == {second: first}
     assert load(database)[1] == ("uncertain", None, STRAY["stray_code"], STRAY["stray_title"], None)
-    assert find_false_tallies(database) == []
+    assert find_wrong_counters(database) == []
 
 
 def test_a_wamid_of_another_campaign_is_noticed_too(database, out):

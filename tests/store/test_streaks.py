@@ -3,18 +3,13 @@ from dataclasses import dataclass
 import pytest
 from psycopg import errors
 
-from campaigns.store.accounts import Outcomes, activate_account, block_accounts, count_outcomes, count_reported
-from tests.store.rows import activated_at, add_account, add_campaign, add_template, fetch, read_clock, shared_database
+from campaigns.domain.account import CooldownReason
+from campaigns.store.accounts import StreakOutcomes, activate_account, block_accounts, count_outcomes, count_reported
+from tests.store.rows import activated_at, add_account, add_campaign, add_template, fetch, read_clock
 
 REPLIES, WEBHOOKS = "replies", "webhooks"
 COLUMNS = {REPLIES: ("consecutive_failures", "failures"), WEBHOOKS: ("consecutive_reported", "reported")}
 OK = None
-
-
-@pytest.fixture(scope="module")
-def database(postgres):
-    with shared_database(postgres, "streaks") as database:
-        yield database
 
 
 def failure(number):
@@ -23,9 +18,9 @@ def failure(number):
 
 def count(database, source, account_id, *outcomes, since=None, category=None):
     if source == WEBHOOKS:
-        return database.run(count_reported, [Outcomes(account_id, category, None, outcomes)])
+        return database.run(count_reported, [StreakOutcomes(account_id, category, None, outcomes)])
     since = since or database.run(activated_at, account_id)
-    return database.run(count_outcomes, [Outcomes(account_id, category, since, outcomes)])
+    return database.run(count_outcomes, [StreakOutcomes(account_id, category, since, outcomes)])
 
 
 def read_streak(database, source, account_id):
@@ -124,8 +119,8 @@ def test_replies_of_before_and_after_an_activation_in_one_set_are_told_apart(dat
     account_id = database.run(add_account)
     before = database.run(activated_at, account_id)
     database.run(activate_account, account_id)
-    old = Outcomes(account_id, None, before, (failure(1),))
-    new = Outcomes(account_id, None, database.run(activated_at, account_id), (failure(2),))
+    old = StreakOutcomes(account_id, None, before, (failure(1),))
+    new = StreakOutcomes(account_id, None, database.run(activated_at, account_id), (failure(2),))
     database.run(count_outcomes, [old, new] if is_old_first else [new, old])
     assert read_streak(database, REPLIES, account_id)[:2] == (1, [2])
 
@@ -134,13 +129,13 @@ def test_accounts_of_one_set_are_counted_each_for_itself(database):
     good, bad = database.run(add_account), database.run(add_account)
     count(database, REPLIES, good, failure(1))
     since = database.run(activated_at, good), database.run(activated_at, bad)
-    of_bad, of_good = Outcomes(bad, None, since[1], (failure(2),)), Outcomes(good, None, since[0], (OK, OK))
+    of_bad, of_good = StreakOutcomes(bad, None, since[1], (failure(2),)), StreakOutcomes(good, None, since[0], (OK, OK))
     database.run(count_outcomes, [of_bad, of_good])
     assert read_streak(database, REPLIES, good)[0] == 0
     assert read_streak(database, REPLIES, bad)[0] == 1
 
 
-def test_activation_forgets_both_streaks_and_the_rest(database):
+def test_activation_deletes_both_streaks_and_the_cooldown(database):
     account_id = database.run(add_account, failure_limit=2, blocked_until="2099-01-01T00:00Z", blocked_reason="x")
     count(database, WEBHOOKS, account_id, failure(1))
     count(database, REPLIES, account_id, failure(2), failure(3))
@@ -279,74 +274,75 @@ def test_a_category_says_why_it_is_not_sent_or_is_sent(database):
         fetch(database, statement, account_id)
 
 
-# rests
+# cooldowns
 
 
 @dataclass(frozen=True)
-class Rest:
-    """The shortest and the longest time in seconds that a rest may have: it began between two looks at the clock."""
+class Cooldown:
+    """The shortest and the longest possible cooldown in seconds: it started between two reads of the clock."""
 
     least: float
     most: float
 
 
-def block(database, account_id, *, is_for_waba=False, rest_seconds=1_000.0, most_seconds=1_000_000.0):
+def block(database, account_id, *, is_for_waba=False, cooldown_seconds=1_000.0, most_seconds=1_000_000.0):
     before = read_clock(database)
     blocked = database.run(
         block_accounts,
         account_id,
         is_for_waba=is_for_waba,
-        reason="throttled: 4",
-        rest_seconds=rest_seconds,
+        reason=CooldownReason.THROTTLED,
+        details="4",
+        cooldown_seconds=cooldown_seconds,
         most_seconds=most_seconds,
     )
     after = read_clock(database)
     return {
-        blocked_id: Rest((until - after).total_seconds(), (until - before).total_seconds())
+        blocked_id: Cooldown((until - after).total_seconds(), (until - before).total_seconds())
         for blocked_id, until in blocked
     }
 
 
-def end_rest(database, account_id):
+def end_cooldown(database, account_id):
     fetch(database, "UPDATE accounts SET blocked_until = clock_timestamp() WHERE id = %s", account_id)
 
 
-def test_each_further_rest_is_twice_as_long_up_to_the_most(database):
+def test_each_further_cooldown_is_twice_as_long_up_to_the_maximum(database):
     account_id = database.run(add_account)
     for seconds in (1_000, 2_000, 4_000, 5_000, 5_000):
-        rest = block(database, account_id, most_seconds=5_000)[account_id]
-        assert seconds * 0.85 <= rest.most
-        assert rest.least <= seconds * 1.15
-        end_rest(database, account_id)
+        cooldown = block(database, account_id, most_seconds=5_000)[account_id]
+        assert seconds * 0.85 <= cooldown.most
+        assert cooldown.least <= seconds * 1.15
+        end_cooldown(database, account_id)
     assert [kind for kind, _ in read_events(database, account_id)] == ["blocked"] * 5
 
 
-def test_a_rest_that_runs_is_not_made_longer(database):
+def test_a_running_cooldown_is_not_extended(database):
     account_id = database.run(add_account)
     block(database, account_id)
     before = fetch(database, "SELECT blocked_until, block_count FROM accounts WHERE id = %s", account_id)
-    assert block(database, account_id, rest_seconds=2_000) == {}
+    assert block(database, account_id, cooldown_seconds=2_000) == {}
     assert fetch(database, "SELECT blocked_until, block_count FROM accounts WHERE id = %s", account_id) == before
     assert len(read_events(database, account_id)) == 1
 
 
 @pytest.mark.parametrize("outcomes", [(OK,), (failure(1), OK), (OK, failure(1))])
-def test_a_success_ends_the_growth_of_the_rests(database, outcomes):
+def test_a_success_resets_the_length_of_cooldowns(database, outcomes):
     account_id = database.run(add_account)
     block(database, account_id)
     count(database, REPLIES, account_id, *outcomes)
-    end_rest(database, account_id)
+    end_cooldown(database, account_id)
     assert block(database, account_id)[account_id].least < 1_400
 
 
-def test_a_waba_rests_with_all_its_numbers_and_no_other(database):
+def test_a_cooldown_of_a_waba_is_for_all_its_numbers_and_no_other(database):
     first, second = (database.run(add_account, waba_id="777") for _ in range(2))
     database.run(add_account, waba_id="778")
     assert block(database, first, is_for_waba=True).keys() == {first, second}
-    end_rest(database, first)
+    end_cooldown(database, first)
     assert block(database, first, is_for_waba=True).keys() == {first}
 
 
-def test_an_account_rests_alone_where_the_fault_is_its_own(database):
+def test_a_cooldown_of_an_account_is_for_this_account_only(database):
     first, _ = (database.run(add_account, waba_id="779") for _ in range(2))
     assert block(database, first).keys() == {first}

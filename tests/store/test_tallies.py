@@ -3,7 +3,9 @@ import random
 import pytest
 
 from campaigns.domain.message import Status
-from campaigns.store.campaigns import cancel_messages, load_tally
+from campaigns.domain.settlement import Release
+from campaigns.store.campaigns import load_counters
+from campaigns.store.database import query
 from campaigns.store.messages import ReleaseRow, merge_evidence, release_messages
 from tests.store.rows import (
     Beside,
@@ -12,9 +14,8 @@ from tests.store.rows import (
     add_messages,
     claim,
     fetch,
-    find_false_tallies,
+    find_wrong_counters,
     say,
-    shared_database,
     take,
 )
 
@@ -25,22 +26,17 @@ BY_HAND = (
     "UPDATE messages SET campaign_id = campaign_id + 1000000 WHERE id % 11 = {0}",
     "UPDATE messages SET status = 'pending', not_before = NULL WHERE id % 13 = {0}",
     "INSERT INTO messages (campaign_id, phone, recipient_key) VALUES (1, '+55211000{0}', '{0}') ON CONFLICT DO NOTHING",
+    "UPDATE messages SET replied_at = CASE WHEN id % 2 = 0 THEN now() END WHERE id % 5 = {0}",
     "WITH gone AS (DELETE FROM messages WHERE id % 17 = {0} RETURNING campaign_id) SELECT count(*) FROM gone",
 )
 
 
-@pytest.fixture(scope="module")
-def database(postgres):
-    with shared_database(postgres, "tallies") as database:
-        yield database
-
-
-def test_the_tally_of_a_campaign_leaves_zeros_out(database):
+def test_the_counters_of_a_campaign_omit_zeros(database):
     campaign_id = database.run(add_campaign)
     message_id = database.run(add_message, campaign_id, "pending")
     database.run(add_message, campaign_id, "sent")
     fetch(database, "UPDATE messages SET status = 'cancelled' WHERE id = %s", message_id)
-    assert database.run(load_tally, campaign_id) == {Status.CANCELLED: 1, Status.SENT: 1}
+    assert database.run(load_counters, campaign_id) == {Status.CANCELLED: 1, Status.SENT: 1}
 
 
 def do_something(connection, campaign_id, chance, *, kinds=6):
@@ -58,26 +54,28 @@ def do_something(connection, campaign_id, chance, *, kinds=6):
             proof = {"wamid": "w", times.get(status, "sent_at"): now}
             merge_evidence(connection, [say(each, status, error_title="no", **proof) for each in some])
         case 3:
-            releases = [ReleaseRow(each, 1, 0.0, False, None, "again", "") for each in some]
+            releases = [ReleaseRow(each, 1, Release(0.0, refunds=False, code=None, title="again")) for each in some]
             release_messages(connection, releases, campaign_ids=[campaign_id])
         case 4:
-            cancel_messages(connection, [campaign_id])
+            connection.execute("UPDATE campaigns SET status = 'cancelled'")
+            connection.execute(query("cancel_messages"), {"campaign_id": campaign_id, "after": 0, "limit": 10})
+            connection.execute("UPDATE campaigns SET status = 'running'")
         case _:
             connection.execute(chance.choice(BY_HAND).format(chance.randrange(5)))
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_tallies_are_a_recount_whatever_was_done(database, seed):
+def test_counters_equal_a_recount_whatever_was_done(database, seed):
     chance = random.Random(seed)
     campaign_id = database.run(add_campaign)
     database.run(take, campaign_id)
     database.run(add_messages, campaign_id, 20)
     for _ in range(60):
         database.run(do_something, campaign_id, chance)
-        assert find_false_tallies(database) == []
+        assert find_wrong_counters(database) == []
 
 
-def test_tallies_are_a_recount_after_many_at_once(database):
+def test_counters_equal_a_recount_after_many_at_once(database):
     ids = [database.run(add_campaign) for _ in range(2)]
     for campaign_id in ids:
         database.run(take, campaign_id)
@@ -90,7 +88,7 @@ def test_tallies_are_a_recount_after_many_at_once(database):
 
     for worker in [Beside(work, seed) for seed in range(4)]:
         worker.result()
-    assert find_false_tallies(database) == []
+    assert find_wrong_counters(database) == []
 
 
 def test_what_is_rolled_back_is_not_counted(database):
@@ -102,11 +100,11 @@ def test_what_is_rolled_back_is_not_counted(database):
 
     with pytest.raises(KeyError):
         database.run(fail)
-    assert database.run(load_tally, campaign_id) == {}
+    assert database.run(load_counters, campaign_id) == {}
 
 
-def test_emptying_the_table_empties_the_tallies(database):
+def test_truncating_the_messages_empties_the_counters(database):
     campaign_id = database.run(add_campaign)
     database.run(add_messages, campaign_id, 3)
     fetch(database, "TRUNCATE messages")
-    assert find_false_tallies(database) == []
+    assert find_wrong_counters(database) == []

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import pytest
 
+from campaigns.domain.template import TemplateStatus
 from campaigns.store.templates import approve_template, block_template
 from tests.store.rows import add_account, add_campaign, add_template, fetch
 
@@ -21,12 +22,14 @@ def statuses(database):
 @pytest.mark.parametrize(("used", "by", "blocked"), [("1", "1", "1"), ("1", "2", "2"), ("", "2", "2"), ("", "3", "")])
 def test_a_refused_send_blocks_the_template_of_the_accounts_waba(database, house, used, by, blocked):
     templates, accounts = house
-    until = database.run(block_template, templates[used], account_id=accounts[by], status="paused", retry_seconds=300.0)
+    until = database.run(
+        block_template, templates[used], account_id=accounts[by], status=TemplateStatus.PAUSED, retry_seconds=300.0
+    )
     assert until is not None
     assert statuses(database) == {"": "approved", "1": "approved", "2": "approved"} | {blocked: "paused"}
 
 
-def test_a_template_that_rests_already_is_not_blocked_again(database, house):
+def test_a_blocked_template_is_not_blocked_again(database, house):
     templates, accounts = house
     more = {"account_id": accounts["1"], "status": "paused", "retry_seconds": 300.0}
     assert database.run(block_template, templates["1"], **more) is not None
@@ -45,7 +48,9 @@ def test_another_template_is_left_alone(database, house):
     templates, accounts = house
     other = database.run(add_template, name="other", waba_id="1")
     database.run(add_campaign, template_id=other)
-    database.run(block_template, templates["1"], account_id=accounts["1"], status="paused", retry_seconds=300.0)
+    database.run(
+        block_template, templates["1"], account_id=accounts["1"], status=TemplateStatus.PAUSED, retry_seconds=300.0
+    )
     assert fetch(database, "SELECT status FROM templates WHERE name = 'other'") == ["approved"]
 
 

@@ -1,9 +1,7 @@
 from dataclasses import replace
 
-import pytest
-
 from campaigns.store.installation import WorkerReport, list_workers, remove_worker, report_worker
-from tests.store.rows import empty, fetch, read_clock
+from tests.store.rows import fetch, read_clock
 
 REPORT = WorkerReport(
     owner="host:7",
@@ -15,13 +13,9 @@ REPORT = WorkerReport(
     consumed_seconds=20.0,
     stalled_seconds=None,
     local_time=0.0,
+    descriptor_limit=1024,
+    memory_limit_mb=None,
 )
-
-
-@pytest.fixture
-def database(shared):
-    empty(shared)
-    return shared
 
 
 def report(database, **changes):
@@ -40,6 +34,7 @@ def test_a_worker_is_as_it_said_last_in_times_of_the_server(database):
         *(512, 3),
     )
     assert row.stalled_seconds == 45.0
+    assert (row.descriptor_limit, row.memory_limit_mb) == (1024, None)
     assert before <= row.seen_at <= after
     assert 0 <= row.seen_seconds <= (after - before).total_seconds()
     assert round(row.consumed_seconds) == 20

@@ -1,22 +1,17 @@
 import pytest
 
-from campaigns.domain.recipients import Recipient
-from campaigns.store.messages import claim_messages, next_by_zone
+from campaigns.domain.recipients import ReadColumns, Recipient
+from campaigns.store.messages import claim_messages, find_next_times_by_zone
 from campaigns.store.recipients import load_zones, stage_rows, write_staged
-from tests.store.rows import add_campaign, empty, fetch, shared_database, take
+from tests.store.rows import add_campaign, count_claims, fetch, take
+
+COLUMNS = ReadColumns(("phone",), 0, None, {})
 
 SAO_PAULO, MANAUS, UNKNOWN = "+5511999990001", "+5592999990001", "+883510000001"
 
 
-@pytest.fixture(scope="module")
-def database(postgres):
-    with shared_database(postgres, "zones") as database:
-        yield database
-
-
 @pytest.fixture
 def campaign_id(database):
-    empty(database)
     campaign_id = database.run(add_campaign)
     people = [Recipient(phone, []) for phone in (MANAUS, SAO_PAULO, UNKNOWN)]
     database.run(import_people, campaign_id, people)
@@ -26,11 +21,12 @@ def campaign_id(database):
 
 def import_people(connection, campaign_id, people):
     stage_rows(connection, enumerate(people, 2))
-    write_staged(connection, campaign_id, file_name="people.csv", file_sha256=b"")
+    write_staged(connection, campaign_id, file_name="people.csv", file_sha256=b"", columns=COLUMNS)
 
 
 def claim(database, campaign_id, open_zones):
-    claimed = database.run(claim_messages, campaign_id, 1, cursor=0, tokens={1: 10}, active=[1], open_zones=open_zones)
+    claims = database.run(count_claims, campaign_id, 1)
+    claimed = database.run(claim_messages, claims, cursor=0, tokens={1: 10}, active=[1], open_zones=open_zones)
     return [message.phone for message in sorted(claimed.messages, key=lambda message: message.id)]
 
 
@@ -52,9 +48,9 @@ def test_only_people_whose_window_is_open_are_claimed(database, campaign_id):
     assert claim(database, campaign_id, []) == []
     assert claim(database, campaign_id, [zones["Sao_Paulo"]]) == [SAO_PAULO]
     assert claim(database, campaign_id, [0]) == [UNKNOWN]
-    assert database.run(next_by_zone, campaign_id).keys() == {zones["Manaus"]}
+    assert database.run(find_next_times_by_zone, campaign_id).keys() == {zones["Manaus"]}
     assert claim(database, campaign_id, [0, *zones.values()]) == [MANAUS]
-    assert database.run(next_by_zone, campaign_id) == {}
+    assert database.run(find_next_times_by_zone, campaign_id) == {}
 
 
 def test_a_released_message_waits_for_its_window_too(database, campaign_id):

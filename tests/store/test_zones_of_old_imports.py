@@ -14,7 +14,7 @@ from phonenumbers.tzdata import TIMEZONE_DATA
 
 from campaigns.domain.phone.area_codes import BRAZIL, NORTH_AMERICA
 from campaigns.domain.phone.zones import find_zones
-from campaigns.store.migrate import migrate, migrations
+from campaigns.store.migrate import list_migrations, migrate
 from campaigns.store.recipients import load_zones
 
 HEALED_BY = "0005_zones_of_old_imports"
@@ -51,7 +51,7 @@ def zones(postgres):
     url = postgres.create_database("zones_of_old_imports")
     with psycopg.connect(url, autocommit=True) as connection:
         connection.execute("CREATE TABLE schema_migrations (name text PRIMARY KEY, applied_at timestamptz)")
-        for name in [name for name in migrations() if name < HEALED_BY]:
+        for name in [name for name in list_migrations() if name < HEALED_BY]:
             connection.execute(files("campaigns.store").joinpath("migrations", f"{name}.sql").read_bytes())
             connection.execute("INSERT INTO schema_migrations VALUES (%s, now())", (name,))
         connection.execute("INSERT INTO templates (name, language, components) VALUES ('promo', 'pt_BR', '[]')")

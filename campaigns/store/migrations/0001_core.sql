@@ -1,40 +1,31 @@
--- The truth of Revoada. PostgreSQL 18.
---
--- This file is what the migrations must build (`make check` proves it); read it, change it through a migration.
--- Locks are taken in the order campaigns, portfolios, leases, messages (by id), accounts, tallies.
+-- The tables of version 0.1.0, for PostgreSQL 18. `schema.sql` describes the present tables and their columns.
 
 CREATE TYPE campaign_status AS ENUM
     ('draft', 'pending', 'scheduled', 'running', 'paused', 'completed', 'cancelled');
 
--- Weakest to strongest evidence: evidence replaces a status only by a greater one.
 CREATE TYPE message_status AS ENUM
     ('suppressed', 'cancelled', 'expired', 'pending', 'sending', 'uncertain', 'held', 'sent', 'failed', 'delivered', 'read');
 
--- One row: which installation this is. It travels in the callback data, so that a copy of this database that is
--- pointed at the same WABA cannot take our evidence for its own.
 CREATE TABLE installation (
     id text PRIMARY KEY DEFAULT lpad(to_hex((random() * 4294967295)::bigint), 8, '0') CHECK (id ~ '^[0-9a-f]{8}$'),
-    recovered_at timestamptz,  -- when `revoada recover` last ran
+    recovered_at timestamptz,
     is_only boolean NOT NULL DEFAULT true UNIQUE CHECK (is_only),
-    ticked_at timestamptz  -- the last tick; NULL: there was none yet
+    ticked_at timestamptz
 );
 
--- The worker processes, as each says of itself every few seconds. A row that is not written any more: the process is
--- gone without a word, frozen, or has no way to this database.
 CREATE TABLE workers (
-    owner text PRIMARY KEY,  -- as in `leases`: the process
-    name text NOT NULL,  -- what Celery calls it
+    owner text PRIMARY KEY,
+    name text NOT NULL,
     queues text[] NOT NULL,
     slots integer NOT NULL,
     running_count integer NOT NULL,
     started_at timestamptz NOT NULL,
     seen_at timestamptz NOT NULL,
-    consumed_at timestamptz NOT NULL,  -- when it began its last task, of whatever kind
-    stalled_seconds double precision,  -- it takes no task since then, though one waits and a slot is free
-    skew_seconds double precision NOT NULL  -- how far its clock is ahead of this server's
+    consumed_at timestamptz NOT NULL,
+    stalled_seconds double precision,
+    skew_seconds double precision NOT NULL
 );
 
--- Accounts that share Meta's limit of unique people in 24 hours. `people_count`: how many rows `portfolio_people` has.
 CREATE TABLE portfolios (
     id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     name text NOT NULL UNIQUE CHECK (name <> ''),
@@ -43,19 +34,16 @@ CREATE TABLE portfolios (
     created_at timestamptz NOT NULL DEFAULT now()
 ) WITH (fillfactor = 50);
 
--- Whom a portfolio has messaged, until each leaves the moving window: docs/decisions/0015.
 CREATE TABLE portfolio_people (
     portfolio_id bigint NOT NULL REFERENCES portfolios ON DELETE CASCADE,
     recipient_key text NOT NULL,
     until timestamptz NOT NULL,
-    message_id bigint,  -- the only message that counts the person; NULL: there are several
+    message_id bigint,
     PRIMARY KEY (portfolio_id, recipient_key)
 );
 CREATE INDEX portfolio_people_by_end ON portfolio_people (portfolio_id, until);
 CREATE INDEX portfolio_people_by_message ON portfolio_people (message_id) WHERE message_id IS NOT NULL;
 
--- The count changes with the statement that changes the rows, as tallies do. Whoever writes here has locked the
--- portfolio first.
 CREATE FUNCTION count_people() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     IF TG_OP = 'INSERT' THEN
@@ -72,30 +60,25 @@ CREATE TRIGGER people_inserted AFTER INSERT ON portfolio_people
 CREATE TRIGGER people_deleted AFTER DELETE ON portfolio_people
     REFERENCING OLD TABLE AS before FOR EACH STATEMENT EXECUTE FUNCTION count_people();
 
--- A sending phone number.
 CREATE TABLE accounts (
     id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     name text NOT NULL UNIQUE CHECK (name <> ''),
     phone_number_id text NOT NULL UNIQUE CHECK (phone_number_id ~ '^[0-9]{1,32}$'),
     waba_id text NOT NULL CHECK (waba_id ~ '^[0-9]{1,32}$'),
     portfolio_id bigint REFERENCES portfolios,
-    token bytea NOT NULL,  -- encrypted with REVOADA_SECRET_KEY
+    token bytea NOT NULL,
     messages_per_second integer NOT NULL DEFAULT 80 CHECK (messages_per_second BETWEEN 1 AND 1000000),
     failure_limit integer NOT NULL DEFAULT 5 CHECK (failure_limit > 0),
     active boolean NOT NULL DEFAULT true,
     inactive_reason text,
-    -- Only what was sent since counts; also the version that guards a streak: a reply to an older send changes nothing.
     activated_at timestamptz NOT NULL DEFAULT clock_timestamp(),
-    -- Two streaks of failures that are the account's own fault, counted apart: replies, and webhooks.
     consecutive_failures integer NOT NULL DEFAULT 0 CHECK (consecutive_failures >= 0),
     failures jsonb NOT NULL DEFAULT '[]',
     consecutive_reported integer NOT NULL DEFAULT 0 CHECK (consecutive_reported >= 0),
     reported jsonb NOT NULL DEFAULT '[]',
-    -- Meta asked for a rest, or cannot be reached. `block_count` makes the next rest longer; a success resets it.
     blocked_until timestamptz,
     blocked_reason text,
     block_count integer NOT NULL DEFAULT 0 CHECK (block_count >= 0),
-    -- Health informs and decides nothing.
     health_asked_at timestamptz,
     health_checked_at timestamptz,
     health jsonb NOT NULL DEFAULT '{}',
@@ -116,23 +99,21 @@ CREATE TABLE account_events (
 );
 CREATE INDEX account_events_by_account ON account_events (account_id, id);
 
--- As each WABA has them, since each judges its own: docs/decisions/0011.
 CREATE TABLE templates (
     id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
-    waba_id text NOT NULL DEFAULT '' CHECK (waba_id ~ '^[0-9]{0,32}$'),  -- '': added by a person, for any WABA
+    waba_id text NOT NULL DEFAULT '' CHECK (waba_id ~ '^[0-9]{0,32}$'),
     meta_id text,
     name text NOT NULL CHECK (name ~ '^[a-z0-9_]+$' AND length(name) <= 512),
     language text NOT NULL CHECK (language ~ '^[a-z]{2,3}(_[A-Za-z0-9]{2,4})?$'),
-    components jsonb NOT NULL,  -- as Meta lists them
-    -- Three things that Meta says by webhook and in its list, each with Meta's time of it: the newest wins.
+    components jsonb NOT NULL,
     status text NOT NULL DEFAULT 'approved',
     status_at timestamptz NOT NULL DEFAULT now(),
     category text NOT NULL DEFAULT '',
     category_at timestamptz NOT NULL DEFAULT '-infinity',
     quality text NOT NULL DEFAULT '',
     quality_at timestamptz NOT NULL DEFAULT '-infinity',
-    blocked_until timestamptz,  -- no message is tried before
-    synced_at timestamptz,  -- when the read began that last said something of it
+    blocked_until timestamptz,
+    synced_at timestamptz,
     created_at timestamptz NOT NULL DEFAULT now(),
     UNIQUE (name, language, waba_id)
 );
@@ -142,17 +123,14 @@ CREATE TABLE campaigns (
     name text NOT NULL CHECK (name <> ''),
     status campaign_status NOT NULL DEFAULT 'draft',
     template_id bigint NOT NULL REFERENCES templates,
-    -- What fills the template for all alike, by name; null: an optional parameter that each row brings.
     parameters jsonb NOT NULL DEFAULT '{}' CHECK (jsonb_typeof(parameters) = 'object'),
-    columns text[] NOT NULL DEFAULT '{}',  -- what its recipients bring, as the template named it then
-    test_of bigint REFERENCES campaigns ON DELETE CASCADE,  -- a test of that campaign: sent alike, counted apart
+    columns text[] NOT NULL DEFAULT '{}',
+    test_of bigint REFERENCES campaigns ON DELETE CASCADE,
     scheduled_at timestamptz,
-    start_within_seconds double precision CHECK (start_within_seconds > 0),  -- later than that it expires at once
-    expire_at timestamptz,  -- what is not sent by then never is
-    -- Who had so many messages of other campaigns in so many days is skipped.
+    start_within_seconds double precision CHECK (start_within_seconds > 0),
+    expire_at timestamptz,
     max_per_person integer CHECK (max_per_person > 0),
     within_days integer CHECK (within_days BETWEEN 1 AND 366),
-    -- Pace: own interval, own pause, own window.
     interval_seconds double precision NOT NULL DEFAULT 0 CHECK (interval_seconds BETWEEN 0 AND 86400),
     pause_after integer CHECK (pause_after > 0),
     pause_seconds double precision CHECK (pause_seconds > 0),
@@ -160,15 +138,13 @@ CREATE TABLE campaigns (
     window_to time,
     weekdays integer[] NOT NULL DEFAULT '{1,2,3,4,5,6,7}' CHECK (weekdays <@ '{1,2,3,4,5,6,7}' AND weekdays <> '{}'),
     time_zone text NOT NULL,
-    uses_recipient_zones boolean NOT NULL DEFAULT false,  -- the window is that of each person's own clock
-    holidays text,  -- BR or BR-SP: closed on its public holidays
-    -- Why a running campaign waits, and when it is looked at again. `due_at` NULL: now.
+    uses_recipient_zones boolean NOT NULL DEFAULT false,
+    holidays text,
     waiting_reason text CHECK (waiting_reason IN
         ('interval', 'pause', 'window', 'retry', 'throttled', 'unreachable', 'no_active_account', 'template',
          'daily_limit')),
     due_at timestamptz,
-    enqueued_at timestamptz,  -- a task that nobody has taken yet is out since then
-    -- Where the search for the next unclaimed message starts: a hint, never a fact (the status decides).
+    enqueued_at timestamptz,
     cursor bigint NOT NULL DEFAULT 0,
     recipient_count bigint NOT NULL DEFAULT 0,
     duplicate_count bigint NOT NULL DEFAULT 0,
@@ -177,10 +153,9 @@ CREATE TABLE campaigns (
     started_at timestamptz,
     completed_at timestamptz,
     cancelled_at timestamptz CHECK (cancelled_at IS NULL OR status = 'cancelled'),
-    erased_at timestamptz,  -- when the phones and variables of its messages were deleted
-    -- When a restore was recovered from: what was claimed before is never sent again by itself (docs/decisions/0019).
+    erased_at timestamptz,
     recovered_at timestamptz,
-    uncertain_told_at timestamptz,  -- when somebody was last told of messages that no webhook settles
+    uncertain_told_at timestamptz,
     CONSTRAINT cap_is_whole CHECK ((max_per_person IS NULL) = (within_days IS NULL)),
     CONSTRAINT pause_is_whole CHECK ((pause_after IS NULL) = (pause_seconds IS NULL)),
     CONSTRAINT lateness_has_a_schedule CHECK (start_within_seconds IS NULL OR scheduled_at IS NOT NULL),
@@ -188,10 +163,9 @@ CREATE TABLE campaigns (
     CONSTRAINT only_running_waits CHECK (waiting_reason IS NULL OR status IN ('running', 'paused')),
     CONSTRAINT completed_says_when CHECK ((status = 'completed') = (completed_at IS NOT NULL)),
     CONSTRAINT running_has_started CHECK (status NOT IN ('running', 'completed') OR started_at IS NOT NULL)
-) WITH (fillfactor = 50);  -- ticks and slices update it all the time: room for HOT updates
+) WITH (fillfactor = 50);
 CREATE INDEX campaigns_alive ON campaigns (created_at, id) WHERE status IN ('pending', 'scheduled', 'running');
 
--- Eligible: may run now, or before `horizon`. The tick, the lease and every doorbell ask this one question.
 CREATE FUNCTION is_eligible(campaign campaigns, horizon timestamptz) RETURNS boolean
 LANGUAGE sql STABLE
 RETURN campaign.status IN ('pending', 'scheduled', 'running')
@@ -205,7 +179,6 @@ CREATE TABLE campaign_accounts (
 );
 CREATE INDEX campaign_accounts_by_account ON campaign_accounts (account_id);
 
--- Where the people of a campaign may be, by their phones: `names` are all the time zones of a prefix.
 CREATE TABLE campaign_zones (
     campaign_id bigint NOT NULL REFERENCES campaigns ON DELETE CASCADE,
     id smallint NOT NULL CHECK (id > 0),
@@ -214,24 +187,20 @@ CREATE TABLE campaign_zones (
     UNIQUE (campaign_id, names)
 );
 
--- The right to run a campaign until a time. Kept apart from `campaigns`: a renewal must not wait behind anything else.
--- The pace of the run stands here too, because the claim that moves it holds this row already.
 CREATE TABLE leases (
     campaign_id bigint PRIMARY KEY REFERENCES campaigns ON DELETE CASCADE,
     epoch bigint NOT NULL DEFAULT 0,
     until timestamptz NOT NULL DEFAULT '-infinity',
     owner text NOT NULL DEFAULT '',
     next_message_at timestamptz,
-    burst_count integer NOT NULL DEFAULT 0  -- messages since the last pause
+    burst_count integer NOT NULL DEFAULT 0
 ) WITH (fillfactor = 50);
 
--- One row per recipient and campaign: the message itself. No foreign keys here: they cost a lookup and a share lock
--- per row on the hot path, and campaigns and accounts are never deleted under a message.
 CREATE TABLE messages (
     id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     campaign_id bigint NOT NULL,
     account_id bigint,
-    not_before timestamptz,  -- set when a message was released: it is claimed again after that, apart from the cursor
+    not_before timestamptz,
     claimed_at timestamptz,
     sent_at timestamptz,
     delivered_at timestamptz,
@@ -239,30 +208,28 @@ CREATE TABLE messages (
     failed_at timestamptz,
     status message_status NOT NULL DEFAULT 'pending',
     error_code integer,
-    send_no smallint NOT NULL DEFAULT 0,  -- numbers every request that may have left
-    attempts smallint NOT NULL DEFAULT 0,  -- the part of them that used the budget
-    pair_refusals smallint NOT NULL DEFAULT 0,  -- how often Meta said: too many to this person
-    -- Sends whose outcome nobody knows, and after which the message may be sent again: docs/decisions/0018, 0019.
+    send_no smallint NOT NULL DEFAULT 0,
+    attempts smallint NOT NULL DEFAULT 0,
+    pair_refusals smallint NOT NULL DEFAULT 0,
     doubted int4multirange,
-    zone_id smallint,  -- in `campaign_zones`; NULL: nobody knows, so the campaign's own zone counts
-    phone text CHECK (phone ~ '^\+[1-9][0-9]{6,14}$'),  -- as given, and as sent to; NULL: erased
-    recipient_key text,  -- who that is: one form for each person; NULL: erased
+    zone_id smallint,
+    phone text CHECK (phone ~ '^\+[1-9][0-9]{6,14}$'),
+    recipient_key text,
     variables text[] NOT NULL DEFAULT '{}',
-    consent text,  -- where the list says that the person agreed, as it says it
-    refused_by bigint[],  -- accounts that could not send it
+    consent text,
+    refused_by bigint[],
     wamid text,
     error_title text,
     error_details text,
     pricing_category text,
     pricing_model text,
-    is_billable boolean,  -- as Meta reports it; free inside a service window, for example
+    is_billable boolean,
     CONSTRAINT one_message_per_person UNIQUE (campaign_id, recipient_key),
     CONSTRAINT erased_is_whole CHECK ((phone IS NULL) = (recipient_key IS NULL)
         AND (phone IS NOT NULL OR (variables = '{}' AND consent IS NULL))),
     CONSTRAINT only_ended_is_erased CHECK (phone IS NOT NULL OR status NOT IN ('pending', 'sending')),
     CONSTRAINT attempts_are_sends CHECK (attempts BETWEEN 0 AND send_no),
     CONSTRAINT only_pending_waits CHECK (not_before IS NULL OR status = 'pending'),
-    -- By whom, a restored database may have forgotten.
     CONSTRAINT sending_is_claimed CHECK (status < 'sending'
         OR (claimed_at IS NOT NULL AND send_no > 0 AND (account_id IS NOT NULL OR (doubted IS NOT NULL AND status > 'sending')))),
     CONSTRAINT accepted_has_wamid CHECK (status NOT IN ('held', 'sent', 'delivered', 'read') OR wamid IS NOT NULL),
@@ -270,20 +237,14 @@ CREATE TABLE messages (
     CONSTRAINT failed_says_why CHECK (status <> 'failed' OR (failed_at IS NOT NULL AND error_title IS NOT NULL)),
     CONSTRAINT uncertain_says_why CHECK (status <> 'uncertain' OR error_title IS NOT NULL)
 ) WITH (
-    fillfactor = 45,  -- room beside each message for its next version: a claim is a HOT update, and its dead one goes at once
+    fillfactor = 45,
     autovacuum_vacuum_scale_factor = 0.05,
     autovacuum_analyze_scale_factor = 0.05
 );
--- The next messages after the cursor. No status in it, nor in any other index: a claim stays a HOT update.
 CREATE INDEX messages_in_order ON messages (campaign_id, id);
--- Released messages that wait for another try: small, whatever the size of the campaign.
 CREATE INDEX messages_released ON messages (campaign_id, not_before) WHERE not_before IS NOT NULL;
--- Evidence without our callback data.
 CREATE INDEX messages_by_wamid ON messages USING hash (wamid) WHERE wamid IS NOT NULL;
 
--- Whether evidence about a send counts for the message as it is: about the last send, while that is out; also about a
--- doubted one, until the message has been sent again. One that is pending again because of a doubt is settled by the
--- proof that Meta has it, and by no failure.
 CREATE FUNCTION counts_for(
     status message_status, send_no smallint, doubted int4multirange, told_send_no integer, told message_status
 ) RETURNS boolean
@@ -292,12 +253,10 @@ RETURN CASE WHEN doubted @> send_no::integer THEN doubted @> told_send_no ELSE t
     AND (status >= 'sending'
         OR (status = 'pending' AND doubted @> send_no::integer AND told IN ('held', 'sent')));
 
--- What a message becomes that will not be sent (again): nobody may say of a doubted one that it never left.
 CREATE FUNCTION unless_doubted(doubted int4multirange, status message_status) RETURNS message_status
 LANGUAGE sql IMMUTABLE
 RETURN CASE WHEN doubted IS NULL THEN status ELSE 'uncertain' END;
 
--- How many messages of a campaign are in each status: changed by the statement that changes the rows, never apart.
 CREATE TABLE tallies (
     campaign_id bigint NOT NULL,
     status message_status NOT NULL,
@@ -305,8 +264,6 @@ CREATE TABLE tallies (
     PRIMARY KEY (campaign_id, status)
 ) WITH (fillfactor = 50);
 
--- Statement triggers, so that no statement can forget the tallies, also not a repair by hand. The upsert takes its
--- rows in their order, so two statements cannot deadlock here. Why a trigger: docs/decisions/0002.
 CREATE FUNCTION tally_messages() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     IF TG_OP = 'INSERT' THEN
@@ -339,8 +296,6 @@ CREATE TRIGGER tally_deleted AFTER DELETE ON messages
 
 CREATE TRIGGER tally_truncated AFTER TRUNCATE ON messages FOR EACH STATEMENT EXECUTE FUNCTION tally_messages();
 
--- Who must not be messaged: one row per person and source, the newest event of each. Suppressed is who has an active
--- row. One that was lifted stays, so that an older event which comes late does not suppress again.
 CREATE TABLE suppressions (
     recipient_key text NOT NULL,
     source text NOT NULL CHECK (source IN ('word', 'button', 'meta', 'manual', 'import')),
@@ -350,8 +305,6 @@ CREATE TABLE suppressions (
     PRIMARY KEY (recipient_key, source)
 );
 
--- People who were forgotten: they stay suppressed, and nobody can read who they are. `person` is a hash keyed with
--- REVOADA_SECRET_KEY, `key_id` tells which one that was.
 CREATE TABLE forgotten (
     person bytea PRIMARY KEY,
     key_id bytea NOT NULL,
@@ -359,15 +312,13 @@ CREATE TABLE forgotten (
     at timestamptz NOT NULL DEFAULT clock_timestamp()
 );
 
--- Confirmations to people who just opted out. Deleted, and committed, before one is sent: at most one leaves.
 CREATE TABLE stop_replies (
     id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
-    phone_number_id text NOT NULL,  -- the number that was written to
+    phone_number_id text NOT NULL,
     phone text NOT NULL,
-    received_at timestamptz NOT NULL  -- the window to answer is open for a day from then
+    received_at timestamptz NOT NULL
 );
 
--- Which files went into a campaign: the same one in two of them is worth a warning.
 CREATE TABLE imports (
     id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     campaign_id bigint NOT NULL REFERENCES campaigns ON DELETE CASCADE,
@@ -377,7 +328,6 @@ CREATE TABLE imports (
 );
 CREATE INDEX imports_by_campaign ON imports (campaign_id);
 
--- In the order of the ids: file by file, row by row.
 CREATE TABLE import_errors (
     id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     campaign_id bigint NOT NULL REFERENCES campaigns ON DELETE CASCADE,
@@ -388,8 +338,6 @@ CREATE TABLE import_errors (
 );
 CREATE INDEX import_errors_by_campaign ON import_errors (campaign_id, id);
 
--- Raw webhook bodies as received, until applied. `attempts` is committed before parsing: a body that kills its parser
--- is known by it.
 CREATE TABLE webhook_events (
     id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     received_at timestamptz NOT NULL DEFAULT clock_timestamp(),

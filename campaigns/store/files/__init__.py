@@ -1,0 +1,1 @@
+"""The files that people upload and download, and the work with them."""

@@ -1,0 +1,1 @@
+"""The tables with numbers over time."""

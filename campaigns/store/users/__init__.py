@@ -1,0 +1,1 @@
+"""The tables about the people who use Revoada: the audit, users, sessions and login attempts."""

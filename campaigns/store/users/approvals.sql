@@ -1,0 +1,20 @@
+-- name: load_approvable
+-- The caller has locked the campaign, so nobody changes its template, its accounts or its people meanwhile.
+SELECT c.template_id, t.components, c.parameters, c.columns,
+    ARRAY(SELECT a.account_id FROM campaign_accounts a WHERE a.campaign_id = c.id ORDER BY a.account_id),
+    c.recipient_count,
+    (SELECT max(m.id) FROM messages m WHERE m.campaign_id = c.id),
+    coalesce((SELECT y.count FROM tallies y WHERE y.campaign_id = c.id AND y.status = 'pending'), 0),
+    p.approved_by, p.digest,
+    (SELECT e.actor FROM audit_events e
+        WHERE split_part(e.what, '.', 1) = 'campaign' AND e.target_id = c.id
+            AND e.what IN ('campaign.create', 'campaign.copy', 'campaign.change', 'campaign.import', 'campaign.replace')
+        ORDER BY e.at DESC, e.id DESC LIMIT 1)
+FROM campaigns c JOIN templates t ON t.id = c.template_id
+LEFT JOIN LATERAL (
+    SELECT a.approved_by, a.digest FROM approvals a WHERE a.campaign_id = c.id ORDER BY a.id DESC LIMIT 1
+) p ON true
+WHERE c.id = %(campaign_id)s
+
+-- name: insert_approval
+INSERT INTO approvals (campaign_id, approved_by, digest) VALUES (%(campaign_id)s, %(approved_by)s, %(digest)s)
