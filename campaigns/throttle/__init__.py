@@ -1,1 +1,1 @@
-"""The common limit of each account: tokens in Valkey, given by one Lua script."""
+"""Limits the rate of each account over all processes: a Lua script keeps token buckets in Valkey."""

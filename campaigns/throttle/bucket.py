@@ -1,4 +1,7 @@
-"""Decides how many messages a campaign may send now from each of its accounts, whoever else sends from them."""
+"""Takes tokens for a campaign from the buckets of its accounts, which all processes share. One token is one message.
+
+The rules stand in grant.lua. While Valkey does not serve, each process has small buckets of its own.
+"""
 
 import logging
 import math
@@ -10,23 +13,32 @@ from pathlib import Path
 
 import redis
 
-from campaigns.valkey import find_reply
+from campaigns.domain.continuity import ClaimCount
+from campaigns.throttle import ledger
+from campaigns.valkey import describe
 
 SCRIPT = Path(__file__).with_name("grant.lua").read_text(encoding="utf-8")
 KEY = "revoada:throttle:{}"
-RETRY_MIN_SECONDS = 0.005  # of the fallback; the script has its own
-FIELDS_PER_GRANT = 3  # in the script's reply, after the time
+MIN_RETRY_SECONDS = 0.005  # for buckets of the fallback; RETRY_MIN in grant.lua is for buckets in Valkey
+FIELDS_PER_GRANT = 3  # the script replies with the server time, then for each account: tokens, wait, rate
+
+_REFUSALS = {
+    b"database": "Postgres may be an older copy of the database",
+    b"lease": "another process has the lease of the campaign",
+}
 
 logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
 class Ask:
+    """A request for tokens of one account."""
+
     account_id: int
-    rate: float  # the account's messages per second as configured
-    want: int  # tokens wanted now; 0 only gives back or slows down, and ends the wait for tokens asked for before
-    give_back: int = 0  # tokens granted earlier and not used; negative: used without a grant
-    throttled_at: float = 0  # `Grant.granted_at` of a request that got 130429; 0: none
+    rate: float  # the account's configured messages per second
+    want: int  # tokens wanted now; 0 ends the wait for tokens that an earlier `Ask` did not get
+    give_back: int = 0  # tokens granted earlier and not used; negative: messages sent without a token
+    throttled_at: float = 0  # `Grant.granted_at` of a message that Meta refused as sent too fast; 0: no message
 
     def __post_init__(self) -> None:
         if not 0 < self.rate < math.inf:
@@ -39,21 +51,35 @@ class Ask:
 
 @dataclass(frozen=True, slots=True)
 class Grant:
+    """The answer to an `Ask`."""
+
     account_id: int
     tokens: int
-    retry_seconds: float  # until more are worth asking for; 0 if all that was wanted is granted
-    granted_at: float  # Valkey's clock; 0 from the fallback, which knows no time that Valkey would understand
-    rate: float  # messages per second in force now
+    retry_seconds: float  # the time to wait before the next `Ask`; 0 if all wanted tokens are granted
+    granted_at: float  # the time of the grant on Valkey's clock; 0 from the fallback
+    rate: float  # the rate in force now, in messages per second
+
+
+@dataclass(frozen=True, slots=True)
+class NextClaim:
+    """The claim that follows a grant. `incarnation`: the incarnation of the database in which the lease was taken."""
+
+    incarnation: str
+    claims: ClaimCount  # the number of claims, including the claim that follows
+
+
+class ClaimRefusedError(Exception):
+    """The claim must not take place. The database may be an older copy, or another process has the lease."""
 
 
 class Throttle:
-    """Grants tokens by one script call; safe to share between threads, and one per process is enough.
+    """Takes tokens with one call of the script. Threads may share a Throttle, so a process needs only one Throttle.
 
-    While Valkey does not answer, each process sends at most `fallback_rate` messages per second and account, and one
-    call every `retry_after_seconds` looks whether it is back.
+    While Valkey does not answer, the process sends at most `fallback_rate` messages per second and account. Once every
+    `retry_after_seconds`, one call tries Valkey again.
 
-    The client must have socket timeouts and no retries of its own (`Redis.from_url` has none, `Redis(...)` three):
-    a script that is repeated after a timeout gives tokens back twice.
+    The client must have socket timeouts. The client must not retry, because a script that runs again after a timeout
+    would give the same tokens back twice. `Redis.from_url` does not retry; `Redis(...)` retries three times.
     """
 
     def __init__(
@@ -73,33 +99,43 @@ class Throttle:
         self._lock = threading.Lock()
         self._try_again_at: float | None = None  # None: Valkey answers
 
-    def grant(self, campaign_id: int, asks: Sequence[Ask]) -> list[Grant]:
-        """Return one grant for each ask, in their order; never raises for a Valkey that cannot serve."""
+    def grant(self, campaign_id: int, asks: Sequence[Ask], *, claim: NextClaim | None = None) -> list[Grant]:
+        """Return one grant for each ask, in the same order. If Valkey cannot serve, the fallback grants the tokens.
+
+        The script notes `claim` in the ledger before the claim takes place. If the claim must not take place, raises
+        ClaimRefusedError.
+        """
         if not asks:
             return []
-        if not self._may_try():
+        if not self._can_try():
             return self._fallback.grant(asks)
         keys: list[str] = []
-        arguments: list[int | float] = [campaign_id]
+        arguments: list[int | float | str] = [campaign_id]
         for ask in asks:
             key = KEY.format(ask.account_id)
             keys += (key, f"{key}:waiting", f"{key}:until")
             arguments += (ask.rate, ask.want, ask.give_back, ask.throttled_at)
+        if claim is not None:
+            keys += ledger.KEYS
+            arguments += (claim.incarnation, claim.claims.epoch, claim.claims.count)
         try:
-            granted_at, *fields = map(float, self._script(keys, arguments))
+            reply = self._script(keys, arguments)
         except redis.RedisError as error:
             self._note_unreachable(error)
             return self._fallback.grant(asks)
         if self._try_again_at is not None:
             self._note_back()
+        if len(reply) == 1:
+            raise ClaimRefusedError(_REFUSALS[reply[0]])
+        granted_at, *fields = map(float, reply)
         numbers = zip(*[iter(fields)] * FIELDS_PER_GRANT, strict=True)
         return [
             Grant(ask.account_id, int(tokens), retry_seconds, granted_at, rate)
             for ask, (tokens, retry_seconds, rate) in zip(asks, numbers, strict=True)
         ]
 
-    def _may_try(self) -> bool:
-        """Tell whether to ask Valkey; while it is away one caller now and then does, so that the others never wait."""
+    def _can_try(self) -> bool:
+        """Return whether to call Valkey. While Valkey does not answer, only one caller per interval calls Valkey."""
         with self._lock:
             if self._try_again_at is None:
                 return True
@@ -117,7 +153,7 @@ class Throttle:
             logger.warning(
                 "Valkey cannot give tokens, sending at most %g messages/s per account: %s",
                 self._fallback.rate,
-                find_reply(error) or error,
+                describe(error),
                 extra={"event": "throttle_unreachable"},
             )
 
@@ -131,13 +167,16 @@ class Throttle:
 
 
 class Fallback:
-    """This process's own buckets of one token each, empty at first, for the time without Valkey."""
+    """Token buckets of this process for the time without Valkey.
+
+    Each bucket holds at most one token. A new bucket is empty.
+    """
 
     def __init__(self, rate: float, clock: Callable[[], float]) -> None:
         self.rate = rate
         self._clock = clock
         self._lock = threading.Lock()
-        self._buckets: dict[int, tuple[float, float]] = {}  # by account: tokens, and when they were counted
+        self._buckets: dict[int, tuple[float, float]] = {}  # by account: the tokens, and the time of their count
 
     def grant(self, asks: Sequence[Ask]) -> list[Grant]:
         with self._lock:
@@ -152,9 +191,10 @@ class Fallback:
         now = self._clock()
         tokens, counted_at = self._buckets.get(ask.account_id, (0.0, now))
         tokens = min(1.0, tokens + rate * (now - counted_at))
-        # What was granted by Valkey is not ours to give again.
+        # A positive `give_back` is ignored, because its tokens came from a bucket in Valkey. A negative `give_back` is
+        # charged, because these messages were sent without a token.
         tokens = max(-rate, tokens + min(0, ask.give_back))
         granted = 1 if ask.want and tokens >= 1 else 0
         self._buckets[ask.account_id] = (tokens - granted, now)
-        retry_seconds = max(RETRY_MIN_SECONDS, (1 - tokens + granted) / rate) if granted < ask.want else 0.0
+        retry_seconds = max(MIN_RETRY_SECONDS, (1 - tokens + granted) / rate) if granted < ask.want else 0.0
         return Grant(ask.account_id, granted, retry_seconds, 0.0, rate)

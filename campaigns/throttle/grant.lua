@@ -1,24 +1,34 @@
--- KEYS  for each account: revoada:throttle:<account>          hash: tokens at rate factor halved_at served:<campaign>
---                         revoada:throttle:<account>:waiting  campaigns that lack tokens, by what they were served
---                         revoada:throttle:<account>:until    campaigns known, by the time when they are forgotten
--- ARGV  the asking campaign; for each account: rate want give_back throttled_at
--- Reply (strings): server time; for each account: tokens granted, seconds until more are worth asking for, rate in force
+-- Grants tokens of one or more accounts to one campaign, atomically and by the clock of the server.
 --
--- A token bucket for each account, all in one step, by the server's own clock. The campaigns that asked and did not
--- get all they wanted share its bucket token by token, the least served first (start-time fair queueing): a token is
--- granted only if the bucket also holds those whose turn comes earlier. So each can be told when its own turn comes.
--- Whatever is missing or unreadable counts as a new bucket, which is empty.
+-- KEYS   for each account: revoada:throttle:<account>          hash: tokens at rate factor halved_at served:<campaign>
+--                          revoada:throttle:<account>:waiting  zset: campaigns that lack tokens, by their `served`
+--                          revoada:throttle:<account>:until    zset: known campaigns, by the time of their removal
+--        if a claim in Postgres follows: the two keys of ledger.py
+-- ARGV   the campaign that asks; for each account: rate want give_back throttled_at
+--        if a claim follows: incarnation of the database, epoch of the lease, number of the claim
+-- Reply  strings: server time; for each account: tokens granted, seconds until the next request, rate in force
+--        if the claim must not take place: one string, 'database' or 'lease'
+--
+-- Each account has a token bucket. The bucket fills with the configured rate times a factor. The factor is halved when
+-- Meta refuses a message as sent too fast, and then climbs back to 1.
+--
+-- Campaigns that want more tokens than they got share the bucket token by token, by start-time fair queueing. `served`
+-- is a campaign's virtual time: it grows by one with each token, and the campaign with the lowest value comes first. A
+-- campaign gets a token only if the bucket also holds enough tokens for all campaigns that come before it. So the
+-- script can tell each campaign when to ask for its tokens again.
+--
+-- If a stored value is missing or unreadable, the bucket counts as new. A new bucket is empty.
 
-local BURST = 0.25               -- seconds of the rate that a bucket holds, but one token at least
-local LOT = 0.1                  -- seconds of its share for which an asker is told to wait, so that claims come in sets
-local CLIMB = 0.05               -- of the configured rate, regained per second after a halving
-local FLOOR = 1 / 32             -- of the configured rate, under which no halving goes
-local HALVING_GAP = 1            -- seconds
+local BURST = 0.25               -- a bucket can hold the tokens of this many seconds, and at least one token
+local LOT = 0.1                  -- a campaign waits until it can take its tokens of this many seconds together
+local CLIMB = 0.05               -- part of the configured rate that an account regains per second
+local FLOOR = 1 / 32             -- lowest factor; no halving goes below it
+local HALVING_GAP = 1            -- the least time between two halvings, in seconds
 local RETRY_MIN, RETRY_MAX = 0.005, 60
-local RETRY_MARGIN = 0.00001     -- TIME cuts to microseconds
-local LATE = 0.25                -- seconds after its retry for which the turn of a waiting campaign is kept
-local REMEMBER = 1               -- seconds for which is known what a campaign was served that waits for nothing
-local EXPIRE = 3600              -- seconds until an idle account is forgotten, longer at less than a message per hour
+local RETRY_MARGIN = 0.00001     -- added because TIME is precise to microseconds only
+local LATE = 0.25                -- seconds for which a campaign keeps its place in the queue after its retry time
+local REMEMBER = 1               -- seconds for which a campaign that waits for no tokens keeps its `served`
+local EXPIRE = 3600              -- seconds until the keys of an idle account expire; more if the rate is below 2/hour
 local GOLDEN = 0.6180339887498949
 
 local clock = redis.call('TIME')
@@ -36,17 +46,17 @@ end
 local function read(command, key, ...)
   local reply = redis.pcall(command, key, ...)
   if type(reply) ~= 'table' or not reply.err then return reply end
-  redis.call('DEL', key) -- another type
+  redis.call('DEL', key) -- the key had another type
   return {}
 end
 
--- Seconds of the configured rate that arrive within `seconds`, while the factor climbs.
+-- Returns the tokens that arrive within `seconds` while the factor climbs, divided by the configured rate.
 local function arriving(factor, seconds)
   local climbing = math.min(seconds, (1 - factor) / CLIMB)
   return climbing * (factor + CLIMB * climbing / 2) + seconds - climbing
 end
 
--- Its inverse.
+-- The inverse of `arriving`: returns the seconds until `amount` has arrived.
 local function seconds_until(factor, amount)
   local climbing = (1 - factor) / CLIMB
   local arrived = climbing * (1 + factor) / 2
@@ -54,7 +64,7 @@ local function seconds_until(factor, amount)
   return (math.sqrt(factor * factor + 2 * CLIMB * amount) - factor) / CLIMB
 end
 
-local function open_bucket(key, campaign, rate, give_back, throttled_at)
+local function load_bucket(key, campaign, rate, give_back, throttled_at)
   local stored = read('HMGET', key, 'tokens', 'at', 'rate', 'factor', 'halved_at', 'served:' .. campaign)
   local tokens, at, rate_before = number(stored[1]), number(stored[2]), number(stored[3])
   local factor, halved_at = number(stored[4]), number(stored[5])
@@ -62,7 +72,7 @@ local function open_bucket(key, campaign, rate, give_back, throttled_at)
     tokens, at, rate_before, factor, halved_at = 0, now, rate, 1, 0
   end
 
-  local elapsed = math.max(0, now - at) -- a clock that was set back costs tokens, never gives any
+  local elapsed = math.max(0, now - at) -- if the clock was set back, no time counts as passed
   factor, halved_at = clamp(factor, FLOOR, 1), math.min(halved_at, now)
   tokens = tokens + rate_before * arriving(factor, elapsed)
   factor = math.min(1, factor + CLIMB * elapsed)
@@ -84,8 +94,9 @@ local function save_bucket(key, campaign, bucket)
     'halved_at', string.format('%.6f', bucket.halved_at), 'served:' .. campaign, string.format('%.7f', bucket.served))
 end
 
--- Forgets those that did not come back; times too far ahead are from before the clock was set back.
-local function forget(key, waiting, known)
+-- Removes campaigns that did not ask again in time. Also removes campaigns whose time is too far in the future, because
+-- that time was stored before the clock was set back.
+local function remove_expired(key, waiting, known)
   for _, range in ipairs({ { '-inf', now }, { now + RETRY_MAX + 1, '+inf' } }) do
     for _, campaign in ipairs(read('ZRANGEBYSCORE', known, range[1], range[2])) do
       redis.call('ZREM', known, campaign)
@@ -95,21 +106,22 @@ local function forget(key, waiting, known)
   end
 end
 
-local function take(waiting, known, campaign, bucket, want)
+local function grant_tokens(waiting, known, campaign, bucket, want)
   read('ZREM', waiting, campaign)
   local others = redis.call('ZCARD', waiting)
   local lot = math.max(1, math.floor(LOT * bucket.in_force / (others + 1)))
-  -- No two campaigns have the same fraction, so there are no ties.
+  -- Each campaign's `served` has a fraction of its own, so two campaigns never have equal values.
   local served = bucket.served or tonumber(campaign) * GOLDEN % 1
   if others > 0 then
     local least = tonumber(redis.call('ZRANGE', waiting, 0, 0, 'WITHSCORES')[2])
     local most = tonumber(redis.call('ZRANGE', waiting, -1, -1, 'WITHSCORES')[2])
-    if not bucket.served then served = served + math.floor(least) + 1 end -- behind the first, or newcomers would starve it
-    served = math.max(served, served % 1 + math.floor(most) - lot) -- no claims from the time before
+    -- A new campaign goes behind the first campaign in the queue. Otherwise new campaigns could starve that campaign.
+    if not bucket.served then served = served + math.floor(least) + 1 end
+    served = math.max(served, served % 1 + math.floor(most) - lot) -- a time without calls gives no advantage
   end
 
-  -- The tokens that the bucket must hold before it may give `wanted` of them: those of each other campaign that come
-  -- before the last wanted one count too, up to a lot.
+  -- Returns how many tokens the bucket must hold before it may grant `wanted` tokens. These are the wanted tokens, and
+  -- the tokens that other campaigns get before the last wanted token, at most `lot` tokens for each other campaign.
   local function needed(wanted)
     if others == 0 then return wanted end
     local last = served + wanted - 1
@@ -123,7 +135,7 @@ local function take(waiting, known, campaign, bucket, want)
   end
 
   local granted, limit = 0, clamp(math.floor(bucket.tokens), 0, want)
-  while granted < limit do -- a binary search
+  while granted < limit do -- binary search for the largest number that the bucket allows
     local middle = math.ceil((granted + limit) / 2)
     if needed(middle) <= bucket.tokens then granted = middle else limit = middle - 1 end
   end
@@ -141,13 +153,29 @@ local function take(waiting, known, campaign, bucket, want)
   return granted, retry
 end
 
+-- Notes the claim before the claim takes place. If the claim must not take place, returns the reason: Postgres may be
+-- an older copy, or another process has taken the lease.
+local function note_claim(database, claims, campaign, incarnation, epoch, number_of_claim)
+  local known = read('HMGET', database, 'incarnation', 'changed_at')
+  if known[2] or (known[1] and known[1] ~= incarnation) then return 'database' end
+  local noted = redis.call('HGET', claims, campaign)
+  if noted and tonumber(string.match(noted, '^%d+')) > tonumber(epoch) then return 'lease' end
+  redis.call('HSET', claims, campaign, epoch .. ' ' .. number_of_claim .. ' 0')
+end
+
 local campaign, reply = ARGV[1], { string.format('%.6f', now) }
-for i = 0, #KEYS / 3 - 1 do
+local accounts = math.floor(#KEYS / 3)
+if #KEYS > 3 * accounts then
+  local k, a = 3 * accounts, 4 * accounts + 1
+  local refusal = note_claim(KEYS[k + 1], KEYS[k + 2], campaign, ARGV[a + 1], ARGV[a + 2], ARGV[a + 3])
+  if refusal then return { refusal } end
+end
+for i = 0, accounts - 1 do
   local key, waiting, known = KEYS[3 * i + 1], KEYS[3 * i + 2], KEYS[3 * i + 3]
   local rate, want = tonumber(ARGV[4 * i + 2]), tonumber(ARGV[4 * i + 3])
-  forget(key, waiting, known)
-  local bucket = open_bucket(key, campaign, rate, tonumber(ARGV[4 * i + 4]), tonumber(ARGV[4 * i + 5]))
-  local granted, retry = take(waiting, known, campaign, bucket, want)
+  remove_expired(key, waiting, known)
+  local bucket = load_bucket(key, campaign, rate, tonumber(ARGV[4 * i + 4]), tonumber(ARGV[4 * i + 5]))
+  local granted, retry = grant_tokens(waiting, known, campaign, bucket, want)
   save_bucket(key, campaign, bucket)
   for _, name in ipairs({ key, waiting, known }) do
     redis.call('EXPIRE', name, math.ceil(math.max(EXPIRE, 2 / rate)))

@@ -172,7 +172,7 @@ def test_valkey_without_memory_for_others_still_keeps_the_limit(real):
 
 
 def test_frozen_valkey_holds_up_no_caller_for_another_and_none_twice(valkey):
-    """Valkey answers nobody until the test ends the freeze: whoever gets an answer meanwhile has not waited for it."""
+    """Valkey answers only after the test ends the freeze. A caller that gets tokens before has not waited for it."""
     clock = SimpleNamespace(now=1000.0)
     with Proxy(valkey.port) as proxy:
         url = valkey.url.replace(f":{valkey.port}/", f":{proxy.port}/")

@@ -1,4 +1,4 @@
-"""Who gets the tokens of an account that several campaigns share; and that none are lost by waiting as told."""
+"""How campaigns share the tokens of an account. Campaigns that wait as long as they are told lose no tokens."""
 
 import pytest
 from throttle_worlds import Caller, drive
@@ -53,7 +53,7 @@ def test_what_a_modest_caller_leaves_is_not_lost(fake, rate):
 
 @pytest.mark.parametrize("pause", [0.3, 1.1, 2.5])
 def test_newcomers_do_not_push_aside_those_that_wait(fake, pause):
-    """Whoever asks for one token, gets it and comes back when it is forgotten is new each time."""
+    """A campaign that asks for one token, gets it and returns after its removal is new each time."""
     _, *others = drive(fake, [Caller(1, want=1, pause=pause), *(Caller(i) for i in range(2, 6))], rate=1, seconds=60)
     assert min(others) >= 9
 

@@ -7,7 +7,7 @@ import redis
 
 from campaigns.throttle.bucket import Ask, Throttle
 from campaigns.throttle.inspection import examine
-from campaigns.valkey import RefusedError, find_reply, make_client
+from campaigns.valkey import RefusedError, find_error_reply, make_client
 from devstack.proxy import Proxy
 from devstack.valkey import start_valkey
 from tests.support.refusing import REFUSALS, read_only
@@ -18,6 +18,10 @@ def client(valkey):
     with make_client(valkey.url, timeout_seconds=120) as client:
         client.flushall()
         yield client
+
+
+# Redis 7.0 words this error in another way if a script causes it.
+OF_A_SCRIPT = {"no permissions": "The user executing the script can't run this command"}
 
 
 # Without memory a script may still write, so the usual limit holds.
@@ -31,7 +35,7 @@ def test_the_throttle_falls_back_for_as_long_as_valkey_refuses_and_comes_back(va
         assert code in (facts.reply or facts.refusal)
     assert throttle.grant(1, [Ask(7, 80, 1)])[0].granted_at > 0
     told = [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING]
-    assert len(told) == 1 and code in told[0]
+    assert len(told) == 1 and any(each in told[0] for each in (code, OF_A_SCRIPT.get(code, code)))
 
 
 def test_after_a_failover_a_new_connection_finds_the_new_primary(valkey, client, tmp_path):
@@ -63,9 +67,9 @@ def test_a_script_that_valkey_does_not_know_is_sent_to_it(client):
 
 def test_a_reply_is_told_by_its_first_sentence_and_errors_without_one_are_not():
     reply = redis.ResponseError("MISCONF Valkey cannot save. Look at its log.")
-    assert find_reply(reply) == "MISCONF Valkey cannot save"
+    assert find_error_reply(reply) == "MISCONF Valkey cannot save"
     outer = OSError("somewhere")
     outer.__cause__ = reply
-    assert find_reply(outer) == "MISCONF Valkey cannot save"
-    assert find_reply(redis.ConnectionError("Error 111 connecting to u:pass-word@host")) == ""
-    assert find_reply(None) == ""
+    assert find_error_reply(outer) == "MISCONF Valkey cannot save"
+    assert find_error_reply(redis.ConnectionError("Error 111 connecting to u:pass-word@host")) == ""
+    assert find_error_reply(None) == ""
