@@ -1,1 +1,1 @@
-"""What the broker carries: task messages, and the filter for messages that are not ours."""
+"""Enqueues tasks in the message broker, counts the waiting tasks, and filters the messages of other programs."""

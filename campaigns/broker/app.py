@@ -1,4 +1,4 @@
-"""Makes a Celery application whose input is filtered, for workers, beat, and processes that only publish."""
+"""Makes the Celery application for workers, beat and publishers. Its transport filters every incoming message."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from campaigns.broker import message_filter
 
 
 def make_app() -> Celery:
-    """Return an application with the settings of `celeryconfig.py`. It knows tasks once they are imported."""
+    """Return an application with the settings of `celeryconfig.py`. Importing a task's module registers the task."""
     message_filter.install()
     app = Celery("revoada", amqp=message_filter.AMQP)
     app.config_from_object("celeryconfig")

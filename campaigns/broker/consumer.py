@@ -1,4 +1,4 @@
-"""The consumer of a worker: passes valid tasks to Celery, and waits between attempts to connect."""
+"""The consumer of a worker: passes valid tasks to Celery, and pauses between attempts to connect."""
 
 from __future__ import annotations
 
@@ -8,24 +8,34 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+from celery.worker import state
 from celery.worker.consumer import Consumer as CeleryConsumer
-from celery.worker.state import maybe_shutdown
 from kombu.message import Message
 
-from campaigns.broker.message_filter import MOST_PAUSE_SECONDS, refuse
-from campaigns.broker.task_messages import NotARing, Ring, read_ring
+from campaigns.broker.message_filter import MAX_PAUSE_SECONDS, BrokerUnavailable, log_refused_task
+from campaigns.broker.overrides import require_names
+from campaigns.broker.task_messages import NotATaskMessage, TaskMessage, read_task_message
+from campaigns.logs import event
 
 _log = logging.getLogger(__name__)
 
-# After a connection has held for this many seconds, earlier attempts no longer count.
-_SOUND_SECONDS = 10.0
+# A connection that lasts this long counts as stable, so the pauses start from zero again.
+_STABLE_SECONDS = 10.0
 _POLL_SECONDS = 0.1
+
+# Celery does not document these methods, so a new version may rename them.
+require_names(CeleryConsumer, ("connect", "create_task_handler"))
 
 
 class Consumer(CeleryConsumer):
-    """Passes to Celery only the parts of a message that a `Ring` holds, and drops all others.
+    """Passes to Celery only the parts of a message that a `TaskMessage` holds, and drops invalid messages.
 
-    If the broker accepts connections and does not serve, the consumer pauses between attempts. Celery would not pause.
+    An error in the handling of a message is logged with its traceback, and the message is dropped. A later tick
+    enqueues the campaign of a dropped task again. If Celery got the error, Celery would end the worker, or reconnect
+    for ever without a traceback, because kombu takes a KeyError for a lost connection.
+
+    If the broker accepts connections but serves no command, Celery's own consumer reconnects without a pause. This
+    consumer pauses between two attempts to connect.
     """
 
     connection_errors: tuple[type[Exception], ...]
@@ -33,12 +43,12 @@ class Consumer(CeleryConsumer):
     _connected_at: float | None = None
 
     def connect(self) -> Any:
-        if self._connected_at is not None and time.monotonic() > self._connected_at + _SOUND_SECONDS:
+        if self._connected_at is not None and time.monotonic() > self._connected_at + _STABLE_SECONDS:
             self._lost_count = 0
         self._connected_at = None
-        deadline = time.monotonic() + min(self._lost_count, MOST_PAUSE_SECONDS)
+        deadline = time.monotonic() + min(self._lost_count, MAX_PAUSE_SECONDS)
         while time.monotonic() < deadline:
-            maybe_shutdown()
+            state.maybe_shutdown()
             time.sleep(_POLL_SECONDS)
         self._lost_count += 1
         connection = super().connect()
@@ -51,33 +61,46 @@ class Consumer(CeleryConsumer):
 
         def admit(message: Any) -> Any:
             queue = message.delivery_info.get("routing_key")
+            task: TaskMessage | None = None
             try:
-                ring = read_ring(message.headers, message.body, queue=queue, queues=queues)
-            except NotARing as error:
-                refuse(str(error), queue)
-                return message.reject_log_error(_log, self.connection_errors)
-            _rewrite(message, ring)
-            return handle(message)
+                task = read_task_message(message.headers, message.body, queue=queue, queues=queues)
+                _rewrite(message, task)
+                return handle(message)
+            except NotATaskMessage as error:
+                log_refused_task(str(error), queue)
+            except BrokerUnavailable:
+                raise
+            except Exception:  # noqa: BLE001  see the docstring of the class
+                bound = event("task_handler_error", task=task.task if task else None, queue=queue)
+                _log.exception("A task of the queue %s was not begun: an error in the worker", queue, extra=bound)
+                if task is not None and (request := state.requests.get(task.id)) is not None:
+                    # Celery counts this task as taken, but has not begun it. Without this call the task would occupy a
+                    # slot.
+                    state.task_ready(request)
+            return message.reject_log_error(_log, self.connection_errors)
 
         return admit
 
 
-def _rewrite(message: Any, ring: Ring) -> None:
+def _rewrite(message: Any, task: TaskMessage) -> None:
     message.headers = {
+        **task.trace,
+        # Sentry reads its headers from here.
+        "headers": task.trace,
         "lang": "py",
-        "task": ring.task,
-        "id": ring.id,
-        "root_id": ring.id,
+        "task": task.task,
+        "id": task.id,
+        "root_id": task.id,
         "parent_id": None,
         "group": None,
         "eta": None,
         "expires": None,
-        "lease_epoch": ring.lease_epoch,
+        "lease_epoch": task.lease_epoch,
         "retries": 0,
         "timelimit": [None, None],
-        "argsrepr": repr(tuple(ring.arguments)),
+        "argsrepr": repr(tuple(task.arguments)),
         "kwargsrepr": "{}",
         "ignore_result": True,
     }
-    message.body = json.dumps([ring.arguments, {}, {}]).encode()
+    message.body = json.dumps([task.arguments, {}, {}]).encode()
     message.content_type, message.content_encoding = "application/json", "utf-8"

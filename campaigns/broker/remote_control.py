@@ -1,12 +1,12 @@
 """Validates messages of Celery's remote control: commands to workers, their replies, and events.
 
-Celery trusts these messages as its own. But any client of the broker can write anything there, and one message that
-makes Celery fail ends a worker, or stops its consuming for good.
+Celery trusts these messages, but any client of the broker can write them. A single message that causes an error in
+Celery ends a worker, or leaves the worker running without consuming tasks.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Mapping
 from types import NoneType
 from typing import Any
 
@@ -14,16 +14,16 @@ COMMANDS_EXCHANGE = "celery.pidbox"
 EVENTS_EXCHANGE = "celeryev"
 REPLIES_EXCHANGE = f"reply.{COMMANDS_EXCHANGE}"
 
-_MOST_CHARACTERS = 1_000
-_MOST_ITEMS = 1_000
-# JSON parsers, clocks and arithmetic keep integers of this size exact.
+_MAX_CHARACTERS = 1_000
+_MAX_ITEMS = 1_000
+# JSON parsers and floats represent every integer up to this size exactly.
 _MAX_NUMBER = 2**53
 
 _Check = Callable[[object], bool]
 
 
 def _is_text(value: object) -> bool:
-    return isinstance(value, str) and len(value) <= _MOST_CHARACTERS
+    return isinstance(value, str) and len(value) <= _MAX_CHARACTERS
 
 
 def _is_number(value: object) -> bool:
@@ -35,19 +35,11 @@ def _is_flag(value: object) -> bool:
 
 
 def _is_texts(value: object) -> bool:
-    """Accept one text or several, as Celery does for ids and names."""
-    return _is_text(value) or (isinstance(value, list) and len(value) <= _MOST_ITEMS and all(map(_is_text, value)))
+    """Accept one text or a list of texts, because Celery accepts both for ids and names."""
+    return _is_text(value) or (isinstance(value, list) and len(value) <= _MAX_ITEMS and all(map(_is_text, value)))
 
 
-def _is_rate(value: object) -> bool:
-    return _is_text(value) or _is_number(value)
-
-
-def _is_direct(value: object) -> bool:
-    return value == "direct"
-
-
-# What operators, Flower and `revoada doctor` send: commands without arguments, and others with the arguments they take.
+# The commands that workers carry out: commands without arguments, then commands with a check for each argument.
 _BARE_COMMANDS = (
     *("active_queues", "clock", "disable_events", "dump_reserved", "dump_revoked", "dump_schedule", "enable_events"),
     *("heartbeat", "memsample", "ping", "report", "reserved", "revoked", "scheduled", "stats"),
@@ -62,22 +54,20 @@ _COMMANDS: Mapping[str, Mapping[str, _Check]] = {
     "dump_tasks": {"taskinfoitems": _is_texts, "builtins": _is_flag},
     "query_task": {"ids": _is_texts},
     "shutdown": {"msg": _is_text},
-    "revoke": {"task_id": _is_texts, "terminate": _is_flag, "signal": _is_text},
-    "terminate": {"task_id": _is_texts, "signal": _is_text},
-    "rate_limit": {"task_name": _is_text, "rate_limit": _is_rate},
-    "time_limit": {"task_name": _is_text, "soft": _is_number, "hard": _is_number},
-    "pool_grow": {"n": _is_number},
-    "pool_shrink": {"n": _is_number},
-    "autoscale": {"max": _is_number, "min": _is_number},
-    # Only an existing queue: Celery would create any other one from the arguments of the command.
-    "add_consumer": {"queue": _is_text, "exchange_type": _is_direct},
+    # The worker itself refuses queues for which it was not started, and other exchanges or routing keys.
+    "add_consumer": dict.fromkeys(("queue", "exchange", "exchange_type", "routing_key"), _is_text),
     "cancel_consumer": {"queue": _is_text},
+}
+# A worker answers these commands with the reason why it does not carry them out, whatever their arguments are.
+REFUSED_COMMANDS = {
+    *("pool_grow", "pool_shrink", "pool_restart", "autoscale", "rate_limit", "time_limit", "memdump", "objgraph"),
+    *("revoke", "terminate", "revoke_by_stamped_headers", "terminate_by_stamped_headers"),
 }
 _PARTS = {"method", "arguments", "destination", "pattern", "matcher", "ticket", "reply_to"}
 
 
 def find_header_flaw(headers: Mapping[str, Any] | None) -> str:
-    """Return the flaw in the headers of a command, a reply or an event; "" if there is none."""
+    """Return the reason to refuse the headers of a command, a reply or an event; "" if there is none."""
     headers = headers or {}
     for name in ("clock", "expires"):
         if not isinstance(headers.get(name), NoneType) and not _is_number(headers[name]):
@@ -88,30 +78,29 @@ def find_header_flaw(headers: Mapping[str, Any] | None) -> str:
     return "" if headers.get("ticket") is None or _is_text(headers["ticket"]) else "its header is no text: ticket"
 
 
-def find_command_flaw(command: object, queues: Collection[str]) -> str:
-    """Return the reason to refuse a command, "" if there is none. `queues`: the queues of the tasks."""
+def find_command_flaw(command: object) -> str:
+    """Return the reason to drop a command without answering it; "" if there is none."""
     if not isinstance(command, dict) or not command.keys() <= _PARTS:
-        return "it is not written as a command is"
+        return "it does not have the form of a command"
     method, arguments = command.get("method"), command.get("arguments") or {}
-    if not isinstance(method, str) or method not in _COMMANDS:
-        return "it names no command that is obeyed here"
-    checks = _COMMANDS[method]
+    if not isinstance(method, str) or method not in {*_COMMANDS, *REFUSED_COMMANDS}:
+        return "its command is not allowed"
     if not isinstance(arguments, dict):
         return f"{method} has arguments without names"
-    for name, value in arguments.items():
-        if value is not None and not (name in checks and checks[name](value)):
-            return f"{method} has an argument that it does not take"
-    if "queue" in checks and arguments.get("queue") not in queues:
-        return f"{method} names no queue of ours"
+    if method in _COMMANDS:
+        checks = _COMMANDS[method]
+        for name, value in arguments.items():
+            if value is not None and not (name in checks and checks[name](value)):
+                return f"{method} has an argument that it does not take"
     return _find_address_flaw(command)
 
 
 def _find_address_flaw(command: Mapping[str, Any]) -> str:
-    """Check the destination of a command, and the address for the reply."""
+    """Return the reason to refuse the destination of a command or the address for its reply; "" if there is none."""
     destination, reply_to = command.get("destination"), command.get("reply_to")
     if destination is not None and not (isinstance(destination, list) and _is_texts(destination)):
         return "its destination is no list of names"
-    # The matcher `pcre` takes a regular expression, which may keep a worker busy for ever.
+    # The matcher `pcre` accepts regular expressions, and some of them keep a worker busy for ever.
     if command.get("pattern") is not None and not (_is_text(command["pattern"]) and command.get("matcher") == "glob"):
         return "its pattern is no glob"
     if command.get("ticket") is not None and not _is_text(command["ticket"]):
@@ -120,21 +109,25 @@ def _find_address_flaw(command: Mapping[str, Any]) -> str:
         case None:
             return ""
         case {"exchange": str() as exchange, "routing_key": str() as key, **more}:
-            return "" if exchange == REPLIES_EXCHANGE and _is_text(key) and not more else "its reply goes elsewhere"
-    return "its reply goes nowhere"
+            return (
+                ""
+                if exchange == REPLIES_EXCHANGE and _is_text(key) and not more
+                else "its reply_to is not the exchange for replies"
+            )
+    return "its reply_to is no address"
 
 
 def find_reply_flaw(reply: object) -> str:
-    """Return the reason to refuse a reply, "" if there is none. A reply maps the worker's name to its answer."""
+    """Return the reason to refuse a reply; "" if there is none. A reply maps the worker's name to its answer."""
     is_reply = isinstance(reply, dict) and bool(reply) and all(map(_is_text, reply))
-    return "" if is_reply else "it is not written as a reply is"
+    return "" if is_reply else "it does not have the form of a reply"
 
 
 def find_event_flaw(events: object) -> str:
-    """Return the reason to refuse an event or a list of events, "" if there is none."""
+    """Return the reason to refuse an event or a list of events; "" if there is none."""
     if not isinstance(events, list):
         events = [events]
-    return "" if all(map(_is_event, events)) else "it is not written as an event is"
+    return "" if all(map(_is_event, events)) else "it does not have the form of an event"
 
 
 def _is_event(event: object) -> bool:

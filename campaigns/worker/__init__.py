@@ -1,1 +1,1 @@
-"""What one worker process is."""
+"""The parts of a worker process: its shared resources, its steps and signal handlers, and its watchdog."""

@@ -1,4 +1,6 @@
-"""What one process works with: settings, pool, throttle, transport, keeper. Made at first use, closed at its end."""
+"""The resources that the tasks of one process share. Each resource is made at its first use, and is closed when the
+process ends.
+"""
 
 from __future__ import annotations
 
@@ -6,40 +8,45 @@ import os
 import socket
 import threading
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
 
 from campaigns.alerts import Alerts
 from campaigns.config import Settings, read_settings
+from campaigns.sending.continuity import Continuity
 from campaigns.sending.leases import LeaseKeeper
+from campaigns.sending.samples import ReplyCounts
 from campaigns.sending.start import Tools
 from campaigns.store.database import Database
 from campaigns.throttle.bucket import Throttle
-from campaigns.valkey import make_client
+from campaigns.throttle.ledger import Ledger
+from campaigns.valkey import Client, make_client
 from campaigns.whatsapp.transport import Transport
-from campaigns.worker.watchdog import Watch, Worker
+from campaigns.worker.bounded_threads import BoundedThreads
+from campaigns.worker.watchdog import Watchdog, Worker
 
-# A throttle that does not answer must not hold slices up: after this, the low safe rate.
-_THROTTLE_TIMEOUT = 0.5
-# Health checks and confirmations wait for Meta in threads of their own: a hanging endpoint takes no slot from ticks and
-# webhooks.
-_SLOW_THREADS = 8
-_DATABASE_CONNECTIONS = 16
+# If Valkey does not answer within this time, the throttle falls back to a low safe rate, so that slices go on.
+_THROTTLE_TIMEOUT_SECONDS = 0.5
+# Health checks wait for Meta in threads of their own. If Meta's endpoint hangs, these threads hang, and the slots stay
+# free for ticks and webhooks. At most `_WAITING_CHECKS_COUNT` more checks wait for a thread.
+_HEALTH_THREAD_COUNT = 8
+_WAITING_CHECKS_COUNT = 50
+_MAX_DATABASE_CONNECTIONS = 16
 
 
 class Runtime:
-    """The resources of this process. Threads are started by what first needs them, so after any fork."""
+    """The resources of this process. A thread starts when it is first needed, and so after the process has forked."""
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self.stop = threading.Event()
         self.alerts = Alerts(settings.alert_webhook_url)
-        self.watch: Watch | None = None  # of a worker
+        self.watchdog: Watchdog | None = None  # only in a worker
+        self.reply_counts = ReplyCounts()
         self._lock = threading.RLock()
 
     @property
     def owner(self) -> str:
-        """This process, as its leases name it."""
+        """The name of this process in its leases."""
         return f"{socket.gethostname()}:{os.getpid()}"
 
     @property
@@ -53,48 +60,76 @@ class Runtime:
         assert self.settings.database_url is not None
         database = Database(
             self.settings.database_url,
-            max_connections=_DATABASE_CONNECTIONS,
+            max_connections=_MAX_DATABASE_CONNECTIONS,
             statement_seconds=self.settings.statement_seconds,
+            is_pooled=self.settings.is_pooled,
         )
         database.open()
         return database
 
     @property
-    def slow_threads(self) -> ThreadPoolExecutor:
+    def health_threads(self) -> BoundedThreads:
         with self._lock:
-            return self._slow_threads
+            return self._health_threads
 
     @cached_property
-    def _slow_threads(self) -> ThreadPoolExecutor:
-        return ThreadPoolExecutor(_SLOW_THREADS, thread_name_prefix="slow")
+    def _health_threads(self) -> BoundedThreads:
+        return BoundedThreads("health", thread_count=_HEALTH_THREAD_COUNT, waiting_count=_WAITING_CHECKS_COUNT)
+
+    @property
+    def confirmation_threads(self) -> BoundedThreads:
+        """One thread for confirmations. A call sends all waiting confirmations, so one waiting call is enough."""
+        with self._lock:
+            return self._confirmation_threads
+
+    @cached_property
+    def _confirmation_threads(self) -> BoundedThreads:
+        return BoundedThreads("confirmations", thread_count=1, waiting_count=1)
+
+    @property
+    def continuity(self) -> Continuity:
+        with self._lock:
+            return self._continuity
+
+    @cached_property
+    def _continuity(self) -> Continuity:
+        return Continuity(self.database, Ledger(self._valkey), self.settings, self.alerts)
+
+    @cached_property
+    def _valkey(self) -> Client:
+        self.settings.require("redis_url")
+        assert self.settings.redis_url is not None
+        return make_client(self.settings.redis_url, timeout_seconds=_THROTTLE_TIMEOUT_SECONDS)
 
     @property
     def tools(self) -> Tools:
-        """What slices need; the keeper's and the transport's threads start here."""
+        """The tools of the slices. The threads of the lease keeper and of the transport start here."""
         with self._lock:
             return self._tools
 
     @cached_property
     def _tools(self) -> Tools:
         settings = self.settings.require("database_url", "redis_url", "secret_key")
-        assert settings.redis_url is not None
-        client = make_client(settings.redis_url, timeout_seconds=_THROTTLE_TIMEOUT)
         return Tools(
             settings=settings,
             database=self.database,
-            throttle=Throttle(client, fallback_rate=settings.fallback_rate),
+            throttle=Throttle(self._valkey, fallback_rate=settings.fallback_rate),
             transport=Transport(
                 connect_timeout=settings.connect_timeout_seconds, total_timeout=settings.http_timeout_seconds
             ),
-            keeper=LeaseKeeper(self.database, settings, was_full=self.watch.was_full if self.watch else lambda: True),
+            lease_keeper=LeaseKeeper(
+                self.database, settings, was_full=self.watchdog.was_full if self.watchdog else lambda: True
+            ),
             alerts=self.alerts,
             stop=self.stop,
             owner=self.owner,
+            continuity=self._continuity,
+            reply_counts=self.reply_counts,
         )
 
-    def start_watch(self, name: str, *, queues: Sequence[str], slots: int, put_probe: Callable[[], bool]) -> None:
-        """Watch whether this worker takes tasks."""
-        self.watch = Watch(
+    def start_watchdog(self, name: str, *, queues: Sequence[str], slots: int, put_probe: Callable[[], bool]) -> None:
+        """Start to watch whether this worker consumes tasks."""
+        self.watchdog = Watchdog(
             Worker(self.owner, name, queues, slots),
             settings=self.settings,
             database=self.database,
@@ -102,35 +137,38 @@ class Runtime:
             stop=self.stop,
             begin_stop=self.begin_stop,
             put_probe=put_probe,
+            store_counts=self.reply_counts.store,
         )
-        self.watch.start()
+        self.watchdog.start()
 
     def begin_stop(self) -> None:
-        """Let slices claim no more, release what has not left, settle what is out, and give their leases back."""
+        """Let every slice end early: the slice claims nothing more, settles its requests and releases its lease."""
         self.stop.set()
         if "_tools" in vars(self):
-            self._tools.keeper.stop_all()
+            self._tools.lease_keeper.stop_all()
 
     def close(self) -> None:
-        """Close what was opened. The slices have ended by now, or their leases run out."""
-        made = vars(self)
-        if "_slow_threads" in made:
-            self._slow_threads.shutdown(wait=False, cancel_futures=True)
-        if "_tools" in made:
-            self._tools.keeper.close()
+        """Close the resources that were opened. If a slice has not ended by now, its lease expires."""
+        opened = vars(self)
+        for name in ("_health_threads", "_confirmation_threads"):
+            if name in opened:
+                opened[name].close()
+        if "_tools" in opened:
+            self._tools.lease_keeper.close()
             self._tools.transport.close()
-        if "_database" in made:
+        if "_database" in opened:
+            self.reply_counts.store(self._database)
             self._database.close()
 
 
 _runtime: Runtime | None = None
-# Entered again where a signal interrupts the main thread inside.
+# Reentrant, because a signal handler may need the runtime while the main thread holds the lock.
 _runtime_lock = threading.RLock()
 
 
 def runtime() -> Runtime:
-    """Return the runtime of this process, made from the environment at first use."""
-    global _runtime  # noqa: PLW0603  one per process is the point
+    """Return the runtime of this process. The first call makes the runtime from the environment."""
+    global _runtime  # noqa: PLW0603  a process has exactly one runtime
     with _runtime_lock:
         if _runtime is None:
             _runtime = Runtime(read_settings())

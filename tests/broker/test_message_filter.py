@@ -1,4 +1,4 @@
-"""kombu with the gate's transport, against a real Valkey that refuses or holds strange things."""
+"""kombu with the filtering transport, against a real Valkey that refuses commands or holds invalid messages."""
 
 from __future__ import annotations
 
@@ -11,26 +11,31 @@ import kombu
 import pytest
 import redis
 from celery import Celery
+from celery.exceptions import ImproperlyConfigured
+from kombu.transport import redis as kombu_redis
 
 from campaigns.broker import message_filter
-from campaigns.valkey import find_reply
+from campaigns.valkey import find_error_reply
 from devstack.proxy import Proxy
+from devstack.sentinel import Sentinel, start_sentinel
 from devstack.valkey import Valkey, start_valkey
 from tests.simulator.far_end import PATIENCE_SECONDS
 from tests.support.refusing import REFUSALS, read_only, wrong_type
 
+MASTER = "revoada"
 QUEUE = kombu.Queue("campaigns", kombu.Exchange("campaigns"), routing_key="campaigns")
 OPTIONS = {
     "socket_timeout": PATIENCE_SECONDS,
     "socket_connect_timeout": PATIENCE_SECONDS,
     "connect_retries_timeout": 1,
+    "master_name": MASTER,
 }
 
 
 @pytest.fixture(scope="module")
 def spoiled(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Valkey]:
     """A Valkey that these tests may break."""
-    with start_valkey(tmp_path_factory.mktemp("gate")) as server:
+    with start_valkey(tmp_path_factory.mktemp("message-filter")) as server:
         yield server
 
 
@@ -41,8 +46,25 @@ def server(spoiled: Valkey) -> Valkey:
     return spoiled
 
 
+@pytest.fixture(scope="module")
+def sentinel(spoiled: Valkey, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sentinel]:
+    """A Sentinel that names the server, and does not notice what these tests do with it."""
+    folder = tmp_path_factory.mktemp("sentinel")
+    with start_sentinel(folder, master_name=MASTER, primary_port=spoiled.port, down_after_ms=3_600_000) as one:
+        yield one
+
+
+@pytest.fixture(params=["redis", "sentinel"])
+def url(request: pytest.FixtureRequest, server: Valkey) -> str:
+    """The URL of the broker in each form."""
+    if request.param == "redis":
+        return server.url
+    return f"sentinel://127.0.0.1:{request.getfixturevalue('sentinel').port}/0"
+
+
 def connect(url: str) -> message_filter.Connection:
-    return message_filter.Connection(url, transport=message_filter.Transport, transport_options=OPTIONS)
+    message_filter.install()
+    return message_filter.Connection(url, transport_options=OPTIONS)
 
 
 def publish(connection: kombu.Connection) -> None:
@@ -65,25 +87,25 @@ def receive(connection: kombu.Connection, *, count: int = 1, seconds: float = PA
 
 
 @pytest.mark.parametrize("code", [*REFUSALS, "WRONGTYPE"])
-def test_every_refusal_is_an_error_of_the_connection_and_passes(server: Valkey, code: str) -> None:
+def test_every_refusal_is_an_error_of_the_connection_and_passes(server: Valkey, url: str, code: str) -> None:
     refuse = REFUSALS.get(code, wrong_type)
-    with connect(server.url) as sending, connect(server.url) as receiving:
+    with connect(url) as sending, connect(url) as receiving:
         publish(sending)
         assert receive(receiving) == [[[1], {}, {}]]
         with refuse(server):
             with pytest.raises(message_filter.BrokerUnavailable) as caught:
                 publish(sending)
-            assert find_reply(caught.value), caught.value
+            assert find_error_reply(caught.value), caught.value
             # A worker reconnects after these errors, and ends after others. Some refusals affect writes only.
             with suppress(receiving.connection_errors):
                 receive(receiving, seconds=3)
-    with connect(server.url) as sending, connect(server.url) as receiving:
+    with connect(url) as sending, connect(url) as receiving:
         publish(sending)
         assert receive(receiving) == [[[1], {}, {}]]
 
 
-def test_an_acknowledgement_that_is_refused_is_an_error_of_the_connection(server: Valkey) -> None:
-    with connect(server.url) as connection:
+def test_an_acknowledgement_that_is_refused_is_an_error_of_the_connection(server: Valkey, url: str) -> None:
+    with connect(url) as connection:
         publish(connection)
         taken: list[kombu.Message] = []
         with connection.Consumer(QUEUE, callbacks=[lambda _body, message: taken.append(message)]):
@@ -93,9 +115,9 @@ def test_an_acknowledgement_that_is_refused_is_an_error_of_the_connection(server
         taken[0].ack()
 
 
-def test_a_task_that_cannot_be_given_back_keeps_nobody_busy(server: Valkey) -> None:
+def test_a_task_that_cannot_be_returned_stays_unacknowledged(server: Valkey, url: str) -> None:
     """A connection closes before its task is acknowledged; any other worker gives the task back later."""
-    connection = connect(server.url)
+    connection = connect(url)
     publish(connection)
     with connection.Consumer(QUEUE, callbacks=[lambda _body, _message: None]):
         connection.drain_events(timeout=PATIENCE_SECONDS)
@@ -106,17 +128,17 @@ def test_a_task_that_cannot_be_given_back_keeps_nobody_busy(server: Valkey) -> N
 
 
 def test_a_producer_finds_the_new_primary_behind_the_same_name(server: Valkey, tmp_path) -> None:
-    with start_valkey(tmp_path) as heir, Proxy(server.port) as name:
-        with connect(heir.url) as connection:
+    with start_valkey(tmp_path) as new_primary, Proxy(server.port) as name:
+        with connect(new_primary.url) as connection:
             assert receive(connection, count=0) == []  # so that the queue is known there
         with connect(server.url.replace(str(server.port), str(name.port))) as connection:
             publish(connection)
             with read_only(server):
-                name.upstream_port = heir.port
+                name.upstream_port = new_primary.port
                 with pytest.raises(message_filter.BrokerUnavailable):
                     publish(connection)
                 publish(connection)
-        with redis.Redis.from_url(heir.url) as client:
+        with redis.Redis.from_url(new_primary.url) as client:
             assert client.llen("campaigns") == 1
 
 
@@ -132,8 +154,31 @@ def test_an_error_of_the_handler_is_not_taken_for_a_message_that_cannot_be_read(
             connection.drain_events(timeout=PATIENCE_SECONDS)
 
 
+@pytest.mark.parametrize("error", [KeyError, TypeError, AttributeError])
+def test_an_error_in_a_check_is_logged_in_full_and_refuses_the_message(
+    server: Valkey, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, error: type[Exception]
+) -> None:
+    """kombu takes a KeyError for a lost connection: without a guard a worker would reconnect, with a warning only."""
+
+    def fail(envelope: object) -> str:
+        if isinstance(envelope, dict) and envelope.get("headers", {}).get("is_evil"):
+            raise error("a bug")
+        return ""
+
+    monkeypatch.setattr(message_filter, "find_flaw", fail)
+    with connect(server.url) as connection, connection.Producer() as producer:
+        options = {"exchange": QUEUE.exchange, "routing_key": "campaigns", "declare": [QUEUE]}
+        producer.publish([[2], {}, {}], headers={"is_evil": True}, **options)
+        publish(connection)
+        assert receive(connection) == [[[1], {}, {}]]
+    (record,) = [each for each in caplog.records if each.levelname == "ERROR"]
+    assert record.exc_info is not None and record.exc_info[0] is error
+    with redis.Redis.from_url(server.url) as client:
+        assert client.llen("campaigns") == client.hlen("unacked") == 0
+
+
 @pytest.mark.parametrize("depth", [20, 100, 500, 900, 980, 100_000])
-def test_what_is_nested_too_deep_is_dropped_wherever_the_depth_is(server: Valkey, depth: int) -> None:
+def test_a_message_that_is_nested_too_deep_is_dropped_wherever_the_depth_is(server: Valkey, depth: int) -> None:
     """Such a message is dropped even if it can be read: kombu could not store it until it is acknowledged."""
     nested = "[" * depth + "]" * depth
     properties = {"delivery_info": {"exchange": "campaigns", "routing_key": "campaigns"}, "body_encoding": "base64"}
@@ -151,7 +196,7 @@ def test_what_is_nested_too_deep_is_dropped_wherever_the_depth_is(server: Valkey
         assert client.llen("campaigns") == client.hlen("unacked") == 0
 
 
-def test_all_that_celery_and_flower_can_ask_for_is_let_in(server: Valkey) -> None:
+def test_every_command_of_celery_and_flower_is_accepted(server: Valkey) -> None:
     """Celery's own client writes each message, so that the test fails if a new version writes it differently."""
     app = Celery("client", broker=server.url, set_as_current=False)
     control, inspect = app.control, app.control.inspect(timeout=0.01)
@@ -184,7 +229,26 @@ def test_all_that_celery_and_flower_can_ask_for_is_let_in(server: Valkey) -> Non
     assert [each for each in commands if message_filter._is_refused(each, "celery.pidbox")] == []
 
 
-def test_a_kombu_without_what_is_overridden_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delattr(message_filter.kombu_redis.Channel, "_get_client")
-    with pytest.raises(RuntimeError, match="its channel has no _get_client"):
+@pytest.mark.parametrize(
+    ("library", "name"),
+    [
+        (kombu_redis.Channel, "_get_client"),
+        (kombu_redis.Channel, "_connparams"),
+        (kombu_redis.QoS, "restore_by_tag"),
+        (kombu.Connection, "_init_params"),
+        (kombu.Connection, "_ensure_connection"),
+        (redis.connection.AbstractConnection, "on_connect_check_health"),
+    ],
+)
+def test_a_library_without_an_overridden_name_is_refused(monkeypatch, library: type, name: str) -> None:
+    monkeypatch.delattr(library, name)
+    with pytest.raises(RuntimeError, match=rf"cannot be used: they lack .*\.{name}\b"):
         message_filter.install()
+
+
+@pytest.mark.parametrize("url", ["amqp://guest@127.0.0.1//", "memory://", "127.0.0.1", ""])
+def test_a_connection_to_another_kind_of_broker_is_refused(url: str) -> None:
+    """Celery takes the URL from the option -b and from CELERY_BROKER_URL, too, which no setting of ours checks."""
+    message_filter.install()
+    with pytest.raises(ImproperlyConfigured, match="must begin with redis, rediss, sentinel"):
+        message_filter.Connection(url)

@@ -29,7 +29,7 @@ def queue(valkey, monkeypatch):
 
 def fill(publish, count):
     """Publish until enough tasks wait, with no answer of the broker that is still believed."""
-    while count() < WakeUp.most_waiting:
+    while count() < WakeUp.max_waiting:
         publish()
     enqueue._short_at.clear()
 
@@ -39,7 +39,7 @@ def test_no_more_wait_than_enough(queue):
     fill(publish, count)
     for _ in range(20):
         publish()
-    assert count() == WakeUp.most_waiting
+    assert count() == WakeUp.max_waiting
 
 
 def test_one_is_published_as_soon_as_the_queue_is_empty_again(queue):
