@@ -1,1 +1,1 @@
-"""One time slice of one campaign, and what starts slices."""
+"""Sends campaigns in time slices, and finds the campaigns that are due for a slice."""

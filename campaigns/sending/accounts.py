@@ -1,4 +1,4 @@
-"""Which accounts of a campaign may send now, and how much: tokens from their common limits, by what each has free."""
+"""Chooses the accounts that may send for a campaign now, and takes tokens for them from the throttle."""
 
 from __future__ import annotations
 
@@ -15,22 +15,23 @@ from campaigns.secrets import TokenError, decrypt_token
 from campaigns.sending.daily_quota import DailyQuota
 from campaigns.sending.leases import LeaseKeeper
 from campaigns.store.accounts import AccountRow
-from campaigns.throttle.bucket import Ask, Grant, Throttle
+from campaigns.throttle.bucket import Ask, Grant, NextClaim, Throttle
 
 _log = logging.getLogger(__name__)
 
-# An account that could not give all is asked again after this at the earliest: tokens gather (a bucket holds a quarter
-# of a second), and claims come in sets instead of one by one.
+# After the throttle grants fewer tokens than wanted for an account, the slice waits at least this long before it asks
+# for more tokens. Tokens gather in the meantime, so that one claim takes several messages. The bucket has room for
+# these tokens, because it can hold the tokens of 0.25 seconds (BURST in grant.lua).
 _GATHER_SECONDS = 0.1
 
 
 class AccountPool:
-    """What one slice knows of its accounts and of the throttle: whom to ask when, and what to give back."""
+    """The accounts of one slice. For each account, the pool keeps the unused tokens and the time of the next call."""
 
     def __init__(
         self,
         throttle: Throttle,
-        keeper: LeaseKeeper,
+        lease_keeper: LeaseKeeper,
         quota: DailyQuota,
         settings: Settings,
         *,
@@ -38,25 +39,30 @@ class AccountPool:
         categories: Mapping[int, str],
         now: Callable[[], dt.datetime],
     ) -> None:
-        """`categories`: the category of the campaign's template, by account. `now` is the server's clock for waits."""
-        self._throttle, self._keeper, self._quota = throttle, keeper, quota
+        """`categories`: the category of the campaign's template, by account. `now` returns the time of Postgres."""
+        self._throttle, self._lease_keeper, self._quota = throttle, lease_keeper, quota
         self._settings, self._now = settings, now
         self._campaign_id, self._categories = campaign_id, dict(categories)
         self._access_tokens: dict[bytes, str] = {}
-        self._free_ids: list[int] = []
         self._shares = Shares()
+        # Ids of the accounts that could send when the slice last asked for tokens.
+        self._free_ids: list[int] = []
+        # By account: the rate that the throttle enforces now, the configured rate (both in messages per second), and
+        # the time (on `clock`) before which the slice asks for no more tokens.
         self._rates: dict[int, float] = {}
-        self._configured: dict[int, float] = {}
-        self._asleep_until: dict[int, float] = {}
-        self._give_back: dict[int, int] = {}
+        self._configured_rates: dict[int, float] = {}
+        self._next_request_at: dict[int, float] = {}
+        # By account: the unused tokens, and the time of the last grant whose message Meta refused because the account
+        # sent too fast. The next call of the throttle gives these tokens back and reports this time.
+        self._unused_tokens: dict[int, int] = {}
         self._throttled_at: dict[int, float] = {}
 
     def accounts(self) -> list[AccountRow]:
-        """Return the campaign's accounts as they were about a second ago."""
-        return self._keeper.accounts(list(self._categories))
+        """Return the campaign's accounts. The rows are up to about a second old."""
+        return self._lease_keeper.accounts(list(self._categories))
 
     def usable_ids(self) -> set[int]:
-        """Return the accounts that may send this campaign: active, and not deactivated for its template's category."""
+        """Return the ids of active accounts that are not deactivated for the category of the campaign's template."""
         return {row.id for row in self._usable()}
 
     @property
@@ -64,36 +70,38 @@ class AccountPool:
         """The category of the campaign's template, by account."""
         return self._categories
 
-    def note_categories(self, said: Mapping[int, str]) -> None:
-        """Take over the categories of the template that refusals by Meta have named, by account."""
-        self._categories.update(said)
+    def note_categories(self, named: Mapping[int, str]) -> None:
+        """Store the categories that Meta's refusals have named. `named`: by account, the category of the template."""
+        self._categories.update(named)
 
     def _usable(self) -> list[AccountRow]:
         return [
             row for row in self.accounts() if row.active and self._categories[row.id] not in row.inactive_categories
         ]
 
-    def grant(self, want: int) -> dict[int, Grant] | Wait:
-        """Return the grants that hold tokens, by account, or what to wait for where no account may send.
+    def grant(self, want: int, *, claim: NextClaim | None = None) -> dict[int, Grant] | Wait:
+        """Return the grants that hold tokens, by account, or the reason to wait if no account may send.
 
-        In all at most `want` tokens; one round trip, or none while the accounts are known to lack tokens.
+        The grants hold at most `want` tokens in all. The call takes one round trip to Valkey, or no round trip while
+        all accounts are known to lack tokens. `claim`: the claim that follows the grant. Raises ClaimRefusedError if
+        this claim must not take place.
         """
         accounts = self._free_accounts()
         if isinstance(accounts, Wait):
             return accounts
         self._free_ids = list(accounts)
         now = clock()
-        awake = {
+        rates = {
             account_id: self._rates.get(account_id, float(row.messages_per_second))
             for account_id, row in accounts.items()
-            if self._asleep_until.get(account_id, 0.0) <= now
+            if self._next_request_at.get(account_id, 0.0) <= now
         }
-        asks = [self._ask(accounts[account_id], part) for account_id, part in self._shares.split(want, awake).items()]
-        grants = self._throttle.grant(self._campaign_id, asks)
+        asks = [self._ask(accounts[account_id], part) for account_id, part in self._shares.split(want, rates).items()]
+        grants = self._throttle.grant(self._campaign_id, asks, claim=claim)
         for grant in grants:
             self._rates[grant.account_id] = grant.rate
-            rest = max(grant.retry_seconds, _GATHER_SECONDS) if grant.retry_seconds else 0.0
-            self._asleep_until[grant.account_id] = now + rest
+            pause_seconds = max(grant.retry_seconds, _GATHER_SECONDS) if grant.retry_seconds else 0.0
+            self._next_request_at[grant.account_id] = now + pause_seconds
         return {grant.account_id: grant for grant in grants if grant.tokens}
 
     def _free_accounts(self) -> dict[int, AccountRow] | Wait:
@@ -105,14 +113,13 @@ class AccountPool:
         return free or min((self._wait_for(row, now) for row in usable), key=lambda wait: wait.until)
 
     def _wait_for(self, row: AccountRow, now: dt.datetime) -> Wait:
-        rests_until = now + dt.timedelta(seconds=row.blocked_seconds)
-        if (free_at := self._quota.free_at(row, now)) > rests_until:
+        cooldown_until = now + dt.timedelta(seconds=row.blocked_seconds)
+        if (free_at := self._quota.free_at(row, now)) > cooldown_until:
             return Wait(Reason.DAILY_LIMIT, free_at)
-        reason = Reason.UNREACHABLE if row.blocked_reason.startswith("unreachable") else Reason.THROTTLED
-        return Wait(reason, rests_until)
+        return Wait(row.cooldown_reason.waiting_reason, cooldown_until)
 
     def access_token(self, account: AccountRow) -> str:
-        """Return the account's access token, or "" for one that this process cannot read (logged once a slice)."""
+        """Return the account's access token, or "" if it cannot be decrypted. The failure is logged once per slice."""
         if account.token not in self._access_tokens:
             try:
                 self._access_tokens[account.token] = decrypt_token(self._settings.secret_key or "", account.token)
@@ -123,48 +130,55 @@ class AccountPool:
         return self._access_tokens[account.token]
 
     def _ask(self, account: AccountRow, want: int) -> Ask:
-        self._configured[account.id] = account.messages_per_second
+        self._configured_rates[account.id] = account.messages_per_second
         return Ask(
             account.id,
             rate=account.messages_per_second,
             want=want,
-            give_back=self._give_back.pop(account.id, 0),
+            give_back=self._unused_tokens.pop(account.id, 0),
             throttled_at=self._throttled_at.pop(account.id, 0.0),
         )
 
-    def seconds_to_next(self) -> float:
-        """Return how long to wait until one of the accounts may have tokens again; 0: now."""
-        until = min((self._asleep_until.get(account_id, 0.0) for account_id in self._free_ids), default=0.0)
-        return max(until - clock(), 0.0)
+    def seconds_until_tokens(self) -> float:
+        """Return the seconds until the first account may have tokens again; 0 if an account may have tokens now."""
+        next_at = min((self._next_request_at.get(account_id, 0.0) for account_id in self._free_ids), default=0.0)
+        return max(next_at - clock(), 0.0)
 
     def note_used(self, grants: Mapping[int, Grant], used: Mapping[int, int]) -> None:
-        """Keep what is left of `grants` to give it back."""
+        """Note the unused tokens of `grants`. `used`: by account, the number of used tokens.
+
+        The next call of the throttle gives the unused tokens back.
+        """
         for account_id, grant in grants.items():
-            left = grant.tokens - used.get(account_id, 0)
-            self._give_back[account_id] = self._give_back.get(account_id, 0) + left
+            unused = grant.tokens - used.get(account_id, 0)
+            self._unused_tokens[account_id] = self._unused_tokens.get(account_id, 0) + unused
 
     def note_throttled(self, throttled_at: Mapping[int, float]) -> None:
-        """Meta throttled requests of these accounts; the times are those of their grants."""
+        """Note the accounts whose messages Meta refused because the account sent too fast.
+
+        `throttled_at`: by account, the time at which the token of the refused message was granted (`Grant.granted_at`).
+        """
         for account_id, at in throttled_at.items():
             self._throttled_at[account_id] = max(at, self._throttled_at.get(account_id, 0.0))
-            # The news goes with the next question, so that question comes soon.
-            self._asleep_until[account_id] = 0.0
+            # The next call of the throttle reports the refusal, so that call must not wait.
+            self._next_request_at[account_id] = 0.0
 
-    def full_ids(self) -> list[int]:
-        """Return the accounts that are not asked because their portfolio has no quota."""
-        return self._quota.full_ids(self._usable())
+    def account_ids_without_quota(self) -> list[int]:
+        """Return the ids of the usable accounts whose portfolio has no quota."""
+        return self._quota.account_ids_without_quota(self._usable())
 
     def close(self) -> None:
-        """Give back what was granted and not used, and pass on what Meta throttled."""
-        left = {account_id for account_id, tokens in self._give_back.items() if tokens} | self._throttled_at.keys()
+        """Give unused tokens back to the throttle, and report the refusals that no earlier call has reported."""
+        unreported = {account_id for account_id, tokens in self._unused_tokens.items() if tokens}
+        unreported |= self._throttled_at.keys()
         asks = [
             Ask(
                 account_id,
-                rate=self._configured[account_id],
+                rate=self._configured_rates[account_id],
                 want=0,
-                give_back=self._give_back.get(account_id, 0),
+                give_back=self._unused_tokens.get(account_id, 0),
                 throttled_at=self._throttled_at.get(account_id, 0.0),
             )
-            for account_id in sorted(left)
+            for account_id in sorted(unreported)
         ]
         self._throttle.grant(self._campaign_id, asks)

@@ -1,4 +1,4 @@
-"""What follows a slice: the campaign is complete, waits for something, or wants its next turn."""
+"""Ends a slice: completes the campaign or releases its lease, and decides whether the next slice is due now."""
 
 from __future__ import annotations
 
@@ -8,26 +8,29 @@ from dataclasses import dataclass, field
 from zoneinfo import ZoneInfo
 
 from campaigns.alerts import Alerts
+from campaigns.domain.campaign import CampaignStatus
 from campaigns.domain.message import ACCEPTED, Status
 from campaigns.domain.pacing import Reason, Wait
+from campaigns.domain.statement import Hint, HintAction, Sentence
 from campaigns.logs import event
 from campaigns.store import leases
-from campaigns.store.campaigns import load_tally
+from campaigns.store.campaigns import load_counters
 from campaigns.store.database import Connection, Database
 from campaigns.store.leases import LeaseRow
-from campaigns.store.portfolios import has_free_slot
+from campaigns.store.portfolios import has_free_quota
 
 _log = logging.getLogger("campaigns.sending")
 
-# What a person must do something about; the others end by themselves.
-_CANNOT_GO_ON = frozenset({Reason.NO_ACTIVE_ACCOUNT, Reason.TEMPLATE})
+# Waits for these reasons often last until a person acts. The other waits usually end by themselves.
+_NEEDS_PERSON = frozenset({Reason.NO_ACTIVE_ACCOUNT, Reason.TEMPLATE})
 
 
 @dataclass(frozen=True, slots=True)
 class SliceResult:
-    """How a slice ended. `is_finished`: nothing was left to claim; `is_failed`: the database stopped it.
+    """The result of a slice. `is_finished`: nothing was left to claim.
 
-    `full_account_ids`: accounts in whose portfolios it found no slot.
+    `is_failed`: Postgres failed, so the slice claimed nothing more. `account_ids_without_quota`: ids of the accounts
+    whose portfolio had no quota.
     """
 
     cursor: int
@@ -36,34 +39,40 @@ class SliceResult:
     is_failed: bool
     now: dt.datetime
     tick_seconds: float
-    full_account_ids: list[int] = field(default_factory=list)
+    account_ids_without_quota: list[int] = field(default_factory=list)
 
 
-def finish_slice(ending: SliceResult, row: LeaseRow, database: Database, alerts: Alerts) -> bool:
-    """Complete the campaign, or give its lease back; return whether it is to be rung for its next slice."""
-    if ending.is_finished and not ending.is_failed and _complete(row, database):
+def finish_slice(result: SliceResult, row: LeaseRow, database: Database, alerts: Alerts) -> bool:
+    """Complete the campaign or release its lease; return whether the caller must enqueue the next slice."""
+    if result.is_finished and not result.is_failed and _complete(row, database):
         return False
-    status, wait, is_due_now = database.run(_end_slice, ending, row)
-    if status == "running" and wait is not None:
-        _report_wait(wait, row, alerts, ending.now)
-    return status == "running" and is_due_now
+    status, wait, is_due_now = database.run(_end_slice, result, row)
+    if status is CampaignStatus.RUNNING and wait is not None:
+        _report_wait(wait, row, alerts, result.now)
+    return status is CampaignStatus.RUNNING and is_due_now
 
 
-def _end_slice(connection: Connection, ending: SliceResult, row: LeaseRow) -> tuple[str | None, Wait | None, bool]:
-    wait = ending.wait
+def _end_slice(
+    connection: Connection, result: SliceResult, row: LeaseRow
+) -> tuple[CampaignStatus | None, Wait | None, bool]:
+    wait = result.wait
     if wait is not None and wait.reason is Reason.DAILY_LIMIT:
-        # Somebody may have made room since: behind the lock this slice sees it, or they see that it waits.
+        # Another transaction may have returned quota since the claim. After its commit, `wake_campaigns` locks the
+        # running campaigns of the portfolio's accounts, and makes the campaigns due that wait for quota. If
+        # `wake_campaigns` has locked this campaign first, the quota is visible here. If `wake_campaigns` locks
+        # this campaign later, it sees the wait and makes this campaign due.
         leases.lock_campaign(connection, row.id)
-        if has_free_slot(connection, ending.full_account_ids):
+        if has_free_quota(connection, result.account_ids_without_quota):
             wait = None
-    soon = ending.now + dt.timedelta(seconds=ending.tick_seconds)
-    is_due_now = not ending.is_failed and (wait is None or wait.until <= soon)
+    soon = result.now + dt.timedelta(seconds=result.tick_seconds)
+    is_due_now = not result.is_failed and (wait is None or wait.until <= soon)
     status = leases.end_slice(
         connection,
         row.id,
         row.epoch,
-        # Finished, and yet not complete: something is left behind the cursor, so the next slice starts from the first.
-        cursor=0 if ending.is_finished else ending.cursor,
+        # If the slice is finished and the campaign is still not complete, messages remain before the cursor. The next
+        # slice then starts from the first message.
+        cursor=0 if result.is_finished else result.cursor,
         waiting_reason=wait.reason if wait else None,
         due_at=wait.until if wait else None,
         is_due_now=is_due_now,
@@ -77,22 +86,22 @@ def _complete(row: LeaseRow, database: Database) -> bool:
         if seconds is None:
             return None
         leases.end_slice(connection, row.id, row.epoch, cursor=0)
-        return seconds, load_tally(connection, row.id)
+        return seconds, load_counters(connection, row.id)
 
     completed = database.run(complete)
     if completed is None:
         return False
-    seconds, tally = completed
-    sent = sum(tally.get(status, 0) for status in ACCEPTED)
-    expired, uncertain = tally.get(Status.EXPIRED, 0), tally.get(Status.UNCERTAIN, 0)
+    seconds, counters = completed
+    sent = sum(counters.get(status, 0) for status in ACCEPTED)
+    expired, uncertain = counters.get(Status.EXPIRED, 0), counters.get(Status.UNCERTAIN, 0)
     _log.log(
         logging.WARNING if uncertain else logging.INFO,
         "Campaign %s completed: %s sent, %s failed, %s uncertain%s in %.1f s",
         row.id,
         sent,
-        tally.get(Status.FAILED, 0),
+        counters.get(Status.FAILED, 0),
         uncertain,
-        f", {expired} expired" if expired else "",
+        Sentence(", {expired} expired", expired=expired) if expired else "",
         seconds,
         extra=event("campaign_completed", campaign_id=row.id),
     )
@@ -100,13 +109,23 @@ def _complete(row: LeaseRow, database: Database) -> bool:
 
 
 def _report_wait(wait: Wait, row: LeaseRow, alerts: Alerts, now: dt.datetime) -> None:
-    """Say why the campaign waits: aloud when the reason is new, else for who asks."""
+    """Log the wait: at INFO if its reason is new, else at DEBUG. Send an alert if a person must act on a new reason."""
     is_new = wait.reason != row.waiting_reason
-    text = f"Campaign {row.id} waits{_until(wait, row.time_zone, now)}: {wait.reason}"
-    bound = event("campaign_waiting", campaign_id=row.id, reason=str(wait.reason))
+    time = _until(wait, row.time_zone, now)
+    text = Sentence(
+        "Campaign {campaign} waits until {until}: {reason}" if time else "Campaign {campaign} waits: {reason}",
+        campaign=row.id,
+        until=time,
+        reason=wait.reason,
+    )
+    # The sentence has the time in the campaign's zone. `until` is the same time in UTC, because the log line also has
+    # its own time in UTC.
+    until = wait.until.astimezone(dt.UTC).isoformat(timespec="seconds")
+    bound = event("campaign_waiting", campaign_id=row.id, reason=str(wait.reason), until=until)
     _log.log(logging.INFO if is_new else logging.DEBUG, text, extra=bound)
-    if is_new and wait.reason in _CANNOT_GO_ON:
-        alerts.send("campaign_cannot_go_on", text, campaign_id=row.id, reason=str(wait.reason))
+    if is_new and wait.reason in _NEEDS_PERSON:
+        diagnose = Hint(HintAction.DIAGNOSE_CAMPAIGN, row.id)
+        alerts.send("campaign_cannot_go_on", f"{text}. {diagnose}", campaign_id=row.id, reason=str(wait.reason))
 
 
 def _until(wait: Wait, time_zone: str, now: dt.datetime) -> str:
@@ -115,4 +134,4 @@ def _until(wait: Wait, time_zone: str, now: dt.datetime) -> str:
     until = wait.until.astimezone(ZoneInfo(time_zone))
     is_today = until.date() == now.astimezone(ZoneInfo(time_zone)).date()
     seconds = ":%S" if wait.reason in (Reason.INTERVAL, Reason.PAUSE, Reason.RETRY) else ""
-    return until.strftime(f" until %H:%M{seconds}" if is_today else f" until %Y-%m-%d %H:%M{seconds}")
+    return until.strftime(f"%H:%M{seconds}" if is_today else f"%Y-%m-%d %H:%M{seconds}")

@@ -1,4 +1,4 @@
-"""Keeps the leases of this process: renews them on a timer, and tells their slices when to stop or to make room."""
+"""Renews the leases of this process on a timer, and tells slices when to stop or to leave their slot."""
 
 from __future__ import annotations
 
@@ -16,53 +16,68 @@ from campaigns.store.database import Connection, Database, DatabaseError, Databa
 
 _log = logging.getLogger(__name__)
 
-# How fast a pause or a cancel, an account switched off, or a campaign without a slot is noticed.
-_WATCH_SECONDS = 1.0
-# Taken off every lease: nothing leaves in the moment in which another runner may already have it.
+# The keeper polls Postgres at this interval. So a slice reacts within about a second if its campaign is paused or
+# cancelled, if one of its accounts is changed, or if another campaign waits for a slot.
+_POLL_SECONDS = 1.0
+# A slice treats its lease as ended this long before the lease ends in Postgres, so that no request leaves while another
+# worker may already hold the lease.
 _MARGIN_SECONDS = 0.5
 
 
 @dataclass(slots=True, eq=False)
 class Lease:
-    """The right of one slice to send. It is also the permit that each request needs to leave.
+    """The right of one slice to send messages of its campaign.
 
-    `deadline` is on `clock` and stands `margin` before the server's own end of the lease: it was taken before the
-    last renewal was asked for. `may_claim` turns False for good when the lease or the status is gone.
+    The transport checks `deadline` before each request leaves.
+
+    `deadline`: the end of the lease on `clock`. This deadline is earlier than the end in Postgres for two reasons. The
+    deadline counts from the time just before the renewal was requested, and a margin is subtracted. `can_claim` becomes
+    False for good when the lease is lost, the campaign is not running any more, or the process stops. `wake` ends a
+    wait of the slice.
     """
 
     campaign_id: int
     epoch: int
     deadline: float
-    may_claim: bool = True
+    can_claim: bool = True
     wake: Callable[[], None] = field(default=lambda: None)
 
     def stop(self) -> None:
-        """Claim no more, and hold back what has not left yet."""
-        self.may_claim = False
+        """Let the slice claim nothing more, and hold back its requests that have not left yet."""
+        self.can_claim = False
         self.deadline = 0.0
         self.wake()
 
     def renew(self, deadline: float) -> None:
-        """Move the deadline, unless the lease is stopped, be it in this very moment by another thread."""
+        """Set a later deadline, unless the lease is stopped.
+
+        The deadline is set before the check, because another thread may stop the lease between the two steps.
+        """
         self.deadline = deadline
-        if not self.may_claim:
+        if not self.can_claim:
             self.deadline = 0.0
 
 
 class LeaseKeeper:
-    """One thread per process, a few statements a second whatever the number of slices."""
+    """Renews the leases of all slices of a process in one thread.
+
+    The thread runs a few statements per second, whatever the number of slices.
+    """
 
     def __init__(self, database: Database, settings: Settings, *, was_full: Callable[[], bool] = lambda: True) -> None:
-        """`was_full` tells whether all slots of this process were taken: only then one of them is wanted."""
+        """`was_full` tells whether all slots of this process were taken at any time since the previous call.
+
+        If a slot was always free, a waiting campaign could take a free slot, and no slice needs to leave its slot.
+        """
         self._database, self._settings, self._was_full = database, settings, was_full
         self._leases: dict[int, Lease] = {}
         self._lock = threading.Lock()
         self._is_closed = threading.Event()
         self._renewed_at = clock()
         self._accounts: dict[int, AccountRow] = {}
-        self._used: dict[int, int] = {}
+        self._use_counts: dict[int, int] = {}  # by account: the number of slices that use it
         self.is_slot_wanted = False
-        self._thread = threading.Thread(target=self._run, name="keeper", daemon=True)
+        self._thread = threading.Thread(target=self._run, name="lease_keeper", daemon=True)
         self._thread.start()
 
     def close(self) -> None:
@@ -70,80 +85,85 @@ class LeaseKeeper:
         self._thread.join(timeout=5)
 
     def deadline_from(self, asked_at: float) -> float:
-        """Return the local end of a lease that was asked for at `asked_at`, on `clock`."""
+        """Return the end of a lease that was requested at `asked_at`; both times are on `clock`."""
         return asked_at + self._settings.lease_seconds - _MARGIN_SECONDS
 
     def stop_all(self) -> None:
-        """Let no slice claim more, nor send what it has claimed: the process is about to stop."""
+        """Stop all leases, because the process is about to end."""
         with self._lock:
-            held = list(self._leases.values())
-        for lease in held:
+            current = list(self._leases.values())
+        for lease in current:
             lease.stop()
 
-    def keep(self, lease: Lease, account_ids: list[int]) -> None:
-        """Renew `lease` from now on, and watch the accounts of its campaign."""
+    def add(self, lease: Lease, account_ids: list[int]) -> None:
+        """Renew `lease` from now on, and reload the accounts of its slice from Postgres at each poll."""
         with self._lock:
             self._leases[lease.campaign_id] = lease
             for account_id in account_ids:
-                self._used[account_id] = self._used.get(account_id, 0) + 1
+                self._use_counts[account_id] = self._use_counts.get(account_id, 0) + 1
 
-    def drop(self, lease: Lease, account_ids: list[int]) -> None:
+    def remove(self, lease: Lease, account_ids: list[int]) -> None:
         with self._lock:
             if self._leases.get(lease.campaign_id) is lease:
                 del self._leases[lease.campaign_id]
             for account_id in account_ids:
-                self._used[account_id] -= 1
-                if not self._used[account_id]:
-                    del self._used[account_id]
+                self._use_counts[account_id] -= 1
+                if not self._use_counts[account_id]:
+                    del self._use_counts[account_id]
                     self._accounts.pop(account_id, None)
 
     def accounts(self, account_ids: list[int]) -> list[AccountRow]:
-        """Return accounts as they were within the last second or so. Raises DatabaseError on the first look only."""
+        """Return the rows of accounts. The rows are up to about a second old.
+
+        Queries Postgres, and may raise its errors, only if one of the accounts is not loaded yet.
+        """
         missing = [account_id for account_id in account_ids if account_id not in self._accounts]
         if missing:
             self.refresh(missing)
         return [self._accounts[account_id] for account_id in account_ids if account_id in self._accounts]
 
     def refresh(self, account_ids: list[int]) -> None:
-        """Look at accounts again, because something just changed them."""
+        """Load accounts from Postgres now, and keep the loaded rows."""
         rows = self._database.run(load_accounts, account_ids)
         with self._lock:
             self._accounts.update((row.id, row) for row in rows)
 
     def _run(self) -> None:
-        while not self._is_closed.wait(_WATCH_SECONDS):
+        while not self._is_closed.wait(_POLL_SECONDS):
             with self._lock:
-                held = list(self._leases.values())
-            if not held:
+                current = list(self._leases.values())
+            if not current:
                 self._renewed_at = clock()
                 self.is_slot_wanted = False
                 continue
             try:
-                self._look_after(held)
+                self._poll(current)
             except (DatabaseError, *DatabaseUnavailable) as error:
-                # The deadlines run on: without a renewal nothing leaves after them.
-                _log.warning("Leases could not be kept: %s", error, extra=event("leases_not_kept", campaigns=len(held)))
+                # Without a renewal the deadlines pass, and then no request leaves.
+                _log.warning(
+                    "Leases could not be renewed: %s", error, extra=event("leases_not_kept", campaigns=len(current))
+                )
 
-    def _look_after(self, held: list[Lease]) -> None:
-        pairs = [(lease.campaign_id, lease.epoch) for lease in held]
+    def _poll(self, current: list[Lease]) -> None:
+        pairs = [(lease.campaign_id, lease.epoch) for lease in current]
         is_due = clock() - self._renewed_at >= self._settings.renew_seconds
         was_full = self._was_full()
         asked_at = clock()
 
-        def look(connection: Connection) -> tuple[set[int], set[int], bool, list[AccountRow]]:
-            renewed = {lease.campaign_id for lease in held}
+        def query(connection: Connection) -> tuple[set[int], set[int], bool, list[AccountRow]]:
+            renewed = {lease.campaign_id for lease in current}
             if is_due:
                 renewed = leases.renew_leases(connection, pairs, lease_seconds=self._settings.lease_seconds)
-            running = leases.watch_leases(connection, pairs)
-            is_wanted = was_full and leases.is_slot_wanted(
-                connection, patience_seconds=self._settings.least_slice_seconds / 2
+            running = leases.find_running_leases(connection, pairs)
+            is_wanted = was_full and leases.has_campaign_waiting_for_slot(
+                connection, patience_seconds=self._settings.min_slice_seconds / 2
             )
-            return renewed, running, is_wanted, load_accounts(connection, list(self._used))
+            return renewed, running, is_wanted, load_accounts(connection, list(self._use_counts))
 
-        renewed, running, is_wanted, accounts = self._database.run(look)
+        renewed, running, is_wanted, accounts = self._database.run(query)
         with self._lock:
-            self._accounts.update((row.id, row) for row in accounts if row.id in self._used)
-        for lease in held:
+            self._accounts.update((row.id, row) for row in accounts if row.id in self._use_counts)
+        for lease in current:
             if lease.campaign_id not in renewed or lease.campaign_id not in running:
                 lease.stop()
             elif is_due:

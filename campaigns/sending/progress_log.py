@@ -1,4 +1,8 @@
-"""Tells the story of one slice: settled sets at most once a second, failures grouped by code, messages at DEBUG."""
+"""Logs the progress of one slice.
+
+At most once a second, ProgressLog logs the number of settled messages, and the failures by code and text. At the level
+DEBUG, ProgressLog also logs each message.
+"""
 
 from __future__ import annotations
 
@@ -7,26 +11,28 @@ import time
 from collections import Counter
 
 from campaigns.domain.settlement import Settle, Settlement
+from campaigns.domain.statement import Sentence, Word
 from campaigns.domain.verdict import Accepted, NotSent, Rejected, Unknown, Verdict
 from campaigns.logs import event
-from campaigns.store.messages import Claimed
+from campaigns.store.messages import ClaimedMessage
 
 _log = logging.getLogger("campaigns.sending")
 
-_EVERY_SECONDS = 1.0
+_INTERVAL_SECONDS = 1.0
 
 
 class ProgressLog:
-    """Gathers what one campaign's slice does and logs it in sentences."""
+    """Counts the messages that one slice has settled since the last log lines."""
 
     def __init__(self, campaign_id: int) -> None:
         self._campaign_id = campaign_id
-        self._said_at = 0.0
+        self._logged_at = 0.0
         self._settled_count = 0
+        # By code and text: the number of messages that Meta did not accept; the id of the first of them, and the text.
         self._failures: Counter[tuple[int | None, str]] = Counter()
-        self._sample: dict[tuple[int | None, str], int] = {}
+        self._first: dict[tuple[int | None, str], tuple[int, Sentence]] = {}
 
-    def note_sending(self, message: Claimed) -> None:
+    def note_sending(self, message: ClaimedMessage) -> None:
         if _log.isEnabledFor(logging.DEBUG):
             _log.debug(
                 "Sending message #%s",
@@ -34,21 +40,21 @@ class ProgressLog:
                 extra=event("sending", campaign_id=self._campaign_id, account_id=message.account_id),
             )
 
-    def note_settled(self, message: Claimed, verdict: Verdict, settlement: Settlement) -> None:
+    def note_settled(self, message: ClaimedMessage, verdict: Verdict, settlement: Settlement) -> None:
         self._settled_count += 1
         if isinstance(verdict, Accepted):
             if _log.isEnabledFor(logging.DEBUG):
                 bound = event("sent", campaign_id=self._campaign_id, message_id=message.id)
                 _log.debug("Message accepted", extra=bound)
             return
-        key = _explain(verdict, settlement)
-        self._failures[key] += 1
-        self._sample.setdefault(key, message.id)
+        code, text = _explain(verdict, settlement)
+        self._failures[code, str(text)] += 1
+        self._first.setdefault((code, str(text)), (message.id, text))
 
     def write(self, *, at_once: bool = False) -> None:
-        """Log what has gathered, if anything has and the last time was long enough ago."""
+        """Log the counts since the last log lines, at most once a second. With `at_once`, log them in any case."""
         now = time.monotonic()
-        if not self._settled_count or not (at_once or now - self._said_at >= _EVERY_SECONDS):
+        if not self._settled_count or not (at_once or now - self._logged_at >= _INTERVAL_SECONDS):
             return
         _log.info(
             "Processing %s recipients of campaign %s",
@@ -56,30 +62,38 @@ class ProgressLog:
             self._campaign_id,
             extra=event("batch", campaign_id=self._campaign_id),
         )
-        for (code, text), count in self._failures.most_common():
+        for key, count in self._failures.most_common():
+            message_id, text = self._first[key]
             _log.warning(
                 "%s messages of campaign %s: %s",
                 count,
                 self._campaign_id,
                 text,
-                extra=event("failures", campaign_id=self._campaign_id, code=code, message_id=self._sample[code, text]),
+                extra=event("failures", campaign_id=self._campaign_id, code=key[0], message_id=message_id),
             )
         self._settled_count = 0
         self._failures.clear()
-        self._sample.clear()
-        self._said_at = now
+        self._first.clear()
+        self._logged_at = now
 
 
-def _explain(verdict: Verdict, settlement: Settlement) -> tuple[int | None, str]:
-    """Return the code and one sentence, the same for all messages to which the same happened."""
-    outcome = settlement.status if isinstance(settlement, Settle) else "to be tried again"
+def _explain(verdict: Verdict, settlement: Settlement) -> tuple[int | None, Sentence]:
+    """Return the code and the text under which a message is counted. The text begins with the message's outcome."""
+    outcome = settlement.status if isinstance(settlement, Settle) else Word("to be tried again")
     match verdict:
         case Rejected():
-            known = "" if verdict.failure.is_known else " (unknown code)"
-            return verdict.code, f"{outcome}, {verdict.code}{known} {verdict.failure.meaning}"
+            text = Sentence(
+                "{outcome}, {code} {meaning}"
+                if verdict.failure.is_known
+                else "{outcome}, {code} (unknown code) {meaning}",
+                outcome=outcome,
+                code=verdict.code,
+                meaning=Word(verdict.failure.meaning),
+            )
+            return verdict.code, text
         case Unknown(reason, code):
-            return code, f"{outcome}, {reason}"
+            return code, Sentence("{outcome}, {reason}", outcome=outcome, reason=Word(reason))
         case NotSent(reason):
-            return None, f"{outcome}, {reason}"
+            return None, Sentence("{outcome}, {reason}", outcome=outcome, reason=Word(reason))
         case Accepted():
-            return None, f"{outcome}"
+            return None, Sentence("{outcome}", outcome=outcome)

@@ -1,17 +1,17 @@
-"""Builds the requests of one slice: what each message sends, and by which account."""
+"""Builds the HTTP requests of one slice from its claimed messages."""
 
 from __future__ import annotations
 
 import logging
 
-from campaigns.domain.callback import CallbackData, write_callback
-from campaigns.domain.filling import fill
+from campaigns.domain.filling import fill, find_misfit
 from campaigns.domain.template import TemplateError, template_from_components
 from campaigns.logs import event
 from campaigns.sending.accounts import AccountPool
 from campaigns.sending.leases import Lease
 from campaigns.sending.settlement import InFlight
 from campaigns.store.leases import LeaseRow
+from campaigns.whatsapp.callback import CallbackData, write_callback
 from campaigns.whatsapp.mailbox import Request
 from campaigns.whatsapp.payloads import Encoder, make_encoder
 
@@ -19,7 +19,7 @@ _log = logging.getLogger("campaigns.sending")
 
 
 class RequestBuilder:
-    """Knows the template as the campaign fills it. `fits` is False if it is not the one the campaign was made for."""
+    """Builds the request of each message from the campaign's template."""
 
     def __init__(
         self, row: LeaseRow, pool: AccountPool, lease: Lease, *, graph_api_url: str, installation: str
@@ -30,12 +30,13 @@ class RequestBuilder:
 
     @property
     def fits(self) -> bool:
+        """Return whether the template still takes the variables with which the campaign was created."""
         return self._encode is not None
 
     def build(self, in_flight: InFlight) -> Request:
-        """Return the request of a claimed message. Raises TemplateError if its variables cannot be sent."""
+        """Return the request of a claimed message. Raises TemplateError if the message's variables cannot be sent."""
         message, account = in_flight.message, in_flight.account
-        assert self._encode is not None  # nothing is granted unless the template fits
+        assert self._encode is not None  # no token is granted unless the template fits
         callback = write_callback(CallbackData(self._installation, message.id, message.send_no))
         return Request(
             key=in_flight,
@@ -47,13 +48,13 @@ class RequestBuilder:
 
 
 def _make_encoder(row: LeaseRow) -> Encoder | None:
-    """Return what writes the bodies; None if the template is no longer the one that the campaign was made for."""
+    """Return the encoder of request bodies; None if the template has changed and does not fit the campaign any more."""
     try:
-        filling = fill(template_from_components(row.template_name, row.language, row.components), row.parameters)
-        if filling.names != row.columns:
-            raise TemplateError(f"The template takes {filling.names} of each row, the recipients bring {row.columns}.")  # noqa: TRY301
-        return make_encoder(filling)
+        template = template_from_components(row.template_name, row.language, row.components)
+        if misfit := find_misfit(template, row.parameters, row.columns):
+            raise misfit
+        return make_encoder(fill(template, row.parameters))
     except TemplateError as error:
         bound = event("template_misfit", campaign_id=row.id, template_id=row.template_id)
-        _log.warning("Campaign %s cannot be sent as its template is now: %s", row.id, error, extra=bound)
+        _log.warning("Campaign %s does not fit its changed template: %s", row.id, error, extra=bound)
         return None

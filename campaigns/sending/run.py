@@ -1,15 +1,19 @@
-"""Runs one campaign for one time slice: grant, claim, send, settle, until something says stop."""
+"""Runs one time slice of one campaign: grant, claim, send and settle, again and again until the slice is over.
+
+A grant takes tokens from the throttle. A claim reserves one message per token in Postgres. A settlement writes the
+results of the requests to Postgres.
+"""
 
 from __future__ import annotations
 
-import datetime as dt
 import logging
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from campaigns.clock import clock
 from campaigns.domain.congestion import FlightWindow
-from campaigns.domain.failures import find_failure
+from campaigns.domain.failures import VARIABLES_DO_NOT_FIT
 from campaigns.domain.pacing import Reason, Wait
 from campaigns.domain.template import TemplateError
 from campaigns.domain.verdict import Rejected, Unknown
@@ -27,84 +31,90 @@ from campaigns.sending.template_probation import TemplateProbation
 from campaigns.store import leases
 from campaigns.store.database import DatabaseError, DatabaseUnavailable
 from campaigns.store.messages import Claim
-from campaigns.throttle.bucket import Grant
+from campaigns.throttle.bucket import ClaimRefusedError, Grant, NextClaim
 from campaigns.whatsapp.mailbox import Mailbox, Reply
 
 _log = logging.getLogger("campaigns.sending")
 
 _Unavailable = (DatabaseError, *DatabaseUnavailable)
 
-_PARAMETERS_DO_NOT_FIT = 132000
-# A settlement that Postgres did not take is tried again after this long, for as long as a lease lasts.
+# After Postgres did not accept a settlement, the slice waits this long before it tries again.
 _SETTLE_RETRY_SECONDS = 0.5
-# After an error a slice waits for the replies that are still out, until none has come for the HTTP timeout and this.
+# After an error, a slice waits for the replies that are still missing. The slice gives up if no reply arrives within
+# the HTTP timeout plus this margin.
 _DRAIN_MARGIN_SECONDS = 1.0
-# Where other campaigns wait for a slot, a slice ends after this many messages: each campaign gets as many, however slow
-# the machine is at the moment.
-_MESSAGES_PER_TURN = 100
-# When the transport is saturated, cap each slice's in-flight requests: anything still queued becomes uncertain if the
-# process is killed.
-_IN_FLIGHT_WHEN_SATURATED = 128
-# A slice that waits looks at its accounts and its campaign at least this often.
+# While other campaigns wait for a slot, a slice ends at the latest when it has claimed this many messages and the
+# minimum time has passed. With a limit of time alone, campaigns would send unequal numbers of messages on a slow
+# machine.
+_MESSAGES_PER_SLICE = 100
+# While the transport is saturated, a slice claims messages only until it has this many requests in flight. Some of
+# these requests wait in a queue for a connection. If the process is killed, the messages of the queued requests become
+# uncertain too.
+_MAX_IN_FLIGHT_WHEN_SATURATED = 128
+# A slice that waits checks its accounts and its campaign at least this often.
 _POLL_SECONDS = 1.0
 
 
 def run_slice(context: SliceContext, tools: Tools) -> bool:
-    """Send until the slice is over; return whether the campaign is to be enqueued for its next one."""
+    """Send messages until the slice is over; return whether the caller must enqueue the campaign's next slice."""
     current = Slice(context, tools)
-    tools.keeper.keep(current.lease, context.account_ids)
+    tools.lease_keeper.add(current.lease, context.account_ids)
     try:
         current.run()
     except BaseException:
         current.drain()
         raise
     finally:
-        tools.keeper.drop(current.lease, context.account_ids)
+        current.note_claims()
+        tools.lease_keeper.remove(current.lease, context.account_ids)
     return finish_slice(current.result(), context.row, tools.database, tools.alerts)
 
 
 class Slice:
-    """One time slice of one campaign on a slot."""
+    """One time slice of one campaign. It occupies one slot of the worker."""
 
     def __init__(self, context: SliceContext, tools: Tools) -> None:
         row, settings = context.row, tools.settings
-        self._tools, self._settings, self._context, self._row = tools, settings, context, row
+        self._tools, self._context, self._started_at = tools, context, clock()
         self._mailbox = Mailbox()
-        self.lease = Lease(row.id, row.epoch, tools.keeper.deadline_from(context.asked_at), wake=self._mailbox.wake)
-        self._ends_at = clock() + settings.slice_seconds
-        self._may_yield_at = clock() + settings.least_slice_seconds
+        deadline = tools.lease_keeper.deadline_from(context.asked_at)
+        self.lease = Lease(row.id, row.epoch, deadline, wake=self._mailbox.wake)
 
-        self._claimer = Claimer(row, tools.database, now=self.now)
+        self._claimer = Claimer(row, tools.database, now=context.now)
         self._window = FlightWindow(limit=settings.window_limit)
         self._quota = DailyQuota(tools.database)
-        self._probation = TemplateProbation(row, retry_seconds=settings.template_retry_seconds, now=self.now)
+        self._probation = TemplateProbation(row, retry_seconds=settings.template_retry_seconds, now=context.now)
         self._pool = AccountPool(
-            tools.throttle, tools.keeper, self._quota, settings,
-            campaign_id=row.id, categories=context.categories, now=self.now,
+            tools.throttle, tools.lease_keeper, self._quota, settings,
+            campaign_id=row.id, categories=context.categories, now=context.now,
         )  # fmt: skip
         self._requests = RequestBuilder(
-            row, self._pool, self.lease, graph_api_url=settings.graph_api_url, installation=context.installation
+            row,
+            self._pool,
+            self.lease,
+            graph_api_url=settings.graph_api_url,
+            installation=context.identity.installation,
         )
         self._settler = Settler(
-            tools.database, settings, tools.alerts, self._probation, campaign_id=row.id, now=self.now
+            tools.database, settings, tools.alerts, self._probation, campaign_id=row.id, now=context.now
         )
         self._progress = ProgressLog(row.id)
 
-        self._in_flight: dict[tuple[int, int], InFlight] = {}
+        # (message id, send_no) of the messages that are claimed and not settled.
+        self._in_flight: set[tuple[int, int]] = set()
+        # The reason why nothing may be sent now, and the end of this wait.
         self._wait: Wait | None = None
-        self._claimed_count, self._is_short_of_tokens = 0, False
-        self._had_waited = row.waiting_reason is not None
+        # Whether the last grant had fewer tokens than `_capacity`, the number of messages that could leave.
+        self._is_short_of_tokens = False
+        # Drained: the last claim found no message. Finished: nothing is left to claim in this slice. Failed: Postgres
+        # returned an error or no answer. A slice that is finished or failed claims nothing more.
         self._is_drained = self._is_finished = self._is_failed = False
 
-    def now(self) -> dt.datetime:
-        """Return the server's time: pace and windows follow one clock, whatever machine runs the slice."""
-        return self._row.server_now + dt.timedelta(seconds=clock() - self._context.asked_at)
-
     def run(self) -> None:
-        """Grant, claim, send, settle, until the slice is over and all that it sent is settled."""
+        """Send messages until the slice is over and every claimed message is settled."""
         self._log_accounts()
         while True:
-            if self._may_claim():
+            if self._can_claim():
                 grants = self._grant()
                 claimed = self._claim(grants)
                 self._send(claimed)
@@ -113,11 +123,12 @@ class Slice:
             replies = self._collect()
             self._settle(replies)
         if self._is_expired() and not self._is_failed:
-            # While the lease is still kept: a large list takes a while.
-            self._tools.database.run(leases.expire_messages, self._row.id, self._row.epoch)
+            # The statement that expires the messages of a large list takes long, and the lease is renewed only while
+            # the slice runs. So the messages expire here, before `finish_slice`.
+            self._tools.database.run(leases.expire_messages, self._context.row.id, self._context.row.epoch)
 
     def result(self) -> SliceResult:
-        """Return how the slice ended."""
+        """Log the last progress, give unused tokens back, and return the result of the slice."""
         self._progress.write(at_once=True)
         self._pool.close()
         return SliceResult(
@@ -125,88 +136,122 @@ class Slice:
             wait=self._wait,
             is_finished=self._is_finished,
             is_failed=self._is_failed,
-            now=self.now(),
-            tick_seconds=self._settings.tick_seconds,
-            full_account_ids=self._pool.full_ids(),
+            now=self._context.now(),
+            tick_seconds=self._tools.settings.tick_seconds,
+            account_ids_without_quota=self._pool.account_ids_without_quota(),
         )
 
+    def note_claims(self) -> None:
+        """Note in the ledger that this slice claims nothing more, and the number of claims known to be committed."""
+        self._tools.continuity.finish(self._claimer.claims)
+
     def drain(self) -> None:
-        """After an error: hold back what has not left, settle what comes back, as far as that goes."""
+        """After an error, hold back the requests that have not left, and settle the replies that still arrive."""
         self.lease.stop()
-        patience = self._settings.http_timeout_seconds + _DRAIN_MARGIN_SECONDS
-        gives_up_at, is_last_look = clock() + patience, False
+        timeout = self._tools.settings.http_timeout_seconds + _DRAIN_MARGIN_SECONDS
+        gives_up_at, is_last_poll = clock() + timeout, False
         try:
             while self._in_flight:
                 replies = self._collect()
                 if replies:
-                    gives_up_at, is_last_look = clock() + patience, False
+                    gives_up_at, is_last_poll = clock() + timeout, False
                 elif not self._settler.has_replies and clock() > gives_up_at:
-                    if is_last_look:
+                    if is_last_poll:
                         return
-                    # After a freeze the transport may not have read yet what has arrived.
-                    is_last_look = True
+                    # After a freeze of the process, the transport may not yet have read the replies that have arrived.
+                    # So the slice waits for replies once more.
+                    is_last_poll = True
                 self._settle(replies)
-        except Exception:  # noqa: BLE001  the error that led here is the one to be raised
-            bound = event("drain_failed", campaign_id=self._row.id, messages=len(self._in_flight))
-            _log.exception("Campaign %s: the replies could not be settled", self._row.id, extra=bound)
+        except Exception:  # noqa: BLE001  the caller raises the first error
+            bound = event("drain_failed", campaign_id=self._context.row.id, messages=len(self._in_flight))
+            _log.exception("Campaign %s: the replies could not be settled", self._context.row.id, extra=bound)
 
-    # whether to go on
+    # checks before a claim
 
-    def _may_claim(self) -> bool:
-        """Whether more is claimed in this slice; once False for the reasons in the first lines, it stays so."""
-        if self._is_finished or self._is_failed or not self.lease.may_claim or self._tools.stop.is_set():
+    def _can_claim(self) -> bool:
+        """Return whether the slice may claim messages now.
+
+        After an error, a stop, a lost lease or the expiry of the campaign, the slice never claims again.
+        """
+        if self._is_finished or self._is_failed or not self.lease.can_claim or self._tools.stop.is_set():
             return False
         if self._is_expired():
             self._is_finished = True
             return False
-        now = clock()
-        if now >= self._ends_at or (self._tools.keeper.is_slot_wanted and self._may_yield(now)):
+        seconds_left = self._started_at + self._tools.settings.slice_seconds - clock()
+        if seconds_left <= 0 or (self._tools.lease_keeper.is_slot_wanted and self._can_yield()):
             return False
-        return self._wait is None or (self._wait.until - self.now()).total_seconds() < self._ends_at - now
+        return self._wait is None or (self._wait.until - self._context.now()).total_seconds() < seconds_left
 
-    def _may_yield(self, now: float) -> bool:
-        """Whether its slot may go to another campaign: a slice that only a busy machine holds up has just begun."""
-        is_limited = self._wait is not None or self._is_short_of_tokens
-        return now >= self._may_yield_at and (is_limited or self._claimed_count >= _MESSAGES_PER_TURN)
+    def _can_yield(self) -> bool:
+        """Return whether the slice may leave its slot to another campaign that waits for a slot.
+
+        The minimum time alone is not a sufficient condition, because on a busy machine this time may pass before the
+        slice has sent anything.
+        """
+        if clock() - self._started_at < self._tools.settings.min_slice_seconds:
+            return False
+        return self._wait is not None or self._is_short_of_tokens or self._claimer.claimed_count >= _MESSAGES_PER_SLICE
 
     def _is_expired(self) -> bool:
-        return self._row.expire_at is not None and self._row.expire_at <= self.now()
+        expire_at = self._context.row.expire_at
+        return expire_at is not None and expire_at <= self._context.now()
 
     # grant
 
     def _grant(self) -> dict[int, Grant]:
-        """Take tokens for what may leave now; none, with a reason in `_wait` where there is one, if nothing may."""
+        """Take tokens for the messages that may leave now; return the grants by account.
+
+        If the pace, the template or the accounts do not allow sending now, sets `_wait` to the reason and returns {}.
+        """
         self._wait = None
         capacity = self._capacity()
-        if capacity <= 0 or self._settler.has_replies or (self._is_drained and self._in_flight):
+        if capacity <= 0 or self._settler.has_replies:
             return {}
         if not self._requests.fits:
-            self._probation.distrust_list()
+            self._probation.start_cooldown()
         if cooldown := self._probation.cooldown():
             self._wait = cooldown
             return {}
         want = self._claimer.allow(capacity)
-        grants = want if isinstance(want, Wait) else self._pool.grant(want)
+        try:
+            grants = want if isinstance(want, Wait) else self._pool.grant(want, claim=self._next_claim())
+        except ClaimRefusedError as error:
+            bound = event("claim_refused", campaign_id=self._context.row.id)
+            _log.warning("Campaign %s stops for now: %s", self._context.row.id, error, extra=bound)
+            self.lease.stop()
+            return {}
         if isinstance(grants, Wait):
             self._wait = grants
             return {}
         self._is_short_of_tokens = sum(grant.tokens for grant in grants.values()) < capacity
         return grants
 
+    def _next_claim(self) -> NextClaim:
+        claims = self._claimer.claims
+        return NextClaim(self._context.identity.incarnation, replace(claims, count=claims.count + 1))
+
     def _capacity(self) -> int:
-        """Return how many more may be claimed now because they can leave soon."""
+        """Return the number of messages to claim now: at most as many as can leave soon."""
         in_flight = len(self._in_flight)
+        if self._is_drained and in_flight:
+            # The last claim found no message. Only a reply can make a message pending again.
+            return 0
         capacity = self._probation.limit(self._window.room(clock(), in_flight=in_flight), in_flight=in_flight)
         if self._tools.transport.is_saturated:
-            # In sets: a claim of a few costs as much as one of many.
-            is_half_empty = 2 * in_flight <= _IN_FLIGHT_WHEN_SATURATED
-            capacity = min(capacity, _IN_FLIGHT_WHEN_SATURATED - in_flight) if is_half_empty else 0
+            # Claim nothing while more than half of the allowed requests are in flight, because a claim of few messages
+            # costs as much as a claim of many.
+            is_half_empty = 2 * in_flight <= _MAX_IN_FLIGHT_WHEN_SATURATED
+            capacity = min(capacity, _MAX_IN_FLIGHT_WHEN_SATURATED - in_flight) if is_half_empty else 0
         return capacity
 
     # claim
 
     def _claim(self, grants: Mapping[int, Grant]) -> list[InFlight]:
-        """Claim one message per token, committed before anything leaves. Tokens that found none go back."""
+        """Claim at most one message per token, and note the unused tokens, which go back to the throttle.
+
+        The claim is committed before a request leaves.
+        """
         if not grants:
             return []
         accounts = {row.id: row for row in self._pool.accounts()}
@@ -214,13 +259,17 @@ class Slice:
             claim = self._claimer.claim(grants, accounts, usable=self._pool.usable_ids())
         except _Unavailable as error:
             self._fail("Claiming", error)
+            # The claim may be committed, but none of its messages leaves. So `note_claims` writes the number of claims
+            # without this claim to the ledger. If Postgres has failed over and lacks the claim, other workers claim
+            # nothing until the ledger has this number.
+            self.note_claims()
             return []
         self._pool.note_used(grants, Counter(message.account_id for message in claim.messages))
-        self._claimed_count += len(claim.messages)
         try:
-            self._react_to(claim)
+            self._react_to_claim(claim)
         except _Unavailable as error:
-            # What is claimed leaves all the same: else nobody would know that it has not.
+            # The claimed messages are sent all the same. If this slice dropped these messages, the next slice would
+            # have to treat them as uncertain.
             self._fail("Claiming", error)
         categories = self._pool.categories
         return [
@@ -233,21 +282,23 @@ class Slice:
             for message in claim.messages
         ]
 
-    def _react_to(self, claim: Claim) -> None:
-        """React to a claim: a lost lease, portfolios without quota, the end of the list, or resumed sending."""
-        full_until = self._claimer.held_up_until(claim.full)
+    def _react_to_claim(self, claim: Claim) -> None:
+        """Handle the result of a claim: a lost lease, portfolios without quota, no message, or the end of a wait."""
+        full_until = self._claimer.find_full_until(claim.full)
         self._quota.note_full(full_until)
+        if claim.lease.is_older:
+            bound = event("claim_refused", campaign_id=self._context.row.id)
+            _log.warning("Campaign %s stops for now: Postgres lacks its last claims", self._context.row.id, extra=bound)
         if not claim.is_held:
             self.lease.stop()
         elif not claim.messages and not claim.suppressed_count:
             if not full_until:
-                self._look_for_the_end()
-        elif self._had_waited:
-            self._had_waited = False
-            self._tools.database.run(leases.clear_wait, self._row.id)
+                self._check_for_end()
+        else:
+            self._claimer.clear_wait()
 
-    def _look_for_the_end(self) -> None:
-        """Nothing could be claimed: replies are out, or what is left waits for something, or all is done."""
+    def _check_for_end(self) -> None:
+        """Note an empty claim. If no message is in flight, wait for the next due message, or finish the slice."""
         self._is_drained = True
         if self._in_flight:
             return
@@ -263,38 +314,38 @@ class Slice:
         self._window.note_departure(clock(), in_flight=len(self._in_flight))
         requests = []
         for each in claimed:
-            self._in_flight[each.message.id, each.message.send_no] = each
+            self._in_flight.add((each.message.id, each.message.send_no))
             self._progress.note_sending(each.message)
             try:
                 requests.append(self._requests.build(each))
             except TemplateError as error:
-                failure = find_failure(_PARAMETERS_DO_NOT_FIT)
+                failure = VARIABLES_DO_NOT_FIT
                 self._settler.add(each, Rejected(failure, title=failure.meaning, details=str(error)))
         self._tools.transport.submit(requests, self._mailbox)
 
     # settle
 
     def _collect(self) -> list[Reply]:
-        """Wait for replies: long enough that they come in sets, no longer than until there is something to do."""
+        """Wait for a first reply, then briefly for more replies, because one transaction settles many replies."""
         return self._mailbox.collect(
-            timeout=self._patience(),
-            enough=max(min(self._settings.settle_count, len(self._in_flight)), 1),
-            linger=self._settings.settle_seconds,
+            timeout_seconds=self._seconds_to_wait(),
+            batch_count=max(min(self._tools.settings.settle_count, len(self._in_flight)), 1),
+            linger_seconds=self._tools.settings.settle_seconds,
         )
 
-    def _patience(self) -> float:
-        """Return the seconds to wait for a first reply."""
+    def _seconds_to_wait(self) -> float:
+        """Return the seconds to wait for a first reply: until the slice has something else to do."""
         if self._settler.has_replies:
             return _SETTLE_RETRY_SECONDS if self._is_failed else 0.0
-        if self._may_claim():
+        if self._can_claim():
             if self._wait is not None:
-                return min((self._wait.until - self.now()).total_seconds(), _POLL_SECONDS)
-            if self._capacity() > 0 and not (self._is_drained and self._in_flight):
-                return min(self._pool.seconds_to_next(), _POLL_SECONDS)
+                return min((self._wait.until - self._context.now()).total_seconds(), _POLL_SECONDS)
+            if self._capacity() > 0:
+                return min(self._pool.seconds_until_tokens(), _POLL_SECONDS)
         return _POLL_SECONDS if self._in_flight else 0.0
 
     def _settle(self, replies: Sequence[Reply]) -> None:
-        """Settle what came back; what Postgres does not take now is kept for the next turn of the loop."""
+        """Settle replies. If Postgres fails, the settler keeps the replies for the next pass of the loop."""
         for reply in replies:
             in_flight = reply.request.key
             assert isinstance(in_flight, InFlight)
@@ -307,12 +358,13 @@ class Slice:
             settled = self._settler.settle(usable=self._pool.usable_ids())
         except _Unavailable as error:
             self._fail("Settling", error)
-            if self._settler.has_failed_for(self._settings.lease_seconds):
+            if self._settler.has_failed_for(self._tools.settings.lease_seconds):
                 raise
             return
         for in_flight, verdict, settlement in settled.decisions:
-            self._in_flight.pop((in_flight.message.id, in_flight.message.send_no), None)
+            self._in_flight.discard((in_flight.message.id, in_flight.message.send_no))
             self._progress.note_settled(in_flight.message, verdict, settlement)
+        self._tools.reply_counts.add((each.account.id, verdict) for each, verdict, _ in settled.decisions)
         self._pool.note_categories(settled.categories)
         if settled.changed_accounts:
             self._refresh(sorted(settled.changed_accounts))
@@ -321,39 +373,43 @@ class Slice:
         self._progress.write()
 
     def _refresh(self, account_ids: Sequence[int]) -> None:
-        """Load accounts that the settled replies have changed."""
+        """Reload the accounts that the settled replies may have changed."""
         try:
-            self._tools.keeper.refresh(list(account_ids))
+            self._tools.lease_keeper.refresh(list(account_ids))
         except _Unavailable as error:
             self._fail("Settling", error)
 
     def _return_quota(self, decisions: Sequence[Decision]) -> None:
-        """Ask full portfolios again after replies; return quota for recipients who certainly received nothing."""
-        if not self._quota.reopen(decisions):
+        """Let the next claim try full portfolios again. Return quota for recipients who certainly received nothing."""
+        if not self._quota.forget_full(decisions):
             return
         if self._wait is not None and self._wait.reason is Reason.DAILY_LIMIT:
             self._wait = None
         try:
-            self._quota.give_back(decisions)
+            self._quota.return_quota(decisions)
         except _Unavailable as error:
-            # Then they count for a day: too many is safe.
-            self._fail("Giving back slots", error)
+            # These recipients then use quota for a day, although they received nothing. That is safe, because the
+            # portfolio sends fewer messages than Meta allows.
+            self._fail("Returning quota", error)
 
     def _note_latency(self, reply: Reply) -> None:
-        """Let the window follow replies; a request that never left says nothing about the latency of the API."""
+        """Adapt the limit of requests in flight to the latency of a reply.
+
+        A request that never left says nothing about the latency of the API.
+        """
         if not reply.error:
             self._window.note_reply(clock(), reply.seconds)
         elif isinstance(reply.verdict, Unknown):
             self._window.note_silence(clock(), reply.seconds)
 
-    def _fail(self, doing: str, error: Exception) -> None:
-        """Claim no more in this slice: the database does not answer as it should."""
+    def _fail(self, activity: str, error: Exception) -> None:
+        """Claim nothing more in this slice, because a statement in Postgres failed."""
         if not self._is_failed:
-            bound = event("slice_failed", campaign_id=self._row.id)
-            _log.warning("%s of campaign %s stopped: %s", doing, self._row.id, error, extra=bound)
+            bound = event("slice_failed", campaign_id=self._context.row.id)
+            _log.warning("%s of campaign %s stopped: %s", activity, self._context.row.id, error, extra=bound)
         self._is_failed = True
 
     def _log_accounts(self) -> None:
         active_count = len(self._pool.usable_ids())
-        bound = event("accounts_active", campaign_id=self._row.id)
-        _log.info("Campaign %s has %s active accounts", self._row.id, active_count, extra=bound)
+        bound = event("accounts_active", campaign_id=self._context.row.id)
+        _log.info("Campaign %s has %s active accounts", self._context.row.id, active_count, extra=bound)

@@ -1,4 +1,7 @@
-"""Turns replies into what they mean: streaks counted, messages settled or released in sets, accounts given a rest."""
+"""Stores the results of replies in Postgres, with one transaction for many replies.
+
+This module counts failures of accounts, settles messages or makes them pending again, and starts cooldowns.
+"""
 
 from __future__ import annotations
 
@@ -10,17 +13,25 @@ from dataclasses import dataclass
 from campaigns.alerts import Alerts
 from campaigns.clock import clock
 from campaigns.config import Settings
-from campaigns.domain.account import FailureRecord
-from campaigns.domain.failures import STRAY_REPLY, find_failure
+from campaigns.domain.account import CooldownReason, FailureRecord
+from campaigns.domain.failures import STRAY_REPLY, advise_repair, find_failure
 from campaigns.domain.message import Status
-from campaigns.domain.settlement import Attempt, Settle, Settlement, settle
+from campaigns.domain.settlement import Attempt, Release, Settle, Settlement, settle
+from campaigns.domain.statement import Sentence, Word
 from campaigns.domain.verdict import Accepted, Action, Failure, NotSent, Rejected, Unknown, Verdict
 from campaigns.logs import event
 from campaigns.sending.template_probation import TemplateChange, TemplateProbation
 from campaigns.store import messages
-from campaigns.store.accounts import AccountRow, Counted, Outcomes, block_accounts, count_outcomes
+from campaigns.store.accounts import (
+    AccountRow,
+    StreakOutcomes,
+    StreakResult,
+    block_accounts,
+    count_outcomes,
+    lock_accounts_to_block,
+)
 from campaigns.store.database import Connection, Database, DatabaseError, DatabaseUnavailable
-from campaigns.store.messages import Claimed, EvidenceRow, ReleaseRow
+from campaigns.store.messages import ClaimedMessage, EvidenceRow, ReleaseRow
 from campaigns.store.suppressions import suppress_refusing
 from campaigns.store.templates import Recategorised, recategorise_template
 
@@ -28,39 +39,41 @@ _log = logging.getLogger(__name__)
 
 _Unavailable = (DatabaseError, *DatabaseUnavailable)
 
-# An API that cannot be reached is tried again after 1, 2, 4 … 60 s, per account.
-_UNREACHABLE_REST_SECONDS = 1.0
+# An account that cannot reach the API gets a cooldown of about 1 s. Each further cooldown is twice as long, up to 60 s.
+_UNREACHABLE_COOLDOWN_SECONDS = 1.0
 _UNREACHABLE_MOST_SECONDS = 60.0
-_REST_MOST_SECONDS = 3600.0
+_LONGEST_COOLDOWN_SECONDS = 3600.0
 
 _WAMID_OF_ANOTHER = "the reply brings the wamid of another message"
-# Tries to settle before a slice gives up.
-_LEAST_TRIES = 5
-# Ids in one log line.
-_SHOWN = 20
+# A slice stops trying to settle its replies only after at least this many tries have failed.
+_MIN_TRIES = 5
+# A log line shows at most this many message ids.
+_MAX_LOGGED_IDS = 20
 
 
 @dataclass(frozen=True, slots=True)
 class InFlight:
-    """A claimed message on its way, with the account as it was when it was claimed and the time of its grant.
+    """A message that is claimed and not settled. `account` is the row at the time of the claim.
 
-    `category`: the category of the template in the account's WABA, as far as it was known at that time.
+    `category`: the category of the template in the account's WABA, as known at the time of the claim. `granted_at`: the
+    time at which the throttle granted the token, on Valkey's clock.
     """
 
-    message: Claimed
+    message: ClaimedMessage
     account: AccountRow
     category: str
     granted_at: float
 
 
 @dataclass(frozen=True, slots=True)
-class Rest:
-    """An account, or its whole WABA, must not send for a while."""
+class Cooldown:
+    """A time in which an account, or all accounts of its WABA, must not send."""
 
     account_id: int
-    reason: str
+    reason: CooldownReason
+    details: str
     seconds: float
-    most_seconds: float = _REST_MOST_SECONDS
+    most_seconds: float = _LONGEST_COOLDOWN_SECONDS
     is_for_waba: bool = False
 
 
@@ -69,10 +82,11 @@ Decision = tuple[InFlight, Verdict, Settlement]
 
 @dataclass(frozen=True, slots=True)
 class Settled:
-    """One set of replies, decided: the facts that the slice needs beyond the rows.
+    """The results of one settlement, for the slice.
 
-    By account: `throttled_at`, the latest grant of a message that Meta throttled; `categories`, the category of the
-    template that a refusal has named.
+    `throttled_at`: by account, the time of the latest grant whose message Meta refused because the account sent too
+    fast. `changed_accounts`: ids of accounts whose row may have changed. `categories`: by account, the category of the
+    template that a refusal named.
     """
 
     decisions: list[Decision]
@@ -82,7 +96,7 @@ class Settled:
 
 
 class Settler:
-    """Settles the replies of one campaign's slice. Replies that Postgres does not take are kept for the next try."""
+    """Settles the replies of one slice. If Postgres fails, the settler keeps the replies for the next call."""
 
     def __init__(
         self,
@@ -94,76 +108,80 @@ class Settler:
         campaign_id: int,
         now: Callable[[], dt.datetime],
     ) -> None:
-        """`now` is the server's clock: the worker's own may be wrong."""
+        """`now`: the time of the Postgres server, because the worker's clock may be wrong."""
         self._database, self._settings, self._alerts, self._probation = database, settings, alerts, probation
         self._campaign_id, self._now = campaign_id, now
         self._replies: list[tuple[InFlight, Verdict]] = []
-        self._failing_since: float | None = None
+        # The failed tries since Postgres last accepted replies: the time of the first failure (on `clock`), and the
+        # number of failures.
+        self._first_failed_at: float | None = None
         self._failed_count = 0
-        # About the set being settled: the number of replies counted already, and the accounts that these replies have
-        # deactivated, wholly or for the category of the template.
-        self._counted = 0
-        self._gone: set[int] = set()
-        self._reported: set[int] = set()
+        # The number of replies in `_replies` whose failures are counted already, and the ids of the accounts that these
+        # failures deactivated, wholly or for the category of the template.
+        self._counted_count = 0
+        self._deactivated_ids: set[int] = set()
+        self._reported_codes: set[int] = set()
         self._stray_count = 0
 
     @property
     def has_replies(self) -> bool:
-        """Whether replies wait to be settled."""
+        """Return whether replies wait to be settled."""
         return bool(self._replies)
 
     def add(self, in_flight: InFlight, verdict: Verdict) -> None:
         self._replies.append((in_flight, verdict))
 
     def has_failed_for(self, seconds: float) -> bool:
-        """Whether Postgres has taken no settlement for this time, and in several tries.
+        """Return whether settlements have failed for longer than `seconds` and in several tries.
 
-        Counted from the first failure: after a freeze the slice and its lease may be long over. A freeze between two
-        tries takes time too, so time alone is not enough.
+        The time is measured from the first failure and not from the start of the slice, because the process may have
+        been frozen before. A time alone is not enough, because the process may be frozen between two tries.
         """
-        is_long = self._failing_since is not None and clock() - self._failing_since > seconds
-        return is_long and self._failed_count >= _LEAST_TRIES
+        is_long = self._first_failed_at is not None and clock() - self._first_failed_at > seconds
+        return is_long and self._failed_count >= _MIN_TRIES
 
     def settle(self, *, usable: set[int]) -> Settled:
-        """Write all replies, in the order in which they came. Raises DatabaseError with nothing half done.
+        """Write the results of all replies, in the order in which the replies came.
 
-        `usable`: the accounts that may send the campaign, as far as is known before these replies. Failures of accounts
-        are counted first, in a transaction of their own: they decide which accounts remain, and a transaction must lock
-        messages before accounts. After an error the caller settles again, perhaps more replies: none counts twice.
+        `usable`: ids of the accounts that could send the campaign before these replies. Failures of accounts are
+        counted first, in a transaction of their own, for two reasons. The failures decide which accounts remain usable.
+        And a transaction that changes messages and accounts must lock the messages first. Raises the errors of
+        `store.database`. The caller then calls this method again, perhaps after it has added replies. No failure is
+        counted twice.
         """
         try:
-            settled = self._settle_all(usable)
+            settled = self._count_and_settle(usable)
         except _Unavailable:
-            self._failing_since = self._failing_since or clock()
+            self._first_failed_at = self._first_failed_at or clock()
             self._failed_count += 1
             raise
-        self._replies, self._failing_since, self._failed_count = [], None, 0
+        self._replies, self._first_failed_at, self._failed_count = [], None, 0
         return settled
 
-    def _settle_all(self, usable: set[int]) -> Settled:
+    def _count_and_settle(self, usable: set[int]) -> Settled:
         replies = self._replies
-        fresh = replies[self._counted :]
-        # After a failed try with failures of accounts, replies that joined are counted here too: `_write` counts only
-        # sets without such failures.
-        if fresh and (self._counted or any(_is_account_fault(verdict) for _, verdict in fresh)):
-            counted, recategorised = self._database.run(self._count, fresh)
-            self._counted = len(replies)
-            self._gone |= {each.account_id for each in counted if each.is_inactive}
+        uncounted = replies[self._counted_count :]
+        # `_write` counts the outcomes only if none of the replies is a failure of an account. If an earlier try has
+        # counted such a failure, the replies that were added since then must be counted here.
+        if uncounted and (self._counted_count or any(_is_account_fault(verdict) for _, verdict in uncounted)):
+            counted, recategorised = self._database.run(self._count_failures, uncounted)
+            self._counted_count = len(replies)
+            self._deactivated_ids |= {each.account_id for each in counted if each.is_inactive}
             for account in counted:
                 report_deactivation(account, self._alerts)
             for template in recategorised:
-                report_category(template)
-        settled = self._settle(replies, usable - self._gone)
-        self._counted, self._gone = 0, set()
+                report_category_change(template)
+        settled = self._decide_and_write(replies, usable - self._deactivated_ids)
+        self._counted_count, self._deactivated_ids = 0, set()
         return settled
 
-    def _count(
+    def _count_failures(
         self, connection: Connection, replies: Sequence[tuple[InFlight, Verdict]]
-    ) -> tuple[list[Counted], list[Recategorised]]:
-        """Count replies, some of which are failures of accounts, and note the template categories that they name."""
+    ) -> tuple[list[StreakResult], list[Recategorised]]:
+        """Count the failures and successes of accounts, and store the template categories that refusals name."""
         counted = count_outcomes(connection, _outcomes(replies))
         recategorised = []
-        for account_id, failure in sorted(_find_named(replies).items()):
+        for account_id, failure in sorted(_find_named_categories(replies).items()):
             category, at = failure.category, self._now()
             recategorised.append(
                 recategorise_template(
@@ -172,36 +190,45 @@ class Settler:
             )
         return counted, [each for each in recategorised if each is not None]
 
-    def _settle(self, replies: Sequence[tuple[InFlight, Verdict]], usable: set[int]) -> Settled:
+    def _decide_and_write(self, replies: Sequence[tuple[InFlight, Verdict]], usable: set[int]) -> Settled:
         throttled_at: dict[int, float] = {}
         decisions: list[Decision] = []
         for in_flight, verdict in replies:
-            self._report_unknown(verdict)
+            self._report_unknown_code(verdict)
             decisions.append((in_flight, verdict, self._decide(in_flight, verdict, usable)))
             if isinstance(verdict, Rejected) and verdict.failure.action is Action.SLOW_DOWN:
-                before = throttled_at.get(in_flight.account.id, 0.0)
-                throttled_at[in_flight.account.id] = max(before, in_flight.granted_at)
-        change = self._probation.judge([(in_flight.account.id, verdict) for in_flight, verdict in replies])
-        blocked_until, owners = self._database.run(self._write, decisions, change)
-        if owners:
-            decisions = [self._retract(*decision, owners, usable) for decision in decisions]
-        self._probation.note(change, [verdict for _, verdict, _ in decisions], until=blocked_until)
-        self._report_strays(decisions)
-        changed_accounts = {in_flight.account.id for in_flight, verdict in replies if _is_of_account(verdict)}
-        categories = {account_id: failure.category for account_id, failure in _find_named(replies).items()}
+                latest = throttled_at.get(in_flight.account.id, 0.0)
+                throttled_at[in_flight.account.id] = max(latest, in_flight.granted_at)
+        change = self._probation.decide([(in_flight.account.id, verdict) for in_flight, verdict in replies])
+        cooldown_until, wamid_owners = self._database.run(self._write, decisions, change)
+        if wamid_owners:
+            decisions = [self._correct(*decision, wamid_owners, usable) for decision in decisions]
+        outcomes = [(in_flight.account.id, verdict) for in_flight, verdict, _ in decisions]
+        self._probation.apply(change, outcomes, until=cooldown_until)
+        self._report_stray_replies(decisions)
+        changed_accounts = {in_flight.account.id for in_flight, verdict in replies if _may_change_account(verdict)}
+        categories = {account_id: failure.category for account_id, failure in _find_named_categories(replies).items()}
         return Settled(decisions, throttled_at, changed_accounts, categories)
 
-    def _retract(
-        self, in_flight: InFlight, verdict: Verdict, settlement: Settlement, owners: Mapping[int, int], usable: set[int]
+    def _correct(
+        self,
+        in_flight: InFlight,
+        verdict: Verdict,
+        settlement: Settlement,
+        wamid_owners: Mapping[int, int],
+        usable: set[int],
     ) -> Decision:
-        """Return the decision as it was written: a message is uncertain if another message has its wamid."""
-        if in_flight.message.id not in owners:
-            return in_flight, verdict, settlement
-        retracted = Unknown(_WAMID_OF_ANOTHER, STRAY_REPLY.code)
-        return in_flight, retracted, self._decide(in_flight, retracted, usable)
+        """Return the decision that `_write` has stored.
 
-    def _report_strays(self, decisions: Sequence[Decision]) -> None:
-        """Warn of replies that belonged to other requests, with the messages that are uncertain because of them."""
+        `_write` makes a message uncertain if another message already has the wamid that the reply brings.
+        """
+        if in_flight.message.id not in wamid_owners:
+            return in_flight, verdict, settlement
+        corrected = Unknown(_WAMID_OF_ANOTHER, STRAY_REPLY.code)
+        return in_flight, corrected, self._decide(in_flight, corrected, usable)
+
+    def _report_stray_replies(self, decisions: Sequence[Decision]) -> None:
+        """Log the replies that belonged to other requests, and the messages that are uncertain because of them."""
         strays = [
             (in_flight.message.id, verdict.reason)
             for in_flight, verdict, _ in decisions
@@ -212,7 +239,10 @@ class Settler:
         self._stray_count += len(strays)
         message_ids = [message_id for message_id, _ in strays]
         bound = event(
-            "stray_reply", campaign_id=self._campaign_id, messages=message_ids[:_SHOWN], count=self._stray_count
+            "stray_reply",
+            campaign_id=self._campaign_id,
+            messages=message_ids[:_MAX_LOGGED_IDS],
+            count=self._stray_count,
         )
         _log.warning(
             "Campaign %s: %s replies belonged to other requests (%s in this slice): %s; uncertain: messages %s",
@@ -220,18 +250,18 @@ class Settler:
             len(strays),
             self._stray_count,
             ", ".join(sorted({reason for _, reason in strays})),
-            ", ".join(map(str, message_ids[:_SHOWN])),
+            ", ".join(map(str, message_ids[:_MAX_LOGGED_IDS])),
             extra=bound,
         )
 
-    def _report_unknown(self, verdict: Verdict) -> None:
-        """Tell a person, once per code and slice, of a code that the table does not hold."""
-        if not isinstance(verdict, Rejected) or verdict.failure.is_known or verdict.code in self._reported:
+    def _report_unknown_code(self, verdict: Verdict) -> None:
+        """Log a code of Meta that the failure table lacks, and send an alert, once per code and slice."""
+        if not isinstance(verdict, Rejected) or verdict.failure.is_known or verdict.code in self._reported_codes:
             return
-        self._reported.add(verdict.code)
+        self._reported_codes.add(verdict.code)
         text = f"Campaign {self._campaign_id}: Meta answers with the unknown code {verdict.code} ({verdict.title})"
         bound = event("unknown_code", campaign_id=self._campaign_id, code=verdict.code)
-        _log.warning("%s, it is handled by its class", text, extra=bound)
+        _log.warning("%s; the HTTP status or the range of the code decides the outcome", text, extra=bound)
         self._alerts.send("unknown_code", text, campaign_id=self._campaign_id, code=verdict.code)
 
     def _decide(self, in_flight: InFlight, verdict: Verdict, usable: set[int]) -> Settlement:
@@ -255,22 +285,26 @@ class Settler:
     def _write(
         self, connection: Connection, decisions: Sequence[Decision], change: TemplateChange
     ) -> tuple[dt.datetime | None, Mapping[int, int]]:
-        """Return the end of the template's cooldown, and the messages with a wamid that another message has already."""
+        """Write the decisions. Return the end of the template's cooldown, if any, and the owners of duplicate wamids.
+
+        A wamid is a duplicate if another message already has this wamid. That other message is the owner. The returned
+        mapping has, by the id of the message that got the reply, the id of the owner.
+        """
         now = self._now()
-        owners: Mapping[int, int] = {}
+        wamid_owners: Mapping[int, int] = {}
         evidence = [
             _evidence(in_flight, settlement, now)
             for in_flight, _, settlement in decisions
             if isinstance(settlement, Settle)
         ]
         if evidence:
-            owners = messages.merge_replies(
+            wamid_owners = messages.merge_replies(
                 connection, evidence, stray_code=STRAY_REPLY.code, stray_title=_WAMID_OF_ANOTHER
             )
         releases = [
-            _release(in_flight, settlement)
+            ReleaseRow(in_flight.message.id, in_flight.message.send_no, settlement)
             for in_flight, _, settlement in decisions
-            if not isinstance(settlement, Settle)
+            if isinstance(settlement, Release)
         ]
         if releases:
             messages.release_messages(connection, releases, campaign_ids=[self._campaign_id])
@@ -280,51 +314,69 @@ class Settler:
             if isinstance(settlement, Settle) and settlement.suppresses
         }
         suppress_refusing(connection, optouts)
+        cooldowns = _find_cooldowns(decisions)
+        if cooldowns:
+            lock_accounts_to_block(
+                connection,
+                [each.account_id for each in cooldowns],
+                of_wabas=[each.account_id for each in cooldowns if each.is_for_waba],
+            )
         replies = [(in_flight, verdict) for in_flight, verdict, _ in decisions]
         if not any(_is_account_fault(verdict) for _, verdict in replies):
             count_outcomes(connection, _outcomes(replies))
-        for rest in _rests(decisions):
+        for cooldown in cooldowns:
             block_accounts(
                 connection,
-                rest.account_id,
-                is_for_waba=rest.is_for_waba,
-                reason=rest.reason,
-                rest_seconds=rest.seconds,
-                most_seconds=rest.most_seconds,
+                cooldown.account_id,
+                is_for_waba=cooldown.is_for_waba,
+                reason=cooldown.reason,
+                details=cooldown.details,
+                cooldown_seconds=cooldown.seconds,
+                most_seconds=cooldown.most_seconds,
             )
-        return self._probation.write(connection, change), owners
+        return self._probation.write(connection, change), wamid_owners
 
 
-def report_deactivation(account: Counted, alerts: Alerts) -> None:
-    """Report that an account, or a category of its templates, was deactivated, if it was."""
+def report_deactivation(account: StreakResult, alerts: Alerts) -> None:
+    """If an account was deactivated, wholly or for a category of templates, log this fact and send an alert."""
     if account.tripped_by is None:
         return
     last = account.tripped_by[-1]
     if account.category is not None:
         _report_category_deactivation(account, account.category, last, alerts)
         return
-    text = (
-        f"Account {account.account_id} deactivated after {len(account.tripped_by)} consecutive send failures: "
-        f"{last['code']} {last['title']}"
+    text = Sentence(
+        "Account {account} deactivated after {count} consecutive send failures: {code} {title}",
+        account=account.account_id,
+        count=len(account.tripped_by),
+        code=last["code"],
+        title=Word(last["title"]),
     )
     _log.warning(text, extra=event("account_deactivated", account_id=account.account_id, name_=account.name))
-    alerts.send("account_deactivated", text, account_id=account.account_id, account=account.name)
+    advice = advise_repair(find_failure(last["code"])).aim(account=[account.name])
+    alerts.send("account_deactivated", f"{text}. {advice}", account_id=account.account_id, account=account.name)
 
 
-def _report_category_deactivation(account: Counted, category: str, last: FailureRecord, alerts: Alerts) -> None:
+def _report_category_deactivation(account: StreakResult, category: str, last: FailureRecord, alerts: Alerts) -> None:
     failure = find_failure(last["code"])
-    text = (
-        f"Account {account.account_id} ({account.name}) sends no {category} templates any more, after"
-        f" {len(account.tripped_by or ())} consecutive send failures: {failure.code} {failure.meaning}."
-        f" {failure.advice} Then: revoada account activate {account.account_id}"
+    text = Sentence(
+        "Account {account} ({name}) sends no {category} templates any more, after {count} consecutive send failures:"
+        " {code} {meaning}. {advice}",
+        account=account.account_id,
+        name=account.name,
+        category=category,
+        count=len(account.tripped_by or ()),
+        code=failure.code,
+        meaning=Word(failure.meaning),
+        advice=advise_repair(failure).aim(account=[account.name]),
     )
     bound = {"account_id": account.account_id, "category": category, "code": failure.code}
     _log.warning(text, extra=event("account_category_deactivated", name_=account.name, **bound))
-    alerts.send("account_category_deactivated", text, account=account.name, **bound)
+    alerts.send("account_category_deactivated", str(text), account=account.name, **bound)
 
 
-def report_category(template: Recategorised) -> None:
-    """Report that a template has another category than we knew."""
+def report_category_change(template: Recategorised) -> None:
+    """Log that a refusal by Meta named a category of the template that differs from the stored category."""
     text = f"Template {template.name}:{template.language} is {template.category} now, was "
     text += f"{template.old_category or 'unknown'}: Meta refused it with {template.code}"
     _log.warning(text, extra=event("template_recategorised", category=template.category, code=template.code))
@@ -334,8 +386,8 @@ def _is_account_fault(verdict: Verdict) -> bool:
     return isinstance(verdict, Rejected) and verdict.failure.action is Action.SWITCH_ACCOUNT
 
 
-def _find_named(replies: Iterable[tuple[InFlight, Verdict]]) -> dict[int, Failure]:
-    """Return the refusals that name a category of the template other than the known one, one for each account."""
+def _find_named_categories(replies: Iterable[tuple[InFlight, Verdict]]) -> dict[int, Failure]:
+    """Return, by account, the failure whose code names a template category that differs from the known category."""
     return {
         in_flight.account.id: verdict.failure
         for in_flight, verdict in replies
@@ -343,10 +395,10 @@ def _find_named(replies: Iterable[tuple[InFlight, Verdict]]) -> dict[int, Failur
     }
 
 
-def _outcomes(replies: Iterable[tuple[InFlight, Verdict]]) -> list[Outcomes]:
-    """Return the failures and successes of the accounts that carried the replies; other verdicts do not count.
+def _outcomes(replies: Iterable[tuple[InFlight, Verdict]]) -> list[StreakOutcomes]:
+    """Return the failures and successes by account and category. All other verdicts are left out.
 
-    A success counts for the account and for the category of the template there.
+    A success counts for two streaks: the streak of the whole account, and the account's streak for this category.
     """
     gathered: dict[tuple[int, dt.datetime, str | None], list[FailureRecord | None]] = {}
     for in_flight, verdict in replies:
@@ -356,11 +408,13 @@ def _outcomes(replies: Iterable[tuple[InFlight, Verdict]]) -> list[Outcomes]:
                 gathered.setdefault((account.id, account.activated_at, category), []).append(None)
         elif isinstance(verdict, Rejected) and _is_account_fault(verdict):
             key = (account.id, account.activated_at, verdict.failure.find_category(in_flight.category))
-            gathered.setdefault(key, []).append(_record(in_flight.message.id, verdict))
-    return [Outcomes(account_id, category, at, tuple(each)) for (account_id, at, category), each in gathered.items()]
+            gathered.setdefault(key, []).append(_failure_record(in_flight.message.id, verdict))
+    return [
+        StreakOutcomes(account_id, category, at, tuple(each)) for (account_id, at, category), each in gathered.items()
+    ]
 
 
-def _record(message_id: int, verdict: Rejected) -> FailureRecord:
+def _failure_record(message_id: int, verdict: Rejected) -> FailureRecord:
     return {
         "code": verdict.code,
         "title": verdict.title or verdict.failure.meaning,
@@ -370,8 +424,8 @@ def _record(message_id: int, verdict: Rejected) -> FailureRecord:
     }
 
 
-def _is_of_account(verdict: Verdict) -> bool:
-    """Whether the account's row may have changed by this reply."""
+def _may_change_account(verdict: Verdict) -> bool:
+    """Return whether settling this reply may change the row of the account."""
     match verdict:
         case NotSent(_, is_unreachable):
             return is_unreachable
@@ -384,29 +438,42 @@ def _is_of_account(verdict: Verdict) -> bool:
 _ACCOUNT_ACTIONS = (Action.SWITCH_ACCOUNT, Action.BLOCK_ACCOUNT, Action.BLOCK_WABA, Action.BACK_OFF)
 
 
-def _rests(decisions: Iterable[Decision]) -> list[Rest]:
-    """Return the rests that a set of replies asks for, one per account, in the order of the accounts."""
-    rests: dict[int, Rest] = {}
+def _find_cooldowns(decisions: Iterable[Decision]) -> list[Cooldown]:
+    """Return the cooldowns that the verdicts require, one per account, in the order of the account ids."""
+    cooldowns: dict[int, Cooldown] = {}
     for in_flight, verdict, _ in decisions:
-        rest = _rest(in_flight.account.id, verdict)
-        if rest is not None:
-            rests.setdefault(rest.account_id, rest)
-    return [rests[account_id] for account_id in sorted(rests)]
+        cooldown = _find_cooldown(in_flight.account.id, verdict)
+        if cooldown is not None:
+            cooldowns.setdefault(cooldown.account_id, cooldown)
+    return [cooldowns[account_id] for account_id in sorted(cooldowns)]
 
 
-def _rest(account_id: int, verdict: Verdict) -> Rest | None:
+def _find_cooldown(account_id: int, verdict: Verdict) -> Cooldown | None:
     match verdict:
         case NotSent(reason, is_unreachable=True):
-            return Rest(account_id, f"unreachable: {reason}", _UNREACHABLE_REST_SECONDS, _UNREACHABLE_MOST_SECONDS)
+            return _back_off(account_id, reason)
         case Rejected(failure) if failure.action is Action.BACK_OFF:
-            reason = f"unreachable: {failure.code} {failure.meaning}"
-            return Rest(account_id, reason, _UNREACHABLE_REST_SECONDS, _UNREACHABLE_MOST_SECONDS)
+            return _back_off(account_id, f"{failure.code} {failure.meaning}")
         case Rejected(failure) if failure.action in (Action.BLOCK_ACCOUNT, Action.BLOCK_WABA):
-            reason = f"throttled: {failure.code} {failure.meaning}"
-            is_for_waba = failure.action is Action.BLOCK_WABA
-            return Rest(account_id, reason, failure.rest_seconds, is_for_waba=is_for_waba)
+            return Cooldown(
+                account_id,
+                CooldownReason.THROTTLED,
+                f"{failure.code} {failure.meaning}",
+                failure.cooldown_seconds,
+                is_for_waba=failure.action is Action.BLOCK_WABA,
+            )
         case _:
             return None
+
+
+def _back_off(account_id: int, details: str) -> Cooldown:
+    return Cooldown(
+        account_id,
+        CooldownReason.UNREACHABLE,
+        details,
+        _UNREACHABLE_COOLDOWN_SECONDS,
+        _UNREACHABLE_MOST_SECONDS,
+    )
 
 
 def _evidence(in_flight: InFlight, settlement: Settle, now: dt.datetime) -> EvidenceRow:
@@ -420,20 +487,4 @@ def _evidence(in_flight: InFlight, settlement: Settle, now: dt.datetime) -> Evid
         error_code=settlement.code,
         error_title=settlement.title,
         error_details=settlement.details,
-    )
-
-
-def _release(in_flight: InFlight, settlement: Settlement) -> ReleaseRow:
-    assert not isinstance(settlement, Settle)
-    return ReleaseRow(
-        message_id=in_flight.message.id,
-        send_no=in_flight.message.send_no,
-        wait_seconds=settlement.wait_seconds,
-        refunds=settlement.refunds,
-        error_code=settlement.code,
-        error_title=settlement.title,
-        error_details=settlement.details,
-        refusing=settlement.refusing,
-        forgets=settlement.forgets,
-        is_pair_refusal=settlement.is_pair_refusal,
     )

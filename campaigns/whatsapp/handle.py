@@ -1,15 +1,16 @@
-"""One libcurl easy handle: carries one request after the other, and lets each leave at most once.
+"""One libcurl easy handle: carries one request after the other, and sends each request at most once.
 
 Four habits of libcurl would cost messages. This module and the transport correct them:
 
-- It sends a POST again by itself when a kept-alive connection dies before the first byte of the reply. The callback
-  that it asks before each departure lets a request leave once only.
-- It does not look whether a connection that it has kept for less than a second is still open. What would leave on one
-  that is not takes another.
-- It takes the first bytes on a connection for the reply, also bytes that were there before the request left. A request
-  that would leave on such a connection takes another one, and the transport checks that the reply belongs to it.
-- It looks at its timeout before it reads: after a freeze it would throw away replies that have arrived. So the
-  transport keeps the total timeout.
+- It sends a POST again by itself when a kept-alive connection dies before the first byte of the reply. libcurl calls
+  `_before_departure` before each departure, and this callback lets a request leave once only.
+- It does not check a connection that was idle for less than a second before it reuses this connection. The server may
+  have closed the connection. So the callback checks the connection, and a request that would use a closed connection
+  gets a new connection.
+- It takes the first bytes on a connection for the reply, including bytes that arrived before the request left. So a
+  request does not use a connection with unread bytes, and the transport checks that each reply belongs to its request.
+- It checks its timeout before it reads a reply. After a freeze of the process it would discard replies that have
+  arrived, so the transport applies the total timeout itself.
 """
 
 from __future__ import annotations
@@ -19,36 +20,42 @@ import pycurl
 
 from campaigns.clock import clock
 from campaigns.whatsapp.mailbox import Mailbox, Reply, Request
-from campaigns.whatsapp.sockets import Line, Sockets
+from campaigns.whatsapp.sockets import ConnectionState, Sockets
 
-# Below the idle time after which Meta's edge, and any proxy, closes a connection.
+# This is shorter than the idle time after which Meta's servers and common proxies close a connection.
 _IDLE_SECONDS = 20
-# Meta's replies are below 2 KB; what is longer is not from Meta.
+# Meta's replies are below 2 KB, so a reply above this limit is not from Meta.
 _MAX_REPLY_BYTES = 256 * 1024
 _USER_AGENT = "revoada/0.1"
+_PROTOCOLS = pycurl.PROTO_HTTP | pycurl.PROTO_HTTPS
 
 
 class Handle:
-    """Used again and again; between `prepare` and `take_reply` it carries one request."""
+    """A reusable libcurl handle. Between `prepare` and `take_reply` it carries one request."""
 
     def __init__(self, multi: pycurl.CurlMulti, connect_timeout: float, sockets: Sockets) -> None:
         self.multi = multi
         self.curl = curl = pycurl.Curl()
         self.started_at = 0.0
-        self.met_spent_connection = False
-        self.line: Line | None = None
+        self.needs_new_connection = False
+        self.connection_state: ConnectionState | None = None
         self._sockets = sockets
         self._opened: list[int] = []
-        self._has_left = self._was_held_back = self._is_fresh = False
-        self._head: list[bytes] = []
-        self._chunks: list[bytes] = []
-        self._size = 0
+        self._has_left = self._was_held_back = self._forces_new_connection = False
+        self._head_lines: list[bytes] = []
+        self._body_chunks: list[bytes] = []
+        self._body_bytes = 0
         self._request: Request | None = None
         self._mailbox: Mailbox | None = None
+        # libcurl also speaks file, scp, smtp and other protocols. A redirect could name such a protocol, or another
+        # server.
+        curl.setopt(pycurl.PROTOCOLS, _PROTOCOLS)
+        curl.setopt(pycurl.REDIR_PROTOCOLS, _PROTOCOLS)
+        curl.setopt(pycurl.FOLLOWLOCATION, 0)
         curl.setopt(pycurl.POST, 1)
         curl.setopt(pycurl.NOSIGNAL, 1)
         curl.setopt(pycurl.USERAGENT, _USER_AGENT)
-        # Never many requests on one connection: what breaks a connection leaves one message in doubt.
+        # HTTP/1.1 carries one request at a time on a connection, so a broken connection makes one message uncertain.
         curl.setopt(pycurl.HTTP_VERSION, pycurl.CURL_HTTP_VERSION_1_1)
         curl.setopt(pycurl.CONNECTTIMEOUT_MS, int(connect_timeout * 1000))
         curl.setopt(pycurl.CAINFO, certifi.where())
@@ -57,24 +64,27 @@ class Handle:
         curl.setopt(pycurl.MAXAGE_CONN, _IDLE_SECONDS)
         curl.setopt(pycurl.SOCKOPTFUNCTION, self._on_open)
         curl.setopt(pycurl.PREREQFUNCTION, self._before_departure)
-        curl.setopt(pycurl.HEADERFUNCTION, self._head.append)
+        curl.setopt(pycurl.HEADERFUNCTION, self._head_lines.append)
         curl.setopt(pycurl.WRITEFUNCTION, self._on_data)
 
     def prepare(self, request: Request, mailbox: Mailbox) -> None:
         self._request, self._mailbox, self.started_at = request, mailbox, clock()
-        self._has_left = self._was_held_back = self.met_spent_connection = False
-        self._chunks, self._size, self._opened, self.line = [], 0, [], None
-        self._head.clear()
-        if self._is_fresh:
-            self._is_fresh = False
+        self._has_left = self._was_held_back = self.needs_new_connection = False
+        self._body_chunks, self._body_bytes, self._opened, self.connection_state = [], 0, [], None
+        self._head_lines.clear()
+        if self._forces_new_connection:
+            self._forces_new_connection = False
             self.curl.setopt(pycurl.FRESH_CONNECT, 0)
         self.curl.setopt(pycurl.URL, request.url)
         self.curl.setopt(pycurl.HTTPHEADER, request.headers)
         self.curl.setopt(pycurl.POSTFIELDS, request.body)
 
-    def start_over(self) -> None:
-        """Send a request that has not left on a new connection: libcurl may keep the spent one for a while."""
-        self.started_at, self.met_spent_connection, self._is_fresh = clock(), False, True
+    def retry_on_new_connection(self) -> None:
+        """Make libcurl open a new connection for the request, which has not left yet.
+
+        Otherwise libcurl may choose the unusable connection again.
+        """
+        self.started_at, self.needs_new_connection, self._forces_new_connection = clock(), False, True
         self.curl.setopt(pycurl.FRESH_CONNECT, 1)
 
     def take_reply(self, error: str) -> tuple[Mailbox, Reply]:
@@ -88,24 +98,27 @@ class Handle:
             error=_HELD_BACK if self._was_held_back else error,
             http_status=int(self.curl.getinfo(pycurl.RESPONSE_CODE)),
             content_type=(self.curl.getinfo_raw(pycurl.CONTENT_TYPE) or b"").decode("latin-1"),
-            body=b"".join(self._chunks),
+            body=b"".join(self._body_chunks),
             seconds=clock() - self.started_at,
             was_held_back=self._was_held_back,
         )
-        self._chunks = []
+        self._body_chunks = []
         return mailbox, reply
 
     def count_reply_bytes(self) -> int:
-        """Return the length of the last reply in bytes, without the bytes that TLS adds."""
-        return sum(map(len, self._head)) + self._size
+        """Return the length of the last reply in bytes, without TLS overhead."""
+        return sum(map(len, self._head_lines)) + self._body_bytes
 
-    def has_announced_end(self) -> bool:
-        """Whether the last reply announces the end of the connection, or has no length and ends with the connection."""
-        head = [line.lower() for line in self._head]
+    def announces_close(self) -> bool:
+        """Whether the server closes the connection after its reply.
+
+        The signs are `Connection: close`, HTTP/1.0, and a reply that gives no length.
+        """
+        lines = [line.lower() for line in self._head_lines]
         return (
-            any(line.startswith(b"connection:") and b"close" in line for line in head)
-            or any(line.startswith(b"http/1.0") for line in head)
-            or not any(line.startswith((b"content-length:", b"transfer-encoding:")) for line in head)
+            any(line.startswith(b"connection:") and b"close" in line for line in lines)
+            or any(line.startswith(b"http/1.0") for line in lines)
+            or not any(line.startswith((b"content-length:", b"transfer-encoding:")) for line in lines)
         )
 
     def _on_open(self, descriptor: int, _purpose: int) -> int:
@@ -113,15 +126,15 @@ class Handle:
         return pycurl.SOCKOPT_OK
 
     def _before_departure(self, remote_ip: str, _local_ip: str, remote_port: int, local_port: int) -> int:
-        """Answer libcurl, which asks on a ready connection, before the first byte: once, and again for each replay."""
+        """Decide whether the request may leave. libcurl calls this method before each try."""
         request = self._request
         if request is None or self._has_left:
             return pycurl.PREREQFUNC_ABORT
-        self.line = line = self._sockets.find(
-            local_port, (remote_ip, remote_port), opened=self._opened, head=self._head
+        self.connection_state = state = self._sockets.find(
+            local_port, (remote_ip, remote_port), opened=self._opened, head=self._head_lines
         )
-        if not (self._is_fresh or (line is not None and line.is_idle)):
-            self.met_spent_connection = True
+        if not (self._forces_new_connection or (state is not None and state.is_idle)):
+            self.needs_new_connection = True
             return pycurl.PREREQFUNC_ABORT
         if clock() >= request.permit.deadline:
             self._was_held_back = True
@@ -130,14 +143,14 @@ class Handle:
         return pycurl.PREREQFUNC_OK
 
     def _on_data(self, chunk: bytes) -> int:
-        self._size += len(chunk)
-        if self._size > _MAX_REPLY_BYTES:
+        self._body_bytes += len(chunk)
+        if self._body_bytes > _MAX_REPLY_BYTES:
             return -1
-        self._chunks.append(chunk)
+        self._body_chunks.append(chunk)
         return len(chunk)
 
 
-_HELD_BACK = "kept back: the right to send had ended"
+_HELD_BACK = "not sent: the right to send had ended"
 _ERRORS = {
     pycurl.E_COULDNT_RESOLVE_HOST: "the name could not be resolved",
     pycurl.E_COULDNT_CONNECT: "no connection",
@@ -153,7 +166,6 @@ _ERRORS = {
 }
 
 
-def describe(code: int, message: str = "") -> str:
-    """Return our sentence for an error of libcurl."""
+def describe_error(code: int, message: str = "") -> str:
     known = _ERRORS.get(code)
     return known if known is not None else f"libcurl error {code}: {message[:100]}"

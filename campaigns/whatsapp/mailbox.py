@@ -1,4 +1,4 @@
-"""What is handed to the transport, what comes back, and where it is found."""
+"""Requests to the transport, their replies, and the mailbox in which a slice waits for replies."""
 
 from __future__ import annotations
 
@@ -13,14 +13,17 @@ from campaigns.domain.verdict import Unknown, Verdict
 
 
 class Permit(Protocol):
-    """The right to send: nothing leaves after `deadline`, on `clock`."""
+    """The right to send: no request leaves after `deadline`, a time of `clock()`."""
 
     deadline: float
 
 
 @dataclass(slots=True, eq=False)
 class Request:
-    """One POST. `key` is the caller's own; the permit is asked at the moment of departure, not before."""
+    """One POST request. `key`: an object by which the caller finds the message; the transport does not read `key`.
+
+    The transport checks `permit` just before the request leaves.
+    """
 
     key: object
     url: str
@@ -29,15 +32,16 @@ class Request:
     permit: Permit
 
 
-_NOT_READ = Unknown("nobody has read the reply")
+_NOT_JUDGED = Unknown("the reply was not judged")
 
 
 @dataclass(slots=True)
 class Reply:
     """The result of a request. `error` is "" if an HTTP reply was read to its end.
 
-    `has_left` False: not one byte of the request left our side, in no attempt. `seconds` is the time it took.
-    `verdict` is set once the transport has decided whether the reply belongs to this request.
+    `has_left` False: no byte of the request has left this machine. `was_held_back`: the permit had ended, so the
+    request did not leave. `seconds`: the duration of the request. `verdict` is set once the transport has decided
+    whether the reply belongs to this request.
     """
 
     request: Request
@@ -48,41 +52,47 @@ class Reply:
     body: bytes = b""
     seconds: float = 0.0
     was_held_back: bool = False
-    verdict: Verdict = _NOT_READ
+    verdict: Verdict = _NOT_JUDGED
 
 
 class Mailbox:
-    """Where one slice finds its replies. The slice sleeps until there are enough of them, or the first has waited."""
+    """The replies for one slice. The transport puts replies in, and the slice collects them in batches."""
 
     def __init__(self) -> None:
         self._replies: deque[Reply] = deque()
         self._arrived = threading.Condition(threading.Lock())
-        self._enough = 1
+        self._awaited_count = 1
         self._is_woken = False
 
     def put(self, replies: Iterable[Reply]) -> None:
         with self._arrived:
             was_empty = not self._replies
             self._replies.extend(replies)
-            if was_empty or len(self._replies) >= self._enough:
+            if was_empty or len(self._replies) >= self._awaited_count:
                 self._arrived.notify()
 
     def wake(self) -> None:
-        """End the wait of the slice: something changed that is not a reply."""
+        """End the wait of the slice, because something other than a reply needs its attention."""
         with self._arrived:
             self._is_woken = True
             self._arrived.notify()
 
-    def collect(self, *, timeout: float, enough: int, linger: float) -> list[Reply]:
-        """Return what there is: after `timeout`, or `linger` after the first, or once there are `enough` of them."""
-        end = time.monotonic() + max(timeout, 0.0)
+    def collect(self, *, timeout_seconds: float, linger_seconds: float, batch_count: int) -> list[Reply]:
+        """Wait for replies and return them.
+
+        Waits up to `timeout_seconds` for the first reply. Then waits up to `linger_seconds` until there are
+        `batch_count` replies. `wake` ends both waits.
+        """
+        ends_at = time.monotonic() + max(timeout_seconds, 0.0)
         with self._arrived:
-            self._enough = 1
-            while not self._replies and not self._is_woken and (left := end - time.monotonic()) > 0:
+            self._awaited_count = 1
+            while not self._replies and not self._is_woken and (left := ends_at - time.monotonic()) > 0:
                 self._arrived.wait(left)
-            end = time.monotonic() + linger
-            self._enough = enough
-            while 0 < len(self._replies) < enough and not self._is_woken and (left := end - time.monotonic()) > 0:
+            ends_at = time.monotonic() + linger_seconds
+            self._awaited_count = batch_count
+            while (
+                0 < len(self._replies) < batch_count and not self._is_woken and (left := ends_at - time.monotonic()) > 0
+            ):
                 self._arrived.wait(left)
             self._is_woken = False
             replies = list(self._replies)

@@ -1,7 +1,8 @@
-"""Inspects the sockets of libcurl's connections before they carry a request, and takes connections from libcurl.
+"""Inspects the sockets of libcurl's connections before they carry a request, and detaches connections from libcurl.
 
-libcurl does not inspect a connection that it kept for less than a second. The other side may have closed it meanwhile,
-or sent bytes that no request of ours has asked for, and libcurl would take these for the reply to the next request.
+libcurl does not inspect a connection that was idle for less than a second. Meanwhile the server may have closed this
+connection, or sent bytes that no request has asked for. libcurl would take these bytes for the reply to the next
+request.
 """
 
 from __future__ import annotations
@@ -13,18 +14,21 @@ import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-# The socket is readable after bytes, a close by the other side, or an error. On a kept TLS connection the bytes may
-# also belong to TLS itself, a session ticket or a new key: then one more connection is made, and nothing is lost.
-_NOT_IDLE = select.POLLIN | getattr(select, "POLLRDHUP", 0) | select.POLLHUP | select.POLLERR
+# A socket becomes readable if bytes arrive, if the server closes the connection, or after an error. A request does not
+# use such a connection. On an idle TLS connection the bytes may also be a message of TLS itself (a session ticket, a
+# new key). In that case the new connection for the request is unnecessary, but harmless.
+_READABLE_EVENTS = select.POLLIN | getattr(select, "POLLRDHUP", 0) | select.POLLHUP | select.POLLERR
 
-# Offset of the count of received bytes in Linux's `struct tcp_info`, and the size up to its end.
+# The position of the field `tcpi_bytes_received` in Linux's `struct tcp_info`, and the position after this field.
 _RECEIVED_AT, _INFO_BYTES = 128, 136
 
-# Most bytes that TLS adds to a reply of up to four records. The shortest acceptance is longer than this.
+# The most bytes that TLS adds to a reply of up to four records. The shortest acceptance is longer than this number, so
+# the bytes of a second acceptance are never taken for bytes of TLS.
 _TLS_BYTES = 100
 
-# The record that ends a TLS connection (close_notify; RFC 8446, 5.1 and 6.1): its types in TLS 1.2 and, encrypted, in
-# TLS 1.3, and its longest form, which is a header, two bytes, and the additions of the cipher.
+# The record that ends a TLS connection (close_notify; RFC 8446, 5.1 and 6.1). Its first byte is 0x15 in TLS 1.2 and
+# 0x17 in TLS 1.3, where the record is encrypted. At most, the record consists of its header, two bytes of content, and
+# the overhead of the cipher.
 _CLOSING_RECORDS = (b"\x15", b"\x17")
 _CLOSING_RECORD_BYTES = 31
 
@@ -32,12 +36,14 @@ Peer = tuple[str, int]
 
 
 @dataclass(slots=True, eq=False)
-class Line:
-    """The state of a connection just before a request left, and evidence whether the reply came after that.
+class ConnectionState:
+    """The state of a connection just before a request left, and signs that the reply had arrived before.
 
-    `is_idle` False: it was closed, or has unread bytes, and must carry nothing. `received_bytes`: all bytes that the
-    connection had received until then; None if the system does not count them. `head` takes the lines of the reply's
-    head. `is_judged`: its reply was checked, and the connection may carry another request.
+    `is_idle` False: the connection was closed or has unread bytes, and must not carry the request. `received_bytes`:
+    the number of bytes that had arrived before the request left; None if the system does not count them. `head`: the
+    header lines of the reply, as they arrive. `was_readable`: the socket became readable after the request left.
+    `has_early_head`: libcurl had read header lines before the socket became readable. `is_judged`: the reply was
+    checked, and the connection may carry another request.
     """
 
     descriptor: int
@@ -47,111 +53,120 @@ class Line:
     is_idle: bool = True
     received_bytes: int | None = None
     was_readable: bool = False
-    is_early: bool = False
+    has_early_head: bool = False
     is_judged: bool = False
 
-    def had_reply(self, connection: socket.socket | None, reply_bytes: int) -> bool:
-        """Whether the reply, or its beginning, had come before the request left.
+    def has_early_reply(self, connection: socket.socket | None, reply_bytes: int) -> bool:
+        """Whether the reply, or its beginning, had arrived before the request left.
 
-        TLS reads ahead, so such bytes may not show at the socket; the count of received bytes reveals them. libcurl
-        also reads right after it has sent and may find a quick reply: its bytes were received after the request left.
+        If the socket became readable after the request left, the reply is early if libcurl had read header lines by
+        that time. If the socket did not become readable, there are two cases: TLS had read the reply ahead, or libcurl
+        read a quick reply right after it had sent the request. The count of received bytes decides between these two
+        cases.
         """
         if self.was_readable or connection is None or self.received_bytes is None:
-            return self.is_early
+            return self.has_early_head
         received = _count_received(connection)
         return received is not None and not 0 <= received - self.received_bytes - reply_bytes <= _TLS_BYTES
 
-    def most_bytes(self, reply_bytes: int) -> int | None:
-        """Return the most bytes that the connection has received if this is its last reply; None: no count."""
+    def max_received_bytes(self, reply_bytes: int) -> int | None:
+        """Return the most bytes that the connection can have received if this is its last reply.
+
+        None: the system does not count received bytes.
+        """
         return None if self.received_bytes is None else self.received_bytes + reply_bytes + _TLS_BYTES
 
 
 class Sockets:
-    """The descriptors of connections that were used once. Old ones are never forgotten, but never believed either."""
+    """The connections that have carried a request. Entries may be out of date, so each use checks the descriptor."""
 
     def __init__(self) -> None:
-        self._known: dict[int, tuple[int, Peer]] = {}  # by local port
-        self._lines: dict[int, Line] = {}  # by descriptor
-        # A closed socket that replaces, in libcurl, each connection that was taken from it.
-        self._dead, other = socket.socketpair()
+        self._connections_by_port: dict[int, tuple[int, Peer]] = {}
+        self._states: dict[int, ConnectionState] = {}  # by descriptor
+        # A socket whose other end is closed. This socket takes the place of each connection that is detached from
+        # libcurl.
+        self._closed_socket, other = socket.socketpair()
         other.close()
 
     def close(self) -> None:
-        self._dead.close()
+        self._closed_socket.close()
 
-    def find(self, local_port: int, peer: Peer, *, opened: Iterable[int], head: Sequence[bytes]) -> Line | None:
-        """Return the connection between this port and this peer; None if it is unknown, or its reply not judged yet.
+    def find(
+        self, local_port: int, peer: Peer, *, opened: Iterable[int], head: Sequence[bytes]
+    ) -> ConnectionState | None:
+        """Return the state of the connection between this port and this peer.
 
-        `opened` are the descriptors that the request has opened: one of them may be its connection, a new one.
+        None: the connection is unknown, or its last reply was not judged yet. `opened`: the descriptors that libcurl
+        has opened for this request. If one of these descriptors has the port, the connection is new.
         """
         for descriptor in opened:
-            if _local_port(descriptor) == local_port:
-                self._known[local_port] = (descriptor, peer)
-                line = self._lines[descriptor] = Line(descriptor, local_port, is_new=True, head=head)
-                return line
-        descriptor, known_peer = self._known.get(local_port, (-1, None))
-        last = self._lines.get(descriptor)
+            if _find_local_port(descriptor) == local_port:
+                self._connections_by_port[local_port] = (descriptor, peer)
+                state = self._states[descriptor] = ConnectionState(descriptor, local_port, is_new=True, head=head)
+                return state
+        descriptor, known_peer = self._connections_by_port.get(local_port, (-1, None))
+        last = self._states.get(descriptor)
         if known_peer != peer or (last is not None and not last.is_judged):
             return None
-        found = _look(descriptor, local_port, head)
-        if found is not None:
-            self._lines[descriptor] = found
-        return found
+        inspected = _inspect(descriptor, local_port, head)
+        if inspected is not None:
+            self._states[descriptor] = inspected
+        return inspected
 
     def note_readable(self, descriptor: int) -> None:
-        """Note that bytes have arrived, before libcurl reads them. A head that was read before this came too early."""
-        line = self._lines.get(descriptor)
-        if line is not None and not line.was_readable:
-            line.was_readable, line.is_early = True, bool(line.head)
+        """Note that a socket became readable, before libcurl reads from the socket."""
+        state = self._states.get(descriptor)
+        if state is not None and not state.was_readable:
+            state.was_readable, state.has_early_head = True, bool(state.head)
 
-    def is_open(self, line: Line) -> bool:
-        """Whether libcurl has not closed the connection by itself."""
-        return _local_port(line.descriptor) == line.local_port
+    def is_open(self, state: ConnectionState) -> bool:
+        """Whether the descriptor still belongs to this connection. libcurl may have closed the connection."""
+        return _find_local_port(state.descriptor) == state.local_port
 
-    def take(self, line: Line) -> socket.socket:
-        """Take an open connection from libcurl, which finds it closed."""
-        taken = socket.socket(fileno=os.dup(line.descriptor))
-        os.dup2(self._dead.fileno(), line.descriptor, inheritable=False)
-        return taken
+    def detach(self, state: ConnectionState) -> socket.socket:
+        """Take an open connection away from libcurl. In its place libcurl finds a socket whose other end is closed."""
+        detached = socket.socket(fileno=os.dup(state.descriptor))
+        os.dup2(self._closed_socket.fileno(), state.descriptor, inheritable=False)
+        return detached
 
 
-def has_received_more(connection: socket.socket, most_bytes: int | None) -> bool:
-    """Whether a connection has received more than `most_bytes` in all, or has unread bytes."""
+def has_received_more(connection: socket.socket, max_received_bytes: int | None) -> bool:
+    """Whether a connection has received more than `max_received_bytes` in all, or has unread bytes."""
     received = _count_received(connection)
-    if most_bytes is not None and received is not None and received > most_bytes:
+    if max_received_bytes is not None and received is not None and received > max_received_bytes:
         return True
     try:
         unread = connection.recv(_CLOSING_RECORD_BYTES + 1, socket.MSG_PEEK | socket.MSG_DONTWAIT)
     except OSError:
         return False
-    # A server that closes a TLS connection says so in one short record, which is no part of a reply.
+    # The record by which a server closes a TLS connection is no part of a reply.
     is_closing = len(unread) <= _CLOSING_RECORD_BYTES and unread[:1] in _CLOSING_RECORDS
     return bool(unread) and not is_closing
 
 
-def _look(descriptor: int, local_port: int, head: Sequence[bytes]) -> Line | None:
+def _inspect(descriptor: int, local_port: int, head: Sequence[bytes]) -> ConnectionState | None:
     try:
-        connection = _borrow(descriptor)
+        connection = _borrow_socket(descriptor)
     except OSError:
         return None
     try:
         if connection.getsockname()[1] != local_port:
             return None
-        return Line(descriptor, local_port, False, head, _is_idle(descriptor), _count_received(connection))  # noqa: FBT003
+        return ConnectionState(descriptor, local_port, False, head, _is_idle(descriptor), _count_received(connection))  # noqa: FBT003
     except (OSError, IndexError):
         return None
     finally:
         connection.detach()
 
 
-def _borrow(descriptor: int) -> socket.SocketType:
-    """Return a socket for a descriptor of libcurl's; the caller must detach it. `SocketType` is cheap to create."""
+def _borrow_socket(descriptor: int) -> socket.SocketType:
+    """Return a socket for a descriptor of libcurl; the caller must detach it. `SocketType` is cheap to create."""
     return socket.SocketType(socket.AF_INET, socket.SOCK_STREAM, 0, descriptor)
 
 
 def _is_idle(descriptor: int) -> bool:
     poll = select.poll()
-    poll.register(descriptor, _NOT_IDLE)
+    poll.register(descriptor, _READABLE_EVENTS)
     return not poll.poll(0)
 
 
@@ -163,13 +178,13 @@ def _count_received(connection: socket.SocketType) -> int | None:
     return int.from_bytes(info[_RECEIVED_AT:], sys.byteorder) if len(info) == _INFO_BYTES else None
 
 
-def _local_port(descriptor: int) -> int | None:
-    """Return the local port of a socket, None for whatever else the descriptor has become.
+def _find_local_port(descriptor: int) -> int | None:
+    """Return the local port of a socket; None if the descriptor is closed or is no internet socket any more.
 
-    Not the port of its peer: a connection that was reset has none any more.
+    The port of the peer cannot identify the connection, because a connection that was reset has no peer.
     """
     try:
-        connection = _borrow(descriptor)
+        connection = _borrow_socket(descriptor)
     except OSError:
         return None
     try:

@@ -1,6 +1,6 @@
-"""Many requests in flight from one thread: libcurl's multi interface, driven by its sockets.
+"""Sends many requests at a time from one thread, with libcurl's multi interface and one event loop.
 
-No `select()`: it stops at 1,024 descriptors.
+The loop is driven by socket events (epoll), because `select()` is limited to 1,024 descriptors.
 """
 
 from __future__ import annotations
@@ -22,43 +22,47 @@ import pycurl
 from campaigns.clock import clock
 from campaigns.domain.verdict import Accepted, Rejected
 from campaigns.whatsapp.attribution import Attribution, find_recipient, is_garbled
-from campaigns.whatsapp.handle import Handle, describe
+from campaigns.whatsapp.handle import Handle, describe_error
 from campaigns.whatsapp.mailbox import Mailbox, Reply, Request
-from campaigns.whatsapp.sockets import Line, Sockets, has_received_more
+from campaigns.whatsapp.sockets import ConnectionState, Sockets, has_received_more
 
 _log = logging.getLogger(__name__)
 
 _MAX_CONNECTIONS = 2048
-# For each request libcurl looks through the connections of its multi handle, one by one.
+# For each request libcurl searches the connections of its multi handle one by one, so each multi handle gets only this
+# many connections.
 _CONNECTIONS_PER_MULTI = 32
 _SPARE_DESCRIPTORS = 128
 
 
 @dataclass(frozen=True, slots=True)
-class _Held:
-    """An error that counts only if its connection brings nothing more until `until`; it carries no other request.
+class _HeldError:
+    """An error reply whose verdict stands only if its connection receives nothing more for a while.
 
-    `most_bytes`: the most bytes that the connection has received in all if this was its last reply.
+    The connection carries no other request. `until`: the end of the wait, on `clock`. `max_received_bytes`: the most
+    bytes that the connection can have received if this was its last reply; None: the system does not count received
+    bytes.
     """
 
     until: float
     connection: socket.socket
-    most_bytes: int | None
+    max_received_bytes: int | None
     reply: Reply
     mailbox: Mailbox
 
 
 class Transport:
-    """Sends for all slices of a process, over connections that are kept between slices."""
+    """Sends the requests of all slices of a process, over connections that stay open between slices."""
 
     def __init__(self, *, connect_timeout: float, total_timeout: float) -> None:
         self._connect_timeout, self._total_timeout = connect_timeout, total_timeout
         self._submitted: deque[tuple[Sequence[Request], Mailbox]] = deque()
-        # Beyond the connections that there may be, requests wait here: in libcurl their connect timeout would run.
+        # Requests that wait for a free connection. They do not wait in libcurl's own queue, because their connect
+        # timeout would run there.
         self._queued: deque[tuple[Request, Mailbox]] = deque()
         self._idle: list[Handle] = []
         self._in_flight: dict[pycurl.Curl, Handle] = {}
-        self._held: deque[_Held] = deque()
+        self._held_errors: deque[_HeldError] = deque()
         self._sockets = Sockets()
         self._attribution = Attribution()
         self._finished: dict[Mailbox, list[Reply]] = {}
@@ -69,7 +73,7 @@ class Transport:
         for end in (self._wake_receiver, self._wake_sender):
             end.settimeout(0)
         self._selector.register(self._wake_receiver, selectors.EVENT_READ)
-        self._connections = max(min(_MAX_CONNECTIONS, _raise_descriptor_limit() - _SPARE_DESCRIPTORS), 1)
+        self._max_connections = max(min(_MAX_CONNECTIONS, _raise_descriptor_limit() - _SPARE_DESCRIPTORS), 1)
         self._multis: list[pycurl.CurlMulti] = []
         self._handle_count = 0
         self._thread = threading.Thread(target=self._run, name="transport", daemon=True)
@@ -84,17 +88,17 @@ class Transport:
 
     @property
     def is_saturated(self) -> bool:
-        """Whether as many requests wait for a connection as there may be connections."""
-        return len(self._queued) >= self._connections
+        """Whether at least as many requests wait for a connection as connections may be open."""
+        return len(self._queued) >= self._max_connections
 
     def close(self) -> None:
-        """Stop the thread. What is in flight is abandoned without a reply: drain first."""
+        """Stop the thread. The caller first waits for all replies, because requests still in flight are dropped."""
         self._is_closed = True
         self._wake()
         self._thread.join(timeout=5)
 
     def _wake(self) -> None:
-        # A full pipe is awake already.
+        # If the buffer is full, the thread will wake up anyway.
         with contextlib.suppress(BlockingIOError, OSError):
             self._wake_sender.send(b"\0")
 
@@ -107,20 +111,24 @@ class Transport:
         return multi
 
     def _make_handle(self) -> Handle:
-        """Return a handle that stays with its multi handle: so an idle one there means an idle connection there."""
+        """Make a handle for the newest multi handle. The new handle stays with that multi handle.
+
+        A multi handle has as many handles as connections. So if a handle is idle, its multi handle has a free
+        connection.
+        """
         if self._handle_count % _CONNECTIONS_PER_MULTI == 0:
             self._multis.append(self._make_multi())
         self._handle_count += 1
         return Handle(self._multis[-1], self._connect_timeout, self._sockets)
 
-    def _on_socket(self, what: int, descriptor: int, multi: pycurl.CurlMulti, _data: object) -> None:
-        """Watch a socket for what libcurl wants to know of it."""
-        if what == pycurl.POLL_REMOVE:
+    def _on_socket(self, action: int, descriptor: int, multi: pycurl.CurlMulti, _data: object) -> None:
+        """Register a socket for the events that libcurl waits for."""
+        if action == pycurl.POLL_REMOVE:
             with contextlib.suppress(KeyError, ValueError):
                 self._selector.unregister(descriptor)
             return
-        events = (selectors.EVENT_READ if what & pycurl.POLL_IN else 0) | (
-            selectors.EVENT_WRITE if what & pycurl.POLL_OUT else 0
+        events = (selectors.EVENT_READ if action & pycurl.POLL_IN else 0) | (
+            selectors.EVENT_WRITE if action & pycurl.POLL_OUT else 0
         )
         try:
             self._selector.modify(descriptor, events, multi)
@@ -136,24 +144,24 @@ class Transport:
     def _run(self) -> None:
         while not self._is_closed:
             try:
-                self._turn()
+                self._run_once()
             except Exception:  # noqa: BLE001  one bad request must not end the sending of all campaigns
-                _log.exception("the transport goes on after an error", extra={"event": "transport_error"})
+                _log.exception("the transport continues after an error", extra={"event": "transport_error"})
         for handle in self._in_flight.values():
             handle.multi.remove_handle(handle.curl)
         for multi in self._multis:
             multi.close()
-        for held in self._held:
+        for held in self._held_errors:
             held.connection.close()
         self._sockets.close()
         self._selector.close()
         self._wake_receiver.close()
         self._wake_sender.close()
 
-    def _turn(self) -> None:
-        began_at = clock()
+    def _run_once(self) -> None:
+        started_at = clock()
         touched: set[pycurl.CurlMulti] = set()
-        for key, mask in self._selector.select(self._patience(began_at)):
+        for key, mask in self._selector.select(self._seconds_to_wait(started_at)):
             if key.fileobj is self._wake_receiver:
                 with contextlib.suppress(BlockingIOError):
                     self._wake_receiver.recv(4096)
@@ -166,56 +174,63 @@ class Transport:
             key.data.socket_action(key.fd, ready)
             touched.add(key.data)
         self._run_timers(touched)
-        self._time_out(began_at)
-        self._release_held(began_at)
+        self._time_out_requests(started_at)
+        self._release_held_errors(started_at)
         while self._submitted:
             requests, mailbox = self._submitted.popleft()
             self._queued.extend((request, mailbox) for request in requests)
         while self._queued and self._has_free_connection():
-            self._start(*self._queued.popleft())
-        # Let the started requests leave now, on connections whose last reply was judged above. Later, libcurl would
-        # read first and send them in the same call, before that reply is judged.
+            self._start_request(*self._queued.popleft())
+        # Let the started requests leave now, on connections whose last reply was judged above. If a request left in a
+        # later call, libcurl could use a connection for this request whose last reply was read in that call and is not
+        # judged.
         self._run_timers(set())
-        self._deliver()
+        self._deliver_replies()
 
     def _run_timers(self, touched: set[pycurl.CurlMulti]) -> None:
-        """Let libcurl handle due timers, and collect finished requests, also from the multi handles in `touched`."""
+        """Let libcurl handle due timers, then collect finished requests.
+
+        The requests are collected from the multi handles whose timers were due, and from the `touched` multi handles.
+        """
         now = time.monotonic()
         for multi in [multi for multi, at in self._timers.items() if at <= now]:
             del self._timers[multi]
             multi.socket_action(pycurl.SOCKET_TIMEOUT, 0)
             touched.add(multi)
         for multi in touched:
-            self._reap(multi)
+            self._collect_finished(multi)
 
-    def _patience(self, now: float) -> float | None:
+    def _seconds_to_wait(self, now: float) -> float | None:
         """Return the seconds to wait for sockets: until a libcurl timer, the oldest request or a held error is due.
 
-        None at all while queued requests may start: if libcurl has ended the last started ones at once, no socket and
-        no timer would ever wake this thread for the others.
+        None: nothing is due, so wait for sockets without a limit. 0.0: queued requests can start. A wait could then be
+        endless: if libcurl has ended the last started requests at once, no socket and no timer wakes this thread.
         """
         if self._queued and self._has_free_connection():
             return 0.0
         waits = [min(self._timers.values()) - time.monotonic()] if self._timers else []
         if self._in_flight:
-            waits.append(self._oldest().started_at + self._total_timeout - now)
-        if self._held:
-            waits.append(self._held[0].until - now)
+            waits.append(self._find_oldest().started_at + self._total_timeout - now)
+        if self._held_errors:
+            waits.append(self._held_errors[0].until - now)
         return max(min(waits), 0.0) if waits else None
 
     def _has_free_connection(self) -> bool:
-        return len(self._in_flight) + len(self._held) < self._connections
+        return len(self._in_flight) + len(self._held_errors) < self._max_connections
 
-    def _time_out(self, began_at: float) -> None:
-        """Give up on requests whose time was over when this turn began: what their sockets had was read since."""
-        while self._in_flight and self._oldest().started_at + self._total_timeout <= began_at:
-            self._finish(self._oldest().curl, describe(pycurl.E_OPERATION_TIMEDOUT))
+    def _time_out_requests(self, started_at: float) -> None:
+        """End the requests whose total timeout had passed at `started_at`, when this run of the loop started.
 
-    def _oldest(self) -> Handle:
-        """Return what is in flight for the longest: it went in first."""
+        This run has read their sockets already, so no reply that has arrived is lost.
+        """
+        while self._in_flight and self._find_oldest().started_at + self._total_timeout <= started_at:
+            self._finish(self._find_oldest().curl, describe_error(pycurl.E_OPERATION_TIMEDOUT))
+
+    def _find_oldest(self) -> Handle:
+        """Return the handle of the oldest request, the first in the dictionary, which keeps the order of insertion."""
         return next(iter(self._in_flight.values()))
 
-    def _start(self, request: Request, mailbox: Mailbox) -> None:
+    def _start_request(self, request: Request, mailbox: Mailbox) -> None:
         handle: Handle | None = None
         try:
             handle = self._idle.pop() if self._idle else self._make_handle()
@@ -229,26 +244,26 @@ class Transport:
             return
         self._in_flight[handle.curl] = handle
 
-    def _reap(self, multi: pycurl.CurlMulti) -> None:
+    def _collect_finished(self, multi: pycurl.CurlMulti) -> None:
         is_more = 1
         while is_more:
             is_more, done, failed = multi.info_read()
             for curl in done:
                 self._finish(curl, "")
             for curl, code, message in failed:
-                self._finish(curl, describe(code, message))
+                self._finish(curl, describe_error(code, message))
 
-    def _deliver(self) -> None:
+    def _deliver_replies(self) -> None:
         for mailbox, replies in self._finished.items():
             mailbox.put(replies)
         self._finished.clear()
 
     def _finish(self, curl: pycurl.Curl, error: str) -> None:
         handle = self._in_flight.pop(curl)
-        if handle.met_spent_connection:
+        if handle.needs_new_connection:
             handle.multi.remove_handle(curl)
-            self._cut(handle.line)
-            handle.start_over()
+            self._close_connection(handle.connection_state)
+            handle.retry_on_new_connection()
             handle.multi.add_handle(curl)
             self._in_flight[curl] = handle
             return
@@ -257,72 +272,78 @@ class Transport:
         is_closed = isinstance(verdict, Rejected) and curl.getinfo(pycurl.ACTIVESOCKET) == -1
         handle.multi.remove_handle(curl)
         self._idle.append(handle)
-        if self._may_be_kept(reply):
-            if handle.line is not None:
-                handle.line.is_judged = True
+        if self._can_keep_connection(reply):
+            if handle.connection_state is not None:
+                handle.connection_state.is_judged = True
             self._finished.setdefault(mailbox, []).append(reply)
         elif isinstance(verdict, Rejected):
-            self._hold(handle, reply, mailbox, is_closed=is_closed)
+            self._hold_error(handle, reply, mailbox, is_closed=is_closed)
         else:
-            self._cut(handle.line)
+            self._close_connection(handle.connection_state)
             self._finished.setdefault(mailbox, []).append(reply)
 
-    def _may_be_kept(self, reply: Reply) -> bool:
-        """Whether the connection may carry another request: only after a reply that surely belongs to this request.
+    def _can_keep_connection(self, reply: Reply) -> bool:
+        """Whether the connection may carry another request: only after a reply that certainly belongs to this request.
 
-        An error does not show its request, so a repetition of it must not reach another request. Two other cases need
-        no check: libcurl itself closes a connection whose reply it could not read to the end, and the reply to a
-        request without a phone cannot be attributed at all.
+        An error does not name its request, so a repetition of the error could be taken for the reply to the next
+        request. In three other cases this method returns True too. First: the request has not left, so no reply
+        comes. Second: libcurl could not read the reply to its end, and closes the connection itself. Third: the request
+        names no phone, so no reply can be attributed to it.
         """
-        is_ours = isinstance(reply.verdict, Accepted)
-        return is_ours or not reply.has_left or bool(reply.error) or find_recipient(reply.request.body) is None
+        is_attributed = isinstance(reply.verdict, Accepted)
+        return is_attributed or not reply.has_left or bool(reply.error) or find_recipient(reply.request.body) is None
 
-    def _hold(self, handle: Handle, reply: Reply, mailbox: Mailbox, *, is_closed: bool) -> None:
-        """Hold an error that may be the late reply to an earlier request, until the right reply would have come.
+    def _hold_error(self, handle: Handle, reply: Reply, mailbox: Mailbox, *, is_closed: bool) -> None:
+        """Settle an error, or hold it for longer than recent replies took.
 
-        On a new connection there is no earlier request. There is nothing to await either if the connection already
-        brought more than this reply: the reply had come before the request left, another reply completes it, or libcurl
-        has closed the connection although the reply did not announce that.
+        The error may be the late reply to an earlier request, and then the right reply still comes.
+
+        The verdict becomes `Unknown` at once if libcurl closed the connection although the reply did not announce a
+        close, because libcurl does so only if more bytes than the reply had come. Otherwise the verdict stands at once
+        if the connection is new, because there was no earlier request. On a used connection, the verdict becomes
+        `Unknown` at once in two more cases: the reply had arrived before the request left, or its body holds parts of
+        two replies. Else the verdict stands at once if the connection is closed already, because no other reply can
+        come.
         """
-        line, reply_bytes = handle.line, handle.count_reply_bytes()
-        connection = None if line is None else self._take(line)
-        is_first = line is None or line.is_new
-        has_more = (is_closed and not handle.has_announced_end()) or (
-            line is not None and not is_first and (line.had_reply(connection, reply_bytes) or is_garbled(reply))
+        state, reply_bytes = handle.connection_state, handle.count_reply_bytes()
+        connection = None if state is None else self._detach_connection(state)
+        is_first = state is None or state.is_new
+        has_more = (is_closed and not handle.announces_close()) or (
+            state is not None and not is_first and (state.has_early_reply(connection, reply_bytes) or is_garbled(reply))
         )
-        if line is None or connection is None or is_first or has_more:
+        if state is None or connection is None or is_first or has_more:
             reply.verdict = self._attribution.confirm(reply, has_more=has_more)
             self._finished.setdefault(mailbox, []).append(reply)
             if connection is not None:
                 connection.close()
             return
         until = clock() + min(self._attribution.hold_seconds, self._total_timeout)
-        self._held.append(_Held(until, connection, line.most_bytes(reply_bytes), reply, mailbox))
+        self._held_errors.append(_HeldError(until, connection, state.max_received_bytes(reply_bytes), reply, mailbox))
 
-    def _release_held(self, now: float) -> None:
-        while self._held and self._held[0].until <= now:
-            held = self._held.popleft()
-            has_more = has_received_more(held.connection, held.most_bytes)
+    def _release_held_errors(self, now: float) -> None:
+        while self._held_errors and self._held_errors[0].until <= now:
+            held = self._held_errors.popleft()
+            has_more = has_received_more(held.connection, held.max_received_bytes)
             held.connection.close()
             held.reply.verdict = self._attribution.confirm(held.reply, has_more=has_more)
             self._finished.setdefault(held.mailbox, []).append(held.reply)
 
-    def _cut(self, line: Line | None) -> None:
-        """Close a connection at once, even if libcurl would keep it."""
-        connection = None if line is None else self._take(line)
+    def _close_connection(self, state: ConnectionState | None) -> None:
+        """Close a connection at once, so that libcurl cannot reuse it."""
+        connection = None if state is None else self._detach_connection(state)
         if connection is not None:
             connection.close()
 
-    def _take(self, line: Line) -> socket.socket | None:
-        if not self._sockets.is_open(line):
+    def _detach_connection(self, state: ConnectionState) -> socket.socket | None:
+        if not self._sockets.is_open(state):
             return None
         with contextlib.suppress(KeyError, ValueError):
-            self._selector.unregister(line.descriptor)
-        return self._sockets.take(line)
+            self._selector.unregister(state.descriptor)
+        return self._sockets.detach(state)
 
 
 def _raise_descriptor_limit() -> int:
-    """Let this process open as many sockets as it may (the usual soft limit is 1,024); return how many."""
+    """Raise the soft limit of descriptors (usually 1,024), at most to the hard limit; return the new limit."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = _MAX_CONNECTIONS * 2
     if soft != resource.RLIM_INFINITY and soft < wanted:

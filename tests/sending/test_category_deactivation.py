@@ -1,16 +1,18 @@
-"""Slices of campaigns whose category an account may not send."""
+"""Slices of campaigns whose account may not send, or may not send one category."""
 
 from __future__ import annotations
 
 import pytest
 
 from campaigns.config import Settings
+from campaigns.domain.failures import UNKNOWN_NUMBER
 from campaigns.management.accounts import activate_account
 from campaigns.management.test_sends import start_test
 from campaigns.sending.run import run_slice
 from campaigns.sending.start import begin_slice
-from campaigns.store.events import describe_template
+from campaigns.store.events import write_template_details
 from tests.store.rows import add_campaign, add_message, add_messages, add_template, fetch
+from tests.support.actors import TESTER
 
 OFF = "error:131063"
 
@@ -43,8 +45,8 @@ def run(tools, database):
     """Runs slices of a campaign until it waits or has ended; returns its status and its reason to wait."""
 
     def run_all(campaign_id):
-        while (begun := begin_slice(campaign_id, tools)) is not None:
-            if not run_slice(begun, tools):
+        while (context := begin_slice(campaign_id, tools)) is not None:
+            if not run_slice(context, tools):
                 break
         return fetch(database, "SELECT status::text, waiting_reason FROM campaigns WHERE id = %s", campaign_id)[0]
 
@@ -71,12 +73,12 @@ def test_marketing_waits_and_utility_by_the_same_account_is_sent(database, far, 
     refuse(far, "1", "ok")
     fetch(database, "UPDATE campaigns SET due_at = NULL")
     assert run(marketing) == ("running", "no_active_account")  # until an operator activates the account again
-    activate_account(database, "1")
+    activate_account(database, "1", actor=TESTER)
     assert run(marketing) == ("completed", None)
     assert far.stats()["max_accepted_per_recipient"] == 1
 
 
-def test_no_message_uses_up_its_attempts_while_an_account_is_found_out(database, far, add_sender, start, run):
+def test_no_message_uses_up_its_attempts_before_an_account_is_deactivated(database, far, add_sender, start, run):
     refuse(far, "1")
     assert run(start("UTILITY", add_sender(), people=300, known_as="MARKETING")) == ("running", "no_active_account")
     assert fetch(database, "SELECT DISTINCT status::text FROM messages") == ["pending"]
@@ -102,10 +104,10 @@ def test_another_category_of_the_template_counts_from_the_next_slice_on(database
     refuse(far, "1")
     assert run(start("MARKETING", account_id)) == ("running", "no_active_account")
     campaign_id = start("UTILITY", account_id)
-    database.run(describe_template, "22", "template_1", "en", category="MARKETING", at=None)
+    database.run(write_template_details, "22", "template_1", "en", category="MARKETING", at=None)
     assert run(campaign_id) == ("running", "no_active_account")
     assert far.stats()["accepted"] == 0
-    database.run(describe_template, "22", "template_1", "en", category="UTILITY", at=None)
+    database.run(write_template_details, "22", "template_1", "en", category="UTILITY", at=None)
     fetch(database, "UPDATE campaigns SET due_at = NULL")
     assert run(campaign_id) == ("completed", None)
 
@@ -116,6 +118,14 @@ def test_a_test_send_waits_like_its_campaign(database, far, add_sender, start, r
     campaign_id = start("MARKETING", account_id)
     assert run(campaign_id) == ("running", "no_active_account")
     fetch(database, "UPDATE campaigns SET recipient_count = 20")
-    test_id = start_test(database, campaign_id, ["+5511987654321"])
+    test_id = start_test(database, campaign_id, ["+5511987654321"], actor=TESTER)
     assert run(test_id) == ("running", "no_active_account")
     assert fetch(database, "SELECT attempts FROM messages WHERE campaign_id = %s", test_id) == [0]
+
+
+def test_an_account_with_an_unknown_number_keeps_the_code_that_names_the_cause(database, far, add_sender, start, run):
+    """Meta's code 100 alone would mean that a variable is wrong."""
+    far.script(accept_unknown_accounts=False, accounts={"2": {}})
+    assert run(start("UTILITY", add_sender())) == ("running", "no_active_account")
+    (failures,) = fetch(database, "SELECT failures FROM accounts")
+    assert {each["code"] for each in failures} == {UNKNOWN_NUMBER.code}

@@ -1,4 +1,4 @@
-"""What a slice knows of full portfolios, and which quota goes back."""
+"""Which portfolios a slice regards as full, and which quota it returns."""
 
 from __future__ import annotations
 
@@ -37,18 +37,18 @@ def quota(database):
 def test_an_account_waits_for_its_full_portfolio_and_for_no_other(quota):
     quota.note_full({3: LATER})
     assert [quota.free_at(account(portfolio_id), NOW) for portfolio_id in (None, 3, 4)] == [NOW, LATER, NOW]
-    assert quota.full_ids([account(None, 1), account(3, 2), account(4, 3)]) == [2]
+    assert quota.account_ids_without_quota([account(None, 1), account(3, 2), account(4, 3)]) == [2]
 
 
-def test_replies_to_messages_of_a_portfolio_open_all_again(quota):
+def test_a_reply_to_a_message_of_a_portfolio_resets_all_full_portfolios(quota):
     quota.note_full({3: LATER, 4: LATER})
-    assert quota.reopen([decide(Accepted("wamid.1"), Settle(Status.SENT))])
-    assert quota.full_ids([account(3), account(4)]) == []
+    assert quota.forget_full([decide(Accepted("wamid.1"), Settle(Status.SENT))])
+    assert quota.account_ids_without_quota([account(3), account(4)]) == []
 
 
 def test_replies_of_accounts_without_a_portfolio_change_nothing(quota):
     quota.note_full({3: LATER})
-    assert not quota.reopen([decide(Accepted("wamid.1"), Settle(Status.SENT), portfolio_id=None)])
+    assert not quota.forget_full([decide(Accepted("wamid.1"), Settle(Status.SENT), portfolio_id=None)])
     assert quota.free_at(account(3), NOW) == LATER
 
 
@@ -62,7 +62,7 @@ def test_replies_of_accounts_without_a_portfolio_change_nothing(quota):
         (Accepted("wamid.1"), Settle(Status.SENT), False),
     ],
 )
-def test_quota_goes_back_only_for_who_certainly_received_nothing(database, quota, verdict, settlement, goes_back):
+def test_quota_goes_back_only_for_people_who_certainly_got_nothing(database, quota, verdict, settlement, goes_back):
     (portfolio_id,) = fetch(database, "INSERT INTO portfolios (name, daily_limit) VALUES ('group', 1) RETURNING id")
     account_id = database.run(add_account, portfolio_id=portfolio_id)
     campaign_id = database.run(add_campaign, accounts=[account_id])
@@ -76,8 +76,8 @@ def test_quota_goes_back_only_for_who_certainly_received_nothing(database, quota
     waiting = database.run(
         add_campaign, accounts=[account_id], waiting_reason="daily_limit", due_at="2999-01-01T00:00Z"
     )
-    quota.give_back([decide(verdict, settlement, message_id=message_id)])
+    quota.return_quota([decide(verdict, settlement, message_id=message_id)])
     assert fetch(database, "SELECT count(*) FROM portfolio_people") == [0 if goes_back else 1]
-    # A campaign that waits for quota is looked at by the next tick.
+    # A campaign that waits for quota is found by the next tick.
     is_due = "SELECT due_at IS NULL OR due_at <= clock_timestamp() FROM campaigns WHERE id = %s"
     assert fetch(database, is_due, waiting) == [goes_back]

@@ -1,4 +1,4 @@
-"""Windows on each person's clock, slice by slice."""
+"""Sending windows in the time zone of each recipient."""
 
 from __future__ import annotations
 
@@ -7,12 +7,15 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from campaigns.domain.recipients import Recipient
-from campaigns.management.campaigns import Wishes, change_campaign
+from campaigns.domain.recipients import ReadColumns, Recipient
+from campaigns.management.campaigns import CLEAR, CampaignChanges, change_campaign
 from campaigns.sending.run import run_slice
 from campaigns.sending.start import begin_slice
 from campaigns.store.recipients import stage_rows, write_staged
 from tests.store.rows import add_campaign, fetch
+from tests.support.actors import TESTER
+
+COLUMNS = ReadColumns(("phone",), 0, None, {})
 
 MANAUS = [f"+5592912345{n:03}" for n in range(5)]
 SAO_PAULO = [f"+5511912345{n:03}" for n in range(5)]
@@ -32,7 +35,7 @@ def campaign_id(database, add_sender):
 def import_people(database, campaign_id, phones):
     def work(connection):
         stage_rows(connection, enumerate([Recipient(phone, []) for phone in phones], 2))
-        write_staged(connection, campaign_id, file_name="people.csv", file_sha256=b"")
+        write_staged(connection, campaign_id, file_name="people.csv", file_sha256=b"", columns=COLUMNS)
 
     database.run(work)
 
@@ -41,7 +44,7 @@ def set_window(database, campaign_id, *, opened_hours_ago, hours):
     """Give the campaign a window of `hours` that opened `opened_hours_ago`, in its own zone."""
     opens = dt.datetime.now(ZoneInfo("America/Sao_Paulo")) - dt.timedelta(hours=opened_hours_ago)
     window = tuple(at.time().replace(second=0, microsecond=0) for at in (opens, opens + dt.timedelta(hours=hours)))
-    change_campaign(database, campaign_id, Wishes(window=window))
+    change_campaign(database, campaign_id, CampaignChanges(window=window), actor=TESTER)
 
 
 def run(tools, campaign_id):
@@ -82,6 +85,6 @@ def test_a_phone_that_may_be_anywhere_waits_and_holds_up_nobody(tools, database,
     assert sent(database) == set(SAO_PAULO)
     ((reason, is_far),) = fetch(database, "SELECT waiting_reason, due_at > now() + interval '1 day' FROM campaigns")
     assert (reason, is_far) == ("window", True)
-    change_campaign(database, campaign_id, Wishes(window=(None, None)))
+    change_campaign(database, campaign_id, CampaignChanges(window=CLEAR), actor=TESTER)
     run(tools, campaign_id)
     assert sent(database) == {TOLL_FREE, *SAO_PAULO}

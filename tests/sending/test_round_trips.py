@@ -1,6 +1,6 @@
-"""How often a set of messages or statuses goes to Postgres and to Valkey: what keeps them fast, without a clock.
+"""The number of round trips to Postgres and Valkey that a set of messages or statuses takes.
 
-Each number below may be lowered by who makes it better. A statement per message, or one more per set, raises it.
+A statement per message, or one more per set, raises a number below and fails a test. An improvement lowers it.
 """
 
 from __future__ import annotations
@@ -13,30 +13,30 @@ from campaigns.alerts import Alerts
 from campaigns.config import Settings
 from campaigns.sending.run import Slice
 from campaigns.sending.start import begin_slice
+from campaigns.store.continuity import load_identity
 from campaigns.store.database import Database
 from campaigns.store.events import insert_events
-from campaigns.store.installation import installation_id
 from devstack.proxy import Proxy
 from tests.simulator.far_end import PATIENCE_SECONDS
 from tests.store import rows
-from tests.store.rows import PATIENT, add_campaign, add_crowd, fetch, find_false_tallies
+from tests.store.rows import PATIENT, add_campaign, add_crowd, fetch, find_wrong_counters
 from tests.webhooks.webhook_bodies import PHONE_NUMBER_ID, make_body, make_status, make_value
 from webhooks.applier.apply import apply_events
 
 PEOPLE = 1_000
 # Postgres. A claim: BEGIN, the claim, COMMIT. A settlement: BEGIN, the evidence, the accounts' streaks, COMMIT.
 PER_CLAIM, PER_SETTLEMENT = 3, 4
-# Statements that come again are prepared; in the end nothing is left to claim, and nothing waits to be tried again.
+# Once per slice: psycopg prepares repeated statements, and the end of the list takes a claim and a check for retries.
 OF_A_SLICE = 10
-# Valkey. One question for all accounts; the connection and the script are made once.
+# Valkey. One call for all accounts. The first call also connects and sends the script.
 PER_GRANT, OF_THE_FIRST_GRANT = 1, 6
-# Taking bodies, applying them, and the look that finds no more.
+# Taking bodies, applying them, and the query that finds no more.
 PER_SET_OF_WEBHOOKS = 14
 # The query for stored pairs of a user id and a number. New pairs take more: the lock, the check for forgotten people,
 # the pairs, the people of the ids, their opt-outs, and answers that wait for a number.
 OF_KNOWN_PAIRS, OF_NEW_PAIRS = 1, 6
 
-# What each statement that updates messages does, as it is done: a claim that finds nothing is one too.
+# Records the status that each UPDATE of messages sets. A claim that finds nothing is recorded too.
 NOTE_UPDATES = """
 CREATE TABLE updates (status text);
 CREATE FUNCTION note_update() RETURNS trigger LANGUAGE plpgsql AS
@@ -52,10 +52,11 @@ def postgres_proxy(postgres):
         yield proxy
 
 
-@pytest.fixture
-def counted(postgres, postgres_proxy, database_url):
-    """The test's database through a proxy that counts."""
-    database = Database(database_url.replace(f":{postgres.port}/", f":{postgres_proxy.port}/"), **PATIENT)
+@pytest.fixture(params=[False, True], ids=["direct", "pooled"])
+def counted(request, postgres, postgres_proxy, database_url):
+    """The test's database through a proxy that counts; a pooler in between may take no round trip more."""
+    url = database_url.replace(f":{postgres.port}/", f":{postgres_proxy.port}/")
+    database = Database(url, is_pooled=request.param, **PATIENT)
     database.open()
     database._pool.wait(PATIENCE_SECONDS)  # else the round trips that open the connection are counted
     yield database
@@ -97,13 +98,13 @@ def test_a_slice_goes_to_postgres_and_valkey_once_per_set_not_once_per_message( 
     campaign_id = database.run(add_campaign, accounts=accounts)
     database.run(add_crowd, campaign_id, PEOPLE)
     fetch(database, NOTE_UPDATES)
-    begun = begin_slice(campaign_id, tools)
-    current = Slice(begun, tools)
-    tools.keeper.keep(current.lease, begun.account_ids)
+    context = begin_slice(campaign_id, tools)
+    current = Slice(context, tools)
+    tools.lease_keeper.add(current.lease, context.account_ids)
     with counting(postgres_proxy) as to_postgres, counting(valkey_proxy) as to_valkey:
         current.run()
         current.result()
-    tools.keeper.drop(current.lease, begun.account_ids)
+    tools.lease_keeper.remove(current.lease, context.account_ids)
 
     assert fetch(database, "SELECT status::text, count(*) FROM messages GROUP BY 1") == [("sent", PEOPLE)]
     assert far.stats()["max_accepted_per_recipient"] == 1
@@ -138,7 +139,7 @@ def test_a_set_of_webhooks_takes_as_many_round_trips_as_one_status(
         account_id,
         count,
     )
-    installation = database.run(installation_id)
+    installation = database.run(load_identity).installation
     reports = [report(installation, ids[n // 3 * 3], ("sent", "delivered", "read")[n % 3]) for n in range(count)]
     bodies = [
         make_body(make_value(*reports[first : first + statuses_each])) for first in range(0, count, statuses_each)
@@ -150,7 +151,7 @@ def test_a_set_of_webhooks_takes_as_many_round_trips_as_one_status(
     assert applied.event_count == body_count
     assert fetch(database, "SELECT count(*) FROM webhook_events") == [0]
     assert fetch(database, "SELECT count(*) FROM messages WHERE status = 'read'") == [count // 3]
-    assert find_false_tallies(database) == []
+    assert find_wrong_counters(database) == []
     assert trips[0] <= PER_SET_OF_WEBHOOKS
 
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import datetime as dt
+from concurrent.futures import ThreadPoolExecutor
 
+import psycopg
 import pytest
 
 from campaigns.alerts import Alerts
@@ -14,6 +16,7 @@ from campaigns.sending.settlement import InFlight, Settler
 from campaigns.sending.template_probation import TemplateProbation
 from campaigns.store.accounts import load_accounts
 from campaigns.store.database import DatabaseError
+from tests.simulator.far_end import wait_for
 from tests.store.rows import add_account, add_campaign, add_messages, claim, fetch, take
 
 EXPIRED_TOKEN = Rejected(find_failure(190))
@@ -66,6 +69,35 @@ def test_a_failed_try_counts_no_failure_twice(database, sent):
     fetch(database, "DROP TRIGGER refusing ON messages")
     settler.settle(usable={account_id})
     assert fetch(database, "SELECT consecutive_failures FROM accounts") == [2]
+
+
+SPAM_LIMIT = Rejected(find_failure(131048))  # a cooldown of the account
+CALL_LIMIT = Rejected(find_failure(80007))  # a cooldown of all accounts of the WABA
+WAITS_FOR_A_LOCK = (
+    "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+)
+
+
+@pytest.mark.parametrize("refusal", [SPAM_LIMIT, CALL_LIMIT], ids=["account", "waba"])
+def test_a_cooldown_locks_its_account_before_a_streak_of_a_category(database, database_url, sent, refusal):
+    """Else it would deadlock with a count of failures, which locks the account first and then its categories."""
+    settler, (first, second), account_id = sent
+    fetch(
+        database,
+        "INSERT INTO account_categories (account_id, category, activated_at, failures)"
+        """ SELECT id, 'MARKETING', activated_at, '[{"code": 131063}]' FROM accounts""",
+    )
+    settler.add(first, Accepted("wamid.1"))
+    settler.add(second, refusal)
+    with ThreadPoolExecutor(1) as threads, psycopg.connect(database_url) as other:
+        other.execute("SELECT FROM accounts FOR UPDATE")
+        settled = threads.submit(settler.settle, usable={account_id})
+        wait_for(lambda: fetch(database, WAITS_FOR_A_LOCK) == [1])
+        other.execute("SELECT FROM account_categories FOR UPDATE NOWAIT")
+        other.commit()
+        settled.result()
+    assert fetch(database, "SELECT blocked_until > now() FROM accounts") == [True]
+    assert fetch(database, "SELECT failures FROM account_categories") == [[]]
 
 
 def test_a_freeze_after_the_first_failed_try_does_not_end_the_tries(database, sent):

@@ -1,4 +1,4 @@
-"""How much a slice claims while all connections of its process are taken, and what it does when Postgres ends one."""
+"""Slices while all connections of the transport are taken, and after Postgres ends a connection."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tests.store.rows import Beside, add_campaign, add_crowd, await_blocked, fet
 
 PEOPLE = 500
 CONNECTIONS = 4
-IN_FLIGHT_IN_A_CROWD = 128
+MAX_IN_FLIGHT_WHEN_SATURATED = 128
 FIND_BLOCKED = "SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
 # Each settlement waits for a lock that a test holds.
 HOLD_SETTLEMENTS = """
@@ -26,11 +26,18 @@ CREATE FUNCTION note_sending() RETURNS trigger LANGUAGE plpgsql AS
     $$ BEGIN INSERT INTO sending SELECT count(*) FROM messages WHERE status = 'sending'; RETURN NULL; END $$;
 CREATE TRIGGER noting AFTER UPDATE ON messages FOR EACH STATEMENT EXECUTE FUNCTION note_sending();
 """
+# The first statement after the first claim fails: it says that the campaign does not wait any more.
+FAIL_AFTER_CLAIM = """
+CREATE FUNCTION fail() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RAISE EXCEPTION ''no''; END';
+CREATE TRIGGER failing BEFORE UPDATE ON campaigns FOR EACH ROW
+    WHEN (old.waiting_reason IS NOT NULL AND new.waiting_reason IS NULL AND new.cursor = old.cursor)
+    EXECUTE FUNCTION fail();
+"""
 
 
 @pytest.fixture
 def tools(make_tools, far, monkeypatch):
-    """What slices of a process work with that may open few connections."""
+    """The tools of slices whose transport may open few connections."""
     monkeypatch.setattr("campaigns.whatsapp.transport._MAX_CONNECTIONS", CONNECTIONS)
     far.script(limits={"messages_per_second": 0}, latency_ms=20)
     return make_tools(f"{far.url}/v24.0", slice_seconds=600.0)
@@ -46,13 +53,13 @@ def make_campaign(database, add_sender):
     return make
 
 
-def test_no_more_is_claimed_than_can_leave_soon(tools, database, far, make_campaign):
-    """What is claimed and waits for a connection is in doubt when the process is killed."""
+def test_a_slice_claims_no_more_messages_than_can_leave_soon(tools, database, far, make_campaign):
+    """A claimed message that waits for a connection becomes uncertain if the process is killed."""
     campaign_id = make_campaign(PEOPLE)
     fetch(database, NOTE_SENDING)
     run_slice(begin_slice(campaign_id, tools), tools)
 
-    assert CONNECTIONS < fetch(database, "SELECT max(count) FROM sending")[0] <= IN_FLIGHT_IN_A_CROWD
+    assert CONNECTIONS < fetch(database, "SELECT max(count) FROM sending")[0] <= MAX_IN_FLIGHT_WHEN_SATURATED
     assert fetch(database, "SELECT status::text, count(*) FROM messages GROUP BY 1") == [("sent", PEOPLE)]
     assert far.stats()["max_accepted_per_recipient"] == 1
 
@@ -60,12 +67,12 @@ def test_no_more_is_claimed_than_can_leave_soon(tools, database, far, make_campa
 def test_replies_are_settled_although_postgres_ends_the_connection_when_slice_and_lease_are_over(
     tools, database, database_url, far, make_campaign
 ):
-    """A process that thaws after a long freeze meets this: Postgres has ended the transaction in which it stood."""
+    """This happens when a process thaws after a long freeze: Postgres has ended its open transaction."""
     campaign_id = make_campaign(2 * CONNECTIONS)
     fetch(database, HOLD_SETTLEMENTS)
-    begun = begin_slice(campaign_id, tools)
-    current = Slice(begun, tools)
-    tools.keeper.keep(current.lease, begun.account_ids)
+    context = begin_slice(campaign_id, tools)
+    current = Slice(context, tools)
+    tools.lease_keeper.add(current.lease, context.account_ids)
     with psycopg.connect(database_url) as connection:
         connection.execute("SELECT pg_advisory_lock(1)")
         running = Beside(current.run)
@@ -73,13 +80,31 @@ def test_replies_are_settled_although_postgres_ends_the_connection_when_slice_an
         # As if the process had been frozen for a day.
         fetch(database, "UPDATE leases SET until = clock_timestamp()")
         current.lease.stop()
-        current._ends_at -= 86_400
+        current._started_at -= 86_400
         assert fetch(database, f"SELECT pg_terminate_backend(pid) FROM ({FIND_BLOCKED}) blocked") == [True]
     running.result()
-    tools.keeper.drop(current.lease, begun.account_ids)
+    tools.lease_keeper.remove(current.lease, context.account_ids)
 
     assert count(database, "sending") == 0
     assert count(database, "sent") == far.stats()["accepted"] >= CONNECTIONS
+
+
+def test_what_is_claimed_leaves_although_the_next_statement_fails(tools, database, far, make_campaign, caplog):
+    """Postgres fails between the commit of a claim and the departure of the messages that it claimed."""
+    campaign_id = make_campaign(PEOPLE)
+    fetch(database, "UPDATE campaigns SET waiting_reason = 'retry'")
+    fetch(database, FAIL_AFTER_CLAIM)
+    run_slice(begin_slice(campaign_id, tools), tools)
+    assert [each for each in caplog.records if getattr(each, "event", "") == "slice_failed"]
+    assert count(database, "sending") == 0
+    assert 0 < count(database, "sent") == far.stats()["accepted"] < PEOPLE
+
+    fetch(database, "DROP TRIGGER failing ON campaigns")
+    while run_slice(begin_slice(campaign_id, tools), tools):
+        pass
+    assert fetch(database, "SELECT status::text FROM campaigns") == ["completed"]
+    assert count(database, "sent") == far.stats()["accepted"] == PEOPLE
+    assert far.stats()["max_accepted_per_recipient"] == 1
 
 
 def count(database, status):

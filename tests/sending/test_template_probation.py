@@ -9,6 +9,7 @@ import pytest
 
 from campaigns.domain.failures import find_failure
 from campaigns.domain.pacing import Reason, Wait
+from campaigns.domain.template import TemplateStatus
 from campaigns.domain.verdict import Accepted, Rejected, Unknown
 from campaigns.sending.template_probation import TemplateChange, TemplateProbation
 from tests.store.rows import add_account, add_template, fetch
@@ -30,10 +31,11 @@ def make(status="approved", blocked_until=None, waiting_reason=None, template_id
     return TemplateProbation(row, retry_seconds=RETRY_SECONDS, now=lambda: NOW)
 
 
-def reply(probation, *verdicts, until=None):
-    """Let replies of account 7 be judged and noted, as the settlement does; return what they say of the template."""
-    change = probation.judge([(7, verdict) for verdict in verdicts])
-    probation.note(change, verdicts, until=until)
+def reply(probation, *verdicts, until=None, account_id=7):
+    """Let replies of an account be judged and noted, as the settlement does; return what they say of the template."""
+    replies = [(account_id, verdict) for verdict in verdicts]
+    change = probation.decide(replies)
+    probation.apply(change, replies, until=until)
     return change
 
 
@@ -66,7 +68,9 @@ def test_a_template_that_is_not_approved_is_not_sent_before_its_cooldown_is_over
 def test_a_refusal_begins_a_cooldown_and_outweighs_acceptances_of_the_same_set():
     probation = make()
     until = NOW + dt.timedelta(seconds=60)
-    assert reply(probation, ACCEPTED, PAUSED, ACCEPTED, until=until) == TemplateChange(refusal=(7, 132015))
+    assert reply(probation, ACCEPTED, PAUSED, ACCEPTED, until=until) == TemplateChange(
+        refusal=(7, TemplateStatus.PAUSED)
+    )
     assert probation.cooldown() == Wait(Reason.TEMPLATE, until)
     assert is_on_probation(probation)
 
@@ -80,6 +84,26 @@ def test_twenty_variable_errors_in_a_row_begin_a_cooldown_and_any_other_reply_en
     assert is_on_probation(probation)
 
 
+def test_messages_that_another_account_sends_do_not_end_a_row_of_variable_errors():
+    """The template may have been edited in the WABA of one account only."""
+    probation = make()
+    for _ in range(19):
+        reply(probation, BAD_VARIABLE)
+        reply(probation, ACCEPTED, account_id=8)
+    assert probation.cooldown() is None
+    reply(probation, BAD_VARIABLE)
+    assert probation.cooldown() == COOLDOWN
+
+
+def test_after_an_acceptance_on_probation_a_few_wrong_rows_stop_nothing():
+    """Otherwise each wrong row of the list would cost a cooldown for as long as the slice lasts."""
+    probation = make(waiting_reason=Reason.TEMPLATE)
+    reply(probation, ACCEPTED)
+    reply(probation, *[BAD_VARIABLE] * 19)
+    assert probation.cooldown() is None
+    assert not is_on_probation(probation)
+
+
 def test_on_probation_the_first_variable_error_begins_the_next_cooldown():
     probation = make(waiting_reason=Reason.TEMPLATE)
     reply(probation, BAD_VARIABLE)
@@ -88,7 +112,7 @@ def test_on_probation_the_first_variable_error_begins_the_next_cooldown():
 
 def test_a_list_that_does_not_fit_the_template_waits():
     probation = make()
-    probation.distrust_list()
+    probation.start_cooldown()
     assert probation.cooldown() == COOLDOWN
 
 
@@ -96,7 +120,7 @@ def test_a_list_that_does_not_fit_the_template_waits():
 def test_a_refusal_is_written_with_the_status_that_it_implies(database, code, status):
     account_id, template_id = database.run(add_account), database.run(add_template, status="approved")
     probation = make(template_id=template_id)
-    change = probation.judge([(account_id, Rejected(find_failure(code)))])
+    change = probation.decide([(account_id, Rejected(find_failure(code)))])
     until = database.run(probation.write, change)
     assert fetch(database, "SELECT status, blocked_until FROM templates") == [(status, until)]
     # A second refusal of requests that were out together does not lengthen the cooldown.
@@ -109,7 +133,7 @@ def test_a_settlement_that_is_rolled_back_leaves_the_probation_as_it_was(databas
     template_id = database.run(add_template, status="paused")
     account_id = database.run(add_account)
     probation = make("paused", template_id=template_id)
-    change = probation.judge([(account_id, ACCEPTED)])
+    change = probation.decide([(account_id, ACCEPTED)])
 
     def fail(connection):
         probation.write(connection, change)
@@ -118,6 +142,6 @@ def test_a_settlement_that_is_rolled_back_leaves_the_probation_as_it_was(databas
     with pytest.raises(ZeroDivisionError):
         database.run(fail)
     assert is_on_probation(probation)
-    assert probation.judge([(account_id, ACCEPTED)]) == change
+    assert probation.decide([(account_id, ACCEPTED)]) == change
     database.run(probation.write, change)
     assert fetch(database, "SELECT status FROM templates") == ["approved"]

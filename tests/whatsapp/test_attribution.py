@@ -8,6 +8,7 @@ import pytest
 
 from campaigns.domain.failures import STRAY_REPLY
 from campaigns.domain.verdict import Accepted, Rejected, Unknown
+from campaigns.whatsapp import attribution as module
 from campaigns.whatsapp.attribution import Attribution, find_recipient, is_garbled
 from campaigns.whatsapp.mailbox import Reply, Request
 from campaigns.whatsapp.payloads import encode
@@ -94,13 +95,15 @@ def test_an_error_is_held_for_longer_than_an_acceptance_takes():
     assert 0 < quick < 2.0 < attribution.hold_seconds
 
 
-def test_memory_is_bounded():
+def test_memory_is_bounded(monkeypatch):
+    monkeypatch.setattr(module, "_MAX_WAMIDS", 500)
+    monkeypatch.setattr(module, "_MAX_MISDIRECTED", 100)
     attribution = Attribution()
-    for number in range(120_000):
-        attribution._note_elsewhere(str(number))
+    for number in range(1_200):
+        attribution._note_misdirected(str(number))
         attribution.judge(answer(ANA, accepted(ABSENT, f"wamid.{number}")))
-    assert len(attribution._wamids) <= 50_000 and len(attribution._elsewhere) <= 1_000
-    assert is_stray(attribution.judge(answer(ANA, accepted(ABSENT, "wamid.119999"))))
+    assert len(attribution._wamids) <= 500 and len(attribution._misdirected_at) <= 100
+    assert is_stray(attribution.judge(answer(ANA, accepted(ABSENT, "wamid.1199"))))
 
 
 @pytest.mark.parametrize(

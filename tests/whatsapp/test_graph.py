@@ -11,6 +11,8 @@ import threading
 
 import pytest
 
+from campaigns.cli.hints import in_commands
+from campaigns.domain.failures import find_failure
 from campaigns.whatsapp import graph
 from campaigns.whatsapp.graph import GraphError, read_phone_number, read_templates
 from tests.simulator.far_end import NUMBER, PATIENCE_SECONDS, WABA
@@ -140,10 +142,67 @@ def test_a_compressed_answer_is_read(answer):
     assert read(answer(head + body).url) == {"id": "1"}
 
 
-def test_metas_words_stay_out_of_the_error(answer):
-    body = b'{"error": {"message": "Malformed access token %s", "code": 190}}' % TOKEN.encode()
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        ({"message": f"Malformed access token {TOKEN}", "code": 190}, "Malformed access token [redacted]"),
+        ({"message": f"No {TOKEN}", "code": 190}, "No [redacted]"),
+        ({"message": "(#100) Bad\x1b[2J id.", "code": 100, "error_subcode": 33}, "Bad[2J id"),
+        ({"message": "No.", "error_data": {"details": "It is locked."}, "code": 131031}, "No: It is locked"),
+        ({"message": "No", "error_user_msg": "Pay first", "code": "131042"}, "No: Pay first"),
+        ({"code": 4}, ""),
+        ({"code": 4, "message": ["x"]}, ""),
+    ],
+)
+def test_metas_own_text_is_kept_apart_without_the_token(answer, error, said):
+    body = json.dumps({"error": error}).encode()
     reply = b"HTTP/1.1 401 No\r\nContent-Length: %d\r\n\r\n" % len(body) + body
-    assert refuse(answer(reply).url) == "Request failed with status code 401 (code 190)"
+    with pytest.raises(GraphError) as caught:
+        read(answer(reply).url)
+    assert str(caught.value) == f"Request failed with status code 401 (code {error['code']})"
+    assert caught.value.said == said
+    assert caught.value.failure is find_failure(int(error["code"]), subcode=error.get("error_subcode"))
+    assert TOKEN not in str(caught.value.explain("sales"))
+
+
+def refusal(message):
+    body = json.dumps({"error": {"message": message, "code": 100, "error_subcode": 33}}).encode()
+    return b"HTTP/1.1 400 No\r\nContent-Length: %d\r\n\r\n" % len(body) + body
+
+
+@pytest.mark.parametrize("secret", [TOKEN, "0123456789abcdef0123456789abcdef"])
+@pytest.mark.parametrize("length", range(160, 202, 5))  # texts of Meta are cut after 200 characters
+def test_no_part_of_a_secret_is_left_where_the_text_is_cut(answer, secret, length):
+    url = answer(refusal(f"{'No ' * 70}"[:length] + f" {secret} is wrong")).url
+    with pytest.raises(GraphError) as caught:
+        graph.read_app_webhooks(url, "7", secret, connect_timeout=PATIENCE_SECONDS, timeout=PATIENCE_SECONDS)
+    assert secret[:4] not in caught.value.said
+
+
+@pytest.mark.parametrize("said", ["7|secret-of-the-app", "secret-of-the-app"])
+def test_the_secret_of_an_app_is_not_shown_in_either_form(answer, said):
+    url = answer(refusal(f"Bad signature {said}")).url
+    with pytest.raises(GraphError) as caught:
+        graph.read_app_webhooks(
+            url, "7", "secret-of-the-app", connect_timeout=PATIENCE_SECONDS, timeout=PATIENCE_SECONDS
+        )
+    assert caught.value.said == "Bad signature [redacted]"
+
+
+def test_without_a_token_the_text_stays_as_it_is(answer):
+    with pytest.raises(GraphError) as caught:
+        read(answer(refusal("No token")).url, token="")
+    assert caught.value.said == "No token"
+
+
+@pytest.mark.parametrize("read_waba", [graph.read_subscribed_apps, read_templates])
+def test_the_advice_about_an_unknown_waba_names_its_id(answer, read_waba):
+    with pytest.raises(GraphError) as caught:
+        read_waba(
+            answer(refusal("No object")).url, WABA, TOKEN, connect_timeout=PATIENCE_SECONDS, timeout=PATIENCE_SECONDS
+        )
+    assert "code 100" in str(caught.value)
+    assert "--waba-id ID" in in_commands(caught.value.explain("sales"))
 
 
 @pytest.mark.parametrize("status", [301, 302, 307, 308])
@@ -233,8 +292,11 @@ def page(**content):
         ({}, "The answer is not a list of templates"),
         ({"data": {}}, "The answer is not a list of templates"),
         ({"data": ["promo"]}, "The answer is not a list of templates"),
-        ({"data": [], "paging": {"next": "https://x"}}, "The list goes on, and the answer does not say where"),
-        ({"data": [], "paging": {"next": "https://x", "cursors": {"after": 7}}}, "The list goes on"),
+        (
+            {"data": [], "paging": {"next": "https://x"}},
+            "The list has another page, but the response has no cursor for it",
+        ),
+        ({"data": [], "paging": {"next": "https://x", "cursors": {"after": 7}}}, "The list has another page"),
         ({"data": [], "paging": {"next": "https://x", "cursors": {"after": "a"}}}, "The pages of the list repeat"),
     ],
 )

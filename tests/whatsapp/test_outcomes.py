@@ -43,7 +43,7 @@ def test_a_wamid_outweighs_an_error_beside_it():
 
 
 @pytest.mark.parametrize("status", [302, 400, 429, 500])
-def test_a_wamid_in_what_is_no_ok_leaves_us_in_doubt(status):
+def test_a_wamid_without_a_2xx_status_is_unknown(status):
     assert isinstance(reply(status, acceptance()), Unknown)
 
 
@@ -80,7 +80,7 @@ def test_a_wamid_in_what_is_no_ok_leaves_us_in_doubt(status):
     ids=str,
 )
 @pytest.mark.parametrize("status", [200, 500])
-def test_a_reply_that_says_neither_leaves_us_in_doubt(status, document):
+def test_a_reply_without_wamid_and_code_is_unknown(status, document):
     assert isinstance(reply(status, document), Unknown)
 
 
@@ -100,13 +100,13 @@ def test_a_reply_that_says_neither_leaves_us_in_doubt(status, document):
     ],
     ids=lambda value: value[:30],
 )
-def test_the_reason_of_a_doubt_says_what_came(body, reason):
+def test_the_reason_of_an_unknown_verdict_describes_the_reply(body, reason):
     assert read_reply(200, body) == Unknown(reason)
 
 
 @pytest.mark.parametrize("status", [500, 502, 503, 504, 408, 499, 303, 0])
 @pytest.mark.parametrize("body", [b"", HTML, b'{"error":{"mess'], ids=["empty", "HTML", "cut off"])
-def test_a_failing_server_without_a_verdict_leaves_us_in_doubt(status, body):
+def test_a_server_error_without_a_code_is_unknown(status, body):
     assert isinstance(read_reply(status, body), Unknown)
 
 
@@ -138,14 +138,14 @@ def test_a_code_is_a_verdict_whatever_the_status(status):
     [
         (503, 2, Action.BACK_OFF),
         (500, 131016, Action.BACK_OFF),
-        (400, 1, Action.DOUBT),
-        (500, 131000, Action.DOUBT),
+        (400, 1, Action.UNCERTAIN),
+        (500, 131000, Action.UNCERTAIN),
         (503, 999999, Action.BACK_OFF),
-        (500, 999999, Action.DOUBT),
+        (500, 999999, Action.UNCERTAIN),
         (400, 999999, Action.RETRY),
     ],
 )
-def test_meta_in_trouble_is_told_from_meta_in_doubt(status, code, action):
+def test_server_errors_are_distinguished_from_unknown_results(status, code, action):
     assert rejection(status, code=code).failure.action is action
 
 

@@ -17,7 +17,7 @@ from campaigns.domain.template import (
     Template,
     TemplateError,
 )
-from campaigns.whatsapp.payloads import Media, encode, fill_payload, make_encoder, template_payload
+from campaigns.whatsapp.payloads import Media, build_template_payload, encode, fill_payload, make_encoder
 
 PHONE = "+4915112345678"
 CALLBACK = "r1.0123abcd.903.1"
@@ -33,7 +33,7 @@ FULL = Template(
 
 
 def payload(template=PLAIN, variables=("Ada", "A7"), **more):
-    return template_payload(to=PHONE, template=template, variables=variables, callback_data=CALLBACK, **more)
+    return build_template_payload(to=PHONE, template=template, variables=variables, callback_data=CALLBACK, **more)
 
 
 def components(*args, **more):
@@ -93,7 +93,7 @@ def test_a_template_without_variables_has_no_components():
 
 
 def test_a_phone_is_always_sent_with_a_plus():
-    without = template_payload(to=PHONE[1:], template=PLAIN, variables=("a", "b"), callback_data=CALLBACK)
+    without = build_template_payload(to=PHONE[1:], template=PLAIN, variables=("a", "b"), callback_data=CALLBACK)
     assert without["to"] == PHONE
     assert json.loads(make_encoder(fill(PLAIN, {}))(PHONE[1:], ("a", "b"), CALLBACK))["to"] == PHONE
 

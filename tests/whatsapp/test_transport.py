@@ -14,6 +14,7 @@ import socketserver
 import ssl
 import struct
 import threading
+from pathlib import Path
 from types import SimpleNamespace
 
 import pycurl
@@ -27,7 +28,7 @@ from campaigns.domain.failures import STRAY_REPLY
 from campaigns.domain.verdict import Accepted, Rejected, Unknown
 from campaigns.whatsapp.mailbox import Mailbox, Request
 from campaigns.whatsapp.transport import Transport
-from tests.faults.straying import Ways, make_authority, straying
+from tests.faults.stray_replies import ReplyFault, make_authority, serve_stray_replies
 from tests.simulator.far_end import NUMBER, PATIENCE_SECONDS, start_simulator, template_message, wait_for
 from tests.support.serving import serving
 
@@ -118,7 +119,7 @@ def collect(mailbox, count):
     replies = []
 
     def has_all():
-        replies.extend(mailbox.collect(timeout=0.1, enough=count, linger=0.1))
+        replies.extend(mailbox.collect(timeout_seconds=0.1, batch_count=count, linger_seconds=0.1))
         return len(replies) >= count
 
     wait_for(has_all)
@@ -311,11 +312,10 @@ def test_three_thousand_requests_pass_the_1024_descriptors(far, transport):
     hanging = [f"{phone}9666008" for phone in range(10_000, 11_100)]
     transport.submit(messages(far, hanging), Mailbox())
 
-    def next_descriptor():
-        with socket.socket() as one:
-            return one.fileno()  # the lowest that is free
+    def highest_descriptor():
+        return max(int(each.name) for each in Path("/proc/self/fd").iterdir())
 
-    wait_for(lambda: next_descriptor() > 1024 and len(wire(far)) == len(hanging))
+    wait_for(lambda: highest_descriptor() > 1024 and len(wire(far)) == len(hanging))
     mailbox, all_phones = Mailbox(), phones(0, 1900)
     transport.submit(messages(far, all_phones), mailbox)
     replies = collect(mailbox, len(all_phones))
@@ -388,7 +388,7 @@ def test_close_ends_the_thread_also_with_requests_in_flight(far):
 
 @pytest.mark.parametrize("ending", ["closed", "half-closed", "reset"])
 def test_a_kept_connection_that_was_closed_carries_nothing_more(transport, ending):
-    """Within a second of its last use: libcurl alone looks no more often."""
+    """Within a second of its last use: libcurl alone does not check more often."""
     count = 0
 
     class Handler(socketserver.BaseRequestHandler):
@@ -426,11 +426,13 @@ def test_a_kept_connection_that_was_closed_carries_nothing_more(transport, endin
 
 @pytest.fixture
 def far_end(tmp_path, monkeypatch):
-    """`far_end(ways, is_tls=…)` starts a far end that accepts messages and writes stray replies."""
+    """`far_end(fault, is_tls=…)` starts a far end that accepts messages and writes stray replies."""
     context, file = make_authority(tmp_path)
     monkeypatch.setattr("certifi.where", lambda: str(file))
     with contextlib.ExitStack() as stack:
-        yield lambda ways, *, is_tls=False: stack.enter_context(straying(ways, context if is_tls else None))
+        yield lambda fault, *, is_tls=False: stack.enter_context(
+            serve_stray_replies(fault, context if is_tls else None)
+        )
 
 
 def to(far, phone):
@@ -444,7 +446,7 @@ BOTH = pytest.mark.parametrize("is_tls", [False, True], ids=["plain", "TLS"])
 @BOTH
 def test_a_connection_is_kept_after_each_acceptance(transport, far_end, is_tls):
     """This holds over TLS too, where the server sends session tickets without a request."""
-    far = far_end(Ways(), is_tls=is_tls)
+    far = far_end(ReplyFault(), is_tls=is_tls)
     for phone in phones(0, 4):
         assert send(transport, [to(far, phone)])[phone].verdict == Accepted(far.memory.wamids[f"r1.0badcafe.{phone}"])
     assert far.connection_count == 1
@@ -452,7 +454,7 @@ def test_a_connection_is_kept_after_each_acceptance(transport, far_end, is_tls):
 
 @BOTH
 def test_a_request_leaves_on_another_connection_where_one_has_unread_bytes(transport, far_end, is_tls):
-    far = far_end(Ways("repeat", 0.003, every=1), is_tls=is_tls)
+    far = far_end(ReplyFault("repeat", 0.003, every=1), is_tls=is_tls)
     for number, phone in enumerate(phones(0, 4), 1):
         reply = send(transport, [to(far, phone)])[phone]
         assert reply.verdict == Accepted(far.memory.wamids[f"r1.0badcafe.{phone}"])
@@ -462,7 +464,7 @@ def test_a_request_leaves_on_another_connection_where_one_has_unread_bytes(trans
 
 @BOTH
 def test_a_connection_that_brought_the_reply_of_another_is_closed(transport, far_end, is_tls):
-    far = far_end(Ways("swapped", every=1), is_tls=is_tls)
+    far = far_end(ReplyFault("swapped", every=1), is_tls=is_tls)
     strays = send(transport, [to(far, phone) for phone in phones(0, 2)]).values()
     assert {reply.verdict for reply in strays} == {Unknown("the reply names another recipient", STRAY_REPLY.code)}
     wait_for(lambda: far.open_count == 0)
@@ -470,7 +472,7 @@ def test_a_connection_that_brought_the_reply_of_another_is_closed(transport, far
 
 @BOTH
 def test_a_connection_that_brought_an_error_is_closed_and_the_error_counts(transport, far_end, is_tls):
-    far = far_end(Ways("error"), is_tls=is_tls)  # to every third request
+    far = far_end(ReplyFault("error"), is_tls=is_tls)  # to every third request
     replies = [send(transport, [to(far, phone)])[phone] for phone in phones(0, 7)]
     assert [type(reply.verdict) for reply in replies] == [
         Accepted,
@@ -494,3 +496,35 @@ def test_an_error_that_announces_the_end_of_the_connection_counts(transport, ans
     refused = send_one(transport, server.url, body=b'{"to":"+5511999990002"}')
     assert isinstance(refused.verdict, Rejected)
     assert server.connection_count == 1
+
+
+def test_an_error_whose_body_holds_parts_of_two_replies_leaves_the_message_uncertain(transport, answer):
+    """As a refusal it would be sent again, though one of the two replies may have been an acceptance."""
+    body = b'{"error":{"coHTTP/1.1 200 OK\r\nCont'
+    accepted = b'{"messages":[{"id":"wamid.1"}]}'
+    first = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(accepted) + accepted
+    server = answer(first, b"HTTP/1.1 400 Bad\r\nContent-Length: %d\r\n\r\n" % len(body) + body)
+    assert send_one(transport, server.url, body=b'{"to":"+5511999990001"}').verdict == Accepted("wamid.1")
+    garbled = send_one(transport, server.url, body=b'{"to":"+5511999990002"}')
+    assert garbled.verdict == Unknown("two replies came for one request", STRAY_REPLY.code)
+    assert server.connection_count == 1
+
+
+@pytest.mark.parametrize(
+    "url", ["file:///etc/hostname", "ftp://127.0.0.1:9/", "gopher://127.0.0.1:9/", "dict://127.0.0.1:9/"]
+)
+def test_only_http_and_https_are_spoken(transport, url):
+    mailbox = Mailbox()
+    transport.submit([make(url)], mailbox)
+    reply = collect(mailbox, 1)["one"]
+    assert not reply.has_left
+    assert "not supported" in reply.error or "disabled" in reply.error
+
+
+def test_a_redirect_is_a_reply_like_any_other(transport, answer):
+    other = answer(OK)
+    moved = f"HTTP/1.1 307 Temporary Redirect\r\nLocation: {other.url}\r\nContent-Length: 0\r\n\r\n".encode()
+    mailbox = Mailbox()
+    transport.submit([make(answer(moved).url)], mailbox)
+    assert collect(mailbox, 1)["one"].http_status == 307
+    assert other.connection_count == 0
