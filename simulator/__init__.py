@@ -1,6 +1,6 @@
-"""A stand-in for Meta's Graph API on one core: sends, health, templates, signed webhooks, and every way they go wrong.
+"""A stand-in for Meta's Graph API: sends, health, templates, signed webhooks, and the faults of each. It uses one core.
 
-It imports nothing of the product, so that it can disagree with it. `README.md` is the manual.
+It imports nothing of the product, so that it cannot share a mistake with it. `README.md` is the manual.
 """
 
 from simulator.config import Config, ConfigError

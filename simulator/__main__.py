@@ -1,21 +1,29 @@
-"""`python -m simulator`: a Graph API on this machine."""
+"""Runs a stand-in for Meta's Graph API on this machine."""
 
 import argparse
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from simulator.config import Config, ConfigError, Json, Webhooks, knobs_of, merge
+from simulator.config import Config, ConfigError, Json, Webhooks, list_keys, merge
 from simulator.server import run
 
 _SHORT = {"callback_url", "app_secret"}
 
 
-def main(argv: Sequence[str] | None = None, *, prog: str = "python -m simulator") -> None:
-    """Serve until a signal; exits with 2 and one line on wrong options or a wrong script."""
-    parser = _build_parser(prog)
+def main(
+    argv: Sequence[str] | None = None,
+    *,
+    prog: str = "python -m simulator",
+    translate: Callable[[str], str] = str,
+) -> None:
+    """Serve until SIGTERM or SIGINT. If an option or the script is wrong, print one line and exit with 2.
+
+    `translate` returns a text of the help in the language of the person.
+    """
+    parser = _build_parser(prog, translate)
     options = parser.parse_args(argv)
     try:
         config = Config.load(_build_script(options))
@@ -24,45 +32,47 @@ def main(argv: Sequence[str] | None = None, *, prog: str = "python -m simulator"
     run(config, host=options.host, port=options.port)
 
 
-def _build_parser(prog: str) -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog=prog, description=__doc__, argument_default=argparse.SUPPRESS)
-    parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default: %(default)s)")
-    parser.add_argument("--port", type=int, default=0, help="port to listen on, 0 takes a free one (default: 0)")
-    parser.add_argument(
-        "--script", type=Path, default=None, metavar="FILE.json", help="a script as for POST /_simulator/script"
-    )
-    parser.add_argument("--callback-url", help="where webhooks are posted to")
-    parser.add_argument("--app-secret", help="key of their signature (default: META_APP_SECRET)")
-    parser.add_argument("--latency-ms", type=_read_value, metavar="N|[LOW,HIGH]", help="time until an answer")
-    parser.add_argument("--mps", type=float, help="messages per second of one number (default: 80)")
-    parser.add_argument("--no-limits", action="store_true", default=False, help="neither throughput nor pair limit")
-    webhooks = parser.add_argument_group("webhooks", "times are milliseconds, N or [LOW,HIGH]")
-    for name, (_, note) in knobs_of(Webhooks).items():
+def _build_parser(prog: str, translate: Callable[[str], str]) -> argparse.ArgumentParser:
+    def read_value(text: str) -> Any:
+        """Read an option as JSON: 0.5, true, [100, 200]."""
+        try:
+            return json.loads(text)
+        except json.JSONDecodeError as error:
+            problem = translate("{text!r} is not a number, true, false or [low, high]").format(text=text)
+            raise argparse.ArgumentTypeError(problem) from error
+
+    about = translate("Runs a stand-in for Meta's Graph API on this machine.")
+    parser = argparse.ArgumentParser(prog=prog, description=about, argument_default=argparse.SUPPRESS)
+    add = parser.add_argument
+    add("--host", default="127.0.0.1", help=translate("address to listen on (default: %(default)s)"))
+    add("--port", type=int, default=0, help=translate("port to listen on; 0: a free port (default: 0)"))
+    script = translate("the script, as for POST /_simulator/script")
+    add("--script", type=Path, default=None, metavar="FILE.json", help=script)
+    add("--callback-url", help=translate("URL that webhooks are posted to"))
+    add("--app-secret", help=translate("key of the webhooks' signature (default: META_APP_SECRET)"))
+    latency = translate("milliseconds until an answer")
+    add("--latency-ms", type=read_value, metavar="N|[LOW,HIGH]", help=latency)
+    add("--mps", type=float, help=translate("messages per second of one number (default: 80)"))
+    add("--no-limits", action="store_true", default=False, help=translate("no rate limits"))
+    webhooks = parser.add_argument_group("webhooks", translate("times are in milliseconds: N or [LOW,HIGH]"))
+    for name, (_, note) in list_keys(Webhooks).items():
         if name not in _SHORT:
             option = f"--webhook-{name.replace('_', '-')}"
-            webhooks.add_argument(option, type=_read_value, metavar="VALUE", help=note)
+            webhooks.add_argument(option, type=read_value, metavar="VALUE", help=translate(note))
     return parser
 
 
-def _read_value(text: str) -> Any:
-    """Read an option as JSON: 0.5, true, [100, 200]."""
-    try:
-        return json.loads(text)
-    except json.JSONDecodeError as error:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number, true, false or [low, high]") from error
-
-
 def _build_script(options: argparse.Namespace) -> Json:
-    """Merge file, environment and options; the later one wins."""
+    """Merge the environment, the file and the options, each of which overrides the one before."""
     given = vars(options)
     webhooks = {key: given[key] for key in _SHORT if key in given}
     webhooks |= {key.removeprefix("webhook_"): value for key, value in given.items() if key.startswith("webhook_")}
     limits: Json = {"messages_per_second": given["mps"]} if "mps" in given else {}
     if options.no_limits:
         limits = {"messages_per_second": 0, "pair_seconds": 0}
-    wanted: Json = {"webhooks": webhooks, "limits": limits}
+    from_options: Json = {"webhooks": webhooks, "limits": limits}
     if "latency_ms" in given:
-        wanted["latency_ms"] = options.latency_ms
+        from_options["latency_ms"] = options.latency_ms
     script: Json = {}
     if secret := os.environ.get("META_APP_SECRET"):
         script = {"webhooks": {"app_secret": secret}}
@@ -71,7 +81,7 @@ def _build_script(options: argparse.Namespace) -> Json:
         if not isinstance(document, dict):
             raise ConfigError(f"{options.script}: expected an object")
         script = merge(script, document)
-    return merge(script, wanted)
+    return merge(script, from_options)
 
 
 if __name__ == "__main__":

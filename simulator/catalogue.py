@@ -1,5 +1,5 @@
 # ruff: noqa: E501 (a table reads by columns, one code a line, whatever the width)
-"""Meta's error codes as a send meets them: HTTP status, title, details (error page of 12 Dec 2025)."""
+"""Meta's error codes for a send, with HTTP status, title and details (Meta's page of error codes, 12 Dec 2025)."""
 
 from typing import NamedTuple
 
@@ -68,7 +68,7 @@ ERRORS: dict[int, MetaError] = {
 
 
 class RefusalError(Exception):
-    """Meta answers a request with this code; `details` and `http_status` default to those of the catalogue."""
+    """The request is answered with Meta's error of this code; `details` and `http_status` come from the catalogue."""
 
     def __init__(self, code: int, details: str = "", *, message: str = "", subcode: int = 0, kind: str = "") -> None:
         super().__init__(code, details)
@@ -82,5 +82,5 @@ class RefusalError(Exception):
 
 
 def find_error(code: int) -> MetaError:
-    """Look a code up; one that is not in the catalogue answers 400, so that unknown codes can be scripted too."""
+    """Return a code's entry. A code that is not in the catalogue gets status 400, so that a script may use any code."""
     return ERRORS.get(code) or MetaError(400, "Unknown error", f"Simulated error {code}.")

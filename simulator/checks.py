@@ -1,4 +1,4 @@
-"""What Meta refuses at once: a send that breaks the contract, or does not fit its template."""
+"""Checks a send as Meta does before it accepts one: the fields of the request, and the fit with the template."""
 
 import re
 from typing import Any
@@ -7,7 +7,7 @@ from simulator.catalogue import RefusalError
 from simulator.config import Account, Template
 
 _CALLBACK_DATA_LIMIT = 512
-# Separators are tolerated between the digits of a phone number, as Meta does.
+# Like Meta, accept separators between the digits of a phone number.
 _PHONE = re.compile(r"\+?[0-9][0-9 ()\-]{4,24}")
 _VARIABLE = re.compile(r"\{\{\s*(\w+)\s*\}\}")
 _TYPES = frozenset(
@@ -16,7 +16,7 @@ _TYPES = frozenset(
 
 
 def check_message(templates: tuple[Template, ...], account: Account, message: dict[str, Any]) -> Template | None:
-    """Refuse what Meta would refuse at once; returns the template, None for other types."""
+    """Check a send; return its template, or None for other types. Raises RefusalError where Meta would refuse it."""
     if message.get("messaging_product") != "whatsapp":
         raise RefusalError(100, message="(#100) The parameter messaging_product is required.")
     to = message.get("to")
@@ -137,12 +137,12 @@ def _check_buttons(component: dict[str, Any], sent: dict[str, Any]) -> None:
             raise RefusalError(132012, f"Button at index {index} of type {kind} does not take these parameters")
         if str(filled.get("sub_type")).lower() != {"otp": "url"}.get(kind, kind):
             raise RefusalError(132012, f"Button at index {index} is of type {kind}")
-    if strangers := set(given) - {str(index) for index in range(len(_list_objects(component, "buttons")))}:
-        raise RefusalError(132018, f"There is no button at index {min(strangers)}")
+    if unknown := set(given) - {str(index) for index in range(len(_list_objects(component, "buttons")))}:
+        raise RefusalError(132018, f"There is no button at index {min(unknown)}")
 
 
 def _check_flow(index: int, filled: dict[str, Any] | None) -> None:
-    """Refuse a send without its flow button: the button is required, although its parameters are optional."""
+    """Check a flow button. Meta requires the button in a send, although its parameters are optional."""
     if filled is None:
         raise RefusalError(131009, f"Button at index {index} of type flow is missing in components")
     if str(filled.get("sub_type")).lower() != "flow":

@@ -1,4 +1,4 @@
-"""The script of a simulator: one frozen value, read from a JSON document, changed by merge patches (RFC 7396)."""
+"""The simulator's script: an immutable value, read from a JSON document and changed by merge patches (RFC 7396)."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -19,7 +19,7 @@ from simulator.outcomes import (
     parse_step,
 )
 
-# The app that tokens belong to and that WABAs are subscribed to.
+# The id of the app that all tokens belong to. By default every WABA is subscribed to it.
 APP = "634974688087057"
 
 Json = dict[str, Any]
@@ -29,7 +29,7 @@ T = TypeVar("T")
 
 
 class ConfigError(ValueError):
-    """A key or a value of the script is wrong; the message names where and what."""
+    """A key or a value of the script is wrong; the message names its path and what is expected."""
 
 
 def _refuse(where: str, expected: str, value: object) -> NoReturn:
@@ -71,7 +71,7 @@ def _read_probability(value: Any, where: str) -> float:
 
 
 def _read_range(value: Any, where: str) -> Range:
-    """Milliseconds, `150` or `[100, 200]`, kept as seconds."""
+    """Read milliseconds, `150` or `[100, 200]`; return them in seconds."""
     low, high = value if isinstance(value, list) and len(value) == 2 else (value, value)  # noqa: PLR2004 (a pair)
     numbers = _read_number(low, where) / 1000, _read_number(high, where) / 1000
     return numbers if numbers[0] <= numbers[1] else _refuse(where, "milliseconds or [lowest, highest]", value)
@@ -93,7 +93,7 @@ def _read_tokens(value: Any, where: str) -> frozenset[bytes]:
     return frozenset(_read_text(token, where).encode() for token in _read_list(value, where))
 
 
-def _script_of(kinds: frozenset[Kind]) -> Reader:
+def _make_script_reader(kinds: frozenset[Kind]) -> Reader:
     def read_script(value: Any, where: str) -> Script:
         steps = value if isinstance(value, list) else [value]
         try:
@@ -104,8 +104,8 @@ def _script_of(kinds: frozenset[Kind]) -> Reader:
     return read_script
 
 
-_read_outcome = _script_of(SEND_KINDS)
-_read_reading = _script_of(READ_KINDS)
+_read_outcome = _make_script_reader(SEND_KINDS)
+_read_reading = _make_script_reader(READ_KINDS)
 
 
 def _read_outcomes(value: Any, where: str) -> dict[str, Script]:
@@ -124,15 +124,15 @@ def _section(cls: type[Any]) -> Reader:
 
 
 def _load(cls: type[T], document: Any, where: str) -> T:
-    known = knobs_of(cls)
+    known = list_keys(cls)
     for key in _read_object(document, where):
         if key not in known:
             raise ConfigError(f"{where}: unknown key {key!r}; known keys are {', '.join(known)}")
     return cls(**{key: known[key][0](value, f"{where}.{key}") for key, value in document.items()})
 
 
-def knobs_of(cls: type[Any]) -> dict[str, tuple[Reader, str]]:
-    """List what a script may set in a section: the reader of each value, and its note for help and manual."""
+def list_keys(cls: type[Any]) -> dict[str, tuple[Reader, str]]:
+    """List the keys of a section of the script, each with the reader of its value and a note for help and manual."""
     hints = get_type_hints(cls, include_extras=True)
     return {name: hint.__metadata__ for name, hint in hints.items() if hasattr(hint, "__metadata__")}
 
@@ -149,50 +149,54 @@ Readings = Annotated[Script, _read_reading]
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    messages_per_second: Annotated[Number, "of one number, with a burst of one second; 0: no limit"] = 80.0
-    pair_seconds: Annotated[Number, "between two messages of one number to one person; 0: no limit"] = 6.0
-    pair_burst: Annotated[Count, "messages that one person may get at once"] = 45
+    messages_per_second: Annotated[Number, "rate limit of one number, with a burst of one second; 0: no limit"] = 80.0
+    pair_seconds: Annotated[Number, "time between two messages from one number to one person; 0: no limit"] = 6.0
+    pair_burst: Annotated[Count, "messages that one number may send to one person at once"] = 45
 
 
 @dataclass(frozen=True, slots=True)
 class Webhooks:
-    callback_url: Annotated[str, _read_url, "where webhooks are posted to; empty: nowhere"] = ""
-    app_secret: Annotated[Text, "key of X-Hub-Signature-256; empty: unsigned"] = field(default="", repr=False)
-    delivered_probability: Annotated[Probability, "that a message is delivered"] = 1.0
-    read_probability: Annotated[Probability, "that a delivered message is read"] = 0.5
-    skip_delivered_probability: Annotated[Probability, "that a read message reports no `delivered`"] = 0.0
-    duplicate_probability: Annotated[Probability, "that a status is reported twice"] = 0.0
-    sent_after_ms: Annotated[Milliseconds, "until `sent`"] = (0.02, 0.06)
-    delivered_after_ms: Annotated[Milliseconds, "until `delivered`"] = (0.1, 0.3)
-    read_after_ms: Annotated[Milliseconds, "until `read`"] = (0.5, 1.5)
-    failed_after_ms: Annotated[Milliseconds, "until `failed`"] = (0.1, 0.3)
-    before_answer: Annotated[Flag, "count these from the request, not from its answer"] = False
-    shuffle: Annotated[Flag, "report the statuses of a message, and those of a batch, in any order"] = False
-    batch_size: Annotated[Count, "most statuses in one POST"] = 1
-    batch_ms: Annotated[Milliseconds, "how long a batch that is not full waits"] = (0.05, 0.05)
-    concurrency: Annotated[Count, "connections to the callback URL"] = 16
-    timeout_ms: Annotated[Milliseconds, "until an unanswered POST counts as failed"] = (10.0, 10.0)
-    retry_ms: Annotated[Milliseconds, "gap before the first retry of what was not answered 200"] = (1.0, 1.0)
-    retry_factor: Annotated[Number, "by which each gap grows"] = 2.0
-    retry_longest_ms: Annotated[Milliseconds, "longest gap"] = (60.0, 60.0)
-    retry_limit: Annotated[Count, "retries of one POST"] = 20
+    callback_url: Annotated[str, _read_url, "URL that webhooks are posted to; empty: none are posted"] = ""
+    app_secret: Annotated[Text, "key of X-Hub-Signature-256; empty: no signature"] = field(default="", repr=False)
+    delivered_probability: Annotated[Probability, "probability that a message is delivered"] = 1.0
+    read_probability: Annotated[Probability, "probability that a delivered message is read"] = 0.5
+    skip_delivered_probability: Annotated[Probability, "probability that a read message gets no `delivered`"] = 0.0
+    reply_probability: Annotated[Probability, "probability that a person replies to a delivered message"] = 0.0
+    quote_probability: Annotated[Probability, "probability that a reply quotes the message"] = 0.5
+    reply_text: Annotated[Text, "text of each reply"] = "Oi! Ainda tem?"
+    duplicate_probability: Annotated[Probability, "probability that a status or a reply is posted twice"] = 0.0
+    sent_after_ms: Annotated[Milliseconds, "time until `sent`"] = (0.02, 0.06)
+    delivered_after_ms: Annotated[Milliseconds, "time until `delivered`"] = (0.1, 0.3)
+    read_after_ms: Annotated[Milliseconds, "time until `read`"] = (0.5, 1.5)
+    reply_after_ms: Annotated[Milliseconds, "time until a reply"] = (1.5, 3.0)
+    failed_after_ms: Annotated[Milliseconds, "time until `failed`"] = (0.1, 0.3)
+    before_answer: Annotated[Flag, "count these times from the request instead of from its answer"] = False
+    shuffle: Annotated[Flag, "post the statuses of a message, and those of a batch, in random order"] = False
+    batch_size: Annotated[Count, "maximum of statuses in one POST"] = 1
+    batch_ms: Annotated[Milliseconds, "time after which a batch that is not full is posted"] = (0.05, 0.05)
+    concurrency: Annotated[Count, "number of connections to the callback URL"] = 16
+    timeout_ms: Annotated[Milliseconds, "time after which a POST without an answer counts as failed"] = (10.0, 10.0)
+    retry_ms: Annotated[Milliseconds, "gap before the first retry of a POST without a 200"] = (1.0, 1.0)
+    retry_factor: Annotated[Number, "factor by which each gap grows"] = 2.0
+    retry_longest_ms: Annotated[Milliseconds, "maximum of the gap"] = (60.0, 60.0)
+    retry_limit: Annotated[Count, "maximum of retries of one POST"] = 20
 
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    waba_id: Annotated[Text, "the WhatsApp Business Account it belongs to"] = "102290129340398"
-    display_phone_number: Annotated[Text, "its number as Meta shows it"] = "+1 555-078-3881"
+    waba_id: Annotated[Text, "the WhatsApp Business Account (WABA) that the number belongs to"] = "102290129340398"
+    display_phone_number: Annotated[Text, "the phone number as Meta shows it"] = "+1 555-078-3881"
     verified_name: Annotated[Text, "its name"] = "Muster GmbH"
-    outcome: Annotated[Outcomes, "what its sends meet, before the endings of phones are asked"] = (OK,)
+    outcome: Annotated[Outcomes, "outcome of its sends, before that of the phone"] = (OK,)
     category_outcomes: Annotated[
-        dict[str, Script], _read_outcomes, "what its sends meet next, by the category of their template"
+        dict[str, Script], _read_outcomes, "outcome of its sends by the category of their template, after `outcome`"
     ] = field(default_factory=dict)
-    health: Annotated[Script, _script_of(HEALTH_KINDS), "what its health checks meet"] = (Step(Kind.GREEN),)
-    health_fields: Annotated[Json, _read_object, "fields that replace those of its health answer"] = field(
+    health: Annotated[Script, _make_script_reader(HEALTH_KINDS), "outcome of its health checks"] = (Step(Kind.GREEN),)
+    health_fields: Annotated[Json, _read_object, "fields that replace fields of its health answer"] = field(
         default_factory=dict
     )
     latency_ms: Annotated[Range | None, _read_range, "its own latency"] = None
-    messages_per_second: Annotated[float | None, _read_number, "its own limit; 0: no limit"] = None
+    messages_per_second: Annotated[float | None, _read_number, "its own rate limit; 0: no limit"] = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,9 +206,9 @@ class Template:
     body: Annotated[Text, "its text, with {{1}} or {{name}}"] = ""
     status: Annotated[Text, "APPROVED, PAUSED, DISABLED …"] = "APPROVED"
     category: Annotated[Text, "MARKETING, UTILITY or AUTHENTICATION"] = "MARKETING"
-    waba_id: Annotated[Text, "the WABA that has it; empty: every one"] = ""
+    waba_id: Annotated[Text, "the WABA that has it; empty: every WABA"] = ""
     quality: Annotated[Text, "GREEN, YELLOW, RED or UNKNOWN"] = "UNKNOWN"
-    components: Annotated[list[Json], _read_list, "further components, as Meta lists them"] = field(
+    components: Annotated[list[Json], _read_list, "components besides the body, in Meta's format"] = field(
         default_factory=list
     )
 
@@ -224,32 +228,35 @@ Suffixes = Annotated[dict[str, Script], _read_suffixes]
 Accounts = Annotated[dict[str, Account], _read_accounts]
 Templates = Annotated[tuple[Template, ...], _read_templates]
 
-ListOutcomes = Annotated[Script, _script_of(LIST_KINDS)]
+ListOutcomes = Annotated[Script, _make_script_reader(LIST_KINDS)]
 
 
 @dataclass(frozen=True, slots=True)
 class Config:
-    tokens: Annotated[Tokens, "access tokens that are known; empty: any"] = field(default=frozenset(), repr=False)
-    accept_unknown_accounts: Annotated[Flag, "numbers that no script names exist too"] = True
-    latency_ms: Annotated[Milliseconds, "of every answer"] = (0.0, 0.0)
-    outcome: Annotated[Outcomes, "what all sends meet, before accounts and endings are asked"] = (OK,)
-    close_reused_after: Annotated[Count, "requests after which a connection accepts one and dies; 0: never"] = 0
-    built_in_suffixes: Annotated[Flag, "the endings of phones listed below"] = True
-    suffixes: Annotated[Suffixes, "endings of phones and what sends to them meet"] = field(default_factory=dict)
-    keep_accepted: Annotated[Flag, "keep the log of accepted sends"] = True
-    limits: Annotated[Limits, _section(Limits), "of Meta"] = field(default_factory=Limits)
-    webhooks: Annotated[Webhooks, _section(Webhooks), "how statuses are reported"] = field(default_factory=Webhooks)
-    accounts: Annotated[Accounts, "scripts of numbers, by phone number id"] = field(default_factory=dict)
-    templates: Annotated[Templates, "registered templates; empty: any passes"] = ()
-    template_reads: Annotated[ListOutcomes, "what reads of the templates meet, page by page"] = (OK,)
-    debug_token: Annotated[Readings, "what looks at a token meet"] = (OK,)
-    token_fields: Annotated[Json, _read_object, "fields that replace those of what is said of a token"] = field(
+    tokens: Annotated[Tokens, "valid access tokens; empty: all are valid"] = field(default=frozenset(), repr=False)
+    accept_unknown_accounts: Annotated[Flag, "whether numbers that `accounts` does not name exist"] = True
+    latency_ms: Annotated[Milliseconds, "time until each answer"] = (0.0, 0.0)
+    outcome: Annotated[Outcomes, "outcome of all sends, before those of accounts and phones"] = (OK,)
+    close_reused_after: Annotated[
+        Count,
+        "after this many requests, accept one and close its connection without an answer; 0: never",
+    ] = 0
+    built_in_suffixes: Annotated[Flag, "whether the endings of phones listed below have their outcome"] = True
+    suffixes: Annotated[Suffixes, "outcomes of sends by the ending of the phone"] = field(default_factory=dict)
+    keep_accepted: Annotated[Flag, "whether to keep the log of accepted sends"] = True
+    limits: Annotated[Limits, _section(Limits), "Meta's limits"] = field(default_factory=Limits)
+    webhooks: Annotated[Webhooks, _section(Webhooks), "how statuses are posted"] = field(default_factory=Webhooks)
+    accounts: Annotated[Accounts, "settings of numbers, by phone number id"] = field(default_factory=dict)
+    templates: Annotated[Templates, "registered templates; empty: every template is accepted"] = ()
+    template_reads: Annotated[ListOutcomes, "outcomes of reads of the templates, page by page"] = (OK,)
+    debug_token: Annotated[Readings, "outcome of reads of a token"] = (OK,)
+    token_fields: Annotated[Json, _read_object, "fields that replace fields of the answer about a token"] = field(
         default_factory=dict
     )
-    subscribed_apps: Annotated[Readings, "what looks at the apps of a WABA meet"] = (OK,)
+    subscribed_apps: Annotated[Readings, "outcome of reads of a WABA's apps"] = (OK,)
     subscribed_app_ids: Annotated[tuple[str, ...], _read_words, "the apps that are subscribed to every WABA"] = (APP,)
-    app_webhooks: Annotated[Readings, "what looks at the webhooks of the app meet"] = (OK,)
-    app_webhook_fields: Annotated[Json, _read_object, "fields that replace those of the app's webhook"] = field(
+    app_webhooks: Annotated[Readings, "outcome of reads of the app's webhooks"] = (OK,)
+    app_webhook_fields: Annotated[Json, _read_object, "fields that replace fields of the app's webhook"] = field(
         default_factory=dict
     )
     document: Json = field(default_factory=dict, repr=False)
@@ -259,7 +266,7 @@ class Config:
 
     @classmethod
     def load(cls, document: Json) -> "Config":
-        """Build the configuration of a JSON document; raises ConfigError."""
+        """Read a script from a JSON document. Raises ConfigError."""
         read = _load(cls, document, "script")
         suffixes = {**(BUILT_IN_SUFFIXES if read.built_in_suffixes else {}), **read.suffixes}
         object.__setattr__(read, "document", document)
@@ -267,7 +274,7 @@ class Config:
         return read
 
     def patched(self, patch: Json) -> "Config":
-        """Apply a JSON merge patch: objects merge, null removes (back to the default), all else replaces."""
+        """Apply a JSON merge patch: objects are merged, null restores the default, any other value replaces."""
         return Config.load(merge(self.document, _read_object(patch, "script")))
 
 

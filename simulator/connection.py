@@ -1,4 +1,7 @@
-"""One client connection: reads requests with httptools, writes their replies in order, late, cut off or never."""
+"""One client connection: parses requests with httptools and writes the replies in order.
+
+A reply may be delayed, cut off, or never written.
+"""
 
 import asyncio
 import logging
@@ -17,7 +20,7 @@ _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 
 
 class Request(NamedTuple):
-    """`answered_count` is how many requests its connection has had before it."""
+    """A request. `answered_count` is the number of requests on the same connection before it."""
 
     method: bytes
     url: bytes
@@ -27,8 +30,8 @@ class Request(NamedTuple):
     answered_count: int
 
 
-class _Slot:
-    """The place of a reply in the order of its connection."""
+class _PendingReply:
+    """A place in the order of replies on a connection. `reply` is None until it is due."""
 
     __slots__ = ("reply",)
 
@@ -50,7 +53,7 @@ class Connection(asyncio.Protocol):
         self._connections = connections
         self._parser = httptools.HttpRequestParser(self)
         self._transport: asyncio.Transport | None = None
-        self._waiting: deque[_Slot] = deque()
+        self._waiting: deque[_PendingReply] = deque()
         self._out: list[bytes] = []
         self._request_count = 0
         self._ended = False
@@ -90,7 +93,7 @@ class Connection(asyncio.Protocol):
         self._url += url
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        # The length is asked first because this runs for every header of every send.
+        # Compares the length first, because that is fast and this runs for every header of every send.
         match len(name):
             case 13 if name.lower() == b"authorization":
                 self._authorization = value
@@ -115,25 +118,25 @@ class Connection(asyncio.Protocol):
         self._request_count += 1
         reply = self._answer(request)
         if not parser.should_keep_alive() and reply.ending is Ending.KEEP:
-            # Said aloud, because a client that is not told takes the connection for its next request.
-            told = reply.payload.replace(b"\r\n", b"\r\nConnection: close\r\n", 1)
-            reply = reply._replace(payload=told, ending=Ending.CLOSE)
+            # The header tells the client not to send its next request on this connection.
+            payload = reply.payload.replace(b"\r\n", b"\r\nConnection: close\r\n", 1)
+            reply = reply._replace(payload=payload, ending=Ending.CLOSE)
         self._end_with(reply)
 
     def _end_with(self, reply: Reply) -> None:
-        """Put a reply in its place; after one that closes or hangs nothing of this connection is answered."""
+        """Queue a reply in order. After one that closes or hangs, no further request on this connection is answered."""
         self._ended = reply.ending is not Ending.KEEP
         if reply.ending is Ending.HANG:
-            self._waiting.append(_Slot())
+            self._waiting.append(_PendingReply())
         elif reply.delay_seconds or self._waiting:
-            slot = _Slot()
-            self._waiting.append(slot)
-            self._wheel.schedule(reply.delay_seconds, self._fill, slot, reply)
+            pending = _PendingReply()
+            self._waiting.append(pending)
+            self._wheel.schedule(reply.delay_seconds, self._fill, pending, reply)
         else:
             self._out.append(reply.payload)
 
-    def _fill(self, slot: _Slot, reply: Reply) -> None:
-        slot.reply = reply
+    def _fill(self, pending: _PendingReply, reply: Reply) -> None:
+        pending.reply = reply
         while self._waiting and (ready := self._waiting[0].reply) is not None:
             self._waiting.popleft()
             self._out.append(ready.payload)

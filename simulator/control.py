@@ -1,4 +1,4 @@
-"""`/_simulator/…`: reads the far end's counts and changes its script while it runs."""
+"""Answers `/_simulator/…`: returns the simulator's counts, and changes its script while it runs."""
 
 import json
 from collections.abc import Mapping
@@ -32,7 +32,7 @@ def _show(state: State, name: str, query: Mapping[str, str]) -> dict[str, Any] |
         case "accepted":
             return _list_accepted(state, _read_number(query, "after", 0))
         case "wire":
-            return {"recipients": state.ledger.wire}
+            return {"recipients": state.ledger.arrived}
         case _:
             return None
 

@@ -1,4 +1,4 @@
-"""Posts signed webhooks over a few kept connections; what is not answered 200 is posted again after growing gaps."""
+"""Posts signed webhooks on a few kept-alive connections. A post without a 200 is repeated after growing gaps."""
 
 import asyncio
 import hmac
@@ -14,8 +14,8 @@ from simulator.config import Webhooks
 from simulator.wheel import Wheel
 
 _OK = 200
-# Past this many growths the longest gap holds anyway, and a float would overflow.
-_GROWTHS = 50
+# The gap has reached its maximum long before it has grown this often. More growth would overflow a float.
+_MAX_GROWTHS = 50
 
 
 @dataclass(slots=True, eq=False)
@@ -24,7 +24,7 @@ class Post:
     tries_count: int = 0
 
 
-class Courier:
+class WebhookPoster:
     """The queue of webhook posts, its connections and its counts."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop, webhooks: Webhooks) -> None:
@@ -38,10 +38,10 @@ class Courier:
         self.counts = {"sent": 0, "acked": 0, "retried": 0, "given_up": 0}
 
     def configure(self, webhooks: Webhooks) -> None:
-        """Queued posts go to the new callback URL; open connections to an old one are dropped."""
-        moved = webhooks.callback_url != self.webhooks.callback_url
+        """Use new settings. Queued posts go to the new callback URL; connections to the old one are closed."""
+        is_new_url = webhooks.callback_url != self.webhooks.callback_url
         self.webhooks = webhooks
-        if moved:
+        if is_new_url:
             self._drop_channels()
         self._pump()
 
@@ -61,7 +61,7 @@ class Courier:
         self._pump()
 
     def flush(self) -> int:
-        """Retry now what waits for its gap."""
+        """Repeat all posts now that wait for their gap; return how many."""
         return self._retries.flush()
 
     @property
@@ -101,31 +101,31 @@ class Courier:
             channel.abort()
         else:
             self._channels.add(channel)
-            self.rest(channel)
+            self.on_idle(channel)
 
     def _drop_channels(self, *, lose_posts: bool = False) -> None:
         for channel in tuple(self._channels):
             if lose_posts:
-                channel.forget()
+                channel.drop_post()
             channel.abort()
         self._channels.clear()
         self._idle.clear()
 
-    # The channels' reports.
+    # Called by the channels.
 
-    def rest(self, channel: "_Channel") -> None:
+    def on_idle(self, channel: "_Channel") -> None:
         if channel in self._channels:
             self._idle.append(channel)
             self._pump()
 
-    def leave(self, channel: "_Channel") -> None:
+    def on_closed(self, channel: "_Channel") -> None:
         self._channels.discard(channel)
         if channel in self._idle:
             self._idle.remove(channel)
         self._pump()
 
-    def take_back(self, post: Post) -> None:
-        """Nothing of it has left: it goes on the next connection."""
+    def requeue(self, post: Post) -> None:
+        """Put a post of which no byte was sent back to the front of the queue."""
         self._queue.appendleft(post)
 
     def settle(self, post: Post, status: int) -> None:
@@ -139,7 +139,7 @@ class Courier:
         if post.tries_count >= webhooks.retry_limit:
             self.counts["given_up"] += 1
             return
-        growth = webhooks.retry_factor ** min(post.tries_count, _GROWTHS)
+        growth = webhooks.retry_factor ** min(post.tries_count, _MAX_GROWTHS)
         gap = min(webhooks.retry_ms[0] * growth, webhooks.retry_longest_ms[0])
         post.tries_count += 1
         self._retries.schedule(gap, self._retry, post)
@@ -151,11 +151,11 @@ class Courier:
 
 
 class _Channel(asyncio.Protocol):
-    """One connection to the callback URL with at most one post on it."""
+    """One connection to the callback URL, with at most one post in flight."""
 
-    def __init__(self, courier: Courier, loop: asyncio.AbstractEventLoop, url: str) -> None:
+    def __init__(self, poster: WebhookPoster, loop: asyncio.AbstractEventLoop, url: str) -> None:
         parts = urlsplit(url)
-        self._courier = courier
+        self._poster = poster
         self._loop = loop
         self._head = (
             f"POST {parts.path or '/'}{'?' + parts.query if parts.query else ''} HTTP/1.1\r\nHost: {parts.netloc}\r\n"
@@ -169,23 +169,23 @@ class _Channel(asyncio.Protocol):
     def send(self, post: Post) -> None:
         transport = self._transport
         if transport is None or transport.is_closing():
-            self._courier.take_back(post)
+            self._poster.requeue(post)
             return
         self.post = post
-        webhooks = self._courier.webhooks
+        webhooks = self._poster.webhooks
         signature = b""
         if webhooks.app_secret:
             digest = hmac.digest(webhooks.app_secret.encode(), post.body, "sha256")
             signature = b"X-Hub-Signature-256: sha256=%b\r\n" % digest.hex().encode()
         transport.write(b"%b%bContent-Length: %d\r\n\r\n%b" % (self._head, signature, len(post.body), post.body))
-        self._courier.counts["sent"] += 1
+        self._poster.counts["sent"] += 1
         self._timer = self._loop.call_later(webhooks.timeout_ms[0], self.abort)
 
     def abort(self) -> None:
         if self._transport is not None:
             self._transport.abort()
 
-    def forget(self) -> None:
+    def drop_post(self) -> None:
         self.post = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -194,7 +194,7 @@ class _Channel(asyncio.Protocol):
     def connection_lost(self, _exc: Exception | None) -> None:
         self._transport = None
         self._settle(0)
-        self._courier.leave(self)
+        self._poster.on_closed(self)
 
     def data_received(self, data: bytes) -> None:
         try:
@@ -203,12 +203,12 @@ class _Channel(asyncio.Protocol):
             self.abort()
 
     def on_headers_complete(self) -> None:
-        # Settled here and not at the body's end, so that an answer without a length counts too.
+        # Settled at the end of the headers and not of the body, so that an answer without a length counts, too.
         self._settle(self._parser.get_status_code())
 
     def on_message_complete(self) -> None:
         if self._parser.should_keep_alive():
-            self._courier.rest(self)
+            self._poster.on_idle(self)
         else:
             self.abort()
 
@@ -217,4 +217,4 @@ class _Channel(asyncio.Protocol):
             self._timer.cancel()
         post, self.post = self.post, None
         if post is not None:
-            self._courier.settle(post, status)
+            self._poster.settle(post, status)

@@ -1,11 +1,11 @@
-"""Counts what arrived and what was accepted: the far end's memory, by which a sender is judged."""
+"""Counts the sends that arrived and those that were accepted, so that a test can find duplicates and losses."""
 
 from collections import Counter
 from typing import Any, NamedTuple
 
 
 class Accepted(NamedTuple):
-    """A send that Meta took: `monotonic` is the machine's CLOCK_MONOTONIC, `callback_data` is None when none came."""
+    """An accepted send. `monotonic` is the machine's CLOCK_MONOTONIC. `callback_data` is None if the send had none."""
 
     monotonic: float
     epoch: float
@@ -26,30 +26,30 @@ class Ledger:
         self.errors_by_account: dict[str, Counter[int]] = {}
         self.recipients: dict[str, int] = {}
         self.callback_data: dict[str, int] = {}
-        self.wire: dict[str, int] = {}
-        # Counted as they come: a summary that walks over a million people would hold up the replies.
+        self.arrived: dict[str, int] = {}
+        # Counted on arrival, because a summary that loops over a million people would delay replies.
         self.most_per_recipient = self.body_count = 0
-        self.twice: Counter[str] = Counter()  # of what more than one was accepted
+        self.duplicates: Counter[str] = Counter()  # people, and callback data, with more than one accepted send
         self.log: list[Accepted] = []
 
     def accept(self, accepted: Accepted, *, keep: bool) -> None:
-        """Count a send that was taken, and with `keep` remember it in the log."""
+        """Count an accepted send; with `keep`, append it to the log."""
         to, callback_data = accepted.to, accepted.callback_data
         self.accepted_count += 1
         self.accepted_by_account[accepted.account] += 1
         before = self.recipients.get(to, 0)
         self.recipients[to] = before + 1
         self.most_per_recipient = max(self.most_per_recipient, before + 1)
-        self.twice["recipients"] += before == 1
+        self.duplicates["recipients"] += before == 1
         if callback_data is not None:
             before = self.callback_data.get(callback_data, 0)
             self.callback_data[callback_data] = before + 1
-            self.twice["callback_data"] += before == 1
+            self.duplicates["callback_data"] += before == 1
         if keep:
             self.log.append(accepted)
 
     def count_body(self, to: str) -> None:
-        self.wire[to] = self.wire.get(to, 0) + 1
+        self.arrived[to] = self.arrived.get(to, 0) + 1
         self.body_count += 1
 
     def count_error(self, account: str, code: int) -> None:
@@ -68,8 +68,8 @@ class Ledger:
             "recipients": len(self.recipients),
             "max_accepted_per_recipient": self.most_per_recipient,
             "duplicates": {
-                "recipients": self.twice["recipients"],
-                "callback_data": self.twice["callback_data"],
+                "recipients": self.duplicates["recipients"],
+                "callback_data": self.duplicates["callback_data"],
             },
         }
 

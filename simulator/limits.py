@@ -1,10 +1,14 @@
-"""Meta's two limits of a send: throughput of a number (token bucket) and of a pair (GCRA, 1 in 6 s, burst 45)."""
+"""Meta's two rate limits for sends.
+
+The limit of a number is a token bucket. The limit of a pair of number and person (1 message in 6 s, burst of 45) is a
+GCRA, the generic cell rate algorithm.
+"""
 
 _PRUNE_ABOVE = 100_000
 
 
 class Throughput:
-    """Tokens of one number: full at first, at most one second's worth."""
+    """The token bucket of one number. It starts full and holds the tokens of one second."""
 
     __slots__ = ("_at", "_tokens")
 
@@ -19,22 +23,22 @@ class Throughput:
         return tokens >= 1
 
 
-class Pairs:
-    """When each pair of number and person will have paid for its messages."""
+class PairLimits:
+    """For each pair of number and person, the time at which its past messages no longer count (GCRA's arrival time)."""
 
     def __init__(self) -> None:
-        self._paid_at: dict[tuple[str, str], float] = {}
+        self._free_at: dict[tuple[str, str], float] = {}
         self._prune_above = _PRUNE_ABOVE
 
     def take(self, pair: tuple[str, str], *, seconds: float, burst: int, now: float) -> bool:
-        paid_at = max(self._paid_at.get(pair, now), now)
-        if paid_at - now > seconds * (burst - 1):
+        free_at = max(self._free_at.get(pair, now), now)
+        if free_at - now > seconds * (burst - 1):
             return False
-        self._paid_at[pair] = paid_at + seconds
-        if len(self._paid_at) > self._prune_above:
+        self._free_at[pair] = free_at + seconds
+        if len(self._free_at) > self._prune_above:
             self._prune(now)
         return True
 
     def _prune(self, now: float) -> None:
-        self._paid_at = {pair: paid_at for pair, paid_at in self._paid_at.items() if paid_at > now}
-        self._prune_above = max(_PRUNE_ABOVE, 2 * len(self._paid_at))
+        self._free_at = {pair: free_at for pair, free_at in self._free_at.items() if free_at > now}
+        self._prune_above = max(_PRUNE_ABOVE, 2 * len(self._free_at))

@@ -1,4 +1,4 @@
-"""`POST /{phone_number_id}/messages`: what a send meets, what the far end remembers, what is answered."""
+"""Answers `POST /{phone_number_id}/messages`: decides the outcome of a send, counts it, and builds the reply."""
 
 import json
 import re
@@ -36,7 +36,7 @@ def _send(state: State, request: Request, number: str, delay: float) -> Reply:
     account = state.find_account(number, "post")
     if message.get("status") == "read" and "message_id" in message:
         return Reply(encode_json(200, {"success": True}), delay)
-    step, template = _judge(state, number, account, message, digits)
+    step, template = _find_outcome(state, number, account, message, digits)
     if step.kind in NOT_ACCEPTED:
         return break_reply(step, b"", delay)
     state.take_pair(number, digits)
@@ -47,7 +47,7 @@ def _send(state: State, request: Request, number: str, delay: float) -> Reply:
     state.reporter.report(accepted, account, step, answer_delay_seconds=delay)
     close_after = state.config.close_reused_after
     if close_after and request.answered_count >= close_after:
-        # What makes libcurl send a POST a second time: a kept connection dies before the first byte of the answer.
+        # If a kept-alive connection ends before the first byte of the reply, libcurl by itself repeats the POST.
         step = Step(Kind.LOST)
     status = "held_for_quality_assessment" if step.kind is Kind.HELD else "accepted"
     return break_reply(step, encode_accepted(message["to"], digits, wamid, status if template else ""), delay)
@@ -63,10 +63,13 @@ def _parse(body: bytes) -> dict[str, Any]:
     return message
 
 
-def _judge(state: State, number: str, account: Account, message: dict[str, Any], digits: str) -> tuple[Step, str]:
-    """Ask in turn the account's script, its throughput, the content, the account's script of the category, the phone's.
+def _find_outcome(
+    state: State, number: str, account: Account, message: dict[str, Any], digits: str
+) -> tuple[Step, str]:
+    """Return the outcome of a send and the name of its template ("" for other types).
 
-    Returns the step and the template's name, empty for other types. Raises RefusalError where one answers with a code.
+    Checks in this order: the account's outcome, the number's rate limit, the content, the account's outcome for the
+    template's category, the phone's outcome. Raises RefusalError if one of them is an error.
     """
     step = state.account_step(number, account)
     if step.kind is not Kind.ERROR:

@@ -1,4 +1,4 @@
-"""What shall happen to a request: the words of a script, and the built-in endings of phone numbers."""
+"""The outcomes that a script can give to requests, and the built-in outcomes by the ending of a phone number."""
 
 from enum import StrEnum
 from typing import NamedTuple
@@ -11,6 +11,7 @@ class Kind(StrEnum):
     SENT = "sent"
     DELIVERED = "delivered"
     READ = "read"
+    REPLY = "reply"
     SILENT = "silent"
     HELD = "held"
     FAILED = "failed"
@@ -33,7 +34,7 @@ class Kind(StrEnum):
 
 
 class Step(NamedTuple):
-    """One outcome, for so many requests (None: for ever)."""
+    """An outcome for `times` requests; None: for all further ones."""
 
     kind: Kind
     code: int = 0
@@ -51,12 +52,12 @@ BROKEN = frozenset(
 HEALTH_KINDS = QUALITIES | BROKEN | {Kind.ERROR, Kind.UNKNOWN_FIELD}
 READ_KINDS = BROKEN | {Kind.OK, Kind.ERROR}
 LIST_KINDS = READ_KINDS | {Kind.REPEAT}
-SEND_KINDS = frozenset(Kind) - QUALITIES - {Kind.UNKNOWN_FIELD, Kind.REPEAT}
+SEND_KINDS = frozenset(Kind) - QUALITIES - {Kind.UNKNOWN_FIELD, Kind.REPEAT, Kind.REPLY}
 WITH_CODE = frozenset({Kind.ERROR, Kind.FAILED, Kind.HELD})
 
 OK = Step(Kind.OK)
 
-# Endings of seven digits that no row of numbers counted up from a round one comes across by chance.
+# Endings of seven digits. Phones of tests, which count up from a round number, do not have one of them by chance.
 _TRANSPORT_ENDINGS = (
     Kind.LOST,
     Kind.LOST_BEFORE,
@@ -79,7 +80,11 @@ _SMALL_CODES = 1_000
 
 
 def build_suffixes() -> dict[str, Script]:
-    """`9`+code: refused with it; `8`+code: accepted, `failed` by webhook; small codes `9777xxx`; the rest `96660xx`."""
+    """Return the built-in endings and their outcomes.
+
+    `9`+code: refused with the code. `8`+code: accepted, then `failed` by webhook. `9777`+code: refused with a code
+    below 1,000. `96660`+number: the other outcomes.
+    """
     endings: dict[str, Step] = {}
     for code in ERRORS:
         if code < _SMALL_CODES:
@@ -96,9 +101,9 @@ BUILT_IN_SUFFIXES = build_suffixes()
 
 
 def parse_step(text: str, kinds: frozenset[Kind]) -> Step:
-    """Read `kind`, `kind:code`, `kind*times`; `error:131042@async` is another spelling of `failed:131042`.
+    """Read an outcome: `kind`, `kind:code`, `kind*times`. `error:131042@async` means `failed:131042`.
 
-    Raises ValueError with the vocabulary in its message.
+    Raises ValueError, which lists the outcomes that are possible here.
     """
     word, _, times = text.partition("*")
     word, _, code = word.partition(":")
@@ -120,7 +125,7 @@ def parse_step(text: str, kinds: frozenset[Kind]) -> Step:
 
 
 def step_at(script: Script, request_count: int, after: Step = OK) -> Step:
-    """Find the step for a request that comes after so many others of its scope; `after` once all steps are through."""
+    """Return the step for the next request of a scope after `request_count` requests; `after` at the script's end."""
     for step in script:
         if step.times is None or request_count < step.times:
             return step
@@ -129,7 +134,7 @@ def step_at(script: Script, request_count: int, after: Step = OK) -> Step:
 
 
 def find_suffix(suffixes: dict[int, dict[str, Script]], digits: str) -> Script | None:
-    """Find the script of a phone: the longest ending wins; `suffixes` are grouped by length, longest first."""
+    """Return the script of the longest matching ending; `suffixes` are grouped by length, the longest first."""
     for length, scripts in suffixes.items():
         script = scripts.get(digits[-length:])
         if script is not None:

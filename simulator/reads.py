@@ -1,4 +1,4 @@
-"""The Graph reads of a sender: a number's health, a token, an app's webhooks, a WABA's apps and templates."""
+"""Answers reads of the Graph API: a number's health, a token, an app's webhooks, a WABA's apps and templates."""
 
 import base64
 import binascii
@@ -16,7 +16,7 @@ from simulator.state import State
 Query = Mapping[str, str]
 _DEFAULT_FIELDS = ("id", "display_phone_number", "verified_name", "quality_rating")
 _DEFAULT_PAGE = 25
-# Without `fields` Meta tells neither quality nor the reason of a rejection.
+# The default fields of Meta. They contain neither the quality nor the reason of a rejection.
 _TEMPLATE_FIELDS = ("id", "name", "language", "status", "category", "parameter_format", "components")
 
 _APP_FIELDS = (
@@ -26,7 +26,7 @@ _APP_FIELDS = (
 
 
 def read_health(state: State, number: str, query: Query) -> Reply:
-    """Answer `GET /{phone_number_id}?fields=…` as the account's `health` script says."""
+    """Answer `GET /{phone_number_id}?fields=…` by the account's `health` script."""
     account = state.find_account(number, "get")
     state.ledger.health_requests[number] += 1
     delay = state.latency_of(number)
@@ -75,7 +75,7 @@ def _describe_number(number: str, account: Account, quality: Kind) -> dict[str, 
 
 
 def read_token(state: State, query: Query) -> Reply:
-    """Answer `GET /debug_token?input_token=…`: a token of the script is valid for ever, any other is not."""
+    """Answer `GET /debug_token?input_token=…`: a token of the script is valid and never expires, others are invalid."""
     step = state.debug_token_step()
     if step.kind is Kind.ERROR:
         raise RefusalError(step.code)
@@ -112,7 +112,7 @@ def read_subscribed_apps(state: State, waba: str) -> Reply:
 
 
 def read_app_webhooks(state: State, app: str, authorization: bytes) -> Reply:
-    """Answer `GET /{app_id}/subscriptions`, which Meta tells the app only: its token is its id and its secret."""
+    """Answer `GET /{app_id}/subscriptions`. Meta requires the app's own token, which is its id and its secret."""
     step = state.app_webhooks_step()
     if step.kind is Kind.ERROR:
         raise RefusalError(step.code)
@@ -133,11 +133,11 @@ def read_app_webhooks(state: State, app: str, authorization: bytes) -> Reply:
 
 
 def read_templates(state: State, waba: str, query: Query, base_url: str) -> Reply:
-    """Answer `GET /{waba_id}/message_templates`; `base_url` is the address that `paging.next` shall lead to."""
+    """Answer `GET /{waba_id}/message_templates`; `base_url` is the address for `paging.next`."""
     step = state.list_step(waba)
     if step.kind is Kind.ERROR:
         raise RefusalError(step.code)
-    chosen = [template for template in state.config.templates if _is_asked_for(template, waba, query)]
+    chosen = [template for template in state.config.templates if _is_requested(template, waba, query)]
     limit = query.get("limit", str(_DEFAULT_PAGE))
     if not limit.isdecimal() or limit == "0":
         raise RefusalError(100, "Param limit must be a positive integer.")
@@ -160,7 +160,7 @@ def read_templates(state: State, waba: str, query: Query, base_url: str) -> Repl
     return break_reply(step, encode_json(200, answer), state.latency_of(waba))
 
 
-def _is_asked_for(template: Template, waba: str, query: Query) -> bool:
+def _is_requested(template: Template, waba: str, query: Query) -> bool:
     return (
         template.waba_id in ("", waba)
         and query.get("name", "") in template.name

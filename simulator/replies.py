@@ -1,4 +1,4 @@
-"""Builds the bytes of answers: Meta's success, Meta's error, and the ways an answer breaks on its way."""
+"""Builds the bytes of replies: Meta's success, Meta's error, and broken replies."""
 
 import base64
 import json
@@ -21,7 +21,7 @@ _CUT_OFF_BYTES = 40
 
 
 class Ending(Enum):
-    """What happens to the connection: it lives on, it is closed after the payload, or nothing is ever written."""
+    """The fate of the connection: it stays open, is closed after the payload, or stays open without any reply."""
 
     KEEP = 0
     CLOSE = 1
@@ -53,7 +53,10 @@ def encode_refusal(refusal: RefusalError) -> bytes:
 
 
 def encode_accepted(to: str, wa_id: str, wamid: str, message_status: str) -> bytes:
-    """`message_status` is empty for all but templates; `to` is what the request said, JSON-safe after its checks."""
+    """Encode the reply to an accepted send. `message_status` is "" for all types but templates.
+
+    `to` is copied from the request. `check_message` has made sure that it needs no JSON escapes.
+    """
     status = f',"message_status":"{message_status}"' if message_status else ""
     return encode(
         200,
@@ -63,7 +66,7 @@ def encode_accepted(to: str, wa_id: str, wamid: str, message_status: str) -> byt
 
 
 def describe_error(code: int) -> dict[str, Any]:
-    """Build an entry of `errors` in a webhook: other keys than a synchronous error has."""
+    """Build an entry of `errors` in a webhook. Its keys differ from those of an error in an HTTP reply."""
     known = find_error(code)
     return {
         "code": code,
@@ -75,7 +78,7 @@ def describe_error(code: int) -> dict[str, Any]:
 
 
 def break_reply(step: Step, payload: bytes, delay_seconds: float) -> Reply:
-    """Build the reply for an outcome: `payload`, or what is left of it where the outcome breaks the answer."""
+    """Build the reply for an outcome: `payload` as it is, or broken as the outcome says."""
     ending = Ending.KEEP
     match step.kind:
         case Kind.LOST | Kind.LOST_BEFORE:
@@ -94,7 +97,7 @@ def break_reply(step: Step, payload: bytes, delay_seconds: float) -> Reply:
 
 
 def make_wamid(digits: str) -> str:
-    """Make an id of Meta's shape: the recipient's number and 18 hex digits (checked on 90 public ids)."""
+    """Make an id in Meta's format: the recipient's number and 18 hex digits (compared with 90 public ids)."""
     unique = random.getrandbits(72)
     phone = digits.encode()
     raw = b"\x1c\x18%c%b\x15\x02\x00\x11\x18\x12%018X\x00" % (len(phone), phone, unique)

@@ -1,4 +1,4 @@
-"""Listens, and leads each request to what answers it."""
+"""The HTTP server: listens, and routes each request to the function that answers it."""
 
 import asyncio
 import gc
@@ -23,8 +23,9 @@ _SEND = b"/messages"
 
 
 def run(config: Config, *, host: str = "127.0.0.1", port: int = 0) -> None:
-    """Serve until SIGTERM or SIGINT; prints the address once it listens (port 0: a free one)."""
-    # The logs grow by objects that are never garbage; looking through them again and again costs a fifth of the rate.
+    """Serve until SIGTERM or SIGINT. Print the address once the server listens; port 0 means a free port."""
+    # The log of sends grows by objects that never become garbage. Frequent collections, which scan all of them, would
+    # cost a fifth of the rate.
     gc.set_threshold(_ALLOCATIONS_PER_COLLECTION)
     uvloop.run(_serve(config, host, port))
 
@@ -41,7 +42,7 @@ async def _serve(config: Config, host: str, port: int) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stopped.set)
     address = server.sockets[0].getsockname()
-    print(f"simulator listening on http://{host}:{address[1]}", flush=True)  # noqa: T201 (the contract of the program)
+    print(f"simulator listening on http://{host}:{address[1]}", flush=True)  # noqa: T201 (callers read this line)
     await stopped.wait()
     server.close()
     state.reporter.close()
@@ -50,7 +51,7 @@ async def _serve(config: Config, host: str, port: int) -> None:
 
 
 class Router:
-    """Knows the way of every URL; those of sends are kept, because parsing one costs as much as an answer."""
+    """Routes requests. It caches the URLs of sends, because parsing a URL takes as long as building the answer."""
 
     def __init__(self, state: State) -> None:
         self._state = state

@@ -1,4 +1,4 @@
-"""All that a running simulator knows: its script, its counts, its limits, its timers."""
+"""The state of a running simulator: script, counts, limits and timers."""
 
 import asyncio
 import time
@@ -8,7 +8,7 @@ from typing import Any
 from simulator.catalogue import RefusalError
 from simulator.config import Account, Config
 from simulator.ledger import Ledger
-from simulator.limits import Pairs, Throughput
+from simulator.limits import PairLimits, Throughput
 from simulator.outcomes import OK, Kind, Script, Step, find_suffix, step_at
 from simulator.reporting import Reporter
 from simulator.statuses import draw
@@ -29,19 +29,19 @@ class State:
         self.wheel = Wheel(loop)
         self.reporter = Reporter(loop, config.webhooks)
         self.base_url = ""
-        self._forget()
+        self._clear_counts()
 
-    def _forget(self) -> None:
+    def _clear_counts(self) -> None:
         self.ledger = Ledger()
         self._throughputs: dict[str, Throughput] = {}
-        self._pairs = Pairs()
-        # How many requests each unfinished script has seen, by its scope: ("account", id), ("phone", digits) …
+        self._pairs = PairLimits()
+        # The number of requests that each outcome with counts has had, by scope: ("account", id), ("phone", digits) …
         self._progress: Counter[tuple[str, str]] = Counter()
 
     def apply_script(self, patch: dict[str, Any]) -> None:
-        """Change the script by a merge patch; raises ConfigError and changes nothing if it is wrong.
+        """Change the script by a merge patch. If the patch is wrong, raise ConfigError and change nothing.
 
-        Scripts with counts start again where the patch names them.
+        Outcomes with a count that the patch names start again.
         """
         self.config = self.config.patched(patch)
         self.reporter.configure(self.config.webhooks)
@@ -58,8 +58,8 @@ class State:
                 del self._progress[scope]
 
     def reset(self, *, keep_script: bool) -> None:
-        """Forget counts, limits and pending webhooks; without keep_script also every change of the script."""
-        self._forget()
+        """Clear counts, limits and pending webhooks; without `keep_script`, undo also every change of the script."""
+        self._clear_counts()
         self.reporter.clear()
         if not keep_script:
             self.config = self._initial_config
@@ -86,12 +86,12 @@ class State:
         return draw(self.config.latency_ms if account is None or account.latency_ms is None else account.latency_ms)
 
     def account_step(self, number: str, account: Account) -> Step:
-        """Find what the script says for all sends, else for this number's; OK leaves it to the recipient's phone."""
+        """Return the outcome for all sends or, if that is OK, the outcome for sends of this number."""
         step = self._advance(("all", ""), self.config.outcome)
         return step if step.kind is not Kind.OK else self._advance(("account", number), account.outcome)
 
     def category_step(self, number: str, account: Account, category: str) -> Step:
-        """Return the next step of the script for this number's sends with templates of a category."""
+        """Return the outcome for this number's sends with templates of a category."""
         return self._advance(("category", f"{number} {category}"), account.category_outcomes.get(category, (OK,)))
 
     def phone_step(self, digits: str) -> Step:

@@ -1,4 +1,7 @@
-"""Decides what a message's webhooks will say and when, and builds their bodies in Meta's shape. Pure but for chance."""
+"""Plans the statuses of a message and the reply to it, and builds webhook bodies in Meta's format.
+
+The functions are pure except for random choices.
+"""
 
 import json
 import random
@@ -9,7 +12,7 @@ from typing import Any, NamedTuple
 from simulator.config import Account, Range, Webhooks
 from simulator.ledger import Accepted
 from simulator.outcomes import Kind, Step
-from simulator.replies import describe_error
+from simulator.replies import describe_error, make_wamid
 
 _FIXED = {
     Kind.SILENT: (),
@@ -17,25 +20,40 @@ _FIXED = {
     Kind.SENT: (Kind.SENT,),
     Kind.DELIVERED: (Kind.SENT, Kind.DELIVERED),
 }
-_chance = random.Random()  # noqa: S311 (weather, not secrets)
+_ARRIVED = frozenset({Kind.DELIVERED, Kind.READ})
+_random = random.Random()  # noqa: S311 (not used for secrets)
 
 
 class Event(NamedTuple):
-    """One status of one message; `code` only with `failed`."""
+    """One status of one message, or the reply of its recipient (`Kind.REPLY`).
+
+    `code` is set only for `failed`, and `text` only for a reply. `reply_id`: the wamid of the reply. `is_quoting`: the
+    reply quotes the message.
+    """
 
     accepted: Accepted
     account: Account
     status: Kind
     code: int = 0
+    text: str = ""
+    reply_id: str = ""
+    is_quoting: bool = False
+
+
+def make_event(accepted: Accepted, account: Account, status: Kind, *, code: int, webhooks: Webhooks) -> Event:
+    if status is not Kind.REPLY:
+        return Event(accepted, account, status, code)
+    is_quoting = _happens(webhooks.quote_probability)
+    return Event(accepted, account, status, 0, webhooks.reply_text, make_wamid(accepted.to), is_quoting)
 
 
 def draw(range_seconds: Range) -> float:
     low, high = range_seconds
-    return low if low == high else _chance.uniform(low, high)
+    return low if low == high else _random.uniform(low, high)
 
 
 def plan_statuses(step: Step, webhooks: Webhooks) -> list[tuple[float, Kind]]:
-    """Plan the statuses of a message and their delays in seconds, in the order in which they are to be reported."""
+    """Return the statuses of a message, and maybe a reply, with their delays in seconds, in the order of posting."""
     statuses = _choose_statuses(step, webhooks)
     ranges = {
         Kind.SENT: webhooks.sent_after_ms,
@@ -45,8 +63,10 @@ def plan_statuses(step: Step, webhooks: Webhooks) -> list[tuple[float, Kind]]:
     }
     delays = sorted(draw(ranges[status]) for status in statuses)
     if webhooks.shuffle:
-        _chance.shuffle(statuses)
+        _random.shuffle(statuses)
     planned = list(zip(delays, statuses, strict=True))
+    if not _ARRIVED.isdisjoint(statuses) and _happens(webhooks.reply_probability):
+        planned.append((draw(webhooks.reply_after_ms), Kind.REPLY))
     return planned + [entry for entry in planned if _happens(webhooks.duplicate_probability)]
 
 
@@ -64,22 +84,25 @@ def _choose_statuses(step: Step, webhooks: Webhooks) -> list[Kind]:
 
 
 def _happens(probability: float) -> bool:
-    return probability >= 1 or (probability > 0 and _chance.random() < probability)
+    return probability >= 1 or (probability > 0 and _random.random() < probability)
 
 
 def shuffle_events(events: list[Event]) -> None:
-    _chance.shuffle(events)
+    _random.shuffle(events)
 
 
 def encode_events(events: Iterable[Event]) -> bytes:
-    """One webhook body: an entry per WABA, a change per number in it. Non-ASCII escaped, as Meta signs it."""
+    """Encode a webhook body, with an entry per WABA and a change per number. Escapes non-ASCII, as Meta does."""
     wabas: dict[str, dict[str, dict[str, Any]]] = {}
     for event in events:
         numbers = wabas.setdefault(event.account.waba_id, {})
         value = numbers.get(event.accepted.account)
         if value is None:
             value = numbers[event.accepted.account] = _open_value(event)
-        value["statuses"].append(_describe(event))
+        if event.status is Kind.REPLY:
+            value.setdefault("messages", []).append(_describe_reply(event))
+        else:
+            value.setdefault("statuses", []).append(_describe(event))
         if event.status is not Kind.FAILED:
             value.setdefault("contacts", []).append({"profile": {"name": "Ada"}, "wa_id": event.accepted.to})
     entries = [
@@ -98,8 +121,21 @@ def _open_value(event: Event) -> dict[str, Any]:
     return {
         "messaging_product": "whatsapp",
         "metadata": {"display_phone_number": digits, "phone_number_id": event.accepted.account},
-        "statuses": [],
     }
+
+
+def _describe_reply(event: Event) -> dict[str, Any]:
+    reply: dict[str, Any] = {
+        "from": event.accepted.to,
+        "id": event.reply_id,
+        "timestamp": str(int(time.time())),
+        "type": "text",
+        "text": {"body": event.text},
+    }
+    if event.is_quoting:
+        digits = "".join(filter(str.isdecimal, event.account.display_phone_number))
+        reply["context"] = {"from": digits, "id": event.accepted.wamid}
+    return reply
 
 
 def _describe(event: Event) -> dict[str, Any]:

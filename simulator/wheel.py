@@ -1,4 +1,4 @@
-"""Calls things later with one loop timer a millisecond instead of one a call."""
+"""A timer wheel: schedules calls with one timer of the event loop per millisecond instead of one per call."""
 
 import asyncio
 import math
@@ -22,7 +22,7 @@ class Wheel:
         bucket.append((call, args))
 
     def flush(self) -> int:
-        """Call everything that waits now, in its order; returns how much that was."""
+        """Make all scheduled calls now, in their order; return how many."""
         count = len(self)
         for tick in sorted(self._buckets):
             self._fire(tick)

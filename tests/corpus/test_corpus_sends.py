@@ -14,7 +14,7 @@ from campaigns.domain.template import (
     ParameterFormat,
     Template,
 )
-from campaigns.whatsapp.payloads import Media, make_encoder, template_payload
+from campaigns.whatsapp.payloads import Media, build_template_payload, make_encoder
 
 # What a campaign does not send. A component with one of these is left out of the comparison, as is a field.
 UNSUPPORTED = {
@@ -58,7 +58,7 @@ def test_a_send_comes_out_of_the_builder_again(template_send):
     send = json.loads(template_send.read_bytes())
     components = [component for component in components_of(send) if set(parts_of(component)) <= SUPPORTED]
     template, variables, media = take_apart(send, components)
-    built = template_payload(
+    built = build_template_payload(
         to=send["to"], template=template, variables=variables, callback_data=CALLBACK, header_media=media
     )
     assert built == {

@@ -42,7 +42,7 @@ def test_every_status_is_accounted_for(path):
     found = list(find_statuses(json.loads(body)))
     of_messages = [status for field, status in found if field == "messages"]
     ignored = sum(count for kind, count in event.ignored.items() if kind.startswith("status:"))
-    aside = sum(".statuses[" in aside.reason for aside in event.set_aside)
+    aside = sum(".statuses[" in aside.reason for aside in event.dead_letters)
     assert len(event.evidence) + ignored + aside == len(of_messages)
     assert all(event.ignored[f"field:{field}"] for field, _ in found if field != "messages")
 
@@ -57,8 +57,8 @@ def test_every_evidence_can_be_parked_alone(path):
 @pytest.mark.parametrize("path", [*WELL_FORMED, *ODD], ids=name)
 def test_nothing_of_a_body_is_lost_in_silence(path):
     event = parse_event(path.read_bytes())
-    events = event.template_events or event.account_events or event.optouts
-    assert event.evidence or events or event.set_aside or event.ignored
+    events = event.template_events or event.account_events or event.optouts or event.replies
+    assert event.evidence or events or event.dead_letters or event.ignored
 
 
 @pytest.mark.parametrize("path", MALFORMED, ids=name)
@@ -66,7 +66,7 @@ def test_what_is_not_json_is_set_aside_with_a_reason(path):
     body = path.read_bytes()
     event = parse_event(body)
     assert not event.is_readable
-    (aside,) = event.set_aside
+    (aside,) = event.dead_letters
     assert aside.piece == body
     assert aside.reason.startswith("not JSON: ")
 

@@ -3,14 +3,14 @@
 from collections.abc import Iterator
 
 import pytest
-from far_end import SECRET, FarEnd, Receiver
+from far_end import SECRET, Receiver, SimulatorClient
 
 from tests.support.serving import serving
 
 
 @pytest.fixture
-def receiver(far: FarEnd) -> Iterator[Receiver]:
-    """A receiver that the simulator reports to at once: sent, delivered, read."""
+def receiver(far: SimulatorClient) -> Iterator[Receiver]:
+    """A receiver of webhooks. The simulator posts sent, delivered and read to it without delay."""
     at_once = {f"{status}_after_ms": 0 for status in ("sent", "delivered", "read", "failed")}
     quick = {"read_probability": 1, "retry_ms": 20, "concurrency": 1, **at_once}
     with serving(Receiver()) as server:

@@ -1,4 +1,4 @@
-"""What a test holds in its hands: a simulator process, its far end's memory, a receiver of its webhooks."""
+"""Helpers for tests with the simulator: its process, a client, and a receiver of its webhooks."""
 
 import json
 import os
@@ -19,12 +19,12 @@ NUMBER = "106540352242922"
 WABA = "102290129340398"
 PHONE = "+4915112345678"
 SECRET = "s3cret"
-# For an event that comes within milliseconds on a machine that has nothing else to do.
+# A time limit for events that take milliseconds on an idle machine.
 PATIENCE_SECONDS = 120.0
 
 
 def wait_for(condition: Callable[[], Any]) -> Any:
-    """Ask again until the answer is true; returns it."""
+    """Call `condition` until its result is true; return the result."""
     deadline = time.monotonic() + PATIENCE_SECONDS
     while not (answer := condition()):
         assert time.monotonic() < deadline, "the condition did not come true"
@@ -34,7 +34,7 @@ def wait_for(condition: Callable[[], Any]) -> Any:
 
 @contextmanager
 def start_simulator(*options: str, env: dict[str, str] | None = None) -> Iterator[tuple[subprocess.Popen[str], str]]:
-    """A process of its own; yields it and its address."""
+    """Start a simulator process; yield the process and its URL."""
     command = [sys.executable, "-m", "simulator", *options]
     clean = {name: value for name, value in os.environ.items() if name != "META_APP_SECRET"}
     process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True, env=clean | (env or {}))
@@ -47,8 +47,8 @@ def start_simulator(*options: str, env: dict[str, str] | None = None) -> Iterato
             process.terminate()
 
 
-class FarEnd:
-    """What a sender and an examiner do with a simulator."""
+class SimulatorClient:
+    """A client that sends messages to the simulator and reads its counts."""
 
     def __init__(self, url: str) -> None:
         self.url = url
@@ -79,7 +79,7 @@ class FarEnd:
         return self.ask("stats")
 
     def all_told(self) -> dict[str, Any]:
-        """Wait until no webhook is left to post; returns the stats."""
+        """Wait until all webhooks are posted; return the stats."""
         return wait_for(lambda: (stats := self.stats())["webhooks"]["pending"] == 0 and stats)
 
     def connect(self) -> socket.socket:
@@ -98,14 +98,14 @@ def template_message(to: str = PHONE, data: str | None = "m1:1", **template: Any
 
 
 def raw_message(to: str = PHONE) -> bytes:
-    """Return a whole request, for a connection that the test itself writes to and reads from."""
+    """Return the bytes of a request, for a connection that the test writes to itself."""
     body = json.dumps(template_message(to)).encode()
     head = "POST /v24.0/1/messages HTTP/1.1\r\nAuthorization: Bearer x\r\n"
     return f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body
 
 
 class Receiver(ThreadingHTTPServer):
-    """Keeps what is posted to it; answers `answers` in turn, then 200."""
+    """Stores each post; answers with the statuses of `answers` in turn, then with 200, and with this `location`."""
 
     block_on_close = False
 
@@ -113,6 +113,7 @@ class Receiver(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), _ReceiverHandler)
         self.posts: list[tuple[dict[str, str], bytes, float]] = []
         self.answers: list[int] = []
+        self.location = ""
         self.url = f"http://127.0.0.1:{self.server_address[1]}/hook?x=1"
 
     def values(self) -> list[dict[str, Any]]:
@@ -135,6 +136,8 @@ class _ReceiverHandler(BaseHTTPRequestHandler):
         self.server.posts.append((dict(self.headers) | {"path": self.path}, body, time.monotonic()))
         self.send_response(self.server.answers.pop(0) if self.server.answers else 200)
         self.send_header("Content-Length", "0")
+        if self.server.location:
+            self.send_header("Location", self.server.location)
         self.end_headers()
 
     def log_message(self, *args: Any) -> None:

@@ -12,7 +12,7 @@ from far_end import (
     PATIENCE_SECONDS,
     PHONE,
     ROOT,
-    FarEnd,
+    SimulatorClient,
     raw_message,
     start_simulator,
     template_message,
@@ -30,7 +30,7 @@ def test_stats_count_what_happened(far):
     assert (stats["max_accepted_per_recipient"], stats["request_heads"], stats["request_bodies"]) == (2, 3, 3)
 
 
-def test_the_wire_counts_what_was_refused_too(far):
+def test_the_wire_counts_refused_sends_too(far):
     far.send("+4915119131026")
     assert far.ask("wire") == {"recipients": {"4915119131026": 1}}
     assert far.ask("recipients") == {"recipients": {}, "callback_data": {}}
@@ -123,9 +123,9 @@ def test_a_webhook_needs_a_callback_url(far):
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_stops_it_at_once_and_cleanly(number):
-    with start_simulator("--latency-ms", "3600000") as (process, url), FarEnd(url).connect() as link:
+    with start_simulator("--latency-ms", "3600000") as (process, url), SimulatorClient(url).connect() as link:
         link.sendall(raw_message())
-        wait_for(lambda: FarEnd(url).stats()["accepted"])
+        wait_for(lambda: SimulatorClient(url).stats()["accepted"])
         process.send_signal(number)
         assert process.wait(timeout=PATIENCE_SECONDS) == 0
 
@@ -136,7 +136,7 @@ def test_options_the_environment_and_a_file_make_the_script(tmp_path, far, recei
     options = ["--script", str(script), "--latency-ms", "[0, 1]", "--mps", "0.001", "--callback-url", receiver.url]
     times = ["--webhook-sent-after-ms", "0", "--webhook-delivered-after-ms", "0"]
     with start_simulator(*options, *times, env={"META_APP_SECRET": "from-env"}) as (_, url):
-        end = FarEnd(url)
+        end = SimulatorClient(url)
         with end.session:
             assert [end.send().status_code for _ in range(2)] == [200, 400]
         end.all_told()
@@ -146,7 +146,7 @@ def test_options_the_environment_and_a_file_make_the_script(tmp_path, far, recei
 
 def test_no_limits_takes_a_flood():
     with start_simulator("--no-limits") as (_, url):
-        end = FarEnd(url)
+        end = SimulatorClient(url)
         with end.session:
             assert {end.send().status_code for _ in range(120)} == {200}
 

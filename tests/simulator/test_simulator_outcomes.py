@@ -1,4 +1,4 @@
-"""Scripted outcomes: by the ending of the phone, by account, for all; and the ways an answer breaks."""
+"""Scripted outcomes: by the ending of the phone, by account, for all sends; and broken answers."""
 
 import json
 import re
@@ -8,7 +8,7 @@ import pytest
 import requests
 from far_end import NUMBER, PATIENCE_SECONDS, PHONE, ROOT, template_message, wait_for
 
-from simulator.config import Account, Config, Limits, Template, Webhooks, knobs_of
+from simulator.config import Account, Config, Limits, Template, Webhooks, list_keys
 from simulator.outcomes import BUILT_IN_SUFFIXES
 
 BROKEN = (requests.ConnectionError, requests.exceptions.ChunkedEncodingError)
@@ -72,7 +72,7 @@ def test_a_template_that_is_not_registered_is_one_of_marketing(far):
     assert code_of(far.send()) == 131063
 
 
-def test_a_script_told_again_starts_again(far):
+def test_an_outcome_that_is_scripted_again_starts_again(far):
     for _ in range(2):
         far.script(accounts={NUMBER: {"outcome": ["error:190*1"]}})
         assert [code_of(far.send()) for _ in range(2)] == [190, 200]
@@ -84,7 +84,7 @@ def test_the_outcome_for_all_comes_before_accounts(far):
 
 
 @pytest.mark.parametrize(("outcome", "accepted"), [("lost", 1), ("lost-before", 0), ("half", 1)])
-def test_an_answer_that_does_not_come_whole(far, outcome, accepted):
+def test_an_answer_can_be_incomplete(far, outcome, accepted):
     far.script(outcome=outcome)
     with pytest.raises(BROKEN):
         far.send()
@@ -92,7 +92,7 @@ def test_an_answer_that_does_not_come_whole(far, outcome, accepted):
 
 
 @pytest.mark.parametrize(("outcome", "accepted"), [("hang", 1), ("hang-before", 0)])
-def test_an_answer_that_never_comes(far, outcome, accepted):
+def test_an_answer_can_be_missing(far, outcome, accepted):
     far.script(accounts={NUMBER: {"outcome": outcome}})
     with pytest.raises(requests.ReadTimeout):
         far.send(timeout=(PATIENCE_SECONDS, 0.2))
@@ -110,7 +110,7 @@ def test_an_answer_that_never_comes(far, outcome, accepted):
         ("garbage", 200, r"for \(;;\);\{not json", 1),
     ],
 )
-def test_an_answer_that_is_not_json(far, outcome, status, body, accepted):
+def test_an_answer_can_be_something_else_than_json(far, outcome, status, body, accepted):
     far.script(outcome=outcome)
     reply = far.send()
     assert reply.status_code == status
@@ -158,5 +158,5 @@ def test_the_manual_lists_exactly_the_built_in_endings():
 def test_the_manual_names_every_key_of_a_script():
     manual = (ROOT / "simulator" / "README.md").read_text(encoding="utf-8")
     for section in (Config, Account, Template, Limits, Webhooks):
-        for name, (_, note) in ((name, knob[-2:]) for name, knob in knobs_of(section).items()):
+        for name, (_, note) in ((name, knob[-2:]) for name, knob in list_keys(section).items()):
             assert f"| `{name}` |" in manual and note in manual, name

@@ -133,7 +133,7 @@ def test_a_token_that_is_not_known_is_not_valid(far):
     assert (data["is_valid"], data["scopes"], data["error"]["code"]) == (False, [], 190)
 
 
-def test_what_is_said_of_a_token_is_scripted(far):
+def test_the_answer_about_a_token_is_scripted(far):
     far.script(token_fields={"scopes": [], "expires_at": 7})
     assert token(far).json()["data"]["scopes"] == []
     assert token(far, input_token="").status_code == 400
@@ -151,7 +151,7 @@ def webhooks(far, token=f"{APP}|s3cret", app=APP):
     return far.get(f"/v24.0/{app}/subscriptions")
 
 
-def test_the_webhooks_of_the_app_are_told_to_the_app(far):
+def test_the_app_may_read_its_webhooks(far):
     far.script(tokens=["token-1"], webhooks={"app_secret": "s3cret", "callback_url": "http://127.0.0.1:9/hook"})
     (webhook,) = webhooks(far).json()["data"]
     assert (webhook["object"], webhook["callback_url"]) == ("whatsapp_business_account", "http://127.0.0.1:9/hook")
@@ -165,7 +165,7 @@ def test_the_webhooks_of_the_app_are_told_to_the_app(far):
     ("token", "app", "code"),
     [("token-1", APP, 15), (f"{APP}|", APP, 15), (f"{APP}|other", APP, 190), ("7|s3cret", APP, 190), (None, "7", 190)],
 )
-def test_nobody_else_is_told_the_webhooks_of_the_app(far, token, app, code):
+def test_another_token_may_not_read_the_webhooks_of_the_app(far, token, app, code):
     far.script(webhooks={"app_secret": "s3cret"})
     assert webhooks(far, token or f"{APP}|s3cret", app).json()["error"]["code"] == code
 
@@ -178,7 +178,7 @@ def test_nobody_else_is_told_the_webhooks_of_the_app(far, token, app, code):
         ("app_webhooks", f"{APP}/subscriptions"),
     ],
 )
-def test_looks_at_the_setup_fail_as_scripted(far, key, path):
+def test_reads_of_the_setup_fail_as_scripted(far, key, path):
     far.session.headers["Authorization"] = f"Bearer {APP}|s3cret"
     for script, status in ((["error:190*1", "html*1"], (401, 502, 200)), ("error:100", (400,) * 3)):
         far.script(**{key: script})

@@ -153,7 +153,7 @@ def test_registered_templates_are_checked(far, template, expected):
 
 
 def read_replies(link, count):
-    """Read until so many replies have begun and the last one is whole; all have a JSON object for a body."""
+    """Read until `count` replies have come and the last one is complete; each body is a JSON object."""
     received = b""
     while received.count(b"HTTP/1.1 ") < count or not received.endswith(b"}"):
         received += link.recv(65536)

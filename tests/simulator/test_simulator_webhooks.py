@@ -1,4 +1,4 @@
-"""Webhooks: signed, late, doubled, out of order, in batches, again after a refusal."""
+"""The simulator's webhooks: signed, delayed, repeated, in any order, in batches, retried after a refusal."""
 
 import hashlib
 import hmac
@@ -78,7 +78,7 @@ def test_a_lost_answer_is_settled_by_its_webhook(far, receiver, outcome):
     assert receiver.statuses()[0]["biz_opaque_callback_data"] == "m1:1"
 
 
-def test_what_was_never_accepted_has_no_webhook(far, receiver):
+def test_a_send_that_was_not_accepted_has_no_webhook(far, receiver):
     far.script(outcome="lost-before")
     with pytest.raises(requests.ConnectionError):
         far.send()
@@ -106,6 +106,42 @@ def test_statuses_can_come_twice(far, receiver):
     assert sorted(receiver.names()) == ["delivered", "delivered", "read", "read", "sent", "sent"]
 
 
+def list_replies(receiver):
+    return [message for value in receiver.values() for message in value.get("messages", ())]
+
+
+@pytest.mark.parametrize("is_quoting", [False, True])
+def test_a_person_can_reply_and_quote_the_message(far, receiver, is_quoting):
+    far.script(
+        webhooks={
+            "reply_probability": 1,
+            "reply_after_ms": 0,
+            "reply_text": "Sim!",
+            "quote_probability": int(is_quoting),
+            "duplicate_probability": 1,
+            "batch_size": 1,
+        }
+    )
+    wamid = far.send().json()["messages"][0]["id"]
+    far.all_told()
+    first, copy = list_replies(receiver)
+    assert first == copy
+    assert (first["from"], first["type"], first["text"]) == (PHONE[1:], "text", {"body": "Sim!"})
+    assert first["id"] != wamid
+    assert first.get("context", {}).get("id") == (wamid if is_quoting else None)
+    (value,) = (value for value in receiver.values()[:-1] if "messages" in value)
+    assert value["metadata"]["phone_number_id"] == NUMBER
+    assert value["contacts"][0]["wa_id"] == PHONE[1:]
+
+
+@pytest.mark.parametrize("outcome", ["failed:131026", "sent", "silent"])
+def test_nobody_replies_to_a_message_that_did_not_arrive(far, receiver, outcome):
+    far.script(outcome=outcome, webhooks={"reply_probability": 1, "reply_after_ms": 0})
+    far.send()
+    far.all_told()
+    assert list_replies(receiver) == []
+
+
 def test_statuses_can_come_out_of_order(far, receiver):
     far.script(webhooks={"shuffle": True})
     for digit in range(10):
@@ -127,7 +163,7 @@ def test_statuses_come_late(far, receiver):
     assert times[0] >= 0 and times[1] >= 0.1 and times[2] >= 0.2
 
 
-def test_flush_tells_at_once_what_would_come_late(far, receiver):
+def test_flush_posts_at_once_the_webhooks_that_are_not_due(far, receiver):
     far.script(webhooks={"sent_after_ms": 3_600_000, "delivered_after_ms": 3_600_000, "read_after_ms": 3_600_000})
     far.send()
     assert far.stats()["webhooks"]["pending"] == 3
@@ -170,7 +206,7 @@ def test_a_webhook_comes_after_the_answer_otherwise(far, receiver):
     assert receiver.posts[0][2] - started >= 0.1
 
 
-def test_what_is_refused_comes_again_after_growing_gaps(far, receiver):
+def test_a_refused_webhook_is_posted_again_after_growing_gaps(far, receiver):
     receiver.answers = [500, 503, 404]
     far.script(webhooks={"retry_ms": 40, "retry_factor": 2})
     far.control("webhook", {"entry": []})
@@ -190,7 +226,7 @@ def test_retries_are_bounded(far, receiver):
     assert len(receiver.posts) == 3
 
 
-def test_a_receiver_that_is_away_gets_it_when_it_is_back(far, receiver):
+def test_a_receiver_that_was_down_gets_the_webhook_when_it_is_back(far, receiver):
     url = receiver.url
     far.script(webhooks={"callback_url": "http://127.0.0.1:1/", "retry_ms": 10, "retry_limit": 1000})
     far.send()
