@@ -1,1 +1,1 @@
-"""Applies stored webhooks: reads them, matches them with messages, and writes their effects."""
+"""Applies stored webhook bodies: parses them, finds the messages that they report on, and writes their effects."""

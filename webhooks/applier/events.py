@@ -1,4 +1,4 @@
-"""Decides what the account and template fields of a webhook say."""
+"""Reads the webhook fields about accounts and templates into events."""
 
 from __future__ import annotations
 
@@ -12,15 +12,16 @@ from webhooks.applier.json_fields import UnusableError, read_id, read_text, summ
 TEMPLATE_FIELD = "message_template_status_update"
 QUALITY_FIELD = "message_template_quality_update"
 CATEGORY_FIELD = "template_category_update"
+COMPONENTS_FIELD = "message_template_components_update"
 
-# Shown to the operator, and some of them end or start a waiting reason.
+# An operator is shown each event of these webhook fields.
 ACCOUNT_FIELDS = frozenset(
     {
         "account_alerts",
         "account_review_update",
         "account_update",
         "business_capability_update",
-        "message_template_components_update",
+        COMPONENTS_FIELD,
         "phone_number_quality_update",
         CATEGORY_FIELD,
         QUALITY_FIELD,
@@ -28,14 +29,15 @@ ACCOUNT_FIELDS = frozenset(
 )
 
 _MAX_WORD_CHARACTERS = 100
+_MAX_BODY_CHARACTERS = 4096  # longer than any body that Meta allows
 
 
 @dataclass(frozen=True, slots=True)
 class TemplateEvent:
-    """A template changed its status: `event` is upper-case (APPROVED, PAUSED …), `language` like `en_US`.
+    """A change of a template's status. `event` is upper-case (APPROVED, PAUSED …), `language` is like `en_US`.
 
-    `title` says which pause it is (FIRST_PAUSE, UNPAUSE …); `reason` is "" where Meta says NONE. `at` is None when
-    Meta sent no time.
+    `title` names the pause (FIRST_PAUSE, UNPAUSE …). `reason` is "" if Meta's reason is NONE. `at` is None if Meta sent
+    no time.
     """
 
     waba_id: str
@@ -50,10 +52,12 @@ class TemplateEvent:
 
 @dataclass(frozen=True, slots=True)
 class AccountEvent:
-    """Something happened to a WABA, a number, or a template's quality. `summary` can be stored as `jsonb`.
+    """A change of a WABA, of a number, or of a template (not of its status). `summary` can be stored as `jsonb`.
 
-    `field` is Meta's; `messages` stands for an error that Meta reports for no message in particular.
-    `event` is the one word that names it, upper-case (DISABLED_UPDATE, FLAGGED, YELLOW …), or "".
+    `field` is Meta's name of the webhook field. An error that belongs to no single message has the field `messages`.
+    `event` names the change in upper case (DISABLED_UPDATE, FLAGGED, YELLOW …), or is "". `template`: the name and the
+    language of the template that the event concerns, or None. `body`: after an edit of the template, the new text of
+    the template's body, else "".
     """
 
     field: str
@@ -63,15 +67,20 @@ class AccountEvent:
     display_phone_number: str
     summary: Mapping[str, Any]
     at: dt.datetime | None
+    template: tuple[str, str] | None = None
+    body: str = ""
 
 
 def is_quality_update(field: str, value: Mapping[str, Any]) -> bool:
-    """Tell a template's quality from its status: Meta's own example of the first bears the name of the second."""
+    """Return whether a value reports a template's quality.
+
+    The field alone does not tell, because Meta's example of a quality report names the field of a status update.
+    """
     return field == QUALITY_FIELD or (field == TEMPLATE_FIELD and "new_quality_score" in value and "event" not in value)
 
 
 def read_template_event(value: Mapping[str, Any], waba_id: str, at: dt.datetime | None) -> TemplateEvent:
-    """Read a status update. Raises UnusableError when it does not say which template, or what happened to it."""
+    """Read a status update. Raises UnusableError if the update does not name the template or the event."""
     rejection, other = value.get("rejection_info"), value.get("other_info")
     reason = read_text(value.get("reason"))
     if reason in ("", "NONE"):
@@ -96,8 +105,8 @@ def _demand_word(value: Mapping[str, Any], key: str) -> str:
 
 
 def read_account_event(field: str, value: Mapping[str, Any], waba_id: str, at: dt.datetime | None) -> AccountEvent:
-    """Read any of `ACCOUNT_FIELDS`. Raises UnusableError when an id in it is none."""
-    waba_info = value.get("waba_info")  # a partner's event names the partner in the entry, and the WABA here
+    """Read the value of one of `ACCOUNT_FIELDS`. Raises UnusableError if an id in the value is invalid."""
+    waba_info = value.get("waba_info")  # names the WABA in an event about a partner; the entry has the partner's id
     own_waba_id = read_id(waba_info.get("waba_id"), "value.waba_info.waba_id") if isinstance(waba_info, dict) else ""
     key = "entity_id" if value.get("entity_type") == "PHONE_NUMBER" else "phone_number_id"
     return AccountEvent(
@@ -110,13 +119,20 @@ def read_account_event(field: str, value: Mapping[str, Any], waba_id: str, at: d
         ),
         summary=summarize(value),
         at=at,
+        template=_read_template_name(value),
+        body=read_text(value.get("message_template_element"), _MAX_BODY_CHARACTERS),
     )
+
+
+def _read_template_name(value: Mapping[str, Any]) -> tuple[str, str] | None:
+    name, language = (read_text(value.get(f"message_template_{key}"), 512) for key in ("name", "language"))
+    return (name, language.replace("-", "_")) if name and language else None
 
 
 def read_account_errors(
     errors: object, metadata: Mapping[str, Any], waba_id: str, at: dt.datetime | None
 ) -> AccountEvent:
-    """Read the errors beside the statuses: the number's, for no message in particular (130429, 131042 …)."""
+    """Read errors that concern a phone number as a whole, not a single message (the codes 130429, 131042 …)."""
     return AccountEvent(
         field="messages",
         event="ERROR",

@@ -1,21 +1,21 @@
-"""What a webhook proves about one message."""
+"""Defines `Evidence`, the report of a webhook about one message."""
 
 from __future__ import annotations
 
 import datetime as dt
 from dataclasses import dataclass
 
-from campaigns.domain.callback import CallbackData
 from campaigns.domain.message import Status
+from campaigns.whatsapp.callback import CallbackData
 
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
     """One status of one message, as Meta reported it.
 
-    `status` is one of sent, delivered, read, failed. `at` is Meta's time (UTC). `callback` is None where Meta sent no
-    callback data, or none that we can read; then `wamid` is what is left to match by. `recipient` is the `wa_id` of
-    the person (digits), "" where Meta names none.
+    `status` is sent, delivered, read or failed. `at` is Meta's time (UTC). `callback` is None if Meta sent no callback
+    data that we can read; then only `wamid` identifies the message. `recipient` is the person's `wa_id` (digits), or
+    "" if Meta sent none.
     """
 
     status: Status

@@ -1,4 +1,4 @@
-"""Reading JSON that may have any shape: what is usable comes back, the rest raises `UnusableError`."""
+"""Reads values from JSON of any shape. A reader returns a usable value or raises `UnusableError`."""
 
 from __future__ import annotations
 
@@ -8,15 +8,16 @@ import math
 import re
 from typing import Any
 
-MAX_ID_CHARACTERS = 512  # a wamid has about 60; an index entry of Postgres ends at 2,700 bytes
+MAX_ID_CHARACTERS = 512  # a wamid has about 60 characters; Postgres refuses index entries above 2,700 bytes
 MAX_TEXT_CHARACTERS = 1_000
 MAX_QUOTE_CHARACTERS = 40
-MAX_DEPTH = 30  # of a piece that is too deep to be written as it is; nothing that is read lies deeper than 8
+MAX_DEPTH = 30  # a value nested too deeply to be written is cut at this depth; no field that we read is below depth 8
 
-# Seconds. Outside of these a time is a lie, and since times merge by the earliest, it would stay for ever.
-EARLIEST = 1_230_768_000  # 2009-01-01, the year of WhatsApp
-LATEST = 4_102_444_800  # 2100-01-01
-FIRST_MILLISECONDS = 100_000_000_000  # above it a time is in milliseconds (seen by courier)
+# Seconds since 1970. A time outside of this range is read as the nearer end of the range. `bound_time` then replaces
+# this end by the time of receipt.
+_EARLIEST = 1_230_768_000  # 2009-01-01, the year of WhatsApp
+_LATEST = 4_102_444_800  # 2100-01-01
+FIRST_MILLISECONDS = 100_000_000_000  # a larger number is in milliseconds (seen in production by nyaruka/courier)
 
 _MAX_INTEGER_DIGITS = 100
 _MAX_BIGINT = 2**63 - 1
@@ -27,7 +28,10 @@ _KINDS = {dict: "an object", list: "a list", bool: "a boolean", type(None): "mis
 
 
 class UnusableError(ValueError):
-    """`where` (relative to the piece, may be empty) holds something that cannot be used, because of `why`."""
+    """The value at the path `where` cannot be used, for the reason `why`.
+
+    The path starts at the part that was being read. The path is empty if the part itself cannot be used.
+    """
 
     def __init__(self, where: str, why: str) -> None:
         super().__init__(f"{where}: {why}" if where else why)
@@ -38,8 +42,8 @@ class UnusableError(ValueError):
 def load_json(body: bytes) -> Any:
     """Return the JSON of `body`. Raises ValueError or RecursionError.
 
-    One bad byte or one endless integer in a batch must not cost its neighbours, so these two are read in a second,
-    slower way.
+    An invalid byte or a huge integer in one status must not make the whole body unreadable. If the fast parser fails
+    for one of these two reasons, a slower parser reads the body.
     """
     try:
         return json.loads(body)
@@ -56,7 +60,10 @@ def _read_integer(digits: str) -> int | str:
 
 
 def dump_json(value: object) -> bytes:
-    """Return compact JSON from which `load_json` makes the same value again, lone surrogates included."""
+    """Return compact JSON from which `load_json` makes the same value again, lone surrogates included.
+
+    A value that is nested too deeply is cut at `MAX_DEPTH`.
+    """
     try:
         text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
     except RecursionError:
@@ -75,7 +82,7 @@ def _prune(value: object, depth: int) -> object:
 
 
 def read_list(value: object, where: str) -> list[Any]:
-    """Take a list, or what PHP makes of one: an object keyed "0", "1", …; a bare object counts as a list of one."""
+    """Return a list. Also accepts an object keyed "0", "1", … (PHP's form of a list), and a single object."""
     if isinstance(value, list):
         return value
     if value is None:
@@ -86,7 +93,7 @@ def read_list(value: object, where: str) -> list[Any]:
 
 
 def read_object(value: object, where: str) -> dict[str, Any]:
-    """Take an object, a list that holds just one, or nothing (PHP writes an empty object as `[]`)."""
+    """Return an object. Also accepts a list of one object, and None or `[]` (PHP's form of an empty object)."""
     if isinstance(value, dict):
         return value
     if value is None or value == []:
@@ -97,7 +104,7 @@ def read_object(value: object, where: str) -> dict[str, Any]:
 
 
 def read_id(value: object, where: str) -> str:
-    """Take an id that is a string or an integer; "" when there is none."""
+    """Return an id, which may be a string or an integer; "" for None."""
     if value is None:
         return ""
     if isinstance(value, int) and not isinstance(value, bool):
@@ -106,13 +113,16 @@ def read_id(value: object, where: str) -> str:
         raise UnusableError(where, f"not an id: {quote(value)}")
     if len(value) > MAX_ID_CHARACTERS:
         raise UnusableError(where, f"too long: {len(value)} characters")
-    if not value.isprintable():  # NUL, other control characters and surrogates are not
+    if not value.isprintable():  # refuses NUL, other control characters, and surrogates
         raise UnusableError(where, "holds characters that no id has")
     return value
 
 
 def read_time(value: object, where: str) -> dt.datetime:
-    """Take Unix seconds (or milliseconds) as a string or a number."""
+    """Return a time from Unix seconds or milliseconds, which may be a string or a number.
+
+    The time may be wrong; `bound_time` corrects it.
+    """
     if isinstance(value, str):
         digits = value.strip()
         if not (digits.isascii() and digits.isdecimal() and len(digits) <= MAX_QUOTE_CHARACTERS):
@@ -127,14 +137,23 @@ def read_time(value: object, where: str) -> dt.datetime:
     milliseconds = 0
     if number > FIRST_MILLISECONDS:
         number, milliseconds = divmod(number, 1_000)
-    if not EARLIEST <= number < LATEST:
-        raise UnusableError(where, f"out of range: {quote(value)}")
+    if not _EARLIEST < number < _LATEST:
+        return dt.datetime.fromtimestamp(_EARLIEST if number <= _EARLIEST else _LATEST, dt.UTC)
     at = dt.datetime.fromtimestamp(number, dt.UTC)
     return at.replace(microsecond=milliseconds * 1_000) if milliseconds else at
 
 
+def bound_time(at: dt.datetime, received_at: dt.datetime) -> dt.datetime:
+    """Return Meta's time of an event, or the time of receipt if Meta's time is later than the receipt.
+
+    The time of receipt also replaces a time before WhatsApp existed. Such a time would stay for ever, because a message
+    keeps the earliest time of each status.
+    """
+    return received_at if at > received_at or at.timestamp() <= _EARLIEST else at
+
+
 def read_text(value: object, limit: int = MAX_TEXT_CHARACTERS) -> str:
-    """Return a string that Postgres can store, cut to `limit`; "" for what is not text."""
+    """Return a string that Postgres can store, cut to `limit` characters; "" for any other type."""
     if not isinstance(value, str):
         return ""
     cut = value[:limit]
@@ -142,7 +161,7 @@ def read_text(value: object, limit: int = MAX_TEXT_CHARACTERS) -> str:
 
 
 def read_code(value: object) -> int | None:
-    """Take an error code that is an integer or a string of digits; None for what is no code of Meta's."""
+    """Return an error code, which may be an integer or a string of digits; None for any other value."""
     if isinstance(value, str) and value.isascii() and value.isdecimal() and len(value) <= MAX_QUOTE_CHARACTERS:
         value = int(value)
     if isinstance(value, bool) or not isinstance(value, int):
@@ -151,7 +170,7 @@ def read_code(value: object) -> int | None:
 
 
 def summarize(value: object, depth: int = 5) -> Any:
-    """Return a small copy that can be stored as `jsonb`: cut in depth, breadth and length."""
+    """Return a small copy that Postgres can store as `jsonb`: its depth, its lists and its strings are cut."""
     if isinstance(value, dict | list) and depth == 0:
         return "…"
     if isinstance(value, dict):
@@ -166,7 +185,7 @@ def summarize(value: object, depth: int = 5) -> Any:
 
 
 def quote(value: object) -> str:
-    """Return how a refused value looked, short and in ASCII; of an object or a list only that it was one."""
+    """Return a short ASCII description of a refused value; for an object or a list, only its type."""
     if type(value) in _KINDS:
         return _KINDS[type(value)]
     if isinstance(value, int) and abs(value) > _MAX_BIGINT:

@@ -1,4 +1,4 @@
-"""Decides which message a merged piece of evidence speaks of, and in which order to apply what speaks of one."""
+"""Finds the message of each piece of merged evidence, and the order in which evidence about one message is applied."""
 
 from __future__ import annotations
 
@@ -15,7 +15,10 @@ from webhooks.applier.merge import Merged
 
 @dataclass(frozen=True, slots=True)
 class Match:
-    """Evidence and the message that it speaks of. `send_no` is that of the send; without callback data, the last."""
+    """Evidence with its message.
+
+    `send_no`: the send that the evidence is about. Without callback data, the last send is assumed.
+    """
 
     merged: Merged
     message: FoundMessage
@@ -23,47 +26,52 @@ class Match:
 
     @property
     def is_current(self) -> bool:
-        """Whether it speaks of the last send, and that one is out."""
-        return self.send_no == self.message.send_no and self.message.status not in _NOT_OUT
+        """Whether the evidence is about the last send, and the message is not pending, cancelled or suppressed."""
+        return self.send_no == self.message.send_no and self.message.status not in _NOT_SENT
 
 
 @dataclass(slots=True)
-class Matched:
-    """What was matched, what is another installation's, and what matches nothing, with the reason."""
+class MatchResult:
+    """The matches, the evidence of other installations, and the evidence without a match.
+
+    `unmatched` also has the reason why each piece of evidence has no match.
+    """
 
     matches: list[Match] = field(default_factory=list)
     foreign: list[Merged] = field(default_factory=list)
     unmatched: list[tuple[Merged, str]] = field(default_factory=list)
 
 
-_NOT_OUT = frozenset({Status.SUPPRESSED, Status.CANCELLED, Status.PENDING})
+_NOT_SENT = frozenset({Status.SUPPRESSED, Status.CANCELLED, Status.PENDING})
 
 
-def match_evidence(merged: Iterable[Merged], found: Iterable[FoundMessage], *, installation: str) -> Matched:
-    """Match by our own id first, by wamid second."""
+def match_evidence(merged: Iterable[Merged], found: Iterable[FoundMessage], *, installation: str) -> MatchResult:
+    """Match evidence that has callback data by the message's id, and all other evidence by the wamid."""
     messages = list(found)
     by_id = {message.id: message for message in messages}
     by_wamid = {message.wamid: message for message in messages if message.wamid}
-    matched = Matched()
+    result = MatchResult()
     for each in merged:
         callback = each.callback
         if callback is not None and callback.installation != installation:
-            matched.foreign.append(each)
+            result.foreign.append(each)
             continue
         message = by_id.get(callback.message_id) if callback is not None else by_wamid.get(each.wamid)
-        reason = _refuse(each, message)
+        reason = _find_mismatch(each, message)
         if message is None or reason:
-            matched.unmatched.append((each, reason))
+            result.unmatched.append((each, reason))
         else:
-            matched.matches.append(Match(each, message, callback.send_no if callback else message.send_no))
-    return matched
+            result.matches.append(Match(each, message, callback.send_no if callback else message.send_no))
+    return result
 
 
-def _refuse(merged: Merged, message: FoundMessage | None) -> str:
-    """Return why the evidence cannot speak of `message`, "" if it can.
+def _find_mismatch(merged: Merged, message: FoundMessage | None) -> str:
+    """Return the reason why the evidence cannot be about `message`, or "" if the evidence can be about it.
 
-    What is checked beside the ids: that the message has such a send; for its last one, that its account has the phone
-    number; and the person, unless the wamid is the message's own. After a restore, ids may have been given twice.
+    An equal id is not enough, because after a restore of the database an id may be assigned a second time. So there are
+    three checks. First, the message must have the send that the evidence names. Second, if this is the last send, the
+    evidence must name the phone number of the account that sent the message. Third, if the evidence does not have the
+    wamid of the message, it must name the recipient of the message. An unknown number or recipient passes the check.
     """
     callback = merged.callback
     if message is None:
@@ -79,8 +87,8 @@ def _refuse(merged: Merged, message: FoundMessage | None) -> str:
     return ""
 
 
-def in_rounds(matches: Sequence[Match]) -> list[list[EvidenceRow]]:
-    """Return the rows to merge, in rounds: each holds a message once, older sends come first."""
+def split_rounds(matches: Sequence[Match]) -> list[list[EvidenceRow]]:
+    """Return the rows to merge, in rounds: a round has at most one row per message, and older sends come first."""
     rounds: list[list[EvidenceRow]] = []
     seen: dict[int, int] = {}
     for match in sorted(matches, key=attrgetter("message.id", "send_no")):
@@ -88,11 +96,11 @@ def in_rounds(matches: Sequence[Match]) -> list[list[EvidenceRow]]:
         seen[match.message.id] = number + 1
         if number == len(rounds):
             rounds.append([])
-        rounds[number].append(_row(match))
+        rounds[number].append(_make_row(match))
     return rounds
 
 
-def _row(match: Match) -> EvidenceRow:
+def _make_row(match: Match) -> EvidenceRow:
     merged = match.merged
     return EvidenceRow(
         message_id=match.message.id,

@@ -1,7 +1,7 @@
-"""Folds evidence about the same send into one value: the same one in any order, number and grouping.
+"""Merges all evidence about one send into one value.
 
-Pure. `join` is commutative, associative and idempotent, so Meta's retries, batches and delays cannot change the
-final row.
+The functions are pure. `join` is commutative, associative and idempotent, so the final row does not depend on the order
+of webhooks, on their batches, or on repetitions.
 """
 
 from __future__ import annotations
@@ -10,12 +10,12 @@ import datetime as dt
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from campaigns.domain.callback import CallbackData
 from campaigns.domain.message import LADDER, Status
+from campaigns.whatsapp.callback import CallbackData
 from webhooks.applier.evidence import Evidence
 
-# (installation, message id, send_no, "", phone number id, recipient), or ("", 0, 0, wamid, phone number id, recipient)
-# without callback data.
+# With callback data, the key is (installation, message id, send_no, "", phone number id, recipient).
+# Without callback data, the key is ("", 0, 0, wamid, phone number id, recipient).
 GroupKey = tuple[str, int, int, str, str, str]
 
 _RANKS = {status: rank for rank, status in enumerate(LADDER)}
@@ -23,11 +23,11 @@ _RANKS = {status: rank for rank, status in enumerate(LADDER)}
 
 @dataclass(frozen=True, slots=True)
 class Merged:
-    """All that is proved about one send of one message.
+    """All evidence about one send of one message.
 
-    `status` is the strongest seen, each time the earliest of its kind, the error that of the earliest failure. The
-    phone number and the recipient are parts of the key: evidence from another number, or of another person, than the
-    send's own must not mix with it.
+    `status` is the strongest status. Each time is the earliest of its kind, and the error is that of the earliest
+    failure. The phone number and the recipient are part of the key, so that evidence of another number or about another
+    person is never merged with the evidence of this send.
     """
 
     key: GroupKey
@@ -49,7 +49,7 @@ class Merged:
     is_billable: bool | None
 
     def join(self, other: Merged) -> Merged:
-        """Return what both prove together. Both must have the same key."""
+        """Return the merged evidence of `self` and `other`, which must have the same key."""
         assert self.key == other.key
         failure = self if _order_failure(self) <= _order_failure(other) else other
         return Merged(
@@ -74,9 +74,9 @@ class Merged:
 
 
 def merge(evidence: Iterable[Evidence | Merged]) -> list[Merged]:
-    """Return one value per send, ordered by key: by message, then by send; those without callback data come first.
+    """Return one value per key, ordered by key. The values without callback data come first.
 
-    What was merged before may be merged again with more.
+    `evidence` may contain values that were merged before.
     """
     groups: dict[GroupKey, Merged] = {}
     for item in evidence:
@@ -87,7 +87,7 @@ def merge(evidence: Iterable[Evidence | Merged]) -> list[Merged]:
 
 
 def group_key(evidence: Evidence) -> GroupKey:
-    """Return the key of the group that `evidence` is merged into (to find what a group was made of)."""
+    """Return the key that `evidence` is merged under."""
     callback = evidence.callback
     if callback is None:
         return ("", 0, 0, evidence.wamid, evidence.phone_number_id, evidence.recipient)
@@ -119,7 +119,7 @@ def _start(evidence: Evidence) -> Merged:
 
 
 def _order_failure(merged: Merged) -> tuple[bool, float, bool, int, str, str]:
-    """Order by time, then by code. No failure comes after every failure, no code after every code."""
+    """Return a sort key: time, then code. A value without a failure, or without a code, comes last."""
     at, code = merged.failed_at, merged.error_code
     return (
         at is None,
@@ -138,10 +138,10 @@ def _earlier(one: dt.datetime | None, other: dt.datetime | None) -> dt.datetime 
 
 
 def _smaller(one: str, other: str) -> str:
-    """Return the smaller of two texts; an empty one says nothing."""
+    """Return the smaller of two texts; an empty text counts as missing."""
     return min(one, other) if one and other else one or other
 
 
 def _join_billable(flags: set[bool | None]) -> bool | None:
-    """Let True win: what was billable once costs money."""
+    """Return True if any status says that the message is billable, because Meta then charges for the message."""
     return max((flag for flag in flags if flag is not None), default=None)

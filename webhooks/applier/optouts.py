@@ -1,4 +1,4 @@
-"""Decides what an answer of a person, or what WhatsApp passes on from one, says about being messaged."""
+"""Reads opt-outs from people's answers, and from the marketing preferences that people set in WhatsApp."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Any
 
-from campaigns.domain.optout.recognition import Refusal, Source, StopRules
+from campaigns.domain.optout.recognition import Source, Stop, StopRules
 from webhooks.applier.json_fields import (
     MAX_ID_CHARACTERS,
     MAX_TEXT_CHARACTERS,
@@ -23,19 +23,19 @@ from webhooks.applier.people import CONTACT, SENDER, find_person
 
 PREFERENCES_FIELD = "user_preferences"
 
-# What `resume` is about; any other category of marketing stops all the same.
+# A `resume` is applied only if its category is one of these. A `stop` is applied whatever its category is.
 _MARKETING = frozenset({"marketing_messages", ""})
-_MAX_ANSWER_CHARACTERS = 4_096  # as long as WhatsApp's texts are
+_MAX_ANSWER_CHARACTERS = 4_096  # WhatsApp's limit for a text
 
 
 @dataclass(frozen=True, slots=True)
 class OptOut:
-    """A person wants no more (`is_active`), or takes back what they told WhatsApp.
+    """A person refuses further messages (`is_active`), or ends an earlier refusal in WhatsApp's own settings.
 
-    `number` is a `wa_id`, or "" where the webhook names only `user_ids`, or only the message that was answered
-    (`context_wamid`). `phone_number_id` is the number that was written to, "" for an opt-out that WhatsApp itself
-    passed on. `is_certain` False: a person decides whether the answer refuses, and `text` is the answer for that
-    decision. `answer_id` is the id of the inbound message.
+    `number` is the person's `wa_id`, or "" if the webhook names only their `user_ids`, or only the message that they
+    answered (`context_wamid`). `phone_number_id` is the number that received the answer, or "" for a preference set in
+    WhatsApp. If `is_certain` is False, an operator decides whether the answer is a refusal, and `text` is the answer.
+    `answer_id` is the id of the inbound message.
     """
 
     source: Source
@@ -52,8 +52,9 @@ class OptOut:
 
 
 def read_optout(message: object, phone_number_id: str, rules: StopRules) -> OptOut | None:
-    """Return the opt-out that an inbound message is, None for any other. Raises UnusableError where it is one, and
-    nobody can tell whose or when.
+    """Return the opt-out in an inbound message, or None if the message has no opt-out.
+
+    Raises UnusableError if the message is an opt-out, but the author or the time of the message cannot be read.
     """
     if not isinstance(message, dict):
         return None
@@ -64,7 +65,7 @@ def read_optout(message: object, phone_number_id: str, rules: StopRules) -> OptO
     context = message.get("context")
     context_wamid = read_id(context.get("id"), "context.id") if isinstance(context, dict) else ""
     if not number and not user_ids and not context_wamid:
-        raise UnusableError("from", "missing: an opt-out of nobody knows whom, which answers no message")
+        raise UnusableError("from", "missing: the opt-out names no author and no message that it answers")
     at = read_time(message.get("timestamp"), "timestamp")
     return OptOut(
         source,
@@ -81,21 +82,22 @@ def read_optout(message: object, phone_number_id: str, rules: StopRules) -> OptO
     )
 
 
-def _find_stop(message: Mapping[str, Any], rules: StopRules) -> tuple[Source, Refusal | None, str]:
-    """Return the refusal in a message, None if there is none, and the text that it is.
+def _find_stop(message: Mapping[str, Any], rules: StopRules) -> tuple[Source, Stop | None, str]:
+    """Return the source, the refusal in a message (or None), and the text in which a refusal was searched.
 
-    Texts, captions and tapped buttons are read. A message to a group and a reaction are no answers to a campaign.
+    Texts, captions, tapped buttons and forms are searched. Messages to a group and reactions are not searched, because
+    they do not answer a campaign.
     """
     if message.get("group_id"):
         return Source.WORD, None, ""
     kind, part = _read_part(message)
-    if kind == "edit":  # its `message` is the new version
+    if kind == "edit":  # the part `message` of an edit is the new version
         edited = part.get("message")
         kind, part = _read_part(edited if isinstance(edited, dict) else part)
     if kind in _WRITTEN:
         text = _read(part, _WRITTEN[kind])
         refusal = rules.find_word(text)
-        if refusal and _is_forwarded(message):  # somebody else wrote the words
+        if refusal and _is_forwarded(message):  # the text was written by another person
             refusal = replace(refusal, is_certain=False)
         return Source.WORD, refusal, text
     if kind == "button":
@@ -111,12 +113,12 @@ def _find_stop(message: Mapping[str, Any], rules: StopRules) -> tuple[Source, Re
     return Source.WORD, None, ""
 
 
-# The types of messages with a text by their sender, and the key of that text.
+# By type of message, the key of the text that the sender has written.
 _WRITTEN = {"text": "body", "image": "caption", "video": "caption", "document": "caption"}
 
 
 def _read_part(message: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
-    """Return the type of a message (or of an `interactive`), and the part under the key of the same name."""
+    """Return the type of a message (or of an `interactive`), and the part whose key is the name of this type."""
     kind = message.get("type")
     part = message.get(kind) if isinstance(kind, str) else None
     return (kind, part) if isinstance(kind, str) and isinstance(part, dict) else ("", {})
@@ -131,11 +133,11 @@ def _read(part: Mapping[str, Any], key: str) -> str:
     return read_text(part.get(key), _MAX_ANSWER_CHARACTERS)
 
 
-def _find_in_form(response: object, rules: StopRules) -> Refusal | None:
-    """Return the certain refusal in the answer to a Flow, a form whose fields the business named.
+def _find_in_form(response: object, rules: StopRules) -> Stop | None:
+    """Return the first certain refusal in the answer to a Flow (a form whose fields the business has named), or None.
 
-    A value counts if it is a refusal or a stop payload ("0_Sair": the Flow builder numbers options and fields). A
-    ticked field counts if its name is one.
+    The value of a field may be a refusal or a stop payload, and so may the name of a ticked field. The Flow builder
+    puts numbers before options and around field names ("0_Sair"). These numbers are removed first.
     """
     for name, value in _list_fields(response):
         texts = [_OPTION_NUMBER.sub("", value)]
@@ -157,7 +159,7 @@ _FIELD_NUMBER = re.compile(r"^screen_\d+_|_\d+$")
 
 
 def _list_fields(response: object) -> Iterator[tuple[str, str]]:
-    """Yield the name and the value of each field, and each item of a list. Skips long values and invalid JSON."""
+    """Yield the name and the value of each field, and of each item of a list. Skips long values and invalid JSON."""
     if isinstance(response, str):
         try:
             response = load_json(response[:_MAX_FORM_CHARACTERS].encode("utf-8", "surrogatepass"))
@@ -177,14 +179,17 @@ def _list_fields(response: object) -> Iterator[tuple[str, str]]:
 
 
 def read_preference(preference: Mapping[str, Any]) -> OptOut | None:
-    """Return what a person told WhatsApp, None for what is neither stop nor resume. Raises UnusableError where nobody
-    can tell whose or when.
+    """Return the opt-out in a preference that a person has set in WhatsApp.
+
+    The result is None unless the preference is a `stop`, or a `resume` of marketing messages.
+
+    Raises UnusableError if the person or the time cannot be read.
     """
     word, category = preference.get("value"), read_text(preference.get("category"))
     if word not in ("stop", "resume") or (word == "resume" and category not in _MARKETING):
         return None
     number, user_ids = find_person(preference, CONTACT)
     if not number and not user_ids:
-        raise UnusableError("wa_id", f"missing: a {word} of nobody knows whom")
+        raise UnusableError("wa_id", f"missing: the {word} names no person")
     at = read_time(preference.get("timestamp"), "timestamp")
     return OptOut(Source.META, word == "stop", at, PREFERENCES_FIELD, number, user_ids=user_ids)

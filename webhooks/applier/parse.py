@@ -1,7 +1,7 @@
-"""Decides what a webhook body says: evidence, template and account events, what is set aside, what is ignored.
+"""Parses a webhook body into evidence, events, opt-outs, replies, dead letters, and counts of unused parts.
 
-Pure and total: `parse_event` returns for any bytes. Each piece of a batch stands alone, so one that cannot be read
-costs no other. The shapes are those of the Cloud API's webhooks (Graph API v24.0).
+`parse_event` is pure and never raises, whatever the bytes are. It reads each part of a batch separately, so an
+unreadable part does not affect the other parts. The formats are those of the Cloud API's webhooks (Graph API v24.0).
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from campaigns.domain.callback import ANSWER
 from campaigns.domain.optout.recognition import StopRules
+from campaigns.whatsapp.callback import ANSWER
 from webhooks.applier.events import (
     ACCOUNT_FIELDS,
     TEMPLATE_FIELD,
@@ -27,7 +27,9 @@ from webhooks.applier.events import (
 )
 from webhooks.applier.evidence import Evidence
 from webhooks.applier.json_fields import (
+    MAX_QUOTE_CHARACTERS,
     UnusableError,
+    bound_time,
     dump_json,
     load_json,
     quote,
@@ -39,18 +41,21 @@ from webhooks.applier.json_fields import (
 )
 from webhooks.applier.optouts import PREFERENCES_FIELD, OptOut, read_optout, read_preference
 from webhooks.applier.people import People
+from webhooks.applier.replies import Reply, read_reply, strip_content
 from webhooks.applier.statuses import STATUSES, read_evidence
 
 _MAX_KIND_CHARACTERS = 60
-# Parts that are set aside are written with what surrounds them; beyond this part of their body it is kept whole.
-_MOST_ASIDE = 2
-_ASIDE_BYTES = 10_000
+# Each dead letter is a body of its own, with a copy of the entry around the part. The dead letters of a body may
+# together be as long as the body times this ratio, plus this number of bytes. If they are longer, the whole body
+# becomes one dead letter instead.
+_MAX_DEAD_LETTER_RATIO = 2
+_DEAD_LETTER_BYTES = 10_000
 _DEFAULT_RULES = StopRules()
 
 
 @dataclass(frozen=True, slots=True)
-class SetAside:
-    """A part that cannot be read. `piece` is a body that holds just this part (the whole body if it is not JSON)."""
+class DeadLetter:
+    """A part that cannot be read. `piece` is a body with only this part, or the whole body."""
 
     piece: bytes
     reason: str
@@ -58,7 +63,7 @@ class SetAside:
 
 @dataclass(frozen=True, slots=True)
 class _Source:
-    """What one evidence was read from."""
+    """The part of a body from which one `Evidence` was read."""
 
     waba_id: str
     phone_number_id: str
@@ -67,9 +72,13 @@ class _Source:
 
 @dataclass(frozen=True, slots=True)
 class ParsedEvent:
-    """All that one body says. `ignored` counts by kind what we do not need: `field:calls`, `message:text` …
+    """The content of one body. `ignored` counts unused parts by kind: `field:calls`, `message:reaction` …
 
-    `people`: the numbers and user ids of the same person, from every part of the body, also from ignored parts.
+    If a message is both an opt-out and a reply, the opt-out is in `optouts`, and the reply is in `optout_replies`.
+    `replies` are all other replies.
+
+    `people`: the numbers and user ids that belong to the same person. They are read from every part of the body, also
+    from ignored parts.
     """
 
     is_readable: bool = True
@@ -77,31 +86,69 @@ class ParsedEvent:
     template_events: tuple[TemplateEvent, ...] = ()
     account_events: tuple[AccountEvent, ...] = ()
     optouts: tuple[OptOut, ...] = ()
+    optout_replies: tuple[Reply, ...] = ()
+    replies: tuple[Reply, ...] = ()
     people: People = field(default_factory=People)
-    set_aside: tuple[SetAside, ...] = ()
+    dead_letters: tuple[DeadLetter, ...] = ()
     ignored: Mapping[str, int] = field(default_factory=dict)
     _sources: tuple[_Source, ...] = field(default=(), repr=False, compare=False)
     _optout_bodies: tuple[bytes, ...] = field(default=(), repr=False, compare=False)
+    _reply_bodies: tuple[bytes, ...] = field(default=(), repr=False, compare=False)
 
     @property
     def has_events(self) -> bool:
-        """Whether the body says more than its pieces do."""
-        return bool(self.template_events or self.account_events or self.set_aside)
+        """Whether the body has content besides its statuses, opt-outs and replies."""
+        return bool(self.template_events or self.account_events or self.dead_letters)
+
+    def bound_times(self, received_at: dt.datetime) -> ParsedEvent:
+        """Return the content with each of Meta's times bounded by the time of receipt.
+
+        A `resume` (the person wants marketing again) from before 2009 keeps its time, which is older than WhatsApp. So
+        the `resume` is older than each refusal, and ends no refusal.
+        """
+        return replace(
+            self,
+            evidence=tuple(replace(each, at=bound_time(each.at, received_at)) for each in self.evidence),
+            optouts=tuple(
+                replace(each, at=bound_time(each.at, received_at) if each.is_active else min(each.at, received_at))
+                for each in self.optouts
+            ),
+            optout_replies=tuple(replace(each, at=bound_time(each.at, received_at)) for each in self.optout_replies),
+            replies=tuple(replace(each, at=bound_time(each.at, received_at)) for each in self.replies),
+            template_events=tuple(
+                replace(each, at=each.at and min(each.at, received_at)) for each in self.template_events
+            ),
+            account_events=tuple(
+                replace(each, at=each.at and min(each.at, received_at)) for each in self.account_events
+            ),
+            people=self.people.bound_times(received_at),
+        )
+
+    @property
+    def piece_count(self) -> int:
+        """The number of statuses, opt-outs and other replies."""
+        return len(self.evidence) + len(self.optouts) + len(self.replies)
+
+    def list_portions(self, size: int) -> list[bytes]:
+        """Return bodies that contain `size` pieces each; the last body may contain fewer."""
+        pieces = self.list_pieces()
+        return [b"[%b]" % b",".join(pieces[start : start + size]) for start in range(0, len(pieces), size)]
 
     def list_pieces(self) -> list[bytes]:
-        """Return each status and each opt-out as a body of its own."""
-        return [*(self.rewrap(index) for index in range(len(self.evidence))), *self._optout_bodies]
+        """Return a body of its own for each status, each opt-out and each other reply."""
+        statuses = [self.rewrap(index) for index in range(len(self.evidence))]
+        return [*statuses, *self._optout_bodies, *self._reply_bodies]
 
     def without_pieces(self) -> ParsedEvent:
-        """Return what the body says beside its pieces."""
-        return replace(self, evidence=(), optouts=())
+        """Return the content without statuses, opt-outs and replies."""
+        return replace(self, evidence=(), optouts=(), optout_replies=(), replies=())
 
     def rewrap_optout(self, index: int) -> bytes:
-        """Return a body that says `optouts[index]` and nothing else."""
+        """Return a body that contains only `optouts[index]`."""
         return self._optout_bodies[index]
 
     def rewrap(self, index: int) -> bytes:
-        """Return a body that says `evidence[index]` and nothing else, so that it can be parked alone."""
+        """Return a body that contains only `evidence[index]`, so that it can be deferred alone."""
         source = self._sources[index]
         metadata = {"phone_number_id": source.phone_number_id}
         value = {"messaging_product": "whatsapp", "metadata": metadata, "statuses": [source.status]}
@@ -109,17 +156,17 @@ class ParsedEvent:
 
 
 def parse_event(body: bytes, rules: StopRules = _DEFAULT_RULES) -> ParsedEvent:
-    """Return what `body` says; by `rules` an answer is an opt-out. Never raises."""
+    """Parse `body`; `rules` decide which answers are opt-outs. Never raises."""
     try:
         content = load_json(body)
     except RecursionError:
-        return keep_whole(body, "nested too deeply")
+        return dead_letter_body(body, "nested too deeply")
     except json.JSONDecodeError as error:
-        return keep_whole(body, f"not JSON: {error}")
+        return dead_letter_body(body, f"not JSON: {error}")
     except ValueError as error:
-        return keep_whole(body, f"not JSON: {type(error).__name__}")
+        return dead_letter_body(body, f"not JSON: {type(error).__name__}")
     if not isinstance(content, dict | list):
-        return keep_whole(body, f"not an object: {quote(content)}")
+        return dead_letter_body(body, f"not an object: {quote(content)}")
     reader = _Reader(body, rules)
     if isinstance(content, list):
         for index, envelope in enumerate(content):
@@ -129,9 +176,9 @@ def parse_event(body: bytes, rules: StopRules = _DEFAULT_RULES) -> ParsedEvent:
     return reader.finish()
 
 
-def keep_whole(body: bytes, reason: str) -> ParsedEvent:
-    """Return that nothing can be read of a body."""
-    return ParsedEvent(is_readable=False, set_aside=(SetAside(body, reason),))
+def dead_letter_body(body: bytes, reason: str) -> ParsedEvent:
+    """Return the result for a body that cannot be read at all: the whole body is one dead letter."""
+    return ParsedEvent(is_readable=False, dead_letters=(DeadLetter(body, reason),))
 
 
 def _wrap(frame: Mapping[str, Any], change: object) -> bytes:
@@ -145,7 +192,7 @@ def _wrap_entry(entry: object) -> bytes:
 
 @dataclass(frozen=True, slots=True)
 class _Entry:
-    """The entry that a change belongs to: `frame` is the entry without its changes."""
+    """The entry that a change belongs to. `frame` has the entry's id and time, without its changes."""
 
     waba_id: str
     frame: dict[str, Any]
@@ -157,42 +204,58 @@ class _Entry:
 
 @dataclass(frozen=True, slots=True)
 class _Number:
-    """The phone number whose messages a change speaks of. What is wrapped bears what is read of it, and no more."""
+    """The phone number that a change of the field `messages` is about."""
 
     entry: _Entry
     phone_number_id: str
     metadata: dict[str, Any]
 
+    @property
+    def display_phone_number(self) -> str:
+        """The digits of the number, "" if the metadata has none."""
+        return "".join(filter(str.isdecimal, read_text(self.metadata.get("display_phone_number"))))
+
     def wrap(self, key: str, part: object) -> bytes:
+        """Return a body that contains only `part` and the id of the phone number."""
         value = {"metadata": {"phone_number_id": self.phone_number_id}, key: part}
         return _wrap(self.entry.frame, {"field": "messages", "value": value})
 
 
 class _Reader:
-    """Walks a body once and collects. A part that raises `UnusableError` is set aside at the level it belongs to."""
+    """Walks a body once and collects its content. The smallest part that raises UnusableError becomes a dead letter."""
 
     def __init__(self, body: bytes, rules: StopRules) -> None:
         self._body, self._rules = body, rules
         self._optouts: list[OptOut] = []
         self._optout_bodies: list[bytes] = []
+        self._optout_replies: list[Reply] = []
+        self._replies: list[Reply] = []
+        self._reply_bodies: list[bytes] = []
         self._people = People()
         self._evidence: list[Evidence] = []
         self._sources: list[_Source] = []
         self._template_events: list[TemplateEvent] = []
         self._account_events: list[AccountEvent] = []
-        self._set_aside: list[SetAside] = []
-        self._aside_count, self._aside_bytes = 0, 0
+        self._dead_letters: list[DeadLetter] = []
+        self._dead_letter_count, self._dead_letter_bytes = 0, 0
         self._ignored: Counter[str] = Counter()
 
     def finish(self) -> ParsedEvent:
+        dead_letters = self._list_dead_letters()
+        if crowd := self._people.drop_crowds():
+            reason = f"{crowd:,} numbers and user ids would belong to one person: they are not connected"
+            dead_letters = [*dead_letters, DeadLetter(self._body, reason)]
         return ParsedEvent(
             evidence=tuple(self._evidence),
             template_events=tuple(self._template_events),
             account_events=tuple(self._account_events),
             optouts=tuple(self._optouts),
+            optout_replies=tuple(self._optout_replies),
+            replies=tuple(self._replies),
             people=self._people,
             _optout_bodies=tuple(self._optout_bodies),
-            set_aside=tuple(self._list_set_aside()),
+            _reply_bodies=tuple(self._reply_bodies),
+            dead_letters=tuple(dead_letters),
             ignored=dict(self._ignored),
             _sources=tuple(self._sources),
         )
@@ -201,7 +264,7 @@ class _Reader:
         try:
             entries = read_list(_demand_object(envelope).get("entry"), "entry")
         except UnusableError as error:
-            self._put_aside(dump_json([envelope] if path else envelope), path.rstrip("."), error)
+            self._dead_letter(dump_json([envelope] if path else envelope), path.rstrip("."), error)
             return
         if not entries:
             self._ignore("empty", "entry")
@@ -212,10 +275,9 @@ class _Reader:
         try:
             content = _demand_object(entry)
             changes = read_list(content.get("changes"), "changes")
-            frame: dict[str, Any] = {key: content[key] for key in ("id", "time") if key in content}
-            place = _Entry(read_id(content.get("id"), "id"), frame)
+            place = _Entry(read_id(content.get("id"), "id"), _read_frame(content))
         except UnusableError as error:
-            self._put_aside(_wrap_entry(entry), path, error)
+            self._dead_letter(_wrap_entry(entry), path, error)
             return
         if not changes:
             self._ignore("empty", "changes")
@@ -236,7 +298,7 @@ class _Reader:
             else:
                 self._ignore("field", name)
         except UnusableError as error:
-            self._put_aside(_wrap(entry.frame, change), path, error)
+            self._dead_letter(_wrap(entry.frame, change), path, error)
 
     def _read_event(self, name: str, value: dict[str, Any], entry: _Entry) -> None:
         if name == TEMPLATE_FIELD and not is_quality_update(name, value):
@@ -261,14 +323,14 @@ class _Reader:
                 if part:
                     read(part, number, f"{path}.{key}")
             except UnusableError as error:
-                self._put_aside(number.wrap(key, part), f"{path}.{key}", error)
+                self._dead_letter(number.wrap(key, part), f"{path}.{key}", error)
 
     def _read_statuses(self, part: object, number: _Number, path: str) -> None:
         for index, status in enumerate(read_list(part, "")):
             try:
                 evidence = self._read_status(_demand_object(status), number)
             except UnusableError as error:
-                self._put_aside(number.wrap("statuses", [status]), f"{path}[{index}]", error)
+                self._dead_letter(number.wrap("statuses", [status]), f"{path}[{index}]", error)
             else:
                 if evidence is not None:
                     self._evidence.append(evidence)
@@ -280,7 +342,7 @@ class _Reader:
         kind = status.get("type") or "message"
         if not isinstance(name, str):
             raise UnusableError("status", f"not a string: {quote(name)}")
-        if kind != "message":  # a call or a payment, whose `failed` says nothing about the message
+        if kind != "message":  # the status of a call or a payment, not of the message
             self._ignore("status", f"{kind}/{name}" if isinstance(kind, str) else name)
             return None
         reached = STATUSES.get(name)
@@ -297,24 +359,29 @@ class _Reader:
             try:
                 optout = read_optout(message, number.phone_number_id, self._rules)
             except UnusableError as error:
-                self._put_aside(number.wrap("messages", [message]), f"{path}[{index}]", error)
+                self._dead_letter(number.wrap("messages", [message]), f"{path}[{index}]", error)
                 continue
-            if optout is None:
-                self._ignore("message", message.get("type") if isinstance(message, dict) else quote(message))
-            else:
+            reply = read_reply(message, number.phone_number_id, number.display_phone_number)
+            if optout is not None:
                 self._optouts.append(optout)
                 self._optout_bodies.append(number.wrap("messages", [message]))
+                self._optout_replies += [reply] if reply else []
+            elif reply is not None:
+                self._replies.append(reply)
+                self._reply_bodies.append(number.wrap("messages", [strip_content(message)]))
+            else:
+                self._ignore("message", message.get("type") if isinstance(message, dict) else quote(message))
 
     def _read_preferences(self, value: dict[str, Any], entry: _Entry, path: str) -> None:
-        said = read_list(value.get(PREFERENCES_FIELD), f"value.{PREFERENCES_FIELD}")
-        if not said:
+        preferences = read_list(value.get(PREFERENCES_FIELD), f"value.{PREFERENCES_FIELD}")
+        if not preferences:
             self._ignore("field", PREFERENCES_FIELD)
-        for index, preference in enumerate(said):
+        for index, preference in enumerate(preferences):
             body = _wrap(entry.frame, {"field": PREFERENCES_FIELD, "value": {PREFERENCES_FIELD: [preference]}})
             try:
                 optout = read_preference(_demand_object(preference))
             except UnusableError as error:
-                self._put_aside(body, f"{path}.{PREFERENCES_FIELD}[{index}]", error)
+                self._dead_letter(body, f"{path}.{PREFERENCES_FIELD}[{index}]", error)
                 continue
             if optout is None:
                 self._ignore("preference", preference.get("value"))
@@ -329,24 +396,36 @@ class _Reader:
     def _ignore(self, kind: str, name: object) -> None:
         self._ignored[f"{kind}:{read_text(name, _MAX_KIND_CHARACTERS) or 'none'}"] += 1
 
-    def _put_aside(self, piece: bytes, path: str, error: UnusableError) -> None:
-        self._aside_count += 1
-        self._aside_bytes += len(piece)
-        if self._set_aside and self._is_too_much_aside:
-            del self._set_aside[1:]
+    def _dead_letter(self, piece: bytes, path: str, error: UnusableError) -> None:
+        self._dead_letter_count += 1
+        self._dead_letter_bytes += len(piece)
+        if self._dead_letters and self._are_dead_letters_too_long:
+            del self._dead_letters[1:]
             return
         place = ".".join(part for part in (path, error.where) if part)
-        self._set_aside.append(SetAside(piece, f"{place}: {error.why}" if place else error.why))
+        self._dead_letters.append(DeadLetter(piece, f"{place}: {error.why}" if place else error.why))
 
     @property
-    def _is_too_much_aside(self) -> bool:
-        return self._aside_bytes > _MOST_ASIDE * len(self._body) + _ASIDE_BYTES
+    def _are_dead_letters_too_long(self) -> bool:
+        return self._dead_letter_bytes > _MAX_DEAD_LETTER_RATIO * len(self._body) + _DEAD_LETTER_BYTES
 
-    def _list_set_aside(self) -> list[SetAside]:
-        if not self._is_too_much_aside:
-            return self._set_aside
-        first = self._set_aside[0]
-        return [SetAside(self._body, f"{first.reason} (the first of {self._aside_count} such parts)")]
+    def _list_dead_letters(self) -> list[DeadLetter]:
+        if not self._are_dead_letters_too_long:
+            return self._dead_letters
+        first = self._dead_letters[0]
+        return [DeadLetter(self._body, f"{first.reason} (the first of {self._dead_letter_count} such parts)")]
+
+
+def _read_frame(entry: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the id and the time of an entry. A value of `time` that cannot be a time is left out.
+
+    The frame is copied into each piece of the entry, so the size of the frame must be bounded.
+    """
+    frame = {key: entry[key] for key in ("id", "time") if key in entry}
+    time = frame.get("time")
+    if isinstance(time, dict | list) or (isinstance(time, str | int) and len(str(time)) > MAX_QUOTE_CHARACTERS):
+        del frame["time"]
+    return frame
 
 
 def _demand_object(part: object) -> dict[str, Any]:
@@ -356,7 +435,7 @@ def _demand_object(part: object) -> dict[str, Any]:
 
 
 def _name_field(change: dict[str, Any]) -> str:
-    """Return the field of a change; statuses say by themselves what they are."""
+    """Return the field of a change. A change that has statuses and names no field counts as `messages`."""
     name = change.get("field")
     if name is None:
         value = change.get("value")

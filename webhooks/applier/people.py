@@ -1,9 +1,13 @@
-"""Reads which numbers and which of Meta's user ids belong to the same person. Pure, and linear in the body."""
+"""Reads from a body which phone numbers and which of Meta's user ids belong to the same person.
+
+The functions are pure, and their time grows linearly with the body.
+"""
 
 from __future__ import annotations
 
 import datetime as dt
 import re
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -11,33 +15,59 @@ from typing import Any
 from campaigns.domain.phone.person import is_number, recipient_key
 from webhooks.applier.json_fields import UnusableError, read_id, read_list, read_object, read_time
 
-# The form of a user id (US.13491208655302741918): it may also be in a key for a number, and is recognised by its form.
+# A user id looks like US.13491208655302741918. Meta also writes user ids under keys that are named for a phone number.
 _USER_ID = re.compile(r"[A-Z]{2}\.[A-Za-z0-9.]+")
 
-# The keys of one person: the key of the number, and the keys of the user ids (of the portfolio, of linked ones).
+# The keys that name one person: the key of the number, and the keys of the user ids (the id within our portfolio, and
+# the id within linked portfolios).
 SENDER = ("from", ("from_user_id", "from_parent_user_id"))
 CONTACT = ("wa_id", ("user_id", "parent_user_id"))
 _PEOPLE = (
     SENDER,
     CONTACT,
     ("to", ("to_user_id", "to_parent_user_id")),
-    # Before May 2026 Meta spelled the last one `parent_recipient_user_id`.
+    # Before May 2026 Meta wrote `parent_recipient_user_id` for `recipient_parent_user_id`.
     ("recipient_id", ("recipient_user_id", "recipient_parent_user_id", "parent_recipient_user_id")),
     ("recipient_participant_id", ("recipient_participant_user_id", "recipient_participant_parent_user_id")),
     ("participant_recipient_id", ("recipient_participant_user_id", "recipient_participant_parent_user_id")),
 )
 _USER_KEYS = frozenset(key for _, keys in _PEOPLE for key in keys)
-# The lists of a change whose parts name people.
+# The lists of a change whose items name people.
 _LISTS = ("statuses", "messages", "user_preferences", "user_id_update", "calls", "message_echoes", "contacts")
 _OWN_KEYS = ("user_id", "parent_user_id")
 
 
+# The maximum number of connected numbers and user ids. A person has only a few of them in a lifetime.
+MAX_CONNECTED = 100
+
+
+class _Groups:
+    """Groups of connected numbers and user ids (union-find).
+
+    A name is a number or a user id. `parents` maps each name to its parent, and the root of a group to itself.
+    """
+
+    def __init__(self) -> None:
+        self.parents: dict[str, str] = {}
+
+    def find(self, name: str) -> str:
+        """Return the root of the group of a name."""
+        self.parents.setdefault(name, name)
+        while (parent := self.parents[name]) != name:
+            self.parents[name] = self.parents[parent]  # shortens the path to the root for the next search
+            name = parent
+        return name
+
+    def connect(self, one: str, other: str) -> None:
+        self.parents[self.find(one)] = self.find(other)
+
+
 @dataclass(slots=True)
 class People:
-    """The numbers and user ids of the same person in a body.
+    """The numbers and user ids in a body that belong to the same person.
 
-    `pairs`: (user id, recipient key) with Meta's newest time of the pair, None where none is given. `changes`:
-    (previous user id, new one). `moves`: (recipient key of the previous number, that of the new one).
+    `pairs`: (user id, recipient key), with the newest time at which Meta reported the pair, or None. `changes`:
+    (previous user id, new user id). `moves`: (recipient key of the previous number, recipient key of the new number).
     """
 
     pairs: dict[tuple[str, str], dt.datetime | None] = field(default_factory=dict)
@@ -53,14 +83,46 @@ class People:
         self.changes |= other.changes
         self.moves |= other.moves
 
+    def bound_times(self, received_at: dt.datetime) -> People:
+        """Return the same people; no pair is newer than `received_at`."""
+        pairs = {pair: at and min(at, received_at) for pair, at in self.pairs.items()}
+        return People(pairs, self.changes, self.moves)
+
     def add(self, user_id: str, key: str, at: dt.datetime | None) -> None:
         known = self.pairs.get((user_id, key))
         self.pairs[user_id, key] = max(known, at) if known is not None and at is not None else known or at
 
+    def drop_crowds(self) -> int:
+        """Drop all connections in each group of more than `MAX_CONNECTED` numbers and user ids.
+
+        Returns the size of the largest dropped group, or 0 if no group was dropped. No person has that many numbers and
+        user ids, and the cost of the SQL statements grows with the square of a group's size.
+        """
+        if len(self.pairs) + len(self.changes) + len(self.moves) < MAX_CONNECTED:
+            return 0
+        groups = _Groups()
+        for user_id, key in self.pairs:
+            groups.connect(f"id {user_id}", f"number {key}")
+        for old, new in self.changes:
+            groups.connect(f"id {old}", f"id {new}")
+        for old, new in self.moves:
+            groups.connect(f"number {old}", f"number {new}")
+        sizes = Counter(map(groups.find, list(groups.parents)))
+        crowds = {root for root, size in sizes.items() if size > MAX_CONNECTED}
+        if not crowds:
+            return 0
+        self.pairs = {pair: at for pair, at in self.pairs.items() if groups.find(f"id {pair[0]}") not in crowds}
+        self.changes = {each for each in self.changes if groups.find(f"id {each[0]}") not in crowds}
+        self.moves = {each for each in self.moves if groups.find(f"number {each[0]}") not in crowds}
+        return max(sizes[root] for root in crowds)
+
     def read(self, value: object) -> None:
-        """Read the parts of one change. An unreadable part is skipped, and does not refuse the body."""
+        """Read the `value` of one change of an entry.
+
+        An unreadable part is skipped and does not make the body a dead letter.
+        """
         at = None
-        for name in _LISTS:  # contacts last: they have no time of their own, and take that of the other parts
+        for name in _LISTS:  # contacts have no time and get the time of the parts before them, so they come last
             for part in _read_parts(value, name):
                 at = _read_time(part) or at
                 if name == "user_id_update":
@@ -85,21 +147,21 @@ class People:
                 self._change(old, new, "", key, at)
 
     def _read_system(self, message: Mapping[str, Any], at: dt.datetime | None) -> None:
-        """Read the notice that a person has a new number, a new user id, or both."""
-        told = message.get("system")
-        if not isinstance(told, dict):
+        """Read a system message: a person has a new number, a new user id, or both."""
+        notice = message.get("system")
+        if not isinstance(notice, dict):
             return
-        new = _read_ids(told, _OWN_KEYS)
-        named = [*_read_ids(told, ("previous_user_id", "previous_parent_user_id")), *_read_ids(message, SENDER[1])]
-        old_key = _read_key(message.get("from")) or _read_key(told.get("customer"))
-        new_key = _read_key(told.get("wa_id")) or _read_key(told.get("new_wa_id"))
+        new = _read_ids(notice, _OWN_KEYS)
+        named = [*_read_ids(notice, ("previous_user_id", "previous_parent_user_id")), *_read_ids(message, SENDER[1])]
+        old_key = _read_key(message.get("from")) or _read_key(notice.get("customer"))
+        new_key = _read_key(notice.get("wa_id")) or _read_key(notice.get("new_wa_id"))
         self._change([each for each in named if each not in new], new or named, old_key, new_key, at)
 
     def _change(self, old: list[str], new: list[str], old_key: str, new_key: str, at: dt.datetime | None) -> None:
         self.changes |= {(one, other) for one in old for other in new if one != other}
         if old_key and new_key and old_key != new_key:
             self.moves.add((old_key, new_key))
-        # The present number is that of the newest pair.
+        # The newest pair holds a person's present number, so the pair of the old number gets an earlier time.
         before = at - dt.timedelta(microseconds=1) if at else None
         for user_ids, key, since in ((old, old_key, before), (new, new_key or old_key, at)):
             for user_id in user_ids if key else ():
@@ -107,9 +169,10 @@ class People:
 
 
 def find_person(part: Mapping[str, Any], keys: tuple[str, tuple[str, ...]]) -> tuple[str, tuple[str, ...]]:
-    """Return the number (a `wa_id`, "" where there is none) and the user ids that a part names.
+    """Return the number (a `wa_id`, or "") and the user ids of the person that a part names under these keys.
 
-    Raises UnusableError if the key of the number holds neither a number nor a user id, and no other key has a user id.
+    Raises UnusableError if an id cannot be read, or if there is no user id and the number's key has a value that is not
+    a number.
     """
     number_key, user_keys = keys
     named = read_id(part.get(number_key), number_key)
@@ -131,7 +194,7 @@ def _read_user_id(value: object, where: str) -> str:
 
 
 def _read_ids(part: Mapping[str, Any], keys: tuple[str, ...]) -> list[str]:
-    """Return the user ids under these keys, without unreadable ones."""
+    """Return the user ids under these keys. Skips values that are not user ids."""
     found = []
     for key in keys:
         try:
@@ -142,7 +205,7 @@ def _read_ids(part: Mapping[str, Any], keys: tuple[str, ...]) -> list[str]:
 
 
 def _read_key(value: object) -> str:
-    """Return the recipient key of a number, "" for any other value."""
+    """Return the recipient key of a number, or "" for any other value."""
     text = str(value) if isinstance(value, int) and not isinstance(value, bool) and value < 10**15 else value
     return recipient_key(text) if isinstance(text, str) and is_number(text) else ""
 

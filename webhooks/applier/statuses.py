@@ -1,13 +1,13 @@
-"""Decides what one status of one message proves."""
+"""Reads one status of one message into `Evidence`."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
 
-from campaigns.domain.callback import read_callback
 from campaigns.domain.message import Status
 from campaigns.domain.phone.person import is_number
+from campaigns.whatsapp.callback import read_callback
 from webhooks.applier.evidence import Evidence
 from webhooks.applier.json_fields import UnusableError, read_code, read_id, read_list, read_text, read_time
 
@@ -15,7 +15,7 @@ STATUSES = {
     "sent": Status.SENT,
     "delivered": Status.DELIVERED,
     "read": Status.READ,
-    "played": Status.READ,  # a voice message that was heard was seen
+    "played": Status.READ,  # a person who played a voice message has seen it
     "failed": Status.FAILED,
 }
 
@@ -23,7 +23,7 @@ _MAX_WORD_CHARACTERS = 100
 
 
 def read_evidence(status: Mapping[str, Any], reached: Status, waba_id: str, phone_number_id: str) -> Evidence:
-    """Read a status whose name stands for `reached`. Raises UnusableError without a usable id or time."""
+    """Read a status whose name means `reached`. Raises UnusableError if the id or the time is missing or invalid."""
     wamid = read_id(status.get("id"), "id")
     if not wamid:
         raise UnusableError("id", "missing")
@@ -41,7 +41,7 @@ def read_evidence(status: Mapping[str, Any], reached: Status, waba_id: str, phon
         phone_number_id=phone_number_id,
         waba_id=waba_id,
         callback=read_callback(status.get("biz_opaque_callback_data")),
-        recipient=recipient if is_number(recipient) else "",  # a group, or somebody known by a user id only
+        recipient=recipient if is_number(recipient) else "",  # other values are ids of groups or of users
         error_code=code,
         error_title=title,
         error_details=details,
@@ -52,7 +52,7 @@ def read_evidence(status: Mapping[str, Any], reached: Status, waba_id: str, phon
 
 
 def _read_error(errors: object) -> tuple[int | None, str, str]:
-    """Return code, title and details of the first error. A failure that gives no reason is a failure all the same."""
+    """Return code, title and details of the first error; (None, "", "") if the failure gives no reason."""
     try:
         listed = read_list(errors, "errors")
     except UnusableError:

@@ -1,1 +1,1 @@
-"""The public port: verifies a webhook, stores it, notifies the workers, and answers."""
+"""The HTTP service on the public port: verifies each webhook, stores it, notifies the workers, and answers."""

@@ -1,4 +1,8 @@
-"""The only public port: verify, store, ring, answer. Nothing is parsed here, so a parser bug loses nothing."""
+"""The HTTP service to which Meta posts webhooks.
+
+It verifies the signature, stores the body, notifies the workers, and answers. It does not parse bodies, so a fault in
+the parser cannot lose a webhook.
+"""
 
 from __future__ import annotations
 
@@ -13,29 +17,30 @@ from werkzeug.exceptions import HTTPException
 from werkzeug.wrappers import Request, Response
 
 from webhooks.receiver.inbox import Inbox, InboxUnavailable
-from webhooks.receiver.notifier import Doorbell
+from webhooks.receiver.notifier import Notifier
+from webhooks.receiver.refusals import refusals
 from webhooks.receiver.signature import is_signed
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
 PATH = "/webhooks/whatsapp"
-MAX_BODY_BYTES = 3 * 1024 * 1024  # Meta sends up to 3 MB
+MAX_BODY_BYTES = 3 * 1024 * 1024  # Meta sends up to 3 MB; a lower limit would lose webhooks
 RETRY_AFTER_SECONDS = 10
 
 log = logging.getLogger(__name__)
 
 
 def make_app(
-    *, app_secret: str, verify_token: str, inbox: Inbox, doorbell: Doorbell, is_ready: Callable[[], bool]
+    *, app_secret: str, verify_token: str, inbox: Inbox, notifier: Notifier, is_ready: Callable[[], bool]
 ) -> Flask:
-    """Return the WSGI application. `is_ready` tells whether a body could be stored now; it must not raise."""
+    """Return the WSGI application. `is_ready` returns whether a body could be stored now, and must not raise."""
     app = Flask(__name__, static_folder=None)
     app.config.update(PROVIDE_AUTOMATIC_OPTIONS=False)
 
     @app.before_request
     def refuse_head() -> None:
-        if request.method == "HEAD":  # werkzeug adds it to every GET
+        if request.method == "HEAD":  # werkzeug adds HEAD to every route with GET
             abort(405)
 
     @app.get(PATH)
@@ -43,28 +48,31 @@ def make_app(
         return _answer_handshake(verify_token)
 
     @app.get("/healthz")
-    def tell_alive() -> Response:
+    def answer_healthz() -> Response:
         return _text("ok")
 
     @app.get("/readyz")
-    def tell_ready() -> Response:
+    def answer_readyz() -> Response:
         return _text("ready") if is_ready() else _text("not ready", 503)
 
-    app.wsgi_app = _Shortcut(  # type: ignore[method-assign]  # as Flask's documentation has it
-        app.wsgi_app, partial(receive, app_secret=app_secret, inbox=inbox, doorbell=doorbell)
+    app.wsgi_app = _FlaskBypass(  # type: ignore[method-assign]  # as Flask's documentation shows it
+        app.wsgi_app, partial(receive, app_secret=app_secret, inbox=inbox, notifier=notifier)
     )
     return app
 
 
-class _Shortcut:
-    """Takes webhooks past Flask's contexts and dispatch, which cost more than all that is done with one."""
+class _FlaskBypass:
+    """Handles posted webhooks without the contexts and the dispatch of Flask, and leaves all other requests to Flask.
 
-    def __init__(self, others: WSGIApplication, receive: Callable[[Request], Response]) -> None:
-        self._others, self._receive = others, receive
+    Flask's contexts and dispatch took more CPU time than all other work on a webhook.
+    """
+
+    def __init__(self, flask_app: WSGIApplication, receive: Callable[[Request], Response]) -> None:
+        self._flask_app, self._receive = flask_app, receive
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         if environ["REQUEST_METHOD"] != "POST" or environ["PATH_INFO"] != PATH:
-            return self._others(environ, start_response)
+            return self._flask_app(environ, start_response)
         try:
             answer = self._receive(Request(environ))
         except HTTPException as error:
@@ -72,28 +80,24 @@ class _Shortcut:
         return answer(environ, start_response)
 
 
-def receive(request: Request, app_secret: str, inbox: Inbox, doorbell: Doorbell) -> Response:
+def receive(request: Request, app_secret: str, inbox: Inbox, notifier: Notifier) -> Response:
     body = _read_body(request)
     if len(body) > MAX_BODY_BYTES:
+        refusals.add("too large")
         abort(413)
     header = request.headers.get("X-Hub-Signature-256")
     if not is_signed(body, header, app_secret):
-        log.warning(
-            "Webhook refused: signature %s (%d bytes)",
-            "missing" if header is None else "wrong",
-            len(body),
-            extra={"event": "webhook_refused"},
-        )
+        refusals.add("without a signature" if header is None else "with a wrong signature")
         return Response(status=401)
-    return _store(body, inbox, doorbell)
+    return _store(body, inbox, notifier)
 
 
 def _answer_handshake(verify_token: str) -> Response:
-    """Echo Meta's challenge to whoever knows the token. Without a token of ours nobody does."""
+    """Return Meta's challenge if the request has our verify token. If no token is configured, refuse every request."""
     token = request.args.get("hub.verify_token", "")
     is_known = hmac.compare_digest(token.encode("utf-8", "surrogatepass"), verify_token.encode())
     if not verify_token or not is_known or request.args.get("hub.mode") != "subscribe":
-        log.warning("Webhook verification refused", extra={"event": "webhook_verification_refused"})
+        refusals.add("for a verification")
         return _text("", 403)
     challenge = request.args.get("hub.challenge")
     if not challenge:
@@ -103,20 +107,20 @@ def _answer_handshake(verify_token: str) -> Response:
 
 
 def _read_body(request: Request) -> bytes:
-    # One byte more than allowed: a body without a length (chunked) is cut there, and must show that it is larger.
+    # A chunked body declares no length, and Werkzeug cuts such a body at the limit. The extra byte shows that the body
+    # is too large.
     request.max_content_length = MAX_BODY_BYTES + 1
     try:
         return request.get_data(cache=False)
     except HTTPException:
+        refusals.add("too large")
         raise
-    except Exception as error:  # noqa: BLE001  each server has its own words for a body that breaks its own rules
-        log.warning(
-            "Webhook refused: its body breaks off (%s)", type(error).__name__, extra={"event": "webhook_refused"}
-        )
+    except Exception:  # noqa: BLE001  WSGI servers raise different exceptions for a broken body
+        refusals.add("with an incomplete body")
         abort(400)
 
 
-def _store(body: bytes, inbox: Inbox, doorbell: Doorbell) -> Response:
+def _store(body: bytes, inbox: Inbox, notifier: Notifier) -> Response:
     try:
         inbox.add(body)
     except InboxUnavailable as error:
@@ -124,7 +128,7 @@ def _store(body: bytes, inbox: Inbox, doorbell: Doorbell) -> Response:
         answer = _text("", 503)
         answer.headers["Retry-After"] = str(RETRY_AFTER_SECONDS)
         return answer
-    doorbell.press()
+    notifier.notify()
     return _text("EVENT_RECEIVED")
 
 

@@ -1,6 +1,6 @@
-"""Moves bodies into the database, many in one insert, and tells each request when its own is durable.
+"""Stores webhook bodies by group commit: many bodies in one insert. Each request waits until its own body is durable.
 
-While the writer inserts one group, the next gathers: nobody waits for a group to fill up.
+While the writer thread inserts one group, new bodies queue for the next group. No request waits for a group to fill.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ log = logging.getLogger(__name__)
 
 
 class InboxUnavailable(Exception):  # noqa: N818 - a condition that the caller answers, not a fault of the program
-    """The body was not stored, or not known to be stored in time. Meta sends it again."""
+    """The body was not stored, or its insert did not end in time. Meta posts the webhook again."""
 
 
 @dataclass(slots=True, eq=False)
-class _Waiting:
+class _QueuedBody:
     body: bytes
-    # Held until the body is settled: a bare lock costs a request a fraction of what an Event does.
+    # Locked until the insert has ended. A Lock costs a fraction of the CPU time of an Event.
     unsettled: threading.Lock = field(default_factory=threading.Lock)
     error: Exception | None = None
     is_abandoned: bool = False
@@ -33,18 +33,18 @@ class _Waiting:
 
 @dataclass(slots=True, eq=False)
 class _Queue:
-    """What one process waits for. Threads and held locks do not survive a fork, so a child makes its own."""
+    """The queue of one process. Threads and held locks do not survive a fork, so a child makes a new queue."""
 
     changed: threading.Condition = field(default_factory=threading.Condition)
-    waiting: deque[_Waiting] = field(default_factory=deque)
+    waiting: deque[_QueuedBody] = field(default_factory=deque)
     writer: threading.Thread | None = None
 
 
 class Inbox:
-    """Group commit. `insert` stores all the bodies it is given or raises; it is only called from the writer thread.
+    """Passes bodies to `insert` in groups. `insert` stores all bodies of a call, or raises.
 
-    A time limit within `insert` (connect and statement timeouts) is its own business. `max_waiting` bounds the
-    requests in line, the group in the writer's hands not counted.
+    Only the writer thread calls `insert`. `insert` must limit the time for its connection and for its statement.
+    `max_waiting` limits the number of queued bodies; the group that is being inserted does not count.
     """
 
     def __init__(
@@ -66,16 +66,17 @@ class Inbox:
     def add(self, body: bytes) -> None:
         """Return once `body` is durable. Raises InboxUnavailable.
 
-        A body that was given up may still be stored: harmless, since evidence is idempotent.
+        After this error the body may be stored all the same, and may be stored again when Meta posts the webhook again.
+        Applying a body a second time changes nothing.
         """
         queue = self._queues.get(os.getpid()) or self._queues.setdefault(os.getpid(), _Queue())
-        entry = _Waiting(body)
+        entry = _QueuedBody(body)
         with queue.changed:
             if len(queue.waiting) >= self._max_waiting:
                 raise InboxUnavailable("too many requests are waiting")
             self._ensure_writer(queue)
             queue.waiting.append(entry)
-            if len(queue.waiting) == 1:  # else the writer is at work, and looks again before it waits
+            if len(queue.waiting) == 1:  # else the writer is busy, and checks the queue before it waits
                 queue.changed.notify()
         if not entry.unsettled.acquire(timeout=self._wait_seconds):
             self._abandon(entry, queue)
@@ -88,13 +89,13 @@ class Inbox:
         queue.writer = threading.Thread(target=self._write, args=(queue,), name="inbox-writer", daemon=True)
         try:
             queue.writer.start()
-        except RuntimeError as error:  # no more threads, or the interpreter is on its way out
+        except RuntimeError as error:  # no more threads, or the interpreter is shutting down
             queue.writer = None
             raise InboxUnavailable("the writer cannot start") from error
 
     @staticmethod
-    def _abandon(entry: _Waiting, queue: _Queue) -> None:
-        """Give up on a body, unless it was settled in the last moment."""
+    def _abandon(entry: _QueuedBody, queue: _Queue) -> None:
+        """Stop waiting for a body and raise InboxUnavailable, unless its insert has ended meanwhile."""
         with queue.changed:
             if not entry.unsettled.locked():
                 return
@@ -117,11 +118,11 @@ class Inbox:
                 extra={"event": "inbox_group_failed"},
             )
             for entry in group:
-                # During an outage every try takes long; nobody waits any more for those that were given up.
+                # During an outage each insert takes long. No request waits for an abandoned body, so skip that body.
                 if not entry.is_abandoned:
                     _settle([entry], self._try_insert([entry]))
 
-    def _take_group(self, queue: _Queue) -> list[_Waiting]:
+    def _take_group(self, queue: _Queue) -> list[_QueuedBody]:
         with queue.changed:
             while not queue.waiting:
                 queue.changed.wait()
@@ -134,15 +135,15 @@ class Inbox:
                 group.append(queue.waiting.popleft())
             return group
 
-    def _try_insert(self, group: Sequence[_Waiting]) -> Exception | None:
+    def _try_insert(self, group: Sequence[_QueuedBody]) -> Exception | None:
         try:
             self._insert([entry.body for entry in group])
-        except Exception as error:  # noqa: BLE001 - each request answers for its own body; the writer lives on
+        except Exception as error:  # noqa: BLE001 - the request raises it; the writer thread must not end
             return error
         return None
 
 
-def _settle(group: Sequence[_Waiting], error: Exception | None) -> None:
+def _settle(group: Sequence[_QueuedBody], error: Exception | None) -> None:
     for entry in group:
         entry.error = error
         entry.unsettled.release()

@@ -1,4 +1,4 @@
-"""Rings beside the answer: many presses become few rings, and neither a failing nor a hanging bell holds anybody up."""
+"""Notifies workers of stored webhooks in a separate thread, so that a broker that hangs delays no answer to Meta."""
 
 from __future__ import annotations
 
@@ -9,64 +9,66 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from campaigns.valkey import describe
+
 log = logging.getLogger(__name__)
 
 
 @dataclass(slots=True, eq=False)
-class _Button:
-    """The button of one process. Threads and held locks do not survive a fork, so a child makes its own."""
+class _Sender:
+    """The thread of one process. Threads and held locks do not survive a fork, so a child starts a new thread."""
 
     starting: threading.Lock = field(default_factory=threading.Lock)
-    pressed: threading.Event = field(default_factory=threading.Event)
-    ringer: threading.Thread | None = None
+    requested: threading.Event = field(default_factory=threading.Event)
+    thread: threading.Thread | None = None
 
 
-class Doorbell:
-    """Calls `ring` in a thread of its own, at most once per `min_gap_seconds`: the first press rings at once, and in a
-    storm each ring is for many bodies, whose evidence is then written in few statements.
+class Notifier:
+    """Calls `enqueue` in a separate thread, at most once per `min_gap_seconds`.
 
-    A ring that fails is not repeated: the next press rings again, and the tick finds what was missed.
+    The first call of `notify` enqueues at once. Under load one task applies many bodies, with few statements. A failed
+    call of `enqueue` is not repeated. The next `notify` enqueues again, and beat regularly enqueues a task for bodies
+    that are left over.
     """
 
-    def __init__(self, ring: Callable[[], None], *, min_gap_seconds: float = 0.25) -> None:
-        self._ring = ring
+    def __init__(self, enqueue: Callable[[], None], *, min_gap_seconds: float = 0.25) -> None:
+        self._enqueue = enqueue
         self._min_gap_seconds = min_gap_seconds
-        self._buttons: dict[int, _Button] = {}  # by process id
+        self._senders: dict[int, _Sender] = {}  # by process id
 
-    def press(self) -> None:
-        """Ask for a ring and return at once. Never raises."""
-        button = self._buttons.get(os.getpid()) or self._buttons.setdefault(os.getpid(), _Button())
-        button.pressed.set()
-        if button.ringer is not None and button.ringer.is_alive():
+    def notify(self) -> None:
+        """Request a task and return at once. Never raises."""
+        sender = self._senders.get(os.getpid()) or self._senders.setdefault(os.getpid(), _Sender())
+        sender.requested.set()
+        if sender.thread is not None and sender.thread.is_alive():
             return
-        with button.starting:
-            if button.ringer is not None and button.ringer.is_alive():
+        with sender.starting:
+            if sender.thread is not None and sender.thread.is_alive():
                 return
-            ringer = threading.Thread(target=self._run, args=(button,), name="doorbell", daemon=True)
+            thread = threading.Thread(target=self._run, args=(sender,), name="notifier", daemon=True)
             try:
-                ringer.start()
-            except RuntimeError:  # no more threads, or the interpreter is on its way out: the next press tries again
+                thread.start()
+            except RuntimeError:  # no more threads, or the interpreter is shutting down; the next call tries again
                 return
-            button.ringer = ringer
+            sender.thread = thread
 
-    def _run(self, button: _Button) -> None:
+    def _run(self, sender: _Sender) -> None:
         is_down = False
         while True:
-            button.pressed.wait()
-            button.pressed.clear()  # before the ring: a press during it rings once more
+            sender.requested.wait()
+            sender.requested.clear()  # before the call, so that a `notify` during the call enqueues once more
             try:
-                self._ring()
-            except Exception as error:  # noqa: BLE001 - whatever the broker's client raises, the answer goes out
+                self._enqueue()
+            except Exception as error:  # noqa: BLE001 - no error of the broker's client may end this thread
                 if not is_down:
-                    # The text of the error may hold the broker's address and password.
                     log.warning(
-                        "Doorbell does not ring (%s), the tick applies webhooks until it does",
-                        type(error).__name__,
+                        "The broker takes no task (%s); until it does, the tick applies webhooks",
+                        describe(error),
                         extra={"event": "doorbell_failed"},
                     )
                 is_down = True
             else:
                 if is_down:
-                    log.info("Doorbell rings again", extra={"event": "doorbell_back"})
+                    log.info("The broker takes tasks again", extra={"event": "doorbell_back"})
                 is_down = False
             time.sleep(self._min_gap_seconds)

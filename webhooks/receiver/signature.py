@@ -1,4 +1,4 @@
-"""Whether a body was signed with our app secret."""
+"""Verifies that a webhook body was signed with our app secret."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ import hmac
 def is_signed(body: bytes, header: str | None, app_secret: str) -> bool:
     r"""Compare `X-Hub-Signature-256` with the HMAC of the raw bytes, in constant time. Never raises.
 
-    The bytes must be those that came in: Meta signs its own spelling of the JSON (non-ASCII as `\uXXXX`). An empty
-    secret signs nothing, since anybody could sign with it.
+    `body` must be the bytes as received: Meta signs its own encoding of the JSON (non-ASCII as `\uXXXX`), which a JSON
+    encoder may not reproduce. If the secret is empty, no body counts as signed, because anybody could sign.
     """
     if not app_secret or header is None or not header.isascii():
         return False

@@ -1,4 +1,4 @@
-"""Wires the receiver to Postgres and the broker. It loads neither the sender nor the tasks."""
+"""Connects the receiver to Postgres and the broker. This module imports neither the sender nor the task modules."""
 
 from __future__ import annotations
 
@@ -10,19 +10,21 @@ from campaigns.broker.app import make_app as make_celery_app
 from campaigns.broker.enqueue import enqueue_wake_up
 from campaigns.config import Settings, read_settings
 from campaigns.logs import configure_logging
-from campaigns.store.database import Database
+from campaigns.store.database import Database, refuse_pooler
 from campaigns.store.events import insert_events
 from webhooks.receiver.app import make_app
 from webhooks.receiver.inbox import Inbox
-from webhooks.receiver.notifier import Doorbell
+from webhooks.receiver.notifier import Notifier
 
 _DATABASE_CONNECTIONS = 16
 _APPLY = "webhooks.apply"
 
 
 def wire_app() -> Flask:
-    """Return the WSGI application. Connects to nothing: the pool of connections is made at first use, after a fork."""
+    """Return the WSGI application. The connection pool is made at the first use, after the server has forked."""
     settings = read_settings().require("database_url", "meta_app_secret", "meta_verify_token")
+    if not settings.is_pooled:
+        refuse_pooler(settings.database_url or "")
     configure_logging(settings)
     database = _LazyDatabase(settings)
     celery_app = make_celery_app()
@@ -30,13 +32,13 @@ def wire_app() -> Flask:
         app_secret=settings.meta_app_secret or "",
         verify_token=settings.meta_verify_token or "",
         inbox=Inbox(lambda bodies: database.get().run(insert_events, bodies), wait_seconds=settings.inbox_wait_seconds),
-        doorbell=Doorbell(lambda: enqueue_wake_up(celery_app, _APPLY)),
+        notifier=Notifier(lambda: enqueue_wake_up(celery_app, _APPLY)),
         is_ready=lambda: database.get().is_ready(),
     )
 
 
 class _LazyDatabase:
-    """Opens the pool once, whichever thread asks first."""
+    """Opens the connection pool at the first call of `get`, once for all threads."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
@@ -50,8 +52,9 @@ class _LazyDatabase:
                     self._settings.database_url or "",
                     max_connections=_DATABASE_CONNECTIONS,
                     statement_seconds=self._settings.statement_seconds,
+                    is_pooled=self._settings.is_pooled,
                 )
-                # A pool that could not start its threads is not kept: the next request tries again.
+                # If `open` raises, the pool is not kept, and the next request tries again.
                 database.open()
                 self._database = database
             return self._database

@@ -1,6 +1,7 @@
 import datetime as dt
 import random
 
+import psycopg
 import pytest
 
 from campaigns.config import Settings
@@ -14,24 +15,17 @@ from tests.store.rows import (
     add_campaign,
     add_message,
     allowing_only,
-    empty,
     fetch,
-    find_false_tallies,
+    find_wrong_counters,
     make_report,
     make_reports,
     read_message,
     receive,
     say,
 )
-from tests.webhooks.webhook_bodies import AT, PHONE_NUMBER_ID, make_body, make_status, make_value
+from tests.webhooks.webhook_bodies import AT, PHONE_NUMBER_ID, WABA_ID, make_body, make_status, make_value
 
 NOON = dt.datetime.fromtimestamp(AT, dt.UTC)
-
-
-@pytest.fixture
-def database(shared):
-    empty(shared)
-    return shared
 
 
 @pytest.fixture
@@ -88,7 +82,7 @@ def test_any_order_copies_and_bodies_end_in_the_same_rows(database, add, tell):
         ends.append([{key: row[key] for key in row.keys() - {"id", "phone", "recipient_key"}} for row in rows])
     assert ends[0] == ends[1] == ends[2]
     assert [row["status"] for row in ends[0][:4]] == ["delivered", "read", "failed", "read"]
-    assert find_false_tallies(database) == []
+    assert find_wrong_counters(database) == []
 
 
 def test_a_thousand_statuses_in_one_body_are_applied(database, add, tell):
@@ -198,7 +192,7 @@ def test_what_postgres_refuses_is_set_aside_alone(database, add, tell, poison, a
 
 
 def test_a_template_event_beside_what_postgres_refuses_is_applied(database, add, tell, poison):
-    fetch(database, "UPDATE templates SET name = 'promo', status_at = '2020-01-01'")
+    fetch(database, "UPDATE templates SET name = 'promo', waba_id = %s, status_at = '2020-01-01'", WABA_ID)
     pause = {"event": "PAUSED", "message_template_name": "promo", "message_template_language": "en"}
     statuses = make_value(tell(add(), **poison), tell(add()))
     fields = [("messages", statuses), ("message_template_status_update", pause)]
@@ -267,12 +261,12 @@ def test_a_fault_of_the_reader_costs_the_one_body(database, add, tell, monkeypat
     monkeypatch.setattr(Settings, "stop_rules", ClumsyRules())
     applied = receive(database, make_reports(tell(ids[0])), make_body(answer), make_reports(tell(ids[1])))
     assert applied.counts == {"statuses": 2, "set aside": 1}
-    assert read_events(database) == [("set_aside", "our reader fails: IndexError")]
+    assert read_events(database) == [("set_aside", "our parser failed: IndexError")]
 
 
 def test_a_body_that_fails_again_and_again_costs_its_neighbours_no_attempt(database, add, tell, set_trap):
     """They were in one set when a worker died, so all are suspects; and this one makes Postgres wait for too long."""
-    ids, trap = [add() for _ in range(4)], set_trap("55P03")
+    ids, trap = [add() for _ in range(4)], set_trap("57014")
     database.run(insert_events, [make_reports(tell(each, **(trap if each == ids[0] else {}))) for each in ids])
     fetch(database, "UPDATE webhook_events SET attempts = 4")
     with pytest.raises(DatabaseUnavailable):
@@ -284,6 +278,21 @@ def test_a_body_that_fails_again_and_again_costs_its_neighbours_no_attempt(datab
     assert [read_message(database, each)["status"] for each in ids] == ["sent"] + ["delivered"] * 3
 
 
+def test_bodies_that_wait_for_a_lock_of_others_lose_no_attempt(database, database_url, open_database, add, caplog):
+    impatient = open_database(statement_seconds=4.0)
+    ids = [add() for _ in range(3)]
+    database.run(insert_events, [make_reports(make_report(database, each)) for each in ids])
+    with psycopg.connect(database_url) as other:
+        other.execute("SELECT FROM messages WHERE id = %s FOR UPDATE", [ids[1]])
+        for _ in range(2):
+            assert receive(impatient).counts == {}
+            assert fetch(database, "SELECT attempts FROM webhook_events") == [0] * 3
+            make_due(database)
+    assert [record.event for record in caplog.records if record.levelname == "WARNING"] == ["webhooks_waiting"] * 2
+    assert receive(database).counts == {"statuses": 3}
+    assert [read_message(database, each)["status"] for each in ids] == ["delivered"] * 3
+
+
 def judge(event, *, at=AT, name="promo"):
     value = {"event": event, "message_template_name": name, "message_template_language": "en"}
     return make_body(value, field="message_template_status_update", time=at)
@@ -292,7 +301,7 @@ def judge(event, *, at=AT, name="promo"):
 @pytest.fixture
 def waiting_id(database, add):
     """A campaign that waits for its template."""
-    fetch(database, "UPDATE templates SET name = 'promo', status_at = '2020-01-01'")
+    fetch(database, "UPDATE templates SET name = 'promo', waba_id = %s, status_at = '2020-01-01'", WABA_ID)
     fetch(database, "UPDATE campaigns SET waiting_reason = 'template', due_at = now() + interval '1 h'")
     return fetch(database, "SELECT id FROM campaigns")[0]
 
@@ -302,9 +311,9 @@ def read_template(database):
 
 
 def test_a_paused_template_rests_and_an_approved_one_wakes_its_campaigns(database, waiting_id):
-    assert receive(database, judge("PAUSED")).to_ring == []
+    assert receive(database, judge("PAUSED")).to_enqueue == []
     assert read_template(database) == ("paused", True)
-    assert receive(database, judge("APPROVED", at=AT + 1)).to_ring == [waiting_id]
+    assert receive(database, judge("APPROVED", at=AT + 1)).to_enqueue == [waiting_id]
     assert read_template(database) == ("approved", None)
     assert fetch(database, "SELECT due_at, enqueued_at IS NOT NULL FROM campaigns") == [(None, True)]
 
@@ -312,17 +321,17 @@ def test_a_paused_template_rests_and_an_approved_one_wakes_its_campaigns(databas
 def test_only_running_campaigns_that_wait_for_this_template_are_woken(database, waiting_id):
     database.run(add_campaign, waiting_reason="template")
     fetch(database, "UPDATE campaigns SET waiting_reason = 'window' WHERE id = %s", waiting_id)
-    assert receive(database, judge("APPROVED")).to_ring == []
+    assert receive(database, judge("APPROVED")).to_enqueue == []
 
 
 def test_an_older_template_event_changes_nothing(database, waiting_id):
     receive(database, judge("PAUSED", at=AT))
-    assert receive(database, judge("APPROVED", at=AT - 1)).to_ring == []
+    assert receive(database, judge("APPROVED", at=AT - 1)).to_enqueue == []
     assert read_template(database) == ("paused", True)
 
 
 def test_a_template_that_is_not_ours_is_no_matter(database, waiting_id):
-    assert receive(database, judge("APPROVED", name="theirs")).to_ring == []
+    assert receive(database, judge("APPROVED", name="theirs")).to_enqueue == []
 
 
 def test_account_events_are_kept_with_their_accounts(database):
@@ -332,3 +341,21 @@ def test_account_events_are_kept_with_their_accounts(database):
     receive(database, make_body({"event": "DISABLED_UPDATE"}, field="account_update"))
     rows = fetch(database, "SELECT account_id, kind, details ->> 'event' FROM account_events ORDER BY 1")
     assert rows == [(mine, "reported", "DISABLED_UPDATE"), (same, "reported", "DISABLED_UPDATE")]
+
+
+@pytest.mark.parametrize("seconds", [10 * 365 * 86_400, 10**11, -AT])
+def test_a_time_that_cannot_be_is_stored_as_the_time_of_receipt(database, add, tell, seconds):
+    message_id = add("uncertain", error_title="?")
+    before = fetch(database, "SELECT clock_timestamp()")[0]
+    receive(database, make_reports(tell(message_id, "read", seconds=seconds)))
+    row = read_message(database, message_id)
+    assert row["status"] == "read"
+    assert before <= row["read_at"] <= fetch(database, "SELECT clock_timestamp()")[0]
+
+
+def test_a_deferred_piece_keeps_the_time_of_receipt_of_its_webhook(database, tell):
+    received = "2026-11-20 12:00+00"
+    database.run(insert_events, [make_reports(tell(404, seconds=10 * 365 * 86_400))])
+    fetch(database, "UPDATE webhook_events SET received_at = %s", received)
+    receive(database)
+    assert fetch(database, "SELECT status, received_at = %s FROM webhook_events", received) == [("unmatched", True)]

@@ -51,13 +51,13 @@ def test_a_rejection_tells_its_reason_wherever_it_stands():
 @pytest.mark.parametrize("key", ["event", "message_template_name", "message_template_language"])
 def test_a_template_event_that_says_too_little_is_set_aside(key):
     event = parse_event(make_body({**TEMPLATE, key: None}, "message_template_status_update"))
-    assert [aside.reason for aside in event.set_aside] == [f"entry[0].changes[0].value.{key}: missing"]
+    assert [aside.reason for aside in event.dead_letters] == [f"entry[0].changes[0].value.{key}: missing"]
 
 
 def test_an_event_without_a_time_is_read_and_one_with_a_wrong_time_is_set_aside():
     assert parse_event(make_body(TEMPLATE, "message_template_status_update")).template_events[0].at is None
     event = parse_event(make_body(TEMPLATE, "message_template_status_update", time="soon"))
-    assert [aside.reason for aside in event.set_aside] == ['entry[0].changes[0].time: not a number: "soon"']
+    assert [aside.reason for aside in event.dead_letters] == ['entry[0].changes[0].time: not a number: "soon"']
 
 
 def test_a_quality_update_is_no_status_update_whatever_its_name():

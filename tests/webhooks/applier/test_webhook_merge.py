@@ -3,8 +3,8 @@ import datetime as dt
 from hypothesis import given
 from hypothesis import strategies as st
 
-from campaigns.domain.callback import CallbackData
 from campaigns.domain.message import LADDER, Status
+from campaigns.whatsapp.callback import CallbackData
 from webhooks.applier.evidence import Evidence
 from webhooks.applier.merge import group_key, merge
 

@@ -42,8 +42,8 @@ def make_edit(kind, **part):
 def read(message):
     """Return source, detail, certainty and text of the opt-out that a message is."""
     event = parse_event(make_body(make_value(messages=[message])))
-    assert event.set_aside == ()
-    assert len(event.optouts) + sum(event.ignored.values()) == 1
+    assert event.dead_letters == ()
+    assert len(event.optouts) + len(event.replies) + sum(event.ignored.values()) == 1
     return next(((each.source, each.detail, each.is_certain, each.text) for each in event.optouts), None)
 
 
@@ -150,7 +150,7 @@ JSON = st.recursive(
 def test_a_part_of_any_form_fails_nothing(kind, part, response):
     for content in (part, {"message": part}, {"type": "nfm_reply", "nfm_reply": {"response_json": response}}):
         event = parse_event(make_body(make_value(messages=[make_message(kind, **{kind: content})])))
-        assert len(event.optouts) + sum(event.ignored.values()) == 1
+        assert len(event.optouts) + len(event.replies) + sum(event.ignored.values()) == 1
 
 
 @given(JSON)

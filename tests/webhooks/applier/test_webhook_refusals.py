@@ -4,7 +4,7 @@ import pytest
 
 from campaigns.domain.message import Write
 from campaigns.store.accounts import activate_account, load_campaign_accounts
-from campaigns.store.events import usable_accounts_of
+from campaigns.store.events import find_usable_accounts
 from tests.store.rows import (
     add_account,
     add_campaign,
@@ -12,9 +12,8 @@ from tests.store.rows import (
     add_template,
     allowing_only,
     claim,
-    empty,
     fetch,
-    find_false_tallies,
+    find_wrong_counters,
     make_report,
     make_reports,
     read_message,
@@ -25,12 +24,6 @@ from tests.webhooks.webhook_bodies import make_status
 
 BROKE = [{"code": 131042, "title": "Payment issue"}]
 NUMBER, OTHER_NUMBER = "500600700", "500600701"
-
-
-@pytest.fixture
-def database(shared):
-    empty(shared)
-    return shared
 
 
 @pytest.fixture
@@ -81,7 +74,7 @@ def test_a_fault_of_the_account_moves_the_message_to_another(database, add, tell
     assert (row["status"], row["refused_by"], row["error_code"]) == ("pending", [account_id], 131042)
     claimed = database.run(claim, row["campaign_id"], 1, accounts=[account_id, other_id])
     assert [(message.account_id, message.send_no) for message in claimed.messages] == [(other_id, 2)]
-    assert find_false_tallies(database) == []
+    assert find_wrong_counters(database) == []
 
 
 @pytest.mark.parametrize("status", ["delivered", "read", "failed", "cancelled"])
@@ -275,7 +268,7 @@ def read_categories(database):
 
 
 def find_usable(database, campaign_id):
-    return database.run(usable_accounts_of, [campaign_id])[campaign_id]
+    return database.run(find_usable_accounts, [campaign_id])[campaign_id]
 
 
 @pytest.mark.parametrize("code", [131063, 131064, 134102])
@@ -379,4 +372,21 @@ def test_it_is_told_which_account_which_category_why_and_what_to_do(database, ac
     )  # fmt: skip
     told = record.getMessage()
     assert "sends no MARKETING templates any more, after 5 consecutive send failures: 131063 marketing over the" in told
-    assert "WhatsApp Manager, Account settings. Then: revoada account activate" in told
+    assert 'WhatsApp Manager, Account settings. Then "activate account account' in told
+
+
+BLAMES = (
+    "SELECT account_id, sum(failed_account), sum(failed_recipient), sum(failed_unknown) FROM account_samples GROUP BY 1"
+)
+
+
+def test_failures_that_webhooks_report_are_counted_once_by_account_and_blame(database, add, tell, account_id, other_id):
+    away = [{"code": 131026, "title": "Undeliverable"}]
+    moved, failed, named_none = add(), add(), add()
+    for _ in range(2):
+        tell(moved)
+        tell(failed, errors=away)
+        tell(named_none, errors=[])
+        tell(add("delivered"), errors=away)
+        tell(add(account_id=other_id), "sent", number=OTHER_NUMBER)
+    assert fetch(database, BLAMES) == [(account_id, 1, 1, 1)]

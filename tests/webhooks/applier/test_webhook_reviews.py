@@ -11,10 +11,10 @@ from campaigns.domain.failures import UNDER_REVIEW
 from campaigns.domain.message import Write
 from campaigns.domain.optout.recognition import Source
 from campaigns.domain.phone.person import recipient_key
+from campaigns.domain.statement import Hint, HintAction, Kind, Refusal
 from campaigns.management import reviews
 from campaigns.management.exports import export_campaign
 from campaigns.management.reports import show_errors
-from campaigns.management.reviews import ReviewError
 from campaigns.management.suppressions import lift_phones
 from campaigns.privacy.erasure import forget
 from campaigns.secrets import make_key
@@ -36,29 +36,22 @@ from tests.store.rows import (
     allowing_only,
     await_blocked,
     claim,
-    empty,
     fetch,
-    find_false_tallies,
+    find_wrong_counters,
     hold,
     read_message,
     receive,
     take,
 )
+from tests.support.actors import TESTER
 from tests.webhooks.webhook_bodies import AT, PHONE_NUMBER_ID, make_body, make_status, make_value
-from webhooks.applier.apply_optouts import keep_optouts
+from webhooks.applier.apply_optouts import write_optouts
 from webhooks.applier.optouts import OptOut
 from webhooks.applier.people import People
 
 ANA, ANA_ID, BIA = "+5511987650001", "551187650001", "+5511987650002"
 ID = "BR.13491208655302741918"
 NOON = dt.datetime.fromtimestamp(AT, dt.UTC)
-
-
-@pytest.fixture
-def database(shared):
-    empty(shared)
-    fetch(shared, "UPDATE installation SET reviews_told_at = NULL")
-    return shared
 
 
 def say(database, text="não sei se quero", seconds=0, number=ANA_ID, *, is_certain=False, **changes):
@@ -75,7 +68,7 @@ def say(database, text="não sei se quero", seconds=0, number=ANA_ID, *, is_cert
         "answer_id": f"wamid.in.{seconds}.{text}",
     }
     optout = OptOut(**told | changes)
-    return database.run(keep_optouts, {1: [optout]}, People(), answers=True, secret_key=None)
+    return database.run(write_optouts, {1: [optout]}, People(), has_stop_reply=True, secret_key=None)
 
 
 def pair(user_id=ID, number=ANA_ID):
@@ -139,7 +132,7 @@ def test_a_second_answer_joins_the_first_and_a_copy_changes_nothing(database):
 
 def test_a_copy_asks_nobody_again_and_new_words_do(database):
     say(database, "talvez")
-    reviews.dismiss(database, [read_reviews(database)[0].id])
+    reviews.dismiss(database, [read_reviews(database)[0].id], actor=TESTER)
     say(database, "talvez")
     assert read_reviews(database) == []
     say(database, "talvez", 60)
@@ -191,7 +184,7 @@ def test_an_answer_to_an_unknown_message_by_nobody_known_waits_as_a_webhook(data
 
 def test_the_log_tells_of_a_review_without_number_and_text(database, caplog):
     caplog.set_level(logging.INFO)
-    for tell in say(database, "segredo").to_tell:
+    for tell in say(database, "segredo").to_report:
         tell(None)
     (record,) = caplog.records
     assert (record.event, record.review_id) == ("optout_review_opened", read_reviews(database)[0].id)
@@ -216,7 +209,7 @@ def test_only_marketing_is_held_back(database, category, is_sent):
     assert row["status"] == ("sending" if is_sent else "suppressed")
     if not is_sent:
         assert (row["error_code"], row["error_title"]) == (UNDER_REVIEW.code, UNDER_REVIEW.meaning)
-    assert find_false_tallies(database) == []
+    assert find_wrong_counters(database) == []
 
 
 def test_the_category_is_that_of_the_template_in_the_wabas_of_the_accounts(database):
@@ -229,7 +222,7 @@ def test_the_category_is_that_of_the_template_in_the_wabas_of_the_accounts(datab
     database.run(take, campaign_id)
     first, second = (database.run(add_account, waba_id=waba_id) for waba_id in ("301", "302"))
     assert database.run(claim, campaign_id, 1, accounts=[second]).messages == []
-    reviews.dismiss(database, [read_reviews(database)[0].id])
+    reviews.dismiss(database, [read_reviews(database)[0].id], actor=TESTER)
     say(database, "talvez", 60)
     assert [each.account_id for each in database.run(claim, campaign_id, 1, accounts=[first]).messages] == [first]
 
@@ -242,7 +235,7 @@ def test_what_is_in_doubt_stays_uncertain(database):
     claim_all(database, campaign_id)
     row = read_message(database, message_id)
     assert (row["status"], row["error_code"], row["error_title"]) == ("uncertain", None, "the reply was lost")
-    done = reviews.dismiss(database, [read_reviews(database)[0].id])
+    done = reviews.dismiss(database, [read_reviews(database)[0].id], actor=TESTER)
     assert done.restored_count == 0
 
 
@@ -260,8 +253,8 @@ def test_the_reason_stands_in_the_export_and_among_the_errors(database):
     claim_all(database, campaign_id)
     (error,) = show_errors(database, campaign_id).errors
     assert (error.reason.status, error.reason.count, error.meaning) == ("suppressed", 1, UNDER_REVIEW.meaning)
-    assert "revoada optouts review" in error.advice
-    ((row,),) = export_campaign(database, campaign_id).pages
+    assert error.advice.hint == Hint(HintAction.REVIEW_OPTOUTS)
+    ((row,),) = export_campaign(database, campaign_id, actor=TESTER).pages
     assert UNDER_REVIEW.meaning in row
 
 
@@ -272,7 +265,7 @@ def test_accepting_suppresses_as_the_word_would_at_the_time_of_the_answer(databa
     say(database, "chega", 7)
     campaign_id, (message_id,) = start(database)
     claim_all(database, campaign_id)
-    done = reviews.accept(database, [read_reviews(database)[0].id])
+    done = reviews.accept(database, [read_reviews(database)[0].id], actor=TESTER)
     assert (done.person_count, done.answer_count) == (1, 1)
     rows = fetch(database, "SELECT recipient_key, source, is_active, at, detail FROM suppressions")
     assert rows == [(ANA, "word", True, NOON + dt.timedelta(seconds=7), "quero")]
@@ -283,14 +276,14 @@ def test_accepting_suppresses_as_the_word_would_at_the_time_of_the_answer(databa
 
 def test_an_accepted_answer_of_a_user_id_reaches_the_number_later(database):
     say(database, number="", user_ids=(ID,))
-    reviews.accept(database, [read_reviews(database)[0].id])
+    reviews.accept(database, [read_reviews(database)[0].id], actor=TESTER)
     receive(database, pair())
     assert is_suppressed(database)
 
 
 def test_an_accepted_answer_reaches_the_numbers_of_its_author_that_come_later(database):
     say(database, user_ids=(ID,))
-    reviews.accept(database, [read_reviews(database)[0].id])
+    reviews.accept(database, [read_reviews(database)[0].id], actor=TESTER)
     receive(database, pair(number="5511987650002"))
     assert is_suppressed(database, ANA) and is_suppressed(database, BIA)
 
@@ -303,7 +296,7 @@ def test_a_message_does_not_wait_for_a_review_that_another_way_has_ended(databas
     if ends == "stop":
         say(database, "SAIR", 5, is_certain=True)
     else:
-        lift_phones(database, [ANA], secret_key=None)
+        lift_phones(database, [ANA], secret_key=None, actor=TESTER)
     row = read_message(database, message_id)
     assert (row["status"], row["error_code"], row["error_title"]) == ("suppressed", None, None)
 
@@ -316,14 +309,14 @@ def test_dismissing_brings_back_what_was_skipped_in_campaigns_that_go_on(databas
         claim_all(database, each)
     assert database.run(complete_campaign, ended_id, 1) is not None
     with allowing_only(database, Write.OPERATOR):
-        done = reviews.dismiss(database, [read_reviews(database)[0].id])
-    assert (done.restored_count, done.left_count, done.rings) == (1, 1, [campaign_id])
+        done = reviews.dismiss(database, [read_reviews(database)[0].id], actor=TESTER)
+    assert (done.restored_count, done.left_count, done.to_enqueue) == (1, 1, [campaign_id])
     row = read_message(database, message_id)
     assert (row["status"], row["error_code"], row["error_title"]) == ("pending", None, None)
     assert read_message(database, ended_message)["status"] == "suppressed"
     assert [each.id for each in claim_all(database, campaign_id).messages] == [message_id]
     assert read_message(database, other_id)["send_no"] == 1
-    assert find_false_tallies(database) == []
+    assert find_wrong_counters(database) == []
 
 
 def test_dismissing_wakes_a_campaign_that_waits(database):
@@ -331,7 +324,7 @@ def test_dismissing_wakes_a_campaign_that_waits(database):
     campaign_id, _ = start(database)
     claim_all(database, campaign_id)
     fetch(database, "UPDATE campaigns SET due_at = 'infinity', waiting_reason = 'retry'")
-    assert reviews.dismiss(database, [read_reviews(database)[0].id]).rings == [campaign_id]
+    assert reviews.dismiss(database, [read_reviews(database)[0].id], actor=TESTER).to_enqueue == [campaign_id]
     assert fetch(database, "SELECT due_at, enqueued_at IS NOT NULL FROM campaigns") == [(None, True)]
 
 
@@ -340,8 +333,8 @@ def test_a_paused_campaign_gets_its_message_back_and_is_not_rung(database):
     campaign_id, (message_id,) = start(database)
     claim_all(database, campaign_id)
     fetch(database, "UPDATE campaigns SET status = 'paused'")
-    done = reviews.dismiss(database, [read_reviews(database)[0].id])
-    assert (done.restored_count, done.rings) == (1, [])
+    done = reviews.dismiss(database, [read_reviews(database)[0].id], actor=TESTER)
+    assert (done.restored_count, done.to_enqueue) == (1, [])
     assert read_message(database, message_id)["status"] == "pending"
 
 
@@ -350,7 +343,7 @@ def test_dismissing_brings_back_nobody_who_has_opted_out_meanwhile(database):
     campaign_id, (message_id,) = start(database)
     claim_all(database, campaign_id)
     database.run(write_suppressions, [SuppressionEvent(ANA, Source.MANUAL, True, NOON)])
-    assert reviews.dismiss(database, [read_reviews(database)[0].id]).restored_count == 0
+    assert reviews.dismiss(database, [read_reviews(database)[0].id], actor=TESTER).restored_count == 0
     assert read_message(database, message_id)["status"] == "suppressed"
 
 
@@ -360,7 +353,7 @@ def test_what_evidence_has_raised_meanwhile_is_left_alone(database):
     claim_all(database, campaign_id)
     fetch(database, "UPDATE messages SET status = 'delivered', wamid = 'w', sent_at = now(), account_id = 1,"
                     " claimed_at = now(), send_no = 1")  # fmt: skip
-    assert reviews.dismiss(database, [read_reviews(database)[0].id]).restored_count == 0
+    assert reviews.dismiss(database, [read_reviews(database)[0].id], actor=TESTER).restored_count == 0
     assert read_message(database, message_id)["status"] == "delivered"
 
 
@@ -369,20 +362,34 @@ def test_one_decision_is_about_all_answers_of_the_person(database):
     say(database, "chega", 5)
     say(database, "hum", number="5511987650002")
     first, other = read_reviews(database)
-    done = reviews.accept(database, [first.id])
+    done = reviews.accept(database, [first.id], actor=TESTER)
     assert (done.person_count, done.answer_count) == (1, 2)
     assert read_reviews(database) == [other]
+
+
+@pytest.mark.parametrize("decide", [reviews.accept, reviews.dismiss])
+def test_a_decision_is_refused_if_its_author_has_written_again_since(database, decide):
+    say(database, "talvez")
+    say(database, "hum", number="5511987650002")
+    shown = read_reviews(database)
+    say(database, "me tira disso", 5)
+    with pytest.raises(Refusal, match=rf"^The author of review {shown[0].id} has a newer answer") as caught:
+        decide(database, [each.id for each in shown], actor=TESTER)
+    assert (caught.value.code, caught.value.kind) == ("review_changed", Kind.CONFLICT)
+    again = read_reviews(database)
+    assert [each.text for each in again] == ["talvez\nme tira disso", "hum"]
+    assert decide(database, [each.id for each in again], actor=TESTER).answer_count == 3
 
 
 def test_what_is_unknown_or_decided_refuses_all(database):
     say(database)
     (row,) = read_reviews(database)
-    with pytest.raises(ReviewError, match=r"^Review 99 does not exist\. Nothing was changed\.$"):
-        reviews.accept(database, [row.id, 99])
+    with pytest.raises(Refusal, match=r"^Review 99 does not exist\. Nothing was changed\.$"):
+        reviews.accept(database, [row.id, 99], actor=TESTER)
     assert read_reviews(database) == [row]
-    reviews.dismiss(database, [row.id])
-    with pytest.raises(ReviewError, match=rf"^Review {row.id} was dismissed at .* UTC\. Nothing was changed\.$"):
-        reviews.accept(database, [row.id])
+    reviews.dismiss(database, [row.id], actor=TESTER)
+    with pytest.raises(Refusal, match=rf"^Review {row.id} was dismissed at .* UTC\. Nothing was changed\.$"):
+        reviews.accept(database, [row.id], actor=TESTER)
     assert not is_suppressed(database)
 
 
@@ -390,19 +397,19 @@ def test_what_is_unknown_or_decided_refuses_all(database):
 def test_of_two_who_decide_at_once_the_second_is_told(database, decide):
     say(database)
     (row,) = read_reviews(database)
-    first, go_on = hold(database, reviews._dismiss, [row.id])
-    second = Beside(decide, database, [row.id])
+    first, go_on = hold(database, reviews._dismiss, [row.id], TESTER)
+    second = Beside(decide, database, [row.id], actor=TESTER)
     await_blocked(database)
     go_on.set()
     first.result()
-    with pytest.raises(ReviewError, match="changed by somebody else"):
+    with pytest.raises(Refusal, match="changed by somebody else"):
         second.result()
     assert not is_suppressed(database)
 
 
 def test_a_removed_suppression_ends_the_wait_too(database):
     say(database)
-    lift_phones(database, [ANA], secret_key=None)
+    lift_phones(database, [ANA], secret_key=None, actor=TESTER)
     assert read_reviews(database) == []
     campaign_id, _ = start(database)
     assert len(claim_all(database, campaign_id).messages) == 1
@@ -412,7 +419,7 @@ def test_forgetting_erases_the_answer(database):
     receive(database, pair())
     say(database, "segredo")
     say(database, "segredo", 1, number="", user_ids=(ID,))
-    forget(database, ANA, secret_key=make_key())
+    forget(database, ANA, secret_key=make_key(), actor=TESTER)
     assert fetch(database, "SELECT count(*) FROM optout_reviews") == [0]
 
 
@@ -427,7 +434,7 @@ def test_a_dismissal_finds_what_a_claim_is_just_skipping(database):
     say(database)
     campaign_id, (message_id,) = start(database)
     claiming, go_on = hold(database, claim_one, campaign_id)
-    dismissing = Beside(reviews.dismiss, database, [read_reviews(database)[0].id])
+    dismissing = Beside(reviews.dismiss, database, [read_reviews(database)[0].id], actor=TESTER)
     await_blocked(database)
     go_on.set()
     assert claiming.result().suppressed_count == 1
@@ -438,7 +445,7 @@ def test_a_dismissal_finds_what_a_claim_is_just_skipping(database):
 def test_a_claim_sees_a_dismissal_that_is_just_being_made(database):
     say(database)
     campaign_id, _ = start(database)
-    dismissing, go_on = hold(database, reviews._dismiss, [read_reviews(database)[0].id])
+    dismissing, go_on = hold(database, reviews._dismiss, [read_reviews(database)[0].id], TESTER)
     claiming = Beside(claim_all, database, campaign_id)
     await_blocked(database)
     go_on.set()
@@ -449,7 +456,7 @@ def test_a_claim_sees_a_dismissal_that_is_just_being_made(database):
 def test_a_claim_does_not_pass_between_an_answer_and_its_acceptance(database):
     say(database)
     campaign_id, _ = start(database)
-    accepting, go_on = hold(database, reviews._accept, [read_reviews(database)[0].id])
+    accepting, go_on = hold(database, reviews._accept, [read_reviews(database)[0].id], TESTER)
     claiming = Beside(claim_all, database, campaign_id)
     await_blocked(database)
     go_on.set()
@@ -484,7 +491,7 @@ def test_somebody_is_told_when_the_first_waits_and_once_a_day(database, caplog):
 def test_somebody_is_told_again_when_the_next_first_one_waits(database, caplog):
     say(database)
     assert report(database, caplog)
-    reviews.dismiss(database, [read_reviews(database)[0].id])
+    reviews.dismiss(database, [read_reviews(database)[0].id], actor=TESTER)
     assert report(database, caplog) == []
     say(database, "chega", 1)
     assert len(report(database, caplog)) == 1
@@ -501,3 +508,10 @@ def test_an_answer_that_is_near_is_read_and_kept_with_its_text(database):
         (ANA, "talvez eu queira sair da lista")
     ]
     assert not is_suppressed(database)
+
+
+@pytest.mark.parametrize("decide", [reviews.accept, reviews.dismiss])
+def test_a_decision_about_no_answer_is_refused(database, decide):
+    with pytest.raises(Refusal) as caught:
+        decide(database, [], actor=TESTER)
+    assert caught.value.code == "reviews_missing"

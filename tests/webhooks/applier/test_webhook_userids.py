@@ -12,12 +12,12 @@ from campaigns.alerts import Alerts
 from campaigns.config import read_settings
 from campaigns.domain.optout.recognition import Source
 from campaigns.domain.phone.person import recipient_key
+from campaigns.domain.statement import Refusal
 from campaigns.management.suppressions import lift_phones
 from campaigns.privacy.erasure import forget
-from campaigns.privacy.forgotten_people import ForgettingError
 from campaigns.secrets import make_key
 from campaigns.store import people
-from campaigns.store.events import ParkedEvent, insert_events, park_events
+from campaigns.store.events import DeferredEvent, EventStatus, defer_events, insert_events
 from campaigns.store.suppressions import SuppressionEvent, find_suppressed, write_suppressions
 from tests.store.rows import (
     Beside,
@@ -30,9 +30,11 @@ from tests.store.rows import (
     fetch,
     hold,
     make_report,
+    read_clock,
     receive,
     take,
 )
+from tests.support.actors import TESTER
 from tests.webhooks.webhook_bodies import AT, PHONE_NUMBER_ID, make_body, make_status, make_value
 from webhooks.applier.apply import apply_events
 
@@ -40,12 +42,6 @@ ANA, ANA_ID = "+5511987650001", "551187650001"  # Meta's form of her number has 
 NEW = "+5511977770001"
 ID, NEW_ID = "BR.13491208655302741918", "BR.24817305912873645029"
 NOON = dt.datetime.fromtimestamp(AT, dt.UTC)
-
-
-@pytest.fixture
-def database(shared):
-    empty(shared)
-    return shared
 
 
 def stop(seconds=0, user_id=ID, text="SAIR", **changes):
@@ -106,7 +102,7 @@ def send_ours(database, phone="+16505551234"):
 @pytest.mark.parametrize("name", ["optout_b_text_stop_bsuid_context", "optout_d_from_is_bsuid_stop_context"])
 def test_an_answer_to_a_message_of_ours_is_of_the_person_it_went_to(database, project, name):
     send_ours(database)
-    assert receive(database, load_case(project, name)).counts == {"opt-outs": 1}
+    assert receive(database, load_case(project, name)).counts == {"opt-outs": 1, "replies": 1}
     assert is_suppressed(database, "+16505551234")
     assert fetch(database, "SELECT user_id, recipient_key FROM user_ids") == [
         ("US.13491208655302741918", "+16505551234")
@@ -175,7 +171,7 @@ def test_an_answer_to_a_message_that_nobody_knows_yet_is_kept_and_tried_again(da
     assert receive(database, body).counts == {"unmatched": 1}
     send_ours(database, ANA)
     fetch(database, "UPDATE webhook_events SET next_try_at = clock_timestamp()")
-    assert receive(database).counts == {"opt-outs": 1}
+    assert receive(database).counts == {"opt-outs": 1, "replies": 1}
     assert is_suppressed(database)
     assert count_parked(database) == 0
 
@@ -245,7 +241,7 @@ def test_a_time_of_tomorrow_is_no_later_than_now(database):
 
 def test_a_removed_opt_out_does_not_come_back_by_another_number(database):
     receive(database, stop(), pair())
-    assert lift_phones(database, [ANA], secret_key=None) == [True]
+    assert lift_phones(database, [ANA], secret_key=None, actor=TESTER) == [True]
     receive(database, stop(), pair(number=NEW[1:]))
     assert (is_suppressed(database), is_suppressed(database, NEW)) == (False, False)
 
@@ -259,7 +255,7 @@ def give_number_to_somebody_else(database):
 
 def test_lifting_a_number_lifts_nothing_of_its_previous_owner(database):
     give_number_to_somebody_else(database)
-    assert lift_phones(database, [ANA], secret_key=None) == [True]
+    assert lift_phones(database, [ANA], secret_key=None, actor=TESTER) == [True]
     receive(database, pair(number="5511966660001", seconds=180))
     suppressed = [is_suppressed(database, phone) for phone in (ANA, NEW, "+5511966660001")]
     assert suppressed == [False, True, True]
@@ -267,7 +263,7 @@ def test_lifting_a_number_lifts_nothing_of_its_previous_owner(database):
 
 def test_forgetting_a_number_forgets_nothing_of_its_previous_owner(database):
     give_number_to_somebody_else(database)
-    forget(database, ANA, secret_key=make_key())
+    forget(database, ANA, secret_key=make_key(), actor=TESTER)
     assert fetch(database, "SELECT user_id, recipient_key FROM user_ids") == [(ID, NEW)]
     assert is_suppressed(database, NEW)
     assert fetch(database, "SELECT is_active FROM suppressions WHERE recipient_key = %s", ID) == [True]
@@ -298,7 +294,7 @@ def hold_pair(database):
 
     def work(connection):
         people.lock_people(connection, is_shared=True)
-        people.add_pairs(connection, [people.Pair(ID, ANA, NOON)])
+        people.add_pairs(connection, [people.UserIdPair(ID, ANA, NOON)])
 
     return hold(database, work)
 
@@ -356,9 +352,12 @@ def test_many_at_once_end_with_everybody_suppressed(database):
 def test_who_is_forgotten_leaves_no_user_id_behind(database):
     key = make_key()
     receive(database, stop(), pair(), change(), pair(NEW_ID, NEW[1:]))
-    parked = [ParkedEvent("unmatched", "?", stop(user_id=each, context={"id": "w"})) for each in (ID, NEW_ID)]
-    database.run(park_events, parked, retry_seconds=1)
-    forget(database, ANA, secret_key=key)
+    deferred = [
+        DeferredEvent(EventStatus.UNMATCHED, "?", read_clock(database), stop(user_id=each, context={"id": "w"}))
+        for each in (ID, NEW_ID)
+    ]
+    database.run(defer_events, deferred, retry_seconds=1)
+    forget(database, ANA, secret_key=key, actor=TESTER)
     for table in ("user_ids", "user_id_changes", "webhook_events"):
         assert fetch(database, f"SELECT count(*) FROM {table}") == [0], table
     assert fetch(database, "SELECT recipient_key FROM suppressions") == [NEW]
@@ -367,13 +366,13 @@ def test_who_is_forgotten_leaves_no_user_id_behind(database):
 def test_a_webhook_that_names_the_user_id_is_waited_for(database):
     receive(database, pair())
     database.run(insert_events, [stop()])
-    with pytest.raises(ForgettingError, match="not applied yet"):
-        forget(database, ANA, secret_key=make_key())
+    with pytest.raises(Refusal, match="not applied yet"):
+        forget(database, ANA, secret_key=make_key(), actor=TESTER)
 
 
 def test_a_pair_of_somebody_forgotten_is_not_kept(database):
     key = make_key()
-    forget(database, ANA, secret_key=key)
+    forget(database, ANA, secret_key=key, actor=TESTER)
     chosen = read_settings({"REVOADA_SECRET_KEY": key})
     for body in (pair(), stop(**{"from": ANA_ID})):
         database.run(insert_events, [body])
@@ -384,7 +383,7 @@ def test_a_pair_of_somebody_forgotten_is_not_kept(database):
 
 def test_a_pair_that_comes_while_its_person_is_forgotten_is_erased_or_refused(database):
     pairing, go_on = hold_pair(database)
-    forgetting = Beside(forget, database, ANA, secret_key=make_key())
+    forgetting = Beside(forget, database, ANA, secret_key=make_key(), actor=TESTER)
     await_blocked(database)
     go_on.set()
     pairing.result()

@@ -3,102 +3,104 @@ import os
 import threading
 
 from tests.simulator.far_end import PATIENCE_SECONDS, wait_for
-from webhooks.receiver.notifier import Doorbell
+from webhooks.receiver.notifier import Notifier
 
 
-class Bell:
-    def __init__(self, *, is_open=True):
-        self.rings = self.returned = 0
+class Broker:
+    """Takes tasks while `may_answer` is set, hangs while it is not, and fails while `is_broken`."""
+
+    def __init__(self, *, answers=True):
+        self.call_count = self.returned_count = 0
         self.is_broken = False
-        self.rang = threading.Condition()
-        self.gate = threading.Event()
-        if is_open:
-            self.gate.set()
+        self.called = threading.Condition()
+        self.may_answer = threading.Event()
+        if answers:
+            self.may_answer.set()
 
-    def ring(self):
-        with self.rang:
-            self.rings += 1
-            self.rang.notify_all()
-        assert self.gate.wait(PATIENCE_SECONDS)
+    def enqueue(self):
+        with self.called:
+            self.call_count += 1
+            self.called.notify_all()
+        assert self.may_answer.wait(PATIENCE_SECONDS)
         is_broken = self.is_broken
-        self.returned += 1
+        self.returned_count += 1
         if is_broken:
             raise ConnectionError("redis://:secret@broker")
 
-    def wait_for(self, rings):
-        with self.rang:
-            assert self.rang.wait_for(lambda: self.rings >= rings, PATIENCE_SECONDS)
+    def wait_for_calls(self, count):
+        with self.called:
+            assert self.called.wait_for(lambda: self.call_count >= count, PATIENCE_SECONDS)
 
 
 def events_of(caplog):
     return [record.event for record in caplog.records]
 
 
-def test_a_press_rings():
-    bell = Bell()
-    Doorbell(bell.ring).press()
-    bell.wait_for(1)
+def test_notify_enqueues():
+    broker = Broker()
+    Notifier(broker.enqueue).notify()
+    broker.wait_for_calls(1)
 
 
-def test_many_presses_during_one_ring_are_one_more_ring():
-    bell = Bell(is_open=False)
-    doorbell = Doorbell(bell.ring, min_gap_seconds=0)
-    doorbell.press()
-    bell.wait_for(1)
+def test_many_requests_during_one_call_are_one_more_call():
+    broker = Broker(answers=False)
+    notifier = Notifier(broker.enqueue, min_gap_seconds=0)
+    notifier.notify()
+    broker.wait_for_calls(1)
     for _ in range(1_000):
-        doorbell.press()
-    bell.gate.set()
-    bell.wait_for(2)
-    (button,) = doorbell._buttons.values()
-    wait_for(lambda: not button.pressed.is_set())
-    assert bell.rings == 2
+        notifier.notify()
+    broker.may_answer.set()
+    broker.wait_for_calls(2)
+    (sender,) = notifier._senders.values()
+    wait_for(lambda: not sender.requested.is_set())
+    assert broker.call_count == 2
 
 
-def test_a_hanging_bell_holds_nobody_up():
-    bell = Bell(is_open=False)
-    doorbell = Doorbell(bell.ring)
-    doorbell.press()
-    bell.wait_for(1)
+def test_a_hanging_broker_delays_no_answer():
+    broker = Broker(answers=False)
+    notifier = Notifier(broker.enqueue)
+    notifier.notify()
+    broker.wait_for_calls(1)
     for _ in range(10_000):
-        doorbell.press()
-    assert (bell.rings, bell.returned) == (1, 0), "the first ring still hangs"
-    bell.gate.set()
+        notifier.notify()
+    assert (broker.call_count, broker.returned_count) == (1, 0), "the first call still hangs"
+    broker.may_answer.set()
 
 
-def test_an_outage_is_told_once_and_so_is_its_end(caplog):
+def test_an_outage_is_logged_once_and_so_is_its_end(caplog):
     caplog.set_level(logging.INFO, "webhooks.receiver.notifier")
-    bell = Bell()
-    bell.is_broken = True
-    doorbell = Doorbell(bell.ring, min_gap_seconds=0)
-    for rings in (1, 2, 3):
-        doorbell.press()
-        bell.wait_for(rings)
-    wait_for(lambda: bell.returned == 3)
-    bell.is_broken = False
-    doorbell.press()
+    broker = Broker()
+    broker.is_broken = True
+    notifier = Notifier(broker.enqueue, min_gap_seconds=0)
+    for count in (1, 2, 3):
+        notifier.notify()
+        broker.wait_for_calls(count)
+    wait_for(lambda: broker.returned_count == 3)
+    broker.is_broken = False
+    notifier.notify()
     wait_for(lambda: events_of(caplog) == ["doorbell_failed", "doorbell_back"])
-    doorbell.press()
-    bell.wait_for(5)
+    notifier.notify()
+    broker.wait_for_calls(5)
     assert [record.levelname for record in caplog.records] == ["WARNING", "INFO"]
     assert "secret" not in caplog.text
 
 
-def test_no_thread_starts_before_the_first_press():
-    assert not Doorbell(Bell().ring)._buttons
+def test_no_thread_starts_before_the_first_request():
+    assert not Notifier(Broker().enqueue)._senders
 
 
-def test_a_forked_child_rings_by_itself():
-    bell = Bell()
-    doorbell = Doorbell(bell.ring)
-    doorbell.press()
-    bell.wait_for(1)
+def test_a_forked_child_enqueues_by_itself():
+    broker = Broker()
+    notifier = Notifier(broker.enqueue)
+    notifier.notify()
+    broker.wait_for_calls(1)
     child = os.fork()
     if child == 0:
         threading.Timer(PATIENCE_SECONDS, os._exit, (1,)).start()
-        bell.rang = threading.Condition()
-        doorbell.press()
-        bell.wait_for(2)
+        broker.called = threading.Condition()
+        notifier.notify()
+        broker.wait_for_calls(2)
         os._exit(0)
     _, status = os.waitpid(child, 0)
     assert os.waitstatus_to_exitcode(status) == 0
-    assert bell.rings == 1
+    assert broker.call_count == 1
