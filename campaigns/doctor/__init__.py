@@ -1,1 +1,1 @@
-"""Why something does not move, and what is missing in a set-up."""
+"""Finds why campaigns are not sent, and what is missing in a setup."""

@@ -1,31 +1,51 @@
-"""Why one campaign does not move, in the order in which one would look: its state, what it waits for, who runs it."""
+"""Finds why a campaign is not sent: because of its status, a wait, its template, its accounts or the workers."""
 
 from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any, NamedTuple
 
-from campaigns.domain.account import InactiveCategory
-from campaigns.domain.campaign import ENDED, CampaignStatus
-from campaigns.domain.failures import find_failure
-from campaigns.domain.finding import Finding, Severity, spell_count, spell_seconds, spell_time
+from campaigns.domain.account import CooldownReason, InactiveCategory, explain_deactivation
+from campaigns.domain.campaign import ENDED, STARTED, CampaignStatus
+from campaigns.domain.failures import advise_repair, advise_template, find_failure
 from campaigns.domain.message import OPEN, Status
 from campaigns.domain.pacing import Reason, Window
+from campaigns.domain.statement import (
+    Count,
+    Duration,
+    Entry,
+    Field,
+    Finding,
+    Hint,
+    HintAction,
+    Kind,
+    Moment,
+    Sentence,
+    Severity,
+    Word,
+)
+from campaigns.domain.template import TemplateError, TemplateStatus
 
-_ALIVE = frozenset({CampaignStatus.PENDING, CampaignStatus.SCHEDULED, CampaignStatus.RUNNING})
-# A rate that Meta has halved twice is worth a word.
+# An account is slow if its rate in force is below this part of its configured rate. The rate is halved each time Meta
+# throttles the account, so the rate of a slow account was halved more than once.
 _SLOW = 0.5
-# Less than that is the time that any ring takes.
+# An enqueued campaign is reported if no worker has taken the campaign within this time. A shorter wait is usual.
 _PATIENCE_SECONDS = 5.0
 
 
 @dataclass(frozen=True, slots=True)
 class AccountFacts:
-    """An account of a campaign. `is_readable`: its token is. `rate`: messages per second in force; None: not known.
+    """Facts about an account of a campaign.
 
-    `sent_count`: accepted within the last hour, among the last messages of its campaigns; `told_count`: those of them
-    of which a webhook has told anything.
+    `inactive_code`: the code of the failures because of which the account was deactivated; None if a person deactivated
+    the account. `is_readable`: the token can be decrypted. `rate`: the account's present limit in messages per second;
+    None if the limit is not known.
+
+    `sent_count`: the number of messages that Meta accepted from the account in the last hour. The messages of the last
+    two minutes are not counted, because their webhooks may still come. Only the last messages of each campaign are
+    counted. `told_count`: the number of the counted messages about which a webhook came.
     """
 
     id: int
@@ -35,6 +55,7 @@ class AccountFacts:
     blocked_until: dt.datetime | None
     blocked_reason: str | None
     messages_per_second: int
+    inactive_code: int | None = None
     is_readable: bool = True
     rate: float | None = None
     sent_count: int = 0
@@ -44,9 +65,13 @@ class AccountFacts:
 
 @dataclass(frozen=True, slots=True)
 class CampaignState:
-    """All facts that may keep a campaign. `runner_seen_seconds`: when the lease's owner last reported; None: never.
+    """All facts that may keep a campaign from being sent.
 
-    `categories`: the category of its template in the account's WABA, by account id.
+    `runner_seen_seconds`: the seconds since the last report of the worker that owns the lease; None if it never
+    reported. `categories`: by account id, the category that the template has in the account's WABA. `template_status`:
+    `approved` only if the template is approved in the WABAs of all accounts. `misfit`: why the values of the recipients
+    no longer fit the template; None if the values fit. `missed_quiet_hours`: the quiet hours of the installation, if
+    this is a marketing campaign without a window; else None.
     """
 
     id: int
@@ -56,31 +81,37 @@ class CampaignState:
     template: str
     template_status: str
     template_blocked_until: dt.datetime | None
+    misfit: TemplateError | None
     accounts: Sequence[AccountFacts]
     categories: Mapping[int, str]
     scheduled_at: dt.datetime | None = None
     waiting_reason: Reason | None = None
     due_at: dt.datetime | None = None
-    enqueued_at: dt.datetime | None = None
-    window: Window | None = None  # None: that of each person
-    never_open_count: int = 0  # messages to phones in zones that never share an hour of the window
+    untaken_since: dt.datetime | None = None
+    window: Window | None = None  # None: the window is on the clock of each recipient
+    never_open_count: int = 0  # messages to phones whose possible zones never share an hour of the window
     lease_owner: str = ""
     lease_until: dt.datetime | None = None
     runner_seen_seconds: float | None = None
     next_message_at: dt.datetime | None = None
     uncertain_since: dt.datetime | None = None
+    missed_quiet_hours: tuple[dt.time, dt.time] | None = None
 
     @property
     def open_count(self) -> int:
         return sum(self.counts.get(status, 0) for status in OPEN)
 
     def may_run(self, now: dt.datetime) -> bool:
-        return self.status in _ALIVE and (self.scheduled_at is None or self.scheduled_at <= now)
+        return self.status in STARTED and (self.scheduled_at is None or self.scheduled_at <= now)
 
 
 @dataclass(frozen=True, slots=True)
 class Patience:
-    """How long is normal: between ticks, of a worker between reports, of an uncertain message until its webhook."""
+    """Durations that the checks regard as normal.
+
+    `tick_seconds`: the time between two ticks. `silent_seconds`: the longest time between two reports of a worker.
+    `grace_seconds`: the longest time until the webhook of an uncertain message comes.
+    """
 
     tick_seconds: float
     silent_seconds: float
@@ -88,154 +119,306 @@ class Patience:
 
 
 def judge_campaign(state: CampaignState, now: dt.datetime, patience: Patience) -> list[Finding]:
-    """Return what keeps a campaign, first what one would look at first."""
+    """Return the findings that say why a campaign is not sent, in the order in which a person would check causes."""
     judge = _Judge(state, now, patience)
     judge.judge_status()
     if state.may_run(now):
         judge.judge_wait()
+    if state.status not in ENDED:
         judge.judge_zones()
+        judge.judge_quiet_hours()
+    if state.status not in ENDED or state.counts.get(Status.FAILED):  # a retry sends failed messages again
         judge.judge_template()
+    if state.status not in ENDED:
         judge.judge_accounts()
+    if state.may_run(now):
         judge.judge_runner()
     judge.judge_messages()
     return judge.findings
 
 
-def judge_tallies(campaign_id: int, repaired: Mapping[Status, int]) -> list[Finding]:
-    """Tell of counters that differed from a recount, by what was added to each."""
+def judge_counters(campaign_id: int, repaired: Mapping[str, int]) -> list[Finding]:
+    """Report counters that differed from a recount.
+
+    `repaired`: by name of a counter, the difference that the repair added to the counter.
+    """
     if not repaired:
         return []
-    changes = ", ".join(f"{status} {change:+,}" for status, change in repaired.items())
-    text = f"The counters of campaign {campaign_id} differed from a recount and were repaired: {changes}."
-    advice = "Nothing more, unless it comes again: then something changes rows without triggers; tell us."
-    return [Finding("counters", Severity.WARNING, text, advice, campaign_id)]
+    finding = Finding(
+        "counters",
+        Severity.WARNING,
+        "The counters of campaign {campaign_id} differed from a recount and were repaired: {changes}.",
+        "Do nothing. If it happens again, something changes rows without triggers: report it to the project.",
+        campaign_id=campaign_id,
+        changes=[f"{name} {change:+,}" for name, change in repaired.items()],
+    )
+    return [finding]
 
 
 def judge_traffic(accounts: Iterable[AccountFacts]) -> list[Finding]:
-    """Tell of accounts that send, and of whose messages no webhook tells."""
-    findings = []
-    for account in accounts:
-        if account.sent_count and not account.told_count:
-            text = (
-                f"Account {account.name} had {spell_count(account.sent_count, 'message')} accepted in the last hour,"
-                " and no webhook told of any."
-            )
-            advice = "`revoada check-setup` tests the webhook and the subscription of its WABA."
-            findings.append(Finding("no_webhooks", Severity.WARNING, text, advice))
-    return findings
+    """Report accounts that send while no webhook comes about their messages."""
+    return [
+        Finding(
+            "no_webhooks",
+            Severity.WARNING,
+            "Meta accepted {messages} of account {account} in the last hour, and no webhook came about any of them.",
+            "{check} tests the webhook and the subscription of its WABA.",
+            kind=Kind.AWAY,
+            account=account.name,
+            messages=Count(account.sent_count, "message"),
+            check=Hint(HintAction.CHECK_SETUP),
+        )
+        for account in accounts
+        if account.sent_count and not account.told_count
+    ]
 
 
 class _Judge:
     def __init__(self, state: CampaignState, now: dt.datetime, patience: Patience) -> None:
         self._state, self._now, self._patience = state, now, patience
-        self._name = f"Campaign {state.id}"
         self.findings: list[Finding] = []
 
-    def _add(self, kind: str, severity: Severity, text: str, advice: str) -> None:
-        self.findings.append(Finding(kind, severity, text, advice, self._state.id))
+    def _add_finding(self, code: str, severity: Severity, text: str, advice: str, **values: Any) -> None:
+        self.findings.append(Finding(code, severity, text, advice, campaign_id=self._state.id, **values))
 
-    def _time(self, at: dt.datetime) -> str:
-        return spell_time(at, self._state.time_zone)
+    def _moment(self, at: dt.datetime) -> Moment:
+        return Moment(at, self._state.time_zone)
+
+    def _hint(self, action: HintAction) -> Hint:
+        return Hint(action, self._state.id)
+
+    def _change(self, field: Field, value: str | None = "") -> Hint:
+        return Hint(HintAction.CHANGE_CAMPAIGN, self._state.id, Entry(field, value))
 
     def judge_status(self) -> None:
         state = self._state
-        note, command = Severity.NOTE, f"`revoada campaign {{}} {state.id}`"
-        if state.status is CampaignStatus.DRAFT:
-            self._add("draft", note, f"{self._name} is a draft.", f"Start it: {command.format('start')}.")
+        if state.status is CampaignStatus.DRAFT and not state.open_count:
+            text = "Campaign {campaign_id} is a draft without recipients."
+            self._add_finding(
+                "draft", Severity.NOTE, text, "Add some: {add}.", add=self._hint(HintAction.IMPORT_RECIPIENTS)
+            )
+        elif state.status is CampaignStatus.DRAFT:
+            start = self._hint(HintAction.START_CAMPAIGN)
+            self._add_finding(
+                "draft", Severity.NOTE, "Campaign {campaign_id} is a draft.", "Start it: {start}.", start=start
+            )
         elif state.status is CampaignStatus.PAUSED:
-            self._add("paused", note, f"{self._name} was paused by a person.", f"{command.format('resume')} goes on.")
+            resume = self._hint(HintAction.RESUME_CAMPAIGN)
+            text = "Campaign {campaign_id} was paused by a person."
+            self._add_finding("paused", Severity.NOTE, text, "{resume} resumes it.", resume=resume)
         elif state.status in ENDED:
-            self._add("ended", note, f"{self._name} is {state.status}.", f"Look at it: {command.format('show')}.")
+            show = self._hint(HintAction.SHOW_CAMPAIGN)
+            text = "Campaign {campaign_id} is {status}."
+            self._add_finding("ended", Severity.NOTE, text, "Look at it: {show}.", status=state.status, show=show)
         elif state.scheduled_at is not None and state.scheduled_at > self._now:
-            text = f"{self._name} begins at {self._time(state.scheduled_at)}."
-            self._add("scheduled", note, text, f"Sooner: `revoada campaign set {state.id} --no-schedule`.")
+            self._add_finding(
+                "scheduled",
+                Severity.NOTE,
+                "Campaign {campaign_id} begins at {at}.",
+                "Sooner: {change}.",
+                at=self._moment(state.scheduled_at),
+                change=self._change(Field.SCHEDULE_AT, None),
+            )
         elif not state.open_count:
-            text = f"{self._name} has nothing left to send; its next slice completes it."
-            self._add("done", note, text, "Nothing: it takes seconds.")
+            text = "Campaign {campaign_id} has nothing left to send; its next slice completes it."
+            self._add_finding("done", Severity.NOTE, text, "Nothing: it takes seconds.")
 
     def judge_wait(self) -> None:
         state = self._state
-        if state.waiting_reason is not None:
-            until = "" if state.due_at is None else f" until {self._time(state.due_at)}"
-            text = _WAITS[state.waiting_reason].format(name=self._name, until=until)
-            severity, advice = _ADVICE[state.waiting_reason]
-            self._add(f"waits_{state.waiting_reason}", severity, text, advice.format(id=state.id))
+        if state.waiting_reason is Reason.TEMPLATE and not self._is_template_sendable():
+            return  # `judge_template` reports why the template cannot be sent
+        if state.waiting_reason is Reason.NO_ACTIVE_ACCOUNT and not self._usable_accounts():
+            return  # `judge_accounts` reports why no account may send
+        # A person may have ended the wait by a change. The reason stays in the row until the next slice deletes it.
+        is_over = state.due_at is None and state.untaken_since is not None
+        if (reason := state.waiting_reason) is not None and not is_over:
+            self._add_wait(reason, _WAITS[reason].text, state.due_at)
         elif state.window is not None and (closed := state.window.wait(self._now)):
-            text = f"The window of {self._name.lower()} is closed until {self._time(closed.until)}."
-            advice = _ADVICE[Reason.WINDOW][1].format(id=state.id)
-            self._add(f"waits_{Reason.WINDOW}", Severity.NOTE, text, advice)
+            self._add_wait(Reason.WINDOW, "The window of campaign {campaign_id} is closed{until}.", closed.until)
         elif state.next_message_at is not None and state.next_message_at > self._now:
-            text = f"{self._name} sends its next message at {self._time(state.next_message_at)}: that is its pace."
-            advice = _ADVICE[Reason.INTERVAL][1].format(id=state.id)
-            self._add(f"waits_{Reason.INTERVAL}", Severity.NOTE, text, advice)
+            text = "Campaign {campaign_id} sends its next message at {at}: that is its pace."
+            self._add_wait(Reason.INTERVAL, text, state.next_message_at)
+
+    def _add_wait(self, reason: Reason, text: str, at: dt.datetime | None) -> None:
+        wait = _WAITS[reason]
+        moment = None if at is None else self._moment(at)
+        self._add_finding(
+            f"waits_{reason}",
+            wait.severity,
+            text,
+            wait.advice,
+            kind=wait.kind,
+            at=moment,
+            until="" if moment is None else Sentence(" until {at}", at=moment),
+            hint=None if wait.action is None else Hint(wait.action, self._state.id, wait.entry),
+            sync=Hint(HintAction.SYNC_TEMPLATES),
+        )
 
     def judge_zones(self) -> None:
-        state = self._state
-        if state.never_open_count:
-            text = (
-                f"{spell_count(state.never_open_count, 'message')} of {self._name.lower()} will not be sent: by their"
-                " area codes the phones may be in time zones that never share an hour of the window."
+        if self._state.never_open_count:
+            self._add_finding(
+                "zones_never_open",
+                Severity.WARNING,
+                "{messages} of campaign {campaign_id} will never be sent. The area code of such a phone fits several"
+                " time zones, and the window is never open in all of them at the same time, so there is no hour that is"
+                " right for the person.",
+                "Widen the window: {widen}. Or send by the campaign's own clock: {own_zone}.",
+                messages=Count(self._state.never_open_count, "message"),
+                widen=self._change(Field.WINDOW, "08:00-20:00"),
+                own_zone=self._change(Field.RECIPIENT_ZONES, None),
             )
-            advice = f"A wider one: `revoada campaign set {state.id} --window 08:00-20:00`; or --no-recipient-timezone."
-            self._add("zones_never_open", Severity.WARNING, text, advice)
+
+    def judge_quiet_hours(self) -> None:
+        """Report a marketing campaign that sends at all hours. Meta may have changed its category after it was made."""
+        if (quiet := self._state.missed_quiet_hours) is None:
+            return
+        self._add_finding(
+            "no_quiet_hours",
+            Severity.WARNING,
+            "Campaign {campaign_id} sends marketing at all hours, also from {begins:%H:%M} to {ends:%H:%M}"
+            " (REVOADA_QUIET_HOURS), because it has no window. Meta may have changed the category of its template.",
+            "Give it hours: {window}; {zones} puts them on the clock of each person. If it shall send at all hours:"
+            " {all_hours}.",
+            begins=quiet[0],
+            ends=quiet[1],
+            window=self._change(Field.WINDOW, f"{quiet[1]:%H:%M}-{quiet[0]:%H:%M}"),
+            zones=Entry(Field.RECIPIENT_ZONES),
+            all_hours=self._change(Field.WINDOW, "00:00-24:00"),
+        )
+
+    def _is_template_sendable(self) -> bool:
+        return self._state.template_status == TemplateStatus.APPROVED and self._state.misfit is None
 
     def judge_template(self) -> None:
         state = self._state
-        if state.template_status == "approved":
+        if state.template_status == TemplateStatus.APPROVED:
+            self._judge_fit()
             return
-        text = f"The template {state.template} of {self._name.lower()} is {state.template_status}, says Meta."
+        retry: Sentence | str = ""
         if state.template_blocked_until is not None and state.template_blocked_until > self._now:
-            text += f" One message is tried after {self._time(state.template_blocked_until)}."
-        advice = f"Look at it in WhatsApp Manager, then `revoada template sync`; or `revoada campaign set {state.id}"
-        self._add("template", Severity.ERROR, text, f"{advice} --template NAME:LANG`.")
+            retry = Sentence(" One message is tried after {at}.", at=self._moment(state.template_blocked_until))
+        self._add_finding(
+            "template",
+            Severity.ERROR,
+            "Meta reports that the template {template} of campaign {campaign_id} is {status}.{retry}",
+            "{repair} Or take another template: {change}.",
+            template=state.template,
+            status=Word(state.template_status),
+            retry=retry,
+            repair=advise_template(state.template_status),
+            change=self._change(Field.TEMPLATE),
+        )
+
+    def _judge_fit(self) -> None:
+        """Report a template that was edited at Meta and now needs other values than the recipients have."""
+        if self._state.misfit is not None:
+            self._add_finding(
+                "template_misfit",
+                Severity.ERROR,
+                "The template {template} of campaign {campaign_id} was edited and takes other values now: {misfit}",
+                "Edit it back in WhatsApp Manager, then {sync}. Or take another template: {change}.",
+                template=self._state.template,
+                misfit=self._state.misfit,
+                sync=Hint(HintAction.SYNC_TEMPLATES),
+                change=self._change(Field.TEMPLATE),
+            )
 
     def judge_accounts(self) -> None:
-        accounts = self._state.accounts
-        usable = [
-            account
-            for account in accounts
-            if account.active and account.is_readable and self._find_inactive(account) is None
-        ]
-        for account in accounts:
+        usable = self._usable_accounts()
+        for account in self._state.accounts:
             self._judge_account(account, is_alone=not usable)
         if not usable:
-            text = f"{self._name} has no account that may send."
-            advice = f"Activate one, or add another: `revoada campaign set {self._state.id} --account NAME`."
-            self._add("no_active_account", Severity.ERROR, text, advice)
+            # The findings about the accounts say what to do, so this finding only names the consequence and another
+            # way out.
+            self._add_finding(
+                "no_active_account",
+                Severity.ERROR,
+                "So campaign {campaign_id} has no account that may send.",
+                "It goes on by itself within a minute after the account is repaired. Or take another account: {change}."
+                if len(self._state.accounts) == 1
+                else "It goes on by itself within a minute after one of its accounts is repaired. Or take another"
+                " account: {change}.",
+                kind=Kind.MISSING,
+                change=self._change(Field.ACCOUNT),
+            )
+
+    def _usable_accounts(self) -> list[AccountFacts]:
+        return [
+            account
+            for account in self._state.accounts
+            if account.active and account.is_readable and self._find_inactive(account) is None
+        ]
 
     def _find_inactive(self, account: AccountFacts) -> InactiveCategory | None:
-        """Return the reason why the account does not send the category of the campaign; None: it may."""
+        """Return why the account sends no templates of the campaign's category; None if the account sends them."""
         return account.inactive_categories.get(self._state.categories[account.id])
 
     def _judge_account(self, account: AccountFacts, *, is_alone: bool) -> None:
         severity = Severity.ERROR if is_alone else Severity.WARNING
+        activate = Hint(HintAction.ACTIVATE_ACCOUNT, account.name)
         if not account.active:
-            text = f"Account {account.name} is inactive: {account.inactive_reason}."
-            advice = f"Mend it at Meta, then `revoada account activate {account.name}`."
-            self._add("account_inactive", severity, text, advice)
+            self._add_finding(
+                "account_inactive",
+                severity,
+                "Account {account} is inactive: {reason}.",
+                "{repair}",
+                account=account.name,
+                reason=explain_deactivation(account.inactive_reason or ""),
+                repair=Sentence("Let it send again: {activate}.", activate=activate)
+                if account.inactive_code is None
+                else _advise_repair(account, account.inactive_code),
+            )
         elif not account.is_readable:
-            text = f"The token of account {account.name} cannot be read with this REVOADA_SECRET_KEY."
-            advice = f"Set the old key, or give the token again: `revoada account set {account.name} --token-stdin`."
-            self._add("account_token", severity, text, advice)
+            self._add_finding(
+                "account_token",
+                severity,
+                "The token of account {account} cannot be read with this REVOADA_SECRET_KEY.",
+                "Add the old key to REVOADA_SECRET_KEY, behind the newest key and a comma, or give the token again:"
+                " {change}.",
+                kind=Kind.INVALID,
+                account=account.name,
+                change=Hint(HintAction.CHANGE_ACCOUNT, account.name, Entry(Field.TOKEN)),
+            )
         elif (inactive := self._find_inactive(account)) is not None:
-            text = (
-                f"Account {account.name} sends no {self._state.categories[account.id]} templates"
-                f" since {self._time(inactive.since)}: {inactive.reason}."
+            self._add_finding(
+                "account_category_inactive",
+                severity,
+                "Account {account} sends no {category} templates since {since}: {reason}.",
+                "{repair}",
+                account=account.name,
+                category=self._state.categories[account.id],
+                since=self._moment(inactive.since),
+                reason=explain_deactivation(inactive.reason),
+                repair=_advise_repair(account, inactive.code),
             )
-            advice = f"{find_failure(inactive.code).advice} Then `revoada account activate {account.name}`."
-            self._add("account_category_inactive", severity, text, advice)
-        elif account.blocked_until is not None and account.blocked_until > self._now:
-            until = self._time(account.blocked_until)
-            text = f"Account {account.name} rests until {until}: {account.blocked_reason}."
-            advice = f"It goes on by itself; `revoada account activate {account.name}` ends the rest."
-            self._add("account_rests", Severity.WARNING, text, advice)
+        else:
+            self._judge_rate(account, activate)
+
+    def _judge_rate(self, account: AccountFacts, activate: Hint) -> None:
+        """Report an account that may send, but has a cooldown or a low rate now."""
+        if account.blocked_until is not None and account.blocked_until > self._now:
+            self._add_finding(
+                "account_rests",
+                Severity.WARNING,
+                "Account {account} has a cooldown until {until}: {reason}.",
+                "It goes on by itself; {activate} ends the cooldown.",
+                account=account.name,
+                until=self._moment(account.blocked_until),
+                reason=CooldownReason.explain(account.blocked_reason or ""),
+                activate=activate,
+            )
         elif account.rate is not None and account.rate < _SLOW * account.messages_per_second:
-            text = (
-                f"Account {account.name} sends at most {account.rate:.1f} messages/s instead of"
-                f" {account.messages_per_second}, because Meta throttled it."
+            self._add_finding(
+                "account_slow",
+                Severity.WARNING,
+                "Account {account} sends at most {rate:.1f} messages/s instead of {configured}, because Meta throttled"
+                " it.",
+                "The rate climbs by itself; if it stays low: {change}.",
+                account=account.name,
+                rate=account.rate,
+                configured=account.messages_per_second,
+                change=Hint(HintAction.CHANGE_ACCOUNT, account.name, Entry(Field.MESSAGES_PER_SECOND)),
             )
-            advice = f"The rate climbs by itself; if it stays low: `revoada account set {account.name} --rate N`."
-            self._add("account_slow", Severity.WARNING, text, advice)
 
     def judge_runner(self) -> None:
         state, now = self._state, self._now
@@ -244,81 +427,174 @@ class _Judge:
             return
         if state.due_at is not None and state.due_at > now:
             return
-        if state.enqueued_at is not None:
-            seconds = (now - state.enqueued_at).total_seconds()
-            if seconds > _PATIENCE_SECONDS:
-                text = f"{self._name} was rung {spell_seconds(seconds)} ago, and no worker has taken it."
-                advice = "Look whether a `worker` runs and has a free slot; start one more."
-                self._add("not_taken", Severity.WARNING, text, advice)
+        if state.untaken_since is not None:
+            self._judge_enqueued((now - state.untaken_since).total_seconds())
             return
         late = (now - state.due_at).total_seconds() if state.due_at is not None else 0.0
         if late > 3 * self._patience.tick_seconds:
-            text = f"{self._name} is due for {spell_seconds(late)}, and no tick has rung it."
-            self._add("not_rung", Severity.ERROR, text, "Look whether `beat` and `events` run.")
+            self._add_finding(
+                "not_rung",
+                Severity.ERROR,
+                "Campaign {campaign_id} has been due for {late}, and no tick has enqueued it.",
+                "Look whether `beat` and `events` run.",
+                kind=Kind.AWAY,
+                late=Duration(late),
+            )
         else:
-            text = f"{self._name} may run, and the next tick rings it."
-            self._add("is_due", Severity.NOTE, text, f"Nothing: a tick comes every {self._patience.tick_seconds:g} s.")
+            self._add_finding(
+                "is_due",
+                Severity.NOTE,
+                "Campaign {campaign_id} may run, and the next tick enqueues it.",
+                "Nothing: a tick comes every {seconds:g} s.",
+                seconds=self._patience.tick_seconds,
+            )
+
+    def _judge_enqueued(self, seconds: float) -> None:
+        if seconds > _PATIENCE_SECONDS:
+            self._add_finding(
+                "not_taken",
+                Severity.WARNING,
+                "Campaign {campaign_id} was first enqueued {ago} ago, and no worker has taken it.",
+                "Look whether a `worker` runs and has a free slot; start one more.",
+                kind=Kind.AWAY,
+                ago=Duration(seconds),
+            )
 
     def _judge_lease(self, until: dt.datetime) -> None:
         state = self._state
         seen = state.runner_seen_seconds
-        end = self._time(until)
+        end = self._moment(until)
         if seen is not None and seen > self._patience.silent_seconds:
-            text = (
-                f"The lease of {self._name.lower()} is held until {end} by {state.lease_owner},"
-                f" which has said nothing for {spell_seconds(seen)}."
+            self._add_finding(
+                "lease_of_silent",
+                Severity.WARNING,
+                "The lease of campaign {campaign_id} is held until {until} by {owner}, which has reported nothing for"
+                " {silent}.",
+                "When the lease has expired, another worker goes on. Start the silent worker again.",
+                kind=Kind.AWAY,
+                until=end,
+                owner=state.lease_owner,
+                silent=Duration(seen),
             )
-            advice = "Nothing: when the lease has run out, another worker goes on. Start that one again."
-            self._add("lease_of_silent", Severity.WARNING, text, advice)
         else:
-            text = f"{self._name} is in its slice: {state.lease_owner} holds its lease until {end}, and renews it."
-            self._add("runs", Severity.NOTE, text, f"Watch it: `revoada campaign watch {state.id}`.")
+            self._add_finding(
+                "runs",
+                Severity.NOTE,
+                "Campaign {campaign_id} is being sent: {owner} holds its lease until {until}, and renews it.",
+                "Watch it: {watch}.",
+                owner=state.lease_owner,
+                until=end,
+                watch=self._hint(HintAction.WATCH_CAMPAIGN),
+            )
 
     def judge_messages(self) -> None:
         state = self._state
         count = state.counts.get(Status.UNCERTAIN, 0)
         if not count or state.uncertain_since is None:
             return
-        seconds = (self._now - state.uncertain_since).total_seconds()
-        text = (
-            f"{spell_count(count, 'message')} of {self._name.lower()} {'is' if count == 1 else 'are'} uncertain,"
-            f" the oldest since {self._time(state.uncertain_since)}: the reply was lost, and no webhook has settled it."
+        is_late = (self._now - state.uncertain_since).total_seconds() > self._patience.grace_seconds
+        self._add_finding(
+            "uncertain",
+            Severity.WARNING if is_late else Severity.NOTE,
+            _ONE_UNCERTAIN if count == 1 else _MANY_UNCERTAIN,
+            _UNCERTAIN_TOO_LONG if is_late else "Wait for the webhooks, which settle uncertain messages.",
+            kind=Kind.AWAY,
+            messages=Count(count, "message"),
+            since=self._moment(state.uncertain_since),
+            retry=self._hint(HintAction.RETRY_UNCERTAIN) if is_late else None,
+            check=Hint(HintAction.CHECK_SETUP),
         )
-        if seconds <= self._patience.grace_seconds:
-            self._add("uncertain", Severity.NOTE, text, "Wait for the webhooks: they settle it.")
-            return
-        advice = (
-            "Look whether webhooks arrive (`revoada check-setup`). Sending again is your decision, for some may get it"
-            f" twice: `revoada campaign retry-uncertain {state.id}`."
-        )
-        self._add("uncertain", Severity.WARNING, text, advice)
+
+
+def _advise_repair(account: AccountFacts, code: int) -> Sentence:
+    return advise_repair(find_failure(code)).aim(account=[account.name])
+
+
+_ONE_UNCERTAIN = (
+    "{messages} of campaign {campaign_id} is uncertain since {since}: nobody knows whether Meta has it, and no webhook"
+    " has settled it."
+)
+_MANY_UNCERTAIN = (
+    "{messages} of campaign {campaign_id} are uncertain, the oldest since {since}: nobody knows whether Meta has them,"
+    " and no webhook has settled them."
+)
+_UNCERTAIN_TOO_LONG = (
+    "Look whether webhooks arrive ({check}). You may send again, but then some people may get it twice: {retry}."
+)
+
+
+class _WaitTexts(NamedTuple):
+    """The report of a wait.
+
+    In the texts, `{until}` stands for " until" and the end of the wait, or for "" if the end is unknown. `{hint}`
+    stands for the command that does `action`, and `{sync}` for the command that reads the templates from Meta.
+    """
+
+    severity: Severity
+    text: str
+    advice: str
+    action: HintAction | None = None
+    entry: Entry | None = None
+    kind: Kind = Kind.CONFLICT
 
 
 _WAITS = {
-    Reason.INTERVAL: "{name} waits{until}: the time between two messages.",
-    Reason.PAUSE: "{name} pauses{until}, as its pace says.",
-    Reason.WINDOW: "The window in which {name} sends is closed{until}.",
-    Reason.RETRY: "All that {name} has left waits for its next attempt{until}.",
-    Reason.THROTTLED: "All active accounts of {name} rest{until}, because Meta asked for it.",
-    Reason.UNREACHABLE: "No account of {name} reaches the Graph API; the next try is due{until}.",
-    Reason.NO_ACTIVE_ACCOUNT: "{name} found no account that may send, and looks again{until}.",
-    Reason.TEMPLATE: "{name} waits for its template{until}: it was refused, or the list does not fit it.",
-    Reason.DAILY_LIMIT: "{name} has used up the daily limit of its portfolio{until}.",
-}
-_ADVICE = {
-    Reason.INTERVAL: (Severity.NOTE, "Faster: `revoada campaign set {id} --interval 0`."),
-    Reason.PAUSE: (Severity.NOTE, "Without pauses: `revoada campaign set {id} --no-pause`."),
-    Reason.WINDOW: (Severity.NOTE, "At all hours: `revoada campaign set {id} --no-window`."),
-    Reason.RETRY: (Severity.NOTE, "Why they failed: `revoada campaign errors {id}`."),
-    Reason.THROTTLED: (Severity.WARNING, "It goes on by itself; another `--account` helps."),
-    Reason.UNREACHABLE: (Severity.WARNING, "Look at the network of the workers, and at GRAPH_API_URL."),
-    Reason.NO_ACTIVE_ACCOUNT: (
-        Severity.WARNING,
-        "Once an account may send its template it goes on by itself, within a minute.",
-    ),
-    Reason.TEMPLATE: (Severity.ERROR, "`revoada campaign errors {id}` says what Meta refused."),
-    Reason.DAILY_LIMIT: (
+    Reason.INTERVAL: _WaitTexts(
         Severity.NOTE,
-        "It goes on as slots free; an account of another portfolio helps, or `revoada portfolio set -h`.",
+        "Campaign {campaign_id} waits{until}: the time between two messages.",
+        "Faster: {hint}.",
+        HintAction.CHANGE_CAMPAIGN,
+        Entry(Field.INTERVAL, "0"),
+    ),
+    Reason.PAUSE: _WaitTexts(
+        Severity.NOTE,
+        "Campaign {campaign_id} pauses{until}, as its pace says.",
+        "Without pauses: {hint}.",
+        HintAction.CHANGE_CAMPAIGN,
+        Entry(Field.PAUSE, None),
+    ),
+    Reason.WINDOW: _WaitTexts(
+        Severity.NOTE,
+        "The window in which campaign {campaign_id} sends is closed{until}.",
+        "At all hours, also at night: {hint}.",
+        HintAction.CHANGE_CAMPAIGN,
+        Entry(Field.WINDOW, None),
+    ),
+    Reason.RETRY: _WaitTexts(
+        Severity.NOTE,
+        "All remaining messages of campaign {campaign_id} wait for their next attempt{until}.",
+        "Why they failed: {hint}.",
+        HintAction.SHOW_ERRORS,
+    ),
+    Reason.THROTTLED: _WaitTexts(
+        Severity.WARNING,
+        "All active accounts of campaign {campaign_id} have a cooldown{until}, because Meta asked for it.",
+        "It goes on by itself; one more account helps: {hint}.",
+        HintAction.CHANGE_CAMPAIGN,
+        Entry(Field.ACCOUNT),
+    ),
+    Reason.UNREACHABLE: _WaitTexts(
+        Severity.WARNING,
+        "Campaign {campaign_id} waits{until}, because none of its accounts reaches the Graph API.",
+        "Look at the network of the workers, and at GRAPH_API_URL.",
+        kind=Kind.AWAY,
+    ),
+    Reason.NO_ACTIVE_ACCOUNT: _WaitTexts(
+        Severity.WARNING,
+        "Campaign {campaign_id} waits{until}, because none of its accounts may send.",
+        "It goes on by itself within a minute after one of its accounts may send its template.",
+        kind=Kind.MISSING,
+    ),
+    Reason.TEMPLATE: _WaitTexts(
+        Severity.ERROR,
+        "Campaign {campaign_id} waits{until}, because Meta refused the values of several messages in a row.",
+        "{hint} says what Meta refused. If the template was edited at Meta, {sync} ends the wait.",
+        HintAction.SHOW_ERRORS,
+    ),
+    Reason.DAILY_LIMIT: _WaitTexts(
+        Severity.NOTE,
+        "Campaign {campaign_id} has used up the daily limit of its portfolio{until}.",
+        "It goes on when quota becomes free; an account of another portfolio helps, or {hint}.",
+        HintAction.CHANGE_PORTFOLIO,
     ),
 }

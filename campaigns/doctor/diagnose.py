@@ -1,40 +1,48 @@
-"""Gathers what may keep campaigns from moving, and says what was found; counters that are wrong are repaired."""
+"""Gathers the facts that may keep campaigns from being sent, and judges them; repairs counters that are wrong."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import datetime as dt
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
-from campaigns.broker.queues import QUEUES, BrokerFacts
+from campaigns.broker.queues import FILES, QUEUES, BrokerFacts
 from campaigns.config import Settings
 from campaigns.doctor.campaign_checks import (
     AccountFacts,
     CampaignState,
     Patience,
     judge_campaign,
-    judge_tallies,
+    judge_counters,
     judge_traffic,
 )
 from campaigns.doctor.system_checks import (
     judge_broker,
+    judge_consumers,
     judge_database,
     judge_inbox,
     judge_tick,
     judge_valkey,
     judge_workers,
 )
-from campaigns.domain.campaign import ENDED, CampaignError, CampaignStatus, missing_campaign
-from campaigns.domain.finding import Finding, Severity
+from campaigns.domain.campaign import ENDED, CampaignStatus, missing_campaign
+from campaigns.domain.filling import find_misfit
 from campaigns.domain.message import Status
 from campaigns.domain.pacing import Reason, Window
 from campaigns.domain.schedule import read_holidays
+from campaigns.domain.statement import Finding, Hint, HintAction, Kind, Severity
+from campaigns.domain.template import TemplateError, TemplateStatus, is_marketing, template_from_components
+from campaigns.domain.users.actor import Act, Actor
 from campaigns.secrets import TokenError, decrypt_token
 from campaigns.store import installation
 from campaigns.store.accounts import AccountListing, list_accounts, load_accounts, load_campaign_accounts
 from campaigns.store.campaigns import CampaignListing, list_campaigns
 from campaigns.store.database import Connection, Database, DatabaseError, DatabaseUnavailable
-from campaigns.store.installation import Standing, WorkerRow, list_workers
+from campaigns.store.files.jobs import count_due_jobs
+from campaigns.store.installation import StateRow, WorkerRow, list_workers
 from campaigns.store.recipients import count_never_open
+from campaigns.store.users.audit import write_audit
 from campaigns.throttle.inspection import examine, read_rates
 
 _TIMEOUT_SECONDS = 2.0
@@ -42,11 +50,11 @@ _OF_A_CAMPAIGN = ("campaigns", "control", "webhooks")
 
 
 @dataclass(frozen=True, slots=True)
-class _Loaded:
-    """What Postgres says, as of one moment."""
+class Loaded:
+    """The facts from Postgres, loaded in one transaction."""
 
     campaigns: list[CampaignListing]
-    standings: dict[int, Standing]
+    states: dict[int, StateRow]
     never_open_counts: dict[int, int]
     accounts: dict[int, AccountListing]
     tokens: dict[int, bytes]
@@ -55,6 +63,7 @@ class _Loaded:
     workers: list[WorkerRow]
     tick_age: float | None
     inbox: installation.InboxFacts
+    file_job_count: int
 
 
 def diagnose(
@@ -63,40 +72,61 @@ def diagnose(
     broker: BrokerFacts,
     campaign_id: int | None,
     *,
+    actor: Actor,
     explain: Callable[[Exception], str],
 ) -> list[Finding]:
-    """Return what keeps campaigns from moving; for one of them in the order in which one would look, notes included.
+    """Return the findings that say why campaigns are not sent; notes are included only if `campaign_id` is given.
 
-    `explain` says in words what a database does that does not answer. Raises CampaignError when there is no such one.
+    `campaign_id` None: all campaigns, except drafts and campaigns that ended more than 7 days ago. `explain`: a
+    function that returns an error of Postgres in words. Raises Refusal if the campaign does not exist.
     """
     findings, loaded = _look_at_servers(database, settings, campaign_id, explain)
     if loaded is None:
-        return [*findings, *judge_broker(broker, QUEUES)]
-    patience = Patience(settings.tick_seconds, settings.silent_seconds, settings.uncertain_grace_seconds)
-    is_away = any(finding.kind == "valkey_away" for finding in findings)
-    rates = {} if is_away else _read_rates(settings, loaded.accounts)
-    accounts = {each.id: _account_facts(each, loaded, settings, rates) for each in loaded.accounts.values()}
-    for row in loaded.campaigns:
-        state = _state(row, loaded, accounts)
-        found = judge_campaign(state, row.server_now, patience)
+        return [*findings, *judge_broker(broker, _find_queues(0))]
+    is_away = any(finding.code in {"valkey_away", "valkey_tls"} for finding in findings)
+    accounts = read_accounts(loaded, settings, {} if is_away else _read_rates(settings, loaded.accounts))
+    for found in judge_campaigns(loaded, settings, accounts).values():
         findings += found if campaign_id is not None else [each for each in found if each.severity != Severity.NOTE]
 
     is_ended = campaign_id is not None and loaded.campaigns[0].status in {*ENDED, CampaignStatus.DRAFT}
     if not is_ended:
-        findings += judge_broker(broker, QUEUES if campaign_id is None else _OF_A_CAMPAIGN)
+        queues = _find_queues(loaded.file_job_count) if campaign_id is None else _OF_A_CAMPAIGN
+        findings += judge_broker(broker, queues)
         findings += judge_tick(loaded.tick_age, tick_seconds=settings.tick_seconds)
         findings += judge_workers(
             loaded.workers,
-            silent_seconds=patience.silent_seconds,
+            silent_seconds=settings.silent_seconds,
             exits=bool(settings.exit_on_stall_seconds),
         )
-    findings += _repair(database, [row.id for row in loaded.campaigns])
+        findings += judge_consumers(loaded.workers, broker.queues or {}, silent_seconds=settings.silent_seconds)
+    findings += _repair(database, [row.id for row in loaded.campaigns], actor)
     return [*findings, *judge_inbox(loaded.inbox), *judge_traffic(accounts.values())]
+
+
+def read_accounts(loaded: Loaded, settings: Settings, rates: Mapping[int, float]) -> dict[int, AccountFacts]:
+    """Return the facts about the accounts of the campaigns. `rates`: by account, the rate in force, where known."""
+    return {each.id: _account_facts(each, loaded, settings, rates) for each in loaded.accounts.values()}
+
+
+def judge_campaigns(
+    loaded: Loaded, settings: Settings, accounts: Mapping[int, AccountFacts]
+) -> dict[int, list[Finding]]:
+    """Return, by campaign, the findings about the campaign itself."""
+    patience = Patience(settings.tick_seconds, settings.silent_seconds, settings.uncertain_grace_seconds)
+    return {
+        row.id: judge_campaign(_state(row, loaded, accounts, settings.quiet_hours), row.server_now, patience)
+        for row in loaded.campaigns
+    }
+
+
+def _find_queues(file_job_count: int) -> list[str]:
+    """Return the queues that need a worker."""
+    return [queue for queue in QUEUES if queue != FILES or file_job_count]
 
 
 def _look_at_servers(
     database: Database, settings: Settings, campaign_id: int | None, explain: Callable[[Exception], str]
-) -> tuple[list[Finding], _Loaded | None]:
+) -> tuple[list[Finding], Loaded | None]:
     findings, loaded = [], None
     try:
         facts = database.run(installation.load_database_facts)
@@ -104,41 +134,64 @@ def _look_at_servers(
         if not facts.missing_migrations:
             loaded = database.run(_load, campaign_id)
     except DatabaseUnavailable as error:
-        text = f"Postgres does not answer, so nothing is sent and webhooks get 503: {explain(error).rstrip('.?')}."
-        findings.append(Finding("database_away", Severity.ERROR, text, "Start it, and look at DATABASE_URL."))
+        finding = Finding(
+            "database_away",
+            Severity.ERROR,
+            "Postgres does not answer, so nothing is sent and webhooks get 503: {error}.",
+            "Start it, and look at DATABASE_URL.",
+            kind=Kind.AWAY,
+            error=explain(error).rstrip(".?"),
+        )
+        findings.append(finding)
     except DatabaseError as error:
-        text = f"Postgres refuses: {explain(error).rstrip('.?')}."
-        findings.append(Finding("database_refuses", Severity.ERROR, text, "Look at its log, and at DATABASE_URL."))
+        finding = Finding(
+            "database_refuses",
+            Severity.ERROR,
+            "Postgres answers with an error: {error}.",
+            "Look at its log, and at DATABASE_URL.",
+            error=explain(error).rstrip(".?"),
+        )
+        findings.append(finding)
     if settings.redis_url is not None:
         findings += judge_valkey(examine(settings.redis_url, timeout_seconds=_TIMEOUT_SECONDS), "REDIS_URL")
-    if settings.broker_url is not None and settings.broker_url.startswith("redis"):
+    if settings.broker_url is not None:
         findings += judge_valkey(examine(settings.broker_url, timeout_seconds=_TIMEOUT_SECONDS), "BROKER_URL")
     return findings, loaded
 
 
-def _load(connection: Connection, campaign_id: int | None) -> _Loaded:
-    ids = installation.find_unfinished(connection) if campaign_id is None else [campaign_id]
+def _load(connection: Connection, campaign_id: int | None) -> Loaded:
+    ids = installation.find_unfinished_campaigns(connection) if campaign_id is None else [campaign_id]
+    loaded = load_facts(connection, ids)
+    if campaign_id is not None and not loaded.campaigns:
+        raise missing_campaign(campaign_id)
+    return loaded
+
+
+def load_facts(connection: Connection, ids: Sequence[int], *, reads_messages: bool = True) -> Loaded:
+    """Return the facts about campaigns and about the processes that send them.
+
+    `reads_messages` False: the facts for which a query reads many messages are left out.
+    """
     rows = list_campaigns(connection, ids)
-    if campaign_id is not None and not rows:
-        raise CampaignError(missing_campaign(campaign_id))
-    standings = installation.load_standings(connection, ids)
+    states = installation.load_campaign_states(connection, ids, reads_messages=reads_messages)
     categories = load_campaign_accounts(connection, ids)
     account_ids = sorted({account_id for each in categories.values() for account_id in each})
-    return _Loaded(
+    return Loaded(
         rows,
-        standings,
+        states,
         {
             row.id: count_never_open(connection, row.id, _window(row))
             for row in rows
-            if row.uses_recipient_zones and row.status not in ENDED
+            if reads_messages and row.uses_recipient_zones and row.status not in ENDED
         },
         {each.id: each for each in list_accounts(connection, account_ids)},
         {each.id: each.token for each in load_accounts(connection, account_ids)},
         categories,
-        installation.load_traffic(connection, ids),
+        installation.load_traffic(connection, ids) if reads_messages else {},
         list_workers(connection),
         installation.load_tick_age(connection),
         installation.load_inbox(connection),
+        count_due_jobs(connection),
     )
 
 
@@ -150,7 +203,7 @@ def _read_rates(settings: Settings, accounts: dict[int, AccountListing]) -> dict
 
 
 def _account_facts(
-    account: AccountListing, loaded: _Loaded, settings: Settings, rates: dict[int, float]
+    account: AccountListing, loaded: Loaded, settings: Settings, rates: Mapping[int, float]
 ) -> AccountFacts:
     sent_count, told_count = loaded.traffic.get(account.id, (0, 0))
     return AccountFacts(
@@ -161,6 +214,7 @@ def _account_facts(
         account.blocked_until,
         account.blocked_reason,
         account.messages_per_second,
+        account.inactive_code,
         is_readable=_is_readable(settings.secret_key, loaded.tokens[account.id]),
         rate=rates.get(account.id),
         sent_count=sent_count,
@@ -170,7 +224,7 @@ def _account_facts(
 
 
 def _is_readable(key: str | None, token: bytes) -> bool:
-    """Tell whether a token is; without a key here nobody can tell, and the workers have theirs."""
+    """Tell whether a token can be decrypted. Without a key in this process, each token counts as readable."""
     if key is None:
         return True
     try:
@@ -185,8 +239,14 @@ def _window(row: CampaignListing) -> Window:
     return Window(row.time_zone, row.window_from, row.window_to, frozenset(row.weekdays), holidays)
 
 
-def _state(row: CampaignListing, loaded: _Loaded, accounts: dict[int, AccountFacts]) -> CampaignState:
-    standing = loaded.standings[row.id]
+def _state(
+    row: CampaignListing,
+    loaded: Loaded,
+    accounts: Mapping[int, AccountFacts],
+    quiet_hours: tuple[dt.time, dt.time] | None,
+) -> CampaignState:
+    state = loaded.states[row.id]
+    has_all_hours = row.window_from is None and any(map(is_marketing, loaded.categories[row.id].values()))
     seen = {worker.owner: worker.seen_seconds for worker in loaded.workers}
     return CampaignState(
         id=row.id,
@@ -194,28 +254,54 @@ def _state(row: CampaignListing, loaded: _Loaded, accounts: dict[int, AccountFac
         time_zone=row.time_zone,
         counts={Status(status): count for status, count in row.counts.items()},
         template=f"{row.template_name}:{row.language}",
-        template_status=row.template_status,
-        template_blocked_until=standing.template_blocked_until,
+        template_status=(row.template_status == TemplateStatus.APPROVED and state.copy_status) or row.template_status,
+        template_blocked_until=state.template_blocked_until,
+        misfit=_find_misfit(row, state.components),
         accounts=[accounts[account_id] for account_id in loaded.categories[row.id]],
         categories=loaded.categories[row.id],
         scheduled_at=row.scheduled_at,
         waiting_reason=Reason(row.waiting_reason) if row.waiting_reason else None,
         due_at=row.due_at,
-        enqueued_at=row.enqueued_at,
+        untaken_since=state.untaken_since,
         window=None if row.uses_recipient_zones else _window(row),
         never_open_count=loaded.never_open_counts.get(row.id, 0),
-        lease_owner=standing.lease_owner or "",
-        lease_until=standing.lease_until,
-        runner_seen_seconds=seen.get(standing.lease_owner or ""),
-        next_message_at=standing.next_message_at,
-        uncertain_since=standing.uncertain_since,
+        lease_owner=state.lease_owner or "",
+        lease_until=state.lease_until,
+        runner_seen_seconds=seen.get(state.lease_owner or ""),
+        next_message_at=state.next_message_at,
+        uncertain_since=state.uncertain_since,
+        missed_quiet_hours=quiet_hours if has_all_hours else None,
     )
 
 
-def _repair(database: Database, campaign_ids: Sequence[int]) -> list[Finding]:
+def _find_misfit(row: CampaignListing, components: list[dict[str, Any]]) -> TemplateError | None:
     try:
-        repaired = database.run(installation.repair_tallies, campaign_ids)
+        template = template_from_components(row.template_name, row.language, components)
+    except TemplateError as error:
+        return error
+    return find_misfit(template, row.parameters, row.columns)
+
+
+def _repair_counters(connection: Connection, campaign_ids: Sequence[int], actor: Actor) -> dict[int, dict[str, int]]:
+    repaired = installation.repair_counters(connection, campaign_ids)
+    for campaign_id, changes in repaired.items():
+        if changes:
+            write_audit(connection, actor, Act.CAMPAIGN_REPAIR, campaign_id, after={"added": changes})
+    return repaired
+
+
+def _repair(database: Database, campaign_ids: Sequence[int], actor: Actor) -> list[Finding]:
+    try:
+        repaired = database.run(_repair_counters, campaign_ids, actor)
     except (DatabaseError, *DatabaseUnavailable) as error:
-        text = f"The counters could not be compared with a recount: {type(error).__name__}."
-        return [Finding("counters", Severity.WARNING, text, "Run `revoada doctor` again once Postgres takes writes.")]
-    return [finding for campaign_id, changes in repaired.items() for finding in judge_tallies(campaign_id, changes)]
+        finding = Finding(
+            "counters",
+            Severity.WARNING,
+            "The counters could not be compared with a recount: {error}.",
+            "Run {diagnose} again once Postgres takes writes.",
+            kind=Kind.AWAY,
+            error=type(error).__name__,
+            diagnose=Hint(HintAction.DIAGNOSE),
+        )
+        return [finding]
+    return [finding for campaign_id, changes in repaired.items() for finding in judge_counters(campaign_id, changes)]

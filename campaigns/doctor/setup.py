@@ -1,21 +1,27 @@
-"""Tests each piece of a setup against what it needs: Meta, our webhook, Postgres, Valkey, the processes.
+"""Tests the pieces of a setup: the settings, Postgres, Valkey, the accounts and apps at Meta, and our webhook.
 
-It changes nothing: the one thing that is stored is an empty webhook event, which is applied and deleted.
+The tests leave nothing behind. They write a key to Valkey that expires after a second. They also post an empty webhook
+event, which is stored, applied and deleted.
 """
 
 from __future__ import annotations
 
 import datetime as dt
+import re
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from http import HTTPStatus
 from typing import Any
 from urllib.parse import urlsplit
 
 from campaigns.config import Settings
 from campaigns.doctor.setup_checks import (
+    CALLBACK,
+    NUMBER,
+    SUBSCRIPTION,
+    TOKEN,
     Check,
-    SetupError,
     State,
     judge_app,
     judge_number,
@@ -24,158 +30,189 @@ from campaigns.doctor.setup_checks import (
     judge_token,
     read_app_id,
 )
+from campaigns.domain.account import demand_accounts
+from campaigns.domain.failures import INVALID_TOKEN
+from campaigns.domain.statement import Count, Entry, Field, Hint, HintAction, Sentence, Word
+from campaigns.domain.verdict import Blame
 from campaigns.secrets import TokenError, decrypt_token
 from campaigns.store.accounts import find_account_ids
 from campaigns.store.database import Connection, Database, DatabaseError, DatabaseUnavailable
 from campaigns.store.installation import SetupAccount, UsedTemplate, load_setup_accounts, load_used_templates
-from campaigns.store.migrate import missing_migrations
+from campaigns.store.migrate import find_missing_migrations
 from campaigns.throttle.inspection import examine
 from campaigns.whatsapp import graph, webhook_probe
 
 WEBHOOK_PATH = "/webhooks/whatsapp"
+# The subjects and names of several checks.
+ACCOUNTS = Word("accounts")
+_SERVERS, _WEBHOOK, _ADDRESS = Word("servers"), Word("webhook"), Word("address")
+_HANDSHAKE, _SIGNED_EVENT = Word("handshake"), Word("signed event")
 
 _PING_SECONDS = 3.0
 _ACCOUNTS_AT_ONCE = 8
-_INVALID_TOKEN = 190
 _NEEDED = (
-    ("REVOADA_SECRET_KEY", "secret_key", "`revoada keygen --env-file .env` makes one."),
-    ("META_APP_SECRET", "meta_app_secret", "Copy it from the App dashboard, App settings, Basic, into .env."),
-    ("META_VERIFY_TOKEN", "meta_verify_token", "Put a word of your own into .env, and the same into Meta's form."),
+    ("REVOADA_SECRET_KEY", "secret_key", Sentence("{make_key} makes one.", make_key=Hint(HintAction.MAKE_KEY))),
+    ("META_APP_SECRET", "meta_app_secret", Sentence("Copy it from the App dashboard, App settings, Basic, into .env.")),
+    (
+        *("META_VERIFY_TOKEN", "meta_verify_token"),
+        Sentence("Put a word of your own into .env, and the same into Meta's form."),
+    ),
 )
+_APP_SECRET = re.compile("[0-9a-f]{32}")
+_NO_ADDRESS = Sentence("Put it into .env, or load the environment of `make up`: . .revoada/env")
 
 
 def check_settings(settings: Settings) -> list[Check]:
-    """Look whether the secrets are set; what they are stays unsaid."""
-    return [
-        Check("settings", variable, State.OK, "set")
-        if getattr(settings, name)
-        else Check("settings", variable, State.MISSING, "not set", advice)
-        for variable, name, advice in _NEEDED
-    ]
+    """Check whether the secrets are set, and whether the app secret looks like one; their values are not shown."""
+    checks = []
+    for variable, name, advice in _NEEDED:
+        value = getattr(settings, name)
+        if not value:
+            checks.append(Check(Word("settings"), variable, State.MISSING, Sentence("not set"), advice))
+        elif name == "meta_app_secret" and not _APP_SECRET.fullmatch(value):
+            text = Sentence("is no app secret of Meta's, which has 32 characters from 0-9 and a-f")
+            checks.append(Check(Word("settings"), variable, State.UNKNOWN, text, advice))
+        else:
+            checks.append(Check(Word("settings"), variable, State.OK, Sentence("set")))
+    return checks
 
 
-def check_database(database: Database | None) -> Check:
-    """Look whether Postgres answers and is migrated. None: there is no address."""
+def check_database(database: Database | None, *, explain: Callable[[Exception], str]) -> Check:
+    """Check whether Postgres answers and is migrated. `database` None: DATABASE_URL is not set."""
     if database is None:
-        advice = "Put it into .env, or load the environment of `make up`: . .revoada/env"
-        return Check("servers", "Postgres", State.MISSING, "DATABASE_URL is not set", advice)
+        return Check(_SERVERS, "Postgres", State.MISSING, Sentence("DATABASE_URL is not set"), _NO_ADDRESS)
     try:
-        missing = database.run(missing_migrations)
+        missing = database.run(find_missing_migrations)
     except (DatabaseError, *DatabaseUnavailable) as error:
-        advice = "Start it, and look at DATABASE_URL."
-        return Check("servers", "Postgres", State.MISSING, f"does not answer: {type(error).__name__}", advice)
+        advice = Sentence("Start it, and look at DATABASE_URL.")
+        text = Sentence("does not answer: {error}", error=explain(error))
+        return Check(_SERVERS, "Postgres", State.MISSING, text, advice)
     if missing:
-        text = f"lacks {len(missing)} migration(s)"
-        return Check("servers", "Postgres", State.MISSING, text, "Run `revoada migrate`.")
-    return Check("servers", "Postgres", State.OK, "answers and is migrated")
+        text = Sentence("lacks {migrations}", migrations=Count(len(missing), "migration"))
+        advice = Sentence("Run {migrate}.", migrate=Hint(HintAction.MIGRATE))
+        return Check(_SERVERS, "Postgres", State.MISSING, text, advice)
+    return Check(_SERVERS, "Postgres", State.OK, Sentence("answers and is migrated"))
 
 
 def check_valkey(url: str | None) -> Check:
     """Check whether Valkey answers and takes writes."""
     if url is None:
-        advice = "Put it into .env, or load the environment of `make up`: . .revoada/env"
-        return Check("servers", "Valkey", State.MISSING, "REDIS_URL is not set", advice)
+        return Check(_SERVERS, "Valkey", State.MISSING, Sentence("REDIS_URL is not set"), _NO_ADDRESS)
     facts = examine(url, timeout_seconds=_PING_SECONDS)
+    if facts.tls_error:
+        advice = Sentence("Let REDIS_URL name the host as its certificate does, and the file of its CA (ssl_ca_certs).")
+        return Check(_SERVERS, "Valkey", State.MISSING, Sentence("TLS fails: {error}", error=facts.tls_error), advice)
     if reply := facts.reply or facts.refusal:
-        advice = "Let REDIS_URL lead to a primary that takes writes; its own log says what it lacks."
-        return Check("servers", "Valkey", State.MISSING, f"answers: {reply}", advice)
+        advice = Sentence("Let REDIS_URL name a primary that takes writes. The log of the server says why it does not.")
+        return Check(_SERVERS, "Valkey", State.MISSING, Sentence("answers: {reply}", reply=reply), advice)
     if facts.away:
-        advice = "Start it, and look at REDIS_URL."
-        return Check("servers", "Valkey", State.MISSING, f"does not answer: {facts.away}", advice)
-    return Check("servers", "Valkey", State.OK, "answers")
+        advice = Sentence("Start it, and look at REDIS_URL.")
+        return Check(_SERVERS, "Valkey", State.MISSING, Sentence("does not answer: {error}", error=facts.away), advice)
+    return Check(_SERVERS, "Valkey", State.OK, Sentence("answers"))
 
 
 def check_accounts(
     database: Database, settings: Settings, words: Sequence[str], *, webhook_url: str | None, now: dt.datetime
 ) -> list[Check]:
-    """Ask Meta about accounts (names or ids; none: all), the templates that their campaigns send, and their apps.
+    """Ask Meta about accounts, the templates that their campaigns send, and the apps of their tokens.
 
-    Raises SetupError for an account that does not exist. No connection to Postgres is held while waiting for Meta.
+    `words`: the names or ids of the accounts; if there are none, all accounts are checked. Raises Refusal if an account
+    does not exist. No connection to Postgres is held while Meta answers.
     """
 
     def load(connection: Connection) -> tuple[list[SetupAccount], list[UsedTemplate]]:
-        found = find_account_ids(connection, words) if words else {}
-        if missing := [word for word, account_id in found.items() if account_id is None]:
-            raise SetupError(f"There is no account {', '.join(missing)}; `revoada account list` shows all.")
-        ids = [account_id for account_id in found.values() if account_id is not None] if words else None
+        ids = demand_accounts(find_account_ids(connection, words)) if words else None
         return load_setup_accounts(connection, ids), load_used_templates(connection)
 
     accounts, templates = database.run(load)
     if not accounts:
-        return [Check("accounts", "accounts", State.MISSING, "there is none", "Add one: `revoada account add -h`.")]
+        advice = Sentence("Add one: {add}.", add=Hint(HintAction.ADD_ACCOUNT))
+        return [Check(ACCOUNTS, ACCOUNTS, State.MISSING, Sentence("there is none"), advice)]
 
-    def run(look: _Look) -> list[Check]:
-        used = [template for template in templates if template.account_id == look.account.id]
-        return look.run(used, now)
+    def run(checks: _AccountChecks) -> list[Check]:
+        used = [template for template in templates if template.account_id == checks.account.id]
+        return checks.run(used, now)
 
-    looks = [_Look(account, settings) for account in accounts]
+    accounts_checks = [_AccountChecks(account, settings) for account in accounts]
     with ThreadPoolExecutor(_ACCOUNTS_AT_ONCE) as threads:
-        found = [check for checks in threads.map(run, looks) for check in checks]
-    app_ids = sorted({look.app_id for look in looks if look.app_id is not None})
+        found = [check for checks in threads.map(run, accounts_checks) for check in checks]
+    app_ids = sorted({each.app_id for each in accounts_checks if each.app_id is not None})
     return found + [check for app_id in app_ids for check in _check_app(settings, app_id, webhook_url)]
 
 
 def _check_app(settings: Settings, app_id: str, webhook_url: str | None) -> list[Check]:
-    """Ask Meta where an app's webhooks go. Only the app itself is told, so its secret is tested, too."""
-    subject = f"app {app_id}"
+    """Ask Meta to which address it posts an app's webhooks. The request also tests the app secret, which it needs."""
+    subject = Sentence("app {app_id}", app_id=app_id)
     if settings.meta_app_secret is None:
-        return [Check(subject, "callback URL", State.UNKNOWN, "Meta does not tell it without META_APP_SECRET")]
+        text = Sentence("Meta does not tell it without META_APP_SECRET")
+        return [Check(subject, CALLBACK, State.UNKNOWN, text)]
     url = None if webhook_url is None else _find_webhook(webhook_url)
     try:
         answer = graph.read_app_webhooks(settings.graph_api_url, app_id, settings.meta_app_secret, **_waits(settings))
     except graph.GraphError as error:
-        advice = f"META_APP_SECRET must be the secret of the app {app_id}: App dashboard, App settings, Basic."
-        advice = _advise(None, is_kept=False) if error.code is None else advice
-        return [Check(subject, "callback URL", State.MISSING, str(error), advice)]
+        wrong_secret = Sentence(
+            "META_APP_SECRET must be the secret of the app {app_id}: App dashboard, App settings, Basic.", app_id=app_id
+        )
+        advice = error.advice if error.failure is None else wrong_secret
+        return [Check(subject, CALLBACK, State.MISSING, error.full_text, advice)]
     return judge_app(subject, answer, url=url)
 
 
-class _Look:
-    """All questions about one account."""
+class _AccountChecks:
+    """All checks of one account."""
 
     def __init__(self, account: SetupAccount, settings: Settings) -> None:
         self.account, self._settings = account, settings
-        self.app_id: str | None = None  # of the token, once Meta has told it
-        self._subject = f"account {account.name}"
+        self.app_id: str | None = None  # the id of the token's app; None until Meta has named it
+        self._subject = Sentence("account {name}", name=account.name)
         self._token = ""
 
     def run(self, templates: Sequence[UsedTemplate], now: dt.datetime) -> list[Check]:
+        """Return the results of all checks. If an advice names a command, the command names this account."""
+        found = self._run(templates, now)
+        return [
+            replace(check, advice=None if check.advice is None else check.advice.aim(account=[self.account.name]))
+            for check in found
+        ]
+
+    def _run(self, templates: Sequence[UsedTemplate], now: dt.datetime) -> list[Check]:
         account, subject = self.account, self._subject
         if not self._settings.secret_key:
-            return [Check(subject, "token", State.UNKNOWN, "cannot be read without REVOADA_SECRET_KEY")]
+            return [Check(subject, TOKEN, State.UNKNOWN, Sentence("cannot be read without REVOADA_SECRET_KEY"))]
         try:
             self._token = decrypt_token(self._settings.secret_key, account.token)
         except TokenError as error:
-            return [Check(subject, "token", State.MISSING, "cannot be decrypted", str(error))]
+            return [Check(subject, TOKEN, State.MISSING, Sentence("cannot be decrypted"), error)]
 
-        def look_at_token() -> list[Check]:
+        def check_token() -> list[Check]:
             answer = self._read(graph.read_token)
             self.app_id = read_app_id(answer)
             return judge_token(subject, answer, waba_id=account.waba_id, now=now)
 
-        checks = self._ask("token", look_at_token, may_refuse=True)
+        checks = self._ask(TOKEN, check_token, may_refuse=True)
         checks += self._ask(
-            "number", lambda: judge_number(subject, self._read(graph.read_registration, account.phone_number_id))
+            NUMBER, lambda: judge_number(subject, self._read(graph.read_registration, account.phone_number_id))
         )
         checks += self._ask(
-            "webhook subscription",
+            SUBSCRIPTION,
             lambda: [
                 judge_subscription(subject, self._read(graph.read_subscribed_apps, account.waba_id), app_id=self.app_id)
             ],
         )
         for template in templates:
-            checks += self._look_at_template(template)
+            checks += self._check_template(template)
         return checks
 
-    def _look_at_template(self, template: UsedTemplate) -> list[Check]:
-        name, waba_id = f"template {template.name}:{template.language}", self.account.waba_id
+    def _check_template(self, template: UsedTemplate) -> list[Check]:
+        waba_id = self.account.waba_id
+        name = Sentence("template {name}", name=f"{template.name}:{template.language}")
 
-        def look() -> list[Check]:
+        def check() -> list[Check]:
             more = {"name": template.name, "language": template.language}
             status = self._read(graph.find_template_status, waba_id, **more)
             return [judge_template(self._subject, name, status, waba_id=waba_id)]
 
-        return self._ask(name, look)
+        return self._ask(name, check)
 
     def _read(self, read: Callable[..., Any], *what: str, **more: str) -> Any:
         settings = self._settings
@@ -188,39 +225,40 @@ class _Look:
             **more,
         )
 
-    def _ask(self, name: str, look: Callable[[], list[Check]], *, may_refuse: bool = False) -> list[Check]:
-        """Return what a look finds, or that Meta did not answer it.
+    def _ask(self, name: Sentence | str, check: Callable[[], list[Check]], *, may_refuse: bool = False) -> list[Check]:
+        """Return the results of `check`. If `check` raises GraphError, return a result with the reason.
 
-        `may_refuse`: Meta may keep this from a token that is good (only people of the app are told about tokens).
+        `may_refuse`: Meta may refuse to answer although the token is valid, because Meta describes a token only to
+        people with a role in its app.
         """
         try:
-            return look()
+            return check()
         except graph.GraphError as error:
-            is_kept = may_refuse and error.code not in {None, _INVALID_TOKEN}
-            state = State.UNKNOWN if is_kept else State.MISSING
-            return [Check(self._subject, name, state, str(error), _advise(error.code, is_kept=is_kept))]
+            if may_refuse and error.code not in {None, INVALID_TOKEN.code}:
+                return [Check(self._subject, name, State.UNKNOWN, error.full_text, _LOOK_YOURSELF)]
+            # If the token may not use an id, Meta reports that a parameter of the request is wrong.
+            is_wrong_id = error.failure is not None and error.failure.blame is Blame.MESSAGE
+            advice = _CHECK_IDS if is_wrong_id else error.advice
+            return [Check(self._subject, name, State.MISSING, error.full_text, advice)]
 
 
-def _advise(code: int | None, *, is_kept: bool) -> str:
-    if is_kept:
-        return "Look at the token yourself: developers.facebook.com, Tools, Access token debugger."
-    if code == _INVALID_TOKEN:
-        return "Make a new token of the system user, then `revoada account set ACCOUNT --token-stdin`."
-    if code is None:
-        return "Look whether this machine reaches GRAPH_API_URL, then try again."
-    return "Check the account's ids, and that the system user may use the number and the WABA (Settings, System users)."
+_LOOK_YOURSELF = Sentence("Look at the token yourself: developers.facebook.com, Tools, Access token debugger.")
+_CHECK_IDS = Sentence(
+    "Check the account's ids, and that the system user may use the number and the WABA (Settings, System users)."
+)
 
 
 def check_webhook(settings: Settings, url: str | None) -> list[Check]:
-    """Call our webhook as Meta would, from this machine: whether Meta reaches it too is the address's affair."""
+    """Call our webhook as Meta would. A successful call does not prove that Meta, too, reaches the webhook."""
     if url is None:
-        advice = "Give its public address: `revoada check-setup --webhook-url https://…`"
-        return [Check("webhook", "address", State.UNKNOWN, "not tested", advice)]
+        check = Hint(HintAction.CHECK_SETUP, entry=Entry(Field.WEBHOOK_URL))
+        advice = Sentence("Give its public address: {check}", check=check)
+        return [Check(_WEBHOOK, _ADDRESS, State.UNKNOWN, Sentence("not tested"), advice)]
     url, parts = _find_webhook(url), urlsplit(url)
     checks = []
     if parts.scheme != "https":
-        advice = "Put a proxy with a certificate in front of it."
-        checks.append(Check("webhook", "address", State.UNKNOWN, "Meta calls https addresses only", advice))
+        advice = Sentence("Put a proxy with a certificate in front of it.")
+        checks.append(Check(_WEBHOOK, _ADDRESS, State.UNKNOWN, Sentence("Meta calls https addresses only"), advice))
     if settings.meta_verify_token:
         checks.append(_check_handshake(settings, url, settings.meta_verify_token))
     if settings.meta_app_secret:
@@ -229,30 +267,30 @@ def check_webhook(settings: Settings, url: str | None) -> list[Check]:
 
 
 def _find_webhook(url: str) -> str:
-    """Return the address of the webhook where only that of its host is given."""
+    """Return the address of the webhook. `url` is this address, or an address without a path."""
     parts = urlsplit(url)
     return f"{parts.scheme}://{parts.netloc}{WEBHOOK_PATH}" if parts.path in {"", "/"} else url
 
 
 def _check_handshake(settings: Settings, url: str, verify_token: str) -> Check:
     try:
-        status, is_echoed = webhook_probe.shake_hands(url, verify_token, **_waits(settings))
+        status, is_echoed = webhook_probe.verify_callback(url, verify_token, **_waits(settings))
     except webhook_probe.CallbackError as error:
-        return _unreached("handshake", error)
+        return _unreached(_HANDSHAKE, error)
     if status == HTTPStatus.OK and is_echoed:
-        return Check("webhook", "handshake", State.OK, "answered as Meta expects")
+        return Check(_WEBHOOK, _HANDSHAKE, State.OK, Sentence("answered as Meta expects"))
     if status == HTTPStatus.FORBIDDEN:
-        advice = "Start the role `webhooks` with the META_VERIFY_TOKEN of this .env."
-        return Check("webhook", "handshake", State.MISSING, "the verify token is refused", advice)
-    text = f"answers {status}, without Meta's challenge" if not is_echoed else f"answers {status}"
-    return Check("webhook", "handshake", State.MISSING, text, _WRONG_ADDRESS)
+        advice = Sentence("Start the role `webhooks` with the META_VERIFY_TOKEN of this .env.")
+        return Check(_WEBHOOK, _HANDSHAKE, State.MISSING, Sentence("the verify token is refused"), advice)
+    text = Sentence("answers {status}" if is_echoed else "answers {status}, without Meta's challenge", status=status)
+    return Check(_WEBHOOK, _HANDSHAKE, State.MISSING, text, _WRONG_ADDRESS)
 
 
 def _check_signatures(settings: Settings, url: str, app_secret: str) -> list[Check]:
     checks = []
     for name, secret, expected in (
-        ("signed event", app_secret, HTTPStatus.OK),
-        ("wrong signature", f"not {app_secret}", HTTPStatus.UNAUTHORIZED),
+        (_SIGNED_EVENT, app_secret, HTTPStatus.OK),
+        (Word("wrong signature"), f"not {app_secret}", HTTPStatus.UNAUTHORIZED),
     ):
         try:
             status = webhook_probe.post_empty_event(url, secret, **_waits(settings))
@@ -260,27 +298,30 @@ def _check_signatures(settings: Settings, url: str, app_secret: str) -> list[Che
             checks.append(_unreached(name, error))
             continue
         if status == expected:
-            text = "taken" if expected == HTTPStatus.OK else "refused"
-            checks.append(Check("webhook", name, State.OK, text))
-        elif name == "signed event" and status == HTTPStatus.UNAUTHORIZED:
-            advice = (
+            taken = Sentence("taken" if expected == HTTPStatus.OK else "refused")
+            checks.append(Check(_WEBHOOK, name, State.OK, taken))
+        elif name == _SIGNED_EVENT and status == HTTPStatus.UNAUTHORIZED:
+            advice = Sentence(
                 "Put the app's secret into META_APP_SECRET (App dashboard, App settings, Basic); restart `webhooks`."
             )
-            checks.append(Check("webhook", name, State.MISSING, "refused: signed with another secret", advice))
+            text = Sentence("refused: signed with another secret")
+            checks.append(Check(_WEBHOOK, name, State.MISSING, text, advice))
         elif status == HTTPStatus.SERVICE_UNAVAILABLE:
-            text = "cannot be stored: Postgres does not answer the receiver"
-            checks.append(Check("webhook", name, State.MISSING, text, "Look at the log of the role `webhooks`."))
+            text = Sentence("cannot be stored: Postgres does not answer the receiver")
+            advice = Sentence("Look at the log of the role `webhooks`.")
+            checks.append(Check(_WEBHOOK, name, State.MISSING, text, advice))
         else:
-            checks.append(Check("webhook", name, State.MISSING, f"answers {status}", _WRONG_ADDRESS))
+            text = Sentence("answers {status}", status=status)
+            checks.append(Check(_WEBHOOK, name, State.MISSING, text, _WRONG_ADDRESS))
     return checks
 
 
-_WRONG_ADDRESS = f"Look whether the address leads to {WEBHOOK_PATH} of the role `webhooks`."
+_WRONG_ADDRESS = Sentence("Look whether the address leads to {path} of the role `webhooks`.", path=WEBHOOK_PATH)
 
 
-def _unreached(name: str, error: Exception) -> Check:
-    advice = "Start the role `webhooks`, and look whether the proxy in front leads to it."
-    return Check("webhook", name, State.MISSING, str(error), advice)
+def _unreached(name: Word, error: webhook_probe.CallbackError) -> Check:
+    advice = Sentence("Start the role `webhooks`, and look whether the proxy in front leads to it.")
+    return Check(_WEBHOOK, name, State.MISSING, error.reason, advice)
 
 
 def _waits(settings: Settings) -> dict[str, float]:

@@ -1,179 +1,509 @@
-"""Why nothing moves at all: what the servers, the processes, the ticks and the webhook inbox say of themselves."""
+"""Finds what is wrong with the servers, the processes, the ticks and the webhook inbox that all campaigns need."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from campaigns.broker.queues import QUEUES, BrokerFacts
-from campaigns.domain.finding import Finding, Severity, spell_count, spell_seconds
+from campaigns.config import ENOUGH_DESCRIPTORS, ENOUGH_MEMORY_MB
+from campaigns.domain.statement import (
+    Count,
+    Duration,
+    Entry,
+    Field,
+    Finding,
+    Hint,
+    HintAction,
+    Kind,
+    Sentence,
+    Severity,
+    Word,
+)
 from campaigns.store.installation import DatabaseFacts, InboxFacts, WorkerRow
 from campaigns.throttle.inspection import ValkeyFacts
 
-# queue → what stands still while no process takes its tasks
+_SLICES = "campaigns"  # the queue
+# By queue, the consequence if no process takes the tasks of the queue.
 _STANDS_STILL = {
-    "campaigns": "nothing is sent",
-    "control": "no tick looks at the campaigns",
-    "webhooks": "webhooks are stored and not applied",
-    "health": "the health of accounts is not checked",
+    "campaigns": Word("nothing is sent"),
+    "control": Word("no tick enqueues campaigns"),
+    "webhooks": Word("webhooks are stored and not applied"),
+    "health": Word("the health of accounts is not checked"),
+    "files": Word("uploaded lists are not read, and downloads are not written"),
 }
-# Clocks of machines with NTP are much closer than that.
+# A clock that differs by fewer seconds is not reported. The clocks of machines with NTP differ by much less.
 _SKEW_SECONDS = 2.0
-# A longer queue is a backlog. A queue without workers stays below this for days, unless more campaigns than this run.
+# A queue with more tasks than this number is reported. Even without workers, a queue stays below this number for days,
+# unless more campaigns than this number are running.
 _BACKLOG_COUNT = 100
 _INBOX_SECONDS = 60.0
 _FULL = 0.9
 
 
 def judge_database(facts: DatabaseFacts) -> list[Finding]:
-    findings = []
-    if facts.missing_migrations:
-        text = f"The database lacks {spell_count(len(facts.missing_migrations), 'migration')}."
-        findings.append(Finding("schema", Severity.ERROR, text, "Run `revoada migrate`."))
-    if facts.unknown_migrations:
-        text = f"The database is newer than this program: it has {', '.join(facts.unknown_migrations)}."
-        findings.append(Finding("schema", Severity.ERROR, text, "Install the version that the other processes run."))
+    findings = [*_judge_schema(facts)]
     if facts.is_read_only:
-        text = "Postgres takes no writes: it is a standby, or read-only, so nothing is claimed."
-        advice = "Let DATABASE_URL lead to the primary, or look at default_transaction_read_only and the disk."
-        findings.append(Finding("read_only", Severity.ERROR, text, advice))
-    for name, value in sorted(facts.unsafe.items()):
-        text = f"Postgres runs with {name} = {value}: a crash can lose claims, and then somebody gets a message twice."
-        findings.append(Finding("unsafe_setting", Severity.WARNING, text, f"Set {name} = on, as Postgres does itself."))
-    if facts.connection_count >= _FULL * facts.connection_limit:
-        text = f"{facts.connection_count} of the {facts.connection_limit} connections of Postgres are in use."
-        advice = "Raise max_connections: each process needs up to 16."
-        findings.append(Finding("connections", Severity.WARNING, text, advice))
-    for pid, program, seconds, count in facts.blockers:
-        text = (
-            f"{spell_count(count, 'session')} of Postgres waited for session {pid}"
-            f" ({program or 'unnamed'}) for {spell_seconds(seconds)}."
+        finding = Finding(
+            "read_only",
+            Severity.ERROR,
+            "Postgres takes no writes: it is a standby, or read-only, so nothing is claimed.",
+            "Let DATABASE_URL lead to the primary, or look at default_transaction_read_only and the disk.",
         )
-        advice = f"End what it does, or the session: SELECT pg_terminate_backend({pid})."
-        findings.append(Finding("locks", Severity.WARNING, text, advice))
-    return [*findings, *_judge_clock("This machine", facts.skew_seconds)]
+        findings.append(finding)
+    if facts.found_older_at is not None:
+        finding = Finding(
+            "database_older",
+            Severity.ERROR,
+            "This database was found at {since} to be older than what was sent: a replica that lagged was promoted, or"
+            " a backup was restored. Nothing is sent, because somebody would get a message twice.",
+            "Stop all roles, then run {recover}.",
+            kind=Kind.CONFLICT,
+            since=facts.found_older_at.isoformat(timespec="seconds"),
+            recover=Hint(HintAction.RECOVER, entry=Entry(Field.SINCE)),
+        )
+        findings.append(finding)
+    findings += [
+        Finding(
+            "unsafe_setting",
+            Severity.WARNING,
+            "Postgres runs with {name} = {value}: a crash can lose claims, and then somebody gets a message twice.",
+            "Set {name} = on, which is the default of Postgres.",
+            kind=Kind.INVALID,
+            name=name,
+            value=value,
+        )
+        for name, value in sorted(facts.unsafe.items())
+    ]
+    if facts.connection_count >= _FULL * facts.connection_limit:
+        finding = Finding(
+            "connections",
+            Severity.WARNING,
+            "{count} of the {limit} connections of Postgres are in use.",
+            "Raise max_connections: each process needs up to 16.",
+            count=facts.connection_count,
+            limit=facts.connection_limit,
+        )
+        findings.append(finding)
+    findings += [
+        Finding(
+            "locks",
+            Severity.WARNING,
+            "{sessions} of Postgres waited for session {pid} ({program}) for {waited}.",
+            "Let its transaction end, or end the session: SELECT pg_terminate_backend({pid}).",
+            sessions=Count(count, "session"),
+            pid=pid,
+            program=program or Word("unnamed"),
+            waited=Duration(seconds),
+        )
+        for pid, program, seconds, count in facts.blockers
+    ]
+    return [*findings, *_judge_clock(Word("This machine"), facts.skew_seconds)]
+
+
+def _judge_schema(facts: DatabaseFacts) -> Iterable[Finding]:
+    if facts.missing_migrations:
+        yield Finding(
+            "schema",
+            Severity.ERROR,
+            "The database lacks {migrations}.",
+            "Run {migrate}.",
+            kind=Kind.MISSING,
+            migrations=Count(len(facts.missing_migrations), "migration"),
+            migrate=Hint(HintAction.MIGRATE),
+        )
+    if facts.unknown_migrations:
+        yield Finding(
+            "schema",
+            Severity.ERROR,
+            "The database is newer than this program: it has {migrations}.",
+            "Install the version that the other processes run.",
+            migrations=facts.unknown_migrations,
+        )
 
 
 def judge_valkey(facts: ValkeyFacts, name: str) -> list[Finding]:
-    """Judge a server; `name` is the variable that leads to it."""
+    """Judge a Valkey server. `name`: the environment variable that holds the address of the server."""
+    if facts.tls_error:
+        finding = Finding(
+            "valkey_tls",
+            Severity.ERROR,
+            "TLS with Valkey fails ({error}): no slice begins, and running slices send at a low, safe rate.",
+            "Look at its certificate: {name} must name the host as the certificate does, and the file of its CA"
+            " (ssl_ca_certs).",
+            kind=Kind.AWAY,
+            error=facts.tls_error,
+            name=name,
+        )
+        return [finding]
     if facts.away:
-        does = f"does not answer ({facts.away})" if not facts.reply else f"answers with an error ({facts.reply})"
-        text = f"Valkey {does}: no slice begins, and what runs sends at a low, safe rate."
-        advice = f"Look at its log, and at {name}." if facts.reply else f"Start it, and look at {name}."
-        return [Finding("valkey_away", Severity.ERROR, text, advice)]
+        finding = Finding(
+            "valkey_away",
+            Severity.ERROR,
+            "Valkey answers with an error ({error}): no slice begins, and running slices send at a low, safe rate."
+            if facts.reply
+            else "Valkey does not answer ({error}): no slice begins, and running slices send at a low, safe rate.",
+            "Look at its log, and at {name}." if facts.reply else "Start it, and look at {name}.",
+            kind=Kind.AWAY,
+            error=facts.reply or facts.away,
+            name=name,
+        )
+        return [finding]
     findings = []
+    if facts.is_database_doubtful:
+        finding = Finding(
+            "database_doubtful",
+            Severity.WARNING,
+            "Postgres may be an older copy of the database: it lacks claims that Valkey knows. Nothing is sent until it"
+            " is certain.",
+            "Wait for a minute and look again: either sending goes on by itself, or this becomes an error.",
+            kind=Kind.CONFLICT,
+        )
+        findings.append(finding)
     if facts.refusal:
-        text = (
-            f"Valkey refuses to write: {facts.refusal}. No slice begins, and what runs may have to send at the low,"
-            " safe rate; all goes on by itself when it takes writes again."
+        finding = Finding(
+            "valkey_refuses",
+            Severity.ERROR,
+            "Valkey refuses to write: {refusal}. No slice begins, and running slices may send at the low, safe rate;"
+            " all goes on by itself when Valkey takes writes again.",
+            "Let {name} name a primary with free memory and disk. The log of the server says which of these it lacks.",
+            refusal=facts.refusal,
+            name=name,
         )
-        advice = f"Let {name} lead to a primary with free memory and disk; its own log says what it lacks."
-        findings.append(Finding("valkey_refuses", Severity.ERROR, text, advice))
+        findings.append(finding)
     if facts.policy != "noeviction":
-        text = f"Valkey may throw queues away when its memory is full: maxmemory-policy is {facts.policy}."
-        findings.append(Finding("eviction", Severity.WARNING, text, "CONFIG SET maxmemory-policy noeviction."))
-    if facts.limit_bytes and facts.used_bytes >= _FULL * facts.limit_bytes:
-        text = f"Valkey uses {facts.used_bytes >> 20} of its {facts.limit_bytes >> 20} MB."
-        findings.append(
-            Finding("valkey_memory", Severity.WARNING, text, "Raise maxmemory, or empty what else is in it.")
+        finding = Finding(
+            "eviction",
+            Severity.WARNING,
+            "Valkey may delete queues when its memory is full, because maxmemory-policy is {policy}.",
+            "CONFIG SET maxmemory-policy noeviction.",
+            kind=Kind.INVALID,
+            policy=facts.policy,
         )
-    return [*findings, *_judge_clock("This machine", facts.skew_seconds, than="Valkey")]
+        findings.append(finding)
+    if facts.limit_bytes and facts.used_bytes >= _FULL * facts.limit_bytes:
+        finding = Finding(
+            "valkey_memory",
+            Severity.WARNING,
+            "Valkey uses {used} of its {limit} MB.",
+            "Raise maxmemory, or delete other data from it.",
+            used=facts.used_bytes >> 20,
+            limit=facts.limit_bytes >> 20,
+        )
+        findings.append(finding)
+    return [*findings, *_judge_clock(Word("This machine"), facts.skew_seconds, than="Valkey")]
 
 
 def judge_broker(facts: BrokerFacts, queues: Iterable[str]) -> list[Finding]:
-    """Judge who takes tasks, for the queues that matter here."""
-    if facts.reply:
-        text = f"The broker answers with an error ({facts.reply}): no task reaches anybody."
-        advice = "Its own log says what it lacks; look at REDIS_URL (or BROKER_URL)."
-        return [Finding("broker_away", Severity.ERROR, text, advice)]
-    if facts.away:
-        text = f"The broker does not answer ({facts.away}): no task reaches anybody."
-        return [Finding("broker_away", Severity.ERROR, text, "Start it, and look at REDIS_URL (or BROKER_URL).")]
+    """Judge whether processes take the tasks of these queues, and whether beat runs."""
+    if facts.tls_error:
+        finding = Finding(
+            "broker_tls",
+            Severity.ERROR,
+            "TLS with the broker fails ({error}): no worker gets a task.",
+            "Look at its certificate: REDIS_URL (or BROKER_URL) must name the host as the certificate does, and the"
+            " file of its CA (ssl_ca_certs).",
+            kind=Kind.AWAY,
+            error=facts.tls_error,
+        )
+        return [finding]
+    if facts.reply or facts.away:
+        finding = Finding(
+            "broker_away",
+            Severity.ERROR,
+            "The broker answers with an error ({error}): no worker gets a task."
+            if facts.reply
+            else "The broker does not answer ({error}): no worker gets a task.",
+            "The log of the server says why. Look also at REDIS_URL (or BROKER_URL)."
+            if facts.reply
+            else "Start it, and look at REDIS_URL (or BROKER_URL).",
+            kind=Kind.AWAY,
+            error=facts.reply or facts.away,
+        )
+        return [finding]
     findings = []
     for queue in queues:
-        role, without = QUEUES[queue], _STANDS_STILL[queue]
         waiting = (facts.waiting or {}).get(queue, 0)
-        advice = f"Start the role `{role}` of the Procfile (`make up` starts all)."
         if not (facts.queues or {}).get(queue):
-            held = f", which holds {spell_count(waiting, 'task')}" if waiting else ""
-            text = f"No worker answers for the queue `{queue}`{held}: {without}."
-            findings.append(Finding("no_worker", Severity.ERROR, text, advice))
+            findings.append(_report_no_worker(queue, waiting))
         elif waiting > _BACKLOG_COUNT:
-            text = f"The queue `{queue}` holds {spell_count(waiting, 'task')}."
-            advice = f"Start one more `{role}`, or empty it: a tick rings again what may run."
-            findings.append(Finding("backlog", Severity.WARNING, text, advice))
+            finding = Finding(
+                "backlog",
+                Severity.WARNING,
+                "The queue `{queue}` holds {tasks}.",
+                "Start one more `{role}`, or empty the queue: a tick enqueues campaigns that may run again.",
+                queue=queue,
+                role=QUEUES[queue],
+                tasks=Count(waiting, "task"),
+            )
+            findings.append(finding)
     if not facts.beats:
-        text = "No beat answers: what waits for a later time is rung by nobody."
-        findings.append(Finding("no_beat", Severity.ERROR, text, "Start the role `beat` of the Procfile."))
+        finding = Finding(
+            "no_beat",
+            Severity.ERROR,
+            "No beat answers: campaigns that wait for a later time are not enqueued.",
+            "Start the role `beat` of the Procfile.",
+            kind=Kind.AWAY,
+        )
+        findings.append(finding)
     return findings
+
+
+def _report_no_worker(queue: str, waiting: int) -> Finding:
+    return Finding(
+        "no_worker",
+        Severity.ERROR,
+        "No worker answers for the queue `{queue}`, which holds {tasks}: {consequence}."
+        if waiting
+        else "No worker answers for the queue `{queue}`: {consequence}.",
+        "Start the role `{role}` of the Procfile (`make up` starts all).",
+        kind=Kind.AWAY,
+        queue=queue,
+        role=QUEUES[queue],
+        tasks=Count(waiting, "task"),
+        consequence=_STANDS_STILL[queue],
+    )
 
 
 def judge_tick(age_seconds: float | None, *, tick_seconds: float) -> list[Finding]:
-    """Judge how long ago the last tick was; None: there was none yet."""
+    """Judge how long ago the last tick was. `age_seconds` None: there was no tick yet."""
     if age_seconds is not None and age_seconds < 3 * tick_seconds:
         return []
-    ago = "There was no tick yet" if age_seconds is None else f"The last tick was {spell_seconds(age_seconds)} ago"
-    text = f"{ago}, though there should be one every {tick_seconds:g} s: waiting campaigns are not looked at."
-    return [Finding("tick", Severity.ERROR, text, "Look whether `beat` and `events` run, and at their logs.")]
+    finding = Finding(
+        "tick",
+        Severity.ERROR,
+        "There was no tick yet, though there should be one every {every:g} s: waiting campaigns are not enqueued."
+        if age_seconds is None
+        else "The last tick was {ago} ago, though there should be one every {every:g} s: waiting campaigns are not"
+        " enqueued.",
+        "Look whether `beat` and `events` run, and at their logs.",
+        kind=Kind.AWAY,
+        ago=None if age_seconds is None else Duration(age_seconds),
+        every=tick_seconds,
+    )
+    return [finding]
 
 
 def judge_workers(workers: Iterable[WorkerRow], *, silent_seconds: float, exits: bool) -> list[Finding]:
-    """Judge worker processes; one that reported nothing for `silent_seconds` is gone. `exits`: it ends on a stall."""
+    """Judge worker processes.
+
+    A worker that reported nothing for `silent_seconds` counts as gone. Such a worker is a finding unless another
+    process has replaced it. `exits`: whether a stalled worker ends itself.
+    """
     findings = []
-    for worker in workers:
-        is_silent, ago = worker.seen_seconds > silent_seconds, spell_seconds(worker.seen_seconds)
-        if worker.stalled_seconds is not None and is_silent:
-            text = f"Worker {worker.name} took no task any more and ended {ago} ago; nobody has started it again."
-            advice = "Start it, and let a supervisor do that from now on."
-            findings.append(Finding("worker_stalled", Severity.WARNING, text, advice))
-        elif worker.stalled_seconds is not None:
-            text = (
-                f"Worker {worker.name} ({worker.owner}) is alive and has taken no task for"
-                f" {spell_seconds(worker.stalled_seconds)}, though one waits and a slot is free."
-            )
-            advice = "It ends itself soon, to be started again." if exits else "Start it again."
-            findings.append(Finding("worker_stalled", Severity.ERROR, text, advice))
+    rows = list(workers)
+    replaced = _find_replaced(rows, silent_seconds)
+    for worker in rows:
+        if worker.owner in replaced:
+            continue
+        is_silent = worker.seen_seconds > silent_seconds
+        if worker.stalled_seconds is not None:
+            findings.append(_report_stall(worker, worker.stalled_seconds, is_silent=is_silent, exits=exits))
         elif is_silent:
-            text = (
-                f"Worker {worker.name} ({worker.owner}) said nothing for {ago} and did not say that it ends:"
-                " it was killed, it hangs, or it does not reach Postgres."
+            finding = Finding(
+                "worker_silent",
+                Severity.WARNING,
+                "Worker {worker} ({owner}) reported nothing for {silent} and did not report its end: it was killed, it"
+                " hangs, or it does not reach Postgres.",
+                "Look at its log and start it again; after a day it is not reported any more.",
+                kind=Kind.AWAY,
+                worker=worker.name,
+                owner=worker.owner,
+                silent=Duration(worker.seen_seconds),
             )
-            advice = "Look at its log and start it again; after a day it is forgotten."
-            findings.append(Finding("worker_silent", Severity.WARNING, text, advice))
+            findings.append(finding)
         else:
-            findings += _judge_clock(f"The machine of worker {worker.name}", worker.skew_seconds)
+            findings += _judge_clock(Sentence("The machine of worker {name}", name=worker.name), worker.skew_seconds)
+            findings += _judge_limits(worker)
     return findings
+
+
+def _judge_limits(worker: WorkerRow) -> Iterable[Finding]:
+    if worker.descriptor_limit is not None and worker.descriptor_limit < ENOUGH_DESCRIPTORS:
+        yield Finding(
+            "few_descriptors",
+            Severity.WARNING,
+            "Worker {worker} may open only {limit} files and connections, and should be allowed {enough}: it may send"
+            " slowly, or not at all.",
+            "Raise the limit of its host: ulimit -n, LimitNOFILE in systemd, ulimits in compose.",
+            kind=Kind.INVALID,
+            worker=worker.name,
+            limit=worker.descriptor_limit,
+            enough=ENOUGH_DESCRIPTORS,
+        )
+    if worker.memory_limit_mb is not None and worker.memory_limit_mb < ENOUGH_MEMORY_MB:
+        yield Finding(
+            "little_memory",
+            Severity.WARNING,
+            "Worker {worker} may use only {limit} MB of memory, and should be allowed {enough}: the kernel may kill it"
+            " while it sends.",
+            "Raise the memory limit of its container.",
+            kind=Kind.INVALID,
+            worker=worker.name,
+            limit=worker.memory_limit_mb,
+            enough=ENOUGH_MEMORY_MB,
+        )
+
+
+def _find_replaced(workers: Sequence[WorkerRow], silent_seconds: float) -> set[str]:
+    """Return the owners of silent workers for which a process of the same host and queues was started later.
+
+    Each process replaces at most one silent worker.
+    """
+    alive = [worker for worker in workers if worker.seen_seconds <= silent_seconds]
+    replaced = set()
+    for silent in sorted(workers, key=lambda worker: worker.seen_at):
+        if silent.seen_seconds <= silent_seconds:
+            continue
+        for worker in alive:
+            if _host_and_queues(worker) == _host_and_queues(silent) and worker.started_at > silent.seen_at:
+                alive.remove(worker)
+                replaced.add(silent.owner)
+                break
+    return replaced
+
+
+def _host_and_queues(worker: WorkerRow) -> tuple[str, frozenset[str]]:
+    return worker.owner.rpartition(":")[0], frozenset(worker.queues)
+
+
+def judge_consumers(
+    workers: Iterable[WorkerRow], queues: Mapping[str, Collection[str]], *, silent_seconds: float
+) -> list[Finding]:
+    """Judge whether each worker takes tasks from all queues for which it was started.
+
+    `queues`: by queue, the names of the workers that take tasks from the queue, as the workers themselves answered.
+    Workers that did not answer are not judged.
+    """
+    answering = {name for names in queues.values() for name in names}
+    return [
+        Finding(
+            "changed_consumers",
+            Severity.WARNING,
+            "Worker {worker} takes no tasks of the queue `{queue}`, because remote control has cancelled it.",
+            "When it shall take them again, run `celery -A campaigns control -d {worker} add_consumer {queue}`, or"
+            " restart the worker.",
+            worker=worker.name,
+            queue=queue,
+        )
+        for worker in workers
+        if worker.name in answering and worker.seen_seconds <= silent_seconds
+        for queue in worker.queues
+        if worker.name not in queues.get(queue, ())
+    ]
+
+
+def judge_senders(senders: Sequence[WorkerRow], consumed: Mapping[str, Collection[str]]) -> list[Finding]:
+    """Judge whether a worker sends campaigns.
+
+    `senders`: the workers that were started for the queue of campaigns and report to Postgres. `consumed`: by the name
+    of a worker, the queues from which it takes tasks, as the worker itself answered.
+    """
+    if not senders:
+        finding = Finding(
+            "no_worker",
+            Severity.ERROR,
+            "No worker runs, so nothing is sent.",
+            "Start the role `{role}` of the Procfile (`make up` starts all).",
+            kind=Kind.AWAY,
+            role=QUEUES[_SLICES],
+        )
+        return [finding]
+    answers = [consumed.get(worker.name) for worker in senders]
+    if any(queues is None or _SLICES in queues for queues in answers):
+        return []
+    finding = Finding(
+        "changed_consumers",
+        Severity.ERROR,
+        "No worker takes campaigns, because remote control has cancelled the queue `{queue}`: nothing is sent.",
+        "Run `celery -A campaigns control -d {workers} add_consumer {queue}`, or restart the workers.",
+        kind=Kind.AWAY,
+        queue=_SLICES,
+        workers=",".join(worker.name for worker in senders),
+    )
+    return [finding]
+
+
+def _report_stall(worker: WorkerRow, stalled_seconds: float, *, is_silent: bool, exits: bool) -> Finding:
+    if is_silent:
+        return Finding(
+            "worker_stalled",
+            Severity.WARNING,
+            "Worker {worker} took no task any more and ended {ago} ago; nobody has started it again.",
+            "Start it, and let a supervisor restart it from now on.",
+            kind=Kind.AWAY,
+            worker=worker.name,
+            ago=Duration(worker.seen_seconds),
+        )
+    return Finding(
+        "worker_stalled",
+        Severity.ERROR,
+        "Worker {worker} ({owner}) is alive and has taken no task for {stalled}, though a task waits and it has a free"
+        " slot.",
+        "It ends itself soon, so that a supervisor starts it again." if exits else "Start it again.",
+        kind=Kind.AWAY,
+        worker=worker.name,
+        owner=worker.owner,
+        stalled=Duration(stalled_seconds),
+    )
 
 
 def judge_inbox(facts: InboxFacts) -> list[Finding]:
     findings = []
     if facts.due_count and facts.oldest_seconds > _INBOX_SECONDS:
-        text = (
-            f"The inbox holds {spell_count(facts.due_count, 'webhook event')} to be applied,"
-            f" the oldest for {spell_seconds(facts.oldest_seconds)}."
+        finding = Finding(
+            "inbox",
+            Severity.WARNING,
+            "The inbox holds {events} to be applied, the oldest for {waited}.",
+            "Look whether `events` runs, and at its log; start one more if it does.",
+            kind=Kind.AWAY,
+            events=Count(facts.due_count, "webhook event"),
+            waited=Duration(facts.oldest_seconds),
         )
-        advice = "Look whether `events` runs, and at its log; start one more if it does."
-        findings.append(Finding("inbox", Severity.WARNING, text, advice))
+        findings.append(finding)
     if facts.set_aside_count:
-        text = (
-            f"{spell_count(facts.set_aside_count, 'webhook event')} could not be applied: {'; '.join(facts.reasons)}."
+        finding = Finding(
+            "set_aside",
+            Severity.WARNING,
+            "{events} could not be applied: {reasons}.",
+            "Run SELECT * FROM webhook_events WHERE status = 'set_aside', and report them to the project."
+            " They are deleted after eight days.",
+            kind=Kind.INVALID,
+            events=Count(facts.set_aside_count, "webhook event"),
+            reasons="; ".join(facts.reasons),
         )
-        advice = "SELECT * FROM webhook_events WHERE status = 'set_aside'; they are deleted after eight days. Tell us."
-        findings.append(Finding("set_aside", Severity.WARNING, text, advice))
+        findings.append(finding)
     if facts.review_count:
-        text = (
-            f"Answers that may be opt-outs wait for a decision ({spell_count(facts.review_count, 'review')}, the first"
-            f" for {spell_seconds(facts.review_seconds)}): their authors get no marketing."
+        finding = Finding(
+            "optout_reviews",
+            Severity.WARNING,
+            "Answers that may be opt-outs wait for a decision ({reviews}, the first for {waited}): their authors get no"
+            " marketing.",
+            "Read them: {review}; then accept or dismiss each.",
+            reviews=Count(facts.review_count, "review"),
+            waited=Duration(facts.review_seconds),
+            review=Hint(HintAction.REVIEW_OPTOUTS),
         )
-        advice = "Read them: `revoada optouts review`; then accept or dismiss each."
-        findings.append(Finding("optout_reviews", Severity.WARNING, text, advice))
+        findings.append(finding)
     return findings
 
 
-def _judge_clock(whose: str, skew_seconds: float, *, than: str = "Postgres") -> list[Finding]:
-    """Judge a clock: sending, windows and schedules follow Postgres, so a wrong one makes a log hard to read."""
+def _judge_clock(whose: Word | Sentence, skew_seconds: float, *, than: str = "Postgres") -> list[Finding]:
+    """Judge the clock of a machine. A wrong clock only makes a log hard to read.
+
+    Sending, windows and schedules follow the clock of Postgres.
+    """
     if abs(skew_seconds) < _SKEW_SECONDS:
         return []
-    side = "ahead of" if skew_seconds > 0 else "behind"
-    text = f"{whose} is {spell_seconds(abs(skew_seconds))} {side} {than}: the times in its log are off by that."
-    advice = "Nothing is sent earlier, later or not at all for it; let NTP set the clocks of all machines."
-    return [Finding("clock", Severity.WARNING, text, advice)]
+    finding = Finding(
+        "clock",
+        Severity.WARNING,
+        "{whose} is {skew} ahead of {than}: the times in its log are off by that."
+        if skew_seconds > 0
+        else "{whose} is {skew} behind {than}: the times in its log are off by that.",
+        "This does not change what is sent, or when; let NTP set the clocks of all machines.",
+        kind=Kind.INVALID,
+        whose=whose,
+        skew=Duration(abs(skew_seconds)),
+        than=than,
+    )
+    return [finding]

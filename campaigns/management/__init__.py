@@ -1,1 +1,1 @@
-"""What people do to campaigns, recipients, accounts and templates."""
+"""The use cases of people: campaigns, lists, retries, reports, accounts, templates, suppressions, users."""

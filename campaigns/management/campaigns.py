@@ -1,251 +1,805 @@
-"""Campaigns made and changed: what a person wants of one, checked and written with its accounts and recipients."""
+"""Makes and changes campaigns: checks their settings, and writes the settings, the accounts and the recipients."""
 
 from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, replace
+from enum import Enum
 from pathlib import Path
+from types import MappingProxyType
+from typing import Final
 
+from campaigns.domain.account import demand_accounts
 from campaigns.domain.campaign import (
     ENDED,
-    CampaignError,
+    STARTED,
+    CampaignFacts,
     CampaignStatus,
+    Departure,
     Plan,
-    TransitionError,
+    check_expiry,
+    check_opening,
     check_plan,
+    check_schedule,
+    check_start_within,
+    check_started,
     decide_schedule,
     missing_campaign,
 )
-from campaigns.domain.filling import Filling, drop_empty, fill, list_parameters
-from campaigns.domain.finding import spell_count
-from campaigns.domain.pacing import Reason, Window
-from campaigns.domain.schedule import Holidays, read_holidays, read_moment, write_holidays
-from campaigns.domain.template import TemplateError
-from campaigns.management.recipients import Imported, Reading, import_recipients
-from campaigns.management.template_choice import choose_template, read_template
+from campaigns.domain.filling import Filling, drop_empty, fill
+from campaigns.domain.pacing import Reason
+from campaigns.domain.schedule import Holidays, read_moment, write_holidays
+from campaigns.domain.statement import (
+    Count,
+    Entry,
+    Field,
+    Finding,
+    Hint,
+    HintAction,
+    Kind,
+    Moment,
+    Refusal,
+    Sentence,
+    Severity,
+)
+from campaigns.domain.users.actor import Act, Actor
+from campaigns.management.drafts.import_warnings import find_contradictions, find_import_warnings
+from campaigns.management.hours import (
+    Hours,
+    Night,
+    QuietHours,
+    close_quiet_hours,
+    find_departure,
+    has_hours,
+    look_for_nights,
+    read_window_of,
+    sends_marketing,
+)
+from campaigns.management.recipients import (
+    Imported,
+    Reading,
+    import_recipients,
+    renew_statistics,
+    stage_recipients,
+    write_recipients,
+)
+from campaigns.management.template_choice import choose_template, fit_template, read_template
+from campaigns.management.users.approvals import needs_approval
 from campaigns.privacy.forgotten_people import suppress_forgotten
-from campaigns.store import accounts, templates
+from campaigns.store import accounts
 from campaigns.store import campaigns as store
 from campaigns.store.accounts import load_campaign_accounts
-from campaigns.store.database import Connection, Database
-from campaigns.store.recipients import count_never_open
+from campaigns.store.database import Connection, Database, read_clock
+from campaigns.store.recipients import count_never_open, list_imported_files, list_read_columns
+from campaigns.store.templates import TemplateRow
+from campaigns.store.users.audit import write_audit
 
-# A change ends these waits: the next look decides anew. Throttles and unreachable servers are not the plan's.
+# If a running campaign waits for one of these reasons, a change of its plan ends the wait. The next slice then checks
+# whether the campaign must wait again. Other waits, for example for an unreachable server, do not depend on the plan.
 _WAITS_OF_PLAN = frozenset({
     Reason.INTERVAL, Reason.PAUSE, Reason.WINDOW, Reason.NO_ACTIVE_ACCOUNT, Reason.DAILY_LIMIT,
 })  # fmt: skip
-# With a runner on it a campaign may complete while the file is read.
+# Recipients can be added only in these statuses, because a running campaign may complete while the file is read.
 _TAKES_RECIPIENTS = frozenset({CampaignStatus.DRAFT, CampaignStatus.PAUSED})
-# Wishes that take something away.
-NO_SCHEDULE = "none"
-NO_EXPIRY = "none"
-NO_WINDOW = (None, None)
+
+
+# In these statuses a campaign sends, or will send without a further command of a person.
+_STARTED = frozenset({CampaignStatus.PENDING, CampaignStatus.SCHEDULED, CampaignStatus.RUNNING})
+
+
+class Clear(Enum):
+    """The type of `CLEAR`, the value of a field of `CampaignChanges` that removes the setting."""
+
+    CLEAR = "clear"
+
+
+CLEAR: Final = Clear.CLEAR
+# The fields of `CampaignChanges` that are written into the plan as they are given.
+_PLAIN_FIELDS = (
+    *("name", "time_zone", "start_within_seconds", "max_per_person", "within_days", "interval_seconds"),
+    *("pause_after", "pause_seconds", "weekdays", "uses_recipient_zones"),
+)
+# A cleared field gets the value that it has here.
+_BARE_PLAN = Plan(name="", template_id=0, time_zone="")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Wishes:
-    """What was asked for; None: nothing was said about it, so it stays.
+class CampaignChanges:
+    """The changes that a person asks for.
 
-    `template` is `name:language`, `accounts` are names or ids, `schedule` and `expire` are ISO times in the campaign's
-    zone. `recipients` and how to read them are those of a new campaign; `add_recipients` brings more.
-    `parameters` fill the template for all alike, by name; None leaves an optional one to the rows, "" takes it away.
+    If a field is None, the campaign keeps the value of that setting. If a field is CLEAR, the campaign loses the
+    setting. A field that does not take CLEAR belongs to a setting that every campaign has. The start within a time
+    after the schedule is cleared with the schedule.
+
+    `template` is `name:language`. `accounts` are names or ids. `schedule` and `expire` are times in the campaign's
+    zone, in a form that `read_moment` reads. `is_day_first`: 01/12/2030 means 1 December.
+
+    `parameters`: by name of a template parameter, the value that is the same for all recipients. The value None means
+    that each row of the file has a value of its own for this optional parameter. The value CLEAR removes an optional
+    parameter.
     """
 
     name: str | None = None
     template: str | None = None
-    accounts: Sequence[str] = ()
-    recipients: Path | None = None
-    reading: Reading = field(default_factory=Reading)
-    schedule: str | None = None
-    start_within_seconds: float | None = None
-    has_no_start_within: bool = False
-    max_per_person: int | None = None
-    within_days: int | None = None
-    has_no_cap: bool = False
-    expire: str | None = None
-    interval_seconds: float | None = None
-    pause_after: int | None = None
-    pause_seconds: float | None = None
-    has_no_pause: bool = False
-    window: tuple[dt.time | None, dt.time | None] | None = None
-    weekdays: Sequence[int] | None = None
+    accounts: Sequence[str] | None = None
+    schedule: str | Clear | None = None
+    start_within_seconds: float | Clear | None = None
+    max_per_person: int | Clear | None = None
+    within_days: int | Clear | None = None
+    expire: str | Clear | None = None
+    interval_seconds: float | Clear | None = None
+    pause_after: int | Clear | None = None
+    pause_seconds: float | Clear | None = None
+    window: tuple[dt.time, dt.time] | Clear | None = None
+    weekdays: Sequence[int] | Clear | None = None
     time_zone: str | None = None
-    parameters: Mapping[str, str | None] | None = None
-    uses_recipient_zones: bool | None = None
-    holidays: Holidays | None = None
-    has_no_holidays: bool = False
+    parameters: Mapping[str, str | Clear | None] | None = None
+    uses_recipient_zones: bool | Clear | None = None
+    holidays: Holidays | Clear | None = None
+    is_day_first: bool = False
+
+    @property
+    def changes_content(self) -> bool:
+        """Whether the changes concern what is sent, or by which accounts."""
+        return self.template is not None or bool(self.accounts) or bool(self.parameters)
+
+    @property
+    def changes_hours(self) -> bool:
+        """Whether the changes concern the times at which messages may leave."""
+        given = (
+            *(self.schedule, self.start_within_seconds, self.expire, self.window, self.weekdays, self.time_zone),
+            *(self.uses_recipient_zones, self.holidays),
+        )
+        return any(each is not None for each in given)
+
+    @property
+    def changes_sender(self) -> bool:
+        """Whether the changes concern the template or the accounts, without which no message leaves."""
+        return self.template is not None or bool(self.accounts)
 
 
 @dataclass(frozen=True, slots=True)
-class Planned:
-    """A campaign as just made or changed. `rings`: it may run now, so the caller rings it."""
+class ChangeResult:
+    """A campaign that was just made or changed. `should_enqueue`: the campaign may run now, so the caller enqueues it.
+
+    `warnings`: findings about the campaign. `departure`: when the first message may leave; None if the changes do not
+    affect this time. `quiet_hours`: the hours in which the campaign does not send, if this change gave the campaign
+    a window because of quiet hours. `uses_recipient_zones`: the window is on the clock of each person, not on the clock
+    of the campaign. `copied_count`: the number of people that a copy got from the other campaign. `people_before`: the
+    number of people who are in the campaign by an earlier import. `replaced_count`: the number of people in whose place
+    an import put those of its file. `kept_count`: the number of these people who are in the file, too.
+    `import_warnings`: findings about the file. `blocked_count`: the number of people of the campaign who are skipped,
+    because they must not be messaged.
+    """
 
     id: int
     name: str
     status: CampaignStatus
-    rings: bool = False
+    should_enqueue: bool = False
     imported: Imported | None = None
-    warnings: Sequence[str] = ()
+    warnings: Sequence[Finding] = ()
+    departure: Departure | None = None
+    quiet_hours: QuietHours | None = None
+    uses_recipient_zones: bool = False
+    copied_count: int = 0
+    people_before: int = 0
+    replaced_count: int = 0
+    kept_count: int = 0
+    import_warnings: Sequence[Finding] = ()
+    blocked_count: int = 0
 
 
-def create_campaign(database: Database, wishes: Wishes, *, time_zone: str, secret_key: str | None = None) -> Planned:
-    """Make a draft with all its recipients, or nothing at all. `time_zone` is that of a campaign that names none.
+def draft_campaign(
+    database: Database,
+    changes: CampaignChanges,
+    *,
+    actor: Actor,
+    time_zone: str,
+    quiet_hours: QuietHours | None = None,
+    draft_key: bytes | None = None,
+) -> ChangeResult:
+    """Make a draft without recipients. The draft may also lack accounts. A draft that lacks either cannot start.
 
-    `secret_key` tells who of the list was forgotten. Raises CampaignError, RecipientsError, TemplateError,
-    ForgettingError, OSError (the file).
+    `changes` has at least a name and a template. `time_zone`: the campaign's time zone if `changes` names none.
+
+    `quiet_hours`: if `changes` names no window, a marketing campaign gets the window outside these hours. The window is
+    on the clock of each person, unless `changes` asks for the clock of the campaign. While a draft has no accounts, the
+    category of the newest copy of its template counts.
+
+    `draft_key`: if a campaign was made with this key already, it is returned, and no draft is made.
+
+    If an error is raised, no draft is made. Raises Refusal.
     """
-    return database.run(_create, wishes, time_zone=time_zone, secret_key=secret_key)
+    return database.run(_make_empty, changes, actor, time_zone=time_zone, quiet_hours=quiet_hours, draft_key=draft_key)
 
 
-def change_campaign(database: Database, campaign_id: int, wishes: Wishes) -> Planned:
-    """Change a campaign that has not ended; a running one reads it in its next slice. Raises as `create_campaign`.
+def create_campaign(
+    database: Database,
+    changes: CampaignChanges,
+    recipients: Path,
+    reading: Reading | None = None,
+    *,
+    actor: Actor,
+    time_zone: str,
+    quiet_hours: QuietHours | None = None,
+    secret_key: str | None = None,
+) -> ChangeResult:
+    """Make a draft with accounts and with all the people of a file.
 
-    People are added by `add_recipients`.
+    `time_zone` and `quiet_hours`: as for `draft_campaign`. `secret_key`: the key by which forgotten people in the list
+    are recognised. If an error is raised, no draft is made. Raises Refusal; OSError if the file cannot be read.
     """
-    if wishes.recipients is not None:
-        raise CampaignError(f"People are added by `revoada campaign import {campaign_id} FILE`.")
-    return database.run(_change, campaign_id, wishes)
+    result = database.run(
+        _create,
+        changes,
+        recipients,
+        reading or Reading(),
+        actor,
+        time_zone=time_zone,
+        quiet_hours=quiet_hours,
+        secret_key=secret_key,
+    )
+    renew_statistics(database)
+    return result
+
+
+def change_campaign(
+    database: Database,
+    campaign_id: int,
+    changes: CampaignChanges,
+    *,
+    actor: Actor,
+    quiet_hours: QuietHours | None = None,
+    approve_above: int = 0,
+) -> ChangeResult:
+    """Change a campaign that has not ended. The next slice of a running campaign uses the changes. Raises Refusal.
+
+    `quiet_hours`: if the campaign becomes a marketing campaign by these changes and has no window, the campaign gets
+    the window outside these hours.
+
+    `approve_above`: a started campaign that would send more messages keeps its template, its values and its accounts,
+    because they were approved; 0: a campaign needs no approval.
+    """
+    return database.run(_change, campaign_id, changes, actor, quiet_hours=quiet_hours, approve_above=approve_above)
+
+
+class _LookedError(Exception):
+    """Rolls a transaction back that was only a trial. `nights`: the result of the trial."""
+
+    def __init__(self, nights: list[Night]) -> None:
+        super().__init__()
+        self.nights = nights
+
+
+def find_nights_of_change(
+    database: Database,
+    campaign_id: int,
+    changes: CampaignChanges,
+    *,
+    actor: Actor,
+    quiet_hours: QuietHours | None = None,
+) -> list[Night]:
+    """Find for how many people it would be night when their messages may leave after a change. Change nothing.
+
+    The result is empty unless the change makes these people more. It is empty, too, for a draft or a paused campaign: a
+    person is asked when it is started or resumed. `quiet_hours`: as for `change_campaign`. Raises Refusal.
+    """
+    if not changes.changes_hours:
+        return []
+
+    def look(connection: Connection) -> list[Night]:
+        rows = store.list_campaigns(connection, [campaign_id])
+        if not rows or rows[0].status not in STARTED:
+            return []
+        before = sum(each.night_count for each in look_for_nights(connection, [campaign_id], quiet=quiet_hours))
+        _change(connection, campaign_id, changes, actor, quiet_hours=quiet_hours, approve_above=0)
+        after = look_for_nights(connection, [campaign_id], quiet=quiet_hours)
+        raise _LookedError([each for each in after if each.night_count > before])
+
+    try:
+        return database.run(look)
+    except _LookedError as looked:
+        return looked.nights
 
 
 def add_recipients(
-    database: Database, campaign_id: int, path: Path, reading: Reading, *, secret_key: str | None = None
-) -> Planned:
-    """Add the people of a file to a draft or a paused campaign. Raises as `create_campaign`."""
-    return database.run(_add_recipients, campaign_id, path, reading, secret_key=secret_key)
+    database: Database,
+    campaign_id: int,
+    path: Path,
+    reading: Reading,
+    *,
+    actor: Actor,
+    secret_key: str | None = None,
+) -> ChangeResult:
+    """Add the people of a file to a draft or a paused campaign. Raises Refusal; OSError if the file cannot be read."""
+    result = database.run(add_recipients_in, campaign_id, path, reading, actor, secret_key=secret_key)
+    renew_statistics(database)
+    return result
 
 
-def _create(connection: Connection, wishes: Wishes, *, time_zone: str, secret_key: str | None) -> Planned:
-    name, template_text, path = wishes.name or "", wishes.template or "", wishes.recipients
-    if path is None or not wishes.accounts:
-        raise CampaignError("A campaign needs at least one account, and recipients.")
-    account_ids = _find_accounts(connection, wishes.accounts)
-    row, warnings = choose_template(connection, template_text, account_ids)
+def replace_recipients(
+    database: Database,
+    campaign_id: int,
+    path: Path,
+    reading: Reading,
+    *,
+    actor: Actor,
+    parameters: Mapping[str, str | None] = MappingProxyType({}),
+    secret_key: str | None = None,
+) -> ChangeResult:
+    """Put the people of a file in the place of all the people of a draft.
+
+    `parameters`: by name of a template parameter, a changed value for all recipients; None: the value comes from each
+    row; "": an optional parameter has no value. They change with the people, because other rows may need them.
+
+    If an error is raised, the draft keeps its people and its values. Raises Refusal; OSError if the file cannot be
+    read.
+    """
+    result = database.run(
+        replace_recipients_in, campaign_id, path, reading, actor, parameters=parameters, secret_key=secret_key
+    )
+    renew_statistics(database)
+    return result
+
+
+@dataclass(frozen=True, slots=True)
+class _PlannedDraft:
+    """A draft before it is inserted. `row`: its template."""
+
+    plan: Plan
+    account_ids: Sequence[int]
+    row: TemplateRow
+    filling: Filling
+    warnings: Sequence[Finding]
+
+
+@dataclass(frozen=True, slots=True)
+class _Draft:
+    """A draft without recipients that was just inserted."""
+
+    id: int
+    plan: Plan
+    account_ids: Sequence[int]
+    warnings: Sequence[Finding]
+    quiet_hours: QuietHours | None
+
+
+def find_made(connection: Connection, draft_key: bytes | None) -> ChangeResult | None:
+    """Return the campaign that was made with a key; None if none was, and only this transaction can make one."""
+    made_id = None if draft_key is None else store.claim_draft_key(connection, draft_key)
+    if made_id is None:
+        return None
+    made = lock_campaign(connection, made_id)
+    return ChangeResult(made.id, made.name, made.facts.status)
+
+
+def _make_empty(
+    connection: Connection,
+    changes: CampaignChanges,
+    actor: Actor,
+    *,
+    time_zone: str,
+    quiet_hours: QuietHours | None,
+    draft_key: bytes | None,
+) -> ChangeResult:
+    if (made := find_made(connection, draft_key)) is not None:
+        return made
+    planned = _plan_draft(connection, changes, time_zone=time_zone)
+    draft = _insert(connection, planned, changes, quiet_hours=quiet_hours, draft_key=draft_key)
+    write_audit(connection, actor, Act.CAMPAIGN_CREATE, draft.id, after=_describe_draft(draft))
+    return _conclude(connection, draft, changes)
+
+
+def _create(
+    connection: Connection,
+    changes: CampaignChanges,
+    path: Path,
+    reading: Reading,
+    actor: Actor,
+    *,
+    time_zone: str,
+    quiet_hours: QuietHours | None,
+    secret_key: str | None,
+) -> ChangeResult:
+    if not changes.accounts:
+        raise Refusal(
+            "campaign_incomplete", "A campaign needs at least one account, and recipients.", kind=Kind.MISSING
+        )
+    planned = _plan_draft(connection, changes, time_zone=time_zone)
+    # The file is read before the campaign is inserted, because a refused file would use up an id, and people would look
+    # for the campaign with this id.
+    staged = stage_recipients(connection, path, filling=planned.filling, reading=reading)
+    draft = _insert(connection, planned, changes, quiet_hours=quiet_hours)
+    imported = write_recipients(connection, draft.id, staged, components=planned.row.components)
+    suppress_forgotten(connection, draft.id, secret_key=secret_key)
+    after = {**_describe_draft(draft), **_describe_import(path, imported)}
+    write_audit(connection, actor, Act.CAMPAIGN_CREATE, draft.id, after=after)
+    return _conclude(connection, draft, changes, imported)
+
+
+def _plan_draft(connection: Connection, changes: CampaignChanges, *, time_zone: str) -> _PlannedDraft:
+    account_ids = _find_accounts(connection, changes.accounts) if changes.accounts else []
+    row, warnings = choose_template(connection, changes.template or "", account_ids)
     template = read_template(row)
-    given = drop_empty(template, wishes.parameters or {})
+    given = drop_empty(template, _read_parameters(changes))
     filling = fill(template, given)
-    plan = Plan(name=name, template_id=row.id, time_zone=time_zone, parameters=given, columns=filling.names)
-    plan = _apply(plan, wishes)
-    campaign_id = store.insert_campaign(connection, plan, account_ids)
-    imported = import_recipients(connection, campaign_id, path, filling=filling, reading=wishes.reading)
-    suppress_forgotten(connection, campaign_id, secret_key=secret_key)
-    warnings = [*warnings, *_warn_of_zones(connection, campaign_id, plan)]
-    return Planned(campaign_id, name, CampaignStatus.DRAFT, imported=imported, warnings=warnings)
+    plan = Plan(
+        name=changes.name or "", template_id=row.id, time_zone=time_zone, parameters=given, columns=filling.names
+    )
+    plan = _apply(plan, changes, now=read_clock(connection))
+    return _PlannedDraft(plan, account_ids, row, filling, warnings)
 
 
-def _change(connection: Connection, campaign_id: int, wishes: Wishes) -> Planned:
-    campaign = store.lock_campaigns(connection, [campaign_id]).get(campaign_id)
-    if campaign is None:
-        raise CampaignError(missing_campaign(campaign_id))
+def _insert(
+    connection: Connection,
+    planned: _PlannedDraft,
+    changes: CampaignChanges,
+    *,
+    quiet_hours: QuietHours | None,
+    draft_key: bytes | None = None,
+) -> _Draft:
+    campaign_id = store.insert_campaign(connection, planned.plan, planned.account_ids, draft_key=draft_key)
+    plan, quiet_hours = give_quiet_hours(connection, campaign_id, planned.plan, changes, quiet_hours)
+    return _Draft(campaign_id, plan, planned.account_ids, planned.warnings, quiet_hours)
+
+
+def _conclude(
+    connection: Connection, draft: _Draft, changes: CampaignChanges, imported: Imported | None = None
+) -> ChangeResult:
+    departure = _check_hours(connection, draft.id, draft.plan, changes)
+    status = CampaignStatus.DRAFT
+    return ChangeResult(
+        draft.id,
+        draft.plan.name,
+        status,
+        imported=imported,
+        import_warnings=[] if imported is None else find_import_warnings(draft.id, status, imported.facts, file=""),
+        blocked_count=0 if imported is None else store.count_pending(connection, draft.id)[1],
+        warnings=[*draft.warnings, *warn_of_zones(connection, draft.id, draft.plan)],
+        departure=departure,
+        quiet_hours=draft.quiet_hours,
+        uses_recipient_zones=draft.plan.uses_recipient_zones,
+    )
+
+
+def _change(
+    connection: Connection,
+    campaign_id: int,
+    changes: CampaignChanges,
+    actor: Actor,
+    *,
+    quiet_hours: QuietHours | None,
+    approve_above: int,
+) -> ChangeResult:
+    campaign = lock_campaign(connection, campaign_id)
     facts = campaign.facts
     if facts.status in ENDED:
-        raise TransitionError(f"{facts} is {facts.status}: it cannot be changed.")
-    plan = _apply(campaign.plan, wishes)
-    account_ids = _find_accounts(connection, wishes.accounts) if wishes.accounts else []
-    warnings: Sequence[str] = ()
-    if wishes.template is not None or wishes.accounts or wishes.parameters:
-        used_ids = account_ids or list(load_campaign_accounts(connection, [campaign_id])[campaign_id])
-        template_id, filling, given, warnings = _refill(connection, campaign, wishes, used_ids)
-        plan = replace(plan, template_id=template_id, parameters=given, columns=filling.names)
+        raise facts.conflict(
+            "cannot_change",
+            "Campaign {id} ({name}) is {status}: it cannot be changed. {create} makes a new campaign.",
+            create=Hint(HintAction.CREATE_CAMPAIGN),
+        )
+    if (
+        changes.changes_content
+        and facts.status in _STARTED
+        and needs_approval(connection, campaign_id, above=approve_above)
+    ):
+        raise facts.conflict(
+            "change_of_approved",
+            "Campaign {id} ({name}) is {status} with the approval of a second person, which a change of the template,"
+            " the values or the accounts would void. {pause} lets you change it; then it needs another approval.",
+            pause=Hint(HintAction.PAUSE_CAMPAIGN, campaign_id),
+        )
+    _check_effect(facts, changes, now=campaign.server_now)
+    plan = _apply(campaign.plan, changes, now=campaign.server_now)
+    was_marketing = quiet_hours is not None and sends_marketing(connection, campaign_id)
+    old_ids = sorted(load_campaign_accounts(connection, [campaign_id])[campaign_id])
+    account_ids = _find_accounts(connection, changes.accounts) if changes.accounts else []
+    warnings: Sequence[Finding] = ()
+    if changes.changes_content:
+        used_ids = account_ids or old_ids
+        chooses = changes.template is not None or bool(changes.accounts)
+        fit = fit_template(
+            connection,
+            campaign,
+            text=changes.template,
+            account_ids=used_ids if chooses else None,
+            parameters=_read_parameters(changes),
+        )
+        warnings = fit.warnings
+        plan = replace(plan, template_id=fit.row.id, parameters=fit.parameters, columns=fit.filling.names)
     status = decide_schedule(replace(facts, scheduled_at=plan.scheduled_at), now=campaign.server_now)
     wakes = _wakes(campaign, plan)
-    rings = _rings(campaign, plan, status=status, wakes=wakes)
-    store.update_campaign(connection, campaign, plan, status=status, wakes=wakes, rings=rings)
+    should_enqueue = _should_enqueue(campaign, plan, status=status, wakes=wakes)
+    store.update_campaign(connection, campaign, plan, status=status, wakes=wakes, should_enqueue=should_enqueue)
     if account_ids:
         store.replace_accounts(connection, campaign_id, account_ids)
-    warnings = [*warnings, *_warn_of_zones(connection, campaign_id, plan)]
-    return Planned(campaign_id, plan.name, status, rings=rings, warnings=warnings)
+    plan, quiet_hours = give_quiet_hours(connection, campaign_id, plan, changes, None if was_marketing else quiet_hours)
+    write_audit(
+        connection,
+        actor,
+        Act.CAMPAIGN_CHANGE,
+        campaign_id,
+        before={**asdict(campaign.plan), "status": facts.status, "account_ids": old_ids},
+        after={**asdict(plan), "status": status, "account_ids": account_ids or old_ids},
+    )
+    departure = None
+    has_started = facts.started_at is not None
+    if quiet_hours is not None or changes.changes_hours:
+        departure = _check_hours(connection, campaign_id, plan, changes, has_started=has_started)
+    elif changes.changes_sender:
+        now = campaign.server_now
+        departure = find_departure(connection, campaign_id, plan, now=now, has_started=has_started)
+    warnings = [*warnings, *warn_of_zones(connection, campaign_id, plan), *_warn_of_end(campaign_id, plan, departure)]
+    return ChangeResult(
+        campaign_id,
+        plan.name,
+        status,
+        should_enqueue=should_enqueue,
+        warnings=warnings,
+        departure=departure,
+        quiet_hours=quiet_hours,
+        uses_recipient_zones=plan.uses_recipient_zones,
+    )
 
 
-def _add_recipients(
-    connection: Connection, campaign_id: int, path: Path, reading: Reading, *, secret_key: str | None
-) -> Planned:
-    campaign = store.lock_campaigns(connection, [campaign_id]).get(campaign_id)
-    if campaign is None:
-        raise CampaignError(missing_campaign(campaign_id))
+def _describe_draft(draft: _Draft) -> dict[str, object]:
+    return {**asdict(draft.plan), "account_ids": draft.account_ids}
+
+
+def _describe_import(path: Path, imported: Imported) -> dict[str, object]:
+    return {"file": path.name, **asdict(imported.counts)}
+
+
+def _check_effect(facts: CampaignFacts, changes: CampaignChanges, *, now: dt.datetime) -> None:
+    """Raise Refusal if the changes concern the start of a campaign that has started already.
+
+    Older versions allowed a schedule in the future for a started campaign. Such a schedule stops the campaign, so an
+    operator can remove the schedule.
+    """
+    is_stopped = facts.scheduled_at is not None and facts.scheduled_at > now
+    check_started(
+        facts,
+        changes_schedule=changes.schedule is not None and not (changes.schedule is CLEAR and is_stopped),
+        changes_start_within=changes.start_within_seconds is not None,
+    )
+
+
+def give_quiet_hours(
+    connection: Connection, campaign_id: int, plan: Plan, changes: CampaignChanges, quiet: QuietHours | None
+) -> tuple[Plan, QuietHours | None]:
+    """Give a marketing campaign the window outside the quiet hours, unless a person has chosen a window or no window.
+
+    Return the plan, and the quiet hours if the campaign got this window, else None.
+    """
+    has_window = plan.window_from is not None or changes.window is not None
+    if quiet is None or has_window or not sends_marketing(connection, campaign_id):
+        return plan, None
+    uses_recipient_zones = changes.uses_recipient_zones in {None, True}
+    plan = close_quiet_hours(connection, campaign_id, plan, quiet, uses_recipient_zones=uses_recipient_zones)
+    return plan, quiet
+
+
+def _check_hours(
+    connection: Connection, campaign_id: int, plan: Plan, changes: CampaignChanges, *, has_started: bool = False
+) -> Departure:
+    """Return when the first message may leave.
+
+    Raises Refusal if the plan leaves no such time, or if the changes ask for the clocks of the recipients in a plan
+    without hours.
+    """
+    if changes.uses_recipient_zones is True and not has_hours(plan):
+        raise Refusal(
+            "recipient_zones_without_hours",
+            "{recipient_zones} has no effect without hours: give a {window}, too.",
+            recipient_zones=Entry(Field.RECIPIENT_ZONES),
+            window=Entry(Field.WINDOW, "09:00-18:00"),
+        )
+    now = read_clock(connection)
+    departure = find_departure(connection, campaign_id, plan, now=now, has_started=has_started)
+    ends_campaign = has_started and changes.expire is not None  # the remaining messages expire, as the person asked
+    check_opening(replace(plan, expire_at=None) if ends_campaign else plan, departure.opens_at)
+    if not has_started:
+        check_start_within(plan, departure.opens_at)
+    return departure
+
+
+def _warn_of_end(campaign_id: int, plan: Plan, departure: Departure | None) -> list[Finding]:
+    """If the campaign expires before its hours open, return a warning."""
+    opens_at = None if departure is None else departure.opens_at
+    if opens_at is None or plan.expire_at is None or plan.expire_at > opens_at:
+        return []
+    finding = Finding(
+        "expires_unsent",
+        Severity.WARNING,
+        "Campaign {campaign_id} will send no more messages: it expires at {expiry}, and its hours open at {opening}.",
+        "",
+        campaign_id=campaign_id,
+        expiry=Moment(plan.expire_at, plan.time_zone),
+        opening=Moment(opens_at, plan.time_zone),
+    )
+    return [finding]
+
+
+def add_recipients_in(
+    connection: Connection, campaign_id: int, path: Path, reading: Reading, actor: Actor, *, secret_key: str | None
+) -> ChangeResult:
+    campaign = lock_campaign(connection, campaign_id)
     facts = campaign.facts
     if facts.status in ENDED:
-        raise TransitionError(f"{facts} is {facts.status}: it takes no more recipients.")
+        raise facts.conflict(
+            "cannot_import",
+            "Campaign {id} ({name}) is {status}: it takes no more recipients. {create} makes a new campaign.",
+            create=Hint(HintAction.CREATE_CAMPAIGN),
+        )
     if facts.status not in _TAKES_RECIPIENTS:
-        raise TransitionError(f"{facts} is {facts.status}: pause it to add recipients.")
-    _, filling, _, _ = _refill(connection, campaign, Wishes(), [])
-    imported = import_recipients(connection, campaign_id, path, filling=filling, reading=reading)
-    suppress_forgotten(connection, campaign_id, secret_key=secret_key)
-    warnings = _warn_of_zones(connection, campaign_id, campaign.plan)
-    return Planned(campaign_id, campaign.plan.name, facts.status, imported=imported, warnings=warnings)
+        raise facts.conflict(
+            "import_while_active",
+            "Campaign {id} ({name}) is {status}: pause it to add recipients. {pause} pauses it, and {resume} resumes"
+            " it after the import.",
+            pause=Hint(HintAction.PAUSE_CAMPAIGN, campaign_id),
+            resume=Hint(HintAction.RESUME_CAMPAIGN, campaign_id),
+        )
+    if campaign.recipient_count:
+        earlier = list_read_columns(connection, campaign_id)
+        reading = replace(reading, choice=replace(reading.choice, may_go_by_order=False, earlier=earlier))
+    result, after = _import(connection, campaign, path, reading, secret_key=secret_key)
+    write_audit(connection, actor, Act.CAMPAIGN_IMPORT, campaign_id, after=after)
+    return result
 
 
-def _warn_of_zones(connection: Connection, campaign_id: int, plan: Plan) -> list[str]:
-    """Return a warning with the number of messages that the window of the plan never admits, if there are any."""
-    if not plan.uses_recipient_zones:
+def replace_recipients_in(
+    connection: Connection,
+    campaign_id: int,
+    path: Path,
+    reading: Reading,
+    actor: Actor,
+    *,
+    parameters: Mapping[str, str | None] = MappingProxyType({}),
+    secret_key: str | None,
+) -> ChangeResult:
+    before = lock_campaign(connection, campaign_id)
+    if before.facts.status is not CampaignStatus.DRAFT:
+        raise _refuse_replacement(before.facts)
+    store.replace_recipients(connection, campaign_id)
+    if parameters:
+        changes = CampaignChanges(parameters={key: CLEAR if text == "" else text for key, text in parameters.items()})
+        _change(connection, campaign_id, changes, actor, quiet_hours=None, approve_above=0)
+    campaign = lock_campaign(connection, campaign_id)
+    result, after = _import(connection, campaign, path, reading, secret_key=secret_key)
+    counted = {"recipient_count": before.recipient_count}
+    write_audit(connection, actor, Act.CAMPAIGN_REPLACE, campaign_id, before=counted, after=after)
+    kept_count = store.count_kept_people(connection, campaign_id) if before.recipient_count else 0
+    return replace(result, people_before=0, replaced_count=before.recipient_count, kept_count=kept_count)
+
+
+def _refuse_replacement(facts: CampaignFacts) -> Refusal:
+    """Return a refusal to replace the people of a campaign that is no draft, with the way to the right people."""
+    text = "Campaign {id} ({name}) is {status}: only the recipients of a draft can be replaced. {instead}"
+    create = Hint(HintAction.CREATE_CAMPAIGN)
+    cancel = Hint(HintAction.CANCEL_CAMPAIGN, facts.id)
+    if facts.status in ENDED:
+        instead = Sentence("Make a new campaign from the right file: {create}.", create=create)
+    elif facts.status is CampaignStatus.PAUSED:
+        instead = Sentence(
+            "If the people are wrong, {cancel} ends it for ever. Then make a new campaign from the right file:"
+            " {create}.",
+            cancel=cancel,
+            create=create,
+        )
+    else:
+        instead = Sentence(
+            "If the people are wrong, {pause} stops it at once, and {cancel} ends it for ever. Then make a new campaign"
+            " from the right file: {create}.",
+            pause=Hint(HintAction.PAUSE_CAMPAIGN, facts.id),
+            cancel=cancel,
+            create=create,
+        )
+    return facts.conflict("replace_after_start", text, instead=instead)
+
+
+def _import(
+    connection: Connection, campaign: store.LockedCampaign, path: Path, reading: Reading, *, secret_key: str | None
+) -> tuple[ChangeResult, dict[str, object]]:
+    fit = fit_template(connection, campaign)
+    # In a campaign that has recipients, a column cannot be replaced by one value for all recipients. So no refusal of
+    # this import advises such a value.
+    reading = replace(reading, choice=replace(reading.choice, may_set_values=False))
+    imported = import_recipients(
+        connection, campaign.id, path, filling=fit.filling, components=fit.row.components, reading=reading
+    )
+    suppress_forgotten(connection, campaign.id, secret_key=secret_key)
+    warnings = warn_of_zones(connection, campaign.id, campaign.plan)
+    status = campaign.facts.status
+    files = list_imported_files(connection, campaign.id)
+    result = ChangeResult(
+        campaign.id,
+        campaign.name,
+        status,
+        imported=imported,
+        import_warnings=[
+            *find_import_warnings(campaign.id, status, imported.facts, file=str(path)),
+            *find_contradictions(campaign.id, status, [files[0], files[-1]]),
+        ],
+        blocked_count=store.count_pending(connection, campaign.id)[1],
+        warnings=warnings,
+        people_before=campaign.recipient_count,
+    )
+    return result, _describe_import(path, imported)
+
+
+def lock_campaign(connection: Connection, campaign_id: int) -> store.LockedCampaign:
+    """Lock a campaign until the transaction ends. Raises Refusal if there is no such campaign."""
+    campaign = store.lock_campaigns(connection, [campaign_id]).get(campaign_id)
+    if campaign is None:
+        raise missing_campaign(campaign_id)
+    return campaign
+
+
+def warn_of_zones(connection: Connection, campaign_id: int, hours: Hours) -> list[Finding]:
+    """If the window of a campaign is never open for some pending messages, return a warning with their number."""
+    if not hours.uses_recipient_zones:
         return []
-    holidays = read_holidays(plan.holidays) if plan.holidays else None
-    window = Window(plan.time_zone, plan.window_from, plan.window_to, frozenset(plan.weekdays), holidays)
-    count = count_never_open(connection, campaign_id, window)
+    count = count_never_open(connection, campaign_id, read_window_of(hours))
     if not count:
         return []
-    text = (
-        f"{spell_count(count, 'message')} will wait: by their area codes the phones may be in time zones that never"
-        f" share an hour of this window. A wider one sends them, such as `revoada campaign set {campaign_id} --window"
-        " 08:00-20:00`, or --no-recipient-timezone."
+    finding = Finding(
+        "zones_never_open",
+        Severity.WARNING,
+        "{messages} would never be sent. The area code of such a phone fits several time zones, and this window is"
+        " never open in all of them at the same time, so there is no hour that is right for the person.",
+        "Widen the window: {widen}. Or send by the campaign's own clock: {own_zone}.",
+        campaign_id=campaign_id,
+        messages=Count(count, "message"),
+        widen=Hint(HintAction.CHANGE_CAMPAIGN, campaign_id, Entry(Field.WINDOW, "08:00-20:00")),
+        own_zone=Hint(HintAction.CHANGE_CAMPAIGN, campaign_id, Entry(Field.RECIPIENT_ZONES, None)),
     )
-    return [text]
+    return [finding]
 
 
-def _apply(plan: Plan, wishes: Wishes) -> Plan:
-    """Return `plan` with the wishes in it, but for the template."""
-    if wishes.time_zone is not None:
-        plan = replace(plan, time_zone=wishes.time_zone)
-    return check_plan(_apply_window(_apply_pace(_apply_limits(plan, wishes), wishes), wishes))
+def _apply(plan: Plan, changes: CampaignChanges, *, now: dt.datetime) -> Plan:
+    """Return `plan` with the changes, except changes of the template and its parameters."""
+    given = {name: value for name in _PLAIN_FIELDS if (value := getattr(changes, name)) is not None}
+    if changes.schedule is CLEAR:
+        given.setdefault("start_within_seconds", CLEAR)
+    cleared = {name: getattr(_BARE_PLAN, name) for name, value in given.items() if value is CLEAR}
+    plan = _apply_times(replace(plan, **(given | cleared)), changes, now)
+    return check_plan(_apply_window(plan, changes))
 
 
-def _apply_limits(plan: Plan, wishes: Wishes) -> Plan:
-    if wishes.name is not None:
-        plan = replace(plan, name=wishes.name)
-    if wishes.schedule == NO_SCHEDULE:
-        plan = replace(plan, scheduled_at=None, start_within_seconds=None)
-    elif wishes.schedule is not None:
-        plan = replace(plan, scheduled_at=read_moment(wishes.schedule, plan.time_zone))
-    if wishes.has_no_start_within:
-        plan = replace(plan, start_within_seconds=None)
-    if wishes.start_within_seconds is not None:
-        plan = replace(plan, start_within_seconds=wishes.start_within_seconds)
-    if wishes.has_no_cap:
-        plan = replace(plan, max_per_person=None, within_days=None)
-    if wishes.max_per_person is not None:
-        plan = replace(plan, max_per_person=wishes.max_per_person)
-    if wishes.within_days is not None:
-        plan = replace(plan, within_days=wishes.within_days)
-    if wishes.expire is not None:
-        is_none = wishes.expire == NO_EXPIRY
-        plan = replace(plan, expire_at=None if is_none else read_moment(wishes.expire, plan.time_zone))
+def _apply_times(plan: Plan, changes: CampaignChanges, now: dt.datetime) -> Plan:
+    def read(text: str) -> dt.datetime:
+        return read_moment(text, plan.time_zone, now=now, is_day_first=changes.is_day_first)
+
+    if changes.schedule is CLEAR:
+        plan = replace(plan, scheduled_at=None)
+    elif changes.schedule is not None:
+        plan = replace(plan, scheduled_at=read(changes.schedule))
+        check_schedule(read(changes.schedule), plan.time_zone, now=now)
+    if changes.expire is CLEAR:
+        plan = replace(plan, expire_at=None)
+    elif changes.expire is not None:
+        plan = replace(plan, expire_at=read(changes.expire))
+        check_expiry(read(changes.expire), plan.time_zone, now=now)
     return plan
 
 
-def _apply_pace(plan: Plan, wishes: Wishes) -> Plan:
-    if wishes.interval_seconds is not None:
-        plan = replace(plan, interval_seconds=wishes.interval_seconds)
-    if wishes.has_no_pause:
-        plan = replace(plan, pause_after=None, pause_seconds=None)
-    if wishes.pause_after is not None:
-        plan = replace(plan, pause_after=wishes.pause_after)
-    if wishes.pause_seconds is not None:
-        plan = replace(plan, pause_seconds=wishes.pause_seconds)
-    return plan
-
-
-def _apply_window(plan: Plan, wishes: Wishes) -> Plan:
-    if wishes.window is not None:
-        plan = replace(plan, window_from=wishes.window[0], window_to=wishes.window[1])
-    if wishes.weekdays is not None:
-        plan = replace(plan, weekdays=list(wishes.weekdays))
-    if wishes.uses_recipient_zones is not None:
-        plan = replace(plan, uses_recipient_zones=wishes.uses_recipient_zones)
-    if wishes.has_no_holidays:
+def _apply_window(plan: Plan, changes: CampaignChanges) -> Plan:
+    if changes.window is CLEAR:
+        plan = replace(plan, window_from=None, window_to=None)
+    elif changes.window is not None:
+        plan = replace(plan, window_from=changes.window[0], window_to=changes.window[1])
+    if changes.holidays is CLEAR:
         plan = replace(plan, holidays=None)
-    if wishes.holidays is not None:
-        plan = replace(plan, holidays=write_holidays(wishes.holidays))
+    elif changes.holidays is not None:
+        plan = replace(plan, holidays=write_holidays(changes.holidays))
     return plan
+
+
+def _read_parameters(changes: CampaignChanges) -> dict[str, str | None]:
+    """Return the given parameters. The text of a cleared parameter is empty, as `drop_empty` and `fill` take it."""
+    return {name: "" if value is CLEAR else value for name, value in (changes.parameters or {}).items()}
 
 
 def _wakes(campaign: store.LockedCampaign, plan: Plan) -> bool:
@@ -254,7 +808,7 @@ def _wakes(campaign: store.LockedCampaign, plan: Plan) -> bool:
     return campaign.waiting_reason in _WAITS_OF_PLAN and campaign.status == CampaignStatus.RUNNING
 
 
-def _rings(campaign: store.LockedCampaign, plan: Plan, *, status: CampaignStatus, wakes: bool) -> bool:
+def _should_enqueue(campaign: store.LockedCampaign, plan: Plan, *, status: CampaignStatus, wakes: bool) -> bool:
     if status not in {CampaignStatus.PENDING, CampaignStatus.RUNNING}:
         return False
     now = campaign.server_now
@@ -263,46 +817,5 @@ def _rings(campaign: store.LockedCampaign, plan: Plan, *, status: CampaignStatus
     return not is_later and (wakes or was_later)
 
 
-def _refill(
-    connection: Connection, campaign: store.LockedCampaign, wishes: Wishes, account_ids: Sequence[int]
-) -> tuple[int, Filling, Mapping[str, str | None], Sequence[str]]:
-    """Return template, filling, parameters and warnings of a changed campaign, whose recipients stay as they are."""
-    row = templates.load_template(connection, campaign.template_id)
-    warnings: Sequence[str] = ()
-    if wishes.template is not None or wishes.accounts:
-        text = wishes.template or f"{row.name}:{row.language}"
-        row, warnings = choose_template(connection, text, account_ids)
-    template = read_template(row)
-    # What another template does not take is not asked for any more.
-    taken = {parameter.name for parameter in list_parameters(template)}
-    kept = {key: value for key, value in campaign.parameters.items() if key in taken}
-    given = drop_empty(template, kept | dict(wishes.parameters or {}))
-    filling = fill(template, given)
-    if filling.names != campaign.columns and not _brings_the_same(connection, campaign, filling):
-        raise CampaignError(
-            f"The recipients of {campaign.facts} bring {_list(campaign.columns)}, "
-            f"the template {template} would take {_list(filling.names)} of each."
-        )
-    return row.id, filling, given, warnings
-
-
-def _brings_the_same(connection: Connection, campaign: store.LockedCampaign, filling: Filling) -> bool:
-    """Tell whether only the names of what the recipients bring are others."""
-    row = templates.load_template(connection, campaign.template_id)
-    try:
-        current = fill(read_template(row), campaign.parameters)
-    except TemplateError:
-        return False
-    kinds = [column.kind for column in current.columns]
-    return current.names == campaign.columns and kinds == [column.kind for column in filling.columns]
-
-
-def _list(names: Sequence[str]) -> str:
-    return f"{len(names)} value{'' if len(names) == 1 else 's'} ({', '.join(names)})" if names else "no values"
-
-
 def _find_accounts(connection: Connection, words: Sequence[str]) -> list[int]:
-    found = accounts.find_account_ids(connection, words)
-    if missing := [word for word, account_id in found.items() if account_id is None]:
-        raise CampaignError(f"There is no account {', '.join(missing)}; `revoada account list` shows all.")
-    return sorted({account_id for account_id in found.values() if account_id is not None})
+    return sorted(set(demand_accounts(accounts.find_account_ids(connection, words))))

@@ -1,4 +1,4 @@
-"""What will happen when a campaign starts: who gets what, who does not, at which rates, and until when about."""
+"""Previews a campaign: its first messages, the number of messages, the rate of sending, and the approximate end."""
 
 from __future__ import annotations
 
@@ -6,13 +6,15 @@ import datetime as dt
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
-from campaigns.domain.campaign import CampaignError, missing_campaign
+from campaigns.domain.campaign import ENDED, Departure
 from campaigns.domain.filling import Parameter, ParameterKind, fill, find_misfit, list_parameters
-from campaigns.domain.pacing import Window
-from campaigns.domain.schedule import read_holidays
-from campaigns.domain.template import Button, ButtonKind, HeaderMedia, Template, render
+from campaigns.domain.phone.zones import OWN_ZONE, ZoneHours
+from campaigns.domain.template import Button, ButtonKind, HeaderMedia, MediaKind, Template, render
+from campaigns.management.hours import count_by_zone, find_departure, read_zone_hours
+from campaigns.management.reports import find_campaign
 from campaigns.management.template_choice import read_template
 from campaigns.store import accounts, campaigns, portfolios, templates
 from campaigns.store.accounts import load_campaign_accounts
@@ -20,16 +22,24 @@ from campaigns.store.campaigns import CampaignListing
 from campaigns.store.database import Connection, Database
 
 _DAY = dt.timedelta(days=1)
-# A window is looked for over 60 days at a time: then for ten years.
-_LOOKS = 61
+# No end is estimated if the sending takes longer than this time.
+_LONGEST = dt.timedelta(days=3650)
 
 
 @dataclass(frozen=True, slots=True)
 class CampaignPreview:
-    """`send_count` messages of the template's `category` go out, `suppressed_count` of the pending ones do not.
+    """A preview of a campaign. `category`: the category of the template.
 
-    `messages`: the texts for the first people, by phone. `rate`: messages per second of all accounts that may send it.
-    `ends_at` is None if it is unknown: no account may send the campaign, or it takes more than ten years.
+    `send_count`: the number of pending messages that will be sent. `suppressed_count`: the number of pending messages
+    to suppressed people, which will not be sent.
+
+    `messages`: the phones and the texts of the first messages. `rate`: the messages per second of all accounts that may
+    send the campaign. `departure`: when the first message may leave, if the campaign is started or resumed now.
+    `seconds`: the time that the messages take at this rate and pace, without the time in which nobody may get one.
+    `ends_at`: the approximate end, at a time at which a message may leave; None if no account may send the campaign, if
+    the hours never open, if the campaign takes more than ten years, or if it has ended. `limited_by`: the portfolios
+    whose daily limit determines the end; [] if another reason does. `limit_days`: the number of days that the daily
+    limits make of the sending, with the first day; 1 without a limit.
     """
 
     campaign: CampaignListing
@@ -39,35 +49,63 @@ class CampaignPreview:
     messages: list[tuple[str, Preview]]
     rate: int
     starts_at: dt.datetime
+    departure: Departure
+    seconds: float
     ends_at: dt.datetime | None
+    limited_by: list[str]
+    limit_days: int
 
 
 def preview_campaign(database: Database, campaign_id: int, *, rows: int) -> CampaignPreview:
-    """Return what a campaign will do with what is pending, with its first `rows` messages. Raises CampaignError."""
+    """Return numbers about a campaign's pending messages, and the texts of the first `rows` messages.
+
+    Raises Refusal.
+    """
     return database.run(_load, campaign_id, rows)
 
 
-def _load(connection: Connection, campaign_id: int, rows: int) -> CampaignPreview:
-    found = campaigns.list_campaigns(connection, [campaign_id])
-    if not found:
-        raise CampaignError(missing_campaign(campaign_id))
-    row = found[0]
-    template = templates.load_template(connection, campaigns.find_template_id(connection, campaign_id))
+def preview_messages(
+    connection: Connection, row: CampaignListing, template: templates.TemplateRow, *, limit: int
+) -> list[tuple[str, Preview]]:
+    """Return the phones and the texts of the first pending messages of a campaign. `template`: its template.
+
+    Raises TemplateError if the template cannot be sent with the values of the campaign.
+    """
+    show = _make_writer(row, template)
+    first = campaigns.list_first_messages(connection, row.id, limit=limit)
+    return [(phone, show(variables)) for phone, variables in first]
+
+
+def preview_first_between(
+    connection: Connection, row: CampaignListing, template: templates.TemplateRow, first_id: int, before_id: int | None
+) -> Preview | None:
+    """Return the text of the first pending message of a campaign from `first_id` on; None if there is none.
+
+    `before_id`: the message must have a smaller id. Raises TemplateError, as `preview_messages` does.
+    """
+    show = _make_writer(row, template)
+    found = campaigns.list_pending_after(connection, row.id, first_id - 1, limit=1)
+    return next((show(variables) for id_, _phone, variables in found if before_id is None or id_ < before_id), None)
+
+
+def _make_writer(row: CampaignListing, template: templates.TemplateRow) -> Callable[[Sequence[str]], Preview]:
+    """Return a function that writes the message with the values of one person. Raises TemplateError."""
     form = read_template(template)
     if misfit := find_misfit(form, row.parameters, row.columns):
-        raise CampaignError(misfit)
+        raise misfit
     filling = fill(form, row.parameters)
-    messages = [
-        (
-            phone,
-            preview(
-                filling.template,
-                template.components,
-                {**filling.fixed, **dict(zip(row.columns, variables, strict=False))},
-            ),
-        )
-        for phone, variables in campaigns.first_messages(connection, campaign_id, limit=rows)
-    ]
+
+    def show(variables: Sequence[str]) -> Preview:
+        values = {**filling.fixed, **dict(zip(row.columns, variables, strict=False))}
+        return preview(filling.template, template.components, values)
+
+    return show
+
+
+def _load(connection: Connection, campaign_id: int, rows: int) -> CampaignPreview:
+    row = find_campaign(connection, campaign_id)
+    template = templates.load_template(connection, campaigns.find_template_id(connection, campaign_id))
+    messages = preview_messages(connection, row, template, limit=rows)
     pending_count, suppressed_count = campaigns.count_pending(connection, campaign_id)
     categories = load_campaign_accounts(connection, [campaign_id])[campaign_id]
     listed = accounts.list_accounts(connection, list(categories))
@@ -75,64 +113,141 @@ def _load(connection: Connection, campaign_id: int, rows: int) -> CampaignPrevie
     rate = sum(account.messages_per_second for account in sending)
     send_count = pending_count - suppressed_count
     starts_at = max(row.scheduled_at or row.server_now, row.server_now)
-    ends_at = _estimate_end(row, send_count, rate, starts_at)
-    if ends_at is not None:
-        ends_at = max(ends_at, starts_at + _DAY * _days_of_limits(connection, sending, send_count))
-    return CampaignPreview(row, template.category, send_count, suppressed_count, messages, rate, starts_at, ends_at)
+    has_ended = row.status in ENDED
+    counts = count_by_zone(connection, campaign_id, row) or {OWN_ZONE: pending_count}
+    departure = (
+        Departure(None, row.server_now, row.time_zone)
+        if has_ended
+        else find_departure(
+            connection,
+            campaign_id,
+            row,
+            now=row.server_now,
+            has_started=row.started_at is not None,
+            counts=counts if row.uses_recipient_zones else None,
+        )
+    )
+    seconds = _count_seconds(row, send_count, rate) if rate else 0.0
+    ends_at: dt.datetime | None = None
+    limited_by: list[str] = []
+    days = 0
+    hours = read_zone_hours(connection, campaign_id, row)
+    zone_ids = {*counts} - hours.never_open_ids(starts_at)
+    if rate and zone_ids and not has_ended:
+        begins_at = departure.at or starts_at
+        people = {each: min(counts[each], send_count) for each in zone_ids}
+        needs = {each: _count_seconds(row, count, rate) for each, count in people.items()}
+        ends_at = _find_end(begins_at, seconds, hours, needs)
+        limits = _find_limits(connection, sending)
+        days = _days_of_limits(limits, send_count)
+        limited_at = _find_limited_end(starts_at, days, partial(hours.find_period, zone_ids))
+        limited_by = [each.name for each in limits] if ends_at and limited_at and limited_at > ends_at else []
+        ends_at = max(ends_at, limited_at) if ends_at and limited_at else None
+    return CampaignPreview(
+        row,
+        template.category,
+        send_count,
+        suppressed_count,
+        messages,
+        rate,
+        starts_at,
+        departure,
+        seconds,
+        ends_at,
+        limited_by,
+        days + 1,
+    )
 
 
-def _estimate_end(row: CampaignListing, count: int, rate: int, starts_at: dt.datetime) -> dt.datetime | None:
-    if not rate:
-        return None
-    holidays = read_holidays(row.holidays) if row.holidays else None
-    window = Window(row.time_zone, row.window_from, row.window_to, frozenset(row.weekdays), holidays)
-
-    def opening(at: dt.datetime) -> tuple[dt.datetime, dt.datetime]:
-        is_open, until = window.look(at)
-        for _ in range(_LOOKS):
-            if is_open:
-                break
-            at = until
-            is_open, until = window.look(at)
-        return at, until
-
-    seconds = estimate_seconds(
+def _count_seconds(row: CampaignListing, count: int, rate: int) -> float:
+    return estimate_seconds(
         count,
         rate=rate,
         interval_seconds=row.interval_seconds,
         pause_after=row.pause_after or 0,
         pause_seconds=row.pause_seconds or 0.0,
     )
-    return estimate_end(starts_at, seconds, opening)
 
 
-def _days_of_limits(connection: Connection, sending: Sequence[accounts.AccountListing], count: int) -> int:
-    """Return how many days the daily limits of the portfolios add, if every account that may send is in one."""
+def _find_end(
+    begins_at: dt.datetime, seconds: float, hours: ZoneHours, needs: Mapping[int, float]
+) -> dt.datetime | None:
+    """Return the end without the daily limits. `seconds`: those of all messages. `needs`: those of each zone.
+
+    All messages share the rate, and those to the people of one zone wait for the hours of this zone.
+    """
+    together = estimate_end(begins_at, seconds, partial(hours.find_period, [*needs]))
+    apart = [estimate_end(begins_at, each, partial(hours.find_period, [zone_id])) for zone_id, each in needs.items()]
+    found = [each for each in (together, *apart) if each is not None]
+    return max(found) if len(found) == len(apart) + 1 else None
+
+
+def _find_limited_end(starts_at: dt.datetime, days: int, opening: Opening) -> dt.datetime | None:
+    """Return the first time of the last day of the daily limits. Each day begins 24 hours after the one before."""
+    at, _closes = opening(starts_at)
+    for _day in range(days):
+        at, _closes = opening(at + _DAY)
+        if at - starts_at > _LONGEST:
+            return None
+    return at
+
+
+def _find_limits(
+    connection: Connection, sending: Sequence[accounts.AccountListing]
+) -> list[portfolios.PortfolioListing]:
+    """Return the portfolios of the accounts; [] if an account is in no portfolio, because it has no daily limit."""
     names = {account.portfolio for account in sending}
-    if not names or None in names:
+    return [] if None in names else [each for each in portfolios.list_portfolios(connection) if each.name in names]
+
+
+def _days_of_limits(limits: Sequence[portfolios.PortfolioListing], count: int) -> int:
+    """Return the number of days, after the first, that the campaign needs because of daily limits."""
+    if not limits:
         return 0
-    limits = [each for each in portfolios.list_portfolios(connection) if each.name in names]
     free = sum(max(each.daily_limit - each.people_count, 0) for each in limits)
     return max(math.ceil((count - free) / sum(each.daily_limit for each in limits)), 0)
 
 
 @dataclass(frozen=True, slots=True)
-class Preview:
-    """The parts of a message, "" where there is none. What has no value stands as {{its name}}."""
+class LaidOutButton:
+    """A button of a message.
 
+    `detail`: the link of the button, the answer that it sends back, the code that it copies, or the phone number that
+    it calls; "" if it has none of these.
+    """
+
+    kind: ButtonKind
+    text: str
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """The parts of a message. A part that the message lacks is "".
+
+    `media`: the kind of the header if it is no text. Then `header` is the address or the id of the media, and
+    `file_name` the name with which a document is shown. Where a parameter has no value, its name stands in double
+    braces.
+    """
+
+    media: MediaKind | None
     header: str
+    file_name: str
     body: str
     footer: str
-    buttons: list[str]
+    buttons: list[LaidOutButton]
 
 
-def preview(template: Template, components: Sequence[Mapping[str, Any]], values: Mapping[str, str]) -> Preview:
-    """Return a template as it reads with these values, by name of parameter."""
+def lay_out(template: Template, components: Sequence[Mapping[str, Any]], values: Mapping[str, str]) -> Layout:
+    """Return the parts of a message with these values. The keys of `values` are the names of the parameters."""
     parameters = list_parameters(template)
     by_button = {each.button_index: each for each in parameters if each.button_index is not None}
     raw_buttons = _raw_buttons(components)
-    return Preview(
-        header=_header(template, parameters, values),
+    media, header, file_name = _header(template, parameters, values)
+    return Layout(
+        media=media,
+        header=header,
+        file_name=file_name,
         body=render(template.body_text, values),
         footer=next((str(part.get("text") or "") for part in components if _word(part, "type") == "FOOTER"), ""),
         buttons=[
@@ -142,30 +257,62 @@ def preview(template: Template, components: Sequence[Mapping[str, Any]], values:
     )
 
 
-def _header(template: Template, parameters: Sequence[Parameter], values: Mapping[str, str]) -> str:
+@dataclass(frozen=True, slots=True)
+class Preview:
+    """The texts of the parts of a message, as the command line shows them. A part that the message lacks is "".
+
+    Where a parameter has no value, its name stands in double braces.
+    """
+
+    header: str
+    body: str
+    footer: str
+    buttons: list[str]
+
+
+def preview(template: Template, components: Sequence[Mapping[str, Any]], values: Mapping[str, str]) -> Preview:
+    """Return the texts of a template with these values. The keys of `values` are the names of the parameters."""
+    layout = lay_out(template, components, values)
+    header = layout.header
+    if layout.media is not None:
+        header = " ".join(part for part in (f"[{layout.media}]", layout.header, layout.file_name) if part)
+    return Preview(header, layout.body, layout.footer, [_describe_button(each) for each in layout.buttons])
+
+
+def _describe_button(button: LaidOutButton) -> str:
+    words = {ButtonKind.QUICK_REPLY: "sends back ", ButtonKind.COPY_CODE: "copies "}.get(button.kind, "")
+    return f"[{button.text}] {words}{button.detail}" if button.detail else f"[{button.text}]"
+
+
+def _header(
+    template: Template, parameters: Sequence[Parameter], values: Mapping[str, str]
+) -> tuple[MediaKind | None, str, str]:
+    """Return the kind of the media, the text or the address of the header, and the name of its file."""
     if isinstance(template.header, HeaderMedia):
         given = {each.kind: _value(each, values) for each in parameters[:2]}
         name = given.get(ParameterKind.FILENAME, "") if "file name" in values else ""
-        return " ".join(part for part in (f"[{template.header.kind}]", given[ParameterKind.MEDIA], name) if part)
+        return template.header.kind, given[ParameterKind.MEDIA], name
     first = parameters[0] if parameters and parameters[0].kind is ParameterKind.HEADER_TEXT else None
     if first is None or template.header is None or first.name not in values:
-        return template.header_text
-    return render(template.header_text, {template.header.variable or "": values[first.name]})
+        return None, template.header_text, ""
+    return None, render(template.header_text, {template.header.variable or "": values[first.name]}), ""
 
 
-def _button(button: Button, raw: Mapping[str, Any], parameter: Parameter | None, values: Mapping[str, str]) -> str:
+def _button(
+    button: Button, raw: Mapping[str, Any], parameter: Parameter | None, values: Mapping[str, str]
+) -> LaidOutButton:
     text = str(raw.get("text") or raw.get("type") or "").strip()
     given = "" if parameter is None else _value(parameter, values)
     match button.kind:
         case ButtonKind.URL:
-            more = f"{button.url}{given}"
+            detail = f"{button.prefix}{given}" if button.has_variable else str(raw.get("url") or "")
         case ButtonKind.QUICK_REPLY:
-            more = f"sends back {given}" if parameter is not None and parameter.name in values else ""
+            detail = given if parameter is not None and parameter.name in values else ""
         case ButtonKind.COPY_CODE:
-            more = f"copies {given}"
+            detail = given
         case _:
-            more = str(raw.get("phone_number") or "")
-    return f"[{text}] {more}".strip()
+            detail = str(raw.get("phone_number") or "")
+    return LaidOutButton(button.kind, text, detail)
 
 
 def _value(parameter: Parameter, values: Mapping[str, str]) -> str:
@@ -182,17 +329,15 @@ def _word(part: Mapping[str, Any], key: str) -> str:
     return value.upper() if isinstance(value, str) else ""
 
 
-# Beyond this nobody plans.
-_LONGEST = dt.timedelta(days=3650)
-
-# From a time on: when sending is next possible, and until when (None: without an end).
+# A function that takes a time, and returns the beginning and the end of the next period in which sending is possible.
+# The end is None if the period has no end.
 Opening = Callable[[dt.datetime], tuple[dt.datetime, dt.datetime | None]]
 
 
 def estimate_seconds(
     count: int, *, rate: float, interval_seconds: float = 0.0, pause_after: int = 0, pause_seconds: float = 0.0
 ) -> float:
-    """Return how long `count` messages take while sending is possible; `rate`: messages/s of all accounts."""
+    """Return the seconds that the sending of `count` messages takes. `rate`: messages per second of all accounts."""
     if count <= 1:
         return 0.0
     step = max(interval_seconds, 1 / rate)
@@ -201,7 +346,10 @@ def estimate_seconds(
 
 
 def estimate_end(start: dt.datetime, seconds: float, opening: Opening) -> dt.datetime | None:
-    """Return when `seconds` of sending from `start` on are over, None when that is more than ten years away."""
+    """Return the time at which the sending ends, or None if the sending ends more than ten years after `start`.
+
+    The sending begins at `start`. It takes `seconds`, not counting the time in which sending is not possible.
+    """
     at, left = start, dt.timedelta(seconds=seconds)
     while at - start < _LONGEST:
         begins, ends = opening(at)

@@ -1,88 +1,511 @@
-"""Reads a recipients file into a campaign: rows in, recipients and rejected rows out."""
+"""Imports a file of recipients into a campaign. Each row of the file becomes a recipient or is rejected."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
+from itertools import chain, islice
 from pathlib import Path
+from typing import Any, NamedTuple
 
-from campaigns.domain.filling import Filling
-from campaigns.domain.phone.number import make_phone_reader
+from campaigns.domain.filling import Filling, ParameterKind
+from campaigns.domain.optout.consent import ConsentColumns, RefusalChoice, Refusals
+from campaigns.domain.phone.documents import is_document
+from campaigns.domain.phone.number import PhoneKind, PhoneReader, make_phone_classifier, make_phone_reader
+from campaigns.domain.phone.person import recipient_key
+from campaigns.domain.phone.written import PhoneError, PhoneProblem
 from campaigns.domain.recipients import (
+    HEADER_WITHIN,
     Choice,
     Columns,
+    ReadColumns,
     Recipient,
     RecipientsError,
+    RowCode,
     RowProblem,
+    demand_header,
+    fits_text,
+    list_names,
+    phone_text,
     read_header,
     read_row,
 )
-from campaigns.sheets.rows import Report, Row, open_sheet
+from campaigns.domain.statement import Count, Entry, Field
+from campaigns.domain.text.kinds import OddCell, OddCells
+from campaigns.management.exports import find_export_columns
+from campaigns.management.preview import Preview, preview
+from campaigns.sheets.package import Report
+from campaigns.sheets.rows import Row, Sheet, WindowsText, open_sheet
+from campaigns.sheets.xlsx import Hidden, HiddenChoice
 from campaigns.store import recipients as store
-from campaigns.store.database import Connection, Database
+from campaigns.store.database import Connection, Database, DatabaseUnavailable
 
 DEFAULT_REGION = "BR"
+# A column has dates if one of this number of first rows has a date in it.
+_DATE_ROWS = 500
+# A warning about odd cells names at most this many of them.
+_SHOWN_ODD = 5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reading:
-    """How a file is read: `region` is that of phones without a country code, `report` is told how far it is."""
+    """How to read a file. `region`: the country of phones without a country code. `report`: a function that is called
+    with the fraction read so far.
+
+    `sheet`: the name of the sheet of a workbook to read. `hidden`: what happens to the hidden rows and columns of this
+    sheet. `refusals`: what happens to rows that say that the person wants no messages. `unanswered`: what happens to
+    rows that have no answer in a column of consents. `is_mobile_only`: reject landlines. `takes_tests`: accept the test
+    numbers of Meta. `takes_nulls`: accept cells such as NULL, nan, - and =A1 as texts.
+    """
 
     choice: Choice = field(default_factory=Choice)
     region: str = DEFAULT_REGION
+    sheet: str | None = None
+    hidden: HiddenChoice = HiddenChoice.REFUSE
+    refusals: RefusalChoice = RefusalChoice.REFUSE
+    unanswered: RefusalChoice = RefusalChoice.REFUSE
     report: Report = lambda _part: None
+    is_mobile_only: bool = False
+    takes_tests: bool = False
+    takes_nulls: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Filled:
+    """A variable and the name of the column that fills the variable.
+
+    `is_by_position`: the column was chosen only because of the order of the columns. `is_doubtful`: moreover, the text
+    of the template does not have the name of the column beside the variable.
+    """
+
+    variable: str
+    column: str
+    is_by_position: bool
+    is_doubtful: bool
 
 
 @dataclass(frozen=True, slots=True)
 class Imported:
-    """What became of a file: its rows, and the columns that nothing was taken from."""
+    """The result of an import.
+
+    `ignored`: the names of the columns that were not used. `first`: the first message of the file as its recipient
+    will see it, or None if the file has no recipient. `groups`: the rows that did not become messages, by the kind of
+    their problem. `kinds`: by kind of phone (`PhoneKind`), the number of accepted rows with such a phone. `header_row`:
+    the number of the row with the names of the columns. `hidden`: the hidden rows and columns of the sheet.
+    `skips_hidden`: the hidden rows and columns were not read. `hidden_sheets`: the hidden sheets with rows that were
+    not read. `refusals`: the rows that say that the person wants no
+    messages. `skips_refusals`: these rows were rejected. `unanswered` and `skips_unanswered`: the same for the rows
+    that have no answer in a column of consents. `windows_text`: a word to look at, if the encoding of the file
+    is not certain. `fixed`: by variable, its value for all recipients.
+    `facts`: the facts of which a person is warned now and before the start. `names`: the names of all columns.
+    `language`: the language in which numbers and dates of a workbook were written. `is_known_header`: an earlier file
+    with the same header decided about columns that the names do not tell.
+    """
 
     counts: store.ImportCounts
     ignored: list[str]
+    filled: list[Filled]
+    first: Preview | None
+    groups: list[store.ErrorGroup]
+    kinds: Mapping[PhoneKind, int]
+    header_row: int
+    hidden: Hidden
+    skips_hidden: bool
+    hidden_sheets: Sequence[str]
+    refusals: Refusals
+    skips_refusals: bool
+    unanswered: Refusals
+    skips_unanswered: bool
+    windows_text: WindowsText | None
+    fixed: Mapping[str, str]
+    facts: store.ImportFacts
+    names: Sequence[str]
+    language: str
+    is_known_header: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Staged:
+    """The rows of a file that was read, before they belong to a campaign."""
+
+    path: Path
+    filling: Filling
+    reading: Reading
+    sheet: Sheet
+    header_row: int
+    columns: Columns
+    kinds: Counter[PhoneKind]
+    search: _PhoneSearch
+    refusals: Refusals
+    unanswered: Refusals
+    odd: Sequence[OddCell]
 
 
 def import_recipients(
-    connection: Connection, campaign_id: int, path: Path, *, filling: Filling, reading: Reading
+    connection: Connection,
+    campaign_id: int,
+    path: Path,
+    *,
+    filling: Filling,
+    components: Sequence[Mapping[str, Any]],
+    reading: Reading,
 ) -> Imported:
-    """Add the recipients of a CSV or XLSX file to a campaign, in the order of the file.
+    """Add the recipients of a CSV or XLSX file to a campaign, in the order of the file. See the functions below."""
+    staged = stage_recipients(connection, path, filling=filling, reading=reading)
+    return write_recipients(connection, campaign_id, staged, components=components)
 
-    Raises RecipientsError, with the place, when the file as a whole cannot be read; single rows that are wrong are
-    kept as import errors.
+
+def stage_recipients(connection: Connection, path: Path, *, filling: Filling, reading: Reading) -> Staged:
+    """Read a CSV or XLSX file into a temporary table of this transaction.
+
+    Raises Refusal, which names the file, if the file as a whole cannot be read. If a single row is wrong, the row is
+    rejected and becomes an import error.
     """
-    store.await_file(connection)
+    store.allow_long_transaction(connection)
+    kinds, refusals, unanswered = Counter[PhoneKind](), Refusals(), Refusals()
     try:
-        with open_sheet(path, language=filling.template.language, report=reading.report) as sheet:
-            columns = _read_columns(sheet.rows, filling.names, reading.choice)
-            rows = _read_rows(sheet.rows, columns, filling, reading.region)
+        with open_sheet(
+            path,
+            language=filling.template.language,
+            report=reading.report,
+            name=reading.sheet,
+            hidden=reading.hidden,
+        ) as sheet:
+            reading.choice.refuse_fixed(filling.fixed)
+            top = list(islice(sheet.rows, HEADER_WITHIN))
+            header_row, columns = _read_columns(top, filling, reading.choice, delimiter=sheet.delimiter)
+            below = (each for each in chain(top, sheet.rows) if each[0] > header_row)
+            first = list(islice(below, _DATE_ROWS))
+            columns = columns.find_dates([cells for _, cells in first if not isinstance(cells, RowProblem)])
+            read_phone = make_phone_reader(reading.region, takes_tests=reading.takes_tests)
+            search = _PhoneSearch(columns, read_phone, make_phone_classifier(reading.region))
+            odd = OddCells(() if reading.takes_nulls else _list_shown(columns, filling))
+            read = partial(
+                read_row,
+                columns,
+                read_values=filling.make_reader(),
+                read_phone=read_phone,
+                takes_nulls=reading.takes_nulls,
+            )
+            findings = _Findings(kinds, search, refusals, unanswered, odd)
+            rows = _read_rows(chain(first, below), columns, reading, read=read, findings=findings)
             store.stage_rows(connection, rows)
     except RecipientsError as error:
-        raise RecipientsError(f"{path}: {error}.") from None
-    counts = store.write_staged(connection, campaign_id, file_name=path.name, file_sha256=sheet.sha256)
-    return Imported(counts, columns.ignored)
+        raise error.in_file(path) from None
+    found = odd.find()
+    problems = [(each.row_number, columns.names[each.position], each.reason) for each in found if each.reason]
+    if problems:
+        store.reject_rows(connection, problems, code=RowCode.KIND)
+    meant = [each for each in found if not each.reason]
+    return Staged(path, filling, reading, sheet, header_row, columns, kinds, search, refusals, unanswered, meant)
 
 
-def find_overlaps(database: Database, campaign_id: int, *, days: int) -> list[store.Overlap]:
-    """Return the other campaigns, alive or of the last `days`, that have people or a file of this one."""
-    return database.run(store.find_overlaps, campaign_id, days=days)
+# The kinds of values that people read as they are. Links, codes and answers of buttons may have any form.
+_SHOWN_VALUES = frozenset({ParameterKind.BODY, ParameterKind.HEADER_TEXT})
 
 
-def _read_columns(rows: Iterator[tuple[int, Row]], variables: list[str], choice: Choice) -> Columns:
-    _, header = next(rows, (1, ()))
-    if isinstance(header, RowProblem):
-        raise RecipientsError(f"row 1: {header.column} {header.reason}")
-    return read_header(header, variables, choice)
+def _list_shown(columns: Columns, filling: Filling) -> list[int]:
+    """Return the positions of the columns whose values people read as they are."""
+    pairs = zip(filling.columns, columns.variables, strict=True)
+    return [*dict.fromkeys(position for parameter, position in pairs if parameter.kind in _SHOWN_VALUES)]
+
+
+def write_recipients(
+    connection: Connection, campaign_id: int, staged: Staged, *, components: Sequence[Mapping[str, Any]]
+) -> Imported:
+    """Add the rows of a file that was read in this transaction to a campaign, in the order of the file.
+
+    `components`: the components of the template, which the preview of the first message needs.
+    """
+    columns, filling, sheet = staged.columns, staged.filling, staged.sheet
+    phone_column = columns.names[columns.phone]
+    if staged.refusals.people and staged.reading.refusals is RefusalChoice.SKIP:
+        store.reject_staged(connection, staged.refusals.people, phone_column=phone_column)
+    read = ReadColumns(
+        columns.names, columns.phone, columns.consent, dict(zip(filling.names, columns.variables, strict=True))
+    )
+    written = store.write_staged(
+        connection, campaign_id, file_name=staged.path.name, file_sha256=sheet.sha256, columns=read
+    )
+    excerpts = filling.excerpts
+    filled = []
+    for variable, position in zip(filling.names, columns.variables, strict=True):
+        name, is_by_position = columns.names[position], position in columns.by_position
+        is_doubtful = is_by_position and not fits_text(name, excerpts[variable])
+        filled.append(Filled(variable, name, is_by_position, is_doubtful))
+    first = None
+    if written.first is not None:
+        values = {**filling.fixed, **dict(zip(filling.names, written.first[2], strict=True))}
+        first = preview(filling.template, components, values)
+    facts = _collect_facts(staged, written, filled, phone_column=phone_column)
+    store.set_import_facts(connection, campaign_id, facts)
+    return Imported(
+        written.counts,
+        columns.ignored,
+        filled,
+        first,
+        written.groups,
+        staged.kinds,
+        staged.header_row,
+        sheet.hidden,
+        hidden_sheets=sheet.hidden_sheets,
+        skips_hidden=staged.reading.hidden is HiddenChoice.SKIP,
+        refusals=staged.refusals,
+        skips_refusals=staged.reading.refusals is RefusalChoice.SKIP,
+        unanswered=staged.unanswered,
+        skips_unanswered=staged.reading.unanswered is RefusalChoice.SKIP,
+        windows_text=sheet.windows_text,
+        fixed=filling.fixed,
+        facts=facts,
+        names=columns.names,
+        language=filling.template.language,
+        is_known_header=columns.is_known,
+    )
+
+
+def _collect_facts(
+    staged: Staged, written: store.ImportedRows, filled: Sequence[Filled], *, phone_column: str
+) -> store.ImportFacts:
+    text, refusals, counts = staged.sheet.windows_text, staged.refusals, written.counts
+    landlines, accepted = staged.kinds[PhoneKind.LANDLINE], counts.recipient_count + counts.duplicate_count
+    are_landlines = accepted >= _LEAST_ROWS and landlines >= accepted * _NEARLY_ALL
+    are_included = staged.reading.refusals is not RefusalChoice.SKIP
+    unanswered = Refusals() if staged.reading.unanswered is RefusalChoice.SKIP else staged.unanswered
+    likeness = max(written.likenesses, key=lambda each: (each.both_count, each.renamed_count), default=None)
+    return store.ImportFacts(
+        phone_column,
+        staged.search.find(),
+        [(each.variable, each.column, each.is_doubtful) for each in filled],
+        counts.other_values_count,
+        word=text.word if text is not None and text.is_doubtful else "",
+        line=text.line if text is not None and text.is_doubtful else 0,
+        refusing_rows=refusals.row_count if are_included else 0,
+        refusing_columns=refusals.columns if are_included else [],
+        refusing_row=refusals.first_row if are_included else 0,
+        unanswered_rows=unanswered.row_count,
+        unanswered_columns=unanswered.columns,
+        unanswered_row=unanswered.first_row,
+        first_message_id=None if written.first is None else written.first[0],
+        new_count=counts.recipient_count,
+        likeness=likeness,
+        odd_count=len(staged.odd),
+        odd=[(each.row_number, staged.columns.names[each.position], each.shown) for each in staged.odd[:_SHOWN_ODD]],
+        other_files_count=sum(each.both_count + each.old_count for each in written.likenesses if each is not likeness),
+        document_count=staged.search.document_count,
+        document_row=staged.search.document_row,
+        landline_count=landlines if are_landlines else 0,
+    )
+
+
+class _Findings(NamedTuple):
+    """What is found in the rows of a file while they are read."""
+
+    kinds: Counter[PhoneKind]
+    search: _PhoneSearch
+    refusals: Refusals
+    unanswered: Refusals
+    odd: OddCells
+
+
+# Fewer rows tell nothing about a whole column. `_NEARLY_ALL`: a part of the rows.
+_LEAST_ROWS, _NEARLY_ALL = 5, 0.9
+
+
+class _PhoneSearch:
+    """Looks for phones in the other columns while most rows of a file have no mobile phone in the chosen column.
+
+    It also finds whether the chosen column has numbers of documents.
+
+    `document_row`: the first row whose number is that of a document.
+    """
+
+    def __init__(self, columns: Columns, read_phone: PhoneReader, classify: Callable[[str], PhoneKind | None]) -> None:
+        self._columns, self._read_phone, self._classify = columns, read_phone, classify
+        self._row_count = self._failed_count = self._sample_count = self._read_count = self._document_count = 0
+        self.document_row = 0
+        self._found = Counter[int]()
+
+    def add(self, row_number: int, cells: Row, row: Recipient | RowProblem, *, is_landline: bool) -> None:
+        self._row_count += 1
+        if self._read_count < _READ and not isinstance(cells, RowProblem):
+            self._read_count += 1
+            cell = cells[self._columns.phone] if self._columns.phone < len(cells) else ""
+            if is_document(getattr(cell, "digits", "") or cell):
+                self._document_count += 1
+                self.document_row = self.document_row or row_number
+        has_failed = isinstance(row, RowProblem) and row.code in _NOT_PHONES
+        if isinstance(cells, RowProblem) or not (has_failed or is_landline):
+            return
+        self._failed_count += 1
+        if self._sample_count < _SAMPLE:
+            self._sample_count += 1
+            named = zip(self._columns.names, cells, strict=False)
+            self._found.update(
+                position
+                for position, (name, cell) in enumerate(named)
+                if name and self._is_better(cell, is_landline=is_landline)
+            )
+
+    def find(self) -> str | None:
+        """Return the name of the other column that has phones, or None if the chosen column is good or none is."""
+        if self._failed_count * 2 <= self._row_count or not self._found:
+            return None
+        position, count = self._found.most_common(1)[0]
+        return self._columns.names[position] if count * 2 > self._sample_count else None
+
+    @property
+    def document_count(self) -> int:
+        """How many of the first cells of the chosen column have the number of a CPF or a CNPJ; 0 if it may be chance.
+
+        One of a hundred mobile phones also is the number of a CPF by its check digits.
+        """
+        is_chance = self._document_count < _LEAST_DOCUMENTS or self._document_count < _CHANCE * self._read_count
+        return 0 if is_chance else self._document_count
+
+    def _is_better(self, cell: str, *, is_landline: bool) -> bool:
+        """Tell whether a cell has a phone. In place of a landline, only another kind of phone is better."""
+        try:
+            phone = self._read_phone(phone_text(cell))
+        except PhoneError:
+            return False
+        return not is_landline or self._classify(phone) is not PhoneKind.LANDLINE
+
+
+# The most rows in which the search reads the cells of all columns, and the first rows in which it counts documents.
+_SAMPLE, _READ = 100, 5_000
+_LEAST_DOCUMENTS, _CHANCE = 3, 0.05
+# The problems of a cell that holds something other than a phone.
+_NOT_PHONES = frozenset({PhoneProblem.CHARACTERS, PhoneProblem.EMPTY, PhoneProblem.INVALID, PhoneProblem.WORDS})
+
+
+def renew_statistics(database: Database) -> None:
+    """Let Postgres plan by the present messages, after an import was committed.
+
+    The import stays also if this fails: autovacuum renews the statistics later.
+    """
+    with suppress(*DatabaseUnavailable):
+        database.run(store.analyze_messages)
+
+
+def find_overlaps(
+    database: Database, campaign_id: int, *, days: int, together: Collection[int] = ()
+) -> list[store.Overlap]:
+    """Return the other campaigns that share recipients or a file with this campaign.
+
+    The function compares started or scheduled campaigns that have not ended, campaigns that were created or ended in
+    the last `days` days, and the campaigns with the ids `together`, which start in the same command.
+    """
+    return database.run(store.find_overlaps, campaign_id, days=days, together=together)
+
+
+def _read_columns(
+    rows: Sequence[tuple[int, Row]], filling: Filling, choice: Choice, *, delimiter: str
+) -> tuple[int, Columns]:
+    """Find the header in the first rows of a file; return its row number and its columns. Raises RecipientsError."""
+    position, header = demand_header(rows, choice.phone) if rows else (0, ())
+    number = rows[position][0] if rows else 1
+    return number, read_header(header, filling.names, choice, excerpts=filling.excerpts, delimiter=delimiter)
 
 
 def _read_rows(
-    rows: Iterator[tuple[int, Row]], columns: Columns, filling: Filling, region: str
+    rows: Iterable[tuple[int, Row]],
+    columns: Columns,
+    reading: Reading,
+    *,
+    read: Callable[[Sequence[str]], Recipient | RowProblem | None],
+    findings: _Findings,
 ) -> Iterator[tuple[int, Recipient | RowProblem]]:
-    """Yield what each row is; blank ones are skipped."""
-    check, read_phone = filling.make_check(), make_phone_reader(region)
+    """Yield the recipient or the problem of each row, and add what each row tells to `findings`.
+
+    Blank rows are skipped. Raises RecipientsError if all rows are blank, or if rows that say that the person wants no
+    messages must be refused.
+    """
+    kinds, search, refusals, unanswered, odd = findings
+    classify = make_phone_classifier(reading.region)
+    exported = find_export_columns(columns.names)
+    consents = ConsentColumns(
+        columns.names,
+        columns.consent if reading.choice.consent else None,
+        variables=columns.variables,
+        unrelated=columns.unrelated | {columns.phone} | exported,
+        is_export=bool(exported),
+    )
     has_rows = False
     for row_number, cells in rows:
-        row = cells if isinstance(cells, RowProblem) else read_row(columns, cells, check, read_phone)
-        if row is not None:
-            has_rows = True
-            yield row_number, row
+        row = cells if isinstance(cells, RowProblem) else read(cells)
+        if row is None:
+            continue
+        has_rows = True
+        kind = classify(row.phone) if isinstance(row, Recipient) else None
+        search.add(row_number, cells, row, is_landline=kind is PhoneKind.LANDLINE)
+        if isinstance(row, Recipient) and not isinstance(cells, RowProblem):
+            row = _check_consent(row, row_number, cells, consents=consents, reading=reading, findings=findings)
+            kind = kind if isinstance(row, Recipient) else None
+        if kind is PhoneKind.LANDLINE and reading.is_mobile_only:
+            reason = "is a landline, and this import takes mobile phones only"
+            row = RowProblem(columns.names[columns.phone], reason, PhoneProblem.LANDLINE)
+        elif kind is not None:
+            kinds[kind] += 1
+        if isinstance(row, Recipient) and not isinstance(cells, RowProblem):
+            odd.add(row_number, cells)
+        yield row_number, row
     if not has_rows:
-        raise RecipientsError("there is no row below the header")
+        raise RecipientsError("rows_missing", "there is no row below the header")
+    _demand_decisions(reading, refusals, unanswered)
+
+
+def _demand_decisions(reading: Reading, refusals: Refusals, unanswered: Refusals) -> None:
+    """Raise RecipientsError if nobody has decided about rows that say no, or about rows that lack an answer."""
+    if refusals.row_count and reading.refusals is RefusalChoice.REFUSE:
+        raise RecipientsError(
+            "people_refuse",
+            "the list says in {rows} that the person wants no messages ({columns}; the first is row {first_row}): leave"
+            " these people out with {skip}, or read them like the others with {include}; if a column is about something"
+            " else, such as an order, name it with {unrelated}",
+            rows=Count(refusals.row_count, "row"),
+            columns=list_names(refusals.columns),
+            first_row=refusals.first_row,
+            skip=Entry(Field.REFUSALS, RefusalChoice.SKIP.value),
+            include=Entry(Field.REFUSALS, RefusalChoice.INCLUDE.value),
+            unrelated=[Entry(Field.NOT_REFUSALS, name) for name in refusals.columns],
+        )
+    if unanswered.row_count and reading.unanswered is RefusalChoice.REFUSE:
+        raise RecipientsError(
+            "people_unanswered",
+            "the list does not say in {rows} whether the person wants messages ({columns} is empty; the first is row"
+            " {first_row}): leave these people out with {skip}, or read them like the others with {include}; if the"
+            " column is about something else, name it with {unrelated}",
+            rows=Count(unanswered.row_count, "row"),
+            columns=list_names(unanswered.columns),
+            first_row=unanswered.first_row,
+            skip=Entry(Field.NO_ANSWER, RefusalChoice.SKIP.value),
+            include=Entry(Field.NO_ANSWER, RefusalChoice.INCLUDE.value),
+            unrelated=[Entry(Field.NOT_REFUSALS, name) for name in unanswered.columns],
+        )
+
+
+def _check_consent(
+    row: Recipient,
+    row_number: int,
+    cells: Sequence[str],
+    *,
+    consents: ConsentColumns,
+    reading: Reading,
+    findings: _Findings,
+) -> Recipient | RowProblem:
+    """Add to `findings` a row that says that the person wants no messages, or that does not say whether.
+
+    The row is rejected if a person has chosen so.
+    """
+    if (column := consents.find_refusal(cells)) is not None:
+        findings.refusals.add(row_number, column, recipient_key(row.phone))
+        if reading.refusals is RefusalChoice.SKIP:
+            return RowProblem(column, "says that the person wants no messages", RowCode.REFUSED)
+    elif (column := consents.find_unanswered(cells)) is not None:
+        findings.unanswered.add(row_number, column)
+        if reading.unanswered is RefusalChoice.SKIP:
+            return RowProblem(column, "does not say whether the person wants messages", RowCode.UNANSWERED)
+    return row

@@ -1,15 +1,20 @@
-"""All that a person may want to know of one campaign, as of one moment."""
+"""Reports on one campaign as it is now: its funnel, its accounts, its prices, and the reasons why messages failed."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
-from campaigns.domain.campaign import ENDED, CampaignError, missing_campaign
-from campaigns.domain.failures import UNDER_REVIEW, explain_doubt, explain_failure
+from campaigns.domain.campaign import ENDED, CampaignStatus, missing_campaign
+from campaigns.domain.failures import UNDER_REVIEW, advise_repair, explain_failure, explain_uncertain
 from campaigns.domain.filling import find_misfit
-from campaigns.domain.message import Status
-from campaigns.domain.template import TemplateError, template_from_components
+from campaigns.domain.message import ACCEPTED, OPEN, Status
+from campaigns.domain.pacing import Reason
+from campaigns.domain.statement import Sentence
+from campaigns.domain.template import TemplateError, TemplateStatus
 from campaigns.domain.verdict import FAULTS, Retry
+from campaigns.management.template_choice import read_template
 from campaigns.store import accounts, campaigns, recipients, templates
 from campaigns.store.accounts import load_campaign_accounts
 from campaigns.store.database import Connection, Database
@@ -17,94 +22,218 @@ from campaigns.store.database import Connection, Database
 _SHOWN_IMPORT_ERRORS = 20
 
 
-@dataclass(frozen=True, slots=True)
-class CampaignDetails:
-    """`categories`: the category of the template in the account's WABA, by account id.
+# The statuses that prove that a message arrived at the person's phone.
+_ARRIVED = frozenset({Status.DELIVERED, Status.READ})
 
-    `reasons`: why messages failed, are uncertain or were skipped by the cap. `prices`: as Meta reports them.
-    `import_errors`: the first rejected rows. `misfit`: why it cannot be sent as its template is now, or None.
+
+@dataclass(frozen=True, slots=True)
+class Funnel:
+    """The numbers of a campaign's recipients, by the progress of their messages (docs/decisions/0051).
+
+    In JSON output, the keys of `funnel` have the names of these attributes.
+
+    Each recipient is counted in exactly one of `sent`, `failed`, `uncertain`, `to_send`, `suppressed`, `expired` and
+    `cancelled`. `held`, `delivered`, `read` and `replied` are parts of `sent`. `delivered` includes `read`.
+    `duplicates` and `rejected_rows` are rows of the list that made no recipient.
+    """
+
+    recipients: int
+    sent: int
+    held: int
+    delivered: int
+    read: int
+    replied: int
+    failed: int
+    uncertain: int
+    to_send: int
+    suppressed: int
+    expired: int
+    cancelled: int
+    duplicates: int
+    rejected_rows: int
+
+    @property
+    def skipped(self) -> int:
+        """The number of recipients who get no message because their message is suppressed, expired or cancelled."""
+        return self.suppressed + self.expired + self.cancelled
+
+    @property
+    def settled(self) -> int:
+        """The number of recipients whose message is neither waiting nor in flight."""
+        return self.recipients - self.to_send
+
+
+def read_funnel(row: campaigns.CampaignListing) -> Funnel:
+    counts = {status: row.counts.get(status, 0) for status in Status}
+    if row.status == CampaignStatus.CANCELLED:  # its last pending messages become `cancelled` within a minute
+        counts[Status.CANCELLED] += counts[Status.PENDING]
+        counts[Status.PENDING] = 0
+    return Funnel(
+        recipients=sum(counts.values()),
+        sent=sum(counts[status] for status in ACCEPTED),
+        held=counts[Status.HELD],
+        delivered=sum(counts[status] for status in _ARRIVED),
+        read=counts[Status.READ],
+        replied=sum(row.replied_counts.get(status, 0) for status in ACCEPTED),
+        failed=counts[Status.FAILED],
+        uncertain=counts[Status.UNCERTAIN],
+        to_send=sum(counts[status] for status in OPEN),
+        suppressed=counts[Status.SUPPRESSED],
+        expired=counts[Status.EXPIRED],
+        cancelled=counts[Status.CANCELLED],
+        duplicates=row.duplicate_count,
+        rejected_rows=row.rejected_count,
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CampaignOverview:
+    """A campaign with its accounts and tests.
+
+    `categories`: by account id, the category that the template has in the account's WABA. `import_errors`: the first
+    rejected rows. `misfit`: why the template no longer fits the campaign; None if the template fits.
     """
 
     campaign: campaigns.CampaignListing
     accounts: list[accounts.AccountListing]
     categories: dict[int, str]
-    reasons: list[campaigns.ReasonCount]
-    prices: list[campaigns.PriceCount]
     import_errors: list[recipients.ImportErrorRow]
     tests: list[campaigns.CampaignListing]
-    misfit: str | None
+    misfit: TemplateError | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CampaignDetails(CampaignOverview):
+    """A campaign with its accounts, errors, prices and tests.
+
+    `reasons`: why messages failed, are uncertain, exceed the cap per person or wait for a review. `prices`: the numbers
+    of messages by the pricing that Meta reports.
+    """
+
+    reasons: list[campaigns.ReasonCount]
+    prices: list[campaigns.PriceCount]
 
 
 @dataclass(frozen=True, slots=True)
 class ExplainedReason:
-    """A reason with what Meta means by it, whose fault it is, and what to do. `retry`: in which class, if in any."""
+    """A reason why messages failed, with an explanation.
+
+    `retry`: the kind of retry that may help, or None if no retry helps.
+    """
 
     reason: campaigns.ReasonCount
     meaning: str
     fault: str
-    advice: str
+    advice: Sentence
     retry: Retry | None
 
 
 @dataclass(frozen=True, slots=True)
 class CampaignErrors:
+    """The errors of a campaign.
+
+    `waits_for_template`: the template cannot be sent now, so a retry does not help before a person has acted.
+    `capped_count`: people who exceed the cap per person. `review_count`: people with an answer that waits for a review.
+    """
+
     campaign: campaigns.CampaignListing
     errors: list[ExplainedReason]
+    waits_for_template: bool
+    capped_count: int
+    review_count: int
 
 
 def show_errors(database: Database, campaign_id: int) -> CampaignErrors:
-    """Return the reasons why messages of a campaign failed, are uncertain or wait for a review, explained.
+    """Return, with explanations, the reasons why a campaign's messages failed, are uncertain or wait for a review.
 
-    Raises CampaignError when there is no such campaign.
+    Raises Refusal if there is no such campaign.
     """
 
     def load(connection: Connection) -> CampaignErrors:
         listed = campaigns.list_reasons(connection, campaign_id)
+        suppressed_count = sum(each.count for each in listed if each.status == Status.SUPPRESSED)
         reasons = [each for each in listed if each.status != Status.SUPPRESSED or each.error_code == UNDER_REVIEW.code]
-        return CampaignErrors(_find(connection, campaign_id), [_explain(reason) for reason in reasons])
+        review_count = sum(each.count for each in reasons if each.status == Status.SUPPRESSED)
+        account_ids = sorted({account_id for reason in reasons for account_id in reason.account_ids})
+        names = {each.id: each.name for each in accounts.list_accounts(connection, account_ids)}
+        campaign = find_campaign(connection, campaign_id)
+        errors = [_explain(each, campaign_id, names) for each in reasons]
+        waits_for_template = _waits_for_template(connection, campaign)
+        return CampaignErrors(campaign, errors, waits_for_template, suppressed_count - review_count, review_count)
 
     return database.run(load)
 
 
-def _explain(reason: campaigns.ReasonCount) -> ExplainedReason:
-    if reason.status == Status.UNCERTAIN:
-        doubt = explain_doubt(reason.error_code)
-        return ExplainedReason(reason, doubt.meaning, FAULTS[doubt.blame], doubt.advice, None)
-    failure = explain_failure(reason.error_code)
-    return ExplainedReason(reason, failure.meaning, FAULTS[failure.blame], failure.advice, failure.retry)
+def _explain(reason: campaigns.ReasonCount, campaign_id: int, names: Mapping[int, str]) -> ExplainedReason:
+    is_uncertain = reason.status == Status.UNCERTAIN
+    failure = explain_uncertain(reason.error_code) if is_uncertain else explain_failure(reason.error_code)
+    advice = advise_repair(failure).aim(campaign=[campaign_id], account=[names[each] for each in reason.account_ids])
+    retry = None if is_uncertain else failure.retry
+    return ExplainedReason(reason, failure.meaning, FAULTS[failure.blame], advice, retry)
 
 
-def show_campaign(database: Database, campaign_id: int) -> CampaignDetails:
-    """Return a campaign with its accounts and its troubles. Raises CampaignError when there is none."""
-    return database.run(_load, campaign_id)
-
-
-def _load(connection: Connection, campaign_id: int) -> CampaignDetails:
-    campaign = _find(connection, campaign_id)
-    categories = load_campaign_accounts(connection, [campaign_id])[campaign_id]
-    return CampaignDetails(
-        campaign,
-        accounts.list_accounts(connection, list(categories)),
-        categories,
-        campaigns.list_reasons(connection, campaign_id),
-        campaigns.list_prices(connection, campaign_id),
-        recipients.list_import_errors(connection, campaign_id, limit=_SHOWN_IMPORT_ERRORS),
-        campaigns.list_tests(connection, campaign_id),
-        None if campaign.status in ENDED else _find_misfit(connection, campaign),
+def _waits_for_template(connection: Connection, campaign: campaigns.CampaignListing) -> bool:
+    # A sync may have ended the wait. The reason stays in the row until the next slice deletes it.
+    is_over = campaign.due_at is None and campaign.enqueued_at is not None
+    return (
+        campaign.template_status != TemplateStatus.APPROVED
+        or (campaign.waiting_reason == Reason.TEMPLATE and not is_over)
+        or _find_misfit(connection, campaign) is not None
     )
 
 
-def _find_misfit(connection: Connection, campaign: campaigns.CampaignListing) -> str | None:
+def show_campaign(database: Database, campaign_id: int) -> CampaignDetails:
+    """Return a campaign with its accounts, prices and failures. Raises Refusal if there is no such campaign.
+
+    The function reads all messages of the campaign.
+    """
+
+    def load(connection: Connection) -> CampaignDetails:
+        return CampaignDetails(
+            **_load(connection, campaign_id),
+            reasons=campaigns.list_reasons(connection, campaign_id),
+            prices=campaigns.list_prices(connection, campaign_id),
+        )
+
+    return database.run(load)
+
+
+def show_overview(database: Database, campaign_id: int) -> CampaignOverview:
+    """Return a campaign with its accounts, without a look at its messages: a page may show it as often as it likes.
+
+    Raises Refusal if there is no such campaign.
+    """
+    return database.run(lambda connection: CampaignOverview(**_load(connection, campaign_id)))
+
+
+def _load(connection: Connection, campaign_id: int) -> dict[str, Any]:
+    campaign = find_campaign(connection, campaign_id)
+    categories = load_campaign_accounts(connection, [campaign_id])[campaign_id]
+    rejected: list[recipients.ImportErrorRow] = []
+    if campaign.rejected_count:
+        rejected = recipients.list_import_errors(connection, campaign_id, limit=_SHOWN_IMPORT_ERRORS, is_rejected=True)
+    return {
+        "campaign": campaign,
+        "accounts": accounts.list_accounts(connection, list(categories)),
+        "categories": categories,
+        "import_errors": rejected,
+        "tests": campaigns.list_tests(connection, campaign_id),
+        "misfit": None if campaign.status in ENDED else _find_misfit(connection, campaign),
+    }
+
+
+def _find_misfit(connection: Connection, campaign: campaigns.CampaignListing) -> TemplateError | None:
     row = templates.load_template(connection, campaigns.find_template_id(connection, campaign.id))
     try:
-        template = template_from_components(row.name, row.language, row.components)
+        template = read_template(row)
     except TemplateError as error:
-        return f"The template {row.name}:{row.language} cannot be sent: {error}"
+        return error
     return find_misfit(template, campaign.parameters, campaign.columns)
 
 
-def _find(connection: Connection, campaign_id: int) -> campaigns.CampaignListing:
+def find_campaign(connection: Connection, campaign_id: int) -> campaigns.CampaignListing:
+    """Return a campaign. Raises Refusal if there is no such campaign."""
     found = campaigns.list_campaigns(connection, [campaign_id])
     if not found:
-        raise CampaignError(missing_campaign(campaign_id))
+        raise missing_campaign(campaign_id)
     return found[0]

@@ -1,42 +1,57 @@
-"""Sends messages again that a person asks for, with all their attempts: one class of failures, or what is uncertain."""
+"""Sends failed or uncertain messages again at an operator's request. The attempts of each message start from 0."""
 
 from __future__ import annotations
 
 import datetime as dt
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from campaigns.domain.campaign import CampaignError, Command, Move, decide_move, missing_campaign
+from campaigns.domain.campaign import CampaignStatus, Command, Move, decide_move
 from campaigns.domain.failures import FAILURES, find_failure
+from campaigns.domain.statement import Count, Kind, Refusal, Sentence
+from campaigns.domain.users.actor import Act, Actor
 from campaigns.domain.verdict import Retry
+from campaigns.management.campaigns import lock_campaign
+from campaigns.management.hours import Night, QuietHours, find_night
+from campaigns.management.lifecycle import write_moves
 from campaigns.store import campaigns as store
-from campaigns.store.database import Connection, Database
-from campaigns.store.events import count_unapplied, newest_event_id
+from campaigns.store.database import Connection, Database, read_clock
+from campaigns.store.events import count_unapplied, find_newest_event_id
 from campaigns.store.messages import (
     FailedCount,
     UncertainCount,
     count_failed,
+    count_failed_by_zone,
     count_uncertain,
+    count_uncertain_by_zone,
     retry_messages,
     retry_uncertain,
 )
+from campaigns.store.users.audit import write_audit
 
 ALL = frozenset(Retry)
 
-# So many messages in one transaction, which keeps settles and releases of the campaign waiting.
+# The maximum number of messages in one transaction. Settlements and releases of the campaign's messages wait until the
+# transaction ends.
 _MOST_AT_ONCE = 20_000
 _LOOK_SECONDS = 0.1
 
 
+# In these statuses a retry lets messages leave. A person is asked about a paused campaign when it is resumed.
+_SENDS_AFTER_RETRY = frozenset({CampaignStatus.RUNNING, CampaignStatus.COMPLETED})
+
+
 @dataclass(frozen=True, slots=True)
 class Retried:
-    """What a retry did, or would do. `again`: by code what goes again; `left`: by code what stays failed.
+    """The result of a retry, or of its preview.
 
-    `time_zone` is the campaign's. `move`: what became of the campaign; None where nothing was (or would be) sent.
+    `time_zone`: the campaign's time zone. `again`: the numbers of messages to send again, by error code. `left`: the
+    numbers of messages that stay failed, by error code. `move`: the campaign's change of status; None in a preview, or
+    if no message is sent again.
     """
 
-    campaign: str
+    campaign: Sentence
     time_zone: str
     again: list[FailedCount]
     left: list[FailedCount]
@@ -52,18 +67,19 @@ class Retried:
 
     @property
     def waits_until(self) -> dt.datetime | None:
-        """When the last of those that wait may go."""
+        """The time at which the last waiting message may be sent."""
         return max((each.waits_until for each in self.again if each.waits_until is not None), default=None)
 
 
 @dataclass(frozen=True, slots=True)
-class Redoubted:
-    """What a retry of uncertain messages did, or would do. `count`: who may get the message twice.
+class UncertainRetry:
+    """The result of a retry of uncertain messages, or of its preview.
 
-    `move`: what became of the campaign; None where nothing was (or would be) sent.
+    `count`: the number of people who may get the message twice. `move`: the campaign's change of status; None in a
+    preview, or if no message is sent again.
     """
 
-    campaign: str
+    campaign: Sentence
     time_zone: str
     reasons: list[UncertainCount]
     count: int
@@ -79,29 +95,30 @@ class Redoubted:
 
     @property
     def newest_at(self) -> dt.datetime | None:
-        """When the last of them may have left."""
+        """The time at which the last of these messages may have been sent."""
         return max((each.newest_at for each in self.reasons if each.count), default=None)
 
 
 def preview_retry(database: Database, campaign_id: int, classes: frozenset[Retry]) -> Retried:
-    """Return what `retry_failed` would do. Raises as it does; changes nothing."""
+    """Return the messages that `retry_failed` would send again, but change nothing. Raises Refusal."""
     return database.run(_look, campaign_id, classes)
 
 
-def retry_failed(database: Database, campaign_id: int, classes: frozenset[Retry]) -> Retried:
-    """Put the failed messages of these classes back to pending, and open a completed campaign for them.
+def retry_failed(database: Database, campaign_id: int, classes: frozenset[Retry], *, actor: Actor) -> Retried:
+    """Make the failed messages whose kind of retry is in `classes` pending again. A completed campaign runs again.
 
-    Never what is `uncertain`. Whoever calls this rings the campaign if its move says so. Many messages are put back in
-    several transactions: what ends this between two leaves the rest failed, for another retry.
+    Uncertain messages stay uncertain. The caller enqueues the campaign if `should_enqueue` of the result's `move` is
+    set. If there are many messages, they become pending again in several transactions. If the process ends between two
+    transactions, the other messages stay failed, and another retry can send them.
 
-    Raises CampaignError (TransitionError where the campaign's status refuses it).
+    Raises Refusal.
     """
     planned = database.run(_look, campaign_id, classes)
     codes = [each.error_code for each in planned.again if each.error_code is not None]
     again: dict[int | None, FailedCount] = {}
     after, first_move = 0, None
     while codes:
-        counts, after, move = database.run(_retry, campaign_id, codes, after=after)
+        counts, after, move = database.run(_retry, campaign_id, codes, actor, after=after)
         first_move = first_move or move
         for each in counts:
             again[each.error_code] = _add(again.get(each.error_code), each)
@@ -110,23 +127,69 @@ def retry_failed(database: Database, campaign_id: int, classes: frozenset[Retry]
     return replace(planned, again=list(again.values()), move=first_move)
 
 
-def preview_uncertain(database: Database, campaign_id: int) -> Redoubted:
-    """Return what `retry_doubted` would do now. Raises as it does, but waits for no webhooks; changes nothing."""
-    return database.run(_look_at_doubts, campaign_id)
+def find_retry_nights(
+    database: Database, campaign_id: int, classes: frozenset[Retry], *, quiet: QuietHours | None
+) -> list[Night]:
+    """Find for how many people it is night when `retry_failed` lets their messages leave.
 
-
-def retry_doubted(
-    database: Database, campaign_id: int, *, at_most: int | None = None, wait_seconds: float = 10.0
-) -> Redoubted:
-    """Put the uncertain messages back to pending, and open a completed campaign for them: each may arrive twice.
-
-    `at_most`: how many a person has agreed to; in a running campaign there may be more by now. First all webhooks are
-    applied that are here, for `wait_seconds` at the most: what they settle does not go again. What comes later still
-    stops a message until it is claimed. Rings and goes in sets as `retry_failed`.
-
-    Raises CampaignError (TransitionError where the campaign's status refuses it).
+    The result is empty if it is night for nobody, or if the retry is refused or lets no message leave.
+    `quiet`: as for `find_nights`.
     """
-    planned = database.run(_look_at_doubts, campaign_id)
+    later = {code: row.later_seconds for code, row in FAILURES.items() if row.retry in classes}
+
+    def look(connection: Connection) -> list[Night]:
+        counts = count_failed_by_zone(connection, campaign_id, later)
+        return _judge_nights(connection, campaign_id, counts, quiet)
+
+    return database.run(look)
+
+
+def find_uncertain_nights(database: Database, campaign_id: int, *, quiet: QuietHours | None) -> list[Night]:
+    """Find for how many people it is night when `retry_uncertain_messages` lets their messages leave.
+
+    The result is empty as for `find_retry_nights`.
+    """
+
+    def look(connection: Connection) -> list[Night]:
+        now = read_clock(connection)
+        counts = count_uncertain_by_zone(connection, campaign_id)
+        return _judge_nights(connection, campaign_id, {(zone, now): count for zone, count in counts.items()}, quiet)
+
+    return database.run(look)
+
+
+def _judge_nights(
+    connection: Connection,
+    campaign_id: int,
+    counts: Mapping[tuple[int, dt.datetime], int],
+    quiet: QuietHours | None,
+) -> list[Night]:
+    rows = store.list_campaigns(connection, [campaign_id])
+    found = [find_night(connection, row, counts, quiet) for row in rows if row.status in _SENDS_AFTER_RETRY]
+    return [night for night in found if night is not None]
+
+
+def preview_uncertain(database: Database, campaign_id: int) -> UncertainRetry:
+    """Return the messages that `retry_uncertain_messages` would send again.
+
+    Changes nothing, and does not wait until webhooks are applied. Raises Refusal.
+    """
+    return database.run(_count_uncertain, campaign_id)
+
+
+def retry_uncertain_messages(
+    database: Database, campaign_id: int, *, actor: Actor, at_most: int | None = None, wait_seconds: float = 10.0
+) -> UncertainRetry:
+    """Make the uncertain messages pending again. Each message may arrive twice. A completed campaign runs again.
+
+    `at_most`: the maximum number of messages, to which the operator has agreed; by now a running campaign may have more
+    uncertain messages. The function first waits, at most `wait_seconds`, until all stored webhooks are applied, because
+    messages that these webhooks settle must not be sent again. A later webhook still settles a message that was not
+    claimed again yet. The caller enqueues the campaign if `should_enqueue` of the result's `move` is set.
+
+    Raises Refusal.
+    """
+    planned = database.run(_count_uncertain, campaign_id)
     if not planned.count:
         return planned
     _await_webhooks(database, wait_seconds)
@@ -134,7 +197,7 @@ def retry_doubted(
     count, after, first_move = 0, 0, None
     while left > count:
         limit = min(_MOST_AT_ONCE, left - count)
-        done, after, move = database.run(_retry_doubts, campaign_id, after=after, limit=limit)
+        done, after, move = database.run(_retry_uncertain_batch, campaign_id, actor, after=after, limit=limit)
         first_move = first_move or move
         count += done
         if done < limit:
@@ -142,41 +205,49 @@ def retry_doubted(
     return replace(planned, count=count, move=first_move)
 
 
-def _look_at_doubts(connection: Connection, campaign_id: int) -> Redoubted:
+def _count_uncertain(connection: Connection, campaign_id: int) -> UncertainRetry:
     reasons = count_uncertain(connection, campaign_id)
     campaign, _ = _decide(connection, campaign_id)
-    return Redoubted(str(campaign.facts), campaign.time_zone, reasons, sum(each.count for each in reasons))
+    return UncertainRetry(campaign.facts.identify(), campaign.time_zone, reasons, sum(each.count for each in reasons))
 
 
 def _await_webhooks(database: Database, wait_seconds: float) -> None:
-    newest = database.run(newest_event_id)
+    newest = database.run(find_newest_event_id)
     deadline = time.monotonic() + wait_seconds
     while waiting := database.run(count_unapplied, up_to=newest):
         if time.monotonic() > deadline:
-            raise CampaignError(
-                f"{waiting:,} stored webhooks are not applied yet, and what they settle must not be sent again. "
-                "Is a process running for the queue `webhooks` (role `events`)?"
+            raise Refusal(
+                "webhooks_not_applied",
+                "Stored webhooks are not applied yet ({events}), and messages that they settle must not be sent again."
+                " Is a process running for the queue `webhooks` (role `events`)?",
+                kind=Kind.AWAY,
+                events=Count(waiting, "webhook event"),
             )
         time.sleep(_LOOK_SECONDS)
 
 
-def _retry_doubts(connection: Connection, campaign_id: int, *, after: int, limit: int) -> tuple[int, int, Move | None]:
-    """Put one set back; return how many, its last id, and the campaign's move."""
+def _retry_uncertain_batch(
+    connection: Connection, campaign_id: int, actor: Actor, *, after: int, limit: int
+) -> tuple[int, int, Move | None]:
+    """Make one batch of uncertain messages pending again.
+
+    Return the number of messages in the batch, the last id in the batch, and the campaign's `Move`.
+    """
     _, move = _decide(connection, campaign_id)
     count, last_id = retry_uncertain(connection, campaign_id, after=after, limit=limit)
     if not count:
         return 0, last_id, None
-    _write_move(connection, move)
+    write_moves(connection, [move])
+    _write_audit(connection, actor, Act.CAMPAIGN_RETRY_UNCERTAIN, move, count=count)
     return count, last_id, move
 
 
-def _write_move(connection: Connection, move: Move) -> None:
-    if store.move_campaigns(connection, [move]) != 1:
-        raise AssertionError("a locked campaign changed its status")
+def _write_audit(connection: Connection, actor: Actor, act: Act, move: Move, **after: object) -> None:
+    write_audit(connection, actor, act, move.id, before={"status": move.old}, after={"status": move.new, **after})
 
 
 def _look(connection: Connection, campaign_id: int, classes: frozenset[Retry]) -> Retried:
-    # Counted before the lock is taken: settles of the campaign would wait for it.
+    # The messages are counted before the campaign is locked, because settlements of its messages wait for that lock.
     counts = count_failed(connection, campaign_id, _later_seconds())
     campaign, _ = _decide(connection, campaign_id)
     again: list[FailedCount] = []
@@ -184,27 +255,31 @@ def _look(connection: Connection, campaign_id: int, classes: frozenset[Retry]) -
     for each in counts:
         retry = None if each.error_code is None else find_failure(each.error_code).retry
         (again if retry in classes else left).append(each)
-    return Retried(str(campaign.facts), campaign.time_zone, again, left)
+    return Retried(campaign.facts.identify(), campaign.time_zone, again, left)
 
 
 def _retry(
-    connection: Connection, campaign_id: int, codes: Sequence[int], *, after: int
+    connection: Connection, campaign_id: int, codes: Sequence[int], actor: Actor, *, after: int
 ) -> tuple[list[FailedCount], int, Move | None]:
-    """Put one set back; return its counts, its last id, and the campaign's move."""
+    """Make one batch of failed messages pending again.
+
+    Return the counts of the batch by error code, the last id in the batch, and the campaign's `Move`.
+    """
     _, move = _decide(connection, campaign_id)
     later = {code: find_failure(code).later_seconds for code in codes}
     retried = retry_messages(connection, campaign_id, later, after=after, limit=_MOST_AT_ONCE)
     if not retried:
         return [], after, None
-    _write_move(connection, move)
+    write_moves(connection, [move])
+    _write_audit(
+        connection, actor, Act.CAMPAIGN_RETRY, move, count=sum(row.count for row in retried), codes=list(codes)
+    )
     counts = [FailedCount(r.error_code, r.title, r.count, r.waiting_count, r.waits_until) for r in retried]
     return counts, max(row.last_id for row in retried), move
 
 
 def _decide(connection: Connection, campaign_id: int) -> tuple[store.LockedCampaign, Move]:
-    campaign = store.lock_campaigns(connection, [campaign_id]).get(campaign_id)
-    if campaign is None:
-        raise CampaignError(missing_campaign(campaign_id))
+    campaign = lock_campaign(connection, campaign_id)
     return campaign, decide_move(Command.RETRY, campaign.facts, now=campaign.server_now)
 
 

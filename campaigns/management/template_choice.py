@@ -1,71 +1,241 @@
-"""Finds the template that a campaign sends: each WABA of its accounts has its own, and all must be the same."""
+"""Finds the template that a campaign sends.
+
+Each WABA of the campaign's accounts has a copy of the template. All copies must be equal.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import datetime as dt
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
-from campaigns.domain.campaign import CampaignError
-from campaigns.domain.template import Template, TemplateError, template_from_components
+from campaigns.domain.filling import Filling, ParameterKind, drop_empty, fill, list_parameters
+from campaigns.domain.statement import Count, Finding, Hint, HintAction, Kind, Refusal, Sentence, Severity, Word
+from campaigns.domain.template import (
+    Template,
+    TemplateError,
+    TemplateStatus,
+    missing_template,
+    template_from_components,
+)
 from campaigns.store import accounts, templates
+from campaigns.store.campaigns import LockedCampaign
 from campaigns.store.database import Connection
 
-# With these Meta sends nothing, and none of them ends by itself soon. A paused template is approved again by itself.
-_NOT_SENT = frozenset({"pending", "rejected", "disabled", "deleted", "archived", "in_appeal", "limit_exceeded"})
+# Meta sends no template that has one of these statuses, and none of these statuses ends soon by itself. `paused` is not
+# in this set, because Meta approves a paused template again.
+_NOT_SENT = frozenset(
+    {
+        TemplateStatus.PENDING,
+        TemplateStatus.REJECTED,
+        TemplateStatus.DISABLED,
+        TemplateStatus.DELETED,
+        TemplateStatus.ARCHIVED,
+        TemplateStatus.IN_APPEAL,
+        TemplateStatus.LIMIT_EXCEEDED,
+    }
+)
 
 
 def choose_template(
     connection: Connection, text: str, account_ids: Sequence[int]
-) -> tuple[templates.TemplateRow, list[str]]:
-    """Return the template `name:language` that fits these accounts, and warnings for a person.
+) -> tuple[templates.TemplateRow, list[Finding]]:
+    """Return the template `name:language` for these accounts, and warnings for an operator.
 
-    Where accounts belong to several WABAs it is that of the first. Raises CampaignError, TemplateError.
+    If the accounts belong to several WABAs, the template of the first WABA is returned. Without accounts, the newest
+    copy of the template is returned; the campaign gets the copy of its accounts when it gets accounts. Raises Refusal.
     """
     name, _, language = text.partition(":")
     if not name or not language:
-        raise CampaignError(f"{text!r} is not NAME:LANGUAGE, such as promo:pt_BR.")
+        raise Refusal("template_word_invalid", "{text!r} is not NAME:LANGUAGE, such as promo:pt_BR.", text=text)
     rows = {row.waba_id: row for row in templates.find_templates(connection, name, language)}
     if not rows:
-        raise CampaignError(f"There is no template {text}; `revoada template list` shows all.")
+        raise missing_template(text)
+    if not account_ids:
+        newest = max(rows.values(), key=lambda row: (row.synced_at or row.created_at, row.id))
+        return newest, _judge(newest, text)
     synced = templates.list_synced_wabas(connection)
     chosen: dict[str, templates.TemplateRow] = {}
-    warnings: list[str] = []
+    warnings: list[Finding] = []
     for account in accounts.list_accounts(connection, account_ids):
         if account.waba_id in chosen:
             continue
-        row = rows.get(account.waba_id) or rows.get("")
-        synced_at = synced.get(account.waba_id)
-        if row is None or (row.waba_id == "" and synced_at is not None and synced_at > row.created_at):
-            raise CampaignError(
-                f"The template {text} is not known in WABA {account.waba_id} of account {account.name}: "
-                "`revoada template sync` reads its templates."
+        row = find_copy(rows, account.waba_id, synced)
+        if row is None:
+            raise Refusal(
+                "template_missing_in_waba",
+                "The template {template} is not known in WABA {waba_id} of account {account}: {sync} reads its"
+                " templates.",
+                kind=Kind.MISSING,
+                template=text,
+                waba_id=account.waba_id,
+                account=account.name,
+                sync=Hint(HintAction.SYNC_TEMPLATES),
             )
         warnings += _judge(row, text)
         chosen[account.waba_id] = row
     first, *others = chosen.values()
     for other in others:
         if read_template(other) != read_template(first):
-            raise CampaignError(
-                f"The template {text} is not the same in WABA {first.waba_id or 'any'} and "
-                f"{other.waba_id or 'any'}: make a campaign for each."
+            raise Refusal(
+                "template_differs",
+                "The template {template} is not the same in WABA {first} and {other}: make a campaign for each.",
+                kind=Kind.CONFLICT,
+                template=text,
+                first=first.waba_id or Word("any"),
+                other=other.waba_id or Word("any"),
             )
     return first, warnings
 
 
+def find_copy(
+    rows: Mapping[str, templates.TemplateRow], waba_id: str, synced: Mapping[str, dt.datetime]
+) -> templates.TemplateRow | None:
+    """Return the copy of a template that a WABA sends; None if the WABA has none.
+
+    `rows`: all copies of the template, by WABA. `synced`: by WABA, when the list of its templates was last read. A
+    template that an operator added for every WABA counts until Meta's list of a WABA does not have it.
+    """
+    row = rows.get(waba_id) or rows.get("")
+    synced_at = synced.get(waba_id)
+    if row is not None and row.waba_id == "" and synced_at is not None and synced_at > row.created_at:
+        return None
+    return row
+
+
+@dataclass(frozen=True, slots=True)
+class Fit:
+    """The template of a campaign, the values for all recipients that the template takes, and the filling of both."""
+
+    row: templates.TemplateRow
+    filling: Filling
+    parameters: Mapping[str, str | None]
+    warnings: Sequence[Finding] = ()
+
+
+def fit_template(
+    connection: Connection,
+    campaign: LockedCampaign,
+    *,
+    text: str | None = None,
+    account_ids: Sequence[int] | None = None,
+    parameters: Mapping[str, str | None] | None = None,
+) -> Fit:
+    """Return the template that fits a campaign and its recipients after a change.
+
+    `text`: the template `name:language` that replaces the present one. `account_ids`: the accounts after the change. If
+    `account_ids` is None, the campaign keeps its template. `parameters`: changed values for all recipients.
+
+    Raises Refusal if there are recipients, and they do not have the values that the template needs.
+    """
+    row = templates.load_template(connection, campaign.template_id)
+    warnings: Sequence[Finding] = ()
+    if account_ids is not None:
+        row, warnings = choose_template(connection, text or f"{row.name}:{row.language}", account_ids)
+    template = read_template(row)
+    # Parameters that the new template does not have are dropped.
+    taken = {parameter.name for parameter in list_parameters(template)}
+    kept = {key: value for key, value in campaign.parameters.items() if key in taken}
+    given = drop_empty(template, kept | dict(parameters or {}))
+    filling = fill(template, given)
+    if campaign.recipient_count:
+        _demand_same_values(campaign, _fill_current(connection, campaign), filling)
+    return Fit(row, filling, given, warnings)
+
+
+def _fill_current(connection: Connection, campaign: LockedCampaign) -> Filling | None:
+    """Return the present filling of a campaign, or None if the template no longer fits the campaign's columns."""
+    try:
+        current = fill(read_template(templates.load_template(connection, campaign.template_id)), campaign.parameters)
+    except TemplateError:
+        return None
+    return current if current.names == campaign.columns else None
+
+
+def _demand_same_values(campaign: LockedCampaign, current: Filling | None, filling: Filling) -> None:
+    """Raise Refusal unless a filling takes the values that the recipients have, in the same order."""
+    fits = filling.names == campaign.columns
+    if current is not None and not fits:
+        fits = _differs_in_names_only(current, filling)
+    if not fits:
+        raise campaign.facts.conflict(
+            "recipients_misfit",
+            "The recipients of Campaign {id} ({name}) have {brings}, but the template {template} needs {takes} for"
+            " each. {create} makes a new campaign with this template.",
+            create=Hint(HintAction.CREATE_CAMPAIGN),
+            template=str(filling.template),
+            brings=_list(campaign.columns),
+            takes=_list(filling.names),
+        )
+    for old, new in zip(() if current is None else current.columns, filling.columns, strict=False):
+        if old.prefix != new.prefix:
+            raise campaign.facts.conflict(
+                "links_differ",
+                "The recipients of Campaign {id} ({name}) have the ends of links that begin with {old}, but {button} of"
+                " the template {template} begins with {new}: make a new campaign with this template.",
+                old=old.prefix,
+                new=new.prefix,
+                button=new.name,
+                template=str(filling.template),
+            )
+
+
+def _differs_in_names_only(current: Filling, filling: Filling) -> bool:
+    """Tell whether a filling takes the values of the current filling under other names.
+
+    If a name stands at another place, or if the bodies share only some of their names, then the other values may have
+    other meanings.
+    """
+    if [column.kind for column in current.columns] != [column.kind for column in filling.columns]:
+        return False
+    if any(filling.names[place] != name for place, name in enumerate(current.names) if name in filling.names):
+        return False
+    old, new = (
+        [column.name for column in one.columns if column.kind is ParameterKind.BODY] for one in (current, filling)
+    )
+    return old == new or set(old).isdisjoint(new)
+
+
+def _list(names: Sequence[str]) -> Sentence | Word:
+    return Sentence("{count} ({names})", count=Count(len(names), "value"), names=names) if names else Word("no values")
+
+
 def read_template(row: templates.TemplateRow) -> Template:
-    """Return the template of a row. Raises TemplateError, which names it, for components that cannot be read."""
+    """Return the template of a row. If the template cannot be read, raises TemplateError, which names the template."""
     try:
         return template_from_components(row.name, row.language, row.components)
     except TemplateError as error:
-        raise TemplateError(f"The template {row.name}:{row.language} cannot be sent: {error}") from None
+        raise TemplateError(
+            error.code,
+            "The template {template} cannot be sent: {problem}",
+            kind=error.kind,
+            template=f"{row.name}:{row.language}",
+            problem=error,
+        ) from None
 
 
-def _judge(row: templates.TemplateRow, text: str) -> list[str]:
-    where = f" in WABA {row.waba_id}" if row.waba_id else ""
+def _judge(row: templates.TemplateRow, text: str) -> list[Finding]:
+    """Return warnings about the status of a template. Raises Refusal if Meta sends no messages with this status."""
+    where = Sentence(" in WABA {waba_id}", waba_id=row.waba_id) if row.waba_id else ""
     if row.status in _NOT_SENT:
-        raise CampaignError(
-            f"The template {text} is {row.status.replace('_', ' ')}{where}, and a campaign needs an approved one: "
-            "`revoada template sync` asks Meta again."
+        raise Refusal(
+            "template_not_sendable",
+            "The template {template} is {status}{where}, and a campaign needs an approved one: {sync} asks Meta again.",
+            kind=Kind.CONFLICT,
+            template=text,
+            status=Word(row.status.replace("_", " ")),
+            where=where,
+            sync=Hint(HintAction.SYNC_TEMPLATES),
         )
-    if row.status != "approved":
-        return [f"The template {text} is {row.status}{where}: the campaign waits until Meta takes it again."]
-    return []
+    if row.status == TemplateStatus.APPROVED:
+        return []
+    finding = Finding(
+        "template_not_approved",
+        Severity.WARNING,
+        "The template {template} is {status}{where}: the campaign waits until Meta takes it again.",
+        "",
+        template=text,
+        status=Word(row.status),
+        where=where,
+    )
+    return [finding]

@@ -1,1 +1,1 @@
-"""Erasure, retention, forgotten people, and the confirmation of opt-outs."""
+"""Erases the data of people and of old campaigns, recognises forgotten people, and confirms opt-outs."""

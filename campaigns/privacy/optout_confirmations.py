@@ -1,9 +1,8 @@
-"""Confirms opt-outs with one text message each: at most once, and whatever comes of it is logged only."""
+"""Confirms each opt-out with at most one text message. The result of the send is only logged."""
 
 from __future__ import annotations
 
 import logging
-import threading
 
 from campaigns.config import Settings
 from campaigns.logs import event, mask_phone
@@ -14,21 +13,16 @@ from campaigns.whatsapp.graph import GraphError, send_text
 
 _log = logging.getLogger(__name__)
 
-# One thread per process does this, so that a hanging endpoint does not fill those that check health.
-_at_work = threading.Lock()
-
 
 def send_replies(database: Database, settings: Settings) -> None:
-    """Send the confirmations that wait, one after the other; each is taken, and that committed, before it leaves."""
-    if not _at_work.acquire(blocking=False):
-        return
+    """Send the pending confirmations, one after the other. Each confirmation is deleted from the table before it is
+    sent.
+    """
     try:
         while (reply := database.run(take_stop_reply)) is not None:
             _send(reply, settings)
     except Exception as error:  # noqa: BLE001  nobody waits for this thread, and the next webhook starts it again
         _log.warning("Confirming opt-outs stopped: %s", type(error).__name__, extra=event("stop_replies_wait"))
-    finally:
-        _at_work.release()
 
 
 def _send(reply: TakenReply, settings: Settings) -> None:
@@ -45,7 +39,9 @@ def _send(reply: TakenReply, settings: Settings) -> None:
 
 
 def _send_text(reply: TakenReply, settings: Settings) -> str:
-    """Send one confirmation; return why it was not even tried, "" if it was. Raises GraphError, TokenError."""
+    """Send one confirmation. Return the reason if the confirmation must not be sent, else "". Raises GraphError,
+    TokenError.
+    """
     if not reply.is_open:
         return "it is older than a day"
     if reply.token is None:

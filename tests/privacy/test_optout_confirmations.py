@@ -17,7 +17,8 @@ from campaigns.secrets import encrypt_token, make_key
 from campaigns.store.events import insert_events
 from campaigns.store.suppressions import take_stop_reply
 from tests.simulator.far_end import PATIENCE_SECONDS, wait_for
-from tests.store.rows import Beside, add_account, empty, fetch
+from tests.store.rows import Beside, add_account, fetch
+from tests.support.actors import TESTER
 from tests.webhooks.webhook_bodies import PHONE_NUMBER_ID, make_body, make_value
 from webhooks.applier.apply import apply_events
 
@@ -27,10 +28,9 @@ REPLY = "Pronto: você não recebe mais mensagens."
 
 
 @pytest.fixture
-def database(shared):
-    empty(shared)
-    shared.run(add_account, phone_number_id=PHONE_NUMBER_ID, token=encrypt_token(KEY, "token-1"))
-    return shared
+def database(database):
+    database.run(add_account, phone_number_id=PHONE_NUMBER_ID, token=encrypt_token(KEY, "token-1"))
+    return database
 
 
 @pytest.fixture
@@ -76,7 +76,7 @@ def test_a_button_is_confirmed_and_what_whatsapp_passes_on_is_not(database, sett
 
 def test_after_a_person_was_taken_back_a_new_opt_out_is_confirmed_again(database, settings, far):
     opt_out(database, settings)
-    lift_phones(database, [ANA], secret_key=KEY)
+    lift_phones(database, [ANA], secret_key=KEY, actor=TESTER)
     opt_out(database, settings, ago=-5)
     send_replies(database, settings)
     assert len(read_sent(far)) == 2
@@ -97,7 +97,7 @@ def test_an_opt_out_of_yesterday_is_not_answered(database, settings, far):
             "UPDATE accounts SET active = false, inactive_reason = 'x'",
             f"no active account has the number {PHONE_NUMBER_ID}",
         ),
-        ("UPDATE accounts SET token = 'x'", "REVOADA_SECRET_KEY is not the key"),
+        ("UPDATE accounts SET token = 'x'", "REVOADA_SECRET_KEY does not have the key"),
     ],
 )
 def test_what_cannot_be_confirmed_is_logged_and_over(database, settings, far, caplog, spoil, why):  # noqa: PLR0917

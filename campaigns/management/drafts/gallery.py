@@ -1,0 +1,98 @@
+"""Lists templates as a person chooses one for a campaign: each name and language once, with its latest use."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+
+from campaigns.domain.filling import Parameter, fill, list_parameters
+from campaigns.domain.statement import Sentence
+from campaigns.domain.template import TemplateError, TemplateStatus
+from campaigns.management.listings.pages import Page, contains, load_page
+from campaigns.management.preview import Layout, lay_out
+from campaigns.management.template_choice import read_template
+from campaigns.store import templates
+from campaigns.store.campaigns import find_template_id
+from campaigns.store.database import Connection, Database
+from campaigns.store.templates import GalleryRow
+
+# The name and the language of a template.
+GalleryKey = tuple[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class GalleryTemplate:
+    """A template of the gallery. `row`: the copy of one WABA, an approved one if there is one.
+
+    `waba_ids`: the WABAs that have a copy; "" stands for every WABA. `last_used_at`: when a campaign with it started
+    last. `problem`: why no campaign can fill the template; None if a campaign can. `layout`: a message with the names
+    of the variables in place of values; None if the template cannot be read.
+    """
+
+    row: GalleryRow
+    waba_ids: Collection[str]
+    last_used_at: dt.datetime | None
+    problem: Sentence | None
+    layout: Layout | None
+
+    @property
+    def key(self) -> str:
+        """The template as `CampaignChanges.template` names it."""
+        return f"{self.row.name}:{self.row.language}"
+
+    @property
+    def is_possible(self) -> bool:
+        """Whether a new campaign can be made with the template now."""
+        return self.problem is None and self.row.status == TemplateStatus.APPROVED
+
+
+@dataclass(frozen=True, slots=True)
+class Gallery:
+    """A page of templates. `languages`: those of all templates. `synced_at`: when Meta's list was read last."""
+
+    page: Page[GalleryTemplate, GalleryKey]
+    languages: Sequence[str]
+    synced_at: dt.datetime | None
+
+
+def page_gallery(
+    database: Database, *, text: str = "", language: str = "", after: GalleryKey | None = None, limit: int = 50
+) -> Gallery:
+    """Return templates by name and language, behind `after`. `text`: a part of the name, or ""."""
+
+    def load(connection: Connection) -> list[GalleryTemplate]:
+        rows = templates.page_gallery(
+            connection, pattern=contains(text), language=language or None, after=after or ("", ""), limit=limit + 1
+        )
+        return [_show([*copies]) for _key, copies in groupby(rows, lambda row: (row.name, row.language))]
+
+    page = load_page(database, load, limit, lambda each: (each.row.name, each.row.language))
+    synced = database.run(templates.list_synced_wabas)
+    return Gallery(page, database.run(templates.list_languages), max(synced.values(), default=None))
+
+
+def find_parameters(database: Database, campaign_id: int) -> Sequence[Parameter]:
+    """Return the parameters of the template of a campaign; [] if the template cannot be read."""
+
+    def find(connection: Connection) -> Sequence[Parameter]:
+        row = templates.load_template(connection, find_template_id(connection, campaign_id))
+        try:
+            return list_parameters(read_template(row))
+        except TemplateError:
+            return []
+
+    return database.run(find)
+
+
+def _show(copies: Sequence[GalleryRow]) -> GalleryTemplate:
+    row = next((each for each in copies if each.status == TemplateStatus.APPROVED), copies[0])
+    layout, problem = None, None
+    try:
+        template = read_template(row)
+        layout = lay_out(template, row.components, {})
+        fill(template, {})
+    except TemplateError as error:
+        problem = error
+    return GalleryTemplate(row, [each.waba_id for each in copies], row.last_used_at, problem, layout)

@@ -1,0 +1,395 @@
+"""Collects the facts that a person sees before campaigns start, and checks inside the start that they still hold."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from campaigns.domain.campaign import STARTED, CampaignStatus, Command, Departure
+from campaigns.domain.phone.languages import find_languages, read_language
+from campaigns.domain.statement import Count, Entry, Field, Finding, Hint, HintAction, Sentence, Severity, Word
+from campaigns.domain.template import TemplateError, list_shown
+from campaigns.domain.users.actor import Actor
+from campaigns.management.campaigns import warn_of_zones
+from campaigns.management.drafts.import_warnings import find_contradictions, find_import_warnings, write_variable
+from campaigns.management.hours import Night, QuietHours, find_departure, look_for_nights, sends_marketing
+from campaigns.management.preview import Preview, preview_first_between, preview_messages
+from campaigns.management.templates import read_campaign_templates
+from campaigns.store import campaigns as store
+from campaigns.store import recipients
+from campaigns.store.campaigns import CampaignListing, LockedCampaign
+from campaigns.store.database import Connection, Database, read_one_snapshot
+from campaigns.store.recipients import ImportedFile, Overlap
+from campaigns.store.templates import TemplateRow, load_template
+from campaigns.store.users.approvals import load_approvable
+
+if TYPE_CHECKING:
+    from campaigns.config import Settings
+
+# A campaign of these statuses will send its pending messages; a paused one when a person resumes it.
+_WILL_SEND = STARTED | {CampaignStatus.PAUSED}
+_AGAIN = {Command.START: HintAction.START_CAMPAIGN, Command.RESUME: HintAction.RESUME_CAMPAIGN}
+_SHOWN_CHARACTERS = 300
+_SHOWN_FILES = 3
+# The settings that decide when, how fast and until when the messages leave.
+_PACE = (
+    *("scheduled_at", "start_within_seconds", "expire_at", "max_per_person", "within_days"),
+    *("interval_seconds", "pause_after", "pause_seconds"),
+    *("window_from", "window_to", "weekdays", "time_zone", "uses_recipient_zones", "holidays"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """The facts that a person was told about one campaign before the answer to a question.
+
+    `digest`: the digest of the content, the accounts and the people. `pace_digest`: the digest of the schedule, the
+    pace and the hours. `message_count`: the number of pending messages. `night_count`: the number of people whom the
+    messages reach at night, which is during `quiet`. `reached`: by id of another campaign, the number of people of this
+    campaign to whom the other one has sent or will send. `days` and `together`: as for `find_overlaps`.
+    """
+
+    digest: bytes
+    pace_digest: bytes
+    message_count: int
+    night_count: int
+    reached: Mapping[int, int]
+    quiet: QuietHours | None
+    days: int
+    together: Collection[int]
+
+
+@dataclass(frozen=True, slots=True)
+class Present:
+    """The facts of the same kind at the time of the start, except those that need the lock of the campaign."""
+
+    overlaps: Sequence[Overlap]
+    night_count: int
+
+
+@dataclass(frozen=True, slots=True)
+class FileMessage:
+    """The first message of a file, as its recipient will read it. `number`: 1 for the first file of the campaign."""
+
+    number: int
+    file_name: str
+    message: Preview
+
+
+@dataclass(frozen=True, slots=True)
+class StartLook:
+    """The facts about one campaign that a person sees before it starts or resumes.
+
+    `template`: `name:language`. `message`: the first message as its recipient will read it; None if no message is
+    pending, or if the template does not fit the values. `by_file`: the first message of each of the first files, if
+    several files have messages. `more_files`: the number of the other files with messages. `send_count`: the number of
+    messages that will be sent. `blocked_count`: the number of people who are skipped, because they must not be
+    messaged. `warnings`: findings about the content, the list and the hours, and notes about templates that could not
+    be read again. `got`: other campaigns with the same file or template whose messages people of this campaign got.
+    `coming`: such campaigns whose messages these people will get. `others`: further started campaigns to people of this
+    one; each has another file and another template. `departure`: when the first message may leave, if the campaign
+    starts now. `night`: the people whom the messages reach at night. `lacks_window`: the campaign is marketing and has
+    no window, although there are quiet hours. `overlaps`: all other campaigns with people or a file of
+    this one.
+    """
+
+    campaign: CampaignListing
+    template: str
+    message: Preview | None
+    by_file: Sequence[FileMessage]
+    more_files: int
+    send_count: int
+    blocked_count: int
+    warnings: Sequence[Finding]
+    got: Sequence[Overlap]
+    coming: Sequence[Overlap]
+    others: Sequence[Overlap]
+    departure: Departure
+    night: Night | None
+    lacks_window: bool
+    told: Told
+    overlaps: Sequence[Overlap]
+
+    @property
+    def has_risk(self) -> bool:
+        """Whether a person must confirm the start, however few messages the campaign has."""
+        is_warned = any(each.severity is not Severity.NOTE for each in self.warnings)
+        return bool(is_warned or self.got or self.coming or self.night)
+
+
+def read_and_look(
+    database: Database, settings: Settings, campaign_ids: Sequence[int], *, actor: Actor
+) -> list[StartLook]:
+    """Read the templates of these campaigns again from Meta; then return the facts as `look_before_start` does.
+
+    If a template cannot be read, the stored one counts, and a note says so: an API that is away stops no start.
+    """
+    notes = read_campaign_templates(database, settings, campaign_ids, actor=actor)
+    looks = look_before_start(database, campaign_ids, quiet=settings.quiet_hours, overlap_days=settings.overlap_days)
+    return [replace(look, warnings=[*look.warnings, *notes[look.campaign.id]]) for look in looks]
+
+
+def look_before_start(
+    database: Database, campaign_ids: Sequence[int], *, quiet: QuietHours | None, overlap_days: int
+) -> list[StartLook]:
+    """Return the facts that a person sees before these campaigns start or resume together, the oldest first.
+
+    `quiet`: the quiet hours of the settings. `overlap_days`: campaigns that ended before this number of days are not
+    compared. An id that does not exist is left out.
+    """
+    return database.run(_look_at_all, campaign_ids, quiet=quiet, days=overlap_days)
+
+
+def check_told(
+    connection: Connection, command: Command, campaign: LockedCampaign, told: Told, present: Present
+) -> None:
+    """Raise Refusal if a campaign would send other messages, more messages, or at other times, than a person was told.
+
+    The caller has locked the campaign. `present`: the facts that `find_present` returned after `lock_starts`.
+    """
+    facts, again = campaign.facts, Hint(_AGAIN[command], campaign.id)
+    loaded = load_approvable(connection, campaign.id)
+    if loaded.content.digest() != told.digest or loaded.count > told.message_count:
+        raise facts.conflict(
+            "changed_since_question",
+            "Campaign {id} ({name}) has changed since you were asked: its message, its accounts or its people are"
+            " different now. Nothing was started: {again} shows what it sends now, and asks again.",
+            again=again,
+        )
+    if _digest_pace(campaign) != told.pace_digest:
+        raise facts.conflict(
+            "hours_since_question",
+            "The schedule, the hours or the speed of campaign {id} ({name}) have changed since you were asked. Nothing"
+            " was started: {again} shows when its messages leave now, and asks again.",
+            again=again,
+        )
+    if present.night_count > told.night_count:
+        raise facts.conflict(
+            "night_since_question",
+            "Campaign {id} ({name}) would now reach {people} at night; when you were asked, the number was {before:,}."
+            " Nothing was started: {again} asks again.",
+            people=Count(present.night_count, "recipient"),
+            before=told.night_count,
+            again=again,
+        )
+    for overlap in present.overlaps:
+        now = _count_reached(overlap, told.together)
+        before = told.reached.get(overlap.campaign_id, 0)
+        if now > before:
+            raise facts.conflict(
+                "repeats_since_question",
+                "Campaign {other} ({other_name}) now reaches {people} of campaign {id} ({name}), too; when you were"
+                " asked, the number was {before:,}. Nothing was started: {again} asks again.",
+                other=overlap.campaign_id,
+                other_name=overlap.name,
+                people=Count(now, "recipient"),
+                before=before,
+                again=again,
+            )
+
+
+def find_present(connection: Connection, campaign_id: int, told: Told) -> Present:
+    """Return the present facts about a campaign, by the rules by which a person was told about them."""
+    overlaps = recipients.find_overlaps(connection, campaign_id, days=told.days, together=told.together)
+    nights = look_for_nights(connection, [campaign_id], quiet=told.quiet)
+    return Present(overlaps, sum(night.night_count for night in nights))
+
+
+def _look_at_all(
+    connection: Connection, campaign_ids: Sequence[int], *, quiet: QuietHours | None, days: int
+) -> list[StartLook]:
+    # The digests must be those of what is shown, although nothing is locked.
+    read_one_snapshot(connection)
+    rows = store.list_campaigns(connection, campaign_ids)
+    nights = {night.campaign_id: night for night in look_for_nights(connection, campaign_ids, quiet=quiet)}
+    looks = []
+    for position, row in enumerate(rows):
+        # If two campaigns of this start overlap, the overlap is shown at the first of them only.
+        told_before = {earlier.id for earlier in rows[:position]}
+        look = _look(connection, row, nights.get(row.id), quiet, days=days, together=campaign_ids, told=told_before)
+        looks.append(look)
+    return looks
+
+
+def _look(
+    connection: Connection,
+    row: CampaignListing,
+    night: Night | None,
+    quiet: QuietHours | None,
+    *,
+    days: int,
+    together: Sequence[int],
+    told: Collection[int],
+) -> StartLook:
+    template = load_template(connection, store.find_template_id(connection, row.id))
+    loaded = load_approvable(connection, row.id)
+    pending_count, blocked_count = store.count_pending(connection, row.id)
+    overlaps = recipients.find_overlaps(connection, row.id, days=days, together=together)
+    alike = [each for each in overlaps if each.has_same_file or each.has_same_template]
+    files = recipients.list_imported_files(connection, row.id)
+    try:
+        first = preview_messages(connection, row, template, limit=1)
+        by_file, more_files = _preview_files(connection, row, template, files)
+    except TemplateError:  # `departure` has the reason why no message leaves
+        first, by_file, more_files = [], [], 0
+    return StartLook(
+        row,
+        _name(template),
+        first[0][1] if first else None,
+        by_file,
+        more_files,
+        pending_count - blocked_count,
+        blocked_count,
+        warnings=[
+            *_find_changes(connection, row, template),
+            *_warn_of_imports(row, files),
+            *_warn_of_language(connection, row, template),
+            *warn_of_zones(connection, row.id, row),
+        ],
+        got=[each for each in alike if each.got_count],
+        coming=[
+            each
+            for each in alike
+            if each.waiting_count
+            and each.campaign_id not in told
+            and (each.status in _WILL_SEND or each.campaign_id in together)
+        ],
+        others=[each for each in overlaps if each not in alike and _count_reached(each, together)],
+        departure=find_departure(connection, row.id, row, now=row.server_now, has_started=row.started_at is not None),
+        night=night,
+        lacks_window=quiet is not None and row.window_from is None and sends_marketing(connection, row.id),
+        told=Told(
+            loaded.content.digest(),
+            _digest_pace(row),
+            loaded.count,
+            night.night_count if night is not None else 0,
+            {each.campaign_id: _count_reached(each, together) for each in overlaps},
+            quiet,
+            days,
+            together,
+        ),
+        overlaps=overlaps,
+    )
+
+
+def _digest_pace(campaign: CampaignListing | LockedCampaign) -> bytes:
+    return hashlib.sha256(repr([getattr(campaign, name) for name in _PACE]).encode()).digest()
+
+
+def _preview_files(
+    connection: Connection, row: CampaignListing, template: TemplateRow, files: Sequence[ImportedFile]
+) -> tuple[list[FileMessage], int]:
+    """Return the first message of each of the first files, and the number of the other files.
+
+    The result is empty if only one file has messages.
+    """
+    begun = [(file, file.facts.first_message_id) for file in files if file.facts and file.facts.first_message_id]
+    if len(begun) < 2:  # noqa: PLR2004  several files
+        return [], 0
+    ends = [*(first_id for _, first_id in begun[1:]), None]
+    shown = []
+    for (file, first_id), before_id in list(zip(begun, ends, strict=True))[:_SHOWN_FILES]:
+        message = preview_first_between(connection, row, template, first_id, before_id)
+        if message is not None:
+            shown.append(FileMessage(file.number, file.name, message))
+    return shown, len(begun[_SHOWN_FILES:])
+
+
+def _count_reached(overlap: Overlap, together: Collection[int]) -> int:
+    """Return the number of people to whom the other campaign has sent, or will send."""
+    sends = overlap.status in _WILL_SEND or overlap.campaign_id in together
+    return overlap.got_count + (overlap.waiting_count if sends else 0)
+
+
+def _name(template: TemplateRow) -> str:
+    return f"{template.name}:{template.language}"
+
+
+def _find_changes(connection: Connection, row: CampaignListing, template: TemplateRow) -> Iterator[Finding]:
+    """Yield what was changed in the message of a campaign since its draft was made."""
+    made = store.load_made_with(connection, row.id)
+    if made is None:
+        return
+    if made.template != _name(template):
+        yield Finding(
+            "template_replaced",
+            Severity.WARNING,
+            "The draft of campaign {campaign_id} was made with the template {old}. It sends {new} now.",
+            "",
+            campaign_id=row.id,
+            old=made.template,
+            new=_name(template),
+        )
+    elif list_shown(made.components) != list_shown(template.components):
+        yield Finding(
+            "template_edited",
+            Severity.WARNING,
+            "The template {template} was edited at Meta after the draft of campaign {campaign_id} was made. Before, its"
+            " text was: {old}",
+            "",
+            campaign_id=row.id,
+            template=_name(template),
+            old=_shorten(_read_body(made.components)),
+        )
+    changed = [
+        Sentence(
+            "{variable}: {old} → {new}",
+            variable=write_variable(name),
+            old=_show_value(made.parameters.get(name)),
+            new=_show_value(row.parameters.get(name)),
+        )
+        for name in sorted({*made.parameters, *row.parameters})
+        if made.parameters.get(name) != row.parameters.get(name)
+    ]
+    if changed:
+        yield Finding(
+            "values_changed",
+            Severity.WARNING,
+            "Values for all recipients of campaign {campaign_id} were changed after its draft was made: {changes}.",
+            "",
+            campaign_id=row.id,
+            changes=changed,
+        )
+
+
+def _read_body(components: Sequence[Mapping[str, Any]]) -> str:
+    return next((str(part.get("text", "")) for part in components if part.get("type") == "BODY"), "")
+
+
+def _show_value(value: str | None) -> str:
+    return _shorten(value) if value else Word("none")
+
+
+def _shorten(text: str) -> str:
+    words = " ".join(text.split())
+    return words if len(words) <= _SHOWN_CHARACTERS else f"{words[:_SHOWN_CHARACTERS]}…"
+
+
+def _warn_of_imports(row: CampaignListing, files: Sequence[ImportedFile]) -> Iterator[Finding]:
+    for file in files:
+        if file.facts is not None:
+            yield from find_import_warnings(row.id, CampaignStatus(row.status), file.facts, file=file.name)
+    yield from find_contradictions(row.id, CampaignStatus(row.status), files)
+
+
+def _warn_of_language(connection: Connection, row: CampaignListing, template: TemplateRow) -> Iterator[Finding]:
+    """Yield a warning if most people are in countries that do not speak the language of the template."""
+    counts = store.count_pending_by_prefix(connection, row.id)
+    language = read_language(template.language)
+    others = sum(
+        count for prefix, count in counts.items() if (spoken := find_languages(prefix)) and language not in spoken
+    )
+    if others * 2 > sum(counts.values()):
+        yield Finding(
+            "language_differs",
+            Severity.WARNING,
+            "The template {template} is in another language than that of the countries of {people} of campaign"
+            " {campaign_id}.",
+            "If it is the wrong one, choose another template: {change}.",
+            campaign_id=row.id,
+            template=_name(template),
+            people=Count(others, "recipient"),
+            change=Hint(HintAction.CHANGE_CAMPAIGN, row.id, Entry(Field.TEMPLATE)),
+        )

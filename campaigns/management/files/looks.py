@@ -1,0 +1,190 @@
+"""Looks at the top of a file: its sheets, its header, its first rows, and the columns that an import would choose."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from campaigns.domain.controls import escape_controls
+from campaigns.domain.filling import Filling, Parameter, drop_empty, fill, list_parameters
+from campaigns.domain.recipients import (
+    HEADER_WITHIN,
+    Choice,
+    RecipientsError,
+    RowProblem,
+    demand_header,
+    read_header,
+    read_names,
+)
+from campaigns.domain.statement import Entry, Sentence
+from campaigns.domain.template import Template
+from campaigns.domain.text.links import LinkError
+from campaigns.management.files.jobs import read_reading
+from campaigns.management.preview import Layout, lay_out
+from campaigns.management.recipients import Reading
+from campaigns.management.reports import find_campaign
+from campaigns.management.template_choice import read_template
+from campaigns.sheets.rows import list_sheets, open_sheet
+from campaigns.sheets.xlsx import HiddenChoice
+from campaigns.store import campaigns, templates
+from campaigns.store.database import Connection, Database
+from campaigns.store.files.jobs import JobRow
+
+_SAMPLE_ROWS = 5
+_PHONE_TRIES = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """The top of a file, and how the import would read it.
+
+    `sheets`: the visible sheets with cells, [] for a CSV file. `names`: the names of the columns, "" for a column
+    without a name. `rows`: the first rows below the header. `template`, `components`: those of the campaign. `given`:
+    the campaign's values for all recipients, by parameter. `parameters`: the parameters that a column or one text
+    fills.
+
+    `phone`, `consent` and `filled`: the columns that the import would choose by itself. `filled`: by variable.
+    `problem`: why the import would not choose all columns; None if it would.
+    """
+
+    sheets: Sequence[str]
+    header_row: int
+    names: Sequence[str]
+    rows: Sequence[Sequence[str]]
+    template: Template
+    components: Sequence[Mapping[str, Any]]
+    given: Mapping[str, str | None]
+    parameters: Sequence[Parameter]
+    phone: str | None
+    consent: str | None
+    filled: Mapping[str, str]
+    problem: Sentence | None
+    hidden_row_count: int
+    hidden_columns: Sequence[str]
+
+    def fill(self, parameters: Mapping[str, str | None]) -> Filling:
+        """Return the template with these values for all recipients, in addition to `given`. Raises TemplateError."""
+        return fill(self.template, drop_empty(self.template, {**self.given, **parameters}))
+
+    @property
+    def excerpts(self) -> Mapping[str, str]:
+        """By parameter, the text of the template around it."""
+        return Filling(self.template, {}, tuple(self.parameters)).excerpts
+
+    def lay_out(self, texts: Mapping[str, str], columns: Mapping[str, int], row: Sequence[str]) -> Layout:
+        """Return the message of a row as its person would read it.
+
+        `texts`: by parameter, the text for all recipients. `columns`: by parameter, the position of its column. In the
+        place of a parameter without a value stands its name.
+        """
+        cells = {name: row[place] for name, place in columns.items() if place < len(row)}
+        by_name = {each.name: each for each in self.parameters}
+        values = {name: _read(by_name[name], text) for name, text in {**texts, **cells}.items()}
+        return lay_out(self.template, self.components, {name: value for name, value in values.items() if value})
+
+
+def _read(parameter: Parameter, text: str) -> str:
+    try:
+        return parameter.read(text)
+    except LinkError:  # the import says what is wrong with the link
+        return text
+
+
+def look_at(path: Path, reading: Reading, *, language: str) -> dict[str, Any]:
+    """Read the top of a file; return it as JSON. Raises RecipientsError if the file has no rows that can be read.
+
+    `language`: the language of the template, in which numbers and dates of a workbook are written. If the file has
+    several sheets and none is chosen, the result has only the names of the sheets.
+    """
+    # The look shows hidden rows and columns unless they are left out: the person decides when the list is read.
+    hidden = HiddenChoice.SKIP if reading.hidden is HiddenChoice.SKIP else HiddenChoice.INCLUDE
+    top: dict[str, Any] = {"sheets": list_sheets(path), "header_row": 1, "names": [], "rows": []}
+    top |= {"hidden_row_count": 0, "hidden_columns": []}
+    if reading.sheet is None and len(top["sheets"]) > 1:
+        return top
+    with open_sheet(path, language=language, report=reading.report, name=reading.sheet, hidden=hidden) as sheet:
+        rows = list(islice(sheet.rows, HEADER_WITHIN))
+        if not rows:
+            raise RecipientsError("header_empty", "the first row is empty, it must name the columns")
+        position, header = demand_header(rows, reading.choice.phone)
+    below = [row for _, row in rows[position + 1 :] if not isinstance(row, RowProblem)]
+    return top | {
+        "header_row": rows[position][0],
+        "names": read_names(header, delimiter=sheet.delimiter),
+        "rows": [[escape_controls(cell, keeps="\n\t") for cell in row] for row in below[:_SAMPLE_ROWS]],
+        "hidden_row_count": sheet.hidden.row_count,
+        "hidden_columns": list(sheet.hidden.columns.values()),
+    }
+
+
+def load_look(database: Database, job: JobRow) -> Look:
+    """Return the look that a job has taken, with the columns that the import would choose for the present template."""
+    return database.run(_load, job)
+
+
+def load_filling(connection: Connection, campaign_id: int) -> Filling:
+    """Return the template of a campaign with its values. The campaign is not locked."""
+    row = find_campaign(connection, campaign_id)
+    template = templates.load_template(connection, campaigns.find_template_id(connection, campaign_id))
+    return fill(read_template(template), row.parameters)
+
+
+def _load(connection: Connection, job: JobRow) -> Look:
+    assert job.campaign_id is not None
+    given = find_campaign(connection, job.campaign_id).parameters
+    row = templates.load_template(connection, campaigns.find_template_id(connection, job.campaign_id))
+    template, top = read_template(row), job.result or {}
+    guess = _guess(top["names"], fill(template, given), read_reading(job.request).choice)
+    parameters = [each for each in list_parameters(template) if each.is_required or each.name in given]
+    return Look(**top, template=template, components=row.components, given=given, parameters=parameters, **guess)
+
+
+def _guess(names: Sequence[str], filling: Filling, choice: Choice) -> dict[str, Any]:
+    """Return the columns that the import would choose.
+
+    If the import would not choose a column for each variable, the result has the columns that it would choose for the
+    phone and for each variable alone, and the problem.
+    """
+    if not names:
+        return {"phone": None, "consent": None, "filled": {}, "problem": None}
+    try:
+        columns = read_header(names, filling.names, choice, excerpts=filling.excerpts)
+    except RecipientsError as error:
+        problem = error
+    else:
+        filled = {name: names[position] for name, position in zip(filling.names, columns.variables, strict=True)}
+        consent = None if columns.consent is None else names[columns.consent]
+        return {"phone": names[columns.phone], "consent": consent, "filled": filled, "problem": None}
+    guess: dict[str, Any] = {"phone": None, "consent": None, "filled": {}, "problem": problem}
+    try:
+        columns = read_header(names, [], choice)
+    except RecipientsError as error:
+        if isinstance(entry := error.values.get("phone_column"), Entry):
+            guess["phone"] = entry.value or None
+    else:
+        guess["phone"] = names[columns.phone]
+        guess["consent"] = None if columns.consent is None else names[columns.consent]
+    for variable in filling.names:
+        if column := _guess_variable(names, variable, replace(choice, phone=guess["phone"], may_go_by_order=False)):
+            guess["filled"][variable] = column
+    return guess
+
+
+def _guess_variable(names: Sequence[str], variable: str, choice: Choice) -> str | None:
+    """Return the column that has the name of a variable.
+
+    `read_header` needs a column for the phones. If none is chosen, two columns are tried in turn: a wrong one hides the
+    column of the variable only if it is that column.
+    """
+    phones = [choice.phone] if choice.phone else [name for name, count in Counter(names).items() if name and count == 1]
+    for phone in phones[:_PHONE_TRIES]:
+        try:
+            columns = read_header(names, [variable], replace(choice, phone=phone))
+        except RecipientsError:
+            continue
+        return names[columns.variables[0]]
+    return None

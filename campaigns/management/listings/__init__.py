@@ -1,0 +1,1 @@
+"""Pages of campaigns, templates, suppressions and import errors, for people and for programs."""
