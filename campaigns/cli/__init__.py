@@ -1,1 +1,4 @@
-"""The command `revoada`: each command parses, calls one use case, and formats. It starts in `root.py`."""
+"""The command `revoada`; `root.py` has the root command.
+
+Each subcommand parses its arguments, calls one use case, and formats the result.
+"""

@@ -1,4 +1,4 @@
-"""The file `.env`: read for every command, and given its key by `revoada keygen --env-file`."""
+"""Reads the file `.env` for every command, and writes keys into it for `revoada keygen --env-file`."""
 
 from __future__ import annotations
 
@@ -12,11 +12,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import click
 from dotenv import load_dotenv
 from dotenv.parser import Binding, parse_stream
 
-from campaigns.cli.session import Refusal
+from campaigns.cli.csv_files import explain_unwritten
+from campaigns.cli.hints import _
+from campaigns.cli.output import say
+from campaigns.cli.session import CommandError
+from campaigns.config import read_secret_keys
 
 _KEY = "REVOADA_SECRET_KEY"
 _OTHERS = 0o077
@@ -26,40 +29,50 @@ _COMMENT_AND_END = re.compile(r"(?:[^\S\r\n]+#[^\r\n]*)?(?:\r\n|\n|\r|\Z)\Z")
 
 
 def load_env_file() -> None:
-    """Read `.env` of the working directory, if there; environment variables win. Warn if other users may read it."""
+    """Read `.env` in the working directory, if the file exists.
+
+    Environment variables have precedence over the file. Warn if other users of the machine may read the file.
+    """
     path = Path(".env")
     if not path.is_file():
         return
     if stat.S_IMODE(path.stat().st_mode) & _OTHERS:
-        click.echo("Warning: other users of this machine may read .env and its secrets: `chmod 600 .env`.", err=True)
+        text = _("Warning: other users of this machine may read .env and its secrets: `chmod 600 .env`.")
+        say(text, is_warning=True)
     try:
         load_dotenv(path, interpolate=False)
     except (OSError, UnicodeDecodeError) as error:
-        raise Refusal(f"The file .env cannot be read: {error}.") from None
+        raise CommandError(_("The file .env cannot be read: {error}.", error=error)) from None
 
 
-def write_key(name: str, key: str) -> bool:
+def write_key(name: str, key: str, *, rotates: bool = False) -> bool:
     """Put REVOADA_SECRET_KEY into a file of settings. Return whether other users could read the file before.
 
-    The file is created if it is missing. A file that has a key already raises Refusal and stays as it is. The new file
-    has mode 0600 and replaces the old one atomically; if `name` is a symbolic link, the file it leads to is replaced.
+    The file is created if it is missing. Without `rotates`, CommandError is raised if the file has a key already, and
+    the file stays as it is. With `rotates`, the file must have a key, and the new key is put in front of it. A new file
+    with mode 0600 replaces the old file atomically. If `name` is a symbolic link, the file to which the link leads is
+    replaced.
     """
     path = Path(os.path.realpath(name))
     if not path.parent.is_dir():
-        raise Refusal(f"{name}: there is no folder {path.parent}.")
-    with _alone_in(path.parent):
-        before = path.stat() if path.exists() else None
-        # `realpath` follows all links, so the path is still a link only if the links form a circle.
-        if path.is_symlink() or (before is not None and not stat.S_ISREG(before.st_mode)):
-            raise Refusal(f"{name} is not a file.")
-        text = _fill(name, _read(name, path) if before is not None else "", key)
-        _replace(name, path, text, before)
+        raise CommandError(_("{name}: there is no folder {folder}.", name=name, folder=path.parent))
+    try:
+        with _alone_in(path.parent):
+            before = path.stat() if path.exists() else None
+            # `realpath` follows all links, so the path is still a link only if the links form a circle.
+            if path.is_symlink() or (before is not None and not stat.S_ISREG(before.st_mode)):
+                raise CommandError(_("{name} is not a file.", name=name))
+            text = _read(name, path) if before is not None else ""
+            text = _rotate(name, text, key) if rotates else _fill(name, text, key)
+            _replace(name, path, text, before)
+    except OSError as error:
+        raise explain_unwritten(error, path) from None
     return before is not None and bool(stat.S_IMODE(before.st_mode) & _OTHERS)
 
 
 @contextmanager
 def _alone_in(folder: Path) -> Iterator[None]:
-    """Lock a folder against other `keygen` processes: each would overwrite the key of the other."""
+    """Lock a folder, so that two `keygen` processes do not overwrite each other's keys."""
     handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
         fcntl.flock(handle, fcntl.LOCK_EX)
@@ -72,48 +85,105 @@ def _read(name: str, path: Path) -> str:
     try:
         return path.read_bytes().decode("utf-8")
     except UnicodeDecodeError:
-        raise Refusal(f"{name} is not text in UTF-8: nothing was written.") from None
+        raise CommandError(_("{name} is not text in UTF-8: nothing was written.", name=name)) from None
 
 
 def _fill(name: str, text: str, key: str) -> str:
-    """Return `text` with the key in it: in place of an empty key, or else at the end."""
-    bom, text = (_BOM, text[1:]) if text.startswith(_BOM) else ("", text)
-    bindings = list(parse_stream(io.StringIO(text, newline="")))
-    _refuse_others(name, bindings)
+    """Return `text` with the key in it: in place of an empty key if there is one, else at the end."""
+    bom, bindings = _parse(name, text)
+    if filled := _list_filled(name, bindings):
+        raise CommandError(
+            _(
+                "{name} has a REVOADA_SECRET_KEY already, in line {line}. It stays as it is: access tokens that were"
+                " stored with it cannot be read with another. To put a new key in front of it, use --rotate.",
+                name=name,
+                line=_line(filled[0]),
+            )
+        )
     parts = [binding.original.string for binding in bindings]
-    line_end = "\r\n" if "\r\n" in text else "\n"
+    line_end = _line_end(text)
     empty = [number for number, binding in enumerate(bindings) if binding.key == _KEY]
-    if empty:  # of several lines the last one counts
-        part = parts[empty[-1]]
-        before, after = _BEFORE_KEY.match(part), _COMMENT_AND_END.search(part)
-        end = after[0] if after else ""
-        parts[empty[-1]] = f"{before[0] if before else ''}{_KEY}={key}{end if end.strip(' ') else line_end}"
+    if empty:  # if several lines have an empty key, only the last line counts
+        parts[empty[-1]] = _assign(parts[empty[-1]], key, line_end)
     else:
-        gap = line_end if text and not text.endswith(("\n", "\r")) else ""
+        gap = line_end if text.removeprefix(_BOM) and not text.endswith(("\n", "\r")) else ""
         parts.append(f"{gap}{_KEY}={key}{line_end}")
     return bom + "".join(parts)
 
 
-def _refuse_others(name: str, bindings: list[Binding]) -> None:
-    """Raise Refusal if the file has a key already, or names the key in a line that cannot be parsed."""
+def _rotate(name: str, text: str, key: str) -> str:
+    """Return `text` with the new key in front of the keys that `text` has."""
+    bom, bindings = _parse(name, text)
+    filled = _list_filled(name, bindings)
+    if not filled:
+        raise CommandError(_("{name} has no REVOADA_SECRET_KEY to rotate: leave --rotate out.", name=name))
+    if bindings.index(filled[0]) < max(number for number, each in enumerate(bindings) if each.key == _KEY):
+        raise CommandError(
+            _(
+                "{name} has an empty REVOADA_SECRET_KEY below the one in line {line}: delete the empty one.",
+                name=name,
+                line=_line(filled[0]),
+            )
+        )
+    try:
+        keys = read_secret_keys(f"{key},{filled[0].value}")
+    except ValueError:
+        text = _(
+            "{name}: REVOADA_SECRET_KEY in line {line} is not a key. Nothing was written.",
+            name=name,
+            line=_line(filled[0]),
+        )
+        raise CommandError(text) from None
+    return bom + "".join(
+        _assign(each.original.string, keys, _line_end(text)) if each is filled[0] else each.original.string
+        for each in bindings
+    )
+
+
+def _parse(name: str, text: str) -> tuple[str, list[Binding]]:
+    """Return the byte order mark and the bindings. Raise CommandError if a line with the key cannot be parsed."""
+    bom, text = (_BOM, text[1:]) if text.startswith(_BOM) else ("", text)
+    bindings = list(parse_stream(io.StringIO(text, newline="")))
     for binding in bindings:
         if binding.error and _KEY in binding.original.string:
-            raise Refusal(f"{name}: {_KEY} in line {_line(binding)} cannot be read: correct or delete that line first.")
-    lines = [_line(binding) for binding in bindings if binding.key == _KEY and (binding.value or "").strip()]
-    if len(lines) == 1:
-        raise Refusal(
-            f"{name} has a {_KEY} already, in line {lines[0]}. It stays as it is: access tokens that were stored with"
-            " it cannot be read with another."
+            raise CommandError(
+                _(
+                    "{name}: REVOADA_SECRET_KEY in line {line} cannot be read: correct or delete that line first.",
+                    name=name,
+                    line=_line(binding),
+                )
+            )
+    return bom, bindings
+
+
+def _line_end(text: str) -> str:
+    return "\r\n" if "\r\n" in text else "\n"
+
+
+def _assign(part: str, value: str, line_end: str) -> str:
+    """Return the text of a binding with another value. An `export` before the name, and a comment at the end, stay."""
+    before, after = _BEFORE_KEY.match(part), _COMMENT_AND_END.search(part)
+    end = after[0] if after else ""
+    return f"{before[0] if before else ''}{_KEY}={value}{end if end.strip(' ') else line_end}"
+
+
+def _list_filled(name: str, bindings: list[Binding]) -> list[Binding]:
+    """Return the binding that has a key, as a list of one, or []. Raise CommandError if there are several."""
+    filled = [binding for binding in bindings if binding.key == _KEY and (binding.value or "").strip()]
+    if len(filled) > 1:
+        raise CommandError(
+            _(
+                "{name} has more than one REVOADA_SECRET_KEY, in lines {lines}; only the last one counts. Delete those"
+                " that did not encrypt your access tokens.",
+                name=name,
+                lines=[_line(each) for each in filled],
+            )
         )
-    if lines:
-        raise Refusal(
-            f"{name} has more than one {_KEY}, in lines {', '.join(map(str, lines))}; only the last one counts. Delete"
-            " those that did not encrypt your access tokens."
-        )
+    return filled
 
 
 def _line(binding: Binding) -> int:
-    """Return the line number of a binding. The parser counts the blank lines before a binding as part of it."""
+    """Return the line number of a binding. The parser counts blank lines before a binding as a part of the binding."""
     text = binding.original.string
     blank = text[: len(text) - len(text.lstrip())]
     return binding.original.line + len(re.findall(r"\r\n|\n|\r", blank))
@@ -138,4 +208,5 @@ def _keep_owner(name: str, handle: int, before: os.stat_result) -> None:
     try:
         os.fchown(handle, before.st_uid, before.st_gid)
     except PermissionError:
-        raise Refusal(f"{name} belongs to another user: nothing was written. Run this as its owner.") from None
+        text = _("{name} belongs to another user: nothing was written. Run this as its owner.", name=name)
+        raise CommandError(text) from None

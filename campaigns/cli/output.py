@@ -1,4 +1,4 @@
-"""JSON for scripts; tables, times in the zone of the campaign, and the progress of a campaign for people."""
+"""Prints results: JSON for scripts; tables, local times and the progress of campaigns for people."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ import json
 import os
 import sys
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
@@ -17,21 +16,28 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from campaigns.cli.hints import _, plural
+from campaigns.cli.session import DeclinedError, prints_json
 from campaigns.domain.campaign import CampaignStatus
-from campaigns.domain.message import ACCEPTED, OPEN, Status
+from campaigns.domain.controls import escape_controls, escape_in_json
+from campaigns.domain.message import Status
+from campaigns.domain.pacing import Reason
+from campaigns.domain.statement import Hint, HintAction
+from campaigns.language import ENGLISH, current
 
 if TYPE_CHECKING:
+    from campaigns.management.reports import Funnel
     from campaigns.store.campaigns import CampaignListing
 
-# Wide enough that a pipe gets whole rows.
+# The width of a table that is written to a pipe. It is wide enough for whole rows.
 _PIPE_WIDTH = 240
 
 _COLOURS = {
-    "running": "green",
-    "completed": "blue",
-    "cancelled": "dim",
-    "paused": "yellow",
-    "draft": "dim",
+    CampaignStatus.RUNNING: "green",
+    CampaignStatus.COMPLETED: "blue",
+    CampaignStatus.CANCELLED: "dim",
+    CampaignStatus.PAUSED: "yellow",
+    CampaignStatus.DRAFT: "dim",
     "GREEN": "green",
     "YELLOW": "yellow",
     "RED": "red",
@@ -47,16 +53,64 @@ def json_option(command: Any) -> Any:
     )
 
 
+def say(text: object = "", *, mark: str = "", is_warning: bool = False) -> None:
+    """Print one line for people. Control characters in the line are escaped.
+
+    Commands print all their text with this function, `to_text`, `print_json`, `print_json_line`, `print_json_rows` or
+    `confirm`, or as the message of an error. All of these escape control characters. `mark` is printed before the text
+    and is not escaped. A warning goes to stderr; with `--json` it is a line of JSON.
+    """
+    if is_warning and prints_json():
+        print_json_line({"warning": str(text)}, is_error=True)
+        return
+    click.echo(mark + escape_controls(str(text)), err=is_warning)
+
+
+def confirm(question: str, otherwise: str) -> None:
+    """Ask a person a question. If the answer is no, or Ctrl-C, end the command.
+
+    `otherwise`: a translated text that says then that nothing was changed, and what the person can do.
+    """
+    try:
+        is_yes = _ask(escape_controls(question))
+    except click.Abort:
+        if not prints_json():
+            say(is_warning=True)  # the cursor stands behind the question
+        is_yes = False
+    if not is_yes:
+        raise DeclinedError(otherwise)
+
+
+def _ask(question: str) -> bool:
+    """Ask until the answer is yes or no, in the language of the command or in English. Enter is a no."""
+    if current().name == ENGLISH:
+        return click.confirm(question, err=prints_json())
+    letters = current().translate("y/N")
+    yes, no = (each.casefold() for each in current().translate("yes/no").split("/"))
+    answers = dict.fromkeys((yes, yes[0], "yes", "y"), True) | dict.fromkeys((no, no[0], "no", "n", ""), False)
+    while True:
+        answer = click.prompt(f"{question} [{letters}]", default="", show_default=False, err=prints_json())
+        if (known := answers.get(answer.strip().casefold())) is not None:
+            return known
+        say(current().translate("Error: invalid input"), is_warning=True)
+
+
 def print_json(value: Any) -> None:
-    click.echo(json.dumps(value, ensure_ascii=False, indent=2, default=_to_json))
+    click.echo(escape_in_json(json.dumps(value, ensure_ascii=False, indent=2, default=_to_json)))
+
+
+def print_json_line(value: Any, *, is_error: bool = False) -> None:
+    """Print JSON in one line to stdout, or to stderr if it is an error or a warning."""
+    click.echo(escape_in_json(json.dumps(value, ensure_ascii=False, default=_to_json)), err=is_error)
 
 
 def print_json_rows(rows: Iterable[object]) -> None:
-    """Print a list of any length without having it in memory."""
+    """Print a list of any length as JSON, without holding the whole list in memory."""
     before = ""
     click.echo("[", nl=False)
     for row in rows:
-        click.echo(f"{before}\n  {json.dumps(row, ensure_ascii=False, default=_to_json)}", nl=False)
+        text = escape_in_json(json.dumps(row, ensure_ascii=False, default=_to_json))
+        click.echo(f"{before}\n  {text}", nl=False)
         before = ","
     click.echo("\n]")
 
@@ -70,12 +124,12 @@ def _to_json(value: Any) -> str:
 
 
 def has_terminal() -> bool:
-    """Whether a person can be asked."""
+    """Tell whether a person at a terminal can be asked."""
     return sys.stdin.isatty() and sys.stdout.isatty()
 
 
 def make_console() -> Console:
-    """Return a console on today's stdout; a pipe gets whole rows instead of rows cut at 80 columns."""
+    """Return a console on the present stdout; a pipe gets whole rows instead of rows cut at 80 columns."""
     is_pipe = not sys.stdout.isatty() and "COLUMNS" not in os.environ
     return Console(highlight=False, width=_PIPE_WIDTH if is_pipe else None)
 
@@ -87,7 +141,7 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]], *, emp
     if table.row_count:
         make_console().print(table)
     else:
-        click.echo(empty)
+        say(empty)
 
 
 def print_facts(facts: Iterable[tuple[str, object]]) -> None:
@@ -99,101 +153,186 @@ def print_facts(facts: Iterable[tuple[str, object]]) -> None:
     make_console().print(table)
 
 
-def to_text(value: object) -> Text:
-    """Return text that is shown as it is: a name in brackets is no markup."""
+def to_text(value: object, *, keeps: str = "") -> Text:
+    """Return text that is shown as it is: Rich does not take brackets in a name for markup.
+
+    Control characters are escaped, except those in `keeps`.
+    """
     if isinstance(value, Text):
         return value
     if value is None:
         return Text("")
-    text = f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else str(value)
-    return Text(text, style=_COLOURS.get(text, ""))
+    shown = current().format(value, "," if isinstance(value, int) else "")
+    return Text(escape_controls(shown, keeps=keeps), style=_COLOURS.get(str(value), ""))
 
 
 def local_time(at: dt.datetime | None, time_zone: str) -> str:
-    """Return a time as the clocks of a zone show it, with the zone's short name."""
-    return "" if at is None else at.astimezone(ZoneInfo(time_zone)).strftime("%Y-%m-%d %H:%M:%S %Z")
+    return current().local_time(at, time_zone)
+
+
+def count(number: int, noun: str) -> str:
+    return current().count(number, noun)
+
+
+def write_number(number: int) -> str:
+    return current().format_number(number, ",")
 
 
 def past_day(at: dt.datetime | None, now: dt.datetime, time_zone: str) -> str:
-    """Return which day of a zone's calendar a time was, as people say it."""
+    """Return the day of a time in a zone's calendar, as people say it: today, yesterday, 3 days ago."""
     if at is None:
         return ""
     zone = ZoneInfo(time_zone)
     days = (now.astimezone(zone).date() - at.astimezone(zone).date()).days
-    return {0: "today", 1: "yesterday"}.get(days, f"{days} days ago")
+    if days in {0, 1}:
+        return _("yesterday") if days else _("today")
+    return plural("{count} day ago", "{count} days ago", days)
 
 
-def count(number: int, noun: str) -> str:
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+def percent(part: int, whole: int) -> str:
+    """Return the percentage of a part, "" if the whole is 0.
+
+    It is 0 % only if the part is 0, and 100 % only if the part is the whole. All other parts have one decimal, or are
+    below 0.1 or above 99.9.
+    """
+    if not whole:
+        return ""
+    if part in (0, whole):
+        return "100%" if part else "0%"
+    tenths = (2000 * part + whole) // (2 * whole)  # tenths of a percent, rounded to the nearest
+    bound = "<" if tenths == 0 else ">" if tenths >= _WHOLE_TENTHS else ""
+    return f"{bound}{current().format_number(min(max(tenths, 1), _WHOLE_TENTHS - 1) / 10, '.1f')}%"
 
 
-@dataclass(frozen=True, slots=True)
-class Progress:
-    """`sent`: Meta has it, or had it; `held` are those of them that it keeps back. `done`: nothing is left to do."""
-
-    total: int
-    done: int
-    sent: int
-    failed: int
-    uncertain: int
-    skipped: int
-    expired: int
-    held: int = 0
-
-    @property
-    def percent(self) -> int:
-        """Rounded down: 100 means all."""
-        return 100 * self.done // self.total if self.total else 0
-
-    def __str__(self) -> str:
-        numbers = f"{self.done:,}/{self.total:,} ({self.percent}%)"
-        rest = [
-            f"{number:,} {word}"
-            for number, word in (
-                (self.held, "held by Meta"),
-                (self.failed, "failed"),
-                (self.uncertain, "uncertain"),
-                (self.skipped, "skipped"),
-                (self.expired, "expired"),
-            )
-            if number
-        ]
-        return ", ".join([numbers, *rest])
+_WHOLE_TENTHS = 1000
 
 
-def read_progress(row: CampaignListing) -> Progress:
-    counts = {Status(status): count for status, count in row.counts.items()}
-    return Progress(
-        total=sum(counts.values()),
-        done=sum(count for status, count in counts.items() if status not in OPEN),
-        sent=sum(count for status, count in counts.items() if status in ACCEPTED),
-        failed=counts.get(Status.FAILED, 0),
-        uncertain=counts.get(Status.UNCERTAIN, 0),
-        held=counts.get(Status.HELD, 0),
-        skipped=counts.get(Status.SUPPRESSED, 0) + counts.get(Status.CANCELLED, 0),
-        expired=counts.get(Status.EXPIRED, 0),
+def funnel_columns() -> tuple[str, ...]:
+    """Return the titles of `funnel_cells`. The percentages of the second to the fourth column are of the first."""
+    return (_("sent"), _("delivered"), _("read"), _("replied"), _("failed"))
+
+
+def funnel_cells(funnel: Funnel) -> tuple[str, ...]:
+    """Return the cells of a table for `funnel_columns`, each with a percentage: see `describe_funnel`."""
+    parts = (funnel.delivered, funnel.read, funnel.replied)
+    return (
+        _with_percent(funnel.sent, funnel.recipients),
+        *(_with_percent(part, funnel.sent) for part in parts),
+        _with_percent(funnel.failed, funnel.recipients),
     )
 
 
+def _with_percent(part: int, whole: int) -> str:
+    number = write_number(part)
+    return f"{number} ({percent(part, whole)})" if part and whole else number
+
+
+def describe_funnel(funnel: Funnel) -> list[tuple[str, str]]:
+    """Return names and values: the parts of the recipients, and below `sent` the parts of the sent messages."""
+    parts = (
+        (_("delivered"), funnel.delivered),
+        (_("read"), funnel.read),
+        (_("replied"), funnel.replied),
+        *([(_("held by Meta"), funnel.held)] if funnel.held else []),
+    )
+    rest = ((_("failed"), funnel.failed), (_("uncertain"), funnel.uncertain), (_("to send"), funnel.to_send))
+    return [
+        (_("recipients"), write_number(funnel.recipients)),
+        (_("sent"), _of_recipients(funnel.sent, funnel)),
+        *((f"  {name}", _of_sent(number, funnel)) for name, number in parts if funnel.sent),
+        *((name, _of_recipients(number, funnel)) for name, number in rest if number),
+    ]
+
+
+def _of_recipients(number: int, funnel: Funnel) -> str:
+    if not funnel.recipients:
+        return write_number(number)
+    return _("{number:,} ({percent} of recipients)", number=number, percent=percent(number, funnel.recipients))
+
+
+def _of_sent(number: int, funnel: Funnel) -> str:
+    return _("{number:,} ({percent} of sent)", number=number, percent=percent(number, funnel.sent))
+
+
+def describe_skipped(funnel: Funnel, *, capped: int = 0, held_for_review: int = 0) -> str:
+    """Return the number of skipped recipients with the reasons; "" if nobody was skipped.
+
+    `capped` and `held_for_review` are parts of `funnel.suppressed`; a caller that does not know them leaves them out.
+    """
+    suppressed = funnel.suppressed - capped - held_for_review
+    reasons = (
+        (suppressed, plural("{count:,} suppressed", "{count:,} suppressed", suppressed)),
+        (capped, plural("{count:,} had their most messages", "{count:,} had their most messages", capped)),
+        (held_for_review, plural("{count:,} may have opted out", "{count:,} may have opted out", held_for_review)),
+        (funnel.expired, plural("{count:,} expired", "{count:,} expired", funnel.expired)),
+        (funnel.cancelled, plural("{count:,} cancelled", "{count:,} cancelled", funnel.cancelled)),
+    )
+    named = ", ".join(reason for number, reason in reasons if number)
+    return f"{_of_recipients(funnel.skipped, funnel)}: {named}" if named else ""
+
+
+def describe_progress(funnel: Funnel) -> str:
+    """Return in one line how much of a campaign is done and how far its messages came, without zeros.
+
+    The percentages after the first are of the sent messages.
+    """
+    done = f"{describe_done(funnel)} ({percent(funnel.settled, funnel.recipients) or '0%'})"
+    sent = [plural("{count:,} sent", "{count:,} sent", funnel.sent)] if funnel.sent else []
+    return ", ".join([done, *sent, *describe_stages(funnel), *describe_rest(funnel)])
+
+
+def describe_done(funnel: Funnel) -> str:
+    """Return how many of the messages are settled: `990/1,000`."""
+    return f"{write_number(funnel.settled)}/{write_number(funnel.recipients)}"
+
+
+def describe_stages(funnel: Funnel) -> list[str]:
+    """Return the parts of the sent messages with their percentages, without zeros."""
+    stages = (
+        (funnel.delivered, plural("{count:,} delivered", "{count:,} delivered", funnel.delivered)),
+        (funnel.read, plural("{count:,} read", "{count:,} read", funnel.read)),
+        (funnel.replied, plural("{count:,} replied", "{count:,} replied", funnel.replied)),
+    )
+    return [f"{stage} ({percent(number, funnel.sent)})" for number, stage in stages if number]
+
+
+def describe_rest(funnel: Funnel) -> list[str]:
+    """Return the numbers beside the stages, without zeros."""
+    skipped = funnel.suppressed + funnel.cancelled
+    numbers = (
+        (funnel.held, plural("{count:,} held by Meta", "{count:,} held by Meta", funnel.held)),
+        (funnel.failed, plural("{count:,} failed", "{count:,} failed", funnel.failed)),
+        (funnel.uncertain, plural("{count:,} uncertain", "{count:,} uncertain", funnel.uncertain)),
+        (skipped, plural("{count:,} skipped", "{count:,} skipped", skipped)),
+        (funnel.expired, plural("{count:,} expired", "{count:,} expired", funnel.expired)),
+    )
+    return [text for number, text in numbers if number]
+
+
 def describe_wait(row: CampaignListing) -> str:
-    """Return why nothing is sent just now and until when, in the campaign's own zone; "" when something may be."""
+    """Return why nothing is sent now and until when, in the campaign's own zone; "" if messages may be sent."""
     is_alive = row.status in {CampaignStatus.PENDING, CampaignStatus.SCHEDULED, CampaignStatus.RUNNING}
     if is_alive and row.scheduled_at is not None and row.scheduled_at > row.server_now:
-        return f"schedule until {local_time(row.scheduled_at, row.time_zone)}"
+        return _("schedule until {time}", time=local_time(row.scheduled_at, row.time_zone))
     if row.status != CampaignStatus.RUNNING or row.waiting_reason is None:
         return ""
-    until = f" until {local_time(row.due_at, row.time_zone)}" if row.due_at is not None else ""
-    return f"{row.waiting_reason}{until}"
+    reason = current().format(Reason(row.waiting_reason), "").replace("_", " ")
+    if row.due_at is None:
+        return reason
+    return _("{reason} until {time}", reason=reason, time=local_time(row.due_at, row.time_zone))
 
 
-def describe_doubts(row: CampaignListing) -> str:
-    """Return what an operator must know of a campaign's uncertain messages; "" where there are none."""
-    doubted = row.counts.get(Status.UNCERTAIN, 0)
-    if not doubted:
+def describe_uncertain(row: CampaignListing) -> str:
+    """Return a warning about a campaign's uncertain messages; "" if it has none."""
+    uncertain = row.counts.get(Status.UNCERTAIN, 0)
+    if not uncertain:
         return ""
-    is_one = doubted == 1
-    return (
-        f"{count(doubted, 'message')} of campaign {row.id} {'is' if is_one else 'are'} uncertain: nobody knows "
-        f"whether Meta has {'it' if is_one else 'them'}. A webhook settles each, whenever it comes; nothing is sent "
-        f"again but by `revoada campaign retry-uncertain {row.id}`, at the risk of a second copy."
+    return plural(
+        "{count:,} message of campaign {id} is uncertain: nobody knows whether Meta has it. A webhook settles each, "
+        "whenever it comes; nothing is sent again but by {retry}, at the risk of a second copy.",
+        "{count:,} messages of campaign {id} are uncertain: nobody knows whether Meta has them. A webhook settles each,"
+        " whenever it comes; nothing is sent again but by {retry}, at the risk of a second copy.",
+        uncertain,
+        id=row.id,
+        retry=Hint(HintAction.RETRY_UNCERTAIN, row.id),
     )

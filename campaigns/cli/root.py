@@ -1,31 +1,80 @@
-"""`revoada` itself, and the commands that belong to no group."""
+"""`revoada` itself: the table of its commands, and the command `completion`.
+
+`revoada --help` and the completion of command names import only this module, `session` and click. All other modules are
+imported when their command runs, because they load clients of Postgres and Meta, which takes longer than the help.
+"""
 
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
+from importlib import import_module
+from importlib.metadata import EntryPoint, entry_points
+from types import MappingProxyType
 
 import click
+from click.shell_completion import shell_complete
 
-from campaigns.cli.accounts import account, portfolio
-from campaigns.cli.campaigns import campaign
-from campaigns.cli.doctor import check_setup, doctor, recover
-from campaigns.cli.env_file import load_env_file, write_key
-from campaigns.cli.privacy import forget, retention
-from campaigns.cli.session import Refusal, RefusingGroup, Session
-from campaigns.cli.suppressions import optouts, suppress
-from campaigns.cli.templates import template
-from campaigns.secrets import make_key
-from campaigns.store.migrate import migrate as apply_migrations
+from campaigns.cli.help import Command
+from campaigns.cli.session import MissingExtraError, RefusingGroup, Session
+
+_ANY_ARGUMENTS = {"ignore_unknown_options": True, "allow_extra_args": True}
+# For each command: its module and name there, and the first sentence of its help. A test compares the sentences.
+COMMANDS: Mapping[str, tuple[str, str]] = MappingProxyType({
+    "account": ("accounts:account", "Accounts: the phone numbers that send."),
+    "audit": ("users.audit:audit", "Show who changed what, the newest change first."),
+    "campaign": ("campaign.group:campaign", "Campaigns: one template sent to many people."),
+    "check-setup": (
+        "doctor:check_setup",
+        "Test each piece of the setup, and show what is missing and where to fix it; it changes nothing.",
+    ),
+    "doctor": ("doctor:doctor", "Find out why campaigns are not sent, and what to do about it."),
+    "forget": ("privacy:forget", "Erase all data about one person."),
+    "keygen": ("setup:keygen", "Make a new key for REVOADA_SECRET_KEY."),
+    "migrate": ("setup:migrate", "Bring the database to the newest schema."),
+    "optouts": ("suppressions:optouts", "Answers that may be opt-outs: read them, and decide."),
+    "person": ("privacy:person", "Show one person: opt-outs, and each message with its status."),
+    "portfolio": ("accounts:portfolio", "Portfolios: accounts that share a limit of unique people in 24 hours."),
+    "recover": ("doctor:recover", "Prevent second copies after a restore to an older state."),
+    "rekey": ("setup:rekey", "Encrypt all stored access tokens anew with the newest key of REVOADA_SECRET_KEY."),
+    "retention": ("privacy:retention", "Erase the recipients of campaigns that ended long ago."),
+    "suppress": ("suppressions:suppress", "Suppressions: people who must not be messaged, by any campaign."),
+    "template": ("templates:template", "Templates: the approved texts that campaigns send."),
+    "user": ("users.users:user", "Users: the people who may sign in."),
+})  # fmt: skip
 
 
-@click.group(cls=RefusingGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+class LazyCommand(Command):
+    """Stands in the list of commands for a command whose module is imported only when the command is needed."""
+
+    def __init__(self, name: str, place: str, help: str) -> None:  # noqa: A002  click's word
+        super().__init__(name, help=help)
+        self._place = place
+
+    def load(self) -> click.Command:
+        module, _, attribute = self._place.partition(":")
+        command: click.Command = getattr(import_module(f"campaigns.cli.{module}"), attribute)
+        return command
+
+
+class LazyGroup(RefusingGroup):
+    """Imports the module of a command when a person has named the command: to run, to explain or to complete it."""
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        name, command, rest = super().resolve_command(ctx, args)
+        return name, command.load() if isinstance(command, LazyCommand) else command, rest
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(package_name="revoada")
 @click.pass_context
 def main(ctx: click.Context) -> None:
     """Send WhatsApp template campaigns: all of them at once, nobody twice, nobody skipped.
 
-    Settings come from the environment, and from a file `.env` in the working directory for what the environment does
-    not say. `.env.example` lists them all.
+    Settings are read from the environment, and from the file `.env` in the working directory; the environment has
+    precedence. `.env.example` lists all settings.
 
     \b
     Try it without a WhatsApp account:
@@ -41,112 +90,49 @@ def main(ctx: click.Context) -> None:
       revoada campaign start 1
       revoada campaign watch 1
     """
-    # What libraries log is not for this terminal: each command says in one line what happened.
+    # The log lines of libraries are not shown here, because each command prints one line about its result.
     logging.getLogger().addHandler(logging.NullHandler())
-    load_env_file()
+    if ctx.invoked_subcommand != completion.name:  # a shell runs `completion` whenever it starts, in any folder
+        from campaigns.cli.env_file import load_env_file  # noqa: PLC0415  `revoada --help` does not need it
+
+        load_env_file()
     ctx.obj = Session(ctx)
 
 
-@main.command()
-@click.pass_obj
-def migrate(session: Session) -> None:
-    """Bring the database to the newest schema. Running it again does no harm.
-
-    \b
-    Example:
-      DATABASE_URL=postgresql://localhost/revoada revoada migrate
-    """
-    applied = apply_migrations(session.database_url)
-    for name in applied:
-        click.echo(f"Applied {name}.")
-    if not applied:
-        click.echo("The database is up to date.")
-
-
-@main.command(short_help="Make a new key for REVOADA_SECRET_KEY.")
-@click.option("--env-file", metavar="FILE", help="Write it into this file instead, which has none yet.")
-def keygen(env_file: str | None) -> None:
-    """Print a new key for REVOADA_SECRET_KEY, which encrypts access tokens.
-
-    Keep it as safe as the tokens themselves: without it they cannot be read any more. With --env-file the key is
-    written into the file and not shown. A file that has a key already is refused; one without is made if need be, and
-    only you may read it then (mode 0600).
-
-    \b
-    Examples:
-      revoada keygen --env-file .env
-      revoada keygen
-    """
-    if env_file is None:
-        click.echo(make_key())
-        return
-    if write_key(env_file, make_key()):
-        click.echo(f"{env_file} could be read by other users of this machine; now only by its owner (mode 0600).")
-    click.echo(f"REVOADA_SECRET_KEY stands in {env_file} now. Keep a copy: access tokens cannot be read without it.")
-
-
-@main.command(
-    add_help_option=False,
-    context_settings={"ignore_unknown_options": True, "allow_extra_args": True, "allow_interspersed_args": False},
-)
-@click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
-def simulate(arguments: tuple[str, ...]) -> None:
-    """Run a stand-in for Meta's Graph API on this machine.
-
-    Any code that speaks WhatsApp can be pointed at it; all options: `revoada simulate -h`.
-
-    \b
-    Example:
-      revoada simulate --port 8800 --latency-ms '[80, 200]'
-    """
-    try:
-        from simulator.__main__ import main as run_simulator  # noqa: PLC0415  an extra that a server lacks
-    except ImportError as error:
-        raise _without_extra(error) from None
-    run_simulator(list(arguments), prog="revoada simulate")
-
-
-@main.command(short_help="Run everything here against the real API.")
+@main.command(short_help="Print a script that lets a shell complete commands and options.")
+@click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
 @click.pass_context
-def up(ctx: click.Context) -> None:
-    """Run everything here against the real API: webhooks, worker, events, beat, Flower, Postgres and Valkey.
+def completion(ctx: click.Context, shell: str) -> None:
+    """Print a script for a shell: afterwards the Tab key completes commands, options and values.
 
-    Settings come from the environment and `.env`. Ctrl-C stops everything, in order.
+    \b
+    Examples, each for the next start of the shell:
+      echo 'eval "$(revoada completion bash)"' >> ~/.bashrc
+      echo 'eval "$(revoada completion zsh)"' >> ~/.zshrc
+      revoada completion fish > ~/.config/fish/completions/revoada.fish
     """
+    ctx.exit(shell_complete(main, {}, "revoada", "_REVOADA_COMPLETE", f"{shell}_source"))
+
+
+def load_command(entry_point: EntryPoint) -> click.Command:
+    """Return the command of an entry point. If its package is missing, return a command that says what to install."""
     try:
-        from devstack.up import run  # noqa: PLC0415  an extra that a server lacks
+        command: click.Command = entry_point.load()
     except ImportError as error:
-        raise _without_extra(error) from None
-    ctx.exit(run() or 0)
+        refusal = MissingExtraError(error)
+    else:
+        return command
+
+    @click.command(entry_point.name, cls=Command, short_help="Needs the extra `demo`.", context_settings=_ANY_ARGUMENTS)
+    def refuse() -> None:
+        """Not available here: needs the extra `demo` (pip install 'revoada[demo]')."""
+        raise refusal
+
+    return refuse
 
 
-@main.command(short_help="Watch three campaigns go out at once, simulated.")
-@click.option("--exit", "exits", is_flag=True, help="End when all campaigns have completed; 0 only if all arrived.")
-@click.pass_context
-def demo(ctx: click.Context, exits: bool) -> None:
-    """Watch three campaigns go out at the same time, against a simulated API.
-
-    Needs no account, no database and no settings. Ctrl-C stops everything, in order.
-    """
-    try:
-        from devstack.demo import run  # noqa: PLC0415  an extra that a server lacks
-    except ImportError as error:
-        raise _without_extra(error) from None
-    ctx.exit(run(exit_when_done=exits) or 0)
-
-
-def _without_extra(error: ImportError) -> Refusal:
-    return Refusal(f"This command needs the extra `demo` (pip install 'revoada[demo]'): {error}.")
-
-
-main.add_command(account)
-main.add_command(portfolio)
-main.add_command(template)
-main.add_command(campaign)
-main.add_command(check_setup)
-main.add_command(doctor)
-main.add_command(suppress)
-main.add_command(optouts)
-main.add_command(forget)
-main.add_command(retention)
-main.add_command(recover)
+for _name, (_place, _help) in COMMANDS.items():
+    main.add_command(LazyCommand(_name, _place, _help))
+# These commands belong to packages that a production installation lacks.
+for each in entry_points(group="revoada.commands"):
+    main.add_command(load_command(each))

@@ -1,19 +1,31 @@
-"""`revoada suppress` and `revoada optouts`: who must not be messaged, and answers for a person to decide."""
+"""`revoada suppress` lists and changes suppressions; `revoada optouts` decides about answers that may be opt-outs."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from itertools import islice
 from pathlib import Path
 
 import click
 
-from campaigns.cli.output import count, json_option, local_time, print_json, print_json_rows, print_table
-from campaigns.cli.recipients import phone_options, show_bar
-from campaigns.cli.session import Session, one_line
-from campaigns.cli.types import FILE
+from campaigns.cli.campaign.recipients import phone_options, show_bar
+from campaigns.cli.help import Group
+from campaigns.cli.hints import _, plural
+from campaigns.cli.output import (
+    json_option,
+    local_time,
+    print_json,
+    print_json_rows,
+    print_table,
+    say,
+)
+from campaigns.cli.reasons import translate_reason
+from campaigns.cli.session import Session, one_line, reason_option
+from campaigns.cli.types import FILE, WholeNumber
 from campaigns.domain.optout.recognition import Source
+from campaigns.domain.statement import Count
+from campaigns.language import current
 from campaigns.logs import mask_phone
 from campaigns.management import reviews, suppressions
 from campaigns.store.people import count_forgotten
@@ -24,20 +36,21 @@ _LISTED_ROWS = 1_000
 _phones = click.argument("phones", nargs=-1, required=True, metavar="PHONE…")
 
 
-@click.group()
+@click.group(cls=Group)
 def suppress() -> None:
     """Suppressions: people who must not be messaged, by any campaign.
 
-    They are looked up when a message is about to leave, so a running campaign skips them too. Answers such as STOP,
-    buttons and WhatsApp's own opt-out suppress by themselves.
+    Each message is checked just before it is sent, so a running campaign skips these people, too. Answers such as STOP,
+    buttons and WhatsApp's own opt-out suppress a person automatically.
     """
 
 
 @suppress.command()
 @_phones
-@click.option("--reason", metavar="TEXT", help="Kept beside it, and shown by `list`.")
+@click.option("--reason", metavar="TEXT", help="A reason, which `list` shows.")
+@json_option
 @click.pass_obj
-def add(session: Session, phones: Sequence[str], reason: str | None) -> None:
+def add(session: Session, phones: Sequence[str], reason: str | None, as_json: bool) -> None:
     """Suppress people, all or none.
 
     \b
@@ -45,37 +58,55 @@ def add(session: Session, phones: Sequence[str], reason: str | None) -> None:
       revoada suppress add +5511999990000 '+55 11 98888-0000' --reason 'asked by e-mail'
     """
     new = suppressions.suppress_phones(
-        session.database, session.read_phones(phones), reason=reason, secret_key=session.settings.secret_key
+        session.database,
+        session.read_phones(phones),
+        actor=replace(session.actor, reason=reason),
+        reason=reason,
+        secret_key=session.settings.secret_key,
     )
+    if as_json:
+        pairs = zip(phones, new, strict=True)
+        print_json([{"phone": phone, "was_suppressed": not is_new} for phone, is_new in pairs])
+        return
     for phone, is_new in zip(phones, new, strict=True):
-        click.echo(f"{phone} is suppressed{'' if is_new else '; it was before, too'}.")
+        known = _("{phone} is suppressed; it was before, too.", phone=phone)
+        say(_("{phone} is suppressed.", phone=phone) if is_new else known)
 
 
 @suppress.command()
 @_phones
+@reason_option
+@json_option
 @click.pass_obj
-def remove(session: Session, phones: Sequence[str]) -> None:
-    """Let people be messaged again, all or none, whatever suppressed them: only with their consent.
+def remove(session: Session, phones: Sequence[str], as_json: bool) -> None:
+    """Lift the suppression of people, all or none, whatever its source. Do so only with their consent.
 
-    A newer opt-out suppresses them again. What a campaign has skipped already stays skipped.
+    A newer opt-out suppresses them again. Messages that a campaign has skipped already stay skipped.
 
     \b
     Example:
       revoada suppress remove +5511999990000
     """
     lifted = suppressions.lift_phones(
-        session.database, session.read_phones(phones), secret_key=session.settings.secret_key
+        session.database, session.read_phones(phones), actor=session.actor, secret_key=session.settings.secret_key
     )
+    if as_json:
+        pairs = zip(phones, lifted, strict=True)
+        print_json([{"phone": phone, "was_suppressed": was_suppressed} for phone, was_suppressed in pairs])
+        return
     for phone, was_suppressed in zip(phones, lifted, strict=True):
-        click.echo(f"{phone} {'may be messaged again' if was_suppressed else 'was not suppressed'}.")
+        free = _("{phone} was not suppressed.", phone=phone)
+        say(_("{phone} may be messaged again.", phone=phone) if was_suppressed else free)
 
 
 @suppress.command("list")
-@click.option("--source", type=click.Choice([str(source) for source in Source]), help="Of this source only.")
+@click.option(
+    "--source", type=click.Choice([str(source) for source in Source]), help="Only suppressions of this source."
+)
 @json_option
 @click.pass_obj
 def list_(session: Session, source: str | None, as_json: bool) -> None:
-    """Show who is suppressed, by what and since when, the newest first; of many the first, or all with --json.
+    """Show suppressed people, the newest first, with source and time; the first 1,000, or all with --json.
 
     \b
     Example:
@@ -88,25 +119,33 @@ def list_(session: Session, source: str | None, as_json: bool) -> None:
     zone = session.settings.time_zone
     rows = session.database.run(lambda connection: list(islice(stream_suppressions(connection, chosen), _LISTED_ROWS)))
     print_table(
-        ("person", "source", "since", "detail"),
-        [(row.recipient_key, row.source, local_time(row.at, zone), row.detail) for row in rows],
-        empty="Nobody is suppressed.",
+        (_("person"), _("source"), _("since"), _("detail")),
+        [
+            (row.recipient_key, current().translate_word(Source(row.source)), local_time(row.at, zone), row.detail)
+            for row in rows
+        ],
+        empty=_("Nobody is suppressed."),
     )
     if len(rows) == _LISTED_ROWS and (more := session.database.run(count_suppressions, chosen) - len(rows)) > 0:
-        click.echo(f"… and {more:,} more: --json has all.")
+        say(_("… and {count:,} more: --json has all.", count=more))
     if not source and (forgotten := session.database.run(count_forgotten)):
-        click.echo(f"Suppressed and forgotten, known by a hash only: {forgotten:,}.")
+        say(_("Suppressed and forgotten, known by a hash only: {count:,}.", count=forgotten))
 
 
 @suppress.command("import")
 @click.argument("file", type=FILE)
 @phone_options
+@reason_option
+@json_option
 @click.pass_obj
-def import_(session: Session, file: str, phone_column: str | None, region: str | None) -> None:
+def import_(
+    session: Session, /, *, file: str, phone_column: str | None, region: str | None, sheet: str | None, as_json: bool
+) -> None:
     """Suppress everybody in a file: CSV as any spreadsheet saves it, or XLSX.
 
-    One phone per row without a header, or a table whose first row names the column of the phones. Phones are written
-    as for `revoada campaign create`. Rows that hold none are listed, and cost the others nothing; it may be run again.
+    The file has one phone per row without a header, or is a table whose first row names the column of the phones.
+    Phones are written as for `revoada campaign create`. Rows without a phone are listed; all other rows are
+    imported, also hidden ones. The import may be repeated.
 
     \b
     Examples:
@@ -117,29 +156,41 @@ def import_(session: Session, file: str, phone_column: str | None, region: str |
         done = suppressions.import_suppressions(
             session.database,
             Path(file),
+            actor=session.actor,
             phone_column=phone_column,
             region=region or session.settings.region,
             secret_key=session.settings.secret_key,
             report=report,
+            sheet_name=sheet,
         )
-    click.echo(f"{count(done.added_count, 'phone')} suppressed, {done.known_count:,} known before.")
+    if as_json:
+        problems = [{"row": number, "column": each.column, "reason": each.reason} for number, each in done.problems]
+        print_json(asdict(done) | {"problems": problems})
+        return
+    added = plural("{count:,} phone suppressed", "{count:,} phones suppressed", done.added_count)
+    say(_("{added}, {known:,} known before.", added=added, known=done.known_count))
+    if done.hidden_count:
+        rows = Count(done.hidden_count, "hidden row")
+        say(_("{rows} of the sheet read like the others.", rows=rows))
     if done.rejected_count:
-        click.echo(f"Warning: {count(done.rejected_count, 'row')} without a phone that can be read:", err=True)
+        rows = Count(done.rejected_count, "row")
+        say(_("Warning: {rows} without a phone that can be read:", rows=rows), is_warning=True)
         for row_number, problem in done.problems:
-            click.echo(f"  row {row_number}: {f'{problem.column} {problem.reason}'.strip()}", err=True)
+            reason = f"{problem.column} {translate_reason(problem.reason)}".strip()
+            say(_("  row {row}: {reason}", row=row_number, reason=reason), is_warning=True)
         if more := done.rejected_count - len(done.problems):
-            click.echo(f"  … and {more:,} more: mend these, and import the file again", err=True)
+            say(_("  … and {count:,} more: correct these rows, and import the file again", count=more), is_warning=True)
 
 
-_ids = click.argument("ids", type=int, nargs=-1, required=True, metavar="ID…")
+_ids = click.argument("ids", type=WholeNumber(1, example=12), nargs=-1, required=True, metavar="ID…")
 
 
-@click.group()
+@click.group(cls=Group)
 def optouts() -> None:
     """Answers that may be opt-outs: read them, and decide.
 
-    STOP and its like suppress a person at once. An answer that only comes near waits here; until it is decided, no
-    marketing campaign writes to that person. Utility and authentication go on.
+    STOP and similar answers suppress a person at once. An answer that only resembles one waits here for a decision.
+    Until then no marketing is sent to that person; utility and authentication messages are sent.
     """
 
 
@@ -170,67 +221,106 @@ def review(session: Session, as_json: bool) -> None:
         ])  # fmt: skip
         return
     print_table(
-        ("review", "person", "when", "to", "campaign", "answer"),
+        (_("review"), _("person"), _("when"), _("to"), _("campaign"), _("answer")),
         [_describe(row, session.settings.time_zone) for row in rows],
-        empty="No answer waits for a decision.",
+        empty=_("No answer waits for a decision."),
     )
     if rows:
-        click.echo(
-            f"{count(len(rows), 'review')} to decide, no marketing until then:"
-            " revoada optouts accept ID (it is an opt-out), or dismiss ID (it is none)."
+        say(
+            plural(
+                "{count:,} review to decide, no marketing until then: revoada optouts accept ID (it is an opt-out), "
+                "or dismiss ID (it is none).",
+                "{count:,} reviews to decide, no marketing until then: revoada optouts accept ID (it is an opt-out), "
+                "or dismiss ID (it is none).",
+                len(rows),
+            )
         )
 
 
 def _describe(row: ReviewRow, time_zone: str) -> tuple[object, ...]:
     campaign = "" if row.campaign_id is None else str(row.campaign_id)
     when = local_time(row.said_at, time_zone)
-    return str(row.id), mask_phone(row.recipient_key), when, row.account, campaign, _read_text(row)
+    text = _read_text(row) or _("(erased, because nobody decided in time)")
+    return str(row.id), mask_phone(row.recipient_key), when, row.account, campaign, text
 
 
 def _read_text(row: ReviewRow) -> str:
-    """Return what the person said, in one line and without what a terminal obeys."""
+    """Return the person's answer in one line, without characters that would control the terminal."""
     return " / ".join(map(one_line, row.text.split("\n")))
 
 
 @optouts.command()
 @_ids
+@reason_option
+@json_option
 @click.pass_obj
-def accept(session: Session, ids: Sequence[int]) -> None:
-    """Take answers for opt-outs: suppress these people as of their answer, all or none.
+def accept(session: Session, ids: Sequence[int], as_json: bool) -> None:
+    """Accept answers as opt-outs: suppress their authors from the time of the answer on, all or none.
 
-    Their text is erased. No campaign writes to them any more; `revoada suppress remove` takes it back.
+    The text of the answers is erased. No campaign writes to these people any more, until `revoada suppress remove`.
 
     \b
     Example:
       revoada optouts accept 7 9
     """
-    done = reviews.accept(session.database, ids)
-    click.echo(f"{_people(done.person_count)} suppressed as of the answer ({count(done.answer_count, 'answer')}).")
+    done = reviews.accept(session.database, ids, actor=session.actor)
+    if as_json:
+        print_json(asdict(done))
+        return
+    say(
+        plural(
+            "{count:,} person suppressed as of the answer ({answers}).",
+            "{count:,} people suppressed as of the answer ({answers}).",
+            done.person_count,
+            answers=Count(done.answer_count, "answer"),
+        )
+    )
 
 
 @optouts.command()
 @_ids
+@reason_option
+@json_option
 @click.pass_obj
-def dismiss(session: Session, ids: Sequence[int]) -> None:
-    """Take answers for something else: let these people get marketing again, all or none.
+def dismiss(session: Session, ids: Sequence[int], as_json: bool) -> None:
+    """Dismiss answers that are no opt-outs: let their authors get marketing again, all or none.
 
-    Their text is erased. Messages that were skipped because the answer waited go again, in campaigns that have not
-    ended. The same words, said once more, come up for review again.
+    The text of the answers is erased. Messages that were skipped because of them are pending again, in campaigns that
+    have not ended. If a person writes the same words again, the new answer waits for a review, too.
 
     \b
     Example:
       revoada optouts dismiss 8
     """
-    done = reviews.dismiss(session.database, ids)
-    session.ring(done.rings)
-    text = f"{_people(done.person_count)} may get marketing again ({count(done.answer_count, 'answer')})."
+    done = reviews.dismiss(session.database, ids, actor=session.actor)
+    session.enqueue(done.to_enqueue)
+    if as_json:
+        columns = asdict(done)
+        columns["enqueued"] = columns.pop("to_enqueue")
+        print_json(columns)
+        return
+    sentences = [
+        plural(
+            "{count:,} person may get marketing again ({answers}).",
+            "{count:,} people may get marketing again ({answers}).",
+            done.person_count,
+            answers=Count(done.answer_count, "answer"),
+        )
+    ]
     if done.restored_count:
-        text += f" {count(done.restored_count, 'skipped message')} will be sent after all."
+        sentences.append(
+            plural(
+                "{count:,} skipped message will be sent after all.",
+                "{count:,} skipped messages will be sent after all.",
+                done.restored_count,
+            )
+        )
     if done.left_count:
-        stays = "stays" if done.left_count == 1 else "stay"
-        text += f" {count(done.left_count, 'message')} of campaigns that have ended {stays} unsent."
-    click.echo(text)
-
-
-def _people(number: int) -> str:
-    return "1 person" if number == 1 else f"{number:,} people"
+        sentences.append(
+            plural(
+                "{count:,} message of campaigns that have ended stays unsent.",
+                "{count:,} messages of campaigns that have ended stay unsent.",
+                done.left_count,
+            )
+        )
+    say(" ".join(sentences))

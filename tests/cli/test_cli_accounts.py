@@ -3,10 +3,11 @@ from __future__ import annotations
 import re
 
 import pytest
+from psycopg.types.json import Jsonb
 
 from campaigns.secrets import TokenError, decrypt_token, encrypt_token, make_key
-from campaigns.store.accounts import Outcomes, count_reported, list_accounts
-from tests.store.rows import deactivate_category
+from campaigns.store.accounts import StreakOutcomes, count_reported, list_accounts
+from tests.store.rows import deactivate_category, fetch
 
 TOKEN = "EAAG-secret-token"
 
@@ -36,7 +37,7 @@ def test_limits_can_be_given(revoada):
     ("options", "stdin"), [(("--token-env", "WHATSAPP_TOKEN"), None), (("--token-stdin",), TOKEN + "\n")]
 )
 def test_the_token_is_stored_encrypted_and_never_shown(revoada, database, options, stdin):
-    shown = [add(revoada, *options, stdin=stdin).output]
+    shown = [add(revoada, *options, "--no-check", stdin=stdin).output]
     shown += [revoada.ok("account", *command) for command in (("list",), ("list", "--json"), ("show", "sales"))]
     shown.append(revoada.ok("account", "show", "sales", "--json"))
     blob = stored_token(database)
@@ -46,7 +47,7 @@ def test_the_token_is_stored_encrypted_and_never_shown(revoada, database, option
 
 
 def test_a_token_of_another_key_says_so_without_itself():
-    with pytest.raises(TokenError, match="REVOADA_SECRET_KEY is not the key") as refused:
+    with pytest.raises(TokenError, match="REVOADA_SECRET_KEY does not have the key") as refused:
         decrypt_token(make_key(), encrypt_token(make_key(), TOKEN))
     assert TOKEN not in str(refused.value)
 
@@ -125,8 +126,8 @@ def test_activate_rings_who_waited_for_the_account(house, create, database):
             "UPDATE campaigns SET status = 'running', started_at = now(), waiting_reason = 'no_active_account'"
         )
     )
-    assert "1 waiting campaign(s) go on" in house.ok("account", "activate", "sales")
-    assert house.rung == [campaign_id]
+    assert "1 waiting campaign goes on" in house.ok("account", "activate", "sales")
+    assert house.enqueued == [campaign_id]
 
 
 def test_show_tells_the_failures_in_a_row(house, database):
@@ -146,7 +147,11 @@ def test_a_category_that_an_account_does_not_send_is_shown_until_the_account_is_
     assert "no MARKETING templates since 20" in house.ok("account", "list")
     shown = house.ok("account", "show", "sales")
     assert "5 consecutive send failures: 131063 Marketing is off" in shown
-    assert "WhatsApp Manager, Account settings. Then: revoada account activate 1" in shown
+    repair = (
+        "Allow marketing over the Cloud API: WhatsApp Manager, Account settings. Then `revoada account activate sales`."
+    )
+    assert repair in shown
+    assert f"sales: {repair}" in house.ok("account", "list")
     row = house.json("account", "show", "sales")
     assert row["active"]
     (category,) = row["categories"]
@@ -165,7 +170,7 @@ def test_a_category_that_an_account_does_not_send_is_shown_until_the_account_is_
 
 def test_failures_of_a_category_in_a_row_are_shown_before_the_limit_too(house, database):
     failure = {"code": 131063, "title": "Marketing is off", "details": "", "fbtrace_id": "", "message_id": 1}
-    database.run(count_reported, [Outcomes(1, "MARKETING", None, (failure,))])
+    database.run(count_reported, [StreakOutcomes(1, "MARKETING", None, (failure,))])
     shown = house.ok("account", "show", "sales")
     assert re.search(r"MARKETING reported in a row +1 of 5", shown)
     assert "131063 Marketing is off" in shown
@@ -185,3 +190,147 @@ def test_an_empty_list_says_how_to_begin(revoada):
 def test_a_name_in_brackets_is_shown_as_it_is(revoada):
     add(revoada, name="[bold]x[/]")
     assert "[bold]x[/]" in revoada.ok("account", "list")
+
+
+# Meta is asked before a token is stored
+
+
+@pytest.fixture
+def meta(revoada, far):
+    """The simulator in place of Meta; it knows one token."""
+    far.script(tokens=[TOKEN])
+    revoada.environment |= {"GRAPH_API_URL": f"{far.url}/v24.0", "REVOADA_HEALTH_TIMEOUT_SECONDS": "30"}
+    return far
+
+
+def count_accounts(database):
+    return len(database.run(list_accounts))
+
+
+def test_a_token_that_meta_takes_is_stored_without_a_warning(revoada, meta):
+    result = add(revoada)
+    assert (result.exit_code, result.stderr) == (0, "")
+
+
+def test_a_token_that_meta_refuses_is_not_stored_and_metas_own_text_is_shown(revoada, meta, database):
+    result = add(revoada, "--token-stdin", stdin="EAAG-expired-token")
+    assert result.exit_code == 1
+    assert "Meta refuses phone number 1065 with this token: Invalid OAuth access token - Cannot parse access token" in (
+        result.stderr
+    )
+    assert "(code 190: access token expired, revoked or unreadable). Nothing was changed." in result.stderr
+    assert "--no-check" in result.stderr
+    assert "EAAG" not in result.output
+    assert count_accounts(database) == 0
+
+
+@pytest.mark.parametrize(("code", "said"), [(100, "Invalid parameter"), (200, "API Permission"), (33, "has been del")])
+def test_a_number_that_the_token_may_not_use_is_refused(revoada, meta, database, code, said):
+    meta.script(accounts={"1065": {"health": f"error:{code}"}})
+    result = add(revoada)
+    assert result.exit_code == 1
+    assert said in result.stderr
+    assert f"(code {code}: " in result.stderr
+    assert count_accounts(database) == 0
+
+
+@pytest.mark.parametrize("script", ["html", "lost", "error:2", "error:80007", "garbage"])
+def test_while_meta_cannot_be_asked_the_account_is_stored_with_a_warning(revoada, meta, database, script):
+    meta.script(accounts={"1065": {"health": script}})
+    result = add(revoada)
+    assert result.exit_code == 0
+    assert result.stderr.startswith("Warning: Meta could not be asked whether the token may use the number: ")
+    assert result.stderr.endswith("`revoada account check sales` asks again.\n")
+    assert count_accounts(database) == 1
+
+
+def test_a_script_may_store_an_account_without_asking(revoada, meta, database):
+    result = add(revoada, "--token-env", "WHATSAPP_TOKEN", "--no-check", WHATSAPP_TOKEN="EAAG-expired")
+    assert (result.exit_code, result.stderr) == (0, "")
+    assert meta.stats()["health_requests"] == 0
+    assert count_accounts(database) == 1
+
+
+def test_what_is_wrong_on_our_side_is_said_before_meta_is_asked(house, meta):
+    more = ("--waba-id", "22", "--token-env", "WHATSAPP_TOKEN")
+    assert "already" in house.refusal("account", "add", "sales", "--phone-number-id", "9", *more)
+    assert "already" in house.refusal("account", "set", "sales", "--phone-number-id", "1066")
+    assert "no portfolio none" in house.refusal(
+        "account", "add", "new", "--phone-number-id", "9", "--portfolio", "none", *more
+    )
+    assert meta.stats()["health_requests"] == 0
+
+
+def test_a_new_token_that_meta_refuses_changes_nothing(house, meta, database):
+    before = stored_token(database)
+    line = house.refusal("account", "set", "sales", "--messages-per-second", "7", "--token-stdin", stdin="EAAG-expired")
+    assert "Cannot parse access token" in line
+    assert stored_token(database) == before
+    assert database.run(list_accounts)[0].messages_per_second == 80
+    house.ok("account", "set", "sales", "--token-stdin", "--no-check", stdin="EAAG-expired")
+    assert stored_token(database) != before
+
+
+def test_another_number_is_tried_with_the_stored_token(house, meta, database):
+    meta.script(accounts={"77": {"health": "error:100"}})
+    assert "Meta refuses phone number 77" in house.refusal("account", "set", "sales", "--phone-number-id", "77")
+    house.ok("account", "set", "sales", "--phone-number-id", "78")
+    assert database.run(list_accounts)[0].phone_number_id == "78"
+
+
+def test_what_meta_is_not_needed_for_does_not_ask_it(house, meta):
+    house.ok("account", "set", "sales", "--messages-per-second", "7")
+    assert meta.stats()["health_requests"] == 0
+
+
+@pytest.mark.parametrize(
+    ("code", "said", "advice"),
+    [(190, "Session has expired", "`revoada account set sales --token-stdin`"), (131031, "", "WhatsApp Manager")],
+)
+def test_a_refused_health_check_has_metas_own_text_and_the_next_step(house, meta, code, said, advice):
+    meta.script(accounts={"1065": {"health": f"error:{code}"}})
+    line = house.refusal("account", "check", "sales")
+    assert f"(code {code}): " in line
+    assert said in line
+    assert advice in line
+
+
+def test_an_inactive_account_says_what_to_do_in_the_order_of_the_steps(house, database):
+    for source, number in (("failures", 1), ("reported", 2)):
+        failure = {"code": 190, "title": "Error validating access token", "details": "", "message_id": 1}
+        fetch(
+            database,
+            f"UPDATE accounts SET active = false, inactive_reason = '5 failures', {source} = %s WHERE id = %s",
+            Jsonb([failure] * 5),
+            number,
+        )
+    advice = (
+        "Make a new token (Business settings, System users), then `revoada account set sales --token-stdin`. "
+        "Then `revoada account activate sales`."
+    )
+    assert advice in house.ok("account", "show", "sales")
+    assert f"sales: {advice}" in house.ok("account", "list")
+    assert "support: Make a new token" in house.ok("account", "list")
+    house.ok("account", "activate", "sales")
+    house.ok("account", "deactivate", "sales")
+    assert "what to do" not in house.ok("account", "show", "sales")
+
+
+@pytest.mark.parametrize(
+    "refused", [("--name", "support"), ("--messages-per-second", "7", "--phone-number-id", "1066", "--no-check")]
+)
+def test_a_refused_change_of_an_account_leaves_also_its_portfolio(house, refused):
+    house.ok("portfolio", "add", "acme", "--daily-limit", "1000")
+    before = house.json("account", "show", "sales")
+    assert "already" in house.refusal("account", "set", "sales", "--portfolio", "acme", *refused)
+    assert house.json("account", "show", "sales") == before
+    missing = house.refusal("account", "set", "sales", "--failure-limit", "9", "--portfolio", "none")
+    assert "no portfolio none" in missing
+    assert house.json("account", "show", "sales") == before
+
+
+def test_a_check_shows_the_checked_account_although_another_has_its_id_as_a_name(house, meta, database):
+    fetch(database, "UPDATE accounts SET name = '1' WHERE name = 'support'")
+    meta.script(tokens=[], accounts={"1065": {"health": "YELLOW"}})
+    answer = house.json("account", "check", "sales")
+    assert (answer["id"], answer["answered"], answer["health"]["quality"]) == (1, True, "YELLOW")

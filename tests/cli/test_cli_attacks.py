@@ -36,10 +36,11 @@ COMMANDS = [
     ("template", "add", "new", "--language", "pt_BR", "--body", HERE),
     ("template", "show", HERE),
     (*CREATE, HERE),
+    ("campaign", "create", "x", "--template", HERE, "--account", "sales", "--recipients", "people.csv"),
     *(
         (*CREATE, "x", option, HERE)
         for option in (
-            *("--account", "--template", "--timezone", "--holidays", "--window", "--weekdays", "--interval"),
+            *("--account", "--timezone", "--holidays", "--window", "--weekdays", "--interval"),
             *("--phone-column", "--map", "--set", "--schedule-at", "--expire-at", "--max-per-person"),
         )
     ),

@@ -1,12 +1,16 @@
 from __future__ import annotations
 
 import datetime as dt
+import os
 import re
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 from psycopg.types.json import Jsonb
 
-from tests.cli.conftest import ANA, BIA
+from tests.cli.conftest import ANA, BIA, quiet_hours
 from tests.store.rows import deactivate_category, fetch
 
 COLUMNS = {
@@ -16,7 +20,7 @@ COLUMNS = {
     *("pause_after", "pause_seconds", "window_from", "window_to", "weekdays", "time_zone", "waiting_reason", "due_at"),
     *("enqueued_at", "recipient_count", "duplicate_count", "rejected_count", "created_at", "started_at"),
     *("completed_at", "counts", "test_of", "start_within_seconds", "expire_at", "uses_recipient_zones", "holidays"),
-    *("max_per_person", "within_days"),
+    *("max_per_person", "within_days", "funnel"),
 }
 
 
@@ -40,7 +44,19 @@ def test_create_tells_what_became_of_the_rows(house, people):
     )
     assert output.splitlines() == [
         "Campaign 1 (Sale): 2 recipients, 1 duplicate dropped, 1 row rejected.",
-        "  row 5: phone is not a valid phone number in BR: others need + and the country code",
+        "  {{1}} ← name (by its position)",
+        "  First message: Oi Ana!",
+        (
+            "  1 row with an invalid phone: row 5 (phone is not a valid phone number in BR: phones elsewhere need + and"
+            " the country code)"
+        ),
+        "  1 row of a person who is in an earlier row, which is taken: row 4 (phone is the person of row 2)",
+        "  `revoada campaign import-errors 1` lists these rows with their reasons.",
+        "If you start the campaign now, the first message may leave now.",
+        "Next:",
+        "  revoada campaign preview 1",
+        "  revoada campaign test 1 --to PHONE",
+        "  revoada campaign start 1",
         "1",
     ]
 
@@ -72,18 +88,20 @@ def test_a_campaign_without_a_zone_has_that_of_the_settings(create, house):
         (("--recipients", "nobody.csv"), "'nobody.csv' does not exist", 2),
         (("--template", "promo:en"), "There is no template promo:en; `revoada template list` shows all.", 1),
         (("--account", "nobody"), "There is no account nobody; `revoada account list` shows all.", 1),
-        (("--schedule-at", "soon"), "'soon' is not a time; write one such as 2026-11-27T09:00.", 1),
+        (("--schedule-at", "soon"), "'soon' is not a time; write one such as 'tomorrow 09:00'", 1),
         (("--timezone", "Brazil"), "There is no time zone 'Brazil'", 2),
         (("--window", "9-18"), "'9-18' is not a window; write one such as 09:00-18:00.", 2),
-        (("--weekdays", "seg-sex"), "'seg-sex' is not a list of weekdays", 2),
+        (("--weekdays", "seg-xes"), "'seg-xes' is not a list of weekdays", 2),
         (("--interval", "-1"), "'--interval'", 2),
         (("--pause-after", "5"), "A pause needs both", 1),
         (("--pause-for", "0"), "'--pause-for'", 2),
     ],
 )
 def test_a_campaign_that_cannot_be_made_says_why(house, people, options, reason, exit_code):
-    base = ("--template", "promo:pt_BR", "--account", "sales", "--recipients", str(people))
-    assert reason in house.refusal("campaign", "create", "Sale", *base, *options, exit_code=exit_code)
+    usual = {"--template": "promo:pt_BR", "--recipients": str(people)}
+    base = [word for option, value in usual.items() if option not in options for word in (option, value)]
+    words = ("campaign", "create", "Sale", "--account", "sales", *base, *options)
+    assert reason in house.refusal(*words, exit_code=exit_code)
     assert house.json("campaign", "list") == []
 
 
@@ -96,22 +114,41 @@ def test_a_file_that_cannot_be_read_is_one_line(house, people):
 
 def test_start_rings_at_once_and_says_what_is(create, house):
     ids = [create("One"), create("Two")]
-    assert house.ok("campaign", "start", *ids) == "Campaign 1 (One) is pending.\nCampaign 2 (Two) is pending.\n"
-    assert house.rung == [1, 2]
+    assert house.ok("campaign", "start", *ids).splitlines() == [
+        "Campaign 1 (One) is pending.",
+        "  The first message may leave now.",
+        "Campaign 2 (Two) is pending.",
+        "  The first message may leave now.",
+    ]
+    assert house.enqueued == [1, 2]
 
 
 def test_start_without_a_broker_warns_and_works(create, house):
     house.has_broker = False
-    result = house("campaign", "start", create())
+    result = house(
+        "campaign",
+        "start",
+        create("Black Friday", "--window", "00:00-24:00"),
+        "--yes",
+        REVOADA_QUIET_HOURS=quiet_hours(in_hours=12),
+    )
     assert result.exit_code == 0
-    assert result.stderr == "Warning: the broker does not answer; the next tick rings what may run now.\n"
+    assert result.stderr == "Warning: the broker does not answer; the next tick enqueues these campaigns.\n"
     assert house.json("campaign", "list")[0]["status"] == "pending"
 
 
-def test_start_without_a_broker_in_the_settings_warns_and_unmarks(create, house, monkeypatch):
-    monkeypatch.undo()
-    result = house("campaign", "start", create())
-    assert result.exit_code == 0
+def test_start_without_a_broker_in_the_settings_warns_and_unmarks(create, house):
+    """In a process of its own, because Celery reads its settings once in a process."""
+    command = [
+        Path(sys.executable).with_name("revoada"),
+        "campaign",
+        "start",
+        create("Black Friday", "--window", "00:00-24:00"),
+        "--yes",
+    ]
+    settings = os.environ | house.environment | {"REVOADA_QUIET_HOURS": quiet_hours(in_hours=12)}
+    environment = {name: value for name, value in settings.items() if value is not None}
+    result = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
     assert "REDIS_URL is not set" in result.stderr
     assert len(result.stderr.splitlines()) == 1
     assert house.json("campaign", "list")[0]["enqueued_at"] is None
@@ -120,7 +157,7 @@ def test_start_without_a_broker_in_the_settings_warns_and_unmarks(create, house,
 def test_a_campaign_goes_through_its_life(create, house):
     campaign_id = create()
     for command, status in (("start", "pending"), ("pause", "paused"), ("resume", "pending"), ("cancel", "cancelled")):
-        assert house.ok("campaign", command, campaign_id) == f"Campaign 1 (Black Friday) is {status}.\n"
+        assert house.ok("campaign", command, campaign_id).startswith(f"Campaign 1 (Black Friday) is {status}.\n")
     assert house.json("campaign", "show", campaign_id)["counts"] == {"cancelled": 2}
 
 
@@ -129,18 +166,21 @@ def test_a_campaign_goes_through_its_life(create, house):
 )
 def test_an_impossible_command_names_the_status(create, house, command, word):
     house.ok("campaign", "cancel", create())
-    assert house.refusal("campaign", command, "1") == f"Campaign 1 (Black Friday) is cancelled: it cannot be {word}."
+    line = house.refusal("campaign", command, "1")
+    assert line.startswith(f"Campaign 1 (Black Friday) is cancelled: it cannot be {word}. ")
 
 
 @pytest.mark.parametrize("command", ["start", "pause", "resume", "cancel", "show", "watch"])
 def test_an_unknown_campaign_is_refused(revoada, command):
-    assert revoada.refusal("campaign", command, "99") == "Campaign 99 does not exist."
+    line = revoada.refusal("campaign", command, "99")
+    assert line == "Campaign 99 does not exist: `revoada campaign list` shows all."
 
 
 def test_a_campaign_of_bad_rows_cannot_start(create, house, people):
     people.write_text("phone,name\n123,Ana\n")
     line = house.refusal("campaign", "start", create())
-    assert line == "Campaign 1 (Black Friday) has no recipients: it cannot be started."
+    assert line.startswith("Campaign 1 (Black Friday) has no recipients: it cannot be started. ")
+    assert line.endswith(" `revoada campaign import 1 FILE` adds some.")
 
 
 def test_set_changes_a_running_campaign_and_rings_it(create, house, sql):
@@ -150,7 +190,7 @@ def test_set_changes_a_running_campaign_and_rings_it(create, house, sql):
         " due_at = '2999-01-01'"
     )
     assert house.ok("campaign", "set", campaign_id, "--interval", "0") == "Campaign 1 (Sale) is changed.\n"
-    assert house.rung == [1]
+    assert house.enqueued == [1]
     row = house.json("campaign", "show", campaign_id)
     assert (row["interval_seconds"], row["due_at"]) == (0, None)
 
@@ -190,7 +230,7 @@ def test_the_list_tells_status_wait_and_progress(create, house, sql):
         " wamid = 'w' WHERE id = 1"
     )
     output = house.ok("campaign", "list")
-    for shown in ("Black Friday", "running", "window until 2999-01-01 09:00:00 -03", "1/2 (50%)"):
+    for shown in ("Black Friday", "running", "window until 2999-01-01 09:00:00 -03", "1/2 (50.0%), 1 sent"):
         assert shown in output
 
 
@@ -241,7 +281,8 @@ def test_show_lists_rejected_rows_without_their_phones(create, house):
             "file_name": "people.csv",
             "row_number": 5,
             "column_name": "phone",
-            "reason": "is not a valid phone number in BR: others need + and the country code",
+            "reason": "is not a valid phone number in BR: phones elsewhere need + and the country code",
+            "code": "phone_invalid",
         }
     ]
     assert "5511" not in output
@@ -251,14 +292,14 @@ def test_watch_ends_when_all_have_ended(create, house):
     ids = [create("One"), create("Two")]
     house.ok("campaign", "cancel", *ids)
     assert house.ok("campaign", "watch", *ids).splitlines() == [
-        "Campaign 1 (One) cancelled: 2/2, 0 sent, 0 failed, 0 uncertain",
-        "Campaign 2 (Two) cancelled: 2/2, 0 sent, 0 failed, 0 uncertain",
+        "Campaign 1 (One) cancelled: 2/2, 0 sent, 0 failed, 0 uncertain, 2 skipped",
+        "Campaign 2 (Two) cancelled: 2/2, 0 sent, 0 failed, 0 uncertain, 2 skipped",
     ]
 
 
 def test_watch_without_ids_takes_what_is_alive(create, house):
     create()
-    assert house.ok("campaign", "watch") == "No campaign is alive.\n"
+    assert house.ok("campaign", "watch") == "Nothing to watch: every campaign has ended or is a draft.\n"
 
 
 def test_an_empty_list_says_how_to_begin(revoada):
@@ -273,7 +314,7 @@ def test_held_messages_are_shown_as_held(create, house, sql):
     )
     assert "1 held by Meta" in house.ok("campaign", "list")
     output = house.ok("campaign", "show", "1")
-    assert re.search(r"^held by Meta +1 *$", output, re.MULTILINE)
+    assert re.search(r"^  held by Meta +1 \(100% of sent\) *$", output, re.MULTILINE)
     assert house.json("campaign", "show", "1")["counts"] == {"held": 1, "pending": 1}
 
 
@@ -331,7 +372,7 @@ def test_each_row_is_held_to_the_rules_of_its_parameters(rich, send):
     rows = [
         f"{ANA},https://example.com/a.pdf,Ana,u/ana",
         f"{BIA},http://example.com/a.pdf,Bia,u",
-        "+5511999990003,77,Caio,u/c d",
+        "+5511999990003,77,Caio,https://other.example/c",
         "+5511999990004,77,Da\tvi,u",
         f"+5511999990005,77,{'a' * 1021},u",
     ]
@@ -339,7 +380,7 @@ def test_each_row_is_held_to_the_rules_of_its_parameters(rich, send):
     errors = rich.json("campaign", "show", "1")["import_errors"]
     assert [(error["row_number"], error["column_name"], error["reason"]) for error in errors] == [
         (3, "header", "is neither a link that begins with https:// nor the id of an upload"),
-        (4, "button 1", "has a space, which ends the link"),
+        (4, "button 1", "is a link to other.example, and the button's link leads to example.com"),
         (5, "nome", "has a tab"),
         (6, "nome", "makes the message longer than 1024 characters"),
     ]
@@ -351,7 +392,7 @@ def test_each_row_is_held_to_the_rules_of_its_parameters(rich, send):
         (
             ("--set", "header=ftp://x"),
             "phone,nome,button 1",
-            "is set for header of the template rich:en is neither",
+            "The value for header of the template rich:en is neither",
         ),
         (("--set", "2=x"), "phone,nome,button 1", "The template rich:en has no '2' to set, it takes header, file name"),
         (("--set", "header"), "phone,nome,button 1", "3 variables"),
@@ -387,8 +428,9 @@ def test_set_changes_what_is_the_same_for_all_but_not_what_the_recipients_bring(
     assert rich.json("campaign", "show", "1")["parameters"] == {"header": "88", "button 2": "STOP"}
     line = rich.refusal("campaign", "set", "1", "--set", "nome=Ana")
     assert line == (
-        "The recipients of Campaign 1 (Sale) bring 2 values (nome, button 1), "
-        "the template rich:en would take 1 value (button 1) of each."
+        "The recipients of Campaign 1 (Sale) have 2 values (nome, button 1), but "
+        "the template rich:en needs 1 value (button 1) for each. `revoada campaign create NAME --template NAME:LANG "
+        "--account ACCOUNT --recipients FILE` makes a new campaign with this template."
     )
     assert "promo:pt_BR" in rich.refusal("campaign", "set", "1", "--template", "promo:pt_BR")
 
@@ -400,7 +442,7 @@ def test_an_optional_value_is_taken_away_and_a_needed_one_is_not(rich, send):
     rich.ok("campaign", "set", "1", "--set", "button 2=")
     assert rich.json("campaign", "show", "1")["parameters"] == {"header": "77"}
     line = rich.refusal("campaign", "set", "1", "--set", "header=")
-    assert line == "What is set for header of the template rich:en is empty."
+    assert line == "The value for header of the template rich:en is empty."
     assert "has no 'butto' to set" in rich.refusal("campaign", "set", "1", "--set", "butto=")
 
 
@@ -408,7 +450,7 @@ def test_what_the_recipients_bring_is_not_taken_away(rich, send):
     options = ("--set", "header=77", "--set", "button 2")
     rich.ok(*send("phone,nome,button 1,button 2", f"{ANA},Ana,u,STOP", options=options))
     line = rich.refusal("campaign", "set", "1", "--set", "button 2=")
-    assert line.startswith("The recipients of Campaign 1 (Sale) bring 3 values (nome, button 1, button 2)")
+    assert line.startswith("The recipients of Campaign 1 (Sale) have 3 values (nome, button 1, button 2)")
 
 
 def test_an_account_of_a_waba_without_the_template_is_refused(rich, send, sql):
@@ -446,7 +488,87 @@ def test_components_that_cannot_be_read_are_refused_by_name(rich, send, sql):
 
 def test_a_test_of_a_campaign_fills_the_template_as_the_campaign_does(rich, send):
     rich.ok(*send("phone,nome,button 1", f"{ANA},Ana,u", options=("--set", "header=77")))
-    rich("campaign", "test", "1", "--to", BIA, "--wait", "0")  # nobody sends it here
+    rich("campaign", "test", "1", "--to", BIA, "--wait", "0.01")  # nobody sends it here
     campaign, test = (rich.json("campaign", "show", number) for number in ("1", "2"))
     assert (test["parameters"], test["columns"]) == (campaign["parameters"], campaign["columns"])
     assert test["columns"] == ["nome", "button 1"]
+
+
+def test_a_name_in_place_of_an_id_is_refused_with_the_ids_of_that_name(house, create):
+    first, second, third = create("Black Friday"), create("Black Friday"), create("Black Friday: last call")
+    house.ok("campaign", "start", first, "--yes")
+    line = house.refusal("campaign", "start", "black  friday", exit_code=2)
+    assert (
+        "'black friday' is a name, and this command takes an id. 2 campaigns have this name, the newest first:"
+        f" {second} (Black Friday, draft), {first} (Black Friday, pending)."
+    ) in line
+    assert house.json("campaign", "show", second)["status"] == "draft"
+    line = house.refusal("campaign", "pause", "LAST CALL", exit_code=2)
+    assert f"1 campaign has this name: {third} (Black Friday: last call, draft)." in line
+
+
+def test_a_name_of_no_campaign_leads_to_the_list(house, create):
+    create()
+    for command in ("start", "show", "export", "errors"):
+        line = house.refusal("campaign", command, "Natal", exit_code=2)
+        assert "'Natal' is not the id of a campaign. `revoada campaign list` shows all ids." in line
+
+
+@pytest.mark.parametrize("campaign_id", ["-1", "1_0", "1.0", "", "9223372036854775808", "99999999999999999999999"])
+def test_a_number_that_no_campaign_can_have_is_refused(house, create, campaign_id):
+    create()
+    line = house.refusal("campaign", "start", "--", campaign_id, exit_code=2)
+    assert f"'{campaign_id}' is not the id of a campaign." in line
+
+
+NEXT = {
+    ("start", "pending"): "doctor {id}",
+    ("start", "scheduled"): "campaign set {id} --no-schedule",
+    ("start", "running"): "doctor {id}",
+    ("start", "paused"): "campaign resume {id} --yes",
+    ("resume", "draft"): "campaign start {id} --yes",
+    ("resume", "pending"): "doctor {id}",
+    ("resume", "scheduled"): "campaign set {id} --no-schedule",
+    ("resume", "running"): "doctor {id}",
+}
+
+
+@pytest.mark.parametrize(("command", "status"), NEXT)
+def test_a_start_or_resume_that_is_refused_names_the_command_that_helps(house, create, database, command, status):
+    campaign_id = create("Sale", *(("--schedule-at", "in 5 days") if status == "scheduled" else ()))
+    if status != "draft":
+        house.ok("campaign", "start", campaign_id, "--yes")
+    if status == "paused":
+        house.ok("campaign", "pause", campaign_id)
+    if status == "running":
+        fetch(database, "UPDATE campaigns SET status = 'running', started_at = now()")
+    line = house.refusal("campaign", command, campaign_id, "--yes")
+    words = NEXT[command, status].format(id=campaign_id)
+    assert line.startswith(f"Campaign {campaign_id} (Sale) is {status}: it cannot be {command}")
+    assert f"`revoada {words.removesuffix(' --yes')}`" in line
+    if not words.startswith("doctor"):
+        house.enqueued.clear()
+        house.ok(*words.split())
+        assert house.json("campaign", "show", campaign_id)["status"] == "pending"
+        assert house.enqueued == [int(campaign_id)]
+
+
+def test_refused_drafts_use_up_no_ids(house, create, people, tmp_path):
+    options = {"--template": "promo:pt_BR", "--account": "sales", "--recipients": str(people)}
+    (tmp_path / "headers.csv").write_text("phone,name\n")
+    (tmp_path / "other.csv").write_text("phone\n+5511999990001\n")
+    for wrong in (
+        {"--template": "none:pt_BR"},
+        {"--account": "nobody"},
+        {"--recipients": str(tmp_path / "headers.csv")},
+        {"--recipients": str(tmp_path / "other.csv")},
+        {"--expire-at": "2020-01-01 09:00"},
+        {"--set": "2=Ana"},
+        {"--phone-column": "Celular"},
+    ):
+        words = [word for pair in (options | wrong).items() for word in pair]
+        assert house("campaign", "create", "Sale", *words).exit_code == 1, wrong
+    first = create()
+    assert house("campaign", "create", "Sale", *words).exit_code == 1
+    assert int(create()) == int(first) + 1
+    assert first == "1"

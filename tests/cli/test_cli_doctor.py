@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
 import socket
 import time
 from contextlib import closing
@@ -13,26 +14,38 @@ import psycopg
 import pytest
 import redis
 from click.testing import CliRunner
+from psycopg.types.json import Jsonb
 
 from campaigns.broker import inspection
-from campaigns.broker.inspection import Alive, BrokerError
+from campaigns.broker.inspection import BrokerError, LiveProcesses
 from campaigns.broker.queues import QUEUES
+from campaigns.cli.hints import in_commands
 from campaigns.cli.root import main
+from campaigns.domain.failures import ROWS, UNKNOWN_NUMBER, advise_repair
+from campaigns.domain.pacing import Reason
+from campaigns.domain.template import TemplateStatus
+from campaigns.domain.verdict import Action, Scope
+from campaigns.management.files.jobs import request_look
+from campaigns.management.files.uploads import add_piece, begin_upload, end_upload
 from campaigns.secrets import encrypt_token, make_key
+from campaigns.store.leases import mark_due_campaigns
 from campaigns.store.migrate import migrate
 from campaigns.throttle.bucket import Ask, Throttle
 from devstack.postgres import start_postgres
 from devstack.valkey import start_valkey
+from tests.project.sources import list_statements
 from tests.simulator.far_end import PATIENCE_SECONDS, wait_for
 from tests.store.rows import (
-    EVERY_TABLE,
     add_account,
     add_campaign,
     add_message,
     add_template,
     deactivate_category,
     fetch,
+    take,
 )
+from tests.support.actors import TESTER
+from tests.support.commands import enter
 
 HOUR = "now() - interval '1 hour'"
 
@@ -49,13 +62,6 @@ def shared_url(tmp_path_factory):
         server.stop(mode="immediate")
 
 
-@pytest.fixture
-def database_url(shared_url):
-    with psycopg.connect(shared_url) as connection:
-        connection.execute(f"TRUNCATE {EVERY_TABLE} RESTART IDENTITY CASCADE")
-    return shared_url
-
-
 @pytest.fixture(scope="module")
 def valkey(tmp_path_factory):
     """One that a test may spoil."""
@@ -66,8 +72,11 @@ def valkey(tmp_path_factory):
 @pytest.fixture
 def broker(monkeypatch):
     """All processes answer and no task waits; a test may take some away."""
-    alive, waiting = Alive({queue: {"worker@here"} for queue in QUEUES}, {"celerybeat@here"}), dict.fromkeys(QUEUES, 0)
-    monkeypatch.setattr(inspection, "ask_alive", lambda _app, _seconds: alive)
+    alive, waiting = (
+        LiveProcesses({queue: {"worker@here"} for queue in QUEUES}, {"celerybeat@here"}),
+        dict.fromkeys(QUEUES, 0),
+    )
+    monkeypatch.setattr(inspection, "find_live_processes", lambda _app, _seconds: alive)
     monkeypatch.setattr(inspection, "count_waiting", lambda _app, _seconds: waiting)
     return alive, waiting
 
@@ -137,7 +146,7 @@ def assert_exists(words):
     command = main
     for word in words:
         if isinstance(command, click.Group) and not word.startswith("-"):
-            command = command.commands[word]
+            command = enter(command, word)
 
 
 def kinds(found):
@@ -166,13 +175,13 @@ def test_a_campaign_that_runs_says_so(fine, campaign, database):
     assert kinds(found) == ["runs"]
     assert "host:7 holds its lease until" in found["runs", "note"]
     output = fine.ok("doctor", str(campaign_id))
-    assert output.startswith(f"· Campaign {campaign_id} is in its slice")
+    assert output.startswith(f"· Campaign {campaign_id} is being sent")
     assert "    → Watch it: `revoada campaign watch" in output
     assert output.endswith("Nothing is wrong.\n")
 
 
 def test_a_campaign_that_does_not_exist_is_refused(fine):
-    assert fine.refusal("doctor", "7") == "Campaign 7 does not exist."
+    assert fine.refusal("doctor", "7").startswith("Campaign 7 does not exist: ")
 
 
 # Servers
@@ -265,6 +274,17 @@ def test_a_queue_without_a_worker_is_told_with_what_waits_there(fine, broker):
     assert found == {("no_worker", "error"): expected}
 
 
+def test_a_missing_role_for_files_is_told_only_while_work_is_due(fine, broker, database, campaign):
+    del broker[0].queues["files"]
+    assert look(fine, exit_code=0) == {}
+    upload_id = begin_upload(database, "people.csv", actor=TESTER)
+    add_piece(database, upload_id, 1, b"phone\n", max_bytes=100)
+    end_upload(database, upload_id, actor=TESTER)
+    request_look(database, campaign("completed"), upload_id, actor=TESTER)
+    expected = "No worker answers for the queue `files`: uploaded lists are not read, and downloads are not written."
+    assert look(fine, exit_code=2) == {("no_worker", "error"): expected}
+
+
 def test_a_campaign_is_told_of_its_queues_only(fine, broker, campaign):
     broker[0].queues.clear()
     lines = fine("doctor", str(campaign())).stdout.splitlines()
@@ -297,6 +317,8 @@ def test_an_old_tick_is_told(fine, database):
         ({"seen_at": HOUR}, "worker_silent", "warning"),
         ({"skew_seconds": "-4"}, "clock", "warning"),
         ({"skew_seconds": "3600"}, "clock", "warning"),
+        ({"descriptor_limit": "90"}, "few_descriptors", "warning"),
+        ({"memory_limit_mb": "128"}, "little_memory", "warning"),
     ],
 )
 def test_a_worker_that_is_not_well_is_told(fine, database, columns, kind, severity):
@@ -309,6 +331,43 @@ def test_a_worker_that_is_not_well_is_told(fine, database, columns, kind, severi
 def test_workers_that_are_well_are_not_told(fine, database):
     add_worker(database, skew_seconds="1.5")
     add_worker(database, owner="'host:8'", seen_at="now() - interval '5 s'")
+    look(fine, exit_code=0)
+
+
+MINUTE = "clock_timestamp() - interval '1 minute'"
+
+
+def test_a_worker_that_another_has_replaced_is_not_told(fine, database):
+    """Names differ, because each has the number of its process. One new process replaces one that is gone."""
+    for number, gone in enumerate(({}, {"stalled_seconds": "60"}), start=1):
+        add_worker(database, owner=f"'host:{number}'", name=f"'worker-{number}@host'", seen_at=HOUR, **gone)
+    add_worker(database, owner="'host:3'", name="'events-3@host'", queues="'{control}'", started_at=MINUTE)
+    add_worker(database, owner="'other:4'", name="'worker-4@other'", started_at=MINUTE)
+    add_worker(database, owner="'host:5'", name="'worker-5@host'", started_at="now() - interval '2 hours'")
+    assert look(fine, exit_code=1).keys() == {("worker_silent", "warning"), ("worker_stalled", "warning")}
+    add_worker(database, owner="'host:6'", name="'worker-6@host'", started_at=MINUTE)
+    assert len(look(fine, exit_code=1)) == 1
+    add_worker(database, owner="'host:7'", name="'worker-7@host'", started_at=MINUTE)
+    look(fine, exit_code=0)
+
+
+def test_a_worker_whose_queue_is_cancelled_is_told_with_the_command_that_undoes_it(fine, database, broker):
+    alive, _ = broker
+    for role, queues in (("worker", "campaigns"), ("events", "control,webhooks,health")):
+        add_worker(database, owner=f"'host:{role}'", name=f"'{role}-7@host'", queues=f"'{{{queues}}}'")
+        for queue in queues.split(","):
+            alive.queues[queue].add(f"{role}-7@host")
+    look(fine, exit_code=0)
+    alive.queues["health"].remove("events-7@host")
+    result = fine("doctor", "--json")
+    (finding,) = json.loads(result.stdout)
+    assert (finding["kind"], finding["severity"], result.exit_code) == ("changed_consumers", "warning", 1)
+    assert "events-7@host" in finding["text"] and "`health`" in finding["text"]
+    assert "celery -A campaigns control -d events-7@host add_consumer health" in finding["advice"]
+
+
+def test_a_worker_that_does_not_answer_is_not_told_to_have_cancelled_its_queues(fine, database):
+    add_worker(database)
     look(fine, exit_code=0)
 
 
@@ -355,7 +414,7 @@ def test_an_account_of_whose_messages_no_webhook_tells_is_told(fine, account, ca
     look(fine, exit_code=0)
     message_id = add_sent("10 min")
     text = look(fine, exit_code=1)["no_webhooks", "warning"]
-    assert text.startswith("Account sales had 1 message accepted in the last hour")
+    assert text.startswith("Meta accepted 1 message of account sales in the last hour")
     assert ("no_webhooks", "warning") in look(fine, campaign_id, exit_code=1)
     fetch(database, "UPDATE messages SET status = 'delivered' WHERE id = %s", message_id)
     look(fine, exit_code=0)
@@ -385,6 +444,15 @@ def test_what_is_as_it_should_be_is_a_note(fine, campaign, status, columns, told
     look(fine, exit_code=0)
 
 
+def test_an_ended_campaign_with_failed_messages_is_told_why_its_template_cannot_be_sent(fine, campaign, database):
+    campaign_id = campaign("completed", is_run=False)
+    fetch(database, "UPDATE templates SET status = 'paused'")
+    assert kinds(look(fine, campaign_id, exit_code=0)) == ["ended"]
+    fetch(database, "DELETE FROM messages")
+    database.run(add_message, campaign_id, "failed")
+    assert kinds(look(fine, campaign_id, exit_code=2)) == ["ended", "template"]
+
+
 def test_people_whom_a_window_never_reaches_are_told(fine, campaign, database):
     hours = {"window_from": "09:00", "window_to": "18:00", "uses_recipient_zones": True}
     campaign_id = campaign(waiting_reason="window", due_at="2999-01-01T12:00Z", is_run=False, **hours)
@@ -392,7 +460,7 @@ def test_people_whom_a_window_never_reaches_are_told(fine, campaign, database):
     assert "zones_never_open" not in kinds(look(fine, campaign_id, exit_code=0))
     fetch(database, "UPDATE messages SET zone_id = 1")
     found = look(fine, exit_code=1)
-    assert found["zones_never_open", "warning"].startswith(f"1 message of campaign {campaign_id} will not be sent")
+    assert found["zones_never_open", "warning"].startswith(f"1 message of campaign {campaign_id} will never be sent.")
     fetch(database, "UPDATE campaigns SET window_from = '08:00', window_to = '07:00'")
     assert "zones_never_open" not in kinds(look(fine, campaign_id, exit_code=0))
 
@@ -435,6 +503,26 @@ def test_accounts_that_may_not_send_are_told(fine, account, campaign, database):
     assert found["account_inactive", "warning"] == "Account sales is inactive: 5 failures: 190."
     found = look(fine, campaign_id, exit_code=2, REVOADA_SECRET_KEY=make_key())
     assert kinds(found) == ["account_inactive", "account_token", "no_active_account", "runs"]
+
+
+def test_one_inactive_account_has_one_repair_and_one_consequence(fine, account, campaign):
+    campaign_id = campaign(accounts=[account(**inactive(190))], is_run=False, waiting_reason="no_active_account")
+    repair, consequence = json.loads(fine("doctor", "--json", str(campaign_id)).stdout)[:2]
+    assert (repair["kind"], consequence["kind"]) == ("account_inactive", "no_active_account")
+    assert "`revoada account activate sales`" in repair["advice"]
+    assert consequence["text"] == f"So campaign {campaign_id} has no account that may send."
+    assert "activate" not in consequence["advice"]
+    assert find(fine, "waits_no_active_account", str(campaign_id)) is None
+
+
+def test_doctor_and_errors_say_the_same_of_uncertain_messages(fine, campaign, database):
+    campaign_id = campaign()
+    columns = {"error_code": 131000, "error_title": "Something went wrong", "claimed_at": "2026-10-01T12:00Z"}
+    database.run(add_message, campaign_id, "uncertain", **columns)
+    text = find(fine, "uncertain")["text"]
+    assert "nobody knows whether Meta has it" in text
+    assert "lost" not in text  # Meta has answered, with its code
+    assert "131000 Something went wrong" in fine.ok("campaign", "errors", str(campaign_id))
 
 
 def test_an_account_that_does_not_send_the_category_of_a_campaign_is_told_for_that_campaign(
@@ -480,19 +568,31 @@ def test_the_lease_of_a_worker_that_says_nothing_is_told(fine, campaign, databas
     add_worker(database, seen_at=HOUR)
     found = look(fine, campaign_id, exit_code=1)
     assert kinds(found) == ["lease_of_silent", "worker_silent"]
-    assert "by host:7, which has said nothing for 60 min" in found["lease_of_silent", "warning"]
+    assert "by host:7, which has reported nothing for 60 min" in found["lease_of_silent", "warning"]
 
 
-def test_a_campaign_that_was_rung_and_not_taken_is_told(fine, campaign, database, monkeypatch):
+def test_a_campaign_that_was_enqueued_and_not_taken_is_told(fine, campaign, database, monkeypatch):
     monkeypatch.setattr("campaigns.doctor.campaign_checks._PATIENCE_SECONDS", 900.0)
     campaign_id = campaign(is_run=False)
     fetch(database, "UPDATE campaigns SET enqueued_at = now() - interval '3 s'")
     assert look(fine, campaign_id, exit_code=0) == {}
     fetch(database, "UPDATE campaigns SET enqueued_at = now() - interval '20 min'")
-    assert "was rung 20 min ago" in look(fine, campaign_id, exit_code=1)["not_taken", "warning"]
+    assert "was first enqueued 20 min ago" in look(fine, campaign_id, exit_code=1)["not_taken", "warning"]
 
 
-def test_a_campaign_that_no_tick_has_rung_is_told(fine, campaign):
+def test_ticks_that_publish_a_lost_task_again_do_not_make_the_wait_shorter(fine, campaign, database):
+    campaign_id = campaign(is_run=False)
+    fetch(database, "UPDATE campaigns SET enqueued_at = now() - interval '20 min'")
+    for _ in range(2):
+        due, _ = database.run(mark_due_campaigns, tick_seconds=10, expiry_seconds=30)
+        assert due == [campaign_id]
+        assert "was first enqueued 20 min ago" in look(fine, campaign_id, exit_code=1)["not_taken", "warning"]
+        fetch(database, "UPDATE campaigns SET enqueued_at = now() - interval '31 s'")
+    database.run(take, campaign_id)
+    assert fetch(database, "SELECT untaken_since FROM campaigns") == [None]
+
+
+def test_a_campaign_that_no_tick_has_enqueued_is_told(fine, campaign):
     campaign_id = campaign(is_run=False, due_at="2026-10-01T12:00Z")
     assert kinds(look(fine, campaign_id, exit_code=2)) == ["not_rung"]
 
@@ -526,3 +626,276 @@ def test_counters_that_differ_are_repaired_and_told(fine, campaign, database):
 def test_the_help_names_the_exit_codes():
     text = CliRunner().invoke(main, ["doctor", "-h"]).output
     assert "exit code  0" in text
+
+
+# The advice works: a person who runs the printed commands sees the finding go
+
+
+@pytest.fixture
+def meta(fine, far):
+    """The simulator in place of Meta. It takes each token and lists one template."""
+    far.script(templates=[{"name": "promo", "language": "pt_BR", "body": "Oi!"}])
+    fine.environment |= {
+        "GRAPH_API_URL": f"{far.url}/v24.0",
+        "REVOADA_HEALTH_TIMEOUT_SECONDS": str(PATIENCE_SECONDS),
+    }
+    return far
+
+
+@pytest.fixture
+def template(database):
+    """Adds the template that Meta lists, in a state of our own."""
+
+    def add(**columns):
+        body = Jsonb([{"type": "BODY", "text": columns.pop("body", "Oi!")}])
+        names = {"name": "promo", "language": "pt_BR", "waba_id": "22"}
+        return database.run(add_template, **names | {"components": body, "status_at": "2026-01-01T00:00Z"} | columns)
+
+    return add
+
+
+# What only a person knows, by the word that stands for it in a command; TOKEN comes from standard input.
+BLANKS = {"NAME": "support", "NAME:LANG": "spare:pt_BR", "N": "10", "ID": "424242", "ISO": "2026-01-01T00:00"}
+TOKEN = "EAAG-new-token"
+
+
+def find(revoada, kind, *arguments):
+    findings = json.loads(revoada("doctor", "--json", *arguments).stdout)
+    return next((each for each in findings if each["kind"] == kind), None)
+
+
+def run_advice(revoada, advice, *, only=None):
+    """Run the commands of an advice as they are printed, one after the other. `only`: the place of the one to run."""
+    commands = re.findall(r"`revoada ([^`]+)`", advice)
+    assert commands, advice
+    for command in commands if only is None else [commands[only]]:
+        words = [BLANKS.get(word, word) for word in shlex.split(command)]
+        if "retry-uncertain" in words:
+            words.append("--yes")  # a terminal asks
+        result = revoada(*words, stdin=f"{TOKEN}\n")
+        assert result.exit_code == 0, (command, result.output)
+
+
+def inactive(code):
+    failure = {"code": code, "title": "No", "details": "", "message_id": 1, "fbtrace_id": ""}
+    return {
+        "active": False,
+        "inactive_reason": f"5 consecutive send failures: {code} No",
+        "failures": Jsonb([failure] * 5),
+    }
+
+
+# One code for each repair.
+_ROWS = (UNKNOWN_NUMBER, *ROWS)
+REPAIRS = {in_commands(advise_repair(row)): row.code for row in _ROWS if row.action is Action.SWITCH_ACCOUNT}
+
+
+@pytest.mark.parametrize("code", [*REPAIRS.values(), 133999])
+@pytest.mark.usefixtures("meta")
+def test_the_advice_for_each_code_of_an_account_ends_its_finding(fine, account, campaign, code):
+    campaign(accounts=[account(**inactive(code))])
+    run_advice(fine, find(fine, "account_inactive")["advice"])
+    assert find(fine, "account_inactive") is None
+    assert find(fine, "no_active_account") is None
+
+
+@pytest.mark.parametrize("code", [row.code for row in ROWS if row.scope is Scope.CATEGORY])
+def test_the_advice_for_each_code_of_a_category_ends_its_finding(fine, account, campaign, database, code):
+    sales = account()
+    campaign(accounts=[sales])
+    database.run(deactivate_category, sales, code=code)
+    run_advice(fine, find(fine, "account_category_inactive")["advice"])
+    assert find(fine, "account_category_inactive") is None
+
+
+TEMPLATE_STATES = [status for status in TemplateStatus if status not in {"approved", "disabled"}]
+
+
+@pytest.mark.parametrize("status", TEMPLATE_STATES)
+@pytest.mark.parametrize("place", [0, -1])  # read it again once Meta approves it; take another template
+@pytest.mark.usefixtures("meta")
+def test_the_advice_for_each_status_of_a_template_ends_its_finding(  # noqa: PLR0917
+    fine, account, campaign, template, status, place
+):
+    template(name="spare")
+    campaign_id = campaign(
+        template_id=template(status=status), accounts=[account(waba_id="22")], waiting_reason="template", is_run=False
+    )
+    found = find(fine, "template")
+    assert find(fine, "waits_template") is None  # nothing is wrong with the list
+    assert "campaign errors" not in found["advice"]
+    run_advice(fine, found["advice"], only=place)
+    assert find(fine, "template", str(campaign_id)) is None
+    assert fine.enqueued == [campaign_id]
+
+
+@pytest.mark.usefixtures("meta")
+def test_a_disabled_template_is_replaced(fine, account, campaign, template):
+    template(name="spare")
+    campaign_id = campaign(template_id=template(status="disabled"), accounts=[account(waba_id="22")])
+    run_advice(fine, find(fine, "template")["advice"])
+    assert find(fine, "template", str(campaign_id)) is None
+
+
+@pytest.mark.parametrize("place", [0, -1])
+@pytest.mark.usefixtures("meta")
+def test_the_advice_for_an_edited_template_ends_its_finding(fine, account, campaign, template, place):
+    template(name="spare")
+    campaign(template_id=template(body="Oi {{1}}!"), accounts=[account(waba_id="22")])
+    found = find(fine, "template_misfit")
+    assert "now takes 1 from each row, but the campaign's rows have nothing." in found["text"]
+    if place == 0:
+        run_advice(fine, found["advice"], only=0)
+        assert find(fine, "template_misfit") is None
+    else:
+        assert fine("campaign", "set", "1", "--template", "spare:pt_BR").exit_code == 0
+        assert find(fine, "template_misfit") is None
+
+
+def set_campaign(database, columns):
+    fetch(database, f"UPDATE campaigns SET {columns}")
+
+
+WAIT = "waiting_reason = '{}', due_at = '2099-01-01T12:00Z'"
+# By finding: the state (SQL on the campaign), and the place of the command to run (None: each).
+CAMPAIGN_FINDINGS = {
+    "draft": ("draft", "recipient_count = 1", None),
+    "paused": ("paused", "name = name", None),
+    "scheduled": ("scheduled", "scheduled_at = now() + interval '1 day'", None),
+    "waits_interval": ("running", f"interval_seconds = 5, {WAIT.format('interval')}", None),
+    "waits_pause": ("running", f"pause_after = 1, pause_seconds = 60, {WAIT.format('pause')}", None),
+    "waits_window": ("running", f"window_from = '08:00', window_to = '09:00', {WAIT.format('window')}", None),
+    "waits_template": ("running", WAIT.format("template"), None),
+    "no_active_account": ("running", "name = name", None),
+}
+
+
+@pytest.mark.parametrize("kind", CAMPAIGN_FINDINGS)
+@pytest.mark.usefixtures("meta")
+def test_the_advice_about_a_campaign_ends_its_finding(  # noqa: PLR0917
+    fine, account, campaign, template, database, kind
+):
+    status, columns, place = CAMPAIGN_FINDINGS[kind]
+    sales = account(waba_id="22", **({} if kind != "no_active_account" else inactive(190)))
+    account("support", waba_id="22", phone_number_id="77")
+    campaign_id = campaign(status, template_id=template(), accounts=[sales], is_run=False)
+    set_campaign(database, columns)
+    found = find(fine, kind, str(campaign_id))
+    run_advice(fine, found["advice"], only=place)
+    assert find(fine, kind, str(campaign_id)) is None
+
+
+@pytest.mark.usefixtures("meta")
+def test_the_advice_about_a_token_that_cannot_be_read_ends_its_finding(fine, campaign, database):
+    campaign()
+    fetch(database, "UPDATE accounts SET token = 'x'")
+    run_advice(fine, find(fine, "account_token")["advice"])
+    assert find(fine, "account_token") is None
+
+
+def test_the_advice_about_a_cooldown_ends_it(fine, campaign, database):
+    campaign()
+    fetch(database, "UPDATE accounts SET blocked_until = now() + interval '1 hour', blocked_reason = 'throttled: 4 x'")
+    run_advice(fine, find(fine, "account_rests")["advice"])
+    assert find(fine, "account_rests") is None
+
+
+def test_the_advice_about_a_window_that_is_never_open_ends_its_finding(fine, campaign, database):
+    hours = {"window_from": "09:00", "window_to": "10:00", "uses_recipient_zones": True}
+    campaign_id = campaign(is_run=False, **hours)
+    zones = "America/Sao_Paulo,America/New_York"
+    fetch(database, "INSERT INTO campaign_zones VALUES (%s, 1, %s)", campaign_id, zones)
+    fetch(database, "UPDATE messages SET zone_id = 1")
+    run_advice(fine, find(fine, "zones_never_open")["advice"])
+    assert find(fine, "zones_never_open") is None
+
+
+def test_the_advice_about_marketing_without_hours_ends_its_finding(fine, campaign):
+    campaign_id = campaign(is_run=False)
+    fine.environment["REVOADA_QUIET_HOURS"] = "20:00-08:00"
+    run_advice(fine, find(fine, "no_quiet_hours")["advice"])
+    assert find(fine, "no_quiet_hours", str(campaign_id)) is None
+
+
+def test_the_advice_about_uncertain_messages_ends_its_finding(fine, campaign, database):
+    campaign_id = campaign()
+    database.run(add_message, campaign_id, "uncertain", claimed_at="2026-10-01T12:00Z")
+    run_advice(fine, find(fine, "uncertain")["advice"], only=-1)
+    assert find(fine, "uncertain") is None
+
+
+def test_the_advice_about_an_older_schema_ends_its_finding(fine, database):
+    last = "(SELECT max(name) FROM schema_migrations)"
+    (name,) = fetch(database, f"DELETE FROM schema_migrations WHERE name = {last} RETURNING name")
+    advice = find(fine, "schema")["advice"]
+    fetch(database, "INSERT INTO schema_migrations (name) VALUES (%s)", name)  # the tests after this one share it
+    assert "`revoada migrate`" in advice
+
+
+# The findings whose advice prints no command that ends them, each with the reason.
+_LOOK = "the command shows more; the cause ends by itself, or a person decides"
+_PROCESS = "a process, a server or a machine is started or set up, which no command of ours does"
+NOT_CURED_BY_A_COMMAND = {
+    "ended": _LOOK, "done": _LOOK, "runs": _LOOK, "is_due": _LOOK, "waits_retry": _LOOK, "waits_daily_limit": _LOOK,
+    "optout_reviews": _LOOK, "no_webhooks": _LOOK, "counters": _LOOK, "account_slow": _LOOK, "waits_throttled": _LOOK,
+    "waits_unreachable": _PROCESS, "waits_no_active_account": "another finding names the account and its repair",
+    "schema": "migrate ends it; tests/store/test_migrations.py runs it", "database_older": "tests/flows run recover",
+    "not_rung": _PROCESS, "not_taken": _PROCESS, "lease_of_silent": _PROCESS, "database_away": _PROCESS,
+    "database_refuses": _PROCESS, "database_doubtful": _LOOK, "read_only": _PROCESS, "unsafe_setting": _PROCESS,
+    "connections": _PROCESS, "locks": _PROCESS, "clock": _PROCESS, "valkey_tls": _PROCESS, "valkey_away": _PROCESS,
+    "valkey_refuses": _PROCESS, "valkey_memory": _PROCESS, "eviction": _PROCESS, "broker_tls": _PROCESS,
+    "broker_away": _PROCESS, "no_worker": _PROCESS, "backlog": _PROCESS, "no_beat": _PROCESS, "tick": _PROCESS,
+    "worker_silent": _PROCESS, "worker_stalled": _PROCESS, "few_descriptors": _PROCESS, "little_memory": _PROCESS,
+    "changed_consumers": _PROCESS, "inbox": _PROCESS, "set_aside": _PROCESS,
+}  # fmt: skip
+CURED = {
+    *CAMPAIGN_FINDINGS, "account_inactive", "account_category_inactive", "account_token", "account_rests", "template",
+    "template_misfit", "zones_never_open", "no_quiet_hours", "uncertain",
+}  # fmt: skip
+
+
+def test_each_finding_of_the_doctor_is_in_one_of_the_two_lists(project):
+    made = {
+        each.code
+        for each in list_statements(project)
+        if each.maker in {"Finding", "_add_finding"} and each.path.parts[1] == "doctor"
+    }
+    # `_add_finding` passes on its argument `code`, and `_add_wait` writes the codes of the reasons.
+    found = {code for code in made if code.isidentifier() and code != "code"}
+    found |= {f"waits_{reason}" for reason in Reason}
+    assert not CURED & NOT_CURED_BY_A_COMMAND.keys()
+    assert CURED | NOT_CURED_BY_A_COMMAND.keys() == found
+
+
+# One code for each advice that `campaign errors` prints with a command.
+ADVISED = {(str(row.advice), row.retry, row.action): row.code for row in reversed(_ROWS) if row.code is not None}
+
+
+@pytest.fixture
+def failed(account, campaign, template, database):
+    """Adds a completed campaign with one message that failed for a code, another account and another template."""
+
+    def add(code):
+        template(name="spare")
+        account("support", waba_id="22", phone_number_id="77")
+        sales = account(waba_id="22")
+        campaign_id = campaign("completed", template_id=template(), accounts=[sales], is_run=False)
+        columns = {"error_code": code, "error_title": "No", "failed_at": "2026-01-01", "account_id": sales}
+        database.run(add_message, campaign_id, "failed", **columns)
+        return str(campaign_id)
+
+    return add
+
+
+@pytest.mark.parametrize("code", ADVISED.values())
+@pytest.mark.usefixtures("meta")
+def test_the_commands_that_errors_prints_for_each_code_can_be_run(fine, failed, code):
+    campaign_id = failed(code)
+    (found,) = fine.json("campaign", "errors", campaign_id)
+    if "`revoada" in found["advice"]:
+        run_advice(fine, found["advice"])
+    if found["retry"]:
+        line = f"revoada campaign retry {campaign_id} --class {found['retry']}"
+        assert line in fine.ok("campaign", "errors", campaign_id)
+        fine.ok(*line.split()[1:])
+        assert fine.json("campaign", "errors", campaign_id) == []

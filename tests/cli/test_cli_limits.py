@@ -41,9 +41,9 @@ def test_a_raised_limit_rings(house, create, database):
     house.ok("campaign", "start", create())
     waits = "UPDATE campaigns SET status = 'running', started_at = now(), waiting_reason = 'daily_limit'"
     database.run(lambda connection: connection.execute(waits))
-    house.rung.clear()
+    house.enqueued.clear()
     output = house.ok("portfolio", "set", "acme", "--daily-limit", "300")
-    assert (house.rung, output) == ([1], "Portfolio 1 (acme) is changed; 1 waiting campaign(s) go on.\n")
+    assert (house.enqueued, output) == ([1], "Portfolio 1 (acme) is changed; 1 waiting campaign goes on.\n")
 
 
 def test_a_campaign_takes_its_end_and_the_clocks_of_people(create, house):
@@ -73,29 +73,35 @@ def test_times_that_contradict_each_other_are_refused(create, house, options, re
     assert reason in house.refusal("campaign", "set", "1", *options)
 
 
-def test_a_draft_that_has_expired_or_is_late_is_not_started(create, house):
-    expired = create("Old", "--expire-at", "2020-01-01T09:00")
-    assert "has expired" in house.refusal("campaign", "start", expired)
-    late = create("Late", "--schedule-at", "2020-01-01T09:00", "--start-within", "1h")
-    assert "--start-within" in house.refusal("campaign", "start", late)
-    house.ok("campaign", "set", late, "--no-start-within")
+def test_a_draft_that_has_expired_or_whose_time_has_passed_is_not_started(create, house, database):
+    expired = create("Old", "--expire-at", "2999-01-01 09:00")
+    late = create("Late", "--schedule-at", "2999-01-01 09:00", "--start-within", "1h")
+    database.run(
+        lambda connection: connection.execute("""UPDATE campaigns SET
+            scheduled_at = scheduled_at - interval '980 y', expire_at = expire_at - interval '980 y'""")
+    )
+    assert "has expired" in house.refusal("campaign", "start", expired, "--yes")
+    line = house.refusal("campaign", "start", late, "--yes")
+    assert "was scheduled for 2019-01-01" in line
+    assert f"`revoada campaign set {late} --no-schedule` lets you start it now" in line
+    house.ok("campaign", "set", late, "--no-schedule")
     house.ok("campaign", "start", late)
 
 
-TOLL_FREE = "phone,nome\n+18005550123,Ana\n+5511987654321,Bia\n"
+PLACELESS = "phone,nome\n+15002345678,Ana\n+5511987654321,Bia\n"
 
 
 def test_people_whom_the_window_never_reaches_are_told_of_by_what_makes_it_so(house, create, people, tmp_path):
-    people.write_text(TOLL_FREE)
+    people.write_text(PLACELESS)
     clocks = ("--recipient-timezone", "--window", "09:00-18:00")
     result = house("campaign", "create", "Sale", "--template", "promo:pt_BR", "--account", "sales",
                    "--recipients", str(people), *clocks)  # fmt: skip
-    assert result.stderr.startswith("Warning: 1 message will wait: by their area codes the phones may be in time zones")
+    assert result.stderr.startswith("Warning: 1 message would never be sent. The area code of such a phone fits")
     assert "revoada campaign set 1" in result.stderr
     assert house("campaign", "set", "1", "--window", "08:00-20:00").stderr == ""
-    assert "1 message will wait" in house("campaign", "set", "1", "--window", "09:00-18:00").stderr
+    assert "1 message would never be sent" in house("campaign", "set", "1", "--window", "09:00-18:00").stderr
     assert house("campaign", "set", "1", "--no-recipient-timezone").stderr == ""
     house.ok("campaign", "set", "1", "--recipient-timezone")
     more = tmp_path / "more.csv"
-    more.write_text("phone,nome\n+18885550123,Caio\n")
-    assert "2 messages will wait" in house("campaign", "import", "1", str(more)).stderr
+    more.write_text("phone,nome\n+15882345678,Caio\n")
+    assert "2 messages would never be sent" in house("campaign", "import", "1", str(more), "--map", "1=nome").stderr

@@ -5,7 +5,7 @@ import datetime as dt
 import pytest
 
 from tests.cli.conftest import ANA, BIA
-from tests.store.rows import deactivate_category
+from tests.store.rows import deactivate_category, fetch
 
 
 def test_the_first_messages_are_shown_as_people_read_them(create, house):
@@ -28,7 +28,7 @@ def test_who_gets_one_and_who_does_not_is_counted(create, house):
 
 def test_a_cap_per_person_is_named_and_not_counted(create, house):
     campaign_id = create("Sale", "--max-per-person", "2", "--within", "7")
-    assert "who had 2 in 7 days by then, not counted here" in house.ok("campaign", "preview", campaign_id)
+    assert "who then had 2 or more in 7 days; not counted here" in house.ok("campaign", "preview", campaign_id)
     assert "not counted here" not in house.ok("campaign", "preview", create("Other"))
 
 
@@ -88,7 +88,44 @@ def test_a_daily_limit_makes_days_of_it(house, crowd):
     house.ok("account", "set", "sales", "--portfolio", "company")
     shown = house.json("campaign", "preview", make(house, crowd(801)))
     assert seconds(shown) == 3 * 86_400
+    assert shown["limited_by"] == ["company"]
+    assert ", because of the daily limit of company" in house.ok("campaign", "preview", "1")
+
+
+def test_a_daily_limit_that_changes_nothing_is_not_named(house, crowd):
+    house.ok("portfolio", "add", "company", "--daily-limit", "250")
+    house.ok("account", "set", "sales", "--portfolio", "company")
+    options = ("--interval", "86400")
+    shown = house.json("campaign", "preview", make(house, crowd(3), *options))
+    assert shown["limited_by"] == []
+    assert "daily limit" not in house.ok("campaign", "preview", "1")
+
+
+@pytest.mark.parametrize("status", ["completed", "cancelled"])
+def test_a_campaign_that_has_ended_says_so(create, house, database, status):
+    create()
+    fetch(
+        database,
+        "UPDATE campaigns SET status = %s, started_at = now(),"
+        " completed_at = CASE WHEN %s = 'completed' THEN now() END",
+        status,
+        status,
+    )
+    output = house.ok("campaign", "preview", "1")
+    assert status in output
+    for word in ("may leave", "first message", "ends", "when it is started"):
+        assert word not in output
+    shown = house.json("campaign", "preview", "1")
+    assert (shown["status"], shown["first_message_at"], shown["ends_at"]) == (status, None, None)
+
+
+def test_a_campaign_that_has_started_says_when(create, house, database):
+    create()
+    fetch(database, "UPDATE campaigns SET status = 'running', started_at = now()")
+    output = house.ok("campaign", "preview", "1")
+    assert "started  " in output
+    assert "when it is started" not in output
 
 
 def test_a_campaign_that_does_not_exist_has_no_preview(house):
-    assert house.refusal("campaign", "preview", "9") == "Campaign 9 does not exist."
+    assert house.refusal("campaign", "preview", "9").startswith("Campaign 9 does not exist: ")

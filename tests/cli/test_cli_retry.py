@@ -1,11 +1,17 @@
 from __future__ import annotations
 
-import pytest
+import re
 
+import pytest
+from psycopg.types.json import Jsonb
+
+from campaigns.domain.failures import ROWS, find_failure
+from campaigns.domain.verdict import Retry
 from tests.store.rows import (
     add_account,
     add_campaign,
     add_message,
+    add_template,
     make_report,
     make_reports,
     read_message,
@@ -79,12 +85,29 @@ def test_show_leads_to_the_errors(revoada, sale):
     assert f"revoada campaign errors {campaign_id}" in output
 
 
+def test_a_retry_without_a_class_explains_each_class_with_its_number_of_people(revoada, sale):
+    campaign_id = sale()
+    result = revoada("campaign", "retry", campaign_id)
+    assert result.exit_code == 2
+    rows = [re.split(" {2,}", line.strip()) for line in result.stdout.splitlines() if line.strip()][2:]
+    assert [row[:2] for row in rows] == [
+        ["throttled", "0"],
+        ["server", "2"],
+        ["recipient-later", "0"],
+        ["repaired", "0"],
+        ["all-retryable", "2"],
+    ]
+    assert all(2 < len(row[2].split()) < 6 for row in rows)
+    again = f"`revoada campaign retry {campaign_id} --class CLASS`"
+    assert result.stderr == f"Error: Choose a class of failures: {again}.\n"
+
+
 def test_a_retry_tells_what_goes_again_and_rings(revoada, sale):
     campaign_id = sale()
     output = revoada.ok("campaign", "retry", campaign_id, "--class", "server")
     assert output.startswith(f"Campaign {campaign_id} (Sale): 2 messages will be sent again. It is running.\n")
     assert "131026 Undeliverable" in output.split("stays failed")[1]
-    assert revoada.rung == [int(campaign_id)]
+    assert revoada.enqueued == [int(campaign_id)]
     assert revoada.json("campaign", "show", campaign_id)["counts"]["pending"] == 2
 
 
@@ -92,7 +115,7 @@ def test_a_dry_run_rings_nobody(revoada, sale):
     campaign_id = sale()
     output = revoada.ok("campaign", "retry", campaign_id, "--class", "all-retryable", "--dry-run")
     assert output.startswith(f"Campaign {campaign_id} (Sale): 2 messages would be sent again.\n")
-    assert revoada.rung == []
+    assert revoada.enqueued == []
     assert revoada.json("campaign", "show", campaign_id)["status"] == "completed"
 
 
@@ -115,13 +138,13 @@ def test_a_retry_without_anything_of_its_class_says_so(revoada, sale):
     campaign_id = sale()
     output = revoada.ok("campaign", "retry", campaign_id, "--class", "throttled")
     assert output.startswith(f"Campaign {campaign_id} (Sale): no failed message of this class.\n")
-    assert revoada.rung == []
+    assert revoada.enqueued == []
 
 
 def test_a_cancelled_campaign_is_not_retried(revoada, sale):
     campaign_id = sale("cancelled")
     line = revoada.refusal("campaign", "retry", campaign_id, "--class", "server")
-    assert line == f"Campaign {campaign_id} (Sale) is cancelled: it cannot be retried."
+    assert line.startswith(f"Campaign {campaign_id} (Sale) is cancelled: it cannot be retried. To send to its people,")
 
 
 @pytest.mark.parametrize(
@@ -129,7 +152,10 @@ def test_a_cancelled_campaign_is_not_retried(revoada, sale):
     [("errors", ()), ("retry", ("--class", "server")), ("retry", ("--class", "server", "--dry-run"))],
 )
 def test_a_campaign_that_is_not_there_is_refused(revoada, command, options):
-    assert revoada.refusal("campaign", command, "99", *options) == "Campaign 99 does not exist."
+    assert (
+        revoada.refusal("campaign", command, "99", *options)
+        == "Campaign 99 does not exist: `revoada campaign list` shows all."
+    )
 
 
 def test_an_unknown_class_is_refused(revoada, sale):
@@ -165,3 +191,49 @@ def test_what_was_billable_once_stays_billable_in_any_order(database):
             report = make_report(database, message_id, status, pricing={"category": "marketing", "billable": flag})
             receive(database, make_reports(report, number="500600700"))
         assert read_message(database, message_id)["is_billable"] is True
+
+
+@pytest.mark.parametrize(
+    ("campaign", "template", "is_ready"),
+    [
+        ({}, {}, True),
+        ({"waiting_reason": "template", "due_at": "2999-01-01T12:00Z"}, {}, False),
+        ({"waiting_reason": "template", "enqueued_at": "2026-10-01T12:00Z"}, {}, True),  # a sync has ended the wait
+        ({}, {"status": "paused"}, False),
+        ({}, {"components": Jsonb([{"type": "BODY", "text": "Oi {{1}}, {{2}}!"}])}, False),
+    ],
+    ids=["approved", "waits", "synced", "paused", "edited"],
+)
+def test_errors_name_the_step_before_a_retry_while_the_template_cannot_be_sent(
+    revoada, database, campaign, template, is_ready
+):
+    template_id = database.run(add_template, **template)
+    columns = {"error_code": 132000, "error_title": "Number of parameters", "failed_at": FAILED_AT}
+    account_id = database.run(add_account)
+    made = database.run(add_campaign, "running", template_id=template_id, accounts=[account_id], **campaign)
+    database.run(add_message, made, "failed", account_id=account_id, **columns)
+    campaign_id = str(made)
+    output = revoada.ok("campaign", "errors", campaign_id, COLUMNS="400")
+    (line,) = (line for line in output.splitlines() if "send again" in line)
+    again = f"revoada campaign retry {campaign_id} --class repaired"
+    if is_ready:
+        assert line.split("send again")[1].strip() == again
+    else:
+        assert "not yet" in line
+        assert line.index("`revoada template sync`") < line.index(f"`{again}`")
+    assert revoada.json("campaign", "errors", campaign_id)[0]["waits_for_template"] is not is_ready
+
+
+def test_the_help_names_codes_of_each_class_and_codes_of_none(revoada):
+    text = " ".join(revoada.ok("campaign", "retry", "-h").split())
+    places = [text.index(f" {word} ") for word in ("throttled", "server", "recipient-later", "repaired")]
+    ends = [*places[1:], text.index(" all-retryable all")]
+    for retry_class, start, end in zip(Retry, places, ends, strict=True):
+        codes = {int(code) for code in re.findall(r"\b\d{3,6}\b", text[start:end])}
+        assert codes
+        assert {find_failure(code).retry for code in codes} == {retry_class}
+        if retry_class is Retry.REPAIRED:
+            assert codes > {row.code for row in ROWS if row.is_of_form}
+    none = re.search(r"would fail again \(([^)]*)\)", text)
+    assert none is not None
+    assert {find_failure(int(code)).retry for code in re.findall(r"\d{6}", none[1])} == {None}

@@ -7,7 +7,8 @@ import io
 
 import pytest
 
-from campaigns.cli import doctor, retry
+from campaigns.cli import doctor
+from campaigns.cli.campaign import retry
 from tests.store.rows import add_account, add_campaign, add_message, add_messages, fetch, read_statuses
 
 LEFT = "the runner ended before the reply was settled"
@@ -79,7 +80,7 @@ def test_without_a_terminal_nothing_goes_again_unless_that_is_said(revoada, sale
         f"Campaign {campaign_id} (Sale): 3 uncertain messages will be sent again, and up to 3 people might get it"
         " twice. It is running.\n"
     )
-    assert revoada.rung == [int(campaign_id)]
+    assert revoada.enqueued == [int(campaign_id)]
     assert sorted(read_statuses(database, int(campaign_id))) == ["delivered", *["pending"] * 3]
 
 
@@ -92,7 +93,7 @@ def test_a_terminal_is_asked_and_told_how_many_might_get_it_twice(revoada, sale,
     assert "may have left at 2026-10-01 12:00:00 UTC" in result.output
     assert "Send 3 uncertain messages again?" in result.output
     assert ("pending" in read_statuses(database, int(campaign_id))) is goes
-    assert bool(revoada.rung) is goes
+    assert bool(revoada.enqueued) is goes
     assert (result.exit_code == 0) is goes
 
 
@@ -102,7 +103,7 @@ def test_a_dry_run_changes_nothing(revoada, sale, database):
     assert (answer["count"], answer["status"], answer["newest_at"]) == (3, None, "2026-10-01T12:00:00+00:00")
     assert [(each["title"], each["count"]) for each in answer["reasons"]] == [(LEFT, 2), ("Went wrong", 1)]
     assert "pending" not in read_statuses(database, int(campaign_id))
-    assert revoada.rung == []
+    assert revoada.enqueued == []
 
 
 def test_who_stays_out_is_told(revoada, sale, database):
@@ -126,7 +127,7 @@ def test_nothing_uncertain_is_said_and_nobody_is_asked(revoada, database):
 def test_a_cancelled_campaign_is_refused(revoada, sale):
     campaign_id = sale("cancelled")
     line = revoada.refusal("campaign", "retry-uncertain", campaign_id, "--yes")
-    assert line == f"Campaign {campaign_id} (Sale) is cancelled: it cannot be retried."
+    assert line.startswith(f"Campaign {campaign_id} (Sale) is cancelled: it cannot be retried. To send to its people,")
 
 
 # After a restore
@@ -179,6 +180,12 @@ def test_recover_asks_at_a_terminal(revoada, restored, database):
     assert read_statuses(database, restored[0]) == ["pending", "pending", "failed"]
 
 
+def test_recover_is_refused_through_a_pooler_which_hides_processes(revoada, restored):
+    result = revoada("recover", "--since", SINCE, "--yes", REVOADA_DATABASE_POOLER="transaction")
+    assert result.exit_code == 1
+    assert "A pooler hides which processes are connected to Postgres. Stop the roles and the pooler" in result.stderr
+
+
 def test_recover_twice_says_so(revoada, restored):
     revoada.ok("recover", "--since", SINCE, "--yes")
     assert "This was done before: nothing was changed." in revoada.ok("recover", "--since", SINCE)
@@ -191,7 +198,7 @@ def test_recover_for_a_script(revoada, restored):
 
 
 @pytest.mark.parametrize(
-    ("since", "why"), [("yesterday", "'yesterday' is not a time"), ("2999-01-01T00:00", "cannot be in the future")]
+    ("since", "why"), [("yesterday", "'yesterday' has no time of day"), ("2999-01-01T00:00", "cannot be in the future")]
 )
 def test_recover_refuses_a_time_that_is_none_or_to_come(revoada, since, why):
     assert why in revoada.refusal("recover", "--since", since, "--yes")

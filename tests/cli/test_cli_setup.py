@@ -14,15 +14,15 @@ import pytest
 from werkzeug.serving import make_server
 
 from campaigns.broker import inspection
-from campaigns.broker.inspection import Alive, BrokerError
+from campaigns.broker.inspection import BrokerError, LiveProcesses
 from campaigns.doctor.setup_checks import QUEUES
-from campaigns.store.migrate import migrations
+from campaigns.store.migrate import list_migrations
 from simulator.config import APP
 from tests.simulator.far_end import PATIENCE_SECONDS
 from tests.support.serving import serving
 from webhooks.receiver.app import make_app
 
-SECRET, WORD = "app-secret-5d1", "verify-word-9c2"
+SECRET, WORD = "5d1c" * 8, "verify-word-9c2"
 TOKEN = "EAAG-secret-token"
 # For an API that does not answer.
 IMPATIENCE = {"REVOADA_HEALTH_TIMEOUT_SECONDS": "1"}
@@ -38,8 +38,8 @@ def far(far):
 @pytest.fixture
 def alive(monkeypatch):
     """All processes answer; a test may take some away."""
-    answer = Alive({queue: {"worker@here"} for queue in QUEUES}, {"celerybeat@here"})
-    monkeypatch.setattr(inspection, "ask_alive", lambda _app, _seconds: answer)
+    answer = LiveProcesses({queue: {"worker@here"} for queue in QUEUES}, {"celerybeat@here"})
+    monkeypatch.setattr(inspection, "find_live_processes", lambda _app, _seconds: answer)
     return answer
 
 
@@ -50,7 +50,7 @@ class Stored:
     def add(self, body):
         self.bodies.append(body)
 
-    def press(self):
+    def notify(self):
         pass
 
 
@@ -67,7 +67,7 @@ def inbox():
 
 @pytest.fixture
 def webhook(inbox):
-    app = make_app(app_secret=SECRET, verify_token=WORD, inbox=inbox, doorbell=inbox, is_ready=lambda: True)
+    app = make_app(app_secret=SECRET, verify_token=WORD, inbox=inbox, notifier=inbox, is_ready=lambda: True)
     with serve(app) as url:
         yield url
 
@@ -105,7 +105,7 @@ def test_a_whole_setup_lacks_nothing(ready, far, webhook, inbox):
     far.script(app_webhook_fields={"callback_url": f"{webhook}/webhooks/whatsapp"})
     found = look(ready, "--webhook-url", webhook)
     assert {key for key, (state, _) in found.items() if state != "ok"} == {("webhook", "address")}
-    assert len(found) == 30
+    assert len(found) == 31
     assert len(inbox.bodies) == 1
     assert json.loads(inbox.bodies[0]) == {"object": "whatsapp_business_account", "entry": []}
 
@@ -116,7 +116,7 @@ def test_people_see_marks_and_what_to_do(ready, far):
     assert result.exit_code == 1
     for shown in ("✓ Postgres", "✗ permissions: lacks whatsapp_business_messaging", "→ Make a token", "? address"):
         assert shown in result.stdout
-    assert result.stdout.endswith("1 of 20 are missing.\n")
+    assert result.stdout.endswith("1 of 21 is missing.\n")
 
 
 def test_named_accounts_are_looked_at_alone(ready):
@@ -153,10 +153,12 @@ def test_a_number_that_is_not_registered_is_missing(ready, far):
 def test_bad_answers_end_as_checks_that_failed(ready, far, script, text):
     far.script(accounts={"1065": {"health": script}}, subscribed_apps=script, debug_token=script)
     found = look(ready, "sales", exit_code=1, **(IMPATIENCE if script == "hang" else {}))
-    assert found["account sales", "number"] == ("missing", text)
-    assert found["account sales", "webhook subscription"] == ("missing", text)
-    # Meta may keep from a good token what it is.
-    assert found["account sales", "token"] == ("unknown" if script == "error:100" else "missing", text)
+    for name in ("number", "webhook subscription", "token"):
+        state, said = found["account sales", name]
+        # Meta may keep from a good token what it is.
+        assert state == ("unknown" if (script, name) == ("error:100", "token") else "missing")
+        assert said.startswith(text)
+        assert (said != text) == script.startswith("error")
 
 
 @pytest.mark.parametrize(
@@ -172,7 +174,9 @@ def test_bad_answers_end_as_checks_that_failed(ready, far, script, text):
 def test_bad_answers_about_the_app_end_as_a_check_that_failed(ready, far, script, text):
     far.script(app_webhooks=script)
     found = look(ready, "sales", exit_code=1, **(IMPATIENCE if script == "hang" else {}))
-    assert found[f"app {APP}", "callback URL"] == ("missing", text)
+    state, said = found[f"app {APP}", "callback URL"]
+    assert (state, said[: len(text)]) == ("missing", text)
+    assert (said != text) == script.startswith("error")
 
 
 def test_an_api_that_is_not_there_is_missing(ready):
@@ -187,7 +191,8 @@ def test_a_waba_of_another_app_is_missing(ready, far):
 
 def test_the_app_must_post_to_our_webhook(ready, far, webhook):
     subject = f"app {APP}"
-    assert look(ready, "sales")[subject, "callback URL"] == ("ok", OLD)
+    text = f"Meta posts to {OLD}: compare this with the public address of your webhooks"
+    assert look(ready, "sales")[subject, "callback URL"] == ("unknown", text)
     found = look(ready, "sales", "--webhook-url", webhook, exit_code=1)
     assert found[subject, "callback URL"] == ("missing", f"Meta posts to {OLD}, not to {webhook}/webhooks/whatsapp")
     far.script(app_webhook_fields={"callback_url": f"{webhook}/webhooks/whatsapp", "fields": ["messages"]})
@@ -197,7 +202,8 @@ def test_the_app_must_post_to_our_webhook(ready, far, webhook):
 
 def test_a_secret_of_another_app_is_missing(ready):
     found = look(ready, "sales", exit_code=1, META_APP_SECRET="another")
-    assert found[f"app {APP}", "callback URL"] == ("missing", "Request failed with status code 401 (code 190)")
+    text = "Request failed with status code 401 (code 190): Invalid OAuth access token signature"
+    assert found[f"app {APP}", "callback URL"] == ("missing", text)
     assert look(ready, "sales", exit_code=1, META_APP_SECRET=None)[f"app {APP}", "callback URL"][0] == "unknown"
 
 
@@ -232,6 +238,21 @@ def test_secrets_that_lack_are_named(ready):
     assert missing(found) == {
         ("settings", name) for name in ("REVOADA_SECRET_KEY", "META_APP_SECRET", "META_VERIFY_TOKEN")
     }
+
+
+@pytest.mark.parametrize("secret", ["your-app-secret", "5d1c" * 7, "5D1C" * 8, "EAAG" * 8])
+def test_a_text_that_is_no_app_secret_is_named(ready, secret):
+    checks = json.loads(ready("check-setup", "--json", META_APP_SECRET=secret).stdout)
+    (check,) = [each for each in checks if each["name"] == "META_APP_SECRET"]
+    assert check["state"] == "unknown"
+    assert check["text"] == "is no app secret of Meta's, which has 32 characters from 0-9 and a-f"
+
+
+def test_a_host_that_does_not_exist_is_said_to_be_missing(ready):
+    found = look(ready, "--webhook-url", "https://hooks.invalid", exit_code=1)
+    assert found["webhook", "handshake"] == ("missing", "No answer: the host of the address was not found")
+    found = look(ready, "sales", exit_code=1, GRAPH_API_URL="https://graph.invalid/v24.0")
+    assert found["account sales", "token"][1] == "No answer: the host of the address was not found"
 
 
 def test_a_webhook_with_other_secrets_refuses(ready, webhook, inbox):
@@ -276,7 +297,7 @@ def test_a_broker_that_is_away_is_one_line(ready, monkeypatch):
     def fail(_app, _seconds):
         raise BrokerError("ConnectionError")
 
-    monkeypatch.setattr(inspection, "ask_alive", fail)
+    monkeypatch.setattr(inspection, "find_live_processes", fail)
     assert look(ready, exit_code=1)["processes", "broker"] == ("missing", "does not answer: ConnectionError")
 
 
@@ -294,7 +315,7 @@ def test_servers_that_are_away_are_told_and_end_nothing(ready):
 
 def test_a_database_that_is_not_migrated_is_told(ready, postgres):
     url = postgres.create_database("setup_empty")
-    lacks = f"lacks {len(migrations())} migration(s)"
+    lacks = f"lacks {len(list_migrations())} migrations"
     assert look(ready, exit_code=1, DATABASE_URL=url)["servers", "Postgres"] == ("missing", lacks)
 
 
@@ -322,3 +343,15 @@ def test_with_everything_away_it_ends_and_says_so(tmp_path):
         assert shown in answer.stdout
     assert "hush" not in answer.stdout + answer.stderr
     assert "Traceback" not in answer.stderr
+
+
+def test_each_advice_names_the_account_and_the_end_does_not_hide_what_is_not_known(ready, far):
+    result = ready("check-setup", "sales")
+    assert result.exit_code == 0
+    assert result.stdout.splitlines()[-1].startswith("Nothing is known to be missing, but 2 of 21 (?) are not known")
+    far.script(accounts={"1065": {"health": "error:190"}}, tokens=["another"])
+    output = ready("check-setup", "sales", "support").stdout
+    assert "ACCOUNT" not in output
+    for name in ("sales", "support"):
+        assert f"`revoada account set {name} --token-stdin`" in output
+    assert "Cannot parse access token" in output

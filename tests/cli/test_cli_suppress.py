@@ -1,6 +1,9 @@
 from __future__ import annotations
 
+import io
+
 import pytest
+import xlsxwriter
 
 from campaigns.secrets import make_key
 from tests.sheets.test_rows import workbook
@@ -24,14 +27,56 @@ def test_people_are_suppressed_with_a_reason(revoada):
 
 def test_a_phone_that_is_none_suppresses_nobody(revoada):
     line = revoada.refusal("suppress", "add", ANA, "99999-0002")
-    assert line == "'99999-0002' is not a valid phone number in BR: others need + and the country code."
+    assert line == "'99999-0002' has no area code (DDD)."
     assert revoada.json("suppress", "list") == []
+
+
+@pytest.mark.parametrize("command", [("suppress", "add"), ("suppress", "remove"), ("forget",)])
+def test_a_note_at_a_typed_phone_is_no_digit_of_it(revoada, command):
+    refused = revoada(*command, "+5511999990001\u00b2")
+    assert refused.exit_code == 1
+    assert "has a small or circled digit, which may be a note: keep the number only." in refused.stderr
 
 
 def test_a_phone_is_typed_as_it_would_stand_in_a_list(revoada):
     revoada.ok("suppress", "add", "(11) 8765-4321")
     assert [row["recipient_key"] for row in revoada.json("suppress", "list")] == ["+5511987654321"]
     assert revoada.ok("suppress", "remove", "11 98765-4321") == "11 98765-4321 may be messaged again.\n"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "+55 (011) 98765-4321",
+        "+5511987654321.0",
+        "+44 07911 123456",
+        "+54 011 15 2345-6789",
+        "\u202a+55 (11) 98765\u20114321\u202c",
+        "https://wa.me/5511987654321",
+        "+1 555 000 1111",
+    ],
+)
+def test_a_typed_phone_is_the_phone_that_a_list_reads(revoada, tmp_path, text):
+    (tmp_path / "out.csv").write_text(f"phone\n{text}\n", encoding="utf-8")
+    revoada.ok("suppress", "import", "out.csv")
+    (row,) = revoada.json("suppress", "list")
+    assert revoada.json("suppress", "remove", text) == [{"phone": text, "was_suppressed": True}]
+    revoada.ok("suppress", "add", text)
+    assert [each["recipient_key"] for each in revoada.json("suppress", "list")] == [row["recipient_key"]]
+    revoada.ok("forget", text)
+    assert revoada.json("suppress", "list") == []
+
+
+@pytest.mark.parametrize("text", ["+55 11 98765-4321\u00b2", "+5511987654321, +5511987654322", "+99 912 345 6789"])
+def test_a_typed_text_that_a_list_refuses_is_no_phone(revoada, text):
+    for command in (("suppress", "add"), ("suppress", "remove"), ("forget",)):
+        revoada.refusal(*command, text)
+    assert revoada.json("suppress", "list") == []
+
+
+def test_a_number_that_no_country_assigns_is_typed_with_its_plus_and_digits_only(revoada):
+    revoada.ok("suppress", "add", "+999123456789")
+    assert [row["recipient_key"] for row in revoada.json("suppress", "list")] == ["+999123456789"]
 
 
 def test_what_was_removed_may_be_messaged_and_suppressed_again(revoada):
@@ -69,6 +114,7 @@ def test_a_long_list_shows_the_newest_and_says_how_many_more(revoada, tmp_path):
         f"{ANA}\n{BIA}\n",
         f"\ufeff{ANA}\r\n\r\n{BIA}\r\n{BIA}",
         f"phone\n{ANA}\n{BIA}\n",
+        f"\u200b;{ANA}\n\u200b;{BIA}\n",
         f'name,Phone\n"Silva, Ana",{ANA}\nBia,+55 11 99999-0002\n',
     ],
 )
@@ -90,7 +136,7 @@ def test_rows_without_a_phone_are_listed_and_cost_the_others_nothing(revoada, tm
         "Warning: 3 rows without a phone that can be read:",
         "  row 2: a cell goes on behind its closing quote",
         "  row 4: phone is empty",
-        "  row 6: phone has letters in it",
+        "  row 6: phone has words in it: keep the number only",
     ]
 
 
@@ -98,7 +144,10 @@ def test_a_long_list_of_bad_rows_says_how_many_more(revoada, tmp_path):
     (tmp_path / "out.txt").write_text(f"{ANA}\n" + "none\n" * 150)
     lines = revoada("suppress", "import", "out.txt").stderr.splitlines()
     assert lines[0] == "Warning: 150 rows without a phone that can be read:"
-    assert lines[100:] == ["  row 101: has letters in it", "  … and 50 more: mend these, and import the file again"]
+    assert lines[100:] == [
+        "  row 101: has words in it: keep the number only",
+        "  … and 50 more: correct these rows, and import the file again",
+    ]
 
 
 @pytest.mark.parametrize(
@@ -133,7 +182,7 @@ def test_the_region_of_a_file_is_that_of_the_settings(revoada, tmp_path):
         (b"phone\n", "out.csv: there is no phone in it."),
         (
             b"name,number\nAna,1\n",
-            "out.csv: no column of the first row (name, number) is named phone, telefone, celular or whatsapp",
+            "out.csv: no column of the header (name, number) is named phone, telefone, celular or whatsapp",
         ),
         (
             f"{ANA},Ana\n{BIA},Bia\n".encode(),
@@ -147,6 +196,21 @@ def test_a_file_that_cannot_be_read_says_why(revoada, tmp_path, content, reason)
     (tmp_path / "out.csv").write_bytes(content)
     assert revoada.refusal("suppress", "import", "out.csv").startswith(reason)
     assert revoada.json("suppress", "list") == []
+
+
+def test_hidden_rows_are_suppressed_too_and_a_title_is_skipped(revoada, tmp_path):
+    buffer = io.BytesIO()
+    with xlsxwriter.Workbook(buffer, {"in_memory": True}) as book:
+        sheet = book.add_worksheet("Sair")
+        for row, cells in enumerate([["Descadastros"], ["nome", "celular"], ["Ana", ANA], ["Bia", BIA]]):
+            sheet.write_row(row, 0, cells)
+        sheet.set_row(3, None, None, {"hidden": True})
+        book.add_worksheet("Legenda").write("A1", "x")
+    (tmp_path / "out.xlsx").write_bytes(buffer.getvalue())
+    assert "choose one of them, such as --sheet Sair." in revoada.refusal("suppress", "import", "out.xlsx")
+    assert revoada.ok("suppress", "import", "out.xlsx", "--sheet", "Sair") == (
+        "2 phones suppressed, 0 known before.\n1 hidden row of the sheet read like the others.\n"
+    )
 
 
 def test_more_than_one_batch_is_imported(revoada, database, tmp_path):
@@ -182,13 +246,13 @@ def test_who_cannot_be_recognised_as_forgotten_is_suppressed_all_the_same(revoad
 
 
 def test_forgetting_needs_a_phone_and_the_key(revoada):
-    assert revoada.refusal("forget", "Ana") == "'Ana' has letters in it."
+    assert revoada.refusal("forget", "Ana") == "'Ana' has words in it: keep the number only."
     assert "REVOADA_SECRET_KEY is not set" in revoada.refusal("forget", ANA, REVOADA_SECRET_KEY=None)
 
 
 def test_what_is_on_the_wire_is_not_forgotten_yet(revoada, database):
     database.run(add_message, database.run(add_campaign), "sending", phone=ANA)
-    assert revoada.refusal("forget", ANA).startswith("A message to this person is on the wire: try again in a minute.")
+    assert revoada.refusal("forget", ANA).startswith("A message to this person is in flight: try again in a minute.")
 
 
 def test_retention_shows_and_erases_what_ended_long_ago(revoada, database):

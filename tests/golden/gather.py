@@ -6,6 +6,7 @@ import ast
 import dataclasses
 import difflib
 import inspect
+import itertools
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,8 +18,12 @@ from click.testing import CliRunner
 
 from campaigns.cli.root import main
 from campaigns.config import Settings
+from campaigns.domain.failures import OWN_FAILURES, ROWS
+from campaigns.domain.verdict import Action, Failure, Scope
+from tests.project.sources import list_statements
+from tests.support.commands import enter
 
-PACKAGES = ("campaigns", "webhooks")
+PACKAGES = ("campaigns", "webhooks", "console")
 WIDTH = "100"
 EXPECTED = Path(__file__).parent / "expected"
 
@@ -33,6 +38,19 @@ def compare(name: str, text: str) -> None:
     assert not (shown := "\n".join(changes)), f"{name} changed; if it should: make golden\n{shown}"
 
 
+def compare_section(page: Path, name: str, text: str) -> None:
+    """Compare with the part of a page between two comments that bear the name. `make golden` writes that part anew."""
+    begin, end = f"<!-- {name}: written by `make golden` -->\n\n", f"\n<!-- end of {name} -->\n"
+    before, _, rest = page.read_text("utf-8").partition(begin)
+    section, found, after = rest.partition(end)
+    assert found, f"{page.name} has no comments around {name}"
+    if os.environ.get("WRITE_GOLDEN"):
+        page.write_text(f"{before}{begin}{text}{end}{after}", "utf-8")
+        section = text
+    changes = difflib.unified_diff(section.splitlines(), text.splitlines(), "before", "now", lineterm="")
+    assert not (shown := "\n".join(changes)), f"{name} changed; if it should: make golden\n{shown}"
+
+
 def list_commands(
     command: click.Command, path: tuple[str, ...] = ()
 ) -> Iterator[tuple[tuple[str, ...], click.Command]]:
@@ -40,7 +58,7 @@ def list_commands(
     yield path, command
     if isinstance(command, click.Group):
         for name in sorted(command.commands):
-            yield from list_commands(command.commands[name], (*path, name))
+            yield from list_commands(enter(command, name), (*path, name))
 
 
 def gather_help() -> str:
@@ -97,6 +115,36 @@ def gather_tasks(app: Celery) -> str:
     return "\n".join(lines) + "\n"
 
 
+def gather_failures() -> str:
+    """Return the failure table as Markdown. Consecutive codes whose rows are equal but for the code share a line."""
+    lines: list[tuple[str, str]] = []
+    rows = sorted((*OWN_FAILURES.values(), *ROWS), key=lambda row: row.code)
+    # The difference of a code and its place is the same for all codes that follow each other without a gap.
+    for _, group in itertools.groupby(enumerate(rows), lambda each: (each[1].code - each[0], _spell_failure(each[1]))):
+        first, *others = (row for _, row in group)
+        codes = f"{first.code} to {others[-1].code}" if others else str(first.code)
+        lines.append((codes, _spell_failure(first)))
+    heading = "| code | meaning | blame | action | retry class | also |\n|---|---|---|---|---|---|\n"
+    return heading + "".join(f"| {codes} | {text} |\n" for codes, text in lines)
+
+
+def _spell_failure(row: Failure) -> str:
+    besides = []
+    if row.max_attempts is not None:
+        besides.append(f"at most {row.max_attempts} attempts")
+    if row.cooldown_seconds:
+        name = "next attempt after" if row.action is Action.RETRY else "first cooldown"
+        besides.append(f"{name} {row.cooldown_seconds:,.0f} s")
+    if row.later_seconds:
+        besides.append(f"`retry` not before {row.later_seconds:,.0f} s have passed")
+    if row.action is Action.WAIT_TEMPLATE:
+        besides.append(f"the template becomes `{row.template_status}`")
+    if row.scope is Scope.CATEGORY:
+        besides.append(f"about one category: {row.category or 'that of the template'}")
+    retry = f"`{row.retry}`" if row.retry else ""
+    return " | ".join([row.meaning, str(row.blame), f"`{row.action}`", retry, ", ".join(besides)])
+
+
 def gather_log_events(project: Path) -> str:
     """Return the log events with the names of the values that are bound to them, read from the source.
 
@@ -121,6 +169,13 @@ def _find_events(tree: ast.AST) -> Iterator[tuple[str, set[str]]]:
             for key, value in zip(node.keys, node.values, strict=True):
                 if isinstance(key, ast.Constant) and key.value == "event" and isinstance(value, ast.Constant):
                     yield value.value, set()
+
+
+def gather_statements(project: Path) -> str:
+    """Return the refusals and findings: code, kind and texts, read from the source."""
+    made = [each for each in list_statements(project) if each.code not in {"", "code"}]
+    found = {f"{each.code} ({each.kind}): {' | '.join(each.texts)}" for each in made}
+    return "\n".join(sorted(found)) + "\n"
 
 
 def outline(value: Any) -> str:

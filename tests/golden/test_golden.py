@@ -12,10 +12,13 @@ import pytest
 from campaigns.store.suppressions import Answer, open_reviews
 from tests.golden.gather import (
     compare,
+    compare_section,
+    gather_failures,
     gather_help,
     gather_log_events,
     gather_options,
     gather_settings,
+    gather_statements,
     list_commands,
     main,
     outline,
@@ -23,7 +26,7 @@ from tests.golden.gather import (
 from tests.store.rows import add_message, deactivate_category, fetch
 
 ANA = "+5511999990001"
-# The commands that print JSON, with arguments; the last three talk to the stand-in for Meta's API.
+# The commands that print JSON, with arguments, in the order in which they run: those that change something come last.
 EXAMPLES = {
     "account check": ("sales",),
     "account list": (),
@@ -38,14 +41,45 @@ EXAMPLES = {
     "check-setup": (),
     "doctor": (),
     "optouts review": (),
+    "person": (ANA,),
     "portfolio list": (),
     "portfolio show": ("group",),
     "recover": ("--since", "2026-01-01T00:00Z", "--dry-run"),
+    "rekey": (),
     "retention": ("--days", "1", "--dry-run"),
     "suppress list": (),
     "template list": (),
     "template show": ("promo:pt_BR",),
     "template sync": (),
+    "account add": ("third", "--phone-number-id", "1067", "--waba-id", "22", "--token-env", "WHATSAPP_TOKEN"),
+    "account set": ("sales", "--messages-per-second", "70"),
+    "account deactivate": ("support",),
+    "account activate": ("support",),
+    "portfolio add": ("other", "--daily-limit", "10"),
+    "portfolio set": ("group", "--daily-limit", "2000"),
+    "template add": ("news", "--language", "en", "--body", "Hi {{1}}!"),
+    "campaign create": ("Third", "--template", "promo:pt_BR", "--account", "sales", "--recipients", "people.csv"),
+    "campaign import": ("2", "people.csv", "--map", "1=name"),
+    "campaign discard": ("3",),
+    "campaign set": ("2", "--interval", "1"),
+    "campaign test": ("2", "--to", "+5511999990007", "--wait", "0.01"),
+    "campaign start": ("2",),
+    "campaign pause": ("2",),
+    "campaign resume": ("2",),
+    "campaign cancel": ("2",),
+    "campaign watch": ("1",),
+    "suppress add": ("+5511999990010",),
+    "suppress remove": ("+5511999990010",),
+    "suppress import": ("people.csv",),
+    "optouts accept": ("1",),
+    "optouts dismiss": ("2",),
+    "forget": ("+5511999990009",),
+    "migrate": (),
+    "user add": ("maria", "--role", "admin", "--no-password"),
+    "user set": ("maria", "--language", "pt_BR"),
+    "user list": (),
+    "user disable": ("eva",),
+    "audit": ("--what", "campaign.start"),
 }
 
 
@@ -76,13 +110,21 @@ def test_the_log_events_with_the_values_that_are_bound_to_them(project):
     compare("log_events", gather_log_events(project))
 
 
+def test_the_codes_in_the_documents_are_the_rows_of_the_failure_table(project):
+    compare_section(project / "docs" / "life-cycles.md", "codes", gather_failures())
+
+
+def test_the_codes_and_texts_of_refusals_and_findings(project):
+    compare("statements", gather_statements(project))
+
+
 def test_the_keys_of_all_json_that_the_command_prints(busy):
     printing = [
         " ".join(path)
         for path, command in list_commands(main)
         if any(each.name == "as_json" for each in command.params)
     ]
-    assert printing == sorted(EXAMPLES)
+    assert sorted(printing) == sorted(EXAMPLES)
     lines = []
     for name, arguments in EXAMPLES.items():
         result = busy(*name.split(), *arguments, "--json")
@@ -98,6 +140,7 @@ def busy(house, people, database, far, valkey):
     make = ("--template", "promo:pt_BR", "--account", "sales", "--recipients", str(people))
     window = ("--window", "08:00-20:00", "--weekdays", "mon-fri")
     house.ok("portfolio", "add", "group", "--daily-limit", "1000")
+    house.ok("user", "add", "eva", "--role", "viewer", "--no-password")
     house.ok("account", "set", "sales", "--portfolio", "group")
     house.ok("campaign", "create", "Black Friday", *make, *window)
     house.ok("campaign", "create", "Newsletter", *make)
@@ -113,5 +156,9 @@ def busy(house, people, database, far, valkey):
     failures = [{"code": 190, "title": "expired", "details": "", "fbtrace_id": "A", "message_id": message_id}]
     fetch(database, "UPDATE accounts SET failures = %s, consecutive_failures = 1 WHERE id = 1", json.dumps(failures))
     said_at = dt.datetime.now(dt.UTC)
-    database.run(open_reviews, [Answer(ANA, b"digest", "word", "sei", "não sei", said_at, "1065", message_id)])
+    answers = [(ANA, b"digest"), ("+5511999990002", b"other")]
+    database.run(
+        open_reviews,
+        [Answer(phone, digest, "word", "sei", "não sei", said_at, "1065", message_id) for phone, digest in answers],
+    )
     return house

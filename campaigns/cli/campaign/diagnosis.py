@@ -1,0 +1,80 @@
+"""Asks the broker who is alive, and says in the words of `revoada doctor` why a campaign is not sent."""
+
+from __future__ import annotations
+
+from campaigns.broker.queues import BrokerFacts
+from campaigns.cli.hints import advise, in_commands
+from campaigns.cli.session import Session
+from campaigns.config import SettingsError
+from campaigns.domain.statement import Finding
+
+_ASK_SECONDS = 2.0
+# A worker answers within milliseconds.
+_ANSWER_SECONDS = 1.0
+
+
+def ask_broker() -> BrokerFacts:
+    """Ask the broker for the live processes and the waiting tasks.
+
+    The imports are in the function, because the imported modules need a broker in the settings.
+    """
+    try:
+        from campaigns.broker.inspection import BrokerError, count_waiting, find_live_processes  # noqa: PLC0415
+        from campaigns.celery import app  # noqa: PLC0415
+
+        try:
+            waiting = count_waiting(app, _ASK_SECONDS)  # reads the settings of the broker, too
+            alive = find_live_processes(app, _ASK_SECONDS)
+        except BrokerError as error:
+            return BrokerFacts(away=str(error), reply=error.reply, tls_error=error.tls_error)
+    except SettingsError as error:
+        return BrokerFacts(away=in_commands(error))
+    return BrokerFacts(queues=alive.queues, beats=alive.beats, waiting=waiting)
+
+
+def explain_missing_worker(session: Session) -> str:
+    """Return a sentence with an advice if no worker sends campaigns; "" if one sends, or if nobody can tell."""
+    from campaigns.doctor.system_checks import judge_senders  # noqa: PLC0415  loads a client of Valkey
+    from campaigns.store.installation import list_workers  # noqa: PLC0415
+
+    senders = [
+        worker
+        for worker in session.database.run(list_workers)
+        if "campaigns" in worker.queues and worker.seen_seconds <= session.settings.silent_seconds
+    ]
+    consumed = _ask_consumed([worker.name for worker in senders]) if senders else {}
+    return " ".join(_write(each) for each in judge_senders(senders, consumed))
+
+
+def _ask_consumed(workers: list[str]) -> dict[str, set[str]]:
+    """Ask workers from which queues they take tasks; {} if the broker does not serve."""
+    try:
+        from campaigns.broker.inspection import BrokerError, find_consumed  # noqa: PLC0415
+        from campaigns.celery import app  # noqa: PLC0415
+
+        try:
+            return find_consumed(app, workers, _ANSWER_SECONDS)
+        except BrokerError:
+            return {}
+    except SettingsError:
+        return {}
+
+
+def explain_wait(session: Session, campaign_id: int) -> str:
+    """Return why a campaign is not sent, with the advice of each finding; "" if no finding explains it."""
+    from campaigns.doctor.causes import choose_causes  # noqa: PLC0415  loads a client of Valkey
+    from campaigns.doctor.diagnose import diagnose  # noqa: PLC0415  loads a client of Valkey
+
+    found = diagnose(
+        session.database,
+        session.settings,
+        ask_broker(),
+        campaign_id,
+        actor=session.actor,
+        explain=session.why_unreachable,
+    )
+    return " ".join(_write(each) for each in choose_causes(found, campaign_id))
+
+
+def _write(finding: Finding) -> str:
+    return f"{in_commands(finding)} {advise(finding)}".rstrip()

@@ -1,0 +1,437 @@
+"""Tells when the first message of a campaign may leave, and asks before it leaves at night."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Sequence
+from zoneinfo import ZoneInfo
+
+from campaigns.cli.campaign.import_report import describe_blocked, describe_overlaps, write_message
+from campaigns.cli.hints import _, advise, deferred, in_commands, plural
+from campaigns.cli.output import confirm, has_terminal, local_time, say
+from campaigns.cli.session import CommandError, Session, prints_json
+from campaigns.domain.campaign import ENDED, CampaignStatus, Departure
+from campaigns.domain.message import Status
+from campaigns.domain.statement import Count, Entry, Field, Hint, HintAction, Kind, Severity
+from campaigns.management.campaigns import ChangeResult
+from campaigns.management.drafts.starts import StartLook, Told, read_and_look
+from campaigns.management.hours import Night, QuietHours
+from campaigns.store.campaigns import CampaignListing, LockedCampaign, list_campaigns
+from campaigns.store.recipients import Overlap
+
+_MAY_LEAVE = {
+    CampaignStatus.DRAFT: deferred("If you start the campaign now, the first message may leave {when}."),
+    CampaignStatus.PAUSED: deferred("If you resume the campaign now, the next message may leave {when}."),
+    CampaignStatus.RUNNING: deferred("The next message may leave {when}."),
+}
+
+# At most this many times at which people's hours open are shown.
+_MOST_TIMES = 5
+
+# By whether the hours are on the clock of each person.
+_QUIET = {
+    True: deferred(
+        "Campaign {id} sends only from {opens} to {closes} on the clock of each person, because of REVOADA_QUIET_HOURS."
+        " {window} gives it other hours."
+    ),
+    False: deferred(
+        "Campaign {id} sends only from {opens} to {closes} on its own clock, because of REVOADA_QUIET_HOURS."
+        " {window} gives it other hours."
+    ),
+}
+
+
+def describe_when(at: dt.datetime, departure: Departure) -> str:
+    """Return a time of now or later in words, by the clocks of the campaign's zone."""
+    if at <= departure.now:
+        return _("now")
+    zone = ZoneInfo(departure.time_zone)
+    there = at.astimezone(zone)
+    days = (there.date() - departure.now.astimezone(zone).date()).days
+    values = {"at": there, "zone": departure.time_zone}
+    if days == 0:
+        return _("today at {at:%H:%M} ({zone})", **values)
+    if days == 1:
+        return _("tomorrow, {at:%Y-%m-%d}, at {at:%H:%M} ({zone})", **values)
+    return _("{at:%Y-%m-%d} at {at:%H:%M} ({zone})", **values)
+
+
+def describe_departure(departure: Departure, status: CampaignStatus) -> list[str]:
+    """Return sentences that say when the first or next message of a campaign with this status may leave.
+
+    If no message can leave, the sentences say why. If the hours open at different times for different people, they say
+    how many people wait until when.
+    """
+    reasons = explain_departure(departure)
+    if departure.at is None:
+        return reasons
+    when = describe_when(departure.at, departure)
+    text = _MAY_LEAVE.get(status, deferred("The first message may leave {when}."))
+    return [_(text, when=when), *reasons, *_describe_people(departure)]
+
+
+def explain_departure(departure: Departure) -> list[str]:
+    """Return why the first message leaves late or not at all, with what to do."""
+    return [f"{in_commands(each)} {advise(each)}".rstrip() for each in departure.obstacles]
+
+
+def _describe_people(departure: Departure) -> list[str]:
+    """Return how many people wait until when; [] if the hours open for all people at the same time."""
+    if len(departure.people) < 2:  # noqa: PLR2004  two times
+        return []
+    times = [*departure.people.items()]
+    shown, rest = (times, []) if len(times) <= _MOST_TIMES else (times[: _MOST_TIMES - 1], times[_MOST_TIMES - 1 :])
+    lines = [_describe_opening(at, people, departure) for at, people in shown]
+    if rest:
+        line = plural(
+            "{count:,} person waits longer, until {when}.",
+            "{count:,} people wait longer, the last until {when}.",
+            sum(people for _at, people in rest),
+            when=describe_when(rest[-1][0], departure),
+        )
+        lines.append(line)
+    return lines
+
+
+def _describe_opening(at: dt.datetime, people: int, departure: Departure) -> str:
+    if at <= departure.now:
+        return plural("{count:,} person may get it now.", "{count:,} people may get it now.", people)
+    when = describe_when(at, departure)
+    return plural("{count:,} person waits until {when}.", "{count:,} people wait until {when}.", people, when=when)
+
+
+def tell_hours(result: ChangeResult) -> None:
+    """Print when the first message of a campaign that was made or changed may leave, and the quiet hours it got."""
+    if result.quiet_hours is not None:
+        begins, ends = result.quiet_hours
+        text = _QUIET[result.uses_recipient_zones]
+        window = Hint(HintAction.CHANGE_CAMPAIGN, result.id, Entry(Field.WINDOW))
+        say(_(text, id=result.id, opens=f"{ends:%H:%M}", closes=f"{begins:%H:%M}", window=window))
+    if result.departure is not None:
+        for sentence in describe_departure(result.departure, result.status):
+            say(sentence)
+
+
+def tell_next_commands(campaign_id: int, *, has_people: bool) -> None:
+    """Print the commands that follow after a campaign is made, ready to be copied."""
+    say(_("Next:"))
+    if not has_people:
+        say(_("  revoada campaign import {id} FILE", id=campaign_id))
+        return
+    say(_("  revoada campaign preview {id}", id=campaign_id))
+    say(_("  revoada campaign test {id} --to PHONE", id=campaign_id))
+    say(_("  revoada campaign start {id}", id=campaign_id))
+
+
+def confirm_departure(
+    session: Session, campaign_ids: Sequence[int], question: str, *, is_start: bool, asks: bool
+) -> dict[int, Told]:
+    """Ask a person at a terminal before people get messages that a colleague may not want; warn a script.
+
+    Return, by campaign, the facts that the person was told, for the start to check; {} if nobody was asked. If the
+    answer is no, the command ends. `question`: a text to translate, with the places {campaigns} and {messages}.
+    `is_start`: ask also if there are more than REVOADA_CONFIRM_ABOVE messages. `asks`: False for the option --yes,
+    with which a terminal gets the warnings of a script.
+    """
+    settings = session.settings
+    looks = read_and_look(session.database, settings, campaign_ids, actor=session.actor)
+    risks = [text for look in looks for text in _describe_risks(look)]
+    nights = [look.night for look in looks if look.night is not None]
+    risks += map(_describe_night, nights)
+    if nights and settings.quiet_hours is None:
+        risks += [_describe_way_to_wait(night.campaign_id) for night in nights]
+    hours = [_describe_missing_hours(look.campaign, settings.quiet_hours) for look in looks if look.lacks_window]
+    if not asks or not has_terminal():
+        _warn([*risks, *hours])
+        return {}
+    _refuse_stuck(looks, is_start=is_start)
+    send_count = sum(look.send_count for look in looks)
+    is_asked = any(look.has_risk for look in looks) or (is_start and send_count > settings.confirm_above)
+    if is_asked:
+        for line in (line for look in looks for line in _describe_look(look, settings.time_zone)):
+            say(line, is_warning=prints_json())
+    _tell_risks([*risks, *hours])
+    if is_asked:
+        names = ", ".join(f"{look.campaign.id} ({look.campaign.name})" for look in looks)
+        confirm(
+            _(question, campaigns=names, messages=Count(send_count, "message")),
+            _("Nothing was started. To start later, run this command again.")
+            if is_start
+            else _("Nothing was resumed. To resume later, run this command again."),
+        )
+    return {look.campaign.id: look.told for look in looks}
+
+
+def _refuse_stuck(looks: Sequence[StartLook], *, is_start: bool) -> None:
+    """Say why no message of a campaign can leave, and end the command before any question. Raises CommandError."""
+    stuck = [look for look in looks if any(each.severity is Severity.ERROR for each in look.departure.obstacles)]
+    if not stuck:
+        return
+    for look in stuck:
+        for sentence in explain_departure(look.departure):
+            say(sentence, is_warning=prints_json())
+    ids = " ".join(str(look.campaign.id) for look in looks)
+    raise CommandError(
+        _(
+            "Nothing was started, because no message can leave. To start all the same, and send once a message can"
+            " leave: `revoada campaign start {ids} --yes`.",
+            ids=ids,
+        )
+        if is_start
+        else _(
+            "Nothing was resumed, because no message can leave. To resume all the same, and send once a message can"
+            " leave: `revoada campaign resume {ids} --yes`.",
+            ids=ids,
+        ),
+        code="nothing_can_leave",
+        kind=Kind.CONFLICT,
+    )
+
+
+def _describe_look(look: StartLook, time_zone: str) -> list[str]:
+    """Return what a campaign sends, to how many people, and when. `time_zone`: that of the settings."""
+    row = look.campaign
+    lines = [_("Campaign {id} ({name}) sends {template}:", id=row.id, name=row.name, template=look.template)]
+    lines += _describe_messages(look)
+    lines.append(_("  {messages} to send", messages=Count(look.send_count, "message")))
+    lines += describe_blocked(look.blocked_count)
+    if row.rejected_count:
+        text = plural(
+            "  {count:,} row of the list was rejected, so its person will get no message",
+            "  {count:,} rows of the list were rejected, so their people will get no message",
+            row.rejected_count,
+        )
+        lines.append(text)
+    lines += [f"  {sentence}" for sentence in describe_departure(look.departure, CampaignStatus(row.status))]
+    return [*lines, *describe_overlaps(look.others, time_zone)]
+
+
+def _describe_messages(look: StartLook) -> list[str]:
+    """Return the first message of a campaign, or of each of its first files."""
+    if not look.by_file:
+        return [] if look.message is None else [_("  First message: {message}", message=write_message(look.message))]
+    lines = [
+        _(
+            "  First message of file {number} ({file}): {message}",
+            number=each.number,
+            file=each.file_name,
+            message=write_message(each.message),
+        )
+        for each in look.by_file
+    ]
+    if look.more_files:
+        lines.append(plural("  … and {count:,} more file", "  … and {count:,} more files", look.more_files))
+    return lines
+
+
+def _describe_risks(look: StartLook) -> list[str]:
+    """Return the warnings about the message and the list, and the campaigns that the same people get, too."""
+    return [
+        *(f"{in_commands(each)} {advise(each)}".rstrip() for each in look.warnings),
+        *(_describe_repeat(look.campaign, each) for each in look.got),
+        *(_describe_wait_for_both(look.campaign, each) for each in look.coming),
+    ]
+
+
+def confirm_nights(nights: Sequence[Night], question: str, *, is_retry: bool = False) -> None:
+    """Ask a person at a terminal before messages leave at night; warn a script. End the command if the answer is no.
+
+    `question`: a text to translate, with the places {id} and {name} of the campaign. `is_retry`: the nights are of
+    messages that leave again.
+    """
+    declined = (
+        _("Nothing is sent again. To send later, run this command again.")
+        if is_retry
+        else _("Nothing was changed. To change the campaign later, run this command again.")
+    )
+    if _tell_risks([describe_night_of_retry(night) if is_retry else _describe_night(night) for night in nights]):
+        for night in nights:
+            confirm(_(question, id=night.campaign_id, name=night.name), declined)
+
+
+def _tell_risks(texts: Sequence[str]) -> bool:
+    """Print risks, for a script as warnings. Return whether a person can be asked."""
+    if not has_terminal():
+        _warn(texts)
+        return False
+    for text in texts:
+        say(text, is_warning=prints_json())
+    return True
+
+
+def _warn(texts: Sequence[str]) -> None:
+    for text in texts:
+        say(_("Warning: {warning}", warning=text), is_warning=True)
+
+
+def _describe_way_to_wait(campaign_id: int) -> str:
+    window = Hint(HintAction.CHANGE_CAMPAIGN, campaign_id, Entry(Field.WINDOW, "09:00-20:00"))
+    return _("{window} lets campaign {id} send by day only; then repeat this command.", window=window, id=campaign_id)
+
+
+def _describe_missing_hours(row: CampaignListing, quiet: QuietHours | None) -> str:
+    """Return that a marketing campaign has no window although there are quiet hours."""
+    assert quiet is not None
+    return _(
+        "Campaign {id} ({name}) is marketing and sends at all hours, also from {begins:%H:%M} to {ends:%H:%M} "
+        "(REVOADA_QUIET_HOURS), because it has no window. {window} gives it one.",
+        id=row.id,
+        name=row.name,
+        begins=quiet[0],
+        ends=quiet[1],
+        window=Hint(HintAction.CHANGE_CAMPAIGN, row.id, Entry(Field.WINDOW, f"{quiet[1]:%H:%M}-{quiet[0]:%H:%M}")),
+    )
+
+
+def _describe_repeat(row: CampaignListing, overlap: Overlap) -> str:
+    values = {
+        "got": overlap.got_count,
+        "draft": row.id,
+        "draft_name": row.name,
+        "id": overlap.campaign_id,
+        "name": overlap.name,
+        "time": local_time(overlap.got_at or overlap.server_now, row.time_zone),
+    }
+    if overlap.has_same_file and overlap.has_same_template:
+        return plural(
+            "The only person of campaign {draft} ({draft_name}) got campaign {id} ({name}), which has the very same "
+            "file and template, at {time}.",
+            "{got:,} of the {count:,} people of campaign {draft} ({draft_name}) got campaign {id} ({name}), "
+            "which has the very same file and template, the last at {time}.",
+            overlap.people_count,
+            **values,
+        )
+    if overlap.has_same_file:
+        return plural(
+            "The only person of campaign {draft} ({draft_name}) got campaign {id} ({name}), which has the very same "
+            "file, at {time}.",
+            "{got:,} of the {count:,} people of campaign {draft} ({draft_name}) got campaign {id} ({name}), "
+            "which has the very same file, the last at {time}.",
+            overlap.people_count,
+            **values,
+        )
+    return plural(
+        "The only person of campaign {draft} ({draft_name}) got campaign {id} ({name}), which has the same template, "
+        "at {time}.",
+        "{got:,} of the {count:,} people of campaign {draft} ({draft_name}) got campaign {id} ({name}), "
+        "which has the same template, the last at {time}.",
+        overlap.people_count,
+        **values,
+    )
+
+
+def _describe_wait_for_both(row: CampaignListing, overlap: Overlap) -> str:
+    values = {
+        "waiting": overlap.waiting_count,
+        "draft": row.id,
+        "draft_name": row.name,
+        "id": overlap.campaign_id,
+        "name": overlap.name,
+    }
+    if overlap.has_same_file and overlap.has_same_template:
+        return plural(
+            "The only person of campaign {draft} ({draft_name}) will also get campaign {id} ({name}), which has the "
+            "very same file and template.",
+            "{waiting:,} of the {count:,} people of campaign {draft} ({draft_name}) will also get campaign {id} "
+            "({name}), which has the very same file and template.",
+            overlap.people_count,
+            **values,
+        )
+    if overlap.has_same_file:
+        return plural(
+            "The only person of campaign {draft} ({draft_name}) will also get campaign {id} ({name}), which has the "
+            "very same file.",
+            "{waiting:,} of the {count:,} people of campaign {draft} ({draft_name}) will also get campaign {id} "
+            "({name}), which has the very same file.",
+            overlap.people_count,
+            **values,
+        )
+    return plural(
+        "The only person of campaign {draft} ({draft_name}) will also get campaign {id} ({name}), which has the same "
+        "template.",
+        "{waiting:,} of the {count:,} people of campaign {draft} ({draft_name}) will also get campaign {id} "
+        "({name}), which has the same template.",
+        overlap.people_count,
+        **values,
+    )
+
+
+def confirm_cancel(session: Session, campaign_ids: Sequence[int]) -> None:
+    """Ask a person at a terminal before campaigns are cancelled for ever. End the command if the answer is no."""
+    if not has_terminal():
+        return
+    rows = [row for row in session.database.run(list_campaigns, campaign_ids) if row.status not in ENDED]
+    if not rows:  # the use case refuses these campaigns
+        return
+    names = ", ".join(f"{row.id} ({row.name})" for row in rows)
+    question = plural(
+        "Cancel campaign {campaigns} for ever? {count:,} message will never be sent.",
+        "Cancel campaign {campaigns} for ever? {count:,} messages will never be sent.",
+        sum(row.counts.get(Status.PENDING, 0) for row in rows),
+        campaigns=names,
+    )
+    declined = _(
+        "Nothing was cancelled, and the campaigns go on as before. {pause} stops a campaign only for a time.",
+        pause=Hint(HintAction.PAUSE_CAMPAIGN, rows[0].id if len(rows) == 1 else ""),
+    )
+    confirm(question, declined)
+
+
+def confirm_discard(draft: LockedCampaign) -> None:
+    """Ask a person at a terminal before a draft is deleted. End the command if the answer is no."""
+    if has_terminal():
+        people = Count(draft.recipient_count, "recipient")
+        confirm(
+            _("Delete the draft {id} ({name}) with {people}?", id=draft.id, name=draft.name, people=people),
+            _("The draft was not deleted: {show} shows it.", show=Hint(HintAction.SHOW_CAMPAIGN, draft.id)),
+        )
+
+
+def _describe_night(night: Night) -> str:
+    values = _to_values(night)
+    if night.is_now:
+        return plural(
+            "It is night for the only person of campaign {id} ({name}): {at:%H:%M} in {zone}.",
+            "It is night for {night:,} of the {count:,} people of campaign {id} ({name}): {at:%H:%M} in {zone}.",
+            night.people_count,
+            **values,
+        )
+    return plural(
+        "It will be night for the only person of campaign {id} ({name}) when the message may leave: "
+        "{at:%H:%M} in {zone}.",
+        "It will be night for {night:,} of the {count:,} people of campaign {id} ({name}) when their messages may "
+        "leave: {at:%H:%M} in {zone}.",
+        night.people_count,
+        **values,
+    )
+
+
+def describe_night_of_retry(night: Night) -> str:
+    """Return a sentence about the people to whom a campaign would send again at night."""
+    values = _to_values(night)
+    if night.is_now:
+        return plural(
+            "It is night for the person to whom campaign {id} ({name}) would send again: {at:%H:%M} in {zone}.",
+            "It is night for {night:,} of the {count:,} people to whom campaign {id} ({name}) would send again: "
+            "{at:%H:%M} in {zone}.",
+            night.people_count,
+            **values,
+        )
+    return plural(
+        "It will be night for the person to whom campaign {id} ({name}) would send again, when the message may leave: "
+        "{at:%H:%M} in {zone}.",
+        "It will be night for {night:,} of the {count:,} people to whom campaign {id} ({name}) would send again, when "
+        "their messages may leave: {at:%H:%M} in {zone}.",
+        night.people_count,
+        **values,
+    )
+
+
+def _to_values(night: Night) -> dict[str, object]:
+    return {
+        "night": night.night_count,
+        "id": night.campaign_id,
+        "name": night.name,
+        "at": night.at.astimezone(ZoneInfo(night.time_zone)),
+        "zone": night.time_zone,
+    }

@@ -1,0 +1,413 @@
+"""`revoada campaign import`, `import-errors` and `export`, and the options and reports of an import."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import click
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TaskProgressColumn,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+
+from campaigns.cli.campaign.import_report import report_import, say_warning
+from campaigns.cli.csv_files import replacing
+from campaigns.cli.help import Command
+from campaigns.cli.hints import _, advise, in_commands
+from campaigns.cli.output import json_option, print_json, print_json_rows, print_table, say
+from campaigns.cli.reasons import translate_column, translate_reason
+from campaigns.cli.session import Session, reason_option
+from campaigns.cli.types import CAMPAIGN, FILE, RECIPIENTS_CAMPAIGN, REGION, STATUSES, VARIABLE_MAP, FilePath
+from campaigns.domain.campaign import Departure, missing_campaign
+from campaigns.domain.controls import escape_controls
+from campaigns.domain.message import Status
+from campaigns.domain.optout.consent import RefusalChoice
+from campaigns.domain.recipients import Choice
+from campaigns.domain.statement import Count
+from campaigns.management.campaigns import ChangeResult, add_recipients, replace_recipients
+from campaigns.management.exports import Export, export_campaign
+from campaigns.management.recipients import Reading, find_overlaps
+from campaigns.sheets.csv_writer import write_csv
+from campaigns.sheets.package import Report
+from campaigns.sheets.xlsx import HiddenChoice
+from campaigns.store.campaigns import list_campaigns
+from campaigns.store.database import Connection
+from campaigns.store.recipients import count_import_errors, list_import_errors, stream_import_errors
+
+_LISTED_ROWS = 100
+
+
+def phone_options(command: Any) -> Any:
+    """Add the options for the sheet, for the column of the phones and for the region by which phones are read."""
+    column = click.option(
+        "--phone-column", metavar="NAME", help="Column of the phones (default: phone, telefone, celular or whatsapp)."
+    )
+    region = click.option(
+        "--region", type=REGION, metavar="BR", help="Country of phones without a country code (default REVOADA_REGION)."
+    )
+    sheet = click.option(
+        "--sheet", metavar="NAME", help="Sheet of a workbook (default: the only visible sheet that has rows)."
+    )
+    return sheet(column(region(command)))
+
+
+def reading_options(command: Any) -> Any:
+    """Add the options for the reading of a recipients file."""
+    options = (
+        click.option(
+            *("--map", "mapping"),
+            type=VARIABLE_MAP,
+            multiple=True,
+            metavar="VARIABLE=COLUMN",
+            help="The column that fills a variable, such as 1=nome; repeatable.",
+        ),
+        click.option("--mobile-only", is_flag=True, help="Reject landlines; they are only counted otherwise."),
+        click.option("--allow-test-numbers", is_flag=True, help="Take Meta's test numbers, which begin with +1 555."),
+        click.option(
+            "--allow-null",
+            is_flag=True,
+            help="Take texts for a missing value (NULL, nan, N/A, - …), unfilled {{name}}, formulas (=A1), TRUE and"
+            " FALSE, dates that do not exist, cells of another kind than their column, and signs in place of letters"
+            " (Jo?o) as texts; their rows are rejected otherwise.",
+        ),
+        click.option(
+            "--consent-column",
+            metavar="NAME",
+            help="Column of the consent (default: consent, consentimento or origem).",
+        ),
+        click.option(
+            "--refusals",
+            type=click.Choice([RefusalChoice.INCLUDE.value, RefusalChoice.SKIP.value]),
+            help="Read or leave out people who want no messages, by a column such as aceita, or by words such as"
+            " descadastrado in any column (default: refuse such a list).",
+        ),
+        click.option(
+            "--no-answer",
+            type=click.Choice([RefusalChoice.INCLUDE.value, RefusalChoice.SKIP.value]),
+            help="Read or leave out people whose cell in a column such as aceita is empty (default: refuse such a"
+            " list).",
+        ),
+        click.option(
+            "--not-refusals",
+            multiple=True,
+            metavar="COLUMN",
+            help="Column whose words are about something else than messages, such as a cancelled order; repeatable.",
+        ),
+        click.option(
+            "--hidden",
+            type=click.Choice([HiddenChoice.INCLUDE.value, HiddenChoice.SKIP.value]),
+            help="Read or leave out hidden and filtered rows, and hidden columns (default: refuse such a workbook).",
+        ),
+    )
+    for option in reversed(options):
+        command = option(command)
+    return phone_options(command)
+
+
+@contextmanager
+def open_reading(session: Session, file: str, options: dict[str, Any]) -> Iterator[Reading]:
+    """Yield the options for reading `file` as a `Reading`. In a terminal, a bar shows the progress."""
+    mapping: dict[str, str] = {}
+    for variable, column in options["mapping"]:
+        if variable in mapping:
+            raise click.UsageError(_("--map names the variable {variable} twice.", variable=variable))
+        mapping[variable] = column
+    choice = Choice(
+        phone=options["phone_column"],
+        consent=options["consent_column"],
+        mapping=mapping,
+        unrelated=options["not_refusals"],
+    )
+    with show_bar(Path(file).name) as report:
+        yield Reading(
+            choice=choice,
+            region=options["region"] or session.settings.region,
+            sheet=options["sheet"],
+            hidden=HiddenChoice(options["hidden"] or HiddenChoice.REFUSE),
+            refusals=RefusalChoice(options["refusals"] or RefusalChoice.REFUSE),
+            unanswered=RefusalChoice(options["no_answer"] or RefusalChoice.REFUSE),
+            report=report,
+            is_mobile_only=options["mobile_only"],
+            takes_tests=options["allow_test_numbers"],
+            takes_nulls=options["allow_null"],
+        )
+
+
+@contextmanager
+def show_bar(name: str) -> Iterator[Report]:
+    """Yield a function that takes the fraction of a file that is read so far. In a terminal, a bar shows it."""
+    if not sys.stderr.isatty():
+        yield lambda _part: None
+        return
+    columns = (TextColumn("{task.description}", markup=False), BarColumn(), TaskProgressColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+        task = progress.add_task(_("reading {file}", file=escape_controls(name)), total=1.0)
+
+        def report(part: float) -> None:
+            if part < 1:
+                progress.update(task, completed=part)
+            else:  # all rows are read; one statement of Postgres writes them
+                progress.update(task, description=_("writing"), total=None)
+
+        yield report
+
+
+def warn(result: ChangeResult) -> None:
+    """Print the warnings of a campaign that was made or changed."""
+    for warning in result.warnings:
+        say_warning(warning)
+
+
+def result_to_json(result: ChangeResult) -> dict[str, object]:
+    """Return a campaign that was made or changed, and the warnings about it."""
+    warnings = [
+        {"kind": each.code, "text": in_commands(each), "advice": advise(each)}
+        for each in (*result.warnings, *result.import_warnings)
+    ]
+    return {
+        "id": result.id,
+        "name": result.name,
+        "status": result.status,
+        "warnings": warnings,
+    } | departure_to_json(result.departure)
+
+
+def departure_to_json(departure: Departure | None) -> dict[str, object]:
+    """Return when the first message of a campaign may leave, why it leaves late or not at all, and to how many."""
+    obstacles = () if departure is None else departure.obstacles
+    return {
+        "first_message_at": None if departure is None else departure.at,
+        "obstacles": [{"kind": each.code, "text": in_commands(each), "advice": advise(each)} for each in obstacles],
+        "openings": [
+            {"at": at, "people": people} for at, people in (() if departure is None else departure.people.items())
+        ],
+    }
+
+
+def import_to_json(session: Session, result: ChangeResult) -> dict[str, object]:
+    """Return a campaign with the result of an import, and the other campaigns to the same people."""
+    imported = result.imported
+    assert imported is not None
+    overlaps = find_overlaps(session.database, result.id, days=session.settings.overlap_days)
+    columns = [asdict(each) for each in overlaps]
+    for each in columns:
+        del each["server_now"]
+    return (
+        result_to_json(result)
+        | asdict(imported.counts)
+        | {
+            "replaced_count": result.replaced_count,
+            "filled": [asdict(each) for each in imported.filled],
+            "fixed": dict(imported.fixed),
+            "first_message": None if imported.first is None else asdict(imported.first),
+            "header_row": imported.header_row,
+            "is_known_header": imported.is_known_header,
+            "hidden_rows": imported.hidden.row_count,
+            "hidden_columns": list(imported.hidden.columns.values()),
+            "skips_hidden": imported.skips_hidden,
+            "hidden_sheets": list(imported.hidden_sheets),
+            "refusing_rows": imported.refusals.row_count,
+            "refusing_columns": imported.refusals.columns,
+            "skips_refusals": imported.skips_refusals,
+            "unanswered_rows": imported.unanswered.row_count,
+            "unanswered_columns": imported.unanswered.columns,
+            "skips_unanswered": imported.skips_unanswered,
+            "windows_text": None if imported.windows_text is None else asdict(imported.windows_text),
+            "problems": {group.code: group.row_count for group in imported.groups},
+            "phones": imported.kinds,
+            "likely_phone_column": imported.facts.likely_phone_column,
+            "phone_column": imported.facts.phone_column,
+            "blocked_count": result.blocked_count,
+            "ignored_columns": imported.ignored,
+            "overlaps": columns,
+        }
+    )
+
+
+@click.command("import", cls=Command)
+@click.argument("campaign_id", type=RECIPIENTS_CAMPAIGN, metavar="ID")
+@click.argument("file", type=FILE)
+@click.option(
+    "--replace",
+    "replaces",
+    is_flag=True,
+    help="Remove all people of the draft and the errors of its files, and read this file in their place.",
+)
+@reading_options
+@reason_option
+@json_option
+@click.pass_obj
+def import_(session: Session, /, campaign_id: int, file: str, replaces: bool, as_json: bool, **options: Any) -> None:
+    """Add the people of a file to a draft or a paused campaign; people who are in it already are duplicates.
+
+    In a campaign that has people, a column belongs to a value by --map or by its name, never by its position. A file
+    with the header of an earlier file is read like that file.
+
+    People who are in the campaign already keep their values. If a file was wrong, correct it and import it with
+    --replace.
+
+    `revoada campaign create -h` describes the file and the options.
+
+    \b
+    Examples:
+      revoada campaign import 7 more.csv
+      revoada campaign import 7 clientes.xlsx --phone-column 'Celular 1' --map 1=Nome --map 2=Desconto
+      revoada campaign import 7 corrected.csv --replace
+    """
+    with open_reading(session, file, options) as reading:
+        use_case = replace_recipients if replaces else add_recipients
+        result = use_case(
+            session.database,
+            campaign_id,
+            Path(file),
+            reading,
+            actor=session.actor,
+            secret_key=session.settings.secret_key,
+        )
+    if as_json:
+        print_json(import_to_json(session, result))
+        return
+    warn(result)
+    report_import(session, result)
+
+
+@click.command("import-errors", cls=Command)
+@click.argument("campaign_id", type=CAMPAIGN, metavar="ID")
+@click.option("--output", type=FilePath(dir_okay=False), metavar="FILE", help="Write all these rows to a CSV file.")
+@click.option(
+    "--delimiter", type=click.Choice([",", ";"]), default=",", help="Delimiter of that file; Excel in Brazil needs ;."
+)
+@json_option
+@click.pass_obj
+def import_errors(session: Session, campaign_id: int, output: str | None, delimiter: str, as_json: bool) -> None:
+    """Show the rows that did not become messages: rejected rows and duplicates, with their number and the reason.
+
+    No phone is shown. A duplicate is a row of a person who has a message by another row; the reason says by which.
+
+    \b
+    Examples:
+      revoada campaign import-errors 7
+      revoada campaign import-errors 7 --output errors.csv --delimiter ';'
+    """
+    if output and as_json:
+        raise click.UsageError(_("Give --output or --json, not both."))
+    if not session.database.run(list_campaigns, [campaign_id]):
+        raise missing_campaign(campaign_id)
+    if as_json:
+        session.database.run(
+            lambda connection: print_json_rows(map(asdict, stream_import_errors(connection, campaign_id)))
+        )
+    elif output:
+        row_count = session.database.run(_write_errors, campaign_id, Path(output), delimiter=delimiter)
+        say(_("{file}: {rows}.", file=output, rows=Count(row_count, "row")))
+    else:
+        _print_table(session, campaign_id)
+
+
+def _print_table(session: Session, campaign_id: int) -> None:
+    rows = session.database.run(list_import_errors, campaign_id, limit=_LISTED_ROWS)
+    print_table(
+        (_("file"), _("row"), _("column"), _("reason")),
+        [
+            (
+                row.file_name,
+                str(row.row_number),
+                translate_column(row.column_name, row.reason),
+                translate_reason(row.reason),
+            )
+            for row in rows
+        ],
+        empty=_("No row of campaign {id} was rejected.", id=campaign_id),
+    )
+    if (row_count := session.database.run(count_import_errors, campaign_id)) > len(rows):
+        say(_("… and {count:,} more: --output FILE has all.", count=row_count - len(rows)))
+
+
+def _write_errors(connection: Connection, campaign_id: int, path: Path, *, delimiter: str) -> int:
+    """Write a file that Excel opens as it is; return the number of its rows."""
+    rows = (
+        (row.file_name, row.row_number, row.column_name, row.reason, row.code)
+        for row in stream_import_errors(connection, campaign_id)
+    )
+    with replacing(path) as file:
+        return write_csv(
+            file, ("file", "row", "column", "reason", "code"), ([row] for row in rows), delimiter=delimiter
+        )
+
+
+_DELIMITERS = {",": ",", ";": ";", "|": "|", "tab": "\t"}
+
+
+@click.command(cls=Command)
+@click.argument("campaign_id", type=CAMPAIGN, metavar="ID")
+@click.option(
+    "--output",
+    type=FilePath(dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help="Write to this file instead of stdout.",
+)
+@click.option(
+    "--delimiter", type=click.Choice([*_DELIMITERS]), default=",", help="Delimiter of the columns (default ,)."
+)
+@click.option(
+    "--status", "statuses", type=STATUSES, metavar="failed,uncertain", help="Only messages with these statuses."
+)
+@click.option("--quote-phones", is_flag=True, help="Put an apostrophe before phones, so that Excel keeps their +.")
+@reason_option
+@click.pass_obj
+def export(  # noqa: PLR0917  one per option
+    session: Session,
+    campaign_id: int,
+    output: Path | None,
+    delimiter: str,
+    statuses: list[Status] | None,
+    quote_phones: bool,
+) -> None:
+    """Write the result of each message as CSV, in UTF-8 with a byte order mark, so that spreadsheets read accents.
+
+    Columns: phone, the template's variables, status, times (ISO, in the campaign's zone), error code, title and
+    details, attempts, account, wamid, price category and model, billable. FILE is written whole or not at all.
+
+    A cell that a spreadsheet would calculate as a formula (it begins with = + - @ or a tab) has an apostrophe before
+    it. A phone has none: + and digits calculate nothing, but Excel shows the phone as a number without the +.
+
+    \b
+    Examples:
+      revoada campaign export 7 --output report.csv --delimiter ';'
+      revoada campaign export 7 --status failed,uncertain > again.csv
+    """
+    exported = export_campaign(
+        session.database, campaign_id, actor=session.actor, statuses=statuses, quotes_phones=quote_phones
+    )
+    if output is None:
+        _write(exported, sys.stdout.buffer, _DELIMITERS[delimiter])
+        return
+    with replacing(output) as file:
+        written = _write(exported, file, _DELIMITERS[delimiter])
+    say(_("{messages} written to {file}.", messages=Count(written, "message"), file=output))
+
+
+def _write(exported: Export, file: BinaryIO, delimiter: str) -> int:
+    """Write all pages; return the number of rows. Show a bar on stderr if only stderr is a terminal."""
+    has_bar = sys.stderr.isatty() and not file.isatty()
+    columns = (BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True), disable=not has_bar) as progress:
+        bar = progress.add_task("", total=exported.row_count)
+        return write_csv(
+            file,
+            exported.columns,
+            exported.pages,
+            delimiter=delimiter,
+            report=lambda row_count: progress.advance(bar, row_count),
+        )

@@ -1,0 +1,281 @@
+"""`revoada campaign watch`: live bars in a terminal, plain lines elsewhere."""
+
+from __future__ import annotations
+
+import datetime as dt
+import math
+import sys
+import time
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, replace
+from typing import NamedTuple
+
+import click
+from rich import box
+from rich.console import Console, Group
+from rich.live import Live
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+
+from campaigns.cli.campaign.diagnosis import explain_missing_worker
+from campaigns.cli.help import Command
+from campaigns.cli.hints import _, plural
+from campaigns.cli.output import (
+    describe_done,
+    describe_rest,
+    describe_stages,
+    describe_uncertain,
+    describe_wait,
+    funnel_cells,
+    funnel_columns,
+    json_option,
+    make_console,
+    print_json_line,
+    say,
+    to_text,
+)
+from campaigns.cli.session import Session
+from campaigns.cli.types import CAMPAIGN
+from campaigns.domain.campaign import ENDED, STARTED, CampaignStatus, missing_campaign
+from campaigns.management.reports import Funnel, read_funnel
+from campaigns.store.campaigns import CampaignListing, list_campaigns
+
+_INTERRUPTED = 130  # the exit code of a shell command that Ctrl-C ended
+_LIVE_SECONDS = 0.5
+_PLAIN_SECONDS = 2.0
+_COLUMNS = ("campaign", "bar", "done", "rate", "state")
+# The rate of a campaign is measured over this time. The time is short, so that a pause shows soon, but long enough for
+# a steady rate.
+_RATE_SECONDS = 5.0
+# The workers are asked at most once in this time.
+_PROBLEM_SECONDS = 5.0
+
+
+@click.command(cls=Command)
+@click.argument("campaign_ids", type=CAMPAIGN, nargs=-1, metavar="[ID…]")
+@json_option
+@click.pass_obj
+def watch(session: Session, campaign_ids: Sequence[int], as_json: bool) -> None:
+    """Watch campaigns until all of them are completed or cancelled; without an ID, all that are started and not ended.
+
+    A terminal shows live bars; a pipe gets a line for each change, with --json an object of JSON per line. Ctrl-C ends
+    the command, not the campaigns. The percentages of delivered, read and replied are of the sent messages, others are
+    of all recipients. Messages of a completed campaign may still be delivered, read and replied to: see `revoada
+    campaign show`.
+
+    \b
+    Examples:
+      revoada campaign watch
+      revoada campaign watch 7 8
+    """
+    rows = session.database.run(list_campaigns, list(campaign_ids) or None)
+    if missing := set(campaign_ids) - {row.id for row in rows}:
+        raise missing_campaign(min(missing))
+    ids = [row.id for row in rows if campaign_ids or (row.status not in ENDED and row.status != CampaignStatus.DRAFT)]
+    if not ids and as_json:
+        return
+    if not ids:
+        say(_("Nothing to watch: every campaign has ended or is a draft."))
+        return
+
+    def read() -> list[CampaignListing]:
+        return session.database.run(list_campaigns, ids)
+
+    find_problem = _Periodic(lambda: explain_missing_worker(session), _PROBLEM_SECONDS)
+    try:
+        if as_json:
+            for change in _list_changes(read, Rates(), _PLAIN_SECONDS, find_problem):
+                print_json_line(_to_json(change))
+        else:
+            watch_campaigns(read, console=make_console(), find_problem=find_problem)
+    except KeyboardInterrupt:
+        sys.exit(_INTERRUPTED)
+
+
+class _Periodic:
+    """Calls a function at most once in a number of seconds, and returns its last result in between."""
+
+    def __init__(self, ask: Callable[[], str], seconds: float) -> None:
+        self._ask, self._seconds = ask, seconds
+        self._result, self._asked_at = "", -math.inf
+
+    def __call__(self) -> str:
+        if time.monotonic() - self._asked_at >= self._seconds:
+            self._result, self._asked_at = self._ask(), time.monotonic()
+        return self._result
+
+
+def watch_campaigns(
+    read: Callable[[], list[CampaignListing]],
+    *,
+    console: Console,
+    every_seconds: float | None = None,
+    find_problem: Callable[[], str] = str,
+) -> None:
+    """Show the campaigns that `read` returns, again and again, until all of them have ended.
+
+    `find_problem`: returns why no campaign is sent, or "". It is shown while a campaign is due.
+    """
+    rates = Rates()
+    if console.is_terminal:
+        rows = _watch_live(read, rates, console, every_seconds or _LIVE_SECONDS, find_problem)
+    else:
+        rows = _watch_plainly(read, rates, console, every_seconds or _PLAIN_SECONDS, find_problem)
+    for row in rows:
+        if uncertain := describe_uncertain(row):
+            console.print(to_text(uncertain), soft_wrap=True)
+
+
+def _is_due(row: CampaignListing) -> bool:
+    """Tell whether a campaign waits for nothing but a worker."""
+    times = (at for at in (row.scheduled_at, row.due_at) if at is not None)
+    return row.status in STARTED and all(at <= row.server_now for at in times)
+
+
+def _watch_live(
+    read: Callable[[], list[CampaignListing]],
+    rates: Rates,
+    console: Console,
+    every_seconds: float,
+    find_problem: Callable[[], str],
+) -> list[CampaignListing]:
+    """Draw the bars until all campaigns have ended; return the campaigns."""
+    with Live(console=console, auto_refresh=False, vertical_overflow="visible") as live:
+        while True:
+            rows = read()
+            problem = find_problem() if any(map(_is_due, rows)) else ""
+            live.update(_draw(rows, rates, problem), refresh=True)
+            if _have_ended(rows):
+                return rows
+            time.sleep(every_seconds)
+
+
+class Rates:
+    """The rate of each campaign: messages per second over the last seconds, by the clock of Postgres."""
+
+    def __init__(self) -> None:
+        self._seen: dict[int, deque[tuple[dt.datetime, int]]] = {}
+
+    def add(self, campaign_id: int, at: dt.datetime, done: int) -> float:
+        """Note the number of settled messages at a time; return the rate since the oldest time that is kept."""
+        seen = self._seen.setdefault(campaign_id, deque())
+        seen.append((at, done))
+        while len(seen) > 2 and (at - seen[0][0]).total_seconds() > _RATE_SECONDS:  # noqa: PLR2004  a rate needs two
+            seen.popleft()
+        elapsed = (at - seen[0][0]).total_seconds()
+        return max(done - seen[0][1], 0) / elapsed if elapsed > 0 else 0.0
+
+
+class Change(NamedTuple):
+    """The progress of a campaign that has changed since the last look. `rate`: messages per second.
+
+    `problem`: why the campaign is not sent although it is due; "" if nothing is known.
+    """
+
+    row: CampaignListing
+    funnel: Funnel
+    rate: float
+    wait: str
+    problem: str
+
+
+def _list_changes(
+    read: Callable[[], list[CampaignListing]], rates: Rates, every_seconds: float, find_problem: Callable[[], str]
+) -> Iterator[Change]:
+    """Yield each change, until all campaigns have ended."""
+    last: dict[int, tuple[str, Funnel, str, str]] = {}
+    while True:
+        rows = read()
+        for row in rows:
+            funnel, wait = read_funnel(row), describe_wait(row)
+            rate = rates.add(row.id, row.server_now, funnel.settled)
+            problem = find_problem() if _is_due(row) else ""
+            if last.get(row.id) != (row.status, funnel, wait, problem):
+                last[row.id] = (row.status, funnel, wait, problem)
+                yield Change(row, funnel, rate, wait, problem)
+        if _have_ended(rows):
+            return
+        time.sleep(every_seconds)
+
+
+def _watch_plainly(
+    read: Callable[[], list[CampaignListing]],
+    rates: Rates,
+    console: Console,
+    every_seconds: float,
+    find_problem: Callable[[], str],
+) -> list[CampaignListing]:
+    """Print a line for each change until all campaigns have ended; return the campaigns."""
+    rows: dict[int, CampaignListing] = {}
+    for change in _list_changes(read, rates, every_seconds, find_problem):
+        rows[change.row.id] = change.row
+        console.print(to_text(_describe(change)), soft_wrap=True)
+    return list(rows.values())
+
+
+def _to_json(change: Change) -> dict[str, object]:
+    row = change.row
+    return {
+        "at": row.server_now,
+        "id": row.id,
+        "name": row.name,
+        "status": row.status,
+        "funnel": asdict(change.funnel),
+        "per_second": round(change.rate, 1),
+        "waiting_reason": row.waiting_reason,
+        "due_at": row.due_at,
+        "problem": change.problem,
+        "counts": row.counts,
+    }
+
+
+def _describe(change: Change) -> str:
+    row, funnel, rate, wait, problem = change
+    parts = [
+        _(
+            "Campaign {id} ({name}) {status}: {done}",
+            id=row.id,
+            name=row.name,
+            status=CampaignStatus(row.status),
+            done=describe_done(funnel),
+        ),
+        plural("{count:,} sent", "{count:,} sent", funnel.sent),
+        plural("{count:,} failed", "{count:,} failed", funnel.failed),
+        plural("{count:,} uncertain", "{count:,} uncertain", funnel.uncertain),
+        *describe_stages(funnel),
+        *describe_rest(replace(funnel, failed=0, uncertain=0)),  # these two are shown even if they are 0
+    ]
+    if row.status == CampaignStatus.RUNNING:
+        parts.append(_("{rate:,.1f}/s", rate=rate))
+    if wait:
+        parts.append(_("waits for {reason}", reason=wait))
+    line = ", ".join(parts)
+    return f"{line}. {problem}" if problem else line
+
+
+def _draw(rows: Sequence[CampaignListing], rates: Rates, problem: str) -> Group:
+    """Return a bar for each campaign, a table that says how far the messages of each campaign came, and the problem."""
+    bars = Table.grid(padding=(0, 2), expand=True)
+    for column in _COLUMNS:
+        is_bar = column == "bar"
+        bars.add_column(column, no_wrap=True, ratio=1 if is_bar else None, min_width=8 if is_bar else None)
+    stages = Table(_("id"), *funnel_columns(), _("also"), box=box.SIMPLE_HEAD, pad_edge=False)
+    for row in rows:
+        funnel = read_funnel(row)
+        rate = rates.add(row.id, row.server_now, funnel.settled)
+        bars.add_row(
+            to_text(f"{row.id} {row.name}"),
+            ProgressBar(total=max(funnel.recipients, 1), completed=funnel.settled),
+            to_text(describe_done(funnel)),
+            to_text(_("{rate:,.0f}/s", rate=rate) if row.status == CampaignStatus.RUNNING else ""),
+            to_text(describe_wait(row) or CampaignStatus(row.status)),
+        )
+        # The number of failed messages has a column of its own.
+        rest = ", ".join(describe_rest(replace(funnel, failed=0)))
+        stages.add_row(str(row.id), *funnel_cells(funnel), rest)
+    return Group(bars, stages, *([to_text(problem)] if problem else []))
+
+
+def _have_ended(rows: Sequence[CampaignListing]) -> bool:
+    return all(row.status in ENDED for row in rows)

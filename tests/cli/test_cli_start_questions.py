@@ -1,0 +1,347 @@
+"""A person is shown what a start sends before the question, and gets a next step with each refusal."""
+
+from __future__ import annotations
+
+import pytest
+
+from campaigns.cli import output
+from campaigns.cli.campaign import hours
+from campaigns.management.accounts import add_template
+from tests.cli.conftest import ANA, BIA, quiet_hours
+from tests.store.rows import fetch
+from tests.support.actors import TESTER
+
+BY_DAY = {"REVOADA_QUIET_HOURS": quiet_hours(in_hours=12)}
+ASKED = {**BY_DAY, "REVOADA_CONFIRM_ABOVE": "1"}
+ALL_HOURS = ("--window", "00:00-24:00")
+
+
+@pytest.fixture
+def terminal(monkeypatch):
+    monkeypatch.setattr(hours, "has_terminal", lambda: True)
+
+
+@pytest.mark.usefixtures("terminal")
+def test_the_first_message_and_the_numbers_stand_before_the_question(create, house, people):
+    people.write_text(f"{people.read_text()}+5511999990003,Dora\n")
+    campaign_id = create("Sale", *ALL_HOURS)
+    house.ok("suppress", "add", BIA)
+    result = house("campaign", "start", campaign_id, stdin="n\n", **ASKED)
+    assert result.stdout.startswith(
+        "Campaign 1 (Sale) sends promo:pt_BR:\n"
+        "  First message: Oi Ana!\n"
+        "  2 messages to send\n"
+        "  1 person has opted out or is blocked, and will get no message\n"
+        "  1 row of the list was rejected, so its person will get no message\n"
+        "  If you start the campaign now, the first message may leave now.\n"
+        "Start campaign 1 (Sale): 2 messages? [y/N]: n\n"
+    )
+
+
+@pytest.mark.usefixtures("terminal")
+@pytest.mark.parametrize("answer", ["n\n", ""], ids=["no", "end of input"])
+@pytest.mark.parametrize(
+    ("language", "text"),
+    [
+        ("en", "Nothing was started. To start later, run this command again.\n"),
+        ("pt_BR", "Nada foi iniciado. Para iniciar mais tarde, rode este comando de novo.\n"),
+    ],
+)
+def test_a_no_says_that_nothing_was_changed(create, house, answer, language, text):
+    campaign_id = create("Sale", *ALL_HOURS)
+    result = house("campaign", "start", campaign_id, stdin=answer, REVOADA_LANGUAGE=language, **ASKED)
+    assert result.exit_code == 1
+    assert result.stderr.endswith(text)
+    assert "Aborted" not in result.stderr + result.stdout
+    assert house.json("campaign", "show", campaign_id)["status"] == "draft"
+
+
+@pytest.mark.usefixtures("terminal")
+@pytest.mark.parametrize(
+    ("command", "text"),
+    [
+        (("cancel",), "Nothing was cancelled, and the campaigns go on as before. `revoada campaign pause 1` stops"),
+        (("discard",), "The draft was not deleted: `revoada campaign show 1` shows it."),
+    ],
+)
+def test_a_no_to_another_question_says_so_too(create, house, command, text):
+    result = house("campaign", *command, create("Sale"), stdin="n\n")
+    assert (result.exit_code, text in result.stderr) == (1, True), result.stderr
+
+
+@pytest.mark.usefixtures("terminal")
+def test_a_no_is_json_for_a_program(create, house):
+    result = house("campaign", "start", create("Sale", *ALL_HOURS), "--json", stdin="n\n", **ASKED)
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert '{"error": {"code": "aborted", "kind": null, "message": "Nothing was started.' in result.stderr
+
+
+@pytest.mark.usefixtures("terminal")
+def test_a_colleague_who_started_the_same_list_meanwhile_stops_the_start(create, house, monkeypatch):
+    """Both people see their question before either of the two drafts has started."""
+    one, two = create("One", *ALL_HOURS), create("Two", *ALL_HOURS)
+
+    def say_yes_after_the_colleague(_question):
+        house.ok("campaign", "start", one, "--yes")
+        return True
+
+    monkeypatch.setattr(output, "_ask", say_yes_after_the_colleague)
+    result = house("campaign", "start", two, **ASKED)
+    assert result.exit_code == 1
+    assert result.stderr == (
+        "Error: Campaign 1 (One) now reaches 2 recipients of campaign 2 (Two), too; when you were asked, the number was"
+        " 0. Nothing was started: `revoada campaign start 2` asks again.\n"
+    )
+    assert house.json("campaign", "show", two)["status"] == "draft"
+
+
+STUCK = {
+    "account": "UPDATE accounts SET active = false, inactive_reason = '190 expired'",
+    "paused": "UPDATE templates SET status = 'paused'",
+    "form": "UPDATE templates SET components = replace(components::text, '{{1}}', '{{1}} {{2}}')::jsonb",
+    "people": "DELETE FROM messages",
+}
+
+
+@pytest.mark.usefixtures("terminal")
+@pytest.mark.parametrize("reason", [*STUCK])
+def test_nothing_is_asked_if_no_message_can_leave(create, house, database, reason):
+    campaign_id = create("Sale", *ALL_HOURS)
+    fetch(database, STUCK[reason])
+    result = house("campaign", "start", campaign_id, stdin="y\n", **ASKED)
+    assert result.exit_code == 1
+    assert "[y/N]" not in result.stdout
+    why = result.stdout.splitlines()[-1]
+    assert "No message of campaign 1 can leave now" in why or "has no recipients" in why
+    assert result.stderr == (
+        "Error: Nothing was started, because no message can leave. To start all the same, and send once a message can"
+        " leave: `revoada campaign start 1 --yes`.\n"
+    )
+    assert house.json("campaign", "show", campaign_id)["status"] == "draft"
+
+
+@pytest.mark.usefixtures("terminal")
+def test_a_campaign_that_cannot_leave_is_started_with_yes(create, house, database):
+    campaign_id = create("Sale", *ALL_HOURS)
+    fetch(database, STUCK["paused"])
+    assert "is pending" in house.ok("campaign", "start", campaign_id, "--yes")
+
+
+@pytest.mark.usefixtures("terminal")
+def test_a_resume_of_a_campaign_without_a_message_left_goes_on(create, house, database):
+    campaign_id = create("Sale", *ALL_HOURS)
+    house.ok("campaign", "start", campaign_id, "--yes")
+    house.ok("campaign", "pause", campaign_id)
+    fetch(database, "UPDATE campaigns SET started_at = now()")
+    fetch(database, "UPDATE messages SET status = 'cancelled'")
+    assert "is running" in house.ok("campaign", "resume", campaign_id)
+
+
+@pytest.mark.usefixtures("terminal")
+def test_other_campaigns_to_the_same_people_stand_before_the_question(create, house, people, database):
+    add_template(database, "other", language="pt_BR", body="Tchau {{1}}!", actor=TESTER)
+    house.ok("campaign", "start", create("One"), "--yes")
+    people.write_text(people.read_text() + "+5511999990003,Dora\n")
+    campaign_id = create("Two", "--template", "other:pt_BR", *ALL_HOURS)
+    result = house("campaign", "start", campaign_id, stdin="n\n", **ASKED)
+    before, _, _ = result.stdout.partition("Start campaign 2 (Two)")
+    assert "Warning: 2 of 3 recipients are also in campaign 1 (One), about to run.\n" in before
+
+
+@pytest.mark.usefixtures("terminal")
+def test_a_changed_template_is_a_question(create, house, database):
+    add_template(database, "other", language="pt_BR", body="Tchau {{1}}!", actor=TESTER)
+    campaign_id = create("Sale", *ALL_HOURS)
+    house.ok("campaign", "set", campaign_id, "--template", "other:pt_BR")
+    result = house("campaign", "start", campaign_id, stdin="n\n", **BY_DAY)
+    assert "  First message: Tchau Ana!\n" in result.stdout
+    assert (
+        "The draft of campaign 1 was made with the template promo:pt_BR. It sends other:pt_BR now.\nStart campaign 1"
+    ) in result.stdout
+
+
+CITIES = f"phone,Nome,Cidade\n{ANA},Ana,Recife\n"
+MORE = "phone,Nome,Cidade\n+5511999990007,Gil,Natal\n"
+
+
+@pytest.fixture
+def two_files(house, create, people, tmp_path):
+    """Makes a draft of two files; `options` are those of the second import. Returns the result of that import."""
+
+    def make(text, *options):
+        people.write_text(CITIES)
+        create("Sale", "--map", "1=Nome", *ALL_HOURS)
+        more = tmp_path / "more.csv"
+        more.write_text(text)
+        return house("campaign", "import", "1", str(more), *options)
+
+    return make
+
+
+CONTRADICTION = (
+    "File 2 (more.csv) fills variables from other columns than file 1 (people.csv): {{1}} from Cidade, and not from"
+    " Nome. Read the first message of each file. If the columns of file 2 are wrong, begin again with `revoada campaign"
+    " import 1 people.csv --replace --map 1=Nome`, and import the other file with --map 1=Nome."
+)
+
+
+def test_a_second_file_with_other_columns_is_warned_of_at_the_import_and_at_the_start(house, two_files):
+    assert f"Warning: {CONTRADICTION}\n" in two_files(MORE, "--map", "1=Cidade").stderr
+    assert f"Warning: {CONTRADICTION}\n" in house("campaign", "start", "1", **BY_DAY).stderr
+
+
+@pytest.mark.usefixtures("terminal")
+def test_a_question_shows_the_first_message_of_each_file(house, two_files, tmp_path):
+    two_files(MORE, "--map", "1=Cidade")
+    for number in (3, 4, 5):
+        file = tmp_path / f"list{number}.csv"
+        file.write_text(f"phone,Nome\n+551199999001{number},P{number}\n")
+        house.ok("campaign", "import", "1", str(file), "--map", "1=Nome")
+    output = house("campaign", "start", "1", stdin="n\n", **BY_DAY).stdout
+    assert (
+        "  First message of file 1 (people.csv): Oi Ana!\n"
+        "  First message of file 2 (more.csv): Oi Natal!\n"
+        "  First message of file 3 (list3.csv): Oi P3!\n"
+        "  … and 2 more files\n"
+    ) in output
+    assert CONTRADICTION in output
+
+
+@pytest.mark.parametrize(
+    ("text", "column"),
+    [
+        (MORE, "Nome"),
+        ("phone,NOME COMPLETO\n+5511999990007,Gil\n", "NOME COMPLETO"),
+        ("phone,Cliente\n+5511999990007,Gil\n", "Cliente"),
+    ],
+)
+def test_a_second_file_whose_columns_mean_the_same_is_no_warning(two_files, text, column):
+    assert "other columns" not in two_files(text, "--map", f"1={column}").stderr
+
+
+def test_a_second_file_that_has_the_earlier_column_beside_the_chosen_one_is_a_warning(two_files):
+    text = "phone,Nome,Nome da mãe\n+5511999990007,Gil,Rita\n"
+    assert "{{1}} from Nome da mãe, and not from Nome." in two_files(text, "--map", "1=Nome da mãe").stderr
+
+
+@pytest.mark.usefixtures("terminal")
+def test_yes_asks_nothing_and_warns(create, house, people):
+    house.ok("campaign", "start", create("Sale", *ALL_HOURS), "--yes", **BY_DAY)
+    other = create("Other", *ALL_HOURS)
+    result = house("campaign", "start", other, "--yes", **BY_DAY)
+    assert result.exit_code == 0
+    assert "Warning: " in result.stderr and "campaign 1 (Sale)" in result.stderr
+    assert "[y/N]" not in result.stdout
+
+
+def test_a_changed_template_shows_its_first_message(create, house, database):
+    campaign_id = create("Sale", *ALL_HOURS)
+    add_template(database, "novo", language="pt_BR", body="Olá {{1}}, chegou!", actor=TESTER)
+    assert "  First message: Olá Ana, chegou!" in house.ok("campaign", "set", campaign_id, "--template", "novo:pt_BR")
+
+
+def test_a_script_is_warned_of_a_text_that_was_edited_at_meta(create, house, database):
+    campaign_id = create("Sale", *ALL_HOURS)
+    fetch(database, "UPDATE templates SET components = replace(components::text, 'Oi', 'Adeus')::jsonb")
+    result = house("campaign", "start", campaign_id, **BY_DAY)
+    assert result.exit_code == 0
+    assert result.stderr == (
+        "Warning: The template promo:pt_BR was edited at Meta after the draft of campaign 1 was made. Before, its text"
+        " was: Oi {{1}}!\n"
+    )
+
+
+def test_phones_of_a_column_for_other_numbers_are_warned_of_at_once_and_at_the_start(create, house, people):
+    people.write_text(f"CPF,name\n{ANA},Ana\n")
+    options = ("--account", "sales", "--template", "promo:pt_BR", "--recipients", str(people), "--phone-column", "CPF")
+    made = house("campaign", "create", "Sale", *options, *ALL_HOURS)
+    warning = (
+        "Warning: The phones come from the column CPF, whose name says that it has other numbers. If the phones are in"
+        " another column, import the file again with that column: `revoada campaign import 1 FILE --replace"
+        " --phone-column NAME --map 1=name`.\n"
+    )
+    assert made.stderr == warning
+    assert house("campaign", "start", "1", **BY_DAY).stderr == warning
+
+
+@pytest.mark.usefixtures("terminal")
+def test_a_template_in_another_language_than_the_people_speak_is_a_question(create, house, database):
+    add_template(database, "promo", language="en", body="Hi {{1}}!", actor=TESTER)
+    result = house("campaign", "start", create("Sale", "--template", "promo:en", *ALL_HOURS), stdin="n\n", **BY_DAY)
+    assert (
+        "The template promo:en is in another language than that of the countries of 2 recipients of campaign 1. If it"
+        " is the wrong one, choose another template: `revoada campaign set 1 --template NAME:LANG`.\n"
+    ) in result.stdout
+    assert result.exit_code == 1
+
+
+def test_create_counts_the_people_who_are_blocked(create, house, people):
+    house.ok("suppress", "add", BIA)
+    options = ("--account", "sales", "--template", "promo:pt_BR", "--recipients", str(people))
+    assert "  1 person has opted out or is blocked, and will get no message\n" in house.ok(
+        "campaign", "create", "Sale", *options
+    )
+    assert house.json("campaign", "create", "Sale", *options)["blocked_count"] == 1
+
+
+@pytest.fixture
+def put(create, database):
+    """Makes a campaign, and puts it into a status."""
+
+    def put_one(status):
+        create("Sale")
+        started = "now()" if status in {"running", "paused", "completed"} else "NULL"
+        ended = "now()" if status == "completed" else "NULL"
+        change = f"UPDATE campaigns SET status = %s, started_at = {started}, completed_at = {ended}"
+        fetch(database, change, status)
+
+    return put_one
+
+
+CREATE = "`revoada campaign create NAME --template NAME:LANG --account ACCOUNT --recipients FILE`"
+AGAIN = (
+    "To send to its people, make a new campaign: `revoada campaign export 1 --status {status}` lists those who got no"
+    f" message, and {CREATE} makes the campaign from such a file."
+)
+
+
+@pytest.mark.parametrize(
+    ("status", "command", "step"),
+    [
+        ("cancelled", ("start",), AGAIN.format(status="cancelled")),
+        ("cancelled", ("resume",), AGAIN.format(status="cancelled")),
+        ("cancelled", ("retry", "--class", "all-retryable"), AGAIN.format(status="failed")),
+        (
+            "completed",
+            ("resume",),
+            f"`revoada campaign retry 1 --class all-retryable` sends them again. {CREATE}",
+        ),
+        ("completed", ("pause",), "It sends nothing any more. `revoada campaign show 1` shows it."),
+        ("cancelled", ("cancel",), "It sends nothing any more. `revoada campaign show 1` shows it."),
+        ("cancelled", ("set", "--name", "x"), f"{CREATE} makes a new campaign."),
+        ("draft", ("pause",), "A draft sends nothing before `revoada campaign start 1`. `revoada campaign discard 1`"),
+        ("draft", ("retry", "--class", "all-retryable"), "`revoada campaign start 1` starts it."),
+        ("paused", ("pause",), "`revoada campaign resume 1` resumes it, and `revoada campaign cancel 1` ends it"),
+        ("paused", ("discard",), "`revoada campaign cancel 1` ends it for ever."),
+        ("completed", ("discard",), "Its record stays; `revoada campaign show 1` shows it."),
+    ],
+)
+def test_a_refusal_names_the_next_step(house, put, status, command, step):
+    put(status)
+    verb, *options = command
+    assert step in house.refusal("campaign", verb, "1", *options)
+
+
+@pytest.mark.parametrize(
+    ("status", "steps"),
+    [
+        ("running", ["`revoada campaign pause 1` stops it at once", "`revoada campaign cancel 1` ends it", CREATE]),
+        ("paused", ["`revoada campaign cancel 1` ends it for ever", CREATE]),
+        ("cancelled", [f"Make a new campaign from the right file: {CREATE}."]),
+    ],
+)
+def test_wrong_people_of_a_started_campaign_have_a_way_out(house, put, people, status, steps):
+    put(status)
+    line = house.refusal("campaign", "import", "1", str(people), "--replace")
+    assert all(step in line for step in steps), line
+    assert ("pause" in line.split(": ", 1)[1]) == (status == "running")
