@@ -1,1 +1,1 @@
-"""The sender: campaigns run all at once, each in its own context."""
+"""Sends WhatsApp campaigns, many at the same time. An error in one campaign does not stop the others."""

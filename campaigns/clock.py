@@ -1,4 +1,4 @@
-"""The clock of this machine for durations and deadlines: no change of the wall clock moves it."""
+"""The clock for durations and deadlines within one process. Changes of the wall clock do not affect this clock."""
 
 from __future__ import annotations
 
@@ -8,5 +8,5 @@ _CLOCK = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
 
 
 def clock() -> float:
-    """Return seconds on a clock that runs through a freeze of the machine, where the system has one."""
+    """Return seconds on the monotonic clock. With CLOCK_BOOTTIME this clock also runs while the machine sleeps."""
     return time.clock_gettime(_CLOCK)
