@@ -1,0 +1,127 @@
+"""One campaign: its progress, its rate over time, the people who get no message, and its settings."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from flask import Flask, render_template, request
+
+from campaigns.domain.campaign import ENDED, STARTED, CampaignStatus
+from campaigns.domain.message import ACCEPTED, Status
+from campaigns.domain.users.rights import Right
+from campaigns.management.listings.samples import Timeline, show_timeline
+from campaigns.management.reports import show_overview
+from console.charts import BarChart, draw_bars
+from console.context import parts, user
+from console.pages import CAMPAIGN
+from console.rights import demands
+from console.texts import _, number
+from console.views import CampaignView, list_skipped, view_campaigns
+
+
+def register(app: Flask) -> None:
+    # The largest id is that of a `bigint`.
+    app.add_url_rule(CAMPAIGN, "campaign", show)
+
+
+@demands(Right.SEE)
+def show(campaign_id: int) -> str:
+    details = show_overview(parts().database, campaign_id)
+    (view,) = view_campaigns([details.campaign])
+    return render_template(
+        "campaign.html",
+        campaign=view,
+        details=details,
+        skipped=list_skipped(view.funnel),
+        has_reasons=any(view.row.counts.get(each) for each in (Status.FAILED, Status.UNCERTAIN, Status.SUPPRESSED)),
+        over_time=_read_over_time(view),
+        done=_read_done(view),
+        approve_above=parts().settings.approve_above,
+        user=user(),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """The numbers of a campaign at the end of an interval that begins at `at`."""
+
+    at: dt.datetime
+    rate: float | None
+    sent: int
+    failed: int
+    pending: int
+
+
+@dataclass(frozen=True, slots=True)
+class OverTime:
+    timeline: Timeline
+    chart: BarChart
+    summary: str
+    rows: list[Row]
+
+
+def _read_over_time(view: CampaignView) -> OverTime | None:
+    """Return the samples of the campaign as a chart and a table; None if there is no sample yet."""
+    timeline = show_timeline(parts().database, view.row.id)
+    if not timeline.samples:
+        return None
+    chart = draw_bars([(int(each.at.timestamp()) // timeline.seconds, each.rate) for each in timeline.samples])
+    fastest = max((each.rate or 0.0) for each in timeline.samples)
+    summary = _(
+        "At most %(rate)s messages per second. The table below has all numbers.", rate=number(round(fastest, 1))
+    )
+    rows = [
+        Row(
+            each.at,
+            each.rate,
+            sum(each.counts.get(status, 0) for status in ACCEPTED),
+            each.counts.get(Status.FAILED, 0),
+            each.counts.get(Status.PENDING, 0),
+        )
+        for each in timeline.samples
+    ]
+    return OverTime(timeline, chart, summary, rows)
+
+
+def _read_done(view: CampaignView) -> str:
+    """Return a sentence about the change that led to this page, as long as the campaign is still as it was changed."""
+    status, done = CampaignStatus(view.row.status), request.args.get("done", "")
+    statuses, say_done = _DONE.get(done, (frozenset(), str))
+    return say_done() if status in statuses else ""
+
+
+_NO_DRAFT = frozenset(CampaignStatus) - {CampaignStatus.DRAFT}
+# By the value of `done` in the address: the statuses in which the sentence is true, and the sentence.
+_DONE: dict[str, tuple[frozenset[CampaignStatus], Callable[[], str]]] = {
+    "paused": (
+        frozenset({CampaignStatus.PAUSED}),
+        lambda: _("The campaign is paused. Messages that were being sent may still arrive."),
+    ),
+    "resumed": (
+        frozenset(CampaignStatus) - {CampaignStatus.PAUSED, CampaignStatus.CANCELLED},
+        lambda: _("The campaign goes on."),
+    ),
+    "cancelled": (
+        frozenset({CampaignStatus.CANCELLED}),
+        lambda: _("The campaign is cancelled. Its waiting messages will never be sent."),
+    ),
+    "started": (STARTED, lambda: _("The campaign is started.")),
+    "scheduled": (
+        STARTED,
+        lambda: _("The campaign is scheduled. It begins by itself at the time that stands below."),
+    ),
+    "approved": (
+        frozenset(CampaignStatus) - ENDED,
+        lambda: _("You have approved the campaign. Now it can be started."),
+    ),
+    "no-start": (
+        _NO_DRAFT,
+        lambda: _("This campaign was started or ended before, perhaps by a first click. This click changed nothing."),
+    ),
+    "no-draft": (
+        _NO_DRAFT,
+        lambda: _("This campaign is no draft any more, so it has no more steps before its start. Nothing was changed."),
+    ),
+}

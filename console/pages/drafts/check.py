@@ -1,0 +1,226 @@
+"""The fourth step of a draft: what was read from the list, which rows stay out, and why."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+from flask import Flask, Response, redirect
+from werkzeug.wrappers import Response as AnyResponse
+
+from campaigns.domain.phone.number import PhoneKind
+from campaigns.domain.recipients import list_names
+from campaigns.domain.statement import Finding
+from campaigns.domain.text.reasons import translate_column, translate_reason
+from campaigns.domain.users.rights import Right
+from campaigns.language import load
+from campaigns.management.files.jobs import download_rejected, find_import, find_list
+from campaigns.management.files.rejected import SHOWN_ROWS, RejectedRow
+from campaigns.management.files.reports import ImportReport, read_report
+from campaigns.management.listings.pages import page_import_errors
+from campaigns.management.preview import Preview, preview_campaign
+from campaigns.store.campaigns import count_pending
+from campaigns.store.files.jobs import JobRow
+from console.context import actor, may, parts
+from console.forms.confirms import CheckForm
+from console.pages import CAMPAIGN
+from console.pages.drafts.columns import find_refusal
+from console.pages.drafts.notes import list_doubts, list_others, shorten, write_label
+from console.pages.drafts.steps import Draft, find_next, load_draft, render_step
+from console.rights import demands
+from console.texts import _, language, mask_digits, number, plural
+
+_Answer = str | AnyResponse | tuple[str, int]
+
+
+def register(app: Flask) -> None:
+    app.add_url_rule(f"{CAMPAIGN}/check", "draft_check", show, methods=["GET"])
+    app.add_url_rule(f"{CAMPAIGN}/check", "accept_check", accept, methods=["POST"])
+    app.add_url_rule(f"{CAMPAIGN}/rejected.csv", "download_rejected", download, methods=["GET"])
+
+
+@demands(Right.CAMPAIGN_DRAFT)
+def show(campaign_id: int) -> str:
+    return _render(load_draft(campaign_id), CheckForm(formdata=None))
+
+
+@demands(Right.CAMPAIGN_DRAFT)
+def accept(campaign_id: int) -> _Answer:
+    """Lead to the next step, if the person confirms the warnings about the list that the page has shown."""
+    draft, form = load_draft(campaign_id), CheckForm()
+    job, report = _load_report(campaign_id)
+    if form.job.data != _name_job(job):
+        form = CheckForm(formdata=None)
+        form.job.errors = [_("The list was read again meanwhile: these are its present numbers.")]
+        return _render(draft, form), 409
+    form.validate_on_submit()
+    doubts = [] if report is None else [each.code for each in list_doubts(_list_warnings(report))]
+    if not form.check_confirms(must_agree=bool(_list_notes(draft, report)), doubts=doubts):
+        return _render(draft, form), 422
+    return redirect(find_next("draft_check", draft))
+
+
+def _load_report(campaign_id: int) -> tuple[JobRow | None, ImportReport | None]:
+    """Return the last job that was to read a list, and its report; None if it is not done."""
+    job = find_import(parts().database, campaign_id)
+    return job, None if job is None or not job.is_done else read_report(job.result or {})
+
+
+def _name_job(job: JobRow | None) -> str:
+    return "" if job is None else str(job.id)
+
+
+def _render(draft: Draft, form: CheckForm) -> str:
+    database, campaign_id = parts().database, draft.row.id
+    file = find_list(database, campaign_id)
+    job, report = _load_report(campaign_id)
+    if job is not None and not job.is_done:
+        refusal = find_refusal(job)
+        return render_step("drafts/waiting.html", "draft_check", draft, file=file, job=job, refusal=refusal)
+    form.job.data = _name_job(job)
+    if report is not None:
+        rejected = [_show(each) for each in report.rejected]
+    else:  # the people came by a command, or the file was deleted
+        rows = page_import_errors(database, campaign_id, is_rejected=True, limit=SHOWN_ROWS).rows
+        rejected = [_show(RejectedRow(each.row_number, each.column_name, each.reason, "")) for each in rows]
+    warnings = [] if report is None else _list_warnings(report)
+    pending_count, blocked_count = database.run(count_pending, campaign_id)
+    return render_step(
+        "drafts/check.html",
+        "draft_check",
+        draft,
+        form=form,
+        file=file,
+        following=find_next("draft_check", draft),
+        report=report,
+        ready_count=pending_count - blocked_count,
+        blocked_count=blocked_count,  # with people who opted out after the import
+        rejected=rejected,
+        duplicates=[] if report is None else [_show(each) for each in report.duplicates],
+        first=_find_first(campaign_id) if report is None else report.first,
+        doubts=list_doubts(warnings),
+        warnings=list_others(warnings),
+        notes=[] if report is None else _describe(report),
+        shorts=_list_notes(draft, report),
+        write_label=write_label,
+    )
+
+
+@demands(Right.PHONES_DOWNLOAD)
+def download(campaign_id: int) -> Response:
+    """Send the rejected rows of the list with their reasons, as a CSV file."""
+    pieces: Iterator[bytes] = download_rejected(parts().database, campaign_id, actor=actor())
+    headers = {"Content-Disposition": f'attachment; filename="campaign-{campaign_id}-rejected.csv"'}
+    return Response(pieces, content_type="text/csv; charset=utf-8", headers=headers)
+
+
+def _show(row: RejectedRow) -> tuple[int, str, str, str]:
+    """Return the number of a row, its column, what is wrong, and its cell."""
+    reader = load(language())
+    cell = row.cell if may(Right.PHONES_SEE) else mask_digits(row.cell)
+    return (
+        row.row_number,
+        translate_column(row.column_name, row.reason, reader),
+        translate_reason(row.reason, reader),
+        cell,
+    )
+
+
+def _find_first(campaign_id: int) -> Preview | None:
+    messages = preview_campaign(parts().database, campaign_id, rows=1).messages
+    return messages[0][1] if messages else None
+
+
+def _list_warnings(report: ImportReport) -> list[Finding]:
+    return [each for each in report.warnings if isinstance(each, Finding)]
+
+
+def _list_notes(draft: Draft, report: ImportReport | None) -> list[str]:
+    """Return the facts that a person confirms together, each in few words."""
+    rejected = draft.row.rejected_count if report is None else report.rejected_count
+    notes = []
+    if rejected:
+        notes.append(plural("%(count)s row that stays out", "%(count)s rows that stay out", rejected))
+    if report is None:
+        return notes
+    warnings = _list_warnings(report)
+    is_told = any(each.code == "phones_are_landlines" for each in warnings)
+    if (count := report.kinds.get(PhoneKind.LANDLINE, 0)) and not is_told:
+        notes.append(plural("%(count)s landline", "%(count)s landlines", count))
+    if count := report.kinds.get(PhoneKind.WITHOUT_NINE, 0):
+        notes.append(plural("%(count)s old number without its 9", "%(count)s old numbers without their 9", count))
+    if count := report.hidden_row_count:
+        notes.append(plural("%(count)s hidden row", "%(count)s hidden rows", count))
+    return [*notes, *(shorten(each) for each in list_others(warnings))]
+
+
+def _describe(report: ImportReport) -> list[str]:
+    """Return how the list was read."""
+    notes = []
+    if report.windows_text is not None and not report.windows_text.is_doubtful:
+        word, line = report.windows_text.word, number(report.windows_text.line)
+        text = _("The file is not in UTF-8. Look whether %(word)s in line %(line)s is right.", word=word, line=line)
+        notes.append(text)
+    if report.hidden_row_count:
+        count = report.hidden_row_count
+        left_out = plural("%(count)s hidden row was left out.", "%(count)s hidden rows were left out.", count)
+        read = plural("%(count)s hidden row was read.", "%(count)s hidden rows were read.", count)
+        notes.append(left_out if report.skips_hidden else read)
+    if report.hidden_columns:
+        names = list_names(report.hidden_columns)
+        left_out_columns = _("Hidden columns were left out: %(names)s.", names=names)
+        notes.append(
+            left_out_columns if report.skips_hidden else _("Hidden columns were read: %(names)s.", names=names)
+        )
+    notes += [tell(count) for kind, tell in _KINDS.items() if (count := report.kinds.get(kind, 0))]
+    if report.header_row > 1:
+        row = number(report.header_row)
+        notes.append(_("Row %(row)s names the columns. The rows above it were not read.", row=row))
+    if report.ignored:
+        notes.append(_("Columns that are not used: %(names)s.", names=list_names(report.ignored)))
+    if report.replaced_count:
+        notes.append(_tell_replaced(report))
+    return notes
+
+
+def _tell_replaced(report: ImportReport) -> str:
+    """Return what became of the people of the list before."""
+    replaced, kept = report.replaced_count, report.kept_count
+    if kept == replaced == report.recipient_count:
+        return plural(
+            "The list has the same %(count)s person as before.",
+            "The list has the same %(count)s people as before.",
+            kept,
+        )
+    if not kept:
+        return plural(
+            "The %(count)s person of the list before is no longer in the campaign.",
+            "The %(count)s people of the list before are no longer in the campaign.",
+            replaced,
+        )
+    gone = replaced - kept
+    if not gone:
+        return plural(
+            "The %(count)s person of the list before is in this list, too.",
+            "All %(count)s people of the list before are in this list, too.",
+            kept,
+        )
+    return plural(
+        "%(kept)s people of the list before are in this list, too. %(count)s person is no longer in the campaign.",
+        "%(kept)s people of the list before are in this list, too. %(count)s people are no longer in the campaign.",
+        gone,
+        kept=number(kept),
+    )
+
+
+_KINDS: dict[PhoneKind, Callable[[int], str]] = {
+    PhoneKind.LANDLINE: lambda count: plural(
+        "%(count)s row has a landline, which may have WhatsApp or not. The columns page can leave landlines out.",
+        "%(count)s rows have a landline, which may have WhatsApp or not. The columns page can leave landlines out.",
+        count,
+    ),
+    PhoneKind.WITHOUT_NINE: lambda count: plural(
+        "%(count)s row has an old mobile number without its 9. WhatsApp finds it as it is.",
+        "%(count)s rows have an old mobile number without its 9. WhatsApp finds them as they are.",
+        count,
+    ),
+}

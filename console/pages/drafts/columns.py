@@ -1,0 +1,280 @@
+"""The third step of a draft: which column has the phones, what fills each variable, and how the list is read."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from flask import Flask, redirect, request, url_for
+from werkzeug.wrappers import Response
+from wtforms import Field, SelectChoice
+
+from campaigns.domain.filling import ParameterKind
+from campaigns.domain.optout.consent import RefusalChoice
+from campaigns.domain.recipients import Choice, RecipientsError, read_header
+from campaigns.domain.statement import Refusal
+from campaigns.domain.template import TemplateError
+from campaigns.domain.users.rights import Right
+from campaigns.management.drafts.import_warnings import write_variable
+from campaigns.management.files.jobs import (
+    ListFile,
+    find_list,
+    read_parameters,
+    read_reading,
+    request_import,
+    request_look,
+)
+from campaigns.management.files.looks import Look, load_look
+from campaigns.management.files.sentences import read_sentence
+from campaigns.management.preview import Layout
+from campaigns.management.recipients import Reading
+from campaigns.sheets.xlsx import HiddenChoice
+from campaigns.store.files.jobs import JobRow
+from console.context import actor, may, parts
+from console.forms.lists import SAME, ColumnsForm, SheetForm, make_columns_form
+from console.forms.pace import blame
+from console.pages import CAMPAIGN
+from console.pages.drafts.parameters import label_parameter
+from console.pages.drafts.steps import Draft, load_draft, render_step
+from console.rights import demands
+from console.texts import _, language, mask_digits, say
+
+_Answer = str | Response | tuple[str, int]
+
+
+def register(app: Flask) -> None:
+    app.add_url_rule(f"{CAMPAIGN}/columns", "draft_columns", show, methods=["GET"])
+    app.add_url_rule(f"{CAMPAIGN}/columns", "choose_columns", choose, methods=["POST"])
+    app.add_url_rule(f"{CAMPAIGN}/sheet", "choose_sheet", choose_sheet, methods=["POST"])
+
+
+@demands(Right.CAMPAIGN_DRAFT)
+def show(campaign_id: int) -> str:
+    draft, file = load_draft(campaign_id), find_list(parts().database, campaign_id)
+    if file is None or file.look is None or not file.look.is_done:
+        return _render_without_look(draft, file)
+    look = load_look(parts().database, file.look)
+    # The choices of an import are shown again, unless another sheet was looked at since.
+    last = file.look if file.imported is None else max(file.look, file.imported, key=lambda job: job.id)
+    return _render(draft, file, look, _propose(look, last))
+
+
+@demands(Right.CAMPAIGN_DRAFT)
+def choose_sheet(campaign_id: int) -> _Answer:
+    """Look at another sheet of the workbook."""
+    draft, file = load_draft(campaign_id), find_list(parts().database, campaign_id)
+    if file is None or file.look is None or not file.look.is_done:
+        return redirect(url_for("draft_columns", campaign_id=draft.row.id))
+    form = SheetForm()
+    form.sheet.choices = [SelectChoice(each) for each in load_look(parts().database, file.look).sheets]
+    if form.validate_on_submit():
+        reading = Reading(region=parts().settings.region, sheet=form.sheet.data)
+        request_look(parts().database, campaign_id, file.upload.id, reading, actor=actor())
+        parts().enqueue_file_work()
+    return redirect(url_for("draft_columns", campaign_id=campaign_id))
+
+
+@demands(Right.CAMPAIGN_DRAFT)
+def choose(campaign_id: int) -> _Answer:
+    """Import the list with the chosen columns: its people take the place of all people of the draft."""
+    draft, file = load_draft(campaign_id), find_list(parts().database, campaign_id)
+    if file is None or file.look is None or not file.look.is_done:
+        return redirect(url_for("draft_columns", campaign_id=campaign_id))
+    look = load_look(parts().database, file.look)
+    form = make_columns_form(look.names, len(look.parameters))
+    if form.look.data != str(file.look.id):
+        # The columns of the form are those of another list or of another sheet.
+        form = _propose(look, file.look)
+        form.look.errors = [_("Another list, or another sheet, was chosen meanwhile: these are its columns.")]
+        return _render(draft, file, look, form), 409
+    if "show" in request.form:
+        return _render(draft, file, look, form)
+    is_valid = form.validate_on_submit()
+    if not _check(form, look) or not is_valid:
+        return _render(draft, file, look, form), 422
+    reading = Reading(
+        choice=_read_choice(form, look),
+        region=form.region.data,
+        sheet=read_reading(file.look.request).sheet,
+        hidden=HiddenChoice(form.hidden.data),
+        refusals=RefusalChoice(form.refusals.data),
+        unanswered=RefusalChoice(form.unanswered.data),
+        is_mobile_only=form.is_mobile_only.data,
+        takes_tests=form.takes_tests.data,
+        takes_nulls=form.takes_nulls.data,
+    )
+    request_import(
+        parts().database,
+        campaign_id,
+        file.upload.id,
+        reading,
+        actor=actor(),
+        replaces=True,
+        parameters=_read_parameters(form, look),
+        language=language(),
+    )
+    parts().enqueue_file_work()
+    return redirect(url_for("draft_check", campaign_id=campaign_id))
+
+
+def _propose(look: Look, job: JobRow) -> ColumnsForm:
+    """Return the form with the choices of a job, or else with those that the import would make."""
+    reading, asked = read_reading(job.request), read_parameters(job.request)
+    choice = reading.choice
+    texts, filled = {**look.given, **asked}, {**look.filled, **choice.mapping}
+    values: dict[str, object] = {
+        "phone": _find(look, choice.phone or look.phone),
+        "consent": _find(look, choice.consent or look.consent),
+        "unrelated": [_find(look, name) for name in choice.unrelated],
+        "region": reading.region,
+        "hidden": reading.hidden.value,
+        "refusals": reading.refusals.value,
+        "unanswered": reading.unanswered.value,
+        "is_mobile_only": reading.is_mobile_only,
+        "takes_tests": reading.takes_tests,
+        "takes_nulls": reading.takes_nulls,
+    }
+    for number, each in enumerate(look.parameters):
+        text = texts.get(each.name)
+        values[f"variable_{number}"] = _find(look, filled.get(each.name)) if text is None else SAME
+        values[f"text_{number}"] = text or ""
+    return make_columns_form(look.names, len(look.parameters), values)
+
+
+def _find(look: Look, name: str | None) -> str:
+    """Return the value of the choice for a column, "" for no column."""
+    return str(look.names.index(name)) if name in look.names else ""
+
+
+def _read_choice(form: ColumnsForm, look: Look) -> Choice:
+    mapping = {
+        each.name: look.names[place]
+        for each, (variable, _text) in zip(look.parameters, form.list_variables(), strict=True)
+        if (place := _read_place(variable.data, look)) is not None
+    }
+    phone, consent = (_read_place(field.data, look) for field in (form.phone, form.consent))
+    return Choice(
+        phone=None if phone is None else look.names[phone],
+        consent=None if consent is None else look.names[consent],
+        mapping=mapping,
+        unrelated=[look.names[place] for each in form.unrelated.data if (place := _read_place(each, look)) is not None],
+    )
+
+
+def _read_place(value: str | None, look: Look) -> int | None:
+    """Return the position of the chosen column; None if no column is chosen."""
+    return int(value) if value and value.isdecimal() and int(value) < len(look.names) else None
+
+
+def _read_texts(form: ColumnsForm, look: Look) -> dict[str, str]:
+    """Return the texts that are the same for everybody, by parameter."""
+    named = zip(look.parameters, form.list_variables(), strict=True)
+    return {each.name: (text.data or "").strip() for each, (variable, text) in named if variable.data == SAME}
+
+
+def _read_parameters(form: ColumnsForm, look: Look) -> Mapping[str, str | None]:
+    """Return the changed values for all recipients, as an import takes them."""
+    texts = _read_texts(form, look)
+    wanted = {each.name: texts.get(each.name) for each in look.parameters}
+    optional = {each.name for each in look.parameters if not each.is_required}
+    # A required parameter without a value for all has a value in each row, whether the campaign names it or not.
+    return {
+        name: text
+        for name, text in wanted.items()
+        if text != look.given.get(name) or (name in optional and name not in look.given)
+    }
+
+
+def _check(form: ColumnsForm, look: Look) -> bool:
+    """Return whether the choices fit the list and the text. If not, the fields have the errors."""
+    phone = form.phone.data
+    if not phone:
+        blame(form.phone, _("Choose the column that has the phones."))
+    if phone and form.consent.data == phone:
+        blame(form.consent, _("This column has the phones already. Choose another one."))
+    for each, (variable, text) in zip(look.parameters, form.list_variables(), strict=True):
+        if not variable.data:
+            words = _(
+                "Nothing fills %(variable)s yet: choose a column, or “the same text for everybody”.",
+                variable=write_variable(each.name),
+            )
+            blame(variable, words)
+        elif variable.data == phone:
+            blame(variable, _("This column has the phones already. Choose another one."))
+        elif variable.data == SAME and each.is_required and not (text.data or "").strip():
+            blame(text, _("Type the text that everybody gets in place of %(name)s.", name=write_variable(each.name)))
+    if form.errors:
+        return False
+    try:
+        names = look.fill(_read_parameters(form, look)).names
+        read_header(look.names, names, _read_choice(form, look))
+    except TemplateError as error:
+        blame(_find_text(form, look, error), say(error))
+    except RecipientsError as error:
+        blame(_find_column(form, look, error), say(error))
+    return not form.errors
+
+
+def _find_text(form: ColumnsForm, look: Look, error: TemplateError) -> Field:
+    """Return the field of the text that an error is about."""
+    named = zip(look.parameters, form.list_variables(), strict=True)
+    return next((text for each, (_variable, text) in named if each.name == error.values.get("parameter")), form.look)
+
+
+def _find_column(form: ColumnsForm, look: Look, error: RecipientsError) -> Field:
+    """Return the field whose column an error is about."""
+    fields = [form.phone, *(variable for variable, _text in form.list_variables()), form.consent]
+    places = [(field, _read_place(field.data, look)) for field in fields]
+    named = [field for field, place in places if place is not None and look.names[place] == error.values.get("name")]
+    return named[0] if named else form.look
+
+
+def _show_message(form: ColumnsForm, look: Look, rows: Sequence[Sequence[str]]) -> Layout:
+    """Return the message of the first row with the choices of the form."""
+    places = {
+        each.name: place
+        for each, (variable, _text) in zip(look.parameters, form.list_variables(), strict=True)
+        if (place := _read_place(variable.data, look)) is not None
+    }
+    return look.lay_out(_read_texts(form, look), places, rows[0] if rows else [])
+
+
+def _render(draft: Draft, file: ListFile, look: Look, form: ColumnsForm) -> str:
+    sees_phones = may(Right.PHONES_SEE)
+    cells = [[cell if sees_phones else mask_digits(cell) for cell in row] for row in look.rows]
+    sheet = SheetForm(data={"sheet": read_reading(file.look.request).sheet if file.look else None})
+    sheet.sheet.choices = [SelectChoice(each) for each in look.sheets]
+    excerpts = look.excerpts
+    variables = [
+        (
+            write_variable(each.name) if each.kind is ParameterKind.BODY else label_parameter(each),
+            excerpts[each.name] if each.kind is ParameterKind.BODY else "",
+            *fields,
+        )
+        for each, fields in zip(look.parameters, form.list_variables(), strict=True)
+    ]
+    return render_step(
+        "drafts/columns.html",
+        "draft_columns",
+        draft,
+        file=file,
+        look=look,
+        form=form,
+        sheet=sheet,
+        rows=cells,
+        variables=variables,
+        layout=_show_message(form, look, cells) if look.names else None,
+        same=SAME,
+        is_workbook=bool(look.sheets),
+    )
+
+
+def _render_without_look(draft: Draft, file: ListFile | None) -> str:
+    job = None if file is None else file.look
+    return render_step("drafts/waiting.html", "draft_columns", draft, file=file, job=job, refusal=find_refusal(job))
+
+
+def find_refusal(job: JobRow | None) -> Refusal | None:
+    """Return why a job was refused or failed; None if it was not."""
+    if job is None or job.is_due or job.is_done:
+        return None
+    return read_sentence((job.result or {})["sentence"])  # type: ignore[return-value]

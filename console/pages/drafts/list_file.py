@@ -1,0 +1,103 @@
+"""The second step of a draft: a list is uploaded. It stays stored when the person leaves the page."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from urllib.parse import unquote
+
+from flask import Flask, redirect, request, url_for
+from werkzeug.wrappers import Response
+
+from campaigns.domain.statement import Refusal
+from campaigns.domain.users.rights import Right
+from campaigns.management.files.jobs import find_list, request_look
+from campaigns.management.files.uploads import refuse_large, store_upload
+from campaigns.management.recipients import Reading
+from campaigns.store.files.uploads import MAX_PIECE_BYTES
+from console.context import actor, parts
+from console.errors import find_status
+from console.forms.lists import ListForm
+from console.pages import CAMPAIGN
+from console.pages.drafts.columns import find_refusal
+from console.pages.drafts.steps import load_draft, render_step
+from console.rights import demands
+from console.security import takes_file
+from console.texts import say
+
+# The pieces in which an upload is read. Between two pieces the process serves other requests.
+_READ_BYTES = 256 * 1024
+
+_Answer = str | Response | tuple[str, int]
+
+
+def register(app: Flask) -> None:
+    app.add_url_rule(f"{CAMPAIGN}/list", "draft_list", show, methods=["GET"])
+    app.add_url_rule(f"{CAMPAIGN}/list", "upload_form", upload_form, methods=["POST"])
+    app.add_url_rule(f"{CAMPAIGN}/list", "upload_file", upload_file, methods=["PUT"])
+
+
+@demands(Right.CAMPAIGN_DRAFT)
+def show(campaign_id: int) -> str:
+    return _render(campaign_id, ListForm())
+
+
+@demands(Right.CAMPAIGN_DRAFT)
+@takes_file
+def upload_form(campaign_id: int) -> _Answer:
+    """Take a list in a form, as a browser without scripts sends it."""
+    load_draft(campaign_id)
+    form = ListForm()
+    if not form.validate_on_submit():
+        return _render(campaign_id, form), 422
+    try:
+        _store(campaign_id, form.file.data.filename, iter(lambda: form.file.data.stream.read(MAX_PIECE_BYTES), b""))
+    except Refusal as refusal:
+        form.file.errors = [say(refusal)]
+        return _render(campaign_id, form), find_status(refusal)
+    return redirect(url_for("draft_columns", campaign_id=campaign_id))
+
+
+@demands(Right.CAMPAIGN_DRAFT)
+@takes_file
+def upload_file(campaign_id: int) -> Response:
+    """Take a list as the body of a request, as the script of the page sends it. A refusal is the text of the answer."""
+    load_draft(campaign_id)
+    try:
+        _store(campaign_id, unquote(request.headers.get("X-File-Name", "")), _read_pieces())
+    except Refusal as refusal:
+        return Response(say(refusal).striptags(), find_status(refusal), content_type="text/plain; charset=utf-8")
+    return Response(status=201, headers={"Location": url_for("draft_columns", campaign_id=campaign_id)})
+
+
+def _store(campaign_id: int, name: str, pieces: Iterator[bytes]) -> None:
+    """Store a list, and request a look at its columns. Raises Refusal; a list that did not arrive whole is deleted."""
+    database, most = parts().database, parts().settings.upload_mb * 1_000_000
+    upload = store_upload(database, name, pieces, max_bytes=most, actor=actor())
+    request_look(database, campaign_id, upload.id, Reading(region=parts().settings.region), actor=actor())
+    parts().enqueue_file_work()
+
+
+def _read_pieces() -> Iterator[bytes]:
+    """Yield the body of the request in pieces of 1 MiB."""
+    buffer = bytearray()
+    while data := request.stream.read(_READ_BYTES):
+        buffer += data
+        if len(buffer) >= MAX_PIECE_BYTES:
+            yield bytes(buffer[:MAX_PIECE_BYTES])
+            del buffer[:MAX_PIECE_BYTES]
+    if buffer:
+        yield bytes(buffer)
+
+
+def _render(campaign_id: int, form: ListForm) -> str:
+    draft, file = load_draft(campaign_id), find_list(parts().database, campaign_id)
+    return render_step(
+        "drafts/list.html",
+        "draft_list",
+        draft,
+        form=form,
+        file=file,
+        refusal=None if file is None else find_refusal(file.look),
+        max_megabytes=parts().settings.upload_mb,
+        too_large=say(refuse_large(parts().settings.upload_mb * 1_000_000)).striptags(),
+    )

@@ -1,0 +1,91 @@
+"""The warnings about a draft that a person confirms: most of them together, those about wrong phones one by one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from markupsafe import Markup
+
+from campaigns.domain.statement import Count, Finding
+from campaigns.management.drafts.import_warnings import WRONG_PHONES
+from console.texts import _, advise, number, plural, say
+
+
+@dataclass(frozen=True, slots=True)
+class Doubt:
+    """A warning that the phones are probably wrong. `confirmation`: the words with which a person takes them anyway."""
+
+    code: str
+    text: Markup
+    advice: Markup
+    confirmation: str
+
+
+def list_doubts(warnings: Sequence[Finding]) -> list[Doubt]:
+    """Return the warnings about wrong phones."""
+    return [_doubt(each) for each in warnings if each.code in WRONG_PHONES]
+
+
+def list_others(warnings: Sequence[Finding]) -> list[Finding]:
+    """Return the warnings that a person confirms together."""
+    return [each for each in warnings if each.code not in WRONG_PHONES]
+
+
+def shorten(warning: Finding) -> str:
+    """Return a warning in few words, for the label under which a person confirms several."""
+    write = _SHORT.get(warning.code)
+    return _("a warning") if write is None else write(warning)
+
+
+def write_label(notes: Sequence[str]) -> str:
+    """Return the words with which a person confirms that the notes were read. `notes`: each in few words."""
+    return plural(
+        "I have read this note: %(notes)s.",
+        "I have read these %(count)s notes: %(notes)s.",
+        len(notes),
+        notes=", ".join(notes),
+    )
+
+
+def _doubt(warning: Finding) -> Doubt:
+    if warning.code == "phones_are_landlines":
+        count = warning.values["landlines"]
+        words = _("I want to send to these %(count)s landlines.", count=number(count))
+    else:
+        column = warning.values.get("chosen") or warning.values["column"]
+        words = _(
+            "I have looked at the cells of the column “%(column)s”: they are the phones of these people.", column=column
+        )
+    return Doubt(warning.code, say(warning), advise(warning), words)
+
+
+def _count(value: object) -> int:
+    return value.number if isinstance(value, Count) else 0
+
+
+_SHORT: dict[str, Callable[[Finding], str]] = {
+    "columns_by_order": lambda _warning: _("columns that only their order chose"),
+    "encoding_doubtful": lambda _warning: _("letters that look wrong"),
+    "people_unwilling": lambda warning: plural(
+        "%(count)s row that wants no messages",
+        "%(count)s rows that want no messages",
+        _count(warning.values["rows"]),
+    ),
+    "other_values": lambda warning: plural(
+        "%(count)s person with other values", "%(count)s people with other values", _count(warning.values["people"])
+    ),
+    "zones_never_open": lambda warning: plural(
+        "%(count)s message that would never leave",
+        "%(count)s messages that would never leave",
+        _count(warning.values["messages"]),
+    ),
+    "template_replaced": lambda _warning: _("another template than at first"),
+    "template_edited": lambda _warning: _("a template that was edited at Meta"),
+    "values_changed": lambda _warning: _("changed texts for everybody"),
+    "language_differs": lambda warning: plural(
+        "%(count)s person who may speak another language",
+        "%(count)s people who may speak another language",
+        _count(warning.values["people"]),
+    ),
+}

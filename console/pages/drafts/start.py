@@ -1,0 +1,157 @@
+"""The last step of a draft: a person looks at the messages and the numbers, and starts the campaign."""
+
+from __future__ import annotations
+
+from flask import Flask, redirect, url_for
+from markupsafe import Markup
+from werkzeug.wrappers import Response
+
+from campaigns.domain.campaign import CampaignStatus, Command
+from campaigns.domain.statement import Refusal, Severity
+from campaigns.domain.users.rights import Right, Role, list_rights
+from campaigns.management.drafts.starts import StartLook
+from campaigns.management.lifecycle import check_departures, ids_to_enqueue, start_campaigns
+from campaigns.management.reports import show_overview
+from campaigns.store.users.users import list_users
+from console.context import actor, may, parts
+from console.errors import find_status
+from console.forms.start import MOST_TEST_PHONES, StartForm, TestForm, read_told, write_told
+from console.pages import CAMPAIGN
+from console.pages.drafts.looks import Look, look_at
+from console.pages.drafts.notes import list_doubts, list_others, shorten, write_label
+from console.pages.drafts.pace import Forecast, list_days, make_forecast
+from console.pages.drafts.steps import LAST_STEP, Draft, load_draft, render_step
+from console.rights import demands
+from console.texts import _, advise, plural, say
+
+_Answer = str | Response | tuple[str, int]
+
+
+def register(app: Flask) -> None:
+    app.add_url_rule(f"{CAMPAIGN}/start", LAST_STEP, show, methods=["GET"])
+    app.add_url_rule(f"{CAMPAIGN}/start", "start", start, methods=["POST"])
+
+
+@demands(Right.CAMPAIGN_DRAFT)
+def show(campaign_id: int) -> str:
+    return render(load_draft(campaign_id), StartForm())
+
+
+@demands(Right.CAMPAIGN_START)
+def start(campaign_id: int) -> _Answer:
+    draft, form, settings = load_draft(campaign_id, done="no-start"), StartForm(), parts().settings
+    form.validate_on_submit()
+    look = look_at(campaign_id, is_start=True).start
+    told = read_told(form.told.data or "", campaign_id, parts().settings)
+    if told is None:
+        return render(draft, form, _("This page was too old. Look at the campaign again.")), 422
+    doubts = [each.code for each in list_doubts(look.warnings)]
+    is_confirmed = form.check(
+        look.send_count, must_count=_must_count(look), must_agree=bool(_list_notes(look)), doubts=doubts
+    )
+    if not is_confirmed:
+        return render(draft, form), 422
+    try:
+        moves = start_campaigns(
+            parts().database,
+            [campaign_id],
+            actor=actor(),
+            approve_above=settings.approve_above,
+            told={campaign_id: told},
+        )
+    except Refusal as refusal:
+        # A second click, or a person in another tab, may have started the campaign since this request began.
+        return render(load_draft(campaign_id, done="no-start"), form, say(refusal)), find_status(refusal)
+    parts().enqueue(ids_to_enqueue(moves))
+    done = "scheduled" if moves[0].new is CampaignStatus.SCHEDULED else "started"
+    return redirect(url_for("campaign", campaign_id=campaign_id, done=done))
+
+
+def render(draft: Draft, form: StartForm, refusal: Markup | str = "", test_form: TestForm | None = None) -> str:
+    """Render the page. `refusal`: why the campaign did not start. `test_form`: the form of a test that was refused."""
+    look, campaign_id = look_at(draft.row.id), draft.row.id
+    forecast = make_forecast(campaign_id)
+    tests = show_overview(parts().database, campaign_id).tests
+    form.told.data = write_told(look.start.told)
+    return render_step(
+        "drafts/start.html",
+        LAST_STEP,
+        draft,
+        form=form,
+        look=look,
+        refusal=refusal,
+        obstacles=_list_obstacles(look, forecast),
+        must_count=_must_count(look.start),
+        notes=_list_notes(look.start),
+        doubts=list_doubts(look.start.warnings),
+        write_label=write_label,
+        starters=_list_starters(),
+        forecast=forecast,
+        week=list_days(draft.row),
+        approve_above=parts().settings.approve_above,
+        quiet=parts().settings.quiet_hours,
+        tests=tests,
+        test_form=test_form or TestForm(data={"known": str(len(tests))}),
+        most_test_phones=MOST_TEST_PHONES,
+    )
+
+
+def _must_count(look: StartLook) -> bool:
+    return look.send_count > parts().settings.confirm_above
+
+
+def _list_notes(look: StartLook) -> list[str]:
+    """Return the facts that a person confirms together, each in few words."""
+    notes = [
+        *(shorten(each) for each in list_others(look.warnings)),
+        *(_tell_got(each.got_count) for each in look.got),
+        *(_tell_coming(each.waiting_count) for each in look.coming),
+    ]
+    if look.night:
+        count = look.night.night_count
+        notes.append(plural("%(count)s person for whom it is night", "%(count)s people for whom it is night", count))
+    return notes
+
+
+def _tell_got(count: int) -> str:
+    return plural(
+        "%(count)s person who already got another campaign", "%(count)s people who already got another campaign", count
+    )
+
+
+def _tell_coming(count: int) -> str:
+    return plural(
+        "%(count)s person who will also get another campaign",
+        "%(count)s people who will also get another campaign",
+        count,
+    )
+
+
+def _list_obstacles(look: Look, forecast: Forecast) -> list[Markup | str]:
+    """Return why no message of the campaign can leave, for any person who starts it; [] if messages can leave.
+
+    A missing approval is no such reason.
+    """
+    if not look.approval.is_missing:
+        try:
+            above = parts().settings.approve_above
+            check_departures(parts().database, Command.START, [look.start.campaign.id], approve_above=above)
+        except Refusal as refusal:
+            return [say(refusal)]
+    if forecast.refusal is not None:
+        return [say(forecast.refusal)]
+    errors = [each for each in look.start.departure.obstacles if each.severity is Severity.ERROR]
+    if errors:
+        return [Markup(" ").join([say(each), advise(each)]) for each in errors]
+    if not look.start.send_count:
+        text = _("Nobody on the list may get it: all have opted out or are on the list of people who get no messages.")
+        return [text]
+    return []
+
+
+def _list_starters() -> list[str]:
+    """Return the users who may start campaigns, for a person who may not; [] for a person who may."""
+    if may(Right.CAMPAIGN_START):
+        return []
+    users = [each for each in parts().database.run(list_users) if each.disabled_at is None]
+    return [each.name for each in users if Right.CAMPAIGN_START in list_rights(Role(each.role))]

@@ -1,0 +1,248 @@
+"""The first step of a draft: its template, which decides the language and the values of each message, and its name."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from flask import Flask, current_app, redirect, request, url_for
+from markupsafe import Markup, escape
+from werkzeug.wrappers import Response
+
+from campaigns.domain.filling import Parameter, ParameterKind
+from campaigns.domain.statement import Refusal
+from campaigns.domain.users.rights import Right
+from campaigns.management.campaigns import CLEAR, CampaignChanges, Clear, change_campaign, draft_campaign
+from campaigns.management.drafts.gallery import GalleryKey, find_parameters, page_gallery
+from campaigns.management.templates import Change, sync_templates
+from console.context import actor, parts, user
+from console.errors import find_status
+from console.forms.drafts import TextForm, make_text_form
+from console.pages import CAMPAIGN
+from console.pages.drafts.parameters import label_parameter
+from console.pages.drafts.steps import Draft, digest, find_next, find_other_change, load_draft, render_step
+from console.rights import demands
+from console.texts import _, plural, say, word
+
+# The shortest time between two reads of Meta's list of templates by this process. A list may have thousands of entries.
+SYNC_SECONDS = 60
+_SYNC = "revoada.template_sync"
+# By the code of a refusal: the field whose value is refused.
+_FIELDS = {"campaign_name_invalid": "name"}
+
+_LARGEST_ID = 2**63
+_SHOWN_CHANGES = 20
+
+_Answer = str | Response | tuple[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class News:
+    """What a reading of Meta's list has brought. `is_problem`: it could not be read, or not all of it."""
+
+    lines: Sequence[Markup | str]
+    is_problem: bool = False
+
+
+def register(app: Flask) -> None:
+    app.add_url_rule("/campaigns/new", "new_campaign", show_new, methods=["GET"])
+    app.add_url_rule("/campaigns/new", "make_campaign", make, methods=["POST"])
+    app.add_url_rule(f"{CAMPAIGN}/text", "draft_text", show, methods=["GET"])
+    app.add_url_rule(f"{CAMPAIGN}/text", "change_text", change, methods=["POST"])
+    app.add_url_rule("/templates/sync", "sync_templates", sync, methods=["POST"])
+
+
+@demands(Right.CAMPAIGN_DRAFT)
+def show_new() -> str:
+    return _render(None, TextForm())
+
+
+@demands(Right.CAMPAIGN_DRAFT)
+def make() -> _Answer:
+    form, settings = TextForm(), parts().settings
+    if not form.validate_on_submit():
+        return _render(None, form), 422
+    name, template = form.name.data.strip(), form.template.data
+    try:
+        made = draft_campaign(
+            parts().database,
+            CampaignChanges(name=name, template=template),
+            actor=actor(),
+            time_zone=settings.time_zone,
+            quiet_hours=settings.quiet_hours,
+            draft_key=form.draft_key(user().name, name, template),
+        )
+    except Refusal as refusal:
+        return _refuse(None, form, refusal)
+    return _go_on(load_draft(made.id), is_other_template=True)
+
+
+@demands(Right.CAMPAIGN_DRAFT)
+def show(campaign_id: int) -> str:
+    draft = load_draft(campaign_id)
+    parameters = find_parameters(parts().database, campaign_id)
+    given = {f"value_{number}": draft.row.parameters.get(each.name) for number, each in enumerate(parameters)}
+    form = make_text_form(parameters, {"name": draft.row.name, "template": _find_template(draft), **given})
+    form.shown.data = _digest(draft, parameters)
+    return _render(draft, form, parameters)
+
+
+@demands(Right.CAMPAIGN_DRAFT)
+def change(campaign_id: int) -> _Answer:
+    draft, parameters = load_draft(campaign_id), find_parameters(parts().database, campaign_id)
+    form, present = make_text_form(parameters), _find_template(draft)
+    if not form.template.data:  # the template of the draft is not on the page that was shown
+        form.template.data = present
+    if other_change := find_other_change(form, _digest(draft, parameters)):
+        return _render(draft, form, parameters, News([other_change], is_problem=True)), 409
+    if not form.validate_on_submit():
+        return _render(draft, form, parameters), 422
+    # The values of the form belong to the template that the draft had when the page was shown.
+    is_other = form.template.data != present
+    changes = CampaignChanges(
+        name=form.name.data.strip(),
+        template=form.template.data if is_other else None,
+        parameters=None if is_other else _read_values(form, parameters, draft),
+    )
+    try:
+        change_campaign(
+            parts().database,
+            campaign_id,
+            changes,
+            actor=actor(),
+            quiet_hours=parts().settings.quiet_hours,
+            approve_above=parts().settings.approve_above,
+        )
+    except Refusal as refusal:
+        return _refuse(draft, form, refusal, parameters)
+    return _go_on(load_draft(campaign_id), is_other_template=is_other)
+
+
+def _digest(draft: Draft, parameters: Sequence[Parameter]) -> str:
+    values = [(each.name, draft.row.parameters.get(each.name)) for each in parameters]
+    return digest(draft.row.name, _find_template(draft), values)
+
+
+def _read_values(
+    form: TextForm, parameters: Sequence[Parameter], draft: Draft
+) -> Mapping[str, str | Clear | None] | None:
+    """Return the changed values for all recipients; None if none changed.
+
+    Without such a value, a required parameter has a value in each row of the list, and an optional one has none.
+    """
+    values: dict[str, str | Clear | None] = {}
+    for number, parameter in enumerate(parameters):
+        text = (form[f"value_{number}"].data or "").strip()
+        if text != (draft.row.parameters.get(parameter.name) or ""):
+            values[parameter.name] = text or (None if parameter.is_required else CLEAR)
+    return values or None
+
+
+def _go_on(draft: Draft, *, is_other_template: bool) -> Response:
+    """Lead to the next step; but if a new template has a parameter outside its body, to the values for all people."""
+    parameters = find_parameters(parts().database, draft.row.id)
+    if is_other_template and any(each.kind is not ParameterKind.BODY for each in parameters):
+        return redirect(url_for("draft_text", campaign_id=draft.row.id, _anchor="values"))
+    return redirect(find_next("draft_text", draft))
+
+
+@demands(Right.TEMPLATE_SYNC)
+def sync() -> _Answer:
+    """Read the templates from Meta, and show the page again with what changed and what the person has typed."""
+    campaign_id = request.form.get("campaign_id", "")
+    draft = load_draft(int(campaign_id)) if campaign_id.isdecimal() and int(campaign_id) < _LARGEST_ID else None
+    parameters = () if draft is None else find_parameters(parts().database, draft.row.id)
+    form = make_text_form(parameters)
+    if draft is not None and not form.template.data:
+        form.template.data = _find_template(draft)
+    news, status = _sync()
+    return _render(draft, form, parameters, news), status
+
+
+def _sync() -> tuple[News, int]:
+    tried_at = current_app.extensions.get(_SYNC)
+    if tried_at is not None and time.monotonic() - tried_at < SYNC_SECONDS:
+        return News([_("The list was read from Meta just now. Try again in a minute.")], is_problem=True), 429
+    current_app.extensions[_SYNC] = time.monotonic()
+    try:
+        results = sync_templates(parts().database, parts().settings, actor=actor())
+    except Refusal as refusal:
+        return News([say(refusal)], is_problem=True), find_status(refusal)
+    parts().enqueue(sorted({campaign_id for result in results for campaign_id in result.to_enqueue}))
+    problems: list[Markup | str] = [say(why) for result in results if (why := result.explain()) is not None]
+    changes = [_tell_change(each) for result in results for each in result.changes]
+    read = sum(result.count for result in results if result.error is None)
+    lines: list[Markup | str] = [plural("%(count)s template was read.", "%(count)s templates were read.", read)]
+    lines += changes[:_SHOWN_CHANGES] or [_("Nothing has changed.")]
+    if (more := len(changes) - _SHOWN_CHANGES) > 0:
+        lines.append(plural("%(count)s more has changed.", "%(count)s more have changed.", more))
+    if not problems:
+        return News(lines), 200
+    if len(problems) < len(results):
+        return News([*problems, *lines], is_problem=True), 503
+    return News([*problems, _("The list below is the one that was read before.")], is_problem=True), 503
+
+
+def _tell_change(change: Change) -> Markup | str:
+    """Return what has changed at one template."""
+    name = f"{change.name} ({change.language})"
+    if change.kind == "new":
+        return _("New: %(name)s, %(status)s.", name=name, status=word(change.status.replace("_", " ")))
+    if change.kind == "gone":
+        return _("Meta has %(name)s no longer.", name=name)
+    details = "" if change.details is None else say(change.details)
+    return Markup(_("Changed: %(name)s, %(details)s.", name=escape(name), details=details))  # noqa: S704  all escaped
+
+
+def _find_template(draft: Draft) -> str:
+    return f"{draft.row.template_name}:{draft.row.language}"
+
+
+def _refuse(
+    draft: Draft | None, form: TextForm, refusal: Refusal, parameters: Sequence[Parameter] = ()
+) -> tuple[str, int]:
+    names = [each.name for each in parameters]
+    field = form[_FIELDS.get(refusal.code, "template")]
+    if refusal.code == "parameter_invalid" and refusal.values["parameter"] in names:
+        field = form[f"value_{names.index(refusal.values['parameter'])}"]
+    field.errors = [*field.errors, say(refusal)]
+    return _render(draft, form, parameters), find_status(refusal)
+
+
+def _render(draft: Draft | None, form: TextForm, parameters: Sequence[Parameter] = (), news: News | None = None) -> str:
+    text, language = request.args.get("text", "").strip(), request.args.get("language", "")
+    after = _read_key(request.args.get("after", ""))
+    gallery = page_gallery(parts().database, text=text, language=language, after=after)
+    following = None
+    if gallery.page.next_key is not None:
+        given = {"text": text or None, "language": language or None, "after": ":".join(gallery.page.next_key)}
+        following = _address(draft, **given)
+    return render_step(
+        "drafts/text.html",
+        "draft_text",
+        draft,
+        form=form,
+        news=news,
+        gallery=gallery,
+        following=following,
+        here=_address(draft),
+        is_filtered=bool(text or language or "after" in request.args),
+        text=text,
+        chosen_language=language,
+        values=[(form[f"value_{number}"], label_parameter(each)) for number, each in enumerate(parameters)],
+        present=_find_template(draft) if draft else "",
+    )
+
+
+def _address(draft: Draft | None, **query: str | None) -> str:
+    return (
+        url_for("new_campaign", **query)  # type: ignore[arg-type]
+        if draft is None
+        else url_for("draft_text", campaign_id=draft.row.id, **query)  # type: ignore[arg-type]
+    )
+
+
+def _read_key(text: str) -> GalleryKey | None:
+    name, _separator, language = text.partition(":")
+    return (name, language) if name else None

@@ -1,0 +1,118 @@
+"""The people of a campaign: who did not get it, and why. The filters are in the address; the list is also a file."""
+
+from __future__ import annotations
+
+from flask import Flask, abort, render_template, request, url_for
+from flask.wrappers import Response
+
+from campaigns.domain.phone.mask import mask_numbers
+from campaigns.domain.users.rights import Right
+from campaigns.domain.verdict import FAULTS
+from campaigns.management.exports import export_campaign
+from campaigns.management.listings.recipients import Group, RecipientFilter, page_recipients
+from campaigns.sheets.csv_writer import stream_csv
+from console.context import actor, parts, user
+from console.rights import demands
+from console.texts import _, fault_words, group_words
+from console.views import CampaignView
+
+_MOST_TITLE = 300
+# The code in the address for errors without a code.
+NO_CODE = "none"
+_CAMPAIGN = f"/campaigns/<int(max={2**63 - 1}):campaign_id>"
+
+
+def register(app: Flask) -> None:
+    app.jinja_env.globals.update(link_reason=link_reason, group_words=group_words)
+    app.add_url_rule(f"{_CAMPAIGN}/people", "recipients", show, methods=["GET"])
+    app.add_url_rule(f"{_CAMPAIGN}/people.csv", "download_recipients", download, methods=["GET"])
+
+
+@demands(Right.SEE)
+def show(campaign_id: int) -> str | tuple[str, int]:
+    wanted, problem = _read_filter()
+    kept = _keep()
+    if problem:
+        return _render(campaign_id, RecipientFilter(), kept, problem=problem), 422
+    return _render(campaign_id, wanted, kept)
+
+
+@demands(Right.PHONES_DOWNLOAD)
+def download(campaign_id: int) -> Response:
+    """Return the people whom the filter chooses as a CSV file; the audit has the download."""
+    wanted, problem = _read_filter()
+    if problem:
+        abort(400)
+    export = export_campaign(parts().database, campaign_id, actor=actor(), people=wanted)
+    headers = {"Content-Disposition": f'attachment; filename="campaign-{campaign_id}-{wanted.group}.csv"'}
+    return Response(stream_csv(export.columns, export.pages), mimetype="text/csv", headers=headers)
+
+
+def link_reason(campaign_id: int, status: str, code: int | None, title: str | None) -> str:
+    """Return the address of the list of the people whose message has this error.
+
+    A title that may contain a phone is left out, because logs and the history of a browser keep addresses.
+    """
+    group = Group.IN_REVIEW if status == "suppressed" else Group(status)
+    if group is Group.IN_REVIEW:
+        return url_for("recipients", campaign_id=campaign_id, group=group.value)
+    kept = title if title and mask_numbers(title) == title and len(title) <= _MOST_TITLE else None
+    shown_code = NO_CODE if code is None else str(code)
+    return url_for("recipients", campaign_id=campaign_id, group=group.value, code=shown_code, title=kept)
+
+
+def _read_filter() -> tuple[RecipientFilter, str]:
+    """Return the filter in the address, and what is wrong with its code."""
+    group, fault = request.args.get("group", "") or Group.LIST, request.args.get("fault", "")
+    if group not in set(Group) or fault not in {"", *FAULTS.values()}:
+        abort(400)
+    code, problem = request.args.get("code", "").strip(), ""
+    title = request.args.get("title", "")
+    number = None
+    if code and code != NO_CODE:
+        try:
+            number = int(code)
+        except ValueError:
+            problem = _("The code of an error is a number, such as 131026.")
+        else:
+            problem = "" if abs(number) < 2**31 else _("The code of an error is a number, such as 131026.")
+    wanted = RecipientFilter(
+        group=Group(group), fault=fault, code=number, has_no_code=code == NO_CODE, title=title.replace("\0", "")
+    )
+    return wanted, problem
+
+
+def _keep() -> dict[str, str]:
+    """Return the filter as it stands in the address."""
+    names = ("group", "fault", "code", "title")
+    return {name: value for name in names if (value := request.args.get(name, "").strip())}
+
+
+def _read_after() -> int:
+    text = request.args.get("after", "")
+    if not text:
+        return 0
+    if not (text.isascii() and text.isdigit() and int(text) < 2**63):
+        abort(400)
+    return int(text)
+
+
+def _render(campaign_id: int, wanted: RecipientFilter, kept: dict[str, str], *, problem: str = "") -> str:
+    after = _read_after()
+    found = page_recipients(parts().database, campaign_id, wanted, after=after)
+    following = None
+    if found.people.next_key is not None:
+        following = url_for("recipients", campaign_id=campaign_id, after=found.people.next_key, **kept)  # type: ignore[arg-type]
+    return render_template(
+        "recipients.html",
+        campaign=CampaignView(found.campaign),
+        people=[] if problem else found.people.rows,
+        following=None if problem else following,
+        wanted=wanted,
+        kept=kept,
+        problem=problem,
+        groups=[(each, group_words(each)) for each in Group],
+        faults=[(each, fault_words(each)) for each in dict.fromkeys(FAULTS.values())],
+        is_filtered=bool(set(kept) - {"group"}) or after > 0,
+        user=user(),
+    )

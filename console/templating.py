@@ -1,0 +1,96 @@
+"""The functions and filters of the templates."""
+
+from __future__ import annotations
+
+import hashlib
+from functools import cache
+from pathlib import Path
+
+from flask import Flask, current_app, request, url_for
+from jinja2 import StrictUndefined
+
+from campaigns.domain.account import CooldownReason, explain_deactivation
+from campaigns.domain.users.rights import Right
+from console import texts
+from console.context import is_by_proxy, may
+from console.languages import choose_language
+from console.rights import explain_right, find_demand
+from console.texts import _
+
+_STATIC = Path(__file__).parent / "static"
+
+
+def set_up_templates(app: Flask) -> None:
+    environment = app.jinja_env
+    environment.undefined = StrictUndefined
+    environment.trim_blocks = environment.lstrip_blocks = True
+    environment.globals.update(
+        advise=texts.advise,
+        asset=asset,
+        category_word=texts.category_word,
+        explain_right=explain_right,
+        fault_words=texts.fault_words,
+        clock_time=texts.clock_time,
+        is_by_proxy=is_by_proxy,
+        language=choose_language,
+        language_name=texts.language_name,
+        list_sections=list_sections,
+        find_section=find_section,
+        local_time=texts.local_time,
+        may=may,
+        media_word=texts.media_word,
+        message_word=texts.message_word,
+        number=texts.number,
+        percent=texts.percent,
+        plural=texts.plural,
+        quality_word=texts.quality_word,
+        reason_words=texts.reason_words,
+        Right=Right,
+        explain_cooldown=CooldownReason.explain,
+        explain_deactivation=explain_deactivation,
+        role_labels=texts.role_labels,
+        role_notes=texts.role_notes,
+        say=texts.say,
+        size=texts.size,
+        source_words=texts.source_words,
+        style=texts.style,
+        status_word=texts.status_word,
+        week_time=texts.week_time,
+        weekday=texts.weekday,
+        word=texts.word,
+    )
+
+
+def asset(name: str) -> str:
+    """Return the address of a static file. The address changes with the file, so browsers may keep the file."""
+    return url_for("static", filename=name, v=_digest(name))
+
+
+@cache
+def _digest(name: str) -> str:
+    return hashlib.sha256((_STATIC / name).read_bytes()).hexdigest()[:12]
+
+
+def list_sections() -> list[tuple[str, str]]:
+    """Return the first page of each section that the user may open, with its name."""
+    sections = [
+        ("now", _("Now")),
+        ("campaigns", _("Campaigns")),
+        ("people", _("People")),
+        ("optouts", _("Opt-outs")),
+        ("downloads", _("Downloads")),
+        ("audit", _("Audit")),
+        ("users", _("Users")),
+    ]
+    return [(endpoint, label) for endpoint, label in sections if _is_open(endpoint)]
+
+
+def find_section() -> str:
+    """Return the section of the page of this request: the first part of its path names it."""
+    first = request.path.strip("/").partition("/")[0]
+    return first or "now"
+
+
+def _is_open(endpoint: str) -> bool:
+    demand = find_demand(current_app, endpoint)
+    return isinstance(demand, Right) and may(demand)

@@ -1,0 +1,394 @@
+"""Writes texts for pages, in the language of the person who reads them.
+
+The texts of pages have a catalogue in `console/locale`. Refusals, findings and advice come from `campaigns`, with the
+catalogue of `campaigns`. Their hints become links.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import re
+from collections.abc import Callable
+from functools import lru_cache
+from zoneinfo import ZoneInfo
+
+import flask_babel
+from babel import Locale, UnknownLocaleError
+from babel.dates import format_datetime, get_day_names
+from babel.numbers import format_decimal
+from flask import g, url_for
+from markupsafe import Markup, escape
+
+from campaigns.domain.campaign import CampaignStatus
+from campaigns.domain.message import Status
+from campaigns.domain.optout.recognition import Source
+from campaigns.domain.pacing import Reason
+from campaigns.domain.statement import Entry, Field, Finding, Hint, Language, Problem, Sentence, Writer
+from campaigns.domain.template import MediaKind
+from campaigns.domain.users.rights import Role
+from campaigns.language import load
+from campaigns.management.listings.recipients import Group
+from console.hints import ACTIONS, CHOICES, FIELDS, PAGES, PLACES, STEPS
+
+ENGLISH, PORTUGUESE = LANGUAGES = ("en", "pt_BR")
+_PATTERNS = {ENGLISH: "yyyy-MM-dd HH:mm", PORTUGUESE: "dd/MM/yyyy HH:mm"}
+_TIME_PATTERN = "HH:mm:ss"
+# Private characters around the number of a hint: a text is escaped for HTML before its hints become links.
+_OPENS, _CLOSES = "\ue000", "\ue001"
+_WHOLE_TENTHS = 1000
+
+
+def language() -> str:
+    return str(flask_babel.get_locale())
+
+
+def _(text: str, /, **values: object) -> str:
+    """Return a text of a page in the language of its reader. A place in the text is written `%(name)s`."""
+    return str(flask_babel.gettext(text, **values))
+
+
+def plural(one: str, many: str, count: int, /, **values: object) -> str:
+    """Return the form of a text for a number, which is also the value of the place `%(count)s`."""
+    return str(flask_babel.ngettext(one, many, count, count=number(count), **values))
+
+
+def number(value: float) -> str:
+    return _format_number(value, language())
+
+
+@lru_cache(maxsize=4096)  # live numbers are written each second for all watched campaigns, and most have not changed
+def _format_number(value: float, language: str) -> str:
+    return str(format_decimal(value, locale=language))
+
+
+def typed_number(text: str) -> float | None:
+    """Return the number that a person typed, with a comma or a point before its decimals; None if it is no number."""
+    return float(text.replace(",", ".")) if _NUMBER.fullmatch(text) else None
+
+
+def has_thousands(text: str) -> bool:
+    """Tell whether a typed number may have points or commas between its thousands, such as 1.800 and 12,500."""
+    return bool(_THOUSANDS.fullmatch(text))
+
+
+_NUMBER = re.compile(r"[0-9]+([.,][0-9]+)?")
+_THOUSANDS = re.compile(r"[1-9][0-9]{0,2}([.,][0-9]{3})+")
+
+
+def size(byte_count: int) -> str:
+    """Return the size of a file in kB or MB."""
+    unit, name = (1_000_000, "MB") if byte_count >= 1_000_000 else (1_000, "kB")  # noqa: PLR2004
+    return f"{flask_babel.format_decimal(max(round(byte_count / unit, 1), 0.1))} {name}"
+
+
+def percent(part: int, whole: int) -> str:
+    """Return the percentage of a part, "" if the whole is 0.
+
+    It is 0 % only if the part is 0, and 100 % only if the part is the whole.
+    """
+    if not whole:
+        return ""
+    tenths = (2000 * part + whole) // (2 * whole)
+    if part and tenths == 0:
+        return f"< {number(0.1)} %"
+    if part < whole and tenths >= _WHOLE_TENTHS:
+        return f"> {number(99.9)} %"
+    return f"{number(tenths / 10)} %"
+
+
+def local_time(at: dt.datetime | None, time_zone: str) -> str:
+    """Return a time as the clocks of a zone show it; "" for no time."""
+    if at is None:
+        return ""
+    return str(format_datetime(at.astimezone(ZoneInfo(time_zone)), _PATTERNS[language()], locale=language()))
+
+
+def week_time(at: dt.datetime, time_zone: str) -> str:
+    """Return a time with the short name of its day of the week, as the clocks of a zone show it."""
+    day = at.astimezone(ZoneInfo(time_zone)).isoweekday()
+    return f"{weekday(day)} {local_time(at, time_zone)}"
+
+
+def clock_time(at: dt.datetime, time_zone: str) -> str:
+    """Return the time of the day, with seconds, as the clocks of a zone show it."""
+    return str(format_datetime(at.astimezone(ZoneInfo(time_zone)), _TIME_PATTERN, locale=language()))
+
+
+def say(sentence: Sentence) -> Markup:
+    """Return a sentence of `campaigns` as HTML. Its hints are links where the console has a page for them."""
+    return _link(sentence.fill)
+
+
+def advise(finding: Finding) -> Markup:
+    """Return what a person can do about a finding, as HTML."""
+    return _link(finding.fill_advice)
+
+
+def _link(fill: Callable[[Writer, Language], str]) -> Markup:
+    """Return a text as HTML. `fill`: fills in the values, and calls the given function for each hint in the text."""
+    hints: list[Markup] = []
+
+    def keep(value: Hint | Entry | Problem) -> str:
+        hints.append(escape(word(value)) if isinstance(value, Problem) else _write(value))
+        return f"{_OPENS}{len(hints) - 1}{_CLOSES}"
+
+    text = str(escape(fill(keep, load(language()))))
+    for index, hint in enumerate(hints):
+        text = text.replace(f"{_OPENS}{index}{_CLOSES}", str(hint))
+    return Markup(text)  # noqa: S704  the text is escaped, and so is each hint
+
+
+def mask_digits(text: str) -> str:
+    """Return a cell with its phone masked, for people who may not see phones. A text with fewer than 8 digits stays."""
+    if sum(map(str.isdigit, text)) < _PHONE_DIGITS:
+        return text
+    end = [place for place, each in enumerate(text) if each.isdigit()][-2]
+    return "".join("•" if each.isdigit() and place < end else each for place, each in enumerate(text))
+
+
+_PHONE_DIGITS = 8
+
+
+def word(value: str) -> str:
+    """Return a text of `campaigns` that is no sentence, such as the meaning of an error."""
+    return load(language()).translate(value)
+
+
+def style(text: str) -> Markup:
+    """Return a text of a message as HTML, with the bold, italic, struck and code parts that WhatsApp shows.
+
+    WhatsApp reads `*bold*`, `_italic_`, `~struck~`, `` `code` `` and code between three backticks. A mark counts only
+    at the edge of words, and only code of three backticks goes over several lines.
+    """
+    parts, at = [], 0
+    for match in _STYLE.finditer(text):
+        kind = match.lastgroup or ""
+        inner = match[kind]
+        parts += [escape(text[at : match.start()]), _tag(kind, inner)]
+        at = match.end()
+    return Markup().join([*parts, escape(text[at:])])
+
+
+def _tag(kind: str, inner: str) -> Markup:
+    if kind in {"block", "code"}:
+        return Markup("<code>{}</code>").format(inner.strip("\n"))
+    return Markup(f"<{kind}>{{}}</{kind}>").format(style(inner))  # noqa: S704  the kind is a name of `_STYLE`
+
+
+def media_word(kind: str) -> str:
+    return _MEDIA_WORDS[MediaKind(kind)]()
+
+
+def fault_words(fault: str) -> str:
+    """Return whose fault a group of errors is."""
+    return _FAULT_WORDS[fault]()
+
+
+def status_word(status: str) -> str:
+    return _STATUS_WORDS[CampaignStatus(status)]()
+
+
+def weekday(number: int) -> str:
+    """Return the short name of a day of the week. 1 is Monday."""
+    return str(get_day_names("abbreviated", locale=language())[number - 1])
+
+
+def language_name(code: str) -> str:
+    """Return the name of a template's language, such as `Portuguese (Brazil)`; the code if it has no name."""
+    try:
+        return str(Locale.parse(code).get_display_name(language()) or code)
+    except (UnknownLocaleError, ValueError):
+        return code
+
+
+def category_word(category: str) -> str:
+    """Return the category of a template; Meta's word if it is a new one."""
+    return _CATEGORY_WORDS[category]() if category in _CATEGORY_WORDS else category.lower()
+
+
+def quality_word(quality: str) -> str:
+    """Return the quality of a template at Meta; Meta's word if it is a new one."""
+    return _QUALITY_WORDS[quality]() if quality in _QUALITY_WORDS else quality.lower()
+
+
+def message_word(status: str) -> str:
+    """Return the status of one message."""
+    return _MESSAGE_WORDS[Status(status)]()
+
+
+def group_words(group: str) -> str:
+    """Return which people of a campaign a group has."""
+    return _GROUP_WORDS[Group(group)]()
+
+
+def source_words(source: str) -> str:
+    """Return how a person has opted out."""
+    return _SOURCE_WORDS[Source(source)]()
+
+
+def role_labels() -> dict[str, str]:
+    """Return the name of each role."""
+    return {
+        Role.VIEWER: _("viewer"),
+        Role.PLANNER: _("planner"),
+        Role.OPERATOR: _("operator"),
+        Role.ADMIN: _("admin"),
+    }
+
+
+def role_notes() -> dict[str, str]:
+    """Return what each role may do."""
+    return {
+        Role.VIEWER: _("sees everything, with masked phones, and changes nothing"),
+        Role.PLANNER: _("also makes drafts and asks for approval, but starts nothing"),
+        Role.OPERATOR: _("also starts, pauses and cancels campaigns, changes opt-outs, and sees and downloads phones"),
+        Role.ADMIN: _("also changes accounts and users, and erases people"),
+    }
+
+
+def reason_words(reason: str) -> str:
+    return _REASON_WORDS[Reason(reason)]()
+
+
+# The parts of a text that WhatsApp shows in another style, by the name of their HTML element.
+_STYLE = re.compile(
+    r"```(?P<block>[\s\S]+?)```"
+    r"|`(?P<code>[^`\n]+)`"
+    r"|(?<![^\W_])\*(?P<strong>[^\s*](?:[^*\n]*[^\s*])?)\*(?![^\W_])"
+    r"|(?<![^\W_])_(?P<em>[^\s_](?:[^_\n]*[^\s_])?)_(?![^\W_])"
+    r"|(?<![^\W_])~(?P<s>[^\s~](?:[^~\n]*[^\s~])?)~(?![^\W_])"
+)
+_MEDIA_WORDS = {
+    MediaKind.IMAGE: lambda: _("Picture"),
+    MediaKind.VIDEO: lambda: _("Video"),
+    MediaKind.DOCUMENT: lambda: _("Document"),
+}
+_STATUS_WORDS = {
+    CampaignStatus.DRAFT: lambda: _("draft"),
+    CampaignStatus.PENDING: lambda: _("about to start"),
+    CampaignStatus.SCHEDULED: lambda: _("scheduled"),
+    CampaignStatus.RUNNING: lambda: _("running"),
+    CampaignStatus.PAUSED: lambda: _("paused"),
+    CampaignStatus.COMPLETED: lambda: _("completed"),
+    CampaignStatus.CANCELLED: lambda: _("cancelled"),
+}
+_CATEGORY_WORDS = {
+    "MARKETING": lambda: _("marketing"),
+    "UTILITY": lambda: _("utility"),
+    "AUTHENTICATION": lambda: _("authentication"),
+    "": lambda: _("category unknown"),
+}
+_QUALITY_WORDS = {
+    "GREEN": lambda: _("high quality"),
+    "YELLOW": lambda: _("medium quality"),
+    "RED": lambda: _("low quality"),
+}
+_MESSAGE_WORDS = {
+    Status.SUPPRESSED: lambda: _("left out on purpose"),
+    Status.CANCELLED: lambda: _("not sent: the campaign was cancelled"),
+    Status.EXPIRED: lambda: _("not sent: the campaign expired"),
+    Status.PENDING: lambda: _("in our queue"),
+    Status.SENDING: lambda: _("is being sent"),
+    Status.UNCERTAIN: lambda: _("uncertain whether it was sent"),
+    Status.HELD: lambda: _("is held by Meta"),
+    Status.SENT: lambda: _("with WhatsApp, no receipt yet"),
+    Status.FAILED: lambda: _("was not delivered"),
+    Status.DELIVERED: lambda: _("was delivered, not read yet"),
+    Status.READ: lambda: _("was read"),
+}
+_GROUP_WORDS = {
+    Group.LIST: lambda: _("all people on the list"),
+    Group.SKIPPED: lambda: _("not sent on purpose"),
+    Group.SUPPRESSED: lambda: _("not sent: opt-outs, the limit per person and reviews"),
+    Group.OPTED_OUT: lambda: _("not sent: have opted out"),
+    Group.CAPPED: lambda: _("not sent: had as many messages as allowed"),
+    Group.IN_REVIEW: lambda: _("not sent: an answer waits for a review"),
+    Group.EXPIRED: lambda: _("not sent: the campaign expired"),
+    Group.CANCELLED: lambda: _("not sent: the campaign was cancelled"),
+    Group.QUEUE: lambda: _("in our queue"),
+    Group.SENDING: lambda: _("being sent now"),
+    Group.ACCEPTED: lambda: _("sent: WhatsApp has the message"),
+    Group.SENT: lambda: _("sent, no receipt yet"),
+    Group.HELD: lambda: _("held by Meta"),
+    Group.DELIVERED: lambda: _("delivered"),
+    Group.UNREAD: lambda: _("delivered, not read"),
+    Group.READ: lambda: _("read"),
+    Group.REPLIED: lambda: _("replied"),
+    Group.FAILED: lambda: _("failed"),
+    Group.UNCERTAIN: lambda: _("uncertain whether it was sent"),
+}
+_SOURCE_WORDS = {
+    Source.WORD: lambda: _("wrote that they want no messages"),
+    Source.BUTTON: lambda: _("tapped a button that stops messages"),
+    Source.META: lambda: _("stopped marketing messages in WhatsApp"),
+    Source.MANUAL: lambda: _("entered by hand"),
+    Source.IMPORT: lambda: _("from a file"),
+}
+_REASON_WORDS = {
+    Reason.INTERVAL: lambda: _("waits for the interval between two messages"),
+    Reason.PAUSE: lambda: _("takes the pause of its pace"),
+    Reason.WINDOW: lambda: _("waits for its sending hours"),
+    Reason.RETRY: lambda: _("waits before it tries failed messages again"),
+    Reason.THROTTLED: lambda: _("is slowed down by WhatsApp's limits"),
+    Reason.UNREACHABLE: lambda: _("waits because WhatsApp does not answer"),
+    Reason.NO_ACTIVE_ACCOUNT: lambda: _("waits for an active account"),
+    Reason.TEMPLATE: lambda: _("waits for its template"),
+    Reason.DAILY_LIMIT: lambda: _("waits for the daily limit of its accounts"),
+}
+
+
+_FAULT_WORDS = {
+    "recipient": lambda: _("The person cannot get the message"),
+    "us": lambda: _("The list or Revoada"),
+    "template": lambda: _("The template"),
+    "account": lambda: _("The account"),
+    "throttle": lambda: _("Limits of WhatsApp"),
+    "meta": lambda: _("A fault at Meta"),
+    "unknown": lambda: _("Unknown"),
+}
+
+
+def _write(value: Hint | Entry) -> Markup:
+    if isinstance(value, Entry):
+        return _link_to(_find_place(value), _write_entry(value))
+    if value.entry is not None and value.action.noun == "campaign" and (place := _find_place(value.entry)):
+        return _link_to(place, _write_entry(value.entry))
+    words = _(ACTIONS[value.action])
+    if value.target != "":
+        words = f"{words} {value.target}"
+    if value.entry is not None:
+        words = f"{words}: {_write_entry(value.entry)}"
+    if (step := STEPS.get(value.action)) is not None and (draft_id := g.get("draft_id")) is not None:
+        return _link_to(url_for(step, campaign_id=draft_id), words)
+    endpoint = PAGES.get(value.action)
+    if endpoint is None or (value.action.noun and value.target == ""):
+        return _mark(words)
+    target = {"campaign_id": value.target} if value.action.noun == "campaign" else {}
+    return _link_to(url_for(endpoint, **target), words)  # type: ignore[arg-type]
+
+
+def _find_place(entry: Entry) -> str:
+    """Return the address of the field of an entry on the pages of the draft of this request; "" if there is none."""
+    place, draft_id = PLACES.get(entry.field), g.get("draft_id")
+    return "" if place is None or draft_id is None else url_for(place[0], campaign_id=draft_id, _anchor=place[1])
+
+
+def _link_to(address: str, words: str) -> Markup:
+    return Markup('<a href="{}">{}</a>').format(address, words) if address else _mark(words)
+
+
+def _mark(words: str) -> Markup:
+    return Markup("<q>{}</q>").format(words)
+
+
+def _write_entry(entry: Entry) -> str:
+    words = _(FIELDS[entry.field])
+    if entry.value is None:
+        return _("no %(field)s", field=words)
+    value = str(entry.value)
+    if (choice := CHOICES.get((entry.field, value))) is not None:
+        value = _(choice)
+    if entry.field is Field.COLUMN and "=" in value:
+        variable, _sign, column = value.partition("=")
+        return _("column %(column)s for %(variable)s", column=column, variable=variable)
+    return _("%(field)s: %(value)s", field=words, value=value) if value else words

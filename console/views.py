@@ -1,0 +1,217 @@
+"""What pages derive from a campaign: the parts of its bar, the reason why it waits, and the possible commands."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+from campaigns.doctor.causes import find_causes
+from campaigns.domain.campaign import ENDED, STARTED, TRANSITIONS, CampaignStatus, Command
+from campaigns.domain.message import Status
+from campaigns.domain.pacing import Reason
+from campaigns.domain.statement import Finding, Severity
+from campaigns.domain.users.rights import Right
+from campaigns.management.listings.recipients import Group
+from campaigns.management.reports import Funnel, read_funnel
+from campaigns.store.campaigns import CampaignListing
+from console.context import parts
+from console.rights import explain_right
+from console.texts import _, reason_words
+
+# A running campaign with one of these reasons sends nothing until a person acts.
+_NEEDS_PERSON = frozenset({Reason.NO_ACTIVE_ACCOUNT, Reason.TEMPLATE})
+_RIGHTS = {
+    Command.PAUSE: Right.CAMPAIGN_PAUSE,
+    Command.RESUME: Right.CAMPAIGN_RESUME,
+    Command.CANCEL: Right.CAMPAIGN_CANCEL,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A part of a campaign's people. `name` is the class of its colour. `start`: the number of people before it."""
+
+    name: str
+    label: str
+    count: int
+    start: int
+
+
+@dataclass(frozen=True, slots=True)
+class Action:
+    """A command that the page offers. `obstacle`: why it is not possible; "" if it is possible."""
+
+    endpoint: str
+    label: str
+    right: Right
+    obstacle: str
+
+
+@dataclass(frozen=True)
+class CampaignView:
+    """`rate`: messages per second; None if it is not known. `causes`: why nothing of the campaign is sent now."""
+
+    row: CampaignListing
+    rate: float | None = None
+    causes: Sequence[Finding] = ()
+
+    @cached_property
+    def funnel(self) -> Funnel:
+        return read_funnel(self.row)
+
+    @property
+    def pending(self) -> int:
+        return self.funnel.to_send - self.sending
+
+    @property
+    def sending(self) -> int:
+        return self.row.counts.get(Status.SENDING, 0)
+
+    @property
+    def without_receipt(self) -> int:
+        """The messages that WhatsApp has and has not reported as delivered."""
+        return self.funnel.sent - self.funnel.held - self.funnel.delivered
+
+    @property
+    def is_running(self) -> bool:
+        return self.row.status == CampaignStatus.RUNNING
+
+    @property
+    def has_ended(self) -> bool:
+        return self.row.status in ENDED
+
+    @property
+    def shows_rate(self) -> bool:
+        return self.is_running and not self.row.waiting_reason and self.rate is not None
+
+    @property
+    def needs_person(self) -> bool:
+        return bool(self._errors) or self.waits_for_person
+
+    @property
+    def waits_for_person(self) -> bool:
+        """The campaign itself waits for a person, so no time ends its wait."""
+        return self.is_running and self.row.waiting_reason in _NEEDS_PERSON
+
+    @property
+    def _errors(self) -> list[Finding]:
+        return [each for each in self.causes if each.severity is Severity.ERROR]
+
+    @property
+    def shown_causes(self) -> Sequence[Finding]:
+        """The causes to show beside `wait`: a wait that ends by itself is told by `wait` already."""
+        return self.causes if self._errors or not self.wait else []
+
+    @property
+    def parts(self) -> list[Part]:
+        """The parts of the bar: each person is in one of them."""
+        funnel = self.funnel
+        counts = (
+            ("read", _("read"), funnel.read),
+            ("delivered", _("delivered, not read"), funnel.delivered - funnel.read),
+            ("sent", _("with WhatsApp, no receipt yet"), self.without_receipt),
+            ("held", _("held by Meta"), funnel.held),
+            ("failed", _("failed"), funnel.failed),
+            ("uncertain", _("uncertain"), funnel.uncertain),
+            ("skipped", _("not sent on purpose"), funnel.skipped),
+            ("sending", _("being sent"), self.sending),
+            ("queue", _("in our queue"), self.pending),
+        )
+        parts, start = [], 0
+        for name, label, count in counts:
+            if count:
+                parts.append(Part(name, label, count, start))
+            start += count
+        return parts
+
+    @property
+    def wait(self) -> str:
+        """Why nothing is sent now; "" if messages may be sent."""
+        row = self.row
+        is_alive = row.status in {CampaignStatus.PENDING, CampaignStatus.SCHEDULED, CampaignStatus.RUNNING}
+        if is_alive and row.scheduled_at is not None and row.scheduled_at > row.server_now:
+            return _("waits for its scheduled time")
+        if not self.is_running or row.waiting_reason is None:
+            return ""
+        return reason_words(row.waiting_reason)
+
+    @property
+    def actions(self) -> list[Action]:
+        """The commands for this campaign, each with the reason if it is not possible now or for this user."""
+        return [
+            self._offer(Command.PAUSE, "confirm_pause", _("Pause")),
+            self._offer(Command.RESUME, "confirm_resume", _("Resume")),
+            self._offer(Command.CANCEL, "confirm_cancel", _("Cancel for ever")),
+        ]
+
+    def _offer(self, command: Command, endpoint: str, label: str) -> Action:
+        status = CampaignStatus(self.row.status)
+        if status not in TRANSITIONS[command]:
+            return Action(endpoint, label, _RIGHTS[command], _OBSTACLES[command](status))
+        return Action(endpoint, label, _RIGHTS[command], explain_right(_RIGHTS[command]))
+
+
+def view_campaigns(rows: Sequence[CampaignListing]) -> list[CampaignView]:
+    """Return campaigns as pages show them, with the causes why nothing is sent."""
+    started = [row.id for row in rows if row.status in STARTED]
+    causes = find_causes(parts().database, parts().settings, started)
+    return [CampaignView(row, causes=causes.get(row.id, ())) for row in rows]
+
+
+@dataclass(frozen=True, slots=True)
+class Skipped:
+    """A number of people who get no message on purpose, with the reason.
+
+    `group`: these people in the list of people; None if they are rows of the list without a message.
+    """
+
+    label: str
+    count: int
+    group: Group | None
+
+
+def list_skipped(funnel: Funnel, *, capped: int | None = None, in_review: int = 0) -> list[Skipped]:
+    """Return the reasons for which people get no message on purpose, without those that concern nobody.
+
+    `capped`, `in_review`: parts of the people whose message is suppressed; None if the parts are not known.
+    """
+    if capped is None:
+        label = _("have opted out, had as many messages as allowed, or wait for a review")
+        suppressed = [(label, funnel.suppressed, Group.SUPPRESSED)]
+    else:
+        rest = funnel.suppressed - capped - in_review
+        suppressed = [
+            (_("have opted out or are on the list of people who get no messages"), rest, Group.OPTED_OUT),
+            (_("have had as many messages as the campaign allows for one person"), capped, Group.CAPPED),
+            (_("sent an answer that may be an opt-out; a person has to review it"), in_review, Group.IN_REVIEW),
+        ]
+    found: list[tuple[str, int, Group | None]] = [
+        *suppressed,
+        (_("were not reached before the campaign expired"), funnel.expired, Group.EXPIRED),
+        (_("were still waiting when the campaign was cancelled"), funnel.cancelled, Group.CANCELLED),
+        (_("stand in the list more than once; each gets one message"), funnel.duplicates, None),
+        (_("rows of the list were rejected, because the phone or a value is not valid"), funnel.rejected_rows, None),
+    ]
+    return [Skipped(label, count, group) for label, count, group in found if count]
+
+
+def _explain_end(status: CampaignStatus) -> str:
+    return _("It is completed.") if status is CampaignStatus.COMPLETED else _("It is cancelled.")
+
+
+def _explain_no_pause(status: CampaignStatus) -> str:
+    if status is CampaignStatus.PAUSED:
+        return _("It is paused already.")
+    return _("It has not started.") if status is CampaignStatus.DRAFT else _explain_end(status)
+
+
+def _explain_no_resume(status: CampaignStatus) -> str:
+    return _explain_end(status) if status in ENDED else _("It is not paused.")
+
+
+_OBSTACLES = {
+    Command.PAUSE: _explain_no_pause,
+    Command.RESUME: _explain_no_resume,
+    Command.CANCEL: _explain_end,
+}

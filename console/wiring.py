@@ -1,0 +1,60 @@
+"""Connects the console to Postgres and the broker."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from flask import Flask
+
+from campaigns.config import Settings, read_settings
+from campaigns.logs import configure_logging
+from campaigns.management.users.hashing import Hasher
+from campaigns.store.database import Database, refuse_pooler
+from console.app import make_app
+from console.context import Parts
+
+_DATABASE_CONNECTIONS = 16
+# The wait for a connection of the pool. After a restart of the console, hundreds of browsers come back at once.
+_WAIT_SECONDS = 10.0
+
+
+def check_settings() -> Settings:
+    """Return the settings. Raises SettingsError if one is missing or wrong, and PoolerError as `create_app` says."""
+    settings = read_settings().require("database_url", "secret_key")
+    if settings.broker_url is None:
+        settings.require("redis_url")
+    if settings.user_header is not None:
+        settings.require("trusted_proxies")
+    if not settings.is_pooled:
+        refuse_pooler(settings.database_url or "")
+    return settings
+
+
+def wire_app() -> Flask:
+    settings = check_settings()
+    configure_logging(settings)
+    database = Database(
+        settings.database_url or "",
+        max_connections=_DATABASE_CONNECTIONS,
+        wait_seconds=_WAIT_SECONDS,
+        statement_seconds=settings.statement_seconds,
+        is_pooled=settings.is_pooled,
+    )
+    database.open()
+    return make_app(Parts(settings, database, Hasher(under_gevent=True), _enqueue, _enqueue_file_work))
+
+
+def _enqueue(campaign_ids: Sequence[int]) -> bool:
+    """Enqueue campaigns; return False if the broker did not accept the tasks, and the next tick enqueues them.
+
+    The import is in the function, so that pages that enqueue nothing need no broker.
+    """
+    from campaigns.tasks import enqueue_campaigns  # noqa: PLC0415
+
+    return enqueue_campaigns(campaign_ids)
+
+
+def _enqueue_file_work() -> bool:
+    from campaigns.tasks import enqueue_file_work  # noqa: PLC0415
+
+    return enqueue_file_work()

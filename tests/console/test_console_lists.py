@@ -1,0 +1,619 @@
+"""A list is uploaded, its columns are chosen, and a page says what was read: the steps List, Columns and Check."""
+
+from __future__ import annotations
+
+import io
+import re
+
+import pytest
+import xlsxwriter
+
+from campaigns.domain.users.rights import Role
+from campaigns.management.accounts import add_account, add_template
+from campaigns.management.campaigns import CampaignChanges, add_recipients, draft_campaign
+from campaigns.management.files import work
+from campaigns.management.recipients import Reading
+from campaigns.secrets import make_key
+from campaigns.store.database import LockTimeout
+from campaigns.store.files.jobs import JobKind
+from console.rights import public
+from tests.console.conftest import read_text, read_token
+from tests.store.rows import add_campaign, add_message, fetch
+from tests.support.actors import TESTER
+
+LIST = """\
+telefone,nome,cidade
++5511999990001,Ana,Recife
++5511999990002,Bia,Natal
+123,Caio,Olinda
++5511999990001,Ana,Recife
+"""
+
+
+@pytest.fixture
+def draft(database):
+    add_account(database, "sales", phone_number_id="1", waba_id="1", token="t", secret_key=make_key(), actor=TESTER)
+    add_template(database, "promo", language="en", body="Hi {{nome}}!", actor=TESTER)
+    asked = CampaignChanges(name="Sale", template="promo:en", accounts=["sales"])
+    return draft_campaign(database, asked, time_zone="UTC", actor=TESTER).id
+
+
+@pytest.fixture
+def path(draft):
+    return f"/campaigns/{draft}"
+
+
+@pytest.fixture
+def upload(console, path):
+    """Uploads a list as the script does, and lets the role `files` look at it."""
+
+    def upload_one(browser, data=LIST, name="people.csv"):
+        body = data if isinstance(data, bytes) else data.encode()
+        answer = browser.put(f"{path}/list", body, headers={"X-File-Name": name})
+        assert answer.status_code == 201, answer.text
+        assert answer.location == f"{path}/columns"
+        console.do_file_work()
+        return answer
+
+    return upload_one
+
+
+def people(database):
+    return fetch(database, "SELECT phone, variables FROM messages ORDER BY id")
+
+
+def choose(browser, path, **chosen):
+    """Send the form of the columns. By default the first column has the phones, the second one fills the variable."""
+    shown = re.search(r'name="look" value="([0-9]+)"', browser.get(f"{path}/columns").text)
+    usual = {
+        "look": shown[1],
+        "phone": "0",
+        "variable_0": "1",
+        "region": "BR",
+        "hidden": "refuse",
+        "refusals": "refuse",
+    }
+    return browser.post(f"{path}/columns", usual | chosen)
+
+
+def chosen_in(page, field):
+    """The value that a field of choices has."""
+    block = page.split(f'id="{field}"')[1].split("</select>")[0]
+    return re.search(r'value="([^"]*)" selected', block)[1]
+
+
+def import_list(console, browser, path, upload, data=LIST, **columns):
+    upload(browser, data)
+    answer = choose(browser, path, **columns)
+    assert answer.location == f"{path}/check", answer.text
+    console.do_file_work()
+    return browser.get(f"{path}/check").text
+
+
+def test_a_list_is_uploaded_read_and_checked(console, database, draft, path, upload):
+    browser = console.sign_in(Role.OPERATOR)
+    upload(browser)
+    assert console.file_work_count == 1
+    page = browser.get(f"{path}/columns").text
+    assert chosen_in(page, "phone") == "0"
+    assert chosen_in(page, "variable_0") == "1"
+    assert "Hi Ana!" in page
+    assert "+5511999990001" in page
+    answer = choose(browser, path)
+    assert answer.location == f"{path}/check"
+    waiting = browser.get(f"{path}/check").text
+    assert "It waits for its turn." in waiting
+    assert "<noscript><meta http-equiv" in waiting
+    console.do_file_work()
+    text = read_text(browser.get(f"{path}/check").text)
+    assert "4 rows read, 2 people ready to get the message. 1 row stays out. Nothing is sent yet." in text
+    assert "Hi Ana!" in text
+    assert "4telefoneis not a valid phone number in BR: phones elsewhere need + and the country code123" in text
+    assert "Row 5 is the person of row 2." in text
+    assert "Columns that are not used: cidade." in text
+    assert people(database) == [("+5511999990001", ["Ana"]), ("+5511999990002", ["Bia"])]
+    acts = fetch(database, "SELECT what, actor FROM audit_events WHERE surface = 'console' ORDER BY id")
+    assert ("campaign.replace", "operator-en") in acts
+    assert "people.csv" in browser.get(f"{path}/list").text
+
+
+def test_a_form_without_scripts_uploads_the_same_list(console, database, path):
+    browser = console.sign_in()
+    data = {"file": (io.BytesIO(LIST.encode()), "people.csv")}
+    answer = browser.post(f"{path}/list", data, content_type="multipart/form-data")
+    assert answer.location == f"{path}/columns"
+    console.do_file_work()
+    assert chosen_in(browser.get(f"{path}/columns").text, "variable_0") == "1"
+    assert fetch(database, "SELECT name, size FROM uploads") == [("people.csv", len(LIST))]
+
+
+def test_a_form_larger_than_the_limit_of_other_pages_is_taken(console, database, path):
+    rows = "".join(f"+55119999{number:05},Ana\n" for number in range(100_000))
+    browser = console.sign_in()
+    data = {"file": (io.BytesIO(f"telefone,nome\n{rows}".encode()), "people.csv")}
+    assert browser.post(f"{path}/list", data, content_type="multipart/form-data").status_code == 302
+    assert fetch(database, "SELECT count(*) FROM upload_pieces")[0] == 2
+
+
+def test_all_other_requests_keep_their_small_limit(console, path):
+    browser = console.sign_in()
+    assert browser.post(f"{path}/columns", {"region": "x" * 100_000}, form=f"{path}/list").status_code == 413
+    assert browser.put(f"{path}/pause", b"x" * 100_000, form=f"{path}/list").status_code == 405
+
+
+@pytest.mark.parametrize("language", ["en", "pt_BR"])
+def test_a_file_that_is_too_large_is_refused_and_not_kept(make_console, database, path, language):
+    browser = make_console(upload_mb=1).sign_in(language=language)
+    said = {"en": "more than 1 MB. Leave out the columns", "pt_BR": "mais de 1 MB. Deixe de fora as colunas"}[language]
+    body = b"x" * 1_020_000
+    answer = browser.put(f"{path}/list", body)
+    assert answer.status_code == 413
+    assert said in answer.text
+    answer = browser.put(f"{path}/list", body * 2)
+    assert answer.status_code == 413
+    assert said in answer.text
+    data = {"file": (io.BytesIO(body), "people.csv")}
+    answer = browser.post(f"{path}/list", data, content_type="multipart/form-data")
+    assert answer.status_code == 413
+    assert 'id="file-error"' in answer.text
+    assert said in answer.text
+    assert fetch(database, "SELECT count(*) FROM uploads") == [0]
+
+
+def test_an_empty_file_and_no_file_are_said_at_the_field(console, database, path):
+    browser = console.sign_in()
+    answer = browser.put(f"{path}/list", b"")
+    assert (answer.status_code, answer.text) == (422, "The file is empty: its first row must name the columns.")
+    answer = browser.post(f"{path}/list", {}, content_type="multipart/form-data")
+    assert answer.status_code == 422
+    assert 'href="#file"' in answer.text
+    assert "Choose a file." in answer.text
+    data = {"file": (io.BytesIO(b""), "people.csv")}
+    answer = browser.post(f"{path}/list", data, content_type="multipart/form-data")
+    assert "The file is empty" in answer.text
+    assert fetch(database, "SELECT count(*) FROM uploads") == [0]
+
+
+def test_an_upload_after_the_end_of_the_session_says_so(console, database, path):
+    browser = console.sign_in()
+    token = read_token(browser.get(f"{path}/list").text)
+    fetch(database, "DELETE FROM sessions")
+    sent = browser.headers | {"X-CSRFToken": token, "Content-Type": "application/octet-stream"}
+    answer = browser.client.put(f"{path}/list", data=b"x" * 3_000_000, headers=sent, base_url=browser.base_url)
+    assert answer.status_code == 401
+    assert answer.content_type == "text/plain; charset=utf-8"
+    assert "Your session has ended" in answer.text
+    assert fetch(database, "SELECT count(*) FROM uploads") == [0]
+
+
+def test_an_upload_that_breaks_off_leaves_nothing(console, database, path):
+    browser = console.sign_in()
+    whole = {"CONTENT_LENGTH": "5000000"}
+    assert browser.put(f"{path}/list", b"x" * 2_000_000, environ_overrides=whole).status_code == 400
+    assert fetch(database, "SELECT count(*) FROM uploads") == [0]
+    assert fetch(database, "SELECT what FROM audit_events WHERE what LIKE 'upload%%'") == ["upload.discard"]
+
+
+@pytest.mark.parametrize(
+    ("data", "said"),
+    [
+        (b"%PDF-1.7 ...", "PDF"),
+        (b"\xd0\xcf\x11\xe0" + b"\0" * 600, "has a password: save it as XLSX without a password"),
+        (b"PK\x03\x04 broken", "people.csv: "),
+        (b"\n\n\n", "people.csv: the first row is empty"),
+    ],
+)
+def test_a_file_that_is_no_list_says_what_to_do(console, path, upload, data, said):
+    browser = console.sign_in()
+    upload(browser, data)
+    text = read_text(browser.get(f"{path}/columns").text)
+    assert "The list was not read" in text
+    assert said in text
+    assert "/tmp" not in text
+    assert "Upload a mended list" in text
+    page = read_text(browser.get(f"{path}/list").text)
+    assert "people.csv was refused" in page
+    assert said in page
+    assert "This list is stored" not in page
+    assert "Go on to the columns" not in page
+
+
+def test_a_change_of_another_site_uploads_nothing(console, database, path):
+    browser = console.sign_in()
+    assert browser.put(f"{path}/list", b"phone", headers={"X-CSRFToken": "forged"}).status_code == 400
+    assert browser.put(f"{path}/list", b"phone", headers={"Sec-Fetch-Site": "cross-site"}).status_code == 403
+    assert fetch(database, "SELECT count(*) FROM uploads") == [0]
+
+
+def test_choices_that_do_not_fit_are_said_at_their_field_and_kept(console, database, path, upload):
+    browser = console.sign_in()
+    upload(browser)
+    answer = choose(browser, path, variable_0="0", consent="0", region="XX")
+    assert answer.status_code == 422
+    for field in ("region", "variable_0", "consent"):
+        assert f'href="#{field}"' in answer.text
+        assert f'id="{field}-error"' in answer.text
+    answer = choose(browser, path, variable_0="", consent="2", region="PT")
+    assert answer.status_code == 422
+    at_field = answer.text.split('id="variable_0-error"')[1].split("</small>")[0]
+    assert "Nothing fills {{nome}} yet: choose a column, or “the same text for everybody”." in at_field
+    assert 'value="PT"' in answer.text
+    assert chosen_in(answer.text, "consent") == "2"
+    answer = choose(browser, path, phone="")
+    assert "Choose the column that has the phones." in answer.text.split('id="phone-error"')[1]
+    assert fetch(database, "SELECT count(*) FROM file_jobs WHERE kind = 'replace'") == [0]
+
+
+def test_two_columns_of_one_name_are_said_at_the_variable_that_would_take_one(console, path, upload):
+    browser = console.sign_in()
+    upload(browser, "telefone,nome,nome\n+5511999990001,Ana,Silva\n")
+    answer = choose(browser, path)
+    assert answer.status_code == 422
+    at_field = answer.text.split('id="variable_0-error"')[1].split("</small>")[0]
+    assert "two columns named nome" in at_field
+
+
+def test_one_text_for_everybody_takes_the_place_of_a_column_and_gives_it_back(console, database, path, upload):
+    browser = console.sign_in()
+    upload(browser, "telefone,apelido\n+5511999990001,Aninha\n")
+    answer = choose(browser, path, variable_0="same")
+    assert answer.status_code == 422
+    assert "Type the text that everybody gets in place of {{nome}}." in answer.text.split('id="text_0-error"')[1]
+    wrong = choose(browser, path, variable_0="same", text_0="x" * 1025)
+    assert "makes the message" in wrong.text or "longer" in wrong.text.split('id="text_0-error"')[1]
+    assert choose(browser, path, variable_0="same", text_0=" cliente ").status_code == 302
+    console.do_file_work()
+    assert "Hi cliente!" in browser.get(f"{path}/check").text
+    assert people(database) == [("+5511999990001", [])]
+    page = browser.get(f"{path}/columns").text
+    assert chosen_in(page, "variable_0") == "same"
+    assert 'value="cliente"' in page
+    assert choose(browser, path, variable_0="1").status_code == 302
+    console.do_file_work()
+    assert people(database) == [("+5511999990001", ["Aninha"])]
+    acts = fetch(database, "SELECT count(*) FROM audit_events WHERE what = 'campaign.change'")
+    assert acts == [2]
+
+
+def test_a_refused_list_changes_no_value_and_the_choices_are_kept(console, database, path, upload):
+    browser = console.sign_in()
+    upload(browser, "telefone,optin\n+5511999990001,não\n")
+    choose(browser, path, variable_0="same", text_0="cliente")
+    console.do_file_work()
+    assert "The list was not read" in read_text(browser.get(f"{path}/check").text)
+    assert fetch(database, "SELECT parameters FROM campaigns") == [{}]
+    page = browser.get(f"{path}/columns").text
+    assert chosen_in(page, "variable_0") == "same"
+    assert 'value="cliente"' in page
+
+
+def test_the_message_is_shown_with_the_choices_and_nothing_is_read(console, database, path, upload):
+    browser = console.sign_in()
+    upload(browser)
+    for chosen, text in (
+        ({}, "Hi Ana!"),
+        ({"variable_0": "2"}, "Hi Recife!"),
+        ({"variable_0": "same", "text_0": "you"}, "Hi you!"),
+        ({"variable_0": ""}, "Hi {{nome}}!"),
+    ):
+        answer = choose(browser, path, show="1", **chosen)
+        assert answer.status_code == 200
+        assert text in answer.text.split('id="first-message"')[1].split("</section>")[0]
+        assert "-error" not in answer.text
+    assert fetch(database, "SELECT count(*) FROM file_jobs WHERE kind = 'replace'") == [0]
+
+
+def test_a_list_without_known_names_asks_for_its_columns(console, database, path, upload):
+    browser = console.sign_in()
+    upload(browser, "a,b\n+5511999990001,Ana\n")
+    page = browser.get(f"{path}/columns").text
+    assert "Revoada cannot tell what each column is." in page
+    answer = choose(browser, path)
+    assert answer.location == f"{path}/check"
+    console.do_file_work()
+    assert people(database) == [("+5511999990001", ["Ana"])]
+
+
+def write_workbook():
+    buffer = io.BytesIO()
+    with xlsxwriter.Workbook(buffer, {"in_memory": True}) as book:
+        for name, rows in (("Antiga", ["1"]), ("Novembro", ["+5511999990001", "+5511999990002"])):
+            sheet = book.add_worksheet(name)
+            sheet.write_row(0, 0, ["telefone", "nome"])
+            for number, phone in enumerate(rows, start=1):
+                sheet.write_row(number, 0, [phone, f"Ana {number}"])
+        sheet.set_row(2, None, None, {"hidden": True})
+    return buffer.getvalue()
+
+
+def test_a_person_decides_about_sheets_and_hidden_rows(console, database, path, upload):
+    browser = console.sign_in()
+    upload(browser, write_workbook(), "people.xlsx")
+    page = browser.get(f"{path}/columns").text
+    assert "Which one is the list?" in page
+    assert 'id="phone"' not in page
+    assert browser.post(f"{path}/sheet", {"sheet": "Novembro"}, form=f"{path}/columns").status_code == 302
+    console.do_file_work()
+    page = browser.get(f"{path}/columns").text
+    assert "<option selected>Novembro</option>" in page
+    assert "The sheet has hidden rows or columns" in page
+    choose(browser, path)
+    console.do_file_work()
+    text = read_text(browser.get(f"{path}/check").text)
+    assert "The list was not read people.xlsx, sheet Novembro: the sheet hides 1 row" in text
+    choose(browser, path, hidden="skip")
+    console.do_file_work()
+    assert "1 hidden row was left out." in browser.get(f"{path}/check").text
+    assert people(database) == [("+5511999990001", ["Ana 1"])]
+    choose(browser, path, hidden="include")
+    console.do_file_work()
+    assert len(people(database)) == 2
+
+
+def test_people_who_want_no_messages_are_a_decision(console, database, path, upload):
+    browser = console.sign_in()
+    rows = "telefone,nome,opt-in\n+5511999990001,Ana,sim\n+5511999990002,Bia,não\n"
+    page = import_list(console, browser, path, upload, rows)
+    assert "the list says in 1 row that the person wants no messages" in page
+    assert f'<a href="{path}/columns#refusals">people who want no messages: leave them out</a>' in page
+    assert f'<a href="{path}/columns#unrelated">columns about something else: opt-in</a>' in page
+    assert people(database) == []
+    choose(browser, path, refusals="skip")
+    console.do_file_work()
+    text = read_text(browser.get(f"{path}/check").text)
+    assert "3opt-insays that the person wants no messagesnão" in text
+    choose(browser, path, refusals="include")
+    console.do_file_work()
+    text = read_text(browser.get(f"{path}/check").text)
+    assert "The list says in 1 row that the person wants no messages (opt-in)." in text
+    assert len(people(database)) == 2
+
+
+def test_people_without_an_answer_are_a_decision(console, database, path, upload):
+    browser = console.sign_in()
+    rows = "telefone,nome,opt-in\n+5511999990001,Ana,sim\n+5511999990002,Bia,\n"
+    page = import_list(console, browser, path, upload, rows)
+    assert "the list does not say in 1 row whether the person wants messages" in page
+    choose(browser, path, unanswered="skip")
+    console.do_file_work()
+    assert [phone for phone, _ in people(database)] == ["+5511999990001"]
+    choose(browser, path, unanswered="include")
+    console.do_file_work()
+    assert "The list does not say in 1 row whether" in read_text(browser.get(f"{path}/check").text)
+    assert len(people(database)) == 2
+
+
+def test_a_column_about_something_else_is_not_taken_for_a_no(console, database, path, upload):
+    rows = "telefone,nome,status,etapa\n+5511999990001,Ana,cancelado,cancelado\n+5511999990002,Bia,entregue,pago\n"
+    browser = console.sign_in()
+    import_list(console, browser, path, upload, rows)
+    assert "wants no messages (" in read_text(browser.get(f"{path}/check").text)
+    choose(browser, path, unrelated=["2", "3"])
+    console.do_file_work()
+    assert [phone for phone, _ in people(database)] == ["+5511999990001", "+5511999990002"]
+    page = browser.get(f"{path}/columns").text
+    assert re.findall(r'name="unrelated" value="(.)" checked', page) == ["2", "3"]
+
+
+def test_another_list_takes_the_place_of_the_first(console, database, path, upload):
+    browser = console.sign_in()
+    import_list(console, browser, path, upload)
+    assert "2 people are in the campaign." in browser.get(f"{path}/list").text
+    upload(browser, "telefone,nome\n+5511999990009,Zoe\n", "more.csv")
+    assert "A newer list, more.csv, is stored." in browser.get(f"{path}/check").text
+    assert "take the place of the 2 people" in browser.get(f"{path}/columns").text
+    choose(browser, path)
+    console.do_file_work()
+    page = read_text(browser.get(f"{path}/check").text)
+    assert "1 row read, 1 person ready to get the message." in page
+    assert "The 2 people of the list before are no longer in the campaign." in page
+    assert people(database) == [("+5511999990009", ["Zoe"])]
+
+
+def test_a_list_says_which_people_of_the_list_before_it_has(console, path, upload):
+    browser = console.sign_in()
+    rows = [f"+551199999000{number},Ana\n" for number in range(4)]
+    for count, said in (
+        (3, "Nothing is sent yet."),
+        (3, "The list has the same 3 people as before."),
+        (4, "All 3 people of the list before are in this list, too."),
+        (2, "2 people of the list before are in this list, too. 2 people are no longer in the campaign."),
+    ):
+        page = import_list(console, browser, path, upload, "telefone,nome\n" + "".join(rows[:count]))
+        assert said in read_text(page)
+
+
+def test_a_refused_file_does_not_hide_the_numbers_of_the_list_before(console, path, upload):
+    browser = console.sign_in()
+    import_list(console, browser, path, upload)
+    upload(browser, b"%PDF-1.7 ...", "wrong.pdf")
+    page = read_text(browser.get(f"{path}/list").text)
+    assert "wrong.pdf was refused" in page
+    assert "The campaign keeps its 2 people." in page
+    assert "is stored" not in read_text(browser.get(f"{path}/check").text)
+
+
+def test_the_columns_of_another_list_are_not_taken_for_those_of_this_one(console, database, path, upload):
+    browser = console.sign_in()
+    upload(browser)
+    shown = re.search(r'name="look" value="([0-9]+)"', browser.get(f"{path}/columns").text)[1]
+    upload(browser, "nome,telefone\nZoe,+5511999990009\n", "of-another-tab.csv")
+    answer = choose(browser, path, look=shown)
+    assert answer.status_code == 409
+    assert "Another list, or another sheet, was chosen meanwhile" in answer.text
+    assert "of-another-tab.csv" in answer.text
+    assert chosen_in(answer.text, "variable_0") == "0"
+    assert fetch(database, "SELECT count(*) FROM file_jobs WHERE kind = 'replace'") == [0]
+
+
+def test_a_campaign_that_somebody_else_changes_now_is_said_in_words(console):
+    def change():
+        raise LockTimeout
+
+    console.app.add_url_rule("/busy", "busy", public(change))
+    answer = console.sign_in().get("/busy")
+    assert answer.status_code == 409
+    assert "its list is being read. Nothing was changed." in answer.text
+
+
+def test_the_rejected_rows_are_downloaded_and_the_audit_names_the_person(console, database, path, upload):
+    browser = console.sign_in(language="pt_BR", name="maria")
+    page = import_list(console, browser, path, upload)
+    assert f'href="{path}/rejected.csv"' in page
+    answer = browser.get(f"{path}/rejected.csv")
+    assert answer.headers["Content-Disposition"].startswith("attachment;")
+    lines = answer.data.decode("utf-8-sig").splitlines()
+    assert lines[0] == "telefone;nome;cidade;linha na lista;coluna;o que está errado"
+    assert lines[1].startswith("123;Caio;Olinda;4;telefone;não é um telefone válido em BR")
+    assert len(lines) == 2
+    assert fetch(database, "SELECT actor FROM audit_events WHERE what = 'campaign.export'") == ["maria"]
+
+
+def test_a_role_without_phones_sees_and_takes_none(console, path, upload):
+    browser = console.sign_in(Role.PLANNER)
+    upload(browser, "telefone,nome\n+5511999990001,Ana\n0055 11 99999-000,Bia\n")
+    page = browser.get(f"{path}/columns").text
+    assert "999990001" not in page
+    assert "+•••••••••••01" in page
+    choose(browser, path)
+    console.do_file_work()
+    page = browser.get(f"{path}/check").text
+    assert "99999-000" not in page
+    assert "Your role does not allow downloads with phones." in page
+    assert browser.get(f"{path}/rejected.csv").status_code == 403
+
+
+def test_a_viewer_and_a_visitor_reach_no_step(console, path):
+    for browser, status in ((console.sign_in(Role.VIEWER), 403), (console.browser(), 302)):
+        for step in ("list", "columns", "check", "rejected.csv"):
+            assert browser.get(f"{path}/{step}").status_code == status, step
+
+
+def test_work_that_fails_says_so_and_the_campaign_keeps_its_people(console, database, path, upload, monkeypatch):
+    browser = console.sign_in()
+    import_list(console, browser, path, upload)
+    with monkeypatch.context() as patch:
+        patch.setitem(work._WORK, JobKind.REPLACE, lambda *_arguments: 1 / 0)
+        choose(browser, path)
+        console.do_file_work()
+    text = read_text(browser.get(f"{path}/check").text)
+    assert "An error of ours ended the work. Nothing was changed." in text
+    assert "The campaign keeps its 2 people." in text
+    assert len(people(database)) == 2
+
+
+def test_work_that_nobody_does_says_who_can_help(console, database, path, upload):
+    browser = console.sign_in()
+    upload(browser)
+    choose(browser, path)
+    fetch(database, "UPDATE file_jobs SET created_at = now() - interval '2 min' WHERE status = 'due'")
+    text = read_text(browser.get(f"{path}/check").text)
+    assert "start the role “files”" in text
+    assert "nothing is lost" in text
+
+
+def test_steps_before_a_list_lead_to_it(console, path):
+    browser = console.sign_in()
+    for step in ("columns", "check"):
+        assert f'href="{path}/list"' in browser.get(f"{path}/{step}").text
+    assert browser.post(f"{path}/columns", {}, form=f"{path}/list").location == f"{path}/columns"
+    assert browser.post(f"{path}/sheet", {"sheet": "x"}, form=f"{path}/list").location == f"{path}/columns"
+    assert browser.get(f"{path}/rejected.csv").status_code == 503
+
+
+def accept(browser, path, **ticks):
+    """Send the form of the page Check as the page gives it."""
+    job = re.search(r'name="job" value="([0-9]*)"', browser.get(f"{path}/check").text)[1]
+    return browser.post(f"{path}/check", {"job": job} | ticks)
+
+
+def test_all_warnings_of_a_list_are_confirmed_by_one_tick_with_their_numbers(console, path, upload):
+    rows = "telefone,nome\n+5511999990001,Ana\n+551134560001,Bia\n123,Caio\n456,Davi\n"
+    browser = console.sign_in()
+    text = read_text(import_list(console, browser, path, upload, rows))
+    assert "I have read these 2 notes: 2 rows that stay out, 1 landline." in text
+    answer = accept(browser, path)
+    assert answer.status_code == 422
+    assert 'href="#agrees"' in answer.text
+    assert 'id="agrees-error"' in answer.text
+    assert accept(browser, path, agrees="1").location == f"{path}/pace"
+
+
+def test_a_list_without_warnings_asks_nothing(console, path, upload):
+    browser = console.sign_in()
+    page = import_list(console, browser, path, upload, "telefone,nome\n+5511999990001,Ana\n")
+    assert 'name="agrees"' not in page
+    assert accept(browser, path).location == f"{path}/pace"
+
+
+CPFS = "".join(f"{each},Ana\n" for each in ("11987654374", "21976543223", "31987650050", "52998224725", "11144477735"))
+LANDLINES = "".join(f"+55113456000{number},Ana\n" for number in range(6))
+
+
+@pytest.mark.parametrize(
+    "case",
+    [
+        (f"telefone,nome\n{CPFS}", "phones_are_documents", "has the number of a CPF or a CNPJ"),
+        ("CPF,nome\n+5511999990001,Ana\n", "phone_column_doubtful", "whose name says that it has other numbers"),
+        (f"telefone,nome\n{LANDLINES}", "phones_are_landlines", "of the column telefone are landlines (6)"),
+        (
+            f"telefone,nome,celular 2\n{LANDLINES.replace('Ana', 'Ana,+5511999990001')}",
+            "phones_elsewhere",
+            "but in the column celular 2",
+        ),
+    ],
+)
+def test_phones_that_are_probably_wrong_need_a_choice_of_their_own(console, database, path, upload, case):
+    browser, (rows, code, said) = console.sign_in(), case
+    page = import_list(console, browser, path, upload, rows)
+    box = page.split('class="grave"')[1].split("</section>")[0]
+    assert said in read_text(box)
+    assert f'href="{path}/columns"' in box
+    answer = accept(browser, path, agrees="1")
+    assert answer.status_code == 422
+    assert 'href="#sure"' in answer.text
+    assert 'id="sure-error"' in answer.text
+    assert accept(browser, path, agrees="1", sure=["another"]).status_code == 422
+    assert accept(browser, path, agrees="1", sure=[code]).location == f"{path}/pace"
+    # The tick under the other warnings is not enough for a start either.
+    start = browser.get(f"{path}/start").text
+    told = start.split('name="told" value="')[1].split('"')[0].replace("&#34;", '"')
+    refused = browser.post(f"{path}/start", {"told": told, "agrees": "1"})
+    assert refused.status_code == 422
+    assert 'href="#sure"' in refused.text
+    assert fetch(database, "SELECT status::text FROM campaigns") == ["draft"]
+    assert browser.post(f"{path}/start", {"told": told, "agrees": "1", "sure": [code]}).status_code == 302
+
+
+def test_the_warnings_of_an_older_reading_are_not_confirmed_for_a_newer_one(console, path, upload):
+    browser = console.sign_in()
+    page = import_list(console, browser, path, upload)
+    job = re.search(r'name="job" value="([0-9]*)"', page)[1]
+    import_list(console, browser, path, upload, f"telefone,nome\n{CPFS}")
+    answer = browser.post(f"{path}/check", {"job": job, "agrees": "1", "sure": ["phones_are_documents"]})
+    assert answer.status_code == 409
+    assert "The list was read again meanwhile" in answer.text
+
+
+def test_a_list_of_which_nobody_is_left_says_so_plainly(console, path, upload):
+    browser = console.sign_in(language="pt_BR")
+    rows = "telefone,nome\n" + "12,Ana\n" * 40
+    text = read_text(import_list(console, browser, path, upload, rows))
+    assert "40 linhas lidas, 0 pessoas prontas para receber." in text
+    assert 'name="agrees"' not in browser.get(f"{path}/check").text
+
+
+def test_people_of_a_command_are_checked_too(console, database, draft, path, tmp_path):
+    (tmp_path / "people.csv").write_text(LIST)
+    add_recipients(database, draft, tmp_path / "people.csv", Reading(), actor=TESTER)
+    text = read_text(console.sign_in().get(f"{path}/check").text)
+    assert "Hi Ana!" in text
+    assert "4 rows read, 2 people ready to get the message. 1 row stays out." in text
+    assert "Nothing is sent yet." in text
+
+
+def test_other_campaigns_to_the_same_people_are_named(console, database, path, upload):
+    other = database.run(add_campaign, "running", name="Black Friday", created_at="now()", started_at="now()")
+    database.run(add_message, other, phone="+5511999990001")
+    text = read_text(import_list(console, console.sign_in(), path, upload))
+    assert "Black Friday (running): 1 person of this list" in text

@@ -1,0 +1,137 @@
+"""Who gets in, who does not, and when a session ends."""
+
+from __future__ import annotations
+
+from urllib.parse import unquote
+
+import pytest
+
+from campaigns.domain.users.rights import Role
+from campaigns.management.users.sessions import end_sessions
+from campaigns.management.users.users import UserChanges, change_user
+from tests.console.conftest import WORDS, read_text
+from tests.store.rows import fetch
+from tests.support.actors import TESTER
+
+
+def cookies(answer):
+    return {each.partition("=")[0]: each for each in answer.headers.getlist("Set-Cookie")}
+
+
+def test_a_visitor_is_led_to_the_login_and_then_to_the_wanted_page(console):
+    browser = console.browser()
+    answer = browser.get("/campaigns?status=running")
+    assert answer.status_code == 302
+    assert answer.location == "/login?next=/campaigns?status%3Drunning"
+    assert "Sign in" in browser.get(answer.location).text
+    console.sign_in(name="maria")
+    done = browser.post("/login", {"name": "maria", "password": WORDS, "next": "/campaigns?status=running"})
+    assert (done.status_code, done.location) == (302, "/campaigns?status=running")
+    assert browser.get("/campaigns").status_code == 200
+
+
+@pytest.mark.parametrize(
+    "wanted", ["https://evil.example/", "//evil.example/", "/\\evil.example", "javascript:alert(1)", "/\n/evil.example"]
+)
+def test_the_login_leads_to_no_other_site(console, wanted):
+    console.sign_in(name="maria")
+    done = console.browser().post("/login", {"name": "maria", "password": WORDS, "next": wanted})
+    assert (done.status_code, done.location) == (302, "/")
+
+
+def test_a_wrong_password_and_an_unknown_name_get_the_same_answer(console):
+    console.sign_in(name="maria")
+    known = console.browser().log_in("maria", "wrong")
+    unknown = console.browser().log_in("nobody", "wrong")
+    assert known.status_code == unknown.status_code == 403
+    assert "The name or the password is wrong." in known.text
+    assert read_text(known.text) == read_text(unknown.text).replace("nobody", "maria")
+    assert 'value="maria"' in known.text
+    assert "wrong" not in [*cookies(known).values()]
+
+
+def test_an_empty_field_is_named_beside_the_field(console):
+    page = console.browser().post("/login", {"name": "maria", "password": ""})
+    assert page.status_code == 422
+    assert 'aria-describedby="password-error"' in page.text
+    assert page.text.count("Enter your password.") == 2  # in the summary, and at the field
+    assert 'value="maria"' in page.text
+
+
+def test_too_many_attempts_are_told_how_long_to_wait(console):
+    answers = [console.browser().log_in("maria", "wrong") for _ in range(6)]
+    assert [each.status_code for each in answers] == [403] * 5 + [429]
+    assert "Try again in" in answers[-1].text
+
+
+def test_a_disabled_user_cannot_sign_in(console, database):
+    browser = console.sign_in(name="maria")
+    console.sign_in(Role.ADMIN)
+    change_user(database, "maria", UserChanges(is_enabled=False), actor=TESTER)
+    assert browser.get("/").status_code == 302
+    assert console.browser().log_in("maria").status_code == 403
+
+
+def test_a_login_gives_a_new_session_and_a_logout_ends_it(console, database):
+    browser = console.sign_in(name="maria")
+    first = browser.client.get_cookie("revoada").value
+    assert fetch(database, "SELECT count(*) FROM sessions") == [1]
+    assert browser.post("/logout", form="/").location == "/login"
+    assert browser.client.get_cookie("revoada") is None
+    assert browser.get("/").status_code == 302
+    assert fetch(database, "SELECT count(*) FROM sessions") == [0]
+    browser.log_in("maria")
+    assert browser.client.get_cookie("revoada").value != first
+
+
+def test_a_cookie_from_somebody_else_is_not_taken_over_at_login(console):
+    """Session fixation: the login makes a new token, whatever cookie the browser brought."""
+    console.sign_in(name="maria")
+    browser = console.browser()
+    browser.client.set_cookie("revoada", "known-to-the-attacker", domain="localhost")
+    browser.log_in("maria")
+    assert browser.client.get_cookie("revoada").value != "known-to-the-attacker"
+
+
+def test_an_ended_session_leads_to_the_login(console, database):
+    browser = console.sign_in(name="maria")
+    (user_id,) = fetch(database, "SELECT id FROM users")
+    end_sessions(database, user_id, actor=TESTER)
+    assert browser.get("/").location == "/login?next=/&ended=page"
+    assert browser.get("/numbers/row?ids=1", headers={"HX-Request": "true"}).status_code == 401
+
+
+def test_the_cookies_are_those_of_the_address(console, make_console):
+    console.sign_in(name="maria")
+    plain = cookies(console.browser().log_in("maria"))
+    assert plain["revoada"].endswith("HttpOnly; Path=/; SameSite=Lax")
+    for url, name, path in (
+        ("https://revoada.example", "__Host-revoada", "/"),
+        ("https://example.org/revoada", "__Secure-revoada", "/revoada/"),
+    ):
+        host = url.split("/")[2]
+        browser = make_console(public_url=url).browser()
+        browser.headers, browser.base_url = {"Host": host}, f"https://{host}"
+        prefix = path.rstrip("/")
+        answer = browser.post(f"{prefix}/login", {"name": "maria", "password": WORDS})
+        assert answer.status_code == 302, answer.text
+        assert cookies(answer)[name].endswith(f"Secure; HttpOnly; Path={path}; SameSite=Lax")
+
+
+def test_the_login_is_in_the_language_of_the_browser_until_a_person_chooses(console):
+    browser = console.browser()
+    assert 'lang="pt-BR"' in browser.get("/login", headers={"Accept-Language": "pt-BR,pt;q=0.9"}).text
+    assert 'lang="pt-BR"' in browser.get("/login", headers={"Accept-Language": "pt"}).text
+    assert 'lang="en"' in browser.get("/login", headers={"Accept-Language": "fr"}).text
+    assert 'lang="pt-BR"' in browser.get("/login?language=pt_BR").text
+    assert 'lang="en"' in browser.get("/login?language=../../etc").text
+
+
+def test_a_session_that_has_ended_is_said_and_leads_back(console, database):
+    browser = console.sign_in()
+    fetch(database, "DELETE FROM sessions RETURNING 1")
+    answer = browser.get("/campaigns?text=Sale")
+    assert "ended=page" in answer.location and "next=/campaigns" in unquote(answer.location)
+    page = browser.get(answer.location).text
+    assert "Your session has ended." in page and "was not saved" not in page
+    assert "Your session has ended." not in console.browser().get("/login").text

@@ -1,0 +1,384 @@
+"""The last step of a draft: what a person sees before a start, the start itself, tests to own phones, and approvals."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+import re
+
+import pytest
+from psycopg.types.json import Jsonb
+
+from campaigns.domain.users.rights import Role
+from campaigns.store.users.users import insert_user
+from tests.console.conftest import WORDS, read_text
+from tests.store.rows import add_account, add_campaign, add_crowd, add_message, add_template, fetch
+
+BODY = Jsonb([{"type": "BODY", "text": "Oi {{1}}!"}])
+SUPPRESS = """
+INSERT INTO suppressions (recipient_key, source, at) SELECT recipient_key, 'manual', now() FROM messages RETURNING 1
+"""
+NAMES = ["Ana", "Bia", "Caio", "Davi", "Eva"]
+
+TOO_MANY = '{"digest": "00", "reached": {"1": Infinity}}'
+
+
+@pytest.fixture
+def campaign_id(database):
+    """A draft with five people. Their phones are in no country, so it is night for nobody."""
+    return database.run(make_draft)
+
+
+def make_draft(connection, names=NAMES, **columns):
+    account = add_account(connection)
+    template = add_template(connection, components=BODY, category="UTILITY")
+    chosen = {"template_id": template, "columns": ["1"], "recipient_count": len(names), "name": "Sale"} | columns
+    campaign_id = add_campaign(connection, "draft", accounts=[account], **chosen)
+    for number, name in enumerate(names):
+        add_message(connection, campaign_id, phone=f"+1555010000{number}", variables=[name])
+    return campaign_id
+
+
+@pytest.fixture
+def make_day(make_console):
+    """Makes a console for which it is night in one minute of the day, and not in this one, in every time zone."""
+    now = dt.datetime.now(dt.UTC)
+    begins, ends = (now + dt.timedelta(minutes=minutes) for minutes in (20, 21))
+    night = (begins.time().replace(second=0, microsecond=0), ends.time().replace(second=0, microsecond=0))
+    return lambda **changes: make_console(quiet_hours=night, **changes)
+
+
+@pytest.fixture
+def console(make_day):
+    return make_day()
+
+
+def status_of(database, campaign_id):
+    return fetch(database, "SELECT status::text FROM campaigns WHERE id = %s", campaign_id)[0]
+
+
+def read_field(page, name):
+    return page.split(f'name="{name}"')[1].split('value="')[1].split('"')[0].replace("&#34;", '"')
+
+
+def confirm(browser, campaign_id, **data):
+    """Send the form of the start as the page gives it."""
+    path = f"/campaigns/{campaign_id}/start"
+    return browser.post(path, {"told": read_field(browser.get(path).text, "told")} | data)
+
+
+@pytest.mark.parametrize("language", ["en", "pt_BR"])
+def test_the_page_shows_three_people_of_the_list_at_a_time(console, campaign_id, language):
+    browser, path = console.sign_in(language=language), f"/campaigns/{campaign_id}/start"
+    first = browser.get(path).text
+    assert [name for name in NAMES if f"Oi {name}!" in first] == NAMES[:3]
+    assert "+15550100000" in first
+    following = first.split('rel="next"')[0].rsplit('href="', 1)[1].split('"')[0]
+    second = browser.get(following).text
+    assert [name for name in NAMES if f"Oi {name}!" in second] == NAMES[3:]
+    assert 'rel="next"' not in second
+    previous = second.split('rel="prev"')[0].rsplit('href="', 1)[1].split('"')[0]
+    assert [name for name in NAMES if f"Oi {name}!" in browser.get(previous).text] == NAMES[:3]
+    assert browser.get(f"{path}?after=x").status_code == 400
+    assert browser.get(f"{path}?after={2**63}").status_code == 400
+
+
+def test_a_planner_sees_masked_phones_and_who_may_start(console, database, campaign_id):
+    console.sign_in(Role.OPERATOR, name="olga")
+    browser = console.sign_in(Role.PLANNER, name="paulo")
+    page = browser.get(f"/campaigns/{campaign_id}/start").text
+    assert "15550100000" not in page
+    assert "+1 55•-•••-0000" in page
+    assert "Send the address of this page to one of these people, who can start it: olga." in read_text(page)
+    assert "disabled" in page.split("Start now: send 5 messages")[0].rpartition("<button")[2]
+    assert 'name="told"' not in page
+    assert browser.post(f"/campaigns/{campaign_id}/start", form="/campaigns/new").status_code == 403
+    assert status_of(database, campaign_id) == "draft"
+
+
+def test_a_planner_sees_no_phone_in_a_message_and_an_operator_does(console, database):
+    campaign_id = database.run(make_draft, ["Ana, 11 98765-4321"])
+    for step in ("start", "check"):
+        path = f"/campaigns/{campaign_id}/{step}"
+        assert "Oi Ana, 11 98765-4321!" in console.sign_in(Role.OPERATOR, name=f"olga-{step}").get(path).text
+        planned = console.sign_in(Role.PLANNER, name=f"paulo-{step}").get(path).text
+        assert "Oi Ana, •• •••••-••••!" in planned
+        assert "4321" not in planned
+
+
+def test_a_start_states_the_number_and_enqueues_the_campaign(console, database, campaign_id):
+    browser = console.sign_in(name="maria")
+    assert "Start now: send 5 messages" in read_text(browser.get(f"/campaigns/{campaign_id}/start").text)
+    answer = confirm(browser, campaign_id)
+    assert answer.location == f"/campaigns/{campaign_id}?done=started"
+    assert "The campaign is started." in browser.get(answer.location).text
+    assert status_of(database, campaign_id) == "pending"
+    assert console.enqueued == [campaign_id]
+    assert fetch(database, "SELECT actor FROM audit_events WHERE what = 'campaign.start'") == ["maria"]
+
+
+def test_a_second_click_and_a_second_tab_find_the_start_made(console, database, campaign_id):
+    browser = console.sign_in()
+    path = f"/campaigns/{campaign_id}/start"
+    page = browser.get(path).text
+    data = {"told": read_field(page, "told"), "csrf_token": read_field(page.split('action="/logout"')[1], "csrf_token")}
+    answers = [browser.post_raw(path, data) for _ in range(3)]
+    assert [answer.status_code for answer in answers] == [302, 302, 302]
+    assert answers[1].location == f"/campaigns/{campaign_id}?done=no-start"
+    assert "This click changed nothing." in browser.get(answers[1].location).text
+    assert fetch(database, "SELECT count(*) FROM audit_events WHERE what = 'campaign.start'") == [1]
+    assert console.enqueued == [campaign_id]
+
+
+def test_a_start_without_the_facts_of_the_page_is_refused(console, database, campaign_id):
+    browser = console.sign_in()
+    deep = "[" * 15_000
+    for told in ("", "x", "[]", "{}", '{"digest": 1}', '{"digest": "00", "reached": []}', deep, TOO_MANY):
+        answer = browser.post(f"/campaigns/{campaign_id}/start", {"told": told})
+        assert answer.status_code == 422
+        assert "This page was too old." in answer.text
+    assert status_of(database, campaign_id) == "draft"
+
+
+def test_a_form_cannot_narrow_the_search_for_other_campaigns(console, database, campaign_id):
+    browser, path = console.sign_in(), f"/campaigns/{campaign_id}/start"
+    told = json.loads(read_field(browser.get(path).text, "told"))
+    template = fetch(database, "SELECT template_id FROM campaigns WHERE id = %s", campaign_id)[0]
+    other = database.run(add_campaign, "running", template_id=template, name="Earlier", columns=["1"])
+    database.run(lambda connection: add_message(connection, other, "sent", phone="+15550100000", account_id=1))
+    fetch(database, "UPDATE campaigns SET status = 'completed', completed_at = now() - interval '1 day',"
+                    " started_at = now() - interval '2 days' WHERE id = %s", other)  # fmt: skip
+    answer = browser.post(path, {"told": json.dumps(told | {"days": 0}), "agrees": "yes"})
+    assert answer.status_code == 409, read_text(answer.text)
+    assert status_of(database, campaign_id) == "draft"
+
+
+def test_people_who_were_added_since_the_look_stop_the_start(console, database, campaign_id):
+    browser, path = console.sign_in(), f"/campaigns/{campaign_id}/start"
+    told = read_field(browser.get(path).text, "told")
+    database.run(add_crowd, campaign_id, 1)
+    fetch(database, "UPDATE campaigns SET recipient_count = 6 RETURNING 1")
+    answer = browser.post(path, {"told": told})
+    assert answer.status_code == 409
+    assert "has changed since you were asked" in answer.text
+    assert "Start now: send 6 messages" in read_text(answer.text)
+    assert status_of(database, campaign_id) == "draft"
+    assert confirm(browser, campaign_id).status_code == 302
+
+
+def test_above_the_setting_a_person_types_the_number(make_day, database, campaign_id):
+    console = make_day(confirm_above=4)
+    browser = console.sign_in()
+    for typed in ("", "4", "55", "five"):
+        answer = confirm(browser, campaign_id, count=typed)
+        assert answer.status_code == 422
+        assert "Type the number of messages: 5." in answer.text
+        assert f'value="{typed}"' in answer.text
+    assert status_of(database, campaign_id) == "draft"
+    assert confirm(browser, campaign_id, count=" 5 ").status_code == 302
+    assert status_of(database, campaign_id) == "pending"
+
+
+def test_the_number_may_be_typed_as_the_language_writes_it(make_day, database):
+    campaign_id = database.run(make_draft, ["Ana"] * 8)
+    database.run(add_crowd, campaign_id, 1192)
+    fetch(database, "UPDATE messages SET variables = '{Ana}' RETURNING 1")
+    browser = make_day().sign_in(language="pt_BR")
+    assert "1.200" in browser.get(f"/campaigns/{campaign_id}/start").text
+    answer = confirm(browser, campaign_id, count="1.200", agrees="1")
+    assert answer.status_code == 302
+
+
+def test_a_risk_is_shown_and_must_be_agreed_to(console, database, campaign_id):
+    template = fetch(database, "SELECT template_id FROM campaigns WHERE id = %s", campaign_id)[0]
+    other = database.run(add_campaign, "running", template_id=template, name="Earlier", columns=["1"])
+    database.run(lambda connection: add_message(connection, other, "sent", phone="+15550100000", account_id=1))
+    browser = console.sign_in()
+    page = read_text(browser.get(f"/campaigns/{campaign_id}/start").text)
+    assert f"1 of 5 people already got campaign {other} (Earlier)" in page
+    assert "It has the same template." in page
+    answer = confirm(browser, campaign_id)
+    assert answer.status_code == 422
+    assert 'href="#agrees"' in answer.text
+    assert status_of(database, campaign_id) == "draft"
+    assert confirm(browser, campaign_id, agrees="1").status_code == 302
+
+
+def test_a_night_is_said_before_the_start(make_console, database, campaign_id):
+    console = make_console()
+    fetch(database, "UPDATE messages SET phone = '+5511987650' || id RETURNING 1")
+    fetch(database, "UPDATE templates SET language = 'pt_BR' RETURNING 1")
+    fetch(database, "UPDATE campaigns SET time_zone = 'America/Sao_Paulo' RETURNING 1")
+    hour = fetch(database, "SELECT extract(hour FROM now() AT TIME ZONE 'America/Sao_Paulo')::int")[0]
+    is_night = hour >= 20 or hour < 8
+    page = read_text(console.sign_in().get(f"/campaigns/{campaign_id}/start").text)
+    assert ("It will be night for" in page) == is_night
+    assert ("I have read this note: 5 people for whom it is night." in page) == is_night
+
+
+def test_a_draft_that_cannot_start_says_why_above_and_at_its_disabled_button(console, database):
+    template = database.run(add_template, components=BODY)
+    campaign_id = database.run(add_campaign, "draft", template_id=template, columns=["1"])
+    page = console.sign_in().get(f"/campaigns/{campaign_id}/start").text
+    reasons = [page.split('id="nothing-leaves"')[1].split("</section>")[0], page.split('id="why-not"')[1]]
+    for reason in reasons:
+        assert "has no recipients: it cannot be started" in read_text(reason)
+    assert "disabled" in page.split("Start now: send 0 messages")[0].rpartition("<button")[2]
+    assert "Nobody on the list waits for a message." in page
+    assert 'name="told"' not in page
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ("UPDATE accounts SET active = false, inactive_reason = 'by hand' RETURNING 1", "none of its accounts"),
+        ("UPDATE templates SET status = 'paused' RETURNING 1", "is paused"),
+        ("DELETE FROM campaign_accounts RETURNING 1", "has no account"),
+        (SUPPRESS, "Nobody on the list may get it"),
+    ],
+)
+def test_a_campaign_of_which_nothing_can_leave_has_no_button(console, database, campaign_id, change, said):
+    fetch(database, change)
+    page = console.sign_in().get(f"/campaigns/{campaign_id}/start").text
+    assert said in read_text(page.split('id="nothing-leaves"')[1].split("</section>")[0])
+    assert said in read_text(page.split('id="why-not"')[1])
+    assert 'name="told"' not in page
+
+
+def test_people_who_opted_out_after_the_import_are_counted_as_left_out(console, database, campaign_id):
+    browser, path = console.sign_in(), f"/campaigns/{campaign_id}"
+    assert "Nobody on the list is left out." in browser.get(f"{path}/start").text
+    fetch(database, SUPPRESS.replace("RETURNING", "LIMIT 2 RETURNING"))
+    text = read_text(browser.get(f"{path}/start").text)
+    assert "2have opted out or are on the list" in text
+    assert "Nobody on the list is left out." not in text
+    text = read_text(browser.get(f"{path}/check").text)
+    assert "5 rows read, 3 people ready to get the message." in text
+    assert "who have opted out, and get nothing2" in text
+
+
+def test_a_scheduled_draft_says_when_it_begins(console, database, campaign_id):
+    fetch(database, "UPDATE campaigns SET scheduled_at = '2099-03-01T12:00Z' RETURNING 1")
+    browser = console.sign_in()
+    page = read_text(browser.get(f"/campaigns/{campaign_id}/start").text)
+    assert "Schedule 5 messages for 2099-03-01 12:00" in page
+    assert confirm(browser, campaign_id).location.endswith("done=scheduled")
+    assert status_of(database, campaign_id) == "scheduled"
+    assert console.enqueued == []
+
+
+def test_a_test_names_its_phones_before_it_sends(console, database, campaign_id):
+    browser, start = console.sign_in(), f"/campaigns/{campaign_id}/start"
+    asked = browser.post(f"/campaigns/{campaign_id}/test", {"phones": "+16505550100, +16505550101"}, form=start)
+    assert "2 real messages go out now, to these phones:" in read_text(asked.text)
+    assert fetch(database, "SELECT count(*) FROM campaigns WHERE test_of IS NOT NULL") == [0]
+    data = {"phones": "+16505550100,+16505550101", "known": "0"}
+    sent = browser.post(f"/campaigns/{campaign_id}/test/send", data, form=start)
+    test_id = fetch(database, "SELECT id FROM campaigns WHERE test_of = %s", campaign_id)[0]
+    assert sent.location == f"/campaigns/{test_id}/result"
+    assert console.enqueued == [test_id]
+    page = browser.get(sent.location).text
+    assert '<noscript><meta http-equiv="refresh" content="2"></noscript>' in page
+    assert 'hx-trigger="every 2s"' in page
+    assert "+16505550101: in our queue" in read_text(page)
+    again = browser.post(f"/campaigns/{campaign_id}/test/send", data, form=start)
+    assert again.status_code == 409
+    assert "Nothing was sent a second time." in read_text(again.text)
+    assert fetch(database, "SELECT count(*) FROM campaigns WHERE test_of IS NOT NULL") == [1]
+    assert browser.post(f"/campaigns/{test_id}/withdraw", form=sent.location).status_code == 302
+    page = browser.get(sent.location).text
+    assert "refresh" not in page
+    assert "every 2s" not in page
+    assert "not sent: the campaign was cancelled" in page
+    assert f'href="/campaigns/{test_id}/result"' in browser.get(start).text
+
+
+@pytest.mark.parametrize(
+    "phones", ["", "hello", "+1650555010", "+16505550100," * 3 + "+55119", ", ".join(["+16505550100"] * 6)]
+)
+def test_wrong_phones_of_a_test_are_said_at_the_field(console, database, campaign_id, phones):
+    browser, start = console.sign_in(), f"/campaigns/{campaign_id}/start"
+    for path in ("test", "test/send"):
+        answer = browser.post(f"/campaigns/{campaign_id}/{path}", {"phones": phones}, form=start)
+        assert answer.status_code == 422
+        assert 'id="phones-error"' in answer.text
+        assert f'value="{phones}"' in answer.text
+    assert fetch(database, "SELECT count(*) FROM campaigns WHERE test_of IS NOT NULL") == [0]
+
+
+def test_a_campaign_is_no_result_of_a_test(console, campaign_id):
+    browser = console.sign_in()
+    assert browser.get(f"/campaigns/{campaign_id}/result").status_code == 404
+    assert browser.post(f"/campaigns/{campaign_id}/withdraw", form="/campaigns/new").status_code == 404
+
+
+def test_a_large_campaign_waits_for_the_approval_of_another_person(make_day, database, campaign_id):
+    console = make_day(approve_above=3)
+    planner = console.sign_in(Role.PLANNER, name="paulo")
+    planner.post(f"/campaigns/{campaign_id}/text", {"name": "Sale 2"})
+    maria, joao = console.sign_in(name="maria"), console.sign_in(name="joao")
+    path = f"/campaigns/{campaign_id}"
+    text = read_text(planner.get(f"{path}/start").text)
+    assert "A campaign of more than 3 messages needs the approval of a second person" in text
+    assert "joao, maria" in text or "maria, joao" in text
+    assert "It also needs the approval of a second person, see above." in text
+    assert planner.get(f"{path}/approve").status_code == 403
+    assert 'name="told"' not in maria.get(f"{path}/start").text
+    page = maria.get(f"{path}/approve").text
+    assert "Oi Ana!" in page
+    assert "Changed last bypaulo" in read_text(page)
+    approved = maria.post(f"{path}/approve", {"told": read_field(page, "told")})
+    assert approved.location == f"{path}?done=approved"
+    assert "maria has approved it." in read_text(joao.get(f"{path}/start").text)
+    joao.post(f"{path}/text", {"name": "Sale 3"})  # the name is no content
+    assert confirm(joao, campaign_id).status_code == 302
+    assert status_of(database, campaign_id) == "pending"
+
+
+def test_an_approval_is_of_the_content_that_the_person_saw(make_console, database, campaign_id):
+    console = make_console(approve_above=3)
+    browser, path = console.sign_in(), f"/campaigns/{campaign_id}/approve"
+    told = read_field(browser.get(path).text, "told")
+    database.run(add_crowd, campaign_id, 1)
+    fetch(database, "UPDATE campaigns SET recipient_count = 6 RETURNING 1")
+    answer = browser.post(path, {"told": told})
+    assert answer.status_code == 409
+    assert "has changed since you looked at it" in answer.text
+    assert browser.post(path, {"told": "x"}).status_code == 422
+    assert fetch(database, "SELECT count(*) FROM approvals") == [0]
+
+
+def test_the_person_who_changed_a_campaign_last_does_not_approve_it(make_console, database, campaign_id):
+    browser, path = make_console(approve_above=3).sign_in(name="maria"), f"/campaigns/{campaign_id}"
+    browser.post(f"{path}/text", {"name": "Mine"})
+    page = browser.get(f"{path}/approve").text
+    assert "You changed the campaign last" in page
+    told = '{"digest": "00", "pace": "00", "messages": 9, "nights": 0, "reached": {}}'
+    answer = browser.post(f"{path}/approve", {"told": told}, form=f"{path}/start")
+    assert answer.status_code == 409
+    assert "There is no user who may approve it." in read_text(browser.get(f"{path}/start").text)
+    assert fetch(database, "SELECT count(*) FROM approvals") == [0]
+
+
+def test_after_a_test_that_was_refused_the_form_starts_the_campaign(console, database, campaign_id):
+    browser, path = console.sign_in(), f"/campaigns/{campaign_id}"
+    page = browser.post(f"{path}/test", {"phones": ""}, form=f"{path}/start").text
+    form = page.split('id="confirm"')[1]
+    assert form.split('action="')[1].split('"')[0] == f"{path}/start"
+    following = page.split('rel="next"')[0].rsplit('href="', 1)[1].split('"')[0]
+    assert browser.get(following).status_code == 200
+    browser.post(f"{path}/start", {"told": read_field(page, "told")})
+    assert status_of(database, campaign_id) == "pending"
+
+
+@pytest.mark.parametrize("step", ["text", "list", "columns", "check", "pace", "start", "copy", "approve", "discard"])
+def test_behind_a_path_prefix_each_link_of_a_draft_leads_to_a_page_of_ours(make_console, campaign_id, step):
+    console = make_console(public_url="http://localhost:8080/revoada")
+    given = {"role": Role.OPERATOR, "password_hash": "$argon2id$of-a-test", "time_zone": "UTC", "language": "en"}
+    console.database.run(insert_user, "maria", **given)
+    browser = console.browser()
+    browser.post("/revoada/login", {"name": "maria", "password": WORDS})
+    page = browser.get(f"/revoada/campaigns/{campaign_id}/{step}").text
+    addresses = re.findall(r'(?:href|action|src|hx-[a-z]+)="(/[^"]*)"', page)
+    assert len(addresses) > 5
+    assert [each for each in addresses if not each.startswith("/revoada/")] == []

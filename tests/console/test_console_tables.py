@@ -1,0 +1,31 @@
+"""Each table stands in the box that the keyboard and a finger can move, if the table is too wide for the screen."""
+
+from __future__ import annotations
+
+from tests.console.messages import SOURCE
+
+BOX = "{% call scrolling("
+# The steps of a draft have boxes and tables of their own.
+DRAFTS = "templates/drafts/"
+
+
+def test_each_table_is_in_the_box_that_moves():
+    found = 0
+    for template in sorted(SOURCE.glob("templates/**/*.html")):
+        text = template.read_text()
+        for before in text.split("<table")[:-1]:
+            found += 1
+            name = str(template.relative_to(SOURCE))
+            is_boxed = BOX in before and "{% endcall %}" not in before.rpartition(BOX)[2]
+            assert is_boxed or name.startswith(DRAFTS), name
+    assert found > 8
+
+
+def test_the_box_has_the_keyboard_and_a_name():
+    (macro,) = (
+        part.partition("{%- endmacro %}")[0]
+        for part in (SOURCE / "templates/parts.html").read_text().split("{% macro ")
+        if part.startswith("scrolling(")
+    )
+    for each in ('class="scrolls"', 'tabindex="0"', 'role="region"', "aria-label"):
+        assert each in macro
