@@ -7,10 +7,10 @@ from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 import pytest
-from fixtures import flow, pytest_runtest_makereport, redis_url, simulator_url
+from fixtures import database_url, flow, redis_url, simulator_url
 from harness import Flow
 
-__all__ = ["flow", "pytest_runtest_makereport", "redis_url", "simulator_url"]
+__all__ = ["database_url", "flow", "redis_url", "simulator_url"]
 
 _SLEEPING = Path(__file__).parent / "sleeping"
 _LIBRARIES = sorted(Path("/usr").glob("lib*/**/faketime/libfaketime.so.1"))

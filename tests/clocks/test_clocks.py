@@ -13,7 +13,7 @@ import redis
 from harness import QUEUES, Account, Campaign, Flow, wait_for
 
 from devstack.ports import LOOPBACK, free_port
-from devstack.valkey import _find_binary
+from devstack.valkey import find_binary
 
 WithClock = Callable[[str | None], AbstractContextManager[None]]
 
@@ -131,8 +131,8 @@ def test_a_task_that_an_old_version_let_expire_is_run(flow: Flow, with_clock: Wi
     campaign = flow.add_campaign("Vendas", [flow.add_account("Vendas")], people=20)
     flow.await_ready()
     flow.start_campaigns(campaign)
-    with flow._doorbell.connection_for_write() as connection, connection.Producer() as producer:
-        flow._doorbell.send_task("campaigns.run", (campaign.id,), queue="campaigns", expires=30, producer=producer)
+    with flow._celery.connection_for_write() as connection, connection.Producer() as producer:
+        flow._celery.send_task("campaigns.run", (campaign.id,), queue="campaigns", expires=30, producer=producer)
     flow.await_status("completed", campaign)
     flow.assert_everybody_got_one(campaign)
 
@@ -175,7 +175,7 @@ def assert_rate(flow: Flow, *campaigns: Campaign, set_count: int = 0) -> None:
 def start_valkey(flow: Flow) -> str:
     port = free_port()
     settings = ("--port", str(port), "--bind", LOOPBACK, "--save", "", "--maxmemory-policy", "noeviction")
-    flow.stack.start_process("valkey", [str(_find_binary()), *settings])
+    flow.stack.start_process("valkey", [str(find_binary()), *settings])
     url = f"redis://{LOOPBACK}:{port}/0"
     with redis.Redis.from_url(url, retry=redis.retry.Retry(redis.backoff.ConstantBackoff(0.1), 100)) as client:
         assert client.ping()

@@ -1,4 +1,4 @@
-"""What may stand between a worker and Meta: an HTTP server that does to each recipient's request what a test says."""
+"""An HTTP proxy between a worker and the simulator. A test scripts its behaviour for the requests of each recipient."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ LOOPBACK = "127.0.0.1"
 
 
 class Edge(socketserver.ThreadingTCPServer):
-    """`script` says what the requests of a phone meet, in turn; after that, and without, they are passed on."""
+    """`script`: by phone, a behaviour for each of the next requests. All further requests are forwarded."""
 
     daemon_threads, block_on_close, request_queue_size = True, False, 128
 
@@ -65,12 +65,12 @@ class _Handler(socketserver.StreamRequestHandler):
             phone = f"+{json.loads(body)['to'].lstrip('+')}" if method == "POST" else ""
             self.server.arrived[phone] += 1
             waiting = self.server.script.get(phone)
-            meet = WAYS[waiting.pop(0)] if waiting else _pass
-            if not meet(self):
+            behave = BEHAVIOURS[waiting.pop(0)] if waiting else _pass
+            if not behave(self):
                 return
 
     def forward(self) -> tuple[bytes, bytes]:
-        """Pass the request on; return status line and body of the answer."""
+        """Forward the request; return the status line and the body of the answer."""
         method, path, headers, body = self._request
         wanted = {"Authorization": headers.get("authorization", ""), "Content-Type": "application/json"}
         answer = requests.request(method, self.server.upstream_url + path, data=body, headers=wanted, timeout=120)
@@ -81,8 +81,8 @@ class _Handler(socketserver.StreamRequestHandler):
         self.wfile.write(b"\r\n".join(head) + b"\r\n\r\n" + body)
 
 
-# Each returns whether the connection goes on.
-Way = Callable[[_Handler], bool]
+# A behaviour returns whether the connection stays open.
+Behaviour = Callable[[_Handler], bool]
 
 
 def _pass(handler: _Handler) -> bool:
@@ -97,20 +97,20 @@ def _interim(handler: _Handler) -> bool:
 
 def _only_continue(handler: _Handler) -> bool:
     handler.wfile.write(b"HTTP/1.1 100 Continue\r\n\r\n")
-    handler.rfile.read(1)  # until the client gives up
+    handler.rfile.read(1)  # until the client closes the connection
     return False
 
 
-def _redirect(status: bytes) -> Way:
-    def meet(handler: _Handler) -> bool:
+def _redirect(status: bytes) -> Behaviour:
+    def behave(handler: _Handler) -> bool:
         handler._write(status, b"", f"Location: {handler.server.url}/elsewhere".encode())
         return True
 
-    return meet
+    return behave
 
 
-def _html(status: bytes, *, is_passed_on: bool = False) -> Way:
-    def meet(handler: _Handler) -> bool:
+def _html(status: bytes, *, is_passed_on: bool = False) -> Behaviour:
+    def behave(handler: _Handler) -> bool:
         if is_passed_on:
             handler.forward()
         body = b"<html><body>Bad luck</body></html>"
@@ -118,13 +118,13 @@ def _html(status: bytes, *, is_passed_on: bool = False) -> Way:
         handler.wfile.write(b"\r\n".join(head) + b"\r\n\r\n" + body)
         return True
 
-    return meet
+    return behave
 
 
-def _drip(seconds: float) -> Way:
-    """Answer byte by byte, in so many seconds at least, or until the client gives up."""
+def _drip(seconds: float) -> Behaviour:
+    """Answer byte by byte, in at least `seconds`, or until the client closes the connection."""
 
-    def meet(handler: _Handler) -> bool:
+    def behave(handler: _Handler) -> bool:
         status, body = handler.forward()
         reply = b"HTTP/1.1 " + status + b"\r\nContent-Length: %d\r\n\r\n" % len(body) + body
         for at in range(len(reply)):
@@ -132,18 +132,18 @@ def _drip(seconds: float) -> Way:
             time.sleep(seconds / len(reply))
         return True
 
-    return meet
+    return behave
 
 
-def _without_length(part: float) -> Way:
-    """Answer with a body that ends where the connection does, or is cut there."""
+def _without_length(part: float) -> Behaviour:
+    """Answer without a Content-Length and close the connection at the end of the body, or before (`part` < 1)."""
 
-    def meet(handler: _Handler) -> bool:
+    def behave(handler: _Handler) -> bool:
         status, body = handler.forward()
         handler.wfile.write(b"HTTP/1.1 " + status + b"\r\nConnection: close\r\n\r\n" + body[: int(len(body) * part)])
         return False
 
-    return meet
+    return behave
 
 
 def _broken_chunk(handler: _Handler) -> bool:
@@ -153,7 +153,7 @@ def _broken_chunk(handler: _Handler) -> bool:
 
 
 def _twice(handler: _Handler) -> bool:
-    """Answer, and again with somebody else's answer, which belongs to no request."""
+    """Answer, and then write a second answer, which belongs to no request."""
     status, body = handler.forward()
     bogus = json.dumps({"messages": [{"id": BOGUS}]}).encode()
     heads = [b"HTTP/1.1 " + line + b"\r\nContent-Length: %d\r\n\r\n" for line in (status, b"200 OK")]
@@ -161,7 +161,7 @@ def _twice(handler: _Handler) -> bool:
     return True
 
 
-WAYS: dict[str, Way] = {
+BEHAVIOURS: dict[str, Behaviour] = {
     "pass": _pass,
     "interim": _interim,
     "only continue": _only_continue,
@@ -184,6 +184,6 @@ WAYS: dict[str, Way] = {
 }
 
 
-def deal(phones: Sequence[str], ways: Sequence[str], *, times: int) -> dict[str, str]:
-    """Give each phone a way, in turn, so that each way has `times` of them."""
-    return dict(zip(phones, list(ways) * times, strict=False))
+def assign_behaviours(phones: Sequence[str], behaviours: Sequence[str], *, times: int) -> dict[str, str]:
+    """Assign the behaviours to phones in turn, so that each behaviour has `times` phones."""
+    return dict(zip(phones, list(behaviours) * times, strict=False))

@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
+import itertools
 import time
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
 import psycopg
 import pytest
-from harness import Campaign, FarEnd, Flow, make_environment, wait_for
+from fixtures import installed, make_redis_url
+from harness import Campaign, Flow, wait_for
 
-from campaigns.store.database import Database
 from campaigns.store.migrate import migrate
 from devstack.postgres import Postgres
 from devstack.proxy import Proxy
 from devstack.stack import Stack
+from devstack.valkey import Valkey
 
 LEASE_SECONDS = 5.0
+ROLES = ("webhooks", "events", "worker", "beat")
 SCALED = {
     "tick_seconds": 1,
     "reconcile_seconds": 1,
@@ -27,21 +29,20 @@ SCALED = {
     "statement_seconds": 3,
     "inbox_wait_seconds": 1,
 }
+_numbers = itertools.count(1)
 
 
 class Durable:
-    """An installation on a Postgres of its own, with fsync on, behind a proxy."""
+    """An installation on a Postgres of its own, with fsync on, behind a proxy. One fault after the other meets it."""
 
     def __init__(self, flow: Flow, postgres: Postgres, proxy: Proxy, url: str) -> None:
         self.flow, self.postgres, self.proxy, self.url = flow, postgres, proxy, url
 
-    def begin(self, *roles: str) -> Campaign:
-        """Start roles and a campaign that sends slowly; return when a part of it is sent."""
+    def begin(self) -> Campaign:
+        """Start a campaign that sends slowly; return when a part of it is sent."""
         flow = self.flow
-        flow.start(*roles, **SCALED)
-        flow.far.script(latency_ms=[200, 400], webhooks={"retry_ms": 500})
-        campaign = flow.add_campaign("Black Friday", [flow.add_account("Vendas", rate=30)], people=600)
-        flow.await_ready()
+        name = f"Campaign {next(_numbers)}"
+        campaign = flow.add_campaign(name, [flow.add_account(name, rate=20)], people=400)
         flow.start_campaigns(campaign)
         flow.await_accepted(campaign, 40)
         return campaign
@@ -53,7 +54,7 @@ class Durable:
         flow.await_status("completed", campaign)
         wait_for(lambda: flow.far.flush() or flow.far.has_told_all(), "all webhooks are taken")
         got = {f"+{each['to']}" for each in flow.far.accepted(campaign)}
-        wait_for(lambda: self._unsettled() == set(campaign.phones) - got, "webhooks settled what Meta has")
+        wait_for(lambda: self._unsettled(campaign) == set(campaign.phones) - got, "webhooks settled what Meta has")
         assert flow.counts(campaign).keys() <= {"delivered", "read", "uncertain"}
         flow.assert_nobody_got_two()
         flow.assert_counters_equal_rows()
@@ -68,32 +69,27 @@ class Durable:
             counts.append(len(self.flow.far.accepted(campaign)))
         return counts[-1]
 
-    def _unsettled(self) -> set[str]:
-        rows = self.flow.query("SELECT phone FROM messages WHERE status NOT IN ('delivered', 'read')")
-        return {phone for (phone,) in rows}
+    def _unsettled(self, campaign: Campaign) -> set[str]:
+        find = "SELECT phone FROM messages WHERE campaign_id = %s AND status NOT IN ('delivered', 'read')"
+        return {phone for (phone,) in self.flow.query(find, campaign.id)}
 
 
-@pytest.fixture
-def durable(tmp_path: Path, simulator_url: str, redis_url: str) -> Iterator[Durable]:
-    far = FarEnd(simulator_url)
-    far.reset()
-    far.script(limits={"messages_per_second": 0})
-    with Stack(tmp_path / "server", {}) as server:
+@pytest.fixture(scope="module")
+def durable(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, simulator_url: str, valkey: Valkey
+) -> Iterator[Durable]:
+    folder = tmp_path_factory.mktemp("durable")
+    with Stack(folder / "server", {}) as server:
         postgres = server.start_postgres(fsync=True)
         url = postgres.create_database("revoada")
         migrate(url)
-        database = Database(url)
-        database.open()
-        with Proxy(postgres.port) as proxy:
-            proxied = url.replace(f":{postgres.port}/", f":{proxy.port}/")
-            flow = Flow(tmp_path, database, make_environment(proxied, redis_url, simulator_url), far)
-            try:
-                yield Durable(flow, postgres, proxy, url)
-            finally:
-                flow.stop()
-                database.close()
-                flow.print_logs(lines=30)
-        assert flow.find_leaks() == []
+        urls = {"database_url": url, "redis_url": make_redis_url(valkey), "simulator_url": simulator_url}
+        with Proxy(postgres.port) as proxy, installed(request, folder, **urls) as flow:
+            flow.stack.environment["DATABASE_URL"] = url.replace(f":{postgres.port}/", f":{proxy.port}/")
+            flow.start(*ROLES, **SCALED)
+            flow.far.script(latency_ms=[200, 400], webhooks={"retry_ms": 500})
+            flow.await_ready()
+            yield Durable(flow, postgres, proxy, url)
 
 
 def insist(work: Callable[[], object]) -> None:
@@ -111,29 +107,34 @@ def insist(work: Callable[[], object]) -> None:
 
 def test_after_a_sigkill_of_postgres_every_claim_still_stands_and_webhooks_come_again(durable: Durable) -> None:
     flow = durable.flow
-    campaign = durable.begin("webhooks", "events", "worker", "beat")
+    campaign = durable.begin()
+    refused, unkept = len(flow.events("webhook_not_stored")), len(flow.events("leases_not_kept"))
+    retried = flow.far.stats()["webhooks"]["retried"]
 
     durable.postgres.kill()
     count = durable.count_after_lease(campaign)
-    wait_for(lambda: flow.far.stats()["webhooks"]["retried"], "webhooks are refused, so that Meta repeats them")
-    wait_for(lambda: flow.events("slice_failed") or flow.events("leases_not_kept"), "the worker has seen it")
+    wait_for(lambda: flow.far.stats()["webhooks"]["retried"] > retried, "webhooks are refused, and Meta repeats them")
+    wait_for(
+        lambda: flow.events("slice_failed", campaign_id=campaign.id) or len(flow.events("leases_not_kept")) > unkept,
+        "the worker has seen it",
+    )
     assert len(flow.far.accepted(campaign)) == count, "nothing leaves after the lease"
     durable.postgres.restart()
     insist(lambda: flow.query("SELECT 1"))
     durable.end(campaign)
-    assert flow.events("webhook_not_stored")
+    assert len(flow.events("webhook_not_stored")) > refused
 
 
 def test_a_statement_that_waits_too_long_ends_the_slice_before_its_lease(durable: Durable) -> None:
     """As behind a lock of a careless person: claims and settles wait, and give up."""
     flow = durable.flow
-    campaign = durable.begin("webhooks", "events", "worker", "beat")
+    campaign = durable.begin()
 
     with psycopg.connect(durable.url) as careless:
         careless.execute("LOCK TABLE messages IN EXCLUSIVE MODE")
         count = durable.count_after_lease(campaign)
         counted_at = flow.server_time()
-        wait_for(lambda: flow.events("slice_failed"), "the slice gives up")
+        wait_for(lambda: flow.events("slice_failed", campaign_id=campaign.id), "the slice gives up")
         wait_for(lambda: flow.server_time() > counted_at + 2, "a while has passed")
         assert len(flow.far.accepted(campaign)) == count, "nothing leaves while nothing can be claimed"
     durable.end(campaign)
@@ -141,10 +142,10 @@ def test_a_statement_that_waits_too_long_ends_the_slice_before_its_lease(durable
 
 def test_a_runner_that_gets_no_connection_stops_within_its_lease_and_goes_on_later(durable: Durable) -> None:
     flow = durable.flow
-    campaign = durable.begin("webhooks", "events", "worker", "beat")
+    campaign = durable.begin()
     durable.proxy.refuse()
     count = durable.count_after_lease(campaign)
-    wait_for(lambda: flow.events("slice_failed"), "the slice gives up")
+    wait_for(lambda: flow.events("slice_failed", campaign_id=campaign.id), "the slice gives up")
     assert len(flow.far.accepted(campaign)) == count, "nothing leaves after the lease"
     durable.proxy.accept()
     durable.end(campaign)
@@ -158,7 +159,7 @@ COMMITS_MET = 6
 def test_a_commit_that_is_cut_off_claims_nobody_twice(durable: Durable, fault: str) -> None:
     """COMMIT waits at a gate, so that it is met: rolled back by the server, or done with its answer lost."""
     flow = durable.flow
-    campaign = durable.begin("webhooks", "events", "worker", "beat")
+    campaign = durable.begin()
     waiting = "FROM pg_stat_activity WHERE query = 'COMMIT' AND wait_event_type = 'Lock' AND wait_event = 'advisory'"
     with psycopg.connect(durable.url, autocommit=True) as admin:
         admin.execute(

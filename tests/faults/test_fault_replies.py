@@ -14,7 +14,7 @@ from campaigns.management.reports import show_errors
 from campaigns.sending.run import run_slice
 from campaigns.sending.start import begin_slice
 from campaigns.store.events import insert_events
-from tests.faults.straying import Ways, make_authority, straying
+from tests.faults.stray_replies import ReplyFault, make_authority, serve_stray_replies
 from tests.simulator.far_end import PATIENCE_SECONDS
 from tests.store.rows import add_campaign, add_message, fetch
 from tests.webhooks.webhook_bodies import PHONE_NUMBER_ID
@@ -34,12 +34,12 @@ def authority(tmp_path_factory):
 
 @pytest.fixture
 def send(database, make_tools, add_sender, authority, monkeypatch):
-    """`send(ways, …)` sends two campaigns to the same people through a far end, and returns the results."""
+    """`send(fault, …)` sends two campaigns to the same people through a far end, and returns the results."""
     context, file = authority
     monkeypatch.setattr("certifi.where", lambda: str(file))
 
-    def send(ways, *, is_tls=False, has_webhooks=False, people=PEOPLE, total_timeout=3):
-        with straying(ways, context if is_tls else None) as far:
+    def send(fault, *, is_tls=False, has_webhooks=False, people=PEOPLE, total_timeout=3):
+        with serve_stray_replies(fault, context if is_tls else None) as far:
             tools = make_tools(f"{far.url}/v24.0", total_timeout=total_timeout, **SETTINGS)
             account_id = add_sender(PHONE_NUMBER_ID)
             campaigns = [database.run(add_campaign, accounts=[account_id]) for _ in range(2)]
@@ -106,39 +106,42 @@ def assert_true(result, *, has_webhooks):
 
 
 DELAYS = [0, 0.003, 0.05, 0.5]
-WAYS = [
-    *(Ways("repeat", delay) for delay in DELAYS),
-    *(Ways("error repeat", delay) for delay in DELAYS),
-    *(Ways("late error", delay) for delay in DELAYS),
-    *(Ways(way, delay) for way in ("half", "half head", "half error") for delay in (0, 0.003)),
-    Ways("swapped"),
+FAULTS = [
+    *(ReplyFault("repeat", delay) for delay in DELAYS),
+    *(ReplyFault("error repeat", delay) for delay in DELAYS),
+    *(ReplyFault("late error", delay) for delay in DELAYS),
+    *(ReplyFault(kind, delay) for kind in ("half", "half head", "half error") for delay in (0, 0.003)),
+    ReplyFault("swapped"),
     # Without contacts only the wamid identifies the reply. libcurl drops all bytes that follow a chunked body.
-    *(Ways("repeat", delay, names_contacts=False) for delay in (0, 0.003)),
-    *(Ways("late error", delay, is_chunked=True) for delay in (0, 0.003)),
+    *(ReplyFault("repeat", delay, names_contacts=False) for delay in (0, 0.003)),
+    *(ReplyFault("late error", delay, is_chunked=True) for delay in (0, 0.003)),
 ]
 
 
-@pytest.mark.parametrize("has_webhooks", [False, True], ids=["without webhooks", "with webhooks"])
-@pytest.mark.parametrize("is_tls", [False, True], ids=["plain", "TLS"])
-@pytest.mark.parametrize("ways", WAYS, ids=str)
-def test_a_reply_that_belongs_to_another_request_settles_nothing(send, ways, is_tls, has_webhooks):
-    assert_true(send(ways, is_tls=is_tls, has_webhooks=has_webhooks), has_webhooks=has_webhooks)
+@pytest.mark.parametrize("is_tls", [False, True], ids=["plain, without webhooks", "TLS, with webhooks"])
+@pytest.mark.parametrize("fault", FAULTS, ids=str)
+def test_a_reply_that_belongs_to_another_request_settles_nothing(send, fault, is_tls):
+    """What belongs to which request is decided before TLS or webhooks could matter, so the two go together."""
+    assert_true(send(fault, is_tls=is_tls, has_webhooks=is_tls), has_webhooks=is_tls)
 
 
 @pytest.mark.parametrize("is_tls", [False, True], ids=["plain", "TLS"])
 def test_replies_that_come_as_they_should_leave_nobody_uncertain(send, is_tls):
-    result = send(Ways(), is_tls=is_tls, total_timeout=PATIENCE_SECONDS)
+    result = send(ReplyFault(), is_tls=is_tls, total_timeout=PATIENCE_SECONDS)
     assert {row.status for row in result.rows} == {"sent"}
     assert all(row.accepted == 1 and row.wamid == row.right for row in result.rows)
 
 
 def test_a_person_sees_how_many_replies_went_astray(send, database, caplog):
-    result = send(Ways("swapped"))
+    result = send(ReplyFault("swapped"))
     count = sum(row.status == "uncertain" for row in result.rows)
     assert count
-    errors = [each for id_ in (1, 2) for each in show_errors(database, id_).errors]
-    assert sum(each.reason.count for each in errors) == count
-    assert {(each.reason.error_code, each.advice) for each in errors} == {(STRAY_REPLY.code, STRAY_REPLY.advice)}
+    errors = {id_: show_errors(database, id_).errors for id_ in (1, 2)}
+    assert sum(each.reason.count for found in errors.values() for each in found) == count
+    for campaign_id, found in errors.items():
+        for each in found:
+            assert each.reason.error_code == STRAY_REPLY.code
+            assert str(each.advice) == str(STRAY_REPLY.advice.aim(campaign=[campaign_id]))
     warned = [record for record in caplog.records if getattr(record, "event", "") == "stray_reply"]
     assert {record.levelname for record in warned} == {"WARNING"}
     assert sum(len(record.messages) for record in warned) == count

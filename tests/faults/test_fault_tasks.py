@@ -9,29 +9,43 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import redis
-from harness import QUEUES, Flow, wait_for
+from harness import QUEUES, Campaign, Flow, run_together, wait_for
+
+from devstack.proxy import Proxy
 
 TRIPLED = Path(__file__).parent / "tripled"
+COPIES = 3
+# More tasks than that wait: the workers have enough to refuse.
+ENOUGH_TASKS = 20
 
 
-def test_every_task_three_times_from_two_beats_and_again_while_it_runs_changes_nothing(flow: Flow) -> None:
-    """All tasks: ticks, slices, webhooks, health. The broker takes a slice for lost long before it is over."""
+def test_every_task_three_times_from_two_beats_and_again_while_it_runs_changes_nothing(flow: Flow, gate: Proxy) -> None:
+    """All tasks: ticks, slices, webhooks, health. The broker takes a slice for lost long before it is over.
+
+    Somebody publishes the tasks of the campaigns at the same time, from several threads, while all of them run.
+    """
     flow.stack.environment["PYTHONPATH"] = str(TRIPLED)
+    # Two slots each: four campaigns that run at the same time run on both workers.
     flow.start(
         *("webhooks", "events", "worker", "worker2", "beat", "beat2"),
         tick_seconds=1,
-        slice_seconds=4,
+        slice_seconds=2,
         visibility_timeout_seconds=1,
+        slots=2,
     )
     flow.far.script(webhooks={"duplicate_probability": 0.3, "shuffle": True, "batch_size": 5})
-    campaigns = [
-        flow.add_campaign(name, [flow.add_account(name, rate=40)], people=240)
-        for name in ("Vendas", "Novidades", "Relacionamento")
-    ]
+    accounts = [flow.add_account("Vendas", rate=40), flow.add_account("Novidades", rate=40)]
+    campaigns = [flow.add_campaign(f"Campaign {number}", accounts, people=120) for number in range(4)]
     flow.await_ready()
+
+    gate.freeze()
     flow.start_campaigns(*campaigns)
-    flow.ring([campaign.id for campaign in campaigns], times=2)
-    flow.await_status("completed", *campaigns)
+    owners = "SELECT count(*), count(DISTINCT owner) FROM leases WHERE until > clock_timestamp()"
+    with _enqueueing(flow, campaigns):
+        wait_for(lambda: flow.query(owners) == [(4, 2)], "all run, and on both workers")
+        flow.await_on_the_wire(*campaigns)
+        gate.thaw()
+        flow.await_status("completed", *campaigns)
     flow.await_arrival(*campaigns)
     wait_for(
         lambda: flow.far.has_told_all() and flow.query("SELECT count(*) FROM webhook_events") == [(0,)],
@@ -43,6 +57,7 @@ def test_every_task_three_times_from_two_beats_and_again_while_it_runs_changes_n
     runs = sum(totals)
     slices = len(flow.events("accounts_active"))
     assert runs > 3 * slices, (runs, slices)
+    assert {each["role"] for each in flow.events("accounts_active")} == {"worker", "worker2"}
     flow.assert_everybody_got_one(*campaigns)
     assert set(flow.far.arrived().values()) == {1}
     assert flow.query("SELECT DISTINCT send_no, attempts FROM messages") == [(1, 1)]
@@ -51,6 +66,8 @@ def test_every_task_three_times_from_two_beats_and_again_while_it_runs_changes_n
         assert len(flow.events("campaign_completed", campaign_id=campaign.id)) == 1
     for name in ("slice_error", "slice_failed", "abandoned", "leases_not_kept"):
         assert flow.events(name) == []
+    for beat in ("beat", "beat2"):
+        assert "campaigns.tick" in flow.role(beat).log_path.read_text()
     flow.assert_counters_equal_rows()
     flow.assert_no_lease_lives()
 
@@ -115,6 +132,26 @@ def _emptying_queues(redis_url: str) -> Iterator[None]:
                 client.delete(*QUEUES)
 
     thread = threading.Thread(target=empty)
+    thread.start()
+    try:
+        yield
+    finally:
+        is_over.set()
+        thread.join()
+
+
+@contextmanager
+def _enqueueing(flow: Flow, campaigns: list[Campaign]) -> Iterator[None]:
+    """Publish every campaign's task in copies, from as many threads at once, as soon as few are left."""
+    is_over = threading.Event()
+
+    def enqueue() -> None:
+        with redis.Redis.from_url(flow.stack.environment["REDIS_URL"]) as valkey:
+            while not is_over.wait(0.05):
+                if valkey.llen("campaigns") < ENOUGH_TASKS:
+                    flow.enqueue([campaign.id for campaign in campaigns])
+
+    thread = threading.Thread(target=lambda: run_together(*[enqueue] * COPIES))
     thread.start()
     try:
         yield

@@ -25,15 +25,19 @@ from celery import Celery
 from campaigns.domain.campaign import Move
 from campaigns.management import lifecycle
 from campaigns.management.accounts import add_account, add_template
-from campaigns.management.campaigns import Wishes, create_campaign
+from campaigns.management.campaigns import CampaignChanges, create_campaign
 from campaigns.secrets import make_key
 from campaigns.store.database import Database
+from campaigns.valkey import make_sentinel_options
+from campaigns.valkey_url import read_server_url
 from devstack.ports import LOOPBACK, free_port
 from devstack.roles import PROJECT, Role
 from devstack.stack import Stack, await_http
+from tests.store.rows import delete_rows
+from tests.support.actors import TESTER
 
 WABA = "220000000000001"
-APP_SECRET = "flow-app-secret-3f1c"
+APP_SECRET = "f10e0a9953c3e7f10e0a9953c3e73f1c"
 QUEUES = ("campaigns", "control", "webhooks", "health")
 # How long a test waits for a condition, and for an answer: no statement about speed, only the end of hope.
 PATIENCE_SECONDS = 120.0
@@ -50,7 +54,7 @@ def wait_for(condition: Callable[[], Any], what: str, *, seconds: float = PATIEN
     return answer
 
 
-class FarEnd:
+class SimulatorClient:
     """The simulator as a test sees it: its memory, and its script."""
 
     def __init__(self, url: str) -> None:
@@ -151,20 +155,31 @@ class _AlertHandler(BaseHTTPRequestHandler):
 class Flow:
     """One installation: a database, a broker, the roles that the test starts, and the far end."""
 
-    def __init__(self, folder: Path, database: Database, environment: Mapping[str, str], far: FarEnd) -> None:
+    def __init__(self, folder: Path, database: Database, environment: Mapping[str, str], far: SimulatorClient) -> None:
         self.far = far
         self.alerts = AlertReceiver()
         self.stack = Stack(folder, {**environment, "ALERT_WEBHOOK_URL": self.alerts.url})
         self._database = database
         self._accounts: list[Account] = []
         self._campaigns: list[Campaign] = []
+        # Where the logs of roles end that have run for tests before.
+        self._log_starts: dict[Path, int] = {}
         self.use_broker(environment["REDIS_URL"])
 
     def use_broker(self, url: str) -> None:
         """Let the roles that start from now on, and the test itself, use this Valkey."""
         self.stack.environment["REDIS_URL"] = url
-        self._doorbell = Celery("doorbell", broker=url, set_as_current=False)
-        self._doorbell.conf.update(broker_transport_options={"socket_timeout": PATIENCE_SECONDS})
+        server = read_server_url(url)
+        waits = {"connect_timeout_seconds": PATIENCE_SECONDS, "timeout_seconds": PATIENCE_SECONDS}
+        self._celery = Celery("harness", broker=server.broker_url, set_as_current=False)
+        self._celery.conf.update(
+            broker_use_ssl=server.tls,
+            broker_transport_options={
+                "socket_timeout": PATIENCE_SECONDS,
+                "master_name": server.master_name,
+                "sentinel_kwargs": make_sentinel_options(server, **waits),
+            },
+        )
 
     # roles
 
@@ -181,7 +196,11 @@ class Flow:
             else:
                 self.stack.start_role(name, "-n", f"{name}@%h", role=role)
         if "webhooks" in roles:
-            self.send_webhooks_to(f"{self.stack.webhooks_url}/webhooks/whatsapp")
+            self.receive_webhooks()
+
+    def receive_webhooks(self) -> None:
+        """Let the far end post its webhooks to the role that runs."""
+        self.send_webhooks_to(f"{self.stack.webhooks_url}/webhooks/whatsapp")
 
     def send_webhooks_to(self, url: str) -> None:
         self.far.script(webhooks={"callback_url": url, "app_secret": APP_SECRET})
@@ -202,6 +221,26 @@ class Flow:
         """Leave a role out of `check_alive`: the test has ended it."""
         self.stack.roles.remove(self.role(name))
 
+    def begin_anew(self) -> None:
+        """Leave nothing of the tests before but the roles, which run on. The far end posts no webhooks at first.
+
+        Ids go on, so that nothing which a process remembers of an account or a campaign is about one of this test.
+        """
+        over = "SELECT array_agg(id) FROM campaigns WHERE status IN ('pending', 'scheduled', 'running', 'paused')"
+        lifecycle.cancel_campaigns(self._database, self.query(over)[0][0] or [], actor=TESTER)
+        living = "SELECT FROM leases WHERE until > clock_timestamp()"
+        wait_for(lambda: not self.query(living), "the campaigns before have ended")
+        wait_for(lambda: self.far.flush() or self.far.has_told_all(), "their webhooks are posted")
+        waiting = "SELECT FROM webhook_events WHERE status = 'stored'"
+        wait_for(lambda: not self.query(waiting), "their webhooks are applied")
+        self.far.reset()
+        self.far.script(limits={"messages_per_second": 0})
+        self._database.run(delete_rows, kept=("workers",))
+        self._accounts.clear()
+        self._campaigns.clear()
+        self.alerts.alerts.clear()
+        self._log_starts = {path: path.stat().st_size for path in self.log_paths()}
+
     # what people do
 
     def add_account(self, name: str, *, rate: int = 80, failure_limit: int = 5, **script: Any) -> Account:
@@ -218,45 +257,45 @@ class Flow:
             secret_key=self.stack.environment["REVOADA_SECRET_KEY"],
             messages_per_second=rate,
             failure_limit=failure_limit,
+            actor=TESTER,
         )
         self._accounts.append(Account(account_id, name, number, token))
         return self._accounts[-1]
 
-    def add_campaign(self, name: str, accounts: Sequence[Account], *, people: int, **wishes: Any) -> Campaign:
+    def add_campaign(self, name: str, accounts: Sequence[Account], *, people: int, **changes: Any) -> Campaign:
         """Make a draft with so many recipients, whose phones no other campaign has."""
         index = len(self._campaigns) + 1
         phones = tuple(f"+55219{index:02d}{number:06d}" for number in range(people))
         template = f"template_{index}"
-        add_template(self._database, template, language="pt_BR", body="Oi {{1}}, hoje {{2}}.")
+        add_template(self._database, template, language="pt_BR", body="Oi {{1}}, hoje {{2}}.", actor=TESTER)
         path = self.stack.folder / f"{template}.csv"
         rows = [f"{phone},Ana,{number % 50}%\n" for number, phone in enumerate(phones)]
         path.write_text("phone,nome,desconto\n" + "".join(rows), encoding="utf-8")
-        wish = Wishes(
+        wish = CampaignChanges(
             name=name,
             template=f"{template}:pt_BR",
             accounts=[account.name for account in accounts],
-            recipients=path,
-            **wishes,
+            **changes,
         )
-        planned = create_campaign(self._database, wish, time_zone="America/Sao_Paulo")
+        planned = create_campaign(self._database, wish, path, time_zone="America/Sao_Paulo", actor=TESTER)
         self._campaigns.append(Campaign(planned.id, name, phones))
         return self._campaigns[-1]
 
-    def command(self, use_case: Callable[[Database, Sequence[int]], list[Move]], *campaigns: Campaign) -> float:
+    def command(self, use_case: Callable[..., list[Move]], *campaigns: Campaign) -> float:
         """Move campaigns and ring, as `revoada campaign …` does; return when it was committed (seconds since 1970)."""
-        moves = use_case(self._database, [campaign.id for campaign in campaigns])
+        moves = use_case(self._database, [campaign.id for campaign in campaigns], actor=TESTER)
         committed_at = self.server_time()
-        self.ring(lifecycle.rung_ids(moves))
+        self.enqueue(lifecycle.ids_to_enqueue(moves))
         return committed_at
 
     def start_campaigns(self, *campaigns: Campaign) -> float:
         return self.command(lifecycle.start_campaigns, *campaigns)
 
-    def ring(self, campaign_ids: Iterable[int], *, times: int = 1) -> None:
-        with self._doorbell.connection_for_write() as connection, connection.Producer() as producer:
+    def enqueue(self, campaign_ids: Iterable[int], *, times: int = 1) -> None:
+        with self._celery.connection_for_write() as connection, connection.Producer() as producer:
             for campaign_id in campaign_ids:
                 for _ in range(times):
-                    self._doorbell.send_task(
+                    self._celery.send_task(
                         "campaigns.run", (campaign_id,), queue="campaigns", producer=producer, retry=False
                     )
 
@@ -312,9 +351,18 @@ class Flow:
         )
 
     def await_on_the_wire(self, *campaigns: Campaign) -> None:
-        """Wait until each campaign has messages of which nobody knows yet whether they are accepted."""
+        """Wait until each campaign has messages in `sending` of which the API has received nothing.
+
+        Call it while the way to the API is frozen: these messages then stay in `sending`. One that the API has
+        accepted may be in `sending` too, for the moment until its reply is settled.
+        """
+
+        def is_on_the_wire(campaign: Campaign) -> bool:
+            rows = self.query("SELECT phone FROM messages WHERE campaign_id = %s AND status = 'sending'", campaign.id)
+            return bool({phone for (phone,) in rows} - self.far.arrived().keys())
+
         wait_for(
-            lambda: all(self.counts(campaign).get("sending") for campaign in campaigns),
+            lambda: all(is_on_the_wire(campaign) for campaign in campaigns),
             f"{', '.join(campaign.name for campaign in campaigns)} have requests on the wire",
         )
 
@@ -350,10 +398,11 @@ class Flow:
         """In one look, because webhooks may still move both."""
         differing = self.query(
             """
-            SELECT * FROM (SELECT campaign_id, status, count(*) AS rows FROM messages GROUP BY 1, 2) r
-            FULL JOIN (SELECT campaign_id, status, count AS tally FROM tallies WHERE count <> 0) t
-                USING (campaign_id, status)
-            WHERE rows IS DISTINCT FROM tally
+            SELECT * FROM (
+                SELECT campaign_id, status, count(*) AS rows, count(replied_at) AS replied FROM messages GROUP BY 1, 2
+            ) r
+            FULL JOIN (SELECT * FROM tallies WHERE count <> 0 OR replied_count <> 0) t USING (campaign_id, status)
+            WHERE (r.rows, r.replied) IS DISTINCT FROM (t.count, t.replied_count)
             """
         )
         assert differing == []
@@ -366,11 +415,17 @@ class Flow:
     def log_paths(self) -> list[Path]:
         return sorted((self.stack.folder / "logs").glob("*.log"))
 
+    def read_log(self, path: Path) -> str:
+        """Return what a role has logged during this test."""
+        with path.open("rb") as log:
+            log.seek(self._log_starts.get(path, 0))
+            return log.read().decode(errors="replace")
+
     def events(self, name: str, **bound: Any) -> list[dict[str, Any]]:
         """Return the lines of all roles with this event name and these ids bound, in the order of their times."""
         found = []
         for path in self.log_paths():
-            for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
+            for line in self.read_log(path).splitlines():
                 if f'"event": "{name}"' not in line:
                     continue
                 record = json.loads(line)
@@ -386,8 +441,7 @@ class Flow:
         texts = (
             {"output": text}
             if text is not None
-            else {path.name: path.read_text(encoding="utf-8", errors="replace") for path in self.log_paths()}
-            | {"alerts": str(self.alerts.alerts)}
+            else {path.name: self.read_log(path) for path in self.log_paths()} | {"alerts": str(self.alerts.alerts)}
         )
         environment = self.stack.environment
         secrets = [account.token for account in self._accounts]
@@ -400,13 +454,13 @@ class Flow:
 
     def print_logs(self, *, lines: int = 120) -> None:
         for path in self.log_paths():
-            text = path.read_text(encoding="utf-8", errors="replace").splitlines()
+            text = self.read_log(path).splitlines()
             print(f"\n--- {path} (the last of {len(text)} lines)", *text[-lines:], sep="\n")
 
     def stop(self) -> None:
         self.stack.__exit__(None, None, None)
         self.alerts.stop()
-        self._doorbell.close()
+        self._celery.close()
 
 
 def make_environment(database_url: str, redis_url: str, graph_url: str) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""An account is deactivated by its own consecutive send failures, and nobody loses a message by it."""
+"""Consecutive send failures of an account deactivate it, and no message is lost."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def test_a_failing_account_is_deactivated_after_five_and_the_other_sends_its_mes
 
 
 def test_without_an_active_account_a_campaign_waits_and_goes_on_once_one_is_activated(flow: Flow) -> None:
-    """Without beat: nothing but the doorbell of `account activate` may end the wait."""
+    """Beat does not run, so only the task that `account activate` enqueues can end the wait."""
     flow.start("worker", tick_seconds=10, window_limit=1)
     only = flow.add_account("Vendas", outcome="error:190")
     campaign = flow.add_campaign("Black Friday", [only], people=30)
@@ -38,7 +38,7 @@ def test_without_an_active_account_a_campaign_waits_and_goes_on_once_one_is_acti
 
     flow.start_campaigns(campaign)
     flow.await_status("running", campaign, reason="no_active_account")
-    # One request is in flight at a time, so none leaves after the fifth failure.
+    # One request is in flight at a time, so no request is sent after the fifth failure.
     assert flow.far.stats()["accounts"][only.number]["errors"] == {"190": 5}
     _assert_deactivated(flow, only)
     assert flow.counts(campaign) == {"pending": 30}
@@ -60,7 +60,7 @@ def test_without_an_active_account_a_campaign_waits_and_goes_on_once_one_is_acti
 
 
 def _assert_deactivated(flow: Flow, account: Account) -> None:
-    """By five failures: the row, the event that keeps them, the log and the alert all say so, once."""
+    """Five failures deactivate the account. The row, the stored event, the log and the alert report it once each."""
     rows = flow.query("SELECT active, consecutive_failures, inactive_reason FROM accounts WHERE id = %s", account.id)
     active, failures, reason = rows[0]
     assert (active, failures) == (False, 5) and TITLE in reason

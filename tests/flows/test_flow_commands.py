@@ -1,4 +1,4 @@
-"""A person's word counts in the middle of a slice: pause and cancel stop it, resume rings."""
+"""Commands take effect during a slice: pause and cancel stop it, and resume enqueues the campaign."""
 
 from __future__ import annotations
 
@@ -6,16 +6,16 @@ from harness import Flow, wait_for
 
 from campaigns.management.lifecycle import cancel_campaigns, pause_campaigns, resume_campaigns
 
-PEOPLE = 2_500  # at 20 messages/s that is longer than the test waits for anything
+PEOPLE = 2_500  # at 20 messages/s this takes longer than the time limit of any wait in the test
 LIVE_LEASES = "SELECT count(*) FROM leases WHERE until > clock_timestamp()"
 
 
 def test_pause_and_cancel_stop_a_running_slice_and_resume_goes_on(flow: Flow) -> None:
-    """The slices could last for longer than the test. Without beat only the doorbell of `resume` starts one again."""
+    """A slice may last longer than the test. Beat does not run: only the task of `resume` can start another slice."""
     flow.start("worker", tick_seconds=10, slice_seconds=2_000)
     paused = flow.add_campaign("Paused", [flow.add_account("One", rate=20)], people=PEOPLE)
     cancelled = flow.add_campaign("Cancelled", [flow.add_account("Two", rate=20)], people=PEOPLE)
-    # Claims nothing for a quarter of an hour, so it cannot learn of the pause from a claim.
+    # This campaign claims nothing for a quarter of an hour, so it cannot notice the pause by a claim.
     waiting = flow.add_campaign("Waiting", [flow.add_account("Three")], people=2, interval_seconds=900)
     flow.await_ready()
     flow.start_campaigns(paused, cancelled, waiting)

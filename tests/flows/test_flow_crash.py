@@ -1,4 +1,4 @@
-"""A worker that is killed, or asked to stop, in the middle of its campaigns."""
+"""A worker is killed, or asked to stop, while it sends campaigns."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from harness import Flow, wait_for
 
 from devstack.proxy import Proxy
 
-NEVER_MS = 600_000  # until the test lets them go
+NEVER_MS = 600_000  # until the test changes it
 
 
 def test_after_a_sigkill_another_worker_takes_over_after_the_lease_and_nobody_gets_two(flow: Flow, gate: Proxy) -> None:
@@ -23,7 +23,7 @@ def test_after_a_sigkill_another_worker_takes_over_after_the_lease_and_nobody_ge
     flow.await_on_the_wire(campaign)
     flow.role("worker").kill()
     flow.forget_role("worker")
-    # Some of its last requests have arrived, some never do, and no reply is read.
+    # Some of its last requests have arrived at the API, others never do, and no reply is read.
     gate.reset()
     gate.thaw()
     flow.start("worker2")
@@ -33,11 +33,11 @@ def test_after_a_sigkill_another_worker_takes_over_after_the_lease_and_nobody_ge
     not_sent = {phone for (phone,) in flow.query("SELECT phone FROM messages WHERE status = 'pending'")}
 
     def first_sent_at() -> float | None:
-        """Return when the first message was accepted that the dead worker had not claimed."""
+        """Return the time of the first accepted message that the killed worker had not claimed."""
         return min((each["epoch"] for each in flow.far.accepted() if f"+{each['to']}" in not_sent), default=None)
 
-    # Neither a tick nor a task ends a lease that lives.
-    flow.ring([campaign.id])
+    # Neither a tick nor a task ends a lease that has not expired.
+    flow.enqueue([campaign.id])
     flow.await_ticks(3)
     assert first_sent_at() is None
     end_lease = (
@@ -73,7 +73,7 @@ def test_after_a_sigkill_another_worker_takes_over_after_the_lease_and_nobody_ge
 
 
 def test_sigterm_of_a_loaded_worker_drains_it_and_another_one_completes(flow: Flow, gate: Proxy) -> None:
-    """Without beat: the slices that end ring their campaigns' next ones."""
+    """Beat does not run: each slice that ends enqueues the next one of its campaign."""
     flow.start("worker", tick_seconds=10, slice_seconds=600)
     accounts = [flow.add_account("Vendas", rate=40), flow.add_account("Novidades", rate=40)]
     campaigns = [
@@ -88,8 +88,8 @@ def test_sigterm_of_a_loaded_worker_drains_it_and_another_one_completes(flow: Fl
     flow.await_on_the_wire(*campaigns)
     worker = flow.role("worker")
     worker.send_signal(signal.SIGTERM)
-    wait_for(lambda: "Warm shutdown" in worker.log_path.read_text(), "it is about to end")
-    # It waits for what is on the wire, and for nothing else.
+    wait_for(lambda: flow.events("worker_stops"), "it is about to end")
+    # It waits only for replies to requests in flight.
     assert worker.is_running()
     assert all(flow.counts(campaign)["sending"] for campaign in campaigns)
     gate.thaw()

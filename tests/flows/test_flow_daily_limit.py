@@ -1,4 +1,4 @@
-"""The daily limit of a portfolio is never passed, and whoever raises it lets the campaign go on."""
+"""No campaign exceeds the daily limit of a portfolio. When an operator raises it, the campaigns go on."""
 
 from __future__ import annotations
 
@@ -6,16 +6,17 @@ import datetime as dt
 
 from harness import Flow, wait_for
 
-from campaigns.management.accounts import add_portfolio, move_account
+from campaigns.management.accounts import add_portfolio, change_account
+from tests.support.actors import TESTER
 
 
 def test_campaigns_stop_at_the_daily_limit_and_go_on_when_it_is_raised(flow: Flow) -> None:
-    """Without beat: only the doorbell of `portfolio set` can end the wait."""
+    """Beat does not run, so only the task that `portfolio set` enqueues can end the wait."""
     flow.start("worker", "worker2", tick_seconds=10)
     accounts = [flow.add_account("Vendas"), flow.add_account("Novidades")]
-    add_portfolio(flow._database, "acme", daily_limit=70)
+    add_portfolio(flow._database, "acme", daily_limit=70, actor=TESTER)
     for account in accounts:
-        move_account(flow._database, account.name, "acme")
+        change_account(flow._database, account.name, {}, is_moved=True, portfolio="acme", actor=TESTER)
     campaigns = [
         flow.add_campaign("Black Friday", accounts, people=60),
         flow.add_campaign("Newsletter", accounts, people=50),
@@ -32,7 +33,7 @@ def test_campaigns_stop_at_the_daily_limit_and_go_on_when_it_is_raised(flow: Flo
     assert len(flow.far.accepted()) == 70
     waiting = [each for each in campaigns if flow.status(each) == ("running", "daily_limit")]
     for campaign in waiting:
-        # It waits until the first person has been counted for 24 hours.
+        # The campaign waits until 24 hours after the first person was counted.
         due = "SELECT due_at, (SELECT min(until) FROM portfolio_people) FROM campaigns WHERE id = %s"
         ((due_at, first_leaves_at),) = flow.query(due, campaign.id)
         assert due_at == first_leaves_at

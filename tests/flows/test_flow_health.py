@@ -1,4 +1,4 @@
-"""Health informs: it pauses, deactivates, delays and blocks nothing."""
+"""Health checks only inform. They never pause, deactivate or delay sending."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from harness import Flow, wait_for
 
 from devstack.proxy import Proxy
 
-THREADS_COUNT = 8  # that check the health of accounts
+THREADS_COUNT = 8  # of the worker, for health checks
 HANGING_COUNT = 10
 
 
@@ -24,12 +24,12 @@ def test_health_400_yellow_and_hanging_disturb_no_campaign_and_a_change_is_an_al
         told = flow.far.stats()["accounts"]
         return sum(told.get(account.number, {}).get("health_requests", 0) for account in hanging)
 
-    # First the hanging ones: their checks take all threads.
+    # The accounts whose checks hang come first, and occupy all threads.
     flow.start_campaigns(silent)
     wait_for(lambda: hanging_checks() == THREADS_COUNT, "all threads hang")
     flow.start_campaigns(refused, warned)
     flow.await_status("completed", silent, refused, warned)
-    # The other tasks of the role went on meanwhile.
+    # Meanwhile the other tasks of this role were executed.
     flow.await_arrival(silent, refused, warned)
     assert hanging_checks() == THREADS_COUNT
     assert flow.events("health_failed") == []
@@ -71,7 +71,7 @@ def test_health_400_yellow_and_hanging_disturb_no_campaign_and_a_change_is_an_al
 
 
 def test_health_that_gets_worse_and_better_is_told_once_each_way(flow: Flow) -> None:
-    """One alert, one event, one warning for each change; what stays as it is says nothing more."""
+    """Each change causes one alert, one event and one warning. Health that stays the same causes none."""
     flow.start("events", "worker", slice_seconds=0.5, tick_seconds=1, health_seconds=0.5)
     account = flow.add_account("Vendas", rate=20, health=["GREEN*1", "RED*2", "GREEN"])
     campaign = flow.add_campaign("Black Friday", [account], people=3_000)

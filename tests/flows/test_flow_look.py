@@ -1,4 +1,4 @@
-"""What an operator sees with `celery`: who runs what and how long the queues are, and nothing that is secret."""
+"""`celery inspect` shows the running tasks and the lengths of the queues, and no secret."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from harness import PATIENCE_SECONDS, QUEUES, Flow, run_together, wait_for
 
 
 def test_celery_shows_what_runs_and_how_long_the_queues_are_and_nothing_secret(flow: Flow) -> None:
-    # Slices that last for longer than the test: nobody rings meanwhile.
+    # The slices last longer than the test, so no task is enqueued meanwhile.
     flow.start("events", slice_seconds=600)
     account = flow.add_account("Vendas", rate=10)
     campaigns = [flow.add_campaign(f"Campaign {number}", [account], people=1000) for number in range(3)]
@@ -22,7 +22,7 @@ def test_celery_shows_what_runs_and_how_long_the_queues_are_and_nothing_secret(f
             "campaigns": 3, "control": 0, "webhooks": 0, "health": 0
         }  # fmt: skip
         tasks = [json.loads(task) for task in valkey.lrange("campaigns", 0, -1)]
-        # Ids only, in their order: the next one to be taken is the last of the list.
+        # The messages contain only ids. The last one in the list is the next that a worker takes.
         assert [json.loads(base64.b64decode(task["body"]))[:2] for task in reversed(tasks)] == [
             [[campaign.id], {}] for campaign in campaigns
         ]
@@ -31,7 +31,7 @@ def test_celery_shows_what_runs_and_how_long_the_queues_are_and_nothing_secret(f
     for campaign in campaigns:
         flow.await_accepted(campaign, 1)
 
-    # With their names `celery` waits until all have answered, and no longer.
+    # If the workers are named, `celery` waits until all of them have answered, and no longer.
     wait_for(lambda: flow.query("SELECT count(*) FROM workers") == [(2,)], "both have told their names")
     names = ",".join(name for (name,) in flow.query("SELECT name FROM workers"))
     of_all = f"--destination {names} --timeout {PATIENCE_SECONDS}"

@@ -1,4 +1,4 @@
-"""Postgres comes back as it was before half of a campaign went out."""
+"""Postgres is restored to a state before half of a campaign was sent."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from campaigns.management.lifecycle import resume_campaigns
 from devstack.proxy import Proxy
 from tests.store.test_backup import PAGE, find_commands, run
 
-NEVER_MS = 600_000  # until the test lets them go
+NEVER_MS = 600_000  # until the test changes it
 PEOPLE = 240
 
 
@@ -21,7 +21,7 @@ def test_after_a_restore_to_an_older_state_nobody_gets_it_twice(flow: Flow, gate
     flow.await_ready()
     flow.start_campaigns(sale)
 
-    # Nothing is sent while the test looks the other way: so the list does not come to its end.
+    # Nothing is sent while the test prepares the restore, so the campaign does not reach the end of its list.
     flow.await_accepted(sale, 30)
     gate.freeze()
     flow.await_on_the_wire(sale)
@@ -63,7 +63,7 @@ def test_after_a_restore_to_an_older_state_nobody_gets_it_twice(flow: Flow, gate
     assert len(flow.far.accepted(sale)) == sent
     assert flow.counts(sale) == {"sent": known["sent"], "uncertain": PEOPLE - known["sent"]}
 
-    # What Meta still tells settles everybody who got it; a person sends to the others.
+    # Late webhooks settle the messages that were sent; a person lets the others be sent again.
     flow.far.flush()
     accepted = {f"+{each['to']}" for each in flow.far.accepted(sale)}
     wait_for(lambda: flow.counts(sale).get("uncertain") == PEOPLE - len(accepted), "webhooks settle what was forgotten")

@@ -2,62 +2,67 @@
 
 from __future__ import annotations
 
+from typing import Any
 from urllib.parse import urlsplit
 
-import pytest
 from harness import Flow, wait_for
 
 from devstack.proxy import Proxy
 
 
-@pytest.mark.parametrize("how", ["hang", "forget", "lose"])
-def test_a_worker_that_takes_no_task_settles_what_is_out_and_ends(flow: Flow, gate: Proxy, how: str) -> None:
-    broker = urlsplit(flow.stack.environment["REDIS_URL"])
+def test_a_worker_that_takes_no_task_settles_what_is_out_and_ends(flow: Flow, gate: Proxy) -> None:
+    """One worker after the other breaks in its own way, in the middle of its slice; each takes over from the other."""
+    broker = flow.stack.environment["REDIS_URL"]
     breaks = flow.stack.folder / "breaks"
     flow.stack.environment |= {
         "BREAKS": str(breaks),
         "REVOADA_EXIT_ON_STALL_SECONDS": "5",
         "REVOADA_SLICE_SECONDS": "600",
     }
-    campaign = flow.add_campaign("Black Friday", [flow.add_account("Vendas", rate=25)], people=350)
-    with Proxy(broker.port) as proxy:
-        flow.stack.environment["REDIS_URL"] = f"redis://127.0.0.1:{proxy.port}{broker.path}"
-        role = flow.stack.start_role("worker", "-n", "worker@%h", "-I", "tests.flows.broken_consumer")
-        flow.await_ready()
-        flow.start_campaigns(campaign)
-        flow.await_accepted(campaign, 60)
+    campaign = flow.add_campaign("Black Friday", [flow.add_account("Vendas", rate=25)], people=600)
+    flow.start_campaigns(campaign)
+    with Proxy(urlsplit(broker).port or 0) as proxy:
+        flow.stack.environment["REDIS_URL"] = broker.replace(f":{urlsplit(broker).port}/", f":{proxy.port}/")
+        for number, how in enumerate(("hang", "forget", "lose"), start=1):
+            name = f"worker{number}"
+            alive = flow.stack.folder / f"alive-{name}"
+            flow.stack.environment["REVOADA_ALIVE_FILE"] = str(alive)
+            role = flow.stack.start_role(name, "-n", f"{name}@%h", "-I", "tests.flows.broken_consumer", role="worker")
+            flow.await_ready(name)
+            flow.enqueue([campaign.id])
+            flow.await_accepted(campaign, len(flow.far.accepted(campaign)) + 60)
 
-        gate.freeze()
-        flow.await_on_the_wire(campaign)
-        breaks.write_text(how)
-        if how == "lose":
-            proxy.lose()
-        wait_for(lambda: flow.events("worker_exits"), "it is about to end")
-        assert role.is_running()
-        assert flow.counts()["sending"] > 0
-        gate.thaw()
-        wait_for(lambda: not role.is_running(), "it has ended")
-        assert role._guard.returncode == 75
-        flow.forget_role("worker")
+            gate.freeze()
+            flow.await_on_the_wire(campaign)
+            breaks.write_text(how)
+            if how == "lose":
+                proxy.lose()
+            left = wait_for(lambda name=name: of_worker(flow, "worker_exits", name), "it is about to end")
+            assert role.is_running()
+            assert flow.counts()["sending"] > 0
+            gate.thaw()
+            wait_for(lambda role=role: not role.is_running(), "it has ended")
+            assert role._guard.returncode == 75
+            flow.forget_role(name)
+            breaks.unlink()
 
-    # Its slice was in the middle of its time, and the requests on the wire have settled.
-    flow.assert_no_lease_lives()
-    assert flow.counts().keys() == {"pending", "sent"}
-    (told,) = flow.events("worker_stalled")
-    (left,) = flow.events("worker_exits")
-    assert told["at"] < left["at"]
-    if how == "hang":
-        assert "broken_consumer.py" in left["main_thread"]
-    wait_for(flow.alerts.kinds, "the alert is posted")
-    assert flow.alerts.kinds() == ["worker_stalled"]
-    assert flow.query("SELECT name LIKE 'worker@%%', stalled_seconds > 0 FROM workers") == [(True, True)]
+            # Its slice was in the middle of its time, and the requests on the wire have settled.
+            flow.assert_no_lease_lives()
+            assert flow.counts().keys() == {"pending", "sent"}
+            (told,) = of_worker(flow, "worker_stalled", name)
+            assert alive.stat().st_mtime < told["at"] < left[0]["at"]
+            if how == "hang":
+                assert "broken_consumer.py" in left[0]["main_thread"]
+            wait_for(lambda number=number: len(flow.alerts.alerts) == number, "the alert is posted")
+    assert flow.alerts.kinds() == ["worker_stalled"] * 3
+    stalled = "SELECT split_part(name, '@', 1), stalled_seconds > 0 FROM workers ORDER BY 1"
+    assert flow.query(stalled) == [("worker1", True), ("worker2", True), ("worker3", True)]
 
-    breaks.unlink()
-    flow.stack.environment["REDIS_URL"] = broker.geturl()
+    flow.stack.environment["REDIS_URL"] = broker
     flow.execute("UPDATE accounts SET messages_per_second = 400")
     flow.start("worker", slice_seconds=2, exit_on_stall_seconds=120)
     flow.await_ready("worker")
-    flow.ring([campaign.id])
+    flow.enqueue([campaign.id])
     flow.await_status("completed", campaign)
     flow.assert_everybody_got_one(campaign)
     flow.role("worker").stop()
@@ -66,11 +71,15 @@ def test_a_worker_that_takes_no_task_settles_what_is_out_and_ends(flow: Flow, ga
     assert flow.query("SELECT FROM workers WHERE stalled_seconds IS NULL") == []
 
 
+def of_worker(flow: Flow, name: str, worker: str) -> list[dict[str, Any]]:
+    return [each for each in flow.events(name) if each["role"] == worker]
+
+
 def test_a_worker_without_work_or_slot_or_broker_does_not_end(flow: Flow) -> None:
-    broker = urlsplit(flow.stack.environment["REDIS_URL"])
+    broker = flow.stack.environment["REDIS_URL"]
     campaign = flow.add_campaign("Slow", [flow.add_account("Vendas")], people=200, interval_seconds=5.0)
-    with Proxy(broker.port) as proxy:
-        flow.stack.environment["REDIS_URL"] = f"redis://127.0.0.1:{proxy.port}{broker.path}"
+    with Proxy(urlsplit(broker).port or 0) as proxy:
+        flow.stack.environment["REDIS_URL"] = broker.replace(f":{urlsplit(broker).port}/", f":{proxy.port}/")
         flow.start("worker", slots=1, slice_seconds=600, exit_on_stall_seconds=6)
         flow.await_ready()
         flow.start_campaigns(campaign)

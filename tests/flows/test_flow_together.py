@@ -1,4 +1,4 @@
-"""All campaigns at once: they overlap, they arrive, and the log tells it."""
+"""Three campaigns run at the same time, all messages arrive, and the log shows it."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def test_three_campaigns_overlap_all_arrive_once_and_the_log_tells_it(flow: Flow
 
     gate.freeze()
     flow.start_campaigns(*campaigns)
-    # None of them can end before all of them have begun and a tick has seen them.
+    # No campaign can end before all have started and a tick has counted them.
     flow.await_on_the_wire(*campaigns)
     wait_for(lambda: any("3 already running" in told for told in flow.sentences("tick")), "a tick sees all three")
     gate.thaw()
@@ -75,7 +75,7 @@ def _assert_story(flow: Flow) -> None:
 
 
 def _assert_batches(flow: Flow, campaign_id: int) -> None:
-    """INFO per settled set, at most once a second in a slice (and once more when the slice ends)."""
+    """Assert that a slice logs settled messages at most once a second, and once more when it ends."""
     batches = flow.events("batch", campaign_id=campaign_id, level="INFO")
     shape = re.compile(rf"Processing (\d+) recipients of campaign {campaign_id}")
     sizes = [shape.fullmatch(each["message"]) for each in batches]

@@ -1,4 +1,4 @@
-"""Python imports this by itself in processes whose PYTHONPATH says so: each task is published three times."""
+"""Publishes each task three times. Python imports this module in every process that has its folder in PYTHONPATH."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ _publish = Producer.publish
 
 
 def publish(producer: Producer, *arguments: Any, **options: Any) -> Any:
-    """Publish as a broker does whose answer was lost twice."""
+    """Publish three times, as a client does that repeats a publish after its reply was lost twice."""
     for _ in range(2):
         _publish(producer, *arguments, **options)
     return _publish(producer, *arguments, **options)

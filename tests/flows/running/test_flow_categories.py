@@ -1,4 +1,4 @@
-"""Meta may refuse one category of an account's templates: the account goes on with the others."""
+"""If Meta refuses one category of templates from an account, the account still sends the other categories."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ ADVICE = "Allow marketing over the Cloud API: WhatsApp Manager, Account settings
 
 
 def give_categories(flow: Flow, *categories: str) -> None:
-    """Give the templates of the campaigns these categories, in their order, here and at the far end."""
+    """Set the categories of the campaigns' templates, in order, in our database and in the simulator."""
     templates = []
     for number, category in enumerate(categories, start=1):
         name = f"template_{number}"
@@ -29,7 +29,7 @@ def activate(flow: Flow, account: Account) -> None:
 
 
 def statuses(flow: Flow, account: Account) -> tuple[bool, list[tuple[str, int]]]:
-    """Return whether the account is active, and the categories that it does not send, with Meta's code."""
+    """Return whether the account is active, and its deactivated categories with Meta's codes."""
     ((active,),) = flow.query("SELECT active FROM accounts WHERE id = %s", account.id)
     rows = flow.query("SELECT category, inactive_code FROM account_categories WHERE inactive_since IS NOT NULL")
     return active, [(category, code) for category, code in rows]
@@ -51,13 +51,12 @@ def assert_told_once(flow: Flow, account: Account) -> None:
 
 @pytest.mark.parametrize("outcome", ["error:131063", "failed:131063"])
 def test_marketing_that_is_switched_off_does_not_touch_utility_by_the_same_account(flow: Flow, outcome: str) -> None:
-    flow.start("worker", "events", "beat", "webhooks")
+    flow.receive_webhooks()
     account = flow.add_account("Vendas")
     marketing = flow.add_campaign("Black Friday", [account], people=40)
     utility = flow.add_campaign("Boletos", [account], people=200)
     give_categories(flow, "MARKETING", "UTILITY")
     refuse_marketing(flow, account, outcome)
-    flow.await_ready()
 
     flow.start_campaigns(marketing, utility)
     flow.await_status("completed", utility)
@@ -91,12 +90,10 @@ def assert_nobody_got_two(flow: Flow, campaign: Campaign, outcome: str) -> None:
 
 
 def test_marketing_goes_by_an_account_for_which_it_is_not_switched_off(flow: Flow) -> None:
-    flow.start("worker", tick_seconds=10)
     refused, healthy = flow.add_account("Vendas"), flow.add_account("Novidades")
     campaign = flow.add_campaign("Black Friday", [refused, healthy], people=150)
     give_categories(flow, "MARKETING")
     refuse_marketing(flow, refused, "error:131063")
-    flow.await_ready()
 
     flow.start_campaigns(campaign)
     flow.await_status("completed", campaign)
@@ -107,15 +104,13 @@ def test_marketing_goes_by_an_account_for_which_it_is_not_switched_off(flow: Flo
 
 
 def test_a_template_that_meta_takes_for_marketing_does_not_burn_the_attempts_of_its_campaign(flow: Flow) -> None:
-    """We know the template as utility. Refusals name marketing, and the campaign waits as any marketing campaign."""
-    flow.start("worker", tick_seconds=10)
+    """We store the template as utility. Meta's refusals name marketing, so the campaign waits as one of marketing."""
     account = flow.add_account("Vendas")
     renamed = flow.add_campaign("Pesquisa", [account], people=300)
     utility = flow.add_campaign("Boletos", [account], people=100)
     give_categories(flow, "MARKETING", "UTILITY")
     flow.execute("UPDATE templates SET category = 'UTILITY'")
     refuse_marketing(flow, account, "error:131063")
-    flow.await_ready()
 
     flow.start_campaigns(renamed, utility)
     flow.await_status("completed", utility)

@@ -1,4 +1,4 @@
-"""Meta's throttles cost no attempt: the number slows down, the one person waits, and everybody gets one."""
+"""A throttled send uses no attempt: the number sends more slowly, or the one person waits, and all get one message."""
 
 from __future__ import annotations
 
@@ -7,21 +7,19 @@ from harness import Flow, wait_for
 
 
 def test_throttled_messages_use_no_attempt_the_rate_halves_and_one_person_waits_alone(flow: Flow) -> None:
-    flow.start("worker", "events", "beat", tick_seconds=1)
     throttled = flow.add_account("Vendas", outcome="error:130429")
     free = flow.add_account("Novidades")
     many = flow.add_campaign("Black Friday", [throttled], people=120)
     few = flow.add_campaign("Newsletter", [free], people=100)
     waiting = few.phones[3]
     flow.far.script(suffixes={waiting.removeprefix("+"): "error:131056"})
-    flow.await_ready()
 
     started_at = flow.start_campaigns(many, few)
     with redis.Redis.from_url(flow.stack.environment["REDIS_URL"]) as valkey:
         key = f"revoada:throttle:{throttled.id}"
         wait_for(lambda: float(valkey.hget(key, "factor") or 1) < 0.5, "the rate has halved, and again")
     flow.far.script(accounts={throttled.number: {"outcome": "ok"}})
-    # Meta takes nothing for the one person until all others have got theirs.
+    # The simulator refuses sends to the one person until all others have their message.
     flow.await_accepted(few, 99)
     assert {f"+{each['to']}" for each in flow.far.accepted(few)} == set(few.phones) - {waiting}
     flow.far.script(suffixes={waiting.removeprefix("+"): "ok"})
@@ -38,7 +36,7 @@ def test_throttled_messages_use_no_attempt_the_rate_halves_and_one_person_waits_
     refusals = flow.far.stats()["accounts"][free.number]["errors"]["131056"]
     assert flow.query("SELECT attempts, send_no FROM messages WHERE phone = %s", waiting) == [(1, 1 + refusals)]
     assert flow.query("SELECT count(*) FROM messages WHERE campaign_id = %s AND send_no > 1", few.id) == [(1,)]
-    # The first refusal of a pair costs a second, each further one four times as much.
+    # The first refusal of a pair delays its message by a second, each further one by four times as much.
     waited_seconds = flow.far.times(few)[-1] - started_at
     assert waited_seconds >= sum(4**number for number in range(refusals))
     flow.assert_counters_equal_rows()

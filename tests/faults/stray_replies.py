@@ -1,4 +1,4 @@
-"""A far end that writes stray replies: repeated, late, cut in half, or on the wrong connection; plain or over TLS.
+"""A server that writes stray replies: repeated, late, cut in half, or on the wrong connection; plain or over TLS.
 
 It processes each request once, as Meta does, and records the result. Only the bytes on its connections are wrong.
 """
@@ -43,10 +43,10 @@ REASONS = {200: "OK", 400: "Bad Request", 403: "Forbidden", 503: "Service Unavai
 
 
 @dataclass(frozen=True)
-class Ways:
+class ReplyFault:
     """The fault to inject into every `every`-th request; `delay_seconds`: from the right reply to the stray one."""
 
-    way: str = "none"
+    kind: str = "none"
     delay_seconds: float = 0.0
     every: int = 4
     names_contacts: bool = True
@@ -54,7 +54,7 @@ class Ways:
 
     def __str__(self) -> str:
         kind = ("" if self.names_contacts else ", no contacts") + (", chunked" if self.is_chunked else "")
-        return f"{self.way} after {self.delay_seconds} s{kind}"
+        return f"{self.kind} after {self.delay_seconds} s{kind}"
 
 
 @dataclass
@@ -68,12 +68,12 @@ class Memory:
     late_count: int = 0  # late stray replies that are written already
 
 
-class StrayingFarEnd(socketserver.ThreadingTCPServer):
+class StrayReplyServer(socketserver.ThreadingTCPServer):
     daemon_threads, block_on_close, request_queue_size = True, False, 128
 
-    def __init__(self, ways: Ways, context: ssl.SSLContext | None) -> None:
+    def __init__(self, fault: ReplyFault, context: ssl.SSLContext | None) -> None:
         super().__init__(("127.0.0.1", 0), _Connection)
-        self.ways, self.context, self.memory = ways, context, Memory()
+        self.fault, self.context, self.memory = fault, context, Memory()
         self.url = f"{'https' if context else 'http'}://127.0.0.1:{self.server_address[1]}"
         self.lock = threading.Lock()
         self.connection_count = self.open_count = 0
@@ -92,7 +92,7 @@ class StrayingFarEnd(socketserver.ThreadingTCPServer):
             number = next(self._numbers)
             ours = document["biz_opaque_callback_data"]
             key = ours.rpartition(".")[0]
-            if self.ways.way.startswith("error") and number % 3 == 0 and self.memory.accepted[key] == 0:
+            if self.fault.kind.startswith("error") and number % 3 == 0 and self.memory.accepted[key] == 0:
                 return self.write(*RETRYABLE[number % 2]), number
             wamid = f"wamid.{number}"
             self.memory.wamids[key] = wamid
@@ -101,13 +101,13 @@ class StrayingFarEnd(socketserver.ThreadingTCPServer):
             self.memory.statuses.append(
                 make_status(id=wamid, status="sent", recipient_id=recipient, biz_opaque_callback_data=ours)
             )
-        contacts = {"contacts": [{"input": document["to"], "wa_id": recipient}]} if self.ways.names_contacts else {}
+        contacts = {"contacts": [{"input": document["to"], "wa_id": recipient}]} if self.fault.names_contacts else {}
         return self.write(200, {"messaging_product": "whatsapp", **contacts, "messages": [{"id": wamid}]}), number
 
     def write(self, status: int, content: dict[str, Any] | str) -> bytes:
         body = (content if isinstance(content, str) else json.dumps(content)).encode()
         head = f"HTTP/1.1 {status} {REASONS[status]}\r\nContent-Type: application/json\r\n".encode()
-        if self.ways.is_chunked:
+        if self.fault.is_chunked:
             return head + b"Transfer-Encoding: chunked\r\n\r\n%x\r\n%b\r\n0\r\n\r\n" % (len(body), body)
         return head + b"Content-Length: %d\r\n\r\n%b" % (len(body), body)
 
@@ -141,7 +141,7 @@ class _Swap:
 
 
 class _Connection(socketserver.BaseRequestHandler):
-    server: StrayingFarEnd
+    server: StrayReplyServer
 
     def handle(self) -> None:
         with self.server.lock:
@@ -169,27 +169,27 @@ class _Connection(socketserver.BaseRequestHandler):
         return json.loads(self._file.read(length)) if length else None
 
     def _reply(self, document: dict[str, Any]) -> None:
-        server, ways = self.server, self.server.ways
+        server, fault = self.server, self.server.fault
         time.sleep(LATENCY_SECONDS)
         reply, number = server.answer(document)
-        if number % ways.every or ways.way in ("none", "error"):
+        if number % fault.every or fault.kind in ("none", "error"):
             return self._write(reply)
         with server.lock:
             server.memory.stray_count += 1
-        if ways.way == "swapped":
+        if fault.kind == "swapped":
             return self._write(server.swap(reply, document["to"]))
         stray = {
             "repeat": reply,
             "error repeat": reply,
-            "late error": server.write(*RETRYABLE[number // ways.every % len(RETRYABLE)]),
+            "late error": server.write(*RETRYABLE[number // fault.every % len(RETRYABLE)]),
             "half": reply[: len(reply) - 40],
             "half head": reply[:30],
             "half error": server.write(*RETRYABLE[0])[:-40],
-        }[ways.way]
-        if not ways.delay_seconds:
+        }[fault.kind]
+        if not fault.delay_seconds:
             return self._write(reply, stray)
         self._write(reply)
-        timer = threading.Timer(ways.delay_seconds, self._write_late, (stray,))
+        timer = threading.Timer(fault.delay_seconds, self._write_late, (stray,))
         timer.daemon = True
         timer.start()
         return None
@@ -210,8 +210,8 @@ class _Connection(socketserver.BaseRequestHandler):
 
 
 @contextmanager
-def straying(ways: Ways, context: ssl.SSLContext | None = None) -> Iterator[StrayingFarEnd]:
-    with serving(StrayingFarEnd(ways, context)) as server:
+def serve_stray_replies(fault: ReplyFault, context: ssl.SSLContext | None = None) -> Iterator[StrayReplyServer]:
+    with serving(StrayReplyServer(fault, context)) as server:
         yield server
 
 

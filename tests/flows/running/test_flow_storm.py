@@ -1,4 +1,4 @@
-"""Many webhooks at once while a campaign sends: all are applied, in any order, and nothing else stops."""
+"""Many webhooks arrive while a campaign sends: all are applied, in any order, and the campaign goes on."""
 
 from __future__ import annotations
 
@@ -16,19 +16,16 @@ POISON = [
     b"<html>",
     b"[" * 100_000,
     b'{"entry": 7}',
-    b'{"entry": [{"id": "1", "time": 1%s, "changes": [{"field": "account_update", "value": {}}]}]}' % (b"0" * 400),
+    b'{"entry": [{"id": "1", "changes": 7}]}',
     b'{"entry": [{"id": "1", "changes": [{"field": "messages", "value": {"statuses": [{"status": "read"}]}}]}]}',
 ]
 
 
 def test_a_storm_of_webhooks_is_applied_whole_while_a_campaign_goes_on(flow: Flow) -> None:
-    flow.start("webhooks", "events", "worker", inbox_wait_seconds=PATIENCE_SECONDS)
-    flow.far.script(webhooks={"callback_url": ""})  # the storm is all that comes
     account = flow.add_account("Vendas", rate=400)
     told = flow.add_campaign("Told", [account], people=PEOPLE)
-    # At 20 messages/s it lasts for longer than the test waits for anything.
+    # At 20 messages/s the campaign lasts longer than the time limit of any wait in the test.
     going_on = flow.add_campaign("On", [flow.add_account("Novidades", rate=20)], people=2_500)
-    flow.await_ready()
     flow.start_campaigns(told, going_on)
     flow.await_status("completed", told)
     bodies = _make_bodies(flow, account.number, told.id)
@@ -56,7 +53,10 @@ def test_a_storm_of_webhooks_is_applied_whole_while_a_campaign_goes_on(flow: Flo
 
 
 def _make_bodies(flow: Flow, number: str, campaign_id: int) -> list[bytes]:
-    """Sent, delivered and read of each message, each in a body of its own, some twice, and poison among them."""
+    """Return a body per status (sent, delivered and read of each message), some of them twice, and invalid bodies.
+
+    Their times are before the sends, because no time in a webhook counts that is later than its receipt.
+    """
     rows = flow.query(
         "SELECT m.id, m.wamid, i.id, extract(epoch FROM m.sent_at)::bigint FROM messages m, installation i"
         " WHERE campaign_id = %s",
@@ -64,7 +64,7 @@ def _make_bodies(flow: Flow, number: str, campaign_id: int) -> list[bytes]:
     )
     bodies = []
     for message_id, wamid, installation, sent_at in rows:
-        for word, after in (("sent", 1), ("delivered", 2), ("read", 3)):
+        for word, after in (("sent", -3), ("delivered", -2), ("read", -1)):
             status = {"id": wamid, "status": word, "timestamp": str(sent_at + after)}
             status["biz_opaque_callback_data"] = f"r1.{installation}.{message_id}.1"
             value = {"metadata": {"phone_number_id": number}, "statuses": [status]}
