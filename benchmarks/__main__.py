@@ -1,8 +1,8 @@
-"""`make bench`: how fast Revoada is on this machine. `make bench ARGS='sending growth'` runs some, `--list` names all.
+"""`make bench` measures how fast Revoada is on this machine. `ARGS='sending growth'` runs two, `ARGS=--list` names all.
 
-Each benchmark is a process of its own, which prints a table and writes benchmarks/results/<name>.json; the first lines
-of its module say what it measures and which variables of the environment give its sizes. The exit code is 1 when
-something was not correct; a rate is for a person to judge.
+Each benchmark is a separate process, which prints a table and writes benchmarks/results/<name>.json. The first lines of
+its module describe what it measures, and name the environment variables that set its size. The exit code is 1 if a
+check of correctness failed. Rates do not change the exit code.
 """
 
 from __future__ import annotations
@@ -14,17 +14,22 @@ import sys
 import time
 from pathlib import Path
 
-NAMES = ("sending", "limits", "growth", "importing", "webhooks", "applying", "storm", "many", "whole")
+NAMES = (
+    *("sending", "limits", "growth", "importing", "uploading", "webhooks", "bodies"),
+    *("applying", "storm", "many", "viewers", "pages", "whole"),
+)
 _FOLDER = Path(__file__).parent
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(prog="make bench", description="How fast Revoada is on this machine.")
-    parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(NAMES)}; all without one")
-    parser.add_argument("--list", action="store_true", help="say what each measures")
+    parser = argparse.ArgumentParser(prog="make bench", description="Measure how fast Revoada is on this machine.")
+    parser.add_argument(
+        "names", nargs="*", metavar="NAME", help=f"benchmarks to run (default: all): {', '.join(NAMES)}"
+    )
+    parser.add_argument("--list", action="store_true", help="describe what each benchmark measures")
     arguments = parser.parse_args()
     if unknown := set(arguments.names) - set(NAMES):
-        parser.error(f"There is no benchmark {', '.join(sorted(unknown))}: there are {', '.join(NAMES)}.")
+        parser.error(f"There is no benchmark {', '.join(sorted(unknown))}. Benchmarks: {', '.join(NAMES)}.")
     if arguments.list:
         for name in NAMES:
             print(f"{name:10} {describe(name)}")
@@ -44,7 +49,7 @@ def run(name: str) -> int:
 
 
 def describe(name: str) -> str:
-    """Return the first sentence of the module."""
+    """Return the first sentence of a benchmark's module."""
     source = (_FOLDER / f"{name}.py").read_text(encoding="utf-8")
     return (ast.get_docstring(ast.parse(source)) or "").split("\n\n")[0].replace("\n", " ")
 

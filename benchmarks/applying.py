@@ -1,7 +1,8 @@
 """Applying: how fast one `events` process applies stored webhook bodies of 1,000 statuses each.
 
-All messages were sent; each is told delivered, then read, and the process is rung as the receiver does.
-APPLY_BODIES (100), APPLY_STATUSES (1,000 each).
+All messages are in the status `sent`. The bodies report each as delivered, then as read. The benchmark enqueues the
+task that applies them as often as the receiver does. The sizes are APPLY_BODIES (100) and APPLY_STATUSES (1,000
+in each body).
 """
 
 from __future__ import annotations
@@ -13,17 +14,17 @@ import time
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from benchmarks.frame import World, size_of
+from benchmarks.frame import World, read_size
 from benchmarks.report import Report
 from campaigns.store.events import insert_events
 
-BODIES = size_of("APPLY_BODIES", 100)
-STATUSES = size_of("APPLY_STATUSES", 1_000)
+BODIES = read_size("APPLY_BODIES", 100)
+STATUSES = read_size("APPLY_STATUSES", 1_000)
 ACCOUNTS = 10
 GOAL = 25_000  # statuses per second
-_STATUSES_TOLD = ("delivered", "read")
+_REPORTED_STATUSES = ("delivered", "read")
 _APPLY_SECONDS = 300.0
-_RING_SECONDS = 0.25  # as the receiver rings while bodies come in
+_ENQUEUE_SECONDS = 0.25  # the receiver enqueues this often while bodies come in
 _IS_LEFT = "SELECT EXISTS (SELECT FROM webhook_events WHERE status = 'stored')"
 
 
@@ -38,31 +39,33 @@ def main() -> int:
 
 def measure_applying(world: World, report: Report) -> None:
     accounts = world.add_accounts(ACCOUNTS)
-    campaign_id = world.add_campaign(accounts, people=range(BODIES * STATUSES // len(_STATUSES_TOLD)))
+    campaign_id = world.add_campaign(accounts, people=range(BODIES * STATUSES // len(_REPORTED_STATUSES)))
     pretend_sent(world, campaign_id)
     bodies = list(make_bodies(world, campaign_id))
     world.start_roles("events")
-    ring = _bell(world)
+    enqueue = _make_enqueue(world)
     for body in bodies:
         world.database.run(insert_events, [body])
-    told = len(bodies) * STATUSES
+    status_count = len(bodies) * STATUSES
     with world.measure() as usage:
         deadline = time.monotonic() + _APPLY_SECONDS
         while not (is_applied := not world.ask(_IS_LEFT)[0][0]) and time.monotonic() < deadline:
-            ring()
-            time.sleep(_RING_SECONDS)
-    rate = told / usage.seconds
-    report.add("events", statuses_per_second=rate, **usage.cpu_ms_per_1000(told), peak_mb=usage.peak_of("events"))
+            enqueue()
+            time.sleep(_ENQUEUE_SECONDS)
+    rate = status_count / usage.seconds
+    report.add(
+        "events", statuses_per_second=rate, **usage.cpu_ms_per_1000(status_count), peak_mb=usage.peak_of("events")
+    )
     hot = world.ask("SELECT n_tup_hot_upd, n_tup_upd FROM pg_stat_user_tables WHERE relname = 'messages'")[0]
-    report.note(f"HOT: {hot[0]:,} of {hot[1]:,} updates of messages, the making of the benchmark's own included.")
+    report.note(f"HOT: {hot[0]:,} of {hot[1]:,} updates of messages, including those that prepared the benchmark.")
     report.goal(f"at least {GOAL:,} statuses/s", rate >= GOAL)
     unread = _count(world, "messages WHERE NOT (status = 'read' AND delivered_at IS NOT NULL)")
     report.check("all were applied", is_applied and unread == 0)
-    report.check("nothing was parked or set aside", _count(world, "webhook_events") == 0)
+    report.check("nothing was deferred or set aside", _count(world, "webhook_events") == 0)
 
 
 def pretend_sent(world: World, campaign_id: int) -> None:
-    """Make the messages of a campaign what a run would have left, in batches as a run writes them."""
+    """Give the messages of a campaign the values of sent messages, in batches of the size that a worker writes."""
     first, last = world.ask("SELECT min(id), max(id) FROM messages WHERE campaign_id = %s", campaign_id)[0]
     world.ask(
         "UPDATE campaigns SET status = 'running', started_at = clock_timestamp() WHERE id = %s RETURNING id",
@@ -87,13 +90,13 @@ def make_bodies(world: World, campaign_id: int) -> Iterator[bytes]:
         " installation i WHERE m.campaign_id = %s ORDER BY a.id, m.id",
         campaign_id,
     )
-    for word in _STATUSES_TOLD:
+    for word in _REPORTED_STATUSES:
         for first in range(0, len(rows), STATUSES):
             yield make_body(rows[first : first + STATUSES], word)
 
 
 def make_body(rows: Sequence[tuple[Any, ...]], word: str) -> bytes:
-    """Return what Meta says of some messages: a change for each number, as it batches them."""
+    """Return a webhook body with one status of each message. Like Meta's bodies, it has one change per number."""
     now = str(int(time.time()))
     numbers: dict[str, list[dict[str, Any]]] = {}
     for message_id, wamid, phone, number, installation in rows:
@@ -111,7 +114,7 @@ def make_body(rows: Sequence[tuple[Any, ...]], word: str) -> bytes:
     return json.dumps({"object": "whatsapp_business_account", "entry": [{"id": "1", "changes": changes}]}).encode()
 
 
-def _bell(world: World) -> Any:
+def _make_enqueue(world: World) -> Any:
     os.environ.update(world.stack.environment)
     from campaigns.broker.app import make_app  # noqa: PLC0415  reads its environment when called
     from campaigns.broker.enqueue import enqueue_wake_up  # noqa: PLC0415

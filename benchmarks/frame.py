@@ -1,6 +1,6 @@
-"""What the benchmarks share: everything that Revoada needs, started on this machine, and what its processes use.
+"""Shared by all benchmarks: starts an installation on this machine, and measures CPU and memory of its processes.
 
-Postgres runs with fsync, the roles are those of the Procfile, and no setting of the outside gets in.
+Postgres runs with fsync, the roles are those of the Procfile, and settings of the environment are ignored.
 """
 
 from __future__ import annotations
@@ -23,8 +23,9 @@ from typing import Any, Self
 
 import psutil
 
+from campaigns.domain.users.actor import Actor, ActorKind, Surface
 from campaigns.management.accounts import add_account, add_template
-from campaigns.management.campaigns import Wishes, create_campaign
+from campaigns.management.campaigns import CampaignChanges, create_campaign
 from campaigns.secrets import make_key
 from campaigns.store.campaigns import CampaignListing, list_campaigns
 from campaigns.store.database import Database
@@ -34,38 +35,39 @@ from devstack.roles import PROJECT, Role
 from devstack.server import DevstackError, wait_until
 from devstack.stack import Stack, await_http
 
-# Limits out of the way: what is measured is the path, not Meta's throttle.
+# A rate that is never reached: benchmarks measure the code, not the rate limit.
 UNLIMITED = 1_000_000
+ACTOR = Actor("benchmark", ActorKind.CLI, Surface.CLI)
 APP_SECRET = "bench-app-secret"
 TEMPLATE = "bench:pt_BR"
-FIRST_ACCOUNT = 10_000  # the phone number id of the first account; the others follow
+FIRST_ACCOUNT = 10_000  # phone number id of the first account; the next accounts have the next ids
 _HEADER = "phone,nome,desconto\n"
 _OURS = ("REVOADA_", "META_", "BROKER_", "ALERT_", "GRAPH_", "LOG_", "CELERY_", "DATABASE_", "REDIS_")
-# The far end: it counts who got how many, but keeps no log of millions.
+# The simulator's script: it counts messages per person, and keeps no log, which would have millions of entries.
 _SCRIPT: Mapping[str, Any] = {
     "limits": {"messages_per_second": 0, "pair_seconds": 0},
     "built_in_suffixes": False,
     "keep_accepted": False,
 }
 _READY_SECONDS = 60.0
-_LOOK_SECONDS = 0.25
+_POLL_SECONDS = 0.25
 
 
-def size_of(name: str, default: int) -> int:
+def read_size(name: str, default: int) -> int:
     """Read a size from the environment."""
     return int(os.environ.get(name) or default)
 
 
 def percentile(values: Sequence[float], share: float) -> float:
-    """Return the value that `share` (0 to 1) of all are not above."""
+    """Return the value that a share (0 to 1) of all values does not exceed."""
     return sorted(values)[min(int(len(values) * share), len(values) - 1)]
 
 
 class World:
-    """Postgres, Valkey, the simulator, and the roles that a benchmark starts; gone when the `with` block ends.
+    """Runs Postgres, Valkey, the simulator, and the roles that a benchmark starts, until the `with` block ends.
 
-    `script` is the simulator's (simulator/README.md); without one it has no latency and no limits, and reports no
-    webhooks. `settings` are variables of .env.example.
+    `script` is a script for the simulator (simulator/README.md). Without `script` the simulator has no latency and no
+    limits, and posts no webhooks. `settings` are variables of .env.example.
     """
 
     def __init__(self, script: Mapping[str, Any] | None = None, settings: Mapping[str, str] | None = None) -> None:
@@ -88,7 +90,7 @@ class World:
         self._end()
 
     def _start(self) -> None:
-        # The plain loop takes a connection per campaign.
+        # The baseline `loop` opens a connection per campaign.
         self.postgres = self.stack.start_postgres(fsync=True, settings={"max_connections": "400"})
         self.valkey = self.stack.start_valkey()
         self.database_url = self.postgres.create_database("revoada")
@@ -104,6 +106,7 @@ class World:
             "REVOADA_SECRET_KEY": make_key(),
             "HOST": LOOPBACK,
             "PORT": str(free_port()),
+            "CONSOLE_PORT": str(free_port()),
             **self._settings,
         }
         path = self.folder / "simulator.json"
@@ -111,7 +114,7 @@ class World:
         command = [sys.executable, "-m", "simulator", "--port", str(port), "--script", str(path)]
         self._roles["simulator"] = self.stack.start_process("simulator", command)
         await_http(f"{self.simulator_url}/_simulator/stats", self.stack)
-        # Not one of the roles; and what a benchmark asks of a large table takes a while.
+        # The connections of the benchmark itself, whose queries of large tables take long.
         self.database = Database(self.database_url, max_connections=4, statement_seconds=600, name="benchmark")
         self.database.open()
 
@@ -122,22 +125,27 @@ class World:
     # roles
 
     def start_roles(self, *names: str) -> None:
-        """Start roles and wait until they are ready; `worker1` and `worker2` are two processes of the role `worker`."""
+        """Start roles and wait until they are ready. `worker1` and `worker2` are two processes of the role `worker`."""
         for name in names:
             kind = name.rstrip("0123456789")
             if kind == "beat":
                 self._roles[name] = self.stack.start_beat(name)
+            elif kind == "console":
+                port = self.stack.environment["CONSOLE_PORT"]
+                self._roles[name] = self.stack.start_role(name, role=kind, environment={"PORT": port})
             else:
-                options = ("-n", f"{name}@%h") if kind in {"worker", "events"} else ()
+                options = ("-n", f"{name}@%h") if kind in {"worker", "events", "files"} else ()
                 self._roles[name] = self.stack.start_role(name, *options, role=kind)
         for name in names:
             if name == "webhooks":
                 await_http(f"{self.stack.webhooks_url}/readyz", self.stack)
-            elif name.startswith(("worker", "events")):
+            elif name == "console":
+                await_http(f"{self.stack.console_url}/readyz", self.stack)
+            elif name.startswith(("worker", "events", "files")):
                 self._await_line(self._roles[name], b" ready.")
 
     def start_process(self, name: str, command: Sequence[str]) -> None:
-        """Start something of the benchmark's own."""
+        """Start a process that is no role of Revoada; it is measured and stopped like a role."""
         self._roles[name] = self.stack.start_process(name, command)
 
     def stop_roles(self, *names: str) -> None:
@@ -155,33 +163,33 @@ class World:
             raise DevstackError(f"{role.name} was not ready within {_READY_SECONDS:g} s\n{role.last_lines()}")
 
     def pids(self) -> dict[str, int]:
-        """Return all that runs, by name; what has children counts with them."""
+        """Return the pids of the servers and roles by name."""
         return {"postgres": self.postgres.pid, "valkey": self.valkey.pid} | {
             name: role.pid for name, role in self._roles.items()
         }
 
-    # what is sent
+    # campaigns
 
     def add_accounts(self, count: int, *, rate: int = UNLIMITED) -> list[str]:
-        """Make accounts of one WABA, and the template; return the names of the accounts."""
+        """Add accounts of one WABA, and the template; return the names of the accounts."""
         names = [f"account-{number}" for number in range(count)]
         for number, name in enumerate(names):
             add_account(
-                self.database, name, phone_number_id=str(FIRST_ACCOUNT + number), waba_id="1", token="t",
+                self.database, name, phone_number_id=str(FIRST_ACCOUNT + number), waba_id="1", token="t", actor=ACTOR,
                 messages_per_second=rate, secret_key=self.stack.environment["REVOADA_SECRET_KEY"],
             )  # fmt: skip
         name, _, language = TEMPLATE.partition(":")
-        add_template(self.database, name, language=language, body="Oi {{1}}, hoje {{2}} de desconto.")
+        add_template(self.database, name, actor=ACTOR, language=language, body="Oi {{1}}, hoje {{2}} de desconto.")
         return names
 
     def add_campaign(self, accounts: Sequence[str], *, people: range, name: str = "bench") -> int:
-        """Make a campaign of people numbered so, imported from a file as everybody's are; return its id."""
+        """Create a campaign for the people with these numbers, imported from a file; return its id."""
         path = write_people(self.folder / "people.csv", people)
-        wishes = Wishes(name=name, template=TEMPLATE, accounts=accounts, recipients=path)
-        return create_campaign(self.database, wishes, time_zone="UTC").id
+        changes = CampaignChanges(name=name, template=TEMPLATE, accounts=accounts)
+        return create_campaign(self.database, changes, path, actor=ACTOR, time_zone="UTC").id
 
     def run_command(self, *words: str) -> str:
-        """Run `revoada …` as a person would; return what it prints. Raises DevstackError."""
+        """Run `revoada …` and return its output. Raises DevstackError if it fails."""
         command = [str(Path(sys.executable).parent / "revoada"), *words]
         done = subprocess.run(
             command, env=self.stack.environment, cwd=PROJECT, check=False, capture_output=True, text=True
@@ -200,7 +208,7 @@ class World:
         seconds: float = 3600.0,
         watch: Callable[[list[CampaignListing]], object] = lambda _rows: None,
     ) -> list[CampaignListing]:
-        """Wait until all are; an end of a role raises DevstackError. Looks rarely: a look takes CPU away."""
+        """Wait until all campaigns have completed. Polls rarely to save CPU. Raises DevstackError if a role ends."""
         deadline = time.monotonic() + seconds
         while True:
             rows = self.database.run(list_campaigns, ids)
@@ -210,15 +218,15 @@ class World:
             self.stack.check_alive()
             if time.monotonic() > deadline:
                 raise DevstackError(f"{sum(row.completed_at is None for row in rows)} campaigns have not completed")
-            time.sleep(_LOOK_SECONDS)
+            time.sleep(_POLL_SECONDS)
 
     def ask(self, statement: str, *parameters: Any) -> list[tuple[Any, ...]]:
         return self.database.run(lambda connection: connection.execute(statement, parameters).fetchall())
 
-    # the far end
+    # the simulator
 
-    def far(self, name: str, body: Mapping[str, Any] | None = None) -> dict[str, Any]:
-        """Ask the simulator (`stats`, …), or tell it something (`script`, `reset`)."""
+    def call_simulator(self, name: str, body: Mapping[str, Any] | None = None) -> dict[str, Any]:
+        """Call the simulator's control API: without a body it reads (`stats`), with a body it changes (`script`)."""
         data = None if body is None else json.dumps(body).encode()
         headers = {"Content-Type": "application/json"}
         request = urllib.request.Request(f"{self.simulator_url}/_simulator/{name}", data=data, headers=headers)
@@ -228,42 +236,42 @@ class World:
 
     @contextmanager
     def measure(self) -> Iterator[Usage]:
-        """Measure what all that runs now uses in the block."""
+        """Measure the CPU and memory that the running processes use during the block."""
         with measure(self.pids()) as usage:
             yield usage
 
 
 def write_people(path: Path, people: range) -> Path:
-    """Write a list of recipients, one per number."""
+    """Write a list of recipients, with one row per number."""
     with path.open("w", encoding="utf-8") as file:
         file.write(_HEADER)
         file.writelines(f"+55119{10_000_000 + number},Ana,20%\n" for number in people)
     return path
 
 
-def elapsed(rows: Sequence[CampaignListing]) -> float:
+def measure_elapsed(rows: Sequence[CampaignListing]) -> float:
     """Return the seconds from the first start to the last completion."""
     starts = [row.started_at for row in rows if row.started_at]
     ends = [row.completed_at for row in rows if row.completed_at]
     return (max(ends) - min(starts)).total_seconds()
 
 
-# what processes use
+# CPU and memory
 
-# The last columns of a table: what all of them have, the far end at the very end.
+# The last columns of each table.
 _LAST = ("postgres", "valkey", "simulator")
 
 
 @dataclass
 class Usage:
-    """What each of some processes used, with its children: CPU seconds, and its peak of resident megabytes."""
+    """CPU seconds and peak resident megabytes of processes, each with its children."""
 
     seconds: float = 0.0
     cpu_seconds: dict[str, float] = field(default_factory=dict)
     peak_mb: dict[str, float] = field(default_factory=dict)
 
     def cpu_ms_per_1000(self, count: int) -> dict[str, float]:
-        """Return columns of a table; processes of the same role (`worker1`, `worker2`) are one."""
+        """Return CPU milliseconds per 1,000 of `count`, as one column per role for all of its processes."""
         total: Counter[str] = Counter()
         for name, seconds in self.cpu_seconds.items():
             total[name.rstrip("0123456789")] += seconds
@@ -271,18 +279,18 @@ class Usage:
         return {f"{role}_cpu": 1e6 * total[role] / count for role in order}
 
     def peak_of(self, role: str) -> float:
-        """Return the most that one process of the role had."""
+        """Return the highest peak of a process of the role, in megabytes."""
         return max(peak for name, peak in self.peak_mb.items() if name.rstrip("0123456789") == role)
 
 
 @contextmanager
 def measure(pids: Mapping[str, int]) -> Iterator[Usage]:
-    """Measure processes, which run all the time, while the block runs."""
+    """Measure processes during the block; they must run until it ends."""
     usage, is_over = Usage(), threading.Event()
     usage.peak_mb = {name: memory_mb(pid) for name, pid in pids.items()}
 
     def watch() -> None:
-        while not is_over.wait(_LOOK_SECONDS):
+        while not is_over.wait(_POLL_SECONDS):
             for name, pid in pids.items():
                 usage.peak_mb[name] = max(usage.peak_mb[name], memory_mb(pid))
 
@@ -299,7 +307,7 @@ def measure(pids: Mapping[str, int]) -> Iterator[Usage]:
 
 
 def cpu_seconds(pid: int) -> float:
-    """Return the CPU time of a process with its children, the ended ones included."""
+    """Return the CPU seconds of a process with its children, including children that have ended."""
     process = psutil.Process(pid)
     own = process.cpu_times()
     total = own.user + own.system + own.children_user + own.children_system
@@ -311,9 +319,9 @@ def cpu_seconds(pid: int) -> float:
 
 
 def memory_mb(pid: int) -> float:
-    """Return the resident megabytes of a process with its children; 0 where it has ended.
+    """Return the resident megabytes of a process with its children; 0 if it has ended.
 
-    What children share with it counts once for each: right for our roles, too much for Postgres.
+    Memory that processes share counts once for each of them. For Postgres the sum is therefore too high.
     """
     total = 0
     with suppress(psutil.NoSuchProcess):

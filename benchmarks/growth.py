@@ -1,7 +1,8 @@
-"""Growth: what a message costs in a large campaign and in small ones, and at the end of a large one and at its start.
+"""Growth: the CPU time per message in a large campaign and in small ones, and at the start and the end of a large one.
 
-GROWTH_RECIPIENTS (300,000; the goals are made for 1,000,000), GROWTH_SMALL (10,000), GROWTH_SMALL_CAMPAIGNS (5, one
-after the other), LATENCY_MS (20 here: one campaign has at most 512 requests in flight).
+The sizes are GROWTH_RECIPIENTS (300,000; the goals are made for 1,000,000), GROWTH_SMALL (10,000),
+GROWTH_SMALL_CAMPAIGNS (5, one after the other) and LATENCY_MS (20). This latency is low, because one campaign has at
+most 512 requests in flight.
 """
 
 from __future__ import annotations
@@ -12,18 +13,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from benchmarks.frame import Usage, World, cpu_seconds, elapsed, size_of
+from benchmarks.frame import Usage, World, cpu_seconds, measure_elapsed, read_size
 from benchmarks.report import Report
 
-LARGE = size_of("GROWTH_RECIPIENTS", 300_000)
-SMALL = size_of("GROWTH_SMALL", 10_000)
-SMALL_CAMPAIGNS = size_of("GROWTH_SMALL_CAMPAIGNS", 5)
-LATENCY_MS = size_of("LATENCY_MS", 20)
+LARGE = read_size("GROWTH_RECIPIENTS", 300_000)
+SMALL = read_size("GROWTH_SMALL", 10_000)
+SMALL_CAMPAIGNS = read_size("GROWTH_SMALL_CAMPAIGNS", 5)
+LATENCY_MS = read_size("LATENCY_MS", 20)
 ACCOUNTS = 10
 PARTS = 10
 
-_LOOK_SECONDS = 0.1
-# A worker has connections, statements and code ready before anything is measured.
+_POLL_SECONDS = 0.1
+# A first campaign, which is not measured, so that the worker has its connections and prepared statements ready.
 _WARM_UP_PEOPLE = 10_000
 
 
@@ -35,27 +36,30 @@ def main() -> int:
     small = measure_campaigns(report, f"{SMALL_CAMPAIGNS} campaigns of {SMALL:,}", [SMALL] * SMALL_CAMPAIGNS)
     large = measure_campaigns(report, f"one campaign of {LARGE:,}", [LARGE])
     first, last = (
-        sum(ours(report.rows[part_name(number)]) for number in numbers) for numbers in ((1, 2), (PARTS - 1, PARTS))
+        sum(sum_cpu(report.rows[name_part(number)]) for number in numbers) for numbers in ((1, 2), (PARTS - 1, PARTS))
     )
-    report.note(f"A message of {LARGE:,} costs {ours(large) / ours(small):.2f} times that of {SMALL:,} (worker and "
-                f"Postgres); in the last two tenths {last / first:.2f} times that in the first two.")  # fmt: skip
+    ratio = sum_cpu(large) / sum_cpu(small)
+    report.note(
+        f"A message of {LARGE:,} takes {ratio:.2f} times the CPU of one of {SMALL:,} (worker and Postgres), and in the "
+        f"last two tenths {last / first:.2f} times that in the first two."
+    )
     report.goal("a message of the large campaign costs at most 1.1 times that of a small one",
-                ours(large) <= 1.1 * ours(small))  # fmt: skip
+                sum_cpu(large) <= 1.1 * sum_cpu(small))  # fmt: skip
     report.goal("at its end at most 1.1 times that at its start", last <= 1.1 * first)
     report.goal("a worker has at most 200 MB", large["worker_peak_mb"] <= 200)
     return report.finish()
 
 
-def ours(figures: dict[str, Any]) -> float:
+def sum_cpu(figures: dict[str, Any]) -> float:
     return float(figures["worker_cpu"] + figures["postgres_cpu"])
 
 
-def part_name(number: int) -> str:
+def name_part(number: int) -> str:
     return f"  tenth {number} of it"
 
 
 def measure_campaigns(report: Report, what: str, sizes: Sequence[int]) -> dict[str, Any]:
-    """Send campaigns one after the other in a world of their own; a single one in parts, too."""
+    """Send campaigns one after the other in a new installation. If there is only one, measure its tenths, too."""
     with World({"latency_ms": LATENCY_MS}) as world:
         accounts = world.add_accounts(ACCOUNTS)
         first_person, ids = _WARM_UP_PEOPLE, []
@@ -69,14 +73,14 @@ def measure_campaigns(report: Report, what: str, sizes: Sequence[int]) -> dict[s
         total, seconds = Usage(), 0.0
         for campaign_id in ids:
             with world.measure() as usage:
-                before = read(world)
+                before = take_snapshot(world)
                 world.start_campaigns([campaign_id])
                 if len(ids) == 1:
                     measure_parts(world, report, before)
                 rows = world.await_completed([campaign_id])
-            seconds += elapsed(rows)
+            seconds += measure_elapsed(rows)
             add_usage(total, usage)
-        stats = world.far("stats")
+        stats = world.call_simulator("stats")
         report.note(f"{what}: {describe_updates(world)}")
     messages = sum(sizes)
     figures = {"messages": messages, "messages_per_second": messages / seconds, **total.cpu_ms_per_1000(messages)}
@@ -87,33 +91,33 @@ def measure_campaigns(report: Report, what: str, sizes: Sequence[int]) -> dict[s
     return figures
 
 
-def measure_parts(world: World, report: Report, before: Look) -> None:
+def measure_parts(world: World, report: Report, before: Snapshot) -> None:
     """Add a row for each part of the large campaign, while it is sent."""
     for number in range(1, PARTS + 1):
-        while world.far("stats")["accepted"] - _WARM_UP_PEOPLE < LARGE * number // PARTS:
+        while world.call_simulator("stats")["accepted"] - _WARM_UP_PEOPLE < LARGE * number // PARTS:
             world.stack.check_alive()
-            time.sleep(_LOOK_SECONDS)
-        now = read(world)
+            time.sleep(_POLL_SECONDS)
+        now = take_snapshot(world)
         sent, seconds = now.accepted - before.accepted, now.at - before.at
         usage = Usage(seconds, {name: now.cpu_seconds[name] - before.cpu_seconds[name] for name in now.cpu_seconds})
-        report.add(part_name(number), messages=sent, messages_per_second=sent / seconds, **usage.cpu_ms_per_1000(sent))
+        report.add(name_part(number), messages=sent, messages_per_second=sent / seconds, **usage.cpu_ms_per_1000(sent))
         before = now
 
 
 @dataclass(frozen=True)
-class Look:
+class Snapshot:
     at: float
     accepted: int
     cpu_seconds: dict[str, float]
 
 
-def read(world: World) -> Look:
+def take_snapshot(world: World) -> Snapshot:
     cpu = {name: cpu_seconds(pid) for name, pid in world.pids().items()}
-    return Look(time.monotonic(), world.far("stats")["accepted"], cpu)
+    return Snapshot(time.monotonic(), world.call_simulator("stats")["accepted"], cpu)
 
 
 def describe_updates(world: World) -> str:
-    """Say what Postgres did to the messages: it keeps such books itself."""
+    """Return a sentence with Postgres' statistics about updates of `messages`."""
     ((updates, hot, dead, runs, seconds),) = world.ask(
         "SELECT n_tup_upd, n_tup_hot_upd, n_dead_tup, autovacuum_count + autoanalyze_count,"
         " (total_autovacuum_time + total_autoanalyze_time) / 1000 FROM pg_stat_user_tables WHERE relname = 'messages'"

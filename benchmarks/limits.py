@@ -1,7 +1,8 @@
-"""Limits: how close to the real limits of many accounts one worker sends, and whether it ever goes beyond.
+"""Limits: how close one worker comes to the rate limits of many accounts, and whether it ever exceeds one.
 
-Ten campaigns send by all accounts. LIMIT_ACCOUNTS (50), LIMIT_RATE (80 messages/s of each account), LIMIT_SECONDS (60),
-LATENCY_MS (150). The far end refuses what is beyond the rate and a burst of one second, as Meta does, with 130429.
+Ten campaigns send from all accounts. The sizes are LIMIT_ACCOUNTS (50), LIMIT_RATE (80 messages/s of each account),
+LIMIT_SECONDS (60) and LATENCY_MS (150). The simulator refuses with 130429, as Meta does, each send that exceeds the
+rate and a burst of one second.
 """
 
 from __future__ import annotations
@@ -9,29 +10,29 @@ from __future__ import annotations
 import sys
 import time
 
-from benchmarks.frame import World, percentile, size_of
+from benchmarks.frame import World, percentile, read_size
 from benchmarks.report import Report
 
-ACCOUNTS = size_of("LIMIT_ACCOUNTS", 50)
-RATE = size_of("LIMIT_RATE", 80)
-SECONDS = size_of("LIMIT_SECONDS", 60)
-LATENCY_MS = size_of("LATENCY_MS", 150)
+ACCOUNTS = read_size("LIMIT_ACCOUNTS", 50)
+RATE = read_size("LIMIT_RATE", 80)
+SECONDS = read_size("LIMIT_SECONDS", 60)
+LATENCY_MS = read_size("LATENCY_MS", 150)
 CAMPAIGNS = 10
 
-# What is sent before and after the measured time, in seconds of the wanted rate.
+# The seconds of sending before and after the measured time, for which the campaigns have additional messages.
 _WARM_UP_SECONDS = 3.0
-_REST_SECONDS = 3.0
-_LOOK_SECONDS = 0.2
-_WINDOW = 5  # looks, a second each: what a person calls a moment of less
+_TAIL_SECONDS = 3.0
+_POLL_SECONDS = 0.2
+_WINDOW = 5  # samples, one per second; the lowest rate is the rate of the slowest window
 
 
 def main() -> int:
-    wanted = ACCOUNTS * RATE
+    expected = ACCOUNTS * RATE
     report = Report(
         "limits", f"{ACCOUNTS} accounts at {RATE} messages/s each, one worker",
         accounts=ACCOUNTS, rate=RATE, seconds=SECONDS, latency_ms=LATENCY_MS, campaigns=CAMPAIGNS,
     )  # fmt: skip
-    each = round(wanted * (_WARM_UP_SECONDS + SECONDS + _REST_SECONDS) / CAMPAIGNS)
+    each = round(expected * (_WARM_UP_SECONDS + SECONDS + _TAIL_SECONDS) / CAMPAIGNS)
     with World({"latency_ms": LATENCY_MS, "limits": {"messages_per_second": RATE}}) as world:
         accounts = world.add_accounts(ACCOUNTS, rate=RATE)
         ids = [
@@ -40,29 +41,29 @@ def main() -> int:
         ]
         world.start_roles("worker")
         world.start_campaigns(ids)
-        while look(world)[1] < wanted * _WARM_UP_SECONDS:
+        while take_sample(world)[1] < expected * _WARM_UP_SECONDS:
             world.stack.check_alive()
-            time.sleep(_LOOK_SECONDS)
+            time.sleep(_POLL_SECONDS)
         with world.measure() as usage:
-            looks = [look(world)]
+            samples = [take_sample(world)]
             for _ in range(SECONDS):
-                time.sleep(max(looks[0][0] + len(looks) - time.monotonic(), 0))
-                looks.append(look(world))
-        throttled = world.far("stats")["errors"].get("130429", 0)
+                time.sleep(max(samples[0][0] + len(samples) - time.monotonic(), 0))
+                samples.append(take_sample(world))
+        throttled = world.call_simulator("stats")["errors"].get("130429", 0)
         world.await_completed(ids)
-        stats = world.far("stats")
-    sent = looks[-1][1] - looks[0][1]
-    rate = sent / (looks[-1][0] - looks[0][0])
+        stats = world.call_simulator("stats")
+    sent = samples[-1][1] - samples[0][1]
+    rate = sent / (samples[-1][0] - samples[0][0])
     windows = [
-        (end[1] - begin[1]) / (end[0] - begin[0]) for begin, end in zip(looks, looks[_WINDOW:], strict=False)
+        (end[1] - begin[1]) / (end[0] - begin[0]) for begin, end in zip(samples, samples[_WINDOW:], strict=False)
     ] or [rate]
     figures = usage.cpu_ms_per_1000(max(sent, 1))
     report.add(
         "one worker",
-        wanted_per_second=wanted, messages_per_second=rate, **{f"worst {_WINDOW} s": percentile(windows, 0.0)},
+        wanted_per_second=expected, messages_per_second=rate, **{f"worst {_WINDOW} s": percentile(windows, 0.0)},
         **figures, worker_peak_mb=usage.peak_of("worker"), **{"130429": throttled},
     )  # fmt: skip
-    report.goal(f"{wanted:,} messages/s within 2 %", abs(rate / wanted - 1) <= 0.02)
+    report.goal(f"{expected:,} messages/s within 2 %", abs(rate / expected - 1) <= 0.02)
     report.goal("sending when it was measured", sent > 0)
     report.goal("no 130429", throttled == 0)
     report.goal(
@@ -73,9 +74,9 @@ def main() -> int:
     return report.finish()
 
 
-def look(world: World) -> tuple[float, int]:
-    """Return the time, and how many were accepted by then."""
-    accepted = world.far("stats")["accepted"]
+def take_sample(world: World) -> tuple[float, int]:
+    """Return the time and the number of messages accepted by then."""
+    accepted = world.call_simulator("stats")["accepted"]
     return time.monotonic(), accepted
 
 

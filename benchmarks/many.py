@@ -1,7 +1,8 @@
-"""Many: very many campaigns at once: a tick over them, small ones, slow ones, and a new one beside a huge one.
+"""Many: many campaigns at the same time: one tick for all, small ones, slow ones, and new ones beside a huge one.
 
-MANY_ELIGIBLE (10,000 campaigns in a tick), MANY_SMALL (1,000 of 100 recipients), MANY_SLOW (500, a message every 5 s),
-MANY_SLOW_SECONDS (40), MANY_HUGE (200,000 recipients), MANY_NEW (20 new ones beside it), LATENCY_MS (150).
+The sizes are MANY_ELIGIBLE (10,000 campaigns in a tick), MANY_SMALL (1,000 campaigns of 100 recipients), MANY_SLOW (500
+campaigns with a message every 5 s), MANY_SLOW_SECONDS (40), MANY_HUGE (200,000 recipients), MANY_NEW (20 new campaigns
+beside the huge one) and LATENCY_MS (150).
 """
 
 from __future__ import annotations
@@ -13,19 +14,19 @@ from collections import defaultdict
 from itertools import pairwise
 from typing import Any
 
-from benchmarks.frame import Usage, World, elapsed, percentile, size_of
+from benchmarks.frame import Usage, World, measure_elapsed, percentile, read_size
 from benchmarks.report import Report
 from devstack.server import wait_until
 
-ELIGIBLE = size_of("MANY_ELIGIBLE", 10_000)
-SMALL = size_of("MANY_SMALL", 1_000)
+ELIGIBLE = read_size("MANY_ELIGIBLE", 10_000)
+SMALL = read_size("MANY_SMALL", 1_000)
 SMALL_RECIPIENTS = 100
-SLOW = size_of("MANY_SLOW", 500)
-SLOW_SECONDS = size_of("MANY_SLOW_SECONDS", 40)
+SLOW = read_size("MANY_SLOW", 500)
+SLOW_SECONDS = read_size("MANY_SLOW_SECONDS", 40)
 SLOW_INTERVAL = 5.0
-HUGE = size_of("MANY_HUGE", 200_000)
-NEW = size_of("MANY_NEW", 20)
-LATENCY_MS = size_of("LATENCY_MS", 150)
+HUGE = read_size("MANY_HUGE", 200_000)
+NEW = read_size("MANY_NEW", 20)
+LATENCY_MS = read_size("LATENCY_MS", 150)
 
 ACCOUNTS = 10
 TICK_SECONDS = 10.0
@@ -45,29 +46,29 @@ def main() -> int:
 
 
 def measure_ticks(world: World, report: Report) -> None:
-    """One tick with all campaigns due, its publishing included, and some with none due."""
+    """Measure a tick in which all campaigns are due, including the publishing, and ticks in which none is due."""
     copy_campaign(world, world.add_campaign(world.add_accounts(ACCOUNTS), people=range(1)), ELIGIBLE - 1)
     world.ask("UPDATE campaigns SET status = 'running', started_at = clock_timestamp() RETURNING id")
     world.ask("SELECT 1 FROM pg_stat_force_next_flush()")
     world.database.run(lambda connection: connection.execute("ANALYZE"))
     os.environ.update(world.stack.environment)
-    from campaigns import tasks  # noqa: PLC0415  they read their environment when imported
+    from campaigns import tasks  # noqa: PLC0415  the module reads the environment when it is imported
     from campaigns.sending import schedule  # noqa: PLC0415
     from campaigns.worker.runtime import runtime  # noqa: PLC0415
 
-    here = runtime()
-    tasks.ring_campaigns([0])  # connects
+    worker_runtime = runtime()
+    tasks.enqueue_campaigns([0])  # opens the connection to the broker
 
     def tick() -> tuple[int, float, float]:
         began = time.monotonic()
-        due = schedule.mark_due(here.database, here.settings)
+        due = schedule.mark_due(worker_runtime.database, worker_runtime.settings)
         marked = time.monotonic()
-        tasks.ring_campaigns(due)
+        tasks.enqueue_campaigns(due)
         return len(due), marked - began, time.monotonic() - began
 
     due, marked, took = tick()
     idle = [tick() for _ in range(_IDLE_TICKS)]
-    here.close()
+    worker_runtime.close()
     idle_ms = 1000 * percentile([took for _, _, took in idle], 0.5)
     report.add("a tick, all due", campaigns=due, marked_seconds=marked, took_seconds=took)
     report.add("a tick, none due", campaigns=ELIGIBLE, took_seconds=idle_ms / 1000)
@@ -77,7 +78,7 @@ def measure_ticks(world: World, report: Report) -> None:
 
 
 def measure_small(world: World, report: Report) -> None:
-    """All started at once: the time until the last is complete."""
+    """Start all small campaigns at once, and measure the time until the last one has completed."""
     first = world.add_campaign(world.add_accounts(ACCOUNTS), people=range(SMALL_RECIPIENTS))
     ids = [first, *copy_campaign(world, first, SMALL - 1)]
     world.start_roles("events", "worker", "beat")
@@ -85,18 +86,18 @@ def measure_small(world: World, report: Report) -> None:
         world.start_campaigns(ids)
         rows = world.await_completed(ids)
     messages = SMALL * SMALL_RECIPIENTS
-    seconds = elapsed(rows)
+    seconds = measure_elapsed(rows)
     report.add(
         f"{SMALL:,} small campaigns", campaigns=SMALL, took_seconds=seconds, messages_per_second=messages / seconds,
-        **_use(usage),
+        **_list_usage(usage),
     )  # fmt: skip
     report.goal(f"{SMALL:,} campaigns of {SMALL_RECIPIENTS} recipients finish within 60 s", seconds < 60)
-    stats = world.far("stats")
+    stats = world.call_simulator("stats")
     report.check(f"{messages:,} sent, nobody twice in a campaign", stats["accepted"] == messages == _count_sent(world))
 
 
 def measure_slow(world: World, report: Report) -> None:
-    """How far the messages of each campaign are from its pace, and what the worker uses for all of them."""
+    """Measure how much the gaps between messages differ from the pace, and the CPU of the worker for all campaigns."""
     count = round((SLOW_SECONDS + 3 * _SETTLE_IN_SECONDS) / SLOW_INTERVAL)
     first = world.add_campaign(world.add_accounts(ACCOUNTS), people=range(count))
     world.ask("UPDATE campaigns SET interval_seconds = %s RETURNING id", SLOW_INTERVAL)
@@ -107,7 +108,7 @@ def measure_slow(world: World, report: Report) -> None:
     settled_at = time.time()
     with world.measure() as usage:
         time.sleep(SLOW_SECONDS)
-    # When each was claimed: the pace is of claims, and a request leaves with its claim.
+    # The times of the claims: the pace controls claims, and a request is sent at once after its claim.
     times: dict[int, list[float]] = defaultdict(list)
     for campaign_id, at in world.ask(
         "SELECT campaign_id, extract(epoch FROM claimed_at)::float FROM messages WHERE claimed_at >= to_timestamp(%s)"
@@ -118,18 +119,18 @@ def measure_slow(world: World, report: Report) -> None:
     off = [abs(later - earlier - SLOW_INTERVAL) for each in times.values() for earlier, later in pairwise(each)]
     report.add(
         f"{SLOW} slow campaigns: off their pace", campaigns=len(times), p50_ms=1000 * percentile(off, 0.5),
-        p99_ms=1000 * percentile(off, 0.99), **_use(usage),
+        p99_ms=1000 * percentile(off, 0.99), **_list_usage(usage),
     )  # fmt: skip
     report.goal("slow campaigns keep their pace (99 % of the gaps within 1 s)", percentile(off, 0.99) <= 1)
     cores = usage.cpu_seconds["worker"] / usage.seconds
     report.goal("slow campaigns take less than half a core of the worker", cores < 0.5)
-    # One that is late catches up, but never runs ahead.
+    # A late campaign may catch up, but must never be ahead of its pace.
     is_ahead = any((len(each) - 1) * SLOW_INTERVAL > each[-1] - each[0] + 2 * SLOW_INTERVAL for each in times.values())
     report.check("no slow campaign ran ahead of its pace, none was left out", not is_ahead and len(times) == SLOW)
 
 
 def measure_new(world: World, report: Report) -> None:
-    """From the start of a small campaign to its first message, again and again beside a huge one that runs."""
+    """Measure the time from the start of a small campaign to its first message, while a huge campaign is running."""
     accounts = world.add_accounts(ACCOUNTS)
     huge = world.add_campaign(accounts, people=range(HUGE), name="huge")
     small = world.add_campaign(accounts, people=range(10), name="small")
@@ -137,7 +138,7 @@ def measure_new(world: World, report: Report) -> None:
     world.start_roles("events", "worker", "beat")
     os.environ.update(world.stack.environment)
     world.start_campaigns([huge])
-    wait_until(lambda: world.far("stats")["accepted"] > 0, 30)
+    wait_until(lambda: world.call_simulator("stats")["accepted"] > 0, 30)
     took = []
     for campaign_id in ids:
         asked = time.time()
@@ -159,13 +160,13 @@ def measure_new(world: World, report: Report) -> None:
         p99_ms=1000 * percentile(took, 0.99),
     )  # fmt: skip
     if not is_busy:
-        report.note("The huge campaign was over before the last new one began: MANY_HUGE is too small here.")
+        report.note("The huge campaign was over before the last new one began: MANY_HUGE is too small worker_runtime.")
     report.goal(f"the first message leaves within a tick ({TICK_SECONDS:g} s) of the start", max(took) < TICK_SECONDS)
-    report.check("all were sent", world.far("stats")["accepted"] == HUGE + 10 * NEW)
+    report.check("all were sent", world.call_simulator("stats")["accepted"] == HUGE + 10 * NEW)
 
 
 def copy_campaign(world: World, campaign_id: int, count: int) -> list[int]:
-    """Copy a draft with its recipients; return the ids. An import for each would take longer than what is measured."""
+    """Copy a draft with its recipients `count` times; return the ids. Imports would take longer than the benchmark."""
     if not count:
         return []
     ids = [
@@ -193,7 +194,7 @@ def copy_campaign(world: World, campaign_id: int, count: int) -> list[int]:
     return ids
 
 
-def _use(usage: Usage) -> dict[str, float]:
+def _list_usage(usage: Usage) -> dict[str, float]:
     cores = {f"{role} cores": usage.cpu_seconds[role] / usage.seconds for role in ("worker", "postgres", "valkey")}
     return cores | {"peak_mb": usage.peak_of("worker")}
 

@@ -1,4 +1,4 @@
-"""Posts webhooks as fast, or as evenly, as asked: keep-alive sockets in one thread, so that it costs little."""
+"""Posts webhooks at a given rate or as fast as possible. It uses one thread and keep-alive sockets to save CPU."""
 
 from __future__ import annotations
 
@@ -17,36 +17,39 @@ _HEAD_END = b"\r\n\r\n"
 
 
 @dataclass(frozen=True)
-class Posted:
-    """How posts were taken. `took`: seconds from when each was due to its answer, so a queue at our end counts."""
+class PostResult:
+    """The answers to the posts. `latencies`: seconds from the due time of a post to its answer.
+
+    The time that a post waited for a free connection is included.
+    """
 
     seconds: float
-    took: list[float] = field(repr=False)
+    latencies: list[float] = field(repr=False)
     answers: Counter[int]
 
     @property
     def per_second(self) -> float:
-        return len(self.took) / self.seconds
+        return len(self.latencies) / self.seconds
 
     @property
     def refused(self) -> int:
         return self.answers.total() - self.answers[200]
 
     def percentile_ms(self, share: float) -> float:
-        return round(1000 * sorted(self.took)[min(int(len(self.took) * share), len(self.took) - 1)], 1)
+        return round(1000 * sorted(self.latencies)[min(int(len(self.latencies) * share), len(self.latencies) - 1)], 1)
 
 
 def make_request(body: bytes, secret: str) -> bytes:
     signature = hmac.digest(secret.encode(), body, hashlib.sha256).hex()
     # The headers that Meta sends.
-    lines = ("POST /webhooks/whatsapp HTTP/1.1", "Host: bench", "Accept: */*", "User-Agent: facebookexternalua",
+    connections_ = ("POST /webhooks/whatsapp HTTP/1.1", "Host: bench", "Accept: */*", "User-Agent: facebookexternalua",
              "Accept-Encoding: deflate, gzip", f"X-Hub-Signature-256: sha256={signature}",
              "Content-Type: application/json", f"Content-Length: {len(body)}", "", "")  # fmt: skip
-    return "\r\n".join(lines).encode() + body
+    return "\r\n".join(connections_).encode() + body
 
 
 def make_single(number: int) -> bytes:
-    """Return a body of one status, as long as Meta's are."""
+    """Return a body with one status, of the length of Meta's bodies."""
     wamid = f"wamid.HBgNNTUxMTk5OTk5MDAwMBUCABEYEjQ0{number:020}AA=="
     status = {
         "id": wamid, "status": "delivered", "timestamp": "1790000000", "recipient_id": "5511900000000",
@@ -60,13 +63,13 @@ def make_single(number: int) -> bytes:
     return json.dumps({"object": "whatsapp_business_account", "entry": [entry]}).encode()
 
 
-class _Line:
-    """One connection: at most one request is out."""
+class _Connection:
+    """A connection with at most one request in flight."""
 
     def __init__(self, address: tuple[str, int]) -> None:
         self._address = address
-        self.connection = self._connect()
-        self.is_out = False
+        self.socket = self._connect()
+        self.is_in_flight = False
         self.due = 0.0
         self.request = b""
         self._answer = b""
@@ -77,14 +80,14 @@ class _Line:
         return connection
 
     def send(self, request: bytes, due: float) -> None:
-        self.is_out, self.due, self.request, self._answer = True, due, request, b""
-        with suppress(OSError):  # closed by the other side: its end is read next, and this is sent again
-            self.connection.sendall(request)
+        self.is_in_flight, self.due, self.request, self._answer = True, due, request, b""
+        with suppress(OSError):  # the server has closed it: `read` raises next, and `reopen` repeats the request
+            self.socket.sendall(request)
 
     def read(self) -> int:
-        """Return the status of the answer once all of it is there, else 0. Raises ConnectionError."""
+        """Return the status of a complete answer, else 0. Raises ConnectionError if the connection has ended."""
         try:
-            received = self.connection.recv(65536)
+            received = self.socket.recv(65536)
         except ConnectionResetError:
             received = b""
         if not received:
@@ -94,54 +97,56 @@ class _Line:
         if not found:
             return 0
         _, _, length = head.lower().partition(b"content-length:")
-        self.is_out = len(rest) < int(length.partition(b"\r\n")[0] or 0)
-        return 0 if self.is_out else int(head[9:12])
+        self.is_in_flight = len(rest) < int(length.partition(b"\r\n")[0] or 0)
+        return 0 if self.is_in_flight else int(head[9:12])
 
     def reopen(self) -> None:
-        """Open the connection again, and repeat the request that was out, as Meta does."""
-        self.connection.close()
-        self.connection = self._connect()
-        if self.is_out:
+        """Open the connection again and, like Meta, repeat the request that was in flight."""
+        self.socket.close()
+        self.socket = self._connect()
+        if self.is_in_flight:
             self.send(self.request, self.due)
 
 
-def post_all(url: str, requests: Sequence[bytes], *, connections: int = 48, per_second: float | None = None) -> Posted:
-    """Post each request once, at this rate, or each as soon as a connection is free; 503 and the like count as answers.
+def post_all(
+    url: str, requests: Sequence[bytes], *, connections: int = 48, per_second: float | None = None
+) -> PostResult:
+    """Post each request, at the given rate or as soon as a connection is free. Any status counts as an answer.
 
-    A connection that the other side closes is opened again, and its request repeated, as Meta does.
+    If the server closes a connection, a new connection is opened, and the request is repeated, as Meta does.
     """
     host, _, port = url.removeprefix("http://").partition(":")
-    lines = [_Line((host, int(port))) for _ in range(connections)]
+    idle = [_Connection((host, int(port))) for _ in range(connections)]
     selector = selectors.DefaultSelector()
-    for line in lines:
-        selector.register(line.connection, selectors.EVENT_READ, line)
-    free, took, answers, next_index = lines, [], Counter[int](), 0
+    for connection in idle:
+        selector.register(connection.socket, selectors.EVENT_READ, connection)
+    latencies, answers, next_index = [], Counter[int](), 0
     began = time.monotonic()
-    while len(took) < len(requests):
+    while len(latencies) < len(requests):
         now = time.monotonic()
-        while free and next_index < len(requests):
+        while idle and next_index < len(requests):
             due = now if per_second is None else began + next_index / per_second
             if due > now:
                 break
-            free.pop().send(requests[next_index], due)
+            idle.pop().send(requests[next_index], due)
             next_index += 1
         wait = None
-        if per_second is not None and free and next_index < len(requests):
+        if per_second is not None and idle and next_index < len(requests):
             wait = max(0.0, began + next_index / per_second - time.monotonic())
         for key, _ in selector.select(wait):
-            line: _Line = key.data
+            connection: _Connection = key.data
             try:
-                status = line.read()
+                status = connection.read()
             except ConnectionError:
-                selector.unregister(line.connection)
-                line.reopen()
-                selector.register(line.connection, selectors.EVENT_READ, line)
+                selector.unregister(connection.socket)
+                connection.reopen()
+                selector.register(connection.socket, selectors.EVENT_READ, connection)
                 continue
             if status:
                 answers[status] += 1
-                took.append(time.monotonic() - line.due)
-                free.append(line)
+                latencies.append(time.monotonic() - connection.due)
+                idle.append(connection)
     seconds = time.monotonic() - began
-    for line in lines:
-        line.connection.close()
-    return Posted(seconds, took, answers)
+    for connection in idle:
+        connection.socket.close()
+    return PostResult(seconds, latencies, answers)

@@ -1,4 +1,4 @@
-"""What a benchmark found: a table in the terminal, the same as JSON, and whether all was correct."""
+"""The report of a benchmark: a table in the terminal, the same figures as JSON, and the exit code."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ _WIDEST = 200
 
 
 class Report:
-    """Rows of figures, goals (reached or missed, which is for a person to judge), and checks, which must hold.
+    """Rows of figures, goals for the speed (reached or missed), and checks of correctness, which must all hold.
 
-    Columns called `…_cpu` are CPU milliseconds per 1,000 of what the benchmark counts, `…_mb` peaks of memory.
+    Columns with the name `…_cpu` are CPU milliseconds per 1,000 messages, rows or statuses; `…_mb` are peaks of memory.
     """
 
     def __init__(self, name: str, title: str, **size: float) -> None:
@@ -32,14 +32,14 @@ class Report:
         self._load_before = os.getloadavg()[0]
 
     def add(self, what: str, figures: Mapping[str, Any] | None = None, **more: Any) -> None:
-        """Add a row, or more figures to it; each figure is a column, which other rows may lack."""
+        """Add a row, or more figures to a row. Each figure is a column, which other rows may lack."""
         self.rows.setdefault(what, {}).update({**(figures or {}), **more})
 
-    def goal(self, sentence: str, is_reached: bool) -> None:  # noqa: FBT001  it reads like a sentence
+    def goal(self, sentence: str, is_reached: bool) -> None:  # noqa: FBT001  a call reads like a sentence
         self.goals[sentence] = is_reached
 
     def check(self, sentence: str, is_good: bool) -> None:  # noqa: FBT001
-        """Note what is either correct or makes the whole run fail."""
+        """Add a check. The run fails unless all checks are good."""
         self.checks[sentence] = is_good
 
     def note(self, sentence: str) -> None:
@@ -50,9 +50,9 @@ class Report:
         return all(self.checks.values())
 
     def finish(self) -> int:
-        """Print all of it, write it to results/<name>.json, and return the exit code."""
+        """Print the report, write it to results/<name>.json, and return the exit code."""
         console = Console(highlight=False)
-        console.width = max(console.width, _WIDEST)  # a terminal wraps worse than it scrolls
+        console.width = max(console.width, _WIDEST)  # a wrapped table is harder to read than one that scrolls
         size = ", ".join(f"{name} {value:,}" for name, value in self.size.items())
         load = [round(self._load_before, 1), round(os.getloadavg()[0], 1)]
         console.print(

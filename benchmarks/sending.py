@@ -1,9 +1,10 @@
-"""Sending: campaigns at once from many accounts, limits out of the way, beside the usual ways and beside the floor.
+"""Sending: the rate of many campaigns at the same time, without rate limits, beside usual ways and lower bounds.
 
-CAMPAIGNS (10), ACCOUNTS (10, each campaign sends by all), RECIPIENTS (10,000 of each campaign), LATENCY_MS (150).
-The usual ways are slow, so they get a share of the work: BASELINE_RECIPIENTS (100 of each campaign), sent by
-BASELINE_PROCESSES (10) or BASELINE_THREADS (50) where one task sends one message. The floor is bare libcurl with as
-many requests at once as Revoada had in the mean, and bare claims and settlements in sets of FLOOR_BATCH (50).
+The sizes are CAMPAIGNS (10), ACCOUNTS (10, each campaign sends from all), RECIPIENTS (10,000 of each campaign) and
+LATENCY_MS (150). The usual ways are slow, so they send fewer messages: BASELINE_RECIPIENTS (100 of each campaign). One
+of them sends one message per Celery task, with BASELINE_PROCESSES (10) or BASELINE_THREADS (50). The lower bounds of
+the CPU time (the "floor") are libcurl alone, with as many requests in flight as Revoada had on average, and claims and
+settlements alone, in batches of FLOOR_BATCH (50).
 """
 
 from __future__ import annotations
@@ -19,20 +20,20 @@ import psutil
 from celery import Celery
 
 from benchmarks.baselines import plain
-from benchmarks.frame import FIRST_ACCOUNT, Usage, World, elapsed, size_of
+from benchmarks.frame import FIRST_ACCOUNT, Usage, World, measure_elapsed, read_size
 from benchmarks.report import Report
 from campaigns.store.campaigns import CampaignListing
 from devstack.roles import PROJECT
 from devstack.server import wait_until
 
-CAMPAIGNS = size_of("CAMPAIGNS", 10)
-ACCOUNTS = size_of("ACCOUNTS", 10)
-RECIPIENTS = size_of("RECIPIENTS", 10_000)
-LATENCY_MS = size_of("LATENCY_MS", 150)
-BASELINE_RECIPIENTS = size_of("BASELINE_RECIPIENTS", 100)
-BASELINE_PROCESSES = size_of("BASELINE_PROCESSES", 10)
-BASELINE_THREADS = size_of("BASELINE_THREADS", 50)
-FLOOR_BATCH = size_of("FLOOR_BATCH", 50)
+CAMPAIGNS = read_size("CAMPAIGNS", 10)
+ACCOUNTS = read_size("ACCOUNTS", 10)
+RECIPIENTS = read_size("RECIPIENTS", 10_000)
+LATENCY_MS = read_size("LATENCY_MS", 150)
+BASELINE_RECIPIENTS = read_size("BASELINE_RECIPIENTS", 100)
+BASELINE_PROCESSES = read_size("BASELINE_PROCESSES", 10)
+BASELINE_THREADS = read_size("BASELINE_THREADS", 50)
+FLOOR_BATCH = read_size("FLOOR_BATCH", 50)
 MESSAGES = CAMPAIGNS * RECIPIENTS
 
 _TASKS = "benchmarks.baselines.task_per_message"
@@ -47,6 +48,8 @@ def main() -> int:
     )  # fmt: skip
     one = measure_revoada(report, "Revoada, one worker", latency_ms=LATENCY_MS)
     no_latency = measure_revoada(report, "Revoada, one worker, 0 ms", latency_ms=0)
+    pooler = {"REVOADA_DATABASE_POOLER": "transaction"}
+    measure_revoada(report, "Revoada, one worker, nothing prepared", latency_ms=LATENCY_MS, settings=pooler)
     two = measure_revoada(report, "Revoada, two workers", latency_ms=LATENCY_MS, workers=2)
     with World({"latency_ms": LATENCY_MS}) as world:
         measure_floor(world, report, in_flight=one["in_flight"])
@@ -54,43 +57,47 @@ def main() -> int:
         measure_tasks(world, report, one, pool="prefork", concurrency=BASELINE_PROCESSES, called="processes")
         measure_tasks(world, report, one, pool="threads", concurrency=BASELINE_THREADS, called="threads")
     for figures in report.rows.values():
-        figures["cpu_times_revoada"] = ours(figures) / ours(one)
-    report.note("times slower: than Revoada with one worker. CPU times Revoada: of worker and Postgres, for a message.")
-    report.note("claimed peak: messages whose request is out, or waits for a connection.")
-    report.note(f"The usual ways sent {CAMPAIGNS * BASELINE_RECIPIENTS:,} messages; their rates are measured on those.")
+        figures["cpu_times_revoada"] = sum_cpu(figures) / sum_cpu(one)
+    report.note("times slower: the rate of Revoada with one worker, divided by the rate of the row.")
+    report.note("CPU times revoada: CPU time per message (worker and Postgres), divided by that of Revoada.")
+    report.note("nothing prepared: REVOADA_DATABASE_POOLER=transaction, which prepares no statement, without a pooler.")
+    report.note("claimed peak: the maximum of messages that are in flight or wait for a connection.")
+    report.note(f"The usual ways sent {CAMPAIGNS * BASELINE_RECIPIENTS:,} messages; their rates are of those.")
     report.goal("one worker: at least 8,000 messages/s", one["messages_per_second"] >= 8_000)
-    report.goal("one worker: at most 160 CPU ms per 1,000 (worker and Postgres)", ours(one) <= 160)
+    report.goal("one worker: at most 160 CPU ms per 1,000 (worker and Postgres)", sum_cpu(one) <= 160)
     report.goal("at least 120 times the plain loop", one["messages_per_second"] >= 120 * loop["messages_per_second"])
     report.goal("0 ms: at least 9,000 messages/s", no_latency["messages_per_second"] >= 9_000)
     report.goal("two workers are faster than one", two["messages_per_second"] > one["messages_per_second"])
     return report.finish()
 
 
-def ours(figures: Mapping[str, Any]) -> float:
+def sum_cpu(figures: Mapping[str, Any]) -> float:
     return float(figures["worker_cpu"] + figures.get("postgres_cpu", 0.0))
 
 
-def measure_revoada(report: Report, what: str, *, latency_ms: int, workers: int = 1) -> dict[str, Any]:
-    """Send everything once; the rate is from the first start to the last completion."""
-    with World({"latency_ms": latency_ms}) as world:
+def measure_revoada(
+    report: Report, what: str, *, latency_ms: int, workers: int = 1, settings: Mapping[str, str] | None = None
+) -> dict[str, Any]:
+    """Send all campaigns at the same time; the rate is from the first start to the last completion."""
+    with World({"latency_ms": latency_ms}, settings) as world:
         ids = add_campaigns(world)
         names = [f"worker{number}" for number in range(1, workers + 1)]
         world.start_roles(*names)
         with world.measure() as usage:
             world.start_campaigns(ids)
-            out: list[int] = []
-            rows = world.await_completed(ids, watch=lambda rows: out.append(count_out(rows)))
-        # What is claimed may wait for a connection; and a connection that was opened for a request is kept.
+            claimed: list[int] = []
+            rows = world.await_completed(ids, watch=lambda rows: claimed.append(count_claimed(rows)))
+        # A claimed message may wait for a connection, so the number of connections limits the requests in flight.
         connections = sum(count_connections(world.pids()[name], world.simulator_url) for name in names)
-        stats = world.far("stats")
-    seconds = elapsed(rows)
+        stats = world.call_simulator("stats")
+    seconds = measure_elapsed(rows)
     figures = {
         "messages": MESSAGES,
         "messages_per_second": MESSAGES / seconds,
         **usage.cpu_ms_per_1000(MESSAGES),
         "worker_peak_mb": usage.peak_of("worker"),
-        "claimed_peak": max(out),
-        "in_flight": min(round(fmean(filter(None, out))), connections),
+        "claimed_peak": max(claimed),
+        "in_flight": min(round(fmean(filter(None, claimed))), connections),
     }
     report.add(what, figures)
     report.check(f"{what}: all accepted", stats["accepted"] == MESSAGES)
@@ -106,7 +113,7 @@ def add_campaigns(world: World) -> list[int]:
     ]
 
 
-def count_out(rows: Sequence[CampaignListing]) -> int:
+def count_claimed(rows: Sequence[CampaignListing]) -> int:
     return sum(row.counts.get("sending", 0) for row in rows)
 
 
@@ -115,7 +122,7 @@ def count_connections(pid: int, url: str) -> int:
     return sum(bool(each.raddr) and each.raddr.port == port for each in psutil.Process(pid).net_connections("tcp"))
 
 
-# the floor
+# the lower bounds
 
 
 def measure_floor(world: World, report: Report, *, in_flight: int) -> None:
@@ -124,9 +131,9 @@ def measure_floor(world: World, report: Report, *, in_flight: int) -> None:
     libcurl_cpu = 1e6 * cpu / MESSAGES
     report.add("floor: bare libcurl", messages=MESSAGES, messages_per_second=MESSAGES / seconds, worker_cpu=libcurl_cpu,
                simulator_cpu=usage.cpu_ms_per_1000(MESSAGES)["simulator_cpu"], in_flight=in_flight)  # fmt: skip
-    report.check("floor: bare libcurl: all accepted", world.far("stats")["accepted"] == MESSAGES)
+    report.check("floor: bare libcurl: all accepted", world.call_simulator("stats")["accepted"] == MESSAGES)
     ids = add_campaigns(world)
-    # As a start does, but for the ring: no worker is there.
+    # Like `campaign start`, but without a task, because no worker is running.
     world.database.run(lambda c: c.execute("UPDATE campaigns SET status = 'running', started_at = now()"))
     seconds, cpu, usage = run_program(world, "claim_settle", world.database_url, FLOOR_BATCH, *ids)
     postgres_cpu = usage.cpu_ms_per_1000(MESSAGES)["postgres_cpu"]
@@ -138,7 +145,7 @@ def measure_floor(world: World, report: Report, *, in_flight: int) -> None:
 
 
 def run_program(world: World, module: str, *arguments: object) -> tuple[float, float, Usage]:
-    """Run one of the baselines; return its seconds, its CPU seconds, and what the servers used meanwhile."""
+    """Run a baseline; return its seconds, its CPU seconds, and the usage of the servers meanwhile."""
     command = [sys.executable, "-m", f"benchmarks.baselines.{module}", *map(str, arguments)]
     with world.measure() as usage:
         done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True, cwd=PROJECT)
@@ -162,7 +169,7 @@ def measure_loop(world: World, report: Report, revoada: Mapping[str, Any]) -> di
 def measure_tasks(
     world: World, report: Report, revoada: Mapping[str, Any], *, pool: str, concurrency: int, called: str
 ) -> None:
-    """Time from the tasks of the campaigns to the last message that was written down."""
+    """Measure the time from the campaigns' tasks to the last message that is stored as sent."""
     what = f"one task per message, {concurrency} {called}"
     messages = fill_table(world)
     world.stack.environment |= {
@@ -188,8 +195,8 @@ def measure_tasks(
 
 
 def fill_table(world: World) -> int:
-    """Make the table of the plain ways, and forget what the far end has got."""
-    world.far("reset?keep=script", {})
+    """Create the table of the usual ways, and clear the simulator's counts."""
+    world.call_simulator("reset?keep=script", {})
     parameters = {
         "first_account": FIRST_ACCOUNT, "accounts": ACCOUNTS, "campaigns": CAMPAIGNS, "people": BASELINE_RECIPIENTS,
     }  # fmt: skip
@@ -199,7 +206,7 @@ def fill_table(world: World) -> int:
 
 
 def check_plain(world: World, report: Report, what: str, messages: int) -> None:
-    report.check(f"{what}: all accepted", world.far("stats")["accepted"] == messages)
+    report.check(f"{what}: all accepted", world.call_simulator("stats")["accepted"] == messages)
 
 
 if __name__ == "__main__":

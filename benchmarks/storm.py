@@ -1,8 +1,8 @@
-"""Storm: what very many webhooks at once cost a campaign that sends at a fixed rate.
+"""Storm: how much a burst of webhooks slows down a campaign that sends at a fixed rate.
 
-One campaign sends all the time: some seconds of calm, the storm (statuses of its own messages, each a body of its own:
-in any order, some twice, some poison), calm again. STORM_RATE (1,000 messages/s), STORM_EVENTS (10,000), STORM_SECONDS
-(10), CALM_SECONDS (10), LATENCY_MS (150).
+The campaign sends before, during and after the storm. Each body of the storm has one status of a message of the
+campaign. The bodies come in random order; some come twice, and some cannot be parsed ("poison"). STORM_RATE (1,000
+messages/s), STORM_EVENTS (10,000), STORM_SECONDS (10), CALM_SECONDS (10, before and after), LATENCY_MS (150).
 """
 
 from __future__ import annotations
@@ -22,18 +22,18 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from benchmarks.frame import APP_SECRET, World, percentile, size_of
+from benchmarks.frame import APP_SECRET, World, percentile, read_size
 from benchmarks.report import Report
 from devstack.server import wait_until
 
-RATE = size_of("STORM_RATE", 1_000)
-EVENTS = size_of("STORM_EVENTS", 10_000)
-STORM_SECONDS = size_of("STORM_SECONDS", 10)
-CALM_SECONDS = size_of("CALM_SECONDS", 10)
-LATENCY_MS = size_of("LATENCY_MS", 150)
+RATE = read_size("STORM_RATE", 1_000)
+EVENTS = read_size("STORM_EVENTS", 10_000)
+STORM_SECONDS = read_size("STORM_SECONDS", 10)
+CALM_SECONDS = read_size("CALM_SECONDS", 10)
+LATENCY_MS = read_size("LATENCY_MS", 150)
 
 ACCOUNTS = 10
-CONNECTIONS = 48  # Meta posts by many at once
+CONNECTIONS = 48  # Meta posts on many connections at the same time
 POISON_SHARE, DUPLICATE_SHARE = 0.01, 0.1
 _LATE = b'{"entry": [{"id": "1", "time": 1%s, "changes": [{"field": "account_update", "value": {"event": "X"}}]}]}'
 POISON = (b"<html>", b'{"entry": 7}', b"[" * 10_000, _LATE % (b"0" * 400))
@@ -43,8 +43,8 @@ _ANSWER = re.compile(rb"HTTP/1.1 (?P<status>\d+).*?Content-Length: (?P<length>\d
 
 
 @dataclass(frozen=True)
-class Posted:
-    """How the storm was taken: seconds until the last answer, its slowest answers, answers other than 200."""
+class StormResult:
+    """The answers to the storm: seconds until the last answer, latencies, and the number of answers other than 200."""
 
     seconds: float
     p50_ms: float
@@ -69,10 +69,10 @@ def measure_storm(world: World, report: Report) -> None:
     world.start_roles("worker", "events", "webhooks")
 
     def phase(what: str, wait: Callable[[], Any]) -> float:
-        sent = world.far("stats")["accepted"]
+        sent = world.call_simulator("stats")["accepted"]
         with world.measure() as usage:
             wait()
-        rate = (world.far("stats")["accepted"] - sent) / usage.seconds
+        rate = (world.call_simulator("stats")["accepted"] - sent) / usage.seconds
         share = {f"{name} %": 100 * taken / usage.seconds for name, taken in usage.cpu_seconds.items()}
         report.add(what, messages_per_second=rate, **share)
         return float(rate)
@@ -82,7 +82,7 @@ def measure_storm(world: World, report: Report) -> None:
     before = phase("before", lambda: time.sleep(CALM_SECONDS))
     bodies, message_ids = make_bodies(world, campaign_id, EVENTS)
     with multiprocessing.get_context("spawn").Pool(1) as poster:
-        poster.apply(_now)  # it has started
+        poster.apply(_now)  # waits until the process has started
         posting = poster.apply_async(post_all, (world.stack.webhooks_url, bodies, STORM_SECONDS))
         storm = phase("storm", posting.wait)
         posted = posting.get()
@@ -92,7 +92,7 @@ def measure_storm(world: World, report: Report) -> None:
     after = phase("after", lambda: time.sleep(CALM_SECONDS))
     world.stack.check_alive()
 
-    report.note("% are of one core.")
+    report.note("% is CPU time of one core.")
     report.note(f"Lost to the storm: {100 * (1 - storm / ((before + after) / 2)):.1f} % of the messages.")
     report.add("storm", answer_p50_ms=posted.p50_ms, answer_p99_ms=posted.p99_ms, refused=posted.refused)
     report.add("storm", answered_after_seconds=posted.seconds, applied_after_seconds=posted.seconds + applied_after)
@@ -100,11 +100,14 @@ def measure_storm(world: World, report: Report) -> None:
     report.check("all were applied", _count(world, unread, message_ids) == 0)
     aside, poison = _count(world, "webhook_events WHERE status = 'set_aside'"), sum(map(is_poison, bodies))
     report.check(f"only poison was set aside ({aside} of {poison})", aside == poison)
-    report.check("nobody twice", world.far("stats")["max_accepted_per_recipient"] == 1)
+    report.check("nobody twice", world.call_simulator("stats")["max_accepted_per_recipient"] == 1)
 
 
 def make_bodies(world: World, campaign_id: int, count: int) -> tuple[list[bytes], list[int]]:
-    """Return bodies (delivered and read of messages that were sent, copies, poison) and the messages that they name."""
+    """Return the bodies of the storm and the ids of the messages that they report on.
+
+    The bodies report sent messages as delivered and read; some are copies, and some are poison.
+    """
     poison_count, copy_count = round(count * POISON_SHARE), round(count * DUPLICATE_SHARE)
     message_count = (count - poison_count - copy_count) // 2
     rows = world.ask(
@@ -113,10 +116,10 @@ def make_bodies(world: World, campaign_id: int, count: int) -> tuple[list[bytes]
         campaign_id,
         message_count,
     )
-    chance = random.Random(8)
-    told = [make_body(*row, word) for row in rows for word in ("delivered", "read")]
-    bodies = [*told, *chance.sample(told, copy_count), *(POISON * poison_count)[:poison_count]]
-    chance.shuffle(bodies)
+    random_ = random.Random(8)
+    statuses = [make_body(*row, word) for row in rows for word in ("delivered", "read")]
+    bodies = [*statuses, *random_.sample(statuses, copy_count), *(POISON * poison_count)[:poison_count]]
+    random_.shuffle(bodies)
     return bodies, [row[0] for row in rows]
 
 
@@ -135,14 +138,13 @@ def is_poison(body: bytes) -> bool:
     return body in POISON
 
 
-def post_all(url: str, bodies: Sequence[bytes], seconds: float) -> Posted:
-    """Post bodies evenly over so many seconds, each until it is answered 200, as Meta does."""
+def post_all(url: str, bodies: Sequence[bytes], seconds: float) -> StormResult:
+    """Post bodies evenly over `seconds`. Like Meta, repeat each until it is answered with 200."""
     host, _, port = url.removeprefix("http://").partition(":")
-    requests = [
-        make_request(body) for body in bodies
-    ]  # whoever posts must cost little: on one machine it takes CPU away
+    # The requests are made before the storm, so that posting takes little CPU of the machine that is measured.
+    requests = [make_request(body) for body in bodies]
     began = _now()
-    took: list[float] = []
+    latencies: list[float] = []
     answers: Counter[int] = Counter()
 
     def post_some(first: int) -> None:
@@ -154,7 +156,7 @@ def post_all(url: str, bodies: Sequence[bytes], seconds: float) -> Posted:
                     asked = _now()
                     connection.sendall(requests[index])
                     status = read_status(connection)
-                    took.append(_now() - asked)
+                    latencies.append(_now() - asked)
                     answers[status] += 1
 
     threads = [threading.Thread(target=post_some, args=(first,)) for first in range(CONNECTIONS)]
@@ -162,8 +164,8 @@ def post_all(url: str, bodies: Sequence[bytes], seconds: float) -> Posted:
         thread.start()
     for thread in threads:
         thread.join()
-    p50, p99 = (1000 * percentile(took, share) for share in (0.5, 0.99))
-    return Posted(_now() - began, p50, p99, answers.total() - answers[200])
+    p50, p99 = (1000 * percentile(latencies, share) for share in (0.5, 0.99))
+    return StormResult(_now() - began, p50, p99, answers.total() - answers[200])
 
 
 def make_request(body: bytes) -> bytes:
@@ -174,7 +176,7 @@ def make_request(body: bytes) -> bytes:
 
 
 def read_status(connection: socket.socket) -> int:
-    """Read one answer, which has a length and is short; return its status."""
+    """Read one answer, which is short and has a Content-Length; return its status."""
     answer = b""
     while not (match := _ANSWER.match(answer)) or len(answer) < match.end() + int(match["length"]):
         received = connection.recv(4096)

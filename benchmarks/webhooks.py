@@ -1,8 +1,8 @@
-"""Webhooks: how fast one receiver takes signed posts of one status, and how soon statuses are applied while sending.
+"""Webhooks: how fast one receiver accepts signed posts of one status, and how soon statuses are applied while sending.
 
-First posts by the production server of the Procfile: as fast as they are taken, then evenly. Then a campaign sends, and
-the simulator reports all three statuses of each message in posts of up to 50. HOOKS_POSTS (20,000), HOOKS_RATE (1,000
-posts/s), FRESH_RATE (1,000 messages/s), FRESH_SECONDS (20), LATENCY_MS (150).
+The first part posts to the server of the Procfile, as fast as possible and then at a fixed rate. In the second part a
+campaign sends, and the simulator posts the three statuses of each message in bodies of up to 50. HOOKS_POSTS (20,000),
+HOOKS_RATE (1,000 posts/s), FRESH_RATE (1,000 messages/s), FRESH_SECONDS (20), LATENCY_MS (150).
 """
 
 from __future__ import annotations
@@ -11,21 +11,21 @@ import multiprocessing
 import sys
 from typing import Any
 
-from benchmarks.frame import APP_SECRET, World, percentile, size_of
-from benchmarks.posting import Posted, make_request, make_single, post_all
+from benchmarks.frame import APP_SECRET, World, percentile, read_size
+from benchmarks.posting import PostResult, make_request, make_single, post_all
 from benchmarks.report import Report
 from devstack.server import wait_until
 
-POSTS = size_of("HOOKS_POSTS", 20_000)
-RATE = size_of("HOOKS_RATE", 1_000)
-FRESH_RATE = size_of("FRESH_RATE", 1_000)
-FRESH_SECONDS = size_of("FRESH_SECONDS", 20)
-LATENCY_MS = size_of("LATENCY_MS", 150)
+POSTS = read_size("HOOKS_POSTS", 20_000)
+RATE = read_size("HOOKS_RATE", 1_000)
+FRESH_RATE = read_size("FRESH_RATE", 1_000)
+FRESH_SECONDS = read_size("FRESH_SECONDS", 20)
+LATENCY_MS = read_size("LATENCY_MS", 150)
 
 ACCOUNTS = 10
 _WARM_UP = 1_000  # posts
 _APPLY_SECONDS = 60.0
-# A body is deleted in the transaction that applies it.
+# A trigger notes the age of each body when the body is deleted: the transaction that applies a body deletes it.
 _WATCH = """
 CREATE UNLOGGED TABLE applied_bodies (took interval);
 CREATE FUNCTION note_applied() RETURNS trigger LANGUAGE plpgsql AS $$
@@ -46,7 +46,7 @@ def main() -> int:
     with World() as world, multiprocessing.get_context("spawn").Pool(1) as poster:
         measure_posts(world, poster, report)
     with World({"latency_ms": LATENCY_MS}) as world:
-        measure_fresh(world, report)
+        measure_apply_latency(world, report)
     return report.finish()
 
 
@@ -54,14 +54,14 @@ def measure_posts(world: World, poster: Any, report: Report) -> None:
     world.start_roles("webhooks")
     requests = [make_request(make_single(number), APP_SECRET) for number in range(POSTS)]
 
-    def post(what: str, count: int, **how: float) -> Posted:
+    def post(what: str, count: int, **how: float) -> PostResult:
         with world.measure() as usage:
-            posted: Posted = poster.apply(post_all, (world.stack.webhooks_url, requests[:count]), how)
+            posted: PostResult = poster.apply(post_all, (world.stack.webhooks_url, requests[:count]), how)
         report.add(
             what, posts_per_second=posted.per_second, p50_ms=posted.percentile_ms(0.5),
             p99_ms=posted.percentile_ms(0.99), **usage.cpu_ms_per_1000(count), peak_mb=usage.peak_of("webhooks"),
         )  # fmt: skip
-        report.check(f"{what}: each was answered 200", posted.refused == 0)
+        report.check(f"{what}: each was answered with 200", posted.refused == 0)
         return posted
 
     poster.apply(post_all, (world.stack.webhooks_url, requests[:_WARM_UP]))
@@ -75,12 +75,12 @@ def measure_posts(world: World, poster: Any, report: Report) -> None:
     report.check("all are stored", stored >= _WARM_UP + POSTS + POSTS // 2)
 
 
-def measure_fresh(world: World, report: Report) -> None:
+def measure_apply_latency(world: World, report: Report) -> None:
     accounts = world.add_accounts(ACCOUNTS, rate=FRESH_RATE // ACCOUNTS)
     campaign_id = world.add_campaign(accounts, people=range(FRESH_RATE * FRESH_SECONDS))
     callback_url = f"{world.stack.webhooks_url}/webhooks/whatsapp"
     posts = {"callback_url": callback_url, "app_secret": APP_SECRET, "batch_size": 50, "read_probability": 1}
-    world.far("script", {"webhooks": posts})
+    world.call_simulator("script", {"webhooks": posts})
     world.database.run(lambda connection: connection.execute(_WATCH))
     world.start_roles("webhooks", "events", "worker")
     with world.measure() as usage:

@@ -1,7 +1,7 @@
-"""The whole life of messages, sent, delivered and read: what each role uses, and what Postgres writes and keeps.
+"""Whole: the CPU time of each role for messages that are sent, delivered and read, and the bytes that Postgres writes.
 
-WHOLE_RECIPIENTS (30,000), WHOLE_BATCH (statuses in one post at most: 50), LATENCY_MS (150). What docs/scaling.md
-computes with.
+The sizes are WHOLE_RECIPIENTS (30,000), WHOLE_BATCH (the maximum number of statuses in one post, 50) and LATENCY_MS
+(150). docs/scaling.md computes with the figures of this benchmark.
 """
 
 from __future__ import annotations
@@ -9,15 +9,15 @@ from __future__ import annotations
 import sys
 import time
 
-from benchmarks.frame import APP_SECRET, World, size_of
+from benchmarks.frame import APP_SECRET, World, read_size
 from benchmarks.report import Report
 
-RECIPIENTS = size_of("WHOLE_RECIPIENTS", 30_000)
-BATCH = size_of("WHOLE_BATCH", 50)
-LATENCY_MS = size_of("LATENCY_MS", 150)
+RECIPIENTS = read_size("WHOLE_RECIPIENTS", 30_000)
+BATCH = read_size("WHOLE_BATCH", 50)
+LATENCY_MS = read_size("LATENCY_MS", 150)
 CAMPAIGNS = ACCOUNTS = 10
 
-_LOOK_SECONDS = 0.5
+_POLL_SECONDS = 0.5
 _ARRIVED_SECONDS = 600.0
 
 
@@ -33,7 +33,7 @@ def main() -> int:
         share = RECIPIENTS // CAMPAIGNS
         ids = [world.add_campaign(accounts, people=range(n * share, (n + 1) * share)) for n in range(CAMPAIGNS)]
         world.start_roles("webhooks", "events", "worker")
-        world.far("script", {"webhooks": {"callback_url": f"{world.stack.webhooks_url}/webhooks/whatsapp"}})
+        world.call_simulator("script", {"webhooks": {"callback_url": f"{world.stack.webhooks_url}/webhooks/whatsapp"}})
         messages = share * CAMPAIGNS
         wal, began = wal_bytes(world), time.monotonic()
         with world.measure() as usage:
@@ -41,7 +41,7 @@ def main() -> int:
             world.await_completed(ids)
             is_read = await_read(world, messages)
         seconds, written = time.monotonic() - began, wal_bytes(world) - wal
-        stats = world.far("stats")
+        stats = world.call_simulator("stats")
         ((table, indexes),) = world.ask("SELECT pg_table_size('messages'), pg_indexes_size('messages')")
     report.add("a message", messages=messages, messages_per_second=messages / seconds,
                **usage.cpu_ms_per_1000(messages))  # fmt: skip
@@ -63,7 +63,7 @@ def await_read(world: World, count: int) -> bool:
     while time.monotonic() < deadline:
         if world.ask("SELECT coalesce(sum(count), 0)::bigint FROM tallies WHERE status = 'read'") == [(count,)]:
             return True
-        time.sleep(_LOOK_SECONDS)
+        time.sleep(_POLL_SECONDS)
     return False
 
 

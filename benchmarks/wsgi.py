@@ -1,7 +1,7 @@
-"""`python -m benchmarks.wsgi`: production WSGI servers in front of the same app and the same Postgres, by turns.
+"""`python -m benchmarks.wsgi` compares production WSGI servers with the same app and the same Postgres.
 
-The servers that are not chosen are no dependency: `pip install waitress granian` first, and what is
-missing is left out. Sizes come from the environment: POSTS (each turn), ROUNDS, RATE (posts/s for the latencies).
+Revoada does not depend on the servers that it does not use: run `pip install waitress granian` first. A server that is
+not installed is left out. Sizes come from the environment: POSTS (per turn), ROUNDS, RATE (posts/s for the latencies).
 """
 
 from __future__ import annotations
@@ -24,20 +24,20 @@ from typing import Any
 
 import psutil
 
-from benchmarks.frame import APP_SECRET, cpu_seconds, memory_mb, size_of
-from benchmarks.posting import Posted, make_request, make_single, post_all
+from benchmarks.frame import APP_SECRET, cpu_seconds, memory_mb, read_size
+from benchmarks.posting import PostResult, make_request, make_single, post_all
 from campaigns.store.database import Database
 from campaigns.store.migrate import migrate
 from devstack.ports import LOOPBACK, free_port
 from devstack.roles import Role, read_procfile
 from devstack.stack import Stack, await_http
 
-POSTS = size_of("POSTS", 10_000)
-ROUNDS = size_of("ROUNDS", 3)
-RATE = size_of("RATE", 1_000)
-SLOW_CLIENTS = 600  # half of them with a part of a body: more than there are threads
+POSTS = read_size("POSTS", 10_000)
+ROUNDS = read_size("ROUNDS", 3)
+RATE = read_size("RATE", 1_000)
+SLOW_CLIENTS = 600  # more than the servers have threads; half of them send a part of a body
 
-# Each with threads for as many requests as wait for a group commit.
+# Each server has enough threads for the requests that wait for a group commit.
 _WAITRESS = (
     "import waitress, webhooks; waitress.serve(webhooks.create_app(), host='127.0.0.1', port=int('$PORT'), threads=64,"
     " connection_limit=1000, channel_timeout=20, max_request_body_size=4_000_000)"
@@ -83,7 +83,7 @@ def main() -> int:
             database = Database(url, max_connections=1)
             database.open()
             servers, urls = {}, {}
-            for name in names:  # all at once: those that have no turn cost nothing
+            for name in names:  # all servers run at the same time, because an idle one takes no CPU
                 stack.environment["PORT"] = str(free_port())
                 servers[name], urls[name] = (
                     stack.start_process(name, ["/bin/sh", "-c", COMMANDS[name][1]]),
@@ -111,14 +111,14 @@ def main() -> int:
 
 
 def measure(url: str, server_pid: int, postgres_pid: int, poster: Any) -> Turn:
-    """All posts as fast as they are taken, then some evenly."""
+    """Measure posts as fast as possible, and then posts at a fixed rate."""
     requests = make_requests(POSTS)
     poster.apply(post_all, (url, requests[:500]))  # warm
     before = cpu_seconds(server_pid), cpu_seconds(postgres_pid)
-    fast: Posted = poster.apply(post_all, (url, requests))
+    fast: PostResult = poster.apply(post_all, (url, requests))
     after = cpu_seconds(server_pid), cpu_seconds(postgres_pid)
     cpu = [1e6 * (later - earlier) / POSTS for earlier, later in zip(before, after, strict=True)]
-    even: Posted = poster.apply(post_all, (url, requests[: POSTS // 2]), {"per_second": RATE})
+    even: PostResult = poster.apply(post_all, (url, requests[: POSTS // 2]), {"per_second": RATE})
     return Turn(
         round(fast.per_second, 1), round(cpu[0], 1), round(cpu[1], 1),
         even.percentile_ms(0.5), even.percentile_ms(0.99),
@@ -131,7 +131,7 @@ def make_requests(count: int) -> list[bytes]:
 
 
 def try_slow_clients(url: str) -> dict[str, Any]:
-    """How long a good post takes while many clients have sent a part of theirs."""
+    """Measure how long a complete post takes while many clients have sent only a part of their posts."""
     host, _, port = url.removeprefix("http://").partition(":")
     head = b"POST /webhooks/whatsapp HTTP/1.1\r\nHost: x\r\n"
     body = head + b"Content-Length: 3000000\r\n\r\n{"
@@ -156,7 +156,7 @@ def try_slow_clients(url: str) -> dict[str, Any]:
 
 
 def try_stop(url: str, server: Role) -> dict[str, Any]:
-    """SIGTERM while a request is half sent; how its end is answered, and how long the server takes."""
+    """Send SIGTERM while a request is half sent; measure how the request is answered and how long the server takes."""
     host, _, port = url.removeprefix("http://").partition(":")
     request = make_requests(1)[0]
     with socket.create_connection((host, int(port)), timeout=30) as half:

@@ -1,1 +1,1 @@
-"""What Revoada is compared with: how one usually sends, and what cannot be had for less."""
+"""Programs that Revoada is compared with: usual ways to send, and lower bounds of the CPU time."""

@@ -1,7 +1,7 @@
-"""The floor of the database: messages claimed and settled by the statements of the product, with nothing sent between.
+"""A lower bound for the database: claims and settles messages with the product's statements, and sends nothing.
 
 `python -m benchmarks.baselines.claim_settle DATABASE_URL BATCH CAMPAIGN_ID…` prints the seconds and CPU seconds that it
-took. Each campaign has its thread and its connection; a claim and a settlement are a transaction each, as in a slice.
+took. Each campaign has a thread and a connection. As in the product, each claim and each settlement is a transaction.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from campaigns.domain.message import Status
 from campaigns.store.accounts import load_campaign_accounts
 from campaigns.store.database import Connection, Database
 from campaigns.store.leases import take_lease
-from campaigns.store.messages import Claimed, EvidenceRow, claim_messages, merge_evidence
+from campaigns.store.messages import ClaimedMessage, EvidenceRow, claim_messages, merge_evidence
 
 
 def run_campaign(database: Database, campaign_id: int, batch: int) -> None:
@@ -32,7 +32,7 @@ def run_campaign(database: Database, campaign_id: int, batch: int) -> None:
         database.run(settle, claim.messages)
 
 
-def settle(connection: Connection, claimed: list[Claimed]) -> None:
+def settle(connection: Connection, claimed: list[ClaimedMessage]) -> None:
     now = dt.datetime.now(dt.UTC)
     rows = [
         EvidenceRow(each.id, each.send_no, Status.SENT, wamid=f"wamid.HBgNNTUxMTkxMDAwMDAwMB{each.id:020}", sent_at=now)

@@ -1,4 +1,4 @@
-"""The floor of the wire: the same requests by bare libcurl, so many at once, and nothing else.
+"""A lower bound for HTTP: sends the same requests with libcurl alone, with a fixed number of requests in flight.
 
 `python -m benchmarks.baselines.libcurl API_URL ACCOUNTS MESSAGES IN_FLIGHT` prints the seconds and CPU seconds that it
 took.
@@ -27,7 +27,7 @@ _HEADERS = ["Authorization: Bearer t", "Content-Type: application/json"]
 
 
 class Sender:
-    """libcurl's multi interface, driven by its sockets: `select` ends at 1,024 of them."""
+    """Drives libcurl's multi interface by its socket callbacks, because its `select` handles 1,024 sockets at most."""
 
     def __init__(self, requests: Iterator[tuple[str, bytes]], in_flight: int) -> None:
         self._requests, self._timer_at = requests, 0.0

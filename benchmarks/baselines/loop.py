@@ -1,4 +1,4 @@
-"""The plain loop: all campaigns at once, each in its thread, and in each one message after the other.
+"""A plain loop: each campaign has a thread, which sends one message after the other.
 
 `python -m benchmarks.baselines.loop DATABASE_URL API_URL CAMPAIGNS` prints the seconds and CPU seconds that it took.
 """

@@ -1,6 +1,6 @@
-"""What both usual ways share: a table of messages, the request for one, and what is written down of its reply.
+"""Shared by the two usual ways to send: a table of messages, the request for a message, and the update after its reply.
 
-No claims, limits, retries or verdicts: all of that would make them slower.
+The two usual ways have no claims, rate limits, retries or checks of the reply. All of these would make them slower.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ FROM generate_series(0, %(campaigns)s - 1) c, generate_series(0, %(people)s - 1)
 
 
 def send(session: requests.Session, connection: psycopg.Connection[Any], api: str, message_id: int) -> None:
-    """Send one message and write down that it was sent."""
+    """Send one message and store that it was sent."""
     found = connection.execute("SELECT account, phone, variables FROM plain_messages WHERE id = %s", [message_id])
     account, phone, variables = found.fetchone() or ()
     body = {"type": "body", "parameters": [{"type": "text", "text": text} for text in variables]}

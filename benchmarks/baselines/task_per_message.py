@@ -1,6 +1,6 @@
-"""One Celery task per message: a task of each campaign puts one task per message into the queue, and that one sends.
+"""One Celery task per message: a task per campaign enqueues a task per message, which sends the message.
 
-`celery -A benchmarks.baselines.task_per_message worker`, with BASELINE_BROKER, BASELINE_DATABASE and BASELINE_API.
+`celery -A benchmarks.baselines.task_per_message worker` reads BASELINE_BROKER, BASELINE_DATABASE and BASELINE_API.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from benchmarks.baselines.plain import send
 
 app = Celery("plain", broker=os.environ["BASELINE_BROKER"])
 app.conf.update(task_ignore_result=True, broker_connection_retry_on_startup=True)
-# One of each per process, or per thread of a pool of threads.
+# Each process, or each thread of a thread pool, has its own connection and session.
 _local = threading.local()
 
 

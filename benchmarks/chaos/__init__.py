@@ -1,1 +1,1 @@
-"""Revoada whole, under a seeded random schedule of faults; the far end counts what every person got."""
+"""Runs a whole installation under a seeded random schedule of faults, and counts the messages that each person got."""

@@ -1,32 +1,35 @@
-"""Campaigns without end: in each lane one runs at a time, on an account of its own, with people of its own."""
+"""Starts campaign after campaign. Each lane has its own account and people, and runs one campaign at a time."""
 
 from __future__ import annotations
 
 import random
 import threading
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from celery import Celery
 from kombu.exceptions import KombuError, OperationalError
 
 from benchmarks.chaos.world import World
-from campaigns.domain.campaign import TransitionError
+from campaigns.domain.statement import Refusal
+from campaigns.domain.users.actor import Actor, ActorKind, Surface
 from campaigns.management import lifecycle
 from campaigns.management.accounts import add_account, add_template
-from campaigns.management.campaigns import Wishes, create_campaign
+from campaigns.management.campaigns import CampaignChanges, create_campaign
 from campaigns.store.database import DatabaseError
 
+ACTOR = Actor("chaos", ActorKind.CLI, Surface.CLI)
 _WABA = "220000000000001"
-# A fault of the wire must not switch an account off for good: nobody would activate it again.
+# Faults of the network must not deactivate an account, because nobody activates it again.
 _FAILURE_LIMIT = 1_000_000
-_LOOK_SECONDS = 0.3
-# As many as one message, so that a campaign may also begin and end within one fault.
+_POLL_SECONDS = 0.3
+# The possible numbers of people in a campaign. A campaign of one person may begin and end within one fault.
 PEOPLE = (1, 60, 400, 1500)
 
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """One campaign as this process knows it, whatever the database says: the people from `first` on."""
+    """A campaign with its `count` people from number `first` on. A batch does not depend on the database."""
 
     campaign_id: int
     lane: int
@@ -39,13 +42,13 @@ class Batch:
 
 
 def phone(number: int) -> str:
-    """Return the phone of person `number`: a Brazilian mobile."""
+    """Return the phone of person `number`, a Brazilian mobile number."""
     return f"+55219{number:08d}"
 
 
 @dataclass
 class Lanes:
-    """Starts the next campaign of a lane when the one before has completed, until `stop`."""
+    """Starts the next campaign of a lane as soon as the previous one has completed, until `stop` is called."""
 
     world: World
     seed: int
@@ -57,16 +60,16 @@ class Lanes:
         self._random = random.Random(self.seed)
         self._stopping = threading.Event()
         self._next_person = 0
-        self._doorbell = Celery("chaos", broker=self.world.valkey.url, set_as_current=False)
-        self._doorbell.conf.update(broker_transport_options={"socket_timeout": 2, "socket_connect_timeout": 1})
+        self._celery = Celery("chaos", set_as_current=False)
+        self._celery.conf.update(broker_transport_options={"socket_timeout": 2, "socket_connect_timeout": 1})
         self._thread = threading.Thread(target=self._run, name="lanes", daemon=True)
 
     def start(self) -> None:
         database, key = self.world.database, self.world.stack.environment["REVOADA_SECRET_KEY"]
-        add_template(database, "chaos", language="pt_BR", body="Oi {{1}}!")
+        add_template(database, "chaos", actor=ACTOR, language="pt_BR", body="Oi {{1}}!")
         for lane in range(self.count):
             add_account(
-                database, f"lane-{lane}", phone_number_id=self.number(lane), waba_id=_WABA, token="t",
+                database, f"lane-{lane}", phone_number_id=self.number(lane), waba_id=_WABA, token="t", actor=ACTOR,
                 secret_key=key, messages_per_second=self.rate, failure_limit=_FAILURE_LIMIT,
             )  # fmt: skip
             self._add(lane)
@@ -85,12 +88,13 @@ class Lanes:
         """Return the newest campaign of each lane."""
         return {batch.lane: batch for batch in list(self.batches)}
 
-    def ring(self, campaign_ids: list[int], *, times: int = 1) -> None:
-        """Ring as `campaign start` does; a broker that is away is fine, a tick comes."""
+    def enqueue(self, campaign_ids: list[int], *, times: int = 1) -> None:
+        """Enqueue campaigns like `campaign start`. If the broker is down, do nothing: a tick will enqueue them."""
         try:
-            with self._doorbell.connection_for_write() as connection, connection.Producer() as producer:
+            url = self.world.broker_url
+            with self._celery.connection_for_write(url) as connection, connection.Producer() as producer:
                 for campaign_id in campaign_ids * times:
-                    self._doorbell.send_task(
+                    self._celery.send_task(
                         "campaigns.run", (campaign_id,), queue="campaigns", expires=3, producer=producer, retry=False
                     )
         except (OSError, KombuError, OperationalError):
@@ -102,14 +106,14 @@ class Lanes:
         return [row[0] for row in rows]
 
     def _run(self) -> None:
-        while not self._stopping.wait(_LOOK_SECONDS):
+        while not self._stopping.wait(_POLL_SECONDS):
             try:
                 unfinished = set(self.unfinished())
                 for lane, batch in self.current().items():
                     if batch.campaign_id not in unfinished and not self._stopping.is_set():
                         self._add(lane)
             except DatabaseError:
-                continue  # Postgres is what is tormented just now
+                continue  # a fault of Postgres is active
 
     def _add(self, lane: int) -> None:
         count, first = self._random.choice(PEOPLE), self._next_person
@@ -117,20 +121,22 @@ class Lanes:
         name = f"lane {lane} from {first}"
         path = self.world.stack.folder / "recipients.csv"
         path.write_text("phone,nome\n" + "".join(f"{phone(n)},Ana\n" for n in range(first, first + count)))
-        wishes = Wishes(name=name, template="chaos:pt_BR", accounts=[f"lane-{lane}"], recipients=path)
-        self.world.insist(lambda: self._create_once(wishes))
+        changes = CampaignChanges(name=name, template="chaos:pt_BR", accounts=[f"lane-{lane}"])
+        self.world.retry_until_done(lambda: self._create_once(changes, path))
         [(campaign_id,)] = self.world.ask("SELECT id FROM campaigns WHERE name = %s", name)
-        self.world.insist(lambda: self._start_once(campaign_id))
+        self.world.retry_until_done(lambda: self._start_once(campaign_id))
         self.batches.append(Batch(campaign_id, lane, first, count))
-        self.ring([campaign_id])
+        self.enqueue([campaign_id])
 
-    def _create_once(self, wishes: Wishes) -> None:
-        """Create the campaign unless an attempt whose answer was lost has done so."""
-        if not self.world.ask("SELECT FROM campaigns WHERE name = %s", wishes.name):
-            create_campaign(self.world.database, wishes, time_zone="America/Sao_Paulo")
+    def _create_once(self, changes: CampaignChanges, recipients: Path) -> None:
+        """Create the campaign unless an earlier attempt, whose reply was lost, has created it."""
+        if not self.world.ask("SELECT FROM campaigns WHERE name = %s", changes.name):
+            create_campaign(self.world.database, changes, recipients, actor=ACTOR, time_zone="America/Sao_Paulo")
 
     def _start_once(self, campaign_id: int) -> None:
         try:
-            lifecycle.start_campaigns(self.world.database, [campaign_id])
-        except TransitionError:
-            return  # an attempt whose answer was lost has started it
+            lifecycle.start_campaigns(self.world.database, [campaign_id], actor=ACTOR)
+        except Refusal as refusal:
+            if refusal.code != "cannot_start":
+                raise
+            return  # an earlier attempt, whose reply was lost, has started it

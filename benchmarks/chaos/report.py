@@ -1,4 +1,4 @@
-"""What a run says when it is over: the table, what is wrong, and the same as JSON."""
+"""The report of a chaos run: tables and errors in the terminal, and the same as JSON."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.chaos.account import Account, count_kinds
+from benchmarks.chaos.people import PeopleResult, count_kinds
 from benchmarks.chaos.run import Outcome, Size
 
 _SHOWN = 20
 
 
 def print_report(outcome: Outcome, size: Size, console: Console) -> None:
-    """Print faults by kind, what became of everybody, how flat memory and connections were, and all problems."""
+    """Print the faults by kind, the results of all people, memory and connections over time, and all errors."""
     console.print(_faults_table(outcome))
     console.print(_people_table(outcome.account))
     console.print(_use_table(outcome.samples))
@@ -26,12 +26,12 @@ def print_report(outcome: Outcome, size: Size, console: Console) -> None:
         f"{outcome.restarts} roles started again, "
         f"{outcome.campaigns} campaigns; all complete and settled {outcome.drain_seconds:.0f} s after the last fault"
     )
-    account = outcome.account
+    people = outcome.account
     for what, found in (
-        ("accepted twice", account.twice),
-        ("lost", account.lost),
-        ("not what the far end knows", account.wrong),
-        ("uncertain, and no fault explains it", account.unexplained),
+        ("accepted twice", people.twice),
+        ("lost", people.lost),
+        ("differs from the simulator", people.wrong),
+        ("uncertain, and no fault explains it", people.unexplained),
         ("problem", outcome.problems),
     ):
         for each in found[:_SHOWN]:
@@ -41,7 +41,7 @@ def print_report(outcome: Outcome, size: Size, console: Console) -> None:
 
 
 def to_json(outcome: Outcome, size: Size) -> dict[str, Any]:
-    """Return the result as a document, without the list of every single fault."""
+    """Return the result as a JSON document, with counts of the faults instead of a list."""
     recoveries = {kind: {"p50": median(found), "max": max(found)} for kind, found in outcome.recoveries.items()}
     return {
         "size": asdict(size),
@@ -74,26 +74,26 @@ def _faults_table(outcome: Outcome) -> Table:
     return table
 
 
-def _people_table(account: Account) -> Table:
-    table = Table("recipients", "", title="People, as the far end counted them")
+def _people_table(people: PeopleResult) -> Table:
+    table = Table("recipients", "", title="People, by the simulator's counts")
     table.columns[1].justify = "right"
     for name, count in (
-        ("in all", account.recipients),
-        ("accepted once", account.once),
-        ("accepted twice", len(account.twice)),
-        ("never, refused for good", account.refused),
-        ("never, uncertain", account.never),
-        ("never, and nobody knows: lost", len(account.lost)),
-        ("known otherwise than by the far end", len(account.wrong)),
+        ("in all", people.recipients),
+        ("accepted once", people.once),
+        ("accepted twice", len(people.twice)),
+        ("not accepted, failed", people.refused),
+        ("not accepted, uncertain", people.never),
+        ("not accepted, other status: lost", len(people.lost)),
+        ("status differs from the simulator", len(people.wrong)),
     ):
         table.add_row(name, f"{count:,}")
     table.add_section()
     for name, count in (
-        ("became uncertain", account.doubts),
-        ("  of those on the wire at a fault", account.doubts_on_the_wire),
-        ("  of those claimed, never whole on the wire", account.doubts_never_on_the_wire),
-        ("  settled by their webhooks", account.doubts_settled),
-        ("  that no fault explains", len(account.unexplained)),
+        ("became uncertain", people.doubts),
+        ("  whose request had arrived", people.doubts_on_the_wire),
+        ("  whose request never arrived", people.doubts_never_on_the_wire),
+        ("  settled by webhooks", people.doubts_settled),
+        ("  that no fault explains", len(people.unexplained)),
     ):
         table.add_row(name, f"{count:,}")
     return table

@@ -1,4 +1,4 @@
-"""One run: campaigns without end, faults by the schedule, and how long everything takes to go on after each."""
+"""A chaos run: runs campaigns, injects faults by the schedule, and measures the time until all work goes on again."""
 
 from __future__ import annotations
 
@@ -6,29 +6,29 @@ import logging
 import random
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
-from benchmarks.chaos.account import Account, Doubt, Happened, account_for
-from benchmarks.chaos.faults import STORM_MARK, Fault, Hand
+from benchmarks.chaos.faults import FAULTS, STORM_MARK, Fault, FaultContext
 from benchmarks.chaos.lanes import Lanes
+from benchmarks.chaos.people import InjectedFault, PeopleResult, UncertainSend, compare_people
 from benchmarks.chaos.schedule import plan_rounds
 from benchmarks.chaos.world import World
 
 _log = logging.getLogger(__name__)
 
 _CALM_SECONDS = 3.0
-# After a fault everything must go on within this time, whatever it was.
+# After every fault all lanes must send again within this time.
 _RECOVERY_MOST_SECONDS = 120.0
 _DRAIN_MOST_SECONDS = 300.0
-_LOOK_SECONDS = 0.1
+_POLL_SECONDS = 0.1
 _SAMPLE_SECONDS = 5.0
 
 
 @dataclass(frozen=True, slots=True)
 class Size:
-    """`seconds` of faults, longer where `least_faults` take longer; `rate`: messages per second of each account."""
+    """The size of a run, which lasts `seconds` and at least `least_faults` faults. `rate`: messages/s per account."""
 
     seconds: float
     least_faults: int
@@ -39,13 +39,13 @@ class Size:
 
 @dataclass(slots=True)
 class Outcome:
-    """What a run has found. `recoveries`: seconds until all lanes sent and webhooks counted again, by fault."""
+    """The result of a run. `recoveries`: by fault, the seconds until all lanes sent and webhooks were applied again."""
 
-    faults: list[Happened] = field(default_factory=list)
+    faults: list[InjectedFault] = field(default_factory=list)
     recoveries: dict[str, list[float]] = field(default_factory=dict)
     problems: list[str] = field(default_factory=list)
     samples: list[tuple[float, dict[str, float]]] = field(default_factory=list)
-    account: Account = field(default_factory=Account)
+    account: PeopleResult = field(default_factory=PeopleResult)
     campaigns: int = 0
     seconds: float = 0.0
     drain_seconds: float = 0.0
@@ -57,10 +57,10 @@ class Outcome:
 
 
 class Run:
-    """`say` gets one line for each thing that happens."""
+    """Injects `faults` in a random order. `say` is called with a line of text for each fault."""
 
-    def __init__(self, world: World, size: Size, say: Callable[[str], None]) -> None:
-        self.world, self.size, self.say = world, size, say
+    def __init__(self, world: World, size: Size, say: Callable[[str], None], faults: Sequence[Fault] = FAULTS) -> None:
+        self.world, self.size, self.say, self.faults = world, size, say, faults
         self.random = random.Random(size.seed)
         self.lanes = Lanes(world, size.seed, size.lanes, size.rate)
         self.outcome = Outcome()
@@ -74,29 +74,29 @@ class Run:
         self._await_progress(time.time())
         time.sleep(_CALM_SECONDS)
         end = time.monotonic() + self.size.seconds
-        with ThreadPoolExecutor(2) as hands:
-            for pause, faults in plan_rounds(self.random):
+        with ThreadPoolExecutor(2) as threads:
+            for pause, faults in plan_rounds(self.random, self.faults):
                 if time.monotonic() + pause > end and len(self.outcome.faults) >= self.size.least_faults:
                     break
                 time.sleep(pause)
-                # Drawn here, in order: the threads would draw in any.
+                # The generators are made here, because the order in which the threads run is not deterministic.
                 randoms = [random.Random(self.random.random()) for _ in faults]
-                list(hands.map(self._inject, faults, randoms))
+                list(threads.map(self._inject, faults, randoms))
                 self._recover(faults)
         self.outcome.seconds = time.monotonic() - self._began
         self._drain()
         self._ended.set()
         sampler.join()
         self.outcome.problems += [f"{name} ended by itself" for name in self.world.ended_by_itself]
-        self._settle_accounts()
+        self._compare_people()
         self.outcome.campaigns, self.outcome.restarts = len(self.lanes.batches), self.world.restarts
         return self.outcome
 
     def _inject(self, fault: Fault, random_: random.Random) -> None:
         began_at = time.time()
-        self.say(f"{time.monotonic() - self._began:7.1f} s  {fault.kind}")
-        fault.inject(Hand(self.world, self.lanes, random_))
-        self.outcome.faults.append(Happened(fault.kind, began_at, time.time(), fault.explains))
+        self.say(f"{time.monotonic() - self._began:7.1f} s  {fault.name}")
+        fault.inject(FaultContext(self.world, self.lanes, random_))
+        self.outcome.faults.append(InjectedFault(fault.kind, began_at, time.time(), fault.explains))
 
     def _recover(self, faults: tuple[Fault, ...]) -> None:
         ended_at = time.time()
@@ -110,15 +110,15 @@ class Run:
             self.outcome.recoveries.setdefault(fault.kind, []).append(seconds)
 
     def _await_progress(self, since: float) -> float | None:
-        """Wait until each lane has sent, and a webhook was applied, since then; return how long that took."""
-        before = self.world.far.accepted_by_account()
+        """Wait until each lane has sent a message and a webhook was applied; return the seconds since `since`."""
+        before = self.world.simulator.accepted_by_account()
         delivered_before = self._delivered()
         while time.time() < since + _RECOVERY_MOST_SECONDS:
-            now = self.world.far.accepted_by_account()
+            now = self.world.simulator.accepted_by_account()
             numbers = [self.lanes.number(lane) for lane in range(self.size.lanes)]
             if all(now.get(each, 0) > before.get(each, 0) for each in numbers) and self._delivered() > delivered_before:
                 return time.time() - since
-            time.sleep(_LOOK_SECONDS)
+            time.sleep(_POLL_SECONDS)
         return None
 
     def _delivered(self) -> int:
@@ -128,12 +128,12 @@ class Run:
         return int(count)
 
     def _drain(self) -> None:
-        """Let all campaigns complete and all webhooks come home, without further faults."""
+        """Wait, without further faults, until all campaigns have completed and all webhooks are applied."""
         self.lanes.stop()
         began = time.monotonic()
         for is_done, what in (
             (lambda: not self.lanes.unfinished(), "campaigns complete"),
-            (self._is_told, "webhooks are applied"),
+            (self._are_webhooks_applied, "webhooks are applied"),
         ):
             self._await_drained(is_done, what, began + _DRAIN_MOST_SECONDS)
         self.outcome.drain_seconds = time.monotonic() - began
@@ -143,12 +143,12 @@ class Run:
             if time.monotonic() > deadline:
                 self.outcome.problems.append(f"not within {_DRAIN_MOST_SECONDS:g} s: all {what}")
                 return
-            time.sleep(_LOOK_SECONDS)
+            time.sleep(_POLL_SECONDS)
 
-    def _is_told(self) -> bool:
-        """Whether the far end has posted everything, and nothing waits but what nobody knows."""
-        if self.world.far.get("stats")["webhooks"]["pending"]:
-            self.world.far.post("flush", {})
+    def _are_webhooks_applied(self) -> bool:
+        """Return whether all webhooks are posted and applied, except those of unknown messages."""
+        if self.world.simulator.get("stats")["webhooks"]["pending"]:
+            self.world.simulator.post("flush", {})
             return False
         [(waiting,)] = self.world.ask(
             "SELECT count(*) FROM webhook_events WHERE status <> 'set_aside' AND position(%s in body) = 0",
@@ -156,40 +156,41 @@ class Run:
         )
         return not waiting
 
-    def _settle_accounts(self) -> None:
+    def _compare_people(self) -> None:
         ids = [batch.campaign_id for batch in self.lanes.batches]
         rows = self.world.ask("SELECT phone, status::text FROM messages WHERE campaign_id = ANY (%s)", ids)
-        doubts = self.world.ask(
+        uncertain = self.world.ask(
             "SELECT phone, u.send_no, extract(epoch FROM u.claimed_at)::float, extract(epoch FROM u.at)::float, "
             "u.reason FROM chaos_uncertain u JOIN messages m ON m.id = u.message_id"
         )
-        self.outcome.account = account_for(
+        self.outcome.account = compare_people(
             (phone for batch in self.lanes.batches for phone in batch.phones),
             statuses=dict(rows),
-            accepted=_plus(self.world.far.get("recipients")["recipients"]),
-            arrived=_plus(self.world.far.get("wire")["recipients"]),
-            doubts=[Doubt(*row) for row in doubts],
+            accepted=_add_plus(self.world.simulator.get("recipients")["recipients"]),
+            arrived=_add_plus(self.world.simulator.get("wire")["recipients"]),
+            uncertain_sends=[UncertainSend(*row) for row in uncertain],
             faults=self.outcome.faults,
         )
-        self._check_books(ids)
+        self._check_counters(ids)
 
-    def _check_books(self, ids: list[int]) -> None:
-        """Counters equal rows, and nobody holds a lease."""
+    def _check_counters(self, ids: list[int]) -> None:
+        """Check that all counters equal a count of the rows, and that no lease is held."""
         differing = self.world.ask(
-            "SELECT * FROM (SELECT campaign_id, status, count(*) AS rows FROM messages GROUP BY 1, 2) r "
-            "FULL JOIN (SELECT campaign_id, status, count AS tally FROM tallies WHERE count <> 0) t "
-            "USING (campaign_id, status) WHERE rows IS DISTINCT FROM tally"
+            "SELECT * FROM (SELECT campaign_id, status, count(*) AS rows, count(replied_at) AS replied FROM messages"
+            " GROUP BY 1, 2) r FULL JOIN (SELECT campaign_id, status, count AS tally, replied_count FROM tallies"
+            " WHERE count <> 0 OR replied_count <> 0) t USING (campaign_id, status)"
+            " WHERE (rows, replied) IS DISTINCT FROM (tally, replied_count)"
         )
         self.outcome.problems += [f"counters differ from rows: {row}" for row in differing]
-        living = self.world.ask(
+        held = self.world.ask(
             "SELECT campaign_id FROM leases WHERE until > clock_timestamp() AND campaign_id = ANY (%s)", ids
         )
-        self.outcome.problems += [f"campaign {row[0]} has completed and its lease lives" for row in living]
+        self.outcome.problems += [f"campaign {row[0]} has completed, and its lease is still held" for row in held]
 
     def _sample(self) -> None:
         while not self._ended.wait(_SAMPLE_SECONDS):
             self.outcome.samples.append((time.monotonic() - self._began, self.world.measure()))
 
 
-def _plus(counts: dict[str, int]) -> dict[str, int]:
+def _add_plus(counts: dict[str, int]) -> dict[str, int]:
     return {f"+{digits}": count for digits, count in counts.items()}

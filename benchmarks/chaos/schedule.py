@@ -1,4 +1,4 @@
-"""The seeded schedule: which faults come when, one or two at a time, each kind once before any comes again."""
+"""The seeded schedule of faults: one or two at a time. Each kind comes once before any kind comes again."""
 
 from __future__ import annotations
 
@@ -7,20 +7,20 @@ from collections.abc import Callable, Iterator, Sequence
 
 from benchmarks.chaos.faults import FAULTS, Fault
 
-# How often a second fault meets the first.
+# The probability that two faults are injected together.
 _TOGETHER_PROBABILITY = 0.4
 _PAUSE_SECONDS = (0.5, 2.0)
 
 
 def plan_rounds(random_: random.Random, faults: Sequence[Fault] = FAULTS) -> Iterator[tuple[float, tuple[Fault, ...]]]:
-    """Yield (pause in seconds, faults that come at once) for ever; the same seed gives the same rounds."""
+    """Yield endless rounds: (pause in seconds, faults that are injected together). Equal seeds give equal rounds."""
     bag: list[Fault] = []
 
-    def draw(may: Callable[[Fault], bool]) -> Fault | None:
+    def draw(is_allowed: Callable[[Fault], bool]) -> Fault | None:
         if not bag:
             bag.extend(random_.sample(list(faults), len(faults)))
         for fault in bag:
-            if may(fault):
+            if is_allowed(fault):
                 bag.remove(fault)
                 return fault
         return None

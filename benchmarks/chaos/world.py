@@ -1,4 +1,4 @@
-"""The installation that is tormented: real servers and roles, a proxy in front of each server, and a supervisor."""
+"""The installation that faults are injected into: real servers and roles, a proxy before each server, a supervisor."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any, Self, TypeVar
@@ -16,10 +16,12 @@ from typing import Any, Self, TypeVar
 import psutil
 import requests
 
+from benchmarks.chaos.brokers import Brokers
 from campaigns.secrets import make_key
 from campaigns.store.database import Database, DatabaseError
 from campaigns.store.migrate import migrate
 from devstack.ports import LOOPBACK, free_port
+from devstack.postgres import Postgres
 from devstack.proxy import Proxy
 from devstack.roles import Role
 from devstack.server import wait_until
@@ -28,7 +30,7 @@ from devstack.stack import Stack, await_http
 T = TypeVar("T")
 
 APP_SECRET = "chaos-app-secret"
-# All durations are settings, so a minute has room for many faults. Seconds.
+# Short times, in seconds, so that a minute has room for many faults.
 SCALED = {
     "REVOADA_TICK_SECONDS": "1",
     "REVOADA_SLICE_SECONDS": "2",
@@ -46,17 +48,16 @@ SCALED = {
     "REVOADA_INBOX_WAIT_SECONDS": "3",
     "REVOADA_HEALTH_SECONDS": "5",
     "REVOADA_FALLBACK_RATE": "5",
-    # Accounts are not what is tormented: a wire that breaks all the time must not switch them off for good.
     "REVOADA_MAX_ATTEMPTS": "5",
 }
-# What a send meets whatever the faults: endings of phones. The rest is well.
+# Sends to phones with these endings fail, independent of the faults.
 ENDINGS = {"0007": "error:131026", "0013": "failed:131026"}
 LATENCY_MS = (80, 200)
-ROLES = ("webhooks", "events", "worker1", "worker2", "beat1", "beat2")
-WORKERS = ("worker1", "worker2")
+# The roles with the addresses of the Sentinels. The other roles have the name of the primary.
+_ASKING_SENTINELS = ("webhooks", "worker2", "beat2")
 _RESTART_SECONDS = 0.5
 
-# Each time a message becomes uncertain, with the time of its claim: the run asks every one of them why.
+# A trigger records each change to `uncertain` with the time of the claim. The run looks for a fault that explains each.
 _RECORDS = """
 CREATE TABLE chaos_uncertain (
     message_id bigint, send_no smallint, claimed_at timestamptz, at timestamptz DEFAULT clock_timestamp(), reason text
@@ -71,8 +72,8 @@ CREATE TRIGGER chaos_record AFTER UPDATE OF status ON messages FOR EACH ROW
 """
 
 
-class FarEnd:
-    """The simulator's memory and script."""
+class SimulatorClient:
+    """A client of the simulator's control API."""
 
     def __init__(self, url: str) -> None:
         self.url = url
@@ -92,46 +93,42 @@ class FarEnd:
 
 
 class World:
-    """Starts everything and keeps it running: a role that has ended is started again, as its supervisor would."""
+    """Runs an installation. Like a supervisor, it restarts each role that has ended."""
+
+    roles: Sequence[str] = ("webhooks", "events", "worker1", "worker2", "beat1", "beat2")
+    # The address on which the simulator listens.
+    far_end = LOOPBACK
 
     def __init__(self, stack: Stack) -> None:
         self.stack = stack
         self._exit = ExitStack()
         self._lock = threading.RLock()
         self._roles: dict[str, Role] = {}
-        self._held_down: set[str] = set()
-        self._is_to_end: set[str] = set()
+        self._not_restarted: set[str] = set()
+        self._is_stopped_by_fault: set[str] = set()
         self.ended_by_itself: list[str] = []
         self._closing = threading.Event()
         self.restarts = 0
 
     def __enter__(self) -> Self:
-        self.postgres = self.stack.start_postgres(fsync=True)
-        self.valkey = self.stack.start_valkey()
-        simulator_port = free_port()
+        self.postgres = self._start_postgres()
+        self._start_broker()
+        self.simulator_port = free_port()
         self.database_url = self.postgres.create_database("revoada")
         migrate(self.database_url)
         self.database = self._open_database()
         self.database.run(lambda connection: connection.execute(_RECORDS))
-        self.postgres_proxy = self._exit.enter_context(Proxy(self.postgres.port))
-        self.valkey_proxy = self._exit.enter_context(Proxy(self.valkey.port))
-        self.api_proxy = self._exit.enter_context(Proxy(simulator_port))
         ours = ("REVOADA_", "META_", "BROKER_", "ALERT_", "GRAPH_", "LOG_", "CELERY_", "DATABASE_", "REDIS_")
         self.stack.environment = {
             name: value for name, value in os.environ.items() if not name.startswith(ours)
         } | SCALED | {
-            "DATABASE_URL": self.database_url.replace(f":{self.postgres.port}/", f":{self.postgres_proxy.port}/"),
-            "REDIS_URL": self.valkey.url.replace(f":{self.valkey.port}/", f":{self.valkey_proxy.port}/"),
-            "GRAPH_API_URL": f"http://{LOOPBACK}:{self.api_proxy.port}/v24.0",
             "META_APP_SECRET": APP_SECRET,
             "META_VERIFY_TOKEN": make_key(),
             "REVOADA_SECRET_KEY": make_key(),
-            "HOST": LOOPBACK,
-            "PORT": str(free_port()),
             "LOG_FORMAT": "json",
-        }  # fmt: skip
-        self.far = self._start_simulator(simulator_port)
-        for name in ROLES:
+        } | self._connect()  # fmt: skip
+        self.simulator = self._start_simulator()
+        for name in self.roles:
             self._start(name)
         self._await_roles()
         threading.Thread(target=self._supervise, name="supervisor", daemon=True).start()
@@ -142,66 +139,106 @@ class World:
         self.database.close()
         self._exit.close()
 
+    def _start_postgres(self) -> Postgres:
+        return self.stack.start_postgres(fsync=True)
+
+    def _start_broker(self) -> None:
+        self.brokers = self._exit.enter_context(Brokers(self.stack.folder))
+
+    @property
+    def broker_url(self) -> str:
+        """The address of the broker without a proxy."""
+        return self.brokers.primary.url
+
+    def _connect(self) -> dict[str, str]:
+        """Put a proxy before each server. Return the settings by which the roles find the servers and each other."""
+        self.postgres_proxy = self._exit.enter_context(Proxy(self.postgres.port))
+        self.api_proxy = self._exit.enter_context(Proxy(self.simulator_port))
+        return {
+            "DATABASE_URL": self.database_url.replace(f":{self.postgres.port}/", f":{self.postgres_proxy.port}/"),
+            "REDIS_URL": self.brokers.name_url,
+            "GRAPH_API_URL": f"http://{LOOPBACK}:{self.api_proxy.port}/v24.0",
+            "HOST": LOOPBACK,
+            "PORT": str(free_port()),
+        }
+
     # roles
 
     def role(self, name: str) -> Role:
-        """Return the running role, or its last one where it is down."""
+        """Return the role's newest process, which may have ended."""
         with self._lock:
             return self._roles[name]
+
+    @property
+    def workers(self) -> list[str]:
+        return [name for name in self.roles if name.startswith("worker")]
 
     def kill(self, name: str) -> None:
         """SIGKILL a role."""
         with self._lock:
-            self._is_to_end.add(name)
+            self._is_stopped_by_fault.add(name)
             role = self._roles[name]
         role.kill()
 
     def ask_to_end(self, name: str) -> None:
         """SIGTERM a role."""
         with self._lock:
-            self._is_to_end.add(name)
+            self._is_stopped_by_fault.add(name)
             role = self._roles[name]
         with suppress(psutil.Error):
             role.send_signal(signal.SIGTERM)
 
     @contextmanager
-    def held_down(self, name: str) -> Iterator[None]:
-        """Let the supervisor not start a role again meanwhile."""
+    def without_restart(self, name: str) -> Iterator[None]:
+        """Stop the supervisor from starting a role again during the block."""
         with self._lock:
-            self._held_down.add(name)
+            self._not_restarted.add(name)
         try:
             yield
         finally:
             with self._lock:
-                self._held_down.discard(name)
+                self._not_restarted.discard(name)
 
     def _start(self, name: str) -> None:
         kind = name.rstrip("0123456789")
+        environment = {"REDIS_URL": self.brokers.sentinel_url} if name in _ASKING_SENTINELS else {}
         if kind == "beat":
-            self._roles[name] = self.stack.start_beat(name)
+            self._roles[name] = self.stack.start_beat(name, environment)
         else:
             options = ("-n", f"{name}@%h") if kind in {"worker", "events"} else ()
-            self._roles[name] = self.stack.start_role(name, *options, role=kind)
+            self._roles[name] = self.stack.start_role(name, *options, role=kind, environment=environment)
 
     def _await_roles(self) -> None:
-        await_http(f"{self.stack.webhooks_url}/readyz", self.stack)
-        for name in ("events", *WORKERS):
+        for url in self.webhook_urls:
+            await_http(f"{url}/readyz", self.stack)
+        for name in self.roles:
             role = self._roles[name]
-            wait_until(lambda role=role: b" ready." in role.log_path.read_bytes(), 120)
+            if role.kind in {"worker", "events"}:
+                wait_until(lambda role=role: b" ready." in role.log_path.read_bytes(), 120)
+
+    @property
+    def webhook_urls(self) -> list[str]:
+        """The address of each receiver."""
+        return [self.stack.webhooks_url]
+
+    @property
+    def callback_url(self) -> str:
+        """The address to which the simulator posts webhooks."""
+        return self.stack.webhooks_url
 
     def _supervise(self) -> None:
         while not self._closing.wait(_RESTART_SECONDS):
             with self._lock:
                 ended = [
                     name for name, role in self._roles.items()
-                    if not role.is_running() and name not in self._held_down
+                    if not role.is_running() and name not in self._not_restarted
                 ]  # fmt: skip
                 for name in ended:
                     if self._closing.is_set():
                         return
-                    if name not in self._is_to_end:
+                    if name not in self._is_stopped_by_fault:
                         self.ended_by_itself.append(name)
-                    self._is_to_end.discard(name)
+                    self._is_stopped_by_fault.discard(name)
                     self.stack.roles.remove(self._roles[name])
                     self._start(name)
                     self.restarts += 1
@@ -214,11 +251,13 @@ class World:
         return database
 
     def ask(self, statement: str, *parameters: Any) -> list[tuple[Any, ...]]:
-        """Run a statement on a connection of our own, again and again until Postgres answers."""
-        return self.insist(lambda: self.database.run(lambda each: each.execute(statement, parameters).fetchall()))
+        """Run a statement on our own connection; repeat it until Postgres answers."""
+        return self.retry_until_done(
+            lambda: self.database.run(lambda each: each.execute(statement, parameters).fetchall())
+        )
 
-    def insist(self, work: Callable[[], T], *, seconds: float = 120.0) -> T:
-        """Do what may meet a Postgres that is down, until it works. Only for what may be done twice."""
+    def retry_until_done(self, work: Callable[[], T], *, seconds: float = 120.0) -> T:
+        """Repeat `work` until it raises no DatabaseError. `work` must be safe to repeat."""
         deadline = time.monotonic() + seconds
         while True:
             try:
@@ -228,7 +267,7 @@ class World:
                     raise
                 time.sleep(0.2)
 
-    def _start_simulator(self, port: int) -> FarEnd:
+    def _start_simulator(self) -> SimulatorClient:
         script = {
             "latency_ms": list(LATENCY_MS),
             "built_in_suffixes": False,
@@ -236,9 +275,10 @@ class World:
             "keep_accepted": False,
             "limits": {"messages_per_second": 0, "pair_seconds": 0},
             "webhooks": {
-                "callback_url": f"{self.stack.webhooks_url}/webhooks/whatsapp",
+                "callback_url": f"{self.callback_url}/webhooks/whatsapp",
                 "app_secret": APP_SECRET,
                 "duplicate_probability": 0.05,
+                "reply_probability": 0.03,
                 "shuffle": True,
                 "batch_size": 20,
                 "batch_ms": 100,
@@ -247,16 +287,16 @@ class World:
         }
         path = self.stack.folder / "simulator.json"
         path.write_text(json.dumps(script), encoding="utf-8")
-        command = [sys.executable, "-m", "simulator", "--port", str(port), "--script", str(path)]
-        self.stack.start_process("simulator", command)
-        url = f"http://{LOOPBACK}:{port}"
+        address = ["--host", self.far_end, "--port", str(self.simulator_port)]
+        self.stack.start_process("simulator", [sys.executable, "-m", "simulator", *address, "--script", str(path)])
+        url = f"http://{self.far_end}:{self.simulator_port}"
         await_http(f"{url}/_simulator/stats", self.stack)
-        return FarEnd(url)
+        return SimulatorClient(url)
 
-    # what it uses
+    # memory and connections
 
     def measure(self) -> dict[str, float]:
-        """Return resident megabytes of each role, and the connections of each server."""
+        """Return the resident megabytes of each role, and the number of connections to Postgres and to Valkey."""
         found: dict[str, float] = {}
         with self._lock:
             roles = dict(self._roles)
@@ -266,10 +306,14 @@ class World:
                 family = [process, *process.children(recursive=True)]
                 found[f"{name} MB"] = round(sum(each.memory_info().rss for each in family) / 1e6, 1)
             except psutil.Error:
-                continue  # it is down just now
-        found["postgres connections"] = self.postgres_proxy.connection_count()
-        found["valkey connections"] = self.valkey_proxy.connection_count()
-        return found
+                continue  # the role is not running now
+        return found | self._count_connections()
+
+    def _count_connections(self) -> dict[str, float]:
+        return {
+            "postgres connections": self.postgres_proxy.connection_count(),
+            "valkey connections": self.brokers.connection_count(),
+        }
 
     def log_paths(self) -> list[Path]:
         return sorted((self.stack.folder / "logs").glob("*.log"))
