@@ -1,6 +1,6 @@
-"""A TCP proxy on loopback that breaks the connections which go through it.
+"""A TCP proxy on loopback that injects faults into its connections, for tests and chaos runs.
 
-It resets, freezes, loses, slows down or cuts them at a byte, and repeats replies on them.
+It can reset, freeze, silence and delay connections, cut them at a given byte, and repeat replies.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from devstack.ports import LOOPBACK, free_port
 Direction = Literal["request", "reply"]
 T = TypeVar("T")
 
-# Closing a socket with it sends RST instead of FIN.
+# With this value of SO_LINGER, closing a socket sends RST instead of FIN.
 _NO_LINGER = struct.pack("ii", 1, 0)
 
 
@@ -33,9 +33,9 @@ class _Cut:
 
 
 class Proxy:
-    """Passes connections on to 127.0.0.1:`upstream_port`, from a port of its own, until told otherwise.
+    """Forwards connections from its own port to 127.0.0.1:`upstream_port`.
 
-    All methods may be called from any thread; each has taken effect when it returns.
+    All methods may be called from any thread, and have taken effect when they return.
     """
 
     def __init__(self, upstream_port: int, *, port: int | None = None) -> None:
@@ -46,33 +46,33 @@ class Proxy:
         self._server: asyncio.Server | None = None
         self._connections: set[_Connection] = set()
         self.accepted_count = 0
-        self.round_trip_count = 0  # how often somebody asked and was answered, however long both were
+        self.round_trip_count = 0  # a reply after a request counts once, whatever its length
         self.is_frozen = False
         self.delay_seconds = 0.0
-        self.repeat_seconds: float | None = None  # each reply is repeated this long after it came
+        self.repeat_seconds: float | None = None  # repeats each reply after this time
         self.cuts: deque[_Cut] = deque()
 
     def connection_count(self) -> int:
-        """Return how many connections pass now; those that were lost are not among them."""
+        """Return the number of open connections, without those that `lose` has silenced."""
         return self._call(lambda: len([each for each in self._connections if not each.is_lost]))
 
     def reset(self) -> int:
-        """Reset all connections (RST to both sides); return how many."""
+        """Send RST to both sides of all connections; return the number of connections."""
         return self._call(self._reset)
 
     def lose(self) -> int:
-        """Let all present connections pass nothing more, for ever and without a word; new ones work. Return how many.
+        """Forward nothing more on the present connections, without closing them; return their number.
 
-        So do a router that forgot them and a machine that vanished.
+        New connections work. A router that has dropped its state, or a machine without power, has the same effect.
         """
         return self._call(self._lose)
 
     def freeze(self) -> None:
-        """Hold all bytes, of new connections too, until `thaw`. Nothing is lost."""
+        """Hold back all bytes, also of new connections, until `thaw`. No byte is lost."""
         self._call(lambda: self._set_frozen(is_frozen=True))
 
     def thaw(self) -> None:
-        """End a freeze: what was held is passed on."""
+        """Forward the bytes that were held back, and all further bytes."""
         self._call(lambda: self._set_frozen(is_frozen=False))
 
     def refuse(self) -> None:
@@ -81,18 +81,19 @@ class Proxy:
         self.reset()
 
     def accept(self) -> None:
-        """Accept connections, on the same port as before."""
+        """Accept connections on the same port as before."""
         asyncio.run_coroutine_threadsafe(self._listen(), self._loop).result()
 
     def cut(self, direction: Direction, at_byte: int, *, times: int = 1, is_reset: bool = True) -> None:
-        """Cut the next `times` connections that carry a byte in `direction` once they have carried `at_byte` of them.
+        """End connections after they have carried `at_byte` more bytes in `direction`.
 
-        Bytes count from now on, also over several requests. `is_reset`: by RST to both sides, else by FIN.
+        This applies to the next `times` connections that carry a byte in this direction. The bytes of several
+        requests or replies are added up. With `is_reset` both sides get RST, else FIN.
         """
         self._call(lambda: self.cuts.extend(_Cut(direction, at_byte, is_reset) for _ in range(times)))
 
     def uncut(self) -> None:
-        """Cut nothing more, neither the next connections nor those that have not carried enough yet."""
+        """Cancel all cuts that have not happened yet."""
         self._call(self._uncut)
 
     def close(self) -> None:
@@ -118,7 +119,7 @@ class Proxy:
         def run() -> None:
             try:
                 done.set_result(function())
-            except BaseException as error:  # noqa: BLE001  it belongs to the caller
+            except BaseException as error:  # noqa: BLE001  the caller gets it from `done`
                 done.set_exception(error)
 
         self._loop.call_soon_threadsafe(run)
@@ -157,7 +158,7 @@ class Proxy:
 
 
 class _Connection:
-    """Two sides: the client's, which carries requests, and the server's, which carries replies."""
+    """A connection with two sides: requests arrive from the client's side, replies from the server's side."""
 
     def __init__(self, proxy: Proxy) -> None:
         self.proxy = proxy
@@ -165,14 +166,14 @@ class _Connection:
         self.sides: dict[Direction, _Side] = {}
         self.is_lost = False
         self.is_over = False
-        self._is_asked = False
+        self._has_request = False
         self._closed: set[Direction] = set()
         self._cut: _Cut | None = None
         self._dialling: asyncio.Task[None] | None = None
 
     def open(self, client: _Side) -> None:
         self.sides["request"] = client
-        self.proxy._connections.add(self)  # noqa: SLF001  one module, two halves of one thing
+        self.proxy._connections.add(self)  # noqa: SLF001  both classes are one implementation
         self.proxy.accepted_count += 1
         self.hold()
         self._dialling = self.loop.create_task(self._dial())
@@ -191,7 +192,7 @@ class _Connection:
         self.hold()
 
     def hold(self) -> None:
-        """Read from both sides, or from none; also before there are two."""
+        """Pause or resume reading from both sides. Reading starts only when both sides are connected."""
         is_held = self.is_lost or self.proxy.is_frozen or len(self.sides) < 2  # noqa: PLR2004
         for side in self.sides.values():
             if is_held:
@@ -200,13 +201,13 @@ class _Connection:
                 side.transport.resume_reading()
 
     def carry(self, direction: Direction, data: bytes) -> None:
-        self.proxy.round_trip_count += self._is_asked and direction == "reply"
-        self._is_asked = direction == "request"
+        self.proxy.round_trip_count += self._has_request and direction == "reply"
+        self._has_request = direction == "request"
         if self._cut is None:
-            waiting = next((cut for cut in self.proxy.cuts if cut.direction == direction), None)
-            if waiting is not None:
-                self.proxy.cuts.remove(waiting)
-                self._cut = waiting
+            next_cut = next((cut for cut in self.proxy.cuts if cut.direction == direction), None)
+            if next_cut is not None:
+                self.proxy.cuts.remove(next_cut)
+                self._cut = next_cut
         if self._cut is None or self._cut.direction != direction:
             self._pass_on(direction, data)
             return
@@ -214,7 +215,7 @@ class _Connection:
         self._cut.bytes_left -= len(part)
         self._pass_on(direction, part)
         if not self._cut.bytes_left:
-            self._later(self.end, self._cut.is_reset)
+            self._call_delayed(self.end, self._cut.is_reset)
 
     def uncut(self) -> None:
         self._cut = None
@@ -223,22 +224,21 @@ class _Connection:
         if not data:
             return
         write = self._other(direction).transport.write
-        self._later(write, data)
+        self._call_delayed(write, data)
         if direction == "reply" and self.proxy.repeat_seconds is not None:
             self.loop.call_later(self.proxy.delay_seconds + self.proxy.repeat_seconds, write, data)
 
     def half_close(self, direction: Direction) -> None:
         self._closed.add(direction)
         if len(self._closed) == len(self.sides):
-            self._later(self.end, False)  # noqa: FBT003
+            self._call_delayed(self.end, False)  # noqa: FBT003
         else:
-            self._later(self._other(direction).transport.write_eof)
+            self._call_delayed(self._other(direction).transport.write_eof)
 
     def _other(self, direction: Direction) -> _Side:
         return self.sides["reply" if direction == "request" else "request"]
 
-    def _later(self, function: Callable[..., object], *arguments: object) -> None:
-        # Also without a delay through the loop, so that nothing overtakes what was delayed a moment ago.
+    def _call_delayed(self, function: Callable[..., object], *arguments: object) -> None:
         if self.proxy.delay_seconds:
             self.loop.call_later(self.proxy.delay_seconds, function, *arguments)
         else:
@@ -252,7 +252,7 @@ class _Connection:
 
 
 class _Side(asyncio.Protocol):
-    """One end of a connection; `direction` is that of the bytes which it receives."""
+    """One side of a connection; `direction` is the direction of the bytes that it receives."""
 
     transport: asyncio.Transport
 
@@ -283,7 +283,7 @@ class _Side(asyncio.Protocol):
         if self.transport.is_closing():
             return
         if is_reset:
-            # What is buffered is thrown away, as by a machine that dies.
+            # Buffered bytes are discarded, as when a machine loses power.
             self.transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _NO_LINGER)
             self.transport.abort()
         else:

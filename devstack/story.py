@@ -1,4 +1,4 @@
-"""Follows the logs of the roles and shows the lines that tell the story."""
+"""Follows the logs of the roles and prints the lines that show how campaigns and accounts change."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from rich.text import Text
 
 _POLL_SECONDS = 0.2
 _COLOURS = {"WARNING": "yellow", "ERROR": "red", "INFO": "cyan"}
-# Not `batch` and `webhooks_applied`: those come every second.
+# The events that are shown. `batch` and `webhooks_applied` are left out, because they are logged every second.
 _EVENTS = frozenset(
     {
         "tick", "campaign_started", "accounts_active", "health_checking", "health_ok", "health_not_ideal",
@@ -23,7 +23,7 @@ _PARTS = 4
 
 
 def tell_story(folder: Path, console: Console, stop: threading.Event) -> None:
-    """Print new lines of the logs in `folder` until `stop` is set, each once."""
+    """Print each new line of the logs in `folder` once, until `stop` is set."""
     positions: dict[Path, int] = {}
     is_last = False
     while not is_last:
@@ -31,7 +31,7 @@ def tell_story(folder: Path, console: Console, stop: threading.Event) -> None:
         for path in sorted(folder.glob("*.log")):
             with path.open("rb") as log:
                 log.seek(positions.get(path, 0))
-                # A line that is still being written is read next time.
+                # Read only complete lines; the next poll reads the rest.
                 new = log.read().rpartition(b"\n")[0]
                 positions[path] = positions.get(path, 0) + (len(new) + 1 if new else 0)
             for line in new.decode("utf-8", errors="replace").splitlines():
@@ -44,6 +44,6 @@ def _show(line: str, role: str, console: Console) -> None:
         return
     time, level, _, sentence = parts
     console.print(
-        Text.assemble((time[11:19], "dim"), " ", (f"{role:8}", "dim"), " ", (sentence, _COLOURS.get(level, ""))),
+        Text.assemble((f"{time[11:19]}Z", "dim"), " ", (f"{role:8}", "dim"), " ", (sentence, _COLOURS.get(level, ""))),
         soft_wrap=True,
     )

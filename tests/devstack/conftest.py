@@ -21,7 +21,7 @@ def postgres(data_dir):
 
 @pytest.fixture(scope="module")
 def shared_postgres(tmp_path_factory):
-    """For tests that leave the server as they found it."""
+    """A server for tests that do not change its state."""
     with start_postgres(tmp_path_factory.mktemp("postgres"), fsync=False) as server:
         yield server
 

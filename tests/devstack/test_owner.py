@@ -1,4 +1,4 @@
-"""What becomes of the servers when the process that started them dies without a word."""
+"""Embedded servers end when the process that started them is killed."""
 
 import subprocess
 import sys

@@ -9,10 +9,10 @@ import psycopg
 import pytest
 
 from devstack import server
-from devstack.account import server_account
 from devstack.ports import free_port
 from devstack.postgres import start_postgres
 from devstack.server import DevstackError, ServerFailedError, ServerInUseError, wait_until
+from devstack.server_user import find_server_user
 from tests.support.processes import is_gone
 
 
@@ -119,8 +119,8 @@ def test_a_directory_of_a_live_server_is_refused(postgres, monkeypatch):
 
 def test_a_stale_pid_file_that_names_a_living_process_is_no_obstacle(postgres):
     postgres.kill()
-    account = server_account()
-    with subprocess.Popen(["cat"], stdin=subprocess.PIPE, user=account.uid, group=account.gid, cwd="/") as bystander:
+    user = find_server_user()
+    with subprocess.Popen(["cat"], stdin=subprocess.PIPE, user=user.uid, group=user.gid, cwd="/") as bystander:
         pid_file = postgres.data_dir / "cluster/postmaster.pid"
         _, rest = pid_file.read_text().split("\n", 1)
         pid_file.write_text(f"{bystander.pid}\n{rest}")

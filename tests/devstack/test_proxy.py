@@ -1,4 +1,4 @@
-"""What each fault of the proxy does to a connection that goes through it."""
+"""The effect of each fault of the proxy on a connection."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Started by root, Postgres runs as somebody else; root's directories keep their permissions."""
+"""If root starts a server, it runs as another user, and root's directories keep their permissions."""
 
 import os
 import pwd
@@ -12,10 +12,13 @@ from pathlib import Path
 import psutil
 import psycopg
 import pytest
+import redis
 
 import devstack
 from devstack import postgres as postgres_module
+from devstack import valkey as valkey_module
 from devstack.postgres import _find_install, start_postgres
+from devstack.valkey import find_binary, start_valkey
 
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root has to give up its rights")
 
@@ -80,6 +83,42 @@ def test_binaries_in_a_closed_parent_are_copied_for_the_run_only(closed_dir, ope
         assert len(list(open_dir.iterdir())) == 1
     assert list(open_dir.iterdir()) == []
     assert modes_up_from(install / "bin") == before
+
+
+@as_root
+def test_valkey_gives_up_its_rights_and_keeps_its_data_in_a_closed_parent(closed_dir):
+    before = modes_up_from(closed_dir)
+    with start_valkey(closed_dir / "data", appendonly=True, password="word") as server:
+        user = psutil.Process(server.pid)
+        assert 0 not in {user.uids().real, user.uids().effective, user.gids().effective}
+        with redis.Redis.from_url(server.url) as client:
+            client.set("tokens", 80)
+            server.kill()
+            server.restart()
+            assert client.get("tokens") == b"80"
+            assert client.info("persistence")["aof_last_write_status"] == "ok"
+    assert modes_up_from(closed_dir) == before
+
+
+@as_root
+def test_the_valkey_of_a_closed_parent_is_copied_for_the_run_only(closed_dir, open_dir, monkeypatch):
+    binary = Path(shutil.copy(find_binary(), closed_dir))
+    monkeypatch.setattr(valkey_module, "find_binary", lambda: binary)
+    monkeypatch.setattr(tempfile, "tempdir", str(open_dir))
+    with start_valkey(closed_dir / "data") as server:
+        server.restart()
+        assert len([path for path in open_dir.iterdir() if path.is_dir()]) == 1
+    assert [path for path in open_dir.iterdir() if path.is_dir()] == []
+
+
+@as_root
+def test_files_of_root_from_an_earlier_run_are_given_to_the_server(closed_dir):
+    with start_valkey(closed_dir / "data", appendonly=True) as server, redis.Redis.from_url(server.url) as client:
+        client.set("tokens", 80)
+    for path in (closed_dir / "data" / "data").rglob("*"):
+        os.chown(path, 0, 0)
+    with start_valkey(closed_dir / "data", appendonly=True) as server, redis.Redis.from_url(server.url) as client:
+        assert client.get("tokens") == b"80"
 
 
 @as_root

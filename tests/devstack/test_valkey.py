@@ -1,5 +1,7 @@
 import os
 import socket
+import stat
+from urllib.parse import urlsplit
 
 import psutil
 import pytest
@@ -7,6 +9,7 @@ import redis
 
 from devstack import server
 from devstack.server import ServerInUseError
+from devstack.stack import Stack
 from devstack.valkey import start_valkey
 
 
@@ -76,3 +79,30 @@ def test_a_directory_of_a_live_server_is_refused(valkey, monkeypatch):
 
 def test_ctrl_c_in_the_terminal_does_not_reach_it(valkey):
     assert os.getsid(valkey.pid) != os.getsid(0)
+
+
+def test_with_a_password_nobody_else_is_answered(data_dir):
+    with start_valkey(data_dir, password="word") as valkey, connect(valkey) as client:
+        assert valkey.url == f"redis://:word@127.0.0.1:{valkey.port}/0"
+        assert client.ping()
+        with redis.Redis(port=valkey.port) as stranger, pytest.raises(redis.AuthenticationError):
+            stranger.ping()
+        arguments = psutil.Process(valkey.pid).cmdline()
+        assert "word" not in " ".join(arguments)
+        valkey.restart()
+        assert client.ping()
+
+
+def test_the_valkey_of_a_stack_has_a_password_that_survives_a_new_start(tmp_path):
+    urls = []
+    for _ in range(2):
+        with Stack(tmp_path, {}) as stack:
+            valkey = stack.start_valkey(appendonly=True)
+            urls.append(urlsplit(valkey.url).password)
+            with redis.Redis(port=valkey.port) as stranger, pytest.raises(redis.AuthenticationError):
+                stranger.ping()
+            with connect(valkey) as client:
+                assert client.ping()
+    assert urls[0] == urls[1]
+    assert len(urls[0]) >= 32
+    assert stat.S_IMODE((tmp_path / "valkey.password").stat().st_mode) == 0o600
