@@ -1,8 +1,9 @@
-"""Real servers for the tests: one Postgres, one Valkey and one simulator per run, a fresh database per test."""
+"""Real servers for the tests: one Postgres, one Valkey and one simulator per run, an empty database per test."""
 
 from __future__ import annotations
 
 import itertools
+import os
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -13,27 +14,47 @@ import pytest
 import redis
 from hypothesis import HealthCheck, settings
 
+import devstack.valkey
 from campaigns.alerts import Alerts
 from campaigns.config import Settings
 from campaigns.management.accounts import add_account
 from campaigns.secrets import make_key
+from campaigns.sending.continuity import Continuity
 from campaigns.sending.leases import LeaseKeeper
 from campaigns.sending.start import Tools
 from campaigns.store.database import Database
 from campaigns.store.migrate import migrate
 from campaigns.throttle.bucket import Throttle
+from campaigns.throttle.ledger import Ledger
 from campaigns.whatsapp.transport import Transport
 from devstack.postgres import Postgres, start_postgres
 from devstack.valkey import Valkey, start_valkey
-from tests.simulator.far_end import PATIENCE_SECONDS, FarEnd, start_simulator
-from tests.store.rows import PATIENT, shared_database
+from tests.simulator.far_end import PATIENCE_SECONDS, SimulatorClient, start_simulator
+from tests.store.rows import PATIENT, empty
+from tests.support.actors import TESTER
 
 _numbers = itertools.count(1)
 _SECRET_KEY = make_key()
 
 # How fast this machine is just now says nothing about the code.
-settings.register_profile("ours", deadline=None, suppress_health_check=[HealthCheck.too_slow])
-settings.load_profile("ours")
+settings.register_profile("search", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+# A red run of the tests shall be about the change, so each run tries the same inputs. `make nightly` tries new ones.
+settings.register_profile("same", settings.get_profile("search"), derandomize=True)
+settings.load_profile("same")
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--redis-server", type=Path, help="a redis-server that the tests start in place of Valkey")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    # The tests compare English texts, in whatever language the machine is.
+    os.environ["REVOADA_LANGUAGE"] = "en"
+    server: Path | None = config.getoption("--redis-server")
+    if server is not None and not server.is_file():
+        raise pytest.UsageError(f"{server} is missing: install Debian's package `redis-server`.")
+    if server is not None:
+        devstack.valkey.find_binary = lambda: server
 
 
 @pytest.fixture(scope="session")
@@ -58,16 +79,44 @@ def address() -> Iterator[str]:
 
 
 @pytest.fixture
-def far(address: str) -> Iterator[FarEnd]:
+def far(address: str) -> Iterator[SimulatorClient]:
     """The simulator, as if it had just started."""
-    end = FarEnd(address)
+    end = SimulatorClient(address)
     end.control("reset")
     with end.session:
         yield end
 
 
+@pytest.fixture(scope="module")
+def shared_url(postgres: Postgres) -> str:
+    """A migrated database for all tests of a module: a clone costs more than most of them."""
+    return postgres.create_database(f"shared_{next(_numbers)}", template="template_revoada")
+
+
+@pytest.fixture(scope="module")
+def shared(shared_url: str) -> Iterator[Database]:
+    """The database of the module as its tests leave it: `database` empties it."""
+    database = Database(shared_url, max_connections=16, **PATIENT)
+    database.open()
+    yield database
+    database.close()
+
+
 @pytest.fixture
-def database_url(postgres: Postgres) -> str:
+def database(shared: Database) -> Database:
+    """The database of the module without any rows. A test that changes the schema takes `cloned_url` instead."""
+    empty(shared)
+    return shared
+
+
+@pytest.fixture
+def database_url(database: Database, shared_url: str) -> str:
+    """Where processes and other pools find `database`."""
+    return shared_url
+
+
+@pytest.fixture
+def cloned_url(postgres: Postgres) -> str:
     """A migrated database of the test's own."""
     return postgres.create_database(f"test_{next(_numbers)}", template="template_revoada")
 
@@ -85,18 +134,6 @@ def open_database(database_url: str) -> Iterator[Callable[..., Database]]:
     yield open_one
     for database in opened:
         database.close()
-
-
-@pytest.fixture
-def database(open_database: Callable[..., Database]) -> Database:
-    return open_database()
-
-
-@pytest.fixture(scope="module")
-def shared(postgres: Postgres, request: pytest.FixtureRequest) -> Iterator[Database]:
-    """A database for all tests of a module, which empty it themselves."""
-    with shared_database(postgres, request.module.__name__.rpartition("test_")[2]) as database:
-        yield database
 
 
 @pytest.fixture
@@ -122,7 +159,18 @@ def make_tools(database: Database, valkey: Valkey) -> Iterator[Callable[..., Too
             stack.callback(keeper.close)
             transport = Transport(connect_timeout=PATIENCE_SECONDS, total_timeout=total_timeout)
             stack.callback(transport.close)
-            return Tools(chosen, used, Throttle(client), transport, keeper, Alerts(None), threading.Event(), "me")
+            alerts = Alerts(None)
+            return Tools(
+                chosen,
+                used,
+                Throttle(client),
+                transport,
+                keeper,
+                alerts,
+                threading.Event(),
+                "me",
+                Continuity(used, Ledger(client), chosen, alerts),
+            )
 
         yield make
 
@@ -133,7 +181,7 @@ def add_sender(database: Database) -> Callable[..., int]:
 
     def add(number: str = "1", *, waba_id: str = "22") -> int:
         account = {"phone_number_id": number, "waba_id": waba_id, "token": "EAA", "messages_per_second": 1_000_000}
-        return add_account(database, f"account {number}", secret_key=_SECRET_KEY, **account)
+        return add_account(database, f"account {number}", secret_key=_SECRET_KEY, **account, actor=TESTER)
 
     return add
 

@@ -79,7 +79,7 @@ def test_an_address_that_leads_nowhere_is_a_line_in_the_log_without_it(caplog, u
 
 
 def test_a_receiver_that_hangs_delays_nobody(caplog, monkeypatch):
-    monkeypatch.setattr("campaigns.alerts._MOST_WAITING", 20)
+    monkeypatch.setattr("campaigns.alerts._MAX_WAITING", 20)
     monkeypatch.setattr("campaigns.alerts._TIMEOUT", 2 * PATIENCE_SECONDS)
     with socket.create_server(("127.0.0.1", 0)) as listener:  # accepts, and never answers
         alerts = Alerts(f"http://127.0.0.1:{listener.getsockname()[1]}/")
@@ -90,7 +90,7 @@ def test_a_receiver_that_hangs_delays_nobody(caplog, monkeypatch):
 
         Beside(send_all).result()
         assert {record.getMessage() for record in failures(caplog)} == {
-            "Too many alerts wait, one is dropped: health_worse"
+            "Too many alerts wait, so this alert is dropped: health_worse"
         }, "the first is still being posted"
     wait_for(alerts._waiting.empty)  # now each is refused at once
 
@@ -104,3 +104,16 @@ def test_many_threads_share_one_that_posts(receiver):
         sender.join()
     assert len(posted(receiver, 20)) == 20
     assert sum(thread.name == "alerts" and thread is alerts._thread for thread in threading.enumerate()) == 1
+
+
+@pytest.mark.parametrize("code", [301, 302, 303, 307, 308])
+def test_a_redirect_is_not_followed_and_it_is_said(receiver, caplog, code):
+    with serving(Receiver()) as other:
+        receiver.answers, receiver.location = [code], other.url
+        alerts = Alerts(receiver.url)
+        alerts.send("health_worse", "first")
+        alerts.send("health_worse", "second")
+        posted(receiver, 2)
+        assert other.posts == []
+    (failure,) = failures(caplog)
+    assert failure.getMessage() == "Alert could not be posted: TooManyRedirects"

@@ -13,7 +13,7 @@ from campaigns.config import Settings, SettingsError, read_settings
 SECRETS = {
     "DATABASE_URL": "postgresql://revoada:pass-word@localhost/revoada",
     "REDIS_URL": "redis://:pass-word@localhost:6379/0",
-    "BROKER_URL": "amqp://revoada:pass-word@localhost//",
+    "BROKER_URL": "sentinel://revoada:pass-word@localhost/0?master_name=main&sentinel_password=pass-word",
     "META_APP_SECRET": "pass-word",
     "META_VERIFY_TOKEN": "pass-word",
     "REVOADA_SECRET_KEY": Fernet.generate_key().decode(),
@@ -21,7 +21,10 @@ SECRETS = {
 }
 VARIABLES = {spec.metadata["variable"]: spec for spec in fields(Settings)}
 # Of these, 0 is off.
-SWITCHED = {"REVOADA_RETENTION_DAYS", "REVOADA_EXIT_ON_STALL_SECONDS"}
+SWITCHED = {
+    *("REVOADA_RETENTION_DAYS", "REVOADA_EXIT_ON_STALL_SECONDS"),
+    *("REVOADA_AUDIT_DAYS", "REVOADA_APPROVE_ABOVE"),
+}
 NUMBERS = [name for name, spec in VARIABLES.items() if isinstance(spec.default, int | float) and name not in SWITCHED]
 
 
@@ -78,6 +81,10 @@ def test_what_nobody_requires_may_be_missing():
         *((name, value) for name in NUMBERS for value in ["x", "0", "-1", "nan", "inf", "1e99", "1,5", "10s"]),
         ("REVOADA_SLOTS", "1.5"),
         *(("REVOADA_RETENTION_DAYS", value) for value in ["x", "-1", "1.5", "nan", "1e9", "36501"]),
+        *(("REVOADA_AUDIT_DAYS", value) for value in ["x", "-1", "364", "1.5", "36501"]),
+        *(("REVOADA_APPROVE_ABOVE", value) for value in ["x", "-1", "1.5", "1e9", "1000000001"]),
+        *(("REVOADA_USER_HEADER", value) for value in ["X User", "X-User:", "é"]),
+        *(("REVOADA_TRUSTED_PROXIES", value) for value in ["proxy", "10.0.0.1/8", "0.0.0.0/0", "10.0.0.1,::/0"]),
         *(("REVOADA_EXIT_ON_STALL_SECONDS", value) for value in ["x", "-1", "0.5", "nan", "inf", "1e99", "10s"]),
         ("REVOADA_STOP_WORDS", "sair,,parar"),
         ("REVOADA_STOP_PAYLOADS", "!"),
@@ -85,12 +92,15 @@ def test_what_nobody_requires_may_be_missing():
         ("DATABASE_URL", "mysql://localhost/x"),
         ("DATABASE_URL", "localhost"),
         ("REDIS_URL", "http://localhost"),
-        ("BROKER_URL", "sqs://"),
+        ("BROKER_URL", "amqp://localhost//"),
+        ("BROKER_URL", "sentinel://localhost"),
         ("GRAPH_API_URL", "graph.facebook.com"),
         ("GRAPH_API_URL", "https://"),
         ("ALERT_WEBHOOK_URL", "file:///etc/passwd"),
         ("REVOADA_SECRET_KEY", "short"),
         ("REVOADA_SECRET_KEY", "é" * 44),
+        ("REVOADA_SECRET_KEY", ","),
+        ("REVOADA_SECRET_KEY", "A" * 43 + "=,short"),
         ("REVOADA_TIMEZONE", "Sao_Paulo"),
         ("REVOADA_TIMEZONE", "../../etc/passwd"),
         ("LOG_LEVEL", "LOUD"),
@@ -146,7 +156,7 @@ def test_a_lease_that_a_request_may_outlive_is_refused(lease, http, renew):
 
 def test_every_variable_has_a_name_of_its_own_and_a_help():
     assert len(VARIABLES) == len(fields(Settings))
-    assert all(spec.metadata["help"] for spec in VARIABLES.values())
+    assert all(str(spec.metadata["help"]) for spec in VARIABLES.values())
 
 
 def examples(project, pattern):

@@ -16,7 +16,7 @@ from campaigns.logs import configure_logging, event, mask_phone
 def configure():
     """Configures as the settings say; puts everything back afterwards."""
     root = logging.getLogger()
-    others = [logging.getLogger(name) for name in ("urllib3", "amqp", "kombu", "celery.redirected")]
+    others = [logging.getLogger(name) for name in ("urllib3", "kombu", "celery.redirected")]
     others += [logging.getLogger(name) for name in ("celery.app.trace", "celery.worker.strategy")]
     before = [(logger, logger.level, logger.handlers[:]) for logger in (root, *others)]
     yield lambda **settings: configure_logging(Settings(**settings))

@@ -18,9 +18,9 @@ _NOBODY = "1"  # a port on which no primary listens
 
 
 @contextmanager
-def _administered(valkey: Valkey) -> Iterator[redis.Redis]:
+def _administered(valkey: Valkey, *, password: str | None = None) -> Iterator[redis.Redis]:
     """Connect as a client that is exempt from every refusal."""
-    with redis.Redis.from_url(valkey.url, single_connection_client=True, retry=None) as client:
+    with redis.Redis.from_url(valkey.url, password=password, single_connection_client=True, retry=None) as client:
         client.execute_command("ACL", "SETUSER", "admin", "on", "nopass", "~*", "&*", "+@all")
         client.execute_command("AUTH", "admin", "")
         yield client
@@ -45,9 +45,9 @@ def _disconnect_others(client: redis.Redis) -> None:
 
 
 @contextmanager
-def read_only(valkey: Valkey) -> Iterator[None]:
+def read_only(valkey: Valkey, *, password: str | None = None) -> Iterator[None]:
     """READONLY: the server was a primary and is a replica now. Its connections stay open."""
-    with _administered(valkey) as client:
+    with _administered(valkey, password=password) as client:
         client.execute_command("REPLICAOF", "127.0.0.1", _NOBODY)
         try:
             yield
@@ -65,7 +65,7 @@ def primary_down(valkey: Valkey) -> Iterator[None]:
 @contextmanager
 def snapshot_failed(valkey: Valkey) -> Iterator[None]:
     """MISCONF: the server cannot save, because a folder has its file's name; permissions would not stop root."""
-    obstacle = valkey.data_dir / "dump.rdb"
+    obstacle = valkey.data_dir / "data/dump.rdb"
     obstacle.unlink(missing_ok=True)
     (obstacle / "folder").mkdir(parents=True)
     try:
@@ -162,7 +162,7 @@ def wrong_type(valkey: Valkey) -> Iterator[None]:
 
 @contextmanager
 def loading(valkey: Valkey) -> Iterator[None]:
-    """LOADING: the server has become a replica of another one, and loads its data slowly."""
+    """LOADING: the server has become a replica of another one, and loads its data slowly, for up to five minutes."""
     slow = {
         "key_load_delay": "50000",
         "loading_process_events_interval_bytes": "1024",
@@ -171,7 +171,7 @@ def loading(valkey: Valkey) -> Iterator[None]:
     with start_valkey(valkey.data_dir.parent / "primary") as primary, _configured(valkey, **slow) as client:
         with redis.Redis.from_url(primary.url) as other:
             other.config_set("repl-diskless-sync-delay", "0")
-            other.mset({f"key{number}": "x" * 5_000 for number in range(1_000)})
+            other.mset({f"key{number}": "x" * 5_000 for number in range(6_000)})
         client.execute_command("REPLICAOF", "127.0.0.1", str(primary.port))
         wait_for(lambda: client.info("persistence")["loading"] == 1)
         try:
