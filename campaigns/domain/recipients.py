@@ -109,7 +109,7 @@ class RowCode(StrEnum):
     KIND = "value_of_another_kind"  # a date among amounts
     ENCODING = "wrong_encoding"  # JoÃ£o or Jo?o in place of João
     REFUSED = "consent_refused"  # a column says that the person wants no messages
-    UNANSWERED = "consent_unanswered"  # no column says whether the person wants messages
+    UNANSWERED = "consent_unanswered"  # a column of answers does not say whether the person wants messages
     DUPLICATE = "duplicate_in_file"
     IN_CAMPAIGN = "duplicate_in_campaign"
 

@@ -44,8 +44,8 @@ from campaigns.store import recipients as store
 from campaigns.store.database import Connection, Database, DatabaseUnavailable
 
 DEFAULT_REGION = "BR"
-# A column has dates if one of this number of first rows has a date in it.
-_DATE_ROWS = 500
+# A column has dates, or answers, if one of this number of first rows has a date, or an answer, in it.
+_FIRST_ROWS = 500
 # A warning about odd cells names at most this many of them.
 _SHOWN_ODD = 5
 
@@ -178,8 +178,9 @@ def stage_recipients(connection: Connection, path: Path, *, filling: Filling, re
             top = list(islice(sheet.rows, HEADER_WITHIN))
             header_row, columns = _read_columns(top, filling, reading.choice, delimiter=sheet.delimiter)
             below = (each for each in chain(top, sheet.rows) if each[0] > header_row)
-            first = list(islice(below, _DATE_ROWS))
-            columns = columns.find_dates([cells for _, cells in first if not isinstance(cells, RowProblem)])
+            first = list(islice(below, _FIRST_ROWS))
+            first_cells = [cells for _, cells in first if not isinstance(cells, RowProblem)]
+            columns = columns.find_dates(first_cells)
             read_phone = make_phone_reader(reading.region, takes_tests=reading.takes_tests)
             search = _PhoneSearch(columns, read_phone, make_phone_classifier(reading.region))
             odd = OddCells(() if reading.takes_nulls else _list_shown(columns, filling))
@@ -191,7 +192,8 @@ def stage_recipients(connection: Connection, path: Path, *, filling: Filling, re
                 takes_nulls=reading.takes_nulls,
             )
             findings = _Findings(kinds, search, refusals, unanswered, odd)
-            rows = _read_rows(chain(first, below), columns, reading, read=read, findings=findings)
+            consents = _find_consents(columns, reading, first_cells)
+            rows = _read_rows(chain(first, below), columns, reading, read=read, consents=consents, findings=findings)
             store.stage_rows(connection, rows)
     except RecipientsError as error:
         raise error.in_file(path) from None
@@ -410,12 +412,25 @@ def _read_columns(
     return number, read_header(header, filling.names, choice, excerpts=filling.excerpts, delimiter=delimiter)
 
 
+def _find_consents(columns: Columns, reading: Reading, first_rows: Sequence[Sequence[str]]) -> ConsentColumns:
+    exported = find_export_columns(columns.names)
+    return ConsentColumns(
+        columns.names,
+        columns.consent if reading.choice.consent else None,
+        variables=columns.variables,
+        unrelated=columns.unrelated | {columns.phone} | exported,
+        first_rows=first_rows,
+        is_export=bool(exported),
+    )
+
+
 def _read_rows(
     rows: Iterable[tuple[int, Row]],
     columns: Columns,
     reading: Reading,
     *,
     read: Callable[[Sequence[str]], Recipient | RowProblem | None],
+    consents: ConsentColumns,
     findings: _Findings,
 ) -> Iterator[tuple[int, Recipient | RowProblem]]:
     """Yield the recipient or the problem of each row, and add what each row tells to `findings`.
@@ -425,14 +440,6 @@ def _read_rows(
     """
     kinds, search, refusals, unanswered, odd = findings
     classify = make_phone_classifier(reading.region)
-    exported = find_export_columns(columns.names)
-    consents = ConsentColumns(
-        columns.names,
-        columns.consent if reading.choice.consent else None,
-        variables=columns.variables,
-        unrelated=columns.unrelated | {columns.phone} | exported,
-        is_export=bool(exported),
-    )
     has_rows = False
     for row_number, cells in rows:
         row = cells if isinstance(cells, RowProblem) else read(cells)
@@ -475,8 +482,8 @@ def _demand_decisions(reading: Reading, refusals: Refusals, unanswered: Refusals
     if unanswered.row_count and reading.unanswered is RefusalChoice.REFUSE:
         raise RecipientsError(
             "people_unanswered",
-            "the list does not say in {rows} whether the person wants messages ({columns} is empty; the first is row"
-            " {first_row}): leave these people out with {skip}, or read them like the others with {include}; if the"
+            "the list does not say in {rows} whether the person wants messages (no answer in {columns}; the first is"
+            " row {first_row}): leave these people out with {skip}, or read them like the others with {include}; if a"
             " column is about something else, name it with {unrelated}",
             rows=Count(unanswered.row_count, "row"),
             columns=list_names(unanswered.columns),
@@ -501,11 +508,11 @@ def _check_consent(
     The row is rejected if a person has chosen so.
     """
     if (column := consents.find_refusal(cells)) is not None:
-        findings.refusals.add(row_number, column, recipient_key(row.phone))
+        findings.refusals.add(row_number, [column], recipient_key(row.phone))
         if reading.refusals is RefusalChoice.SKIP:
             return RowProblem(column, "says that the person wants no messages", RowCode.REFUSED)
-    elif (column := consents.find_unanswered(cells)) is not None:
-        findings.unanswered.add(row_number, column)
+    elif unanswered := consents.find_unanswered(cells):
+        findings.unanswered.add(row_number, unanswered)
         if reading.unanswered is RefusalChoice.SKIP:
-            return RowProblem(column, "does not say whether the person wants messages", RowCode.UNANSWERED)
+            return RowProblem(unanswered[0], "does not say whether the person wants messages", RowCode.UNANSWERED)
     return row

@@ -960,9 +960,10 @@ def test_a_list_in_which_people_gave_no_answer_is_refused_until_a_person_decides
     refused = offer(UNANSWERED)
     assert (refused.exit_code, refused.stdout) == (1, "")
     assert (
-        "the list does not say in 2 rows whether the person wants messages (Aceita WhatsApp? is empty; the first is row"
-        " 3): leave these people out with --no-answer skip, or read them like the others with --no-answer include; if"
-        " the column is about something else, name it with --not-refusals 'Aceita WhatsApp?'." in refused.stderr
+        "the list does not say in 2 rows whether the person wants messages (no answer in Aceita WhatsApp?; the first"
+        " is row 3): leave these people out with --no-answer skip, or read them like the others with --no-answer"
+        " include; if a column is about something else, name it with --not-refusals 'Aceita WhatsApp?'."
+        in refused.stderr
     )
     left_out = offer(UNANSWERED, "--no-answer", "skip")
     assert left_out.stdout.startswith("Campaign 1 (Oferta): 1 recipient, 2 rows rejected.\n")
@@ -975,12 +976,31 @@ def test_a_list_in_which_people_gave_no_answer_is_refused_until_a_person_decides
 def test_people_without_an_answer_who_are_read_all_the_same_are_told_at_the_import_and_at_the_start(offer, house):
     told = offer(UNANSWERED, "--no-answer", "include")
     warning = (
-        "Warning: The list does not say in 2 rows whether the person wants messages (Aceita WhatsApp? is empty). These"
-        " people are in the campaign like the others. The first of them is in row 3. To leave these people out, import"
-        " the file again: `revoada campaign import 1 FILE --replace --no-answer skip`.\n"
+        "Warning: The list does not say in 2 rows whether the person wants messages (no answer in Aceita WhatsApp?)."
+        " These people are in the campaign like the others. The first of them is in row 3. To leave these people out,"
+        " import the file again: `revoada campaign import 1 FILE --replace --no-answer skip`.\n"
     )
     assert (told.stderr, ": 3 recipients.\n" in told.stdout) == (warning, True)
     assert warning in house("campaign", "start", "1", "--yes").stderr
+
+
+def test_each_column_of_answers_needs_an_answer(offer):
+    rows = f"phone,1,2,consentimento,aceita,newsletter\n{ANA},Ana,1%,sim,sim,\n{BIA},Bia,2%,sim,,\n"
+    refused = offer(rows)
+    assert "in 1 row whether the person wants messages (no answer in aceita; the first is row 3)" in refused.stderr
+    assert ": 1 recipient, 1 row rejected.\n" in offer(rows, "--no-answer", "skip").stdout
+    assert ": 2 recipients.\n" in offer(rows, "--not-refusals", "aceita").stdout
+
+
+def test_a_refusal_names_all_columns_without_an_answer(offer):
+    refused = offer(f"phone,1,2,opt-in,newsletter\n{ANA},Ana,1%,sim,x\n{BIA},Bia,2%,,\n")
+    assert "(no answer in opt-in, newsletter; the first is row 3)" in refused.stderr
+    assert "name it with --not-refusals opt-in --not-refusals newsletter." in refused.stderr
+
+
+def test_a_column_that_says_more_about_the_answer_may_be_empty(offer):
+    rows = f"phone,1,2,aceita,data do aceite,consentimento\n{ANA},Ana,1%,sim,1/12/2026,site\n{BIA},Bia,2%,Sim,,\n"
+    assert ": 2 recipients.\n" in offer(rows).stdout
 
 
 def test_missing_answers_stand_in_the_json(offer):

@@ -52,6 +52,13 @@ _UNKNOWN = re.compile(
     r"nao (informad|const|preenchid|definid|se aplica|sei|respond|ha dado).*|(talvez|maybe|quiza|quizas|tal vez)\b.*"
 )
 _ZERO = re.compile(r"0+([.,]0+)?")
+_PLAIN_YES = read_words("1,on,s,v,x,y")
+# A longer answer that begins with one of these words is a yes.
+_YES_STARTS = read_words(
+    "accept,accepted,acepta,acepto,aceita,aceito,aceitou,agree,agreed,autoriza,autorizado,autorizo,autorizou,concordo,"
+    "concordou,confirmado,consentiu,inscrita,inscrito,ok,optin,oui,permitido,permitiu,si,sim,subscribed,suscrita,"
+    "suscrito,true,verdadeiro,verdadero,yes"
+)
 _NO_SIGNS = frozenset("❌✗✘✖✕☐👎🚫⛔")
 _YES_SIGNS = frozenset("✓✔✅☑")
 # Whole cells by which a column of any name says that the person wants no messages.
@@ -138,13 +145,12 @@ class Refusals:
     columns: list[str] = field(default_factory=list)
     people: set[str] = field(default_factory=set, repr=False)
 
-    def add(self, row_number: int, column: str, key: str | None = None) -> None:
+    def add(self, row_number: int, columns: Sequence[str], key: str | None = None) -> None:
         self.row_count += 1
         self.first_row = self.first_row or row_number
         if key is not None:
             self.people.add(key)
-        if column not in self.columns:
-            self.columns.append(column)
+        self.columns += [column for column in columns if column not in self.columns]
 
 
 class _Kind(Enum):
@@ -168,8 +174,8 @@ class ConsentColumns:
 
     `chosen`: the column of the consent that a person named, or None. `variables`: the columns that fill variables.
     `unrelated`: the columns that say nothing about messages, as a person has decided. The other columns are recognised
-    by their names. `is_export`: the list is an export of a campaign. Somebody has decided about its people before, so
-    an empty cell is no missing answer.
+    by their names. `first_rows`: the first rows of the list. `is_export`: the list is an export of a campaign. Somebody
+    has decided about its people before, so an empty cell is no missing answer.
     """
 
     def __init__(
@@ -179,6 +185,7 @@ class ConsentColumns:
         *,
         variables: Collection[int] = (),
         unrelated: AbstractSet[int] = frozenset(),
+        first_rows: Sequence[Sequence[str]] = (),
         is_export: bool = False,
     ) -> None:
         self._names = names
@@ -191,7 +198,9 @@ class ConsentColumns:
         self._says = [(position, _SAYS[kind]) for position, kind in kinds if kind is not _Kind.NOTHING]
         self._answers = [(position, _SAYS[kind]) for position, kind in kinds if kind in _ANSWERS]
         self._texts = [position for position, kind in kinds if kind in _TEXTS]
-        self._consents = [] if is_export else [position for position, kind in kinds if kind is _Kind.CONSENT]
+        consents = [] if is_export else [position for position, kind in kinds if kind is _Kind.CONSENT]
+        # Beside a column of answers, a column such as "data do aceite" only says more about the same answer.
+        self._consents = [each for each in consents if _has_answers(first_rows, each)] or consents
 
     def find_refusal(self, cells: Sequence[str]) -> str | None:
         """Return the name of the first column in which a row says that the person wants no messages, or None."""
@@ -201,16 +210,17 @@ class ConsentColumns:
                 return self._names[position]
         return None
 
-    def find_unanswered(self, cells: Sequence[str]) -> str | None:
-        """Return the name of the first column of consents if a row has no answer in any column of consents, else None.
+    def find_unanswered(self, cells: Sequence[str]) -> list[str]:
+        """Return the names of the columns of consents in which a row has no answer.
 
-        A row of a list without such a column lacks no answer.
+        If a column of consents has a yes or a no in the first rows, only such columns count. A row of a list without a
+        column of consents lacks no answer.
         """
-        if not self._consents or any(
-            position < len(cells) and not lacks_answer(cells[position]) for position in self._consents
-        ):
-            return None
-        return self._names[self._consents[0]]
+        return [
+            self._names[position]
+            for position in self._consents
+            if position >= len(cells) or lacks_answer(cells[position])
+        ]
 
     def _may_refuse(self, cells: Sequence[str]) -> bool:
         """Tell whether a column of texts has a word that begins like a refusal.
@@ -236,6 +246,16 @@ def lacks_answer(text: str) -> bool:
     if not words:
         return not (_NO_SIGNS | _YES_SIGNS) & set(text)
     return is_null(text.strip()) or _UNKNOWN.fullmatch(words) is not None
+
+
+def _has_answers(rows: Sequence[Sequence[str]], position: int) -> bool:
+    """Tell whether a column has a yes or a no in one of the rows."""
+    return any(_says_yes(row[position]) or says_no(row[position]) for row in rows if position < len(row))
+
+
+def _says_yes(text: str) -> bool:
+    words = fold(text)
+    return bool(_YES_SIGNS & set(text)) or words in _PLAIN_YES or words.partition(" ")[0] in _YES_STARTS
 
 
 @lru_cache(10_000)

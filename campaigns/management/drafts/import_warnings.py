@@ -191,8 +191,8 @@ def _find(campaign_id: int, status: CampaignStatus, facts: ImportFacts, file: st
         yield Finding(
             "people_unanswered",
             Severity.WARNING,
-            "The list does not say in {rows} whether the person wants messages ({columns} is empty). These people are"
-            " in the campaign like the others. The first of them is in row {first_row:,}.",
+            "The list does not say in {rows} whether the person wants messages (no answer in {columns}). These people"
+            " are in the campaign like the others. The first of them is in row {first_row:,}.",
             "To leave these people out, import the file again: {again}." if is_draft else "",
             campaign_id=campaign_id,
             again=_read_again(
