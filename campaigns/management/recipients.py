@@ -34,7 +34,7 @@ from campaigns.domain.recipients import (
     read_row,
 )
 from campaigns.domain.statement import Count, Entry, Field
-from campaigns.domain.text.kinds import OddCell, OddCells
+from campaigns.domain.text.kinds import OddCell, OddCells, has_amounts
 from campaigns.management.exports import find_export_columns
 from campaigns.management.preview import Preview, preview
 from campaigns.sheets.package import Report
@@ -183,7 +183,7 @@ def stage_recipients(connection: Connection, path: Path, *, filling: Filling, re
             columns = columns.find_dates(first_cells)
             read_phone = make_phone_reader(reading.region, takes_tests=reading.takes_tests)
             search = _PhoneSearch(columns, read_phone, make_phone_classifier(reading.region))
-            odd = OddCells(() if reading.takes_nulls else _list_shown(columns, filling))
+            odd = _make_odd_cells(columns, filling, reading)
             read = partial(
                 read_row,
                 columns,
@@ -209,10 +209,17 @@ def stage_recipients(connection: Connection, path: Path, *, filling: Filling, re
 _SHOWN_VALUES = frozenset({ParameterKind.BODY, ParameterKind.HEADER_TEXT})
 
 
-def _list_shown(columns: Columns, filling: Filling) -> list[int]:
-    """Return the positions of the columns whose values people read as they are."""
+def _make_odd_cells(columns: Columns, filling: Filling, reading: Reading) -> OddCells:
+    """Return the search for odd cells in the columns whose values people read as they are."""
+    if reading.takes_nulls:
+        return OddCells(())
     pairs = zip(filling.columns, columns.variables, strict=True)
-    return [*dict.fromkeys(position for parameter, position in pairs if parameter.kind in _SHOWN_VALUES)]
+    shown = {parameter.name: position for parameter, position in pairs if parameter.kind in _SHOWN_VALUES}
+    excerpts = filling.excerpts
+    amounts = {
+        position for name, position in shown.items() if has_amounts(columns.names[position], name, excerpts[name])
+    }
+    return OddCells([*dict.fromkeys(shown.values())], amounts)
 
 
 def write_recipients(

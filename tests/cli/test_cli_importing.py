@@ -932,7 +932,7 @@ def test_a_cell_of_another_kind_than_its_column_rejects_its_row_with_row_column_
 @pytest.mark.parametrize("cell", ["R$ 0,00", "grátis", "12,00"])
 def test_a_cell_that_may_be_meant_is_warned_of_at_the_import_and_at_the_start(offer, house, cell):
     warning = (
-        f"Warning: The file has 1 cell of another kind than nearly all others in their column: row 11, valor: {cell}."
+        f"Warning: The file has 1 cell unlike the others in their column: row 11, valor: {cell}."
         " Read these rows. If a cell is wrong, correct the file, and import it again: `revoada campaign import 1 FILE"
         " --replace --map 1=nome --map 2=valor`.\n"
     )
@@ -944,7 +944,14 @@ def test_a_cell_that_may_be_meant_is_warned_of_at_the_import_and_at_the_start(of
 @pytest.mark.parametrize("cell", ["46357", "R$ 0,00"])
 def test_a_person_can_take_cells_of_another_kind(offer, cell):
     result = offer(write_prices(*PRICES, cell), *PRICE, "--allow-null")
-    assert ("10 recipients." in result.stdout, "another kind" in result.stderr) == (True, False)
+    assert ("10 recipients." in result.stdout, "unlike the others" in result.stderr) == (True, False)
+
+
+def test_a_number_of_a_date_and_a_zero_are_found_in_a_column_of_mixed_amounts(offer):
+    result = offer(write_prices("R$ 10,00", "20,50", "30", "a combinar", "46357", "0"), *PRICE)
+    reason = "row 6 (valor is 46357, which may be the number of a date: write it like the other amounts, or correct it)"
+    assert reason in result.stdout
+    assert "1 cell unlike the others in their column: row 7, valor: 0." in result.stderr
 
 
 def test_a_month_among_dates_rejects_its_row(offer):

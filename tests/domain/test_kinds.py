@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from campaigns.domain.text.kinds import OddCells
+from campaigns.domain.text.kinds import OddCells, has_amounts
 
 PRICES = ["R$ 10,00", "R$ 1.234,50", "R$ 7", "R$ 99,90", "R$ 15,00"]
 DECIMALS = ["49,90", "1.234,50", "35,50", "120,00", "17,25"]
@@ -13,9 +13,12 @@ NUMBERS = ["120", "1.500", "46357", "7", "88"]
 NAMES = ["Ana", "José Luís", "Bia", "Caio", "Dora"]
 
 
-def find(*cells):
+MESSY = ["R$ 10,00", "20,50", "30", "a combinar", "R$ 40"]
+
+
+def find(*cells, amounts=()):
     """Return the text of each odd cell, and whether its row is rejected."""
-    odd = OddCells([0])
+    odd = OddCells([0], amounts)
     for number, cell in enumerate(cells, start=2):
         odd.add(number, [cell])
     return [(each.shown, bool(each.reason)) for each in odd.find()]
@@ -68,6 +71,55 @@ def test_a_text_or_a_zero_may_be_meant_so_it_is_only_told(column, cell):
 )
 def test_a_column_of_several_kinds_is_no_slip(column):
     assert find(*column) == []
+
+
+@pytest.mark.parametrize("cell", ["46357", "01/12/2026", "12/2026", "10:30"])
+def test_what_is_no_amount_is_rejected_in_a_column_of_amounts_that_has_no_kind(cell):
+    assert find(*MESSY, cell) == []
+    assert find(*MESSY, cell, amounts=[0]) == [(cell, True)]
+
+
+@pytest.mark.parametrize("cell", ["0", "R$ 0,00"])
+def test_a_zero_is_told_in_each_column_of_amounts(cell):
+    assert find(*MESSY, cell, amounts=[0]) == [(cell, False)]
+    assert find(*NUMBERS, cell, amounts=[0])[-1:] == [(cell, False)]
+
+
+@pytest.mark.parametrize(
+    "column", [["46357", "50000"], ["45000", "120000"], ["45000", "R$ 52.000", "38900,00", "52000", "a combinar"]]
+)
+def test_several_numbers_and_whole_numbers_alone_may_be_amounts(column):
+    assert find(*column, amounts=[0]) == []
+
+
+def test_a_number_that_may_be_a_date_is_told_among_whole_amounts_if_it_is_rare():
+    assert find("150", "200", "89", "46357", amounts=[0]) == [("46357", False)]
+    assert find("45000", "52000", "120000", "38900", amounts=[0]) == []
+
+
+@pytest.mark.parametrize(
+    ("column", "variable", "excerpt"),
+    [
+        ("Valor", "2", "Oi {{2}}!"),
+        ("valorDaParcela", "2", ""),
+        ("A", "preço", "Por {{preço}} só hoje"),
+        ("A", "2", "custa R$ *{{2}}* hoje"),
+        ("A", "2", "custa US${{2}}"),
+        ("A", "2", "são {{2}} reais"),
+        ("A", "2", "ganhe {{2}}% hoje"),
+        ("A", "2", "O valor é de {{2}}"),
+    ],
+)
+def test_a_column_of_amounts_is_known_by_its_name_and_by_the_text(column, variable, excerpt):
+    assert has_amounts(column, variable, excerpt)
+
+
+@pytest.mark.parametrize(
+    ("column", "variable", "excerpt"),
+    [("nome", "1", "Oi {{1}}, são R$ {{2}}"), ("pontos", "2", "{{2}} pontos"), ("A", "2", "R$ 10 por {{2}}")],
+)
+def test_another_column_has_no_amounts(column, variable, excerpt):
+    assert not has_amounts(column, variable, excerpt)
 
 
 def test_a_long_number_is_not_shown():

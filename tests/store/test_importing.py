@@ -311,7 +311,7 @@ def test_a_workbook_brings_what_excel_shows_in_the_language_of_the_template(data
     add_template(database, "oferta", language=language, body="Oi {{1}}!", actor=TESTER)
     values = [(0.2, "0%"), (1234.5, '"R$" #,##0.00'), (46356, 14), (123, "000000"), True]
     load(
-        write_rows(["phone", "valor"], *zip(range(5511999990000, 5511999990005), values, strict=True)),
+        write_rows(["phone", "campo"], *zip(range(5511999990000, 5511999990005), values, strict=True)),
         f"oferta:{language}",
     )
     *texts, logical = shown

@@ -32,7 +32,7 @@ GROUPS: Mapping[str, str] = MappingProxyType({
     ),
     RowCode.DATE_NUMBER: deferred("{rows} with the number of a date in place of the date: {places}"),
     RowCode.DATE_WRONG: deferred("{rows} with a date that no person writes: {places}"),
-    RowCode.KIND: deferred("{rows} with a value of another kind than nearly all others in its column: {places}"),
+    RowCode.KIND: deferred("{rows} with a value that does not fit its column: {places}"),
     RowCode.ENCODING: deferred("{rows} with letters in a wrong encoding: {places}"),
     RowCode.REFUSED: deferred("{rows} of people who want no messages, left out by --refusals skip: {places}"),
     RowCode.UNANSWERED: deferred(

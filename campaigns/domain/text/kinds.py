@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum, auto
 from functools import lru_cache
 from types import MappingProxyType
 
 from campaigns.domain.text.dates import is_named_date
-from campaigns.domain.text.normal import is_blank, standardize
+from campaigns.domain.text.normal import fold, is_blank, split_words, standardize
 
 # A column has a kind if at least this number of its cells have the kind, and all but one or at least this part of them.
 _LEAST_CELLS = 3
@@ -77,6 +77,24 @@ _NAMES: Mapping[_Kind, str] = MappingProxyType({
 # currency among amounts.
 _TEXTS = frozenset({_Kind.TEXT, _Kind.MIXED})
 _NUMBERS = frozenset({_Kind.AMOUNT, _Kind.DECIMAL, _Kind.WHOLE, _Kind.ZERO})
+_WHOLE = frozenset({_Kind.WHOLE, _Kind.DATE_NUMBER, _Kind.ZERO})
+# In a column of amounts that has no kind, by kind of a cell that may be no amount, why its row is rejected.
+_NO_AMOUNT = "is {shown}, which is no amount: correct it"
+_NO_AMOUNTS: Mapping[_Kind, str] = MappingProxyType({
+    _Kind.DATE: _NO_AMOUNT,
+    _Kind.MONTH: _NO_AMOUNT,
+    _Kind.TIME: _NO_AMOUNT,
+    _Kind.DATE_NUMBER: "is {shown}, which may be the number of a date: write it like the other amounts, or correct it",
+    _Kind.ZERO: "",
+})  # fmt: skip
+# Words in the name of a column or a variable of amounts, or before the variable in the text.
+_AMOUNT_WORDS = frozenset({
+    "amount", "amounts", "importe", "monto", "preco", "precos", "precio", "price", "prices", "saldo", "valor",
+    "valores", "vlr",
+})  # fmt: skip
+_WORDS_BEFORE = 3
+_SIGN_BEFORE = re.compile(rf"{_SIGN}[\s*_~]*")
+_SIGN_AFTER = re.compile(r"[\s*_~]*(?:[%$€£¥]|(?:reais|reales|euros?|d[oó]lar(?:e?s)?|dollars?|pesos?)\b)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,10 +110,23 @@ class OddCell:
     reason: str
 
 
-class OddCells:
-    """The kinds of the cells of some columns, until all rows are read. `positions`: the columns."""
+def has_amounts(column: str, variable: str, excerpt: str) -> bool:
+    """Tell whether a column has amounts, by its name, the variable that it fills, and the text around the variable."""
+    before, _, rest = excerpt.partition("{{")
+    after = rest.partition("}}")[2]
+    words = {*split_words(column), *split_words(variable), *fold(before).split()[-_WORDS_BEFORE:]}
+    has_sign = any(match.end() == len(before) for match in _SIGN_BEFORE.finditer(before)) or _SIGN_AFTER.match(after)
+    return bool(words & _AMOUNT_WORDS or has_sign)
 
-    def __init__(self, positions: Sequence[int]) -> None:
+
+class OddCells:
+    """The kinds of the cells of some columns, until all rows are read.
+
+    `positions`: the columns. `amounts`: the columns of amounts.
+    """
+
+    def __init__(self, positions: Sequence[int], amounts: Collection[int] = ()) -> None:
+        self._amounts = amounts
         self._counts = {position: Counter[_Kind]() for position in positions}
         self._kept: dict[tuple[int, _Kind], list[tuple[int, str]]] = {}
 
@@ -115,32 +146,47 @@ class OddCells:
         return sorted(found, key=lambda each: (each.row_number, each.position))
 
     def _find_in(self, position: int, counts: Counter[_Kind]) -> Iterator[OddCell]:
-        usual = _find_usual(counts)
-        if usual is None:
-            return
-        for kind in counts.keys() - _USUAL[usual]:
+        for kind, reason in _find_odd(counts, has_amounts=position in self._amounts).items():
             kept = self._kept[position, kind]
             if len(kept) < counts[kind]:
                 continue
-            is_meant = bool({usual, kind} & _TEXTS) or {usual, kind} <= _NUMBERS
             for row_number, cell in kept:
                 shown = _show(cell)
-                reason = f"is {shown}, but nearly all other cells of the column are {_NAMES.get(usual)}: correct it"
-                yield OddCell(row_number, position, shown, "" if is_meant else reason)
+                yield OddCell(row_number, position, shown, reason.format(shown=shown))
+
+
+def _find_odd(counts: Counter[_Kind], *, has_amounts: bool) -> dict[_Kind, str]:
+    """Return the kinds that are odd in a column, with the reason why their rows are rejected; "" if it may be meant."""
+    usual = _find_usual(counts)
+    few = (1 - _NEARLY_ALL) * counts.total()
+    if usual is None:
+        # Whole numbers alone may all be amounts, such as 45000 and 120000, and so may many numbers that may be dates.
+        takes_numbers = counts.keys() <= _WHOLE or counts[_Kind.DATE_NUMBER] > max(few, 1)
+        kinds = _NO_AMOUNTS.keys() - ({_Kind.DATE_NUMBER} if takes_numbers else set())
+        return {kind: _NO_AMOUNTS[kind] for kind in counts.keys() & kinds} if has_amounts else {}
+    text = f"is {{shown}}, but nearly all other cells of the column are {_NAMES.get(usual)}: correct it"
+    odd = {
+        kind: "" if {usual, kind} & _TEXTS or {usual, kind} <= _NUMBERS else text
+        for kind in counts.keys() - _USUAL[usual]
+    }
+    if usual is _Kind.WHOLE and has_amounts:
+        told = {_Kind.ZERO, _Kind.DATE_NUMBER} if counts[_Kind.DATE_NUMBER] <= few else {_Kind.ZERO}
+        odd |= dict.fromkeys(counts.keys() & told, "")
+    return odd
 
 
 def _find_usual(counts: Counter[_Kind]) -> _Kind | None:
     """Return the kind of nearly all cells of a column; None if there is none."""
     total = counts.total()
-
-    def are_nearly_all(count: int) -> bool:
-        return count >= _LEAST_CELLS and (count >= total - 1 or count >= _NEARLY_ALL * total)
-
     merged = counts + Counter({_Kind.WHOLE: counts[_Kind.DATE_NUMBER]})
-    kind = next((kind for kind in _USUAL if are_nearly_all(merged[kind])), None)
-    if kind is None and are_nearly_all(merged[_Kind.WHOLE] + merged[_Kind.DECIMAL]):
+    kind = next((kind for kind in _USUAL if _are_nearly_all(merged[kind], total)), None)
+    if kind is None and _are_nearly_all(merged[_Kind.WHOLE] + merged[_Kind.DECIMAL], total):
         return _Kind.WHOLE
     return kind
+
+
+def _are_nearly_all(count: int, total: int) -> bool:
+    return count >= _LEAST_CELLS and (count >= total - 1 or count >= _NEARLY_ALL * total)
 
 
 def _show(cell: str) -> str:

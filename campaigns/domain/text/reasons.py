@@ -95,6 +95,8 @@ FORMS = (
     deferred("is {word}, but nearly all other cells of the column are numbers with decimals: correct it"),
     deferred("is {word}, but nearly all other cells of the column are numbers: correct it"),
     deferred("is {word}, but nearly all other cells of the column are times of day: correct it"),
+    deferred("is {word}, which is no amount: correct it"),
+    deferred("is {word}, which may be the number of a date: write it like the other amounts, or correct it"),
     deferred("is a date with a time that a program has added, such as 00:00:00: keep the date only"),
     deferred("has {sign} in place of a letter: save the list again as CSV UTF-8 or XLSX"),
     deferred("has {wrong} in place of {right}, a wrong encoding: save the list as CSV UTF-8"),

@@ -154,7 +154,7 @@ def _find(campaign_id: int, status: CampaignStatus, facts: ImportFacts, file: st
         yield Finding(
             "cells_odd",
             Severity.WARNING,
-            "The file has {cells} of another kind than nearly all others in their column: {places}.",
+            "The file has {cells} unlike the others in their column: {places}.",
             "Read these rows. If a cell is wrong, correct the file, and import it again: {again}."
             if is_draft
             else "Read these rows. If a cell is wrong, read the corrected file into a new campaign, because this one"
