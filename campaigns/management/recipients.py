@@ -34,7 +34,7 @@ from campaigns.domain.recipients import (
     read_row,
 )
 from campaigns.domain.statement import Count, Entry, Field
-from campaigns.domain.text.kinds import OddCell, OddCells, has_amounts
+from campaigns.domain.text.kinds import KindCounts, OddCell, OddCells, has_amounts
 from campaigns.management.exports import find_export_columns
 from campaigns.management.preview import Preview, preview
 from campaigns.sheets.package import Report
@@ -129,7 +129,10 @@ class Imported:
 
 @dataclass(frozen=True, slots=True)
 class Staged:
-    """The rows of a file that was read, before they belong to a campaign."""
+    """The rows of a file that was read, before they belong to a campaign.
+
+    `cell_kinds`: by variable, the kinds of the cells of its column.
+    """
 
     path: Path
     filling: Filling
@@ -142,6 +145,7 @@ class Staged:
     refusals: Refusals
     unanswered: Refusals
     odd: Sequence[OddCell]
+    cell_kinds: Mapping[str, KindCounts]
 
 
 def import_recipients(
@@ -183,7 +187,7 @@ def stage_recipients(connection: Connection, path: Path, *, filling: Filling, re
             columns = columns.find_dates(first_cells)
             read_phone = make_phone_reader(reading.region, takes_tests=reading.takes_tests)
             search = _PhoneSearch(columns, read_phone, make_phone_classifier(reading.region))
-            odd = _make_odd_cells(columns, filling, reading)
+            odd = _make_odd_cells(columns, filling)
             read = partial(
                 read_row,
                 columns,
@@ -197,25 +201,29 @@ def stage_recipients(connection: Connection, path: Path, *, filling: Filling, re
             store.stage_rows(connection, rows)
     except RecipientsError as error:
         raise error.in_file(path) from None
-    found = odd.find()
+    found = [] if reading.takes_nulls else odd.find()
     problems = [(each.row_number, columns.names[each.position], each.reason) for each in found if each.reason]
     if problems:
         store.reject_rows(connection, problems, code=RowCode.KIND)
     meant = [each for each in found if not each.reason]
-    return Staged(path, filling, reading, sheet, header_row, columns, kinds, search, refusals, unanswered, meant)
+    cell_kinds = {name: odd.count_kinds(position) for name, position in _list_shown(columns, filling).items()}
+    return Staged(
+        path, filling, reading, sheet, header_row, columns, kinds, search, refusals, unanswered, meant, cell_kinds
+    )
 
 
 # The kinds of values that people read as they are. Links, codes and answers of buttons may have any form.
 _SHOWN_VALUES = frozenset({ParameterKind.BODY, ParameterKind.HEADER_TEXT})
 
 
-def _make_odd_cells(columns: Columns, filling: Filling, reading: Reading) -> OddCells:
-    """Return the search for odd cells in the columns whose values people read as they are."""
-    if reading.takes_nulls:
-        return OddCells(())
+def _list_shown(columns: Columns, filling: Filling) -> dict[str, int]:
+    """Return the positions of the columns whose values people read as they are, by variable."""
     pairs = zip(filling.columns, columns.variables, strict=True)
-    shown = {parameter.name: position for parameter, position in pairs if parameter.kind in _SHOWN_VALUES}
-    excerpts = filling.excerpts
+    return {parameter.name: position for parameter, position in pairs if parameter.kind in _SHOWN_VALUES}
+
+
+def _make_odd_cells(columns: Columns, filling: Filling) -> OddCells:
+    shown, excerpts = _list_shown(columns, filling), filling.excerpts
     amounts = {
         position for name, position in shown.items() if has_amounts(columns.names[position], name, excerpts[name])
     }
@@ -306,6 +314,7 @@ def _collect_facts(
         document_count=staged.search.document_count,
         document_row=staged.search.document_row,
         landline_count=landlines if are_landlines else 0,
+        kinds=staged.cell_kinds,
     )
 
 

@@ -15,6 +15,7 @@ from campaigns.domain.pacing import Window
 from campaigns.domain.phone.person import recipient_key
 from campaigns.domain.phone.zones import ZoneHours, find_zones
 from campaigns.domain.recipients import ReadColumns, Recipient, RowProblem
+from campaigns.domain.text.kinds import KindCounts
 from campaigns.store.database import Connection, allow_long_statements, query, read_clock
 
 # Separates the variables of a staged row. No variable contains this character, because control characters are refused.
@@ -112,7 +113,7 @@ class ImportFacts:
     the number of cells of `phone_column` with the number of a CPF or a CNPJ, and the first such row; 0 if there are no
     more than by chance. `landline_count`: the number of landlines, if nearly all phones are landlines, else 0.
     `odd_count` and `odd`: the number of cells whose kind differs from nearly all others in their column, and the first
-    of them: row number, column and text.
+    of them: row number, column and text. `kinds`: by variable, the kinds of the cells of its column.
     """
 
     phone_column: str
@@ -136,6 +137,7 @@ class ImportFacts:
     landline_count: int = 0
     odd_count: int = 0
     odd: list[tuple[int, str, str]] = field(default_factory=list)
+    kinds: Mapping[str, KindCounts] = field(default_factory=dict)
 
     @classmethod
     def read(cls, written: Mapping[str, Any]) -> ImportFacts:

@@ -960,6 +960,27 @@ def test_a_month_among_dates_rejects_its_row(offer):
     assert f"{reason}: correct it)" in result.stdout
 
 
+@pytest.mark.parametrize("prices", [PRICES[:1], PRICES], ids=["one row", "many rows"])
+def test_a_file_whose_cells_are_swapped_contradicts_the_first_file(offer, house, write, prices):
+    offer(write_prices(*prices), *PRICE)
+    swapped = "telefone;nome;valor\n+5511999993001;R$ 10,00;Ana\n+5511999993002;20,00;Bia\n+5511999993003;30,00;Caio\n"
+    result = house("campaign", "import", "1", write(swapped, "mais.csv"))
+    warning = (
+        "Warning: File 2 (mais.csv) has values of another kind than file 1 (lista.csv): nome (the first in row"
+        " 3), valor (the first in row 3). Read the first message of each file. If cells of file 2 are in the"
+        " wrong column, correct it. Then begin again with `revoada campaign import 1 lista.csv --replace --map 1=nome"
+        " --map 2=valor`, and import the corrected file.\n"
+    )
+    assert warning in result.stderr
+    assert warning in house("campaign", "start", "1", "--yes").stderr
+
+
+def test_a_file_of_the_same_kinds_contradicts_nothing(offer, house, write):
+    offer(write_prices(*PRICES), *PRICE)
+    more = "telefone;nome;valor\n+5511999993001;Ana;R$ 10,00\n+5511999993002;Bia;R$ 0,00\n+5511999993003;Plano 2;R$ 1\n"
+    assert "another kind" not in house("campaign", "import", "1", write(more, "mais.csv")).stderr
+
+
 UNANSWERED = f"phone,1,2,Aceita WhatsApp?\n{ANA},Ana,1%,sim\n{BIA},Bia,2%,\n{CAIO},Caio,3%,n\u00e3o informado\n"
 
 

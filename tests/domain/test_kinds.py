@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from campaigns.domain.text.kinds import OddCells, has_amounts
+from campaigns.domain.text.kinds import OddCells, find_contradiction, has_amounts
 
 PRICES = ["R$ 10,00", "R$ 1.234,50", "R$ 7", "R$ 99,90", "R$ 15,00"]
 DECIMALS = ["49,90", "1.234,50", "35,50", "120,00", "17,25"]
@@ -71,6 +71,49 @@ def test_a_text_or_a_zero_may_be_meant_so_it_is_only_told(column, cell):
 )
 def test_a_column_of_several_kinds_is_no_slip(column):
     assert find(*column) == []
+
+
+def count(*cells):
+    counts = OddCells([0])
+    for number, cell in enumerate(cells, start=2):
+        counts.add(number, [cell])
+    return counts.count_kinds(0)
+
+
+@pytest.mark.parametrize(
+    ("earlier", "later", "row"),
+    [
+        (PRICES, NAMES, 2),
+        (NAMES, PRICES, 2),
+        (MESSY, NAMES, 2),
+        (DATES, ["01/12/2026", "R$ 10"], 3),
+        (["Ana"], ["R$ 10"], 2),
+        (PRICES, DECIMALS, 2),
+    ],
+)
+def test_a_later_column_of_another_kind_contradicts_the_earlier(earlier, later, row):
+    assert find_contradiction(count(*earlier), count(*later)) == row
+
+
+@pytest.mark.parametrize(
+    ("earlier", "later"),
+    [
+        (PRICES, [*PRICES, "grátis"]),
+        (NUMBERS, DECIMALS),
+        (DECIMALS, NUMBERS[:2]),
+        (NAMES, ["Plano 360"]),
+        (MESSY, PRICES),
+        (MESSY, MESSY),
+        (PRICES, []),
+        ([], PRICES),
+    ],
+)
+def test_a_later_column_of_the_same_or_of_mixed_kinds_contradicts_nothing(earlier, later):
+    assert find_contradiction(count(*earlier), count(*later)) is None
+
+
+def test_kinds_of_another_version_are_not_compared():
+    assert find_contradiction({"STRANGE": (3, 2)}, count(*NAMES)) is None
 
 
 @pytest.mark.parametrize("cell", ["46357", "01/12/2026", "12/2026", "10:30"])

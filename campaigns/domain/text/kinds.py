@@ -13,7 +13,7 @@ from types import MappingProxyType
 from campaigns.domain.text.dates import is_named_date
 from campaigns.domain.text.normal import fold, is_blank, split_words, standardize
 
-# A column has a kind if at least this number of its cells have the kind, and all but one or at least this part of them.
+# A column has a kind if at least this number of its cells, and at least this part of them, have the kind.
 _LEAST_CELLS = 3
 _NEARLY_ALL = 0.75
 # At most this number of cells of one kind is kept for each column. More cells are no slips.
@@ -93,7 +93,7 @@ _AMOUNT_WORDS = frozenset({
     "valores", "vlr",
 })  # fmt: skip
 _WORDS_BEFORE = 3
-_SIGN_BEFORE = re.compile(rf"{_SIGN}[\s*_~]*")
+_SIGN_BEFORE = re.compile(rf"{_SIGN}[\s*_~]*\Z")
 _SIGN_AFTER = re.compile(r"[\s*_~]*(?:[%$€£¥]|(?:reais|reales|euros?|d[oó]lar(?:e?s)?|dollars?|pesos?)\b)")
 
 
@@ -115,8 +115,35 @@ def has_amounts(column: str, variable: str, excerpt: str) -> bool:
     before, _, rest = excerpt.partition("{{")
     after = rest.partition("}}")[2]
     words = {*split_words(column), *split_words(variable), *fold(before).split()[-_WORDS_BEFORE:]}
-    has_sign = any(match.end() == len(before) for match in _SIGN_BEFORE.finditer(before)) or _SIGN_AFTER.match(after)
-    return bool(words & _AMOUNT_WORDS or has_sign)
+    return bool(words & _AMOUNT_WORDS or _SIGN_BEFORE.search(before) or _SIGN_AFTER.match(after))
+
+
+# The name of each kind in a column, with the number of its cells and the first row that has one.
+KindCounts = Mapping[str, Sequence[int]]
+
+
+def find_contradiction(earlier: KindCounts, later: KindCounts) -> int | None:
+    """Return the first row of a column whose kind contradicts that of the same column in an earlier file, else None.
+
+    The kinds contradict each other if at least half of the later cells are unusual in the earlier column, or if nearly
+    all earlier cells are unusual in the later column.
+    """
+    before, now = _read_counts(earlier), _read_counts(later)
+    usual_before, usual_now = _find_usual(before, least=1), _find_usual(now, least=1)
+    if usual_before is not None:
+        odd = now.keys() - _USUAL[usual_before]
+        found = sum(now[kind] for kind in odd) * 2 >= now.total()
+    elif usual_now is not None and before:
+        odd = now.keys() & _USUAL[usual_now]
+        found = sum(before[kind] for kind in before.keys() - _USUAL[usual_now]) >= before.total() * _NEARLY_ALL
+    else:
+        return None
+    return min((later[kind.name][1] for kind in odd), default=None) if found else None
+
+
+def _read_counts(counts: KindCounts) -> Counter[_Kind]:
+    """Return the number of cells of each kind. Another version of Revoada may have written other kinds."""
+    return Counter({_Kind[name]: count for name, (count, _row) in counts.items() if name in _Kind.__members__})
 
 
 class OddCells:
@@ -139,6 +166,11 @@ class OddCells:
             kept = self._kept.setdefault((position, kind), [])
             if len(kept) < _MOST_KEPT:
                 kept.append((row_number, cell))
+
+    def count_kinds(self, position: int) -> KindCounts:
+        """Return the kinds of the cells of a column."""
+        counts = self._counts[position].items()
+        return {kind.name: (count, self._kept[position, kind][0][0]) for kind, count in counts}
 
     def find(self) -> list[OddCell]:
         """Return the odd cells of all columns, in the order of the rows."""
@@ -175,18 +207,14 @@ def _find_odd(counts: Counter[_Kind], *, has_amounts: bool) -> dict[_Kind, str]:
     return odd
 
 
-def _find_usual(counts: Counter[_Kind]) -> _Kind | None:
-    """Return the kind of nearly all cells of a column; None if there is none."""
-    total = counts.total()
+def _find_usual(counts: Counter[_Kind], *, least: int = _LEAST_CELLS) -> _Kind | None:
+    """Return the kind of nearly all cells of a column, and of at least `least`; None if there is none."""
+    needed = max(least, _NEARLY_ALL * counts.total())
     merged = counts + Counter({_Kind.WHOLE: counts[_Kind.DATE_NUMBER]})
-    kind = next((kind for kind in _USUAL if _are_nearly_all(merged[kind], total)), None)
-    if kind is None and _are_nearly_all(merged[_Kind.WHOLE] + merged[_Kind.DECIMAL], total):
+    kind = next((kind for kind in _USUAL if merged[kind] >= needed), None)
+    if kind is None and merged[_Kind.WHOLE] + merged[_Kind.DECIMAL] >= needed:
         return _Kind.WHOLE
     return kind
-
-
-def _are_nearly_all(count: int, total: int) -> bool:
-    return count >= _LEAST_CELLS and (count >= total - 1 or count >= _NEARLY_ALL * total)
 
 
 def _show(cell: str) -> str:

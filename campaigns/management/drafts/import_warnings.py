@@ -21,6 +21,7 @@ from campaigns.domain.statement import (
     Severity,
     list_sentences,
 )
+from campaigns.domain.text.kinds import find_contradiction
 from campaigns.domain.text.normal import fold
 from campaigns.store.recipients import ImportedFile, ImportFacts, Likeness
 
@@ -39,7 +40,9 @@ def find_import_warnings(campaign_id: int, status: CampaignStatus, facts: Import
 
 
 def find_contradictions(campaign_id: int, status: CampaignStatus, files: Sequence[ImportedFile]) -> list[Finding]:
-    """Return a warning for each file that fills variables from other columns than the first file of the campaign."""
+    """Return a warning for each file that fills variables from other columns than the first file of the campaign, and
+    for each file whose values are of another kind than those of the first file.
+    """
     read = [(file, file.columns) for file in files if file.columns is not None]
     if not read:
         return []
@@ -52,10 +55,74 @@ def find_contradictions(campaign_id: int, status: CampaignStatus, files: Sequenc
             if variable in columns.variables
             and is_another_column(earlier.find(variable), columns.find(variable), columns.names)
         }
+        pair = ((first, earlier), (file, columns))
         if moved:
-            pair = ((first, earlier), (file, columns))
             found.append(_warn_of_other_columns(campaign_id, *pair, moved, is_draft=status is CampaignStatus.DRAFT))
+        rows = {
+            variable: row
+            for variable, row in _find_other_kinds(first.facts, file.facts).items()
+            if variable in columns.variables and variable not in moved
+        }
+        if rows:
+            found.append(_warn_of_other_kinds(campaign_id, *pair, rows, is_draft=status is CampaignStatus.DRAFT))
     return found
+
+
+def _find_other_kinds(first: ImportFacts | None, other: ImportFacts | None) -> dict[str, int]:
+    """Return the variables whose values are of another kind in another file, with the first row of such a value."""
+    if first is None or other is None:
+        return {}
+    rows = {
+        variable: find_contradiction(first.kinds[variable], kinds)
+        for variable, kinds in other.kinds.items()
+        if variable in first.kinds
+    }
+    return {variable: row for variable, row in rows.items() if row is not None}
+
+
+def _warn_of_other_kinds(
+    campaign_id: int,
+    first: tuple[ImportedFile, ReadColumns],
+    other: tuple[ImportedFile, ReadColumns],
+    rows: Mapping[str, int],
+    *,
+    is_draft: bool,
+) -> Finding:
+    return Finding(
+        "kinds_contradict",
+        Severity.WARNING,
+        "File {other} ({other_name}) has values of another kind than file {first} ({first_name}): {changes}.",
+        "Read the first message of each file. If cells of file {other} are in the wrong column, correct it. Then begin"
+        " again with {again}, and import the corrected file."
+        if is_draft
+        else "Read the first message of each file.",
+        campaign_id=campaign_id,
+        first=first[0].number,
+        first_name=first[0].name,
+        other=other[0].number,
+        other_name=other[0].name,
+        changes=list_sentences(
+            [
+                Sentence("{column} (the first in row {row:,})", column=other[1].find(variable), row=row)
+                for variable, row in rows.items()
+            ]
+        ),
+        again=_begin_again(campaign_id, *first),
+    )
+
+
+def _begin_again(campaign_id: int, file: ImportedFile, columns: ReadColumns) -> Hint:
+    """Return the hint to put the people of a file in the place of all people of a draft."""
+    return Hint(
+        HintAction.REPLACE_RECIPIENTS,
+        campaign_id,
+        also=tuple(
+            Entry(Field.COLUMN, f"{variable}={columns.find(variable)}")
+            for variable in columns.variables
+            if fold(variable) != fold(columns.find(variable))
+        ),
+        file=file.name,
+    )
 
 
 def _warn_of_other_columns(
@@ -91,16 +158,7 @@ def _warn_of_other_columns(
                 for variable, (before, now) in moved.items()
             ]
         ),
-        again=Hint(
-            HintAction.REPLACE_RECIPIENTS,
-            campaign_id,
-            also=tuple(
-                Entry(Field.COLUMN, f"{variable}={first[1].find(variable)}")
-                for variable in first[1].variables
-                if fold(variable) != fold(first[1].find(variable))
-            ),
-            file=first[0].name,
-        ),
+        again=_begin_again(campaign_id, *first),
         choices=[
             Entry(Field.COLUMN, f"{variable}={before}" if before in columns.names else variable)
             for variable, (before, _now) in moved.items()
