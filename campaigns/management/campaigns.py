@@ -29,6 +29,7 @@ from campaigns.domain.campaign import (
 )
 from campaigns.domain.filling import Filling, drop_empty, fill
 from campaigns.domain.pacing import Reason
+from campaigns.domain.phone.languages import find_languages, read_language
 from campaigns.domain.schedule import Holidays, read_moment, write_holidays
 from campaigns.domain.statement import (
     Count,
@@ -163,7 +164,8 @@ class CampaignChanges:
 class ChangeResult:
     """A campaign that was just made or changed. `should_enqueue`: the campaign may run now, so the caller enqueues it.
 
-    `warnings`: findings about the campaign. `departure`: when the first message may leave; None if the changes do not
+    `warnings`: findings about the campaign. `nights`: the people whom a new campaign reaches at night, because its
+    schedule lies at night. `departure`: when the first message may leave; None if the changes do not
     affect this time. `quiet_hours`: the hours in which the campaign does not send, if this change gave the campaign
     a window because of quiet hours. `uses_recipient_zones`: the window is on the clock of each person, not on the clock
     of the campaign. `copied_count`: the number of people that a copy got from the other campaign. `people_before`: the
@@ -179,6 +181,7 @@ class ChangeResult:
     should_enqueue: bool = False
     imported: Imported | None = None
     warnings: Sequence[Finding] = ()
+    nights: Sequence[Night] = ()
     departure: Departure | None = None
     quiet_hours: QuietHours | None = None
     uses_recipient_zones: bool = False
@@ -388,7 +391,7 @@ def _make_empty(
     planned = _plan_draft(connection, changes, time_zone=time_zone)
     draft = _insert(connection, planned, changes, quiet_hours=quiet_hours, draft_key=draft_key)
     write_audit(connection, actor, Act.CAMPAIGN_CREATE, draft.id, after=_describe_draft(draft))
-    return _conclude(connection, draft, changes)
+    return _conclude(connection, draft, changes, planned.row)
 
 
 def _create(
@@ -415,7 +418,7 @@ def _create(
     suppress_forgotten(connection, draft.id, secret_key=secret_key)
     after = {**_describe_draft(draft), **_describe_import(path, imported)}
     write_audit(connection, actor, Act.CAMPAIGN_CREATE, draft.id, after=after)
-    return _conclude(connection, draft, changes, imported)
+    return _conclude(connection, draft, changes, planned.row, imported, quiet=quiet_hours)
 
 
 def _plan_draft(connection: Connection, changes: CampaignChanges, *, time_zone: str) -> _PlannedDraft:
@@ -445,9 +448,19 @@ def _insert(
 
 
 def _conclude(
-    connection: Connection, draft: _Draft, changes: CampaignChanges, imported: Imported | None = None
+    connection: Connection,
+    draft: _Draft,
+    changes: CampaignChanges,
+    row: TemplateRow,
+    imported: Imported | None = None,
+    *,
+    quiet: QuietHours | None = None,
 ) -> ChangeResult:
+    """Return the result of a draft that was just inserted. `quiet`: as for `find_nights`."""
     departure = _check_hours(connection, draft.id, draft.plan, changes)
+    # Without a schedule, the time of the first message is not known before the start.
+    has_time = imported is not None and draft.plan.scheduled_at is not None
+    nights = look_for_nights(connection, [draft.id], quiet=quiet) if has_time else []
     status = CampaignStatus.DRAFT
     return ChangeResult(
         draft.id,
@@ -456,7 +469,12 @@ def _conclude(
         imported=imported,
         import_warnings=[] if imported is None else find_import_warnings(draft.id, status, imported.facts, file=""),
         blocked_count=0 if imported is None else store.count_pending(connection, draft.id)[1],
-        warnings=[*draft.warnings, *warn_of_zones(connection, draft.id, draft.plan)],
+        warnings=[
+            *draft.warnings,
+            *warn_of_zones(connection, draft.id, draft.plan),
+            *warn_of_language(connection, draft.id, row),
+        ],
+        nights=nights,
         departure=departure,
         quiet_hours=draft.quiet_hours,
         uses_recipient_zones=draft.plan.uses_recipient_zones,
@@ -710,8 +728,10 @@ def _import(
         connection, campaign.id, path, filling=fit.filling, components=fit.row.components, reading=reading
     )
     suppress_forgotten(connection, campaign.id, secret_key=secret_key)
-    warnings = warn_of_zones(connection, campaign.id, campaign.plan)
     status = campaign.facts.status
+    warnings = warn_of_zones(connection, campaign.id, campaign.plan)
+    if status is CampaignStatus.DRAFT:
+        warnings += warn_of_language(connection, campaign.id, fit.row)
     files = list_imported_files(connection, campaign.id)
     result = ChangeResult(
         campaign.id,
@@ -735,6 +755,29 @@ def lock_campaign(connection: Connection, campaign_id: int) -> store.LockedCampa
     if campaign is None:
         raise missing_campaign(campaign_id)
     return campaign
+
+
+def warn_of_language(connection: Connection, campaign_id: int, template: TemplateRow) -> list[Finding]:
+    """If most people are in countries that do not speak the language of the template, return a warning."""
+    counts = store.count_pending_by_prefix(connection, campaign_id)
+    language = read_language(template.language)
+    others = sum(
+        count for prefix, count in counts.items() if (spoken := find_languages(prefix)) and language not in spoken
+    )
+    if others * 2 <= sum(counts.values()):
+        return []
+    finding = Finding(
+        "language_differs",
+        Severity.WARNING,
+        "The template {template} is in another language than that of the countries of {people} of campaign"
+        " {campaign_id}.",
+        "If it is the wrong one, choose another template: {change}.",
+        campaign_id=campaign_id,
+        template=f"{template.name}:{template.language}",
+        people=Count(others, "recipient"),
+        change=Hint(HintAction.CHANGE_CAMPAIGN, campaign_id, Entry(Field.TEMPLATE)),
+    )
+    return [finding]
 
 
 def warn_of_zones(connection: Connection, campaign_id: int, hours: Hours) -> list[Finding]:

@@ -94,6 +94,17 @@ def test_a_night_that_lies_at_the_time_of_the_schedule_is_told(create, house, th
     )
 
 
+def test_a_new_campaign_whose_schedule_lies_at_night_is_warned_of(house, people, three):
+    options = ("--template", "promo:pt_BR", "--account", "sales", "--recipients", str(people))
+
+    def create(time, *more):
+        return house("campaign", "create", "Sale", *options, "--schedule-at", time, *more).stderr
+
+    assert "Warning: It will be night for 1 of the 3 people of campaign 1 (Sale) when" in create("tomorrow 08:30")
+    assert "Warning: It will be night for 3 of the 3 people" in create("tomorrow 03:00", "--json")
+    assert "night" not in create("tomorrow 12:00")
+
+
 def test_a_window_on_each_persons_clock_keeps_out_of_the_night(create, house, three):
     campaign_id = create("Sale", "--schedule-at", "tomorrow 03:00", "--window", "08:00-20:00", "--recipient-timezone")
     assert house("campaign", "start", campaign_id, REVOADA_QUIET_HOURS="20:00-08:00").stderr == ""

@@ -23,6 +23,7 @@ from campaigns.cli.campaign.hours import (
     describe_departure,
     tell_hours,
     tell_next_commands,
+    warn_of_nights,
 )
 from campaigns.cli.campaign.import_report import report_import, write_message
 from campaigns.cli.campaign.recipients import (
@@ -235,6 +236,7 @@ def create(session: Session, /, name: str, recipients: str, as_json: bool, **opt
             quiet_hours=session.settings.quiet_hours,
             secret_key=session.settings.secret_key,
         )
+    warn_of_nights(result.nights)
     if as_json:
         print_json(import_to_json(session, result))
         return

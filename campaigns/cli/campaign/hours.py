@@ -264,6 +264,11 @@ def _warn(texts: Sequence[str]) -> None:
         say(_("Warning: {warning}", warning=text), is_warning=True)
 
 
+def warn_of_nights(nights: Sequence[Night]) -> None:
+    """Print a warning for each campaign that would reach people at night."""
+    _warn([_describe_night(night) for night in nights])
+
+
 def _describe_way_to_wait(campaign_id: int) -> str:
     window = Hint(HintAction.CHANGE_CAMPAIGN, campaign_id, Entry(Field.WINDOW, "09:00-20:00"))
     return _("{window} lets campaign {id} send by day only; then repeat this command.", window=window, id=campaign_id)

@@ -8,11 +8,10 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from campaigns.domain.campaign import STARTED, CampaignStatus, Command, Departure
-from campaigns.domain.phone.languages import find_languages, read_language
-from campaigns.domain.statement import Count, Entry, Field, Finding, Hint, HintAction, Sentence, Severity, Word
+from campaigns.domain.statement import Count, Finding, Hint, HintAction, Sentence, Severity, Word
 from campaigns.domain.template import TemplateError, list_shown
 from campaigns.domain.users.actor import Actor
-from campaigns.management.campaigns import warn_of_zones
+from campaigns.management.campaigns import warn_of_language, warn_of_zones
 from campaigns.management.drafts.import_warnings import find_contradictions, find_import_warnings, write_variable
 from campaigns.management.hours import Night, QuietHours, find_departure, look_for_nights, sends_marketing
 from campaigns.management.preview import Preview, preview_first_between, preview_messages
@@ -245,7 +244,7 @@ def _look(
         warnings=[
             *_find_changes(connection, row, template),
             *_warn_of_imports(row, files),
-            *_warn_of_language(connection, row, template),
+            *warn_of_language(connection, row.id, template),
             *warn_of_zones(connection, row.id, row),
         ],
         got=[each for each in alike if each.got_count],
@@ -372,24 +371,3 @@ def _warn_of_imports(row: CampaignListing, files: Sequence[ImportedFile]) -> Ite
         if file.facts is not None:
             yield from find_import_warnings(row.id, CampaignStatus(row.status), file.facts, file=file.name)
     yield from find_contradictions(row.id, CampaignStatus(row.status), files)
-
-
-def _warn_of_language(connection: Connection, row: CampaignListing, template: TemplateRow) -> Iterator[Finding]:
-    """Yield a warning if most people are in countries that do not speak the language of the template."""
-    counts = store.count_pending_by_prefix(connection, row.id)
-    language = read_language(template.language)
-    others = sum(
-        count for prefix, count in counts.items() if (spoken := find_languages(prefix)) and language not in spoken
-    )
-    if others * 2 > sum(counts.values()):
-        yield Finding(
-            "language_differs",
-            Severity.WARNING,
-            "The template {template} is in another language than that of the countries of {people} of campaign"
-            " {campaign_id}.",
-            "If it is the wrong one, choose another template: {change}.",
-            campaign_id=row.id,
-            template=_name(template),
-            people=Count(others, "recipient"),
-            change=Hint(HintAction.CHANGE_CAMPAIGN, row.id, Entry(Field.TEMPLATE)),
-        )
