@@ -15,7 +15,7 @@ from campaigns.domain.filling import Misfit, RowReader
 from campaigns.domain.phone.number import PhoneReader
 from campaigns.domain.phone.written import MOST_CHARACTERS, PhoneError, PhoneProblem, drop_decimals, unwrap
 from campaigns.domain.statement import Count, Entry, Field, Refusal, Sentence, Word
-from campaigns.domain.template import variable_problem
+from campaigns.domain.template import EXPORT_AGAIN, variable_problem
 from campaigns.domain.text.date_numbers import find_date_numbers, read_date_number
 from campaigns.domain.text.dates import find_impossible_date, has_time_of_program, is_no_date
 from campaigns.domain.text.encoding import find_replaced_letter, find_wrong_encoding
@@ -879,7 +879,7 @@ def _check_text(name: str, cell: str, dates: range | None) -> RowProblem | None:
     if wrong := find_wrong_encoding(cell):
         return RowProblem(
             name,
-            f"has {wrong[0]} in place of {wrong[1]}, a wrong encoding: save the list as CSV UTF-8",
+            f"has {wrong[0]} in place of {wrong[1]}, a wrong encoding: {EXPORT_AGAIN}",
             RowCode.ENCODING,
         )
     if dates is not None and (date := read_date_number(cell, dates)):
@@ -922,9 +922,7 @@ def _check_form(name: str, cell: str, *, has_dates: bool) -> RowProblem | None:
     if _names_person(name) and _NO_NAME.fullmatch(trim(cell)):
         return RowProblem(name, "is a number, which is no name: correct it", RowCode.VALUE_MISSING)
     if sign := find_replaced_letter(cell, column=name):
-        return RowProblem(
-            name, f"has {sign} in place of a letter: save the list again as CSV UTF-8 or XLSX", RowCode.ENCODING
-        )
+        return RowProblem(name, f"has {sign} in place of a letter: {EXPORT_AGAIN}", RowCode.ENCODING)
     return None
 
 

@@ -220,13 +220,15 @@ def count_uses(text: str) -> tuple[int, Counter[str]]:
     return len(_PLACEHOLDER.sub("", text)), Counter(match[1] for match in _PLACEHOLDER.finditer(text))
 
 
+# Letters in a wrong encoding are lost, also in a workbook. To save the file in another form does not bring them back.
+EXPORT_AGAIN = "correct the cell, or export the list again as XLSX or CSV UTF-8 from the program that wrote it"
 _PROBLEMS = (
     (re.compile("[\n\v\f\r\x85\u2028\u2029]"), "has a line break"),
     (re.compile("\t"), "has a tab"),
     (re.compile(" " * (MAX_SPACES + 1)), f"has more than {MAX_SPACES} spaces in a row"),
     # Postgres cannot store NUL, and UTF-8 cannot encode half of a surrogate pair.
     (re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff]"), "has a control character"),
-    (re.compile("\ufffd"), "has a character that could not be read: save the file as CSV UTF-8"),
+    (re.compile("\ufffd"), f"has a character that could not be read: {EXPORT_AGAIN}"),
 )
 _ANY_PROBLEM = re.compile("|".join(pattern.pattern for pattern, _ in _PROBLEMS))
 

@@ -733,7 +733,8 @@ def test_dates_and_letters_that_would_reach_people_wrongly_are_counted_by_kind(o
     ) in told.stdout
     assert (
         "1 row with letters in a wrong encoding: row 3"
-        " (nome has \u00c3\u00a3 in place of \u00e3, a wrong encoding: save the list as CSV UTF-8)"
+        " (nome has \u00c3\u00a3 in place of \u00e3, a wrong encoding: correct the cell, or export the list again as"
+        " XLSX or CSV UTF-8 from the program that wrote it)"
     ) in told.stdout
     assert "row 4 (nome is -, punctuation in place of a value)" in told.stdout
 

@@ -22,7 +22,7 @@ from campaigns.domain.recipients import (
     read_row,
 )
 from campaigns.domain.statement import Entry, Field
-from campaigns.domain.template import Template
+from campaigns.domain.template import EXPORT_AGAIN, Template
 from campaigns.domain.text.normal import is_blank
 
 CHECK = fill(Template("promo", "en", body_variables=("1",)), {}).make_reader()
@@ -266,7 +266,7 @@ def test_a_good_row_is_a_recipient():
         ([PHONE, "a\tb"], "name", "has a tab"),
         ([PHONE, "a     b"], "name", "has more than 4 spaces in a row"),
         ([PHONE, "a\x00b"], "name", "has a control character"),
-        ([PHONE, "Jos\ufffd"], "name", "has a character that could not be read: save the file as CSV UTF-8"),
+        ([PHONE, "Jos\ufffd"], "name", f"has a character that could not be read: {EXPORT_AGAIN}"),
         ([PHONE, "x" * 1025], "name", "is longer than 1024 characters"),
     ],
 )
