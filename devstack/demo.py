@@ -158,7 +158,7 @@ def _start(stack: Stack) -> str:
     simulator_port = free_port(8800)
     simulator_url = f"http://127.0.0.1:{simulator_port}"
     app_secret = secrets.token_hex(16)  # as long as Meta's
-    _remove_settings(stack.environment)
+    _set_apart(stack.environment)
     stack.environment |= {
         "DATABASE_URL": database_url,
         "REDIS_URL": valkey.url,
@@ -178,11 +178,15 @@ def _start(stack: Stack) -> str:
     return simulator_url
 
 
-def _remove_settings(environment: dict[str, str]) -> None:
-    """Remove all settings but the languages, because a setting from outside must not change the demo."""
+def _set_apart(environment: dict[str, str]) -> None:
+    """Remove all settings but the languages, because a setting from outside must not change the demo.
+
+    The log gets the language of the command, because the demo shows the log on the same screen.
+    """
     prefixes = ("REVOADA_", "META_", "BROKER_", "ALERT_")
     for name in [name for name in environment if name.startswith(prefixes) and name not in _LANGUAGES]:
         del environment[name]
+    environment.setdefault("REVOADA_LOG_LANGUAGE", current().name)
 
 
 def _simulator_script(webhooks_url: str, app_secret: str) -> dict[str, Any]:

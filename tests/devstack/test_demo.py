@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
-from devstack.demo import _remove_settings
+from campaigns.language import PORTUGUESE, choose, restoring
+from devstack.demo import _set_apart
 
 
 def test_the_demo_takes_no_setting_from_outside_but_the_languages():
     languages = {"REVOADA_LANGUAGE": "pt_BR", "REVOADA_LOG_LANGUAGE": "pt_BR"}
     environment = {"PATH": "/bin", "REVOADA_SLOTS": "1", "META_APP_SECRET": "x", "BROKER_URL": "x"} | languages
-    _remove_settings(environment)
+    _set_apart(environment)
     assert environment == {"PATH": "/bin"} | languages
+
+
+def test_the_demo_tells_its_story_in_the_language_of_the_screen():
+    environment = {"PATH": "/bin"}
+    with restoring():
+        choose(PORTUGUESE)
+        _set_apart(environment)
+    assert environment == {"PATH": "/bin", "REVOADA_LOG_LANGUAGE": "pt_BR"}

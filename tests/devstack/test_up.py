@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from campaigns.language import PORTUGUESE, choose, restoring
 from campaigns.secrets import make_key
 from devstack.roles import Role
 from devstack.server import DevstackError, wait_until
@@ -111,3 +112,13 @@ def test_a_flower_that_ends_ends_nothing_else(tmp_path):
     assert wait_until(lambda: not worker.is_running(), 60)
     with pytest.raises(DevstackError, match="worker has ended"):
         stack.check_alive()
+
+
+def test_a_role_that_ends_is_told_in_the_language_of_the_screen(tmp_path):
+    stack = Stack(tmp_path, {"PATH": os.environ["PATH"]})
+    worker = stack.start_process("worker", ["true"])
+    assert wait_until(lambda: not worker.is_running(), 60)
+    with restoring():
+        choose(PORTUGUESE)
+        with pytest.raises(DevstackError, match="worker terminou, veja "):
+            stack.check_alive()
