@@ -46,6 +46,8 @@ from campaigns.store.users.audit import write_audit
 from campaigns.throttle.inspection import examine, read_rates
 
 _TIMEOUT_SECONDS = 2.0
+# Findings whose advice is to let the campaign send, which a person does after all else.
+_LAST_STEPS = frozenset({"draft", "paused"})
 _OF_A_CAMPAIGN = ("campaigns", "control", "webhooks")
 
 
@@ -75,7 +77,9 @@ def diagnose(
     actor: Actor,
     explain: Callable[[Exception], str],
 ) -> list[Finding]:
-    """Return the findings that say why campaigns are not sent; notes are included only if `campaign_id` is given.
+    """Return the findings that say why campaigns are not sent, in the order in which a person follows their advice.
+
+    Notes are included only if `campaign_id` is given.
 
     `campaign_id` None: all campaigns, except drafts and campaigns that ended more than 7 days ago. `explain`: a
     function that returns an error of Postgres in words. Raises Refusal if the campaign does not exist.
@@ -100,7 +104,8 @@ def diagnose(
         )
         findings += judge_consumers(loaded.workers, broker.queues or {}, silent_seconds=settings.silent_seconds)
     findings += _repair(database, [row.id for row in loaded.campaigns], actor)
-    return [*findings, *judge_inbox(loaded.inbox), *judge_traffic(accounts.values())]
+    findings += [*judge_inbox(loaded.inbox), *judge_traffic(accounts.values())]
+    return sorted(findings, key=lambda each: each.code in _LAST_STEPS)
 
 
 def read_accounts(loaded: Loaded, settings: Settings, rates: Mapping[int, float]) -> dict[int, AccountFacts]:

@@ -444,6 +444,15 @@ def test_what_is_as_it_should_be_is_a_note(fine, campaign, status, columns, told
     look(fine, exit_code=0)
 
 
+@pytest.mark.parametrize("status", ["draft", "paused"])
+def test_the_advice_to_start_or_to_resume_comes_after_all_that_must_be_done_before(fine, campaign, database, status):
+    campaign_id = campaign(status, is_run=False)
+    fetch(database, "UPDATE templates SET status = 'paused'")
+    fetch(database, "UPDATE accounts SET active = false, inactive_reason = 'off'")
+    found = kinds(look(fine, campaign_id, exit_code=2))
+    assert (found[0], found[-1]) == ("template", status)
+
+
 def test_an_ended_campaign_with_failed_messages_is_told_why_its_template_cannot_be_sent(fine, campaign, database):
     campaign_id = campaign("completed", is_run=False)
     fetch(database, "UPDATE templates SET status = 'paused'")
