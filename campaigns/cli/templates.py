@@ -16,12 +16,12 @@ from campaigns.cli.types import ACCOUNT, SETTING, TEMPLATE
 from campaigns.domain.campaign import CampaignStatus
 from campaigns.domain.filling import fill, list_parameters
 from campaigns.domain.statement import Count, Hint, HintAction
-from campaigns.domain.template import Template, TemplateError, TemplateStatus, missing_template
+from campaigns.domain.template import Template, TemplateError, TemplateStatus
 from campaigns.management.accounts import add_template
 from campaigns.management.preview import preview
-from campaigns.management.template_choice import read_template
+from campaigns.management.template_choice import find_templates, read_template
 from campaigns.management.templates import WabaSync, sync_templates
-from campaigns.store.templates import TemplateRow, find_templates, list_templates
+from campaigns.store.templates import TemplateRow, list_templates
 
 
 @click.group(cls=Group)
@@ -73,13 +73,10 @@ def show(session: Session, template_name: str, values: Sequence[tuple[str, str |
     Example:
       revoada template show promo:pt_BR --var 1=Ana --var 'button 1=ana'
     """
-    name, _, language = template_name.partition(":")
-    rows = session.database.run(find_templates, name, language)
-    if not rows:
-        raise missing_template(template_name)
+    rows = session.database.run(find_templates, template_name)
     given = {key: value or "" for key, value in values}
     shown = [(row, *_read(row)) for row in rows]
-    for _, readable, _ in shown:
+    for _row, readable, _why in shown:
         if readable is not None:
             fill(readable, given)
     if as_json:

@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
-from campaigns.domain.statement import Hint, HintAction, Kind, Refusal, Word
+from campaigns.domain.statement import Entry, Hint, HintAction, Kind, Refusal, Sentence, Word, list_sentences
 from campaigns.domain.text.normal import is_blank
 
 # Largest numbers of characters, from Meta's template reference.
@@ -33,8 +33,24 @@ class TemplateError(Refusal):
     """Meta would not accept the template, or the values for its parameters."""
 
 
-def missing_template(text: str) -> Refusal:
-    """Return the refusal of a `name:language` that no template has."""
+def missing_template(text: str, choices: Sequence[Entry | str]) -> Refusal:
+    """Return the refusal of a text that is the `name:language` of no template.
+
+    `choices`: the templates of the same name in other languages.
+    """
+    has_language = all(text.partition(":"))
+    if choices:
+        return Refusal(
+            "template_missing" if has_language else "template_word_invalid",
+            "There is no template {template}; choose from: {choices}."
+            if has_language
+            else "{template!r} is not NAME:LANGUAGE; choose from: {choices}.",
+            kind=Kind.MISSING if has_language else Kind.INVALID,
+            template=text,
+            choices=list_sentences([Sentence("{choice}", choice=choice) for choice in choices]),
+        )
+    if not has_language:
+        return Refusal("template_word_invalid", "{text!r} is not NAME:LANGUAGE, such as promo:pt_BR.", text=text)
     return Refusal(
         "template_missing",
         "There is no template {template}; {list_templates} shows all.",

@@ -10,7 +10,19 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from campaigns.domain.filling import Filling, ParameterKind, drop_empty, fill, list_parameters
-from campaigns.domain.statement import Count, Finding, Hint, HintAction, Kind, Refusal, Sentence, Severity, Word
+from campaigns.domain.statement import (
+    Count,
+    Entry,
+    Field,
+    Finding,
+    Hint,
+    HintAction,
+    Kind,
+    Refusal,
+    Sentence,
+    Severity,
+    Word,
+)
 from campaigns.domain.template import (
     Template,
     TemplateError,
@@ -45,12 +57,7 @@ def choose_template(
     If the accounts belong to several WABAs, the template of the first WABA is returned. Without accounts, the newest
     copy of the template is returned; the campaign gets the copy of its accounts when it gets accounts. Raises Refusal.
     """
-    name, _, language = text.partition(":")
-    if not name or not language:
-        raise Refusal("template_word_invalid", "{text!r} is not NAME:LANGUAGE, such as promo:pt_BR.", text=text)
-    rows = {row.waba_id: row for row in templates.find_templates(connection, name, language)}
-    if not rows:
-        raise missing_template(text)
+    rows = {row.waba_id: row for row in find_templates(connection, text, field=Field.TEMPLATE)}
     if not account_ids:
         newest = max(rows.values(), key=lambda row: (row.synced_at or row.created_at, row.id))
         return newest, _judge(newest, text)
@@ -86,6 +93,18 @@ def choose_template(
                 other=other.waba_id or Word("any"),
             )
     return first, warnings
+
+
+def find_templates(connection: Connection, text: str, *, field: Field | None = None) -> list[templates.TemplateRow]:
+    """Return the rows of the template `name:language` in all WABAs. Raises Refusal if there is none.
+
+    `field`: the field in which a person named the template, so that a refusal proposes values of it.
+    """
+    name, _, language = text.partition(":")
+    if rows := templates.find_templates(connection, name, language):
+        return rows
+    others = [f"{name}:{each}" for each in templates.list_languages(connection, name)]
+    raise missing_template(text, others if field is None else [Entry(field, each) for each in others])
 
 
 def find_copy(

@@ -169,7 +169,7 @@ FROM page JOIN templates USING (name, language) LEFT JOIN used USING (name, lang
 ORDER BY name, language, waba_id
 
 -- name: list_languages
-SELECT DISTINCT language FROM templates ORDER BY language
+SELECT DISTINCT language FROM templates WHERE %(name)s::text IS NULL OR name = %(name)s ORDER BY language
 
 -- name: find_templates
 -- The templates with this name and language, in all WABAs.

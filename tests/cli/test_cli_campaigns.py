@@ -10,8 +10,10 @@ from pathlib import Path
 import pytest
 from psycopg.types.json import Jsonb
 
+from campaigns.management.accounts import add_template
 from tests.cli.conftest import ANA, BIA, quiet_hours
 from tests.store.rows import deactivate_category, fetch
+from tests.support.actors import TESTER
 
 COLUMNS = {
     "parameters",
@@ -78,6 +80,17 @@ def test_create_takes_all_options(create, house):
         assert shown in output
 
 
+@pytest.mark.parametrize(
+    ("word", "problem"), [("promo", "'promo' is not NAME:LANGUAGE"), ("promo:es", "There is no template promo:es")]
+)
+def test_a_template_in_other_languages_only_is_refused_with_these(house, people, database, word, problem):
+    add_template(database, "promo", language="en", body="Hi {{1}}!", actor=TESTER)
+    options = ("--account", "sales", "--recipients", str(people), "--template", word)
+    refused = house.refusal("campaign", "create", "Sale", *options)
+    assert f"{problem}; choose from: --template promo:en, --template promo:pt_BR." in refused
+    assert f"{problem}; choose from: promo:en, promo:pt_BR." in house.refusal("template", "show", word)
+
+
 def test_a_campaign_without_a_zone_has_that_of_the_settings(create, house):
     assert house.json("campaign", "show", create())["time_zone"] == "America/Sao_Paulo"
 
@@ -86,7 +99,8 @@ def test_a_campaign_without_a_zone_has_that_of_the_settings(create, house):
     ("options", "reason", "exit_code"),
     [
         (("--recipients", "nobody.csv"), "'nobody.csv' does not exist", 2),
-        (("--template", "promo:en"), "There is no template promo:en; `revoada template list` shows all.", 1),
+        (("--template", "gone:en"), "There is no template gone:en; `revoada template list` shows all.", 1),
+        (("--template", "gone"), "'gone' is not NAME:LANGUAGE, such as promo:pt_BR.", 1),
         (("--account", "nobody"), "There is no account nobody; `revoada account list` shows all.", 1),
         (("--schedule-at", "soon"), "'soon' is not a time; write one such as 'tomorrow 09:00'", 1),
         (("--timezone", "Brazil"), "There is no time zone 'Brazil'", 2),
