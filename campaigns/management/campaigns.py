@@ -30,6 +30,7 @@ from campaigns.domain.campaign import (
 from campaigns.domain.filling import Filling, drop_empty, fill
 from campaigns.domain.pacing import Reason
 from campaigns.domain.phone.languages import find_languages, read_language
+from campaigns.domain.recipients import Choice
 from campaigns.domain.schedule import Holidays, read_moment, write_holidays
 from campaigns.domain.statement import (
     Count,
@@ -60,12 +61,12 @@ from campaigns.management.hours import (
 from campaigns.management.recipients import (
     Imported,
     Reading,
-    import_recipients,
+    Staged,
     renew_statistics,
     stage_recipients,
     write_recipients,
 )
-from campaigns.management.template_choice import choose_template, fit_template, read_template
+from campaigns.management.template_choice import Fit, choose_template, fit_template, read_template
 from campaigns.management.users.approvals import needs_approval
 from campaigns.privacy.forgotten_people import suppress_forgotten
 from campaigns.store import accounts
@@ -83,7 +84,6 @@ _WAITS_OF_PLAN = frozenset({
 })  # fmt: skip
 # Recipients can be added only in these statuses, because a running campaign may complete while the file is read.
 _TAKES_RECIPIENTS = frozenset({CampaignStatus.DRAFT, CampaignStatus.PAUSED})
-
 
 # In these statuses a campaign sends, or will send without a further command of a person.
 _STARTED = frozenset({CampaignStatus.PENDING, CampaignStatus.SCHEDULED, CampaignStatus.RUNNING})
@@ -643,7 +643,31 @@ def _warn_of_end(campaign_id: int, plan: Plan, departure: Departure | None) -> l
 def add_recipients_in(
     connection: Connection, campaign_id: int, path: Path, reading: Reading, actor: Actor, *, secret_key: str | None
 ) -> ChangeResult:
+    # The file is read before the campaign is locked. The lock holds up a resume, the end of a slice, and webhooks that
+    # release a message of the campaign, and with them those of other campaigns. The rollback of the savepoint ends the
+    # lock of the first look.
+    with connection.transaction(force_rollback=True):
+        campaign = lock_campaign(connection, campaign_id)
+    fit, choice = _prepare_import(connection, campaign, reading)
+    staged = stage_recipients(connection, path, filling=fit.filling, reading=replace(reading, choice=choice))
     campaign = lock_campaign(connection, campaign_id)
+    fit, present_choice = _prepare_import(connection, campaign, reading)
+    if (fit.filling, present_choice) != (staged.filling, choice):
+        raise campaign.facts.conflict(
+            "changed_while_read",
+            "Campaign {id} ({name}) was changed while the file was read: its template, its values or its files are"
+            " different now. Nothing was imported: import the file again.",
+        )
+    result, after = _write_import(connection, campaign, staged, fit.row, path, secret_key=secret_key)
+    write_audit(connection, actor, Act.CAMPAIGN_IMPORT, campaign_id, after=after)
+    return result
+
+
+def _prepare_import(connection: Connection, campaign: store.LockedCampaign, reading: Reading) -> tuple[Fit, Choice]:
+    """Return the template by which people are added to a campaign, and the choice of the columns.
+
+    Raises Refusal if the campaign takes no people now.
+    """
     facts = campaign.facts
     if facts.status in ENDED:
         raise facts.conflict(
@@ -656,15 +680,14 @@ def add_recipients_in(
             "import_while_active",
             "Campaign {id} ({name}) is {status}: pause it to add recipients. {pause} pauses it, and {resume} resumes"
             " it after the import.",
-            pause=Hint(HintAction.PAUSE_CAMPAIGN, campaign_id),
-            resume=Hint(HintAction.RESUME_CAMPAIGN, campaign_id),
+            pause=Hint(HintAction.PAUSE_CAMPAIGN, campaign.id),
+            resume=Hint(HintAction.RESUME_CAMPAIGN, campaign.id),
         )
+    choice = replace(reading.choice, may_set_values=False)  # the values for all recipients stay as they are
     if campaign.recipient_count:
-        earlier = list_read_columns(connection, campaign_id)
-        reading = replace(reading, choice=replace(reading.choice, may_go_by_order=False, earlier=earlier))
-    result, after = _import(connection, campaign, path, reading, secret_key=secret_key)
-    write_audit(connection, actor, Act.CAMPAIGN_IMPORT, campaign_id, after=after)
-    return result
+        earlier = list_read_columns(connection, campaign.id)
+        choice = replace(choice, may_go_by_order=False, earlier=earlier)
+    return fit_template(connection, campaign), choice
 
 
 def replace_recipients_in(
@@ -685,7 +708,10 @@ def replace_recipients_in(
         changes = CampaignChanges(parameters={key: CLEAR if text == "" else text for key, text in parameters.items()})
         _change(connection, campaign_id, changes, actor, quiet_hours=None, approve_above=0)
     campaign = lock_campaign(connection, campaign_id)
-    result, after = _import(connection, campaign, path, reading, secret_key=secret_key)
+    fit = fit_template(connection, campaign)
+    reading = replace(reading, choice=replace(reading.choice, may_set_values=False))
+    staged = stage_recipients(connection, path, filling=fit.filling, reading=reading)
+    result, after = _write_import(connection, campaign, staged, fit.row, path, secret_key=secret_key)
     counted = {"recipient_count": before.recipient_count}
     write_audit(connection, actor, Act.CAMPAIGN_REPLACE, campaign_id, before=counted, after=after)
     kept_count = store.count_kept_people(connection, campaign_id) if before.recipient_count else 0
@@ -717,21 +743,21 @@ def _refuse_replacement(facts: CampaignFacts) -> Refusal:
     return facts.conflict("replace_after_start", text, instead=instead)
 
 
-def _import(
-    connection: Connection, campaign: store.LockedCampaign, path: Path, reading: Reading, *, secret_key: str | None
+def _write_import(
+    connection: Connection,
+    campaign: store.LockedCampaign,
+    staged: Staged,
+    template: TemplateRow,
+    path: Path,
+    *,
+    secret_key: str | None,
 ) -> tuple[ChangeResult, dict[str, object]]:
-    fit = fit_template(connection, campaign)
-    # In a campaign that has recipients, a column cannot be replaced by one value for all recipients. So no refusal of
-    # this import advises such a value.
-    reading = replace(reading, choice=replace(reading.choice, may_set_values=False))
-    imported = import_recipients(
-        connection, campaign.id, path, filling=fit.filling, components=fit.row.components, reading=reading
-    )
+    imported = write_recipients(connection, campaign.id, staged, components=template.components)
     suppress_forgotten(connection, campaign.id, secret_key=secret_key)
     status = campaign.facts.status
     warnings = warn_of_zones(connection, campaign.id, campaign.plan)
     if status is CampaignStatus.DRAFT:
-        warnings += warn_of_language(connection, campaign.id, fit.row)
+        warnings += warn_of_language(connection, campaign.id, template)
     files = list_imported_files(connection, campaign.id)
     result = ChangeResult(
         campaign.id,

@@ -102,7 +102,7 @@ class Imported:
     is not certain. `fixed`: by variable, its value for all recipients.
     `facts`: the facts of which a person is warned now and before the start. `names`: the names of all columns.
     `language`: the language in which numbers and dates of a workbook were written. `is_known_header`: an earlier file
-    with the same header decided about columns that the names do not tell.
+    with the same header decided about columns that the names do not tell. `last_error_id`: see `ImportedRows`.
     """
 
     counts: store.ImportCounts
@@ -125,6 +125,7 @@ class Imported:
     names: Sequence[str]
     language: str
     is_known_header: bool
+    last_error_id: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,20 +147,6 @@ class Staged:
     unanswered: Refusals
     odd: Sequence[OddCell]
     cell_kinds: Mapping[str, KindCounts]
-
-
-def import_recipients(
-    connection: Connection,
-    campaign_id: int,
-    path: Path,
-    *,
-    filling: Filling,
-    components: Sequence[Mapping[str, Any]],
-    reading: Reading,
-) -> Imported:
-    """Add the recipients of a CSV or XLSX file to a campaign, in the order of the file. See the functions below."""
-    staged = stage_recipients(connection, path, filling=filling, reading=reading)
-    return write_recipients(connection, campaign_id, staged, components=components)
 
 
 def stage_recipients(connection: Connection, path: Path, *, filling: Filling, reading: Reading) -> Staged:
@@ -280,6 +267,7 @@ def write_recipients(
         names=columns.names,
         language=filling.template.language,
         is_known_header=columns.is_known,
+        last_error_id=written.last_error_id,
     )
 
 

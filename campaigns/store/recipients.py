@@ -88,12 +88,13 @@ class Likeness:
 @dataclass(frozen=True, slots=True)
 class ImportedRows:
     """The rows of one import. `first`: the id, the phone and the variables of the import's first message; None if the
-    import has no message.
+    import has no message. `last_error_id`: the id of the campaign's last import error before this import, or 0.
     """
 
     counts: ImportCounts
     first: tuple[int, str, list[str]] | None
     groups: list[ErrorGroup]
+    last_error_id: int
     likenesses: Sequence[Likeness] = ()
 
 
@@ -274,7 +275,7 @@ def write_staged(
         },
     )
     first = connection.execute(query("find_first_imported"), last_ids).fetchone()
-    return ImportedRows(counts, first, _group_errors(connection, last_ids), likenesses)
+    return ImportedRows(counts, first, _group_errors(connection, last_ids), last[1], likenesses)
 
 
 def _compare_with_files(connection: Connection, last_ids: Mapping[str, int]) -> list[Likeness]:
@@ -398,13 +399,6 @@ def list_duplicates(connection: Connection, campaign_id: int, *, after: int, lim
     parameters = {"campaign_id": campaign_id, "after": after, "limit": limit}
     with connection.cursor(row_factory=class_row(ImportErrorRow)) as cursor:
         return cursor.execute(query("list_duplicates"), parameters).fetchall()
-
-
-def find_last_error_id(connection: Connection, campaign_id: int) -> int:
-    """Return the id of the campaign's last row that did not become a message; 0 if there is none."""
-    row = connection.execute(query("find_last_ids"), {"campaign_id": campaign_id}).fetchone()
-    assert row is not None
-    return int(row[1])
 
 
 def count_import_errors(connection: Connection, campaign_id: int) -> int:

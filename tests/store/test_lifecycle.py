@@ -434,6 +434,55 @@ def test_people_are_added_to_a_paused_campaign_but_not_to_a_running_one(database
     assert (row.recipient_count, row.duplicate_count, row.counts) == (4, 1, {"pending": 4})
 
 
+@pytest.fixture
+def add_while(database, create, put, tmp_path):
+    """Adds a person to a paused campaign; `act` gets its id while the file is read. Returns the id and the result."""
+
+    def add(act):
+        campaign_id = create(recipients=1)
+        put(campaign_id, "paused")
+        more = tmp_path / "more.csv"
+        more.write_text("phone,name\n+5511900000099,Bia\n")
+        begun = []
+
+        def report(_part):
+            if not begun:
+                begun.append(campaign_id)
+                act(campaign_id)
+
+        reading = Reading(choice=Choice(mapping={"1": "name"}), report=report)
+        result = add_recipients(database, campaign_id, more, reading, actor=TESTER)
+        assert begun == [campaign_id]
+        return campaign_id, result
+
+    return add
+
+
+def test_a_campaign_is_not_locked_while_its_file_is_read(database, add_while, read):
+    def rename(campaign_id):
+        change_campaign(database, campaign_id, CampaignChanges(name="New"), actor=TESTER)
+
+    campaign_id, result = add_while(rename)
+    assert (read(campaign_id).name, read(campaign_id).recipient_count, result.name) == ("New", 2, "New")
+
+
+def test_a_campaign_that_is_resumed_while_its_file_is_read_takes_nobody(add_while, put, sql):
+    with pytest.raises(Refusal, match="is running: pause it to add recipients"):
+        add_while(lambda campaign_id: put(campaign_id, "running"))
+    assert sql("SELECT count(*) FROM messages") == [(1,)]
+
+
+def test_a_template_that_is_replaced_while_the_file_is_read_refuses_the_import(database, add_while, sql):
+    add_template(database, "other", language="en", body="Bye {{1}}!", actor=TESTER)
+
+    def change(campaign_id):
+        change_campaign(database, campaign_id, CampaignChanges(template="other:en"), actor=TESTER)
+
+    with pytest.raises(Refusal, match="was changed while the file was read"):
+        add_while(change)
+    assert sql("SELECT count(*) FROM messages") == [(1,)]
+
+
 def test_a_new_campaign_has_a_lease_row_and_its_accounts(database, create, sql):
     campaign_id = create(accounts=["support", "sales"])
     assert sql("SELECT epoch FROM leases WHERE campaign_id = %s", campaign_id) == [(0,)]

@@ -24,7 +24,7 @@ from campaigns.domain.recipients import RecipientsError
 from campaigns.domain.statement import Refusal, Sentence
 from campaigns.language import load
 from campaigns.logs import event
-from campaigns.management.campaigns import ChangeResult, add_recipients_in, lock_campaign, replace_recipients_in
+from campaigns.management.campaigns import ChangeResult, add_recipients_in, replace_recipients_in
 from campaigns.management.drafts.copies import copy_from, read_source
 from campaigns.management.exports import export_campaign
 from campaigns.management.files.jobs import IMPORTS, read_actor, read_parameters, read_reading
@@ -52,7 +52,7 @@ from campaigns.store.files import jobs as store
 from campaigns.store.files import uploads
 from campaigns.store.files.jobs import DueJob, JobKind, JobStatus
 from campaigns.store.files.uploads import MAX_PIECE_BYTES
-from campaigns.store.recipients import allow_long_transaction, find_last_error_id, find_overlaps, list_duplicates
+from campaigns.store.recipients import allow_long_transaction, find_overlaps, list_duplicates
 
 # A job at which that many processes have died is not tried again, because it may be the cause.
 MAX_TRIES = 3
@@ -215,8 +215,6 @@ def _replace(connection: Connection, job: DueJob, tools: _Tools) -> _Result:
 def _import(work: Callable[..., ChangeResult], connection: Connection, job: DueJob, tools: _Tools) -> _Result:
     campaign_id = _find_campaign(job)
     reading: Reading = replace(read_reading(job.request), report=tools.report)
-    lock_campaign(connection, campaign_id)
-    last_error_id = find_last_error_id(connection, campaign_id)
     with _open(connection, job) as path:
         changed = work(connection, campaign_id, path, reading, read_actor(job.actor), secret_key=tools.secret_key)
         assert changed.imported is not None
@@ -229,7 +227,7 @@ def _import(work: Callable[..., ChangeResult], connection: Connection, job: DueJ
                     path,
                     changed.imported,
                     replace(reading, report=lambda _part: tools.check()),
-                    after=last_error_id,
+                    after=changed.imported.last_error_id,
                     file=file,
                     language=load(job.request["language"]),
                 )
@@ -238,7 +236,9 @@ def _import(work: Callable[..., ChangeResult], connection: Connection, job: DueJ
         changed,
         rejected,
         suppressed_count=suppressed_count,
-        duplicates=list_duplicates(connection, campaign_id, after=last_error_id, limit=_SHOWN_DUPLICATES),
+        duplicates=list_duplicates(
+            connection, campaign_id, after=changed.imported.last_error_id, limit=_SHOWN_DUPLICATES
+        ),
     )
 
 
