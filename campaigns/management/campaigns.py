@@ -756,8 +756,6 @@ def _write_import(
     suppress_forgotten(connection, campaign.id, secret_key=secret_key)
     status = campaign.facts.status
     warnings = warn_of_zones(connection, campaign.id, campaign.plan)
-    if status is CampaignStatus.DRAFT:
-        warnings += warn_of_language(connection, campaign.id, template)
     files = list_imported_files(connection, campaign.id)
     result = ChangeResult(
         campaign.id,

@@ -37,7 +37,7 @@ SELECT made_with FROM campaigns WHERE id = %(campaign_id)s
 
 -- name: count_pending_by_prefix
 -- The number of pending messages by the first three digits of the phones, which have the country code. The query reads
--- the whole campaign. It runs when a draft has got people, and before a person starts or resumes the campaign.
+-- the whole campaign. It runs when a draft is made with a list, and before a person starts or resumes the campaign.
 SELECT substr(phone, 2, 3), count(*) FROM messages
 WHERE campaign_id = %(campaign_id)s AND status = 'pending' AND phone IS NOT NULL
 GROUP BY 1

@@ -275,12 +275,11 @@ def test_a_template_in_another_language_than_the_people_speak_is_a_question(crea
     assert result.exit_code == 1
 
 
-def test_create_and_import_warn_of_a_template_in_another_language(house, people, database):
+def test_create_warns_of_a_template_in_another_language(house, people, database):
     add_template(database, "promo", language="en", body="Hi {{1}}!", actor=TESTER)
     options = ("--account", "sales", "--template", "promo:en", "--recipients", str(people))
     warning = "Warning: The template promo:en is in another language than that of the countries of 2 recipients"
     assert warning in house("campaign", "create", "Sale", *options, *ALL_HOURS).stderr
-    assert warning in house("campaign", "import", "1", str(people), "--replace").stderr
 
 
 def test_create_counts_the_people_who_are_blocked(create, house, people):

@@ -146,3 +146,17 @@ def test_an_answer_that_decides_nothing_is_no_answer(text):
 @pytest.mark.parametrize("text", ["Ã\uf181lvaro", "Ã\uf18dtalo"])
 def test_a_capital_that_libreoffice_has_read_wrongly_is_found(text):
     assert find_wrong_encoding(text) is not None
+
+
+@pytest.mark.parametrize("answer", ["Sim", "s", "x", "1", "ok", "✓", "TRUE", "Aceito em 12/3", "não", "0", "❌"])
+def test_a_column_with_a_yes_or_a_no_is_a_column_of_answers(answer):
+    columns = ConsentColumns(["aceita", "data do aceite"], None, first_rows=[[answer, "12/3/2026"], ["", ""]])
+    assert columns.find_unanswered(["", ""]) == ["aceita"]
+
+
+@pytest.mark.parametrize("text", ["1/12/2026", "site", "Claro", "loja 1", "", "não informado"])
+def test_a_list_without_such_a_column_needs_an_entry_in_each_column_of_consents(text):
+    columns = ConsentColumns(["consentimento", "data do aceite"], None, first_rows=[[text, "12/3/2026"]])
+    assert columns.find_unanswered(["", ""]) == ["consentimento", "data do aceite"]
+    assert columns.find_unanswered(["site", ""]) == ["data do aceite"]
+    assert columns.find_unanswered(["site", "12/3/2026"]) == []

@@ -159,7 +159,12 @@ def test_a_column_of_amounts_is_known_by_its_name_and_by_the_text(column, variab
 
 @pytest.mark.parametrize(
     ("column", "variable", "excerpt"),
-    [("nome", "1", "Oi {{1}}, são R$ {{2}}"), ("pontos", "2", "{{2}} pontos"), ("A", "2", "R$ 10 por {{2}}")],
+    [
+        ("nome", "1", "Oi {{1}}, são R$"),
+        ("nome", "1", "{{1}} $"),
+        ("pontos", "2", "{{2}} pontos"),
+        ("A", "2", "R$ 10 por {{2}}"),
+    ],
 )
 def test_another_column_has_no_amounts(column, variable, excerpt):
     assert not has_amounts(column, variable, excerpt)

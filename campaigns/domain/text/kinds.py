@@ -94,7 +94,7 @@ _AMOUNT_WORDS = frozenset({
 })  # fmt: skip
 _WORDS_BEFORE = 3
 _SIGN_BEFORE = re.compile(rf"{_SIGN}[\s*_~]*\Z")
-_SIGN_AFTER = re.compile(r"[\s*_~]*(?:[%$€£¥]|(?:reais|reales|euros?|d[oó]lar(?:e?s)?|dollars?|pesos?)\b)")
+_SIGN_AFTER = re.compile(r"[\s*_~]*(?:[%€]|(?:reais|reales|euros?|d[oó]lar(?:e?s)?|dollars?|pesos?)\b)")
 
 
 @dataclass(frozen=True, slots=True)
