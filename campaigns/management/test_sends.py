@@ -51,12 +51,13 @@ def start_test(
     actor: Actor,
     secret_key: str | None = None,
     known_count: int | None = None,
+    word: str = "test",
 ) -> int:
     """Make and start a test of a campaign; return the id of the test. The caller enqueues the test.
 
     A test is a campaign of its own, so it is sent, throttled, settled, counted and shown like any other campaign.
     `known_count`: the number of tests that the person saw; if there are more, the test is refused, because the person
-    may have clicked twice. None: the number is not checked.
+    may have clicked twice. None: the number is not checked. `word`: the word for a test in the person's language.
 
     Raises Refusal if one of the phones belongs to a suppressed person. Forgotten people are suppressed too; they are
     recognised by `secret_key`.
@@ -65,7 +66,7 @@ def start_test(
         raise Refusal("test_phones_out_of_range", "A test goes to 1 to {most} phones.", most=MAX_PHONES)
     if wrong := [phone for phone in phones if not _E164.fullmatch(phone)]:
         raise invalid_phone(wrong[0])
-    return database.run(_start, campaign_id, phones, secret_key, actor, known_count=known_count)
+    return database.run(_start, campaign_id, phones, secret_key, actor, known_count=known_count, word=word)
 
 
 def look_at_test(database: Database, test_id: int) -> TestResult:
@@ -111,6 +112,7 @@ def _start(
     actor: Actor,
     *,
     known_count: int | None,
+    word: str,
 ) -> int:
     campaign = find_campaign(connection, campaign_id)
     if known_count is not None:
@@ -131,7 +133,7 @@ def _start(
             list_suppressions=Hint(HintAction.LIST_SUPPRESSIONS),
             lift=Hint(HintAction.LIFT_SUPPRESSION),
         )
-    test_id = store.insert_test(connection, campaign_id, phones)
+    test_id = store.insert_test(connection, campaign_id, phones, word)
     if not store.list_test_messages(connection, test_id):  # there are no recipients, or their data are erased
         text = "Campaign {id} ({name}) has no recipients to take the variables from. {instead}"
         instead = (

@@ -351,13 +351,14 @@ def page_campaigns(
     return sorted(list_campaigns(connection, ids), key=lambda row: (row.created_at, row.id), reverse=True)
 
 
-def insert_test(connection: Connection, campaign_id: int, phones: Sequence[str]) -> int:
+def insert_test(connection: Connection, campaign_id: int, phones: Sequence[str], word: str) -> int:
     """Create and start a test campaign for `campaign_id`; return the id of the test.
 
     The test sends the variables of the first recipients to `phones`. The test has the template and the accounts of the
-    campaign, but no pace and no schedule. Raises Refusal if the campaign was discarded in the meantime.
+    campaign, but no pace and no schedule. `word`: stands in brackets behind its name. Raises Refusal if the campaign
+    was discarded in the meantime.
     """
-    row = connection.execute(query("insert_test_campaign"), {"campaign_id": campaign_id}).fetchone()
+    row = connection.execute(query("insert_test_campaign"), {"campaign_id": campaign_id, "word": word}).fetchone()
     if row is None:
         raise missing_campaign(campaign_id)
     parameters = {

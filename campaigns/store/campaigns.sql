@@ -251,7 +251,7 @@ LIMIT %(limit)s
 -- but no pace and no schedule. If the campaign is being deleted, the query waits and then inserts nothing.
 WITH campaign AS (
     INSERT INTO campaigns (name, status, template_id, parameters, columns, time_zone, test_of, enqueued_at)
-    SELECT c.name || ' (test)', 'pending', c.template_id, c.parameters, c.columns, c.time_zone, c.id,
+    SELECT c.name || ' (' || %(word)s || ')', 'pending', c.template_id, c.parameters, c.columns, c.time_zone, c.id,
         clock_timestamp()
     FROM campaigns c WHERE c.id = %(campaign_id)s
     FOR KEY SHARE

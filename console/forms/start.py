@@ -28,12 +28,18 @@ class StartForm(ConfirmsForm):
     told = StringField()
     count = StringField()
 
-    def check(self, send_count: int, *, must_count: bool, must_agree: bool, doubts: Collection[str]) -> bool:
+    def check(self, send_count: int, *, must_count: bool, notes: Collection[str], doubts: Collection[str]) -> bool:
         """Tell whether the person confirmed the start; add an error to each field that does not."""
-        confirms = self.check_confirms(must_agree=must_agree, doubts=doubts)
+        confirms = self.check_confirms(notes=notes, doubts=doubts)
         if must_count and re.sub(r"[\s.,]", "", self.count.data or "") != str(send_count):
             blame(self.count, _("Type the number of messages: %(count)s.", count=number(send_count)))
         return confirms and not self.count.errors
+
+    def tell(self, told: Told) -> None:
+        """Put the present facts into the form. If they are not those of the person's page, its answers are cleared."""
+        shown, self.told.data = self.told.data, write_told(told)
+        if shown != self.told.data:
+            self.sure.data, self.agrees.data, self.count.data = [], [], ""
 
 
 class TestForm(FlaskForm):  # type: ignore[misc]  # Flask-WTF has no types

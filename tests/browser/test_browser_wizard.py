@@ -98,7 +98,7 @@ def test_the_way_from_a_template_to_the_start_needs_no_mouse(open_page, database
     page.wait_for_url("**/start")
     expect(page.locator(".bubble").first).to_contain_text("Oi Ana")
     if page.locator("#agrees").count():  # it is night for the people of the list
-        press(page, "#agrees", "Space")
+        press(page, "#agrees input", "Space")
     button = f"main button:has-text('{WORDS[language]['start']}')"
     press(page, button)
     expect(page.locator(".done")).to_have_text(WORDS[language]["started"])
@@ -141,7 +141,7 @@ def test_a_phone_and_no_scripts_are_enough_to_start_a_draft(open_page, database,
     page.goto(f"{page.url}campaigns/{campaign_id}/draft")
     expect(page.locator(".bubble").first).to_contain_text("Oi Ana")
     if page.locator("#agrees").count():
-        page.check("#agrees")
+        page.check("#agrees input")
     page.get_by_role("button", name=WORDS["pt_BR"]["start"]).click()
     expect(page.locator(".done")).to_have_text(WORDS["pt_BR"]["started"])
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field, replace
+from html import unescape
 from html.parser import HTMLParser
 
 import pytest
@@ -113,6 +114,11 @@ class Browser:
 
 def read_token(page):
     return re.search(r'name="csrf_token"[^>]*value="([^"]+)"', page)[1]
+
+
+def read_notes(page):
+    """The values of the boxes in which a person confirms the notes of a page."""
+    return [unescape(each) for each in re.findall(r'name="agrees" value="([^"]+)"', page)]
 
 
 class _Texts(HTMLParser):

@@ -12,7 +12,8 @@ from campaigns.secrets import make_key
 from console.texts import style
 from tests.console.conftest import read_text
 from tests.simulator.far_end import WABA
-from tests.store.rows import Beside, add_campaign, add_messages, add_template, await_blocked, fetch, hold
+from tests.store import rows
+from tests.store.rows import Beside, add_campaign, add_message, add_messages, add_template, await_blocked, fetch, hold
 from tests.support.actors import TESTER
 
 LANGUAGES = ["en", "pt_BR"]
@@ -121,6 +122,24 @@ def test_the_header_names_the_step_and_what_is_missing(console, database, templa
     page = console.sign_in().get(f"/campaigns/{campaign_id}/text").text
     assert page.count('aria-current="step"') == 1
     assert "Text" in read_text(page.split('aria-current="step"')[1].split("</a>")[0])
+    assert "nobody is on the list yet" in read_text(page)
+
+
+def test_no_step_is_called_done_where_the_person_is_or_where_the_page_says_what_is_wrong(console, database, template):
+    account = database.run(rows.add_account)
+    columns = {"template_id": template, "accounts": [account], "columns": ["1"], "recipient_count": 1}
+    campaign_id = database.run(add_campaign, "draft", **columns)
+    database.run(lambda connection: add_message(connection, campaign_id, variables=["Ana"]))
+    browser = console.sign_in()
+
+    def list_done(step):
+        steps = browser.get(f"/campaigns/{campaign_id}/{step}").text.split('class="steps"')[1].split("</ol>")[0]
+        return [read_text(each.split("</a>")[0]).split()[-1] for each in steps.split("<li")[1:] if "ready" in each]
+
+    assert list_done("pace") == ["Text", "List", "Columns", "Check"]
+    assert list_done("check") == ["Text", "List", "Columns", "pace"]
+    fetch(database, "UPDATE accounts SET active = false, inactive_reason = 'by hand' RETURNING 1")
+    assert list_done("start") == []
 
 
 def test_the_gallery_shows_each_template_once_and_says_why_one_cannot_be_chosen(console, database, template):
@@ -206,9 +225,14 @@ def test_the_templates_are_read_from_meta_at_most_once_a_minute(make_console, da
     console = make_console(graph_api_url=f"{far.url}/v24.0")
     key = settings.secret_key
     add_account(database, "sales", phone_number_id="1", waba_id=WABA, token="token-1", secret_key=key, actor=TESTER)
-    far.script(templates=[{"name": "novo", "body": "Oi {{1}}!", "language": "pt_BR", "status": "APPROVED"}])
+    far.script(templates=[])
     browser = console.sign_in()
     assert "The templates were never read from Meta." in browser.get("/campaigns/new").text
+    empty = browser.post("/templates/sync", form="/campaigns/new").text
+    assert "0 templates were read." in empty
+    assert "never read" not in empty
+    forget_time(console)
+    far.script(templates=[{"name": "novo", "body": "Oi {{1}}!", "language": "pt_BR", "status": "APPROVED"}])
     page = browser.post("/templates/sync", {"name": "Sale"}, form="/campaigns/new").text
     news = read_text(page.split('id="news"')[1].split("</div>")[0])
     assert "1 template was read. New: novo (pt_BR), approved.".replace(". ", ".") in news.replace(". ", ".")

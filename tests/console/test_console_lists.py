@@ -17,7 +17,7 @@ from campaigns.secrets import make_key
 from campaigns.store.database import LockTimeout
 from campaigns.store.files.jobs import JobKind
 from console.rights import public
-from tests.console.conftest import read_text, read_token
+from tests.console.conftest import read_notes, read_text, read_token
 from tests.store.rows import add_campaign, add_message, fetch
 from tests.support.actors import TESTER
 
@@ -108,7 +108,8 @@ def test_a_list_is_uploaded_read_and_checked(console, database, draft, path, upl
     text = read_text(browser.get(f"{path}/check").text)
     assert "4 rows read, 2 people ready to get the message. 1 row stays out. Nothing is sent yet." in text
     assert "Hi Ana!" in text
-    assert "4telefoneis not a valid phone number in BR: phones elsewhere need + and the country code123" in text
+    assert "telefone: is not a valid phone number in BR: phones elsewhere need + and the country code 1 row" in text
+    assert "Row 4: 123" in text
     assert "Row 5 is the person of row 2." in text
     assert "Columns that are not used: cidade." in text
     assert people(database) == [("+5511999990001", ["Ana"]), ("+5511999990002", ["Bia"])]
@@ -361,7 +362,7 @@ def test_people_who_want_no_messages_are_a_decision(console, database, path, upl
     choose(browser, path, refusals="skip")
     console.do_file_work()
     text = read_text(browser.get(f"{path}/check").text)
-    assert "3opt-insays that the person wants no messagesnão" in text
+    assert "opt-in: says that the person wants no messages 1 row Row 3: não" in text
     choose(browser, path, refusals="include")
     console.do_file_work()
     text = read_text(browser.get(f"{path}/check").text)
@@ -469,6 +470,21 @@ def test_the_rejected_rows_are_downloaded_and_the_audit_names_the_person(console
     assert fetch(database, "SELECT actor FROM audit_events WHERE what = 'campaign.export'") == ["maria"]
 
 
+def test_rejected_rows_stand_under_their_reason_with_their_number_and_the_most_are_folded(console, path, upload):
+    rows = "".join(f"{number},Ana\n" for number in range(1, 8)) + "+5511999990001,\n+5511999990002,Bia\n"
+    browser = console.sign_in()
+    page = import_list(console, browser, path, upload, f"telefone,nome\n{rows}")
+    rejected = page.split('id="rejected"')[1].split("</section>")[0]
+    assert [read_text(each.split("</h3>")[0]) for each in rejected.split("<h3>")[1:]] == [
+        "telefone: is not a phone number 7 rows",
+        "nome: is empty 1 row",
+    ]
+    open_rows, _folded, folded_rows = rejected.partition("<details>")
+    assert [f'<q dir="auto">{number}</q>' in open_rows for number in range(1, 8)] == [True] * 3 + [False] * 4
+    assert "4 more rows" in folded_rows
+    assert "Row 8: 7" in read_text(folded_rows.split("</details>")[0])
+
+
 def test_a_role_without_phones_sees_and_takes_none(console, path, upload):
     browser = console.sign_in(Role.PLANNER)
     upload(browser, "telefone,nome\n+5511999990001,Ana\n0055 11 99999-000,Bia\n")
@@ -479,7 +495,7 @@ def test_a_role_without_phones_sees_and_takes_none(console, path, upload):
     console.do_file_work()
     page = browser.get(f"{path}/check").text
     assert "99999-000" not in page
-    assert "Your role does not allow downloads with phones." in page
+    assert "Download all rejected rows with their reasons (CSV) Your role does not allow it." in read_text(page)
     assert browser.get(f"{path}/rejected.csv").status_code == 403
 
 
@@ -527,16 +543,20 @@ def accept(browser, path, **ticks):
     return browser.post(f"{path}/check", {"job": job} | ticks)
 
 
-def test_all_warnings_of_a_list_are_confirmed_by_one_tick_with_their_numbers(console, path, upload):
+def test_each_warning_of_a_list_has_a_tick_of_its_own_with_its_number(console, path, upload):
     rows = "telefone,nome\n+5511999990001,Ana\n+551134560001,Bia\n123,Caio\n456,Davi\n"
     browser = console.sign_in()
-    text = read_text(import_list(console, browser, path, upload, rows))
-    assert "I have read these 2 notes: 2 rows that stay out, 1 landline." in text
-    answer = accept(browser, path)
-    assert answer.status_code == 422
-    assert 'href="#agrees"' in answer.text
-    assert 'id="agrees-error"' in answer.text
-    assert accept(browser, path, agrees="1").location == f"{path}/pace"
+    notes = read_notes(import_list(console, browser, path, upload, rows))
+    assert notes == ["2 rows that stay out", "1 landline"]
+    for ticks in ([], notes[:1], notes[1:], ["3 rows that stay out", "1 landline"]):
+        answer = accept(browser, path, agrees=ticks)
+        assert answer.status_code == 422
+        assert 'href="#agrees"' in answer.text
+        assert 'id="agrees-error"' in answer.text
+        assert [each for each in notes if f'value="{each}" checked' in answer.text] == [
+            each for each in notes if each in ticks
+        ]
+    assert accept(browser, path, agrees=notes).location == f"{path}/pace"
 
 
 def test_a_list_without_warnings_asks_nothing(console, path, upload):
@@ -569,20 +589,23 @@ def test_phones_that_are_probably_wrong_need_a_choice_of_their_own(console, data
     box = page.split('class="grave"')[1].split("</section>")[0]
     assert said in read_text(box)
     assert f'href="{path}/columns"' in box
-    answer = accept(browser, path, agrees="1")
+    assert 'class="ready"' not in page
+    notes = read_notes(page)
+    answer = accept(browser, path, agrees=notes)
     assert answer.status_code == 422
     assert 'href="#sure"' in answer.text
     assert 'id="sure-error"' in answer.text
-    assert accept(browser, path, agrees="1", sure=["another"]).status_code == 422
-    assert accept(browser, path, agrees="1", sure=[code]).location == f"{path}/pace"
-    # The tick under the other warnings is not enough for a start either.
+    assert accept(browser, path, agrees=notes, sure=["another"]).status_code == 422
+    assert accept(browser, path, agrees=notes, sure=[code]).location == f"{path}/pace"
+    # The ticks of the other warnings are not enough for a start either.
     start = browser.get(f"{path}/start").text
     told = start.split('name="told" value="')[1].split('"')[0].replace("&#34;", '"')
-    refused = browser.post(f"{path}/start", {"told": told, "agrees": "1"})
+    notes = read_notes(start)
+    refused = browser.post(f"{path}/start", {"told": told, "agrees": notes})
     assert refused.status_code == 422
     assert 'href="#sure"' in refused.text
     assert fetch(database, "SELECT status::text FROM campaigns") == ["draft"]
-    assert browser.post(f"{path}/start", {"told": told, "agrees": "1", "sure": [code]}).status_code == 302
+    assert browser.post(f"{path}/start", {"told": told, "agrees": notes, "sure": [code]}).status_code == 302
 
 
 def test_the_warnings_of_an_older_reading_are_not_confirmed_for_a_newer_one(console, path, upload):
@@ -590,7 +613,9 @@ def test_the_warnings_of_an_older_reading_are_not_confirmed_for_a_newer_one(cons
     page = import_list(console, browser, path, upload)
     job = re.search(r'name="job" value="([0-9]*)"', page)[1]
     import_list(console, browser, path, upload, f"telefone,nome\n{CPFS}")
-    answer = browser.post(f"{path}/check", {"job": job, "agrees": "1", "sure": ["phones_are_documents"]})
+    answer = browser.post(
+        f"{path}/check", {"job": job, "agrees": ["1 row that stays out"], "sure": ["phones_are_documents"]}
+    )
     assert answer.status_code == 409
     assert "The list was read again meanwhile" in answer.text
 

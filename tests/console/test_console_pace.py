@@ -171,6 +171,8 @@ def test_the_page_foretells_the_end_and_the_days_of_the_daily_limit(console, dat
         connection.execute("UPDATE campaigns SET recipient_count = 25")
 
     browser, path = console.sign_in(), f"/campaigns/{campaign_id}/pace"
+    assert "No account is saved yet. Save this page to see when" in read_text(browser.get(path).text)
+    browser.post(path, EMPTY)
     assert "Once people are on the list" in read_text(browser.get(path).text)
     database.run(work)
     saved = browser.post(path, EMPTY | {"stay": "1"})
@@ -215,8 +217,11 @@ def test_the_page_says_when_it_ends_and_why_not_sooner(console, database, campai
 def test_the_page_says_why_nothing_would_leave(console, database, campaign_id):
     database.run(add_crowd, campaign_id, 2)
     fetch(database, "UPDATE campaigns SET recipient_count = 2 RETURNING 1")
-    text = read_text(console.sign_in().get(f"/campaigns/{campaign_id}/pace").text)
-    assert f"Campaign {campaign_id} has no account that could send it." in text
+    browser, path = console.sign_in(), f"/campaigns/{campaign_id}/pace"
+    browser.post(path, EMPTY)
+    fetch(database, "UPDATE accounts SET active = false, inactive_reason = 'by hand' RETURNING 1")
+    text = read_text(browser.get(path).text)
+    assert "none of its accounts may send (sales-1)." in text
     assert "not before somebody acts, see below" in text
 
 

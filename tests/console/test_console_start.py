@@ -11,7 +11,7 @@ from psycopg.types.json import Jsonb
 
 from campaigns.domain.users.rights import Role
 from campaigns.store.users.users import insert_user
-from tests.console.conftest import WORDS, read_text
+from tests.console.conftest import WORDS, read_notes, read_text
 from tests.store.rows import add_account, add_campaign, add_crowd, add_message, add_template, fetch
 
 BODY = Jsonb([{"type": "BODY", "text": "Oi {{1}}!"}])
@@ -148,7 +148,7 @@ def test_a_form_cannot_narrow_the_search_for_other_campaigns(console, database, 
     database.run(lambda connection: add_message(connection, other, "sent", phone="+15550100000", account_id=1))
     fetch(database, "UPDATE campaigns SET status = 'completed', completed_at = now() - interval '1 day',"
                     " started_at = now() - interval '2 days' WHERE id = %s", other)  # fmt: skip
-    answer = browser.post(path, {"told": json.dumps(told | {"days": 0}), "agrees": "yes"})
+    answer = browser.post(path, {"told": json.dumps(told | {"days": 0}), "agrees": read_notes(browser.get(path).text)})
     assert answer.status_code == 409, read_text(answer.text)
     assert status_of(database, campaign_id) == "draft"
 
@@ -184,8 +184,9 @@ def test_the_number_may_be_typed_as_the_language_writes_it(make_day, database):
     database.run(add_crowd, campaign_id, 1192)
     fetch(database, "UPDATE messages SET variables = '{Ana}' RETURNING 1")
     browser = make_day().sign_in(language="pt_BR")
-    assert "1.200" in browser.get(f"/campaigns/{campaign_id}/start").text
-    answer = confirm(browser, campaign_id, count="1.200", agrees="1")
+    page = browser.get(f"/campaigns/{campaign_id}/start").text
+    assert "1.200" in page
+    answer = confirm(browser, campaign_id, count="1.200", agrees=read_notes(page))
     assert answer.status_code == 302
 
 
@@ -194,14 +195,47 @@ def test_a_risk_is_shown_and_must_be_agreed_to(console, database, campaign_id):
     other = database.run(add_campaign, "running", template_id=template, name="Earlier", columns=["1"])
     database.run(lambda connection: add_message(connection, other, "sent", phone="+15550100000", account_id=1))
     browser = console.sign_in()
-    page = read_text(browser.get(f"/campaigns/{campaign_id}/start").text)
-    assert f"1 of 5 people already got campaign {other} (Earlier)" in page
-    assert "It has the same template." in page
-    answer = confirm(browser, campaign_id)
-    assert answer.status_code == 422
-    assert 'href="#agrees"' in answer.text
+    page = browser.get(f"/campaigns/{campaign_id}/start").text
+    assert f"1 of 5 people already got campaign {other} (Earlier)" in read_text(page)
+    assert "It has the same template." in read_text(page)
+    assert f"I have read this note: 1 person who already got campaign {other} (Earlier)" in read_text(page)
+    assert read_notes(page) == [f"got {other}"]
+    for ticks in ([], ["1"]):
+        answer = confirm(browser, campaign_id, agrees=ticks)
+        assert answer.status_code == 422
+        assert 'href="#agrees"' in answer.text
+        assert status_of(database, campaign_id) == "draft"
+    assert confirm(browser, campaign_id, agrees=read_notes(page)).status_code == 302
+
+
+def test_a_list_that_also_got_another_template_is_said_openly(console, database, campaign_id):
+    template = database.run(lambda connection: add_template(connection, name="other", components=BODY))
+    other = database.run(add_campaign, "running", template_id=template, name="Earlier", columns=["1"])
+    for number in range(len(NAMES)):
+        phone = f"+1555010000{number}"
+        database.run(lambda connection, phone=phone: add_message(connection, other, "sent", phone=phone, account_id=1))
+    page = console.sign_in().get(f"/campaigns/{campaign_id}/start").text
+    said = read_text(page.split('id="who"')[1].split("</section>")[0].partition("<details")[0])
+    assert f"5 people are also in campaign {other} (Earlier), which is running." in said
+    assert "It has all people of this list, with another template." in said
+
+
+def test_a_tick_does_not_survive_a_change_of_the_facts(make_day, database, campaign_id):
+    template = fetch(database, "SELECT template_id FROM campaigns WHERE id = %s", campaign_id)[0]
+    other = database.run(add_campaign, "running", template_id=template, name="Earlier", columns=["1"])
+    database.run(lambda connection: add_message(connection, other, "sent", phone="+15550100000", account_id=1))
+    browser, path = make_day(confirm_above=4).sign_in(), f"/campaigns/{campaign_id}/start"
+    page = browser.get(path).text
+    given = {"told": read_field(page, "told"), "agrees": read_notes(page), "count": "5"}
+    assert "checked" in browser.post(path, given | {"count": "4"}).text.split('id="agrees"')[1].split("</fieldset>")[0]
+    fetch(database, "UPDATE campaigns SET interval_seconds = 9 WHERE id = %s RETURNING 1", campaign_id)
+    for answer in (browser.post(path, given), browser.post(path, given | {"count": "4"})):
+        assert answer.status_code in {409, 422}
+        assert read_notes(answer.text) == given["agrees"]
+        form = answer.text.split('id="confirm"')[1]
+        assert "checked" not in form
+        assert read_field(form, "count") == ""
     assert status_of(database, campaign_id) == "draft"
-    assert confirm(browser, campaign_id, agrees="1").status_code == 302
 
 
 def test_a_night_is_said_before_the_start(make_console, database, campaign_id):
@@ -213,7 +247,7 @@ def test_a_night_is_said_before_the_start(make_console, database, campaign_id):
     is_night = hour >= 20 or hour < 8
     page = read_text(console.sign_in().get(f"/campaigns/{campaign_id}/start").text)
     assert ("It will be night for" in page) == is_night
-    assert ("I have read this note: 5 people for whom it is night." in page) == is_night
+    assert ("I have read this note: 5 people for whom it is night" in page) == is_night
 
 
 def test_a_draft_that_cannot_start_says_why_above_and_at_its_disabled_button(console, database):
@@ -287,10 +321,17 @@ def test_a_test_names_its_phones_before_it_sends(console, database, campaign_id)
     assert fetch(database, "SELECT count(*) FROM campaigns WHERE test_of IS NOT NULL") == [1]
     assert browser.post(f"/campaigns/{test_id}/withdraw", form=sent.location).status_code == 302
     page = browser.get(sent.location).text
+    assert f'<a role="button" href="/campaigns/{campaign_id}/draft">' in page
     assert "refresh" not in page
     assert "every 2s" not in page
     assert "not sent: the campaign was cancelled" in page
     assert f'href="/campaigns/{test_id}/result"' in browser.get(start).text
+
+
+def test_a_test_has_a_name_in_the_language_of_its_person(console, database, campaign_id):
+    browser, start = console.sign_in(language="pt_BR"), f"/campaigns/{campaign_id}/start"
+    browser.post(f"/campaigns/{campaign_id}/test/send", {"phones": "+16505550100", "known": "0"}, form=start)
+    assert fetch(database, "SELECT name FROM campaigns WHERE test_of IS NOT NULL") == ["Sale (teste)"]
 
 
 @pytest.mark.parametrize(

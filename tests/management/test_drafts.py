@@ -451,7 +451,7 @@ def test_a_draft_that_was_tested_is_kept_and_can_be_cancelled(house, sale):
 
 
 def test_a_test_that_is_made_at_the_same_time_is_kept(house, sale):
-    testing, may_commit = hold(house, insert_test, sale, [DORA])
+    testing, may_commit = hold(house, insert_test, sale, [DORA], "test")
     discarding = Beside(discard_draft, house, sale, actor=TESTER)
     await_blocked(house)
     may_commit.set()

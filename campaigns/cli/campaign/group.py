@@ -381,6 +381,7 @@ def test(session: Session, campaign_id: int, phones: Sequence[str], wait: float,
         session.read_valid_phones(phones),
         actor=session.actor,
         secret_key=session.settings.secret_key,
+        word=_("test"),
     )
     session.enqueue([test_id])
     why = ""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 from flask import Flask, Response, redirect
 from werkzeug.wrappers import Response as AnyResponse
@@ -24,7 +24,7 @@ from console.context import actor, may, parts
 from console.forms.confirms import CheckForm
 from console.pages import CAMPAIGN
 from console.pages.drafts.columns import find_refusal
-from console.pages.drafts.notes import list_doubts, list_others, shorten, write_label
+from console.pages.drafts.notes import list_doubts, list_others, shorten
 from console.pages.drafts.steps import Draft, find_next, load_draft, render_step
 from console.rights import demands
 from console.texts import _, language, mask_digits, number, plural
@@ -54,7 +54,7 @@ def accept(campaign_id: int) -> _Answer:
         return _render(draft, form), 409
     form.validate_on_submit()
     doubts = [] if report is None else [each.code for each in list_doubts(_list_warnings(report))]
-    if not form.check_confirms(must_agree=bool(_list_notes(draft, report)), doubts=doubts):
+    if not form.check_confirms(notes=_list_notes(draft, report), doubts=doubts):
         return _render(draft, form), 422
     return redirect(find_next("draft_check", draft))
 
@@ -95,13 +95,13 @@ def _render(draft: Draft, form: CheckForm) -> str:
         ready_count=pending_count - blocked_count,
         blocked_count=blocked_count,  # with people who opted out after the import
         rejected=rejected,
+        rejected_by_reason=_group(rejected),
         duplicates=[] if report is None else [_show(each) for each in report.duplicates],
         first=_find_first(campaign_id) if report is None else report.first,
         doubts=list_doubts(warnings),
         warnings=list_others(warnings),
         notes=[] if report is None else _describe(report),
         shorts=_list_notes(draft, report),
-        write_label=write_label,
     )
 
 
@@ -125,6 +125,14 @@ def _show(row: RejectedRow) -> tuple[int, str, str, str]:
     )
 
 
+def _group(rows: Sequence[tuple[int, str, str, str]]) -> dict[tuple[str, str], list[tuple[int, str]]]:
+    """Return the number and the cell of each row by its column and by what is wrong."""
+    found: dict[tuple[str, str], list[tuple[int, str]]] = {}
+    for row_number, column, reason, cell in rows:
+        found.setdefault((column, reason), []).append((row_number, cell))
+    return found
+
+
 def _find_first(campaign_id: int) -> Preview | None:
     messages = preview_campaign(parts().database, campaign_id, rows=1).messages
     return messages[0][1] if messages else None
@@ -134,8 +142,12 @@ def _list_warnings(report: ImportReport) -> list[Finding]:
     return [each for each in report.warnings if isinstance(each, Finding)]
 
 
-def _list_notes(draft: Draft, report: ImportReport | None) -> list[str]:
-    """Return the facts that a person confirms together, each in few words."""
+def _list_notes(draft: Draft, report: ImportReport | None) -> dict[str, str]:
+    """Return the facts that a person confirms, each in few words, by the value of its box: the words themselves."""
+    return {words: words for words in _write_notes(draft, report)}
+
+
+def _write_notes(draft: Draft, report: ImportReport | None) -> list[str]:
     rejected = draft.row.rejected_count if report is None else report.rejected_count
     notes = []
     if rejected:

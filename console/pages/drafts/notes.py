@@ -1,4 +1,4 @@
-"""The warnings about a draft that a person confirms: most of them together, those about wrong phones one by one."""
+"""The warnings about a draft that a person confirms one by one, those about wrong phones in a box of their own."""
 
 from __future__ import annotations
 
@@ -28,24 +28,14 @@ def list_doubts(warnings: Sequence[Finding]) -> list[Doubt]:
 
 
 def list_others(warnings: Sequence[Finding]) -> list[Finding]:
-    """Return the warnings that a person confirms together."""
+    """Return the warnings that are not about wrong phones."""
     return [each for each in warnings if each.code not in WRONG_PHONES]
 
 
 def shorten(warning: Finding) -> str:
-    """Return a warning in few words, for the label under which a person confirms several."""
+    """Return a warning in few words, for the label of its box."""
     write = _SHORT.get(warning.code)
-    return _("a warning") if write is None else write(warning)
-
-
-def write_label(notes: Sequence[str]) -> str:
-    """Return the words with which a person confirms that the notes were read. `notes`: each in few words."""
-    return plural(
-        "I have read this note: %(notes)s.",
-        "I have read these %(count)s notes: %(notes)s.",
-        len(notes),
-        notes=", ".join(notes),
-    )
+    return say(warning).striptags() if write is None else write(warning)
 
 
 def _doubt(warning: Finding) -> Doubt:

@@ -12,13 +12,14 @@ from campaigns.domain.users.rights import Right, Role, list_rights
 from campaigns.management.drafts.starts import StartLook
 from campaigns.management.lifecycle import check_departures, ids_to_enqueue, start_campaigns
 from campaigns.management.reports import show_overview
+from campaigns.store.recipients import Overlap
 from campaigns.store.users.users import list_users
 from console.context import actor, may, parts
 from console.errors import find_status
-from console.forms.start import MOST_TEST_PHONES, StartForm, TestForm, read_told, write_told
+from console.forms.start import MOST_TEST_PHONES, StartForm, TestForm, read_told
 from console.pages import CAMPAIGN
 from console.pages.drafts.looks import Look, look_at
-from console.pages.drafts.notes import list_doubts, list_others, shorten, write_label
+from console.pages.drafts.notes import list_doubts, list_others, shorten
 from console.pages.drafts.pace import Forecast, list_days, make_forecast
 from console.pages.drafts.steps import LAST_STEP, Draft, load_draft, render_step
 from console.rights import demands
@@ -46,10 +47,7 @@ def start(campaign_id: int) -> _Answer:
     if told is None:
         return render(draft, form, _("This page was too old. Look at the campaign again.")), 422
     doubts = [each.code for each in list_doubts(look.warnings)]
-    is_confirmed = form.check(
-        look.send_count, must_count=_must_count(look), must_agree=bool(_list_notes(look)), doubts=doubts
-    )
-    if not is_confirmed:
+    if not form.check(look.send_count, must_count=_must_count(look), notes=_list_notes(look), doubts=doubts):
         return render(draft, form), 422
     try:
         moves = start_campaigns(
@@ -72,7 +70,7 @@ def render(draft: Draft, form: StartForm, refusal: Markup | str = "", test_form:
     look, campaign_id = look_at(draft.row.id), draft.row.id
     forecast = make_forecast(campaign_id)
     tests = show_overview(parts().database, campaign_id).tests
-    form.told.data = write_told(look.start.told)
+    form.tell(look.start.told)
     return render_step(
         "drafts/start.html",
         LAST_STEP,
@@ -84,7 +82,6 @@ def render(draft: Draft, form: StartForm, refusal: Markup | str = "", test_form:
         must_count=_must_count(look.start),
         notes=_list_notes(look.start),
         doubts=list_doubts(look.start.warnings),
-        write_label=write_label,
         starters=_list_starters(),
         forecast=forecast,
         week=list_days(draft.row),
@@ -100,30 +97,39 @@ def _must_count(look: StartLook) -> bool:
     return look.send_count > parts().settings.confirm_above
 
 
-def _list_notes(look: StartLook) -> list[str]:
-    """Return the facts that a person confirms together, each in few words."""
-    notes = [
-        *(shorten(each) for each in list_others(look.warnings)),
-        *(_tell_got(each.got_count) for each in look.got),
-        *(_tell_coming(each.waiting_count) for each in look.coming),
-    ]
+def _list_notes(look: StartLook) -> dict[str, str]:
+    """Return the facts that a person confirms, each in few words, by the value of its box.
+
+    A value has no number, because numbers of people change each second while another campaign sends. The start itself
+    refuses numbers that have grown.
+    """
+    warnings = [each for each in list_others(look.warnings) if each.severity is not Severity.NOTE]
+    notes = {f"{each.code} {place}": shorten(each) for place, each in enumerate(warnings)}
+    notes |= {f"got {each.campaign_id}": _tell_got(each) for each in look.got}
+    notes |= {f"coming {each.campaign_id}": _tell_coming(each) for each in look.coming}
     if look.night:
         count = look.night.night_count
-        notes.append(plural("%(count)s person for whom it is night", "%(count)s people for whom it is night", count))
+        notes["night"] = plural("%(count)s person for whom it is night", "%(count)s people for whom it is night", count)
     return notes
 
 
-def _tell_got(count: int) -> str:
+def _tell_got(other: Overlap) -> str:
     return plural(
-        "%(count)s person who already got another campaign", "%(count)s people who already got another campaign", count
+        "%(count)s person who already got campaign %(id)s (%(name)s)",
+        "%(count)s people who already got campaign %(id)s (%(name)s)",
+        other.got_count,
+        id=other.campaign_id,
+        name=other.name,
     )
 
 
-def _tell_coming(count: int) -> str:
+def _tell_coming(other: Overlap) -> str:
     return plural(
-        "%(count)s person who will also get another campaign",
-        "%(count)s people who will also get another campaign",
-        count,
+        "%(count)s person who will also get campaign %(id)s (%(name)s)",
+        "%(count)s people who will also get campaign %(id)s (%(name)s)",
+        other.waiting_count,
+        id=other.campaign_id,
+        name=other.name,
     )
 
 

@@ -124,7 +124,7 @@ def _find_missing_people(draft: Draft) -> str:
 
 
 def _find_missing_accounts(draft: Draft) -> str:
-    return "" if draft.account_ids else _("no account is chosen yet")
+    return "" if draft.account_ids else _("no account is saved yet")
 
 
 LAST_STEP = "draft_start"

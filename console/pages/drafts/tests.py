@@ -18,7 +18,7 @@ from console.pages import CAMPAIGN
 from console.pages.drafts.start import render
 from console.pages.drafts.steps import load_draft
 from console.rights import demands
-from console.texts import say
+from console.texts import _, say
 
 _Answer = str | Response | tuple[str, int]
 
@@ -55,6 +55,7 @@ def send(campaign_id: int) -> _Answer:
                 actor=actor(),
                 secret_key=parts().settings.secret_key,
                 known_count=int(known) if known.isdecimal() else 0,
+                word=_("test"),
             )
         except Refusal as refusal:
             blame(form.phones, say(refusal))
