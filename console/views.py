@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import datetime as dt
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -13,6 +15,7 @@ from campaigns.domain.pacing import Reason
 from campaigns.domain.statement import Finding, Severity
 from campaigns.domain.users.rights import Right
 from campaigns.management.listings.recipients import Group
+from campaigns.management.preview import estimate_rest
 from campaigns.management.reports import Funnel, read_funnel
 from campaigns.store.campaigns import CampaignListing
 from console.context import parts
@@ -84,6 +87,14 @@ class CampaignView:
     @property
     def shows_rate(self) -> bool:
         return self.is_running and not self.row.waiting_reason and self.rate is not None
+
+    @property
+    def ends_at(self) -> dt.datetime | None:
+        """About when the last message leaves; None if this is not known."""
+        rate = math.inf if self.row.interval_seconds else self.rate
+        if not self.is_running or self.needs_person or not self.pending or not rate:
+            return None
+        return estimate_rest(self.row, self.pending, rate)
 
     @property
     def needs_person(self) -> bool:

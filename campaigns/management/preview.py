@@ -13,7 +13,7 @@ from campaigns.domain.campaign import ENDED, Departure
 from campaigns.domain.filling import Parameter, ParameterKind, fill, find_misfit, list_parameters
 from campaigns.domain.phone.zones import OWN_ZONE, ZoneHours
 from campaigns.domain.template import Button, ButtonKind, HeaderMedia, MediaKind, Template, render
-from campaigns.management.hours import count_by_zone, find_departure, read_zone_hours
+from campaigns.management.hours import count_by_zone, find_departure, read_window_of, read_zone_hours
 from campaigns.management.reports import find_campaign
 from campaigns.management.template_choice import read_template
 from campaigns.store import accounts, campaigns, portfolios, templates
@@ -159,7 +159,20 @@ def _load(connection: Connection, campaign_id: int, rows: int) -> CampaignPrevie
     )
 
 
-def _count_seconds(row: CampaignListing, count: int, rate: int) -> float:
+def estimate_rest(row: CampaignListing, count: int, rate: float) -> dt.datetime | None:
+    """Return about when the last of `count` messages of a running campaign leaves. `rate`: messages per second.
+
+    None if the hours are on the clock of each person, because the function does not know the people. Daily limits are
+    not counted.
+    """
+    if row.uses_recipient_zones:
+        return None
+    begins_at = row.due_at if row.waiting_reason and row.due_at else row.server_now
+    hours = ZoneHours(read_window_of(row), {})
+    return estimate_end(begins_at, _count_seconds(row, count, rate), partial(hours.find_period, [OWN_ZONE]))
+
+
+def _count_seconds(row: CampaignListing, count: int, rate: float) -> float:
     return estimate_seconds(
         count,
         rate=rate,

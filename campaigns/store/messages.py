@@ -309,10 +309,11 @@ class MessageFilter:
 
 @dataclass(frozen=True, slots=True)
 class RecipientRow:
-    """A message with its person. `recipient_key` None: the person was erased."""
+    """A message with its person. `recipient_key` None: the person was erased. `variables`: the values of the person."""
 
     id: int
     recipient_key: str | None
+    variables: list[str]
     status: str
     error_code: int | None
     error_title: str | None

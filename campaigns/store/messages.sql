@@ -429,8 +429,8 @@ LIMIT %(limit)s
 -- messages fit the filter, the query reads the whole campaign.
 --
 -- Plan: as in `export_messages`.
-SELECT m.id, m.recipient_key, m.status::text AS status, m.error_code, m.error_title, m.attempts, a.name AS account,
-    m.claimed_at, m.sent_at, m.delivered_at, m.read_at, m.failed_at, m.replied_at
+SELECT m.id, m.recipient_key, m.variables, m.status::text AS status, m.error_code, m.error_title, m.attempts,
+    a.name AS account, m.claimed_at, m.sent_at, m.delivered_at, m.read_at, m.failed_at, m.replied_at
 FROM messages m
 LEFT JOIN accounts a ON a.id = m.account_id
 WHERE m.campaign_id = ANY (ARRAY[%(campaign_id)s]::bigint[])

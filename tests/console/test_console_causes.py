@@ -61,6 +61,16 @@ def test_without_a_worker_each_page_says_so(console, add_sale):
 
 
 @pytest.mark.usefixtures("tick")
+def test_a_running_campaign_says_about_when_it_ends_unless_a_person_has_to_act(console, add_sale):
+    campaign_id = add_sale(status="running", interval_seconds=86_400)
+    browser = console.sign_in()
+    assert "ends about" in browser.get(f"/campaigns/{campaign_id}").text
+    assert "termina por volta de" in console.sign_in(language="pt_BR").get(f"/campaigns/{campaign_id}").text
+    fetch(console.database, "UPDATE accounts SET active = false, inactive_reason = 'by hand' RETURNING 1")
+    assert "ends about" not in browser.get(f"/campaigns/{campaign_id}").text
+
+
+@pytest.mark.usefixtures("tick")
 def test_a_campaign_that_a_worker_takes_has_no_cause(console, add_sale):
     campaign_id = add_sale()
     page, now, _listed = read_pages(console, campaign_id)

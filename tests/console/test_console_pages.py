@@ -15,9 +15,11 @@ from campaigns.domain.statement import Entry, Field, Hint, HintAction, Sentence
 from campaigns.domain.users.actor import Act, Actor, ActorKind, Surface
 from campaigns.domain.users.rights import Role
 from campaigns.sheets.xlsx import HiddenChoice
+from campaigns.store.campaigns import list_campaigns
 from campaigns.store.users.audit import write_audit
 from console.hints import ACTIONS, FIELDS, PAGES, PLACES, STEPS
 from console.texts import say
+from console.views import CampaignView
 from tests.cli.conftest import ADD_WORKER
 from tests.console.conftest import read_text
 from tests.store.rows import add_account, add_campaign, add_message, add_messages, fetch
@@ -78,6 +80,33 @@ def test_the_funnel_counts_each_person(console, campaign_id):
     assert "delivered 4 50 % of sent" in text
     assert "read 1" in text
     assert "Failed 1" in text
+
+
+def test_the_end_of_a_running_campaign_is_estimated_from_its_rate_and_hours(database, campaign_id):
+    (row,) = database.run(list_campaigns, [campaign_id])
+    now = dt.datetime(2026, 3, 2, 17, 59, 58, tzinfo=dt.UTC)  # a Monday
+    row = replace(row, server_now=now, interval_seconds=0.0, window_from=dt.time(9), window_to=dt.time(18))
+    assert CampaignView(row, rate=1.0).ends_at == dt.datetime(2026, 3, 3, 9, 0, 2, tzinfo=dt.UTC)
+    assert [CampaignView(row, rate=rate).ends_at for rate in (None, 0.0)] == [None, None]
+    assert CampaignView(replace(row, status="paused"), rate=1.0).ends_at is None
+
+
+def test_people_who_opt_out_after_the_import_are_announced(console, database):
+    campaign = database.run(add_campaign, "draft", recipient_count=1)
+    database.run(add_message, campaign)
+    ended = database.run(add_campaign, "completed", recipient_count=1)
+    browser = console.sign_in()
+    text = read_text(browser.get(f"/campaigns/{campaign}").text)
+    assert "Nobody so far." in text
+    assert "People who have opted out are counted here when it is their turn." in text
+    assert "Nobody on the list is left out." in read_text(browser.get(f"/campaigns/{ended}").text)
+
+
+def test_filters_are_folded_until_one_is_set(console):
+    browser = console.sign_in()
+    assert '<details class="fold">' in browser.get("/campaigns").text
+    for query in ("text=x", "status=draft", "mine=yes"):
+        assert '<details class="fold" open>' in browser.get(f"/campaigns?{query}").text
 
 
 def test_numbers_are_written_as_the_language_does(console, database):

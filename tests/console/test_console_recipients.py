@@ -45,6 +45,7 @@ def campaign_id(database):
         for number, (status, columns) in PEOPLE.items():
             phone = f"+55119876500{number:02}"
             chosen = {"account_id": account} if status not in {"pending", "suppressed", "expired"} else {}
+            chosen |= {"variables": [f"Person {number}", "10 %", "third"]}
             add_message(connection, campaign, status, phone=phone, recipient_key=phone, **chosen, **columns)
         return campaign
 
@@ -135,7 +136,7 @@ def test_each_line_of_the_errors_leads_to_the_people_that_it_counts(console, cam
 @pytest.mark.usefixtures("campaign_id")
 def test_a_row_says_what_happened_why_and_when(console):
     text = read_text(console.sign_in().get("/campaigns/1/people?code=131026&title=Undeliverable").text)
-    assert "+5511987650007 was not delivered" in text
+    assert "+5511987650007 Person 7 · 10 % was not delivered" in text
     assert "(code 131026) 2026-10-01 12:00 1 sales-1" in text
     assert BEYOND_CAP in read_text(console.sign_in(name="b").get("/campaigns/1/people?group=capped").text)
     assert f"'{BEYOND_CAP}'".encode() in query("claim_messages")
@@ -151,7 +152,12 @@ def test_a_viewer_sees_no_phone_and_gets_no_file(console):
     page = browser.get("/campaigns/1/people").text
     assert "8765" not in page
     assert "-0007" in page
+    assert "Person 7 · 10 %" in page
     assert "Download this list (CSV) Your role does not allow it." in read_text(page)
+    fetch(console.database, "UPDATE messages SET variables = '{11 98765-4321}' RETURNING 1")
+    page = browser.get("/campaigns/1/people").text
+    assert "•• •••••-••••" in page
+    assert "4321" not in page
     assert browser.get("/campaigns/1/people.csv").status_code == 403
 
 
@@ -191,7 +197,8 @@ def test_the_waiting_people_of_a_cancelled_campaign_are_cancelled(console, datab
 def test_an_erased_person_has_no_link(console, database, campaign_id):
     fetch(
         database,
-        "UPDATE messages SET phone = NULL, recipient_key = NULL, wamid = NULL WHERE status = 'expired' RETURNING 1",
+        "UPDATE messages SET phone = NULL, recipient_key = NULL, wamid = NULL, variables = '{}'"
+        " WHERE status = 'expired' RETURNING 1",
     )
     assert "erased not sent: the campaign expired" in read_text(
         console.sign_in().get(f"/campaigns/{campaign_id}/people?group=expired").text
