@@ -26,8 +26,9 @@ WORDS_OF = {
 def campaign_id(database):
     def work(connection):
         account = add_account(connection, name="sales-1")
-        campaign = add_campaign(connection, "running", accounts=[account], name="Black Friday")
-        add_messages(connection, campaign, 20)
+        columns = {"accounts": [account], "name": "Black Friday", "time_zone": "Asia/Tokyo"}
+        campaign = add_campaign(connection, "running", **columns)
+        add_messages(connection, campaign, 20, variables=["Ana Carolina de Albuquerque e Silva", "10 %"])
         for status in ("sending", "delivered", "read", "failed", "uncertain"):
             add_messages(connection, campaign, 3, status, account_id=account)
         connection.execute(ADD_SAMPLES, (campaign,))
@@ -131,6 +132,15 @@ def test_a_person_sees_who_did_not_get_it_and_why(open_page, campaign_id):
     box.evaluate("box => new Promise((done) => box.scrollLeft ? done() : box.addEventListener('scroll', done))")
     rows.first.get_by_role("link").click()
     expect(page.locator(".bubble")).to_have_count(1)
+
+
+@pytest.mark.parametrize("size", ["phone", "desktop"])
+def test_filters_are_folded_on_a_phone_only(open_page, size):
+    page = open_page(size=size)
+    sign_in(page)
+    page.goto(f"{page.url}campaigns")
+    expect(page.locator("#text")).to_be_visible(visible=size == "desktop")
+    expect(page.locator("summary")).to_be_visible(visible=size == "phone")
 
 
 def test_a_wrong_page_is_found(open_page, axe):

@@ -589,7 +589,7 @@ def test_phones_that_are_probably_wrong_need_a_choice_of_their_own(console, data
     box = page.split('class="grave"')[1].split("</section>")[0]
     assert said in read_text(box)
     assert f'href="{path}/columns"' in box
-    assert 'class="ready"' not in page
+    assert "<small>done</small>" not in page
     notes = read_notes(page)
     answer = accept(browser, path, agrees=notes)
     assert answer.status_code == 422
