@@ -30,7 +30,7 @@ from console.pages import (
 from console.pages.audit import audit
 from console.pages.people import optouts, person, reviews
 from console.pages.users import confirm, profile, users
-from console.rights import check_right
+from console.rights import check_right, demand_token
 from console.security import (
     Mount,
     add_headers,
@@ -65,6 +65,8 @@ def make_app(parts: Parts) -> Flask:
         PROVIDE_AUTOMATIC_OPTIONS=False,
         # A form is valid for as long as its session.
         WTF_CSRF_TIME_LIMIT=None,
+        # `demand_token` checks it.
+        WTF_CSRF_CHECK_DEFAULT=False,
         # The header `Sec-Fetch-Site` and the token decide. A browser may be set up to send no `Referer`.
         WTF_CSRF_SSL_STRICT=False,
     )
@@ -78,7 +80,8 @@ def make_app(parts: Parts) -> Flask:
     app.before_request(lambda: refuse_strangers(address))
     app.before_request(check_right)
     app.before_request(lambda: admit_files(parts.settings))
-    CSRFProtect(app)
+    protection = CSRFProtect(app)
+    app.before_request(lambda: demand_token(protection))
     app.before_request(refuse_nul)
     add_headers(app, address)
     handle_errors(app)

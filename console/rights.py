@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 from flask import Flask, abort, current_app, redirect, request, url_for
+from flask_wtf.csrf import CSRFError, CSRFProtect
 from werkzeug.wrappers import Response
 
 from campaigns.domain.statement import Refusal
@@ -15,6 +16,7 @@ from campaigns.management.users.sessions import demand_confirmation
 from console.context import console_session, find_user, may, parts
 from console.security import pass_over
 from console.texts import _, role_labels
+from console.typed import SessionEndedError, find_owner, read_typed, show_typed
 
 View = TypeVar("View", bound=Callable[..., Any])
 
@@ -62,7 +64,7 @@ def explain_right(right: Right) -> str:
 
 
 def check_right() -> Response | None:
-    """Send a visitor to the login page, and refuse a user without the right. Raises Refusal."""
+    """Send a visitor to the login page, and refuse a user without the right. Raises Refusal and SessionEndedError."""
     if request.endpoint is None:
         return None  # no such page
     demand = find_demand(current_app, request.endpoint)
@@ -81,6 +83,23 @@ def check_right() -> Response | None:
     return None
 
 
+def demand_token(protection: CSRFProtect) -> Response | None:
+    """Refuse a change without the token of its session.
+
+    If the person has only signed in again since the page of the form was shown, let this page answer with what the
+    person has typed.
+    """
+    try:
+        protection.protect(apply_exemptions=True)
+    except CSRFError:
+        reader = find_user()
+        if reader is None or find_owner(read_typed()) != str(reader.user_id):
+            raise
+        show_typed()
+        return check_right()
+    return None
+
+
 def _ask_to_log_in() -> Response:
     if "HX-Request" in request.headers:  # a part of a page: the script loads the whole page again
         abort(401)
@@ -91,9 +110,11 @@ def _ask_to_log_in() -> Response:
         )
         return Response(text, 401, content_type="text/plain; charset=utf-8")
     is_page = request.method == "GET"
-    had_session = console_session().sent_token is not None
+    if typed := read_typed():
+        raise SessionEndedError(typed)
+    had_session = console_session().sent_cookie is not None
     ended = ("page" if is_page else "form") if had_session else None
-    return redirect(url_for("login", next=_find_wanted() if is_page else _find_page(), ended=ended))
+    return redirect(url_for("login", next=find_wanted() if is_page else _find_page(), ended=ended))
 
 
 def _find_page() -> str | None:
@@ -108,8 +129,9 @@ def _ask_for_password() -> Response:
     The page says if a form was not carried out, because the browser does not send the values of the form again.
     """
     is_lost = "yes" if request.method == "POST" else None
-    return redirect(url_for("confirm", next=_find_wanted(), lost=is_lost))
+    return redirect(url_for("confirm", next=find_wanted(), lost=is_lost))
 
 
-def _find_wanted() -> str:
+def find_wanted() -> str:
+    """Return the address of this request, as `read_next` reads it."""
     return f"{request.script_root}{request.full_path}".rstrip("?")

@@ -17,14 +17,22 @@ _VISIT_BYTES = 32
 class ConsoleSession(dict[str, object], SessionMixin):
     """The session of a request. Its only key is `csrf_token`, which Flask-WTF reads.
 
-    `token`: the secret of a signed-in browser; None for a visitor. `visit`: a random secret of a visitor's browser, to
-    which the token against forged logins is bound. The browser keeps the values of `token` and `visit` in cookies.
+    `token`: the secret of a signed-in browser; None for a visitor. `owner`: the id of its user, which the token of a
+    form also says (`find_owner`); "" for a visitor. `visit`: a random secret of a visitor's browser, to which the token
+    against forged logins is bound. The browser keeps these values in cookies.
     """
 
-    def __init__(self, token: str | None, visit: str | None) -> None:
-        self.token, self.sent_token, self.sent_visit = token, token, visit
+    def __init__(self, cookie: str | None, visit: str | None) -> None:
+        self.sent_cookie, self.sent_visit = cookie, visit
+        self.owner, _dot, token = (cookie or "").rpartition(".")
+        self.token = token or None
         self.visit = visit or secrets.token_urlsafe(_VISIT_BYTES)
-        super().__init__(csrf_token=_derive(token or self.visit))
+        super().__init__(csrf_token=_join(self.owner, _derive(token or self.visit)))
+
+    @property
+    def cookie(self) -> str | None:
+        """The value of the cookie; None if the browser shall have none."""
+        return None if self.token is None else _join(self.owner, self.token)
 
 
 class Sessions(SessionInterface):
@@ -45,10 +53,10 @@ class Sessions(SessionInterface):
 
     def save_session(self, app: Flask, session: SessionMixin, response: Response) -> None:  # noqa: ARG002
         assert isinstance(session, ConsoleSession)
-        if session.token is None and session.sent_token is not None:
+        if session.cookie is None and session.sent_cookie is not None:
             response.delete_cookie(self.name, path=self._path, secure=self._address.is_secure, httponly=True)
-        elif session.token is not None and session.token != session.sent_token:
-            self._set(response, self.name, session.token)
+        elif session.cookie is not None and session.cookie != session.sent_cookie:
+            self._set(response, self.name, session.cookie)
         if session.token is None and session.sent_visit is None and response.mimetype == "text/html":
             self._set(response, self._visit_name, session.visit)
 
@@ -58,6 +66,10 @@ class Sessions(SessionInterface):
 
     def _set(self, response: Response, name: str, value: str) -> None:
         response.set_cookie(name, value, path=self._path, secure=self._address.is_secure, httponly=True, samesite="Lax")
+
+
+def _join(owner: str, text: str) -> str:
+    return f"{owner}.{text}" if owner else text
 
 
 def _derive(secret: str) -> str:

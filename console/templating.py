@@ -16,6 +16,7 @@ from console.context import is_by_proxy, may
 from console.languages import choose_language
 from console.rights import explain_right, find_demand
 from console.texts import _
+from console.typed import is_shown_again
 
 _STATIC = Path(__file__).parent / "static"
 
@@ -32,6 +33,7 @@ def set_up_templates(app: Flask) -> None:
         fault_words=texts.fault_words,
         clock_time=texts.clock_time,
         is_by_proxy=is_by_proxy,
+        is_shown_again=is_shown_again,
         language=choose_language,
         language_name=texts.language_name,
         list_sections=list_sections,

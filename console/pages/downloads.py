@@ -29,6 +29,7 @@ from console.context import actor, parts, user
 from console.forms.downloads import DownloadForm
 from console.rights import demands
 from console.texts import ENGLISH, language
+from console.typed import keeps_typed
 
 _KEPT = dt.timedelta(days=3)
 _LARGEST_ID = 2**63 - 1
@@ -67,6 +68,7 @@ def send(job_id: int) -> FlaskResponse:
     return FlaskResponse(pieces, content_type="text/csv; charset=utf-8", headers=headers)
 
 
+@keeps_typed
 @demands(Right.PHONES_DOWNLOAD)
 def ask(campaign_id: int) -> str:
     rows = parts().database.run(list_campaigns, [campaign_id])

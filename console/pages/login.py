@@ -12,14 +12,16 @@ from campaigns.management.users.sessions import end_session, log_in
 from console.context import actor, console_session, find_user, is_by_proxy, parts, user
 from console.errors import find_status
 from console.forms.login import LoginForm
-from console.rights import demands, public
+from console.rights import demands, find_wanted, public
 from console.security import read_address, read_next
 from console.texts import say
+from console.typed import SessionEndedError, find_owner, load_fields, write_fields
 
 
 def register(app: Flask) -> None:
     app.add_url_rule("/login", "login", show_login, methods=["GET"])
     app.add_url_rule("/login", "log_in", do_login, methods=["POST"])
+    app.register_error_handler(SessionEndedError, ask_again)
     app.add_url_rule("/logout", "log_out", do_logout, methods=["POST"])
 
 
@@ -40,8 +42,18 @@ def do_login() -> str | Response | tuple[str, int]:
         opened = log_in(parts().database, parts().hasher, form.name.data, form.password.data, address=read_address())
     except Refusal as refusal:
         return _render(form, say(refusal)), find_status(refusal)
-    console_session().token = opened.token
-    return redirect(read_next() or url_for("now"))
+    session, owner = console_session(), str(opened.user.user_id)
+    session.token, session.owner = opened.token, owner
+    page, fields = read_next(), load_fields(form.typed.data or "")
+    if page and find_owner(fields) == owner:
+        return render_template("typed.html", page=page, fields=fields, user=None)
+    return redirect(page or url_for("now"))
+
+
+def ask_again(error: SessionEndedError) -> tuple[str, int]:
+    """Ask to sign in. The page carries the fields of the form that was sent."""
+    form = LoginForm(formdata=None, data={"typed": write_fields(error.fields)})
+    return _render(form, wanted=find_wanted()), 401
 
 
 @demands(Right.SEE)
@@ -57,12 +69,13 @@ def do_logout() -> Response | str:
     return redirect(url_for("login"))
 
 
-def _render(form: LoginForm, refusal: Markup | None = None) -> str:
+def _render(form: LoginForm, refusal: Markup | None = None, *, wanted: str | None = None) -> str:
+    """`wanted`: the page that follows; None: the one that the request names."""
     return render_template(
         "login.html",
         form=form,
         refusal=refusal,
-        next=read_next(),
+        next=read_next() if wanted is None else wanted,
         has_new_password=request.args.get("done") == "password",
         ended=request.args.get("ended"),
         user=None,

@@ -37,6 +37,7 @@ from console.pages.drafts.parameters import label_parameter
 from console.pages.drafts.steps import Draft, load_draft, render_step
 from console.rights import demands
 from console.texts import _, language, mask_digits, say
+from console.typed import is_shown_again, keeps_typed
 
 _Answer = str | Response | tuple[str, int]
 
@@ -47,6 +48,7 @@ def register(app: Flask) -> None:
     app.add_url_rule(f"{CAMPAIGN}/sheet", "choose_sheet", choose_sheet, methods=["POST"])
 
 
+@keeps_typed
 @demands(Right.CAMPAIGN_DRAFT)
 def show(campaign_id: int) -> str:
     draft, file = load_draft(campaign_id), find_list(parts().database, campaign_id)
@@ -55,7 +57,7 @@ def show(campaign_id: int) -> str:
     look = load_look(parts().database, file.look)
     # The choices of an import are shown again, unless another sheet was looked at since.
     last = file.look if file.imported is None else max(file.look, file.imported, key=lambda job: job.id)
-    return _render(draft, file, look, _propose(look, last))
+    return _render(draft, file, look, _read_sent(look, file.look) if is_shown_again() else _propose(look, last))
 
 
 @demands(Right.CAMPAIGN_DRAFT)
@@ -80,11 +82,8 @@ def choose(campaign_id: int) -> _Answer:
     if file is None or file.look is None or not file.look.is_done:
         return redirect(url_for("draft_columns", campaign_id=campaign_id))
     look = load_look(parts().database, file.look)
-    form = make_columns_form(look.names, len(look.parameters))
-    if form.look.data != str(file.look.id):
-        # The columns of the form are those of another list or of another sheet.
-        form = _propose(look, file.look)
-        form.look.errors = [_("Another list, or another sheet, was chosen meanwhile: these are its columns.")]
+    form = _read_sent(look, file.look)
+    if form.look.errors:
         return _render(draft, file, look, form), 409
     if "show" in request.form:
         return _render(draft, file, look, form)
@@ -114,6 +113,15 @@ def choose(campaign_id: int) -> _Answer:
     )
     parts().enqueue_file_work()
     return redirect(url_for("draft_check", campaign_id=campaign_id))
+
+
+def _read_sent(look: Look, job: JobRow) -> ColumnsForm:
+    """Return the form that was sent. If its columns are those of another list or sheet, return one with an error."""
+    form = make_columns_form(look.names, len(look.parameters))
+    if form.look.data != str(job.id):
+        form = _propose(look, job)
+        form.look.errors = [_("Another list, or another sheet, was chosen meanwhile: these are its columns.")]
+    return form
 
 
 def _propose(look: Look, job: JobRow) -> ColumnsForm:

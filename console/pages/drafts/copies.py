@@ -24,6 +24,7 @@ from console.forms.pace import blame
 from console.pages import CAMPAIGN
 from console.rights import demands
 from console.texts import _, say
+from console.typed import keeps_typed
 
 # A copy of more people is a job of the role `files`, because it takes longer than a page may take: about 20 s for
 # 500,000 people beside other work.
@@ -40,6 +41,7 @@ def register(app: Flask) -> None:
     app.add_url_rule(f"{CAMPAIGN}/discard", "discard", discard, methods=["POST"])
 
 
+@keeps_typed
 @demands(Right.CAMPAIGN_DRAFT)
 def ask_copy(campaign_id: int) -> str:
     row = _load(campaign_id)

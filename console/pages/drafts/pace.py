@@ -25,6 +25,7 @@ from console.pages import CAMPAIGN
 from console.pages.drafts.steps import Draft, digest, find_next, find_other_change, load_draft, render_step
 from console.rights import demands
 from console.texts import say
+from console.typed import keeps_typed
 
 _HOURS = 24
 
@@ -58,6 +59,7 @@ def register(app: Flask) -> None:
     app.add_url_rule(f"{CAMPAIGN}/pace", "change_pace", change, methods=["POST"])
 
 
+@keeps_typed
 @demands(Right.CAMPAIGN_DRAFT)
 def show(campaign_id: int) -> str:
     draft = load_draft(campaign_id)

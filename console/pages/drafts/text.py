@@ -24,6 +24,7 @@ from console.pages.drafts.parameters import label_parameter
 from console.pages.drafts.steps import Draft, digest, find_next, find_other_change, load_draft, render_step
 from console.rights import demands
 from console.texts import _, plural, say, word
+from console.typed import keeps_typed
 
 # The shortest time between two reads of Meta's list of templates by this process. A list may have thousands of entries.
 SYNC_SECONDS = 60
@@ -53,6 +54,7 @@ def register(app: Flask) -> None:
     app.add_url_rule("/templates/sync", "sync_templates", sync, methods=["POST"])
 
 
+@keeps_typed
 @demands(Right.CAMPAIGN_DRAFT)
 def show_new() -> str:
     return _render(None, TextForm())
@@ -78,14 +80,14 @@ def make() -> _Answer:
     return _go_on(load_draft(made.id), is_other_template=True)
 
 
+@keeps_typed
 @demands(Right.CAMPAIGN_DRAFT)
 def show(campaign_id: int) -> str:
     draft = load_draft(campaign_id)
     parameters = find_parameters(parts().database, campaign_id)
     given = {f"value_{number}": draft.row.parameters.get(each.name) for number, each in enumerate(parameters)}
-    form = make_text_form(parameters, {"name": draft.row.name, "template": _find_template(draft), **given})
-    form.shown.data = _digest(draft, parameters)
-    return _render(draft, form, parameters)
+    shown = {"name": draft.row.name, "template": _find_template(draft), "shown": _digest(draft, parameters)}
+    return _render(draft, make_text_form(parameters, {**shown, **given}), parameters)
 
 
 @demands(Right.CAMPAIGN_DRAFT)

@@ -31,6 +31,7 @@ from console.pages.people.keys import seal, unseal
 from console.rights import demands
 from console.security import takes_file
 from console.texts import _, say
+from console.typed import keeps_typed
 
 _Answer = str | Response | tuple[str, int]
 _PAGE = "page"
@@ -73,6 +74,7 @@ def show() -> str:
     )
 
 
+@keeps_typed
 @demands(Right.SUPPRESSION_CHANGE)
 def ask() -> str:
     return _render_new(OptOutForm())

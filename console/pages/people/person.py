@@ -21,6 +21,7 @@ from console.forms.people import EraseForm, PhoneForm, ReasonForm
 from console.pages.people.keys import seal, show_phone, show_words, unseal
 from console.rights import demands, sensitive
 from console.texts import _, say
+from console.typed import keeps_typed
 
 _Answer = str | Response | tuple[str, int]
 
@@ -38,6 +39,7 @@ def register(app: Flask) -> None:
     app.add_url_rule("/people/<sealed>/erase", "erase", erase, methods=["POST"])
 
 
+@keeps_typed
 @demands(Right.SEE)
 def ask() -> str:
     return _render_search(PhoneForm())
@@ -71,6 +73,7 @@ def show(sealed: str) -> str:
 
 
 def _make_question(name: str, make_form: type[ReasonForm]):  # type: ignore[no-untyped-def]  # noqa: ANN202
+    @keeps_typed
     @demands(Right.SUPPRESSION_CHANGE)
     def ask_reason(sealed: str) -> str:
         return _render(name, sealed, make_form())

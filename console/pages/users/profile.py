@@ -16,6 +16,7 @@ from console.forms.moves import ConfirmForm
 from console.forms.users import NewPasswordForm, ProfileForm
 from console.rights import demands, sensitive
 from console.texts import _, say
+from console.typed import keeps_typed
 
 _Answer = str | Response | tuple[str, int]
 
@@ -28,6 +29,7 @@ def register(app: Flask) -> None:
     app.add_url_rule("/profile/sessions", "end_own_sessions", end_own_sessions, methods=["POST"])
 
 
+@keeps_typed
 @demands(Right.SEE)
 def show_profile() -> str:
     return _render(ProfileForm(data={"language": user().language, "time_zone": user().time_zone}))
