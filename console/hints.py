@@ -8,13 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from campaigns.domain.statement import Field, HintAction
-
-
-def deferred(text: str) -> str:
-    """Return the text unchanged. The call marks the text for the catalogue; a later call of `_` translates it."""
-    return text
-
+from campaigns.domain.statement import Field, HintAction, deferred
 
 # The words of each action. A page writes the name or the id of the campaign, the account and so on behind these words.
 ACTIONS: Mapping[HintAction, str] = MappingProxyType({

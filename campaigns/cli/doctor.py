@@ -13,7 +13,7 @@ import click
 
 from campaigns.cli.campaign.diagnosis import ask_broker
 from campaigns.cli.help import Command
-from campaigns.cli.hints import _, advise, deferred, in_commands, plural
+from campaigns.cli.hints import _, advise, in_commands, plural
 from campaigns.cli.output import (
     confirm,
     has_terminal,
@@ -32,7 +32,7 @@ from campaigns.doctor.setup_checks import PROCESSES, Check, State, judge_process
 from campaigns.domain.campaign import CampaignStatus
 from campaigns.domain.controls import escape_controls
 from campaigns.domain.schedule import read_moment
-from campaigns.domain.statement import Count, Finding, Sentence, Severity, Word
+from campaigns.domain.statement import Count, Finding, Sentence, Severity, Word, deferred
 from campaigns.store.database import Database, read_clock
 
 _WAIT_SECONDS = 3.0

@@ -108,11 +108,6 @@ def _(text: str, /, **values: Any) -> str:
     return in_commands(Sentence(text, **values))
 
 
-def deferred(text: str) -> str:
-    """Return a text as it is. `make messages` finds the text here, in a table, and `_` translates it later."""
-    return text
-
-
 def plural(one: str, many: str, /, count: int, **values: Any) -> str:
     """Return the form of a text for a number, which is also the value of the place {count}."""
     return _(current().plural(one, many, count), count=count, **values)

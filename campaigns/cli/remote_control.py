@@ -15,8 +15,7 @@ from typing import Any
 from celery.worker.control import Panel
 
 from campaigns.broker.remote_control import REFUSED_COMMANDS
-from campaigns.cli.hints import deferred
-from campaigns.domain.statement import Sentence, quote
+from campaigns.domain.statement import Sentence, deferred, quote
 from campaigns.language import find_language, load
 from campaigns.worker.runtime import runtime
 

@@ -20,9 +20,9 @@ from dotenv import dotenv_values
 
 from campaigns import language
 from campaigns.cli.help import Group, translate_parameter
-from campaigns.cli.hints import _, deferred, in_commands
+from campaigns.cli.hints import _, in_commands
 from campaigns.domain.controls import escape_controls
-from campaigns.domain.statement import Count, Hint, HintAction, Kind, Refusal
+from campaigns.domain.statement import Count, Hint, HintAction, Kind, Refusal, deferred
 
 if TYPE_CHECKING:
     from campaigns.config import Settings

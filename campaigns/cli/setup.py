@@ -9,10 +9,10 @@ import click
 
 from campaigns.cli.env_file import write_key
 from campaigns.cli.help import Command
-from campaigns.cli.hints import _, deferred, plural
+from campaigns.cli.hints import _, plural
 from campaigns.cli.output import json_option, print_json, say
 from campaigns.cli.session import Session, reason_option
-from campaigns.domain.statement import Duration, Entry, Field, Hint, HintAction
+from campaigns.domain.statement import Duration, Entry, Field, Hint, HintAction, deferred
 from campaigns.management.rekey import Rekeyed
 from campaigns.management.rekey import rekey as encrypt_anew
 from campaigns.secrets import make_key

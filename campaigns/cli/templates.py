@@ -9,13 +9,13 @@ from typing import Any
 import click
 
 from campaigns.cli.help import Group
-from campaigns.cli.hints import _, deferred, in_commands
+from campaigns.cli.hints import _, in_commands
 from campaigns.cli.output import json_option, local_time, print_facts, print_json, print_table, say
 from campaigns.cli.session import CommandError, Session, reason_option
 from campaigns.cli.types import ACCOUNT, SETTING, TEMPLATE
 from campaigns.domain.campaign import CampaignStatus
 from campaigns.domain.filling import fill, list_parameters
-from campaigns.domain.statement import Count, Hint, HintAction
+from campaigns.domain.statement import Count, Hint, HintAction, deferred
 from campaigns.domain.template import Template, TemplateError, TemplateStatus
 from campaigns.management.accounts import add_template
 from campaigns.management.preview import preview

@@ -293,6 +293,11 @@ def _aim(value: Any, targets: Mapping[str, Sequence[str | int]]) -> Any:
     return value
 
 
+def deferred(text: str) -> str:
+    """Return a text as it is. `make messages` finds the text here, in a table, and a later call translates it."""
+    return text
+
+
 def quote(value: Hint | Entry | Problem) -> str:
     """Return a hint or an entry in words, within quotation marks. A problem stays as it is."""
     return str(value) if isinstance(value, Problem) else f'"{value}"'

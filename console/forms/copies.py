@@ -2,9 +2,9 @@ from __future__ import annotations
 
 from wtforms import SelectMultipleField, StringField
 
+from campaigns.domain.statement import deferred
 from console.forms.checks import Filled
 from console.forms.drafts import OnceForm
-from console.hints import deferred
 
 
 class CopyForm(OnceForm):

@@ -10,8 +10,8 @@ from flask_wtf import FlaskForm
 from wtforms import StringField
 
 from campaigns.domain.filling import Parameter
+from campaigns.domain.statement import deferred
 from console.forms.checks import Filled
-from console.hints import deferred
 
 
 class OnceForm(FlaskForm):  # type: ignore[misc]  # Flask-WTF has no types

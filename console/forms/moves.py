@@ -3,8 +3,8 @@ from __future__ import annotations
 from flask_wtf import FlaskForm
 from wtforms import HiddenField, StringField
 
+from campaigns.domain.statement import deferred
 from console.forms.checks import Equals
-from console.hints import deferred
 
 
 class ConfirmForm(FlaskForm):  # type: ignore[misc]  # Flask-WTF has no types

@@ -8,9 +8,9 @@ from wtforms import BooleanField, StringField
 from wtforms.validators import StopValidation
 
 from campaigns.domain.phone.written import PhoneError
+from campaigns.domain.statement import deferred
 from campaigns.management.suppressions import read_phone
 from console.forms.checks import Filled, Short
-from console.hints import deferred
 from console.texts import _
 
 MAX_REASON = 500

@@ -9,11 +9,11 @@ from flask_wtf import FlaskForm
 from wtforms import PasswordField, SelectField, StringField
 from wtforms.validators import StopValidation
 
+from campaigns.domain.statement import deferred
 from campaigns.domain.users.rights import Role
 from campaigns.management.users.users import LANGUAGES
 from console.context import user
 from console.forms.checks import Filled
-from console.hints import deferred
 from console.texts import _
 
 ZONES = tuple(sorted(each for each in available_timezones() if "/" in each or each == "UTC"))

@@ -41,7 +41,7 @@ from campaigns.cli.campaign.retry import errors, retry, retry_uncertain
 from campaigns.cli.campaign.show import list_, preview_, show
 from campaigns.cli.campaign.watch import watch
 from campaigns.cli.help import Group
-from campaigns.cli.hints import _, deferred, plural
+from campaigns.cli.hints import _, plural
 from campaigns.cli.output import json_option, print_json, say
 from campaigns.cli.session import CommandError, Session, reason_option
 from campaigns.cli.types import (
@@ -68,7 +68,7 @@ from campaigns.cli.types import (
 )
 from campaigns.domain.campaign import Command, Move
 from campaigns.domain.message import ACCEPTED, OPEN, Status
-from campaigns.domain.statement import Hint, HintAction
+from campaigns.domain.statement import Hint, HintAction, deferred
 from campaigns.management import lifecycle
 from campaigns.management.campaigns import (
     CLEAR,

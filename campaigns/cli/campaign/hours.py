@@ -7,14 +7,14 @@ from collections.abc import Sequence
 from zoneinfo import ZoneInfo
 
 from campaigns.cli.campaign.import_report import describe_blocked, describe_overlaps, write_message
-from campaigns.cli.hints import _, advise, deferred, in_commands, plural
+from campaigns.cli.hints import _, advise, in_commands, plural
 from campaigns.cli.output import confirm, has_terminal, local_time, say
 from campaigns.cli.session import CommandError, Session, prints_json
 from campaigns.domain.campaign import ENDED, CampaignStatus, Departure
 from campaigns.domain.message import Status
-from campaigns.domain.statement import Count, Entry, Field, Hint, HintAction, Kind, Severity
+from campaigns.domain.statement import Count, Entry, Field, Hint, HintAction, Kind, Severity, deferred
 from campaigns.management.campaigns import ChangeResult
-from campaigns.management.drafts.starts import StartLook, Told, read_and_look
+from campaigns.management.drafts.starts import StartFacts, Told, read_and_look
 from campaigns.management.hours import Night, QuietHours
 from campaigns.store.campaigns import CampaignListing, LockedCampaign, list_campaigns
 from campaigns.store.recipients import Overlap
@@ -162,7 +162,7 @@ def confirm_departure(
     return {look.campaign.id: look.told for look in looks}
 
 
-def _refuse_stuck(looks: Sequence[StartLook], *, is_start: bool) -> None:
+def _refuse_stuck(looks: Sequence[StartFacts], *, is_start: bool) -> None:
     """Say why no message of a campaign can leave, and end the command before any question. Raises CommandError."""
     stuck = [look for look in looks if any(each.severity is Severity.ERROR for each in look.departure.obstacles)]
     if not stuck:
@@ -188,7 +188,7 @@ def _refuse_stuck(looks: Sequence[StartLook], *, is_start: bool) -> None:
     )
 
 
-def _describe_look(look: StartLook, time_zone: str) -> list[str]:
+def _describe_look(look: StartFacts, time_zone: str) -> list[str]:
     """Return what a campaign sends, to how many people, and when. `time_zone`: that of the settings."""
     row = look.campaign
     lines = [_("Campaign {id} ({name}) sends {template}:", id=row.id, name=row.name, template=look.template)]
@@ -206,7 +206,7 @@ def _describe_look(look: StartLook, time_zone: str) -> list[str]:
     return [*lines, *describe_overlaps(look.others, time_zone)]
 
 
-def _describe_messages(look: StartLook) -> list[str]:
+def _describe_messages(look: StartFacts) -> list[str]:
     """Return the first message of a campaign, or of each of its first files."""
     if not look.by_file:
         return [] if look.message is None else [_("  First message: {message}", message=write_message(look.message))]
@@ -224,7 +224,7 @@ def _describe_messages(look: StartLook) -> list[str]:
     return lines
 
 
-def _describe_risks(look: StartLook) -> list[str]:
+def _describe_risks(look: StartFacts) -> list[str]:
     """Return the warnings about the message and the list, and the campaigns that the same people get, too."""
     return [
         *(f"{in_commands(each)} {advise(each)}".rstrip() for each in look.warnings),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 
-from campaigns.cli.hints import _, advise, deferred, plural
+from campaigns.cli.hints import _, advise, plural
 from campaigns.cli.output import count, local_time, past_day, say
 from campaigns.cli.reasons import translate_column, translate_reason
 from campaigns.cli.session import Session
@@ -13,7 +13,7 @@ from campaigns.domain.campaign import CampaignStatus
 from campaigns.domain.phone.number import PhoneKind
 from campaigns.domain.phone.written import PhoneProblem
 from campaigns.domain.recipients import DUPLICATES, RowCode, list_names
-from campaigns.domain.statement import Count, Finding
+from campaigns.domain.statement import Count, Finding, deferred
 from campaigns.management.campaigns import ChangeResult
 from campaigns.management.drafts.import_warnings import write_variable
 from campaigns.management.preview import Preview

@@ -9,7 +9,7 @@ import click
 
 from campaigns.cli.campaign.hours import confirm_nights, describe_night_of_retry
 from campaigns.cli.help import Command
-from campaigns.cli.hints import _, deferred, in_commands, plural, write_command
+from campaigns.cli.hints import _, in_commands, plural, write_command
 from campaigns.cli.output import (
     confirm,
     has_terminal,
@@ -24,7 +24,7 @@ from campaigns.cli.session import CommandError, CommandUsageError, Session, reas
 from campaigns.cli.types import CAMPAIGN, RETRYABLE_CAMPAIGN
 from campaigns.domain.campaign import Move
 from campaigns.domain.message import Status
-from campaigns.domain.statement import Entry, Field, Hint, HintAction, Word
+from campaigns.domain.statement import Entry, Field, Hint, HintAction, Word, deferred
 from campaigns.domain.verdict import Retry
 from campaigns.language import current
 from campaigns.management import retries

@@ -12,13 +12,7 @@ from collections.abc import Iterator
 from functools import cache
 from string import Formatter
 
-from campaigns.domain.statement import Entry, Field, Hint, HintAction, Language, Sentence, Writer, quote
-
-
-def deferred(text: str) -> str:
-    """Return a text as it is. `make messages` finds the text here, and `translate_reason` translates it later."""
-    return text
-
+from campaigns.domain.statement import Entry, Field, Hint, HintAction, Language, Sentence, Writer, deferred, quote
 
 # A place takes any text. The value of {problem} is a reason or a part of one, and is translated as well.
 FORMS = (

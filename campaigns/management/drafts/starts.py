@@ -78,7 +78,7 @@ class FileMessage:
 
 
 @dataclass(frozen=True, slots=True)
-class StartLook:
+class StartFacts:
     """The facts about one campaign that a person sees before it starts or resumes.
 
     `template`: `name:language`. `message`: the first message as its recipient will read it; None if no message is
@@ -120,7 +120,7 @@ class StartLook:
 
 def read_and_look(
     database: Database, settings: Settings, campaign_ids: Sequence[int], *, actor: Actor
-) -> list[StartLook]:
+) -> list[StartFacts]:
     """Read the templates of these campaigns again from Meta; then return the facts as `look_before_start` does.
 
     If a template cannot be read, the stored one counts, and a note says so: an API that is away stops no start.
@@ -132,7 +132,7 @@ def read_and_look(
 
 def look_before_start(
     database: Database, campaign_ids: Sequence[int], *, quiet: QuietHours | None, overlap_days: int
-) -> list[StartLook]:
+) -> list[StartFacts]:
     """Return the facts that a person sees before these campaigns start or resume together, the oldest first.
 
     `quiet`: the quiet hours of the settings. `overlap_days`: campaigns that ended before this number of days are not
@@ -198,7 +198,7 @@ def find_present(connection: Connection, campaign_id: int, told: Told) -> Presen
 
 def _look_at_all(
     connection: Connection, campaign_ids: Sequence[int], *, quiet: QuietHours | None, days: int
-) -> list[StartLook]:
+) -> list[StartFacts]:
     # The digests must be those of what is shown, although nothing is locked.
     read_one_snapshot(connection)
     rows = store.list_campaigns(connection, campaign_ids)
@@ -221,7 +221,7 @@ def _look(
     days: int,
     together: Sequence[int],
     told: Collection[int],
-) -> StartLook:
+) -> StartFacts:
     template = load_template(connection, store.find_template_id(connection, row.id))
     loaded = load_approvable(connection, row.id)
     pending_count, blocked_count = store.count_pending(connection, row.id)
@@ -233,7 +233,7 @@ def _look(
         by_file, more_files = _preview_files(connection, row, template, files)
     except TemplateError:  # `departure` has the reason why no message leaves
         first, by_file, more_files = [], [], 0
-    return StartLook(
+    return StartFacts(
         row,
         _name(template),
         first[0][1] if first else None,

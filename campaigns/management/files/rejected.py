@@ -9,7 +9,8 @@ from typing import BinaryIO
 
 from campaigns.domain.controls import escape_controls
 from campaigns.domain.recipients import RowProblem
-from campaigns.domain.text.reasons import deferred, translate_column, translate_reason
+from campaigns.domain.statement import deferred
+from campaigns.domain.text.reasons import translate_column, translate_reason
 from campaigns.language import ENGLISH, Translation
 from campaigns.management.recipients import Imported, Reading
 from campaigns.sheets.csv_writer import write_csv

@@ -59,9 +59,9 @@ def read_sentence(written: Mapping[str, Any]) -> Sentence:
             return Sentence(text, **values)
 
 
-def read_refusal(job: JobRow | DownloadRow) -> Sentence | None:
-    """Return why a job was refused or failed; None if it was not."""
-    return None if job.is_due or job.is_done else read_sentence((job.result or {})["sentence"])
+def read_refusal(job: JobRow | DownloadRow | None) -> Sentence | None:
+    """Return why a job was refused or failed; None if it was not, or if there is no job."""
+    return None if job is None or job.is_due or job.is_done else read_sentence((job.result or {})["sentence"])
 
 
 def _write(value: Any) -> Any:  # noqa: PLR0911  one for each class

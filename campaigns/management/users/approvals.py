@@ -30,7 +30,7 @@ def approve_campaign(database: Database, campaign_id: int, *, actor: Actor, seen
 
 
 @dataclass(frozen=True, slots=True)
-class ApprovalLook:
+class ApprovalState:
     """Whether a campaign needs an approval, and who may give it.
 
     `message_count`: the number of messages that it would send. `approved_by`: the person whose approval holds; None if
@@ -50,7 +50,7 @@ class ApprovalLook:
         return self.is_needed and self.approved_by is None
 
 
-def look_at_approval(database: Database, campaign_id: int, *, above: int) -> ApprovalLook:
+def look_at_approval(database: Database, campaign_id: int, *, above: int) -> ApprovalState:
     """Return the state of the approval of a campaign. `above`: as for `demand_approval`. Raises Refusal."""
     return database.run(_look, campaign_id, above)
 
@@ -70,7 +70,7 @@ def needs_approval(connection: Connection, campaign_id: int, *, above: int) -> b
     return above > 0 and load_approvable(connection, campaign_id).count > above
 
 
-def _look(connection: Connection, campaign_id: int, above: int) -> ApprovalLook:
+def _look(connection: Connection, campaign_id: int, above: int) -> ApprovalState:
     if not campaigns.list_campaigns(connection, [campaign_id]):
         raise missing_campaign(campaign_id)
     loaded = load_approvable(connection, campaign_id)
@@ -84,7 +84,7 @@ def _look(connection: Connection, campaign_id: int, above: int) -> ApprovalLook:
         and Right.CAMPAIGN_APPROVE in list_rights(Role(user.role))
         and user.name.casefold() != changed_by
     ]
-    return ApprovalLook(
+    return ApprovalState(
         loaded.count,
         above > 0 and loaded.count > above,
         approval.approved_by if approval is not None and holds else None,

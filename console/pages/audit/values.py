@@ -12,10 +12,10 @@ from campaigns.domain.account import explain_deactivation
 from campaigns.domain.campaign import CampaignStatus
 from campaigns.domain.message import Status
 from campaigns.domain.optout.recognition import Source
+from campaigns.domain.statement import deferred
 from campaigns.domain.users.actor import Act
 from campaigns.store.users.audit import AuditEvent
 from console.context import user
-from console.hints import deferred
 from console.pages.audit.words import Names, find_count, list_acts
 from console.texts import (
     _,

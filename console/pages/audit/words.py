@@ -9,11 +9,11 @@ from typing import Any
 from flask import url_for
 from markupsafe import Markup, escape
 
+from campaigns.domain.statement import deferred
 from campaigns.domain.users.actor import Act, ActorKind, Surface
 from campaigns.domain.users.rights import Right
 from campaigns.store.users.audit import AuditEvent
 from console.context import may
-from console.hints import deferred
 from console.texts import _, plural
 
 # `who`: the person, or the program itself. `what`: the thing that was changed.

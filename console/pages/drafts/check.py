@@ -16,6 +16,7 @@ from campaigns.language import load
 from campaigns.management.files.jobs import download_rejected, find_import, find_list
 from campaigns.management.files.rejected import SHOWN_ROWS, RejectedRow
 from campaigns.management.files.reports import ImportReport, read_report
+from campaigns.management.files.sentences import read_refusal
 from campaigns.management.listings.pages import page_import_errors
 from campaigns.management.preview import Preview, preview_campaign
 from campaigns.store.campaigns import count_pending
@@ -23,7 +24,6 @@ from campaigns.store.files.jobs import JobRow
 from console.context import actor, may, parts
 from console.forms.confirms import CheckForm
 from console.pages import CAMPAIGN
-from console.pages.drafts.columns import find_refusal
 from console.pages.drafts.notes import list_doubts, list_others, shorten
 from console.pages.drafts.steps import Draft, find_next, load_draft, render_step
 from console.rights import demands
@@ -74,7 +74,7 @@ def _render(draft: Draft, form: CheckForm) -> str:
     file = find_list(database, campaign_id)
     job, report = _load_report(campaign_id)
     if job is not None and not job.is_done:
-        refusal = find_refusal(job)
+        refusal = read_refusal(job)
         return render_step("drafts/waiting.html", "draft_check", draft, file=file, job=job, refusal=refusal)
     form.job.data = _name_job(job)
     if report is not None:

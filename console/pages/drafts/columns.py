@@ -11,7 +11,6 @@ from wtforms import Field, SelectChoice
 from campaigns.domain.filling import ParameterKind
 from campaigns.domain.optout.consent import RefusalChoice
 from campaigns.domain.recipients import Choice, RecipientsError, read_header
-from campaigns.domain.statement import Refusal
 from campaigns.domain.template import TemplateError
 from campaigns.domain.users.rights import Right
 from campaigns.management.drafts.import_warnings import write_variable
@@ -24,7 +23,7 @@ from campaigns.management.files.jobs import (
     request_look,
 )
 from campaigns.management.files.looks import Look, load_look
-from campaigns.management.files.sentences import read_sentence
+from campaigns.management.files.sentences import read_refusal
 from campaigns.management.preview import Layout
 from campaigns.management.recipients import Reading
 from campaigns.sheets.xlsx import HiddenChoice
@@ -278,11 +277,4 @@ def _render(draft: Draft, file: ListFile, look: Look, form: ColumnsForm) -> str:
 
 def _render_without_look(draft: Draft, file: ListFile | None) -> str:
     job = None if file is None else file.look
-    return render_step("drafts/waiting.html", "draft_columns", draft, file=file, job=job, refusal=find_refusal(job))
-
-
-def find_refusal(job: JobRow | None) -> Refusal | None:
-    """Return why a job was refused or failed; None if it was not."""
-    if job is None or job.is_due or job.is_done:
-        return None
-    return read_sentence((job.result or {})["sentence"])  # type: ignore[return-value]
+    return render_step("drafts/waiting.html", "draft_columns", draft, file=file, job=job, refusal=read_refusal(job))

@@ -11,6 +11,7 @@ from werkzeug.wrappers import Response
 from campaigns.domain.statement import Refusal
 from campaigns.domain.users.rights import Right
 from campaigns.management.files.jobs import find_list, request_look
+from campaigns.management.files.sentences import read_refusal
 from campaigns.management.files.uploads import refuse_large, store_upload
 from campaigns.management.recipients import Reading
 from campaigns.store.files.uploads import MAX_PIECE_BYTES
@@ -18,7 +19,6 @@ from console.context import actor, parts
 from console.errors import find_status
 from console.forms.lists import ListForm
 from console.pages import CAMPAIGN
-from console.pages.drafts.columns import find_refusal
 from console.pages.drafts.steps import load_draft, render_step
 from console.rights import demands
 from console.security import takes_file
@@ -97,7 +97,7 @@ def _render(campaign_id: int, form: ListForm) -> str:
         draft,
         form=form,
         file=file,
-        refusal=None if file is None else find_refusal(file.look),
+        refusal=None if file is None else read_refusal(file.look),
         max_megabytes=parts().settings.upload_mb,
         too_large=say(refuse_large(parts().settings.upload_mb * 1_000_000)).striptags(),
     )

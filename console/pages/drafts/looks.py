@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from flask import abort, request
 
 from campaigns.management.drafts.people import PeoplePage, page_people
-from campaigns.management.drafts.starts import StartLook, look_before_start, read_and_look
-from campaigns.management.users.approvals import ApprovalLook, look_at_approval
+from campaigns.management.drafts.starts import StartFacts, look_before_start, read_and_look
+from campaigns.management.users.approvals import ApprovalState, look_at_approval
 from campaigns.store.recipients import Overlap
 from console.context import actor, parts
 from console.pages.people.keys import show_phone
@@ -18,13 +18,13 @@ _LARGEST_ID = 2**63
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
+class CampaignFacts:
     """`overlaps`: other campaigns with the same people, besides those of which `start` warns."""
 
-    start: StartLook
+    start: StartFacts
     people: PeoplePage
     overlaps: Sequence[Overlap]
-    approval: ApprovalLook
+    approval: ApprovalState
 
     @property
     def phones(self) -> dict[int, str]:
@@ -32,7 +32,7 @@ class Look:
         return {each.id: show_phone(each.phone) for each in self.people.messages}
 
 
-def look_at(campaign_id: int, *, is_start: bool = False) -> Look:
+def look_at(campaign_id: int, *, is_start: bool = False) -> CampaignFacts:
     """Return the facts about a campaign. The address of the page says which people are shown. Raises Refusal.
 
     The template is read again from Meta for the first look at a page, and for a start (`is_start`), but not for other
@@ -47,7 +47,7 @@ def look_at(campaign_id: int, *, is_start: bool = False) -> Look:
         (start,) = look_before_start(database, [campaign_id], quiet=settings.quiet_hours, overlap_days=days)
     people = page_people(database, campaign_id, after=_read_id("after") or 0, before=_read_id("before"))
     told = {each.campaign_id for each in (*start.got, *start.coming)}
-    return Look(
+    return CampaignFacts(
         start,
         people,
         [each for each in start.overlaps if each.campaign_id not in told and each.shared_count],

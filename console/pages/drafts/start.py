@@ -9,7 +9,7 @@ from werkzeug.wrappers import Response
 from campaigns.domain.campaign import CampaignStatus, Command
 from campaigns.domain.statement import Refusal, Severity
 from campaigns.domain.users.rights import Right, Role, list_rights
-from campaigns.management.drafts.starts import StartLook
+from campaigns.management.drafts.starts import StartFacts
 from campaigns.management.lifecycle import check_departures, ids_to_enqueue, start_campaigns
 from campaigns.management.reports import show_overview
 from campaigns.store.recipients import Overlap
@@ -18,7 +18,7 @@ from console.context import actor, may, parts
 from console.errors import find_status
 from console.forms.start import MOST_TEST_PHONES, StartForm, TestForm, read_told
 from console.pages import CAMPAIGN
-from console.pages.drafts.looks import Look, look_at
+from console.pages.drafts.looks import CampaignFacts, look_at
 from console.pages.drafts.notes import list_doubts, list_others, shorten
 from console.pages.drafts.pace import Forecast, list_days, make_forecast
 from console.pages.drafts.steps import LAST_STEP, Draft, load_draft, render_step
@@ -93,11 +93,11 @@ def render(draft: Draft, form: StartForm, refusal: Markup | str = "", test_form:
     )
 
 
-def _must_count(look: StartLook) -> bool:
+def _must_count(look: StartFacts) -> bool:
     return look.send_count > parts().settings.confirm_above
 
 
-def _list_notes(look: StartLook) -> dict[str, str]:
+def _list_notes(look: StartFacts) -> dict[str, str]:
     """Return the facts that a person confirms, each in few words, by the value of its box.
 
     A value has no number, because numbers of people change each second while another campaign sends. The start itself
@@ -133,7 +133,7 @@ def _tell_coming(other: Overlap) -> str:
     )
 
 
-def _list_obstacles(look: Look, forecast: Forecast) -> list[Markup | str]:
+def _list_obstacles(look: CampaignFacts, forecast: Forecast) -> list[Markup | str]:
     """Return why no message of the campaign can leave, for any person who starts it; [] if messages can leave.
 
     A missing approval is no such reason.

@@ -11,7 +11,7 @@ from markupsafe import Markup
 from werkzeug.wrappers import Response
 
 from campaigns.domain.optout.recognition import Source
-from campaigns.domain.statement import Refusal
+from campaigns.domain.statement import Refusal, deferred
 from campaigns.domain.users.actor import Actor
 from campaigns.domain.users.rights import Right
 from campaigns.management.files.jobs import find_own_job, request_suppressions
@@ -26,7 +26,6 @@ from campaigns.store.suppressions import count_reviews, find_answered_campaigns
 from console.context import actor, parts, user
 from console.errors import find_status
 from console.forms.people import OptOutFileForm, OptOutForm
-from console.hints import deferred
 from console.pages.people.keys import seal, unseal
 from console.rights import demands
 from console.security import takes_file

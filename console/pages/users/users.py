@@ -10,7 +10,7 @@ from flask_wtf import FlaskForm
 from markupsafe import Markup
 from werkzeug.wrappers import Response
 
-from campaigns.domain.statement import Refusal
+from campaigns.domain.statement import Refusal, deferred
 from campaigns.domain.users.rights import Right, Role
 from campaigns.management.users.sessions import end_sessions
 from campaigns.management.users.users import UserChanges, add_user, change_user, find_user
@@ -19,7 +19,6 @@ from console.context import actor, parts, user
 from console.errors import find_status
 from console.forms.moves import ConfirmForm
 from console.forms.users import NewPasswordForm, RoleForm, UserForm
-from console.hints import deferred
 from console.rights import demands, sensitive
 from console.texts import _, say
 
