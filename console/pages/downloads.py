@@ -19,6 +19,7 @@ from campaigns.management.files.jobs import (
     find_own_job,
     list_downloads,
     read_download,
+    read_people,
     request_export,
     request_optouts_export,
 )
@@ -50,7 +51,7 @@ def show() -> str:
     rows = list_downloads(parts().database, actor=actor())
     return render_template(
         "downloads/downloads.html",
-        rows=[(row, row.created_at + _KEPT, read_refusal(row)) for row in rows],
+        rows=[(row, row.created_at + _KEPT, read_refusal(row), read_people(row.request)) for row in rows],
         is_waiting=any(row.is_due for row in rows),
         is_stuck=any(row.is_due and row.tries == 0 and row.age_seconds > 60 for row in rows),  # noqa: PLR2004
         user=user(),
@@ -62,7 +63,9 @@ def send(job_id: int) -> FlaskResponse:
     job = find_own_job(parts().database, job_id, actor=actor())
     if job.kind not in {JobKind.EXPORT, JobKind.EXPORT_OPTOUTS}:
         abort(404)
-    name = "opt-outs.csv" if job.campaign_id is None else f"campaign-{job.campaign_id}.csv"
+    people = read_people(job.request)
+    part = "" if people is None else f"-{people.group}"
+    name = "opt-outs.csv" if job.campaign_id is None else f"campaign-{job.campaign_id}{part}.csv"
     headers = {"Content-Disposition": f'attachment; filename="{name}"'}
     pieces = read_download(parts().database, job_id)
     return FlaskResponse(pieces, content_type="text/csv; charset=utf-8", headers=headers)
@@ -85,9 +88,9 @@ def prepare(campaign_id: int) -> Response:
     wanted = set(form.statuses.data or ())
     statuses = [status for status in Status if status in wanted]
     request_export(
-        parts().database, campaign_id, actor=actor(), statuses=statuses or None, delimiter=_choose_delimiter()
+        parts().database, campaign_id, actor=actor(), statuses=statuses or None, delimiter=choose_delimiter()
     )
-    return _wait()
+    return wait_for_file()
 
 
 @demands(Right.PHONES_DOWNLOAD)
@@ -100,16 +103,17 @@ def prepare_optouts() -> Response:
         [Source(each) for each in chosen],
         actor=actor(),
         time_zone=user().time_zone,
-        delimiter=_choose_delimiter(),
+        delimiter=choose_delimiter(),
     )
-    return _wait()
+    return wait_for_file()
 
 
-def _wait() -> Response:
+def wait_for_file() -> Response:
+    """Let the role `files` do the job that was created, and lead to the page of the downloads."""
     parts().enqueue_file_work()
     return redirect(url_for("downloads"))
 
 
-def _choose_delimiter() -> str:
+def choose_delimiter() -> str:
     """Return the delimiter that a spreadsheet program expects in the language of the user."""
     return "," if language() == ENGLISH else ";"

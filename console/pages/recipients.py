@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from flask import Flask, abort, render_template, request, url_for
-from flask.wrappers import Response
+from werkzeug.wrappers import Response
 
 from campaigns.domain.phone.mask import mask_numbers
 from campaigns.domain.users.rights import Right
 from campaigns.domain.verdict import FAULTS
-from campaigns.management.exports import export_campaign
+from campaigns.management.files.jobs import request_export
 from campaigns.management.listings.recipients import Group, RecipientFilter, page_recipients
-from campaigns.sheets.csv_writer import stream_csv
 from console.context import actor, parts, user
+from console.pages.downloads import choose_delimiter, wait_for_file
 from console.rights import demands
 from console.texts import _, fault_words, group_words
 from console.views import CampaignView
@@ -25,7 +25,7 @@ _CAMPAIGN = f"/campaigns/<int(max={2**63 - 1}):campaign_id>"
 def register(app: Flask) -> None:
     app.jinja_env.globals.update(link_reason=link_reason, group_words=group_words)
     app.add_url_rule(f"{_CAMPAIGN}/people", "recipients", show, methods=["GET"])
-    app.add_url_rule(f"{_CAMPAIGN}/people.csv", "download_recipients", download, methods=["GET"])
+    app.add_url_rule(f"{_CAMPAIGN}/people/download", "prepare_recipients", prepare, methods=["POST"])
 
 
 @demands(Right.SEE)
@@ -38,14 +38,13 @@ def show(campaign_id: int) -> str | tuple[str, int]:
 
 
 @demands(Right.PHONES_DOWNLOAD)
-def download(campaign_id: int) -> Response:
-    """Return the people whom the filter chooses as a CSV file; the audit has the download."""
+def prepare(campaign_id: int) -> Response:
+    """Let the people whom the filter chooses be written to a file."""
     wanted, problem = _read_filter()
     if problem:
         abort(400)
-    export = export_campaign(parts().database, campaign_id, actor=actor(), people=wanted)
-    headers = {"Content-Disposition": f'attachment; filename="campaign-{campaign_id}-{wanted.group}.csv"'}
-    return Response(stream_csv(export.columns, export.pages), mimetype="text/csv", headers=headers)
+    request_export(parts().database, campaign_id, actor=actor(), people=wanted, delimiter=choose_delimiter())
+    return wait_for_file()
 
 
 def link_reason(campaign_id: int, status: str, code: int | None, title: str | None) -> str:

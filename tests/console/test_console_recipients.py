@@ -158,11 +158,18 @@ def test_a_viewer_sees_no_phone_and_gets_no_file(console):
     page = browser.get("/campaigns/1/people").text
     assert "•• •••••-••••" in page
     assert "4321" not in page
-    assert browser.get("/campaigns/1/people.csv").status_code == 403
+    assert browser.post("/campaigns/1/people/download", form="/").status_code == 403
 
 
 def test_the_file_has_the_people_of_the_page_and_the_audit_who_took_it(console, database, campaign_id):
-    answer = console.sign_in(name="eva").get(f"/campaigns/{campaign_id}/people.csv?group=failed&code=131026")
+    browser = console.sign_in(name="eva")
+    page = browser.get(f"/campaigns/{campaign_id}/people?group=failed&code=131026").text
+    path = re.search(r'action="([^"]+/download[^"]+)"', page)[1].replace("&amp;", "&")
+    assert browser.post(path, form="/").location == "/downloads"
+    console.do_file_work()
+    listed = browser.get("/downloads").text
+    assert "People of Black <Friday> (failed)" in read_text(listed)
+    answer = browser.get(re.search(r'href="(/downloads/[0-9]+\.csv)"', listed)[1])
     rows = list(csv.DictReader(io.StringIO(answer.data.decode("utf-8-sig"))))
     assert [(row["phone"], row["status"], row["error_code"]) for row in rows] == [
         ("+5511987650007", "failed", "131026"),
@@ -228,4 +235,4 @@ def test_a_code_that_is_no_code_is_told_at_its_field_and_kept(console, code):
     assert answer.status_code == 422
     assert f'value="{code}" aria-invalid="true"' in answer.text
     assert '<option value="failed" selected>' in answer.text
-    assert browser.get(f"/campaigns/1/people.csv?code={code}").status_code == 400
+    assert browser.post(f"/campaigns/1/people/download?code={code}", form="/").status_code == 400

@@ -16,6 +16,7 @@ from campaigns.domain.statement import Kind, Refusal
 from campaigns.domain.users.actor import Act, Actor, ActorKind, Surface
 from campaigns.language import ENGLISH
 from campaigns.management.hours import QuietHours
+from campaigns.management.listings.recipients import Group, RecipientFilter
 from campaigns.management.recipients import Reading
 from campaigns.sheets.xlsx import HiddenChoice
 from campaigns.store.campaigns import list_campaigns
@@ -70,17 +71,19 @@ def request_export(
     *,
     actor: Actor,
     statuses: Collection[Status] | None = None,
+    people: RecipientFilter | None = None,
     delimiter: str = ",",
 ) -> int:
     """Create a job that writes the messages of a campaign to a CSV file; return its id.
 
-    `statuses` None: messages in all statuses.
+    `statuses` None: messages in all statuses. `people`: only the messages to these people; then `statuses` is None.
     """
-    request = {
-        "statuses": None if statuses is None else sorted(status.value for status in statuses),
-        "delimiter": delimiter,
-    }
-
+    request: dict[str, Any] = {"delimiter": delimiter}
+    if people is None:
+        request["statuses"] = None if statuses is None else sorted(status.value for status in statuses)
+    else:
+        # Without `statuses`, the job fails in a process of an older version, which would write all people.
+        request["people"] = asdict(people)
     return database.run(_request, JobKind.EXPORT, campaign_id, actor, request=request)
 
 
@@ -278,6 +281,12 @@ def read_reading(request: Mapping[str, Any]) -> Reading:
         takes_tests=request["takes_tests"],
         takes_nulls=request["takes_nulls"],
     )
+
+
+def read_people(request: Mapping[str, Any]) -> RecipientFilter | None:
+    """Return the people of an export; None if the statuses of their messages choose them."""
+    people = request.get("people")
+    return None if people is None else RecipientFilter(**people | {"group": Group(people["group"])})
 
 
 def read_parameters(request: Mapping[str, Any]) -> dict[str, str | None]:

@@ -27,7 +27,7 @@ from campaigns.logs import event
 from campaigns.management.campaigns import ChangeResult, add_recipients_in, replace_recipients_in
 from campaigns.management.drafts.copies import copy_from, read_source
 from campaigns.management.exports import export_campaign
-from campaigns.management.files.jobs import IMPORTS, read_actor, read_parameters, read_reading
+from campaigns.management.files.jobs import IMPORTS, read_actor, read_parameters, read_people, read_reading
 from campaigns.management.files.looks import load_filling, look_at
 from campaigns.management.files.rejected import RejectedRow, write_rejected
 from campaigns.management.files.reports import write_overlaps, write_report
@@ -243,12 +243,14 @@ def _import(work: Callable[..., ChangeResult], connection: Connection, job: DueJ
 
 
 def _export(connection: Connection, job: DueJob, tools: _Tools) -> _Result:
-    statuses = job.request["statuses"]
+    people = read_people(job.request)
+    statuses = job.request["statuses"] if people is None else None
     export = export_campaign(
         tools.database,
         _find_campaign(job),
         actor=read_actor(job.actor),
         statuses=None if statuses is None else [Status(each) for each in statuses],
+        people=people,
         audited_by=connection,
     )
     written = 0

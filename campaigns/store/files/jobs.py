@@ -84,6 +84,7 @@ class DownloadRow:
     campaign_id: int | None
     campaign_name: str | None
     status: str
+    request: dict[str, Any]
     result: dict[str, Any] | None
     created_at: dt.datetime
     tries: int

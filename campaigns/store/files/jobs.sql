@@ -82,7 +82,7 @@ ORDER BY j.id DESC LIMIT %(limit)s
 -- name: list_downloads
 -- The downloads that a user has asked for, the newest first. Rows of downloads are deleted after 3 days, and those of
 -- uploads after 7 days, so the table is small. `length` of a stored value does not read the value.
-SELECT j.id, j.kind, j.campaign_id, c.name AS campaign_name, j.status, j.result, j.created_at, p.tries, p.part,
+SELECT j.id, j.kind, j.campaign_id, c.name AS campaign_name, j.status, j.request, j.result, j.created_at, p.tries, p.part,
     extract(epoch FROM clock_timestamp() - j.created_at)::double precision AS age_seconds,
     (SELECT coalesce(sum(length(f.data)), 0)::bigint FROM file_job_pieces f WHERE f.job_id = j.id) AS size
 FROM file_jobs j
