@@ -261,7 +261,7 @@ def change_campaign(
     `quiet_hours`: if the campaign becomes a marketing campaign by these changes and has no window, the campaign gets
     the window outside these hours.
 
-    `approve_above`: a started campaign that would send more messages keeps its template, its values and its accounts,
+    `approve_above`: a started campaign that could send more messages keeps its template, its values and its accounts,
     because they were approved; 0: a campaign needs no approval.
     """
     return database.run(_change, campaign_id, changes, actor, quiet_hours=quiet_hours, approve_above=approve_above)

@@ -49,7 +49,7 @@ def start_campaigns(
 ) -> list[Move]:
     """Start drafts; return their changes of status. The caller enqueues the campaigns that `ids_to_enqueue` returns.
 
-    `approve_above`: a campaign that would send more messages needs an approval; 0: none does. `told`: by campaign, the
+    `approve_above`: a campaign that could send more messages needs an approval; 0: none does. `told`: by campaign, the
     facts that a person was told before the answer to a question. The campaign starts only if these facts still hold.
 
     If a campaign cannot be started, the function starts none and raises Refusal with a sentence for each such campaign.

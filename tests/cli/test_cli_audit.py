@@ -215,7 +215,7 @@ def test_the_command_line_starts_no_large_campaign_without_an_approval(house, cr
     campaign_id = create()
     limited = {"REVOADA_APPROVE_ABOVE": "1"}
     why = (
-        f"Campaign {campaign_id} (Black Friday) would send 2 messages, more than 1: a second person must approve it"
+        f"Campaign {campaign_id} (Black Friday) could send 2 messages, more than 1: a second person must approve it"
         " first."
     )
     assert house.refusal("campaign", "start", campaign_id, "--yes", **limited) == why

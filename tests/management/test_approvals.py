@@ -92,6 +92,26 @@ def test_a_small_campaign_needs_none_and_without_the_setting_none_does(house, sa
     assert read_status(house, sale) == "pending"
 
 
+def test_a_retry_sends_no_content_that_nobody_has_approved(house, sale):
+    """The failed messages count, because a retry sends them with the content of then."""
+    approve_campaign(house, sale, actor=JOAO)
+    start(house, sale)
+    fetch(house, "UPDATE campaigns SET status = 'running', started_at = now() WHERE id = %s RETURNING 1", sale)
+    fetch(
+        house,
+        "UPDATE messages SET status = 'failed', claimed_at = now(), send_no = 1, account_id = 1, failed_at = now(),"
+        " error_code = 131026, error_title = 'x' WHERE campaign_id = %s AND id > (SELECT min(id) FROM messages)"
+        " RETURNING 1",
+        sale,
+    )
+    other = CampaignChanges(template="other:en")
+    code = refusal(change_campaign, house, sale, other, actor=MARIA, approve_above=ABOVE)
+    assert code == "change_of_approved"
+    pause_campaigns(house, [sale], actor=MARIA)
+    change_campaign(house, sale, other, actor=MARIA, approve_above=ABOVE)
+    assert refusal(resume_campaigns, house, [sale], actor=MARIA, approve_above=ABOVE) == "approval_void"
+
+
 def test_nobody_approves_their_own_change_and_the_command_line_approves_nothing(house, sale):
     assert refusal(approve_campaign, house, sale, actor=MARIA) == "approval_of_own_change"
     assert refusal(approve_campaign, house, sale, actor=TESTER) == "approval_without_user"

@@ -196,13 +196,21 @@ def test_a_night_that_began_after_the_question_is_asked_about(draft, look, start
     start(replace(asked, told=replace(asked.told, night_count=count)))
 
 
-def test_messages_that_became_pending_after_the_question_are_asked_about(database, draft, look, start):
+@pytest.mark.parametrize(
+    "change",
+    [
+        "status = 'cancelled'",
+        # A retry makes such a message pending.
+        "status = 'failed', claimed_at = now(), send_no = 1, account_id = 1, failed_at = now(), error_title = 'x'",
+    ],
+)
+def test_messages_that_became_pending_after_the_question_are_asked_about(database, draft, look, start, change):
     campaign_id = draft()
     start(*look(campaign_id))
     lifecycle.pause_campaigns(database, [campaign_id], actor=TESTER)
-    fetch(database, "UPDATE messages SET status = 'cancelled' WHERE id = (SELECT max(id) FROM messages)")
+    fetch(database, f"UPDATE messages SET {change} WHERE id = (SELECT max(id) FROM messages)")
     (asked,) = look(campaign_id)
-    fetch(database, "UPDATE messages SET status = 'pending' WHERE status = 'cancelled'")
+    fetch(database, "UPDATE messages SET status = 'pending' WHERE status IN ('cancelled', 'failed')")
     with pytest.raises(Refusal) as refused:
         lifecycle.resume_campaigns(database, [campaign_id], told={campaign_id: asked.told}, actor=TESTER)
     assert refused.value.code == "changed_since_question"

@@ -44,7 +44,7 @@ class Approval:
 def check_approval(
     facts: CampaignFacts, content: Content, approval: Approval | None, *, count: int, above: int
 ) -> None:
-    """Raise Refusal if a campaign would send `count` messages, more than `above`, and nobody has approved its content.
+    """Raise Refusal if a campaign could send `count` messages, more than `above`, and nobody has approved its content.
 
     `approval`: the newest approval. `above` 0: no campaign needs an approval.
     """
@@ -54,14 +54,14 @@ def check_approval(
     if approval is None:
         raise facts.conflict(
             "approval_missing",
-            "Campaign {id} ({name}) would send {messages}, more than {most:,}: a second person must approve it first.",
+            "Campaign {id} ({name}) could send {messages}, more than {most:,}: a second person must approve it first.",
             messages=messages,
             most=above,
         )
     if approval.digest != content.digest():
         raise facts.conflict(
             "approval_void",
-            "Campaign {id} ({name}) has changed since {person} approved it. It would send {messages}, more than"
+            "Campaign {id} ({name}) has changed since {person} approved it. It could send {messages}, more than"
             " {most:,}: a second person must approve it again.",
             person=approval.approved_by,
             messages=messages,

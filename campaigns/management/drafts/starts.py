@@ -150,7 +150,7 @@ def check_told(
     """
     facts, again = campaign.facts, Hint(_AGAIN[command], campaign.id)
     loaded = load_approvable(connection, campaign.id)
-    if loaded.content.digest() != told.digest or loaded.count > told.message_count:
+    if loaded.content.digest() != told.digest or loaded.pending_count > told.message_count:
         raise facts.conflict(
             "changed_since_question",
             "Campaign {id} ({name}) has changed since you were asked: its message, its accounts or its people are"
@@ -262,7 +262,7 @@ def _look(
         told=Told(
             loaded.content.digest(),
             _digest_pace(row),
-            loaded.count,
+            loaded.pending_count,
             night.night_count if night is not None else 0,
             {each.campaign_id: _count_reached(each, together) for each in overlaps},
             quiet,

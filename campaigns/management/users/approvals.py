@@ -33,9 +33,10 @@ def approve_campaign(database: Database, campaign_id: int, *, actor: Actor, seen
 class ApprovalState:
     """Whether a campaign needs an approval, and who may give it.
 
-    `message_count`: the number of messages that it would send. `approved_by`: the person whose approval holds; None if
-    none holds. `voided_by`: the person who approved an earlier content, if no approval holds. `changed_by`: the person
-    who changed the campaign last, and who therefore may not approve it. `approvers`: the names of the users who may.
+    `message_count`: the number of messages that it could send, also by a retry. `approved_by`: the person whose
+    approval holds; None if none holds. `voided_by`: the person who approved an earlier content, if no approval holds.
+    `changed_by`: the person who changed the campaign last, and who therefore may not approve it. `approvers`: the names
+    of the users who may.
     """
 
     message_count: int
@@ -56,18 +57,18 @@ def look_at_approval(database: Database, campaign_id: int, *, above: int) -> App
 
 
 def demand_approval(connection: Connection, campaign: LockedCampaign, *, above: int) -> None:
-    """Raise Refusal if a locked campaign would send more than `above` messages and lacks an approval.
+    """Raise Refusal if a locked campaign could send more than `above` messages and lacks an approval.
 
     `above` 0: no campaign needs an approval.
     """
     if above:
         loaded = load_approvable(connection, campaign.id)
-        check_approval(campaign.facts, loaded.content, loaded.approval, count=loaded.count, above=above)
+        check_approval(campaign.facts, loaded.content, loaded.approval, count=loaded.possible_count, above=above)
 
 
 def needs_approval(connection: Connection, campaign_id: int, *, above: int) -> bool:
-    """Tell whether a locked campaign would send more than `above` messages."""
-    return above > 0 and load_approvable(connection, campaign_id).count > above
+    """Tell whether a locked campaign could send more than `above` messages, also by a retry."""
+    return above > 0 and load_approvable(connection, campaign_id).possible_count > above
 
 
 def _look(connection: Connection, campaign_id: int, above: int) -> ApprovalState:
@@ -85,8 +86,8 @@ def _look(connection: Connection, campaign_id: int, above: int) -> ApprovalState
         and user.name.casefold() != changed_by
     ]
     return ApprovalState(
-        loaded.count,
-        above > 0 and loaded.count > above,
+        loaded.possible_count,
+        above > 0 and loaded.possible_count > above,
         approval.approved_by if approval is not None and holds else None,
         approval.approved_by if approval is not None and not holds else None,
         loaded.changed_by,
@@ -109,5 +110,5 @@ def _approve(connection: Connection, campaign_id: int, actor: Actor, seen: bytes
             "Campaign {id} ({name}) has changed since you looked at it, so nothing was approved. Look at it again.",
         )
     insert_approval(connection, campaign_id, Approval(actor.name, digest))
-    after = {"message_count": loaded.count, "digest": digest.hex()}
+    after = {"message_count": loaded.possible_count, "digest": digest.hex()}
     write_audit(connection, actor, Act.CAMPAIGN_APPROVE, campaign_id, after=after)

@@ -12,12 +12,14 @@ from campaigns.store.database import Connection, query
 class Approvable:
     """A campaign with the facts that decide about its approval.
 
-    `count`: the number of messages that it would send now. `approval`: the newest one. `changed_by`: the name of the
+    `pending_count`: the number of messages that it would send now. `possible_count`: the number of messages that it
+    could send, also by a retry. `approval`: the newest one. `changed_by`: the name of the
     person who changed the campaign last; None if the audit does not have the change any more.
     """
 
     content: Content
-    count: int
+    pending_count: int
+    possible_count: int
     approval: Approval | None
     changed_by: str | None
 
@@ -26,9 +28,9 @@ def load_approvable(connection: Connection, campaign_id: int) -> Approvable:
     """Return the content of a campaign, which the caller has locked, with its newest approval."""
     row = connection.execute(query("load_approvable"), {"campaign_id": campaign_id}).fetchone()
     assert row is not None
-    *content, count, approved_by, digest, changed_by = row
+    *content, pending_count, possible_count, approved_by, digest, changed_by = row
     approval = None if digest is None else Approval(approved_by, bytes(digest))
-    return Approvable(Content(*content), count, approval, changed_by)
+    return Approvable(Content(*content), pending_count, possible_count, approval, changed_by)
 
 
 def insert_approval(connection: Connection, campaign_id: int, approval: Approval) -> None:

@@ -5,6 +5,8 @@ SELECT c.template_id, t.components, c.parameters, c.columns,
     c.recipient_count,
     (SELECT max(m.id) FROM messages m WHERE m.campaign_id = c.id),
     coalesce((SELECT y.count FROM tallies y WHERE y.campaign_id = c.id AND y.status = 'pending'), 0),
+    coalesce((SELECT sum(y.count) FROM tallies y
+        WHERE y.campaign_id = c.id AND y.status IN ('pending', 'sending', 'uncertain', 'failed')), 0)::bigint,
     p.approved_by, p.digest,
     (SELECT e.actor FROM audit_events e
         WHERE split_part(e.what, '.', 1) = 'campaign' AND e.target_id = c.id
