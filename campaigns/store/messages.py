@@ -344,13 +344,30 @@ def find_change(status: str, failed_at: dt.datetime | None, times: Sequence[dt.d
 
 
 def page_recipients(
-    connection: Connection, campaign_id: int, chosen: MessageFilter, *, after: int, limit: int
+    connection: Connection, campaign_id: int, chosen: MessageFilter, *, after: int, searched: int, limit: int
 ) -> list[RecipientRow]:
-    """Return up to `limit` messages with an id above `after`, in the order of their ids."""
-    parameters = chosen.to_parameters() | {"campaign_id": campaign_id, "after": after, "limit": limit}
-    allow_long_statements(connection)  # as in `export_messages`
+    """Return up to `limit` of the next `searched` messages with an id above `after`, in the order of their ids."""
+    page = {"campaign_id": campaign_id, "after": after, "searched": searched, "limit": limit}
+    parameters = chosen.to_parameters() | page
     with connection.cursor(row_factory=class_row(RecipientRow)) as cursor:
         return cursor.execute(query("page_recipients"), parameters).fetchall()
+
+
+def find_last_searched(connection: Connection, campaign_id: int, *, after: int, searched: int) -> int | None:
+    """Return the id of the last of the next `searched` messages with an id above `after`; None if there are fewer."""
+    parameters = {"campaign_id": campaign_id, "after": after, "searched": searched}
+    row = connection.execute(query("find_last_searched"), parameters).fetchone()
+    return None if row is None else int(row[0])
+
+
+def find_error_kinds(
+    connection: Connection, campaign_id: int, *, after: int, searched: int | None
+) -> list[tuple[str, int | None]]:
+    """Return the statuses and codes of the errors of the next `searched` messages; None: of all behind `after`."""
+    if searched is None:
+        allow_long_statements(connection)
+    parameters = {"campaign_id": campaign_id, "after": after, "searched": searched}
+    return connection.execute(query("find_error_kinds"), parameters).fetchall()
 
 
 class ExportRow(NamedTuple):

@@ -425,17 +425,21 @@ ORDER BY m.campaign_id, m.id
 LIMIT %(limit)s
 
 -- name: page_recipients
--- Returns one page of the list of a campaign's people: as `export_messages`, with the columns that a page shows. If few
--- messages fit the filter, the query reads the whole campaign.
+-- Returns one page of the list of a campaign's people: as `export_messages`, with the columns that a page shows, but only
+-- of the next `searched` messages, whether they fit the filter or not. So a filter that few messages fit does not read
+-- the whole campaign.
 --
 -- Plan: as in `export_messages`.
 SELECT m.id, m.recipient_key, m.variables, m.status::text AS status, m.error_code, m.error_title, m.attempts,
     a.name AS account, m.claimed_at, m.sent_at, m.delivered_at, m.read_at, m.failed_at, m.replied_at
-FROM messages m
+FROM (
+    SELECT * FROM messages
+    WHERE campaign_id = ANY (ARRAY[%(campaign_id)s]::bigint[]) AND id > %(after)s
+    ORDER BY campaign_id, id
+    LIMIT %(searched)s
+) m
 LEFT JOIN accounts a ON a.id = m.account_id
-WHERE m.campaign_id = ANY (ARRAY[%(campaign_id)s]::bigint[])
-    AND m.id > %(after)s
-    AND (%(statuses)s::message_status[] IS NULL OR m.status = ANY (%(statuses)s::message_status[]))
+WHERE (%(statuses)s::message_status[] IS NULL OR m.status = ANY (%(statuses)s::message_status[]))
     AND (NOT %(has_replied)s OR m.replied_at IS NOT NULL)
     AND (%(skip)s::text IS NULL OR %(skip)s = CASE
         WHEN m.error_code = -2 THEN 'in_review'
@@ -450,6 +454,25 @@ WHERE m.campaign_id = ANY (ARRAY[%(campaign_id)s]::bigint[])
     AND (%(title)s::text IS NULL OR m.error_title = %(title)s)
 ORDER BY m.campaign_id, m.id
 LIMIT %(limit)s
+
+-- name: find_last_searched
+-- The last of the next `searched` messages; no row if the campaign has fewer. Plan: as in `export_messages`.
+SELECT m.id FROM messages m
+WHERE m.campaign_id = ANY (ARRAY[%(campaign_id)s]::bigint[]) AND m.id > %(after)s
+ORDER BY m.campaign_id, m.id
+OFFSET %(searched)s - 1 LIMIT 1
+
+-- name: find_error_kinds
+-- The statuses and the codes of the errors of the next `searched` messages, of all if it is NULL. The cap per person is no
+-- error. Plan: as in `export_messages`.
+SELECT DISTINCT m.status::text, m.error_code
+FROM (
+    SELECT status, error_code FROM messages
+    WHERE campaign_id = ANY (ARRAY[%(campaign_id)s]::bigint[]) AND id > %(after)s
+    ORDER BY campaign_id, id
+    LIMIT %(searched)s
+) m
+WHERE m.status IN ('uncertain', 'failed') OR (m.status = 'suppressed' AND m.error_code = -2)
 
 -- name: count_failed
 -- Counts the failed messages of a campaign by code, before an operator retries them. `waiting_count`: the number of

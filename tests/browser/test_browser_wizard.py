@@ -10,6 +10,7 @@ from psycopg.types.json import Jsonb
 
 from campaigns.management.files.work import do_next_job
 from tests.browser.test_browser_console import ALL, find_violations, sign_in
+from tests.console.conftest import WORDS as PASSWORD
 from tests.store.rows import add_account, add_campaign, add_messages, add_template, fetch
 
 LIST = "telefone,nome\n+5511999990001,Ana\n+5511999990002,Bia\n"
@@ -144,6 +145,52 @@ def test_a_phone_and_no_scripts_are_enough_to_start_a_draft(open_page, database,
         page.check("#agrees input")
     page.get_by_role("button", name=WORDS["pt_BR"]["start"]).click()
     expect(page.locator(".done")).to_have_text(WORDS["pt_BR"]["started"])
+
+
+@pytest.mark.parametrize("has_scripts", [True, False])
+def test_what_was_typed_comes_back_after_the_login(open_page, database, template, has_scripts):
+    campaign_id = database.run(make_draft, template)
+    page = open_page(expected="status of 401", java_script_enabled=has_scripts)
+    sign_in(page)
+    page.goto(f"{page.url}campaigns/{campaign_id}/pace")
+    page.fill("#speed", "7")
+    page.check("input[name=weekdays][value='7']")
+    page.uncheck("input[name=weekdays][value='1']")
+    fetch(database, "DELETE FROM sessions RETURNING 1")
+    page.locator("form.pace .choice button").first.click()
+    expect(page.locator(".problem")).to_contain_text("Your session has ended")
+    page.fill("#name", "maria-en")
+    page.fill("#password", PASSWORD)
+    page.press("#password", "Enter")
+    page.get_by_role("button", name="Show the form with what I typed").click()
+    page.wait_for_url(f"**/campaigns/{campaign_id}/pace")
+    expect(page.locator("#not-sent")).to_be_visible()
+    expect(page.locator("#speed")).to_have_value("7")
+    expect(page.locator("input[name=weekdays][value='1']")).not_to_be_checked()
+    assert fetch(database, "SELECT interval_seconds FROM campaigns") == [0.0]
+    page.locator("form.pace .choice button").first.click()
+    page.wait_for_url("**/start")
+    assert fetch(database, "SELECT interval_seconds FROM campaigns") == [7.0]
+
+
+@pytest.mark.parametrize("look", ALL)
+def test_no_page_that_keeps_what_was_typed_violates_wcag(open_page, database, template, axe, look):
+    campaign_id = database.run(make_draft, template)
+    page = open_page(*look, expected="status of 401")
+    sign_in(page)
+    page.goto(f"{page.url}campaigns/{campaign_id}/text")
+    fetch(database, "DELETE FROM sessions RETURNING 1")
+    page.locator("#choice .choice button").click()
+    expect(page.locator("#password")).to_be_visible()
+    assert find_violations(page, axe) == []
+    page.fill("#name", f"maria-{look[0].lower().replace('_', '-')}")
+    page.fill("#password", PASSWORD)
+    page.press("#password", "Enter")
+    expect(page.locator("#password")).to_have_count(0)
+    assert find_violations(page, axe) == []
+    page.locator("main form button").click()
+    expect(page.locator("#not-sent")).to_be_focused()
+    assert find_violations(page, axe) == []
 
 
 def test_the_result_of_a_test_follows_without_a_new_page(open_page, database, template):

@@ -6,12 +6,14 @@ import csv
 import io
 import itertools
 import re
+from functools import partial
 
 import pytest
 
 from campaigns.domain.failures import BEYOND_CAP
 from campaigns.domain.users.rights import Role
 from campaigns.domain.verdict import FAULTS
+from campaigns.management.listings import recipients
 from campaigns.management.listings.recipients import Group
 from campaigns.store.database import query
 from tests.console.conftest import read_text
@@ -189,6 +191,28 @@ def test_the_list_goes_on_by_key_and_keeps_its_filter(console, database):
     first = browser.get(f"/campaigns/{campaign}/people?group=queue").text
     following = re.search(r'href="([^"]+)" rel="next"', first)[1].replace("&amp;", "&")
     assert (len(read_people(first)), len(read_people(browser.get(following).text))) == (50, 10)
+
+
+@pytest.mark.parametrize("query", ["group=failed", "fault=recipient", "code=131026", "group=replied"])
+def test_a_search_for_few_people_ends_and_goes_on(console, database, campaign_id, monkeypatch, query):
+    """No page reads all messages of a large campaign."""
+    monkeypatch.setattr(recipients, "_SEARCHED_AT_ONCE", 4)
+    monkeypatch.setattr(recipients, "_SEARCH_SECONDS", 0)
+    # The ids of other campaigns stand between those of this one.
+    database.run(add_messages, database.run(add_campaign), 9)
+    add = {"phone": "+5511987650020", "recipient_key": "+5511987650020", "account_id": 1}
+    database.run(partial(add_message, error_code=131026, error_title="x", **add), campaign_id, "failed")
+    browser, path, found, pages = console.sign_in(), f"/campaigns/{campaign_id}/people?{query}", [], 0
+    while path:
+        page = browser.get(path).text
+        found += read_people(page)
+        pages += 1
+        following = re.search(r'href="([^"]+)" rel="next"', page)
+        assert ("Search on" in page) == bool(following)
+        path = following and following[1].replace("&amp;", "&")
+    assert pages == 5  # four parts of four messages, and the end
+    expected = {"group=failed": [7, 8, 9, 10, 20], "group=replied": [6], "fault=recipient": [7, 8, 14, 20]}
+    assert found == expected.get(query, [7, 8, 20])
 
 
 def test_the_waiting_people_of_a_cancelled_campaign_are_cancelled(console, database):

@@ -341,11 +341,14 @@ _PAGE_OF_MESSAGES = {
     "title": ("text", "NULL"),
     "limit": ("int", "10"),
 }
+_SEARCHED = {"searched": ("bigint", "1000")}
 CURSORS = {
     "claim_messages": CLAIM | {"cursor": ("bigint", "15000")},
     "list_pending": {"last_id": ("bigint", "15000"), "limit": ("int", "10")},
     "export_messages": _PAGE_OF_MESSAGES,
-    "page_recipients": _PAGE_OF_MESSAGES,
+    "page_recipients": _PAGE_OF_MESSAGES | _SEARCHED,
+    "find_last_searched": {"after": ("bigint", "15000")} | _SEARCHED,
+    "find_error_kinds": {"after": ("bigint", "15000")} | _SEARCHED,
     "erase_batch": {"last_id": ("bigint", "15000"), "limit": ("int", "10")},
     "has_claimable": {"cursor": ("bigint", "15000"), "open_zones": ("smallint[]", "NULL")},
 }  # fmt: skip

@@ -7,16 +7,21 @@ from dataclasses import dataclass
 from enum import StrEnum
 from types import MappingProxyType
 
+from campaigns.clock import clock
 from campaigns.domain.campaign import CampaignStatus
 from campaigns.domain.failures import UNDER_REVIEW, explain_failure, explain_uncertain
 from campaigns.domain.message import ACCEPTED, Status
-from campaigns.domain.verdict import FAULTS
+from campaigns.domain.verdict import FAULTS, Failure
 from campaigns.management.listings.pages import Page
 from campaigns.management.reports import find_campaign
-from campaigns.store import campaigns, messages
+from campaigns.store import messages
 from campaigns.store.campaigns import CampaignListing
 from campaigns.store.database import Connection, Database
 from campaigns.store.messages import MessageFilter, RecipientRow, Skip
+
+# A page searches this number of messages with one statement, and looks at the clock before the next one.
+_SEARCHED_AT_ONCE = 50_000
+_SEARCH_SECONDS = 0.3
 
 
 class Group(StrEnum):
@@ -93,29 +98,55 @@ class ListedRecipient:
 
 @dataclass(frozen=True, slots=True)
 class CampaignRecipients:
-    """`people`: a page in the order of the list. The key is the id of the last message."""
+    """`people`: a page in the order of the list. The key is the id of the last message that was looked at.
+
+    `is_cut`: the search for people of this page took too long, so more may follow behind a page that is not full.
+    """
 
     campaign: CampaignListing
     people: Page[ListedRecipient, int]
+    is_cut: bool
 
 
 def page_recipients(
     database: Database, campaign_id: int, wanted: RecipientFilter, *, after: int = 0, limit: int = 50
 ) -> CampaignRecipients:
-    """Return people of a campaign behind the message `after`. Raises Refusal if there is no such campaign."""
+    """Return people of a campaign behind the message `after`. Raises Refusal if there is no such campaign.
+
+    No index has the status of messages, so a search for few people among millions reads all messages. The search ends
+    after a moment, and the next page goes on.
+    """
 
     def load(connection: Connection) -> CampaignRecipients:
         campaign = find_campaign(connection, campaign_id)
-        chosen = choose_messages(connection, campaign, wanted)
-        rows = messages.page_recipients(connection, campaign_id, chosen, after=after, limit=limit + 1)
+        ends_at = clock() + _SEARCH_SECONDS
+        rows: list[RecipientRow] = []
+        at: int | None = after
+        while at is not None:
+            part = {"after": at, "searched": _SEARCHED_AT_ONCE}
+            chosen = choose_messages(connection, campaign, wanted, **part)
+            rows += messages.page_recipients(connection, campaign_id, chosen, **part, limit=limit + 1 - len(rows))
+            if len(rows) > limit:
+                break
+            at = messages.find_last_searched(connection, campaign_id, **part)
+            if clock() >= ends_at:
+                break
         shown = [ListedRecipient(row, explain_message(row.status, row.error_code)) for row in rows[:limit]]
-        return CampaignRecipients(campaign, Page(shown, rows[limit - 1].id if len(rows) > limit else None))
+        is_cut = len(rows) <= limit and at is not None
+        return CampaignRecipients(campaign, Page(shown, at if len(rows) <= limit else rows[limit - 1].id), is_cut)
 
     return database.run(load)
 
 
-def choose_messages(connection: Connection, campaign: CampaignListing, wanted: RecipientFilter) -> MessageFilter:
-    """Return the filter of the messages to these people.
+def choose_messages(
+    connection: Connection,
+    campaign: CampaignListing,
+    wanted: RecipientFilter,
+    *,
+    after: int = 0,
+    searched: int | None = None,
+) -> MessageFilter:
+    """Return the filter of the messages to these people: of all behind `after`, or of the next `searched` messages.
 
     The pending messages of a cancelled campaign count as cancelled, as they do in the funnel.
     """
@@ -127,30 +158,26 @@ def choose_messages(connection: Connection, campaign: CampaignListing, wanted: R
         statuses=sorted(statuses),
         has_replied=wanted.group is Group.REPLIED,
         skip=_SKIPS.get(wanted.group),
-        reasons=_find_reasons(connection, campaign.id, wanted.fault) if wanted.fault else None,
+        reasons=_find_reasons(connection, campaign.id, wanted.fault, after, searched) if wanted.fault else None,
         code=wanted.code,
         has_no_code=wanted.has_no_code,
         title=wanted.title or None,
     )
 
 
-def _find_reasons(connection: Connection, campaign_id: int, fault: str) -> list[tuple[str, int | None]]:
-    """Return the statuses and codes of the campaign's errors that are this one's fault. Reads the whole campaign."""
-    found = []
-    for each in campaigns.list_reasons(connection, campaign_id):
-        if each.status == Status.SUPPRESSED and each.error_code != UNDER_REVIEW.code:
-            continue  # the cap per person is no error
-        is_uncertain = each.status == Status.UNCERTAIN
-        failure = explain_uncertain(each.error_code) if is_uncertain else explain_failure(each.error_code)
-        if FAULTS[failure.blame] == fault:
-            found.append((each.status, each.error_code))
-    return found
+def _find_reasons(
+    connection: Connection, campaign_id: int, fault: str, after: int, searched: int | None
+) -> list[tuple[str, int | None]]:
+    """Return the statuses and codes of the errors of these messages that are this one's fault."""
+    kinds = messages.find_error_kinds(connection, campaign_id, after=after, searched=searched)
+    return [(status, code) for status, code in kinds if FAULTS[_explain(status, code).blame] == fault]
+
+
+def _explain(status: str, code: int | None) -> Failure:
+    return explain_uncertain(code) if status == Status.UNCERTAIN else explain_failure(code)
 
 
 def explain_message(status: str, code: int | None) -> str:
     """Return what the error of a message means; "" if it has none."""
-    if status == Status.UNCERTAIN:
-        return explain_uncertain(code).meaning
-    if status == Status.FAILED or code == UNDER_REVIEW.code:
-        return explain_failure(code).meaning
-    return ""
+    has_error = status in {Status.UNCERTAIN, Status.FAILED} or code == UNDER_REVIEW.code
+    return _explain(status, code).meaning if has_error else ""
