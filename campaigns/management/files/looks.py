@@ -39,7 +39,7 @@ _PHONE_TRIES = 2
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
+class FileTop:
     """The top of a file, and how the import would read it.
 
     `sheets`: the visible sheets with cells, [] for a CSV file. `names`: the names of the columns, "" for a column
@@ -121,8 +121,8 @@ def look_at(path: Path, reading: Reading, *, language: str) -> dict[str, Any]:
     }
 
 
-def load_look(database: Database, job: JobRow) -> Look:
-    """Return the look that a job has taken, with the columns that the import would choose for the present template."""
+def load_look(database: Database, job: JobRow) -> FileTop:
+    """Return the top of a file that a job has read, and the columns that the import would choose for the template."""
     return database.run(_load, job)
 
 
@@ -133,14 +133,14 @@ def load_filling(connection: Connection, campaign_id: int) -> Filling:
     return fill(read_template(template), row.parameters)
 
 
-def _load(connection: Connection, job: JobRow) -> Look:
+def _load(connection: Connection, job: JobRow) -> FileTop:
     assert job.campaign_id is not None
     given = find_campaign(connection, job.campaign_id).parameters
     row = templates.load_template(connection, campaigns.find_template_id(connection, job.campaign_id))
     template, top = read_template(row), job.result or {}
     guess = _guess(top["names"], fill(template, given), read_reading(job.request).choice)
     parameters = [each for each in list_parameters(template) if each.is_required or each.name in given]
-    return Look(**top, template=template, components=row.components, given=given, parameters=parameters, **guess)
+    return FileTop(**top, template=template, components=row.components, given=given, parameters=parameters, **guess)
 
 
 def _guess(names: Sequence[str], filling: Filling, choice: Choice) -> dict[str, Any]:

@@ -22,7 +22,7 @@ from campaigns.management.files.jobs import (
     request_import,
     request_look,
 )
-from campaigns.management.files.looks import Look, load_look
+from campaigns.management.files.looks import FileTop, load_look
 from campaigns.management.files.sentences import read_refusal
 from campaigns.management.preview import Layout
 from campaigns.management.recipients import Reading
@@ -114,7 +114,7 @@ def choose(campaign_id: int) -> _Answer:
     return redirect(url_for("draft_check", campaign_id=campaign_id))
 
 
-def _read_sent(look: Look, job: JobRow) -> ColumnsForm:
+def _read_sent(look: FileTop, job: JobRow) -> ColumnsForm:
     """Return the form that was sent. If its columns are those of another list or sheet, return one with an error."""
     form = make_columns_form(look.names, len(look.parameters))
     if form.look.data != str(job.id):
@@ -123,7 +123,7 @@ def _read_sent(look: Look, job: JobRow) -> ColumnsForm:
     return form
 
 
-def _propose(look: Look, job: JobRow) -> ColumnsForm:
+def _propose(look: FileTop, job: JobRow) -> ColumnsForm:
     """Return the form with the choices of a job, or else with those that the import would make."""
     reading, asked = read_reading(job.request), read_parameters(job.request)
     choice = reading.choice
@@ -147,12 +147,12 @@ def _propose(look: Look, job: JobRow) -> ColumnsForm:
     return make_columns_form(look.names, len(look.parameters), values)
 
 
-def _find(look: Look, name: str | None) -> str:
+def _find(look: FileTop, name: str | None) -> str:
     """Return the value of the choice for a column, "" for no column."""
     return str(look.names.index(name)) if name in look.names else ""
 
 
-def _read_choice(form: ColumnsForm, look: Look) -> Choice:
+def _read_choice(form: ColumnsForm, look: FileTop) -> Choice:
     mapping = {
         each.name: look.names[place]
         for each, (variable, _text) in zip(look.parameters, form.list_variables(), strict=True)
@@ -167,18 +167,18 @@ def _read_choice(form: ColumnsForm, look: Look) -> Choice:
     )
 
 
-def _read_place(value: str | None, look: Look) -> int | None:
+def _read_place(value: str | None, look: FileTop) -> int | None:
     """Return the position of the chosen column; None if no column is chosen."""
     return int(value) if value and value.isdecimal() and int(value) < len(look.names) else None
 
 
-def _read_texts(form: ColumnsForm, look: Look) -> dict[str, str]:
+def _read_texts(form: ColumnsForm, look: FileTop) -> dict[str, str]:
     """Return the texts that are the same for everybody, by parameter."""
     named = zip(look.parameters, form.list_variables(), strict=True)
     return {each.name: (text.data or "").strip() for each, (variable, text) in named if variable.data == SAME}
 
 
-def _read_parameters(form: ColumnsForm, look: Look) -> Mapping[str, str | None]:
+def _read_parameters(form: ColumnsForm, look: FileTop) -> Mapping[str, str | None]:
     """Return the changed values for all recipients, as an import takes them."""
     texts = _read_texts(form, look)
     wanted = {each.name: texts.get(each.name) for each in look.parameters}
@@ -191,7 +191,7 @@ def _read_parameters(form: ColumnsForm, look: Look) -> Mapping[str, str | None]:
     }
 
 
-def _check(form: ColumnsForm, look: Look) -> bool:
+def _check(form: ColumnsForm, look: FileTop) -> bool:
     """Return whether the choices fit the list and the text. If not, the fields have the errors."""
     phone = form.phone.data
     if not phone:
@@ -221,13 +221,13 @@ def _check(form: ColumnsForm, look: Look) -> bool:
     return not form.errors
 
 
-def _find_text(form: ColumnsForm, look: Look, error: TemplateError) -> Field:
+def _find_text(form: ColumnsForm, look: FileTop, error: TemplateError) -> Field:
     """Return the field of the text that an error is about."""
     named = zip(look.parameters, form.list_variables(), strict=True)
     return next((text for each, (_variable, text) in named if each.name == error.values.get("parameter")), form.look)
 
 
-def _find_column(form: ColumnsForm, look: Look, error: RecipientsError) -> Field:
+def _find_column(form: ColumnsForm, look: FileTop, error: RecipientsError) -> Field:
     """Return the field whose column an error is about."""
     fields = [form.phone, *(variable for variable, _text in form.list_variables()), form.consent]
     places = [(field, _read_place(field.data, look)) for field in fields]
@@ -235,7 +235,7 @@ def _find_column(form: ColumnsForm, look: Look, error: RecipientsError) -> Field
     return named[0] if named else form.look
 
 
-def _show_message(form: ColumnsForm, look: Look, rows: Sequence[Sequence[str]]) -> Layout:
+def _show_message(form: ColumnsForm, look: FileTop, rows: Sequence[Sequence[str]]) -> Layout:
     """Return the message of the first row with the choices of the form."""
     places = {
         each.name: place
@@ -245,7 +245,7 @@ def _show_message(form: ColumnsForm, look: Look, rows: Sequence[Sequence[str]]) 
     return look.lay_out(_read_texts(form, look), places, rows[0] if rows else [])
 
 
-def _render(draft: Draft, file: ListFile, look: Look, form: ColumnsForm) -> str:
+def _render(draft: Draft, file: ListFile, look: FileTop, form: ColumnsForm) -> str:
     sees_phones = may(Right.PHONES_SEE)
     cells = [[cell if sees_phones else mask_digits(cell) for cell in row] for row in look.rows]
     sheet = SheetForm(data={"sheet": read_reading(file.look.request).sheet if file.look else None})
