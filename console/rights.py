@@ -103,15 +103,17 @@ def demand_token(protection: CSRFProtect) -> Response | None:
 def _ask_to_log_in() -> Response:
     if "HX-Request" in request.headers:  # a part of a page: the script loads the whole page again
         abort(401)
+    if typed := read_typed():
+        raise SessionEndedError(typed)
+    pass_over(min(request.content_length or 0, parts().settings.upload_mb * 1_000_000))
     if request.method == "PUT":  # a script sends a file, and shows the text of the answer
-        pass_over(min(request.content_length or 0, parts().settings.upload_mb * 1_000_000))
         text = _(
             "Your session has ended, so nothing was changed. Sign in again in another tab, and send the file again."
         )
         return Response(text, 401, content_type="text/plain; charset=utf-8")
     is_page = request.method == "GET"
-    if typed := read_typed():
-        raise SessionEndedError(typed)
+    if request.endpoint == "log_out":
+        return redirect(url_for("login"))
     had_session = console_session().sent_cookie is not None
     ended = ("page" if is_page else "form") if had_session else None
     return redirect(url_for("login", next=find_wanted() if is_page else _find_page(), ended=ended))

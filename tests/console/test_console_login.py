@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from urllib.parse import unquote
 
 import pytest
@@ -9,8 +10,8 @@ import pytest
 from campaigns.domain.users.rights import Role
 from campaigns.management.users.sessions import end_sessions
 from campaigns.management.users.users import UserChanges, change_user
-from tests.console.conftest import WORDS, read_text
-from tests.store.rows import fetch
+from tests.console.conftest import WORDS, read_text, read_token
+from tests.store.rows import add_campaign, fetch
 from tests.support.actors import TESTER
 
 
@@ -125,6 +126,22 @@ def test_the_login_is_in_the_language_of_the_browser_until_a_person_chooses(cons
     assert 'lang="en"' in browser.get("/login", headers={"Accept-Language": "fr"}).text
     assert 'lang="pt-BR"' in browser.get("/login?language=pt_BR").text
     assert 'lang="en"' in browser.get("/login?language=../../etc").text
+
+
+def test_a_person_whose_session_has_ended_signs_out_without_a_complaint(console, database):
+    browser = console.sign_in()
+    form = {"csrf_token": read_token(browser.get("/").text)}
+    fetch(database, "DELETE FROM sessions RETURNING 1")
+    assert browser.post_raw("/logout", form).location == "/login"
+
+
+def test_a_file_without_a_session_is_read_to_its_end(console, database):
+    """A browser shows no answer before it has sent its whole request."""
+    campaign_id = database.run(add_campaign, "draft")
+    body = io.BytesIO(b"x" * 300_000)
+    answer = console.browser().post_raw(f"/campaigns/{campaign_id}/list", input_stream=body, content_length=300_000)
+    assert answer.status_code == 302
+    assert body.read() == b""
 
 
 def test_a_session_that_has_ended_is_said_and_leads_back(console, database):
