@@ -2,3 +2,14 @@
 
 # The part of an address that names a campaign. The largest id is that of a `bigint`.
 CAMPAIGN = f"/campaigns/<int(max={2**63 - 1}):campaign_id>"
+
+_MOST_DIGITS = 19
+
+
+def read_number(text: str) -> int | None:
+    """Return an id or a count in a request; None if the text is no number that Postgres could store as one.
+
+    Python raises ValueError for a number of more than 4,300 digits, which a form may have.
+    """
+    is_number = text.isascii() and text.isdigit() and len(text) <= _MOST_DIGITS
+    return int(text) if is_number and int(text) < 2**63 else None

@@ -16,6 +16,7 @@ from campaigns.store.campaigns import list_campaigns
 from console.context import actor, parts, user
 from console.errors import find_status
 from console.forms.moves import CancelManyForm, ConfirmForm, ManyForm
+from console.pages import read_number
 from console.pages.campaigns import read_filter
 from console.pages.moves import KINDS, Kind
 from console.rights import demands
@@ -76,9 +77,10 @@ def _make_form(kind: Kind, shown: list[CampaignView]) -> ConfirmForm:
 
 def _read_ids() -> list[int]:
     words = [each for each in request.form.get("ids", "").split(",") if each]
-    if len(words) > MAX_ROWS or not all(each.isascii() and each.isdigit() and 0 < int(each) < 2**63 for each in words):
+    ids = {read_number(each) for each in words}
+    if len(words) > MAX_ROWS or not all(ids):
         abort(400)
-    return sorted(set(map(int, words)))
+    return sorted(each for each in ids if each)
 
 
 def _render(

@@ -11,6 +11,7 @@ from campaigns.domain.verdict import FAULTS
 from campaigns.management.files.jobs import request_export
 from campaigns.management.listings.recipients import Group, RecipientFilter, page_recipients
 from console.context import actor, parts, user
+from console.pages import CAMPAIGN, read_number
 from console.pages.downloads import choose_delimiter, wait_for_file
 from console.rights import demands
 from console.texts import _, fault_words, group_words
@@ -19,13 +20,12 @@ from console.views import CampaignView
 _MOST_TITLE = 300
 # The code in the address for errors without a code.
 NO_CODE = "none"
-_CAMPAIGN = f"/campaigns/<int(max={2**63 - 1}):campaign_id>"
 
 
 def register(app: Flask) -> None:
     app.jinja_env.globals.update(link_reason=link_reason, group_words=group_words)
-    app.add_url_rule(f"{_CAMPAIGN}/people", "recipients", show, methods=["GET"])
-    app.add_url_rule(f"{_CAMPAIGN}/people/download", "prepare_recipients", prepare, methods=["POST"])
+    app.add_url_rule(f"{CAMPAIGN}/people", "recipients", show, methods=["GET"])
+    app.add_url_rule(f"{CAMPAIGN}/people/download", "prepare_recipients", prepare, methods=["POST"])
 
 
 @demands(Right.SEE)
@@ -88,12 +88,10 @@ def _keep() -> dict[str, str]:
 
 
 def _read_after() -> int:
-    text = request.args.get("after", "")
-    if not text:
-        return 0
-    if not (text.isascii() and text.isdigit() and int(text) < 2**63):
+    after = read_number(request.args.get("after") or "0")
+    if after is None:
         abort(400)
-    return int(text)
+    return after
 
 
 def _render(campaign_id: int, wanted: RecipientFilter, kept: dict[str, str], *, problem: str = "") -> str:

@@ -264,6 +264,14 @@ def test_a_viewer_sees_no_rejected_rows(console, database):
     assert read_text(console.sign_in(Role.PLANNER).get(page).text)
 
 
+@pytest.mark.parametrize(
+    ("path", "name"), [("/campaigns/pause", "ids"), ("/campaigns/cancel", "ids"), ("/templates/sync", "campaign_id")]
+)
+def test_a_number_that_python_does_not_read_is_no_fault_of_the_program(console, path, name):
+    browser = console.sign_in(Role.ADMIN)
+    assert browser.post(path, {name: "9" * 5000}, form="/").status_code in {400, 404}
+
+
 NUL_PATHS = ("/campaigns?q=%00", "/audit?actor=x%00", "/audit?%00=1", "/people?q=%00", "/optouts?q=1%00")
 
 

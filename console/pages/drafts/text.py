@@ -19,7 +19,7 @@ from campaigns.management.templates import Change, sync_templates
 from console.context import actor, parts, user
 from console.errors import find_status
 from console.forms.drafts import TextForm, make_text_form
-from console.pages import CAMPAIGN
+from console.pages import CAMPAIGN, read_number
 from console.pages.drafts.parameters import label_parameter
 from console.pages.drafts.steps import Draft, digest, find_next, find_other_change, load_draft, render_step
 from console.rights import demands
@@ -32,7 +32,6 @@ _SYNC = "revoada.template_sync"
 # By the code of a refusal: the field whose value is refused.
 _FIELDS = {"campaign_name_invalid": "name"}
 
-_LARGEST_ID = 2**63
 _SHOWN_CHANGES = 20
 
 _Answer = str | Response | tuple[str, int]
@@ -152,8 +151,8 @@ def _go_on(draft: Draft, *, is_other_template: bool) -> Response:
 @demands(Right.TEMPLATE_SYNC)
 def sync() -> _Answer:
     """Read the templates from Meta, and show the page again with what changed and what the person has typed."""
-    campaign_id = request.form.get("campaign_id", "")
-    draft = load_draft(int(campaign_id)) if campaign_id.isdecimal() and int(campaign_id) < _LARGEST_ID else None
+    campaign_id = read_number(request.form.get("campaign_id", ""))
+    draft = None if campaign_id is None else load_draft(campaign_id)
     parameters = () if draft is None else find_parameters(parts().database, draft.row.id)
     form = make_text_form(parameters)
     if draft is not None and not form.template.data:

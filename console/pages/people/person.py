@@ -18,6 +18,7 @@ from campaigns.privacy.erasure import forget
 from console.context import actor, parts, user
 from console.errors import find_status
 from console.forms.people import EraseForm, PhoneForm, ReasonForm
+from console.pages import read_number
 from console.pages.people.keys import seal, show_phone, show_words, unseal
 from console.rights import demands, sensitive
 from console.texts import _, say
@@ -59,13 +60,14 @@ def find() -> _Answer:
 def show(sealed: str) -> str:
     key = unseal(sealed)
     before = request.args.get("before", "")
-    if before and not (before.isascii() and before.isdigit() and int(before) < 2**63):
+    number = read_number(before)
+    if before and number is None:
         abort(400)
     person = show_person(
         parts().database,
         key,
         secret_key=parts().settings.secret_key,
-        before=int(before) if before else None,
+        before=number,
     )
     return render_template(
         "people/person.html", person=person, sealed=sealed, before=before, done=_read_done(person), user=user()
