@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 
 import pytest
 
@@ -211,6 +212,18 @@ def test_each_role_reaches_the_views_of_its_rights_and_no_others(console, databa
         is_reached = answer.status_code < 400 or answer.status_code in {422, _OWN_STATUSES.get(rule.endpoint)}
         assert is_reached == may, (rule.endpoint, answer.status_code)
         assert may or answer.status_code == 403
+
+
+def test_each_change_needs_a_token(console, database, campaign_id):
+    browser, count = console.sign_in(Role.ADMIN), 0
+    for rule, _ in list_views(console.app):
+        path = re.sub("<kind>", "row", re.sub(r"<(int\(max=\d+\):\w+|sealed)>", str(campaign_id), rule.rule))
+        for method in {"POST", "PUT", "PATCH", "DELETE"} & rule.methods:
+            answer = browser.client.open(path, method=method, headers=browser.headers, base_url=browser.base_url)
+            assert answer.status_code == 400, (method, rule.endpoint)
+            count += 1
+    assert count > 30
+    assert status_of(database) == ["running"]
 
 
 def test_a_view_without_a_right_answers_nothing(console):
