@@ -15,7 +15,13 @@ from campaigns.domain.statement import Refusal
 from campaigns.domain.users.actor import Actor
 from campaigns.domain.users.rights import Right
 from campaigns.management.drafts.starts import Told
-from campaigns.management.lifecycle import cancel_campaigns, ids_to_enqueue, pause_campaigns, resume_campaigns
+from campaigns.management.lifecycle import (
+    cancel_campaigns,
+    check_departures,
+    ids_to_enqueue,
+    pause_campaigns,
+    resume_campaigns,
+)
 from campaigns.store.campaigns import list_campaigns
 from campaigns.store.database import Database
 from console.context import actor, parts, user
@@ -85,9 +91,12 @@ def _make_change(kind: Kind) -> Callable[[int], _Answer]:
         if not form.validate_on_submit():
             return _render(kind, campaign, form), 422
         told = read_told(request.form.get("told", ""), campaign_id, parts().settings)
-        if _tells(kind, campaign) and told is None:
-            return _render(kind, campaign, form, _("This page was too old. Look at the campaign again.")), 422
-        given = {"told": {campaign_id: told}} if _tells(kind, campaign) else {}
+        if kind.command is Command.RESUME and told is None:
+            # A campaign that is not paused is refused. It may have been paused since it was loaded.
+            check_departures(parts().database, Command.RESUME, [campaign_id])
+            text = _("This page was too old. Look at the campaign again.")
+            return _render(kind, _load(campaign_id), form, text), 422
+        given = {"told": {campaign_id: told}} if kind.command is Command.RESUME else {}
         try:
             moves = kind.change(parts().database, [campaign_id], actor=actor(), **given)
         except Refusal as refusal:

@@ -10,10 +10,12 @@ import psycopg
 import pytest
 from flask import g
 
+from campaigns.domain.campaign import Command
 from campaigns.domain.optout.consent import RefusalChoice
 from campaigns.domain.statement import Entry, Field, Hint, HintAction, Sentence
 from campaigns.domain.users.actor import Act, Actor, ActorKind, Surface
 from campaigns.domain.users.rights import Role
+from campaigns.management import lifecycle
 from campaigns.sheets.xlsx import HiddenChoice
 from campaigns.store.campaigns import list_campaigns
 from campaigns.store.users.audit import write_audit
@@ -21,8 +23,18 @@ from console.hints import ACTIONS, FIELDS, PAGES, PLACES, STEPS
 from console.texts import say
 from console.views import CampaignView
 from tests.cli.conftest import ADD_WORKER
-from tests.console.conftest import read_text
-from tests.store.rows import add_account, add_campaign, add_message, add_messages, fetch
+from tests.console.conftest import read_text, read_token
+from tests.store.rows import (
+    Beside,
+    add_account,
+    add_campaign,
+    add_message,
+    add_messages,
+    await_blocked,
+    fetch,
+    hold,
+)
+from tests.support.actors import TESTER
 
 LANGUAGES = ["en", "pt_BR"]
 
@@ -268,6 +280,18 @@ def test_a_campaign_that_changed_since_the_question_is_not_resumed(console, data
     assert fetch(database, "SELECT status::text FROM campaigns WHERE id = %s", campaign_id) == ["paused"]
     assert browser.post(path, {"told": read_told(browser, campaign_id)}).status_code == 302
     assert browser.post(path).status_code == 409
+
+
+def test_a_campaign_that_is_paused_at_this_moment_is_not_resumed_without_its_facts(console, database, campaign_id):
+    browser, path = console.sign_in(), f"/campaigns/{campaign_id}/resume"
+    form = {"csrf_token": read_token(browser.get(path).text)}
+    pausing, may_commit = hold(database, lifecycle._move, Command.PAUSE, [campaign_id], TESTER)
+    answer = Beside(browser.post_raw, path, form)
+    await_blocked(database)
+    may_commit.set()
+    pausing.result()
+    assert answer.result().status_code == 422
+    assert fetch(database, "SELECT status::text FROM campaigns WHERE id = %s", campaign_id) == ["paused"]
 
 
 def test_a_resumption_tells_who_got_another_campaign(console, database, campaign_id):
