@@ -16,6 +16,7 @@ from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from statistics import median
 
 from benchmarks.frame import ACTOR, World, cpu_seconds, percentile, read_size
@@ -182,9 +183,10 @@ def watch(world: World, tokens: list[str], ids: list[int]) -> Iterator[list[int]
 
 def measure_phase(world: World) -> Phase:
     time.sleep(_SETTLE_SECONDS)
-    log = world.postgres.log_path
+    for path in _list_logs(world):
+        path.unlink()  # Postgres' log goes on in a new file
     pids = world.pids()
-    offset, before = log.stat().st_size, {name: cpu_seconds(pid) for name, pid in pids.items()}
+    before = {name: cpu_seconds(pid) for name, pid in pids.items()}
     begun_at, sent = take_sample(world)
     time.sleep(SECONDS)
     ended_at, sent_after = take_sample(world)
@@ -197,12 +199,18 @@ def measure_phase(world: World) -> Phase:
         count / seconds, 1e6 * used["worker"] / count, 1e6 * used["postgres"] / count, used["console"] / seconds
     )
     notes = {query(statement).partition(b"\n")[0].decode(): name for name, statement in _STATEMENTS.items()}
-    with log.open(encoding="utf-8", errors="replace") as lines:
-        lines.seek(offset)
-        for found in filter(None, map(_DURATION.search, lines)):
-            if (name := notes.get(found[2].strip())) is not None:
-                phase.durations[name].append(float(found[1]))
+    for path in _list_logs(world):
+        with path.open(encoding="utf-8", errors="replace") as lines:
+            for found in filter(None, map(_DURATION.search, lines)):
+                if (name := notes.get(found[2].strip())) is not None:
+                    phase.durations[name].append(float(found[1]))
     return phase
+
+
+def _list_logs(world: World) -> list[Path]:
+    """Return the files of Postgres' log. A new file begins after 10 MB."""
+    log = world.postgres.log_path
+    return list(log.parent.glob(f"{log.name}*"))
 
 
 if __name__ == "__main__":
