@@ -920,7 +920,7 @@ def _check_form(name: str, cell: str, *, has_dates: bool) -> RowProblem | None:
     if problem := _find_date_problem(cell, has_dates=has_dates):
         return RowProblem(name, problem, RowCode.DATE_WRONG)
     if _names_person(name) and _NO_NAME.fullmatch(trim(cell)):
-        return RowProblem(name, "is a number, which is no name: correct it", RowCode.VALUE_MISSING)
+        return RowProblem(name, "is a number, which is no name: correct it", RowCode.KIND)
     if sign := find_replaced_letter(cell, column=name):
         return RowProblem(name, f"has {sign} in place of a letter: {EXPORT_AGAIN}", RowCode.ENCODING)
     return None

@@ -34,7 +34,7 @@ from campaigns.domain.recipients import (
     read_row,
 )
 from campaigns.domain.statement import Count, Entry, Field
-from campaigns.domain.text.kinds import KindCounts, OddCell, OddCells, has_amounts
+from campaigns.domain.text.kinds import KindCounts, OddCells, has_amounts
 from campaigns.management.exports import find_export_columns
 from campaigns.management.preview import Preview, preview
 from campaigns.sheets.package import Report
@@ -46,8 +46,6 @@ from campaigns.store.database import Connection, Database, DatabaseUnavailable
 DEFAULT_REGION = "BR"
 # A column has dates, or answers, if one of this number of first rows has a date, or an answer, in it.
 _FIRST_ROWS = 500
-# A warning about odd cells names at most this many of them.
-_SHOWN_ODD = 5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -145,7 +143,7 @@ class Staged:
     search: _PhoneSearch
     refusals: Refusals
     unanswered: Refusals
-    odd: Sequence[OddCell]
+    odd: OddCells
     cell_kinds: Mapping[str, KindCounts]
 
 
@@ -189,13 +187,12 @@ def stage_recipients(connection: Connection, path: Path, *, filling: Filling, re
     except RecipientsError as error:
         raise error.in_file(path) from None
     found = [] if reading.takes_nulls else odd.find()
-    problems = [(each.row_number, columns.names[each.position], each.reason) for each in found if each.reason]
-    if problems:
+    if found:
+        problems = [(each.row_number, columns.names[each.position], each.reason) for each in found]
         store.reject_rows(connection, problems, code=RowCode.KIND)
-    meant = [each for each in found if not each.reason]
     cell_kinds = {name: odd.count_kinds(position) for name, position in _list_shown(columns, filling).items()}
     return Staged(
-        path, filling, reading, sheet, header_row, columns, kinds, search, refusals, unanswered, meant, cell_kinds
+        path, filling, reading, sheet, header_row, columns, kinds, search, refusals, unanswered, odd, cell_kinds
     )
 
 
@@ -296,8 +293,9 @@ def _collect_facts(
         first_message_id=None if written.first is None else written.first[0],
         new_count=counts.recipient_count,
         likeness=likeness,
-        odd_count=len(staged.odd),
-        odd=[(each.row_number, staged.columns.names[each.position], each.shown) for each in staged.odd[:_SHOWN_ODD]],
+        mixed={}
+        if staged.reading.takes_nulls
+        else {staged.columns.names[position]: forms for position, forms in staged.odd.find_mixed().items()},
         other_files_count=sum(each.both_count + each.old_count for each in written.likenesses if each is not likeness),
         document_count=staged.search.document_count,
         document_row=staged.search.document_row,

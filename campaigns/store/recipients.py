@@ -15,7 +15,7 @@ from campaigns.domain.pacing import Window
 from campaigns.domain.phone.person import recipient_key
 from campaigns.domain.phone.zones import ZoneHours, find_zones
 from campaigns.domain.recipients import ReadColumns, Recipient, RowProblem
-from campaigns.domain.text.kinds import KindCounts
+from campaigns.domain.text.kinds import FormCount, KindCounts
 from campaigns.store.database import Connection, allow_long_statements, query, read_clock
 
 # Separates the variables of a staged row. No variable contains this character, because control characters are refused.
@@ -113,8 +113,8 @@ class ImportFacts:
     alike. `other_files_count`: the number of people of the other earlier files. `document_count` and `document_row`:
     the number of cells of `phone_column` with the number of a CPF or a CNPJ, and the first such row; 0 if there are no
     more than by chance. `landline_count`: the number of landlines, if nearly all phones are landlines, else 0.
-    `odd_count` and `odd`: the number of cells whose kind differs from nearly all others in their column, and the first
-    of them: row number, column and text. `kinds`: by variable, the kinds of the cells of its column.
+    `mixed`: by column whose cells are of several forms, these forms: the name of the form, the number of its cells, and
+    the row and the text of the first. `kinds`: by variable, the kinds of the cells of its column.
     """
 
     phone_column: str
@@ -136,19 +136,19 @@ class ImportFacts:
     document_count: int = 0
     document_row: int = 0
     landline_count: int = 0
-    odd_count: int = 0
-    odd: list[tuple[int, str, str]] = field(default_factory=list)
+    mixed: Mapping[str, list[FormCount]] = field(default_factory=dict)
     kinds: Mapping[str, KindCounts] = field(default_factory=dict)
 
     @classmethod
     def read(cls, written: Mapping[str, Any]) -> ImportFacts:
         """Return the facts that `asdict` has written. Another version of Revoada may have written further facts."""
         known = {each.name for each in fields(cls)}
-        likeness = written.get("likeness")
+        likeness, mixed = written.get("likeness"), written.get("mixed", {})
         return cls(
             **{
                 **{name: value for name, value in written.items() if name in known},
                 "likeness": None if likeness is None else Likeness(**likeness),
+                "mixed": {column: [FormCount(*form) for form in forms] for column, forms in mixed.items()},
             }
         )
 

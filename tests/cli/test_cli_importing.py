@@ -762,7 +762,7 @@ def test_a_day_of_each_month_is_a_value(offer):
 @pytest.mark.parametrize("wrong", ["0", "(11) 98765-4321", "20%", "R$ 19,90"])
 def test_a_number_is_no_name(offer, wrong):
     told = offer(f'telefone,nome,desconto\n{ANA},"{wrong}",10%\n{BIA},Bia,15%\n')
-    assert "row 2 (nome is a number, which is no name: correct it)" in told.stdout
+    assert "a value that does not fit its column: row 2 (nome is a number, which is no name: correct it)" in told.stdout
 
 
 def test_an_export_of_a_campaign_is_a_list_for_another(create, house, tmp_path, sql):
@@ -930,12 +930,21 @@ def test_a_cell_of_another_kind_than_its_column_rejects_its_row_with_row_column_
     assert house.json("campaign", "import-errors", "1")[0]["row_number"] == 11
 
 
-@pytest.mark.parametrize("cell", ["R$ 0,00", "grátis", "12,00"])
-def test_a_cell_that_may_be_meant_is_warned_of_at_the_import_and_at_the_start(offer, house, cell):
+@pytest.mark.parametrize(
+    ("cell", "form"),
+    [
+        ("R$ 0,00", "with zero"),
+        ("grátis", "with a text"),
+        ("12,00", "with a number only"),
+        ("R$ 1.234.50", "with a text"),
+        ("R$ -35,00", "with a negative number"),
+    ],
+)
+def test_a_cell_that_may_be_meant_is_warned_of_at_the_import_and_at_the_start(offer, house, cell, form):
     warning = (
-        f"Warning: The file has 1 cell unlike the others in their column: row 11, valor: {cell}."
-        " Read these rows. If a cell is wrong, correct the file, and import it again: `revoada campaign import 1 FILE"
-        " --replace --map 1=nome --map 2=valor`.\n"
+        "Warning: The cells of the column valor are of several kinds: 9 with a currency (row 2: R$ 10,00)"
+        f", 1 {form} (row 11: {cell}). Read these rows. If a cell is wrong, correct the file, and import it again:"
+        " `revoada campaign import 1 FILE --replace --map 1=nome --map 2=valor`.\n"
     )
     result = offer(write_prices(*PRICES, cell), *PRICE)
     assert (warning in result.stderr, "10 recipients." in result.stdout) == (True, True), result.output
@@ -945,14 +954,17 @@ def test_a_cell_that_may_be_meant_is_warned_of_at_the_import_and_at_the_start(of
 @pytest.mark.parametrize("cell", ["46357", "R$ 0,00"])
 def test_a_person_can_take_cells_of_another_kind(offer, cell):
     result = offer(write_prices(*PRICES, cell), *PRICE, "--allow-null")
-    assert ("10 recipients." in result.stdout, "unlike the others" in result.stderr) == (True, False)
+    assert ("10 recipients." in result.stdout, "of several kinds" in result.stderr) == (True, False)
 
 
 def test_a_number_of_a_date_and_a_zero_are_found_in_a_column_of_mixed_amounts(offer):
     result = offer(write_prices("R$ 10,00", "20,50", "30", "a combinar", "46357", "0"), *PRICE)
     reason = "row 6 (valor is 46357, which may be the number of a date: write it like the other amounts, or correct it)"
     assert reason in result.stdout
-    assert "1 cell unlike the others in their column: row 7, valor: 0." in result.stderr
+    assert (
+        "The cells of the column valor are of several kinds: 2 with a number only (row 3: 20,50), 1 with a currency"
+        " (row 2: R$ 10,00), 1 with a text (row 5: a combinar), 1 with zero (row 7: 0)."
+    ) in result.stderr
 
 
 def test_a_month_among_dates_rejects_its_row(offer):

@@ -1,4 +1,4 @@
-"""A cell whose kind differs from nearly all others in its column is found."""
+"""Cells that cannot be meant are rejected, and a column whose cells are of several kinds is told."""
 
 from __future__ import annotations
 
@@ -16,12 +16,22 @@ NAMES = ["Ana", "José Luís", "Bia", "Caio", "Dora"]
 MESSY = ["R$ 10,00", "20,50", "30", "a combinar", "R$ 40"]
 
 
-def find(*cells, amounts=()):
-    """Return the text of each odd cell, and whether its row is rejected."""
+def read(*cells, amounts=()):
     odd = OddCells([0], amounts)
     for number, cell in enumerate(cells, start=2):
         odd.add(number, [cell])
-    return [(each.shown, bool(each.reason)) for each in odd.find()]
+    return odd
+
+
+def find(*cells, amounts=()):
+    """Return the cells whose rows are rejected."""
+    return [cells[each.row_number - 2] for each in read(*cells, amounts=amounts).find()]
+
+
+def mix(*cells, amounts=()):
+    """Return by form the number of cells and the first of them, if the cells are of several forms."""
+    mixed = read(*cells, amounts=amounts).find_mixed()
+    return {str(each.form): (each.cell_count, each.shown) for each in mixed.get(0, [])}
 
 
 @pytest.mark.parametrize(
@@ -34,7 +44,8 @@ def find(*cells, amounts=()):
     ],
 )
 def test_a_value_of_another_form_is_rejected(column, cell):
-    assert find(*column, cell) == [(cell, True)]
+    assert find(*column, cell) == [cell]
+    assert mix(*column, cell) == mix(*column)
 
 
 @pytest.mark.parametrize(
@@ -48,29 +59,58 @@ def test_a_value_of_another_form_is_rejected(column, cell):
     ],
 )
 def test_a_text_or_a_zero_may_be_meant_so_it_is_only_told(column, cell):
-    assert find(*column, cell) == [(cell, False)]
+    assert find(*column, cell) == []
+    assert (1, cell) in mix(*column, cell).values()
+
+
+@pytest.mark.parametrize(
+    ("cells", "forms"),
+    [
+        (["20%", "15%", "0,2", "10%", "0,1"], {"percent": (3, "20%"), "number": (2, "0,2")}),
+        (["R$ 89,90", "75,5", "1000"], {"money": (1, "R$ 89,90"), "number": (2, "75,5")}),
+        (["Ana", "Bia", "20%", "15%"], {"text": (2, "Ana"), "percent": (2, "20%")}),
+        (["20%", "ver com Paulo", "confirmar", "xx"], {"text": (3, "ver com Paulo"), "percent": (1, "20%")}),
+        ([*PRICES, "20%"], {"money": (5, "R$ 10,00"), "percent": (1, "20%")}),
+        (["R$ 10", "grátis", "R$ 20", "grátis"], {"money": (2, "R$ 10"), "text": (2, "grátis")}),
+        (["0", "R$ 10", "0"], {"zero": (2, "0"), "money": (1, "R$ 10")}),
+        ([*PRICES, "R$ -35,00"], {"money": (5, "R$ 10,00"), "negative": (1, "R$ -35,00")}),
+        ([*PRICES, "R$ 1.234.50"], {"money": (5, "R$ 10,00"), "text": (1, "R$ 1.234.50")}),
+        (
+            ["01/02/2026", "15/12/2026", "12/17/2026"],
+            {"day_first": (2, "15/12/2026"), "month_first": (1, "12/17/2026")},
+        ),
+        (
+            ["15/12/2026", "16/12/2026", "04/01/2027", "17/12/2062"],
+            {"date": (3, "15/12/2026"), "far_date": (1, "17/12/2062")},
+        ),
+    ],
+    ids=str,
+)
+def test_a_column_of_several_forms_is_told_with_a_cell_of_each_whatever_their_shares(cells, forms):
+    assert mix(*cells) == forms
 
 
 @pytest.mark.parametrize(
     "column",
     [
-        [*PRICES, "20%"],
-        ["10%", "15%", "R$ 20", "5 %", "12,5%"],
+        *(NAMES, PRICES, DECIMALS, DATES, NUMBERS),
         [*PRICES, ""],
         [*DECIMALS, "100"],
         [*NUMBERS, "0"],
         [*NUMBERS, "14B"],
-        [*DATES, "10/12", "04/12/2026 14:00"],
+        [*DATES, "10/12", "04/12/2026 14:00", "15.12.2026"],
         [*NAMES, "Plano 360"],
-        ["R$ 10", "R$ 20", "46357"],
-        ["R$ 10", "R$ 20", "R$ 30", "R$ 40", "grátis", "grátis"],
         ["ABC", "123", "A1B2", "987", "XYZ"],
-        ["0", "0", "R$ 10", "0", "R$ 20"],
+        ["38", "P", "40", "GG", "M", "42"],
+        ["20% off", "Leve 3, pague 2", "frete grátis", "10%"],
+        ["-10%", "-20%", "-15%"],
+        ["12/17/2026", "01/02/2026", "11/30/2026"],
+        ["15/03/1961", "02/07/1988", "30/11/2001", "05/05/1975"],
     ],
     ids=str,
 )
-def test_a_column_of_several_kinds_is_no_slip(column):
-    assert find(*column) == []
+def test_names_codes_free_texts_and_values_of_one_form_are_no_mix(column):
+    assert (find(*column), mix(*column)) == ([], {})
 
 
 def count(*cells):
@@ -119,13 +159,13 @@ def test_kinds_of_another_version_are_not_compared():
 @pytest.mark.parametrize("cell", ["46357", "01/12/2026", "12/2026", "10:30"])
 def test_what_is_no_amount_is_rejected_in_a_column_of_amounts_that_has_no_kind(cell):
     assert find(*MESSY, cell) == []
-    assert find(*MESSY, cell, amounts=[0]) == [(cell, True)]
+    assert find(*MESSY, cell, amounts=[0]) == [cell]
 
 
 @pytest.mark.parametrize("cell", ["0", "R$ 0,00"])
 def test_a_zero_is_told_in_each_column_of_amounts(cell):
-    assert find(*MESSY, cell, amounts=[0]) == [(cell, False)]
-    assert find(*NUMBERS, cell, amounts=[0])[-1:] == [(cell, False)]
+    assert mix(*MESSY, cell, amounts=[0])["zero"] == (1, cell)
+    assert mix(*NUMBERS, cell, amounts=[0])["zero"] == (1, cell)
 
 
 @pytest.mark.parametrize(
@@ -136,8 +176,8 @@ def test_several_numbers_and_whole_numbers_alone_may_be_amounts(column):
 
 
 def test_a_number_that_may_be_a_date_is_told_among_whole_amounts_if_it_is_rare():
-    assert find("150", "200", "89", "46357", amounts=[0]) == [("46357", False)]
-    assert find("45000", "52000", "120000", "38900", amounts=[0]) == []
+    assert mix("150", "200", "89", "46357", amounts=[0]) == {"number": (3, "150"), "date_number": (1, "46357")}
+    assert mix("45000", "52000", "120000", "38900", amounts=[0]) == {}
 
 
 @pytest.mark.parametrize(
@@ -171,12 +211,14 @@ def test_another_column_has_no_amounts(column, variable, excerpt):
 
 
 def test_a_long_number_is_not_shown():
-    assert find(*NAMES, "11987654321") == [("…", False)]
+    assert mix(*NAMES, "11987654321")["number"] == (1, "…")
 
 
-def test_many_cells_of_another_kind_are_no_slips():
-    assert find(*["R$ 10"] * 60_000, *["grátis"] * 5_001) == []
-    assert len(find(*["R$ 10"] * 60_000, *["grátis"] * 5_000)) == 5_000
+def test_many_cells_of_another_kind_are_no_slips_and_are_only_told():
+    dates = ["R$ 10"] * 60_000
+    assert len(find(*dates, *["01/12/2026"] * 5_000)) == 5_000
+    assert find(*dates, *["01/12/2026"] * 5_001) == []
+    assert mix(*dates, *["01/12/2026"] * 5_001)["date"] == (5_001, "01/12/2026")
 
 
 def test_each_column_is_judged_by_itself():

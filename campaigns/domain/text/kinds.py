@@ -1,14 +1,18 @@
-"""Finds the cells whose kind differs from that of nearly all others in their column, such as a date among amounts."""
+"""Finds columns whose cells are of several kinds, and rejects the cells that cannot be meant.
+
+A date among amounts cannot be meant. A person may mean 20% and 0,2 in the same column, so such a column is only told.
+"""
 
 from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from enum import Enum, auto
+from enum import Enum, StrEnum, auto
 from functools import lru_cache
 from types import MappingProxyType
+from typing import Any, NamedTuple
 
 from campaigns.domain.text.dates import is_named_date
 from campaigns.domain.text.normal import fold, is_blank, split_words, standardize
@@ -21,11 +25,13 @@ _MOST_KEPT = 5_000
 _MOST_SHOWN_DIGITS = 7
 _MOST_SHOWN = 40
 
-_NUMBER = r"[0-9]{1,3}(?:[.,' ][0-9]{3})+(?:[.,][0-9]+)?|[0-9]+(?:[.,][0-9]+)?"
+# The sign before the decimals differs from the signs between the thousands, so 1.234.50 is no number.
+_THOUSANDS = r"[0-9]{1,3}(?:\.[0-9]{3})+(?!\.)|[0-9]{1,3}(?:,[0-9]{3})+(?!,)|[0-9]{1,3}(?:[' ][0-9]{3})+"
+_NUMBER = rf"(?:{_THOUSANDS}|[0-9]+)(?:[.,][0-9]+)?"
 _SIGN = r"(?:[A-Z]{0,3}[$€£¥]|BRL|USD|EUR)"
 _AMOUNT = re.compile(rf"[-+(]?{_SIGN} ?[-+]?(?:{_NUMBER})\)?|[-+]?(?:{_NUMBER}) ?(?:%|[$€£¥]|BRL|USD|EUR)")
 _PLAIN_NUMBER = re.compile(rf"[-+]?(?:{_NUMBER})")
-_DECIMAL = re.compile(r"[-+]?(?:[0-9]{1,3}(?:[.,' ][0-9]{3})+|[0-9]+)[.,][0-9]{1,2}")
+_DECIMAL = re.compile(rf"[-+]?(?:{_THOUSANDS}|[0-9]+)[.,][0-9]{{1,2}}")
 _DATE = re.compile(
     r"(?:[0-9]{1,2}([/.-])[0-9]{1,2}\1(?:[0-9]{2}|[0-9]{4})|[0-9]{4}([/.-])[0-9]{1,2}\2[0-9]{1,2})(?:,?[ T].*)?"
     r"|(?:0?[1-9]|[12][0-9]|3[01])/(?:0?[1-9]|1[0-2])"
@@ -37,6 +43,8 @@ _TIME = re.compile(r"[0-9]{1,2}:[0-9]{2}(?::[0-9]{2})?|[0-9]{1,2} ?h(?: ?[0-9]{2
 # The numbers by which Excel stores the dates of the years 2000 to 2099.
 _DATE_NUMBER = re.compile(r"[0-9]{5}")
 _DATE_DIGITS = 5
+_DAY_AND_MONTH = re.compile(r"([0-9]{1,2})[/.-]([0-9]{1,2})(?![0-9])")
+_YEAR = re.compile(r"(?<![0-9])[0-9]{4}(?![0-9])")
 _SHORT = 10  # the most characters of such a number with the spaces around it
 _DATE_NUMBERS = range(36526, 73051)
 
@@ -85,7 +93,6 @@ _NO_AMOUNTS: Mapping[_Kind, str] = MappingProxyType({
     _Kind.MONTH: _NO_AMOUNT,
     _Kind.TIME: _NO_AMOUNT,
     _Kind.DATE_NUMBER: "is {shown}, which may be the number of a date: write it like the other amounts, or correct it",
-    _Kind.ZERO: "",
 })  # fmt: skip
 # Words in the name of a column or a variable of amounts, or before the variable in the text.
 _AMOUNT_WORDS = frozenset({
@@ -97,17 +104,72 @@ _SIGN_BEFORE = re.compile(rf"{_SIGN}[\s*_~]*\Z")
 _SIGN_AFTER = re.compile(r"[\s*_~]*(?:[%€]|(?:reais|reales|euros?|d[oó]lar(?:e?s)?|dollars?|pesos?)\b)")
 
 
+class Form(StrEnum):
+    """A form of a cell. A column that has cells of two forms is told, unless it has codes or free texts."""
+
+    PERCENT = auto()
+    MONEY = auto()
+    NUMBER = auto()
+    DATE_NUMBER = auto()
+    NEGATIVE = auto()
+    ZERO = auto()
+    DATE = auto()
+    DAY_FIRST = auto()  # a date that cannot begin with the month
+    MONTH_FIRST = auto()  # a date that cannot begin with the day
+    FAR_DATE = auto()  # a date whose year is far from those of nearly all others
+    MONTH = auto()
+    TIME = auto()
+    TEXT = auto()
+
+
+_FORM_OF: Mapping[_Kind, Form] = MappingProxyType({
+    _Kind.AMOUNT: Form.MONEY,
+    _Kind.DECIMAL: Form.NUMBER,
+    _Kind.WHOLE: Form.NUMBER,
+    _Kind.DATE_NUMBER: Form.DATE_NUMBER,
+    _Kind.ZERO: Form.ZERO,
+    _Kind.DATE: Form.DATE,
+    _Kind.MONTH: Form.MONTH,
+    _Kind.TIME: Form.TIME,
+    _Kind.TEXT: Form.TEXT,
+    _Kind.MIXED: Form.TEXT,
+})  # fmt: skip
+# A number beside a text may be a size or a code. Cells of the other forms are neither.
+_BARE = frozenset({Form.NUMBER, Form.DATE_NUMBER, Form.NEGATIVE, Form.ZERO, Form.TEXT})
+# In years: most dates of a column are this near to its most frequent year, and a far date is further away than this.
+_NEAR_YEARS, _FAR_YEARS = 2, 10
+
+
+class _Look(NamedTuple):
+    """What a cell looks like. `year`: the year of a date, 0 if it has none of four digits."""
+
+    kind: _Kind
+    form: Form
+    year: int = 0
+
+
+_PLAIN_TEXT = _Look(_Kind.TEXT, Form.TEXT)
+
+
 @dataclass(frozen=True, slots=True)
 class OddCell:
-    """A cell whose kind differs from nearly all others in its column. `shown`: its text; "" if it may be a phone.
+    """A cell that cannot be meant, because its kind differs from nearly all others in its column.
 
-    `reason`: why its row is rejected, worded to follow the name of the column; "" if a person may mean the cell.
+    `reason`: why its row is rejected, worded to follow the name of the column.
     """
 
     row_number: int
     position: int
-    shown: str
     reason: str
+
+
+class FormCount(NamedTuple):
+    """The cells of one form in a column: their number, the first row and its cell; "…" if it may be a phone."""
+
+    form: Form
+    cell_count: int
+    row_number: int
+    shown: str
 
 
 def has_amounts(column: str, variable: str, excerpt: str) -> bool:
@@ -154,57 +216,135 @@ class OddCells:
 
     def __init__(self, positions: Sequence[int], amounts: Collection[int] = ()) -> None:
         self._amounts = amounts
-        self._counts = {position: Counter[_Kind]() for position in positions}
+        # By column and look of a cell, the number of such cells, and the row and the text of the first.
+        self._found: dict[int, dict[_Look, list[Any]]] = {position: {} for position in positions}
         self._kept: dict[tuple[int, _Kind], list[tuple[int, str]]] = {}
 
     def add(self, row_number: int, cells: Sequence[str]) -> None:
-        for position, counts in self._counts.items():
+        for position, found in self._found.items():
             cell = cells[position] if position < len(cells) else ""
-            if (kind := _find_kind(cell)) is None:
+            if (look := _look_at(cell)) is None:
                 continue
-            counts[kind] += 1
-            kept = self._kept.setdefault((position, kind), [])
+            found.setdefault(look, [0, row_number, cell])[0] += 1
+            kept = self._kept.setdefault((position, look.kind), [])
             if len(kept) < _MOST_KEPT:
                 kept.append((row_number, cell))
 
     def count_kinds(self, position: int) -> KindCounts:
         """Return the kinds of the cells of a column."""
-        counts = self._counts[position].items()
+        counts = self._count(position).items()
         return {kind.name: (count, self._kept[position, kind][0][0]) for kind, count in counts}
 
     def find(self) -> list[OddCell]:
-        """Return the odd cells of all columns, in the order of the rows."""
-        found = [each for position, counts in self._counts.items() for each in self._find_in(position, counts)]
+        """Return the cells that cannot be meant, of all columns, in the order of the rows."""
+        found = [
+            OddCell(row_number, position, reason.format(shown=_show(cell)))
+            for position in self._found
+            for kind, reason in self._find_rejected(position).items()
+            for row_number, cell in self._kept[position, kind]
+        ]
         return sorted(found, key=lambda each: (each.row_number, each.position))
 
-    def _find_in(self, position: int, counts: Counter[_Kind]) -> Iterator[OddCell]:
-        for kind, reason in _find_odd(counts, has_amounts=position in self._amounts).items():
-            kept = self._kept[position, kind]
-            if len(kept) < counts[kind]:
-                continue
-            for row_number, cell in kept:
-                shown = _show(cell)
-                yield OddCell(row_number, position, shown, reason.format(shown=shown))
+    def find_mixed(self) -> dict[int, list[FormCount]]:
+        """Return, by column with cells of several forms, these forms, of the most frequent form first.
+
+        The cells that `find` returns do not count.
+        """
+        mixed = {}
+        for position, found in self._found.items():
+            rejected = self._find_rejected(position)
+            meant = {look: FormCount(look.form, *first) for look, first in found.items() if look.kind not in rejected}
+            if forms := _find_mixed(meant, has_amounts=position in self._amounts):
+                mixed[position] = [each._replace(shown=_show(each.shown)) for each in forms]
+        return mixed
+
+    def _count(self, position: int) -> Counter[_Kind]:
+        counts = Counter[_Kind]()
+        for look, (count, *_first) in self._found[position].items():
+            counts[look.kind] += count
+        return counts
+
+    def _find_rejected(self, position: int) -> dict[_Kind, str]:
+        """Return the kinds whose rows are rejected, with the reason. More cells than are kept are no slips."""
+        counts = self._count(position)
+        odd = _find_odd(counts, has_amounts=position in self._amounts)
+        return {kind: reason for kind, reason in odd.items() if counts[kind] <= _MOST_KEPT}
+
+
+def _find_mixed(found: Mapping[_Look, FormCount], *, has_amounts: bool) -> list[FormCount]:
+    """Return the forms of the cells of a column, of the most frequent first; [] if it has one, codes or free texts."""
+    counts = Counter[_Kind]()
+    for look, first in found.items():
+        counts[look.kind] += first.cell_count
+    total, usual = counts.total(), _find_usual(counts)
+    if counts[_Kind.MIXED] * 2 >= total:
+        return []
+    names = _name_forms(found, is_date_rare=has_amounts and usual is _Kind.WHOLE and _are_few(counts))
+    forms: dict[Form, FormCount] = {}
+    # A date that may begin with the day or the month is no example of either.
+    for look in sorted(found, key=lambda each: (each.form is Form.DATE is not names[each], found[each].row_number)):
+        first, form = found[look], names[look]
+        count = forms[form].cell_count if form in forms else 0
+        forms[form] = forms.get(form, first)._replace(form=form, cell_count=first.cell_count + count)
+    if len(forms) == 1:
+        return []
+    is_bare = forms.keys() <= _BARE and not has_amounts
+    if is_bare and (usual is None or counts.keys() <= _USUAL[usual]):
+        return []
+    return sorted(forms.values(), key=lambda each: (-each.cell_count, each.row_number))
+
+
+def _name_forms(found: Mapping[_Look, FormCount], *, is_date_rare: bool) -> dict[_Look, Form]:
+    """Return the form by which each look is told. `is_date_rare`: numbers that may be dates are told apart."""
+    by_form = Counter[Form]()
+    for look, first in found.items():
+        by_form[look.form] += first.cell_count
+    day, month = by_form[Form.DAY_FIRST], by_form[Form.MONTH_FIRST]
+    any_date = Form.DATE if not (day and month) else Form.DAY_FIRST if day >= month else Form.MONTH_FIRST
+    told = {Form.DATE: any_date} | (
+        {} if day and month else dict.fromkeys((Form.DAY_FIRST, Form.MONTH_FIRST), any_date)
+    )
+    if not is_date_rare:
+        told[Form.DATE_NUMBER] = Form.NUMBER
+    far = _find_far_years(found)
+    return {look: Form.FAR_DATE if look.year in far else told.get(look.form, look.form) for look in found}
+
+
+def _find_far_years(found: Mapping[_Look, FormCount]) -> set[int]:
+    """Return the years far from the most frequent year of a column, if nearly all years are near to it."""
+    years = Counter[int]()
+    for look, first in found.items():
+        if look.year:
+            years[look.year] += first.cell_count
+    if years.total() < _LEAST_CELLS:
+        return set()
+    ((usual, _count),) = years.most_common(1)
+    near = sum(count for year, count in years.items() if abs(year - usual) <= _NEAR_YEARS)
+    if near < _NEARLY_ALL * years.total():
+        return set()
+    return {year for year in years if abs(year - usual) > _FAR_YEARS}
+
+
+def _are_few(counts: Counter[_Kind]) -> bool:
+    """Tell whether few cells of a column are numbers that may be dates."""
+    return counts[_Kind.DATE_NUMBER] <= (1 - _NEARLY_ALL) * counts.total()
 
 
 def _find_odd(counts: Counter[_Kind], *, has_amounts: bool) -> dict[_Kind, str]:
-    """Return the kinds that are odd in a column, with the reason why their rows are rejected; "" if it may be meant."""
+    """Return the kinds of a column whose rows are rejected, with the reason."""
     usual = _find_usual(counts)
-    few = (1 - _NEARLY_ALL) * counts.total()
     if usual is None:
         # Whole numbers alone may all be amounts, such as 45000 and 120000, and so may many numbers that may be dates.
-        takes_numbers = counts.keys() <= _WHOLE or counts[_Kind.DATE_NUMBER] > max(few, 1)
+        is_date_rare = _are_few(counts) or counts[_Kind.DATE_NUMBER] == 1
+        takes_numbers = counts.keys() <= _WHOLE or not is_date_rare
         kinds = _NO_AMOUNTS.keys() - ({_Kind.DATE_NUMBER} if takes_numbers else set())
         return {kind: _NO_AMOUNTS[kind] for kind in counts.keys() & kinds} if has_amounts else {}
     text = f"is {{shown}}, but nearly all other cells of the column are {_NAMES.get(usual)}: correct it"
-    odd = {
-        kind: "" if {usual, kind} & _TEXTS or {usual, kind} <= _NUMBERS else text
+    return {
+        kind: text
         for kind in counts.keys() - _USUAL[usual]
+        if not {usual, kind} & _TEXTS and not {usual, kind} <= _NUMBERS
     }
-    if usual is _Kind.WHOLE and has_amounts:
-        told = {_Kind.ZERO, _Kind.DATE_NUMBER} if counts[_Kind.DATE_NUMBER] <= few else {_Kind.ZERO}
-        odd |= dict.fromkeys(counts.keys() & told, "")
-    return odd
 
 
 def _find_usual(counts: Counter[_Kind], *, least: int = _LEAST_CELLS) -> _Kind | None:
@@ -231,19 +371,40 @@ _SAME_DIGITS = str.maketrans("23456789", "11111111")
 _HAS_DIGIT = re.compile(r"\d")
 
 
-def _find_kind(cell: str) -> _Kind | None:
-    """Return the kind of a cell; None if the cell is blank."""
+def _look_at(cell: str) -> _Look | None:
+    """Return what a cell looks like; None if the cell is blank."""
     if _HAS_DIGIT.search(cell) is None:  # nearly every name
-        return None if is_blank(cell) else _Kind.TEXT
+        return None if is_blank(cell) else _PLAIN_TEXT
     if "/" in cell or "-" in cell or (len(cell) < _SHORT and len(_HAS_DIGIT.findall(cell)) == _DATE_DIGITS):
-        return _read_kind(cell)
-    return _read_kind(cell.translate(_SAME_DIGITS))
+        return _read_look(cell)
+    look = _read_look(cell.translate(_SAME_DIGITS))
+    return look if look.kind is not _Kind.DATE else _Look(look.kind, Form.DATE)  # its digits are not its own
 
 
 @lru_cache(20_000)
-def _read_kind(cell: str) -> _Kind:
-    """Return the kind of a cell with digits."""
+def _read_look(cell: str) -> _Look:
+    """Return what a cell with digits looks like."""
     text = standardize(cell)
+    kind = _read_kind(text)
+    if kind is _Kind.DATE:
+        year = _YEAR.search(text)
+        return _Look(kind, _read_date_form(text), int(year[0]) if year else 0)
+    if kind in _NUMBERS - {_Kind.ZERO} and ("-" in text or text.startswith("(")):
+        return _Look(kind, Form.NEGATIVE)
+    return _Look(kind, Form.PERCENT if kind is _Kind.AMOUNT and "%" in text else _FORM_OF[kind])
+
+
+def _read_date_form(text: str) -> Form:
+    found = _DAY_AND_MONTH.match(text)
+    if found and int(found[1]) > _MONTHS_PER_YEAR:
+        return Form.DAY_FIRST
+    return Form.MONTH_FIRST if found and int(found[2]) > _MONTHS_PER_YEAR else Form.DATE
+
+
+_MONTHS_PER_YEAR = 12
+
+
+def _read_kind(text: str) -> _Kind:
     if not any(map(str.isdigit, text)):
         return _Kind.TEXT
     kind = next((kind for pattern, kind in _FORMS if pattern.fullmatch(text)), None)

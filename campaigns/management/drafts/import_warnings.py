@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from campaigns.domain.campaign import CampaignStatus
@@ -19,9 +20,10 @@ from campaigns.domain.statement import (
     HintAction,
     Sentence,
     Severity,
+    Word,
     list_sentences,
 )
-from campaigns.domain.text.kinds import find_contradiction
+from campaigns.domain.text.kinds import Form, FormCount, find_contradiction
 from campaigns.domain.text.normal import fold
 from campaigns.store.recipients import ImportedFile, ImportFacts, Likeness
 
@@ -208,28 +210,8 @@ def _find(campaign_id: int, status: CampaignStatus, facts: ImportFacts, file: st
             word=facts.word,
             line=facts.line,
         )
-    if facts.odd_count:
-        yield Finding(
-            "cells_odd",
-            Severity.WARNING,
-            "The file has {cells} unlike the others in their column: {places}.",
-            "Read these rows. If a cell is wrong, correct the file, and import it again: {again}."
-            if is_draft
-            else "Read these rows. If a cell is wrong, read the corrected file into a new campaign, because this one"
-            " has started.",
-            campaign_id=campaign_id,
-            cells=Count(facts.odd_count, "cell"),
-            places=list_sentences(
-                [
-                    *(
-                        Sentence("row {row:,}, {column}: {cell}", row=row, column=column, cell=cell)
-                        for row, column, cell in facts.odd
-                    ),
-                    *([Sentence("…")] if facts.odd_count > len(facts.odd) else []),
-                ]
-            ),
-            again=_read_again(campaign_id, facts=facts, is_draft=is_draft),
-        )
+    for column, forms in facts.mixed.items():
+        yield _warn_of_mixed_cells(campaign_id, facts, column, forms, is_draft=is_draft)
     if facts.refusing_rows:
         yield Finding(
             "people_unwilling",
@@ -262,6 +244,54 @@ def _find(campaign_id: int, status: CampaignStatus, facts: ImportFacts, file: st
         )
     if facts.other_values_count:
         yield _warn_of_other_values(campaign_id, facts, is_draft=is_draft)
+
+
+def _warn_of_mixed_cells(
+    campaign_id: int, facts: ImportFacts, column: str, forms: Sequence[FormCount], *, is_draft: bool
+) -> Finding:
+    return Finding(
+        "cells_odd",
+        Severity.WARNING,
+        "The cells of the column {column} are of several kinds: {kinds}.",
+        "Read these rows. If a cell is wrong, correct the file, and import it again: {again}."
+        if is_draft
+        else "Read these rows. If a cell is wrong, read the corrected file into a new campaign, because this one has"
+        " started.",
+        campaign_id=campaign_id,
+        column=column,
+        kinds=list_sentences(
+            [
+                Sentence(
+                    "{count:,} {form} (row {row:,}: {cell})",
+                    count=each.cell_count,
+                    form=_FORMS[each.form],
+                    row=each.row_number,
+                    cell=each.shown,
+                )
+                for each in forms
+                if each.form in _FORMS
+            ]
+        ),
+        again=_read_again(campaign_id, facts=facts, is_draft=is_draft),
+    )
+
+
+# What the cells of each form have.
+_FORMS: Mapping[str, Word] = MappingProxyType({
+    Form.PERCENT: Word("with a percent sign"),
+    Form.MONEY: Word("with a currency"),
+    Form.NUMBER: Word("with a number only"),
+    Form.DATE_NUMBER: Word("with a number that may be a date"),
+    Form.NEGATIVE: Word("with a negative number"),
+    Form.ZERO: Word("with zero"),
+    Form.DATE: Word("with a date"),
+    Form.DAY_FIRST: Word("with a date that begins with the day"),
+    Form.MONTH_FIRST: Word("with a date that begins with the month"),
+    Form.FAR_DATE: Word("with a date many years from the others"),
+    Form.MONTH: Word("with a month"),
+    Form.TIME: Word("with a time of day"),
+    Form.TEXT: Word("with a text"),
+})  # fmt: skip
 
 
 def _is_correction(facts: ImportFacts, likeness: Likeness) -> bool:
