@@ -180,12 +180,14 @@ def stage_recipients(connection: Connection, path: Path, *, filling: Filling, re
                 read_phone=read_phone,
                 takes_nulls=reading.takes_nulls,
             )
-            findings = _Findings(kinds, search, refusals, unanswered, odd)
+            findings = _Findings(kinds, search, refusals, unanswered, odd, [])
             consents = _find_consents(columns, reading, first_cells)
             rows = _read_rows(chain(first, below), columns, reading, read=read, consents=consents, findings=findings)
             store.stage_rows(connection, rows)
     except RecipientsError as error:
         raise error.in_file(path) from None
+    if findings.late and reading.refusals is RefusalChoice.SKIP:
+        store.reject_rows(connection, findings.late, code=RowCode.REFUSED)
     found = [] if reading.takes_nulls else odd.find()
     if found:
         problems = [(each.row_number, columns.names[each.position], each.reason) for each in found]
@@ -305,13 +307,17 @@ def _collect_facts(
 
 
 class _Findings(NamedTuple):
-    """What is found in the rows of a file while they are read."""
+    """What is found in the rows of a file while they are read.
+
+    `late`: the rows whose refusal is known only at the end of the file, as `reject_rows` takes them.
+    """
 
     kinds: Counter[PhoneKind]
     search: _PhoneSearch
     refusals: Refusals
     unanswered: Refusals
     odd: OddCells
+    late: list[tuple[int, str, str]]
 
 
 # Fewer rows tell nothing about a whole column. `_NEARLY_ALL`: a part of the rows.
@@ -440,7 +446,7 @@ def _read_rows(
     Blank rows are skipped. Raises RecipientsError if all rows are blank, or if rows that say that the person wants no
     messages must be refused.
     """
-    kinds, search, refusals, unanswered, odd = findings
+    kinds, search, refusals, unanswered, odd, _late = findings
     classify = make_phone_classifier(reading.region)
     has_rows = False
     for row_number, cells in rows:
@@ -463,6 +469,10 @@ def _read_rows(
         yield row_number, row
     if not has_rows:
         raise RecipientsError("rows_missing", "there is no row below the header")
+    for column, note in consents.find_late_refusals(refusals.columns).values():
+        refusals.add(note.row_number, [column], note.key)
+        findings.late.append((note.row_number, column, _REFUSES))
+    refusals.others = consents.list_others(refusals.columns)
     _demand_decisions(reading, refusals, unanswered)
 
 
@@ -496,6 +506,9 @@ def _demand_decisions(reading: Reading, refusals: Refusals, unanswered: Refusals
         )
 
 
+_REFUSES = "says that the person wants no messages"
+
+
 def _check_consent(
     row: Recipient,
     row_number: int,
@@ -512,8 +525,10 @@ def _check_consent(
     if (column := consents.find_refusal(cells)) is not None:
         findings.refusals.add(row_number, [column], recipient_key(row.phone))
         if reading.refusals is RefusalChoice.SKIP:
-            return RowProblem(column, "says that the person wants no messages", RowCode.REFUSED)
-    elif unanswered := consents.find_unanswered(cells):
+            return RowProblem(column, _REFUSES, RowCode.REFUSED)
+        return row
+    consents.keep_notes(row_number, cells, recipient_key(row.phone))
+    if unanswered := consents.find_unanswered(cells):
         findings.unanswered.add(row_number, unanswered)
         if reading.unanswered is RefusalChoice.SKIP:
             return RowProblem(unanswered[0], "does not say whether the person wants messages", RowCode.UNANSWERED)

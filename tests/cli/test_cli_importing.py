@@ -630,6 +630,24 @@ def test_words_of_a_refusal_in_any_column_need_a_decision(offer, column, cell):
     assert ": 1 recipient, 1 row rejected.\n" in offer(rows, "--refusals", "skip").stdout
 
 
+def test_a_column_with_refusals_is_read_for_possible_ones_and_its_other_notes_are_shown(offer):
+    notes = ["vip", "SAIR", "n\u00e3o tenho interesse, obrigado", *(f"nota {number}" for number in range(5))]
+    rows = "".join(f'+551199999{number:04},P{number},1%,"{note}"\n' for number, note in enumerate(notes))
+    told = offer(f"phone,1,2,Retorno\n{rows}", "--refusals", "skip")
+    assert told.stdout.startswith("Campaign 1 (Oferta): 6 recipients, 2 rows rejected.\n")
+    assert "2 rows of people who want no messages, left out by --refusals skip: row 3, row 4\n" in told.stdout
+    assert (
+        "  notes in Retorno that count as no refusal: row 2 (vip), row 5 (nota 0), row 6 (nota 1), row 7 (nota 2),"
+        " row 8 (nota 3), …\n"
+    ) in told.stdout
+    assert "says in 2 rows" in offer(f"phone,1,2,Retorno\n{rows}").stderr
+
+
+def test_a_refusal_beside_the_name_of_a_person_needs_a_decision(offer):
+    refused = offer(f"phone,nome,2\n{ANA},Ana (N\u00c3O ENVIAR),1%\n{BIA},Bia,2%\n", "--map", "1=nome")
+    assert "the list says in 1 row that the person wants no messages (nome; the first is row 2)" in refused.stderr
+
+
 def test_a_column_about_something_else_leaves_the_other_columns_as_they_are(offer):
     rows = f"phone,1,2,status,aceita\n{ANA},Ana,1%,cancelado,sim\n{BIA},Bia,2%,pago,n\u00e3o\n"
     told = offer(rows, "--not-refusals", "status", "--refusals", "skip")

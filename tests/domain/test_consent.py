@@ -116,6 +116,58 @@ def test_words_that_were_harmless_before_hide_no_refusal(monkeypatch):
 @pytest.mark.parametrize(
     ("column", "cell"),
     [
+        *(
+            ("nome", cell)
+            for cell in (
+                *("Davi (NÃO ENVIAR)", "Hugo - pediu pra sair", "Hugo pediu pra sair", "JOÃO PINTO *bloqueado*"),
+                *("ZZZ Luís não usar", "NÃO LIGAR", "Maria (falecida)", "Ana do not contact", "Rosa - no enviar"),
+            )
+        ),
+        *(
+            ("obs", cell)
+            for cell in (
+                *("cliente (NÃO ENVIAR)", "cliente - NÃO ENVIAR", "JOÃO *bloqueado*", "Davi NÃO ENVIAR", "do not send"),
+                *("para de mandar msg", "só email", "apenas por telefone", "não mandar mais nada"),
+            )
+        ),
+        *(("Status", "Falecida"), ("Preferência de contato", "Nenhum"), ("canal preferido", "nenhuma")),
+        *(("1", "Ana (NÃO ENVIAR)"), ("1", "Ana - descadastrada")),
+    ],
+)
+def test_a_refusal_counts_beside_other_words(column, cell):
+    columns = ConsentColumns(["phone", column], None, variables=[1] if column in {"nome", "1"} else [])
+    assert columns.find_refusal(["1", cell]) == column
+
+
+@pytest.mark.parametrize(
+    ("column", "cell"),
+    [
+        *(("nome", "Alto Sales"), ("nome", "Bloco Bar"), ("cliente", "Noé Nunes"), ("nome", "Não-Me-Toque Ltda.")),
+        *(("1", "Não enviar documentos"), ("1", "pedido - cancelado"), ("1", "Não usar com outro cupom")),
+        *(("obs", "pedido 33 - cancelado"), ("obs", "cartão (bloqueado)"), ("obs", "não enviar boleto")),
+        *(("obs", "entregar na portaria - não ligar"), ("obs", "só e-mail para boleto"), ("obs", "filho falecido")),
+        *(("Data de contato", "nenhum"), ("Preferência de contato", "E-mail"), ("endereço", "Rua Saída (fundos)")),
+    ],
+)
+def test_other_words_beside_a_text_are_no_refusal(column, cell):
+    columns = ConsentColumns(["phone", column], None, variables=[1] if column in {"nome", "1"} else [])
+    assert columns.find_refusal(["1", cell]) is None
+
+
+def test_a_possible_refusal_counts_in_a_column_that_has_certain_ones():
+    columns = ConsentColumns(["phone", "retorno", "obs"], None)
+    notes = ["quem é?", "não tenho interesse, obrigado", "Ativo", "cliente sem interesse", ""]
+    for number, note in enumerate(notes, start=2):
+        columns.keep_notes(number, ["1", note, note], f"key {number}")
+    late = columns.find_late_refusals(["retorno"])
+    assert {(row, column) for row, (column, _note) in late.items()} == {(3, "retorno"), (5, "retorno")}
+    assert columns.list_others(["retorno"]) == {"retorno": [(2, "quem é?")]}
+    assert columns.find_late_refusals([]) == {}
+
+
+@pytest.mark.parametrize(
+    ("column", "cell"),
+    [
         *(("status do pedido", "Cancelado"), ("obs", "não quer parcelado"), ("obs", "quer receber mensagens")),
         *(("cidade", "Não-Me-Toque"), ("cupom", "STOP10"), ("produto", "Lista de presentes"), ("status", "ativo")),
         *(

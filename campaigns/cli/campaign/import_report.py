@@ -21,6 +21,7 @@ from campaigns.management.recipients import Imported, find_overlaps
 from campaigns.store.recipients import ErrorGroup, ImportCounts, Overlap
 
 _SHOWN_OVERLAPS = 5
+_SHOWN_NOTES = 5
 
 # The line for each kind of rows that did not become messages. {places}: the first rows.
 GROUPS: Mapping[str, str] = MappingProxyType({
@@ -95,6 +96,7 @@ def report_import(session: Session, result: ChangeResult) -> None:
         say(_("  row {row:,} names the columns; the rows above it were not read", row=row))
     _report_encoding(result.imported)
     _report_hidden(result.imported)
+    _report_other_notes(result.imported)
     for group in result.imported.groups:
         say(f"  {_describe(group)}")
     for warning in result.import_warnings:
@@ -201,6 +203,15 @@ def _report_hidden(imported: Imported) -> None:
             names=list_names(imported.hidden_sheets),
         )
         say(text)
+
+
+def _report_other_notes(imported: Imported) -> None:
+    """Print the notes that count as no refusal, in the columns of which other notes were refusals."""
+    for column, notes in imported.refusals.others.items():
+        shown = [_("row {number} ({text})", number=number, text=text) for number, text in notes[:_SHOWN_NOTES]]
+        more = ["…"] if len(notes) > _SHOWN_NOTES else []
+        if shown:
+            say(_("  notes in {column} that count as no refusal: {notes}", column=column, notes=[*shown, *more]))
 
 
 def _report_encoding(imported: Imported) -> None:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from enum import Enum, StrEnum, auto
 from functools import lru_cache
 from itertools import pairwise
+from typing import NamedTuple
 
 from campaigns.domain.optout.recognition import StopRules, read_words
 from campaigns.domain.text.missing import is_null
@@ -34,10 +35,20 @@ _REFUSING = read_words(
 # Words for other channels and subjects. A consent to them says nothing about messages of WhatsApp.
 _OTHER_SUBJECTS = read_words("boleto,boletos,cartao,email,ligacao,ligacoes,mail,pix,sms,telefonema,troca,trocas")
 _OUR_SUBJECTS = read_words("mensagem,mensagens,message,messages,whats,whatsapp,wpp,zap")
-# Words in the name of a column in which only a plain "no" means that the person wants no messages of WhatsApp.
-_CHANNEL = read_words("whats,whatsapp,wpp,zap")
+# Words and pairs of words in the name of a column in which "no" and "none" mean that the person gets no messages of
+# WhatsApp.
+_CHANNEL = read_words(
+    "whats,whatsapp,wpp,zap,canal contato,canal preferido,canal preferencia,contact preference,contato preferido,"
+    "contacto preferido,forma contato,meio contato,preferencia canal,preferencia contato,preferencia contacto,"
+    "preferred channel,preferred contact"
+)
+_SMALL_WORDS = frozenset({"da", "de", "do", "of"})
+# The names of columns with the names of people have one of the first words, and no other words than these.
+_PEOPLE = read_words("aluno,cliente,client,contato,customer,name,nombre,nome,paciente,responsavel")
+_PEOPLE_WITH = _PEOPLE | _SMALL_WORDS | read_words("completo,first,full,primeiro,social,sobrenome")
 
 _PLAIN_NO = read_words("n,no,nao,non,nein,false,falso,f,off")
+_NONE = read_words("nada,nenhum,nenhuma,nenhum canal,nenhum contato,ninguna,ninguno,none")
 _NO = _PLAIN_NO | read_words(
     "nope,never,nunca,jamais,negado,negada,negou,nega,denied,declined,rejected,refused,revogado,revogada,revogou,"
     "recusado,recusada,recusou,recusa,descadastrado,descadastrada,descadastrou,unsubscribed,optout,opt out,cancelado,"
@@ -76,7 +87,8 @@ _REFUSALS = read_words(
 _UNCLEAR_REFUSALS = read_words(
     "baja,blocked,bloqueada,bloqueado,bloqueou,cancelada,cancelado,cancelar,canceled,cancelled,cancelou,excluida,"
     "excluido,excluir,negado,nao autorizado,parar,pare,quer sair,recusada,recusado,recusou,remover,removida,"
-    "removido,revogada,revogado,revogou,sair,saiu,salio,stop"
+    "removido,revogada,revogado,revogou,sair,saiu,salio,stop,"
+    "nao usar,deceased,falecida,falecido,faleceu,fallecida,fallecido,obito"
 )
 _SUBJECTS = read_words(
     "agendamento,assinatura,boleto,cartao,carrinho,cirurgia,cobranca,compra,consulta,contrato,credito,emprestimo,"
@@ -107,18 +119,33 @@ _NOTES = (
     r"(cadastro|consentimento|inscricao|permissao|subscription|suscripcion) (cancel|exclu|negad|removid|revogad)",
     r"descadastr|desinscr|unsubscrib|opt(ed)? ?out\b|(dado|dada|dar|darse) de baja|lista negra|blacklist",
     r"(bloqueou|denunciou) (a empresa|a gente|a loja|nosso|o contato|o numero)",
+    r"(so|solo|somente|apenas|only)( (by|por|pelo|via))? (carta|correo|e ?mail|ligacao|phone|sms|telefone|telefono)$",
 )
 _NOTE = re.compile(rf"\b({'|'.join(_NOTES)})")
+# A refusal beside other words, such as "Davi (NÃO ENVIAR)": it is set apart by signs, or it ends a short text.
+_APART = re.compile(r"[][(){}*_~|;<>\"\u201c\u201d]+|(?:^|\s)[-\u2013\u2014]+|[-\u2013\u2014]+(?:\s|$)")
+_ORDER = (
+    rf"\b{_NOT}( me)? (contact|contactar|contatar|disturb|enviar|envie|incomodar|mandar|mande|message|molestar|"
+    "perturbar|perturbe|send{more})"
+)
+_ENDS_WITH_ORDER = re.compile(_ORDER.format(more="") + r"( mais| nada)?$")
+_NAME_WITH_ORDER = re.compile(_ORDER.format(more="|call|ligar|llamar|usar|use") + r"\b")
+_MOST_BESIDE = 8  # the words of a short text
+# What a colleague notes about a person; the person's own words are in `phrases.py`.
+_NO_INTEREST = re.compile(r"\b(nao (ha|tem|teve)( mais)? interesse|no tiene interes|not interested|sem interesse)\b")
 # Words beside a refusal that only say when it was.
 _WHEN = frozenset({"dia", "el", "em", "en", "hoje", "hoy", "on", "ontem"})
 # Each refusal has one of these beginnings of words. This search is quick, and nearly all cells have none of them.
 _HINTS = re.compile(
-    r"(?<![^\W_])(?:baja|bloc|bloq|blackl|cancel|contact|contat|deseja|desinscr|descad|disturb|dnc|exclu|incomod|lista|"
-    r"marketing|mensag|messag|molest|n[aã]o |negad|never|no |nunca|opt|pare|parar|perturb|quer|recus|remo|retir|revog|"
-    r"sai|sem |stop|sali|tirar|tire|unsub)"
+    r"(?<![^\W_])(?:apenas|baja|bloc|bloq|blackl|cancel|contact|contat|deceas|deseja|desinscr|descad|disturb|dnc|dont|"
+    r"errad|exclu|fal+ec|incomod|interess|lista|mand|marketing|mensag|messag|molest|n[aã]o |negad|nenhum|never|ningun|"
+    r"no |none|not |nunca|[oó]bito|only|opt|pare|parar|perturb|quer|recus|remo|retir|revog|sai|sem |s[oó] |sol?o |"
+    r"somente|stop|sali|tira|tire|unsub)"
 )
 _LATIN = re.compile("[\x00-\x7f\xa0-\xac\xae-\xff]*")  # without the invisible hyphen
 _LONGEST_NOTE = 1_000
+_MOST_NOTES = 5_000  # the notes of a column that are kept, because they may be refusals
+_MOST_SEEN = 50  # the first different notes of a column that are kept
 _MOST_WORDS = 100_000  # the number of harmless words that are kept; the other words of a list are searched again
 _STOP_RULES = StopRules()
 _NOTHING = read_words("nenhum,nenhuma,none,null,vazio,ativo,ativa,active")
@@ -137,17 +164,19 @@ class Refusals:
     """The rows found so far that say that the person wants no messages, or that do not say whether the person wants
     messages, and the names of the columns that say so.
 
-    `people`: the recipient keys of the rows that say no.
+    `people`: the recipient keys of the rows that say no. `others`: by column with notes that say no, other notes with
+    the first row of each.
     """
 
     row_count: int = 0
     first_row: int = 0
     columns: list[str] = field(default_factory=list)
     people: set[str] = field(default_factory=set, repr=False)
+    others: dict[str, list[tuple[int, str]]] = field(default_factory=dict, repr=False)
 
     def add(self, row_number: int, columns: Sequence[str], key: str | None = None) -> None:
         self.row_count += 1
-        self.first_row = self.first_row or row_number
+        self.first_row = min(self.first_row or row_number, row_number)
         if key is not None:
             self.people.add(key)
         self.columns += [column for column in columns if column not in self.columns]
@@ -161,12 +190,21 @@ class _Kind(Enum):
     CHANNEL = auto()  # the column may say who has WhatsApp; a plain "no" means that the person gets no messages there
     VALUE = auto()  # the cell is a value of the message, or is about another subject; only a clear refusal counts
     NOTE = auto()  # all refusals count, also within a longer text
+    NAME = auto()  # the names of people; all refusals count, because no name has their words
     NOTHING = auto()  # the column is about another channel, such as e-mail
+
+
+class Note(NamedTuple):
+    """A note that may be a refusal. `key`: the recipient key of its row."""
+
+    row_number: int
+    key: str
+    text: str
 
 
 # The kinds whose cells are answers to the name of the column, and the kinds whose refusals have one of `_HINTS`.
 _ANSWERS = frozenset({_Kind.CONSENT, _Kind.REFUSAL, _Kind.CHANNEL})
-_TEXTS = frozenset({_Kind.VALUE, _Kind.NOTE})
+_TEXTS = frozenset({_Kind.VALUE, _Kind.NOTE, _Kind.NAME})
 
 
 class ConsentColumns:
@@ -198,6 +236,8 @@ class ConsentColumns:
         self._says = [(position, _SAYS[kind]) for position, kind in kinds if kind is not _Kind.NOTHING]
         self._answers = [(position, _SAYS[kind]) for position, kind in kinds if kind in _ANSWERS]
         self._texts = [position for position, kind in kinds if kind in _TEXTS]
+        self._notes: dict[int, list[Note]] = {position: [] for position, kind in kinds if kind is _Kind.NOTE}
+        self._seen: dict[int, dict[str, int]] = {position: {} for position in self._notes}
         consents = [] if is_export else [position for position, kind in kinds if kind is _Kind.CONSENT]
         # Beside a column of answers, a column such as "data do aceite" only says more about the same answer.
         self._consents = [each for each in consents if _has_answers(first_rows, each)] or consents
@@ -209,6 +249,44 @@ class ConsentColumns:
             if not is_blank(cell) and says_refusal(cell):
                 return self._names[position]
         return None
+
+    def keep_notes(self, row_number: int, cells: Sequence[str], key: str) -> None:
+        """Keep the notes of a row without a refusal, until all rows are read."""
+        if not self._seen:
+            return
+        may_refuse = self._may_refuse(cells)
+        for position, seen in self._seen.items():
+            cell = cells[position] if position < len(cells) else ""
+            if is_blank(cell):
+                continue
+            if len(seen) < _MOST_SEEN:
+                seen.setdefault(" ".join(cell.split()), row_number)
+            notes = self._notes[position]
+            if may_refuse and len(notes) < _MOST_NOTES and _may_refuse(cell):
+                notes.append(Note(row_number, key, cell))
+
+    def find_late_refusals(self, columns: Collection[str]) -> dict[int, tuple[str, Note]]:
+        """Return the kept notes that may be refusals, by row, with the name of the column.
+
+        Only the columns in which other notes are refusals count. In another column, such a note may be about an order.
+        """
+        return {
+            note.row_number: (self._names[position], note)
+            for position, notes in self._notes.items()
+            if self._names[position] in columns
+            for note in notes
+            if _may_be_refusal(note.text)
+        }
+
+    def list_others(self, columns: Collection[str]) -> dict[str, list[tuple[int, str]]]:
+        """Return the first notes of these columns that are no refusals, with the first row of each."""
+        return {
+            self._names[position]: [
+                (row, text) for text, row in seen.items() if fold(text) not in _NOTHING and not _may_be_refusal(text)
+            ]
+            for position, seen in self._seen.items()
+            if self._names[position] in columns
+        }
 
     def find_unanswered(self, cells: Sequence[str]) -> list[str]:
         """Return the names of the columns of consents in which a row has no answer.
@@ -284,13 +362,16 @@ def _is_zero(text: str) -> bool:
 
 def _find_kind(name: str, *, is_chosen: bool, is_value: bool) -> _Kind:
     words = split_words(name)
-    terms = {*words, *map(" ".join, pairwise(words))}
+    large = [word for word in words if word not in _SMALL_WORDS]
+    terms = {*words, *map(" ".join, pairwise(words)), *map(" ".join, pairwise(large))}
     if terms & _OTHER_SUBJECTS and not terms & _OUR_SUBJECTS and not is_chosen:
         return _Kind.NOTHING
     if terms & _REFUSING:
         return _Kind.REFUSAL
     if is_chosen or terms & _AGREEING:
         return _Kind.CONSENT
+    if _PEOPLE & {*words} and _PEOPLE_WITH.issuperset(words):
+        return _Kind.NAME
     if is_value or terms & _SUBJECTS:
         return _Kind.VALUE
     return _Kind.CHANNEL if terms & _CHANNEL else _Kind.NOTE
@@ -298,12 +379,30 @@ def _find_kind(name: str, *, is_chosen: bool, is_value: bool) -> _Kind:
 
 @lru_cache(10_000)
 def _refuses_channel(text: str) -> bool:
-    return fold(text) in _PLAIN_NO or _has_note(text)
+    return fold(text) in _PLAIN_NO | _NONE or _has_note(text)
 
 
 @lru_cache(10_000)
 def _is_clear_refusal(text: str) -> bool:
-    return _may_refuse(text) and fold(text) in _REFUSALS
+    return _may_refuse(text) and (not _REFUSALS.isdisjoint(_split_parts(text)) or _ends_with_order(fold(text)))
+
+
+def _split_parts(text: str) -> list[str]:
+    """Return a text and its parts between signs, folded."""
+    return [fold(text), *map(fold, _APART.split(text))]
+
+
+def _ends_with_order(words: str) -> bool:
+    return words.count(" ") < _MOST_BESIDE and _ENDS_WITH_ORDER.search(words) is not None
+
+
+@lru_cache(10_000)
+def _has_refusal_beside_name(text: str) -> bool:
+    if not _may_refuse(text):
+        return False
+    words = fold(text)
+    told = _REFUSALS | _UNCLEAR_REFUSALS
+    return bool(not told.isdisjoint(_split_parts(text)) or _NAME_WITH_ORDER.search(words) or _NOTE.search(words))
 
 
 @lru_cache(10_000)
@@ -312,10 +411,20 @@ def _has_note(text: str) -> bool:
         return False
     words = fold(text)
     told = " ".join(word for word in words.split() if word not in _WHEN and not word.isdecimal())
-    if told in _REFUSALS or told in _UNCLEAR_REFUSALS or _NOTE.search(words):
+    if told in _REFUSALS or told in _UNCLEAR_REFUSALS or _NOTE.search(words) or _ends_with_order(words):
+        return True
+    counted = _REFUSALS if _SUBJECTS & {*words.split()} else _REFUSALS | _UNCLEAR_REFUSALS
+    if not counted.isdisjoint(_split_parts(text)[1:]):
         return True
     stop = _STOP_RULES.find_word(text)
     return stop is not None and stop.is_certain
+
+
+@lru_cache(10_000)
+def _may_be_refusal(text: str) -> bool:
+    if not _may_refuse(text):
+        return False
+    return _NO_INTEREST.search(fold(text)) is not None or _STOP_RULES.find_word(text) is not None
 
 
 def _may_refuse(text: str) -> bool:
@@ -334,4 +443,5 @@ _SAYS: Mapping[_Kind, Callable[[str], bool]] = {
     _Kind.CHANNEL: _refuses_channel,
     _Kind.VALUE: _is_clear_refusal,
     _Kind.NOTE: _has_note,
+    _Kind.NAME: _has_refusal_beside_name,
 }
