@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -34,6 +35,8 @@ from campaigns.domain.recipients import (
     read_row,
 )
 from campaigns.domain.statement import Count, Entry, Field
+from campaigns.domain.text.date_numbers import is_due
+from campaigns.domain.text.dates import LatestDate
 from campaigns.domain.text.kinds import KindCounts, OddCells, has_amounts
 from campaigns.management.exports import find_export_columns
 from campaigns.management.preview import Preview, preview
@@ -41,7 +44,7 @@ from campaigns.sheets.package import Report
 from campaigns.sheets.rows import Row, Sheet, WindowsText, open_sheet
 from campaigns.sheets.xlsx import Hidden, HiddenChoice
 from campaigns.store import recipients as store
-from campaigns.store.database import Connection, Database, DatabaseUnavailable
+from campaigns.store.database import Connection, Database, DatabaseUnavailable, read_clock
 
 DEFAULT_REGION = "BR"
 # A column has dates, or answers, if one of this number of first rows has a date, or an answer, in it.
@@ -130,7 +133,8 @@ class Imported:
 class Staged:
     """The rows of a file that was read, before they belong to a campaign.
 
-    `cell_kinds`: by variable, the kinds of the cells of its column.
+    `due`: by position of a column of dates that are still to come, its latest date. `cell_kinds`: by
+    variable, the kinds of the cells of its column.
     """
 
     path: Path
@@ -144,6 +148,7 @@ class Staged:
     refusals: Refusals
     unanswered: Refusals
     odd: OddCells
+    due: Mapping[int, LatestDate]
     cell_kinds: Mapping[str, KindCounts]
 
 
@@ -180,7 +185,9 @@ def stage_recipients(connection: Connection, path: Path, *, filling: Filling, re
                 read_phone=read_phone,
                 takes_nulls=reading.takes_nulls,
             )
-            findings = _Findings(kinds, search, refusals, unanswered, odd, [])
+            text = filling.template.body_text
+            due = {each: LatestDate() for each in columns.dates if is_due(columns.names[each], text)}
+            findings = _Findings(kinds, search, refusals, unanswered, odd, due, [])
             consents = _find_consents(columns, reading, first_cells)
             rows = _read_rows(chain(first, below), columns, reading, read=read, consents=consents, findings=findings)
             store.stage_rows(connection, rows)
@@ -194,7 +201,7 @@ def stage_recipients(connection: Connection, path: Path, *, filling: Filling, re
         store.reject_rows(connection, problems, code=RowCode.KIND)
     cell_kinds = {name: odd.count_kinds(position) for name, position in _list_shown(columns, filling).items()}
     return Staged(
-        path, filling, reading, sheet, header_row, columns, kinds, search, refusals, unanswered, odd, cell_kinds
+        path, filling, reading, sheet, header_row, columns, kinds, search, refusals, unanswered, odd, due, cell_kinds
     )
 
 
@@ -243,7 +250,7 @@ def write_recipients(
     if written.first is not None:
         values = {**filling.fixed, **dict(zip(filling.names, written.first[2], strict=True))}
         first = preview(filling.template, components, values)
-    facts = _collect_facts(staged, written, filled, phone_column=phone_column)
+    facts = _collect_facts(staged, written, filled, phone_column=phone_column, today=read_clock(connection).date())
     store.set_import_facts(connection, campaign_id, facts)
     return Imported(
         written.counts,
@@ -271,7 +278,12 @@ def write_recipients(
 
 
 def _collect_facts(
-    staged: Staged, written: store.ImportedRows, filled: Sequence[Filled], *, phone_column: str
+    staged: Staged,
+    written: store.ImportedRows,
+    filled: Sequence[Filled],
+    *,
+    phone_column: str,
+    today: dt.date,
 ) -> store.ImportFacts:
     text, refusals, counts = staged.sheet.windows_text, staged.refusals, written.counts
     landlines, accepted = staged.kinds[PhoneKind.LANDLINE], counts.recipient_count + counts.duplicate_count
@@ -295,6 +307,11 @@ def _collect_facts(
         first_message_id=None if written.first is None else written.first[0],
         new_count=counts.recipient_count,
         likeness=likeness,
+        past=[
+            (staged.columns.names[position], latest.row_number, latest.shown)
+            for position, latest in staged.due.items()
+            if latest.date is not None and latest.date < today - _ZONES
+        ],
         mixed={}
         if staged.reading.takes_nulls
         else {staged.columns.names[position]: forms for position, forms in staged.odd.find_mixed().items()},
@@ -304,6 +321,10 @@ def _collect_facts(
         landline_count=landlines if are_landlines else 0,
         kinds=staged.cell_kinds,
     )
+
+
+# A date is past in all time zones if it is past by two days.
+_ZONES = dt.timedelta(days=1)
 
 
 class _Findings(NamedTuple):
@@ -317,6 +338,7 @@ class _Findings(NamedTuple):
     refusals: Refusals
     unanswered: Refusals
     odd: OddCells
+    due: Mapping[int, LatestDate]
     late: list[tuple[int, str, str]]
 
 
@@ -446,7 +468,7 @@ def _read_rows(
     Blank rows are skipped. Raises RecipientsError if all rows are blank, or if rows that say that the person wants no
     messages must be refused.
     """
-    kinds, search, refusals, unanswered, odd, _late = findings
+    kinds, search, refusals, unanswered, odd, due, _late = findings
     classify = make_phone_classifier(reading.region)
     has_rows = False
     for row_number, cells in rows:
@@ -466,6 +488,8 @@ def _read_rows(
             kinds[kind] += 1
         if isinstance(row, Recipient) and not isinstance(cells, RowProblem):
             odd.add(row_number, cells)
+            for position, latest in due.items():
+                latest.add(row_number, cells[position])
         yield row_number, row
     if not has_rows:
         raise RecipientsError("rows_missing", "there is no row below the header")

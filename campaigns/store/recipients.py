@@ -114,7 +114,8 @@ class ImportFacts:
     the number of cells of `phone_column` with the number of a CPF or a CNPJ, and the first such row; 0 if there are no
     more than by chance. `landline_count`: the number of landlines, if nearly all phones are landlines, else 0.
     `mixed`: by column whose cells are of several forms, these forms: the name of the form, the number of its cells, and
-    the row and the text of the first. `kinds`: by variable, the kinds of the cells of its column.
+    the row and the text of the first. `past`: the columns whose dates should be to come, but were all past: column, row
+    and text of the latest date. `kinds`: by variable, the kinds of the cells of its column.
     """
 
     phone_column: str
@@ -137,6 +138,7 @@ class ImportFacts:
     document_row: int = 0
     landline_count: int = 0
     mixed: Mapping[str, list[FormCount]] = field(default_factory=dict)
+    past: list[tuple[str, int, str]] = field(default_factory=list)
     kinds: Mapping[str, KindCounts] = field(default_factory=dict)
 
     @classmethod

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from campaigns.domain.text.date_numbers import find_date_numbers, read_date_number
-from campaigns.domain.text.dates import find_impossible_date, has_time_of_program
+from campaigns.domain.text.date_numbers import find_date_numbers, is_due, read_date_number
+from campaigns.domain.text.dates import LatestDate, find_impossible_date, has_time_of_program, read_date
 from campaigns.domain.text.encoding import find_wrong_encoding
 from campaigns.domain.text.links import LinkError, read_suffix
 from campaigns.domain.text.missing import find_error, is_filler, is_formula, is_null, is_placeholder
@@ -423,3 +423,32 @@ def test_a_time_that_a_program_added_is_found(text):
 @pytest.mark.parametrize("text", ["01/12/2026 10:00", "2026-12-01 18:30:00", "00:00", "12h", "01/12/2026", "1/2 12:00"])
 def test_a_time_that_a_person_wrote_is_a_text(text):
     assert not has_time_of_program(text)
+
+
+@pytest.mark.parametrize(
+    "text", ["05/12/2026", "5.12.2026", "2026-12-05", "05/12/26", "5 de dezembro de 2026", "12/05/2026"]
+)
+def test_a_date_with_a_year_is_read_with_its_day_first(text):
+    assert read_date(text) == (dt.date(2026, 5, 12) if text.startswith("12") else dt.date(2026, 12, 5))
+    assert read_date("12/17/2026") == dt.date(2026, 12, 17)
+
+
+@pytest.mark.parametrize("text", ["10", "05/12", "31/02/2026", "dezembro", "5 de dezembro", ""])
+def test_a_text_without_a_year_or_a_day_is_no_date(text):
+    assert read_date(text) is None
+
+
+def test_the_latest_date_of_a_column_is_known_only_if_all_cells_are_dates():
+    latest = LatestDate()
+    for row, cell in enumerate(["05/12/2026", "07/12/2026", "06/12/2026"], start=2):
+        latest.add(row, cell)
+    assert (latest.date, latest.row_number, latest.shown) == (dt.date(2026, 12, 7), 3, "07/12/2026")
+    latest.add(5, "amanhã")
+    latest.add(6, "08/12/2026")
+    assert latest.date is None
+
+
+def test_dates_of_a_reminder_and_of_birth_are_not_due():
+    assert is_due("Data de vencimento", "Sua fatura vence em {{2}}")
+    assert not is_due("vencimento", "Sua fatura está vencida desde {{2}}")
+    assert not is_due("nascimento", "Você nasceu em {{2}}")

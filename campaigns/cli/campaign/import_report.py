@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from types import MappingProxyType
 
 from campaigns.cli.hints import _, advise, plural
@@ -22,6 +22,7 @@ from campaigns.store.recipients import ErrorGroup, ImportCounts, Overlap
 
 _SHOWN_OVERLAPS = 5
 _SHOWN_NOTES = 5
+_SHOWN_DRAFTS = 10
 
 # The line for each kind of rows that did not become messages. {places}: the first rows.
 GROUPS: Mapping[str, str] = MappingProxyType({
@@ -255,16 +256,39 @@ def _warn_of_overlaps(session: Session, campaign_id: int) -> None:
 
 
 def describe_overlaps(overlaps: Sequence[Overlap], time_zone: str) -> list[str]:
-    """Return a warning for each of the first other campaigns to the same people, and the number of the others."""
-    lines = [_describe_overlap(overlap, time_zone) for overlap in overlaps[:_SHOWN_OVERLAPS]]
-    if (more := len(overlaps) - _SHOWN_OVERLAPS) > 0:
+    """Return a warning for each of the first other campaigns to the same people, and the number of the others.
+
+    Several drafts have one warning.
+    """
+    drafts = [each for each in overlaps if each.status == CampaignStatus.DRAFT and each.shared_count]
+    apart = [each for each in overlaps if each not in drafts] if len(drafts) > 1 else overlaps
+    lines = [_describe_overlap(overlap, time_zone) for overlap in apart[:_SHOWN_OVERLAPS]]
+    if (more := len(apart) - _SHOWN_OVERLAPS) > 0:
         text = plural(
             "Warning: some recipients are also in {count:,} more campaign.",
             "Warning: some recipients are also in {count:,} more campaigns.",
             more,
         )
         lines.append(text)
+    if len(drafts) > 1:
+        newest = max(drafts, key=lambda each: each.campaign_id)
+        text = _(
+            "Warning: other drafts have up to {count:,} of these {recipients}, too. The newest is campaign {id}"
+            " ({name}), {when}. The others are {others}.",
+            count=max(each.shared_count for each in drafts),
+            recipients=Count(newest.people_count, "recipient"),
+            id=newest.campaign_id,
+            name=newest.name,
+            when=_tell_when(newest, time_zone),
+            others=_list_ids(each.campaign_id for each in drafts if each is not newest),
+        )
+        lines.append(text)
     return lines
+
+
+def _list_ids(ids: Iterable[int]) -> list[str]:
+    listed = sorted(ids, reverse=True)
+    return [*map(str, listed[:_SHOWN_DRAFTS]), *(["…"] if len(listed) > _SHOWN_DRAFTS else [])]
 
 
 def _describe_overlap(overlap: Overlap, time_zone: str) -> str:

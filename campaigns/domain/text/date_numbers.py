@@ -9,17 +9,22 @@ import datetime as dt
 import re
 from collections.abc import Iterable
 
-from campaigns.domain.text.normal import split_words, standardize
+from campaigns.domain.text.normal import fold, split_words, standardize
 
 _BIRTH_WORDS = frozenset({
     "aniversario", "aniv", "birth", "birthdate", "birthday", "cumpleanos", "dob", "nacimiento", "nasc", "nascimento",
     "niver",
 })  # fmt: skip
-_DATE_WORDS = _BIRTH_WORDS | {
-    "caducidad", "data", "datas", "date", "dates", "deadline", "dt", "due", "expira", "expiracao", "expiration",
-    "expires", "expiry", "fecha", "fechas", "plazo", "prazo", "prazos", "validade", "validez", "vcto", "venc", "vence",
-    "vencimento", "vencimentos", "vencimiento", "vto",
-}  # fmt: skip
+_DUE_WORDS = frozenset({
+    "caducidad", "deadline", "due", "expira", "expiracao", "expiration", "expires", "expiry", "plazo", "prazo",
+    "prazos", "validade", "validez", "vcto", "venc", "vence", "vencimento", "vencimentos", "vencimiento", "vto",
+})  # fmt: skip
+_DATE_WORDS = _BIRTH_WORDS | _DUE_WORDS | {"data", "datas", "date", "dates", "dt", "fecha", "fechas"}
+# Words of a text about a date that has passed.
+_PAST = re.compile(
+    r"\b(aberto|atras\w*|caduco|debito|debt|divida|expired|expirou|overdue|past due|pendente\w*|pending|unpaid|"
+    r"vencid[ao]s?|vencio|venceu|venceram|was due)\b"
+)
 # A column with one of these words has numbers that are no dates, as `valor do vencimento` has.
 _NUMBER_WORDS = frozenset({
     "amount", "code", "codigo", "cod", "cupom", "id", "monto", "no", "number", "numero", "pontos", "preco", "price",
@@ -48,6 +53,14 @@ def find_date_numbers(name: str, cells: Iterable[str]) -> range | None:
     if words & _BIRTH_WORDS:
         return _BIRTH_NUMBERS
     return _NUMBERS if words & _DATE_WORDS or any(map(_is_date, cells)) else None
+
+
+def is_due(name: str, text: str) -> bool:
+    """Tell whether a column has dates that are still to come, by its name and the text of the template.
+
+    A reminder of an unpaid bill has dates that have passed.
+    """
+    return bool(_DUE_WORDS & {*split_words(name)}) and _PAST.search(fold(text)) is None
 
 
 def read_date_number(text: str, numbers: range) -> tuple[str, dt.date] | None:

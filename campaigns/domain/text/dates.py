@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import re
 from collections.abc import Iterable
+from functools import lru_cache
 from itertools import chain
 
 from campaigns.domain.text.normal import fold, standardize
@@ -34,7 +35,8 @@ _MONTHS = {
 }  # fmt: skip
 # What programs write for the number 0 in a cell with the format of a date, or for a date that is missing.
 _ZERO_DATES = frozenset({dt.date(1, 1, 1), dt.date(1899, 12, 30), dt.date(1899, 12, 31)})
-_LEAP_YEAR = 2000
+_LEAP_YEAR = _CENTURY = 2000
+_YEAR = re.compile(r"[0-9]{4}")
 _MOST_DAYS = 31
 _MIDNIGHT = re.compile(
     r"(?:[0-9]{1,2}[/.-][0-9]{1,2}[/.-][0-9]{2,4}|[0-9]{4}[/.-][0-9]{1,2}[/.-][0-9]{1,2}),?[ T]"
@@ -115,6 +117,46 @@ def _exists(dates: Iterable[tuple[int, int, int]]) -> bool:
         except ValueError:
             pass
     return False
+
+
+@lru_cache(10_000)
+def read_date(text: str) -> dt.date | None:
+    """Return the date of a whole text that has a year. The day stands first, unless that is impossible."""
+    plain = standardize(text)
+    if found := _DAY_FIRST.fullmatch(plain) or _SHORT_YEAR.fullmatch(plain):
+        one, other, year = int(found[1]), int(found[3]), int(found[4])
+        year += _CENTURY if year < _CENTURY else 0
+        return _make_date(year, other, one) or _make_date(year, one, other)
+    if found := _YEAR_FIRST.fullmatch(plain):
+        return _make_date(int(found[1]), int(found[3]), int(found[4]))
+    date = _read_named_date(plain) if _YEAR.search(plain) else None
+    return _make_date(*date) if date else None
+
+
+def _make_date(year: int, month: int, day: int) -> dt.date | None:
+    try:
+        return dt.date(year, month, day)
+    except ValueError:
+        return None
+
+
+class LatestDate:
+    """The latest date of a column, while its rows are read.
+
+    `date`: None if the column has no date, or a cell that is no date. `row_number` and `shown`: its row and its text.
+    """
+
+    def __init__(self) -> None:
+        self.date: dt.date | None = None
+        self.row_number, self.shown = 0, ""
+        self._has_others = False
+
+    def add(self, row_number: int, cell: str) -> None:
+        date = None if self._has_others else read_date(cell)
+        if date is None:
+            self._has_others, self.date = True, None
+        elif self.date is None or date > self.date:
+            self.date, self.row_number, self.shown = date, row_number, cell.strip()
 
 
 def is_no_date(text: str) -> bool:

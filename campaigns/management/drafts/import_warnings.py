@@ -212,6 +212,20 @@ def _find(campaign_id: int, status: CampaignStatus, facts: ImportFacts, file: st
         )
     for column, forms in facts.mixed.items():
         yield _warn_of_mixed_cells(campaign_id, facts, column, forms, is_draft=is_draft)
+    for column, row, latest in facts.past:
+        yield Finding(
+            "dates_past",
+            Severity.WARNING,
+            "All dates of the column {column} are in the past. The latest is {latest} in row {row:,}.",
+            "If the dates are old, correct the file, and import it again: {again}."
+            if is_draft
+            else "If the dates are old, read the corrected file into a new campaign, because this one has started.",
+            campaign_id=campaign_id,
+            column=column,
+            latest=latest,
+            row=row,
+            again=_read_again(campaign_id, facts=facts, is_draft=is_draft),
+        )
     if facts.refusing_rows:
         yield Finding(
             "people_unwilling",
