@@ -33,6 +33,7 @@ def test_the_first_message_and_the_numbers_stand_before_the_question(create, hou
         "  2 messages to send\n"
         "  1 person has opted out or is blocked, and will get no message\n"
         "  1 row of the list was rejected, so its person will get no message\n"
+        "  Sent from account sales\n"
         "  If you start the campaign now, the first message may leave now.\n"
         "Start campaign 1 (Sale): 2 messages? [y/N]: n\n"
     )
@@ -93,6 +94,75 @@ def test_a_colleague_who_started_the_same_list_meanwhile_stops_the_start(create,
         " 0. Nothing was started: `revoada campaign start 2` asks again.\n"
     )
     assert house.json("campaign", "show", two)["status"] == "draft"
+
+
+TWO = f"phone,name\n{ANA},Ana\n{BIA},Bia\n"
+NEWER = (
+    "Campaign 2 (Right) is a newer draft. It has 2 of 2 recipients of campaign 1. If it was made in the place of"
+    " campaign 1, start it instead: `revoada campaign start 2`. To delete the older draft: `revoada campaign discard"
+    " 1`.\n"
+)
+
+
+@pytest.mark.usefixtures("terminal")
+def test_a_newer_draft_for_the_same_people_is_a_question(create, house, database):
+    """A person who noticed a mistake has made a second draft, and starts the first one by its id."""
+    add_template(database, "other", language="pt_BR", body="Tchau {{1}}!", actor=TESTER)
+    create("Wrong", *ALL_HOURS)
+    create("Right", "--template", "other:pt_BR", *ALL_HOURS)
+    result = house("campaign", "start", "1", stdin="n\n", **BY_DAY)
+    assert (result.exit_code, f"{NEWER}Start campaign 1" in result.stdout) == (1, True), result.output
+    assert "newer draft" not in house("campaign", "start", "2", stdin="n\n", **BY_DAY).output
+
+
+@pytest.mark.usefixtures("terminal")
+def test_a_newer_draft_that_starts_together_or_has_other_people_is_no_question(create, house, people):
+    create("One", *ALL_HOURS)
+    people.write_text(f"phone,name\n{ANA},Ana\n+5511999990007,Gil\n+5511999990008,Ivo\n")
+    create("Two", *ALL_HOURS)
+    assert "is pending" in house.ok("campaign", "start", "1", **BY_DAY)
+    people.write_text(f"phone,name\n{BIA},Bia\n+5511999990017,Gil\n+5511999990018,Ivo\n")
+    create("Three", *ALL_HOURS)
+    create("Four", *ALL_HOURS)
+    result = house("campaign", "start", "3", "4", "--yes", **BY_DAY)
+    assert (result.exit_code, "newer draft" in result.output) == (0, False)
+
+
+def test_a_script_is_warned_of_a_newer_draft_and_sees_what_is_sent(create, house, people):
+    people.write_text(TWO)
+    for name in ("Wrong", "Right"):
+        create(name, *ALL_HOURS)
+    result = house("campaign", "start", "1", **BY_DAY)
+    assert result.exit_code == 0
+    assert result.stderr == f"Warning: {NEWER}"
+    assert result.stdout == (
+        "Campaign 1 (Wrong) sends promo:pt_BR:\n"
+        "  First message: Oi Ana!\n"
+        "  2 messages to send\n"
+        "  Sent from account sales\n"
+        "Campaign 1 (Wrong) is pending.\n"
+        "  The first message may leave now.\n"
+    )
+    assert "First message" not in house.ok("campaign", "start", "2", "--json", **BY_DAY)
+
+
+@pytest.mark.usefixtures("terminal")
+def test_a_start_without_a_question_shows_the_first_message_and_the_accounts(create, house, people, database):
+    people.write_text(TWO)
+    fetch(database, """UPDATE accounts SET health = '{"display_phone_number": "+55 11 3333-4444"}'""")
+    output = house.ok("campaign", "start", create("Sale", *ALL_HOURS), **BY_DAY)
+    assert output.startswith(
+        "Campaign 1 (Sale) sends promo:pt_BR:\n  First message: Oi Ana!\n  2 messages to send\n"
+        "  Sent from account sales (+55 11 3333-4444)\nCampaign 1 (Sale) is pending.\n"
+    )
+
+
+def test_create_says_which_accounts_send(house, people):
+    people.write_text(TWO)
+    output = house.ok(
+        *("campaign", "create", "Sale", "--account", "sales", "--template", "promo:pt_BR", "--recipients", str(people))
+    )
+    assert "\n  First message: Oi Ana!\n  Sent from account sales\n" in output
 
 
 STUCK = {

@@ -238,6 +238,19 @@ def test_a_tick_does_not_survive_a_change_of_the_facts(make_day, database, campa
     assert status_of(database, campaign_id) == "draft"
 
 
+def test_a_newer_draft_for_the_same_people_must_be_agreed_to(console, database, campaign_id):
+    newer = database.run(lambda connection: make_draft(connection, name="Right"))
+    browser = console.sign_in()
+    page = browser.get(f"/campaigns/{campaign_id}/start").text
+    text = f"Campaign {newer} (Right) is a newer draft. It has 5 of 5 recipients of campaign {campaign_id}."
+    assert text in read_text(page)
+    assert "I have read this note: a newer draft for the same people." in read_text(page)
+    assert f'href="/campaigns/{newer}/start"' in page
+    assert confirm(browser, campaign_id).status_code == 422
+    assert confirm(browser, campaign_id, agrees=read_notes(page)).status_code == 302
+    assert read_notes(browser.get(f"/campaigns/{newer}/start").text) == [f"coming {campaign_id}"]
+
+
 def test_a_night_is_said_before_the_start(make_console, database, campaign_id):
     console = make_console()
     fetch(database, "UPDATE messages SET phone = '+5511987650' || id RETURNING 1")

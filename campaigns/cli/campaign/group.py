@@ -21,6 +21,7 @@ from campaigns.cli.campaign.hours import (
     confirm_discard,
     confirm_nights,
     describe_departure,
+    describe_senders,
     tell_hours,
     tell_next_commands,
     warn_of_nights,
@@ -78,6 +79,7 @@ from campaigns.management.campaigns import (
     find_nights_of_change,
 )
 from campaigns.management.drafts.discards import check_discard, discard_draft
+from campaigns.management.drafts.senders import load_senders
 from campaigns.management.preview import preview_campaign
 from campaigns.management.test_sends import await_test, start_test, withdraw_test
 from campaigns.store.campaigns import TestMessage
@@ -242,6 +244,8 @@ def create(session: Session, /, name: str, recipients: str, as_json: bool, **opt
         return
     warn(result)
     report_import(session, result)
+    for line in describe_senders(session.database.run(load_senders, result.id)):
+        say(line)
     tell_hours(result)
     tell_next_commands(result.id, has_people=result.departure is not None and result.departure.people_count > 0)
     say(result.id)

@@ -11,11 +11,13 @@ from campaigns.cli.hints import _, advise, in_commands, plural
 from campaigns.cli.output import confirm, has_terminal, local_time, say
 from campaigns.cli.session import CommandError, Session, prints_json
 from campaigns.domain.campaign import ENDED, CampaignStatus, Departure
+from campaigns.domain.health import health_from_json
 from campaigns.domain.message import Status
 from campaigns.domain.statement import Count, Entry, Field, Hint, HintAction, Kind, Severity, deferred
 from campaigns.management.campaigns import ChangeResult
 from campaigns.management.drafts.starts import StartFacts, Told, read_and_look
 from campaigns.management.hours import Night, QuietHours
+from campaigns.store.accounts import AccountListing
 from campaigns.store.campaigns import CampaignListing, LockedCampaign, list_campaigns
 from campaigns.store.recipients import Overlap
 
@@ -141,15 +143,19 @@ def confirm_departure(
     if nights and settings.quiet_hours is None:
         risks += [_describe_way_to_wait(night.campaign_id) for night in nights]
     hours = [_describe_missing_hours(look.campaign, settings.quiet_hours) for look in looks if look.lacks_window]
-    if not asks or not has_terminal():
+    asks = asks and has_terminal()
+    if asks:
+        _refuse_stuck(looks, is_start=is_start)
+    send_count = sum(look.send_count for look in looks)
+    is_large = is_start and send_count > settings.confirm_above
+    is_asked = asks and (is_large or any(look.has_risk for look in looks))
+    if is_asked or (is_start and not prints_json()):
+        for look in looks:
+            for line in [*_describe_content(look), *(_describe_hours(look, settings.time_zone) if is_asked else ())]:
+                say(line, is_warning=prints_json())
+    if not asks:
         _warn([*risks, *hours])
         return {}
-    _refuse_stuck(looks, is_start=is_start)
-    send_count = sum(look.send_count for look in looks)
-    is_asked = any(look.has_risk for look in looks) or (is_start and send_count > settings.confirm_above)
-    if is_asked:
-        for line in (line for look in looks for line in _describe_look(look, settings.time_zone)):
-            say(line, is_warning=prints_json())
     _tell_risks([*risks, *hours])
     if is_asked:
         names = ", ".join(f"{look.campaign.id} ({look.campaign.name})" for look in looks)
@@ -188,8 +194,8 @@ def _refuse_stuck(looks: Sequence[StartFacts], *, is_start: bool) -> None:
     )
 
 
-def _describe_look(look: StartFacts, time_zone: str) -> list[str]:
-    """Return what a campaign sends, to how many people, and when. `time_zone`: that of the settings."""
+def _describe_content(look: StartFacts) -> list[str]:
+    """Return what a campaign sends, to how many people and from which accounts."""
     row = look.campaign
     lines = [_("Campaign {id} ({name}) sends {template}:", id=row.id, name=row.name, template=look.template)]
     lines += _describe_messages(look)
@@ -202,8 +208,24 @@ def _describe_look(look: StartFacts, time_zone: str) -> list[str]:
             row.rejected_count,
         )
         lines.append(text)
-    lines += [f"  {sentence}" for sentence in describe_departure(look.departure, CampaignStatus(row.status))]
+    return [*lines, *describe_senders(look.senders)]
+
+
+def _describe_hours(look: StartFacts, time_zone: str) -> list[str]:
+    """Return when a campaign sends, and which other campaigns its people get. `time_zone`: that of the settings."""
+    status = CampaignStatus(look.campaign.status)
+    lines = [f"  {sentence}" for sentence in describe_departure(look.departure, status)]
     return [*lines, *describe_overlaps(look.others, time_zone)]
+
+
+def describe_senders(senders: Sequence[AccountListing]) -> list[str]:
+    """Return a line with the accounts that send, each with its number if Meta has told it; [] without an account."""
+    names = [
+        f"{each.name} ({number})" if (number := health_from_json(each.health).display_phone_number) else each.name
+        for each in senders
+    ]
+    text = plural("  Sent from account {accounts}", "  Sent from accounts {accounts}", len(names), accounts=names)
+    return [text] if names else []
 
 
 def _describe_messages(look: StartFacts) -> list[str]:

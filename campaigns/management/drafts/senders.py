@@ -36,6 +36,13 @@ def list_senders(database: Database, campaign_id: int) -> list[Sender]:
     return sorted(database.run(_list, campaign_id), key=lambda each: not each.may_send)
 
 
+def load_senders(connection: Connection, campaign_id: int) -> list[AccountListing]:
+    """Return the accounts of a campaign that may send now."""
+    categories = load_campaign_accounts(connection, [campaign_id])[campaign_id]
+    listed = list_accounts(connection, list(categories))
+    return [account for account in listed if account.may_send(categories[account.id])]
+
+
 def _list(connection: Connection, campaign_id: int) -> list[Sender]:
     row = find_campaign(connection, campaign_id)
     copies = {each.waba_id: each for each in find_templates(connection, row.template_name, row.language)}

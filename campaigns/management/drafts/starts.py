@@ -13,11 +13,13 @@ from campaigns.domain.template import TemplateError, list_shown
 from campaigns.domain.users.actor import Actor
 from campaigns.management.campaigns import warn_of_language, warn_of_zones
 from campaigns.management.drafts.import_warnings import find_contradictions, find_import_warnings, write_variable
+from campaigns.management.drafts.senders import load_senders
 from campaigns.management.hours import Night, QuietHours, find_departure, look_for_nights, sends_marketing
 from campaigns.management.preview import Preview, preview_first_between, preview_messages
 from campaigns.management.templates import read_campaign_templates
 from campaigns.store import campaigns as store
 from campaigns.store import recipients
+from campaigns.store.accounts import AccountListing
 from campaigns.store.campaigns import CampaignListing, LockedCampaign
 from campaigns.store.database import Connection, Database, read_one_snapshot
 from campaigns.store.recipients import ImportedFile, Overlap
@@ -101,6 +103,7 @@ class StartFacts:
     more_files: int
     send_count: int
     blocked_count: int
+    senders: Sequence[AccountListing]
     warnings: Sequence[Finding]
     got: Sequence[Overlap]
     coming: Sequence[Overlap]
@@ -241,7 +244,9 @@ def _look(
         more_files,
         pending_count - blocked_count,
         blocked_count,
+        load_senders(connection, row.id),
         warnings=[
+            *_find_newer_draft(row, overlaps, together),
             *_find_changes(connection, row, template),
             *_warn_of_imports(row, files),
             *warn_of_language(connection, row.id, template),
@@ -304,6 +309,40 @@ def _count_reached(overlap: Overlap, together: Collection[int]) -> int:
 
 def _name(template: TemplateRow) -> str:
     return f"{template.name}:{template.language}"
+
+
+def _find_newer_draft(
+    row: CampaignListing, overlaps: Sequence[Overlap], together: Collection[int]
+) -> Iterator[Finding]:
+    """Yield a warning if a draft was made after this draft for most of its people, and does not start together with it.
+
+    The newer draft may be the corrected one. If there are several, the newest of them is named.
+    """
+    newer = [
+        each
+        for each in overlaps
+        if each.status == CampaignStatus.DRAFT
+        and each.campaign_id > row.id
+        and each.campaign_id not in together
+        and each.shared_count * 2 > each.people_count
+    ]
+    if row.status != CampaignStatus.DRAFT or not newer:
+        return
+    newest = max(newer, key=lambda each: each.campaign_id)
+    yield Finding(
+        "newer_draft",
+        Severity.WARNING,
+        "Campaign {newer} ({newer_name}) is a newer draft. It has {shared:,} of {people} of campaign {campaign_id}.",
+        "If it was made in the place of campaign {campaign_id}, start it instead: {start}. To delete the older draft:"
+        " {discard}.",
+        campaign_id=row.id,
+        newer=newest.campaign_id,
+        newer_name=newest.name,
+        shared=newest.shared_count,
+        people=Count(newest.people_count, "recipient"),
+        start=Hint(HintAction.START_CAMPAIGN, newest.campaign_id),
+        discard=Hint(HintAction.DISCARD_CAMPAIGN, row.id),
+    )
 
 
 def _find_changes(connection: Connection, row: CampaignListing, template: TemplateRow) -> Iterator[Finding]:
