@@ -11,7 +11,7 @@ from functools import cached_property
 from campaigns.doctor.causes import find_causes
 from campaigns.domain.campaign import ENDED, STARTED, TRANSITIONS, CampaignStatus, Command
 from campaigns.domain.message import Status
-from campaigns.domain.pacing import Reason
+from campaigns.domain.pacing import NEEDS_PERSON
 from campaigns.domain.statement import Finding, Severity
 from campaigns.domain.users.rights import Right
 from campaigns.management.listings.recipients import Group
@@ -22,8 +22,6 @@ from console.context import parts
 from console.rights import explain_right
 from console.texts import _, reason_words
 
-# A running campaign with one of these reasons sends nothing until a person acts.
-_NEEDS_PERSON = frozenset({Reason.NO_ACTIVE_ACCOUNT, Reason.TEMPLATE})
 _RIGHTS = {
     Command.PAUSE: Right.CAMPAIGN_PAUSE,
     Command.RESUME: Right.CAMPAIGN_RESUME,
@@ -103,7 +101,7 @@ class CampaignView:
     @property
     def waits_for_person(self) -> bool:
         """The campaign itself waits for a person, so no time ends its wait."""
-        return self.is_running and self.row.waiting_reason in _NEEDS_PERSON
+        return self.is_running and self.row.waiting_reason in NEEDS_PERSON
 
     @property
     def _errors(self) -> list[Finding]:

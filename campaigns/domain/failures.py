@@ -30,6 +30,9 @@ ONE_RETRY = 2  # the limit of attempts: the first attempt and one retry
 
 _A_DAY_SECONDS = 86_400.0  # Meta withholds a message from a person, and names a day as the shortest wait before a retry
 
+# With these codes Meta refuses the token itself, so each request with the same token is refused, too.
+TOKEN_REFUSED = frozenset({0, 104, 190})
+
 # Meta answers 100 with subcode 33 if an id in the request is unknown, or if the token has no access to it.
 BAD_PARAMETER = 100
 _UNKNOWN_OBJECT = 33

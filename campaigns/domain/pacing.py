@@ -32,6 +32,10 @@ class Reason(StrEnum):
     DAILY_LIMIT = "daily_limit"
 
 
+# Waits for these reasons often last until a person acts. The other waits usually end by themselves.
+NEEDS_PERSON = frozenset({Reason.NO_ACTIVE_ACCOUNT, Reason.TEMPLATE})
+
+
 @dataclass(frozen=True, slots=True)
 class Wait:
     """Nothing may be sent before `until`, because of `reason`."""

@@ -214,33 +214,46 @@ def _note(connection: Connection, waba_id: str, changes: Sequence[Change], actor
     write_audit(connection, actor, Act.TEMPLATE_SYNC, after=after)
 
 
+@dataclass(frozen=True, slots=True)
+class TemplateReading:
+    """What a look at Meta before a start has told.
+
+    `notes`: by campaign, a note for each template that could not be read. `refused`: by account, why Meta refuses its
+    token, and what to do.
+    """
+
+    notes: Mapping[int, Sequence[Finding]]
+    refused: Mapping[int, Sentence]
+
+
 def read_campaign_templates(
     database: Database, settings: Settings, campaign_ids: Sequence[int], *, actor: Actor
-) -> dict[int, list[Finding]]:
+) -> TemplateReading:
     """Read the templates of campaigns again from Meta, and store their changes as a sync does.
 
-    Return, by campaign, a note for each template that could not be read; the stored template is left as it is. One
-    request is made for each WABA and template, all together within five seconds. A template that an operator added by
-    hand is not read. No campaign that waits for its template is woken.
+    A template that cannot be read is left as it is. One request is made for each WABA and template, and a further
+    request if Meta refuses the token, all together within five seconds. A template that an operator added by hand is
+    not read. No campaign that waits for its template is woken.
     """
     ends_at = clock() + _READ_AGAIN_SECONDS
     notes: dict[int, list[Finding]] = {campaign_id: [] for campaign_id in campaign_ids}
+    refused: dict[int, Sentence] = {}
     for copy, users in database.run(_find_copies, campaign_ids).items():
-        problem = _read_copy(database, settings, copy, actor, ends_at=ends_at)
+        problem = _read_copy(database, settings, copy, actor, ends_at=ends_at, refused=refused)
         if problem is not None:
             for campaign_id in users:
                 notes[campaign_id].append(_report_unread(campaign_id, copy, problem))
-    return notes
+    return TemplateReading(notes, refused)
 
 
 @dataclass(frozen=True, slots=True)
 class _Copy:
-    """A template in a WABA, and an account whose token may read it."""
+    """A template in a WABA, and the accounts whose tokens may read it, active accounts first."""
 
     waba_id: str
     name: str
     language: str
-    account_id: int
+    account_ids: tuple[int, ...]
 
 
 def _find_copies(connection: Connection, campaign_ids: Sequence[int]) -> dict[_Copy, list[int]]:
@@ -250,9 +263,9 @@ def _find_copies(connection: Connection, campaign_ids: Sequence[int]) -> dict[_C
     for row in campaigns.list_campaigns(connection, campaign_ids):
         used = templates.load_template(connection, campaigns.find_template_id(connection, row.id))
         listed = accounts.list_accounts(connection, list(senders[row.id]))
-        readers: dict[str, int] = {}
+        readers: dict[str, tuple[int, ...]] = {}
         for account in sorted(listed, key=lambda each: (not each.active, each.id)):
-            readers.setdefault(account.waba_id, account.id)
+            readers[account.waba_id] = (*readers.get(account.waba_id, ()), account.id)
         for copy in templates.find_templates(connection, used.name, used.language):
             if copy.waba_id in readers:
                 key = _Copy(copy.waba_id, copy.name, copy.language, readers[copy.waba_id])
@@ -260,32 +273,46 @@ def _find_copies(connection: Connection, campaign_ids: Sequence[int]) -> dict[_C
     return copies
 
 
-def _read_copy(database: Database, settings: Settings, copy: _Copy, actor: Actor, *, ends_at: float) -> Sentence | None:
-    """Read one template of a WABA, and store it; return the reason if it could not be read or stored.
+def _read_copy(
+    database: Database,
+    settings: Settings,
+    copy: _Copy,
+    actor: Actor,
+    *,
+    ends_at: float,
+    refused: dict[int, Sentence],
+) -> Sentence | None:
+    """Read one template of a WABA with the first token that works, and store it.
 
-    During the request no Postgres connection is held.
+    Return the reason if the template could not be read or stored for another reason than the tokens. Add each account
+    whose token Meta refuses to `refused`. During a request no Postgres connection is held.
     """
-    account = database.run(load_accounts, [copy.account_id])[0]
-    seconds = max(ends_at - clock(), 0.1)
-    connect_timeout = min(settings.connect_timeout_seconds, seconds / 2)
-    read_at = database.run(read_clock)
-    try:
-        entries = read_templates(
-            settings.graph_api_url,
-            copy.waba_id,
-            decrypt_token(settings.secret_key or "", account.token),
-            name=copy.name,
-            connect_timeout=connect_timeout,
-            timeout=min(settings.http_timeout_seconds, seconds - connect_timeout),
-        )
-    except GraphError as error:
-        return error.explain(account.name)
-    except TokenError as error:
-        return error
-    only = (copy.name, copy.language)
-    read = _read_entries([entry for entry in entries if identify(entry) == only], read_at)
-    database.run(_keep_copy, copy.waba_id, read, actor, retry_seconds=settings.template_retry_seconds, only=only)
-    return read.skipped[0] if read.skipped else None
+    rows = {account.id: account for account in database.run(load_accounts, copy.account_ids)}
+    for account in (rows[account_id] for account_id in copy.account_ids if account_id not in refused):
+        seconds = max(ends_at - clock(), 0.1)
+        connect_timeout = min(settings.connect_timeout_seconds, seconds / 2)
+        read_at = database.run(read_clock)
+        try:
+            entries = read_templates(
+                settings.graph_api_url,
+                copy.waba_id,
+                decrypt_token(settings.secret_key or "", account.token),
+                name=copy.name,
+                connect_timeout=connect_timeout,
+                timeout=min(settings.http_timeout_seconds, seconds - connect_timeout),
+            )
+        except GraphError as error:
+            if not error.refuses_token:
+                return error.explain(account.name)
+            refused[account.id] = error.explain(account.name)
+            continue
+        except TokenError as error:
+            return error
+        only = (copy.name, copy.language)
+        read = _read_entries([entry for entry in entries if identify(entry) == only], read_at)
+        database.run(_keep_copy, copy.waba_id, read, actor, retry_seconds=settings.template_retry_seconds, only=only)
+        return read.skipped[0] if read.skipped else None
+    return None
 
 
 def _keep_copy(

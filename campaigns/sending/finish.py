@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 from campaigns.alerts import Alerts
 from campaigns.domain.campaign import CampaignStatus
 from campaigns.domain.message import ACCEPTED, Status
-from campaigns.domain.pacing import Reason, Wait
+from campaigns.domain.pacing import NEEDS_PERSON, Reason, Wait
 from campaigns.domain.statement import Hint, HintAction, Sentence
 from campaigns.logs import event
 from campaigns.store import leases
@@ -20,9 +20,6 @@ from campaigns.store.leases import LeaseRow
 from campaigns.store.portfolios import has_free_quota
 
 _log = logging.getLogger("campaigns.sending")
-
-# Waits for these reasons often last until a person acts. The other waits usually end by themselves.
-_NEEDS_PERSON = frozenset({Reason.NO_ACTIVE_ACCOUNT, Reason.TEMPLATE})
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +120,7 @@ def _report_wait(wait: Wait, row: LeaseRow, alerts: Alerts, now: dt.datetime) ->
     until = wait.until.astimezone(dt.UTC).isoformat(timespec="seconds")
     bound = event("campaign_waiting", campaign_id=row.id, reason=str(wait.reason), until=until)
     _log.log(logging.INFO if is_new else logging.DEBUG, text, extra=bound)
-    if is_new and wait.reason in _NEEDS_PERSON:
+    if is_new and wait.reason in NEEDS_PERSON:
         diagnose = Hint(HintAction.DIAGNOSE_CAMPAIGN, row.id)
         alerts.send("campaign_cannot_go_on", f"{text}. {diagnose}", campaign_id=row.id, reason=str(wait.reason))
 

@@ -13,7 +13,7 @@ from typing import Any
 import requests
 import urllib3
 
-from campaigns.domain.failures import BAD_PARAMETER, UNKNOWN_NUMBER, advise_request
+from campaigns.domain.failures import BAD_PARAMETER, TOKEN_REFUSED, UNKNOWN_NUMBER, advise_request
 from campaigns.domain.statement import Sentence, Word
 from campaigns.domain.verdict import Failure, Rejected
 from campaigns.whatsapp.callback import ANSWER
@@ -55,6 +55,11 @@ class GraphError(Exception):
     @property
     def code(self) -> int | None:
         return None if self.failure is None else self.failure.code
+
+    @property
+    def refuses_token(self) -> bool:
+        """Whether Meta refuses the token, whatever the request."""
+        return self.code in TOKEN_REFUSED
 
     @property
     def full_text(self) -> Sentence:

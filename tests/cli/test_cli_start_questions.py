@@ -190,6 +190,51 @@ def test_nothing_is_asked_if_no_message_can_leave(create, house, database, reaso
     assert house.json("campaign", "show", campaign_id)["status"] == "draft"
 
 
+@pytest.fixture
+def dead_token(house, create, database, far):
+    """A draft with the account `sales`, whose token Meta refuses."""
+    house.environment["GRAPH_API_URL"] = f"{far.url}/v24.0"
+    far.script(tokens=["another"])
+    fetch(database, "UPDATE templates SET waba_id = '22'")
+    return create("Sale", *ALL_HOURS)
+
+
+REFUSED = (
+    "No message of campaign 1 can leave now, because Meta refuses the token of each of its accounts (sales). Request"
+)
+NEW_TOKEN = "Make a new token (Business settings, System users), then `revoada account set sales --token-stdin`."
+
+
+@pytest.mark.usefixtures("terminal")
+def test_a_dead_token_stops_a_start_before_any_question(house, dead_token):
+    result = house("campaign", "start", dead_token, stdin="y\n", **BY_DAY)
+    assert (result.exit_code, "may leave" in result.stdout) == (1, False)
+    assert result.stdout.startswith(REFUSED)
+    assert result.stdout.endswith(f"{NEW_TOKEN}\n")
+    assert "Nothing was started, because no message can leave." in result.stderr
+    assert house.json("campaign", "show", dead_token)["status"] == "draft"
+
+
+@pytest.mark.parametrize("options", [(), ("--yes",)], ids=["script", "yes"])
+def test_a_start_with_a_dead_token_promises_nothing(house, dead_token, options):
+    output = house.ok("campaign", "start", dead_token, *options, **BY_DAY)
+    assert "may leave" not in output
+    assert output.index("Campaign 1 (Sale) is pending.\n") < output.index(REFUSED) < output.index(NEW_TOKEN)
+
+
+def test_a_program_gets_a_dead_token_as_an_obstacle(house, dead_token):
+    (move,) = house.json("campaign", "start", dead_token)
+    assert (move["first_message_at"], [each["kind"] for each in move["obstacles"]]) == (None, ["tokens_refused"])
+
+
+def test_errors_name_an_account_that_was_deactivated(house, create, database):
+    create("Sale", *ALL_HOURS)
+    fetch(database, "UPDATE campaigns SET status = 'running', started_at = now(), waiting_reason = 'no_active_account'")
+    fetch(database, "UPDATE accounts SET active = false, inactive_reason = 'by hand'")
+    output = house.ok("campaign", "errors", "1")
+    assert "Account sales is inactive: by hand. Let it send again: `revoada account activate sales`." in output
+
+
 @pytest.mark.usefixtures("terminal")
 def test_a_campaign_that_cannot_leave_is_started_with_yes(create, house, database):
     campaign_id = create("Sale", *ALL_HOURS)

@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 from rich.console import Console
 
-from campaigns.cli.campaign.watch import Rates, watch_campaigns
+from campaigns.cli.campaign.watch import Problems, Rates, watch_campaigns
 from campaigns.store.campaigns import CampaignListing
 
 NOW = dt.datetime(2026, 11, 27, 12, tzinfo=dt.UTC)
@@ -134,9 +134,32 @@ SCHEDULED = replace(PENDING, status="scheduled", scheduled_at=NOW + dt.timedelta
 def test_a_problem_is_shown_while_a_campaign_is_due(row, is_told, is_terminal):
     story = iter([row, row, replace(ROW, status="cancelled", completed_at=NOW)])
     console = Console(file=io.StringIO(), force_terminal=is_terminal, width=200, highlight=False)
-    watch_campaigns(lambda: [next(story)], console=console, every_seconds=0.01, find_problem=lambda: "No worker runs.")
+    problems = Problems(lambda: "No worker runs.", lambda _id: "")
+    watch_campaigns(lambda: [next(story)], console=console, every_seconds=0.01, find_problem=problems.find)
     output = console.file.getvalue()
     assert ("No worker runs." in output) == is_told
     if is_told and not is_terminal:
         assert output.splitlines()[0].endswith(". No worker runs.")
         assert "No worker runs." not in output.splitlines()[-1]
+
+
+DRAFT = replace(ROW, status="draft", started_at=None)
+STOPPED = replace(ROW, waiting_reason="no_active_account", due_at=NOW + dt.timedelta(minutes=1))
+
+
+@pytest.mark.parametrize("is_terminal", [False, True])
+@pytest.mark.parametrize(
+    ("row", "text"),
+    [
+        (DRAFT, "It is a draft: `revoada campaign start 7` starts it."),
+        (STOPPED, "Account sales of campaign 7 is inactive."),
+        (replace(STOPPED, waiting_reason="template"), "Account sales of campaign 7 is inactive."),
+    ],
+    ids=["draft", "account", "template"],
+)
+def test_a_campaign_that_waits_for_a_person_says_why(row, text, is_terminal):
+    story = iter([row, row, replace(ROW, status="cancelled", completed_at=NOW)])
+    console = Console(file=io.StringIO(), force_terminal=is_terminal, width=200, highlight=False)
+    problems = Problems(str, lambda campaign_id: f"Account sales of campaign {campaign_id} is inactive.")
+    watch_campaigns(lambda: [next(story)], console=console, every_seconds=0.01, find_problem=problems.find)
+    assert text in console.file.getvalue()

@@ -7,7 +7,7 @@ import pytest
 from campaigns.config import Settings
 from campaigns.domain.statement import Severity
 from campaigns.management import lifecycle, templates
-from campaigns.management.accounts import add_account, add_template
+from campaigns.management.accounts import add_account, add_template, change_account
 from campaigns.management.campaigns import CampaignChanges, create_campaign
 from campaigns.management.drafts.starts import read_and_look
 from campaigns.management.recipients import Reading
@@ -107,13 +107,11 @@ def test_a_template_that_can_not_be_sent_any_more_is_an_obstacle(draft, look, sc
     assert [each.code for each in departure.obstacles] == [obstacle]
 
 
-@pytest.mark.parametrize("away", ["address", "token", "answer", "key"])
+@pytest.mark.parametrize("away", ["address", "answer", "key"])
 def test_a_meta_that_does_not_answer_is_a_note_and_stops_no_start(database, settings, draft, far, away):
     campaign_id = draft()
     if away == "address":
         settings = Settings(graph_api_url="http://127.0.0.1:9/v24.0", secret_key=KEY)
-    elif away == "token":
-        far.script(tokens=["another"])
     elif away == "answer":
         far.script(template_reads="html")
     else:
@@ -125,6 +123,32 @@ def test_a_meta_that_does_not_answer_is_a_note_and_stops_no_start(database, sett
     assert (seen.message.body, seen.departure.at is not None) == ("Oi Ana!", True)
     told = {campaign_id: seen.told}
     assert lifecycle.start_campaigns(database, [campaign_id], told=told, actor=TESTER)[0].new == "pending"
+
+
+def test_a_token_that_meta_refuses_is_an_obstacle(draft, look, far):
+    campaign_id = draft()
+    far.script(tokens=["another"])
+    seen = look(campaign_id)
+    (obstacle,) = seen.departure.obstacles
+    assert (obstacle.code, seen.departure.at, codes(seen)) == ("tokens_refused", None, [])
+    assert "because Meta refuses the token of each of its accounts (sales)." in str(obstacle)
+    advice = obstacle.fill_advice(str)
+    assert "code 190" in advice
+    assert "change account sales: access token" in advice
+
+
+def test_one_refused_token_of_several_is_a_warning_and_the_next_token_reads_the_template(
+    database, draft, look, far, script
+):
+    campaign_id = draft(accounts=("sales", "agency"))
+    fetch(database, "UPDATE accounts SET waba_id = %s", WABA)
+    change_account(database, "sales", {"token": "old"}, secret_key=KEY, actor=TESTER)
+    script("Tchau {{1}}!")
+    far.script(tokens=["token-1"])
+    seen = look(campaign_id)
+    assert (seen.message.body, codes(seen), seen.has_risk) == ("Tchau Ana!", ["template_edited", "token_refused"], True)
+    assert seen.departure.at is not None
+    assert "Meta refuses the token of account sales, so only the other accounts" in str(seen.warnings[-1])
 
 
 def test_a_meta_that_answers_slowly_is_not_awaited_longer_than_a_person_waits(

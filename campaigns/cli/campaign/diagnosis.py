@@ -76,5 +76,16 @@ def explain_wait(session: Session, campaign_id: int) -> str:
     return " ".join(_write(each) for each in choose_causes(found, campaign_id))
 
 
+def explain_stop(session: Session, campaign_id: int) -> str:
+    """Return why a campaign waits until a person acts, with the advice of each finding; "" if nothing is known.
+
+    No process is asked and no message is read, so a command can do this every few seconds.
+    """
+    from campaigns.doctor.causes import find_causes  # noqa: PLC0415  loads a client of Valkey
+
+    found = find_causes(session.database, session.settings, [campaign_id])
+    return " ".join(_write(each) for each in found.get(campaign_id, ()))
+
+
 def _write(finding: Finding) -> str:
     return f"{in_commands(finding)} {advise(finding)}".rstrip()

@@ -6,10 +6,11 @@ The other commands of this group are in `show.py` (`list`, `show`, `preview`), `
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import click
@@ -69,7 +70,7 @@ from campaigns.cli.types import (
 )
 from campaigns.domain.campaign import Command, Move
 from campaigns.domain.message import ACCEPTED, OPEN, Status
-from campaigns.domain.statement import Hint, HintAction, deferred
+from campaigns.domain.statement import Finding, Hint, HintAction, deferred
 from campaigns.management import lifecycle
 from campaigns.management.campaigns import (
     CLEAR,
@@ -338,13 +339,14 @@ def start(session: Session, campaign_ids: Sequence[int], yes: bool, as_json: boo
     A draft whose schedule has passed is refused. In a terminal, a start of more than REVOADA_CONFIRM_ABOVE messages
     (default 1,000) asks for confirmation. So does a start when it is night for recipients (REVOADA_QUIET_HOURS, or
     20:00-08:00), and a start for people who got a campaign with the same file or template within REVOADA_OVERLAP_DAYS,
-    or who will get one. So does a start with a warning: about the file, about a template, text or value that was
-    changed after the draft was made, or about the language. A script is not asked; it is warned.
+    or who will get one. So does a start with a warning: about the file, about a newer draft for the same people, about
+    a template, text or value that was changed after the draft was made, about an account, or about the language. A
+    script is not asked; it is warned.
 
     Before that, the template is read again from Meta; if Meta does not answer, the stored text counts. If no message
-    can leave, this command says why, and starts nothing. The question comes after the first message and the numbers of
-    people who are skipped. If the campaign changes before the answer, or if other campaigns reach more of its people by
-    then, nothing starts. With --yes, this command only warns.
+    can leave, this command says why, and starts nothing. The template, the first message, the numbers of people and the
+    accounts are always printed. If the campaign changes before the answer, or if other campaigns reach more of its
+    people by then, nothing starts. With --yes, this command only warns.
 
     \b
     Examples:
@@ -354,9 +356,9 @@ def start(session: Session, campaign_ids: Sequence[int], yes: bool, as_json: boo
     above = session.settings.approve_above
     lifecycle.check_departures(session.database, Command.START, campaign_ids, approve_above=above)
     question = deferred("Start campaign {campaigns}: {messages}?")
-    told = confirm_departure(session, campaign_ids, question, is_start=True, asks=not yes)
-    use_case = partial(lifecycle.start_campaigns, approve_above=above, told=told)
-    _move(session, use_case, campaign_ids, as_json=as_json)
+    answer = confirm_departure(session, campaign_ids, question, is_start=True, asks=not yes)
+    use_case = partial(lifecycle.start_campaigns, approve_above=above, told=answer.told)
+    _move(session, use_case, campaign_ids, as_json=as_json, obstacles=answer.obstacles)
 
 
 @campaign.command()
@@ -455,9 +457,9 @@ def resume(session: Session, campaign_ids: Sequence[int], yes: bool, as_json: bo
     above = session.settings.approve_above
     lifecycle.check_departures(session.database, Command.RESUME, campaign_ids, approve_above=above)
     question = deferred("Resume campaign {campaigns}: {messages}?")
-    told = confirm_departure(session, campaign_ids, question, is_start=False, asks=not yes)
-    use_case = partial(lifecycle.resume_campaigns, approve_above=above, told=told)
-    _move(session, use_case, campaign_ids, as_json=as_json)
+    answer = confirm_departure(session, campaign_ids, question, is_start=False, asks=not yes)
+    use_case = partial(lifecycle.resume_campaigns, approve_above=above, told=answer.told)
+    _move(session, use_case, campaign_ids, as_json=as_json, obstacles=answer.obstacles)
 
 
 @campaign.command()
@@ -514,8 +516,11 @@ def _move(
     ids: Sequence[int],
     *,
     as_json: bool,
+    obstacles: Mapping[int, Sequence[Finding]] = MappingProxyType({}),
 ) -> None:
+    """Change the status of campaigns, and print it. `obstacles`: by campaign, more reasons why no message can leave."""
     moves = use_case(session.database, ids, actor=session.actor)
+    moves = [_add_obstacles(move, obstacles.get(move.id, ())) for move in moves]
     enqueued = lifecycle.ids_to_enqueue(moves)
     session.enqueue(enqueued)
     missing = explain_missing_worker(session) if enqueued else ""
@@ -527,6 +532,12 @@ def _move(
             say(f"  {sentence}")
     if missing:
         say(_("Warning: {warning}", warning=missing), is_warning=True)
+
+
+def _add_obstacles(move: Move, obstacles: Sequence[Finding]) -> Move:
+    if move.departure is None:
+        return move
+    return replace(move, departure=replace(move.departure, obstacles=[*move.departure.obstacles, *obstacles]))
 
 
 def _move_to_json(move: Move) -> dict[str, object]:

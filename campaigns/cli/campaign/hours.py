@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
 from campaigns.cli.campaign.import_report import describe_blocked, describe_overlaps, write_message
@@ -13,9 +14,9 @@ from campaigns.cli.session import CommandError, Session, prints_json
 from campaigns.domain.campaign import ENDED, CampaignStatus, Departure
 from campaigns.domain.health import health_from_json
 from campaigns.domain.message import Status
-from campaigns.domain.statement import Count, Entry, Field, Hint, HintAction, Kind, Severity, deferred
+from campaigns.domain.statement import Count, Entry, Field, Finding, Hint, HintAction, Kind, Severity, deferred
 from campaigns.management.campaigns import ChangeResult
-from campaigns.management.drafts.starts import StartFacts, Told, read_and_look
+from campaigns.management.drafts.starts import TOKENS_REFUSED, StartFacts, Told, read_and_look
 from campaigns.management.hours import Night, QuietHours
 from campaigns.store.accounts import AccountListing
 from campaigns.store.campaigns import CampaignListing, LockedCampaign, list_campaigns
@@ -125,13 +126,23 @@ def tell_next_commands(campaign_id: int, *, has_people: bool) -> None:
     say(_("  revoada campaign start {id}", id=campaign_id))
 
 
+class Answer(NamedTuple):
+    """The result of a look before a start, by campaign.
+
+    `told`: the facts that a person was told, for the start to check; {} if nobody was asked. `obstacles`: why no
+    message can leave, as far as only Meta could tell it.
+    """
+
+    told: Mapping[int, Told]
+    obstacles: Mapping[int, Sequence[Finding]]
+
+
 def confirm_departure(
     session: Session, campaign_ids: Sequence[int], question: str, *, is_start: bool, asks: bool
-) -> dict[int, Told]:
+) -> Answer:
     """Ask a person at a terminal before people get messages that a colleague may not want; warn a script.
 
-    Return, by campaign, the facts that the person was told, for the start to check; {} if nobody was asked. If the
-    answer is no, the command ends. `question`: a text to translate, with the places {campaigns} and {messages}.
+    If the answer is no, the command ends. `question`: a text to translate, with the places {campaigns} and {messages}.
     `is_start`: ask also if there are more than REVOADA_CONFIRM_ABOVE messages. `asks`: False for the option --yes,
     with which a terminal gets the warnings of a script.
     """
@@ -155,7 +166,7 @@ def confirm_departure(
                 say(line, is_warning=prints_json())
     if not asks:
         _warn([*risks, *hours])
-        return {}
+        return Answer({}, {look.campaign.id: _list_refused_tokens(look) for look in looks})
     _tell_risks([*risks, *hours])
     if is_asked:
         names = ", ".join(f"{look.campaign.id} ({look.campaign.name})" for look in looks)
@@ -165,7 +176,11 @@ def confirm_departure(
             if is_start
             else _("Nothing was resumed. To resume later, run this command again."),
         )
-    return {look.campaign.id: look.told for look in looks}
+    return Answer({look.campaign.id: look.told for look in looks}, {})
+
+
+def _list_refused_tokens(look: StartFacts) -> list[Finding]:
+    return [each for each in look.departure.obstacles if each.code == TOKENS_REFUSED]
 
 
 def _refuse_stuck(looks: Sequence[StartFacts], *, is_start: bool) -> None:

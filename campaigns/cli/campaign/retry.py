@@ -7,6 +7,7 @@ from dataclasses import asdict
 
 import click
 
+from campaigns.cli.campaign.diagnosis import explain_stop
 from campaigns.cli.campaign.hours import confirm_nights, describe_night_of_retry
 from campaigns.cli.help import Command
 from campaigns.cli.hints import _, in_commands, plural, write_command
@@ -24,6 +25,7 @@ from campaigns.cli.session import CommandError, CommandUsageError, Session, reas
 from campaigns.cli.types import CAMPAIGN, RETRYABLE_CAMPAIGN
 from campaigns.domain.campaign import Move
 from campaigns.domain.message import Status
+from campaigns.domain.pacing import NEEDS_PERSON
 from campaigns.domain.statement import Entry, Field, Hint, HintAction, Word, deferred
 from campaigns.domain.verdict import Retry
 from campaigns.language import current
@@ -72,6 +74,8 @@ def errors(session: Session, campaign_id: int, as_json: bool) -> None:
         say(_("No message of campaign {id} has failed or is uncertain.", id=campaign_id))
     for each in found.errors:
         _print_error(each, found.campaign, waits_for_template=found.waits_for_template)
+    if found.campaign.waiting_reason in NEEDS_PERSON and (why := explain_stop(session, campaign_id)):
+        say(why)
 
 
 def _print_error(error: ExplainedReason, campaign: CampaignListing, *, waits_for_template: bool) -> None:

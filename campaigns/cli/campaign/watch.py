@@ -9,6 +9,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, replace
+from functools import partial
 from typing import NamedTuple
 
 import click
@@ -18,7 +19,7 @@ from rich.live import Live
 from rich.progress_bar import ProgressBar
 from rich.table import Table
 
-from campaigns.cli.campaign.diagnosis import explain_missing_worker
+from campaigns.cli.campaign.diagnosis import explain_missing_worker, explain_stop
 from campaigns.cli.help import Command
 from campaigns.cli.hints import _, plural
 from campaigns.cli.output import (
@@ -38,6 +39,8 @@ from campaigns.cli.output import (
 from campaigns.cli.session import Session
 from campaigns.cli.types import CAMPAIGN
 from campaigns.domain.campaign import ENDED, STARTED, CampaignStatus, missing_campaign
+from campaigns.domain.pacing import NEEDS_PERSON
+from campaigns.domain.statement import Hint, HintAction
 from campaigns.management.reports import Funnel, read_funnel
 from campaigns.store.campaigns import CampaignListing, list_campaigns
 
@@ -48,8 +51,10 @@ _COLUMNS = ("campaign", "bar", "done", "rate", "state")
 # The rate of a campaign is measured over this time. The time is short, so that a pause shows soon, but long enough for
 # a steady rate.
 _RATE_SECONDS = 5.0
-# The workers are asked at most once in this time.
+# The workers, and the causes of a wait, are asked for at most once in this time.
 _PROBLEM_SECONDS = 5.0
+
+FindProblem = Callable[[CampaignListing], str]
 
 
 @click.command(cls=Command)
@@ -82,28 +87,44 @@ def watch(session: Session, campaign_ids: Sequence[int], as_json: bool) -> None:
     def read() -> list[CampaignListing]:
         return session.database.run(list_campaigns, ids)
 
-    find_problem = _Periodic(lambda: explain_missing_worker(session), _PROBLEM_SECONDS)
+    problems = Problems(lambda: explain_missing_worker(session), partial(explain_stop, session))
     try:
         if as_json:
-            for change in _list_changes(read, Rates(), _PLAIN_SECONDS, find_problem):
+            for change in _list_changes(read, Rates(), _PLAIN_SECONDS, problems.find):
                 print_json_line(_to_json(change))
         else:
-            watch_campaigns(read, console=make_console(), find_problem=find_problem)
+            watch_campaigns(read, console=make_console(), find_problem=problems.find)
     except KeyboardInterrupt:
         sys.exit(_INTERRUPTED)
 
 
-class _Periodic:
-    """Calls a function at most once in a number of seconds, and returns its last result in between."""
+class Problems:
+    """Says why campaigns are not sent. Each of the two functions is called at most once in some seconds.
 
-    def __init__(self, ask: Callable[[], str], seconds: float) -> None:
-        self._ask, self._seconds = ask, seconds
-        self._result, self._asked_at = "", -math.inf
+    `explain_workers`: says that no worker runs, for a campaign that is due. `explain_stop`: by the id of a campaign,
+    says why it waits until a person acts.
+    """
 
-    def __call__(self) -> str:
-        if time.monotonic() - self._asked_at >= self._seconds:
-            self._result, self._asked_at = self._ask(), time.monotonic()
-        return self._result
+    def __init__(self, explain_workers: Callable[[], str], explain_stop: Callable[[int], str]) -> None:
+        self._explain_workers, self._explain_stop = explain_workers, explain_stop
+        self._found: dict[int | None, tuple[float, str]] = {}
+
+    def find(self, row: CampaignListing) -> str:
+        """Return why a campaign is not sent, and what to do; "" if nothing is known."""
+        if row.status == CampaignStatus.DRAFT:
+            return _("It is a draft: {start} starts it.", start=Hint(HintAction.START_CAMPAIGN, row.id))
+        if _is_due(row):
+            return self._ask(None, self._explain_workers)
+        if row.status == CampaignStatus.RUNNING and row.waiting_reason in NEEDS_PERSON:
+            return self._ask(row.id, lambda: self._explain_stop(row.id))
+        return ""
+
+    def _ask(self, key: int | None, explain: Callable[[], str]) -> str:
+        asked_at, text = self._found.get(key, (-math.inf, ""))
+        if time.monotonic() - asked_at >= _PROBLEM_SECONDS:
+            text = explain()
+            self._found[key] = (time.monotonic(), text)
+        return text
 
 
 def watch_campaigns(
@@ -111,11 +132,11 @@ def watch_campaigns(
     *,
     console: Console,
     every_seconds: float | None = None,
-    find_problem: Callable[[], str] = str,
+    find_problem: FindProblem = lambda _row: "",
 ) -> None:
     """Show the campaigns that `read` returns, again and again, until all of them have ended.
 
-    `find_problem`: returns why no campaign is sent, or "". It is shown while a campaign is due.
+    `find_problem`: returns why a campaign is not sent, or "".
     """
     rates = Rates()
     if console.is_terminal:
@@ -138,14 +159,14 @@ def _watch_live(
     rates: Rates,
     console: Console,
     every_seconds: float,
-    find_problem: Callable[[], str],
+    find_problem: FindProblem,
 ) -> list[CampaignListing]:
     """Draw the bars until all campaigns have ended; return the campaigns."""
     with Live(console=console, auto_refresh=False, vertical_overflow="visible") as live:
         while True:
             rows = read()
-            problem = find_problem() if any(map(_is_due, rows)) else ""
-            live.update(_draw(rows, rates, problem), refresh=True)
+            problems = [*dict.fromkeys(problem for row in rows if (problem := find_problem(row)))]
+            live.update(_draw(rows, rates, problems), refresh=True)
             if _have_ended(rows):
                 return rows
             time.sleep(every_seconds)
@@ -170,7 +191,7 @@ class Rates:
 class Change(NamedTuple):
     """The progress of a campaign that has changed since the last look. `rate`: messages per second.
 
-    `problem`: why the campaign is not sent although it is due; "" if nothing is known.
+    `problem`: why the campaign is not sent; "" if nothing is known.
     """
 
     row: CampaignListing
@@ -181,7 +202,7 @@ class Change(NamedTuple):
 
 
 def _list_changes(
-    read: Callable[[], list[CampaignListing]], rates: Rates, every_seconds: float, find_problem: Callable[[], str]
+    read: Callable[[], list[CampaignListing]], rates: Rates, every_seconds: float, find_problem: FindProblem
 ) -> Iterator[Change]:
     """Yield each change, until all campaigns have ended."""
     last: dict[int, tuple[str, Funnel, str, str]] = {}
@@ -190,7 +211,7 @@ def _list_changes(
         for row in rows:
             funnel, wait = read_funnel(row), describe_wait(row)
             rate = rates.add(row.id, row.server_now, funnel.settled)
-            problem = find_problem() if _is_due(row) else ""
+            problem = find_problem(row)
             if last.get(row.id) != (row.status, funnel, wait, problem):
                 last[row.id] = (row.status, funnel, wait, problem)
                 yield Change(row, funnel, rate, wait, problem)
@@ -204,7 +225,7 @@ def _watch_plainly(
     rates: Rates,
     console: Console,
     every_seconds: float,
-    find_problem: Callable[[], str],
+    find_problem: FindProblem,
 ) -> list[CampaignListing]:
     """Print a line for each change until all campaigns have ended; return the campaigns."""
     rows: dict[int, CampaignListing] = {}
@@ -254,8 +275,8 @@ def _describe(change: Change) -> str:
     return f"{line}. {problem}" if problem else line
 
 
-def _draw(rows: Sequence[CampaignListing], rates: Rates, problem: str) -> Group:
-    """Return a bar for each campaign, a table that says how far the messages of each campaign came, and the problem."""
+def _draw(rows: Sequence[CampaignListing], rates: Rates, problems: Sequence[str]) -> Group:
+    """Return a bar for each campaign, a table that says how far the messages of each campaign came, and problems."""
     bars = Table.grid(padding=(0, 2), expand=True)
     for column in _COLUMNS:
         is_bar = column == "bar"
@@ -274,7 +295,7 @@ def _draw(rows: Sequence[CampaignListing], rates: Rates, problem: str) -> Group:
         # The number of failed messages has a column of its own.
         rest = ", ".join(describe_rest(replace(funnel, failed=0)))
         stages.add_row(str(row.id), *funnel_cells(funnel), rest)
-    return Group(bars, stages, *([to_text(problem)] if problem else []))
+    return Group(bars, stages, *map(to_text, problems))
 
 
 def _have_ended(rows: Sequence[CampaignListing]) -> bool:

@@ -34,6 +34,8 @@ _WILL_SEND = STARTED | {CampaignStatus.PAUSED}
 _AGAIN = {Command.START: HintAction.START_CAMPAIGN, Command.RESUME: HintAction.RESUME_CAMPAIGN}
 _SHOWN_CHARACTERS = 300
 _SHOWN_FILES = 3
+# The code of the obstacle that only Meta can tell, so that Postgres does not have it.
+TOKENS_REFUSED = "tokens_refused"
 # The settings that decide when, how fast and until when the messages leave.
 _PACE = (
     *("scheduled_at", "start_within_seconds", "expire_at", "max_per_person", "within_days"),
@@ -126,11 +128,46 @@ def read_and_look(
 ) -> list[StartFacts]:
     """Read the templates of these campaigns again from Meta; then return the facts as `look_before_start` does.
 
-    If a template cannot be read, the stored one counts, and a note says so: an API that is away stops no start.
+    If a template cannot be read, the stored one counts, and a note says so: an API that is away stops no start. But if
+    Meta refuses the token of each account, no message can leave, and this is an obstacle like any other.
     """
-    notes = read_campaign_templates(database, settings, campaign_ids, actor=actor)
+    reading = read_campaign_templates(database, settings, campaign_ids, actor=actor)
     looks = look_before_start(database, campaign_ids, quiet=settings.quiet_hours, overlap_days=settings.overlap_days)
-    return [replace(look, warnings=[*look.warnings, *notes[look.campaign.id]]) for look in looks]
+    looks = [replace(look, warnings=[*look.warnings, *reading.notes[look.campaign.id]]) for look in looks]
+    return [_add_refused(look, reading.refused) for look in looks]
+
+
+def _add_refused(look: StartFacts, refused: Mapping[int, Sentence]) -> StartFacts:
+    """Add the accounts whose tokens Meta refuses. `refused`: by account, the reason and what to do."""
+    dead = [account for account in look.senders if account.id in refused]
+    if not dead:
+        return look
+    if len(dead) < len(look.senders):
+        warnings = [
+            Finding(
+                "token_refused",
+                Severity.WARNING,
+                "Meta refuses the token of account {account}, so only the other accounts of campaign {campaign_id} can"
+                " send its messages.",
+                "{problem}",
+                campaign_id=look.campaign.id,
+                account=account.name,
+                problem=refused[account.id],
+            )
+            for account in dead
+        ]
+        return replace(look, warnings=[*look.warnings, *warnings])
+    finding = Finding(
+        TOKENS_REFUSED,
+        Severity.ERROR,
+        "No message of campaign {campaign_id} can leave now, because Meta refuses the token of each of its accounts"
+        " ({accounts}).",
+        "{problems}",
+        campaign_id=look.campaign.id,
+        accounts=", ".join(account.name for account in dead),
+        problems=[refused[account.id] for account in dead],
+    )
+    return replace(look, departure=replace(look.departure, obstacles=[*look.departure.obstacles, finding]))
 
 
 def look_before_start(
