@@ -714,13 +714,7 @@ class _Search:
         The order contradicts the template if two columns, exchanged for each other, have more words in common with the
         text beside their variables. A word counts more the nearer it is to the variable.
         """
-        near = {variable: _words_near(self._excerpts.get(variable, "")) for variable in pairs}
-        subjects = self._find_subjects(pairs.values())
-
-        def score(variable: str, position: int) -> float:
-            has_number = variable == _lone_number(self._names[position])
-            return has_number + sum(near[variable].get(word, 0) for word in subjects[position])
-
+        score = _Fit(self._names, self._excerpts, pairs)
         proposal = _exchange_columns(pairs, score)
         moved = [variable for variable in pairs if proposal[variable] != pairs[variable]]
         if not moved:
@@ -737,11 +731,42 @@ class _Search:
             choices=[Entry(Field.COLUMN, f"{each}={self._names[taken]}") for each, taken in proposal.items()],
         )
 
+
+class _Fit:
+    """Scores how well a column fits a variable: by its name, by a number in it, and by the text beside the variable.
+
+    `pairs`: by variable, the position of its column.
+    """
+
+    def __init__(self, names: Sequence[str], excerpts: Mapping[str, str], pairs: Mapping[str, int]) -> None:
+        self._names = names
+        self._near = {variable: _words_near(excerpts.get(variable, "")) for variable in pairs}
+        self._subjects = self._find_subjects(pairs.values())
+
+    def __call__(self, variable: str, position: int) -> float:
+        name = self._names[position]
+        is_named = _key(variable) == _key(name) or variable == _lone_number(name)
+        return is_named + sum(self._near[variable].get(word, 0) for word in self._subjects[position])
+
     def _find_subjects(self, positions: Iterable[int]) -> dict[int, set[str]]:
         """Return, by column, the words of its name that tell it apart from the other columns."""
         subjects = {position: _subject(self._names[position]) for position in positions}
         common = set.intersection(*subjects.values()) if len(subjects) > 1 else set()
         return {position: words - common for position, words in subjects.items()}
+
+
+def find_exchanged(
+    columns: Columns, variables: Sequence[str], choice: Choice, excerpts: Mapping[str, str]
+) -> dict[str, str]:
+    """Return the variables whose columns a person seems to have exchanged, each with the column that fits better.
+
+    The rule is that by which the order of columns is refused. `excerpts`: see `read_header`.
+    """
+    pairs = dict(zip(variables, columns.variables, strict=True))
+    proposal = _exchange_columns(pairs, _Fit(columns.names, excerpts, pairs))
+    moved = {each: columns.names[position] for each, position in proposal.items() if position != pairs[each]}
+    chosen = set(map(_key, choice.mapping))
+    return moved if any(_key(each) in chosen for each in moved) else {}
 
 
 def _exchange_columns(pairs: Mapping[str, int], score: Callable[[str, int], float]) -> dict[str, int]:

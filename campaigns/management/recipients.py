@@ -28,6 +28,7 @@ from campaigns.domain.recipients import (
     RowCode,
     RowProblem,
     demand_header,
+    find_exchanged,
     fits_text,
     list_names,
     phone_text,
@@ -315,6 +316,7 @@ def _collect_facts(
         mixed={}
         if staged.reading.takes_nulls
         else {staged.columns.names[position]: forms for position, forms in staged.odd.find_mixed().items()},
+        exchanged=find_exchanged(staged.columns, staged.filling.names, staged.reading.choice, staged.filling.excerpts),
         other_files_count=sum(each.both_count + each.old_count for each in written.likenesses if each is not likeness),
         document_count=staged.search.document_count,
         document_row=staged.search.document_row,

@@ -115,7 +115,8 @@ class ImportFacts:
     more than by chance. `landline_count`: the number of landlines, if nearly all phones are landlines, else 0.
     `mixed`: by column whose cells are of several forms, these forms: the name of the form, the number of its cells, and
     the row and the text of the first. `past`: the columns whose dates should be to come, but were all past: column, row
-    and text of the latest date. `kinds`: by variable, the kinds of the cells of its column.
+    and text of the latest date. `kinds`: by variable, the kinds of the cells of its column. `exchanged`: by
+    variable, the column that fits the template better, if a person seems to have exchanged columns.
     """
 
     phone_column: str
@@ -140,6 +141,7 @@ class ImportFacts:
     mixed: Mapping[str, list[FormCount]] = field(default_factory=dict)
     past: list[tuple[str, int, str]] = field(default_factory=list)
     kinds: Mapping[str, KindCounts] = field(default_factory=dict)
+    exchanged: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
     def read(cls, written: Mapping[str, Any]) -> ImportFacts:

@@ -275,6 +275,49 @@ def test_a_changed_template_is_a_question(create, house, database):
     ) in result.stdout
 
 
+@pytest.fixture
+def two_values(database):
+    add_template(database, "offer", language="pt_BR", body="Oi {{1}}! Hoje você tem {{2}} de desconto.", actor=TESTER)
+    body = "Oi {{nome}}! Use {{cupom}}."
+    add_template(database, "named", language="pt_BR", body=body, actor=TESTER)
+
+
+EXCHANGED = (
+    "The columns of the variables seem to be exchanged: {{1}} ← desconto, {{2}} ← nome. By their names and the text of"
+    " the template, it would be {{1}} ← nome, {{2}} ← desconto. Read the first message. If a value is in the wrong"
+    " place, import the file again: `revoada campaign import 1 FILE --replace --map 1=nome --map 2=desconto`.\n"
+)
+
+
+@pytest.mark.usefixtures("two_values")
+def test_columns_that_a_person_exchanged_are_warned_of_at_once_and_at_the_start(house, people):
+    people.write_text(f"telefone;nome;desconto\n{ANA};Ana;20%\n{BIA};Bia;15%\n")
+    options = ("--account", "sales", "--template", "offer:pt_BR", "--recipients", str(people), *ALL_HOURS)
+    made = house("campaign", "create", "Sale", *options, "--map", "1=desconto", "--map", "2=nome")
+    assert made.stderr == f"Warning: {EXCHANGED}"
+    assert house("campaign", "start", "1", **BY_DAY).stderr == f"Warning: {EXCHANGED}"
+
+
+@pytest.mark.usefixtures("two_values")
+@pytest.mark.parametrize(
+    ("header", "maps", "is_warned"),
+    [
+        ("telefone;nome;desconto", ("1=nome", "2=desconto"), False),
+        ("telefone;a;b", ("1=b", "2=a"), False),
+        ("telefone;cliente;valor", ("1=cliente", "2=valor"), False),
+        ("telefone;cliente;valor", ("1=valor", "2=cliente"), True),
+        ("telefone;nome;cupom", ("nome=cupom", "cupom=nome"), True),
+        ("telefone;apelido;código", ("nome=apelido", "cupom=código"), False),
+    ],
+)
+def test_only_columns_that_fit_better_the_other_way_round_are_exchanged(house, people, header, maps, is_warned):
+    people.write_text(f"{header}\n{ANA};Ana;Bia\n{BIA};Bia;Ana\n")
+    template = "offer:pt_BR" if maps[0].startswith("1=") else "named:pt_BR"
+    options = ("--account", "sales", "--template", template, "--recipients", str(people), *ALL_HOURS)
+    made = house("campaign", "create", "Sale", *options, *(word for each in maps for word in ("--map", each)))
+    assert (made.exit_code, "exchanged" in made.stderr) == (0, is_warned), made.output
+
+
 CITIES = f"phone,Nome,Cidade\n{ANA},Ana,Recife\n"
 MORE = "phone,Nome,Cidade\n+5511999990007,Gil,Natal\n"
 

@@ -38,7 +38,9 @@ def find_import_warnings(campaign_id: int, status: CampaignStatus, facts: Import
     `status`: the present status of the campaign. `file`: the name or the path of the file, for a command that imports
     it again.
     """
-    return [*_find(campaign_id, status, facts, file)]
+    is_draft = status is CampaignStatus.DRAFT
+    exchanged = [_warn_of_exchange(campaign_id, facts, is_draft=is_draft)] if facts.exchanged else []
+    return [*_find(campaign_id, status, facts, file), *exchanged]
 
 
 def find_contradictions(campaign_id: int, status: CampaignStatus, files: Sequence[ImportedFile]) -> list[Finding]:
@@ -306,6 +308,30 @@ _FORMS: Mapping[str, Word] = MappingProxyType({
     Form.TIME: Word("with a time of day"),
     Form.TEXT: Word("with a text"),
 })  # fmt: skip
+
+
+def _warn_of_exchange(campaign_id: int, facts: ImportFacts, *, is_draft: bool) -> Finding:
+    better = [(variable, facts.exchanged.get(variable, column)) for variable, column, _ in facts.filled]
+    entries = [Entry(Field.COLUMN, f"{variable}={column}") for variable, column in better]
+    return Finding(
+        "columns_exchanged",
+        Severity.WARNING,
+        "The columns of the variables seem to be exchanged: {pairs}. By their names and the text of the template, it"
+        " would be {better}.",
+        "Read the first message. If a value is in the wrong place, import the file again: {again}."
+        if is_draft
+        else "Read the first message. If a value is in the wrong place, read the file into a new campaign with"
+        " {choices}, because this one has started.",
+        campaign_id=campaign_id,
+        pairs=[
+            f"{write_variable(variable)} ← {column}"
+            for variable, column, _ in facts.filled
+            if variable in facts.exchanged
+        ],
+        better=[f"{write_variable(variable)} ← {column}" for variable, column in facts.exchanged.items()],
+        choices=entries,
+        again=Hint(HintAction.REPLACE_RECIPIENTS, campaign_id, also=tuple(entries)),
+    )
 
 
 def _is_correction(facts: ImportFacts, likeness: Likeness) -> bool:

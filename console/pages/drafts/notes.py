@@ -56,6 +56,7 @@ def _count(value: object) -> int:
 
 _SHORT: dict[str, Callable[[Finding], str]] = {
     "columns_by_order": lambda _warning: _("columns that only their order chose"),
+    "columns_exchanged": lambda _warning: _("columns that seem to be exchanged"),
     "encoding_doubtful": lambda _warning: _("letters that look wrong"),
     "people_unwilling": lambda warning: plural(
         "%(count)s row that wants no messages",
