@@ -378,12 +378,20 @@ def _print_warning(warning: Sentence | None) -> None:
         say(_("Warning: {warning}", warning=warning), is_warning=True)
 
 
+def _ask_token() -> str:
+    """Ask for a token, which the terminal does not show, until there is one."""
+    while not (token := str(click.prompt(_("Access token"), hide_input=True, default="", show_default=False)).strip()):
+        say(
+            _("There is no token yet. Paste it, although the terminal does not show it; Ctrl-C stops."), is_warning=True
+        )
+    return token
+
+
 def _read_token(variable: str | None, from_stdin: bool) -> str | None:
     if variable is not None and from_stdin:
         raise click.UsageError(_("Give --token-env or --token-stdin, not both."))
     if from_stdin:
-        # A token that is typed in a terminal is not echoed.
-        return click.prompt(_("Access token"), hide_input=True) if sys.stdin.isatty() else sys.stdin.read().strip()
+        return _ask_token() if sys.stdin.isatty() else sys.stdin.read().strip()
     if variable is None:
         return None
     token = os.environ.get(variable, "").strip()

@@ -23,7 +23,7 @@ from campaigns.cli.output import (
     print_table,
     say,
 )
-from campaigns.cli.session import CommandError, Session, reason_option
+from campaigns.cli.session import CommandError, Session, advise_up, reason_option
 from campaigns.cli.types import ACCOUNT, CAMPAIGN, writes_day_first
 from campaigns.config import SettingsError
 from campaigns.doctor.recover import Fate, Recovery, RecoveryFate, preview_recovery
@@ -98,7 +98,7 @@ def _print_findings(findings: Sequence[Finding]) -> None:
     for finding in findings:
         mark, colour = _MARKS[finding.severity]
         say(in_commands(finding), mark=f"{click.style(mark, fg=colour)} ")
-        say(f"    → {advise(finding)}")
+        say(f"    → {advise_up(advise(finding)) if finding.code == 'database_away' else advise(finding)}")
     found = Counter(finding.severity for finding in findings)
     errors, warnings = Count(found[Severity.ERROR], "error"), Count(found[Severity.WARNING], "warning")
     if counts := [each for each in (errors, warnings) if each.number]:
@@ -227,7 +227,8 @@ def _print_checks(checks: Sequence[Check]) -> None:
         mark, colour = _CHECK_MARKS[check.state]
         say(_("{name}: {text}", name=check.name, text=check.text), mark=f"  {click.style(mark, fg=colour)} ")
         if check.advice and check.state is not State.OK:
-            say(f"      → {in_commands(check.advice)}")
+            advice = in_commands(check.advice)
+            say(f"      → {advise_up(advice) if check.name == 'Postgres' else advice}")
     missing = sum(check.state is State.MISSING for check in checks)
     unknown = sum(check.state is State.UNKNOWN for check in checks)
     if missing:

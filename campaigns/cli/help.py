@@ -86,7 +86,13 @@ class Command(click.Command):
         return super().parse_args(ctx, args)
 
     def _refuse_second_values(self, ctx: click.Context, args: Sequence[str]) -> None:
-        given = Counter(self.make_parser(ctx).parse_args([*args])[2])
+        values, extra, order = self.make_parser(ctx).parse_args([*args])
+        if extra and isinstance(name := values.get("name"), str):
+            text = current().translate(
+                "There is an argument too many: {word}. A name with spaces needs quotes: '{name}'."
+            )
+            raise click.UsageError(text.format(word=extra[0], name=" ".join([name, *extra])), ctx)
+        given = Counter(order)
         for option, count in given.items():
             if count > 1 and isinstance(option, click.Option) and not (option.multiple or option.is_flag):
                 name = max(option.opts, key=len)
@@ -101,10 +107,28 @@ class Command(click.Command):
         return click.Command.get_short_help_str(_translate_texts(self), limit)
 
 
+# Words with which Portuguese speakers call commands.
+_ENGLISH = MappingProxyType({
+    "acompanhar": "watch", "adicionar": "add", "campanha": "campaign", "cancelar": "cancel", "conferir": "check-setup",
+    "conta": "account", "criar": "create", "descartar": "discard", "erros": "errors", "exportar": "export",
+    "importar": "import", "iniciar": "start", "listar": "list", "modelo": "template", "mostrar": "show",
+    "pausar": "pause", "remover": "remove", "retomar": "resume", "sincronizar": "sync", "testar": "test",
+})  # fmt: skip
+
+
 class Group(click.Group):
     """A group whose subcommands are a `Command` or a `Group`, unless their declaration names another class."""
 
     command_class: type[click.Command] | None = Command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        if (english := _ENGLISH.get(args[0].lower(), "")) in self.commands and args[0] not in self.commands:
+            text = current().translate("Commands have English names: write {english} in the place of {word}.")
+            raise click.UsageError(text.format(english=english, word=args[0]), ctx)
+        return super().resolve_command(ctx, args)
+
     group_class: Any = type
 
     def format_help(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:

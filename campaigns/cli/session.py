@@ -385,12 +385,12 @@ def _in_format(error: click.ClickException, *, is_json: bool) -> click.ClickExce
     return error
 
 
-def _advise_up(text: str) -> str:
+def advise_up(text: str) -> str:
     """Add to a text about a missing database the advice for a folder in which `revoada up` has written its settings."""
     if not Path(UP_ENVIRONMENT).exists():
         return text
     return _(
-        "{problem} Is `revoada up` running? If it is, load its settings again: `. {environment}`",
+        "{problem} Is `revoada up` running? If not, start it. If it is, load its settings again: `. {environment}`",
         problem=text,
         environment=UP_ENVIRONMENT,
     )
@@ -405,9 +405,9 @@ def _explain(error: BaseException, session: Session) -> CommandError | None:
     if isinstance(error, Refusal):
         text, code, kind = in_commands(error), error.code, error.kind
         if code == "setting_missing" and error.values["variable"] == "DATABASE_URL":
-            text = _advise_up(text)
+            text = advise_up(text)
     elif isinstance(error, DatabaseUnavailable):
-        text = _advise_up(_("The database does not answer: {reason}", reason=session.why_unreachable(error)))
+        text = advise_up(_("The database does not answer: {reason}", reason=session.why_unreachable(error)))
         code, kind = "database_away", Kind.AWAY
     elif isinstance(error, DatabaseError):
         text, code = _("The database refuses: {error}", error=error), "database_refuses"

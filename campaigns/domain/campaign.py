@@ -303,14 +303,13 @@ def _advise_ended(command: Command, facts: CampaignFacts) -> Sentence:
         return Sentence("It sends nothing any more. {show} shows it.", show=Hint(HintAction.SHOW_CAMPAIGN, facts.id))
     if facts.status is _COMPLETED:
         return Sentence(
-            "It has nothing left to send. {errors} shows those that failed, and {retry} sends them again. {create}"
-            " makes a new campaign.",
+            "It has nothing left to send. If messages failed, {errors} says why, and {retry} sends them again."
+            " {create} makes a new campaign.",
             errors=Hint(HintAction.SHOW_ERRORS, facts.id),
             retry=Hint(HintAction.RETRY_CAMPAIGN, facts.id, Entry(Field.RETRY_CLASS, "all-retryable")),
             create=Hint(HintAction.CREATE_CAMPAIGN),
         )
-    status = "failed" if command is Command.RETRY else "cancelled"
-    return make_again(facts, status)
+    return make_again(facts, "cancelled,failed" if command is Command.RETRY else "cancelled")
 
 
 def make_again(facts: CampaignFacts, status: str) -> Sentence:

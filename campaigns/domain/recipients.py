@@ -605,6 +605,13 @@ class _Search:
         self._mapping: dict[str, str] = {}
         for given, column in choice.mapping.items():
             variable = given if given in variables else by_key.get(_key(given))
+            if variable is None and _key(column) in by_key:
+                raise RecipientsError(
+                    "mapping_reversed",
+                    "{given} is the wrong way round: write the variable before the column, {right}",
+                    given=Entry(Field.COLUMN, f"{given}={column}"),
+                    right=Entry(Field.COLUMN, f"{by_key[_key(column)]}={given}"),
+                )
             if variable is None or variable in self._mapping:
                 raise _unknown_variable(given, variables)
             self._mapping[variable] = column

@@ -2,9 +2,12 @@ from __future__ import annotations
 
 import re
 
+import click
 import pytest
+from click.testing import CliRunner
 from psycopg.types.json import Jsonb
 
+from campaigns.cli import accounts
 from campaigns.secrets import TokenError, decrypt_token, encrypt_token, make_key
 from campaigns.store.accounts import StreakOutcomes, count_reported, list_accounts
 from tests.store.rows import deactivate_category, fetch
@@ -334,3 +337,13 @@ def test_a_check_shows_the_checked_account_although_another_has_its_id_as_a_name
     meta.script(tokens=[], accounts={"1065": {"health": "YELLOW"}})
     answer = house.json("account", "check", "sales")
     assert (answer["id"], answer["answered"], answer["health"]["quality"]) == (1, True, "YELLOW")
+
+
+def test_an_empty_token_is_asked_for_again_with_the_reason():
+    @click.command()
+    def ask():
+        click.echo(accounts._ask_token())
+
+    result = CliRunner().invoke(ask, input="\n \nEAAG-new\n")
+    assert result.stderr.count("There is no token yet. Paste it, although the terminal does not show it") == 2
+    assert result.stdout.endswith("EAAG-new\n")

@@ -858,7 +858,7 @@ def test_people_with_other_values_in_the_campaign_are_told(create, house, write)
     house.ok("campaign", "pause", "1")
     told = house("campaign", "import", "1", file, "--map", "1=name").stderr
     assert "cancel it with `revoada campaign cancel 1`, and make a new campaign" in told
-    assert "`revoada campaign export 1 --status cancelled` lists them" in told
+    assert "`revoada campaign export 1 --output FILE --status cancelled` lists them" in told
 
 
 def test_people_with_the_same_values_are_no_warning(create, house, people, write):

@@ -148,10 +148,33 @@ def test_a_database_that_is_away_says_so_in_one_line(revoada, command):
 @pytest.mark.parametrize("url", [None, "postgresql://someone@127.0.0.1:1/nowhere"])
 def test_a_missing_database_beside_revoada_up_says_what_to_load(revoada, tmp_path, url):
     (tmp_path / ".revoada").mkdir()
-    advice = "Is `revoada up` running? If it is, load its settings again: `. .revoada/env`"
+    advice = "Is `revoada up` running? If not, start it. If it is, load its settings again: `. .revoada/env`"
     assert advice not in revoada.refusal("campaign", "list", DATABASE_URL=url)
     (tmp_path / ".revoada" / "env").touch()
     assert revoada.refusal("campaign", "list", DATABASE_URL=url).endswith(advice)
+
+
+@pytest.mark.parametrize("command", ["doctor", "check-setup"])
+def test_the_checks_advise_to_start_revoada_up_where_it_was_used(revoada, tmp_path, command):
+    url = "postgresql://someone@127.0.0.1:1/nowhere"
+    advice = "look at DATABASE_URL. Is `revoada up` running? If not, start it."
+    assert advice not in revoada(command, DATABASE_URL=url).stdout
+    (tmp_path / ".revoada").mkdir()
+    (tmp_path / ".revoada" / "env").touch()
+    assert advice in revoada(command, DATABASE_URL=url).stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "text"),
+    [
+        (("campaign", "create", "Black", "Friday"), "an argument too many: Friday. A name with spaces needs quotes:"),
+        (("campaign", "create", "Black", "Friday"), "'Black Friday'"),
+        (("campaign", "iniciar", "1"), "English names: write start in the place of iniciar."),
+        (("Conta", "listar"), "English names: write account in the place of Conta."),
+    ],
+)
+def test_a_usual_slip_of_a_command_gets_its_answer(revoada, arguments, text):
+    assert text in revoada.refusal(*arguments, exit_code=2)
 
 
 @pytest.mark.parametrize(

@@ -465,8 +465,8 @@ def put(create, database):
 
 CREATE = "`revoada campaign create NAME --template NAME:LANG --account ACCOUNT --recipients FILE`"
 AGAIN = (
-    "To send to its people, make a new campaign: `revoada campaign export 1 --status {status}` lists those who got no"
-    f" message, and {CREATE} makes the campaign from such a file."
+    "To send to its people, make a new campaign: `revoada campaign export 1 --output FILE --status {status}` lists"
+    f" those who got no message, and {CREATE} makes the campaign from such a file."
 )
 
 
@@ -475,11 +475,11 @@ AGAIN = (
     [
         ("cancelled", ("start",), AGAIN.format(status="cancelled")),
         ("cancelled", ("resume",), AGAIN.format(status="cancelled")),
-        ("cancelled", ("retry", "--class", "all-retryable"), AGAIN.format(status="failed")),
+        ("cancelled", ("retry", "--class", "all-retryable"), AGAIN.format(status="cancelled,failed")),
         (
             "completed",
             ("resume",),
-            f"`revoada campaign retry 1 --class all-retryable` sends them again. {CREATE}",
+            f"and `revoada campaign retry 1 --class all-retryable` sends them again. {CREATE}",
         ),
         ("completed", ("pause",), "It sends nothing any more. `revoada campaign show 1` shows it."),
         ("cancelled", ("cancel",), "It sends nothing any more. `revoada campaign show 1` shows it."),

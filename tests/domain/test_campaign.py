@@ -71,11 +71,11 @@ def _find_step(command, status):
         return 'It sends nothing any more. "show campaign 7" shows it.'
     if status == CampaignStatus.COMPLETED:
         return (
-            'It has nothing left to send. "show the errors of campaign 7" shows those that failed, and "retry'
+            'It has nothing left to send. If messages failed, "show the errors of campaign 7" says why, and "retry'
             ' failed messages of campaign 7: class all-retryable" sends them again. "make a new campaign" makes a'
             " new campaign."
         )
-    kept = "failed" if command is Command.RETRY else "cancelled"
+    kept = "cancelled,failed" if command is Command.RETRY else "cancelled"
     return (
         f'To send to its people, make a new campaign: "export the messages of campaign 7: status {kept}" lists those'
         ' who got no message, and "make a new campaign" makes the campaign from such a file.'

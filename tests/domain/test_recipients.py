@@ -667,3 +667,10 @@ def test_a_sign_in_place_of_a_letter_rejects_the_row(column, value):
 )
 def test_a_question_is_a_text(value):
     assert read_problem("texto", value) == Recipient(PHONE, [value])
+
+
+def test_a_mapping_that_is_written_the_wrong_way_round_says_so():
+    with pytest.raises(RecipientsError) as refused:
+        read_header(["phone", "nome", "desconto"], ["1", "2"], Choice(mapping={"nome": "1"}))
+    assert refused.value.code == "mapping_reversed"
+    assert 'write the variable before the column, "column of variable 1=nome"' in str(refused.value)
