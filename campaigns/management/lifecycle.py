@@ -19,11 +19,11 @@ from campaigns.domain.statement import Kind, Refusal
 from campaigns.domain.users.actor import Act, Actor
 from campaigns.logs import event
 from campaigns.management.drafts.starts import Present, Told, check_told, find_present
+from campaigns.management.files.jobs import demand_read_lists
 from campaigns.management.hours import count_by_zone, find_departure
 from campaigns.management.users.approvals import demand_approval
 from campaigns.store import campaigns as store
 from campaigns.store.database import Connection, Database, DatabaseError, DatabaseUnavailable
-from campaigns.store.files.jobs import has_due_list
 from campaigns.store.users.audit import write_audit
 
 _log = logging.getLogger(__name__)
@@ -166,7 +166,7 @@ def _decide(
             move = decide_move(command, campaign.facts, now=campaign.server_now)
             demand_approval(connection, campaign, above=approve_above)
             if command in _DEPARTURES:
-                _check_lists(connection, campaign)
+                demand_read_lists(connection, campaign)
             if campaign_id in told:
                 check_told(connection, command, campaign, told[campaign_id], present[campaign_id])
             if command in _DEPARTURES:
@@ -191,24 +191,11 @@ def _count_people(
     """
     listed = store.list_campaigns(connection, campaign_ids)
     for row in listed:
-        _check_lists(connection, row)  # an import holds the lock of its campaign for minutes, so before that lock
+        demand_read_lists(connection, row)  # an import holds the lock of its campaign for minutes, so before that lock
     counts = {row.id: count_by_zone(connection, row.id, row) for row in listed}
     if will_move:
         store.lock_starts(connection)
     return counts, {campaign_id: find_present(connection, campaign_id, each) for campaign_id, each in told.items()}
-
-
-def _check_lists(connection: Connection, campaign: store.CampaignListing | store.LockedCampaign) -> None:
-    """Raise Refusal if an uploaded list will still change the people of the campaign."""
-    if has_due_list(connection, campaign.id):
-        raise Refusal(
-            "list_still_read",
-            "A list of campaign {id} ({name}) is still being read, so its people will change. Nothing was"
-            " started: wait until the list is read. The role files reads it.",
-            kind=Kind.CONFLICT,
-            id=campaign.id,
-            name=campaign.name,
-        )
 
 
 def _add_departure(

@@ -642,3 +642,22 @@ def test_other_campaigns_to_the_same_people_are_named(console, database, path, u
     database.run(add_message, other, phone="+5511999990001")
     text = read_text(import_list(console, console.sign_in(), path, upload))
     assert "Black Friday (running): 1 person of this list" in text
+
+
+def test_a_newer_list_is_named_on_each_step_until_it_is_read_or_discarded(console, database, path, upload):
+    browser = console.sign_in()
+    import_list(console, browser, path, upload)
+    upload(browser, LIST.replace("Ana", "Eva"), "corrected.csv")
+    for step in ("columns", "check", "start"):
+        text = read_text(browser.get(f"{path}/{step}").text)
+        assert "corrected.csv is not in the campaign yet" in text, step
+        assert "The campaign still has the 2 people of people.csv." in text
+        assert "the people of corrected.csv are not in the campaign" in text  # in the list of the steps
+    assert "Nothing can leave now" in text
+    assert "was uploaded into campaign" in text
+    answer = browser.post(f"{path}/list/discard")
+    assert answer.location == f"{path}/check"
+    text = read_text(browser.get(f"{path}/start").text)
+    assert "corrected.csv" not in text
+    assert "was uploaded into campaign" not in text
+    assert fetch(database, "SELECT name FROM uploads") == ["people.csv"]

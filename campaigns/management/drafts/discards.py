@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from campaigns.domain.campaign import ENDED, CampaignStatus
-from campaigns.domain.statement import Hint, HintAction, Kind, Refusal
+from campaigns.domain.statement import Hint, HintAction
 from campaigns.domain.users.actor import Act, Actor
 from campaigns.management.campaigns import lock_campaign
+from campaigns.management.files.jobs import lock_idle_jobs
 from campaigns.store import campaigns as store
-from campaigns.store.database import Connection, Database, LockTimeout
-from campaigns.store.files.jobs import lock_jobs
+from campaigns.store.database import Connection, Database
 from campaigns.store.users.audit import write_audit
 
 
@@ -29,11 +29,7 @@ def check_discard(database: Database, campaign_id: int) -> store.LockedCampaign:
 def _discard(connection: Connection, campaign_id: int, actor: Actor) -> None:
     # A process that works with a list has locked the job, and then locks the campaign. So the jobs, which are deleted
     # with the campaign, are locked first.
-    try:
-        lock_jobs(connection, campaign_id)
-    except LockTimeout:
-        text = "A list of campaign {id} is being read: discard the campaign when that is finished."
-        raise Refusal("list_in_work", text, kind=Kind.AWAY, id=campaign_id) from None
+    lock_idle_jobs(connection, campaign_id)
     campaign = _lock_discardable(connection, campaign_id)
     store.delete_recipients(connection, campaign_id)
     store.delete_draft(connection, campaign_id)

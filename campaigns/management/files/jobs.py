@@ -12,15 +12,15 @@ from campaigns.domain.message import Status
 from campaigns.domain.optout.consent import RefusalChoice
 from campaigns.domain.optout.recognition import Source
 from campaigns.domain.recipients import Choice
-from campaigns.domain.statement import Kind, Refusal
+from campaigns.domain.statement import Hint, HintAction, Kind, Refusal, Word
 from campaigns.domain.users.actor import Act, Actor, ActorKind, Surface
 from campaigns.language import ENGLISH
 from campaigns.management.hours import QuietHours
 from campaigns.management.listings.recipients import Group, RecipientFilter
 from campaigns.management.recipients import Reading
 from campaigns.sheets.xlsx import HiddenChoice
-from campaigns.store.campaigns import list_campaigns
-from campaigns.store.database import Connection, Database
+from campaigns.store.campaigns import CampaignListing, LockedCampaign, list_campaigns
+from campaigns.store.database import Connection, Database, LockTimeout
 from campaigns.store.files import jobs as store
 from campaigns.store.files import uploads
 from campaigns.store.files.jobs import DownloadRow, JobKind, JobRow, JobStatus
@@ -185,6 +185,58 @@ def find_list(database: Database, campaign_id: int) -> ListFile | None:
 def find_import(database: Database, campaign_id: int) -> JobRow | None:
     """Return the last job that was to import a list into a campaign, None if there is none or if it was deleted."""
     return next((job for job in list_jobs(database, campaign_id) if job.kind in IMPORTS), None)
+
+
+def demand_read_lists(connection: Connection, campaign: CampaignListing | LockedCampaign) -> None:
+    """Raise Refusal if the people of a campaign will still change, or are not those of the list that came last."""
+    if store.has_due_list(connection, campaign.id):
+        raise Refusal(
+            "list_still_read",
+            "A list of campaign {id} ({name}) is still being read, so its people will change. Nothing was"
+            " started: wait until the list is read. The role files reads it.",
+            kind=Kind.CONFLICT,
+            id=campaign.id,
+            name=campaign.name,
+        )
+    newer = store.find_newer_list(connection, campaign.id)
+    if newer is not None:
+        raise Refusal(
+            "newer_list_unread",
+            "The list {new} was uploaded into campaign {id} ({name}), but its people are not in the campaign, which"
+            " still has the people of {old}. To send to the people of {new}: {replace}. To send to the others, discard"
+            " {new} in the console, on any step of the draft.",
+            kind=Kind.CONFLICT,
+            id=campaign.id,
+            name=campaign.name,
+            new=newer.name,
+            old=newer.present or Word("an earlier list"),
+            replace=Hint(HintAction.REPLACE_RECIPIENTS, campaign.id, file=newer.name),
+        )
+
+
+def discard_newer_list(database: Database, campaign_id: int, *, actor: Actor) -> None:
+    """Delete the lists that were uploaded into a draft after its people. Its people stay.
+
+    Raises Refusal if a list of the draft is being read.
+    """
+
+    def work(connection: Connection) -> None:
+        lock_idle_jobs(connection, campaign_id)
+        if store.find_newer_list(connection, campaign_id) is None:
+            return
+        for upload_id, name in store.delete_newer_lists(connection, campaign_id):
+            write_audit(connection, actor, Act.UPLOAD_DISCARD, upload_id, before={"name": name})
+
+    database.run(work)
+
+
+def lock_idle_jobs(connection: Connection, campaign_id: int) -> None:
+    """Lock the jobs of a campaign. Raises Refusal if a process works on one of them."""
+    try:
+        store.lock_jobs(connection, campaign_id)
+    except LockTimeout:
+        text = "A list of campaign {id} is being read. Nothing was deleted: try again when the list is read."
+        raise Refusal("list_in_work", text, kind=Kind.AWAY, id=campaign_id) from None
 
 
 def download_rejected(database: Database, campaign_id: int, *, actor: Actor) -> Iterator[bytes]:

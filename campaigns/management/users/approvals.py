@@ -9,6 +9,7 @@ from campaigns.domain.campaign import ENDED, missing_campaign
 from campaigns.domain.users.actor import Act, Actor
 from campaigns.domain.users.approval import Approval, check_approval, check_approver
 from campaigns.domain.users.rights import Right, Role, list_rights
+from campaigns.management.files.jobs import demand_read_lists
 from campaigns.store import campaigns
 from campaigns.store.campaigns import LockedCampaign
 from campaigns.store.database import Connection, Database
@@ -102,6 +103,7 @@ def _approve(connection: Connection, campaign_id: int, actor: Actor, seen: bytes
     if campaign.facts.status in ENDED:
         raise campaign.facts.conflict("cannot_approve", "Campaign {id} ({name}) is {status}: it cannot be approved.")
     loaded = load_approvable(connection, campaign_id)
+    demand_read_lists(connection, campaign)
     check_approver(campaign.facts, actor, loaded.changed_by)
     digest = loaded.content.digest()
     if seen is not None and seen != digest:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from psycopg.rows import class_row
+from psycopg.rows import args_row, class_row
 from psycopg.types.json import Jsonb
 
 from campaigns.domain.controls import escape_unstorable
@@ -168,6 +168,27 @@ def has_due_list(connection: Connection, campaign_id: int) -> bool:
     row = connection.execute(query("has_due_list"), {"campaign_id": campaign_id}).fetchone()
     assert row is not None
     return bool(row[0])
+
+
+@dataclass(frozen=True, slots=True)
+class NewerList:
+    """A list that was uploaded into a draft, and whose people are not in the draft.
+
+    `present`: the names of the files whose people are in the draft.
+    """
+
+    name: str
+    present: list[str]
+
+
+def find_newer_list(connection: Connection, campaign_id: int) -> NewerList | None:
+    with connection.cursor(row_factory=args_row(NewerList)) as cursor:
+        return cursor.execute(query("find_newer_list"), {"campaign_id": campaign_id}).fetchone()
+
+
+def delete_newer_lists(connection: Connection, campaign_id: int) -> list[tuple[int, str]]:
+    """Delete the lists whose people are not in a draft; return their ids and names. The caller has locked the jobs."""
+    return connection.execute(query("delete_newer_lists"), {"campaign_id": campaign_id}).fetchall()
 
 
 def begin_job(connection: Connection, job_id: int) -> int:

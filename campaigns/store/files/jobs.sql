@@ -45,6 +45,40 @@ SELECT count(*) FROM file_jobs WHERE status = 'due'
 SELECT EXISTS (
     SELECT FROM file_jobs WHERE campaign_id = %(campaign_id)s AND status = 'due' AND kind IN ('add', 'replace'))
 
+-- name: find_newer_list
+-- The list whose people were to take the place of the people of a draft, and have not: the last work with a list only
+-- looked at the list or its sheet, or was refused. A file that a command has imported since is newer. An import that a
+-- job has done since is not, because that job may have been requested before.
+SELECT u.name, ARRAY(SELECT i.file_name FROM imports i WHERE i.campaign_id = c.id ORDER BY i.id)
+FROM campaigns c
+JOIN LATERAL (
+    SELECT * FROM file_jobs WHERE campaign_id = c.id AND upload_id IS NOT NULL ORDER BY id DESC LIMIT 1
+) j ON true
+JOIN uploads u ON u.id = j.upload_id
+WHERE c.id = %(campaign_id)s AND c.status = 'draft' AND c.recipient_count > 0
+    AND (j.kind = 'look' OR j.status IN ('refused', 'failed'))
+    AND NOT EXISTS (
+        SELECT FROM imports i
+        WHERE i.campaign_id = c.id AND i.imported_at > j.created_at AND NOT EXISTS (
+            SELECT FROM file_jobs d
+            WHERE d.campaign_id = c.id AND d.kind IN ('add', 'replace') AND d.status = 'done' AND d.ended_at > i.imported_at))
+
+-- name: delete_newer_lists
+-- Deletes the work with lists that came after the last import of a draft, and the uploads that no other work uses. The
+-- caller has locked the jobs.
+WITH newer AS (
+    SELECT id, upload_id FROM file_jobs
+    WHERE campaign_id = %(campaign_id)s AND upload_id IS NOT NULL AND id > coalesce((
+        SELECT max(d.id) FROM file_jobs d
+        WHERE d.campaign_id = %(campaign_id)s AND d.kind IN ('add', 'replace') AND d.status = 'done'), 0)
+), jobs AS (
+    DELETE FROM file_jobs j USING newer n WHERE j.id = n.id
+)
+DELETE FROM uploads u
+WHERE u.id IN (SELECT upload_id FROM newer)
+    AND NOT EXISTS (SELECT FROM file_jobs j WHERE j.upload_id = u.id AND j.id NOT IN (SELECT id FROM newer))
+RETURNING u.id, u.name
+
 -- name: begin_job
 -- Counts a try of a job, in a transaction of its own, so that the count stays if the process dies.
 UPDATE file_job_progress SET tries = tries + 1, part = 0 WHERE job_id = %(job_id)s RETURNING tries

@@ -10,7 +10,7 @@ from werkzeug.wrappers import Response
 
 from campaigns.domain.statement import Refusal
 from campaigns.domain.users.rights import Right
-from campaigns.management.files.jobs import find_list, request_look
+from campaigns.management.files.jobs import discard_newer_list, find_list, request_look
 from campaigns.management.files.sentences import read_refusal
 from campaigns.management.files.uploads import refuse_large, store_upload
 from campaigns.management.recipients import Reading
@@ -34,6 +34,7 @@ def register(app: Flask) -> None:
     app.add_url_rule(f"{CAMPAIGN}/list", "draft_list", show, methods=["GET"])
     app.add_url_rule(f"{CAMPAIGN}/list", "upload_form", upload_form, methods=["POST"])
     app.add_url_rule(f"{CAMPAIGN}/list", "upload_file", upload_file, methods=["PUT"])
+    app.add_url_rule(f"{CAMPAIGN}/list/discard", "discard_list", discard, methods=["POST"])
 
 
 @demands(Right.CAMPAIGN_DRAFT)
@@ -67,6 +68,14 @@ def upload_file(campaign_id: int) -> Response:
     except Refusal as refusal:
         return Response(say(refusal).striptags(), find_status(refusal), content_type="text/plain; charset=utf-8")
     return Response(status=201, headers={"Location": url_for("draft_columns", campaign_id=campaign_id)})
+
+
+@demands(Right.CAMPAIGN_DRAFT)
+def discard(campaign_id: int) -> Response:
+    """Delete the list that is not in the draft. The draft keeps its people."""
+    load_draft(campaign_id)
+    discard_newer_list(parts().database, campaign_id, actor=actor())
+    return redirect(url_for("draft_check", campaign_id=campaign_id))
 
 
 def _store(campaign_id: int, name: str, pieces: Iterator[bytes]) -> None:

@@ -10,6 +10,7 @@ from campaigns.domain.campaign import CampaignStatus, Command
 from campaigns.domain.statement import Refusal, Severity
 from campaigns.domain.users.rights import Right, Role, list_rights
 from campaigns.management.drafts.starts import StartFacts
+from campaigns.management.files.jobs import demand_read_lists
 from campaigns.management.lifecycle import check_departures, ids_to_enqueue, start_campaigns
 from campaigns.management.reports import show_overview
 from campaigns.store.recipients import Overlap
@@ -138,12 +139,13 @@ def _list_obstacles(look: CampaignFacts, forecast: Forecast) -> list[Markup | st
 
     A missing approval is no such reason.
     """
-    if not look.approval.is_missing:
-        try:
+    try:
+        parts().database.run(demand_read_lists, look.start.campaign)
+        if not look.approval.is_missing:
             above = parts().settings.approve_above
             check_departures(parts().database, Command.START, [look.start.campaign.id], approve_above=above)
-        except Refusal as refusal:
-            return [say(refusal)]
+    except Refusal as refusal:
+        return [say(refusal)]
     if forecast.refusal is not None:
         return [say(forecast.refusal)]
     errors = [each for each in look.start.departure.obstacles if each.severity is Severity.ERROR]

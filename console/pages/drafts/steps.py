@@ -18,6 +18,7 @@ from campaigns.domain.users.rights import Right
 from campaigns.store.accounts import load_campaign_accounts
 from campaigns.store.campaigns import CampaignListing, list_campaigns
 from campaigns.store.database import Connection
+from campaigns.store.files.jobs import NewerList, find_newer_list
 from console.context import parts, user
 from console.forms.drafts import DraftForm
 from console.pages import CAMPAIGN
@@ -27,10 +28,14 @@ from console.texts import _
 
 @dataclass(frozen=True, slots=True)
 class Draft:
-    """`account_ids`: the accounts that send the campaign."""
+    """`account_ids`: the accounts that send the campaign.
+
+    `newer_list`: a list that was uploaded, and whose people are not in the draft.
+    """
 
     row: CampaignListing
     account_ids: list[int]
+    newer_list: NewerList | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +73,8 @@ def load_draft(campaign_id: int, *, done: str = "no-draft") -> Draft:
         rows = list_campaigns(connection, [campaign_id])
         if not rows:
             raise missing_campaign(campaign_id)
-        return Draft(rows[0], sorted(load_campaign_accounts(connection, [campaign_id])[campaign_id]))
+        account_ids = sorted(load_campaign_accounts(connection, [campaign_id])[campaign_id])
+        return Draft(rows[0], account_ids, find_newer_list(connection, campaign_id))
 
     draft = parts().database.run(load)
     if draft.row.status != CampaignStatus.DRAFT:
@@ -123,6 +129,12 @@ def _find_missing_people(draft: Draft) -> str:
     return "" if draft.row.recipient_count else _("nobody is on the list yet")
 
 
+def _find_unread_list(draft: Draft) -> str:
+    if draft.newer_list is None:
+        return _find_missing_people(draft)
+    return _("the people of %(name)s are not in the campaign", name=draft.newer_list.name)
+
+
 def _find_missing_accounts(draft: Draft) -> str:
     return "" if draft.account_ids else _("no account is saved yet")
 
@@ -132,8 +144,8 @@ LAST_STEP = "draft_start"
 _STEPS: dict[str, tuple[Callable[[], str], Callable[[Draft], str]]] = {
     "draft_text": (lambda: _("Text"), _find_missing_text),
     "draft_list": (lambda: _("List"), _find_missing_people),
-    "draft_columns": (lambda: _("Columns"), _find_missing_people),
-    "draft_check": (lambda: _("Check"), _find_missing_people),
+    "draft_columns": (lambda: _("Columns"), _find_unread_list),
+    "draft_check": (lambda: _("Check"), _find_unread_list),
     "draft_pace": (lambda: _("Accounts and pace"), _find_missing_accounts),
     LAST_STEP: (lambda: _("Look and start"), lambda _draft: ""),
 }
