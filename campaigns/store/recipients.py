@@ -116,7 +116,8 @@ class ImportFacts:
     `mixed`: by column whose cells are of several forms, these forms: the name of the form, the number of its cells, and
     the row and the text of the first. `past`: the columns whose dates should be to come, but were all past: column, row
     and text of the latest date. `kinds`: by variable, the kinds of the cells of its column. `exchanged`: by
-    variable, the column that fits the template better, if a person seems to have exchanged columns.
+    variable, the column that fits the template better, if a person seems to have exchanged columns. `language`: the
+    language in which the numbers and dates of a workbook were written; "" for a CSV file, which has texts only.
     """
 
     phone_column: str
@@ -142,6 +143,7 @@ class ImportFacts:
     past: list[tuple[str, int, str]] = field(default_factory=list)
     kinds: Mapping[str, KindCounts] = field(default_factory=dict)
     exchanged: Mapping[str, str] = field(default_factory=dict)
+    language: str = ""
 
     @classmethod
     def read(cls, written: Mapping[str, Any]) -> ImportFacts:

@@ -7,8 +7,10 @@ from dataclasses import replace
 from zoneinfo import ZoneInfo
 
 import pytest
+import xlsxwriter
 
 from campaigns.domain.campaign import CampaignStatus, Command
+from campaigns.domain.message import Status
 from campaigns.domain.phone.documents import is_document
 from campaigns.domain.phone.languages import find_languages
 from campaigns.domain.recipients import Choice, is_name_of_other_number
@@ -25,6 +27,7 @@ from campaigns.management.campaigns import (
     replace_recipients,
 )
 from campaigns.management.drafts import starts
+from campaigns.management.drafts.copies import copy_campaign
 from campaigns.management.drafts.starts import look_before_start
 from campaigns.management.files.jobs import discard_newer_list, request_import, request_look
 from campaigns.management.files.uploads import begin_upload, store_upload
@@ -318,6 +321,53 @@ def test_an_import_that_was_asked_for_before_the_upload_is_no_newer_list(databas
     discard_newer_list(database, campaign_id, actor=TESTER)
     assert fetch(database, "SELECT name FROM uploads") == ["first.csv"]
     lifecycle.check_departures(database, Command.START, [campaign_id])
+
+
+@pytest.fixture
+def write_amounts(tmp_path):
+    """Writes a workbook with an amount of 1500, which English and Portuguese show in different ways."""
+
+    def write():
+        file = tmp_path / "amounts.xlsx"
+        with xlsxwriter.Workbook(file) as book:
+            sheet, shown = book.add_worksheet(), book.add_format({"num_format": "#,##0"})
+            sheet.write_row(0, 0, ["phone", "1"])
+            sheet.write(1, 0, ANA)
+            sheet.write(1, 1, 1500, shown)
+        return file
+
+    return write
+
+
+def test_values_that_were_written_for_another_language_are_warned_of(database, draft, look, write_amounts):
+    add_template(database, "promo", language="en", body="Hi {{1}}!", actor=TESTER)
+    campaign_id, file = draft(template="promo:en"), write_amounts()
+    replace_recipients(database, campaign_id, file, Reading(), actor=TESTER)
+    assert "values_in_other_language" not in warn_codes(look(campaign_id)[0])
+    change_campaign(database, campaign_id, CampaignChanges(template="promo:pt_BR"), actor=TESTER)
+    (asked,) = look(campaign_id)
+    assert asked.message.body == "Oi 1,500!"
+    (warning,) = [each for each in asked.warnings if each.code == "values_in_other_language"]
+    assert "The numbers and dates of amounts.xlsx are written as in en, but the template is in pt_BR" in str(warning)
+    replace_recipients(database, campaign_id, file, Reading(), actor=TESTER)
+    (asked,) = look(campaign_id)
+    assert asked.message.body == "Oi 1.500!"
+    assert "values_in_other_language" not in warn_codes(asked)
+
+
+def test_values_of_a_csv_file_are_the_same_in_each_language(database, draft, look):
+    add_template(database, "promo", language="en", body="Hi {{1}}!", actor=TESTER)
+    campaign_id = draft(template="promo:en")
+    change_campaign(database, campaign_id, CampaignChanges(template="promo:pt_BR"), actor=TESTER)
+    assert "values_in_other_language" not in warn_codes(look(campaign_id)[0])
+
+
+def test_a_copy_with_a_template_in_another_language_is_warned_of(database, draft, look):
+    add_template(database, "promo", language="en", body="Hi {{1}}!", actor=TESTER)
+    copy = copy_campaign(database, draft(), name="Copy", statuses=[Status.PENDING], quiet_hours=None, actor=TESTER)
+    assert "values_in_other_language" not in warn_codes(look(copy.id)[0])
+    change_campaign(database, copy.id, CampaignChanges(template="promo:en"), actor=TESTER)
+    assert "values_in_other_language" in warn_codes(look(copy.id)[0])
 
 
 def test_a_start_that_told_nobody_is_not_checked(database, draft):

@@ -72,6 +72,46 @@ def find_contradictions(campaign_id: int, status: CampaignStatus, files: Sequenc
     return found
 
 
+def find_other_language(
+    campaign_id: int, status: CampaignStatus, files: Sequence[ImportedFile], language: str
+) -> Iterator[Finding]:
+    """Yield a warning for each workbook whose numbers and dates were written for templates in another language.
+
+    `language`: that of the present template.
+    """
+    is_draft = status is CampaignStatus.DRAFT
+    for file in files:
+        facts = file.facts
+        if facts is not None and facts.filled and facts.language not in {"", language}:
+            yield Finding(
+                "values_in_other_language",
+                Severity.WARNING,
+                "The numbers and dates of {file} are written as in {written}, but the template is in {language} now. So"
+                " 1,500 may be read as 1.5, and a day as a month.",
+                "Read the list again: {again}." if is_draft else "",
+                campaign_id=campaign_id,
+                file=file.name,
+                written=facts.language,
+                language=language,
+                again=_read_again(campaign_id, facts=facts, is_draft=is_draft, file=file.name),
+            )
+
+
+def warn_of_copied_values(campaign_id: int, written: str, language: str) -> Finding:
+    """Return a warning about people who were copied from a campaign whose template has another language."""
+    return Finding(
+        "values_in_other_language",
+        Severity.WARNING,
+        "The people were copied from a campaign with a template in {written}, but the template is in {language} now. If"
+        " the values have numbers or dates, 1,500 may be read as 1.5, and a day as a month.",
+        "Read the list again: {again}.",
+        campaign_id=campaign_id,
+        written=written,
+        language=language,
+        again=_read_again(campaign_id, is_draft=True),
+    )
+
+
 def _find_other_kinds(first: ImportFacts | None, other: ImportFacts | None) -> dict[str, int]:
     """Return the variables whose values are of another kind in another file, with the first row of such a value."""
     if first is None or other is None:

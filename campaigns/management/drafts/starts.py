@@ -12,7 +12,13 @@ from campaigns.domain.statement import Count, Finding, Hint, HintAction, Sentenc
 from campaigns.domain.template import TemplateError, list_shown
 from campaigns.domain.users.actor import Actor
 from campaigns.management.campaigns import warn_of_language, warn_of_zones
-from campaigns.management.drafts.import_warnings import find_contradictions, find_import_warnings, write_variable
+from campaigns.management.drafts.import_warnings import (
+    find_contradictions,
+    find_import_warnings,
+    find_other_language,
+    warn_of_copied_values,
+    write_variable,
+)
 from campaigns.management.drafts.senders import load_senders
 from campaigns.management.hours import Night, QuietHours, find_departure, look_for_nights, sends_marketing
 from campaigns.management.preview import Preview, preview_first_between, preview_messages
@@ -286,6 +292,7 @@ def _look(
             *_find_newer_draft(row, overlaps, together),
             *_find_changes(connection, row, template),
             *_warn_of_imports(row, files),
+            *_warn_of_values(connection, row, files, template.language),
             *warn_of_language(connection, row.id, template),
             *warn_of_zones(connection, row.id, row),
         ],
@@ -447,3 +454,15 @@ def _warn_of_imports(row: CampaignListing, files: Sequence[ImportedFile]) -> Ite
         if file.facts is not None:
             yield from find_import_warnings(row.id, CampaignStatus(row.status), file.facts, file=file.name)
     yield from find_contradictions(row.id, CampaignStatus(row.status), files)
+
+
+def _warn_of_values(
+    connection: Connection, row: CampaignListing, files: Sequence[ImportedFile], language: str
+) -> Iterator[Finding]:
+    """Yield a warning if the values of the people may be written as in another language than that of the template."""
+    yield from find_other_language(row.id, CampaignStatus(row.status), files, language)
+    made = store.load_made_with(connection, row.id)
+    if made is not None and row.status == CampaignStatus.DRAFT and row.recipient_count and row.columns and not files:
+        written = made.template.rpartition(":")[2]
+        if written != language:
+            yield warn_of_copied_values(row.id, written, language)
