@@ -322,6 +322,8 @@ def _collect_facts(
         document_row=staged.search.document_row,
         landline_count=landlines if are_landlines else 0,
         kinds=staged.cell_kinds,
+        differing_count=written.differing_count,
+        differing_row=written.differing_row,
         language="" if staged.sheet.delimiter else staged.filling.template.language,
     )
 

@@ -89,6 +89,8 @@ class Likeness:
 class ImportedRows:
     """The rows of one import. `first`: the id, the phone and the variables of the import's first message; None if the
     import has no message. `last_error_id`: the id of the campaign's last import error before this import, or 0.
+    `differing_count` and `differing_row`: the number of rows with other values than an earlier row of the same person
+    in the file, and the first such row.
     """
 
     counts: ImportCounts
@@ -96,6 +98,8 @@ class ImportedRows:
     groups: list[ErrorGroup]
     last_error_id: int
     likenesses: Sequence[Likeness] = ()
+    differing_count: int = 0
+    differing_row: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +122,7 @@ class ImportFacts:
     and text of the latest date. `kinds`: by variable, the kinds of the cells of its column. `exchanged`: by
     variable, the column that fits the template better, if a person seems to have exchanged columns. `language`: the
     language in which the numbers and dates of a workbook were written; "" for a CSV file, which has texts only.
+    `differing_count` and `differing_row`: see `ImportedRows`.
     """
 
     phone_column: str
@@ -144,6 +149,8 @@ class ImportFacts:
     kinds: Mapping[str, KindCounts] = field(default_factory=dict)
     exchanged: Mapping[str, str] = field(default_factory=dict)
     language: str = ""
+    differing_count: int = 0
+    differing_row: int = 0
 
     @classmethod
     def read(cls, written: Mapping[str, Any]) -> ImportFacts:
@@ -264,11 +271,13 @@ def write_staged(
     staged = connection.execute(query("count_staged")).fetchone()
     assert staged is not None
     counts = ImportCounts(recipient_count, staged[0] - rejected_count - recipient_count, rejected_count)
+    differing_count = differing_row = 0
     if counts.duplicate_count:
         values = file | last_ids | parameters | {"column_name": columns.names[columns.phone]}
         other = connection.execute(query("insert_duplicates"), values).fetchone()
         assert other is not None
-        counts = replace(counts, other_values_count=other[0])
+        other_count, differing_count, differing_row = other
+        counts = replace(counts, other_values_count=other_count)
     likenesses = _compare_with_files(connection, last_ids) if counts.recipient_count and last[0] else []
     connection.execute(query("drop_staged"))
     connection.execute(
@@ -281,7 +290,8 @@ def write_staged(
         },
     )
     first = connection.execute(query("find_first_imported"), last_ids).fetchone()
-    return ImportedRows(counts, first, _group_errors(connection, last_ids), last[1], likenesses)
+    groups = _group_errors(connection, last_ids)
+    return ImportedRows(counts, first, groups, last[1], likenesses, differing_count, differing_row)
 
 
 def _compare_with_files(connection: Connection, last_ids: Mapping[str, int]) -> list[Likeness]:

@@ -96,15 +96,19 @@ SELECT
 -- name: insert_duplicates
 -- Notes the valid rows that did not become messages, because the person has a message by an earlier row of the file, or
 -- had a message before this import. Returns the number of people whose message of before has other values than the
--- first of their rows, which is the row that an import into an empty campaign takes. The query runs only if there are
--- such rows, because it sorts all staged rows.
+-- first of their rows, which is the row that an import into an empty campaign takes. Also returns the number of rows
+-- with other values than the first row of the same person in the file, and the number of the first such row. The query
+-- runs only if there are such rows, because it sorts all staged rows.
 WITH duplicates AS (
     SELECT s.row_number, s.first_row, s.recipient_key, m.id IS NOT NULL AS is_in_campaign,
         m.id IS NOT NULL AND s.row_number = s.first_row
-            AND m.variables <> string_to_array(s.variables, %(separator)s) AS has_other_values
+            AND m.variables <> string_to_array(s.variables, %(separator)s) AS has_other_values,
+        s.variables <> s.first_variables AS differs_in_file
     FROM (
-        SELECT row_number, recipient_key, variables, min(row_number) OVER (PARTITION BY recipient_key) AS first_row
+        SELECT row_number, recipient_key, variables, first_value(row_number) OVER person AS first_row,
+            first_value(variables) OVER person AS first_variables
         FROM staged_recipients WHERE reason IS NULL
+        WINDOW person AS (PARTITION BY recipient_key ORDER BY row_number)
     ) s
     LEFT JOIN messages m ON m.campaign_id = %(campaign_id)s AND m.recipient_key = s.recipient_key
         AND m.id <= %(last_message_id)s
@@ -119,7 +123,9 @@ WITH duplicates AS (
     FROM duplicates d
     ORDER BY d.row_number
 )
-SELECT count(DISTINCT recipient_key) FROM duplicates WHERE has_other_values
+SELECT count(DISTINCT recipient_key) FILTER (WHERE has_other_values), count(*) FILTER (WHERE differs_in_file),
+    coalesce(min(row_number) FILTER (WHERE differs_in_file), 0)
+FROM duplicates
 
 -- name: compare_with_files
 -- Compares the staged rows, which are written already, with each earlier file of the campaign: the number of people who

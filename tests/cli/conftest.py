@@ -95,7 +95,7 @@ def revoada(database_url, tmp_path, monkeypatch):
 def people(tmp_path) -> Path:
     """A file for a template with one variable."""
     file = tmp_path / "people.csv"
-    file.write_text(f"phone,name\n{ANA},Ana\n{BIA},Bia\n{ANA},Ana again\n5511,Caio\n")
+    file.write_text(f"phone,name\n{ANA},Ana\n{BIA},Bia\n{ANA},Ana\n5511,Caio\n")
     return file
 
 

@@ -861,6 +861,13 @@ def test_people_with_other_values_in_the_campaign_are_told(create, house, write)
     assert "`revoada campaign export 1 --output FILE --status cancelled` lists them" in told
 
 
+def test_rows_with_one_phone_and_other_values_are_a_warning(create, house, write):
+    create()
+    told = house("campaign", "import", "1", write(f"phone,name\n{CAIO},Caio\n{CAIO},Caio Jr\n"), "--map", "1=name")
+    assert "The file has 1 row with the phone of an earlier row, but with other values." in told.stderr
+    assert "The first of these rows is row 3." in told.stderr
+
+
 def test_people_with_the_same_values_are_no_warning(create, house, people, write):
     create()
     told = house("campaign", "import", "1", str(people), "--map", "1=name").stderr

@@ -661,3 +661,10 @@ def test_a_newer_list_is_named_on_each_step_until_it_is_read_or_discarded(consol
     assert "corrected.csv" not in text
     assert "was uploaded into campaign" not in text
     assert fetch(database, "SELECT name FROM uploads") == ["people.csv"]
+
+
+def test_rows_with_one_phone_and_other_values_need_a_tick(console, path, upload):
+    page = import_list(
+        console, console.sign_in(), path, upload, LIST.replace("0001,Ana,Recife\n", "0001,Eva,Recife\n", 1)
+    )
+    assert "1 row with the phone of another row, but with other values" in read_notes(page)

@@ -370,6 +370,18 @@ def test_a_copy_with_a_template_in_another_language_is_warned_of(database, draft
     assert "values_in_other_language" in warn_codes(look(copy.id)[0])
 
 
+def test_rows_with_one_phone_and_other_values_are_warned_of(database, draft, look):
+    (asked,) = look(draft(f"{LIST}{ANA},Eva\n{ANA},Ana\n{ANA},Lia\n"))
+    (warning,) = asked.warnings
+    assert warning.code == "rows_differ"
+    assert str(warning).startswith("The file has 2 rows with the phone of an earlier row, but with other values.")
+    assert str(warning).endswith("The first of these rows is row 4.")
+
+
+def test_rows_with_one_phone_and_the_same_values_are_no_warning(database, draft, look):
+    assert look(draft(f"{LIST}{ANA},Ana\n"))[0].warnings == []
+
+
 def test_a_start_that_told_nobody_is_not_checked(database, draft):
     ids = [draft(name="One"), draft(name="Two")]
     for campaign_id in ids:

@@ -268,6 +268,21 @@ def _find(campaign_id: int, status: CampaignStatus, facts: ImportFacts, file: st
             row=row,
             again=_read_again(campaign_id, facts=facts, is_draft=is_draft),
         )
+    if facts.differing_count:
+        yield Finding(
+            "rows_differ",
+            Severity.WARNING,
+            "The file has {rows} with the phone of an earlier row, but with other values. A person gets one message,"
+            " with the values of the earlier row. The first of these rows is row {first_row:,}.",
+            "Read these rows. If a phone is wrong, correct the file, and import it again: {again}."
+            if is_draft
+            else "Read these rows. If a phone is wrong, read the corrected file into a new campaign, because this one"
+            " has started.",
+            campaign_id=campaign_id,
+            rows=Count(facts.differing_count, "row"),
+            first_row=facts.differing_row,
+            again=_read_again(campaign_id, facts=facts, is_draft=is_draft),
+        )
     if facts.refusing_rows:
         yield Finding(
             "people_unwilling",

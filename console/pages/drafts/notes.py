@@ -73,6 +73,11 @@ _SHORT: dict[str, Callable[[Finding], str]] = {
     ),
     "newer_draft": lambda _warning: _("a newer draft for the same people"),
     "token_refused": lambda _warning: _("an account whose token Meta refuses"),
+    "rows_differ": lambda warning: plural(
+        "%(count)s row with the phone of another row, but with other values",
+        "%(count)s rows with the phone of another row, but with other values",
+        _count(warning.values["rows"]),
+    ),
     "values_in_other_language": lambda _warning: _("numbers and dates written as in another language"),
     "template_replaced": lambda _warning: _("another template than at first"),
     "template_edited": lambda _warning: _("a template that was edited at Meta"),
