@@ -136,6 +136,8 @@ def _stream(hub: Hub, watch: Watch, viewer: _Viewer, kind: str, campaign_ids: li
             continue
         seen = snapshot.number
         if not snapshot.is_away and _have_ended(snapshot, campaign_ids):
+            with viewer.request():
+                yield _write_event(_render_state(snapshot, has_ended=True))
             yield _write_event("", name="done")
             return
 
@@ -173,8 +175,8 @@ def _render(kind: str, progress: Progress) -> str:
     return render_template(_TEMPLATES[kind], campaign=campaign, user=user(), is_fragment=True)
 
 
-def _render_state(snapshot: Snapshot | None) -> str:
-    return render_template("live/state.html", snapshot=snapshot, user=user(), is_fragment=True)
+def _render_state(snapshot: Snapshot | None, *, has_ended: bool = False) -> str:
+    return render_template("live/state.html", snapshot=snapshot, has_ended=has_ended, user=user(), is_fragment=True)
 
 
 def _write_event(data: str, *, name: str | None = None, number: int | None = None) -> str:

@@ -144,7 +144,8 @@ def test_a_campaign_that_ends_closes_its_stream(console, database, campaign_id, 
     while "event" not in events[-1]:
         events.append(stream.read_event())
     assert events[-1]["event"] == "done"
-    assert "cancelled" in events[-2]["data"]
+    assert "Receipts still arrive: load the page again to see them." in events[-2]["data"]
+    assert "cancelled" in events[-3]["data"]
     assert stream.is_over()
 
 
