@@ -668,3 +668,15 @@ def test_rows_with_one_phone_and_other_values_need_a_tick(console, path, upload)
         console, console.sign_in(), path, upload, LIST.replace("0001,Ana,Recife\n", "0001,Eva,Recife\n", 1)
     )
     assert "1 row with the phone of another row, but with other values" in read_notes(page)
+
+
+def test_the_start_names_the_template_the_list_and_the_accounts(console, path, upload):
+    browser = console.sign_in()
+    upload(browser, write_workbook(), "people.xlsx")
+    token = read_token(browser.get(f"{path}/columns").text)
+    browser.post(f"{path}/sheet", {"sheet": "Novembro", "csrf_token": token})
+    console.do_file_work()
+    choose(browser, path, hidden="include")
+    console.do_file_work()
+    text = read_text(browser.get(f"{path}/start").text)
+    assert "Templatepromo (en) Listpeople.xlsx, sheet Novembro Accounts that sendsales" in text

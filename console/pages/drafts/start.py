@@ -10,10 +10,10 @@ from campaigns.domain.campaign import CampaignStatus, Command
 from campaigns.domain.statement import Refusal, Severity
 from campaigns.domain.users.rights import Right, Role, list_rights
 from campaigns.management.drafts.starts import StartFacts
-from campaigns.management.files.jobs import demand_read_lists
+from campaigns.management.files.jobs import demand_read_lists, find_import, read_reading
 from campaigns.management.lifecycle import check_departures, ids_to_enqueue, start_campaigns
 from campaigns.management.reports import show_overview
-from campaigns.store.recipients import Overlap
+from campaigns.store.recipients import Overlap, list_imported_files
 from campaigns.store.users.users import list_users
 from console.context import actor, may, parts
 from console.errors import find_status
@@ -70,7 +70,8 @@ def render(draft: Draft, form: StartForm, refusal: Markup | str = "", test_form:
     """Render the page. `refusal`: why the campaign did not start. `test_form`: the form of a test that was refused."""
     look, campaign_id = look_at(draft.row.id), draft.row.id
     forecast = make_forecast(campaign_id)
-    tests = show_overview(parts().database, campaign_id).tests
+    overview = show_overview(parts().database, campaign_id)
+    tests = overview.tests
     form.tell(look.start.told)
     return render_step(
         "drafts/start.html",
@@ -78,6 +79,8 @@ def render(draft: Draft, form: StartForm, refusal: Markup | str = "", test_form:
         draft,
         form=form,
         look=look,
+        accounts=[each.name for each in overview.accounts],
+        files=_list_files(campaign_id),
         refusal=refusal,
         obstacles=_list_obstacles(look, forecast),
         must_count=_must_count(look.start),
@@ -92,6 +95,15 @@ def render(draft: Draft, form: StartForm, refusal: Markup | str = "", test_form:
         test_form=test_form or TestForm(data={"known": str(len(tests))}),
         most_test_phones=MOST_TEST_PHONES,
     )
+
+
+def _list_files(campaign_id: int) -> list[str]:
+    """Return the files whose people are in the draft, the last one with its sheet if the console has read it."""
+    files = [each.name for each in parts().database.run(list_imported_files, campaign_id)]
+    job = find_import(parts().database, campaign_id)
+    if len(files) == 1 and job is not None and job.is_done and (sheet := read_reading(job.request).sheet):
+        return [_("%(file)s, sheet %(sheet)s", file=files[0], sheet=sheet)]
+    return files
 
 
 def _must_count(look: StartFacts) -> bool:
