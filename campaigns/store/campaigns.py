@@ -450,6 +450,14 @@ def count_pending(connection: Connection, campaign_id: int) -> tuple[int, int]:
     return row[0], row[1]
 
 
+def count_capped(connection: Connection, campaign_id: int) -> int:
+    """Return the number of people whom the limit per person of a campaign holds back now, without opted-out people."""
+    allow_long_statements(connection)
+    row = connection.execute(query("count_capped"), {"campaign_id": campaign_id}).fetchone()
+    assert row is not None
+    return int(row[0])
+
+
 def load_counters(connection: Connection, campaign_id: int) -> dict[Status, int]:
     """Return the number of messages of one campaign in each status, without zeros."""
     rows = connection.execute(query("load_counters"), {"campaign_id": campaign_id})

@@ -354,5 +354,29 @@ SELECT count(*), count(*) FILTER (
 FROM messages m
 WHERE m.campaign_id = %(campaign_id)s AND m.status = 'pending'
 
+-- name: count_capped
+-- The number of people with a pending message who had as many messages of other campaigns as the limit per person of the
+-- campaign allows, by the rule of `claim_messages`. People who have opted out are not counted.
+--
+-- Plan: a hash of this campaign's recipients, and one pass over the messages of the recent campaigns.
+WITH recent AS (
+    SELECT o.id FROM campaigns c JOIN campaigns o
+        ON o.id <> c.id AND o.started_at IS NOT NULL
+        AND coalesce(o.completed_at, o.cancelled_at, 'infinity') > clock_timestamp() - make_interval(days => c.within_days)
+    WHERE c.id = %(campaign_id)s AND c.max_per_person IS NOT NULL
+)
+SELECT count(*) FROM (
+    SELECT m.id
+    FROM campaigns c
+    JOIN messages m ON m.campaign_id = c.id AND m.status = 'pending'
+    JOIN messages o USING (recipient_key)
+    WHERE c.id = %(campaign_id)s AND o.campaign_id = ANY (ARRAY (SELECT id FROM recent))
+        AND o.status >= 'sending' AND o.status <> 'failed'
+        AND o.claimed_at > clock_timestamp() - make_interval(days => c.within_days)
+        AND NOT EXISTS (SELECT FROM suppressions s WHERE s.recipient_key = m.recipient_key AND s.is_active)
+    GROUP BY m.id, c.max_per_person
+    HAVING count(*) >= c.max_per_person
+) capped
+
 -- name: load_counters
 SELECT status::text, count FROM tallies WHERE campaign_id = %(campaign_id)s

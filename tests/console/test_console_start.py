@@ -436,3 +436,18 @@ def test_behind_a_path_prefix_each_link_of_a_draft_leads_to_a_page_of_ours(make_
     addresses = re.findall(r'(?:href|action|src|hx-[a-z]+)="(/[^"]*)"', page)
     assert len(addresses) > 5
     assert [each for each in addresses if not each.startswith("/revoada/")] == []
+
+
+def test_the_page_says_how_many_people_the_limit_per_person_holds_back(console, database):
+    campaign_id = database.run(make_draft, max_per_person=1, within_days=7)
+    now = dt.datetime.now(dt.UTC)
+
+    def send_to_two(connection):
+        other_id = add_campaign(connection, "running")
+        for number in range(2):
+            add_message(connection, other_id, "sent", phone=f"+1555010000{number}", claimed_at=now, sent_at=now)
+
+    database.run(send_to_two)
+    text = read_text(console.sign_in().get(f"/campaigns/{campaign_id}/start").text)
+    assert "2of these are skipped as things stand" in text
+    assert "as many messages as the limit per person allows (1 in 7 days)" in text

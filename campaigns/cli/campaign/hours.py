@@ -215,6 +215,13 @@ def _describe_content(look: StartFacts) -> list[str]:
     lines = [_("Campaign {id} ({name}) sends {template}:", id=row.id, name=row.name, template=look.template)]
     lines += _describe_messages(look)
     lines.append(_("  {messages} to send", messages=Count(look.send_count, "message")))
+    if look.capped_count:
+        text = plural(
+            "  {count:,} of these people is skipped as things stand, because of the limit of messages per person",
+            "  {count:,} of these people are skipped as things stand, because of the limit of messages per person",
+            look.capped_count,
+        )
+        lines.append(text)
     lines += describe_blocked(look.blocked_count)
     if row.rejected_count:
         text = plural(

@@ -95,7 +95,8 @@ class StartFacts:
     pending, or if the template does not fit the values. `by_file`: the first message of each of the first files, if
     several files have messages. `more_files`: the number of the other files with messages. `send_count`: the number of
     messages that will be sent. `blocked_count`: the number of people who are skipped, because they must not be
-    messaged. `warnings`: findings about the content, the list and the hours, and notes about templates that could not
+    messaged. `capped_count`: of the messages of `send_count`, the number that the limit per person would hold back
+    now. `warnings`: findings about the content, the list and the hours, and notes about templates that could not
     be read again. `got`: other campaigns with the same file or template whose messages people of this campaign got.
     `coming`: such campaigns whose messages these people will get. `others`: further started campaigns to people of this
     one; each has another file and another template. `departure`: when the first message may leave, if the campaign
@@ -121,6 +122,7 @@ class StartFacts:
     lacks_window: bool
     told: Told
     overlaps: Sequence[Overlap]
+    capped_count: int
 
     @property
     def has_risk(self) -> bool:
@@ -319,6 +321,7 @@ def _look(
             together,
         ),
         overlaps=overlaps,
+        capped_count=0 if row.max_per_person is None else store.count_capped(connection, row.id),
     )
 
 
