@@ -11,7 +11,7 @@ from flask_wtf.csrf import CSRFError, CSRFProtect
 from werkzeug.wrappers import Response
 
 from campaigns.domain.statement import Refusal
-from campaigns.domain.users.rights import Right, Role, demand_right, list_rights
+from campaigns.domain.users.rights import Right, Role, list_rights
 from campaigns.management.users.sessions import demand_confirmation
 from console.context import console_session, find_user, may, parts
 from console.security import pass_over
@@ -74,7 +74,8 @@ def check_right() -> Response | None:
     user = find_user()
     if user is None:
         return _ask_to_log_in()
-    demand_right(Role(user.role), demand)
+    if why := explain_right(demand):
+        abort(403, why)
     if getattr(current_app.view_functions[request.endpoint], "is_sensitive", False):
         try:
             demand_confirmation(user)

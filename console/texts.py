@@ -7,6 +7,7 @@ catalogue of `campaigns`. Their hints become links.
 from __future__ import annotations
 
 import datetime as dt
+import math
 import re
 from collections.abc import Callable
 from functools import lru_cache
@@ -25,6 +26,7 @@ from campaigns.domain.optout.recognition import Source
 from campaigns.domain.pacing import Reason
 from campaigns.domain.statement import Entry, Field, Finding, Hint, Language, Problem, Sentence, Writer
 from campaigns.domain.template import MediaKind
+from campaigns.domain.text.reasons import translate_reason
 from campaigns.domain.users.rights import Role
 from campaigns.language import load
 from campaigns.management.listings.recipients import Group
@@ -47,9 +49,9 @@ def _(text: str, /, **values: object) -> str:
     return str(flask_babel.gettext(text, **values))
 
 
-def plural(one: str, many: str, count: int, /, **values: object) -> str:
+def plural(one: str, many: str, count: float, /, **values: object) -> str:
     """Return the form of a text for a number, which is also the value of the place `%(count)s`."""
-    return str(flask_babel.ngettext(one, many, count, count=number(count), **values))
+    return str(flask_babel.ngettext(one, many, math.ceil(count), count=number(count), **values))
 
 
 def number(value: float) -> str:
@@ -79,6 +81,11 @@ def size(byte_count: int) -> str:
     """Return the size of a file in kB or MB."""
     unit, name = (1_000_000, "MB") if byte_count >= 1_000_000 else (1_000, "kB")  # noqa: PLR2004
     return f"{flask_babel.format_decimal(max(round(byte_count / unit, 1), 0.1))} {name}"
+
+
+def seconds_apart(seconds: float) -> str:
+    """Return the interval of a campaign in words."""
+    return plural("%(count)s second between two messages", "%(count)s seconds between two messages", seconds)
 
 
 def percent(part: int, whole: int) -> str:
@@ -154,6 +161,11 @@ def word(value: str) -> str:
     return load(language()).translate(value)
 
 
+def explain_row(reason: str) -> str:
+    """Return why a row of a list was rejected, as the import stored it."""
+    return translate_reason(reason, load(language()))
+
+
 def style(text: str) -> Markup:
     """Return a text of a message as HTML, with the bold, italic, struck and code parts that WhatsApp shows.
 
@@ -180,7 +192,7 @@ def media_word(kind: str) -> str:
 
 
 def fault_words(fault: str) -> str:
-    """Return whose fault a group of errors is."""
+    """Return the cause of a group of errors."""
     return _FAULT_WORDS[fault]()
 
 
@@ -219,6 +231,33 @@ def message_word(status: str) -> str:
 def group_words(group: str) -> str:
     """Return which people of a campaign a group has."""
     return _GROUP_WORDS[Group(group)]()
+
+
+def blocked_words(count: int) -> str:
+    """Return what is true of people whom no message of any campaign reaches, without their number."""
+    return plural(
+        "has opted out or is on the list of people who get no messages",
+        "have opted out or are on the list of people who get no messages",
+        count,
+    )
+
+
+def duplicate_words(count: int) -> str:
+    """Return what is true of rows of people who stand in another row, without their number."""
+    return plural(
+        "row of a person who is in another row; each person gets one message",
+        "rows of people who are in another row; each person gets one message",
+        count,
+    )
+
+
+def rejected_words(count: int) -> str:
+    """Return what is true of rejected rows, without their number."""
+    return plural(
+        "row of the list was rejected, because the phone or a value is not valid",
+        "rows of the list were rejected, because the phone or a value is not valid",
+        count,
+    )
 
 
 def source_words(source: str) -> str:
@@ -276,7 +315,6 @@ _CATEGORY_WORDS = {
     "MARKETING": lambda: _("marketing"),
     "UTILITY": lambda: _("utility"),
     "AUTHENTICATION": lambda: _("authentication"),
-    "": lambda: _("category unknown"),
 }
 _QUALITY_WORDS = {
     "GREEN": lambda: _("high quality"),
@@ -284,7 +322,7 @@ _QUALITY_WORDS = {
     "RED": lambda: _("low quality"),
 }
 _MESSAGE_WORDS = {
-    Status.SUPPRESSED: lambda: _("left out on purpose"),
+    Status.SUPPRESSED: lambda: _("not sent on purpose"),
     Status.CANCELLED: lambda: _("not sent: the campaign was cancelled"),
     Status.EXPIRED: lambda: _("not sent: the campaign expired"),
     Status.PENDING: lambda: _("in our queue"),
@@ -299,9 +337,9 @@ _MESSAGE_WORDS = {
 _GROUP_WORDS = {
     Group.LIST: lambda: _("all people on the list"),
     Group.SKIPPED: lambda: _("not sent on purpose"),
-    Group.SUPPRESSED: lambda: _("not sent: opt-outs, the limit per person and reviews"),
-    Group.OPTED_OUT: lambda: _("not sent: have opted out"),
-    Group.CAPPED: lambda: _("not sent: had as many messages as allowed"),
+    Group.SUPPRESSED: lambda: _("not sent: opt-out, limit per person or answer to review"),
+    Group.OPTED_OUT: lambda: _("not sent: opt-out"),
+    Group.CAPPED: lambda: _("not sent: limit of messages per person"),
     Group.IN_REVIEW: lambda: _("not sent: an answer waits for a review"),
     Group.EXPIRED: lambda: _("not sent: the campaign expired"),
     Group.CANCELLED: lambda: _("not sent: the campaign was cancelled"),
@@ -384,11 +422,21 @@ def _mark(words: str) -> Markup:
 def _write_entry(entry: Entry) -> str:
     words = _(FIELDS[entry.field])
     if entry.value is None:
-        return _("no %(field)s", field=words)
+        return _("“%(field)s” left empty", field=words)
     value = str(entry.value)
+    if entry.field in {Field.SCHEDULE_AT, Field.EXPIRE_AT} and value:
+        value = _write_typed_time(value)
     if (choice := CHOICES.get((entry.field, value))) is not None:
         value = _(choice)
     if entry.field is Field.COLUMN and "=" in value:
         variable, _sign, column = value.partition("=")
         return _("column %(column)s for %(variable)s", column=column, variable=variable)
-    return _("%(field)s: %(value)s", field=words, value=value) if value else words
+    return _("“%(field)s”: %(value)s", field=words, value=value) if value else _("“%(field)s”", field=words)
+
+
+def _write_typed_time(text: str) -> str:
+    """Return a time that a person could type in a command, as the language writes it; another text as it is."""
+    try:
+        return str(format_datetime(dt.datetime.fromisoformat(text), _PATTERNS[language()], locale=language()))
+    except ValueError:
+        return text

@@ -20,7 +20,7 @@ from campaigns.management.reports import Funnel, read_funnel
 from campaigns.store.campaigns import CampaignListing
 from console.context import parts
 from console.rights import explain_right
-from console.texts import _, reason_words
+from console.texts import _, duplicate_words, group_words, reason_words, rejected_words
 
 _RIGHTS = {
     Command.PAUSE: Right.CAMPAIGN_PAUSE,
@@ -75,6 +75,10 @@ class CampaignView:
         return self.funnel.sent - self.funnel.held - self.funnel.delivered
 
     @property
+    def is_draft(self) -> bool:
+        return self.row.status == CampaignStatus.DRAFT
+
+    @property
     def is_running(self) -> bool:
         return self.row.status == CampaignStatus.RUNNING
 
@@ -125,7 +129,7 @@ class CampaignView:
             ("uncertain", _("uncertain"), funnel.uncertain),
             ("skipped", _("not sent on purpose"), funnel.skipped),
             ("sending", _("being sent"), self.sending),
-            ("queue", _("in our queue"), self.pending),
+            ("queue", _("waiting for the start") if self.is_draft else _("in our queue"), self.pending),
         )
         parts, start = [], 0
         for name, label, count in counts:
@@ -147,7 +151,12 @@ class CampaignView:
 
     @property
     def actions(self) -> list[Action]:
-        """The commands for this campaign, each with the reason if it is not possible now or for this user."""
+        """The commands for this campaign, each with the reason if it is not possible now or for this user.
+
+        A draft has none: a person deletes it instead.
+        """
+        if self.is_draft:
+            return []
         return [
             self._offer(Command.PAUSE, "confirm_pause", _("Pause")),
             self._offer(Command.RESUME, "confirm_resume", _("Resume")),
@@ -186,21 +195,15 @@ def list_skipped(funnel: Funnel, *, capped: int | None = None, in_review: int = 
     `capped`, `in_review`: parts of the people whose message is suppressed; None if the parts are not known.
     """
     if capped is None:
-        label = _("have opted out, had as many messages as allowed, or wait for a review")
-        suppressed = [(label, funnel.suppressed, Group.SUPPRESSED)]
+        suppressed = [(Group.SUPPRESSED, funnel.suppressed)]
     else:
         rest = funnel.suppressed - capped - in_review
-        suppressed = [
-            (_("have opted out or are on the list of people who get no messages"), rest, Group.OPTED_OUT),
-            (_("have had as many messages as the campaign allows for one person"), capped, Group.CAPPED),
-            (_("sent an answer that may be an opt-out; a person has to review it"), in_review, Group.IN_REVIEW),
-        ]
+        suppressed = [(Group.OPTED_OUT, rest), (Group.CAPPED, capped), (Group.IN_REVIEW, in_review)]
+    groups = [*suppressed, (Group.EXPIRED, funnel.expired), (Group.CANCELLED, funnel.cancelled)]
     found: list[tuple[str, int, Group | None]] = [
-        *suppressed,
-        (_("were not reached before the campaign expired"), funnel.expired, Group.EXPIRED),
-        (_("were still waiting when the campaign was cancelled"), funnel.cancelled, Group.CANCELLED),
-        (_("stand in the list more than once; each gets one message"), funnel.duplicates, None),
-        (_("rows of the list were rejected, because the phone or a value is not valid"), funnel.rejected_rows, None),
+        *((group_words(group), count, group) for group, count in groups),
+        (duplicate_words(funnel.duplicates), funnel.duplicates, None),
+        (rejected_words(funnel.rejected_rows), funnel.rejected_rows, None),
     ]
     return [Skipped(label, count, group) for label, count, group in found if count]
 

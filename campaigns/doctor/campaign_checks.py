@@ -401,7 +401,7 @@ class _Judge:
                 "account_rests",
                 Severity.WARNING,
                 "Account {account} has a cooldown until {until}: {reason}.",
-                "It goes on by itself; {activate} ends the cooldown.",
+                "It goes on by itself. To end the cooldown at once: {activate}.",
                 account=account.name,
                 until=self._moment(account.blocked_until),
                 reason=CooldownReason.explain(account.blocked_reason or ""),

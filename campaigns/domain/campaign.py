@@ -272,7 +272,7 @@ def _advise_active(facts: CampaignFacts) -> Sentence:
     """Return what a person can do who wanted a campaign to send that has not ended."""
     if facts.status is _SCHEDULED and facts.scheduled_at is not None:
         return Sentence(
-            "It begins at {moment}. {at_once} lets it begin now.",
+            "It begins at {moment}. To let it begin now: {at_once}.",
             moment=Moment(facts.scheduled_at, facts.time_zone),
             at_once=Hint(HintAction.CHANGE_CAMPAIGN, facts.id, Entry(Field.SCHEDULE_AT, None)),
         )
@@ -508,8 +508,8 @@ def _check_start(facts: CampaignFacts, now: dt.datetime) -> None:
     if facts.scheduled_at is not None and facts.scheduled_at <= now:
         raise facts.conflict(
             "start_after_schedule",
-            "Campaign {id} ({name}) was scheduled for {moment}, and that was {ago} ago. {at_once} lets you start it"
-            " now. {later} gives it another time.",
+            "Campaign {id} ({name}) was scheduled for {moment}, and that was {ago} ago. To start it now:"
+            " {at_once}. To start it at another time: {later}.",
             moment=Moment(facts.scheduled_at, facts.time_zone),
             ago=Duration((now - facts.scheduled_at).total_seconds()),
             at_once=Hint(HintAction.CHANGE_CAMPAIGN, facts.id, Entry(Field.SCHEDULE_AT, None)),

@@ -250,10 +250,13 @@ def _report_no_sender(campaign_id: int, accounts: Sequence[AccountListing]) -> F
         "no_sender",
         Severity.ERROR,
         "No message of campaign {campaign_id} can leave now, because none of its accounts may send ({accounts}).",
-        "{diagnose} says what to do.",
+        "{diagnose} says what to do. After that, let an account send again: {activate}. Or take another account:"
+        " {change}.",
         kind=Kind.MISSING,
         campaign_id=campaign_id,
         accounts=", ".join(account.name for account in accounts),
+        activate=Hint(HintAction.ACTIVATE_ACCOUNT, accounts[0].name if len(accounts) == 1 else ""),
+        change=Hint(HintAction.CHANGE_CAMPAIGN, campaign_id, Entry(Field.ACCOUNT)),
         diagnose=Hint(HintAction.DIAGNOSE_CAMPAIGN, campaign_id),
     )
 

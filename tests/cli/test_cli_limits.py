@@ -83,7 +83,7 @@ def test_a_draft_that_has_expired_or_whose_time_has_passed_is_not_started(create
     assert "has expired" in house.refusal("campaign", "start", expired, "--yes")
     line = house.refusal("campaign", "start", late, "--yes")
     assert "was scheduled for 2019-01-01" in line
-    assert f"`revoada campaign set {late} --no-schedule` lets you start it now" in line
+    assert f"To start it now: `revoada campaign set {late} --no-schedule`." in line
     house.ok("campaign", "set", late, "--no-schedule")
     house.ok("campaign", "start", late)
 

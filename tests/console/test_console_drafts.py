@@ -230,7 +230,8 @@ def test_the_templates_are_read_from_meta_at_most_once_a_minute(make_console, da
     browser = console.sign_in()
     assert "The templates were never read from Meta." in browser.get("/campaigns/new").text
     empty = browser.post("/templates/sync", form="/campaigns/new").text
-    assert "0 templates were read." in empty
+    assert "Meta has no templates for these accounts." in empty
+    assert "Nothing has changed." not in empty
     assert "never read" not in empty
     forget_time(console)
     far.script(templates=[{"name": "novo", "body": "Oi {{1}}!", "language": "pt_BR", "status": "APPROVED"}])

@@ -97,6 +97,7 @@ def test_a_list_is_uploaded_read_and_checked(console, database, draft, path, upl
     page = browser.get(f"{path}/columns").text
     assert chosen_in(page, "phone") == "0"
     assert chosen_in(page, "variable_0") == "1"
+    assert '<details id="more">' in page, "the list has no column of answers, so their questions are folded"
     assert "Hi Ana!" in page
     assert "+5511999990001" in page
     answer = choose(browser, path)
@@ -308,10 +309,11 @@ def test_a_list_without_known_names_asks_for_its_columns(console, database, path
     browser = console.sign_in()
     upload(browser, "a,b\n+5511999990001,Ana\n")
     page = browser.get(f"{path}/columns").text
-    assert "Revoada cannot tell what each column is." in page
+    assert '<p class="problem unchosen">Revoada cannot tell what each column is.' in page
     answer = choose(browser, path)
     assert answer.location == f"{path}/check"
     console.do_file_work()
+    assert "Revoada cannot tell" not in browser.get(f"{path}/columns").text
     assert people(database) == [("+5511999990001", ["Ana"])]
 
 
@@ -356,8 +358,10 @@ def test_people_who_want_no_messages_are_a_decision(console, database, path, upl
     rows = "telefone,nome,opt-in\n+5511999990001,Ana,sim\n+5511999990002,Bia,não\n"
     page = import_list(console, browser, path, upload, rows)
     assert "the list says in 1 row that the person wants no messages" in page
-    assert f'<a href="{path}/columns#refusals">people who want no messages: leave them out</a>' in page
-    assert f'<a href="{path}/columns#unrelated">columns about something else: opt-in</a>' in page
+    label = "“Rows that say in a column such as opt-in that the person wants no messages”"
+    assert f'<a href="{path}/columns#refusals">{label}: leave them out</a>' in page
+    assert f'<a href="{path}/columns#unrelated">“Columns about something else, such as orders”: opt-in</a>' in page
+    assert '<details id="more" open>' in browser.get(f"{path}/columns").text
     assert people(database) == []
     choose(browser, path, refusals="skip")
     console.do_file_work()

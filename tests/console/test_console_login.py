@@ -152,3 +152,7 @@ def test_a_session_that_has_ended_is_said_and_leads_back(console, database):
     page = browser.get(answer.location).text
     assert "Your session has ended." in page and "was not saved" not in page
     assert "Your session has ended." not in console.browser().get("/login").text
+
+
+def test_the_language_of_the_login_page_does_not_promise_that_of_the_pages_behind_it(console):
+    assert "As páginas seguintes têm o idioma do seu perfil." in console.browser().get("/login?language=pt_BR").text

@@ -100,4 +100,4 @@ def test_ids_that_no_page_sends_are_refused(console, sales, ids):
 def test_a_viewer_may_not(console, sales):
     browser = console.sign_in(Role.VIEWER)
     assert browser.get("/campaigns/pause").status_code == 403
-    assert "Pause them… Your role does not allow it." in read_text(browser.get("/campaigns").text)
+    assert "Pause them… Your role does not allow it." in read_text(browser.get("/campaigns?status=running").text)

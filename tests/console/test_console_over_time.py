@@ -87,7 +87,7 @@ def test_the_page_of_a_campaign_reads_no_message(console, database, campaign_id,
     for query in (list_prices, list_reasons):
         monkeypatch.setattr(f"campaigns.store.campaigns.{query.__name__}", pass_over)
     page = read_text(browser.get(f"/campaigns/{campaign_id}").text)
-    assert "2 have opted out, had as many messages as allowed, or wait for a review" in page
+    assert "2 not sent: opt-out, limit per person or answer to review" in page
     assert "Why people got no message, and what helps" in page
 
 
@@ -99,6 +99,6 @@ def test_the_errors_say_which_people_were_left_out_for_which_reason(console, dat
     suppress("an answer waits for a review", -2)
     suppress("the person wants no messages", None)
     page = read_text(console.sign_in().get(f"/campaigns/{campaign_id}/errors").text)
-    assert "1 have opted out or are on the list of people who get no messages" in page
-    assert "1 have had as many messages as the campaign allows for one person" in page
-    assert "1 sent an answer that may be an opt-out; a person has to review it" in page
+    assert "1 not sent: opt-out" in page
+    assert "1 not sent: limit of messages per person" in page
+    assert "1 not sent: an answer waits for a review" in page

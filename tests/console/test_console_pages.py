@@ -37,6 +37,23 @@ from tests.store.rows import (
 from tests.support.actors import TESTER
 
 LANGUAGES = ["en", "pt_BR"]
+# Fields that have a label of their own. A field of PLACES that is not here belongs to a question or a group of fields.
+_LABELLED = [
+    Field.ACCOUNT,
+    Field.EXPIRE_AT,
+    Field.HIDDEN,
+    Field.INTERVAL,
+    Field.NOT_REFUSALS,
+    Field.NO_ANSWER,
+    Field.PAUSE,
+    Field.PHONE_COLUMN,
+    Field.RECIPIENT_ZONES,
+    Field.REFUSALS,
+    Field.SCHEDULE_AT,
+    Field.START_WITHIN,
+    Field.TEMPLATE,
+    Field.WINDOW,
+]
 
 
 @pytest.fixture
@@ -409,12 +426,20 @@ def test_no_hint_on_a_page_has_the_words_of_a_command(console, language):
 def test_hints_on_the_pages_of_a_draft_lead_to_their_fields(console):
     with console.app.test_request_context():
         account = Sentence("{hint}", hint=Hint(HintAction.CHANGE_CAMPAIGN, 4, Entry(Field.ACCOUNT)))
-        skip = Sentence("{hint}", hint=Entry(Field.REFUSALS, RefusalChoice.SKIP.value))
-        assert say(account) == "<q>change campaign 4: account</q>"
-        assert say(skip) == "<q>people who want no messages: leave them out</q>"
+        skip = Sentence("{hint}", hint=Entry(Field.NO_ANSWER, RefusalChoice.SKIP.value))
+        words = "“Rows whose cell in a column such as opt-in is empty”: leave them out"
+        assert say(account) == "<q>change campaign 4: “Accounts that send”</q>"
+        assert say(skip) == f"<q>{words}</q>"
         g.draft_id = 4
-        assert say(account) == '<a href="/campaigns/4/pace#accounts">account</a>'
-        assert say(skip) == '<a href="/campaigns/4/columns#refusals">people who want no messages: leave them out</a>'
+        assert say(account) == '<a href="/campaigns/4/pace#accounts">“Accounts that send”</a>'
+        assert say(skip) == f'<a href="/campaigns/4/columns#unanswered">{words}</a>'
+
+
+@pytest.mark.parametrize("field", _LABELLED)
+def test_advice_names_a_field_by_the_label_of_its_form(project, field):
+    """Advice such as `“Do not start before” left empty` helps only if the form has a field of this name."""
+    pages = "".join(path.read_text() for path in (project / "console/templates/drafts").glob("*.html"))
+    assert f'_("{FIELDS[field]}")' in pages
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
@@ -463,3 +488,54 @@ def test_while_postgres_is_away_each_page_says_so(console):
     assert login.log_in("maria").status_code == 503
     assert browser.get("/readyz").status_code == 503
     assert browser.get("/healthz").status_code == 200
+
+
+def test_a_draft_has_no_queue_and_is_not_cancelled(console, database):
+    draft = database.run(add_campaign, "draft", recipient_count=1)
+    database.run(add_message, draft)
+    browser = console.sign_in()
+    page = read_text(browser.get(f"/campaigns/{draft}").text)
+    assert "Waiting for the start 1" in page
+    assert "in our queue" not in page.lower()
+    assert "Cancel for ever" not in page
+    assert "Delete the draft…" in page
+    assert "1 person on the list" in read_text(browser.get("/campaigns").text)
+
+
+def test_a_rejected_row_says_why_in_the_language_of_the_reader(console, database, campaign_id):
+    reason = "is not a valid phone number in BR: phones elsewhere need + and the country code"
+    fetch(
+        database,
+        "INSERT INTO import_errors (campaign_id, file_name, row_number, column_name, reason)"
+        " VALUES (%s, 'people.csv', 3, 'phone', %s) RETURNING 1",
+        campaign_id,
+        reason,
+    )
+    fetch(database, "UPDATE campaigns SET rejected_count = 1 RETURNING 1")
+    path = f"/campaigns/{campaign_id}"
+    assert reason in console.sign_in(language="en").get(path).text
+    page = console.sign_in(language="pt_BR").get(path).text
+    assert "is not a valid" not in page
+    assert "não é um telefone válido" in page
+
+
+def test_a_right_that_is_missing_is_told_without_its_name(console):
+    answer = console.sign_in(Role.PLANNER, language="pt_BR").get("/users")
+    assert answer.status_code == 403
+    assert "user.change" not in answer.text
+    assert "Seu papel não permite isso. Estes papéis permitem: administrador." in answer.text
+
+
+def test_one_thing_is_told_in_the_singular(console, database, campaign_id):
+    fetch(database, "UPDATE campaigns SET max_per_person = 1, within_days = 1, interval_seconds = 1 RETURNING 1")
+    fetch(database, "UPDATE campaigns SET pause_after = 1, pause_seconds = 60, duplicate_count = 1 RETURNING 1")
+    page = read_text(console.sign_in().get(f"/campaigns/{campaign_id}").text)
+    for words in ("1 message in 1 day ", "1 second between two messages", "60 seconds after 1 message"):
+        assert words in page
+    assert "row of a person who is in another row;" in page, page
+
+
+def test_all_campaigns_are_steered_together_only_if_a_filter_chose_them(console, campaign_id):
+    browser = console.sign_in()
+    assert "All campaigns that fit the filter" not in browser.get("/campaigns").text
+    assert "All campaigns that fit the filter" in browser.get("/campaigns?status=running").text

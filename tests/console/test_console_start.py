@@ -263,13 +263,14 @@ def test_a_night_is_said_before_the_start(make_console, database, campaign_id):
     assert ("I have read this note: 5 people for whom it is night" in page) == is_night
 
 
-def test_a_draft_that_cannot_start_says_why_above_and_at_its_disabled_button(console, database):
+def test_a_draft_that_cannot_start_says_why_once_and_its_disabled_button_leads_there(console, database):
     template = database.run(add_template, components=BODY)
     campaign_id = database.run(add_campaign, "draft", template_id=template, columns=["1"])
     page = console.sign_in().get(f"/campaigns/{campaign_id}/start").text
-    reasons = [page.split('id="nothing-leaves"')[1].split("</section>")[0], page.split('id="why-not"')[1]]
-    for reason in reasons:
-        assert "has no recipients: it cannot be started" in read_text(reason)
+    above, button = page.split('id="why-not"')
+    assert "has no recipients: it cannot be started" in read_text(above.split('id="nothing-leaves"')[1])
+    assert read_text(page).count("has no recipients: it cannot be started") == 1
+    assert 'href="#nothing-leaves"' in button
     assert "disabled" in page.split("Start now: send 0 messages")[0].rpartition("<button")[2]
     assert "Nobody on the list waits for a message." in page
     assert 'name="told"' not in page
@@ -288,8 +289,47 @@ def test_a_campaign_of_which_nothing_can_leave_has_no_button(console, database, 
     fetch(database, change)
     page = console.sign_in().get(f"/campaigns/{campaign_id}/start").text
     assert said in read_text(page.split('id="nothing-leaves"')[1].split("</section>")[0])
-    assert said in read_text(page.split('id="why-not"')[1])
+    assert read_text(page).count(said) == 1
     assert 'name="told"' not in page
+
+
+def test_inactive_accounts_are_told_with_the_command_that_activates_them(console, database, campaign_id):
+    (name,) = fetch(database, "UPDATE accounts SET active = false, inactive_reason = 'by hand' RETURNING name")
+    page = read_text(console.sign_in().get(f"/campaigns/{campaign_id}/start").text)
+    assert f"let an account send again: ask an admin to run: revoada account activate {name}." in page
+
+
+def test_a_campaign_whose_hours_are_at_night_is_not_asked_for_hours(make_console, database, campaign_id):
+    now = dt.datetime.now(dt.UTC)
+    night = (now.time().replace(second=0, microsecond=0), (now + dt.timedelta(hours=2)).time().replace(microsecond=0))
+    fetch(database, "UPDATE campaigns SET time_zone = 'UTC' RETURNING 1")
+    browser = make_console(quiet_hours=night).sign_in()
+    path, hours = f"/campaigns/{campaign_id}/start", "The campaign has hours, but they are at night."
+    page = read_text(browser.get(path).text)
+    assert ("Give the campaign hours" in page, hours in page) == (True, False)
+    fetch(database, "UPDATE campaigns SET window_from = %s, window_to = %s RETURNING 1", *night)
+    page = read_text(browser.get(path).text)
+    assert ("Give the campaign hours" in page, hours in page) == (False, True)
+
+
+def test_the_button_says_from_when_messages_leave_if_the_hours_are_closed(console, database, campaign_id):
+    opens = (dt.datetime.now(dt.UTC) + dt.timedelta(hours=3)).replace(second=0, microsecond=0)
+    closes = opens + dt.timedelta(hours=1)
+    fetch(
+        database,
+        "UPDATE campaigns SET time_zone = 'UTC', window_from = %s, window_to = %s RETURNING 1",
+        *(each.time() for each in (opens, closes)),
+    )
+    page = read_text(console.sign_in().get(f"/campaigns/{campaign_id}/start").text)
+    assert f"Start: send 5 messages from {opens:%Y-%m-%d %H:%M} on" in page
+    assert "Start now" not in page
+
+
+def test_a_past_schedule_is_told_with_the_labels_of_the_form(console, database, campaign_id):
+    fetch(database, "UPDATE campaigns SET scheduled_at = now() - interval '1 hour' RETURNING 1")
+    page = read_text(console.sign_in(language="pt_BR").get(f"/campaigns/{campaign_id}/start").text)
+    assert "Para iniciar agora: “Não iniciar antes de” vazio." in page
+    assert re.search(r"Para iniciar em outro horário: “Não iniciar antes de”: \d\d/\d\d/\d{4} \d\d:\d\d\.", page)
 
 
 def test_people_who_opted_out_after_the_import_are_counted_as_left_out(console, database, campaign_id):
@@ -299,6 +339,12 @@ def test_people_who_opted_out_after_the_import_are_counted_as_left_out(console, 
     text = read_text(browser.get(f"{path}/start").text)
     assert "2have opted out or are on the list" in text
     assert "Nobody on the list is left out." not in text
+    fetch(
+        database,
+        "DELETE FROM suppressions WHERE recipient_key = (SELECT min(recipient_key) FROM suppressions) RETURNING 1",
+    )
+    assert "1has opted out or is on the list" in read_text(browser.get(f"{path}/start").text)
+    fetch(database, SUPPRESS.replace("RETURNING", "LIMIT 2 ON CONFLICT DO NOTHING RETURNING"))
     text = read_text(browser.get(f"{path}/check").text)
     assert "5 rows read, 3 people ready to get the message." in text
     assert "who have opted out, and get nothing2" in text

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from campaigns.domain.statement import Kind, Refusal
-from campaigns.domain.users.rights import Right, Role, demand_right, list_rights
+from campaigns.domain.users.rights import Right, Role, list_rights
 
 # The first role that has the right.
 LEAST = {
@@ -40,12 +39,3 @@ LEAST = {
 def test_a_role_has_the_rights_of_the_roles_before_it(role, right):
     order = list(Role)
     assert (right in list_rights(role)) == (order.index(role) >= order.index(LEAST[right]))
-
-
-def test_a_refusal_names_the_roles_that_have_the_right():
-    demand_right(Role.OPERATOR, Right.CAMPAIGN_START)
-    with pytest.raises(
-        Refusal, match=r"planner does not have the right campaign\.start; operator, admin have it"
-    ) as caught:
-        demand_right(Role.PLANNER, Right.CAMPAIGN_START)
-    assert (caught.value.kind, caught.value.code) == (Kind.FORBIDDEN, "right_missing")

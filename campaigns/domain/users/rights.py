@@ -6,8 +6,6 @@ from collections.abc import Mapping
 from enum import StrEnum, unique
 from types import MappingProxyType
 
-from campaigns.domain.statement import Kind, Refusal
-
 
 class Role(StrEnum):
     """A person's role. Each role may do all that the role before it may do."""
@@ -82,16 +80,3 @@ def list_rights(role: Role) -> frozenset[Right]:
     """Return all rights of a role, with the rights of the roles before it."""
     roles = list(Role)
     return frozenset().union(*(_ADDED[each] for each in roles[: roles.index(role) + 1]))
-
-
-def demand_right(role: Role, right: Right) -> None:
-    """Raise Refusal if the role lacks the right."""
-    if right not in list_rights(role):
-        raise Refusal(
-            "right_missing",
-            "The role {role} does not have the right {right}; {roles} have it. Ask an admin.",
-            kind=Kind.FORBIDDEN,
-            role=role.value,
-            right=right.value,
-            roles=[each.value for each in Role if right in list_rights(each)],
-        )

@@ -259,6 +259,8 @@ def _render(draft: Draft, file: ListFile, look: FileTop, form: ColumnsForm) -> s
         )
         for each, fields in zip(look.parameters, form.list_variables(), strict=True)
     ]
+    fields = [form.phone, *(variable for variable, _text in form.list_variables())]
+    was_read = file.imported is not None and file.look is not None and file.imported.id > file.look.id
     return render_step(
         "drafts/columns.html",
         "draft_columns",
@@ -272,6 +274,10 @@ def _render(draft: Draft, file: ListFile, look: FileTop, form: ColumnsForm) -> s
         layout=_show_message(form, look, cells) if look.names else None,
         same=SAME,
         is_workbook=bool(look.sheets),
+        was_read=was_read,
+        is_unchosen=not all(field.data for field in fields),
+        # A refused import leads to its questions about the people who want no messages.
+        asks_consent=was_read or bool(form.refusals.errors or form.unanswered.errors),
     )
 
 

@@ -175,7 +175,9 @@ def _sync() -> tuple[News, int]:
     changes = [_tell_change(each) for result in results for each in result.changes]
     read = sum(result.count for result in results if result.error is None)
     lines: list[Markup | str] = [plural("%(count)s template was read.", "%(count)s templates were read.", read)]
-    lines += changes[:_SHOWN_CHANGES] or [_("Nothing has changed.")]
+    if not read:
+        lines = [_("Meta has no templates for these accounts.")]
+    lines += changes[:_SHOWN_CHANGES] or ([_("Nothing has changed.")] if read else [])
     if (more := len(changes) - _SHOWN_CHANGES) > 0:
         lines.append(plural("%(count)s more has changed.", "%(count)s more have changed.", more))
     if not problems:
