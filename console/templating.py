@@ -27,6 +27,7 @@ def set_up_templates(app: Flask) -> None:
     environment.trim_blocks = environment.lstrip_blocks = True
     environment.globals.update(
         advise=texts.advise,
+        advise_activation=texts.advise_activation,
         asset=asset,
         blocked_words=texts.blocked_words,
         category_word=texts.category_word,

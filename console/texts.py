@@ -24,7 +24,7 @@ from campaigns.domain.campaign import CampaignStatus
 from campaigns.domain.message import Status
 from campaigns.domain.optout.recognition import Source
 from campaigns.domain.pacing import Reason
-from campaigns.domain.statement import Entry, Field, Finding, Hint, Language, Problem, Sentence, Writer
+from campaigns.domain.statement import Entry, Field, Finding, Hint, HintAction, Language, Problem, Sentence, Writer
 from campaigns.domain.template import MediaKind
 from campaigns.domain.text.reasons import translate_reason
 from campaigns.domain.users.rights import Role
@@ -143,6 +143,11 @@ def _link(fill: Callable[[Writer, Language], str]) -> Markup:
     for index, hint in enumerate(hints):
         text = text.replace(f"{_OPENS}{index}{_CLOSES}", str(hint))
     return Markup(text)  # noqa: S704  the text is escaped, and so is each hint
+
+
+def advise_activation(account: str) -> Markup:
+    """Return how an account that a person has deactivated sends again, as HTML."""
+    return say(Sentence("Let it send again: {activate}.", activate=Hint(HintAction.ACTIVATE_ACCOUNT, account)))
 
 
 def mask_digits(text: str) -> str:

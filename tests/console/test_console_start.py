@@ -295,8 +295,11 @@ def test_a_campaign_of_which_nothing_can_leave_has_no_button(console, database, 
 
 def test_inactive_accounts_are_told_with_the_command_that_activates_them(console, database, campaign_id):
     (name,) = fetch(database, "UPDATE accounts SET active = false, inactive_reason = 'by hand' RETURNING name")
-    page = read_text(console.sign_in().get(f"/campaigns/{campaign_id}/start").text)
-    assert f"let an account send again: ask an admin to run: revoada account activate {name}." in page
+    browser, command = console.sign_in(), f"ask an admin to run: revoada account activate {name}"
+    for path in ("", "/pace"):
+        assert f"Let it send again: {command}." in read_text(browser.get(f"/campaigns/{campaign_id}{path}").text)
+    page = read_text(browser.get(f"/campaigns/{campaign_id}/start").text)
+    assert f"let an account send again: {command}." in page
 
 
 def test_a_campaign_whose_hours_are_at_night_is_not_asked_for_hours(make_console, database, campaign_id):
