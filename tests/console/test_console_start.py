@@ -271,6 +271,7 @@ def test_a_draft_that_cannot_start_says_why_once_and_its_disabled_button_leads_t
     assert "has no recipients: it cannot be started" in read_text(above.split('id="nothing-leaves"')[1])
     assert read_text(page).count("has no recipients: it cannot be started") == 1
     assert 'href="#nothing-leaves"' in button
+    assert 'aria-describedby="obstacle-1 why-not"' in page
     assert "disabled" in page.split("Start now: send 0 messages")[0].rpartition("<button")[2]
     assert "Nobody on the list waits for a message." in page
     assert 'name="told"' not in page
