@@ -16,7 +16,7 @@ from campaigns.domain.health import health_from_json
 from campaigns.domain.message import Status
 from campaigns.domain.statement import Count, Entry, Field, Finding, Hint, HintAction, Kind, Severity, deferred
 from campaigns.management.campaigns import ChangeResult
-from campaigns.management.drafts.starts import TOKENS_REFUSED, StartFacts, Told, read_and_look
+from campaigns.management.drafts.starts import StartFacts, Told, read_and_look
 from campaigns.management.hours import Night, QuietHours
 from campaigns.store.accounts import AccountListing
 from campaigns.store.campaigns import CampaignListing, LockedCampaign, list_campaigns
@@ -180,7 +180,8 @@ def confirm_departure(
 
 
 def _list_refused_tokens(look: StartFacts) -> list[Finding]:
-    return [each for each in look.departure.obstacles if each.code == TOKENS_REFUSED]
+    # Postgres does not have this obstacle, because only Meta can tell it.
+    return [each for each in look.departure.obstacles if each.code == "tokens_refused"]
 
 
 def _refuse_stuck(looks: Sequence[StartFacts], *, is_start: bool) -> None:

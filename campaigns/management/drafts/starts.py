@@ -40,8 +40,6 @@ _WILL_SEND = STARTED | {CampaignStatus.PAUSED}
 _AGAIN = {Command.START: HintAction.START_CAMPAIGN, Command.RESUME: HintAction.RESUME_CAMPAIGN}
 _SHOWN_CHARACTERS = 300
 _SHOWN_FILES = 3
-# The code of the obstacle that only Meta can tell, so that Postgres does not have it.
-TOKENS_REFUSED = "tokens_refused"
 # The settings that decide when, how fast and until when the messages leave.
 _PACE = (
     *("scheduled_at", "start_within_seconds", "expire_at", "max_per_person", "within_days"),
@@ -166,7 +164,7 @@ def _add_refused(look: StartFacts, refused: Mapping[int, Sentence]) -> StartFact
         ]
         return replace(look, warnings=[*look.warnings, *warnings])
     finding = Finding(
-        TOKENS_REFUSED,
+        "tokens_refused",
         Severity.ERROR,
         "No message of campaign {campaign_id} can leave now, because Meta refuses the token of each of its accounts"
         " ({accounts}).",
