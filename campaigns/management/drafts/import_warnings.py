@@ -252,22 +252,7 @@ def _find(campaign_id: int, status: CampaignStatus, facts: ImportFacts, file: st
             word=facts.word,
             line=facts.line,
         )
-    for column, forms in facts.mixed.items():
-        yield _warn_of_mixed_cells(campaign_id, facts, column, forms, is_draft=is_draft)
-    for column, row, latest in facts.past:
-        yield Finding(
-            "dates_past",
-            Severity.WARNING,
-            "All dates of the column {column} are in the past. The latest is {latest} in row {row:,}.",
-            "If the dates are old, correct the file, and import it again: {again}."
-            if is_draft
-            else "If the dates are old, read the corrected file into a new campaign, because this one has started.",
-            campaign_id=campaign_id,
-            column=column,
-            latest=latest,
-            row=row,
-            again=_read_again(campaign_id, facts=facts, is_draft=is_draft),
-        )
+    yield from _find_in_cells(campaign_id, facts, is_draft=is_draft)
     if facts.differing_count:
         yield Finding(
             "rows_differ",
@@ -315,6 +300,31 @@ def _find(campaign_id: int, status: CampaignStatus, facts: ImportFacts, file: st
         )
     if facts.other_values_count:
         yield _warn_of_other_values(campaign_id, facts, is_draft=is_draft)
+
+
+def _find_in_cells(campaign_id: int, facts: ImportFacts, *, is_draft: bool) -> Iterator[Finding]:
+    for column, forms in facts.mixed.items():
+        yield _warn_of_mixed_cells(campaign_id, facts, column, forms, is_draft=is_draft)
+    for dates in facts.past:
+        yield _warn_of_past_dates(campaign_id, facts, *dates, is_draft=is_draft)
+
+
+def _warn_of_past_dates(
+    campaign_id: int, facts: ImportFacts, column: str, row: int, latest: str, *, is_draft: bool
+) -> Finding:
+    return Finding(
+        "dates_past",
+        Severity.WARNING,
+        "All dates of the column {column} are in the past. The latest is {latest} in row {row:,}.",
+        "If the dates are old, correct the file, and import it again: {again}."
+        if is_draft
+        else "If the dates are old, read the corrected file into a new campaign, because this one has started.",
+        campaign_id=campaign_id,
+        column=column,
+        latest=latest,
+        row=row,
+        again=_read_again(campaign_id, facts=facts, is_draft=is_draft),
+    )
 
 
 def _warn_of_mixed_cells(
