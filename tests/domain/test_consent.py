@@ -114,6 +114,63 @@ def test_words_that_were_harmless_before_hide_no_refusal(monkeypatch):
 
 
 @pytest.mark.parametrize(
+    ("column", "no", "yes"),
+    [
+        *(
+            ("consent", "withdrawn", "given"),
+            ("Consentimento", "retirado", "sim"),
+            ("Permission", "Withdrawn 3/2026", "ok"),
+        ),
+        *(("Marketing permission", "withdrawn", "granted"), ("Contact preference", "Email only", "WhatsApp")),
+        *(("Contact preference", "None", "Email"), ("GDPR", "objected", "ok"), ("RGPD", "não", "sim")),
+        *(("Texts", "no", "yes"), ("Can we contact you?", "no", "Yes"), ("Happy to hear from us", "No", "Yes")),
+        *(
+            ("Do not text", "TRUE", "FALSE"),
+            ("Suppressed", "yes", "no"),
+            ("Blocked", "yes", "no"),
+            ("Flag", "TPS", "VIP"),
+        ),
+        *(
+            ("Status", "removed", "lapsed"),
+            ("Deceased", "yes", "no"),
+            ("Gone away", "1", "0"),
+            ("RGPD", "se opuso", "sí"),
+        ),
+        *(("Falecido", "12/03/2026", "José da Silva"), ("consentimiento", "rechazado", "otorgado")),
+    ],
+)
+def test_words_of_consent_in_other_languages_are_read(column, no, yes):
+    columns = ConsentColumns(["phone", column], None)
+    assert columns.find_refusal(["1", no]) == column
+    assert columns.find_refusal(["1", yes]) is None
+
+
+@pytest.mark.parametrize(
+    "note",
+    [
+        *("asked us to stop texting", "complained - please don't message again", "Asked not to be contacted"),
+        *("took her name off", "take me off the list", "no longer wants messages", "objects to marketing", "post only"),
+        *("withdrew her consent in May", "retirou o consentimento", "retiró su consentimiento", "se opuso a marketing"),
+        *("pidió que no le escribamos", "asked to be removed", "don't text", "wants to opt out"),
+    ],
+)
+def test_a_sentence_of_a_colleague_is_a_refusal(note):
+    assert ConsentColumns(["phone", "Notes"], None).find_refusal(["1", note]) == "Notes"
+
+
+@pytest.mark.parametrize(
+    "note",
+    [
+        *("asked about delivery", "asked us to text her", "took off for holiday", "wants off-white sofa"),
+        *("don't forget the gift", "no text on the cake", "wants text messages", "wants to opt for plan B"),
+        *("pediu para não mandar boleto", "pediu para não entregar à tarde", "not contacted yet", "take out order"),
+    ],
+)
+def test_other_sentences_of_a_colleague_are_no_refusal(note):
+    assert ConsentColumns(["phone", "Notes"], None).find_refusal(["1", note]) is None
+
+
+@pytest.mark.parametrize(
     ("column", "cell"),
     [
         *(

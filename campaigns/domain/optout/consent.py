@@ -15,7 +15,7 @@ from campaigns.domain.optout.recognition import StopRules, read_words
 from campaigns.domain.text.missing import is_null
 from campaigns.domain.text.normal import fold, is_blank, split_words, standardize
 
-# Words and pairs of words in the name of a column in which "no" means that the person wants no messages.
+# One to three words in the name of a column in which "no" means that the person wants no messages.
 _AGREEING = read_words(
     "accept,accepted,accepts,acepta,acepto,aceita,aceitacao,aceitaram,aceite,aceito,aceitou,agree,agreed,agrees,"
     "autoriza,autorizacao,autorizacion,autorizado,autorizada,autorizo,autorizou,concorda,concordou,consent,consente,"
@@ -23,24 +23,33 @@ _AGREEING = read_words(
     "permitido,permitiu,subscribed,deseja receber,quer receber,pode receber,desea recibir,quiere recibir,"
     "receber mensagens,receber ofertas,receber promocoes,receber novidades,recibir mensajes,recebe mensagens,contactar,"
     "contatar,disparar,enviar,inscrita,inscrito,mailing,mandar,marketing,newsletter,newsletters,recebe,send,subscriber,"
-    "suscripto,suscrita,suscrito"
+    "suscripto,suscrita,suscrito,rgpd,can we contact,may we contact,can we message,may we message,can we text,"
+    "may we text,ok to contact,ok to message,ok to text,happy to hear,like to hear,want to hear,allow contact,"
+    "allow messages,receive messages,receive offers,receive texts,receive updates,podemos escribir,podemos escrever"
 )
 # Words and pairs of words in the name of a column in which any answer but "no" means that the person wants no messages.
 _REFUSING = read_words(
     "blacklist,bloqueado,bloqueada,descadastrado,descadastrada,descadastro,descadastrou,dnc,optout,recusa,"
     "recusado,recusou,unsubscribe,unsubscribed,opt out,nao perturbe,nao perturbar,nao enviar,nao envia,nao contatar,"
     "nao contactar,nao aceita,nao autoriza,nao receber,nao recebe,nao quer,nao mandar,no contactar,no molestar,"
-    "no enviar,not contact,not disturb,not send,lista negra"
+    "no enviar,not contact,not disturb,not message,not send,not text,no contact,no escribir,no texts,lista negra"
 )
+# Words and pairs of words in the name of a column in which a yes or a date means that the person gets no messages.
+# Another answer says something else: "Falecido" may have the name of a relative.
+_MARKING = read_words(
+    "blocked,deceased,falecida,falecido,faleceu,fallecida,fallecido,gone away,objected,objection,obito,removed,"
+    "removida,removido,suppressed,suppression,withdrawn"
+)
+_DATED = re.compile(r"\b[0-9]{1,4}[/.-][0-9]{1,2}\b")
 # Words for other channels and subjects. A consent to them says nothing about messages of WhatsApp.
 _OTHER_SUBJECTS = read_words("boleto,boletos,cartao,email,ligacao,ligacoes,mail,pix,sms,telefonema,troca,trocas")
 _OUR_SUBJECTS = read_words("mensagem,mensagens,message,messages,whats,whatsapp,wpp,zap")
 # Words and pairs of words in the name of a column in which "no" and "none" mean that the person gets no messages of
 # WhatsApp.
 _CHANNEL = read_words(
-    "whats,whatsapp,wpp,zap,canal contato,canal preferido,canal preferencia,contact preference,contato preferido,"
-    "contacto preferido,forma contato,meio contato,preferencia canal,preferencia contato,preferencia contacto,"
-    "preferred channel,preferred contact"
+    "comms,texts,texting,whats,whatsapp,wpp,zap,canal contato,canal preferido,canal preferencia,contact preference,"
+    "contato preferido,contacto preferido,forma contato,meio contato,preferencia canal,preferencia contato,"
+    "preferencia contacto,preferred channel,preferred contact"
 )
 _SMALL_WORDS = frozenset({"da", "de", "do", "of"})
 # The names of columns with the names of people have one of the first words, and no other words than these.
@@ -52,12 +61,18 @@ _NONE = read_words("nada,nenhum,nenhuma,nenhum canal,nenhum contato,ninguna,ning
 _NO = _PLAIN_NO | read_words(
     "nope,never,nunca,jamais,negado,negada,negou,nega,denied,declined,rejected,refused,revogado,revogada,revogou,"
     "recusado,recusada,recusou,recusa,descadastrado,descadastrada,descadastrou,unsubscribed,optout,opt out,cancelado,"
-    "cancelou,bloqueado,bloqueada,sem consentimento,sem autorizacao,sem permissao"
+    "cancelou,bloqueado,bloqueada,sem consentimento,sem autorizacao,sem permissao,blocked,expired,lapsed,removed,"
+    "suppressed,sin autorizacion,sin consentimiento,sin permiso"
 )
 # A longer answer that begins with one of these words is a no. "no" is not one of them: "no site" is "on the site".
-_NO_STARTS = read_words("nao,not,nunca,jamais,recusou,recusado,recusada,negou,negado,revogou,revogado,descadastrou")
+_NO_STARTS = read_words(
+    "nao,not,nunca,jamais,recusou,recusado,recusada,negou,negado,revogou,revogado,descadastrou,declined,denied,"
+    "denegado,objected,objects,opos,rechazado,rechazo,refused,rejected,retirada,retirado,retirou,revocado,revoked,"
+    "unsubscribed,withdrawn,withdrew"
+)
 _NO_PHRASE = re.compile(
-    r"no (acepta|acepto|autoriza|autorizo|quiere|quiero|permite|desea|deseo|consent|thanks|gracias|marketing)\b.*"
+    r"no (acepta|acepto|autoriza|autorizo|quiere|quiero|permite|desea|deseo|consent|longer|thanks|gracias|marketing)"
+    r"\b.*|se (opone|opos|opuso)\b.*"
 )
 _UNKNOWN = re.compile(
     r"nao (informad|const|preenchid|definid|se aplica|sei|respond|ha dado).*|(talvez|maybe|quiza|quizas|tal vez)\b.*"
@@ -67,8 +82,8 @@ _PLAIN_YES = read_words("1,on,s,v,x,y")
 # A longer answer that begins with one of these words is a yes.
 _YES_STARTS = read_words(
     "accept,accepted,acepta,acepto,aceita,aceito,aceitou,agree,agreed,autoriza,autorizado,autorizo,autorizou,concordo,"
-    "concordou,confirmado,consentiu,inscrita,inscrito,ok,optin,oui,permitido,permitiu,si,sim,subscribed,suscrita,"
-    "suscrito,true,verdadeiro,verdadero,yes"
+    "concedida,concedido,concordou,confirmado,consentiu,given,granted,inscrita,inscrito,ok,optin,oui,permitido,"
+    "permitiu,si,sim,subscribed,suscrita,suscrito,true,verdadeiro,verdadero,yes"
 )
 _NO_SIGNS = frozenset("❌✗✘✖✕☐👎🚫⛔")
 _YES_SIGNS = frozenset("✓✔✅☑")
@@ -76,10 +91,10 @@ _YES_SIGNS = frozenset("✓✔✅☑")
 _REFUSALS = read_words(
     "blacklist,blacklisted,dado de baja,descadastrada,descadastrado,descadastramento,descadastrar,descadastro,"
     "descadastrou,desinscrita,desinscrito,desinscreveu,dnc,do not call,do not contact,do not disturb,do not message,"
-    "do not send,lista negra,nao aceita,nao aceita mensagens,nao autoriza,nao contactar,nao contatar,nao deseja,"
-    "nao enviar,nao envie,nao incomodar,nao mandar,nao mande,nao perturbar,nao perturbe,nao quer,nao quer mais,"
-    "nao quer receber,nao quis,nao receber,no acepta,no autoriza,no contactar,no desea,no enviar,no marketing,"
-    "no molestar,no quiere,nunca enviar,opt out,opted out,optedout,optou por sair,optout,sem autorizacao,"
+    "do not send,do not text,lista negra,nao aceita,nao aceita mensagens,nao autoriza,nao contactar,nao contatar,"
+    "nao deseja,nao enviar,nao envie,nao incomodar,nao mandar,nao mande,nao perturbar,nao perturbe,nao quer,"
+    "nao quer mais,nao quer receber,nao quis,nao receber,no acepta,no autoriza,no contactar,no desea,no enviar,"
+    "no marketing,no molestar,no quiere,nunca enviar,opt out,opted out,optedout,optou por sair,optout,sem autorizacao,"
     "sem consentimento,sem permissao,unsub,unsubscribe,unsubscribed"
 )
 # Whole cells that may be about something else, such as an order. They count only in a column that fills no variable
@@ -88,7 +103,8 @@ _UNCLEAR_REFUSALS = read_words(
     "baja,blocked,bloqueada,bloqueado,bloqueou,cancelada,cancelado,cancelar,canceled,cancelled,cancelou,excluida,"
     "excluido,excluir,negado,nao autorizado,parar,pare,quer sair,recusada,recusado,recusou,remover,removida,"
     "removido,revogada,revogado,revogou,sair,saiu,salio,stop,"
-    "nao usar,deceased,falecida,falecido,faleceu,fallecida,fallecido,obito"
+    "gone away,nao usar,objected,removed,suppressed,tps,withdrawn,deceased,falecida,falecido,faleceu,fallecida,"
+    "fallecido,obito"
 )
 _SUBJECTS = read_words(
     "agendamento,assinatura,boleto,cartao,carrinho,cirurgia,cobranca,compra,consulta,contrato,credito,emprestimo,"
@@ -97,29 +113,39 @@ _SUBJECTS = read_words(
 )
 _MESSAGES = (
     r"(receb|recib|receive|get |mensage|mensaje|message|msg|contat|contact|oferta|promo|propaganda|publicidad|"
-    r"marketing|novidades|newsletter|whats|zap|nada|ser (incomod|perturb|importun)|que (a gente |nos )?(mande|envie))"
+    r"marketing|novidades|newsletter|text(s|ing| messages)|whats|zap|nada|ser (incomod|perturb|importun)|"
+    r"que (a gente |nos )?(mande|envie))"
 )
 _BETWEEN = (
-    r"( (a|as|com|da|das|de|do|ela|ele|from|la|mais|mas|me|meu|nossa|o|os|para|pelo|por|pra|seu|the|to|toda|todas))*"
+    r"( (a|any|as|be|com|da|das|de|do|ela|ele|from|her|him|la|mais|mas|me|meu|more|name|nossa|o|os|our|para|pelo|por|"
+    r"pra|seu|that|the|them|to|toda|todas|us|we))*"
 )
-_NOT = r"(dont|doesnt|nao|no|not|nunca)( mais)?"
+_NOT = r"(dont|doesnt|nao|never|no|no longer|not|nunca)( mais)?"
 _WANTS = r"(acepta|aceita|autoriza|desea|deseja|gosta|permite|quer|quero|quiere|quis|want|wants|wish)"
-_ASKED = r"(asked|deseja|pede|pediu|pidio|quer|quiere|quis|requested|solicita|solicitou)"
+_ASKED = r"(asked|asks|deseja|pede|pediu|pidio|quer|quiere|quis|requested|solicita|solicito|solicitou|wants)"
 _OUT = (
-    r"(baja|descadastr|desinscr|exclusao|opt|parar de receber|remocao|remover|sair|ser (excluid|removid|retirad)|stop|"
-    r"unsubscribe)"
+    r"(baja|descadastr|desinscr|erasure|exclusao|(que )?(nao|no|not) ((be|la|le|lo|nos|to) )*(contact|contat|escrev|"
+    r"escrib|messag|text)|opt(ar por sair|ing out|out| out)|parar de receber|removal|removed|remocao|remover|sair|"
+    r"ser (excluid|removid|retirad)|stop|taken off|unsubscribe)"
 )
 # Notes by which a person wants no messages, also within a longer text. They count in a column that fills no variable.
 _NOTES = (
     f"{_NOT} {_WANTS}{_BETWEEN} {_MESSAGES}",
     f"{_NOT} (enviar|enviem|envie|mandar|mandem|mande){_BETWEEN} {_MESSAGES}",
     rf"{_NOT}( me)? ((contact|contactar|contatar|contate|contatem|disturb|message)\b|incomod|molest|perturb)",
+    r"(dont|never|not) text\b",
+    r"(object(s|ed|ion)?|oposic(ao|ion)|se op(one|os|uso)) (a|ao|ao envio de|to) (being )?(contact|direct|mark|messag)",
+    r"(stop|stopped|cease) (contact|messag|send|text)ing",
+    r"(retir|revog|revoc|withdr)\w*( (o|el|her|his|su|the|their))? (consent|permis)",
+    r"(take|taken|took)( (him|her|me|my|name|out|them|this|us))* (off|out of)( (our|the|this|your))* (list|mailing)",
+    r"(take|taken|took) (her|him|me|my|name|them)( name)? off\b",
     f"{_ASKED}{_BETWEEN} {_OUT}",
     rf"(exclu|remov|retir|saia|sair|saiu|tirar|tire)\w*{_BETWEEN} (disparo|grupo|list|mailing|newsletter|whats)",
     r"(cadastro|consentimento|inscricao|permissao|subscription|suscripcion) (cancel|exclu|negad|removid|revogad)",
     r"descadastr|desinscr|unsubscrib|opt(ed)? ?out\b|(dado|dada|dar|darse) de baja|lista negra|blacklist",
     r"(bloqueou|denunciou) (a empresa|a gente|a loja|nosso|o contato|o numero)",
     r"(so|solo|somente|apenas|only)( (by|por|pelo|via))? (carta|correo|e ?mail|ligacao|phone|sms|telefone|telefono)$",
+    r"^(carta|correo|e ?mails?|letter|phone|post|sms|telefone|telefono) (apenas|only|solamente|somente)$",
 )
 _NOTE = re.compile(rf"\b({'|'.join(_NOTES)})")
 # A refusal beside other words, such as "Davi (NÃO ENVIAR)": it is set apart by signs, or it ends a short text.
@@ -137,10 +163,11 @@ _NO_INTEREST = re.compile(r"\b(nao (ha|tem|teve)( mais)? interesse|no tiene inte
 _WHEN = frozenset({"dia", "el", "em", "en", "hoje", "hoy", "on", "ontem"})
 # Each refusal has one of these beginnings of words. This search is quick, and nearly all cells have none of them.
 _HINTS = re.compile(
-    r"(?<![^\W_])(?:apenas|baja|bloc|bloq|blackl|cancel|contact|contat|deceas|deseja|desinscr|descad|disturb|dnc|dont|"
-    r"errad|exclu|fal+ec|incomod|interess|lista|mand|marketing|mensag|messag|molest|n[aã]o |negad|nenhum|never|ningun|"
-    r"no |none|not |nunca|[oó]bito|only|opt|pare|parar|perturb|quer|recus|remo|retir|revog|sai|sem |s[oó] |sol?o |"
-    r"somente|stop|sali|tira|tire|unsub)"
+    r"(?<![^\W_])(?:apenas|asked|asks|baja|bloc|bloq|blackl|cancel|cease|contact|contat|deceas|deseja|desinscr|descad|"
+    r"disturb|dnc|doesn.?t|don.?t|errad|exclu|fal+ec|gone|incomod|interess|lista|mand|marketing|mensag|messag|"
+    r"molest|n[aã]o |negad|nenhum|never|ningun|no |none|not |nunca|object|[oó]bito|only|opone|opos|opus|opt|pare|parar|"
+    r"pede|pediu|perturb|pidi|quer|recus|remo|retir|revo[gc]|sai|sali|sem |s[oó] |sol?o |solici|somente|"
+    r"stop|suppress|take|text|tira|tire|took|tps|unsub|want|withdr)"
 )
 _LATIN = re.compile("[\x00-\x7f\xa0-\xac\xae-\xff]*")  # without the invisible hyphen
 _LONGEST_NOTE = 1_000
@@ -187,6 +214,7 @@ class _Kind(Enum):
 
     CONSENT = auto()  # "no" means that the person wants no messages
     REFUSAL = auto()  # any answer but "no" means that the person wants no messages
+    MARK = auto()  # a yes or a date means that the person gets no messages
     CHANNEL = auto()  # the column may say who has WhatsApp; a plain "no" means that the person gets no messages there
     VALUE = auto()  # the cell is a value of the message, or is about another subject; only a clear refusal counts
     NOTE = auto()  # all refusals count, also within a longer text
@@ -203,7 +231,7 @@ class Note(NamedTuple):
 
 
 # The kinds whose cells are answers to the name of the column, and the kinds whose refusals have one of `_HINTS`.
-_ANSWERS = frozenset({_Kind.CONSENT, _Kind.REFUSAL, _Kind.CHANNEL})
+_ANSWERS = frozenset({_Kind.CONSENT, _Kind.REFUSAL, _Kind.MARK, _Kind.CHANNEL})
 _TEXTS = frozenset({_Kind.VALUE, _Kind.NOTE, _Kind.NAME})
 
 
@@ -363,11 +391,13 @@ def _is_zero(text: str) -> bool:
 def _find_kind(name: str, *, is_chosen: bool, is_value: bool) -> _Kind:
     words = split_words(name)
     large = [word for word in words if word not in _SMALL_WORDS]
-    terms = {*words, *map(" ".join, pairwise(words)), *map(" ".join, pairwise(large))}
+    triples = zip(words, words[1:], words[2:], strict=False)
+    terms = {*words, *map(" ".join, (*pairwise(words), *pairwise(large), *triples))}
     if terms & _OTHER_SUBJECTS and not terms & _OUR_SUBJECTS and not is_chosen:
         return _Kind.NOTHING
-    if terms & _REFUSING:
-        return _Kind.REFUSAL
+    is_mark = terms & _MARKING and not terms & _SUBJECTS and not is_value
+    if terms & _REFUSING or is_mark:
+        return _Kind.REFUSAL if terms & _REFUSING else _Kind.MARK
     if is_chosen or terms & _AGREEING:
         return _Kind.CONSENT
     if _PEOPLE & {*words} and _PEOPLE_WITH.issuperset(words):
@@ -375,6 +405,12 @@ def _find_kind(name: str, *, is_chosen: bool, is_value: bool) -> _Kind:
     if is_value or terms & _SUBJECTS:
         return _Kind.VALUE
     return _Kind.CHANNEL if terms & _CHANNEL else _Kind.NOTE
+
+
+@lru_cache(10_000)
+def _has_mark(text: str) -> bool:
+    """Tell whether a cell of a column such as "deceased" has a yes or a date."""
+    return _says_yes(text) or _DATED.search(text) is not None or _has_note(text)
 
 
 @lru_cache(10_000)
@@ -440,6 +476,7 @@ def _has_hint(text: str) -> bool:
 _SAYS: Mapping[_Kind, Callable[[str], bool]] = {
     _Kind.CONSENT: says_no,
     _Kind.REFUSAL: _confirms_refusal,
+    _Kind.MARK: _has_mark,
     _Kind.CHANNEL: _refuses_channel,
     _Kind.VALUE: _is_clear_refusal,
     _Kind.NOTE: _has_note,
