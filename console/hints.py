@@ -14,6 +14,7 @@ from campaigns.domain.statement import Field, HintAction, deferred
 ACTIONS: Mapping[HintAction, str] = MappingProxyType({
     HintAction.ACTIVATE_ACCOUNT: deferred("ask an admin to run: revoada account activate"),
     HintAction.ADD_ACCOUNT: deferred("add an account"),
+    HintAction.BLOCK_PERSON: deferred("let the person get no message"),
     HintAction.CANCEL_CAMPAIGN: deferred("cancel campaign"),
     HintAction.CHANGE_ACCOUNT: deferred("change the account"),
     HintAction.CHANGE_CAMPAIGN: deferred("change campaign"),

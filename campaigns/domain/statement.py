@@ -72,6 +72,7 @@ class HintAction(Enum):
 
     ACTIVATE_ACCOUNT = "activate {account}"
     ADD_ACCOUNT = "add an account"
+    BLOCK_PERSON = "block a person"
     CANCEL_CAMPAIGN = "cancel {campaign}"
     CHANGE_ACCOUNT = "change {account}"
     CHANGE_CAMPAIGN = "change {campaign}"

@@ -922,6 +922,26 @@ def test_the_few_corrected_rows_alone_are_told(ten):
     assert "corrected phones of file 1 of the draft: it has the values of 1 recipient of that file" in warned
 
 
+def test_a_corrected_file_in_a_paused_campaign_is_told_with_the_way_to_block_the_old_phones(offer, house, write):
+    offer(write_list(TEN).encode(), *SECOND)
+    house.ok("campaign", "start", "1", "--yes")
+    house.ok("campaign", "pause", "1")
+    warned = house("campaign", "import", "1", str(write(write_list(CORRECTED).encode())), *SECOND).stderr
+    text = (
+        "Warning: The file more.csv seems to be a corrected version of file 1 of the campaign: it has 9 recipients of"
+        " that file, and 1 more, but it lacks 1. If phones were corrected, the old phones get a message, too. Before the"
+        " campaign goes on, block each old phone that is wrong: `revoada suppress add`. A blocked phone gets no message"
+        " of any campaign.\n"
+    )
+    assert text in warned
+    assert text in house("campaign", "resume", "1", "--yes").stderr
+    house("campaign", "pause", "1")
+    assert (
+        "corrected phones of file 1 of the campaign"
+        in house("campaign", "import", "1", str(write(write_list([(80, "P1", "C1")]).encode())), *SECOND).stderr
+    )
+
+
 @pytest.mark.parametrize(
     "people",
     [

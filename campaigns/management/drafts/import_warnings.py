@@ -7,7 +7,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from campaigns.domain.campaign import CampaignStatus
+from campaigns.domain.campaign import ENDED, CampaignStatus
 from campaigns.domain.message import Status
 from campaigns.domain.optout.consent import RefusalChoice
 from campaigns.domain.recipients import ReadColumns, is_another_column, is_name_of_other_number, list_names, names_phone
@@ -217,8 +217,8 @@ def write_variable(name: str) -> str:
 
 def _find(campaign_id: int, status: CampaignStatus, facts: ImportFacts, file: str) -> Iterator[Finding]:
     is_draft = status is CampaignStatus.DRAFT
-    if is_draft and facts.likeness is not None and _is_correction(facts, facts.likeness):
-        yield _warn_of_correction(campaign_id, facts, facts.likeness, file)
+    if status not in ENDED and facts.likeness is not None and _is_correction(facts, facts.likeness):
+        yield _warn_of_correction(campaign_id, facts, facts.likeness, file, is_draft=is_draft)
     if (phones := _judge_phones(campaign_id, facts, is_draft=is_draft)) is not None:
         yield phones
     if doubtful := [(variable, column) for variable, column, is_doubtful in facts.filled if is_doubtful]:
@@ -410,7 +410,32 @@ def _is_correction(facts: ImportFacts, likeness: Likeness) -> bool:
     return facts.new_count > 0 and (is_same_list or likeness.renamed_count * 2 >= facts.new_count)
 
 
-def _warn_of_correction(campaign_id: int, facts: ImportFacts, likeness: Likeness, file: str) -> Finding:
+def _warn_of_correction(
+    campaign_id: int, facts: ImportFacts, likeness: Likeness, file: str, *, is_draft: bool
+) -> Finding:
+    values: dict[str, Any] = {
+        "campaign_id": campaign_id,
+        "file": Path(file).name,
+        "number": likeness.number,
+        "both": Count(likeness.both_count, "recipient"),
+        "new": facts.new_count,
+        "old": likeness.old_count,
+        "renamed": Count(likeness.renamed_count, "recipient"),
+    }
+    if not is_draft:
+        return Finding(
+            "file_corrected",
+            Severity.WARNING,
+            "The file {file} seems to be a corrected version of file {number} of the campaign: it has {both} of that"
+            " file, and {new:,} more, but it lacks {old:,}. If phones were corrected, the old phones get a message, too."
+            if likeness.both_count
+            else "The file {file} seems to have corrected phones of file {number} of the campaign: it has the values of"
+            " {renamed} of that file with other phones. If phones were corrected, the old phones get a message, too.",
+            "Before the campaign goes on, block each old phone that is wrong: {block}. A blocked phone gets no message"
+            " of any campaign.",
+            **values,
+            block=Hint(HintAction.BLOCK_PERSON),
+        )
     return Finding(
         "file_corrected",
         Severity.WARNING,
@@ -423,13 +448,7 @@ def _warn_of_correction(campaign_id: int, facts: ImportFacts, likeness: Likeness
         " to be imported again."
         if facts.other_files_count
         else "To have only the people of {file} in the draft: {again}.",
-        campaign_id=campaign_id,
-        file=Path(file).name,
-        number=likeness.number,
-        both=Count(likeness.both_count, "recipient"),
-        new=facts.new_count,
-        old=likeness.old_count,
-        renamed=Count(likeness.renamed_count, "recipient"),
+        **values,
         others=Count(facts.other_files_count, "recipient"),
         again=_read_again(campaign_id, facts=facts, is_draft=True, file=file),
     )
