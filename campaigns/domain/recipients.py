@@ -45,8 +45,10 @@ _SEVERAL_NAMES = re.compile(r"[^\W\d_] *[,;|:^~] *[^\W\d_]|[^\W\d_] {3,}[^\W\d_]
 _PERSON_NAMES = frozenset({
     "first name", "full name", "name", "nombre", "nome", "nome completo", "nome do cliente", "primeiro nome",
 })  # fmt: skip
-# A zero, a phone or another long number, an amount or a percentage in place of a name.
-_NO_NAME = re.compile(r"0+|(?:[()+. -]*[0-9]){8,}[()+. -]*|(?:R\$|US\$|[$€£])\s*[0-9][0-9.,]*|[0-9][0-9.,]*\s*%")
+# A number, a phone, an amount or a percentage in place of a name.
+_NO_NAME = re.compile(
+    r"[-+(]*(?:[A-Z]{0,2}[$€£¥]|BRL|EUR|GBP|USD)?\s*[(+-]*[0-9][0-9.,'() +-]*\s*(?:[%$€£¥]|BRL|EUR|GBP|USD)?\)?"
+)
 _DELIMITERS = frozenset(",;|")  # a name with a delimiter stands for several columns, which were not separated
 _PHONE_DIGITS = range(9, 14)
 _PHONE_FORM = re.compile(r"\+?[0-9 ().-]+")
@@ -214,12 +216,21 @@ class Columns:
         used = {self.phone, self.consent, *self.variables}
         return [name for position, name in enumerate(self.names) if name and position not in used]
 
-    def find_dates(self, rows: Sequence[Sequence[str]]) -> Self:
-        """Return these columns with the columns of dates, which their names and the first rows of the file tell."""
+    def find_dates(self, rows: Sequence[Sequence[str]], excerpts: Mapping[int, str] | None = None) -> Self:
+        """Return these columns with the columns of dates.
+
+        Their names, the first rows of the file, and the text around the variables tell them. `excerpts`: this text by
+        position of a column.
+        """
+        texts = excerpts or {}
         dates = {
             position: numbers
             for position in self.variables
-            if (numbers := find_date_numbers(self.names[position], _read_column(rows, position)))
+            if (
+                numbers := find_date_numbers(
+                    self.names[position], _read_column(rows, position), excerpt=texts.get(position, "")
+                )
+            )
         }
         return replace(self, dates=dates)
 

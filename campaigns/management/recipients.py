@@ -175,7 +175,8 @@ def stage_recipients(connection: Connection, path: Path, *, filling: Filling, re
             below = (each for each in chain(top, sheet.rows) if each[0] > header_row)
             first = list(islice(below, _FIRST_ROWS))
             first_cells = [cells for _, cells in first if not isinstance(cells, RowProblem)]
-            columns = columns.find_dates(first_cells)
+            excerpts = [filling.excerpts[name] for name in filling.names]
+            columns = columns.find_dates(first_cells, dict(zip(columns.variables, excerpts, strict=True)))
             read_phone = make_phone_reader(reading.region, takes_tests=reading.takes_tests)
             search = _PhoneSearch(columns, read_phone, make_phone_classifier(reading.region))
             odd = _make_odd_cells(columns, filling)

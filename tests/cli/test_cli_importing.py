@@ -929,9 +929,9 @@ def test_a_corrected_file_in_a_paused_campaign_is_told_with_the_way_to_block_the
     warned = house("campaign", "import", "1", str(write(write_list(CORRECTED).encode())), *SECOND).stderr
     text = (
         "Warning: The file more.csv seems to be a corrected version of file 1 of the campaign: it has 9 recipients of"
-        " that file, and 1 more, but it lacks 1. If phones were corrected, the old phones get a message, too. Before the"
-        " campaign goes on, block each old phone that is wrong: `revoada suppress add`. A blocked phone gets no message"
-        " of any campaign.\n"
+        " that file, and 1 more, but it lacks 1. If phones were corrected, the old phones get a message, too. Before"
+        " the campaign goes on, block each old phone that is wrong: `revoada suppress add`. A blocked phone gets no"
+        " message of any campaign.\n"
     )
     assert text in warned
     assert text in house("campaign", "resume", "1", "--yes").stderr
@@ -971,6 +971,16 @@ def write_prices(*cells):
 
 PRICES = ("R$ 10,00", "R$ 20,00", "R$ 30,00", "R$ 1.234,50", "R$ 50,00", "R$ 60,00", "R$ 70,00", "R$ 80,00", "R$ 90,00")
 PRICE = ("--map", "1=nome", "--map", "2=valor")
+
+
+def test_the_numbers_of_dates_behind_until_reject_their_rows(house, database, write):
+    add_template(database, "prazo", language="pt_BR", body="Oi {{1}}! O cupom vale até {{2}}. Aproveite.", actor=TESTER)
+    file = write(f"telefone;nome;info\n{ANA};Ana;46380\n{BIA};Bia;46380\n".encode(), "lista.csv")
+    refused = house(
+        *("campaign", "create", "Prazo", "--template", "prazo:pt_BR", "--account", "sales", "--recipients", file),
+        *("--map", "1=nome", "--map", "2=info"),
+    )
+    assert "info is 46380, the number of a date (2026-12-24)" in refused.stdout + refused.stderr
 
 
 @pytest.mark.parametrize("cell", ["46357", "01/12/2026", "12/2026", "R$ -"])
@@ -1045,14 +1055,14 @@ def test_a_month_among_dates_rejects_its_row(offer):
 
 @pytest.mark.parametrize("prices", [PRICES[:1], PRICES], ids=["one row", "many rows"])
 def test_a_file_whose_cells_are_swapped_contradicts_the_first_file(offer, house, write, prices):
-    offer(write_prices(*prices), *PRICE)
-    swapped = "telefone;nome;valor\n+5511999993001;R$ 10,00;Ana\n+5511999993002;20,00;Bia\n+5511999993003;30,00;Caio\n"
+    offer(write_prices(*prices).replace(b"nome", b"cliente"), "--map", "1=cliente", "--map", "2=valor")
+    swapped = "telefone;cliente;valor\n+5511999993001;10,00;Ana\n+5511999993002;20,00;Bia\n+5511999993003;30,00;Caio\n"
     result = house("campaign", "import", "1", write(swapped, "mais.csv"))
     warning = (
-        "Warning: File 2 (mais.csv) has values of another kind than file 1 (lista.csv): nome (the first in row"
-        " 3), valor (the first in row 3). Read the first message of each file. If cells of file 2 are in the"
-        " wrong column, correct it. Then begin again with `revoada campaign import 1 lista.csv --replace --map 1=nome"
-        " --map 2=valor`, and import the corrected file.\n"
+        "Warning: File 2 (mais.csv) has values of another kind than file 1 (lista.csv): cliente (the first in row"
+        " 2), valor (the first in row 2). Read the first message of each file. If cells of file 2 are in the"
+        " wrong column, correct it. Then begin again with `revoada campaign import 1 lista.csv --replace --map"
+        " 1=cliente --map 2=valor`, and import the corrected file.\n"
     )
     assert warning in result.stderr
     assert warning in house("campaign", "start", "1", "--yes").stderr

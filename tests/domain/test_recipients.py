@@ -632,6 +632,21 @@ def test_a_logical_value_is_an_answer_in_a_column_of_consents():
     assert read_row(columns, [PHONE, "Ana", "VERDADEIRO"], CHECK, READ) == Recipient(PHONE, ["Ana"], "VERDADEIRO")
 
 
+@pytest.mark.parametrize(
+    "value", ["12.5", "12,50", "£12.50", "12", "-3", "R$ 10,00", "15 %", "€ 9", "10 €", "1.234,50"]
+)
+def test_a_number_is_no_name(value):
+    problem = read_problem("first_name", value)
+    assert isinstance(problem, RowProblem)
+    assert (problem.code, problem.reason) == (RowCode.KIND, "is a number, which is no name: correct it")
+    assert read_problem("first_name", value, takes_nulls=True) == Recipient(PHONE, [value])
+
+
+@pytest.mark.parametrize("value", ["Ana", "3 Irmãos", "João 2", "4You"])
+def test_a_name_with_a_number_is_a_name(value):
+    assert read_problem("first_name", value) == Recipient(PHONE, [value])
+
+
 @pytest.mark.parametrize("value", ["30/02/2026", "venceu em 31/04/2026.", "2026-12-01 00:00:00", "01/12/2026 00:00"])
 def test_a_date_that_no_person_writes_is_a_value_on_request_only(value):
     problem = read_problem("aviso", value)

@@ -286,7 +286,17 @@ def test_other_texts_are_no_formulas(text):
 
 @pytest.mark.parametrize(
     "name",
-    ["Data", "Data de Vencimento", "DataVencimento", "dt_venc", "Due date", "VALIDADE", "prazo", "Anivers\u00e1rio"],
+    [
+        "Data",
+        "Data de Vencimento",
+        "DataVencimento",
+        "dt_venc",
+        "Due date",
+        "VALIDADE",
+        "prazo",
+        "Anivers\u00e1rio",
+        "valid_until",
+    ],
 )
 def test_a_column_whose_name_says_so_has_dates(name):
     assert 46357 in (find_date_numbers(name, []) or ())
@@ -303,6 +313,24 @@ def test_other_names_say_nothing_about_dates(name):
 def test_a_column_with_a_date_has_dates(cell):
     assert find_date_numbers("quando", ["46357", cell])
     assert find_date_numbers("valor", ["46357", cell]) is None
+
+
+@pytest.mark.parametrize(
+    "excerpt",
+    [
+        *("Your code is valid until {{2}}.", "válido até *{{2}}*!", "A fatura vence em {{2}} e", "até o dia {{2}}"),
+        *("expires on {{2}}", "válido hasta el {{2}}", "Due by {{2}}"),
+    ],
+)
+def test_the_words_before_a_variable_tell_a_date(excerpt):
+    assert 46380 in (find_date_numbers("info", ["46380"], excerpt=excerpt) or ())
+
+
+@pytest.mark.parametrize(
+    "excerpt", ["desconto de até {{2}}", "em até {{2}} vezes", "até {{2}} pontos", "{{2}} until", "Oi {{2}}", ""]
+)
+def test_other_words_before_a_variable_tell_no_date(excerpt):
+    assert find_date_numbers("info", ["46380"], excerpt=excerpt) is None
 
 
 @pytest.mark.parametrize(

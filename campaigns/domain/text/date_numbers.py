@@ -17,9 +17,19 @@ _BIRTH_WORDS = frozenset({
 })  # fmt: skip
 _DUE_WORDS = frozenset({
     "caducidad", "deadline", "due", "expira", "expiracao", "expiration", "expires", "expiry", "plazo", "prazo",
-    "prazos", "validade", "validez", "vcto", "venc", "vence", "vencimento", "vencimentos", "vencimiento", "vto",
+    "prazos", "until", "valid", "valida", "validade", "validez", "validity", "valido", "vcto", "venc", "vence",
+    "vencimento", "vencimentos", "vencimiento", "vto",
 })  # fmt: skip
 _DATE_WORDS = _BIRTH_WORDS | _DUE_WORDS | {"data", "datas", "date", "dates", "dt", "fecha", "fechas"}
+# Words of a text before a date, and words behind a number. "De até" and "em até" stand before an amount.
+_BEFORE_DATE = re.compile(
+    r"\b(antes de|(?<!\bde )(?<!\bem )ate( o dia)?|before|due( by| on)?|expira( em)?|expires?( on)?|"
+    r"hasta( el( dia)?)?|no dia|(un)?till?|valid (through|thru|to)|vence( el| em| no dia)?|vencimento|vencimiento)$"
+)
+_UNITS = frozenset({
+    "euros", "kg", "km", "milhas", "miles", "millas", "parcelas", "people", "pesos", "pessoas", "points", "pontos",
+    "puntos", "reais", "reales", "unidades", "units", "vagas", "vezes",
+})  # fmt: skip
 # Words of a text about a date that has passed.
 _PAST = re.compile(
     r"\b(aberto|atras\w*|caduco|debito|debt|divida|expired|expirou|overdue|past due|pendente\w*|pending|unpaid|"
@@ -41,18 +51,25 @@ _NUMBERS = range(36526, 73051)  # the years 2000 to 2099
 _BIRTH_NUMBERS = range(10000, 73051)  # since 1927
 
 
-def find_date_numbers(name: str, cells: Iterable[str]) -> range | None:
+def find_date_numbers(name: str, cells: Iterable[str], *, excerpt: str = "") -> range | None:
     """Return the numbers that would be dates in a column; None if the column has no dates.
 
-    `name`: the name of the column. `cells`: the first cells of the column. The column has dates if its name says so, or
-    if one of the cells is a date.
+    `name`: the name of the column. `cells`: the first cells of the column. `excerpt`: the text of the template around
+    the variable that the column fills. The column has dates if its name says so, if the text does, as `valid until
+    {{2}}` does, or if one of the cells is a date.
     """
     words = set(split_words(name))
     if words & _NUMBER_WORDS:
         return None
     if words & _BIRTH_WORDS:
         return _BIRTH_NUMBERS
-    return _NUMBERS if words & _DATE_WORDS or any(map(_is_date, cells)) else None
+    return _NUMBERS if words & _DATE_WORDS or _tells_date(excerpt) or any(map(_is_date, cells)) else None
+
+
+def _tells_date(excerpt: str) -> bool:
+    before, _, rest = excerpt.partition("{{")
+    after = fold(rest.partition("}}")[2]).split()[:1]
+    return _BEFORE_DATE.search(fold(before)) is not None and not _UNITS & {*after}
 
 
 def is_due(name: str, text: str) -> bool:

@@ -427,7 +427,8 @@ def _warn_of_correction(
             "file_corrected",
             Severity.WARNING,
             "The file {file} seems to be a corrected version of file {number} of the campaign: it has {both} of that"
-            " file, and {new:,} more, but it lacks {old:,}. If phones were corrected, the old phones get a message, too."
+            " file, and {new:,} more, but it lacks {old:,}. If phones were corrected, the old phones get a message,"
+            " too."
             if likeness.both_count
             else "The file {file} seems to have corrected phones of file {number} of the campaign: it has the values of"
             " {renamed} of that file with other phones. If phones were corrected, the old phones get a message, too.",
