@@ -18,7 +18,7 @@ from campaigns.domain.statement import Count, Entry, Field, Refusal, Sentence, W
 from campaigns.domain.template import EXPORT_AGAIN, variable_problem
 from campaigns.domain.text.date_numbers import find_date_numbers, read_date_number
 from campaigns.domain.text.dates import find_impossible_date, has_time_of_program, is_no_date
-from campaigns.domain.text.encoding import find_replaced_letter, find_wrong_encoding
+from campaigns.domain.text.encoding import find_replaced_letter, find_wrong_encoding, has_replaced_currency
 from campaigns.domain.text.missing import find_error, is_filler, is_formula, is_logical, is_null, is_placeholder
 from campaigns.domain.text.normal import fold, is_blank, is_copied_example, standardize, trim
 
@@ -966,6 +966,8 @@ def _check_form(name: str, cell: str, *, has_dates: bool) -> RowProblem | None:
         return RowProblem(name, "is a number, which is no name: correct it", RowCode.KIND)
     if sign := find_replaced_letter(cell, column=name):
         return RowProblem(name, f"has {sign} in place of a letter: {EXPORT_AGAIN}", RowCode.ENCODING)
+    if has_replaced_currency(cell):
+        return RowProblem(name, f"has ? in place of a currency: {EXPORT_AGAIN}", RowCode.ENCODING)
     return None
 
 

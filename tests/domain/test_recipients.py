@@ -642,6 +642,27 @@ def test_a_number_is_no_name(value):
     assert read_problem("first_name", value, takes_nulls=True) == Recipient(PHONE, [value])
 
 
+@pytest.mark.parametrize(
+    "value",
+    [
+        "D\u2019\u00c1vila",
+        "O\u2018Neil",
+        "Ana—Maria",
+        "Zoë",
+        "Žižek",
+        "Łukasz",
+        "Œdipe",
+        "Ÿ",
+        "ŠKODA",
+        "Ana \u2018Nina\u2019 S\u00e1",
+        "D\u00b4Arc",
+        "Æsa",
+    ],
+)
+def test_other_signs_in_a_name_are_a_name(value):
+    assert read_problem("first_name", value) == Recipient(PHONE, [value])
+
+
 @pytest.mark.parametrize("value", ["Ana", "3 Irmãos", "João 2", "4You"])
 def test_a_name_with_a_number_is_a_name(value):
     assert read_problem("first_name", value) == Recipient(PHONE, [value])
@@ -668,6 +689,29 @@ def test_a_date_with_a_short_year_is_looked_at_in_a_column_of_dates_only():
         ("aviso", "S\u00bfo Paulo"),
         ("aviso", "ol\u00e1 Jo?o"),
         ("x", "JO?O"),
+        *(
+            ("first_name", "Zo\u2018"),
+            ("first_name", "Chlo\u017d"),
+            ("x", "Chlo\u017d"),
+            ("x", "M\u0178ller"),
+            ("name", "Ant\u2014nio"),
+        ),
+        *(
+            ("name", "Jo\u2039o"),
+            ("x", "Jo\u00c6o"),
+            ("x", "Ant\u00a2nio"),
+            ("name", "Zo\u2030"),
+            ("name", "Chlo\u201a"),
+            ("nome", "\u00b6ngela"),
+        ),
+        *(
+            ("nome", "\u0192rica"),
+            ("nome", "Concei\u2021\u00c6o"),
+            ("x", "L\u00a3cia"),
+            ("nome", "JOS\u0192"),
+            ("nome", "In\uf190s"),
+        ),
+        *(("amount", "?10.00"), ("amount", "? 10"), ("amount", "10,00 ?")),
     ],
 )
 def test_a_sign_in_place_of_a_letter_rejects_the_row(column, value):
@@ -678,7 +722,31 @@ def test_a_sign_in_place_of_a_letter_rejects_the_row(column, value):
 
 
 @pytest.mark.parametrize(
-    "value", ["tudo bem?", "Quer mais? Sim!", "\u00bfQu\u00e9 tal?", "https://a.br/p?q=1", "p?q=1"]
+    "value",
+    [
+        *(
+            "tudo bem?",
+            "Quer mais? Sim!",
+            "\u00bfQu\u00e9 tal?",
+            "https://a.br/p?q=1",
+            "p?q=1",
+            "20?",
+            "ter\u00e7a\u2013sexta",
+        ),
+        *(
+            "GB\u00a310",
+            "US$ 10",
+            "Casa\u203aMesa",
+            "NESCAF\u00c9\u00ae",
+            "Marca\u2122",
+            "R$ 10",
+            "nota\u2021",
+            "\u00c6sop",
+            "McDonald",
+            "1\u00aa",
+            "10\u20ac",
+        ),
+    ],
 )
 def test_a_question_is_a_text(value):
     assert read_problem("texto", value) == Recipient(PHONE, [value])

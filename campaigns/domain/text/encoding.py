@@ -43,6 +43,20 @@ _REPLACED = re.compile(
 )
 # A name has no question mark.
 _REPLACED_IN_NAME = re.compile(rf"\u00bf|\?(?={_LETTER})|(?<={_LETTER})\?")
+_SMALL, _LARGE = "[a-z\u00df-\u00f6\u00f8-\u00ff]", "[A-Z\u00c0-\u00d6\u00d8-\u00de]"
+# What Windows shows for a letter of a Mac, as in `ChloŽ`, or of DOS, as in `JoÆo`. No word has these signs.
+_SIGN = "[\u0192\u2021\u2030\u00a2\u00a3\u00a4\u00a5\u00ac\u00b6\u201a\u201e\u20ac\u2122\u02dc]"
+_MISREAD = re.compile(
+    rf"(?<={_LARGE}){_SIGN}(?={_LETTER})|(?<={_SMALL}){_SIGN}(?={_SMALL})|(?<={_LARGE})\u0178(?={_SMALL})"
+    rf"|(?<={_SMALL})[\u0160\u017d\u0178\u0152\u00c6]|(?<={_LETTER})[{''.join(_PRIVATE)}]"
+)
+# Another text may have such a sign, such as a dash or the mark of a note, but a name has none.
+_MISREAD_IN_NAME = re.compile(
+    rf"(?<={_SMALL})[\u2039\u203a\u2013\u2014\u00a1\u00a7](?={_SMALL})|(?<={_LETTER}){_SIGN}(?={_LETTER})"
+    rf"|(?<={_LETTER})[\u0192\u2021\u2030\u201a\u00a2](?!\S)|(?<!\S)[\u0192\u201a\u00b6\u20ac](?={_LETTER})"
+    rf"|(?<={_LETTER})\u2018(?!\S)"
+)
+_REPLACED_CURRENCY = re.compile(r"\?\s*[0-9][0-9.,]*|[0-9][0-9.,]*[.,][0-9]{2}\s*\?")
 # Words in the names of columns with the names of people and places.
 _NAME_WORDS = frozenset({
     "aluna", "aluno", "apellido", "apellidos", "associado", "atendente", "bairro", "cidade", "city", "ciudad",
@@ -54,15 +68,17 @@ _NAME_WORDS = frozenset({
 
 
 def find_replaced_letter(text: str, *, column: str) -> str | None:
-    """Return the sign that a program wrote in place of a letter, as in `Jo?o` and `S¿o Paulo`; else None.
+    """Return the sign that a program wrote in place of a letter, as in `Jo?o`, `S¿o Paulo` and `JoÆo`; else None.
 
     A question mark between two small letters, or between two capitals, replaces a letter. `column`: the name of the
     column; if the column has the names of people or places, a question mark beside any letter replaces a letter.
     """
-    if "?" not in text and "\u00bf" not in text:  # nearly every value
+    if text.isascii() and "?" not in text:  # nearly every value
         return None
+    if misread := _MISREAD.search(text):
+        return misread[0]
     if _NAME_WORDS & set(split_words(column)):
-        found = _REPLACED_IN_NAME.search(text)
+        found = _REPLACED_IN_NAME.search(text) or _MISREAD_IN_NAME.search(text)
         return found[0] if found else None
     for found in _REPLACED.finditer(text):
         rest = found["rest"]
@@ -72,6 +88,11 @@ def find_replaced_letter(text: str, *, column: str) -> str | None:
         if rest[0].islower() or start.isupper():
             return "?"
     return None
+
+
+def has_replaced_currency(text: str) -> bool:
+    """Tell whether a text is an amount with a question mark in place of the currency, such as `?10.00`."""
+    return _REPLACED_CURRENCY.fullmatch(text.strip()) is not None
 
 
 def find_wrong_encoding(text: str) -> tuple[str, str] | None:

@@ -92,6 +92,7 @@ FORMS = (
     deferred("is {word}, which is no amount: correct it"),
     deferred("is {word}, which may be the number of a date: write it like the other amounts, or correct it"),
     deferred("is a date with a time that a program has added, such as 00:00:00: keep the date only"),
+    deferred("has ? in place of a currency: {problem}"),
     deferred("has {sign} in place of a letter: {problem}"),
     deferred("has {wrong} in place of {right}, a wrong encoding: {problem}"),
     deferred("correct the cell, or export the list again as XLSX or CSV UTF-8 from the program that wrote it"),
