@@ -708,6 +708,7 @@ def test_a_date_with_a_short_year_is_looked_at_in_a_column_of_dates_only():
             ("nome", "\u0192rica"),
             ("nome", "Concei\u2021\u00c6o"),
             ("x", "L\u00a3cia"),
+            ("x", "In\u02c6s"),
             ("nome", "JOS\u0192"),
             ("nome", "In\uf190s"),
         ),

@@ -45,7 +45,7 @@ _REPLACED = re.compile(
 _REPLACED_IN_NAME = re.compile(rf"\u00bf|\?(?={_LETTER})|(?<={_LETTER})\?")
 _SMALL, _LARGE = "[a-z\u00df-\u00f6\u00f8-\u00ff]", "[A-Z\u00c0-\u00d6\u00d8-\u00de]"
 # What Windows shows for a letter of a Mac, as in `ChloŽ`, or of DOS, as in `JoÆo`. No word has these signs.
-_SIGN = "[\u0192\u2021\u2030\u00a2\u00a3\u00a4\u00a5\u00ac\u00b6\u201a\u201e\u20ac\u2122\u02dc]"
+_SIGN = "[\u0192\u2021\u2030\u00a2\u00a3\u00a4\u00a5\u00ac\u00b6\u201a\u201e\u20ac\u2122\u02c6\u02dc]"
 _MISREAD = re.compile(
     rf"(?<={_LARGE}){_SIGN}(?={_LETTER})|(?<={_SMALL}){_SIGN}(?={_SMALL})|(?<={_LARGE})\u0178(?={_SMALL})"
     rf"|(?<={_SMALL})[\u0160\u017d\u0178\u0152\u00c6]|(?<={_LETTER})[{''.join(_PRIVATE)}]"
