@@ -151,7 +151,14 @@ def test_words_of_consent_in_other_languages_are_read(column, no, yes):
         *("asked us to stop texting", "complained - please don't message again", "Asked not to be contacted"),
         *("took her name off", "take me off the list", "no longer wants messages", "objects to marketing", "post only"),
         *("withdrew her consent in May", "retirou o consentimento", "retiró su consentimiento", "se opuso a marketing"),
-        *("pidió que no le escribamos", "asked to be removed", "don't text", "wants to opt out"),
+        *(
+            "pidió que no le escribamos",
+            "asked to be removed",
+            "don't text",
+            "wants to opt out",
+            "pediu para não ser contatado",
+            "pidió no ser contactado",
+        ),
     ],
 )
 def test_a_sentence_of_a_colleague_is_a_refusal(note):
@@ -163,7 +170,13 @@ def test_a_sentence_of_a_colleague_is_a_refusal(note):
     [
         *("asked about delivery", "asked us to text her", "took off for holiday", "wants off-white sofa"),
         *("don't forget the gift", "no text on the cake", "wants text messages", "wants to opt for plan B"),
-        *("pediu para não mandar boleto", "pediu para não entregar à tarde", "not contacted yet", "take out order"),
+        *(
+            "pediu para não mandar boleto",
+            "pediu para não entregar à tarde",
+            "not contacted yet",
+            "take out order",
+            "pediu no contato anterior",
+        ),
     ],
 )
 def test_other_sentences_of_a_colleague_are_no_refusal(note):

@@ -124,9 +124,9 @@ _NOT = r"(dont|doesnt|nao|never|no|no longer|not|nunca)( mais)?"
 _WANTS = r"(acepta|aceita|autoriza|desea|deseja|gosta|permite|quer|quero|quiere|quis|want|wants|wish)"
 _ASKED = r"(asked|asks|deseja|pede|pediu|pidio|quer|quiere|quis|requested|solicita|solicito|solicitou|wants)"
 _OUT = (
-    r"(baja|descadastr|desinscr|erasure|exclusao|(que )?(nao|no|not) ((be|la|le|lo|nos|to) )*(contact|contat|escrev|"
-    r"escrib|messag|text)|opt(ar por sair|ing out|out| out)|parar de receber|removal|removed|remocao|remover|sair|"
-    r"ser (excluid|removid|retirad)|stop|taken off|unsubscribe)"
+    r"(baja|descadastr|desinscr|erasure|exclusao|(que )?(nao|not) ((be|me|nos|ser|to) )*(contact|contat|escrev|messag|"
+    r"text)|(que )?no ((la|le|lo|nos|ser) )*(contacta|contacte|escrib)|opt(ar por sair|ing out|out| out)|"
+    r"parar de receber|removal|removed|remocao|remover|sair|ser (excluid|removid|retirad)|stop|taken off|unsubscribe)"
 )
 # Notes by which a person wants no messages, also within a longer text. They count in a column that fills no variable.
 _NOTES = (
@@ -134,7 +134,7 @@ _NOTES = (
     f"{_NOT} (enviar|enviem|envie|mandar|mandem|mande){_BETWEEN} {_MESSAGES}",
     rf"{_NOT}( me)? ((contact|contactar|contatar|contate|contatem|disturb|message)\b|incomod|molest|perturb)",
     r"(dont|never|not) text\b",
-    r"(object(s|ed|ion)?|oposic(ao|ion)|se op(one|os|uso)) (a|ao|ao envio de|to) (being )?(contact|direct|mark|messag)",
+    r"(object(ed|ion|s)?|oposic(ao|ion)|se op(one|os|uso)) (ao?( envio de)?|to) ((being|direct) )?(conta|mark|messag)",
     r"(stop|stopped|cease) (contact|messag|send|text)ing",
     r"(retir|revog|revoc|withdr)\w*( (o|el|her|his|su|the|their))? (consent|permis)",
     r"(take|taken|took)( (him|her|me|my|name|out|them|this|us))* (off|out of)( (our|the|this|your))* (list|mailing)",
@@ -163,11 +163,11 @@ _NO_INTEREST = re.compile(r"\b(nao (ha|tem|teve)( mais)? interesse|no tiene inte
 _WHEN = frozenset({"dia", "el", "em", "en", "hoje", "hoy", "on", "ontem"})
 # Each refusal has one of these beginnings of words. This search is quick, and nearly all cells have none of them.
 _HINTS = re.compile(
-    r"(?<![^\W_])(?:apenas|asked|asks|baja|bloc|bloq|blackl|cancel|cease|contact|contat|deceas|deseja|desinscr|descad|"
-    r"disturb|dnc|doesn.?t|don.?t|errad|exclu|fal+ec|gone|incomod|interess|lista|mand|marketing|mensag|messag|"
-    r"molest|n[aã]o |negad|nenhum|never|ningun|no |none|not |nunca|object|[oó]bito|only|opone|opos|opus|opt|pare|parar|"
-    r"pede|pediu|perturb|pidi|quer|recus|remo|retir|revo[gc]|sai|sali|sem |s[oó] |sol?o |solici|somente|"
-    r"stop|suppress|take|text|tira|tire|took|tps|unsub|want|withdr)"
+    r"(?<![^\W_])(?:apenas|baja|blackl|bloc|bloq|cancel|cease|contact|contat|deceas|descad|deseja|desinscr|disturb|"
+    r"dnc|doesn.?t|don.?t|erasure|errad|exclu|fal+ec|gone|incomod|interess|lista|mand|marketing|mensag|messag|molest|"
+    r"n[aã]o |negad|nenhum|never|ningun|no |none|not |nunca|[oó]bito|object|only|opone|opos|opt|opus|parar|pare|"
+    r"perturb|quer|recus|remo|retir|revo[gc]|sai|sali|sem |s[oó] |sol?o |somente|stop|suppress|take|tira|tire|took|"
+    r"tps|unsub|withdr)"
 )
 _LATIN = re.compile("[\x00-\x7f\xa0-\xac\xae-\xff]*")  # without the invisible hyphen
 _LONGEST_NOTE = 1_000
