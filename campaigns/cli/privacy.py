@@ -43,7 +43,7 @@ def person(session: Session, phone: str, before: int | None, as_json: bool) -> N
       revoada person +5511999990000
       revoada person '(11) 99999-0000' --json
     """
-    (number,) = session.read_phones([phone])
+    (number,) = session.read_phones([phone], asks=False)
     key = recipient_key(number)
     found = show_person(session.database, key, secret_key=session.settings.secret_key, before=before)
     if as_json:
@@ -156,6 +156,7 @@ def forget(session: Session, phone: str, as_json: bool) -> None:
     done = forget_person(session.database, number, actor=session.actor, secret_key=session.secret_key)
     if as_json:
         print_json({
+            "number": number,
             "message_count": done.erased.message_count,
             "suppressed_count": done.suppressed_count,
             "event_count": done.erased.event_count,
@@ -163,8 +164,9 @@ def forget(session: Session, phone: str, as_json: bool) -> None:
         return
     say(
         _(
-            "Forgotten: {messages} erased ({unsent:,} not sent any more), {events} deleted. The person stays "
-            "suppressed, as a hash.",
+            "{phone} is forgotten: {messages} erased ({unsent:,} not sent any more), {events} deleted. The person"
+            " stays suppressed, as a hash.",
+            phone=number,
             messages=Count(done.erased.message_count, "message"),
             unsent=done.suppressed_count,
             events=Count(done.erased.event_count, "webhook event"),

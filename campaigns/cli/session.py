@@ -131,22 +131,50 @@ class Session:
 
         return Actor(find_login_name(), ActorKind.CLI, Surface.CLI, reason=self._ctx.meta.get(_REASON))
 
-    def read_phones(self, phones: Sequence[str]) -> list[str]:
-        """Return typed phones in E.164, as an import reads them. Raises CommandError for a text that is no phone."""
+    def read_phones(self, phones: Sequence[str], *, asks: bool = True) -> list[str]:
+        """Return typed phones in E.164, as an import reads them. Raises CommandError for a text that is no phone.
+
+        `asks`: ask about each phone that may be one of another country; see `_confirm_countries`.
+        """
         from campaigns.domain.text.normal import is_copied_example
         from campaigns.management.suppressions import read_phone
 
         if copied := [phone for phone in phones if is_copied_example(phone)]:
             text = _("{text} stands for a phone: write the phone in its place, such as +5511999990000.", text=copied[0])
             raise CommandError(text, code="placeholder_copied", kind=Kind.INVALID)
-        return [self._read_phone(phone, lambda text: read_phone(text, self.settings.region)) for phone in phones]
+        numbers = [self._read_phone(phone, lambda text: read_phone(text, self.settings.region)) for phone in phones]
+        if asks:
+            self._confirm_countries(phones, numbers)
+        return numbers
 
     def read_valid_phones(self, phones: Sequence[str]) -> list[str]:
         """Return typed phones in E.164; Meta's test numbers are valid, too. Raises CommandError for invalid phones."""
         from campaigns.domain.phone.number import make_phone_reader
 
         read = make_phone_reader(self.settings.region, takes_tests=True)
-        return [self._read_phone(phone, read) for phone in phones]
+        numbers = [self._read_phone(phone, read) for phone in phones]
+        self._confirm_countries(phones, numbers)
+        return numbers
+
+    def _confirm_countries(self, phones: Sequence[str], numbers: Sequence[str]) -> None:
+        """Ask a person about each phone that may be one of another country. A script gets a CommandError."""
+        from campaigns.cli.output import confirm, has_terminal
+        from campaigns.domain.phone.number import may_be_foreign
+
+        region = self.settings.region
+        for phone, number in zip(phones, numbers, strict=True):
+            if not may_be_foreign(phone, number, region):
+                continue
+            values = {"phone": phone, "number": number, "region": region}
+            otherwise = _("Nothing was changed. Write the phone with + and its country code, such as +44 7700 900123.")
+            if prints_json() or not has_terminal():
+                text = _(
+                    "{phone} has no country code, so it would be {number} ({region}). Write {number} if that is right,"
+                    " or the number with + and its country code.",
+                    **values,
+                )
+                raise CommandError(text, code="phone_doubtful", kind=Kind.INVALID)
+            confirm(_("{phone} has no country code. Is {number} ({region}) the right phone?", **values), otherwise)
 
     def _read_phone(self, phone: str, read: PhoneReader) -> str:
         from campaigns.cli.reasons import translate_reason

@@ -57,18 +57,19 @@ def add(session: Session, phones: Sequence[str], reason: str | None, as_json: bo
     Example:
       revoada suppress add +5511999990000 '+55 11 98888-0000' --reason 'asked by e-mail'
     """
+    numbers = session.read_phones(phones)
     new = suppressions.suppress_phones(
         session.database,
-        session.read_phones(phones),
+        numbers,
         actor=replace(session.actor, reason=reason),
         reason=reason,
         secret_key=session.settings.secret_key,
     )
     if as_json:
-        pairs = zip(phones, new, strict=True)
-        print_json([{"phone": phone, "was_suppressed": not is_new} for phone, is_new in pairs])
+        rows = zip(phones, numbers, new, strict=True)
+        print_json([{"phone": each, "number": number, "was_suppressed": not is_new} for each, number, is_new in rows])
         return
-    for phone, is_new in zip(phones, new, strict=True):
+    for phone, is_new in zip(numbers, new, strict=True):
         known = _("{phone} is suppressed; it was before, too.", phone=phone)
         say(_("{phone} is suppressed.", phone=phone) if is_new else known)
 
@@ -87,14 +88,15 @@ def remove(session: Session, phones: Sequence[str], as_json: bool) -> None:
     Example:
       revoada suppress remove +5511999990000
     """
+    numbers = session.read_phones(phones)
     lifted = suppressions.lift_phones(
-        session.database, session.read_phones(phones), actor=session.actor, secret_key=session.settings.secret_key
+        session.database, numbers, actor=session.actor, secret_key=session.settings.secret_key
     )
     if as_json:
-        pairs = zip(phones, lifted, strict=True)
-        print_json([{"phone": phone, "was_suppressed": was_suppressed} for phone, was_suppressed in pairs])
+        rows = zip(phones, numbers, lifted, strict=True)
+        print_json([{"phone": each, "number": number, "was_suppressed": was} for each, number, was in rows])
         return
-    for phone, was_suppressed in zip(phones, lifted, strict=True):
+    for phone, was_suppressed in zip(numbers, lifted, strict=True):
         free = _("{phone} was not suppressed.", phone=phone)
         say(_("{phone} may be messaged again.", phone=phone) if was_suppressed else free)
 

@@ -7,6 +7,7 @@ from flask_wtf.file import FileField
 from wtforms import BooleanField, StringField
 from wtforms.validators import StopValidation
 
+from campaigns.domain.phone.number import may_be_foreign
 from campaigns.domain.phone.written import PhoneError
 from campaigns.domain.statement import deferred
 from campaigns.management.suppressions import read_phone
@@ -18,6 +19,15 @@ MAX_REASON = 500
 
 def _reason(message: str) -> StringField:
     return StringField(validators=[Filled(message), Short(MAX_REASON)])
+
+
+def ask_country(number: str) -> str:
+    """Return the refusal of a typed phone that may be one of another country. `number`: what was read, in E.164."""
+    return _(
+        "Without a country code, this phone would be %(number)s. Type %(number)s if that is right, or the phone with +"
+        " and its country code.",
+        number=number,
+    )
 
 
 class PhoneForm(FlaskForm):  # type: ignore[misc]  # Flask-WTF has no types
@@ -40,7 +50,12 @@ class PhoneForm(FlaskForm):  # type: ignore[misc]  # Flask-WTF has no types
 
 
 class OptOutForm(PhoneForm):
-    """A person who wants no messages any more, and why."""
+    """A person who wants no messages any more, and why. A phone that may be one of another country is refused."""
+
+    def validate_phone(self, field: StringField) -> None:
+        super().validate_phone(field)
+        if may_be_foreign(field.data, self.number, self.region):
+            raise StopValidation(ask_country(self.number))
 
     reason = _reason(deferred("Say why, for example “asked by e-mail”."))
 

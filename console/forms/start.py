@@ -10,13 +10,14 @@ from flask_wtf import FlaskForm
 from wtforms import StringField
 
 from campaigns.config import Settings
-from campaigns.domain.phone.number import make_phone_reader
+from campaigns.domain.phone.number import make_phone_reader, may_be_foreign
 from campaigns.domain.phone.written import PhoneError
 from campaigns.domain.text.reasons import translate_reason
 from campaigns.language import load
 from campaigns.management.drafts.starts import Told
 from console.forms.confirms import ConfirmsForm
 from console.forms.pace import blame
+from console.forms.people import ask_country
 from console.texts import _, language, number
 
 MOST_TEST_PHONES = 5
@@ -51,7 +52,7 @@ class TestForm(FlaskForm):  # type: ignore[misc]  # Flask-WTF has no types
     known = StringField()
 
     def read_phones(self, region: str) -> list[str]:
-        """Return the phones in E.164. Adds an error to the field for each text that is no phone."""
+        """Return the phones in E.164. Adds an error to the field for each text that is no certain phone."""
         texts = [text.strip() for text in re.split(r"[,;\n]", self.phones.data or "") if text.strip()]
         if not 0 < len(texts) <= MOST_TEST_PHONES:
             blame(self.phones, _("Give 1 to %(most)s phones, with commas between them.", most=MOST_TEST_PHONES))
@@ -60,6 +61,8 @@ class TestForm(FlaskForm):  # type: ignore[misc]  # Flask-WTF has no types
         for text in texts:
             try:
                 found.append(read(text))
+                if may_be_foreign(text, found[-1], region):
+                    blame(self.phones, f"{text}: {ask_country(found[-1])}")
             except PhoneError as error:
                 blame(self.phones, f"{text} {translate_reason(str(error), load(language()))}.")
         return list(dict.fromkeys(found))

@@ -155,6 +155,12 @@ def test_a_test_refuses_a_phone_that_cannot_exist(create, house, phone):
     assert house.json("campaign", "show", campaign_id)["tests"] == []
 
 
+def test_a_test_refuses_a_phone_that_may_be_foreign(create, house):
+    campaign_id = create()
+    assert "+557721234567" in house.refusal("campaign", "test", campaign_id, "--to", "07721 234567")
+    assert house.json("campaign", "show", campaign_id)["tests"] == []
+
+
 def test_a_test_takes_a_test_number_of_meta(create, house, settle):
     campaign_id = create()
     settle("sent")

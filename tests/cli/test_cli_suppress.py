@@ -5,6 +5,8 @@ import io
 import pytest
 import xlsxwriter
 
+from campaigns.cli import output
+from campaigns.domain.phone.person import recipient_key
 from campaigns.secrets import make_key
 from tests.sheets.test_rows import workbook
 from tests.sheets.test_xlsx import write_rows
@@ -16,7 +18,7 @@ LONG_AGO = "2025-01-01T00:00Z"
 
 def test_people_are_suppressed_with_a_reason(revoada):
     output = revoada.ok("suppress", "add", ANA, "+55 (11) 99999-0002", "--reason", "by e-mail")
-    assert output == f"{ANA} is suppressed.\n+55 (11) 99999-0002 is suppressed.\n"
+    assert output == f"{ANA} is suppressed.\n{BIA} is suppressed.\n"
     rows = revoada.json("suppress", "list")
     assert {(row["recipient_key"], row["source"], row["detail"]) for row in rows} == {
         (ANA, "manual", "by e-mail"),
@@ -41,7 +43,31 @@ def test_a_note_at_a_typed_phone_is_no_digit_of_it(revoada, command):
 def test_a_phone_is_typed_as_it_would_stand_in_a_list(revoada):
     revoada.ok("suppress", "add", "(11) 8765-4321")
     assert [row["recipient_key"] for row in revoada.json("suppress", "list")] == ["+5511987654321"]
-    assert revoada.ok("suppress", "remove", "11 98765-4321") == "11 98765-4321 may be messaged again.\n"
+    assert revoada.ok("suppress", "remove", "11 98765-4321") == "+5511987654321 may be messaged again.\n"
+
+
+BRITISH = "07721 234567"
+
+
+@pytest.mark.parametrize("command", [("suppress", "add"), ("suppress", "remove"), ("forget",)])
+def test_a_phone_that_may_be_foreign_is_refused_in_a_script(revoada, command):
+    line = revoada.refusal(*command, BRITISH)
+    assert line == (
+        "07721 234567 has no country code, so it would be +557721234567 (BR). Write +557721234567 if that is right, or"
+        " the number with + and its country code."
+    )
+    assert revoada(*command, "0 (11) 98765-4321").exit_code == revoada(*command, "+447721234567").exit_code == 0
+    assert revoada(*command, BRITISH, REVOADA_REGION="GB").exit_code == 0
+
+
+def test_a_phone_that_may_be_foreign_is_asked_about_in_a_terminal(revoada, monkeypatch):
+    monkeypatch.setattr(output, "has_terminal", lambda: True)
+    declined = revoada("suppress", "add", BRITISH, stdin="n\n")
+    assert "07721 234567 has no country code. Is +557721234567 (BR) the right phone? [y/N]: n\n" in declined.stdout
+    assert "Nothing was changed. Write the phone with + and its country code" in declined.stderr
+    assert revoada.json("suppress", "list") == []
+    added = revoada("suppress", "add", BRITISH, stdin="y\n")
+    assert added.stdout.endswith("+557721234567 is suppressed.\n")
 
 
 @pytest.mark.parametrize(
@@ -60,7 +86,9 @@ def test_a_typed_phone_is_the_phone_that_a_list_reads(revoada, tmp_path, text):
     (tmp_path / "out.csv").write_text(f"phone\n{text}\n", encoding="utf-8")
     revoada.ok("suppress", "import", "out.csv")
     (row,) = revoada.json("suppress", "list")
-    assert revoada.json("suppress", "remove", text) == [{"phone": text, "was_suppressed": True}]
+    (removed,) = revoada.json("suppress", "remove", text)
+    assert recipient_key(removed.pop("number")) == row["recipient_key"]
+    assert removed == {"phone": text, "was_suppressed": True}
     revoada.ok("suppress", "add", text)
     assert [each["recipient_key"] for each in revoada.json("suppress", "list")] == [row["recipient_key"]]
     revoada.ok("forget", text)
@@ -222,7 +250,7 @@ def test_more_than_one_batch_is_imported(revoada, database, tmp_path):
 def test_a_forgotten_person_is_suppressed_without_a_name(revoada, create, database):
     create()
     output = revoada.ok("forget", ANA)
-    assert output.startswith("Forgotten: 1 message erased (1 not sent any more), 0 webhook events deleted.")
+    assert output.startswith(f"{ANA} is forgotten: 1 message erased (1 not sent any more), 0 webhook events deleted.")
     assert revoada.ok("suppress", "list").splitlines()[-1] == "Suppressed and forgotten, known by a hash only: 1."
     create("Later")
     assert revoada.json("campaign", "show", "2")["counts"] == {"suppressed": 1, "pending": 1}

@@ -74,6 +74,13 @@ def test_one_person_is_added_with_a_reason(console, database):
     ]
 
 
+def test_a_phone_that_may_be_foreign_is_not_guessed(console, database):
+    answer = console.sign_in().post("/optouts/new", {"phone": "07721 234567", "reason": "by phone"})
+    assert answer.status_code == 422
+    assert "Without a country code, this phone would be +557721234567." in answer.text
+    assert fetch(database, "SELECT recipient_key FROM suppressions") == []
+
+
 def send_file(browser, content, name="saíram.csv", **values):
     file = (io.BytesIO(content), name)
     return browser.post("/optouts/file", {"reason": "old list", "file": file} | values)

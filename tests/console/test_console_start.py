@@ -398,7 +398,8 @@ def test_a_test_has_a_name_in_the_language_of_its_person(console, database, camp
 
 
 @pytest.mark.parametrize(
-    "phones", ["", "hello", "+1650555010", "+16505550100," * 3 + "+55119", ", ".join(["+16505550100"] * 6)]
+    "phones",
+    ["", "hello", "07721 234567", "+1650555010", "+16505550100," * 3 + "+55119", ", ".join(["+16505550100"] * 6)],
 )
 def test_wrong_phones_of_a_test_are_said_at_the_field(console, database, campaign_id, phones):
     browser, start = console.sign_in(), f"/campaigns/{campaign_id}/start"
