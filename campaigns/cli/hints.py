@@ -83,6 +83,7 @@ OPTIONS: Mapping[Field, Option] = MappingProxyType({
     Field.PHONE_NUMBER_ID: Option("--phone-number-id", "ID"),
     Field.RECIPIENT_ZONES: Option("--recipient-timezone", clearing="--no-recipient-timezone"),
     Field.REFUSALS: Option("--refusals", "include|skip"),
+    Field.REGION: Option("--region", "COUNTRY"),
     Field.RETRY_CLASS: Option("--class", "CLASS"),
     Field.SCHEDULE_AT: Option("--schedule-at", "TIME", "--no-schedule"),
     Field.SHEET: Option("--sheet", "NAME"),

@@ -159,7 +159,7 @@ class Session:
     def _confirm_countries(self, phones: Sequence[str], numbers: Sequence[str]) -> None:
         """Ask a person about each phone that may be one of another country. A script gets a CommandError."""
         from campaigns.cli.output import confirm, has_terminal
-        from campaigns.domain.phone.number import may_be_foreign
+        from campaigns.domain.phone.foreign import may_be_foreign
 
         region = self.settings.region
         for phone, number in zip(phones, numbers, strict=True):

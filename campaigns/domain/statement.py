@@ -46,6 +46,7 @@ class Field(Enum):
     NOT_REFUSALS = "columns about something else"
     REFUSALS = "people who want no messages"
     RECIPIENT_ZONES = "time zones of the recipients"
+    REGION = "country of phones without a country code"
     RETRY_CLASS = "class"
     SCHEDULE_AT = "time of the schedule"
     SHEET = "sheet"

@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 from campaigns.domain.filling import Filling, ParameterKind
 from campaigns.domain.optout.consent import ConsentColumns, RefusalChoice, Refusals
 from campaigns.domain.phone.documents import is_document
+from campaigns.domain.phone.foreign import ForeignSearch
 from campaigns.domain.phone.number import PhoneKind, PhoneReader, make_phone_classifier, make_phone_reader
 from campaigns.domain.phone.person import recipient_key
 from campaigns.domain.phone.written import PhoneError, PhoneProblem
@@ -146,6 +147,7 @@ class Staged:
     columns: Columns
     kinds: Counter[PhoneKind]
     search: _PhoneSearch
+    foreign: ForeignSearch
     refusals: Refusals
     unanswered: Refusals
     odd: OddCells
@@ -189,7 +191,8 @@ def stage_recipients(connection: Connection, path: Path, *, filling: Filling, re
             )
             text = filling.template.body_text
             due = {each: LatestDate() for each in columns.dates if is_due(columns.names[each], text)}
-            findings = _Findings(kinds, search, refusals, unanswered, odd, due, [])
+            foreign = ForeignSearch(reading.region, filling.template.language)
+            findings = _Findings(kinds, search, foreign, refusals, unanswered, odd, due, [])
             consents = _find_consents(columns, reading, first_cells)
             rows = _read_rows(chain(first, below), columns, reading, read=read, consents=consents, findings=findings)
             store.stage_rows(connection, rows)
@@ -203,7 +206,8 @@ def stage_recipients(connection: Connection, path: Path, *, filling: Filling, re
         store.reject_rows(connection, problems, code=RowCode.KIND)
     cell_kinds = {name: odd.count_kinds(position) for name, position in _list_shown(columns, filling).items()}
     return Staged(
-        path, filling, reading, sheet, header_row, columns, kinds, search, refusals, unanswered, odd, due, cell_kinds
+        *(path, filling, reading, sheet, header_row, columns, kinds, search, foreign, refusals, unanswered, odd, due),
+        cell_kinds,
     )
 
 
@@ -326,6 +330,7 @@ def _collect_facts(
         differing_count=written.differing_count,
         differing_row=written.differing_row,
         language="" if staged.sheet.delimiter else staged.filling.template.language,
+        foreign=staged.foreign.find(),
     )
 
 
@@ -341,6 +346,7 @@ class _Findings(NamedTuple):
 
     kinds: Counter[PhoneKind]
     search: _PhoneSearch
+    foreign: ForeignSearch
     refusals: Refusals
     unanswered: Refusals
     odd: OddCells
@@ -474,7 +480,7 @@ def _read_rows(
     Blank rows are skipped. Raises RecipientsError if all rows are blank, or if rows that say that the person wants no
     messages must be refused.
     """
-    kinds, search, refusals, unanswered, odd, due, _late = findings
+    kinds, search, foreign, refusals, unanswered, odd, due, _late = findings
     classify = make_phone_classifier(reading.region)
     has_rows = False
     for row_number, cells in rows:
@@ -485,6 +491,7 @@ def _read_rows(
         kind = classify(row.phone) if isinstance(row, Recipient) else None
         search.add(row_number, cells, row, is_landline=kind is PhoneKind.LANDLINE)
         if isinstance(row, Recipient) and not isinstance(cells, RowProblem):
+            foreign.add(row_number, phone_text(cells[columns.phone]), row.phone, kind)
             row = _check_consent(row, row_number, cells, consents=consents, reading=reading, findings=findings)
             kind = kind if isinstance(row, Recipient) else None
         if kind is PhoneKind.LANDLINE and reading.is_mobile_only:

@@ -12,6 +12,7 @@ from psycopg.types.json import Jsonb
 
 from campaigns.domain.message import Status
 from campaigns.domain.pacing import Window
+from campaigns.domain.phone.foreign import ForeignPhones
 from campaigns.domain.phone.person import recipient_key
 from campaigns.domain.phone.zones import ZoneHours, find_zones
 from campaigns.domain.recipients import ReadColumns, Recipient, RowProblem
@@ -122,7 +123,7 @@ class ImportFacts:
     and text of the latest date. `kinds`: by variable, the kinds of the cells of its column. `exchanged`: by
     variable, the column that fits the template better, if a person seems to have exchanged columns. `language`: the
     language in which the numbers and dates of a workbook were written; "" for a CSV file, which has texts only.
-    `differing_count` and `differing_row`: see `ImportedRows`.
+    `differing_count` and `differing_row`: see `ImportedRows`. `foreign`: phones that may be those of another country.
     """
 
     phone_column: str
@@ -151,16 +152,19 @@ class ImportFacts:
     language: str = ""
     differing_count: int = 0
     differing_row: int = 0
+    foreign: ForeignPhones | None = None
 
     @classmethod
     def read(cls, written: Mapping[str, Any]) -> ImportFacts:
         """Return the facts that `asdict` has written. Another version of Revoada may have written further facts."""
         known = {each.name for each in fields(cls)}
         likeness, mixed = written.get("likeness"), written.get("mixed", {})
+        foreign = written.get("foreign")
         return cls(
             **{
                 **{name: value for name, value in written.items() if name in known},
                 "likeness": None if likeness is None else Likeness(**likeness),
+                "foreign": None if foreign is None else ForeignPhones(**foreign),
                 "mixed": {column: [FormCount(*form) for form in forms] for column, forms in mixed.items()},
             }
         )

@@ -7,7 +7,7 @@ from flask_wtf.file import FileField
 from wtforms import BooleanField, StringField
 from wtforms.validators import StopValidation
 
-from campaigns.domain.phone.number import may_be_foreign
+from campaigns.domain.phone.foreign import may_be_foreign
 from campaigns.domain.phone.written import PhoneError
 from campaigns.domain.statement import deferred
 from campaigns.management.suppressions import read_phone

@@ -10,7 +10,8 @@ from flask_wtf import FlaskForm
 from wtforms import StringField
 
 from campaigns.config import Settings
-from campaigns.domain.phone.number import make_phone_reader, may_be_foreign
+from campaigns.domain.phone.foreign import may_be_foreign
+from campaigns.domain.phone.number import make_phone_reader
 from campaigns.domain.phone.written import PhoneError
 from campaigns.domain.text.reasons import translate_reason
 from campaigns.language import load

@@ -12,6 +12,7 @@ from psycopg.types.json import Jsonb
 
 from campaigns.management.accounts import add_template
 from tests.cli.conftest import ANA, BIA, quiet_hours
+from tests.domain.test_phone import ELSEWHERE
 from tests.store.rows import deactivate_category, fetch
 from tests.support.actors import TESTER
 
@@ -48,10 +49,7 @@ def test_create_tells_what_became_of_the_rows(house, people):
         "Campaign 1 (Sale): 2 recipients, 1 duplicate dropped, 1 row rejected.",
         "  {{1}} ← name (by its position)",
         "  First message: Oi Ana!",
-        (
-            "  1 row with an invalid phone: row 5 (phone is not a valid phone number in BR: phones elsewhere need + and"
-            " the country code)"
-        ),
+        f"  1 row with an invalid phone: row 5 (phone {ELSEWHERE})",
         "  1 row of a person who is in an earlier row, which is taken: row 4 (phone is the person of row 2)",
         "  `revoada campaign import-errors 1` lists these rows with their reasons.",
         "  Sent from account sales",
@@ -297,7 +295,7 @@ def test_show_lists_rejected_rows_without_their_phones(create, house):
             "file_name": "people.csv",
             "row_number": 5,
             "column_name": "phone",
-            "reason": "is not a valid phone number in BR: phones elsewhere need + and the country code",
+            "reason": ELSEWHERE,
             "code": "phone_invalid",
         }
     ]

@@ -21,6 +21,7 @@ from campaigns.domain.phone.number import PhoneKind
 from campaigns.domain.phone.written import PhoneProblem
 from campaigns.domain.recipients import RowCode
 from campaigns.management.accounts import add_template
+from tests.domain.test_phone import ELSEWHERE
 from tests.sheets.test_xlsx import write_rows
 from tests.support.actors import TESTER
 
@@ -277,7 +278,7 @@ def test_import_errors_are_listed_exported_and_never_show_a_phone(create, house,
     rows = [
         (
             *("people.csv", 5, "phone"),
-            *("is not a valid phone number in BR: phones elsewhere need + and the country code", "phone_invalid"),
+            *(ELSEWHERE, "phone_invalid"),
         ),
         ("people.csv", 4, "phone", "is the person of row 2", "duplicate_in_file"),
         ("more.csv", 2, "phone", "has more than one number in it: keep one in each row", "phone_several"),
@@ -724,6 +725,20 @@ def test_a_list_of_landlines_alone_is_taken(offer):
     rows = "1132345678,Ana,20%,01310100\n1132345679,Bia,15%,01310200\n"
     told = offer(f"Telefone,nome,desconto,CEP\n{rows}", "--map", "1=nome", "--map", "2=desconto")
     assert told.stderr == ""
+
+
+def test_phones_that_may_be_those_of_another_country_are_told(offer, house):
+    content = "telefone,nome,desconto\n07721 234560,Ana,20%\n+5511987654321,Bia,15%\n07931 245661,Caio,5%\n"
+    words = (
+        "Warning: 2 phones without a country code may be those of another country, and were read as phones of BR (row 2"
+        " became +55 77 \u2022\u2022\u2022\u2022-4560). If they are, the messages go to strangers. "
+    )
+    again = "`revoada campaign import 1 FILE --replace --region GB --map 1=nome --map 2=desconto`"
+    assert offer(content).stderr.startswith(words)
+    assert again in offer(content).stderr.replace("import 2", "import 1")
+    told = house("campaign", "start", "1", "--yes")
+    assert words in told.stderr
+    assert "another country" not in offer(content, "--region", "GB").stderr
 
 
 def test_a_few_bad_phones_tell_nothing_of_another_column(offer):

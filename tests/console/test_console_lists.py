@@ -18,6 +18,7 @@ from campaigns.store.database import LockTimeout
 from campaigns.store.files.jobs import JobKind
 from console.rights import public
 from tests.console.conftest import read_notes, read_text, read_token
+from tests.domain.test_phone import ELSEWHERE
 from tests.store.rows import add_campaign, add_message, fetch
 from tests.support.actors import TESTER
 
@@ -109,7 +110,7 @@ def test_a_list_is_uploaded_read_and_checked(console, database, draft, path, upl
     text = read_text(browser.get(f"{path}/check").text)
     assert "4 rows read, 2 people ready to get the message. 1 row stays out. Nothing is sent yet." in text
     assert "Hi Ana!" in text
-    assert "telefone: is not a valid phone number in BR: phones elsewhere need + and the country code 1 row" in text
+    assert f"telefone: {ELSEWHERE} 1 row" in text
     assert "Row 4: 123" in text
     assert "Row 5 is the person of row 2." in text
     assert "Columns that are not used: cidade." in text
@@ -579,6 +580,7 @@ LANDLINES = "".join(f"+55113456000{number},Ana\n" for number in range(6))
     [
         (f"telefone,nome\n{CPFS}", "phones_are_documents", "has the number of a CPF or a CNPJ"),
         ("CPF,nome\n+5511999990001,Ana\n", "phone_column_doubtful", "whose name says that it has other numbers"),
+        ("telefone,nome\n07721 234560,Ana\n", "phones_may_be_foreign", "1 phone without a country code may be"),
         (f"telefone,nome\n{LANDLINES}", "phones_are_landlines", "of the column telefone are landlines (6)"),
         (
             f"telefone,nome,celular 2\n{LANDLINES.replace('Ana', 'Ana,+5511999990001')}",

@@ -13,6 +13,10 @@ from campaigns.domain.phone.regions import REGIONS, read_region
 from campaigns.domain.phone.written import PhoneError, PhoneProblem, explain, unwrap
 
 READ = make_phone_reader("BR")
+ELSEWHERE = (
+    "is not a valid phone number in BR: phones elsewhere need + and the country code, or another region for the whole"
+    " list"
+)
 Type = phonenumbers.PhoneNumberType
 COMPANY_TYPES = {Type.TOLL_FREE, Type.SHARED_COST, Type.PREMIUM_RATE, Type.UAN, Type.VOICEMAIL, Type.PAGER}
 
@@ -91,9 +95,9 @@ def test_numbers_of_other_countries_need_their_code(text, number):
         ("55+11987654321", "has characters that no phone number has"),
         ("+٥٥١١٩٩٩٩٩٠٠٠٠", "has characters that no phone number has"),
         ("98765-4321", "has no area code (DDD)"),
-        ("(20) 98765-4321", "is not a valid phone number in BR: phones elsewhere need + and the country code"),
-        ("351912345678", "is not a valid phone number in BR: phones elsewhere need + and the country code"),
-        ("190", "is not a valid phone number in BR: phones elsewhere need + and the country code"),
+        ("(20) 98765-4321", ELSEWHERE),
+        ("351912345678", ELSEWHERE),
+        ("190", ELSEWHERE),
         ("+5511", "is not a valid phone number"),
         ("+551198765432199", "is not a valid phone number"),
         ("+999123456789", "is not a phone number"),

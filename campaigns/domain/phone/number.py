@@ -136,23 +136,6 @@ def make_phone_classifier(region: str) -> Callable[[str], PhoneKind | None]:
     return classify
 
 
-def lacks_country_code(text: str, number: str) -> bool:
-    """Tell whether a text has no country code. `number`: the phone in E.164 that was read from it."""
-    plain = standardize(text)
-    digits = "".join(filter(str.isdecimal, plain)).lstrip("0")
-    return "+" not in plain and not digits.startswith(number[1:])
-
-
-def may_be_foreign(text: str, number: str, region: str) -> bool:
-    """Tell whether a typed phone may be one of another country, although it was read as one of `region`.
-
-    People write a 0 before the mobile phones of many countries, as in 07721 234567. So a text is doubtful if it begins
-    with 0, has no country code and is no mobile phone of `region`.
-    """
-    begins_with_0 = standardize(text).lstrip("( ").startswith("0")
-    return begins_with_0 and lacks_country_code(text, number) and make_phone_classifier(region)(number) is not None
-
-
 def _standardize(text: str) -> str:
     """Return the normal form of a text with a phone.
 
@@ -209,7 +192,8 @@ def _explain_invalid(digits: str, region: str, *, is_international: bool) -> Pho
         return PhoneError(PhoneProblem.NO_AREA_CODE, "has no area code (DDD)")
     return PhoneError(
         PhoneProblem.INVALID,
-        f"is not a valid phone number in {region}: phones elsewhere need + and the country code",
+        f"is not a valid phone number in {region}: phones elsewhere need + and the country code, or another region"
+        " for the whole list",
     )
 
 

@@ -66,7 +66,10 @@ FORMS = (
     deferred("is neither a link that begins with https:// nor the id of an upload"),
     deferred("is not a phone number"),
     deferred("is not a valid phone number"),
-    deferred("is not a valid phone number in {region}: phones elsewhere need + and the country code"),
+    deferred(
+        "is not a valid phone number in {region}: phones elsewhere need + and the country code, or another region"
+        " for the whole list"
+    ),
     deferred("is not in the header"),
     deferred("is said to be a number, and is none: type it again"),
     deferred("is the error {error}: correct it in the workbook"),

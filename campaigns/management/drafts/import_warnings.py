@@ -29,7 +29,13 @@ from campaigns.store.recipients import ImportedFile, ImportFacts, Likeness
 
 # The codes of the warnings that the phones are probably no phones of the people. If they are right, each message goes
 # to a stranger, so a page asks about each of them by itself.
-WRONG_PHONES = frozenset({"phone_column_doubtful", "phones_are_documents", "phones_elsewhere", "phones_are_landlines"})
+WRONG_PHONES = frozenset({
+    "phone_column_doubtful",
+    "phones_are_documents",
+    "phones_are_landlines",
+    "phones_elsewhere",
+    "phones_may_be_foreign",
+})  # fmt: skip
 
 
 def find_import_warnings(campaign_id: int, status: CampaignStatus, facts: ImportFacts, *, file: str) -> list[Finding]:
@@ -475,6 +481,30 @@ def _judge_phones(campaign_id: int, facts: ImportFacts, *, is_draft: bool) -> Fi
             **values,
             rows=Count(facts.document_count, "row"),
             first_row=facts.document_row,
+        )
+    if facts.foreign is not None:
+        foreign = facts.foreign
+        entry = Entry(Field.REGION, foreign.likely)
+        return Finding(
+            "phones_may_be_foreign",
+            Severity.WARNING,
+            "{phones} without a country code may be those of another country, and were read as phones of {region} (row"
+            " {row:,} became {shown}).",
+            "If they are, the messages go to strangers. Write these phones with + and the country code, or import the"
+            " file again with the country of all phones without a country code: {again}."
+            if is_draft
+            else "If they are, the messages go to strangers. Cancel the campaign with {cancel}, and read the list into"
+            " a new one with {choice}.",
+            **values
+            | {
+                "again": _read_again(campaign_id, entry, facts=facts, is_draft=is_draft),
+                "cancel": Hint(HintAction.CANCEL_CAMPAIGN, campaign_id),
+                "choice": entry,
+            },
+            phones=Count(foreign.count, "phone"),
+            region=foreign.region,
+            row=foreign.row_number,
+            shown=foreign.shown,
         )
     if is_name_of_other_number(facts.phone_column):
         return Finding(

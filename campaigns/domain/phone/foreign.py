@@ -1,0 +1,147 @@
+"""Finds phones without a country code that were read as phones of the region, but may be those of another country."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from dataclasses import dataclass
+
+import phonenumbers
+
+from campaigns.domain.phone.languages import find_languages, read_language
+from campaigns.domain.phone.mask import mask_number
+from campaigns.domain.phone.number import PhoneKind, make_phone_classifier
+from campaigns.domain.phone.regions import REGIONS
+from campaigns.domain.text.normal import standardize
+
+# The countries that the language of a template may mean, if its code names no country.
+_COUNTRIES = {"en": ("GB", "US"), "es": ("ES", "MX", "AR", "CO", "CL", "PE")}
+# The country of which a phone with a leading 0 is the most likely, if nothing else names a country.
+_USUAL = "GB"
+_KEPT_ROWS = 5_000
+_Type = phonenumbers.PhoneNumberType
+
+
+def lacks_country_code(text: str, number: str) -> bool:
+    """Tell whether a text has no country code. `number`: the phone in E.164 that was read from it."""
+    plain = standardize(text)
+    digits = "".join(filter(str.isdecimal, plain)).lstrip("0")
+    return "+" not in plain and not digits.startswith(number[1:])
+
+
+def may_be_foreign(text: str, number: str, region: str) -> bool:
+    """Tell whether a typed phone may be one of another country, although it was read as one of `region`.
+
+    People write a 0 before the mobile phones of many countries, as in 07721 234567. So a text is doubtful if it begins
+    with 0, has no country code and is no mobile phone of `region`.
+    """
+    begins_with_0 = standardize(text).lstrip("( ").startswith("0")
+    return begins_with_0 and lacks_country_code(text, number) and make_phone_classifier(region)(number) is not None
+
+
+@dataclass(frozen=True, slots=True)
+class ForeignPhones:
+    """Phones of a list that may be those of another country.
+
+    `count`: their number. `row_number` and `shown`: the first, as it was read, masked. `region`: the country whose
+    phones were read. `likely`: the country whose phones they may be; "" if none is likely.
+    """
+
+    count: int
+    row_number: int
+    shown: str
+    region: str
+    likely: str
+
+
+class ForeignSearch:
+    """Looks for such phones among the accepted rows of a list.
+
+    A mobile phone of the region is never doubtful, and neither is a phone in the groups that people use in Brazil. Any
+    other phone is doubtful if it would be a mobile phone of a country that other rows of the list or the language of
+    the template name. Without such a country, a phone is doubtful if its groups are not those of Brazil, as in
+    07721 234567, or if it begins with 0, and the list has no mobile phone of the region.
+    """
+
+    def __init__(self, region: str, language: str) -> None:
+        self._region, self._language = region, language
+        self._code = str(phonenumbers.country_code_for_region(region))
+        self._abroad = Counter[str]()
+        self._has_mobiles = False
+        self._rows: list[tuple[int, str, str]] = []
+
+    def add(self, row_number: int, text: str, number: str, kind: PhoneKind | None) -> None:
+        """Add an accepted row. `number`: the phone in E.164 that was read from `text`."""
+        if not number.startswith(f"+{self._code}"):
+            self._abroad[number[1:4]] += 1
+        elif kind is None:
+            self._has_mobiles = True
+        elif len(self._rows) < _KEPT_ROWS and lacks_country_code(text, number):
+            groups = re.findall(r"[0-9]+", standardize(text))
+            if self._region != "BR" or not _is_brazilian(groups):
+                self._rows.append((row_number, number, " ".join(groups)))
+
+    def find(self) -> ForeignPhones | None:
+        if not self._rows:
+            return None
+        countries = self._list_countries()
+        fitting = Counter(each for each in countries for _, _, text in self._rows if self._fits(text, each))
+        likely = max(countries, key=lambda each: fitting[each], default="")
+        if not fitting[likely]:
+            likely = _USUAL if any(_fits(text, _USUAL) for _, _, text in self._rows) else ""
+        rows = [row for row in self._rows if self._is_odd(row[2]) or (fitting[likely] and self._fits(row[2], likely))]
+        if not rows:
+            return None
+        row_number, number, _ = rows[0]
+        return ForeignPhones(len(rows), row_number, mask_number(number), self._region, likely)
+
+    def _list_countries(self) -> list[str]:
+        """Return the countries of the other rows, the most frequent first, and those of the template's language."""
+        found = [region for prefix, _ in self._abroad.most_common() if (region := find_region(prefix))]
+        language, territory = read_language(self._language), self._language.rpartition("_")[2]
+        if territory in REGIONS:
+            found.append(territory)
+        if language not in find_languages(self._code):
+            found += _COUNTRIES.get(language, (language.upper(),))
+        return [each for each in dict.fromkeys(found) if each in REGIONS and each != self._region]
+
+    def _fits(self, text: str, region: str) -> bool:
+        """Tell whether a text would be a mobile phone of a country.
+
+        In countries such as the USA, a number does not show whether it is a mobile phone, so each number fits. There
+        the groups of the number, or the lack of mobile phones in the list, must add to the doubt.
+        """
+        return _fits(text, region, takes_any=not self._has_mobiles or self._is_odd(text))
+
+    def _is_odd(self, text: str) -> bool:
+        if self._region != "BR":
+            return False
+        first, *others = text.split()
+        if others:
+            return len(first) in {4, 5} or (len(first) == _AREA and first[0] != "0")
+        return first[0] == "0" and not self._has_mobiles and _fits(text, _USUAL)
+
+
+_AREA = 3
+
+
+def find_region(prefix: str) -> str:
+    """Return the main country of a phone, or "" if there is none. `prefix`: its first three digits, without +."""
+    found = (phonenumbers.COUNTRY_CODE_TO_REGION_CODE.get(int(prefix[:length])) for length in (1, 2, 3))
+    return next((regions[0] for regions in found if regions), "")
+
+
+def _is_brazilian(groups: list[str]) -> bool:
+    """Tell whether the digits are in groups that people use in Brazil: 11 3333 4444, 011 3333 4444, 0 11 3333 4444."""
+    first, *others = groups
+    return bool(others) and (len(first) in {1, 2} or (len(first) == _AREA and first[0] == "0"))
+
+
+def _fits(text: str, region: str, *, takes_any: bool = False) -> bool:
+    try:
+        parsed = phonenumbers.parse(text, region)
+    except phonenumbers.NumberParseException:
+        return False
+    kind = phonenumbers.number_type(parsed)
+    is_mobile = kind == _Type.MOBILE or (takes_any and kind == _Type.FIXED_LINE_OR_MOBILE)
+    return is_mobile and phonenumbers.is_valid_number_for_region(parsed, region)
