@@ -11,6 +11,7 @@ from functools import cache
 from zoneinfo import ZoneInfo, available_timezones
 
 from campaigns.domain.statement import Entry, Field, Refusal, Sentence
+from campaigns.domain.text.normal import fold
 
 DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")  # the weekdays 1 to 7 of ISO 8601
 
@@ -90,8 +91,17 @@ _YEAR_LAST = re.compile(r"([0-9]{1,2})([-/.])([0-9]{1,2})\2([0-9]{4})")
 _HALF_DAY = 12  # the hours of a clock with am and pm
 
 
+def _name_city(zone: str) -> str:
+    return fold(zone.rpartition("/")[2].replace("_", " "))
+
+
 def read_zone(text: str) -> str:
+    """Return the name of a time zone. Raises Refusal, which names the zones of a city if the text names a city."""
     if text not in available_timezones():
+        if likely := [zone for zone in sorted(available_timezones()) if _name_city(zone) == _name_city(text)]:
+            raise Refusal(
+                "time_zone_unknown", "There is no time zone {text!r}; did you mean {zones}?", text=text, zones=likely
+            )
         raise Refusal(
             "time_zone_unknown", "There is no time zone {text!r}; write one such as America/Sao_Paulo.", text=text
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from enum import Enum
@@ -29,7 +30,7 @@ from campaigns.domain.campaign import (
 )
 from campaigns.domain.filling import Filling, drop_empty, fill
 from campaigns.domain.pacing import Reason
-from campaigns.domain.phone.languages import find_languages, read_language
+from campaigns.domain.phone.languages import find_languages, find_main_languages, find_region, read_language
 from campaigns.domain.recipients import Choice
 from campaigns.domain.schedule import Holidays, read_moment, write_holidays
 from campaigns.domain.statement import (
@@ -781,24 +782,34 @@ def lock_campaign(connection: Connection, campaign_id: int) -> store.LockedCampa
     return campaign
 
 
+# The most countries that a warning names.
+_MOST_COUNTRIES = 8
+
+
 def warn_of_language(connection: Connection, campaign_id: int, template: TemplateRow) -> list[Finding]:
-    """If most people are in countries that do not speak the language of the template, return a warning."""
+    """If the countries of more people speak another language than speak that of the template, return a warning."""
     counts = store.count_pending_by_prefix(connection, campaign_id)
     language = read_language(template.language)
-    others = sum(
-        count for prefix, count in counts.items() if (spoken := find_languages(prefix)) and language not in spoken
-    )
-    if others * 2 <= sum(counts.values()):
+    languages, countries = Counter[str](), Counter[str]()
+    speakers = others = 0
+    for prefix, count in counts.items():
+        countries[find_region(prefix)] += count
+        languages.update(dict.fromkeys(find_main_languages(prefix), count))
+        if spoken := find_languages(prefix):
+            speakers += count if language in spoken else 0
+            others += count if language not in spoken else 0
+    if speakers >= max(languages.values(), default=0):
         return []
     finding = Finding(
         "language_differs",
         Severity.WARNING,
         "The template {template} is in another language than that of the countries of {people} of campaign"
-        " {campaign_id}.",
+        " {campaign_id}. The phones are those of {countries}.",
         "If it is the wrong one, choose another template: {change}.",
         campaign_id=campaign_id,
         template=f"{template.name}:{template.language}",
         people=Count(others, "recipient"),
+        countries=[f"{country} {count:,}" for country, count in countries.most_common(_MOST_COUNTRIES) if country],
         change=Hint(HintAction.CHANGE_CAMPAIGN, campaign_id, Entry(Field.TEMPLATE)),
     )
     return [finding]

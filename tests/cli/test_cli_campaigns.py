@@ -103,6 +103,8 @@ def test_a_campaign_without_a_zone_has_that_of_the_settings(create, house):
         (("--account", "nobody"), "There is no account nobody; `revoada account list` shows all.", 1),
         (("--schedule-at", "soon"), "'soon' is not a time; write one such as 'tomorrow 09:00'", 1),
         (("--timezone", "Brazil"), "There is no time zone 'Brazil'", 2),
+        (("--timezone", "London"), "There is no time zone 'London'; did you mean Europe/London?", 2),
+        (("--timezone", "são paulo"), "There is no time zone 'são paulo'; did you mean America/Sao_Paulo?", 2),
         (("--window", "9-18"), "'9-18' is not a window; write one such as 09:00-18:00.", 2),
         (("--weekdays", "seg-xes"), "'seg-xes' is not a list of weekdays", 2),
         (("--interval", "-1"), "'--interval'", 2),

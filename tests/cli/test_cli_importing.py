@@ -104,6 +104,7 @@ def test_import_is_for_drafts_and_paused_campaigns(create, house, people):
         (("--map", "nome"), "'nome' is not VARIABLE=COLUMN, such as 1=nome."),
         (("--map", "1="), "'1=' is not VARIABLE=COLUMN, such as 1=nome."),
         (("--map", "1=a", "--map", "1=b"), "--map names the variable 1 twice."),
+        (("--region", "uk"), "'uk' is not the code of the United Kingdom: write GB."),
         (("--region", "Brasil"), "'Brasil' must be a country of two letters such as BR."),
     ],
 )

@@ -427,8 +427,9 @@ def test_a_template_in_another_language_than_the_people_speak_is_a_question(crea
     add_template(database, "promo", language="en", body="Hi {{1}}!", actor=TESTER)
     result = house("campaign", "start", create("Sale", "--template", "promo:en", *ALL_HOURS), stdin="n\n", **BY_DAY)
     assert (
-        "The template promo:en is in another language than that of the countries of 2 recipients of campaign 1. If it"
-        " is the wrong one, choose another template: `revoada campaign set 1 --template NAME:LANG`.\n"
+        "The template promo:en is in another language than that of the countries of 2 recipients of campaign 1. The"
+        " phones are those of BR 2. If it is the wrong one, choose another template: `revoada campaign set 1 --template"
+        " NAME:LANG`.\n"
     ) in result.stdout
     assert result.exit_code == 1
 

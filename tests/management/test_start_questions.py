@@ -542,6 +542,20 @@ def test_a_few_people_abroad_are_no_warning_about_the_language(draft, look):
     assert look(draft(f"{LIST}+14155550123,Al\n"))[0].warnings == []
 
 
+def test_the_warning_about_the_language_has_the_countries_with_their_counts(draft, look):
+    british = "".join(f"+44791112345{number},Al\n" for number in range(3))
+    (warning,) = look(draft(f"{LIST}{british}+34612345678,Eva\n"))[0].warnings
+    assert str(warning).startswith(
+        "The template promo:pt_BR is in another language than that of the countries of 4 recipients of campaign 1. The"
+        " phones are those of GB 3, BR 2, ES 1."
+    )
+
+
+@pytest.mark.parametrize("others", ["+447911123450,Al\n", "+447911123450,Al\n+34612345678,Eva\n+390236618300,Ugo\n"])
+def test_the_language_of_the_most_people_is_no_warning(draft, look, others):
+    assert look(draft(f"{LIST}{others}"))[0].warnings == []
+
+
 @pytest.mark.parametrize(
     ("prefix", "languages"), [("551", {"pt"}), ("351", {"pt"}), ("999", set()), ("344", {"es"}), ("541", {"es"})]
 )

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import phonenumbers
 
-from campaigns.domain.phone.languages import find_languages, read_language
+from campaigns.domain.phone.languages import find_languages, find_region, read_language
 from campaigns.domain.phone.mask import mask_number
 from campaigns.domain.phone.number import PhoneKind, make_phone_classifier
 from campaigns.domain.phone.regions import REGIONS
@@ -123,12 +123,6 @@ class ForeignSearch:
 
 
 _AREA = 3
-
-
-def find_region(prefix: str) -> str:
-    """Return the main country of a phone, or "" if there is none. `prefix`: its first three digits, without +."""
-    found = (phonenumbers.COUNTRY_CODE_TO_REGION_CODE.get(int(prefix[:length])) for length in (1, 2, 3))
-    return next((regions[0] for regions in found if regions), "")
 
 
 def _is_brazilian(groups: list[str]) -> bool:

@@ -1,7 +1,8 @@
-"""Finds the languages of the country of a phone."""
+"""Finds the country of a phone, and its languages."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import cache
 
 from babel.languages import get_official_languages
@@ -11,17 +12,32 @@ from phonenumbers import COUNTRY_CODE_TO_REGION_CODE
 _MOST_DIGITS = 3
 
 
+def find_region(prefix: str) -> str:
+    """Return the main country of a phone, or "" if it is unknown. `prefix`: its first three digits, without +."""
+    return next(iter(_find_regions(prefix)), "")
+
+
 @cache
 def find_languages(prefix: str) -> frozenset[str]:
     """Return the languages of the countries of a phone, such as {"pt"}. `prefix`: its first three digits, without +.
 
     Regional languages count, too. The result is empty if the country is unknown, or if it has no official language.
     """
-    for length in range(1, _MOST_DIGITS + 1):
-        if regions := COUNTRY_CODE_TO_REGION_CODE.get(int(prefix[:length])):
-            named = (get_official_languages(region, regional=True, de_facto=True) for region in regions)
-            return frozenset(read_language(name) for names in named for name in names)
-    return frozenset()
+    named = (get_official_languages(region, regional=True, de_facto=True) for region in _find_regions(prefix))
+    return frozenset(read_language(name) for names in named for name in names)
+
+
+@cache
+def find_main_languages(prefix: str) -> frozenset[str]:
+    """Return the languages of the whole main country of a phone: no regional ones, and none of its other countries."""
+    region = find_region(prefix)
+    return frozenset(map(read_language, get_official_languages(region, de_facto=True))) if region else frozenset()
+
+
+def _find_regions(prefix: str) -> Sequence[str]:
+    """Return the countries of a country code, the main country first."""
+    found = (COUNTRY_CODE_TO_REGION_CODE.get(int(prefix[:length])) for length in range(1, _MOST_DIGITS + 1))
+    return next((regions for regions in found if regions), ())
 
 
 def read_language(code: str) -> str:

@@ -23,6 +23,8 @@ REGIONS = frozenset(_CODES.split())
 def read_region(text: str) -> str:
     """Return a region such as BR, written in any case. Raises ValueError."""
     region = text.strip().upper()
+    if region == "UK":
+        raise ValueError(Sentence("is not the code of the United Kingdom: write GB"))
     if region not in REGIONS:
         raise ValueError(Sentence("must be a country of two letters such as BR"))
     return region
