@@ -6,6 +6,7 @@ from campaigns.domain.phone.foreign import ForeignPhones, ForeignSearch, may_be_
 from campaigns.domain.phone.number import make_phone_classifier, make_phone_reader
 
 BRITISH = ["07721 234560", "07931 245661", "07742 345672"]
+LANDLINE = "7733334444"
 READ, CLASSIFY = make_phone_reader("BR"), make_phone_classifier("BR")
 
 
@@ -30,10 +31,11 @@ def search(texts, language="pt_BR", region="BR"):
         (["212-555-0123", "213-555-0124", "214-555-0125"], "en_US", "US"),
         (["0532 234 56 78", "0532 234 56 79", "0535 234 56 78"], "tr", "TR"),
         (["0532 234 56 78", "0532 234 56 79", "0535 234 56 78"], "pt_BR", ""),
+        (["0532 234 56 78", LANDLINE, "11987654321"], "pt_BR", ""),
     ],
 )
 def test_phones_of_another_country_are_found(texts, language, likely):
-    count = sum(CLASSIFY(READ(each)) is not None and not each.startswith("+") for each in texts)
+    count = sum(CLASSIFY(READ(each)) is not None and each[0] != "+" and each != LANDLINE for each in texts)
     found = search(texts, language)
     assert (found.count, found.row_number, found.region, found.likely) == (count, 2, "BR", likely)
 

@@ -82,14 +82,14 @@ class ForeignSearch:
                 self._rows.append((row_number, number, " ".join(groups)))
 
     def find(self) -> ForeignPhones | None:
-        if not self._rows:
-            return None
         countries = self._list_countries()
         fitting = Counter(each for each in countries for _, _, text in self._rows if self._fits(text, each))
         likely = max(countries, key=lambda each: fitting[each], default="")
-        if not fitting[likely]:
-            likely = _USUAL if any(_fits(text, _USUAL) for _, _, text in self._rows) else ""
-        rows = [row for row in self._rows if self._is_odd(row[2]) or (fitting[likely] and self._fits(row[2], likely))]
+        if fitting[likely]:
+            rows = [row for row in self._rows if self._is_odd(row[2]) or self._fits(row[2], likely)]
+        else:
+            rows = [row for row in self._rows if self._is_odd(row[2])]
+            likely = _USUAL if any(_fits(text, _USUAL) for _, _, text in rows) else ""
         if not rows:
             return None
         row_number, number, _ = rows[0]
