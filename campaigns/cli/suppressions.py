@@ -24,7 +24,7 @@ from campaigns.cli.reasons import translate_reason
 from campaigns.cli.session import Session, one_line, reason_option
 from campaigns.cli.types import FILE, WholeNumber
 from campaigns.domain.optout.recognition import Source
-from campaigns.domain.statement import Count
+from campaigns.domain.statement import Count, Entry, Field
 from campaigns.language import current
 from campaigns.logs import mask_phone
 from campaigns.management import reviews, suppressions
@@ -174,6 +174,18 @@ def import_(
     if done.hidden_count:
         rows = Count(done.hidden_count, "hidden row")
         say(_("{rows} of the sheet read like the others.", rows=rows))
+    if (foreign := done.foreign) is not None:
+        text = _(
+            "Warning: {phones} without a country code may be those of another country, and were read as phones of"
+            " {region} (row {row:,} became {shown}). If they are, import the file again with {choice}: these people are"
+            " not suppressed yet.",
+            phones=Count(foreign.count, "phone"),
+            region=foreign.region,
+            row=foreign.row_number,
+            shown=foreign.shown,
+            choice=Entry(Field.REGION, foreign.likely),
+        )
+        say(text, is_warning=True)
     if done.rejected_count:
         rows = Count(done.rejected_count, "row")
         say(_("Warning: {rows} without a phone that can be read:", rows=rows), is_warning=True)

@@ -491,7 +491,7 @@ def _read_rows(
         kind = classify(row.phone) if isinstance(row, Recipient) else None
         search.add(row_number, cells, row, is_landline=kind is PhoneKind.LANDLINE)
         if isinstance(row, Recipient) and not isinstance(cells, RowProblem):
-            foreign.add(row_number, phone_text(cells[columns.phone]), row.phone, kind)
+            foreign.add(row_number, phone_text(cells[columns.phone]), row.phone)
             row = _check_consent(row, row_number, cells, consents=consents, reading=reading, findings=findings)
             kind = kind if isinstance(row, Recipient) else None
         if kind is PhoneKind.LANDLINE and reading.is_mobile_only:

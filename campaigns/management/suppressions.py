@@ -9,6 +9,7 @@ from itertools import chain, islice
 from pathlib import Path
 
 from campaigns.domain.optout.recognition import Source
+from campaigns.domain.phone.foreign import ForeignPhones, ForeignSearch
 from campaigns.domain.phone.number import PhoneReader, make_phone_reader
 from campaigns.domain.phone.person import invalid_phone, is_number, recipient_key
 from campaigns.domain.phone.written import PhoneError, PhoneProblem
@@ -50,7 +51,8 @@ _KEPT_PROBLEMS = 100
 class Imported:
     """The result of an import. `problems`: the first rejected rows, each with its row number.
 
-    `hidden_count`: the number of hidden rows, whose phones were read like all others.
+    `hidden_count`: the number of hidden rows, whose phones were read like all others. `foreign`: phones that may be
+    those of another country.
     """
 
     added_count: int
@@ -58,6 +60,7 @@ class Imported:
     rejected_count: int
     problems: tuple[tuple[int, RowProblem], ...]
     hidden_count: int
+    foreign: ForeignPhones | None
 
 
 def read_phone(text: str, region: str) -> str:
@@ -134,9 +137,10 @@ def import_suppressions(
     """
     counts = Counter[str]()
     problems: list[tuple[int, RowProblem]] = []
+    foreign = ForeignSearch(region)
     try:
         with open_sheet(path, report=report, name=sheet_name, hidden=HiddenChoice.INCLUDE) as sheet:
-            rows = _read_phones(sheet.rows, phone_column, make_phone_reader(region, takes_tests=True))
+            rows = _read_phones(sheet.rows, phone_column, make_phone_reader(region, takes_tests=True), foreign)
             while batch := list(islice(rows, _BATCH)):
                 bad = [(number, each) for number, each in batch if isinstance(each, RowProblem)]
                 good = dict.fromkeys(recipient_key(each) for _, each in batch if isinstance(each, str))
@@ -147,7 +151,14 @@ def import_suppressions(
         raise error.in_file(path) from None
     if not counts.total():
         raise Refusal("phones_missing", "{path}: there is no phone in it.", path=str(path))
-    return Imported(counts["added"], counts["known"], counts["rejected"], tuple(problems), sheet.hidden.row_count)
+    return Imported(
+        counts["added"],
+        counts["known"],
+        counts["rejected"],
+        tuple(problems),
+        sheet.hidden.row_count,
+        foreign.find(),
+    )
 
 
 def _make_keys(phones: Sequence[str]) -> list[str]:
@@ -163,7 +174,7 @@ def _is_e164(text: str) -> bool:
 
 
 def _read_phones(
-    rows: Iterator[tuple[int, Row]], phone_column: str | None, read_phone: PhoneReader
+    rows: Iterator[tuple[int, Row]], phone_column: str | None, read_phone: PhoneReader, foreign: ForeignSearch
 ) -> Iterator[tuple[int, str | RowProblem]]:
     """Yield the number of each row that is not empty, with its phone or its problem.
 
@@ -186,7 +197,10 @@ def _read_phones(
             yield row_number, row
             continue
         try:
-            yield row_number, read_phone(phone_text(row[column]) if column < len(row) else "")
+            text = phone_text(row[column]) if column < len(row) else ""
+            phone = read_phone(text)
+            foreign.add(row_number, text, phone)
+            yield row_number, phone
         except PhoneError as error:
             yield row_number, RowProblem(name, str(error), error.problem)
 

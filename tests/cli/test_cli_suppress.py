@@ -241,6 +241,15 @@ def test_hidden_rows_are_suppressed_too_and_a_title_is_skipped(revoada, tmp_path
     )
 
 
+def test_phones_of_a_file_that_may_be_foreign_are_told(revoada, tmp_path):
+    (tmp_path / "out.csv").write_text("phone\n07721 234560\n+5511999990001\n07931 245661\n")
+    assert (
+        "Warning: 2 phones without a country code may be those of another country, and were read as phones of BR (row 2"
+        " became +55 77 \u2022\u2022\u2022\u2022-4560). If they are, import the file again with --region GB: these"
+    ) in revoada("suppress", "import", "out.csv").stderr
+    assert revoada("suppress", "import", "out.csv", "--region", "GB").stderr == ""
+
+
 def test_more_than_one_batch_is_imported(revoada, database, tmp_path):
     (tmp_path / "many.txt").write_text("".join(f"+5511{900000000 + number}\n" for number in range(10_001)))
     assert revoada.ok("suppress", "import", "many.txt") == "10,001 phones suppressed, 0 known before.\n"

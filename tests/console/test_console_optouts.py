@@ -115,6 +115,12 @@ def test_a_file_is_added_behind_the_page(console, database):
     assert console.sign_in(name="pedro").get(answer.location).status_code == 404
 
 
+def test_phones_of_a_file_that_may_be_foreign_are_told(console):
+    browser = console.sign_in()
+    text = read_result(console, browser, send_file(browser, b"telefone\n07721 234560\n11 98765-0021\n"))
+    assert "1 phone without a country code may be foreign, and was read as a phone of BR (row 2 became +55 77" in text
+
+
 def test_a_file_that_is_larger_than_a_form_is_added(console, database):
     browser = console.sign_in()
     lines = "".join(f"11 98765-{number:04}\n" for number in range(9_000)).encode()

@@ -11,10 +11,9 @@ READ, CLASSIFY = make_phone_reader("BR"), make_phone_classifier("BR")
 
 
 def search(texts, language="pt_BR", region="BR"):
-    found, read, classify = ForeignSearch(region, language), make_phone_reader(region), make_phone_classifier(region)
+    found, read = ForeignSearch(region, language), make_phone_reader(region)
     for row_number, text in enumerate(texts, 2):
-        number = read(text)
-        found.add(row_number, text, number, classify(number))
+        found.add(row_number, text, read(text))
     return found.find()
 
 

@@ -10,7 +10,7 @@ import phonenumbers
 
 from campaigns.domain.phone.languages import find_languages, find_region, read_language
 from campaigns.domain.phone.mask import mask_number
-from campaigns.domain.phone.number import PhoneKind, make_phone_classifier
+from campaigns.domain.phone.number import make_phone_classifier
 from campaigns.domain.phone.regions import REGIONS
 from campaigns.domain.text.normal import standardize
 
@@ -61,20 +61,23 @@ class ForeignSearch:
     other phone is doubtful if it would be a mobile phone of a country that other rows of the list or the language of
     the template name. Without such a country, a phone is doubtful if its groups are not those of Brazil, as in
     07721 234567, or if it begins with 0, and the list has no mobile phone of the region.
+
+    `language`: the language of the template; "" for a list without a template.
     """
 
-    def __init__(self, region: str, language: str) -> None:
+    def __init__(self, region: str, language: str = "") -> None:
         self._region, self._language = region, language
+        self._classify = make_phone_classifier(region)
         self._code = str(phonenumbers.country_code_for_region(region))
         self._abroad = Counter[str]()
         self._has_mobiles = False
         self._rows: list[tuple[int, str, str]] = []
 
-    def add(self, row_number: int, text: str, number: str, kind: PhoneKind | None) -> None:
+    def add(self, row_number: int, text: str, number: str) -> None:
         """Add an accepted row. `number`: the phone in E.164 that was read from `text`."""
         if not number.startswith(f"+{self._code}"):
             self._abroad[number[1:4]] += 1
-        elif kind is None:
+        elif self._classify(number) is None:
             self._has_mobiles = True
         elif len(self._rows) < _KEPT_ROWS and lacks_country_code(text, number):
             groups = re.findall(r"[0-9]+", standardize(text))
@@ -101,7 +104,7 @@ class ForeignSearch:
         language, territory = read_language(self._language), self._language.rpartition("_")[2]
         if territory in REGIONS:
             found.append(territory)
-        if language not in find_languages(self._code):
+        if language and language not in find_languages(self._code):
             found += _COUNTRIES.get(language, (language.upper(),))
         return [each for each in dict.fromkeys(found) if each in REGIONS and each != self._region]
 

@@ -13,7 +13,7 @@ import logging
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from typing import Any, BinaryIO
 
@@ -318,6 +318,7 @@ def _suppress(connection: Connection, job: DueJob, tools: _Tools) -> _Result:
         "known_count": done.known_count,
         "rejected_count": done.rejected_count,
         "hidden_count": done.hidden_count,
+        "foreign": None if done.foreign is None else asdict(done.foreign),
         "problems": problems,
     }
 
