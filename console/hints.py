@@ -133,7 +133,7 @@ FIELDS: Mapping[Field, str] = MappingProxyType({
     Field.PHONE_NUMBER_ID: deferred("phone number id"),
     Field.RECIPIENT_ZONES: deferred("Hours on the clock of each person"),
     Field.REFUSALS: deferred("Rows that say in a column such as opt-in that the person wants no messages"),
-    Field.REGION: deferred("country of the phones without a country code"),
+    Field.REGION: deferred("Country of the phones without a country code"),
     Field.RETRY_CLASS: deferred("class"),
     Field.SCHEDULE_AT: deferred("Do not start before"),
     Field.SHEET: deferred("sheet"),
