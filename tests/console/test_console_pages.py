@@ -503,7 +503,7 @@ def test_a_draft_has_no_queue_and_is_not_cancelled(console, database):
 
 
 def test_a_rejected_row_says_why_in_the_language_of_the_reader(console, database, campaign_id):
-    reason = "is not a valid phone number in BR: phones elsewhere need + and the country code"
+    reason = "is not a valid phone number"
     fetch(
         database,
         "INSERT INTO import_errors (campaign_id, file_name, row_number, column_name, reason)"
