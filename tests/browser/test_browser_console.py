@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 from playwright.sync_api import expect
 
@@ -20,6 +22,9 @@ WORDS_OF = {
     "en": {"campaigns": "Campaigns", "pause": "Pause…", "confirm": "Pause the campaign", "paused": "paused"},
     "pt_BR": {"campaigns": "Campanhas", "pause": "Pausar…", "confirm": "Pausar a campanha", "paused": "pausada"},
 }
+
+# Longer than htmx needs to begin after its own script has arrived.
+LATE_SECONDS = 1.0
 
 
 @pytest.fixture
@@ -83,6 +88,19 @@ def test_a_session_that_ends_leads_a_live_page_to_the_login(open_page, database,
     expect(page.locator("#live-state")).to_have_text("The numbers are live.")
     fetch(database, "DELETE FROM sessions RETURNING 1")
     expect(page.locator("h1")).to_have_text("Sign in")
+
+
+def test_the_numbers_are_live_also_if_a_script_arrives_late(open_page, campaign_id):
+    page = open_page()
+    sign_in(page)
+
+    def delay(route):
+        time.sleep(LATE_SECONDS)
+        route.continue_()
+
+    page.route("**/hx-sse.min.js*", delay)
+    page.goto(f"{page.url}campaigns/{campaign_id}")
+    expect(page.locator("#live-state")).to_have_text("The numbers are live.", timeout=10_000)
 
 
 def test_a_page_without_a_stream_asks_again_and_again(open_page, database, campaign_id, monkeypatch):

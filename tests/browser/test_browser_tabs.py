@@ -45,7 +45,8 @@ def url(project, database_url):
 def tabs(playwright, tmp_path):
     """A browser whose tabs in the background are hidden."""
     options = ["--headless=new", "--no-sandbox", "--remote-debugging-port=0", f"--user-data-dir={tmp_path}"]
-    options += ["--no-first-run", "--disable-gpu", "--disable-background-networking"]
+    # With the page that Chromium shows in a new window, a connection sometimes waits for seconds, or for ever.
+    options += ["--no-first-run", "--disable-gpu", "--disable-background-networking", "about:blank"]
     with subprocess.Popen([CHROMIUM, *options], stderr=subprocess.DEVNULL) as process:
         try:
             address = Path(tmp_path / "DevToolsActivePort")
@@ -70,6 +71,7 @@ def sign_in(page, url):
 
 def open_tab(tabs, url, campaign_id):
     page = tabs.new_page()
+    page.bring_to_front()
     page.goto(f"{url}/campaigns/{campaign_id}")
     expect(page.locator("#live-state")).to_have_text("The numbers are live.")
     return page
