@@ -382,7 +382,7 @@ def test_rows_with_one_phone_and_the_same_values_are_no_warning(database, draft,
     assert look(draft(f"{LIST}{ANA},Ana\n"))[0].warnings == []
 
 
-def test_people_whom_the_limit_per_person_holds_back_are_counted(database, draft, look, start_draft):
+def test_people_whom_the_limit_per_person_holds_back_are_counted(database, draft, look, start_draft, monkeypatch):
     earlier_id = draft(f"phone,name\n{ANA},Ana\n")
     start_draft(earlier_id)
     fetch(database, "UPDATE campaigns SET started_at = now()")
@@ -390,6 +390,9 @@ def test_people_whom_the_limit_per_person_holds_back_are_counted(database, draft
     fetch(database, f"UPDATE messages SET {sent}")
     ids = [draft(max_per_person=most, within_days=7) for most in (1, 2)]
     assert [each.capped_count for each in look(*ids)] == [1, 0]
+    with monkeypatch.context() as few:
+        few.setattr("campaigns.management.drafts.starts._MOST_COUNTED", 0)  # a large campaign is not counted
+        assert [each.capped_count for each in look(*ids)] == [0, 0]
     fetch(database, "UPDATE messages SET claimed_at = now() - interval '8 days' WHERE status = 'sent'")
     assert look(ids[0])[0].capped_count == 0
     assert look(draft())[0].capped_count == 0  # no limit

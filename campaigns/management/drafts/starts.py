@@ -40,6 +40,9 @@ _WILL_SEND = STARTED | {CampaignStatus.PAUSED}
 _AGAIN = {Command.START: HintAction.START_CAMPAIGN, Command.RESUME: HintAction.RESUME_CAMPAIGN}
 _SHOWN_CHARACTERS = 300
 _SHOWN_FILES = 3
+# For more people, the question does not say how many of them have had as many messages as the campaign allows. The
+# count reads the messages of all recent campaigns, and a start must not wait for it for long.
+_MOST_COUNTED = 100_000
 # The settings that decide when, how fast and until when the messages leave.
 _PACE = (
     *("scheduled_at", "start_within_seconds", "expire_at", "max_per_person", "within_days"),
@@ -319,8 +322,12 @@ def _look(
             together,
         ),
         overlaps=overlaps,
-        capped_count=0 if row.max_per_person is None else store.count_capped(connection, row.id),
+        capped_count=store.count_capped(connection, row.id) if _counts_capped(row, loaded.pending_count) else 0,
     )
+
+
+def _counts_capped(row: CampaignListing, pending_count: int) -> bool:
+    return row.max_per_person is not None and pending_count <= _MOST_COUNTED
 
 
 def _digest_pace(campaign: CampaignListing | LockedCampaign) -> bytes:
