@@ -116,6 +116,7 @@ def test_a_page_without_a_stream_asks_again_and_again(open_page, database, campa
 
 
 def find_violations(page, axe):
+    page.wait_for_load_state()
     page.evaluate(axe)  # a script tag would be refused by the content policy
     found = page.evaluate(f"axe.run(document, {WCAG})")
     return [(each["id"], [node["html"] for node in each["nodes"]]) for each in found["violations"]]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from playwright.sync_api import expect
 
@@ -37,7 +39,8 @@ def test_no_page_about_work_with_files_violates_wcag(open_page, database, axe, c
     sign_in(page)
     root = page.url
 
-    def check(name):
+    def check(name, address):
+        expect(page).to_have_url(re.compile(address))  # a click only begins to load the next page
         for scheme in ("light", "dark"):
             page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
             assert find_violations(page, axe) == [], (name, scheme)
@@ -45,30 +48,31 @@ def test_no_page_about_work_with_files_violates_wcag(open_page, database, axe, c
 
     page.goto(f"{root}campaigns/{campaign_id}")
     page.locator(f"a[href$='/campaigns/{campaign_id}/download']").click()
-    check("question")
+    check("question", "/download$")
     page.locator("main form button").click()
-    check("download waits")
+    check("download waits", r"/downloads\b")
     page.goto(f"{root}optouts")
     page.locator("form[action$='/optouts/download'] button").click()
+    expect(page).to_have_url(re.compile(r"/downloads\b"))
     page.goto(f"{root}optouts/file")
     page.set_input_files("#file", {"name": "saíram.csv", "mimeType": "text/csv", "buffer": b"11 98765-0021\nabc\n"})
     page.fill("#reason", "pediram")
     page.locator("main form button").click()
+    check("file waits", r"/optouts/file/\d+$")
     file_page = page.url
-    check("file waits")
     page.goto(f"{root}campaigns/{campaign_id}/copy")
     page.check("input[value=failed]")
     page.locator("main form button").click()
-    check("copy waits")
+    check("copy waits", r"/copy/\d+$")
     do_file_work(database)
     expect(page.locator("main .done, main .problem")).to_be_visible()
-    check("copy done")
+    check("copy done", r"/copy/\d+$")
     page.goto(file_page)
     expect(page.locator(".done")).to_be_visible()
-    check("file done")
+    check("file done", r"/optouts/file/\d+$")
     page.goto(f"{root}downloads")
     expect(page.locator("a[download]")).to_have_count(2)
-    check("downloads done")
+    check("downloads done", "/downloads$")
 
 
 def test_a_download_is_taken_without_scripts(open_page, database, campaign_id):
