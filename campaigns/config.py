@@ -16,7 +16,7 @@ from cryptography.fernet import Fernet
 
 from campaigns.domain.optout.recognition import DEFAULT_PAYLOADS, DEFAULT_WORDS, StopRules, read_words
 from campaigns.domain.phone.regions import read_region
-from campaigns.domain.schedule import read_window
+from campaigns.domain.schedule import find_zones, read_window
 from campaigns.domain.statement import Hint, HintAction, Kind, Refusal, Sentence
 from campaigns.domain.users.proxy import Network, read_networks
 from campaigns.language import ENGLISH, read_language
@@ -151,6 +151,8 @@ def _reply(text: str) -> str:
 
 def _zone(text: str) -> str:
     if text not in available_timezones():
+        if likely := find_zones(text):
+            raise ValueError(Sentence("must be a time zone; did you mean {zones}?", zones=likely))
         raise ValueError(Sentence("must be a time zone such as America/Sao_Paulo"))
     ZoneInfo(text)
     return text

@@ -30,7 +30,6 @@ from campaigns.doctor.setup_checks import (
     judge_token,
     read_app_id,
 )
-from campaigns.domain.account import demand_accounts
 from campaigns.domain.failures import INVALID_TOKEN
 from campaigns.domain.statement import Count, Entry, Field, Hint, HintAction, Sentence, Word
 from campaigns.domain.verdict import Blame
@@ -121,7 +120,7 @@ def check_accounts(
     """
 
     def load(connection: Connection) -> tuple[list[SetupAccount], list[UsedTemplate]]:
-        ids = demand_accounts(find_account_ids(connection, words)) if words else None
+        ids = find_account_ids(connection, words) if words else None
         return load_setup_accounts(connection, ids), load_used_templates(connection)
 
     accounts, templates = database.run(load)

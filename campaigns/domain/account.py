@@ -11,6 +11,7 @@ from typing import TypedDict
 
 from campaigns.domain.pacing import Reason
 from campaigns.domain.statement import Hint, HintAction, Kind, Refusal, Sentence, Word
+from campaigns.domain.text.normal import find_similar
 
 DEACTIVATED_BY_A_PERSON = Word("deactivated by a person")
 # The text that `explain_streak` makes.
@@ -149,19 +150,16 @@ def suggest_limit(tier: str) -> int | None:
     return _TIERS.get(tier)
 
 
-def missing_accounts(words: Sequence[str]) -> Refusal:
-    """Return the refusal of names or ids that no account has."""
+def missing_accounts(words: Sequence[str], names: Sequence[str] = ()) -> Refusal:
+    """Return the refusal of names or ids that no account has. `names`: of all accounts, to propose similar ones."""
+    similar = [*dict.fromkeys(name for word in words for name in find_similar(word, names))]
     return Refusal(
         "account_missing",
-        "There is no account {accounts}; {list_accounts} shows all.",
+        "There is no account {accounts}; did you mean {similar}? {list_accounts} shows all."
+        if similar
+        else "There is no account {accounts}; {list_accounts} shows all.",
         kind=Kind.MISSING,
         accounts=list(words),
+        similar=similar,
         list_accounts=Hint(HintAction.LIST_ACCOUNTS),
     )
-
-
-def demand_accounts(found: Mapping[str, int | None]) -> list[int]:
-    """Return the ids in `found` (name or id → id). Raises Refusal with the names and ids that no account has."""
-    if missing := [word for word, account_id in found.items() if account_id is None]:
-        raise missing_accounts(missing)
-    return [account_id for account_id in found.values() if account_id is not None]

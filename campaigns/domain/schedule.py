@@ -7,6 +7,7 @@ import re
 import unicodedata
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from difflib import get_close_matches
 from functools import cache
 from zoneinfo import ZoneInfo, available_timezones
 
@@ -91,14 +92,32 @@ _YEAR_LAST = re.compile(r"([0-9]{1,2})([-/.])([0-9]{1,2})\2([0-9]{4})")
 _HALF_DAY = 12  # the hours of a clock with am and pm
 
 
+# From this similarity on, as `difflib` measures it, a person may have meant a city by a name.
+_LIKE = 0.8
+
+
+def find_zones(text: str) -> list[str]:
+    """Return the time zones of the city that a text names, or, if there is none, of cities with a similar name.
+
+    The zones of `Etc` are left out: Etc/GMT-3 is three hours ahead of UTC, so most people who write GMT-3 mean another.
+    """
+    zones: dict[str, list[str]] = {}
+    for zone in sorted(available_timezones()):
+        if not zone.startswith(("Etc/", "GMT")):
+            zones.setdefault(_name_city(zone), []).append(zone)
+    city = _name_city(text)
+    cities = [city] if city in zones else get_close_matches(city, zones, cutoff=_LIKE)
+    return [zone for each in cities for zone in zones[each]]
+
+
 def _name_city(zone: str) -> str:
     return fold(zone.rpartition("/")[2].replace("_", " "))
 
 
 def read_zone(text: str) -> str:
-    """Return the name of a time zone. Raises Refusal, which names the zones of a city if the text names a city."""
+    """Return the name of a time zone. Raises Refusal, which names the zones that `find_zones` finds."""
     if text not in available_timezones():
-        if likely := [zone for zone in sorted(available_timezones()) if _name_city(zone) == _name_city(text)]:
+        if likely := find_zones(text):
             raise Refusal(
                 "time_zone_unknown", "There is no time zone {text!r}; did you mean {zones}?", text=text, zones=likely
             )

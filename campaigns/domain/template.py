@@ -33,10 +33,10 @@ class TemplateError(Refusal):
     """Meta would not accept the template, or the values for its parameters."""
 
 
-def missing_template(text: str, choices: Sequence[Entry | str]) -> Refusal:
+def missing_template(text: str, choices: Sequence[Entry | str], similar: Sequence[Entry | str]) -> Refusal:
     """Return the refusal of a text that is the `name:language` of no template.
 
-    `choices`: the templates of the same name in other languages.
+    `choices`: the templates of the same name in other languages. `similar`: templates whose names are similar.
     """
     has_language = all(text.partition(":"))
     if choices:
@@ -47,17 +47,24 @@ def missing_template(text: str, choices: Sequence[Entry | str]) -> Refusal:
             else "{template!r} is not NAME:LANGUAGE; choose from: {choices}.",
             kind=Kind.MISSING if has_language else Kind.INVALID,
             template=text,
-            choices=list_sentences([Sentence("{choice}", choice=choice) for choice in choices]),
+            choices=_list_choices(choices),
         )
     if not has_language:
         return Refusal("template_word_invalid", "{text!r} is not NAME:LANGUAGE, such as promo:pt_BR.", text=text)
     return Refusal(
         "template_missing",
-        "There is no template {template}; {list_templates} shows all.",
+        "There is no template {template}; did you mean {similar}? {list_templates} shows all."
+        if similar
+        else "There is no template {template}; {list_templates} shows all.",
         kind=Kind.MISSING,
         template=text,
+        similar=_list_choices(similar) if similar else "",
         list_templates=Hint(HintAction.LIST_TEMPLATES),
     )
+
+
+def _list_choices(choices: Sequence[Entry | str]) -> Sentence:
+    return list_sentences([Sentence("{choice}", choice=choice) for choice in choices])
 
 
 class TemplateStatus(StrEnum):

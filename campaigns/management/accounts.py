@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from campaigns.domain.account import DEACTIVATED_BY_A_PERSON, missing_accounts
+from campaigns.domain.account import DEACTIVATED_BY_A_PERSON
 from campaigns.domain.pacing import Reason
 from campaigns.domain.statement import Hint, HintAction, Kind, Refusal
 from campaigns.domain.template import template_from_components
@@ -128,10 +128,7 @@ def change_account(
 
 def find_account(connection: Connection, word: str) -> accounts.AccountListing:
     """Return the account whose name or id is `word`. Raises Refusal."""
-    account_id = accounts.find_account_ids(connection, [word])[word]
-    if account_id is None:
-        raise missing_accounts([word])
-    return accounts.list_accounts(connection, [account_id])[0]
+    return accounts.list_accounts(connection, accounts.find_account_ids(connection, [word]))[0]
 
 
 def show_account(database: Database, account: str, *, event_limit: int = 20) -> AccountDetails:

@@ -11,7 +11,6 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Final
 
-from campaigns.domain.account import demand_accounts
 from campaigns.domain.campaign import (
     ENDED,
     STARTED,
@@ -896,4 +895,4 @@ def _should_enqueue(campaign: store.LockedCampaign, plan: Plan, *, status: Campa
 
 
 def _find_accounts(connection: Connection, words: Sequence[str]) -> list[int]:
-    return sorted(set(demand_accounts(accounts.find_account_ids(connection, words))))
+    return sorted(set(accounts.find_account_ids(connection, words)))

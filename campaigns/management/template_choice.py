@@ -30,6 +30,7 @@ from campaigns.domain.template import (
     missing_template,
     template_from_components,
 )
+from campaigns.domain.text.normal import find_similar
 from campaigns.store import accounts, templates
 from campaigns.store.campaigns import LockedCampaign
 from campaigns.store.database import Connection
@@ -103,8 +104,16 @@ def find_templates(connection: Connection, text: str, *, field: Field | None = N
     name, _, language = text.partition(":")
     if rows := templates.find_templates(connection, name, language):
         return rows
-    others = [f"{name}:{each}" for each in templates.list_languages(connection, name)]
-    raise missing_template(text, others if field is None else [Entry(field, each) for each in others])
+    known = templates.list_names(connection)
+    others = [each for each in known if each[0] == name]
+    names = find_similar(name, {each for each, _language in known})
+    near = [each for each in known if each[0] in names]
+    similar = [each for each in near if each[1] == language] or near
+
+    def write(words: Sequence[tuple[str, str]]) -> list[Entry | str]:
+        return [word if field is None else Entry(field, word) for word in map(":".join, words)]
+
+    raise missing_template(text, write(others), write(similar))
 
 
 def find_copy(

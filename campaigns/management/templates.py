@@ -8,7 +8,6 @@ from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from campaigns.clock import clock
-from campaigns.domain.account import demand_accounts
 from campaigns.domain.filling import describe_form
 from campaigns.domain.statement import (
     Finding,
@@ -120,7 +119,7 @@ def sync_templates(
 
 def _find_readers(connection: Connection, words: Sequence[str], waba_id: str | None) -> dict[str, list[int]]:
     """Return, by WABA, the accounts whose tokens may read the templates of the WABA. Active accounts come first."""
-    ids = demand_accounts(accounts.find_account_ids(connection, words)) or None
+    ids = accounts.find_account_ids(connection, words) or None
     listed = sorted(accounts.list_accounts(connection, ids), key=lambda account: (not account.active, account.id))
     by_waba: dict[str, list[int]] = {}
     for account in listed:

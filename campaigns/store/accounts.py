@@ -19,6 +19,7 @@ from campaigns.domain.account import (
     Streak,
     explain_streak,
     fold_streak,
+    missing_accounts,
 )
 from campaigns.store.database import Connection, ConstraintError, insert_row, query
 
@@ -402,9 +403,12 @@ def update_account(connection: Connection, account_id: int, changes: Mapping[str
         raise ConstraintError(error.diag.constraint_name or "") from None
 
 
-def find_account_ids(connection: Connection, words: Sequence[str]) -> dict[str, int | None]:
-    """Return the account id for each name or id in `words`; None if there is no such account."""
-    return dict(connection.execute(query("find_account_ids"), {"words": list(words)}).fetchall())
+def find_account_ids(connection: Connection, words: Sequence[str]) -> list[int]:
+    """Return the ids of accounts. `words`: their names or ids. Raises Refusal with the words that no account has."""
+    found = connection.execute(query("find_account_ids"), {"words": list(dict.fromkeys(words))}).fetchall()
+    if missing := [word for word, account_id in found if account_id is None]:
+        raise missing_accounts(missing, [row.name for row in list_accounts(connection)])
+    return [account_id for _, account_id in found]
 
 
 def list_accounts(connection: Connection, account_ids: Sequence[int] | None = None) -> list[AccountListing]:

@@ -242,9 +242,14 @@ def page_gallery(
         return cursor.execute(query("page_gallery"), parameters).fetchall()
 
 
-def list_languages(connection: Connection, name: str | None = None) -> list[str]:
-    """Return the languages in which there are templates. `name`: only templates with this name."""
-    return [row[0] for row in connection.execute(query("list_languages"), {"name": name})]
+def list_languages(connection: Connection) -> list[str]:
+    """Return the languages in which there are templates."""
+    return [row[0] for row in connection.execute(query("list_languages"))]
+
+
+def list_names(connection: Connection) -> list[tuple[str, str]]:
+    """Return the name and the language of each template."""
+    return connection.execute(query("list_names")).fetchall()
 
 
 def find_templates(connection: Connection, name: str, language: str) -> list[TemplateRow]:

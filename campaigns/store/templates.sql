@@ -169,7 +169,10 @@ FROM page JOIN templates USING (name, language) LEFT JOIN used USING (name, lang
 ORDER BY name, language, waba_id
 
 -- name: list_languages
-SELECT DISTINCT language FROM templates WHERE %(name)s::text IS NULL OR name = %(name)s ORDER BY language
+SELECT DISTINCT language FROM templates ORDER BY language
+
+-- name: list_names
+SELECT DISTINCT name, language FROM templates ORDER BY name, language
 
 -- name: find_templates
 -- The templates with this name and language, in all WABAs.

@@ -111,6 +111,12 @@ def test_a_wrong_value_is_refused_by_the_name_of_its_variable(variable, value):
     assert refuse({variable: value}).startswith(f"{variable} is wrong: ")
 
 
+@pytest.mark.parametrize(("value", "zone"), [("London", "Europe/London"), ("America/Sao_Paolo", "America/Sao_Paulo")])
+def test_a_zone_that_does_not_exist_is_refused_with_a_likely_one(value, zone):
+    text = refuse({"REVOADA_TIMEZONE": value})
+    assert text == f"REVOADA_TIMEZONE is wrong: must be a time zone; did you mean {zone}?"
+
+
 @pytest.mark.parametrize("variable", VARIABLES)
 @given(value=st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"])))
 def test_no_text_ends_in_another_error(variable, value):

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import json
 import os
 import re
 import subprocess
@@ -101,9 +102,12 @@ def test_a_campaign_without_a_zone_has_that_of_the_settings(create, house):
         (("--template", "gone:en"), "There is no template gone:en; `revoada template list` shows all.", 1),
         (("--template", "gone"), "'gone' is not NAME:LANGUAGE, such as promo:pt_BR.", 1),
         (("--account", "nobody"), "There is no account nobody; `revoada account list` shows all.", 1),
+        (("--template", "promos:pt_BR"), "did you mean --template promo:pt_BR? `revoada template list` shows all.", 1),
+        (("--account", "Sale"), "There is no account Sale; did you mean sales? `revoada account list` shows all.", 1),
         (("--schedule-at", "soon"), "'soon' is not a time; write one such as 'tomorrow 09:00'", 1),
         (("--timezone", "Brazil"), "There is no time zone 'Brazil'", 2),
         (("--timezone", "London"), "There is no time zone 'London'; did you mean Europe/London?", 2),
+        (("--timezone", "Sao_Paolo"), "There is no time zone 'Sao_Paolo'; did you mean America/Sao_Paulo?", 2),
         (("--timezone", "são paulo"), "There is no time zone 'são paulo'; did you mean America/Sao_Paulo?", 2),
         (("--window", "9-18"), "'9-18' is not a window; write one such as 09:00-18:00.", 2),
         (("--weekdays", "seg-xes"), "'seg-xes' is not a list of weekdays", 2),
@@ -311,6 +315,14 @@ def test_watch_ends_when_all_have_ended(create, house):
         "Campaign 1 (One) cancelled: 2/2, 0 sent, 0 failed, 0 uncertain, 2 skipped",
         "Campaign 2 (Two) cancelled: 2/2, 0 sent, 0 failed, 0 uncertain, 2 skipped",
     ]
+
+
+def test_watch_of_a_draft_says_that_it_was_not_started(create, house):
+    campaign_id = create()
+    text = f"It is a draft and was not started: `revoada campaign start {campaign_id}` starts it."
+    assert house.ok("campaign", "watch", campaign_id).splitlines()[-1].endswith(text)
+    (line,) = house.ok("campaign", "watch", campaign_id, "--json").splitlines()
+    assert json.loads(line)["problem"] == text
 
 
 def test_watch_without_ids_takes_what_is_alive(create, house):

@@ -151,11 +151,10 @@ STOPPED = replace(ROW, waiting_reason="no_active_account", due_at=NOW + dt.timed
 @pytest.mark.parametrize(
     ("row", "text"),
     [
-        (DRAFT, "It is a draft: `revoada campaign start 7` starts it."),
         (STOPPED, "Account sales of campaign 7 is inactive."),
         (replace(STOPPED, waiting_reason="template"), "Account sales of campaign 7 is inactive."),
     ],
-    ids=["draft", "account", "template"],
+    ids=["account", "template"],
 )
 def test_a_campaign_that_waits_for_a_person_says_why(row, text, is_terminal):
     story = iter([row, row, replace(ROW, status="cancelled", completed_at=NOW)])
@@ -163,3 +162,19 @@ def test_a_campaign_that_waits_for_a_person_says_why(row, text, is_terminal):
     problems = Problems(str, lambda campaign_id: f"Account sales of campaign {campaign_id} is inactive.")
     watch_campaigns(lambda: [next(story)], console=console, every_seconds=0.01, find_problem=problems.find)
     assert text in console.file.getvalue()
+
+
+@pytest.mark.parametrize("is_terminal", [False, True])
+def test_a_draft_is_shown_once(is_terminal):
+    story = iter([DRAFT])
+    console = Console(file=io.StringIO(), force_terminal=is_terminal, width=200, highlight=False)
+    problems = Problems(str, str)
+    watch_campaigns(lambda: [next(story)], console=console, every_seconds=0.01, find_problem=problems.find)
+    assert "It is a draft and was not started: `revoada campaign start 7` starts it." in console.file.getvalue()
+
+
+def test_a_draft_does_not_end_the_watching_of_a_running_campaign():
+    story = iter([[DRAFT, replace(ROW, id=8)], [DRAFT, replace(ROW, id=8, status="completed", completed_at=NOW)]])
+    console = Console(file=io.StringIO(), width=200, highlight=False)
+    watch_campaigns(lambda: next(story), console=console, every_seconds=0.01)
+    assert "Campaign 8 (Sale [x]) completed" in console.file.getvalue()

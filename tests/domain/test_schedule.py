@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from campaigns.domain.schedule import (
+    find_zones,
     read_duration,
     read_holidays,
     read_moment,
@@ -322,6 +323,11 @@ def test_weekdays_that_are_written_can_be_read(days):
     assert read_weekdays(write_weekdays(list(days))) == sorted(days)
     portuguese = ("seg", "ter", "qua", "qui", "sex", "sáb", "dom")
     assert read_weekdays(write_weekdays(list(days), portuguese)) == sorted(days)
+
+
+@pytest.mark.parametrize("text", ["GMT-3", "UTC-3", "", "Brazil"])
+def test_a_zone_with_other_hours_is_not_proposed(text):
+    assert find_zones(text) == []
 
 
 def test_an_unknown_zone_is_refused():

@@ -11,7 +11,7 @@ from campaigns.domain.text.dates import LatestDate, find_impossible_date, has_ti
 from campaigns.domain.text.encoding import find_wrong_encoding
 from campaigns.domain.text.links import LinkError, read_suffix
 from campaigns.domain.text.missing import find_error, is_filler, is_formula, is_null, is_placeholder
-from campaigns.domain.text.normal import is_blank, standardize, trim
+from campaigns.domain.text.normal import find_similar, is_blank, standardize, trim
 
 SHOP = "https://loja.example/"
 
@@ -36,6 +36,13 @@ def test_the_joiners_of_an_emoji_stay_in_a_value():
     assert trim(f"\u200e {family} ") == family
     assert trim(england) == england
     assert not is_blank(family)
+
+
+@pytest.mark.parametrize(
+    ("word", "names"), [("Sales", ["sales-1"]), ("vendas", ["vendas-sp", "Vendas Rio"]), ("nobody", []), ("2201", [])]
+)
+def test_a_name_that_does_not_exist_finds_similar_names(word, names):
+    assert find_similar(word, ["sales-1", "vendas-sp", "Vendas Rio", "10"]) == names
 
 
 @given(st.text())

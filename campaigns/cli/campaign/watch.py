@@ -64,10 +64,11 @@ FindProblem = Callable[[CampaignListing], str]
 def watch(session: Session, campaign_ids: Sequence[int], as_json: bool) -> None:
     """Watch campaigns until all of them are completed or cancelled; without an ID, all that are started and not ended.
 
-    A terminal shows live bars; a pipe gets a line for each change, with --json an object of JSON per line. Ctrl-C ends
-    the command, not the campaigns. The percentages of delivered, read and replied are of the sent messages, others are
-    of all recipients. Messages of a completed campaign may still be delivered, read and replied to: see `revoada
-    campaign show`.
+    The command does not wait until a draft is started: it names the command that starts the draft, and ends. A terminal
+    shows live bars; a pipe gets a line for each change, with --json an object of JSON per line. Ctrl-C ends the
+    command, not the campaigns. The percentages of delivered, read and replied are of the sent messages, others are of
+    all recipients. Messages of a completed campaign may still be delivered, read and replied to: see `revoada campaign
+    show`.
 
     \b
     Examples:
@@ -112,7 +113,8 @@ class Problems:
     def find(self, row: CampaignListing) -> str:
         """Return why a campaign is not sent, and what to do; "" if nothing is known."""
         if row.status == CampaignStatus.DRAFT:
-            return _("It is a draft: {start} starts it.", start=Hint(HintAction.START_CAMPAIGN, row.id))
+            start = Hint(HintAction.START_CAMPAIGN, row.id)
+            return _("It is a draft and was not started: {start} starts it.", start=start)
         if _is_due(row):
             return self._ask(None, self._explain_workers)
         if row.status == CampaignStatus.RUNNING and row.waiting_reason in NEEDS_PERSON:
@@ -134,7 +136,7 @@ def watch_campaigns(
     every_seconds: float | None = None,
     find_problem: FindProblem = lambda _row: "",
 ) -> None:
-    """Show the campaigns that `read` returns, again and again, until all of them have ended.
+    """Show the campaigns that `read` returns, again and again, until each of them has ended or is a draft.
 
     `find_problem`: returns why a campaign is not sent, or "".
     """
@@ -161,13 +163,13 @@ def _watch_live(
     every_seconds: float,
     find_problem: FindProblem,
 ) -> list[CampaignListing]:
-    """Draw the bars until all campaigns have ended; return the campaigns."""
+    """Draw the bars until no campaign can go on; return the campaigns."""
     with Live(console=console, auto_refresh=False, vertical_overflow="visible") as live:
         while True:
             rows = read()
             problems = [*dict.fromkeys(problem for row in rows if (problem := find_problem(row)))]
             live.update(_draw(rows, rates, problems), refresh=True)
-            if _have_ended(rows):
+            if not _can_go_on(rows):
                 return rows
             time.sleep(every_seconds)
 
@@ -204,7 +206,7 @@ class Change(NamedTuple):
 def _list_changes(
     read: Callable[[], list[CampaignListing]], rates: Rates, every_seconds: float, find_problem: FindProblem
 ) -> Iterator[Change]:
-    """Yield each change, until all campaigns have ended."""
+    """Yield each change, until no campaign can go on."""
     last: dict[int, tuple[str, Funnel, str, str]] = {}
     while True:
         rows = read()
@@ -215,7 +217,7 @@ def _list_changes(
             if last.get(row.id) != (row.status, funnel, wait, problem):
                 last[row.id] = (row.status, funnel, wait, problem)
                 yield Change(row, funnel, rate, wait, problem)
-        if _have_ended(rows):
+        if not _can_go_on(rows):
             return
         time.sleep(every_seconds)
 
@@ -227,7 +229,7 @@ def _watch_plainly(
     every_seconds: float,
     find_problem: FindProblem,
 ) -> list[CampaignListing]:
-    """Print a line for each change until all campaigns have ended; return the campaigns."""
+    """Print a line for each change until no campaign can go on; return the campaigns."""
     rows: dict[int, CampaignListing] = {}
     for change in _list_changes(read, rates, every_seconds, find_problem):
         rows[change.row.id] = change.row
@@ -298,5 +300,6 @@ def _draw(rows: Sequence[CampaignListing], rates: Rates, problems: Sequence[str]
     return Group(bars, stages, *map(to_text, problems))
 
 
-def _have_ended(rows: Sequence[CampaignListing]) -> bool:
-    return all(row.status in ENDED for row in rows)
+def _can_go_on(rows: Sequence[CampaignListing]) -> bool:
+    """Tell whether a campaign may still change by itself or by `resume`. A draft waits until a person starts it."""
+    return any(row.status not in ENDED and row.status != CampaignStatus.DRAFT for row in rows)

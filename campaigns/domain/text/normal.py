@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Iterable
+from difflib import get_close_matches
 
 _MOST_KEPT = 10_000  # the number of characters whose replacement is kept
 
@@ -76,6 +78,13 @@ def fold(text: str) -> str:
     """Return a text without accents, case, punctuation and emoji, so that spellings of one answer become equal."""
     letters = unicodedata.normalize("NFKD", unicodedata.normalize("NFKD", text).casefold())
     return " ".join(letters.translate(_LETTERS).split())
+
+
+def find_similar(word: str, names: Iterable[str]) -> list[str]:
+    """Return at most three names that a person may have meant by a word, the most similar first."""
+    folded = {name: fold(name) for name in names}
+    close = get_close_matches(fold(word), {*folded.values()})
+    return [name for each in close for name in folded if folded[name] == each]
 
 
 _WORDS_IN_ONE = re.compile(r"(?<=[^\W\d_A-Z])(?=[A-Z])")  # as in DataVencimento

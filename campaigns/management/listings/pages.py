@@ -10,7 +10,6 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
-from campaigns.domain.account import demand_accounts
 from campaigns.domain.campaign import CampaignStatus
 from campaigns.domain.optout.recognition import Source
 from campaigns.domain.statement import Refusal
@@ -85,7 +84,7 @@ def page_campaigns(
     def load(connection: Connection) -> list[campaigns.CampaignListing]:
         account_id = None
         if chosen.account is not None:
-            (account_id,) = demand_accounts(accounts.find_account_ids(connection, [chosen.account]))
+            (account_id,) = accounts.find_account_ids(connection, [chosen.account])
         return campaigns.page_campaigns(
             connection,
             statuses=sorted(chosen.statuses or CampaignStatus),
@@ -108,7 +107,7 @@ def page_templates(
     def load(connection: Connection) -> list[templates.TemplateRow]:
         waba_ids = None
         if chosen.accounts:
-            ids = demand_accounts(accounts.find_account_ids(connection, list(chosen.accounts)))
+            ids = accounts.find_account_ids(connection, list(chosen.accounts))
             waba_ids = sorted({account.waba_id for account in accounts.list_accounts(connection, ids)})
         return templates.page_templates(
             connection,
