@@ -12,6 +12,7 @@ from functools import cache
 from zoneinfo import ZoneInfo, available_timezones
 
 from campaigns.domain.statement import Entry, Field, Refusal, Sentence
+from campaigns.domain.text.dates import read_named_date
 from campaigns.domain.text.normal import fold
 
 DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")  # the weekdays 1 to 7 of ISO 8601
@@ -87,6 +88,7 @@ _DAY_AND_CLOCK = (
     re.compile(rf"(?:at |as |a )?{_CLOCK} (?:on |em |no |na |de )?(?P<day>.+)"),
 )
 _CLOCK_ALONE = re.compile(rf"(?:at |as |a )?{_CLOCK}")
+_HOUR_ALONE = re.compile(r".* ([0-9]{1,2})")
 _YEAR_FIRST = re.compile(r"([0-9]{4})([-/.])([0-9]{1,2})\2([0-9]{1,2})")
 _YEAR_LAST = re.compile(r"([0-9]{1,2})([-/.])([0-9]{1,2})\2([0-9]{4})")
 _HALF_DAY = 12  # the hours of a clock with am and pm
@@ -219,8 +221,28 @@ def _read_words(plain: str, text: str, here: _Here, *, is_day_first: bool) -> dt
         if match := pattern.fullmatch(plain):
             time = _read_clock(match)
             return dt.datetime.combine(_read_day(match["day"], text, here, time, is_day_first=is_day_first), time)
-    day = _read_day(plain, text, here, dt.time(9), is_day_first=is_day_first)
+    try:
+        day = _read_day(plain, text, here, dt.time(9), is_day_first=is_day_first)
+    except _NoTimeError:
+        _refuse_hour_alone(plain, text, here, is_day_first=is_day_first)
+        raise
     raise _no_clock(text, day, here)
+
+
+def _refuse_hour_alone(plain: str, text: str, here: _Here, *, is_day_first: bool) -> None:
+    """Raise Refusal for a day with a number such as 9, which may be an hour of the morning or of the evening."""
+    match = _HOUR_ALONE.fullmatch(plain)
+    if match is None:
+        return
+    example = f"{text.strip().removesuffix(match[1])}{match[1]:0>2}:00"
+    try:
+        moment = _read_words(_simplify(example), example, here, is_day_first=is_day_first)
+    except (_NoTimeError, Refusal):
+        return
+    if here.fits(moment):
+        raise Refusal(
+            "clock_missing", "{text!r} has an hour without its minutes; write '{example}'.", text=text, example=example
+        )
 
 
 def _no_day(text: str, time: dt.time, plain: str, here: _Here) -> Refusal:
@@ -298,15 +320,7 @@ def _read_day(plain: str, text: str, here: _Here, time: dt.time, *, is_day_first
         if not ahead:
             raise _two_days(text, today, today - _WEEK if here.looks_back else today + _WEEK, time, here)
         return today + ahead * _DAY
-    if match := _YEAR_FIRST.fullmatch(plain):
-        days = [*_make_days(match[1], match[3], match[4])]
-    elif match := _YEAR_LAST.fullmatch(plain):
-        days = [*_make_days(match[4], match[3], match[1])]
-        if not is_day_first and match[2] != ".":
-            days += _make_days(match[4], match[1], match[3])
-    else:
-        days = []
-    match sorted(set(days)):
+    match sorted(set(_list_days(plain, here, is_day_first=is_day_first))):
         case [day]:
             return day
         case [one, other] if not any(here.fits(dt.datetime.combine(day, time)) for day in (one, other)):
@@ -317,7 +331,29 @@ def _read_day(plain: str, text: str, here: _Here, time: dt.time, *, is_day_first
             raise _NoTimeError
 
 
-def _make_days(year: str, month: str, day: str) -> Iterator[dt.date]:
+def _list_days(plain: str, here: _Here, *, is_day_first: bool) -> list[dt.date]:
+    """Return the days that a date may mean; [] if the text is no date.
+
+    A date without a year is that of this year or of the next one (the last one if the person looks back), whichever is
+    nearer. So in December, 1 January is in the next year. Yesterday's date is a mistake, and the caller refuses it.
+    """
+    if match := _YEAR_FIRST.fullmatch(plain):
+        return [*_make_days(match[1], match[3], match[4])]
+    if match := _YEAR_LAST.fullmatch(plain):
+        days = [*_make_days(match[4], match[3], match[1])]
+        if not is_day_first and match[2] != ".":
+            days += _make_days(match[4], match[1], match[3])
+        return days
+    if (date := read_named_date(plain)) is None:
+        return []
+    year, month, day = date
+    today = here.now.date()
+    years = (today.year, today.year + (-1 if here.looks_back else 1)) if year is None else (year,)
+    days = [date for each in years for date in _make_days(each, month, day)]
+    return sorted(days, key=lambda date: abs(date - today))[:1]
+
+
+def _make_days(year: str | int, month: str | int, day: str | int) -> Iterator[dt.date]:
     """Yield the date if it exists in the calendar."""
     try:
         yield dt.date(int(year), int(month), int(day))

@@ -200,6 +200,7 @@ def test_the_command_shows_the_audit_and_its_filters(house, create):
     assert [row["target_id"] for row in house.json("audit", "--what", "campaign.create")] == [int(second), int(first)]
     assert house.json("audit", "--actor", "nobody") == []
     assert house.json("audit", "--since", "2030-01-01 00:00") == []
+    assert "'yesterday 09:00'" in house.refusal("audit", "--since", "9h")
     assert len(house.json("audit", "--since", "2020-01-01 00:00", "--actor", ME)) == 3
     (line,) = [line for line in house.ok("audit").splitlines() if "campaign.start" in line]
     assert all(part in line for part in (ME, "status draft → pending", "now"))

@@ -89,10 +89,34 @@ def test_a_time_without_offset_is_in_the_campaigns_zone(text, expected):
         ("amanhã às 8 da noite", utc(2030, 3, 7, 23)),
         ("amanhã 9h da manhã", utc(2030, 3, 7, 12)),
         ("tomorrow at 9 in the morning", utc(2030, 3, 7, 12)),
+        ("tomorrow 9am", utc(2030, 3, 7, 12)),
+        ("1 December 09:00", utc(2030, 12, 1, 12)),
+        ("1 dez 9h", utc(2030, 12, 1, 12)),
+        ("1 de dezembro 9h", utc(2030, 12, 1, 12)),
+        ("1º de dezembro de 2031, às 9h30", utc(2031, 12, 1, 12, 30)),
+        ("9h de 1 de dezembro", utc(2030, 12, 1, 12)),
+        ("Dec 1st, 2031 at 9am", utc(2031, 12, 1, 12)),
     ],
 )
 def test_a_time_is_read_in_words_of_two_languages(text, expected):
     assert read(text) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "looks_back", "expected"),
+    [
+        ("5 March 09:00", False, utc(2030, 3, 5, 12)),  # yesterday: the caller refuses it
+        ("1 October 09:00", False, utc(2030, 10, 1, 12)),
+        ("1 October 09:00", True, utc(2029, 10, 1, 12)),
+        ("5 March 09:00", True, utc(2030, 3, 5, 12)),
+    ],
+)
+def test_a_date_without_a_year_is_the_nearest_one(text, looks_back, expected):
+    assert read(text, looks_back=looks_back) == expected
+
+
+def test_a_date_of_january_is_in_the_next_year_if_it_is_december():
+    assert read_moment("2 January 09:00", "UTC", now=utc(2030, 12, 30)) == utc(2031, 1, 2, 9)
 
 
 @pytest.mark.parametrize("hours", ["09:00-18:00", "09:00-12:00", "08:00-20:00", "20:00+15:00"])
@@ -169,6 +193,11 @@ def test_the_weekday_of_today_is_refused_with_both_days():
         ("18:00", "has no day; write 'today 18:00' or 'tomorrow 18:00'"),
         ("09:00", "has no day; write 'tomorrow 09:00'"),
         ("às 9h30", "has no day; write 'tomorrow 09:30'"),
+        ("tomorrow 9", "has an hour without its minutes; write 'tomorrow 09:00'"),
+        ("amanhã 9", "has an hour without its minutes; write 'amanhã 09:00'"),
+        ("amanhã às 15", "has an hour without its minutes; write 'amanhã às 15:00'"),
+        ("1 December", "has no time of day; write '1 December 09:00'"),
+        ("1 December 9", "has an hour without its minutes; write '1 December 09:00'"),
         ("2h", "may be a time of day or a number of hours; write 'tomorrow 02:00' or 'in 2h'"),
         ("15 horas", "a number of hours; write 'today 15:00', 'tomorrow 15:00' or 'in 15 horas'"),
         ("30 minutes", "is a span of time; write 'in 30 minutes'"),
@@ -185,6 +214,7 @@ def test_half_a_time_is_refused_with_the_other_half(text, reason):
     "text",
     [
         *("2h", "9h", "23:59", "0:00", "15 horas", "noon", "30m", "today", "hoje", "wednesday", "quarta 9h"),
+        *("today 9", "hoje 15", "yesterday 9", "6 March 9", "6 mar 15", "05/06/2030 9"),
         *("quarta 23:30", "05/06/2030 9h", "06/03/2030 10:00", "2030-03-06", "2029-01-01", "yesterday"),
     ],
 )
@@ -244,6 +274,10 @@ def test_an_offset_says_which_of_two_is_meant():
         *("", "soon", "9", "tomorrow 9", "tomorrow 25:00", "tomorrow 9:60", "tomorrow 13 pm", "tomorrow 24:00"),
         *("2026-13-01 09:00", "31/02/2030 10:00", "01/12/30 09:00", "01/12 09:00", "0001-01-01T00:00+14:00"),
         *(
+            "31 February 09:00",
+            "1 Smarch 09:00",
+            "December 09:00",
+            "today 9",
             "next friday 09:00",
             "in 5 parsecs",
             "in many hours",

@@ -53,7 +53,8 @@ def audit(  # noqa: PLR0917  one per option
     zone = session.settings.time_zone
     if since is not None:
         now = session.database.run(read_clock)
-        chosen = replace(chosen, since=read_moment(since, zone, now=now, is_day_first=writes_day_first()))
+        at = read_moment(since, zone, now=now, is_day_first=writes_day_first(), looks_back=True)
+        chosen = replace(chosen, since=at)
     if as_json:
         print_json_rows(map(asdict, _stream(session.database, chosen)))
         return

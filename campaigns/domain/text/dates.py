@@ -36,7 +36,6 @@ _MONTHS = {
 # What programs write for the number 0 in a cell with the format of a date, or for a date that is missing.
 _ZERO_DATES = frozenset({dt.date(1, 1, 1), dt.date(1899, 12, 30), dt.date(1899, 12, 31)})
 _LEAP_YEAR = _CENTURY = 2000
-_YEAR = re.compile(r"[0-9]{4}")
 _MOST_DAYS = 31
 _MIDNIGHT = re.compile(
     r"(?:[0-9]{1,2}[/.-][0-9]{1,2}[/.-][0-9]{2,4}|[0-9]{4}[/.-][0-9]{1,2}[/.-][0-9]{1,2}),?[ T]"
@@ -85,16 +84,21 @@ def has_time_of_program(text: str) -> bool:
 
 def is_named_date(text: str) -> bool:
     """Tell whether a text is a date with the name of its month, such as "31 de dezembro"."""
-    return _read_named_date(text) is not None
+    return read_named_date(text) is not None
 
 
 def _is_impossible_by_name(text: str) -> bool:
-    date = _read_named_date(text)
-    return date is not None and not _exists([date])
+    if (date := read_named_date(text)) is None:
+        return False
+    year, month, day = date
+    return not _exists([(_LEAP_YEAR if year is None else year, month, day)])
 
 
-def _read_named_date(text: str) -> tuple[int, int, int] | None:
-    """Return year, month and day of a date with the name of its month, also of a date that no calendar has."""
+def read_named_date(text: str) -> tuple[int | None, int, int] | None:
+    """Return year, month and day of a date with the name of its month, also of a date that no calendar has.
+
+    The year is None if the text has none.
+    """
     words = fold(text)
     if found := _NAMED_DAY_FIRST.fullmatch(words):
         day, name, year = found.groups()
@@ -105,7 +109,7 @@ def _read_named_date(text: str) -> tuple[int, int, int] | None:
     month = _MONTHS.get(name)
     if month is None or (year is None and int(day) > _MOST_DAYS):  # "Mar 40" may be a street and its number
         return None
-    return int(year or _LEAP_YEAR), month, int(day)
+    return int(year) if year else None, month, int(day)
 
 
 def _exists(dates: Iterable[tuple[int, int, int]]) -> bool:
@@ -129,8 +133,8 @@ def read_date(text: str) -> dt.date | None:
         return _make_date(year, other, one) or _make_date(year, one, other)
     if found := _YEAR_FIRST.fullmatch(plain):
         return _make_date(int(found[1]), int(found[3]), int(found[4]))
-    date = _read_named_date(plain) if _YEAR.search(plain) else None
-    return _make_date(*date) if date else None
+    named = read_named_date(plain)
+    return None if named is None or named[0] is None else _make_date(named[0], *named[1:])
 
 
 def _make_date(year: int, month: int, day: int) -> dt.date | None:
