@@ -72,6 +72,19 @@ def add(session: Session, phones: Sequence[str], reason: str | None, as_json: bo
     for phone, is_new in zip(numbers, new, strict=True):
         known = _("{phone} is suppressed; it was before, too.", phone=phone)
         say(_("{phone} is suppressed.", phone=phone) if is_new else known)
+    if len(by_phone := dict(zip(numbers, new, strict=True))) > 1:
+        added_count = sum(by_phone.values())
+        say(_describe_numbers(added_count, len(by_phone) - added_count))
+
+
+def _describe_numbers(added_count: int, known_count: int, rejected_count: int = 0) -> str:
+    """Return how many phones were suppressed now and before, and how many rows of a file have none."""
+    numbers = [plural("{count:,} phone suppressed", "{count:,} phones suppressed", added_count)]
+    if known_count:
+        numbers.append(plural("{count:,} was on the list already", "{count:,} were on the list already", known_count))
+    if rejected_count:
+        numbers.append(_("{rows} without a phone that can be read", rows=Count(rejected_count, "row")))
+    return f"{', '.join(numbers)}."
 
 
 @suppress.command()
@@ -169,8 +182,7 @@ def import_(
         problems = [{"row": number, "column": each.column, "reason": each.reason} for number, each in done.problems]
         print_json(asdict(done) | {"problems": problems})
         return
-    added = plural("{count:,} phone suppressed", "{count:,} phones suppressed", done.added_count)
-    say(_("{added}, {known:,} known before.", added=added, known=done.known_count))
+    say(_describe_numbers(done.added_count, done.known_count, done.rejected_count))
     if done.hidden_count:
         rows = Count(done.hidden_count, "hidden row")
         say(_("{rows} of the sheet read like the others.", rows=rows))

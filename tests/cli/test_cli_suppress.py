@@ -18,13 +18,15 @@ LONG_AGO = "2025-01-01T00:00Z"
 
 def test_people_are_suppressed_with_a_reason(revoada):
     output = revoada.ok("suppress", "add", ANA, "+55 (11) 99999-0002", "--reason", "by e-mail")
-    assert output == f"{ANA} is suppressed.\n{BIA} is suppressed.\n"
+    assert output == (f"{ANA} is suppressed.\n{BIA} is suppressed.\n2 phones suppressed.\n")
     rows = revoada.json("suppress", "list")
     assert {(row["recipient_key"], row["source"], row["detail"]) for row in rows} == {
         (ANA, "manual", "by e-mail"),
         (BIA, "manual", "by e-mail"),
     }
     assert revoada.ok("suppress", "add", ANA) == f"{ANA} is suppressed; it was before, too.\n"
+    added = revoada.ok("suppress", "add", ANA, ANA, "+5511999990003")
+    assert added.endswith("\n1 phone suppressed, 1 was on the list already.\n")
 
 
 def test_a_phone_that_is_none_suppresses_nobody(revoada):
@@ -148,8 +150,8 @@ def test_a_long_list_shows_the_newest_and_says_how_many_more(revoada, tmp_path):
 )
 def test_a_file_is_a_list_of_phones_or_a_table(revoada, tmp_path, content):
     (tmp_path / "out.csv").write_text(content)
-    assert revoada.ok("suppress", "import", "out.csv") == "2 phones suppressed, 0 known before.\n"
-    assert revoada.ok("suppress", "import", "out.csv") == "0 phones suppressed, 2 known before.\n"
+    assert revoada.ok("suppress", "import", "out.csv") == "2 phones suppressed.\n"
+    assert revoada.ok("suppress", "import", "out.csv") == "0 phones suppressed, 2 were on the list already.\n"
     assert {(row["recipient_key"], row["detail"]) for row in revoada.json("suppress", "list")} == {
         (ANA, "out.csv"),
         (BIA, "out.csv"),
@@ -159,7 +161,10 @@ def test_a_file_is_a_list_of_phones_or_a_table(revoada, tmp_path, content):
 def test_rows_without_a_phone_are_listed_and_cost_the_others_nothing(revoada, tmp_path):
     (tmp_path / "out.csv").write_text(f'name,phone\n"Ana"x,{BIA}\nAna,{ANA}\nBia\n\nCaio,none\n')
     result = revoada("suppress", "import", "out.csv")
-    assert (result.exit_code, result.stdout) == (0, "1 phone suppressed, 0 known before.\n")
+    assert (result.exit_code, result.stdout) == (
+        0,
+        "1 phone suppressed, 3 rows without a phone that can be read.\n",
+    )
     assert result.stderr.splitlines() == [
         "Warning: 3 rows without a phone that can be read:",
         "  row 2: a cell goes on behind its closing quote",
@@ -192,7 +197,7 @@ def test_a_long_list_of_bad_rows_says_how_many_more(revoada, tmp_path):
 )
 def test_a_file_is_read_as_the_people_of_a_campaign_are(revoada, tmp_path, content, options):
     (tmp_path / "out.csv").write_bytes(content)
-    assert revoada.ok("suppress", "import", "out.csv", *options) == "2 phones suppressed, 0 known before.\n"
+    assert revoada.ok("suppress", "import", "out.csv", *options) == "2 phones suppressed.\n"
     assert {row["recipient_key"] for row in revoada.json("suppress", "list")} == {ANA, BIA}
 
 
@@ -237,7 +242,7 @@ def test_hidden_rows_are_suppressed_too_and_a_title_is_skipped(revoada, tmp_path
     (tmp_path / "out.xlsx").write_bytes(buffer.getvalue())
     assert "choose one of them, such as --sheet Sair." in revoada.refusal("suppress", "import", "out.xlsx")
     assert revoada.ok("suppress", "import", "out.xlsx", "--sheet", "Sair") == (
-        "2 phones suppressed, 0 known before.\n1 hidden row of the sheet read like the others.\n"
+        "2 phones suppressed.\n1 hidden row of the sheet read like the others.\n"
     )
 
 
@@ -252,7 +257,7 @@ def test_phones_of_a_file_that_may_be_foreign_are_told(revoada, tmp_path):
 
 def test_more_than_one_batch_is_imported(revoada, database, tmp_path):
     (tmp_path / "many.txt").write_text("".join(f"+5511{900000000 + number}\n" for number in range(10_001)))
-    assert revoada.ok("suppress", "import", "many.txt") == "10,001 phones suppressed, 0 known before.\n"
+    assert revoada.ok("suppress", "import", "many.txt") == "10,001 phones suppressed.\n"
     assert fetch(database, "SELECT count(*) FROM suppressions WHERE is_active") == [10_001]
 
 
@@ -270,7 +275,7 @@ def test_who_was_forgotten_stays_a_hash_when_suppressed_again(revoada, tmp_path)
     (tmp_path / "out.txt").write_text(f"{ANA}\n{BIA}\n")
     revoada.ok("forget", ANA)
     assert revoada.ok("suppress", "add", ANA) == f"{ANA} is suppressed; it was before, too.\n"
-    assert revoada.ok("suppress", "import", "out.txt") == "1 phone suppressed, 1 known before.\n"
+    assert revoada.ok("suppress", "import", "out.txt") == "1 phone suppressed, 1 was on the list already.\n"
     assert [row["recipient_key"] for row in revoada.json("suppress", "list")] == [BIA]
     assert revoada.ok("suppress", "list").splitlines()[-1] == "Suppressed and forgotten, known by a hash only: 1."
 
