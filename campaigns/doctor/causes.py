@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from campaigns.config import Settings
 from campaigns.doctor.campaign_checks import AccountFacts
@@ -86,10 +86,9 @@ def _judge_processes(loaded: Loaded, settings: Settings) -> list[Finding]:
         for worker in loaded.workers
         if "campaigns" in worker.queues and worker.seen_seconds <= settings.silent_seconds
     ]
-    consumed: Mapping[str, set[str]] = {}
     return [
         *servers,
-        *judge_senders(senders, consumed),
+        *judge_senders(senders, None),
         *judge_tick(loaded.tick_age, tick_seconds=settings.tick_seconds),
         *judge_workers(
             loaded.workers, silent_seconds=settings.silent_seconds, exits=bool(settings.exit_on_stall_seconds)

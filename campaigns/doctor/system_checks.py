@@ -392,11 +392,11 @@ def judge_consumers(
     ]
 
 
-def judge_senders(senders: Sequence[WorkerRow], consumed: Mapping[str, Collection[str]]) -> list[Finding]:
+def judge_senders(senders: Sequence[WorkerRow], consumed: Mapping[str, Collection[str]] | None) -> list[Finding]:
     """Judge whether a worker sends campaigns.
 
     `senders`: the workers that were started for the queue of campaigns and report to Postgres. `consumed`: by the name
-    of a worker, the queues from which it takes tasks, as the worker itself answered.
+    of a worker, the queues from which it takes tasks, as the worker itself answered; None: the workers were not asked.
     """
     if not senders:
         finding = Finding(
@@ -408,6 +408,10 @@ def judge_senders(senders: Sequence[WorkerRow], consumed: Mapping[str, Collectio
             role=QUEUES[_SLICES],
         )
         return [finding]
+    if consumed is None:
+        return []
+    if not consumed:  # such as a worker that is frozen: its last report still counts for some time
+        return [_report_no_worker(_SLICES, 0)]
     answers = [consumed.get(worker.name) for worker in senders]
     if any(queues is None or _SLICES in queues for queues in answers):
         return []

@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from campaigns.cli.campaign import watch
-from tests.cli.conftest import quiet_hours
+from tests.cli.conftest import ADD_WORKER, quiet_hours
 from tests.store.rows import deactivate_category, fetch
 
 SAO_PAULO = "America/Sao_Paulo"
@@ -195,6 +195,16 @@ def test_a_start_without_a_worker_says_so(create, house, database, gone):
     house.ok("campaign", "pause", "1")
     result = house("campaign", "resume", "1", "--yes", "--json", **by_day)
     assert json.loads(result.stderr)["warning"].startswith(f"Warning: {NO_WORKER}")
+
+
+def test_a_start_while_the_only_worker_takes_no_task_says_so(create, house, database):
+    create("Black Friday", "--window", "00:00-24:00")
+    fetch(database, "UPDATE workers SET stalled_seconds = 90")
+    told = house("campaign", "start", "1", "--yes").stderr
+    assert told.startswith("Warning: Worker worker@host (host:1) is alive and has taken no task for ")
+    house.ok("campaign", "pause", "1")
+    fetch(database, ADD_WORKER.replace("host:1", "host:2"))
+    assert house("campaign", "resume", "1", "--yes").stderr == ""
 
 
 def test_a_start_at_a_later_time_needs_no_worker_yet(create, house, database):

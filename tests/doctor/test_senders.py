@@ -34,13 +34,15 @@ def worker(name):
 @pytest.mark.parametrize(
     ("workers", "consumed", "code"),
     [
-        ("", {}, "no_worker"),
+        ("", None, "no_worker"),
         ("a", {"a": {"campaigns"}}, None),
         ("a", {"a": set()}, "changed_consumers"),
         ("ab", {"a": set(), "b": {"campaigns"}}, None),
         ("ab", {"a": set(), "b": {"health"}}, "changed_consumers"),
         ("ab", {"a": set()}, None),  # one worker has not answered
-        ("a", {}, None),
+        ("a", None, None),  # the broker does not serve
+        ("a", {}, "no_worker"),
+        ("ab", {}, "no_worker"),
     ],
 )
 def test_a_worker_that_sends_is_found(workers, consumed, code):

@@ -34,6 +34,19 @@ def pair(module_flow: Flow) -> Flow:
     return module_flow
 
 
+def test_a_start_says_at_once_that_the_only_worker_does_not_answer(flow: Flow) -> None:
+    flow.start("worker", **SCALED)
+    campaign = flow.add_campaign("Black Friday", [flow.add_account("Vendas")], people=1)
+    flow.await_ready()
+    with _frozen(flow, "worker"):
+        started = flow.run_command("revoada", "campaign", "start", str(campaign.id), "--yes")
+        doctor = flow.run_command("revoada", "doctor")
+    assert "No worker answers for the queue `campaigns`: nothing is sent." in started.stderr
+    assert "No worker answers for the queue `campaigns`" in doctor.stdout
+    flow.await_status("completed", campaign)
+    flow.assert_everybody_got_one(campaign)
+
+
 def test_what_a_frozen_worker_had_claimed_never_leaves_after_its_lease_and_what_had_left_counts(flow: Flow) -> None:
     """It has far more claimed than connections, so at any moment most of it waits for its departure."""
     flow.start("events", "worker", "beat", **SCALED)

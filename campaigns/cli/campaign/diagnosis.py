@@ -8,9 +8,8 @@ from campaigns.cli.session import Session
 from campaigns.config import SettingsError
 from campaigns.domain.statement import Finding
 
+# A worker answers within milliseconds, unless its machine has too much to do.
 _ASK_SECONDS = 2.0
-# A worker answers within milliseconds.
-_ANSWER_SECONDS = 1.0
 
 
 def ask_broker() -> BrokerFacts:
@@ -33,31 +32,36 @@ def ask_broker() -> BrokerFacts:
 
 
 def explain_missing_worker(session: Session) -> str:
-    """Return a sentence with an advice if no worker sends campaigns; "" if one sends, or if nobody can tell."""
-    from campaigns.doctor.system_checks import judge_senders  # noqa: PLC0415  loads a client of Valkey
+    """Return sentences with an advice if no worker sends campaigns; "" if one sends, or if nobody can tell."""
+    from campaigns.doctor.system_checks import judge_senders, judge_workers  # noqa: PLC0415  loads a client of Valkey
     from campaigns.store.installation import list_workers  # noqa: PLC0415
 
+    settings = session.settings
     senders = [
         worker
         for worker in session.database.run(list_workers)
-        if "campaigns" in worker.queues and worker.seen_seconds <= session.settings.silent_seconds
+        if "campaigns" in worker.queues and worker.seen_seconds <= settings.silent_seconds
     ]
-    consumed = _ask_consumed([worker.name for worker in senders]) if senders else {}
-    return " ".join(_write(each) for each in judge_senders(senders, consumed))
+    consumed = _ask_consumed([worker.name for worker in senders]) if senders else None
+    found = judge_senders(senders, consumed)
+    if not found and all(worker.stalled_seconds is not None for worker in senders):
+        exits = bool(settings.exit_on_stall_seconds)
+        found = judge_workers(senders, silent_seconds=settings.silent_seconds, exits=exits)
+    return " ".join(_write(each) for each in found)
 
 
-def _ask_consumed(workers: list[str]) -> dict[str, set[str]]:
-    """Ask workers from which queues they take tasks; {} if the broker does not serve."""
+def _ask_consumed(workers: list[str]) -> dict[str, set[str]] | None:
+    """Ask workers from which queues they take tasks; None if the broker does not serve."""
     try:
         from campaigns.broker.inspection import BrokerError, find_consumed  # noqa: PLC0415
         from campaigns.celery import app  # noqa: PLC0415
 
         try:
-            return find_consumed(app, workers, _ANSWER_SECONDS)
+            return find_consumed(app, workers, _ASK_SECONDS)
         except BrokerError:
-            return {}
+            return None
     except SettingsError:
-        return {}
+        return None
 
 
 def explain_wait(session: Session, campaign_id: int) -> str:
