@@ -20,11 +20,15 @@ _MAKERS = {
     "conflict": 1,
     "Finding": 2,
     "_add_finding": 2,
+    "warn": 1,
 }
 # The kind that a maker has by itself.
-_KINDS = {"Finding": "conflict", "_add_finding": "conflict", "conflict": "conflict", "Sentence": ""}
+_KINDS = {"Finding": "conflict", "_add_finding": "conflict", "warn": "conflict", "conflict": "conflict", "Sentence": ""}
 # Values that the maker adds itself.
-_ADDED = {"Finding": {"campaign_id"}, "_add_finding": {"campaign_id"}, "conflict": {"id", "name", "status"}}
+_ADDED = {
+    **{maker: {"campaign_id"} for maker in ("Finding", "_add_finding", "warn")},
+    "conflict": {"id", "name", "status"},
+}
 
 
 @dataclass(frozen=True)

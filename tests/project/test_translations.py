@@ -124,7 +124,7 @@ def test_the_texts_of_each_statement_can_be_read_from_the_source(project):
 
 
 # The makers of a sentence. Their keywords are the values of its places.
-_SENTENCES = {"_", "plural", "Sentence", "Refusal", "Finding", "conflict", "_add_finding", "SettingsError"} | {
+_SENTENCES = {"_", "plural", "Sentence", "Refusal", "Finding", "conflict", "_add_finding", "warn", "SettingsError"} | {
     "ForgettingError", "RecipientsError", "TemplateError",
 }  # fmt: skip
 
