@@ -47,17 +47,10 @@ from campaigns.domain.statement import (
 )
 from campaigns.domain.users.actor import Act, Actor
 from campaigns.management.drafts.import_warnings import find_contradictions, find_import_warnings
-from campaigns.management.hours import (
-    Hours,
-    Night,
-    QuietHours,
-    close_quiet_hours,
-    find_departure,
-    has_hours,
-    look_for_nights,
-    read_window_of,
-    sends_marketing,
-)
+from campaigns.management.hours.departure import find_departure
+from campaigns.management.hours.nights import Night, look_for_nights
+from campaigns.management.hours.quiet_hours import QuietHours, close_quiet_hours, sends_marketing
+from campaigns.management.hours.window import has_hours, warn_of_zones
 from campaigns.management.recipients import (
     Imported,
     Reading,
@@ -73,7 +66,7 @@ from campaigns.store import accounts
 from campaigns.store import campaigns as store
 from campaigns.store.accounts import load_campaign_accounts
 from campaigns.store.database import Connection, Database, read_clock
-from campaigns.store.recipients import count_never_open, list_imported_files, list_read_columns
+from campaigns.store.recipients import list_imported_files, list_read_columns
 from campaigns.store.templates import TemplateRow
 from campaigns.store.users.audit import write_audit
 
@@ -810,27 +803,6 @@ def warn_of_language(connection: Connection, campaign_id: int, template: Templat
         people=Count(others, "recipient"),
         countries=[f"{country} {count:,}" for country, count in countries.most_common(_MOST_COUNTRIES) if country],
         change=Hint(HintAction.CHANGE_CAMPAIGN, campaign_id, Entry(Field.TEMPLATE)),
-    )
-    return [finding]
-
-
-def warn_of_zones(connection: Connection, campaign_id: int, hours: Hours) -> list[Finding]:
-    """If the window of a campaign is never open for some pending messages, return a warning with their number."""
-    if not hours.uses_recipient_zones:
-        return []
-    count = count_never_open(connection, campaign_id, read_window_of(hours))
-    if not count:
-        return []
-    finding = Finding(
-        "zones_never_open",
-        Severity.WARNING,
-        "{messages} would never be sent. The area code of such a phone fits several time zones, and this window is"
-        " never open in all of them at the same time, so there is no hour that is right for the person.",
-        "Widen the window: {widen}. Or send by the campaign's own clock: {own_zone}.",
-        campaign_id=campaign_id,
-        messages=Count(count, "message"),
-        widen=Hint(HintAction.CHANGE_CAMPAIGN, campaign_id, Entry(Field.WINDOW, "08:00-20:00")),
-        own_zone=Hint(HintAction.CHANGE_CAMPAIGN, campaign_id, Entry(Field.RECIPIENT_ZONES, None)),
     )
     return [finding]
 

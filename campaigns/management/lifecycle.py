@@ -20,7 +20,8 @@ from campaigns.domain.users.actor import Act, Actor
 from campaigns.logs import event
 from campaigns.management.drafts.starts import Present, Told, check_told, find_present
 from campaigns.management.files.jobs import demand_read_lists
-from campaigns.management.hours import count_by_zone, find_departure
+from campaigns.management.hours.departure import find_departure
+from campaigns.management.hours.window import count_by_zone
 from campaigns.management.users.approvals import demand_approval
 from campaigns.store import campaigns as store
 from campaigns.store.database import Connection, Database, DatabaseError, DatabaseUnavailable

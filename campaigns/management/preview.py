@@ -13,7 +13,8 @@ from campaigns.domain.campaign import ENDED, Departure
 from campaigns.domain.filling import Parameter, ParameterKind, fill, find_misfit, list_parameters
 from campaigns.domain.phone.zones import OWN_ZONE, ZoneHours
 from campaigns.domain.template import Button, ButtonKind, HeaderMedia, MediaKind, Template, render
-from campaigns.management.hours import count_by_zone, find_departure, read_window_of, read_zone_hours
+from campaigns.management.hours.departure import find_departure
+from campaigns.management.hours.window import count_by_zone, read_window_of, read_zone_hours
 from campaigns.management.reports import find_campaign
 from campaigns.management.template_choice import read_template
 from campaigns.store import accounts, campaigns, portfolios, templates

@@ -13,7 +13,8 @@ from campaigns.domain.statement import Count, Kind, Refusal, Sentence
 from campaigns.domain.users.actor import Act, Actor
 from campaigns.domain.verdict import Retry
 from campaigns.management.campaigns import lock_campaign
-from campaigns.management.hours import Night, QuietHours, find_night
+from campaigns.management.hours.nights import Night, find_night
+from campaigns.management.hours.quiet_hours import QuietHours
 from campaigns.management.lifecycle import write_moves
 from campaigns.store import campaigns as store
 from campaigns.store.database import Connection, Database, read_clock

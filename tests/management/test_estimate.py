@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from campaigns.domain.pacing import Window
 from campaigns.domain.schedule import read_holidays
-from campaigns.management.hours import read_window_of
+from campaigns.management.hours.window import read_window_of
 from campaigns.management.preview import estimate_end, estimate_seconds, preview_campaign
 from tests.store.rows import add_account, add_campaign, add_messages, fetch
 

@@ -17,7 +17,8 @@ from campaigns.domain.message import Status
 from campaigns.domain.statement import Count, Entry, Field, Finding, Hint, HintAction, Kind, Severity, deferred
 from campaigns.management.campaigns import ChangeResult
 from campaigns.management.drafts.starts import StartFacts, Told, read_and_look
-from campaigns.management.hours import Night, QuietHours
+from campaigns.management.hours.nights import Night
+from campaigns.management.hours.quiet_hours import QuietHours
 from campaigns.store.accounts import AccountListing
 from campaigns.store.campaigns import CampaignListing, LockedCampaign, list_campaigns
 from campaigns.store.recipients import Overlap

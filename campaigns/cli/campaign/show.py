@@ -38,7 +38,7 @@ from campaigns.domain.message import Status
 from campaigns.domain.schedule import DAYS, write_weekdays
 from campaigns.domain.statement import Count
 from campaigns.domain.template import read_template_status
-from campaigns.management.hours import has_hours
+from campaigns.management.hours.window import has_hours
 from campaigns.management.preview import CampaignPreview, Preview, preview_campaign
 from campaigns.management.reports import CampaignDetails, Funnel, read_funnel, show_campaign
 from campaigns.store.accounts import AccountListing

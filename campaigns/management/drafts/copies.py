@@ -9,7 +9,7 @@ from campaigns.domain.campaign import CampaignStatus, check_plan
 from campaigns.domain.message import Status
 from campaigns.domain.users.actor import Act, Actor
 from campaigns.management.campaigns import CampaignChanges, ChangeResult, find_made, give_quiet_hours, lock_campaign
-from campaigns.management.hours import QuietHours
+from campaigns.management.hours.quiet_hours import QuietHours
 from campaigns.management.recipients import renew_statistics
 from campaigns.management.template_choice import fit_template
 from campaigns.privacy.forgotten_people import suppress_forgotten

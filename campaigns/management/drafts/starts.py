@@ -11,7 +11,7 @@ from campaigns.domain.campaign import STARTED, CampaignStatus, Command, Departur
 from campaigns.domain.statement import Count, Finding, Hint, HintAction, Sentence, Severity, Word
 from campaigns.domain.template import TemplateError, list_shown
 from campaigns.domain.users.actor import Actor
-from campaigns.management.campaigns import warn_of_language, warn_of_zones
+from campaigns.management.campaigns import warn_of_language
 from campaigns.management.drafts.import_warnings import (
     find_contradictions,
     find_import_warnings,
@@ -20,7 +20,10 @@ from campaigns.management.drafts.import_warnings import (
     write_variable,
 )
 from campaigns.management.drafts.senders import load_senders
-from campaigns.management.hours import Night, QuietHours, find_departure, look_for_nights, sends_marketing
+from campaigns.management.hours.departure import find_departure
+from campaigns.management.hours.nights import Night, look_for_nights
+from campaigns.management.hours.quiet_hours import QuietHours, sends_marketing
+from campaigns.management.hours.window import warn_of_zones
 from campaigns.management.preview import Preview, preview_first_between, preview_messages
 from campaigns.management.templates import read_campaign_templates
 from campaigns.store import campaigns as store

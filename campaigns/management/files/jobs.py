@@ -15,7 +15,7 @@ from campaigns.domain.recipients import Choice
 from campaigns.domain.statement import Hint, HintAction, Kind, Refusal, Word
 from campaigns.domain.users.actor import Act, Actor, ActorKind, Surface
 from campaigns.language import ENGLISH
-from campaigns.management.hours import QuietHours
+from campaigns.management.hours.quiet_hours import QuietHours
 from campaigns.management.listings.recipients import Group, RecipientFilter
 from campaigns.management.recipients import Reading
 from campaigns.sheets.xlsx import HiddenChoice

@@ -1,0 +1,88 @@
+"""The hours in which a campaign may send, by the clock of the campaign or by that of each person."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Mapping, Sequence
+from typing import Protocol
+
+from campaigns.domain.pacing import Window
+from campaigns.domain.phone.zones import ZoneHours
+from campaigns.domain.schedule import read_holidays
+from campaigns.domain.statement import Count, Entry, Field, Finding, Hint, HintAction, Severity
+from campaigns.store.database import Connection
+from campaigns.store.recipients import count_never_open, count_pending_by_zone, load_zones
+
+_ALL_DAYS = 7
+
+
+class Hours(Protocol):
+    """The settings that decide when, and whether, a campaign may send. Plans and rows of campaigns have them."""
+
+    @property
+    def scheduled_at(self) -> dt.datetime | None: ...
+    @property
+    def window_from(self) -> dt.time | None: ...
+    @property
+    def window_to(self) -> dt.time | None: ...
+    @property
+    def weekdays(self) -> list[int]: ...
+    @property
+    def time_zone(self) -> str: ...
+    @property
+    def uses_recipient_zones(self) -> bool: ...
+    @property
+    def holidays(self) -> str | None: ...
+    @property
+    def parameters(self) -> Mapping[str, str | None]: ...
+    @property
+    def columns(self) -> Sequence[str]: ...
+
+
+def read_window_of(hours: Hours) -> Window:
+    holidays = read_holidays(hours.holidays) if hours.holidays else None
+    return Window(hours.time_zone, hours.window_from, hours.window_to, frozenset(hours.weekdays), holidays)
+
+
+def read_zone_hours(connection: Connection, campaign_id: int, hours: Hours) -> ZoneHours:
+    zones: Mapping[int, Sequence[str]] = load_zones(connection, campaign_id) if hours.uses_recipient_zones else {}
+    return ZoneHours(read_window_of(hours), zones)
+
+
+def has_hours(hours: Hours) -> bool:
+    """Tell whether there are times at which the campaign may not send."""
+    return hours.window_from is not None or len(hours.weekdays) < _ALL_DAYS or hours.holidays is not None
+
+
+def count_by_zone(connection: Connection, campaign_id: int, hours: Hours) -> Mapping[int, int] | None:
+    """Return the number of pending messages by time zone if the hours follow the clock of each person, else None.
+
+    The count reads the whole campaign, so a caller that locks the campaign counts before that.
+    """
+    return count_pending_by_zone(connection, campaign_id) if hours.uses_recipient_zones and has_hours(hours) else None
+
+
+def find_start(hours: Hours, now: dt.datetime, *, has_started: bool) -> dt.datetime:
+    """Return the time from which a campaign may send, apart from its hours: now, or its schedule."""
+    return now if has_started or hours.scheduled_at is None else max(hours.scheduled_at, now)
+
+
+def warn_of_zones(connection: Connection, campaign_id: int, hours: Hours) -> list[Finding]:
+    """If the window of a campaign is never open for some pending messages, return a warning with their number."""
+    if not hours.uses_recipient_zones:
+        return []
+    count = count_never_open(connection, campaign_id, read_window_of(hours))
+    if not count:
+        return []
+    finding = Finding(
+        "zones_never_open",
+        Severity.WARNING,
+        "{messages} would never be sent. The area code of such a phone fits several time zones, and this window is"
+        " never open in all of them at the same time, so there is no hour that is right for the person.",
+        "Widen the window: {widen}. Or send by the campaign's own clock: {own_zone}.",
+        campaign_id=campaign_id,
+        messages=Count(count, "message"),
+        widen=Hint(HintAction.CHANGE_CAMPAIGN, campaign_id, Entry(Field.WINDOW, "08:00-20:00")),
+        own_zone=Hint(HintAction.CHANGE_CAMPAIGN, campaign_id, Entry(Field.RECIPIENT_ZONES, None)),
+    )
+    return [finding]
