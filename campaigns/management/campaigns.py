@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from enum import Enum
 from pathlib import Path
-from types import MappingProxyType
 from typing import Final
 
 from campaigns.domain.campaign import (
@@ -29,24 +27,10 @@ from campaigns.domain.campaign import (
 )
 from campaigns.domain.filling import Filling, drop_empty, fill
 from campaigns.domain.pacing import Reason
-from campaigns.domain.phone.languages import find_languages, find_main_languages, find_region, read_language
-from campaigns.domain.recipients import Choice
 from campaigns.domain.schedule import Holidays, read_moment, write_holidays
-from campaigns.domain.statement import (
-    Count,
-    Entry,
-    Field,
-    Finding,
-    Hint,
-    HintAction,
-    Kind,
-    Moment,
-    Refusal,
-    Sentence,
-    Severity,
-)
+from campaigns.domain.statement import Entry, Field, Finding, Hint, HintAction, Kind, Moment, Refusal, Severity
 from campaigns.domain.users.actor import Act, Actor
-from campaigns.management.drafts.import_warnings import find_contradictions, find_import_warnings
+from campaigns.management.drafts.import_warnings import find_import_warnings
 from campaigns.management.hours.departure import find_departure
 from campaigns.management.hours.nights import Night, look_for_nights
 from campaigns.management.hours.quiet_hours import QuietHours, close_quiet_hours, sends_marketing
@@ -54,19 +38,18 @@ from campaigns.management.hours.window import has_hours, warn_of_zones
 from campaigns.management.recipients import (
     Imported,
     Reading,
-    Staged,
+    describe_import,
     renew_statistics,
     stage_recipients,
     write_recipients,
 )
-from campaigns.management.template_choice import Fit, choose_template, fit_template, read_template
+from campaigns.management.template_choice import choose_template, fit_template, read_template, warn_of_language
 from campaigns.management.users.approvals import needs_approval
 from campaigns.privacy.forgotten_people import suppress_forgotten
 from campaigns.store import accounts
 from campaigns.store import campaigns as store
 from campaigns.store.accounts import load_campaign_accounts
 from campaigns.store.database import Connection, Database, read_clock
-from campaigns.store.recipients import list_imported_files, list_read_columns
 from campaigns.store.templates import TemplateRow
 from campaigns.store.users.audit import write_audit
 
@@ -75,9 +58,6 @@ from campaigns.store.users.audit import write_audit
 _WAITS_OF_PLAN = frozenset({
     Reason.INTERVAL, Reason.PAUSE, Reason.WINDOW, Reason.NO_ACTIVE_ACCOUNT, Reason.DAILY_LIMIT,
 })  # fmt: skip
-# Recipients can be added only in these statuses, because a running campaign may complete while the file is read.
-_TAKES_RECIPIENTS = frozenset({CampaignStatus.DRAFT, CampaignStatus.PAUSED})
-
 # In these statuses a campaign sends, or will send without a further command of a person.
 _STARTED = frozenset({CampaignStatus.PENDING, CampaignStatus.SCHEDULED, CampaignStatus.RUNNING})
 
@@ -257,7 +237,9 @@ def change_campaign(
     `approve_above`: a started campaign that could send more messages keeps its template, its values and its accounts,
     because they were approved; 0: a campaign needs no approval.
     """
-    return database.run(_change, campaign_id, changes, actor, quiet_hours=quiet_hours, approve_above=approve_above)
+    return database.run(
+        change_campaign_in, campaign_id, changes, actor, quiet_hours=quiet_hours, approve_above=approve_above
+    )
 
 
 class _LookedError(Exception):
@@ -289,7 +271,7 @@ def find_nights_of_change(
         if not rows or rows[0].status not in STARTED:
             return []
         before = sum(each.night_count for each in look_for_nights(connection, [campaign_id], quiet=quiet_hours))
-        _change(connection, campaign_id, changes, actor, quiet_hours=quiet_hours, approve_above=0)
+        change_campaign_in(connection, campaign_id, changes, actor, quiet_hours=quiet_hours, approve_above=0)
         after = look_for_nights(connection, [campaign_id], quiet=quiet_hours)
         raise _LookedError([each for each in after if each.night_count > before])
 
@@ -297,46 +279,6 @@ def find_nights_of_change(
         return database.run(look)
     except _LookedError as looked:
         return looked.nights
-
-
-def add_recipients(
-    database: Database,
-    campaign_id: int,
-    path: Path,
-    reading: Reading,
-    *,
-    actor: Actor,
-    secret_key: str | None = None,
-) -> ChangeResult:
-    """Add the people of a file to a draft or a paused campaign. Raises Refusal; OSError if the file cannot be read."""
-    result = database.run(add_recipients_in, campaign_id, path, reading, actor, secret_key=secret_key)
-    renew_statistics(database)
-    return result
-
-
-def replace_recipients(
-    database: Database,
-    campaign_id: int,
-    path: Path,
-    reading: Reading,
-    *,
-    actor: Actor,
-    parameters: Mapping[str, str | None] = MappingProxyType({}),
-    secret_key: str | None = None,
-) -> ChangeResult:
-    """Put the people of a file in the place of all the people of a draft.
-
-    `parameters`: by name of a template parameter, a changed value for all recipients; None: the value comes from each
-    row; "": an optional parameter has no value. They change with the people, because other rows may need them.
-
-    If an error is raised, the draft keeps its people and its values. Raises Refusal; OSError if the file cannot be
-    read.
-    """
-    result = database.run(
-        replace_recipients_in, campaign_id, path, reading, actor, parameters=parameters, secret_key=secret_key
-    )
-    renew_statistics(database)
-    return result
 
 
 @dataclass(frozen=True, slots=True)
@@ -409,7 +351,7 @@ def _create(
     draft = _insert(connection, planned, changes, quiet_hours=quiet_hours)
     imported = write_recipients(connection, draft.id, staged, components=planned.row.components)
     suppress_forgotten(connection, draft.id, secret_key=secret_key)
-    after = {**_describe_draft(draft), **_describe_import(path, imported)}
+    after = {**_describe_draft(draft), **describe_import(path, imported)}
     write_audit(connection, actor, Act.CAMPAIGN_CREATE, draft.id, after=after)
     return _conclude(connection, draft, changes, planned.row, imported, quiet=quiet_hours)
 
@@ -474,7 +416,7 @@ def _conclude(
     )
 
 
-def _change(
+def change_campaign_in(
     connection: Connection,
     campaign_id: int,
     changes: CampaignChanges,
@@ -559,10 +501,6 @@ def _describe_draft(draft: _Draft) -> dict[str, object]:
     return {**asdict(draft.plan), "account_ids": draft.account_ids}
 
 
-def _describe_import(path: Path, imported: Imported) -> dict[str, object]:
-    return {"file": path.name, **asdict(imported.counts)}
-
-
 def _check_effect(facts: CampaignFacts, changes: CampaignChanges, *, now: dt.datetime) -> None:
     """Raise Refusal if the changes concern the start of a campaign that has started already.
 
@@ -633,178 +571,12 @@ def _warn_of_end(campaign_id: int, plan: Plan, departure: Departure | None) -> l
     return [finding]
 
 
-def add_recipients_in(
-    connection: Connection, campaign_id: int, path: Path, reading: Reading, actor: Actor, *, secret_key: str | None
-) -> ChangeResult:
-    # The file is read before the campaign is locked. The lock holds up a resume, the end of a slice, and webhooks that
-    # release a message of the campaign, and with them those of other campaigns. The rollback of the savepoint ends the
-    # lock of the first look.
-    with connection.transaction(force_rollback=True):
-        campaign = lock_campaign(connection, campaign_id)
-    fit, choice = _prepare_import(connection, campaign, reading)
-    staged = stage_recipients(connection, path, filling=fit.filling, reading=replace(reading, choice=choice))
-    campaign = lock_campaign(connection, campaign_id)
-    fit, present_choice = _prepare_import(connection, campaign, reading)
-    if (fit.filling, present_choice) != (staged.filling, choice):
-        raise campaign.facts.conflict(
-            "changed_while_read",
-            "Campaign {id} ({name}) was changed while the file was read: its template, its values or its files are"
-            " different now. Nothing was imported: import the file again.",
-        )
-    result, after = _write_import(connection, campaign, staged, fit.row, path, secret_key=secret_key)
-    write_audit(connection, actor, Act.CAMPAIGN_IMPORT, campaign_id, after=after)
-    return result
-
-
-def _prepare_import(connection: Connection, campaign: store.LockedCampaign, reading: Reading) -> tuple[Fit, Choice]:
-    """Return the template by which people are added to a campaign, and the choice of the columns.
-
-    Raises Refusal if the campaign takes no people now.
-    """
-    facts = campaign.facts
-    if facts.status in ENDED:
-        raise facts.conflict(
-            "cannot_import",
-            "Campaign {id} ({name}) is {status}: it takes no more recipients. {create} makes a new campaign.",
-            create=Hint(HintAction.CREATE_CAMPAIGN),
-        )
-    if facts.status not in _TAKES_RECIPIENTS:
-        raise facts.conflict(
-            "import_while_active",
-            "Campaign {id} ({name}) is {status}: pause it to add recipients. {pause} pauses it, and {resume} resumes"
-            " it after the import.",
-            pause=Hint(HintAction.PAUSE_CAMPAIGN, campaign.id),
-            resume=Hint(HintAction.RESUME_CAMPAIGN, campaign.id),
-        )
-    choice = replace(reading.choice, may_set_values=False)  # the values for all recipients stay as they are
-    if campaign.recipient_count:
-        earlier = list_read_columns(connection, campaign.id)
-        choice = replace(choice, may_go_by_order=False, earlier=earlier)
-    return fit_template(connection, campaign), choice
-
-
-def replace_recipients_in(
-    connection: Connection,
-    campaign_id: int,
-    path: Path,
-    reading: Reading,
-    actor: Actor,
-    *,
-    parameters: Mapping[str, str | None] = MappingProxyType({}),
-    secret_key: str | None,
-) -> ChangeResult:
-    before = lock_campaign(connection, campaign_id)
-    if before.facts.status is not CampaignStatus.DRAFT:
-        raise _refuse_replacement(before.facts)
-    store.replace_recipients(connection, campaign_id)
-    if parameters:
-        changes = CampaignChanges(parameters={key: CLEAR if text == "" else text for key, text in parameters.items()})
-        _change(connection, campaign_id, changes, actor, quiet_hours=None, approve_above=0)
-    campaign = lock_campaign(connection, campaign_id)
-    fit = fit_template(connection, campaign)
-    reading = replace(reading, choice=replace(reading.choice, may_set_values=False))
-    staged = stage_recipients(connection, path, filling=fit.filling, reading=reading)
-    result, after = _write_import(connection, campaign, staged, fit.row, path, secret_key=secret_key)
-    counted = {"recipient_count": before.recipient_count}
-    write_audit(connection, actor, Act.CAMPAIGN_REPLACE, campaign_id, before=counted, after=after)
-    kept_count = store.count_kept_people(connection, campaign_id) if before.recipient_count else 0
-    return replace(result, people_before=0, replaced_count=before.recipient_count, kept_count=kept_count)
-
-
-def _refuse_replacement(facts: CampaignFacts) -> Refusal:
-    """Return a refusal to replace the people of a campaign that is no draft, with the way to the right people."""
-    text = "Campaign {id} ({name}) is {status}: only the recipients of a draft can be replaced. {instead}"
-    create = Hint(HintAction.CREATE_CAMPAIGN)
-    cancel = Hint(HintAction.CANCEL_CAMPAIGN, facts.id)
-    if facts.status in ENDED:
-        instead = Sentence("Make a new campaign from the right file: {create}.", create=create)
-    elif facts.status is CampaignStatus.PAUSED:
-        instead = Sentence(
-            "If the people are wrong, {cancel} ends it for ever. Then make a new campaign from the right file:"
-            " {create}.",
-            cancel=cancel,
-            create=create,
-        )
-    else:
-        instead = Sentence(
-            "If the people are wrong, {pause} stops it at once, and {cancel} ends it for ever. Then make a new campaign"
-            " from the right file: {create}.",
-            pause=Hint(HintAction.PAUSE_CAMPAIGN, facts.id),
-            cancel=cancel,
-            create=create,
-        )
-    return facts.conflict("replace_after_start", text, instead=instead)
-
-
-def _write_import(
-    connection: Connection,
-    campaign: store.LockedCampaign,
-    staged: Staged,
-    template: TemplateRow,
-    path: Path,
-    *,
-    secret_key: str | None,
-) -> tuple[ChangeResult, dict[str, object]]:
-    imported = write_recipients(connection, campaign.id, staged, components=template.components)
-    suppress_forgotten(connection, campaign.id, secret_key=secret_key)
-    status = campaign.facts.status
-    warnings = warn_of_zones(connection, campaign.id, campaign.plan)
-    files = list_imported_files(connection, campaign.id)
-    result = ChangeResult(
-        campaign.id,
-        campaign.name,
-        status,
-        imported=imported,
-        import_warnings=[
-            *find_import_warnings(campaign.id, status, imported.facts, file=str(path)),
-            *find_contradictions(campaign.id, status, [files[0], files[-1]]),
-        ],
-        blocked_count=store.count_pending(connection, campaign.id)[1],
-        warnings=warnings,
-        people_before=campaign.recipient_count,
-    )
-    return result, _describe_import(path, imported)
-
-
 def lock_campaign(connection: Connection, campaign_id: int) -> store.LockedCampaign:
     """Lock a campaign until the transaction ends. Raises Refusal if there is no such campaign."""
     campaign = store.lock_campaigns(connection, [campaign_id]).get(campaign_id)
     if campaign is None:
         raise missing_campaign(campaign_id)
     return campaign
-
-
-# The most countries that a warning names.
-_MOST_COUNTRIES = 8
-
-
-def warn_of_language(connection: Connection, campaign_id: int, template: TemplateRow) -> list[Finding]:
-    """If the countries of more people speak another language than speak that of the template, return a warning."""
-    counts = store.count_pending_by_prefix(connection, campaign_id)
-    language = read_language(template.language)
-    languages, countries = Counter[str](), Counter[str]()
-    speakers = others = 0
-    for prefix, count in counts.items():
-        countries[find_region(prefix)] += count
-        languages.update(dict.fromkeys(find_main_languages(prefix), count))
-        if spoken := find_languages(prefix):
-            speakers += count if language in spoken else 0
-            others += count if language not in spoken else 0
-    if speakers >= max(languages.values(), default=0):
-        return []
-    finding = Finding(
-        "language_differs",
-        Severity.WARNING,
-        "The template {template} is in another language than that of the countries of {people} of campaign"
-        " {campaign_id}. The phones are those of {countries}.",
-        "If it is the wrong one, choose another template: {change}.",
-        campaign_id=campaign_id,
-        template=f"{template.name}:{template.language}",
-        people=Count(others, "recipient"),
-        countries=[f"{country} {count:,}" for country, count in countries.most_common(_MOST_COUNTRIES) if country],
-        change=Hint(HintAction.CHANGE_CAMPAIGN, campaign_id, Entry(Field.TEMPLATE)),
-    )
-    return [finding]
 
 
 def _apply(plan: Plan, changes: CampaignChanges, *, now: dt.datetime) -> Plan:

@@ -6,7 +6,7 @@ import datetime as dt
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from functools import partial
 from itertools import chain, islice
 from pathlib import Path
@@ -423,6 +423,11 @@ _SAMPLE, _READ = 100, 5_000
 _LEAST_DOCUMENTS, _CHANCE = 3, 0.05
 # The problems of a cell that holds something other than a phone.
 _NOT_PHONES = frozenset({PhoneProblem.CHARACTERS, PhoneProblem.EMPTY, PhoneProblem.INVALID, PhoneProblem.WORDS})
+
+
+def describe_import(path: Path, imported: Imported) -> dict[str, object]:
+    """Return the name of a file and the numbers of its import, for the audit."""
+    return {"file": path.name, **asdict(imported.counts)}
 
 
 def renew_statistics(database: Database) -> None:

@@ -1,4 +1,4 @@
-"""Finds the template that a campaign sends.
+"""Finds the template that a campaign sends, and warns if it does not suit the people.
 
 Each WABA of the campaign's accounts has a copy of the template. All copies must be equal.
 """
@@ -6,10 +6,12 @@ Each WABA of the campaign's accounts has a copy of the template. All copies must
 from __future__ import annotations
 
 import datetime as dt
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from campaigns.domain.filling import Filling, ParameterKind, drop_empty, fill, list_parameters
+from campaigns.domain.phone.languages import find_languages, find_main_languages, find_region, read_language
 from campaigns.domain.statement import (
     Count,
     Entry,
@@ -31,7 +33,7 @@ from campaigns.domain.template import (
     template_from_components,
 )
 from campaigns.domain.text.normal import find_similar
-from campaigns.store import accounts, templates
+from campaigns.store import accounts, campaigns, templates
 from campaigns.store.campaigns import LockedCampaign
 from campaigns.store.database import Connection
 
@@ -265,5 +267,38 @@ def _judge(row: templates.TemplateRow, text: str) -> list[Finding]:
         template=text,
         status=Word(row.status),
         where=where,
+    )
+    return [finding]
+
+
+# The most countries that a warning names.
+_MOST_COUNTRIES = 8
+
+
+def warn_of_language(connection: Connection, campaign_id: int, template: templates.TemplateRow) -> list[Finding]:
+    """If the countries of more people speak another language than speak that of the template, return a warning."""
+    counts = campaigns.count_pending_by_prefix(connection, campaign_id)
+    language = read_language(template.language)
+    languages, countries = Counter[str](), Counter[str]()
+    speakers = others = 0
+    for prefix, count in counts.items():
+        countries[find_region(prefix)] += count
+        languages.update(dict.fromkeys(find_main_languages(prefix), count))
+        if spoken := find_languages(prefix):
+            speakers += count if language in spoken else 0
+            others += count if language not in spoken else 0
+    if speakers >= max(languages.values(), default=0):
+        return []
+    finding = Finding(
+        "language_differs",
+        Severity.WARNING,
+        "The template {template} is in another language than that of the countries of {people} of campaign"
+        " {campaign_id}. The phones are those of {countries}.",
+        "If it is the wrong one, choose another template: {change}.",
+        campaign_id=campaign_id,
+        template=f"{template.name}:{template.language}",
+        people=Count(others, "recipient"),
+        countries=[f"{country} {count:,}" for country, count in countries.most_common(_MOST_COUNTRIES) if country],
+        change=Hint(HintAction.CHANGE_CAMPAIGN, campaign_id, Entry(Field.TEMPLATE)),
     )
     return [finding]

@@ -10,7 +10,8 @@ import xlsxwriter
 
 from campaigns.domain.users.rights import Role
 from campaigns.management.accounts import add_account, add_template
-from campaigns.management.campaigns import CampaignChanges, add_recipients, draft_campaign
+from campaigns.management.campaigns import CampaignChanges, draft_campaign
+from campaigns.management.drafts.imports import add_recipients
 from campaigns.management.files import work
 from campaigns.management.recipients import Reading
 from campaigns.secrets import make_key

@@ -9,15 +9,10 @@ from campaigns.domain.recipients import Choice
 from campaigns.domain.statement import Refusal
 from campaigns.domain.users.actor import Act, Actor, ActorKind, Surface
 from campaigns.management.accounts import add_account, add_template
-from campaigns.management.campaigns import (
-    CampaignChanges,
-    add_recipients,
-    change_campaign,
-    create_campaign,
-    replace_recipients,
-)
+from campaigns.management.campaigns import CampaignChanges, change_campaign, create_campaign
 from campaigns.management.drafts.copies import copy_campaign
 from campaigns.management.drafts.discards import discard_draft
+from campaigns.management.drafts.imports import add_recipients, replace_recipients
 from campaigns.management.lifecycle import cancel_campaigns, pause_campaigns, resume_campaigns, start_campaigns
 from campaigns.management.listings.pages import page_audit
 from campaigns.management.recipients import Reading

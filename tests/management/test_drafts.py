@@ -14,15 +14,14 @@ from campaigns.management.accounts import add_account, add_template
 from campaigns.management.campaigns import (
     CLEAR,
     CampaignChanges,
-    add_recipients,
     change_campaign,
     create_campaign,
     draft_campaign,
     lock_campaign,
-    replace_recipients,
 )
 from campaigns.management.drafts.copies import copy_campaign, copy_from
 from campaigns.management.drafts.discards import _discard, discard_draft
+from campaigns.management.drafts.imports import add_recipients, replace_recipients
 from campaigns.management.exports import export_campaign
 from campaigns.management.recipients import Reading
 from campaigns.management.test_sends import start_test

@@ -19,14 +19,9 @@ from campaigns.domain.statement import Refusal, quote
 from campaigns.domain.users.actor import Actor, ActorKind, Surface
 from campaigns.language import load
 from campaigns.management.accounts import add_account, add_template
-from campaigns.management.campaigns import (
-    CampaignChanges,
-    add_recipients_in,
-    change_campaign,
-    draft_campaign,
-    replace_recipients,
-)
+from campaigns.management.campaigns import CampaignChanges, change_campaign, draft_campaign
 from campaigns.management.drafts.discards import discard_draft
+from campaigns.management.drafts.imports import add_recipients_in, replace_recipients
 from campaigns.management.files import jobs, looks, work
 from campaigns.management.files.jobs import (
     find_job,
@@ -44,13 +39,7 @@ from campaigns.management.files.jobs import (
 from campaigns.management.files.looks import load_look
 from campaigns.management.files.reports import read_report
 from campaigns.management.files.sentences import read_sentence
-from campaigns.management.files.uploads import (
-    add_piece,
-    begin_upload,
-    discard_upload,
-    end_upload,
-    find_upload,
-)
+from campaigns.management.files.uploads import add_piece, begin_upload, discard_upload, end_upload, find_upload
 from campaigns.management.recipients import Reading
 from campaigns.management.suppressions import suppress_phones
 from campaigns.privacy import erasure

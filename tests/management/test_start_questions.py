@@ -18,16 +18,10 @@ from campaigns.domain.statement import Refusal
 from campaigns.domain.users.actor import Actor, ActorKind, Surface
 from campaigns.management import lifecycle
 from campaigns.management.accounts import add_account, add_template
-from campaigns.management.campaigns import (
-    CampaignChanges,
-    add_recipients,
-    change_campaign,
-    create_campaign,
-    draft_campaign,
-    replace_recipients,
-)
+from campaigns.management.campaigns import CampaignChanges, change_campaign, create_campaign, draft_campaign
 from campaigns.management.drafts import starts
 from campaigns.management.drafts.copies import copy_campaign
+from campaigns.management.drafts.imports import add_recipients, replace_recipients
 from campaigns.management.drafts.starts import look_before_start
 from campaigns.management.files.jobs import discard_newer_list, request_import, request_look
 from campaigns.management.files.uploads import begin_upload, store_upload

@@ -10,7 +10,8 @@ from campaigns.domain.settlement import Release
 from campaigns.domain.statement import Refusal
 from campaigns.management.accounts import add_account as add_real_account
 from campaigns.management.accounts import add_template
-from campaigns.management.campaigns import CampaignChanges, add_recipients, create_campaign
+from campaigns.management.campaigns import CampaignChanges, create_campaign
+from campaigns.management.drafts.imports import add_recipients
 from campaigns.management.recipients import Reading
 from campaigns.management.suppressions import lift_phones, suppress_phones
 from campaigns.privacy.erasure import forget

@@ -6,7 +6,8 @@ from campaigns.domain.phone.number import PhoneKind
 from campaigns.domain.recipients import Choice
 from campaigns.domain.statement import Refusal
 from campaigns.management.accounts import add_account, add_template
-from campaigns.management.campaigns import CampaignChanges, add_recipients, create_campaign
+from campaigns.management.campaigns import CampaignChanges, create_campaign
+from campaigns.management.drafts.imports import add_recipients
 from campaigns.management.recipients import Reading, find_overlaps
 from campaigns.secrets import make_key
 from campaigns.sheets.xlsx import ADVICE

@@ -12,7 +12,8 @@ from campaigns.domain.recipients import Choice
 from campaigns.domain.statement import Refusal
 from campaigns.management import lifecycle
 from campaigns.management.accounts import activate_account, add_account, add_template, deactivate_account
-from campaigns.management.campaigns import CLEAR, CampaignChanges, add_recipients, change_campaign, create_campaign
+from campaigns.management.campaigns import CLEAR, CampaignChanges, change_campaign, create_campaign
+from campaigns.management.drafts.imports import add_recipients
 from campaigns.management.recipients import Reading
 from campaigns.management.reports import read_funnel
 from campaigns.secrets import make_key

@@ -35,7 +35,8 @@ from campaigns.domain.message import Status
 from campaigns.domain.optout.consent import RefusalChoice
 from campaigns.domain.recipients import Choice
 from campaigns.domain.statement import Count
-from campaigns.management.campaigns import ChangeResult, add_recipients, replace_recipients
+from campaigns.management.campaigns import ChangeResult
+from campaigns.management.drafts.imports import add_recipients, replace_recipients
 from campaigns.management.exports import Export, export_campaign
 from campaigns.management.recipients import Reading, find_overlaps
 from campaigns.sheets.csv_writer import write_csv

@@ -11,7 +11,6 @@ from campaigns.domain.campaign import STARTED, CampaignStatus, Command, Departur
 from campaigns.domain.statement import Count, Finding, Hint, HintAction, Sentence, Severity, Word
 from campaigns.domain.template import TemplateError, list_shown
 from campaigns.domain.users.actor import Actor
-from campaigns.management.campaigns import warn_of_language
 from campaigns.management.drafts.import_warnings import (
     find_contradictions,
     find_import_warnings,
@@ -25,6 +24,7 @@ from campaigns.management.hours.nights import Night, look_for_nights
 from campaigns.management.hours.quiet_hours import QuietHours, sends_marketing
 from campaigns.management.hours.window import warn_of_zones
 from campaigns.management.preview import Preview, preview_first_between, preview_messages
+from campaigns.management.template_choice import warn_of_language
 from campaigns.management.templates import read_campaign_templates
 from campaigns.store import campaigns as store
 from campaigns.store import recipients

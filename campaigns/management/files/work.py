@@ -24,8 +24,9 @@ from campaigns.domain.recipients import RecipientsError
 from campaigns.domain.statement import Refusal, Sentence
 from campaigns.language import load
 from campaigns.logs import event
-from campaigns.management.campaigns import ChangeResult, add_recipients_in, replace_recipients_in
+from campaigns.management.campaigns import ChangeResult
 from campaigns.management.drafts.copies import copy_from, read_source
+from campaigns.management.drafts.imports import add_recipients_in, replace_recipients_in
 from campaigns.management.exports import export_campaign
 from campaigns.management.files.jobs import IMPORTS, read_actor, read_parameters, read_people, read_reading
 from campaigns.management.files.looks import load_filling, look_at

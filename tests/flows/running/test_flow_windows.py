@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 from harness import Flow
 
 from campaigns.domain.recipients import Choice
-from campaigns.management.campaigns import add_recipients
+from campaigns.management.drafts.imports import add_recipients
 from campaigns.management.recipients import Reading
 from tests.support.actors import TESTER
 
