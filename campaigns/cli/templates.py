@@ -18,7 +18,7 @@ from campaigns.domain.filling import fill, list_parameters
 from campaigns.domain.statement import Count, Hint, HintAction, deferred
 from campaigns.domain.template import Template, TemplateError, TemplateStatus
 from campaigns.management.accounts import add_template
-from campaigns.management.preview import preview
+from campaigns.management.layouts import preview
 from campaigns.management.template_choice import find_templates, read_template
 from campaigns.management.templates import WabaSync, sync_templates
 from campaigns.store.templates import TemplateRow, list_templates

@@ -41,7 +41,7 @@ from campaigns.domain.text.date_numbers import is_due
 from campaigns.domain.text.dates import LatestDate
 from campaigns.domain.text.kinds import KindCounts, OddCells, has_amounts
 from campaigns.management.exports import find_export_columns
-from campaigns.management.preview import Preview, preview
+from campaigns.management.layouts import Preview, preview
 from campaigns.sheets.package import Report
 from campaigns.sheets.rows import Row, Sheet, WindowsText, open_sheet
 from campaigns.sheets.xlsx import Hidden, HiddenChoice

@@ -16,7 +16,7 @@ from campaigns.domain.recipients import DUPLICATES, RowCode, list_names
 from campaigns.domain.statement import Count, Finding, deferred
 from campaigns.management.campaigns import ChangeResult
 from campaigns.management.drafts.import_warnings import write_variable
-from campaigns.management.preview import Preview
+from campaigns.management.layouts import Preview
 from campaigns.management.recipients import Imported, find_overlaps
 from campaigns.store.recipients import ErrorGroup, ImportCounts, Overlap
 

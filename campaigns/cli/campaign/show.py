@@ -39,7 +39,8 @@ from campaigns.domain.schedule import DAYS, write_weekdays
 from campaigns.domain.statement import Count
 from campaigns.domain.template import read_template_status
 from campaigns.management.hours.window import has_hours
-from campaigns.management.preview import CampaignPreview, Preview, preview_campaign
+from campaigns.management.layouts import Preview
+from campaigns.management.preview import CampaignPreview, preview_campaign
 from campaigns.management.reports import CampaignDetails, Funnel, read_funnel, show_campaign
 from campaigns.store.accounts import AccountListing
 from campaigns.store.campaigns import CampaignListing, list_campaigns

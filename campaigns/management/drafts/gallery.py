@@ -10,8 +10,8 @@ from itertools import groupby
 from campaigns.domain.filling import Parameter, fill, list_parameters
 from campaigns.domain.statement import Sentence
 from campaigns.domain.template import TemplateError, TemplateStatus
+from campaigns.management.layouts import Layout, lay_out
 from campaigns.management.listings.pages import Page, contains, load_page
-from campaigns.management.preview import Layout, lay_out
 from campaigns.management.template_choice import read_template
 from campaigns.store import templates
 from campaigns.store.campaigns import find_template_id

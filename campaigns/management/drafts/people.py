@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from campaigns.domain.filling import fill, find_misfit
 from campaigns.domain.statement import Refusal
 from campaigns.domain.template import TemplateError
-from campaigns.management.preview import Layout, lay_out
+from campaigns.management.layouts import Layout, lay_out
 from campaigns.management.reports import find_campaign
 from campaigns.management.template_choice import read_template
 from campaigns.store import campaigns, templates

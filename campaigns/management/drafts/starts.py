@@ -23,7 +23,8 @@ from campaigns.management.hours.departure import find_departure
 from campaigns.management.hours.nights import Night, look_for_nights
 from campaigns.management.hours.quiet_hours import QuietHours, sends_marketing
 from campaigns.management.hours.window import warn_of_zones
-from campaigns.management.preview import Preview, preview_first_between, preview_messages
+from campaigns.management.layouts import Preview
+from campaigns.management.preview import preview_first_between, preview_messages
 from campaigns.management.template_choice import warn_of_language
 from campaigns.management.templates import read_campaign_templates
 from campaigns.store import campaigns as store

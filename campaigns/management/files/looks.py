@@ -24,7 +24,7 @@ from campaigns.domain.statement import Entry, Sentence
 from campaigns.domain.template import Template
 from campaigns.domain.text.links import LinkError
 from campaigns.management.files.jobs import read_reading
-from campaigns.management.preview import Layout, lay_out
+from campaigns.management.layouts import Layout, lay_out
 from campaigns.management.recipients import Reading
 from campaigns.management.reports import find_campaign
 from campaigns.management.template_choice import read_template

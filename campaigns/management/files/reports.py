@@ -11,7 +11,7 @@ from campaigns.domain.statement import Sentence
 from campaigns.management.campaigns import ChangeResult
 from campaigns.management.files.rejected import RejectedRow
 from campaigns.management.files.sentences import read_sentence, write_sentence
-from campaigns.management.preview import Preview
+from campaigns.management.layouts import Preview
 from campaigns.management.recipients import Filled
 from campaigns.sheets.rows import WindowsText
 from campaigns.store.recipients import ImportErrorRow, Overlap

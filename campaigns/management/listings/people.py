@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from campaigns.domain.filling import fill
 from campaigns.domain.phone.person import is_number
 from campaigns.domain.template import TemplateError
+from campaigns.management.layouts import Layout, lay_out
 from campaigns.management.listings.pages import Page
 from campaigns.management.listings.recipients import explain_message
-from campaigns.management.preview import Layout, lay_out
 from campaigns.management.template_choice import read_template
 from campaigns.privacy.forgotten_people import ForgettingError, find_forgotten
 from campaigns.store import campaigns, people, templates

@@ -17,8 +17,9 @@ from campaigns.management.files.jobs import download_rejected, find_import, find
 from campaigns.management.files.rejected import SHOWN_ROWS, RejectedRow
 from campaigns.management.files.reports import ImportReport, read_report
 from campaigns.management.files.sentences import read_refusal
+from campaigns.management.layouts import Preview
 from campaigns.management.listings.pages import page_import_errors
-from campaigns.management.preview import Preview, preview_campaign
+from campaigns.management.preview import preview_campaign
 from campaigns.store.campaigns import count_pending
 from campaigns.store.files.jobs import JobRow
 from console.context import actor, may, parts

@@ -24,7 +24,7 @@ from campaigns.management.files.jobs import (
 )
 from campaigns.management.files.looks import FileTop, load_look
 from campaigns.management.files.sentences import read_refusal
-from campaigns.management.preview import Layout
+from campaigns.management.layouts import Layout
 from campaigns.management.recipients import Reading
 from campaigns.sheets.xlsx import HiddenChoice
 from campaigns.store.files.jobs import JobRow

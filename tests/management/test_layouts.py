@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from campaigns.domain.template import template_from_components
-from campaigns.management.preview import Preview, preview
+from campaigns.management.layouts import Preview, preview
 
 COMPONENTS = [
     {"type": "HEADER", "format": "DOCUMENT"},
