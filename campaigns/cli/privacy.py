@@ -19,7 +19,7 @@ from campaigns.language import current
 from campaigns.management.listings.people import PersonDetails, ShownMessage, show_person
 from campaigns.privacy.erasure import forget as forget_person
 from campaigns.privacy.retention import count_overdue_answers, find_overdue_campaigns, retain, retain_answers
-from campaigns.store.suppressions import SuppressionEvent
+from campaigns.store.optouts.suppressions import SuppressionEvent
 
 
 @click.command("person", cls=Command, short_help="Show one person: opt-outs, and each message with its status.")

@@ -28,8 +28,9 @@ from campaigns.domain.statement import Count, Entry, Field
 from campaigns.language import current
 from campaigns.logs import mask_phone
 from campaigns.management import reviews, suppressions
+from campaigns.store.optouts.reviews import ReviewRow, list_reviews
+from campaigns.store.optouts.suppressions import count_suppressions, stream_suppressions
 from campaigns.store.people import count_forgotten
-from campaigns.store.suppressions import ReviewRow, count_suppressions, list_reviews, stream_suppressions
 
 _LISTED_ROWS = 1_000
 

@@ -7,10 +7,11 @@ from dataclasses import dataclass, replace
 
 from campaigns.domain.statement import Hint, HintAction, Kind, Refusal, Sentence
 from campaigns.domain.users.actor import Act, Actor
-from campaigns.store import suppressions
 from campaigns.store.database import Connection, Database
+from campaigns.store.optouts import reviews as store
+from campaigns.store.optouts.reviews import DecidedAnswer, Decision, ReviewFacts
+from campaigns.store.optouts.suppressions import SuppressionEvent, write_suppressions
 from campaigns.store.people import find_people, find_user_ids, lock_people
-from campaigns.store.suppressions import DecidedAnswer, Decision, ReviewFacts, SuppressionEvent, write_suppressions
 from campaigns.store.users.audit import write_audit
 
 
@@ -63,9 +64,9 @@ def _accept(connection: Connection, ids: Sequence[int], actor: Actor) -> Accepte
     lock_people(connection)
     keys = _find_people(connection, ids)
     decided = _decide(connection, ids, keys, Decision.ACCEPTED)
-    optouts = [each for optout in suppressions.make_optouts(decided) for each in _spread(connection, optout)]
+    optouts = [each for optout in store.make_optouts(decided) for each in _spread(connection, optout)]
     write_suppressions(connection, optouts)
-    suppressions.clear_review_reason(connection, keys)
+    store.clear_review_reason(connection, keys)
     _write_audit(connection, actor, Act.OPTOUT_ACCEPT, keys, decided)
     return Accepted(len(keys), len(decided))
 
@@ -88,11 +89,11 @@ def _spread(connection: Connection, optout: SuppressionEvent) -> list[Suppressio
 
 def _dismiss(connection: Connection, ids: Sequence[int], actor: Actor) -> Dismissed:
     keys = _find_people(connection, ids)
-    campaign_ids = suppressions.lock_campaigns_to(connection, keys)
+    campaign_ids = store.lock_campaigns_to(connection, keys)
     decided = _decide(connection, ids, keys, Decision.DISMISSED)
-    restored_count, to_enqueue = suppressions.restore_skipped_for_review(connection, keys, campaign_ids)
+    restored_count, to_enqueue = store.restore_skipped_for_review(connection, keys, campaign_ids)
     since = min(each.opened_at for each in decided)
-    left_count = suppressions.count_skipped_for_review(connection, keys, since=since)
+    left_count = store.count_skipped_for_review(connection, keys, since=since)
     _write_audit(connection, actor, Act.OPTOUT_DISMISS, keys, decided)
     return Dismissed(len(keys), len(decided), restored_count, left_count, to_enqueue)
 
@@ -100,7 +101,7 @@ def _dismiss(connection: Connection, ids: Sequence[int], actor: Actor) -> Dismis
 def _find_people(connection: Connection, ids: Sequence[int]) -> list[str]:
     if not ids:
         raise Refusal("reviews_missing", "No answer was chosen: choose at least one.", kind=Kind.MISSING)
-    found = suppressions.find_reviews(connection, ids)
+    found = store.find_reviews(connection, ids)
     if refusals := [why for each in dict.fromkeys(ids) if (why := _refuse(each, found.get(each)))]:
         text = "{refusals} Nothing was changed."
         is_missing = any(each not in found for each in ids)
@@ -125,7 +126,7 @@ def _refuse(review_id: int, facts: ReviewFacts | None) -> Sentence | None:
 def _decide(
     connection: Connection, ids: Sequence[int], recipient_keys: Sequence[str], decision: Decision
 ) -> list[DecidedAnswer]:
-    decided = suppressions.decide_reviews(connection, recipient_keys, decision)
+    decided = store.decide_reviews(connection, recipient_keys, decision)
     author = {each.id: each.recipient_key for each in decided}
     if missing := sorted(set(ids) - author.keys()):
         raise Refusal(

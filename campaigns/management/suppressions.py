@@ -31,16 +31,14 @@ from campaigns.sheets.package import Report
 from campaigns.sheets.rows import Row, open_sheet
 from campaigns.sheets.xlsx import HiddenChoice
 from campaigns.store.database import Connection, Database
-from campaigns.store.people import find_user_ids, lock_forgotten
-from campaigns.store.suppressions import (
-    Decision,
+from campaigns.store.optouts.reviews import Decision, clear_review_reason, decide_reviews
+from campaigns.store.optouts.suppressions import (
     SuppressionEvent,
-    clear_review_reason,
-    decide_reviews,
     find_suppressed,
     lift_suppressions,
     write_suppressions,
 )
+from campaigns.store.people import find_user_ids, lock_forgotten
 from campaigns.store.users.audit import write_audit
 
 _BATCH = 5_000

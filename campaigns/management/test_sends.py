@@ -18,8 +18,8 @@ from campaigns.privacy.forgotten_people import find_forgotten
 from campaigns.store import campaigns as store
 from campaigns.store.campaigns import TestMessage
 from campaigns.store.database import Connection, Database
+from campaigns.store.optouts.suppressions import find_suppressed
 from campaigns.store.people import lock_forgotten
-from campaigns.store.suppressions import find_suppressed
 from campaigns.store.users.audit import write_audit
 
 MAX_PHONES = 50

@@ -14,8 +14,8 @@ from campaigns.store import people
 from campaigns.store.database import Connection, Database, LockTimeout, allow_long_statements, limit_lock_waits
 from campaigns.store.files.jobs import stop_file_work
 from campaigns.store.files.uploads import forget_files
+from campaigns.store.optouts.suppressions import SuppressionEvent, write_suppressions
 from campaigns.store.people import ErasedCounts
-from campaigns.store.suppressions import SuppressionEvent, write_suppressions
 from campaigns.store.users.audit import write_audit
 
 # The longest wait for the work with a file. A list of a million people takes a minute or two.

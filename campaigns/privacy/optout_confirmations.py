@@ -8,7 +8,7 @@ from campaigns.config import Settings
 from campaigns.logs import event, mask_phone
 from campaigns.secrets import TokenError, decrypt_token
 from campaigns.store.database import Database
-from campaigns.store.suppressions import TakenReply, take_stop_reply
+from campaigns.store.optouts.confirmations import TakenReply, take_stop_reply
 from campaigns.whatsapp.graph import GraphError, send_text
 
 _log = logging.getLogger(__name__)

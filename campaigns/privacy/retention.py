@@ -9,9 +9,10 @@ import logging
 
 from campaigns.domain.users.actor import Act, Actor, ActorKind
 from campaigns.logs import event
-from campaigns.store import people, suppressions
+from campaigns.store import people
 from campaigns.store.database import Connection, Database
 from campaigns.store.files.uploads import erase_files
+from campaigns.store.optouts import reviews
 from campaigns.store.people import ErasedBatch, OverdueCampaign
 from campaigns.store.users.audit import erase_audit, write_audit
 from campaigns.store.users.sessions import erase_logins
@@ -46,7 +47,7 @@ def retain(database: Database, *, days: int, actor: Actor | None) -> list[Overdu
 
 def count_overdue_answers(database: Database, *, days: int) -> int:
     """Return the number of answers whose text `retain_answers` would erase now."""
-    return database.run(suppressions.count_overdue_answers, days=days)
+    return database.run(reviews.count_overdue_answers, days=days)
 
 
 def retain_answers(database: Database, *, days: int, actor: Actor | None) -> int:
@@ -75,7 +76,7 @@ def retain_logins(database: Database) -> None:
 
 
 def _erase_answers(connection: Connection, days: int, actor: Actor | None) -> int:
-    count = suppressions.erase_overdue_answers(connection, days=days)
+    count = reviews.erase_overdue_answers(connection, days=days)
     if actor is not None and count:
         write_audit(connection, actor, Act.OPTOUT_ERASE, after={"answer_count": count, "days": days})
     return count

@@ -8,8 +8,9 @@ from campaigns.alerts import Alerts
 from campaigns.config import Settings
 from campaigns.domain.statement import Hint, HintAction
 from campaigns.logs import event
-from campaigns.store import campaigns, events, leases, suppressions
+from campaigns.store import campaigns, events, leases
 from campaigns.store.database import Database
+from campaigns.store.optouts import reviews
 
 _log = logging.getLogger(__name__)
 
@@ -79,7 +80,7 @@ def reconcile(database: Database, settings: Settings, alerts: Alerts) -> None:
 
 
 def _report_reviews(database: Database, alerts: Alerts) -> None:
-    waiting = database.run(suppressions.report_reviews)
+    waiting = database.run(reviews.report_reviews)
     if waiting is None:
         return
     count, oldest = waiting

@@ -32,7 +32,7 @@ from campaigns.store.accounts import (
 )
 from campaigns.store.database import Connection, Database, DatabaseError, DatabaseUnavailable
 from campaigns.store.messages import ClaimedMessage, EvidenceRow, ReleaseRow
-from campaigns.store.suppressions import suppress_refusing
+from campaigns.store.optouts.suppressions import suppress_refusing
 from campaigns.store.templates import Recategorised, recategorise_template
 
 _log = logging.getLogger(__name__)

@@ -13,7 +13,7 @@ from psycopg.rows import class_row
 from campaigns.store.continuity import load_found_older_at
 from campaigns.store.database import Connection, allow_long_statements, query
 from campaigns.store.migrate import find_missing_migrations, find_unknown_migrations
-from campaigns.store.suppressions import count_reviews
+from campaigns.store.optouts.reviews import count_reviews
 
 # A session is reported if another session has waited for one of its locks for this time, because slices may be waiting
 # too.

@@ -16,7 +16,7 @@ from campaigns.domain.users.actor import Act, Actor, ActorKind, Surface
 from campaigns.management.listings.pages import page_audit
 from campaigns.privacy.retention import retain_audit
 from campaigns.store.database import DatabaseError
-from campaigns.store.suppressions import Answer, open_reviews
+from campaigns.store.optouts.reviews import Answer, open_reviews
 from campaigns.store.users.audit import AuditFilter, write_audit
 from tests.cli.conftest import ANA, BIA
 from tests.golden.gather import list_commands

@@ -5,7 +5,8 @@ import hashlib
 
 import pytest
 
-from campaigns.store.suppressions import Answer, find_suppressed, open_reviews
+from campaigns.store.optouts.reviews import Answer, open_reviews
+from campaigns.store.optouts.suppressions import find_suppressed
 from tests.store.rows import add_account, add_campaign, add_message, claim, fetch, take
 
 ANA, BIA = "+5511999990001", "+5511999990002"

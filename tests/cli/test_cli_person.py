@@ -8,7 +8,7 @@ import pytest
 
 from campaigns.domain.optout.recognition import Source
 from campaigns.domain.phone.person import recipient_key
-from campaigns.store.suppressions import SuppressionEvent, write_suppressions
+from campaigns.store.optouts.suppressions import SuppressionEvent, write_suppressions
 from tests.store.rows import add_account, add_campaign, add_message, fetch
 
 PHONE = "+5511987650021"

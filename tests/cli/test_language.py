@@ -46,7 +46,7 @@ from campaigns.language import (
     restoring,
 )
 from campaigns.store.accounts import add_account_event
-from campaigns.store.suppressions import Decision
+from campaigns.store.optouts.reviews import Decision
 from tests.golden.gather import list_commands
 
 NOON = dt.datetime(2026, 11, 27, 12, tzinfo=dt.UTC)

@@ -6,7 +6,7 @@ import pytest
 
 from campaigns.domain.optout.recognition import Source
 from campaigns.domain.phone.person import recipient_key
-from campaigns.store.suppressions import SuppressionEvent, write_suppressions
+from campaigns.store.optouts.suppressions import SuppressionEvent, write_suppressions
 from tests.console.conftest import read_text
 from tests.store.rows import add_account, add_campaign, add_message, fetch
 

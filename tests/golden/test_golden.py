@@ -9,7 +9,7 @@ import sys
 
 import pytest
 
-from campaigns.store.suppressions import Answer, open_reviews
+from campaigns.store.optouts.reviews import Answer, open_reviews
 from tests.golden.gather import (
     compare,
     compare_section,

@@ -15,7 +15,7 @@ from campaigns.management.suppressions import lift_phones
 from campaigns.privacy.optout_confirmations import send_replies
 from campaigns.secrets import encrypt_token, make_key
 from campaigns.store.events import insert_events
-from campaigns.store.suppressions import take_stop_reply
+from campaigns.store.optouts.confirmations import take_stop_reply
 from tests.simulator.far_end import PATIENCE_SECONDS, wait_for
 from tests.store.rows import Beside, add_account, fetch
 from tests.support.actors import TESTER

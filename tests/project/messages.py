@@ -30,7 +30,7 @@ from campaigns.language import DOMAIN, DURATIONS, EVENT, FOLDER, METAVAR, PORTUG
 from campaigns.logs import LOG, STORY
 from campaigns.store.accounts import Kind
 from campaigns.store.database import PoolerError
-from campaigns.store.suppressions import Decision
+from campaigns.store.optouts.reviews import Decision
 from simulator.__main__ import _SHORT
 from simulator.config import Webhooks, list_keys
 from tests.golden.gather import list_commands

@@ -30,7 +30,7 @@ from campaigns.store.database import (
 from campaigns.store.events import DeferredEvent, EventStatus, StoredEvent
 from campaigns.store.history.samples import add_replies
 from campaigns.store.messages import merge_evidence
-from campaigns.store.suppressions import suppress_refusing
+from campaigns.store.optouts.suppressions import suppress_refusing
 from campaigns.store.templates import Recategorised
 from webhooks.applier.apply_optouts import OptOutResult, write_optouts
 from webhooks.applier.apply_replies import write_replies

@@ -14,21 +14,19 @@ from campaigns.domain.statement import Hint, HintAction
 from campaigns.logs import event, mask_phone
 from campaigns.privacy.forgotten_people import ForgettingError, find_forgotten
 from campaigns.store import people as store
-from campaigns.store import suppressions
 from campaigns.store.database import Connection
-from campaigns.store.people import Person, UserIdPair
-from campaigns.store.suppressions import (
-    Answer,
+from campaigns.store.optouts import reviews
+from campaigns.store.optouts.confirmations import StopReply, add_stop_replies
+from campaigns.store.optouts.reviews import Answer, Decision
+from campaigns.store.optouts.suppressions import (
     AnsweredMessage,
-    Decision,
-    StopReply,
     SuppressionChange,
     SuppressionEvent,
-    add_stop_replies,
     find_answered_messages,
     find_suppression_events,
     write_suppressions,
 )
+from campaigns.store.people import Person, UserIdPair
 from webhooks.applier.optouts import OptOut
 from webhooks.applier.people import People
 
@@ -207,7 +205,7 @@ class _OptOutWriter:
         for person in found.values():
             if person.recipient_keys:
                 moves |= dict.fromkeys(person.user_ids, person.recipient_keys[0])
-        suppressions.move_reviews(self._connection, moves)
+        reviews.move_reviews(self._connection, moves)
 
     def _open_reviews(self, found: Mapping[str, Person]) -> None:
         """Open reviews of answers that may be opt-outs."""
@@ -225,7 +223,7 @@ class _OptOutWriter:
             for each in self._optouts
             if not each.optout.is_certain and (key := _find_key(each, found) or next(iter(each.optout.user_ids), ""))
         ]
-        opened = suppressions.open_reviews(self._connection, answers)
+        opened = reviews.open_reviews(self._connection, answers)
         self._result.review_count = len(opened)
         self._result.to_report += [_report_review(review_id, key) for review_id, key in opened]
 
@@ -236,9 +234,9 @@ class _OptOutWriter:
         """
         keys = {change.recipient_key for change in changes if change.is_active}
         keys |= {key for each in self._optouts if each.optout.is_certain and each.optout.is_active for key in each.keys}
-        decided = suppressions.decide_reviews(self._connection, keys, Decision.ACCEPTED) if keys else []
-        suppressions.clear_review_reason(self._connection, {each.recipient_key for each in decided})
-        return write_suppressions(self._connection, suppressions.make_optouts(decided))
+        decided = reviews.decide_reviews(self._connection, keys, Decision.ACCEPTED) if keys else []
+        reviews.clear_review_reason(self._connection, {each.recipient_key for each in decided})
+        return write_suppressions(self._connection, reviews.make_optouts(decided))
 
     def _count(self, found: Mapping[str, Person]) -> None:
         for each in self._optouts:

@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 from campaigns.domain.optout.recognition import Source
 from campaigns.domain.users.actor import Act, Actor
 from campaigns.store.database import Database
-from campaigns.store.suppressions import page_suppressions
+from campaigns.store.optouts.suppressions import page_suppressions
 from campaigns.store.users.audit import AuditFilter, mask_event, page_audit, write_audit
 
 _PAGE = 5_000

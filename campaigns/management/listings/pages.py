@@ -15,8 +15,9 @@ from campaigns.domain.optout.recognition import Source
 from campaigns.domain.statement import Refusal
 from campaigns.domain.template import TemplateStatus
 from campaigns.management.reports import find_campaign
-from campaigns.store import accounts, campaigns, recipients, suppressions, templates
+from campaigns.store import accounts, campaigns, recipients, templates
 from campaigns.store.database import Connection, Database
+from campaigns.store.optouts import suppressions
 from campaigns.store.users import audit
 from campaigns.store.users.audit import AuditFilter
 

@@ -17,14 +17,14 @@ from campaigns.privacy.forgotten_people import ForgettingError, find_forgotten
 from campaigns.store import campaigns, people, templates
 from campaigns.store.campaigns import CampaignListing
 from campaigns.store.database import Connection, Database
-from campaigns.store.people import MessageOfPerson
-from campaigns.store.suppressions import (
+from campaigns.store.optouts.reviews import has_open_review
+from campaigns.store.optouts.suppressions import (
     AnsweredCampaign,
     SuppressionEvent,
     find_answered_campaigns,
     find_suppression_events,
-    has_open_review,
 )
+from campaigns.store.people import MessageOfPerson
 
 
 @dataclass(frozen=True, slots=True)

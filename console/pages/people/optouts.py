@@ -21,8 +21,9 @@ from campaigns.management.listings.pages import SuppressionFilter, SuppressionKe
 from campaigns.management.suppressions import suppress_phones
 from campaigns.store.files.jobs import JobKind
 from campaigns.store.files.uploads import MAX_PIECE_BYTES
+from campaigns.store.optouts.reviews import count_reviews
+from campaigns.store.optouts.suppressions import find_answered_campaigns
 from campaigns.store.people import count_forgotten
-from campaigns.store.suppressions import count_reviews, find_answered_campaigns
 from console.context import actor, parts, user
 from console.errors import find_status
 from console.forms.people import OptOutFileForm, OptOutForm

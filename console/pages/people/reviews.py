@@ -9,7 +9,7 @@ from werkzeug.wrappers import Response
 from campaigns.domain.statement import Refusal
 from campaigns.domain.users.rights import Right
 from campaigns.management import reviews as use_cases
-from campaigns.store.suppressions import count_restorable, list_reviews
+from campaigns.store.optouts.reviews import count_restorable, list_reviews
 from console.context import actor, parts, user
 from console.errors import find_status
 from console.forms.moves import ConfirmForm

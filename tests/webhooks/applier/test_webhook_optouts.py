@@ -15,7 +15,12 @@ from campaigns.privacy.erasure import forget
 from campaigns.secrets import make_key
 from campaigns.store.database import DataError
 from campaigns.store.events import insert_events
-from campaigns.store.suppressions import SuppressionEvent, find_suppressed, lift_suppressions, write_suppressions
+from campaigns.store.optouts.suppressions import (
+    SuppressionEvent,
+    find_suppressed,
+    lift_suppressions,
+    write_suppressions,
+)
 from tests.store.rows import (
     add_account,
     add_campaign,
@@ -228,7 +233,7 @@ def test_statuses_answers_and_preferences_in_one_body_cost_each_other_nothing(da
 
 
 def test_where_postgres_refuses_one_piece_the_others_are_applied(database, monkeypatch):
-    from campaigns.store import suppressions  # noqa: PLC0415
+    from campaigns.store.optouts import suppressions  # noqa: PLC0415
     from webhooks.applier import apply_optouts  # noqa: PLC0415
 
     def refuse_ana(connection, said):

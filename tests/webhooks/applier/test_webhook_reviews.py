@@ -20,13 +20,8 @@ from campaigns.privacy.erasure import forget
 from campaigns.secrets import make_key
 from campaigns.sending.schedule import reconcile
 from campaigns.store.leases import complete_campaign
-from campaigns.store.suppressions import (
-    SuppressionEvent,
-    count_reviews,
-    find_suppressed,
-    list_reviews,
-    write_suppressions,
-)
+from campaigns.store.optouts.reviews import count_reviews, list_reviews
+from campaigns.store.optouts.suppressions import SuppressionEvent, find_suppressed, write_suppressions
 from tests.store.rows import (
     Beside,
     add_account,

@@ -18,7 +18,7 @@ from campaigns.privacy.erasure import forget
 from campaigns.secrets import make_key
 from campaigns.store import people
 from campaigns.store.events import DeferredEvent, EventStatus, defer_events, insert_events
-from campaigns.store.suppressions import SuppressionEvent, find_suppressed, write_suppressions
+from campaigns.store.optouts.suppressions import SuppressionEvent, find_suppressed, write_suppressions
 from tests.store.rows import (
     Beside,
     add_account,
