@@ -17,6 +17,7 @@ from campaigns.domain.recipients import (
     RowCode,
     RowProblem,
     find_header,
+    is_name_of_other_number,
     list_names,
     read_header,
     read_row,
@@ -758,3 +759,13 @@ def test_a_mapping_that_is_written_the_wrong_way_round_says_so():
         read_header(["phone", "nome", "desconto"], ["1", "2"], Choice(mapping={"nome": "1"}))
     assert refused.value.code == "mapping_reversed"
     assert 'write the variable before the column, "column of variable 1=nome"' in str(refused.value)
+
+
+@pytest.mark.parametrize("name", ["CPF", "Nº do Documento", "Número de registro", "RG", "Pedido", "Customer ID"])
+def test_names_of_columns_with_other_numbers(name):
+    assert is_name_of_other_number(name)
+
+
+@pytest.mark.parametrize("name", ["Telefone", "Telefone de registro", "Número", "Contato", "WhatsApp ID", "Celular"])
+def test_names_of_columns_that_may_have_phones(name):
+    assert not is_name_of_other_number(name)

@@ -6,7 +6,6 @@ import pytest
 
 from campaigns.domain.message import Status
 from campaigns.domain.recipients import Choice
-from campaigns.domain.statement import Refusal
 from campaigns.domain.users.actor import Act, Actor, ActorKind, Surface
 from campaigns.management.accounts import add_account, add_template
 from campaigns.management.campaigns import CampaignChanges, change_campaign, create_campaign
@@ -21,6 +20,7 @@ from campaigns.secrets import make_key
 from campaigns.store.campaigns import list_campaigns
 from tests.store.rows import fetch
 from tests.support.actors import TESTER
+from tests.support.campaigns import refusal
 
 BY_NAME = Reading(choice=Choice(mapping={"1": "name"}))
 
@@ -55,12 +55,6 @@ def sale(house, write):
     """A draft of Maria's with three people."""
     changes = CampaignChanges(name="Sale", template="promo:en", accounts=["a1"])
     return create_campaign(house, changes, write(1, 2, 3), actor=MARIA, time_zone="UTC").id
-
-
-def refusal(work, *arguments, **named):
-    with pytest.raises(Refusal) as raised:
-        work(*arguments, **named)
-    return raised.value.code
 
 
 def start(database, campaign_id, actor=MARIA, above=ABOVE):

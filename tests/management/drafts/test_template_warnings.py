@@ -1,0 +1,99 @@
+"""Before a start, a person is warned of another template, text or values than at first, and of another language."""
+
+from __future__ import annotations
+
+import pytest
+
+from campaigns.management.accounts import add_template
+from campaigns.management.campaigns import CampaignChanges, change_campaign, draft_campaign
+from campaigns.management.drafts.imports import add_recipients
+from campaigns.management.recipients import Reading
+from tests.management.drafts.lists import LIST
+from tests.store.rows import fetch
+from tests.support.actors import TESTER
+
+
+def test_another_template_is_named(database, filled_draft, look):
+    add_template(database, "other", language="pt_BR", body="Tchau {{1}}!", actor=TESTER)
+    campaign_id = filled_draft()
+    change_campaign(database, campaign_id, CampaignChanges(template="other:pt_BR"), actor=TESTER)
+    (asked,) = look(campaign_id)
+    (warning,) = asked.warnings
+    assert str(warning) == (
+        f"The draft of campaign {campaign_id} was made with the template promo:pt_BR. It sends other:pt_BR now."
+    )
+    assert asked.message.body == "Tchau Ana!"
+
+
+def test_a_text_that_was_edited_at_meta_is_shown(database, filled_draft, look):
+    campaign_id = filled_draft()
+    fetch(database, "UPDATE templates SET components = replace(components::text, 'Oi', 'Adeus')::jsonb")
+    (asked,) = look(campaign_id)
+    (warning,) = asked.warnings
+    assert warning.code == "template_edited"
+    assert str(warning).endswith("Before, its text was: Oi {{1}}!")
+    assert asked.message.body == "Adeus Ana!"
+
+
+def test_another_example_in_a_template_is_no_edit(database, filled_draft, warn_codes):
+    campaign_id = filled_draft()
+    fetch(database, "UPDATE templates SET components = jsonb_set(components, '{0,example}', '{\"body_text\": []}')")
+    assert warn_codes(campaign_id) == []
+
+
+def test_changed_values_are_named(database, filled_draft, look):
+    add_template(database, "code", language="pt_BR", body="Oi {{1}}, {{2}}!", actor=TESTER)
+    campaign_id = filled_draft(template="code:pt_BR", parameters={"2": "A1"})
+    change_campaign(database, campaign_id, CampaignChanges(parameters={"2": "B2"}), actor=TESTER)
+    (warning,) = look(campaign_id)[0].warnings
+    assert str(warning).endswith("were changed after its draft was made: {{2}}: A1 → B2.")
+
+
+def test_changes_before_the_first_list_are_no_warning(database, filled_draft, tmp_path, warn_codes):
+    """On the pages a draft is made first, then filled: nobody has seen a message of it before it has people."""
+    add_template(database, "code", language="pt_BR", body="Oi {{1}}, {{2}}!", actor=TESTER)
+    filled_draft()
+    asked = CampaignChanges(name="Sale", template="promo:pt_BR", accounts=["sales"])
+    empty_id = draft_campaign(database, asked, time_zone="UTC", actor=TESTER).id
+    changes = CampaignChanges(template="code:pt_BR", parameters={"2": "A1"})
+    change_campaign(database, empty_id, changes, actor=TESTER)
+    add_recipients(database, empty_id, tmp_path / "people.csv", Reading(), actor=TESTER)
+    assert warn_codes(empty_id) == []
+    change_campaign(database, empty_id, CampaignChanges(parameters={"2": "B2"}), actor=TESTER)
+    assert warn_codes(empty_id) == ["values_changed"]
+
+
+def test_a_draft_of_an_older_version_says_nothing_of_changes(database, filled_draft, warn_codes):
+    campaign_id = filled_draft()
+    fetch(database, "UPDATE campaigns SET made_with = NULL")
+    fetch(database, "UPDATE imports SET facts = NULL")
+    fetch(database, "UPDATE templates SET components = replace(components::text, 'Oi', 'Adeus')::jsonb")
+    assert warn_codes(campaign_id) == []
+
+
+@pytest.mark.parametrize(("language", "is_warned"), [("en", True), ("es_AR", True), ("pt_PT", False), ("pt_BR", False)])
+def test_a_language_that_the_country_of_the_people_does_not_speak_is_a_warning(
+    database, filled_draft, language, is_warned, warn_codes
+):
+    if language != "pt_BR":
+        add_template(database, "promo", language=language, body="Oi {{1}}!", actor=TESTER)
+    campaign_id = filled_draft(template=f"promo:{language}")
+    assert (warn_codes(campaign_id) == ["language_differs"]) is is_warned
+
+
+def test_a_few_people_abroad_are_no_warning_about_the_language(filled_draft, warn_codes):
+    assert warn_codes(filled_draft(f"{LIST}+14155550123,Al\n")) == []
+
+
+def test_the_warning_about_the_language_has_the_countries_with_their_counts(filled_draft, look):
+    british = "".join(f"+44791112345{number},Al\n" for number in range(3))
+    (warning,) = look(filled_draft(f"{LIST}{british}+34612345678,Eva\n"))[0].warnings
+    assert str(warning).startswith(
+        "The template promo:pt_BR is in another language than that of the countries of 4 recipients of campaign 1. The"
+        " phones are those of GB 3, BR 2, ES 1."
+    )
+
+
+@pytest.mark.parametrize("others", ["+447911123450,Al\n", "+447911123450,Al\n+34612345678,Eva\n+390236618300,Ugo\n"])
+def test_the_language_of_the_most_people_is_no_warning(filled_draft, others, warn_codes):
+    assert warn_codes(filled_draft(f"{LIST}{others}")) == []
