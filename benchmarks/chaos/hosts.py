@@ -50,7 +50,9 @@ class HostsWorld(World):
 
     def __enter__(self) -> Self:
         super().__enter__()
-        threading.Thread(target=self._churn, name="churn", daemon=True).start()
+        churn = threading.Thread(target=self._churn, name="churn", daemon=True)
+        churn.start()
+        self._exit.callback(churn.join)  # the thread reads logs, whose folder is deleted later
         return self
 
     def _start_postgres(self) -> Postgres:
@@ -102,7 +104,8 @@ class HostsWorld(World):
             count, deadline = self._count_starts(name), time.monotonic() + _CHURN_MOST_SECONDS
             self.ask_to_end(name)
             while self._count_starts(name) == count and time.monotonic() < deadline:
-                self._closing.wait(0.5)
+                if self._closing.wait(0.5):
+                    return
 
     def _count_starts(self, name: str) -> int:
         return self.role(name).log_path.read_bytes().count(b" ready.")

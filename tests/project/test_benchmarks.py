@@ -6,10 +6,15 @@ import json
 import os
 import subprocess
 import sys
+import threading
+from types import SimpleNamespace
 
 from benchmarks import report
 from benchmarks.__main__ import NAMES
+from benchmarks.chaos import hosts
+from benchmarks.chaos.world import World
 from benchmarks.report import Report
+from tests.simulator.far_end import PATIENCE_SECONDS
 
 
 def run(project, *words, **sizes):
@@ -52,3 +57,26 @@ def test_a_benchmark_runs_from_servers_to_json(project, tmp_path):
     written = json.loads((tmp_path / "limits.json").read_text())
     assert all(written["checks"].values())
     assert written["rows"]["one worker"].keys() >= {"messages_per_second", "worker_cpu", "postgres_cpu", "valkey_cpu"}
+
+
+class OneWorker(hosts.HostsWorld):
+    """A world without hosts, whose worker is not started again after it was asked to end."""
+
+    roles = ("worker1",)
+
+    def __init__(self, worker):
+        World.__init__(self, stack=None)
+        self._roles = {"worker1": worker}
+
+
+def test_the_thread_that_stops_workers_ends_with_the_run(tmp_path, monkeypatch):
+    monkeypatch.setattr(hosts, "_CHURN_SECONDS", (0, 0))
+    log, asked = tmp_path / "worker1.log", threading.Event()
+    log.write_text("worker1 ready.")
+    world = OneWorker(SimpleNamespace(log_path=log, send_signal=lambda _signal: asked.set()))
+    churn = threading.Thread(target=world._churn, daemon=True)
+    churn.start()
+    assert asked.wait(PATIENCE_SECONDS)
+    world._closing.set()
+    churn.join(hosts._CHURN_MOST_SECONDS / 2)
+    assert not churn.is_alive()
