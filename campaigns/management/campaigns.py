@@ -425,6 +425,7 @@ def change_campaign_in(
     quiet_hours: QuietHours | None,
     approve_above: int,
 ) -> ChangeResult:
+    """Do the work of `change_campaign` in a transaction of the caller."""
     campaign = lock_campaign(connection, campaign_id)
     facts = campaign.facts
     if facts.status in ENDED:

@@ -77,6 +77,7 @@ def replace_recipients(
 def add_recipients_in(
     connection: Connection, campaign_id: int, path: Path, reading: Reading, actor: Actor, *, secret_key: str | None
 ) -> ChangeResult:
+    """Do the work of `add_recipients` in a transaction of the caller, who renews the statistics after it."""
     # The file is read before the campaign is locked. The lock holds up a resume, the end of a slice, and webhooks that
     # release a message of the campaign, and with them those of other campaigns. The rollback of the savepoint ends the
     # lock of the first look.
@@ -134,6 +135,7 @@ def replace_recipients_in(
     parameters: Mapping[str, str | None] = MappingProxyType({}),
     secret_key: str | None,
 ) -> ChangeResult:
+    """Do the work of `replace_recipients` in a transaction of the caller, who renews the statistics after it."""
     before = lock_campaign(connection, campaign_id)
     if before.facts.status is not CampaignStatus.DRAFT:
         raise _refuse_replacement(before.facts)
