@@ -215,7 +215,7 @@ def _make_campaigns(database: Database, folder: Path, secret_key: str) -> list[i
         add_account(database, name, **columns, secret_key=secret_key, actor=_ACTOR)
     ids = []
     for name, template, body, first_phone, accounts in CAMPAIGNS:
-        add_template(database, template, language="pt_BR", body=body, actor=_ACTOR)
+        add_template(database, template, language="pt_BR", body=body, category="MARKETING", actor=_ACTOR)
         recipients = folder / f"{template}.csv"
         rows = [
             f"+5511{first_phone * 10 + number:09d},{_NAMES[number % len(_NAMES)]},{10 + number % 5 * 10}%\n"

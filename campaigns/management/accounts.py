@@ -188,13 +188,18 @@ def show_portfolio(database: Database, portfolio: str) -> PortfolioDetails:
     return database.run(work)
 
 
-def add_template(database: Database, name: str, *, actor: Actor, language: str, body: str) -> int:
-    """Add a template that Meta has approved; return its id. Raises Refusal."""
+def add_template(database: Database, name: str, *, actor: Actor, language: str, body: str, category: str = "") -> int:
+    """Add a template that Meta has approved; return its id. Raises Refusal.
+
+    `category`: MARKETING, UTILITY or AUTHENTICATION; "" if it is not known.
+    """
     components = [{"type": "BODY", "text": body}]
     template_from_components(name, language, components)
 
     def work(connection: Connection) -> int:
-        template_id = templates.insert_template(connection, name=name, language=language, components=components)
+        template_id = templates.insert_template(
+            connection, name=name, language=language, components=components, category=category
+        )
         after = {"name": name, "language": language, "components": components}
         write_audit(connection, actor, Act.TEMPLATE_ADD, template_id, after=after)
         return template_id

@@ -181,10 +181,11 @@ class TemplateRow:
 
 
 def insert_template(
-    connection: Connection, *, name: str, language: str, components: Sequence[Mapping[str, Any]]
+    connection: Connection, *, name: str, language: str, components: Sequence[Mapping[str, Any]], category: str = ""
 ) -> int:
     """Add an approved template for any WABA. Raises ConstraintError if a constraint is violated."""
-    parameters = {"name": name, "language": language, "components": Jsonb([dict(part) for part in components])}
+    written = Jsonb([dict(part) for part in components])
+    parameters = {"name": name, "language": language, "components": written, "category": category}
     return insert_row(connection, "insert_template", parameters)
 
 

@@ -115,7 +115,8 @@ WHERE changed.id = ANY (%(template_ids)s) AND c.status NOT IN ('completed', 'can
 ORDER BY c.id
 
 -- name: insert_template
-INSERT INTO templates (name, language, components) VALUES (%(name)s, %(language)s, %(components)s)
+INSERT INTO templates (name, language, components, category)
+VALUES (%(name)s, %(language)s, %(components)s, %(category)s)
 RETURNING id
 
 -- name: list_templates

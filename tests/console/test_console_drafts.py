@@ -10,6 +10,7 @@ from campaigns.management.accounts import add_account
 from campaigns.management.campaigns import CampaignChanges, _make_empty
 from campaigns.secrets import make_key
 from console.texts import style
+from devstack.demo import CAMPAIGNS, _make_campaigns
 from tests.console.conftest import read_text
 from tests.simulator.far_end import WABA
 from tests.store import rows
@@ -307,3 +308,9 @@ def test_a_reading_while_meta_is_away_says_so_and_keeps_the_list(make_console, d
 )
 def test_a_bubble_has_the_styles_of_whatsapp_and_no_html_of_a_text(text, html):
     assert style(text) == html
+
+
+def test_the_templates_of_the_demo_have_a_category_as_at_meta(console, database, tmp_path):
+    _make_campaigns(database, tmp_path, make_key())
+    assert fetch(database, "SELECT category FROM templates") == ["MARKETING"] * len(CAMPAIGNS)
+    assert read_text(console.sign_in().get("/campaigns/new").text).count("marketing ·") == len(CAMPAIGNS)
