@@ -110,7 +110,7 @@ _DONE: dict[str, tuple[frozenset[CampaignStatus], Callable[[], str]]] = {
     "started": (STARTED, lambda: _("The campaign is started.")),
     "scheduled": (
         STARTED,
-        lambda: _("The campaign is scheduled. It begins by itself at the time that stands below."),
+        lambda: _("The campaign is scheduled. It begins by itself at the scheduled time."),
     ),
     "approved": (
         frozenset(CampaignStatus) - ENDED,

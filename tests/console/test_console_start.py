@@ -423,10 +423,12 @@ def test_a_large_campaign_waits_for_the_approval_of_another_person(make_day, dat
     planner.post(f"/campaigns/{campaign_id}/text", {"name": "Sale 2"})
     maria, joao = console.sign_in(name="maria"), console.sign_in(name="joao")
     path = f"/campaigns/{campaign_id}"
-    text = read_text(planner.get(f"{path}/start").text)
+    page = planner.get(f"{path}/start").text
+    text = read_text(page)
     assert "A campaign of more than 3 messages needs the approval of a second person" in text
     assert "joao, maria" in text or "maria, joao" in text
-    assert "It also needs the approval of a second person, see above." in text
+    assert "It also needs the approval of a second person." in text
+    assert 'href="#approval"' in page and 'id="approval"' in page
     assert planner.get(f"{path}/approve").status_code == 403
     assert 'name="told"' not in maria.get(f"{path}/start").text
     page = maria.get(f"{path}/approve").text

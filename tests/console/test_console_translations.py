@@ -31,6 +31,12 @@ def test_each_text_is_translated_and_no_translation_is_a_guess():
     assert [each.id for each in read_catalogue(PO) if each.fuzzy and each.id] == []
 
 
+def test_no_text_says_only_that_something_stands_elsewhere_on_the_page():
+    """A link leads there, or the text says the thing itself."""
+    texts = [text for message in read_catalogue(PO) if message.id for text, _ in list_pairs(message)]
+    assert [text for text in texts if re.search(r"\bsee (above|below)", text)] == []
+
+
 def test_a_translation_has_the_places_of_its_text():
     found = 0
     for message in read_catalogue(PO):
