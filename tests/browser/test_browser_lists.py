@@ -85,6 +85,9 @@ def test_a_list_is_uploaded_and_checked_by_keyboard(open_page, draft, work, axe,
     expect(page.locator(".verdict")).to_contain_text(words["out"])
     expect(page.locator(".bubble-body strong, .bubble-body b")).to_have_text("hoje")
     look_well()
+    rows, decision = (page.locator(each).bounding_box() for each in ("section:has(> #rejected)", "#confirm"))
+    is_beside = decision["x"] > rows["x"] + rows["width"] and decision["y"] < rows["y"] + rows["height"]
+    assert is_beside == (look[1] == "desktop")
 
 
 @pytest.mark.parametrize("size", ["phone", "desktop"])

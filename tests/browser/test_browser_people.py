@@ -118,3 +118,13 @@ def test_the_list_of_optouts_is_prepared_as_a_download(open_page, person):
     page.get_by_role("button", name="Download this list").click()
     page.wait_for_url("**/downloads*")
     expect(page.get_by_text("opt-outs", exact=False).first).to_be_visible()
+
+
+@pytest.mark.parametrize("language", ["en", "pt_BR"])
+def test_the_table_of_users_fits_on_a_phone(open_page, language):
+    page = open_page(language, "phone", role=Role.ADMIN)
+    sign_in(page)
+    page.goto(f"{page.url}users")
+    table = page.locator("table.users")
+    expect(table).to_be_visible()
+    assert table.evaluate("each => each.parentElement.scrollWidth <= each.parentElement.clientWidth")
