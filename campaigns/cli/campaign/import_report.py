@@ -10,6 +10,7 @@ from campaigns.cli.output import count, local_time, past_day, say
 from campaigns.cli.reasons import translate_column, translate_reason
 from campaigns.cli.session import Session
 from campaigns.domain.campaign import CampaignStatus
+from campaigns.domain.optout.consent import SHOWN_NOTES
 from campaigns.domain.phone.number import PhoneKind
 from campaigns.domain.phone.written import PhoneProblem
 from campaigns.domain.recipients import DUPLICATES, RowCode, list_names
@@ -21,7 +22,6 @@ from campaigns.management.recipients import Imported, find_overlaps
 from campaigns.store.recipients import ErrorGroup, ImportCounts, Overlap
 
 _SHOWN_OVERLAPS = 5
-_SHOWN_NOTES = 5
 _SHOWN_DRAFTS = 10
 
 # The line for each kind of rows that did not become messages. {places}: the first rows.
@@ -209,8 +209,8 @@ def _report_hidden(imported: Imported) -> None:
 def _report_other_notes(imported: Imported) -> None:
     """Print the notes that count as no refusal, in the columns of which other notes were refusals."""
     for column, notes in imported.refusals.others.items():
-        shown = [_("row {number} ({text})", number=number, text=text) for number, text in notes[:_SHOWN_NOTES]]
-        more = ["…"] if len(notes) > _SHOWN_NOTES else []
+        shown = [_("row {number} ({text})", number=number, text=text) for number, text in notes[:SHOWN_NOTES]]
+        more = ["…"] if len(notes) > SHOWN_NOTES else []
         if shown:
             say(_("  notes in {column} that count as no refusal: {notes}", column=column, notes=[*shown, *more]))
 

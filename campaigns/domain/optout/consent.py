@@ -230,6 +230,8 @@ class Note(NamedTuple):
     text: str
 
 
+# The notes of a column that are no refusals are shown up to this number.
+SHOWN_NOTES = 5
 # The kinds whose cells are answers to the name of the column, and the kinds whose refusals have one of `_HINTS`.
 _ANSWERS = frozenset({_Kind.CONSENT, _Kind.REFUSAL, _Kind.MARK, _Kind.CHANNEL})
 _TEXTS = frozenset({_Kind.VALUE, _Kind.NOTE, _Kind.NAME})

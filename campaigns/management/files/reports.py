@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from campaigns.domain.optout.consent import SHOWN_NOTES
 from campaigns.domain.phone.number import PhoneKind
 from campaigns.domain.statement import Sentence
 from campaigns.management.campaigns import ChangeResult
@@ -33,8 +34,9 @@ class ImportReport:
     """The result of an import. See `Imported`, whose attributes have the same names.
 
     `suppressed_count`: the people of the campaign who must not get messages. `rejected`: the first rejected rows.
-    `duplicates`: the first rows of people who are in an earlier row. `overlaps`: other campaigns to the same people;
-    None: they are not compared yet.
+    `duplicates`: the first rows of people who are in an earlier row. `other_notes`: by column, the rows and
+    texts of the first notes that count as no refusal, one more than are shown. `overlaps`: other campaigns to the same
+    people; None: they are not compared yet.
     """
 
     recipient_count: int
@@ -56,6 +58,7 @@ class ImportReport:
     suppressed_count: int
     rejected: Sequence[RejectedRow]
     duplicates: Sequence[RejectedRow]
+    other_notes: Mapping[str, Sequence[tuple[int, str]]]
     overlaps: Sequence[SharedPeople] | None
     warnings: Sequence[Sentence]
 
@@ -93,6 +96,7 @@ def write_report(
         "suppressed_count": suppressed_count,
         "rejected": [asdict(each) for each in rejected],
         "duplicates": [asdict(RejectedRow(each.row_number, each.column_name, each.reason, "")) for each in duplicates],
+        "other_notes": {column: notes[: SHOWN_NOTES + 1] for column, notes in imported.refusals.others.items()},
         "overlaps": None,
         "warnings": [write_sentence(each) for each in (*changed.warnings, *changed.import_warnings)],
     }
@@ -119,5 +123,5 @@ def read_report(result: Mapping[str, Any]) -> ImportReport:
         "overlaps": None if overlaps is None else [SharedPeople(**each) for each in overlaps],
         "warnings": [read_sentence(each) for each in result["warnings"]],
     }
-    # The result of an older version lacks the number of people who were in the list before.
-    return ImportReport(**{"kept_count": 0, **result, **read})
+    # The result of an older version lacks the number of people who were in the list before, and the notes.
+    return ImportReport(**{"kept_count": 0, "other_notes": {}, **result, **read})
