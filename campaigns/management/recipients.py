@@ -38,7 +38,7 @@ from campaigns.domain.recipients import (
 )
 from campaigns.domain.statement import Count, Entry, Field
 from campaigns.domain.text.date_numbers import is_due
-from campaigns.domain.text.dates import LatestDate
+from campaigns.domain.text.dates import LatestDate, is_past
 from campaigns.domain.text.kinds import KindCounts, OddCells, has_amounts
 from campaigns.management.exports import find_export_columns
 from campaigns.management.layouts import Preview, preview
@@ -296,6 +296,11 @@ def _collect_facts(
     are_landlines = accepted >= _LEAST_ROWS and landlines >= accepted * _NEARLY_ALL
     are_included = staged.reading.refusals is not RefusalChoice.SKIP
     unanswered = Refusals() if staged.reading.unanswered is RefusalChoice.SKIP else staged.unanswered
+    due = [
+        (staged.columns.names[position], latest.row_number, latest.shown, latest.date)
+        for position, latest in staged.due.items()
+        if latest.date is not None
+    ]
     likeness = max(written.likenesses, key=lambda each: (each.both_count, each.renamed_count), default=None)
     return store.ImportFacts(
         phone_column,
@@ -313,11 +318,8 @@ def _collect_facts(
         first_message_id=None if written.first is None else written.first[0],
         new_count=counts.recipient_count,
         likeness=likeness,
-        past=[
-            (staged.columns.names[position], latest.row_number, latest.shown)
-            for position, latest in staged.due.items()
-            if latest.date is not None and latest.date < today - _ZONES
-        ],
+        past=[(column, row, text) for column, row, text, date in due if is_past(date, today)],
+        coming=[(column, row, text, date.isoformat()) for column, row, text, date in due if not is_past(date, today)],
         mixed={}
         if staged.reading.takes_nulls
         else {staged.columns.names[position]: forms for position, forms in staged.odd.find_mixed().items()},
@@ -332,10 +334,6 @@ def _collect_facts(
         language="" if staged.sheet.delimiter else staged.filling.template.language,
         foreign=staged.foreign.find(),
     )
-
-
-# A date is past in all time zones if it is past by two days.
-_ZONES = dt.timedelta(days=1)
 
 
 class _Findings(NamedTuple):

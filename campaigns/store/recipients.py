@@ -120,7 +120,8 @@ class ImportFacts:
     more than by chance. `landline_count`: the number of landlines, if nearly all phones are landlines, else 0.
     `mixed`: by column whose cells are of several forms, these forms: the name of the form, the number of its cells, and
     the row and the text of the first. `past`: the columns whose dates should be to come, but were all past: column, row
-    and text of the latest date. `kinds`: by variable, the kinds of the cells of its column. `exchanged`: by
+    and text of the latest date. `coming`: the same for dates that were not all past, and the latest date itself in the
+    form 2026-12-31. `kinds`: by variable, the kinds of the cells of its column. `exchanged`: by
     variable, the column that fits the template better, if a person seems to have exchanged columns. `language`: the
     language in which the numbers and dates of a workbook were written; "" for a CSV file, which has texts only.
     `differing_count` and `differing_row`: see `ImportedRows`. `foreign`: phones that may be those of another country.
@@ -147,6 +148,7 @@ class ImportFacts:
     landline_count: int = 0
     mixed: Mapping[str, list[FormCount]] = field(default_factory=dict)
     past: list[tuple[str, int, str]] = field(default_factory=list)
+    coming: list[tuple[str, int, str, str]] = field(default_factory=list)
     kinds: Mapping[str, KindCounts] = field(default_factory=dict)
     exchanged: Mapping[str, str] = field(default_factory=dict)
     language: str = ""

@@ -163,6 +163,11 @@ class LatestDate:
             self.date, self.row_number, self.shown = date, row_number, cell.strip()
 
 
+def is_past(date: dt.date, today: dt.date) -> bool:
+    """Tell whether a date is past in all time zones, which it is if it is past by two days."""
+    return date < today - dt.timedelta(days=1)
+
+
 def is_no_date(text: str) -> bool:
     """Tell whether a cell of a column of dates is a sign for no date, such as 0 and x, or 20261201 from a program."""
     plain = text.strip()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +25,7 @@ from campaigns.domain.statement import (
     Word,
     list_sentences,
 )
+from campaigns.domain.text.dates import is_past
 from campaigns.domain.text.kinds import Form, FormCount, find_contradiction
 from campaigns.domain.text.normal import fold
 from campaigns.store.recipients import ImportedFile, ImportFacts, Likeness
@@ -89,6 +91,16 @@ def find_import_warnings(campaign_id: int, status: CampaignStatus, facts: Import
     if facts.exchanged:
         found.append(_warn_of_exchange(campaign, facts))
     return found
+
+
+def find_passed_dates(
+    campaign_id: int, status: CampaignStatus, facts: ImportFacts, *, today: dt.date
+) -> Iterator[Finding]:
+    """Yield a warning for each column whose dates were still to come at the import, and have all passed since."""
+    campaign = _Campaign(campaign_id, status is CampaignStatus.DRAFT)
+    for column, row, latest, date in facts.coming:
+        if is_past(dt.date.fromisoformat(date), today):
+            yield _warn_of_past_dates(campaign, facts, column, row, latest)
 
 
 def _is_correction(facts: ImportFacts, likeness: Likeness) -> bool:
@@ -265,16 +277,20 @@ def _find_odd_cells(campaign: _Campaign, facts: ImportFacts) -> Iterator[Finding
             again=campaign.import_again(facts=facts),
         )
     for column, row, latest in facts.past:
-        yield campaign.warn(
-            "dates_past",
-            "All dates of the column {column} are in the past. The latest is {latest} in row {row:,}.",
-            "If the dates are old, correct the file, and import it again: {again}.",
-            "If the dates are old, read the corrected file into a new campaign, because this one has started.",
-            column=column,
-            latest=latest,
-            row=row,
-            again=campaign.import_again(facts=facts),
-        )
+        yield _warn_of_past_dates(campaign, facts, column, row, latest)
+
+
+def _warn_of_past_dates(campaign: _Campaign, facts: ImportFacts, column: str, row: int, latest: str) -> Finding:
+    return campaign.warn(
+        "dates_past",
+        "All dates of the column {column} are in the past. The latest is {latest} in row {row:,}.",
+        "If the dates are old, correct the file, and import it again: {again}.",
+        "If the dates are old, read the corrected file into a new campaign, because this one has started.",
+        column=column,
+        latest=latest,
+        row=row,
+        again=campaign.import_again(facts=facts),
+    )
 
 
 def _list_forms(forms: Sequence[FormCount]) -> Sentence:

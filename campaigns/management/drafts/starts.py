@@ -15,6 +15,7 @@ from campaigns.management.drafts.import_warnings import (
     find_contradictions,
     find_import_warnings,
     find_other_language,
+    find_passed_dates,
     warn_of_copied_values,
     write_variable,
 )
@@ -462,10 +463,12 @@ def _shorten(text: str) -> str:
 
 
 def _warn_of_imports(row: CampaignListing, files: Sequence[ImportedFile]) -> Iterator[Finding]:
+    status = CampaignStatus(row.status)
     for file in files:
         if file.facts is not None:
-            yield from find_import_warnings(row.id, CampaignStatus(row.status), file.facts, file=file.name)
-    yield from find_contradictions(row.id, CampaignStatus(row.status), files)
+            yield from find_import_warnings(row.id, status, file.facts, file=file.name)
+            yield from find_passed_dates(row.id, status, file.facts, today=row.server_now.date())
+    yield from find_contradictions(row.id, status, files)
 
 
 def _warn_of_values(
