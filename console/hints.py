@@ -25,6 +25,7 @@ ACTIONS: Mapping[HintAction, str] = MappingProxyType({
     HintAction.DIAGNOSE: deferred("look for causes"),
     HintAction.DIAGNOSE_CAMPAIGN: deferred("see why it waits: campaign"),
     HintAction.DISCARD_CAMPAIGN: deferred("delete the draft of campaign"),
+    HintAction.DISCARD_LIST: deferred("discard the newer list of campaign"),
     HintAction.EXPORT_CAMPAIGN: deferred("download the messages of campaign"),
     HintAction.IMPORT_RECIPIENTS: deferred("add people to campaign"),
     HintAction.REPLACE_RECIPIENTS: deferred("replace the people of campaign"),
@@ -71,6 +72,7 @@ PAGES: Mapping[HintAction, str] = MappingProxyType({
 # The step of a draft for an action. On the pages of a draft these actions are links.
 STEPS: Mapping[HintAction, str] = MappingProxyType({
     HintAction.CHANGE_CAMPAIGN: "draft_pace",
+    HintAction.DISCARD_LIST: "draft_list",
     HintAction.IMPORT_RECIPIENTS: "draft_list",
     HintAction.LIST_TEMPLATES: "draft_text",
     HintAction.PREVIEW_CAMPAIGN: "draft_start",

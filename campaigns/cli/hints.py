@@ -29,6 +29,7 @@ COMMANDS: Mapping[HintAction, str] = MappingProxyType({
     HintAction.DIAGNOSE: "doctor",
     HintAction.DIAGNOSE_CAMPAIGN: "doctor {campaign}",
     HintAction.DISCARD_CAMPAIGN: "campaign discard {campaign}",
+    HintAction.DISCARD_LIST: "campaign discard-list {campaign}",
     HintAction.EXPORT_CAMPAIGN: "campaign export {campaign} --output {file}",
     HintAction.IMPORT_RECIPIENTS: "campaign import {campaign} {file}",
     HintAction.LIFT_SUPPRESSION: "suppress remove",

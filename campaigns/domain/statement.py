@@ -84,6 +84,7 @@ class HintAction(Enum):
     DIAGNOSE = "look for causes"
     DIAGNOSE_CAMPAIGN = "look for causes of the wait of {campaign}"
     DISCARD_CAMPAIGN = "delete the draft of {campaign}"
+    DISCARD_LIST = "discard the newer list of {campaign}"
     EXPORT_CAMPAIGN = "export the messages of {campaign}"
     IMPORT_RECIPIENTS = "add recipients to {campaign}"
     LIFT_SUPPRESSION = "lift the suppression"

@@ -100,7 +100,7 @@ SIMPLE = {
     ("portfolio", "set"): (("old", "--daily-limit", "5"), "portfolio.change"),
 }  # fmt: skip
 # Commands with a test of their own.
-OTHERS = {("campaign", "test"), ("recover",), ("template", "sync")}
+OTHERS = {("campaign", "discard-list"), ("campaign", "test"), ("recover",), ("template", "sync")}
 
 
 @pytest.fixture

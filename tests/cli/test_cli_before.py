@@ -10,9 +10,12 @@ import pytest
 
 from campaigns.broker.queues import BrokerFacts
 from campaigns.cli.campaign import diagnosis, group, hours
+from campaigns.management.files.jobs import request_look
+from campaigns.management.files.uploads import store_upload
 from campaigns.store.messages import EvidenceRow, merge_evidence
 from tests.cli.conftest import quiet_hours
 from tests.store.rows import fetch
+from tests.support.actors import TESTER
 
 OWN, OTHER, THIRD = "+5511988880001", "+5511988880002", "+5511988880003"
 
@@ -437,6 +440,20 @@ def test_a_draft_is_discarded_after_a_question(create, house, terminal):
     assert output.endswith("The draft 1 (Black Friday) is deleted.\n")
     assert house.refusal("campaign", "show", campaign_id).startswith("Campaign 1 does not exist: ")
     assert "made twice" in house.ok("audit", "--json")
+
+
+def test_a_newer_list_that_stops_the_start_is_discarded(create, house, database):
+    campaign_id = create("Black Friday")
+    assert house.ok("campaign", "discard-list", campaign_id).endswith("Nothing was deleted.\n")
+    upload_id = store_upload(database, "new.csv", [b"phone,name\n"], max_bytes=100, actor=TESTER).id
+    request_look(database, int(campaign_id), upload_id, actor=TESTER)
+    advice = f"To send to the others: `revoada campaign discard-list {campaign_id}`."
+    assert advice in house.refusal("campaign", "start", campaign_id, "--yes")
+    discard = ("campaign", "discard-list", campaign_id, "--reason", "wrong file")
+    assert house.json(*discard) == {"id": 1, "discarded": ["new.csv"]}
+    assert "wrong file" in house.ok("audit", "--what", "upload.discard")
+    house.ok("campaign", "start", campaign_id, "--yes")
+    assert house.refusal("campaign", "discard-list", "9").startswith("Campaign 9 does not exist: ")
 
 
 def test_a_script_discards_a_draft_without_a_question(create, house):

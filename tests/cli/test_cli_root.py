@@ -41,7 +41,7 @@ EVERYTHING = {
     ("template",): {"add", "list", "show", "sync"},
     ("campaign",): {
         *("create", "set", "start", "test", "pause", "resume", "cancel", "discard", "show", "list", "watch"),
-        *("preview", "import", "import-errors", "errors", "retry", "retry-uncertain", "export"),
+        *("preview", "import", "discard-list", "import-errors", "errors", "retry", "retry-uncertain", "export"),
     },
 }
 

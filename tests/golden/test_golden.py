@@ -61,6 +61,7 @@ EXAMPLES = {
     "campaign create": ("Third", "--template", "promo:pt_BR", "--account", "sales", "--recipients", "people.csv"),
     "campaign import": ("2", "people.csv", "--map", "1=name"),
     "campaign discard": ("3",),
+    "campaign discard-list": ("2",),
     "campaign set": ("2", "--interval", "1"),
     "campaign test": ("2", "--to", "+5511999990007", "--wait", "0.01"),
     "campaign start": ("2",),

@@ -30,6 +30,7 @@ from campaigns.cli.campaign.hours import (
 from campaigns.cli.campaign.import_report import report_import, write_message
 from campaigns.cli.campaign.recipients import (
     departure_to_json,
+    discard_list,
     export,
     import_,
     import_errors,
@@ -576,5 +577,7 @@ def _read_changes(options: dict[str, Any], *, name: str | None) -> CampaignChang
     )
 
 
-for _command in (preview_, list_, show, watch, import_, import_errors, errors, retry, retry_uncertain, export):
+for _command in (
+    *(preview_, list_, show, watch, import_, discard_list, import_errors, errors, retry, retry_uncertain, export),
+):
     campaign.add_command(_command)

@@ -1,4 +1,4 @@
-"""`revoada campaign import`, `import-errors` and `export`, and the options and reports of an import."""
+"""`revoada campaign import`, `discard-list`, `import-errors` and `export`, and the options and reports of an import."""
 
 from __future__ import annotations
 
@@ -28,16 +28,26 @@ from campaigns.cli.hints import _, advise, in_commands
 from campaigns.cli.output import json_option, print_json, print_json_rows, print_table, say
 from campaigns.cli.reasons import translate_column, translate_reason
 from campaigns.cli.session import Session, reason_option
-from campaigns.cli.types import CAMPAIGN, FILE, RECIPIENTS_CAMPAIGN, REGION, STATUSES, VARIABLE_MAP, FilePath
+from campaigns.cli.types import (
+    CAMPAIGN,
+    DISCARDABLE_CAMPAIGN,
+    FILE,
+    RECIPIENTS_CAMPAIGN,
+    REGION,
+    STATUSES,
+    VARIABLE_MAP,
+    FilePath,
+)
 from campaigns.domain.campaign import Departure, missing_campaign
 from campaigns.domain.controls import escape_controls
 from campaigns.domain.message import Status
 from campaigns.domain.optout.consent import RefusalChoice
-from campaigns.domain.recipients import Choice
+from campaigns.domain.recipients import Choice, list_names
 from campaigns.domain.statement import Count
 from campaigns.management.campaigns import ChangeResult
 from campaigns.management.drafts.imports import add_recipients, replace_recipients
 from campaigns.management.exports import Export, export_campaign
+from campaigns.management.files.jobs import discard_newer_list
 from campaigns.management.recipients import Reading, find_overlaps
 from campaigns.sheets.csv_writer import write_csv
 from campaigns.sheets.package import Report
@@ -281,6 +291,29 @@ def import_(session: Session, /, campaign_id: int, file: str, replaces: bool, as
         return
     warn(result)
     report_import(session, result)
+
+
+@click.command("discard-list", cls=Command)
+@click.argument("campaign_id", type=DISCARDABLE_CAMPAIGN, metavar="ID")
+@reason_option
+@json_option
+@click.pass_obj
+def discard_list(session: Session, campaign_id: int, as_json: bool) -> None:
+    """Delete a list that was uploaded into a draft and whose people are not in the draft. The draft keeps its people.
+
+    A draft with such a list does not start, because the list may be the corrected one.
+
+    \b
+    Example:
+      revoada campaign discard-list 7
+    """
+    names = discard_newer_list(session.database, campaign_id, actor=session.actor)
+    if as_json:
+        print_json({"id": campaign_id, "discarded": names})
+    elif names:
+        say(_("Deleted: {names}. Campaign {id} keeps its people.", names=list_names(names), id=campaign_id))
+    else:
+        say(_("Campaign {id} has no newer list. Nothing was deleted.", id=campaign_id))
 
 
 @click.command("import-errors", cls=Command)

@@ -203,31 +203,36 @@ def demand_read_lists(connection: Connection, campaign: CampaignListing | Locked
         raise Refusal(
             "newer_list_unread",
             "The list {new} was uploaded into campaign {id} ({name}), but its people are not in the campaign, which"
-            " still has the people of {old}. To send to the people of {new}: {replace}. To send to the others, discard"
-            " {new} in the console, on any step of the draft.",
+            " still has the people of {old}. To send to the people of {new}: {replace}. To send to the others:"
+            " {discard}.",
             kind=Kind.CONFLICT,
             id=campaign.id,
             name=campaign.name,
             new=newer.name,
             old=newer.present or Word("an earlier list"),
             replace=Hint(HintAction.REPLACE_RECIPIENTS, campaign.id, file=newer.name),
+            discard=Hint(HintAction.DISCARD_LIST, campaign.id),
         )
 
 
-def discard_newer_list(database: Database, campaign_id: int, *, actor: Actor) -> None:
-    """Delete the lists that were uploaded into a draft after its people. Its people stay.
+def discard_newer_list(database: Database, campaign_id: int, *, actor: Actor) -> list[str]:
+    """Delete the lists that were uploaded into a draft after its people; return their names. Its people stay.
 
-    Raises Refusal if a list of the draft is being read.
+    Raises Refusal if there is no such campaign, or if a list of the draft is being read.
     """
 
-    def work(connection: Connection) -> None:
+    def work(connection: Connection) -> list[str]:
+        if not list_campaigns(connection, [campaign_id]):
+            raise missing_campaign(campaign_id)
         lock_idle_jobs(connection, campaign_id)
         if store.find_newer_list(connection, campaign_id) is None:
-            return
-        for upload_id, name in store.delete_newer_lists(connection, campaign_id):
+            return []
+        deleted = store.delete_newer_lists(connection, campaign_id)
+        for upload_id, name in deleted:
             write_audit(connection, actor, Act.UPLOAD_DISCARD, upload_id, before={"name": name})
+        return [name for _, name in deleted]
 
-    database.run(work)
+    return database.run(work)
 
 
 def lock_idle_jobs(connection: Connection, campaign_id: int) -> None:
