@@ -104,7 +104,7 @@ def demand_token(protection: CSRFProtect) -> Response | None:
 def _ask_to_log_in() -> Response:
     if "HX-Request" in request.headers:  # a part of a page: the script loads the whole page again
         abort(401)
-    if typed := read_typed():
+    if typed := read_typed(is_visitor=True):
         raise SessionEndedError(typed)
     pass_over(min(request.content_length or 0, parts().settings.upload_mb * 1_000_000))
     if request.method == "PUT":  # a script sends a file, and shows the text of the answer

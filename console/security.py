@@ -6,12 +6,15 @@ import hashlib
 import hmac
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from io import BytesIO
 from itertools import chain
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlsplit
 
 from flask import Flask, abort, current_app, request
 from flask.wrappers import Response
+from werkzeug.exceptions import RequestEntityTooLarge
+from werkzeug.formparser import FormDataParser
 
 from campaigns.config import LOOPBACK_HOSTS, Settings
 from campaigns.domain.users.proxy import Network, find_client
@@ -19,6 +22,7 @@ from campaigns.management.files.uploads import refuse_large
 from console.texts import _
 
 if TYPE_CHECKING:
+    from _typeshed import ReadableBuffer
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
 View = TypeVar("View", bound=Callable[..., Any])
@@ -44,6 +48,8 @@ _SAFE_METHODS = frozenset({"GET", "HEAD"})
 # A form has more bytes than its file.
 _FORM_BYTES = 64 * 1024
 _PIECE_BYTES = 256 * 1024
+# The most fields of a form with a file. So a visitor occupies little memory with such a form.
+_MOST_FIELDS = 10
 # The values of `Sec-Fetch-Site` with which a change may come. Old browsers do not send this header.
 _OWN_SITES = frozenset({"same-origin", "none"})
 # A path that no view has, in place of a path outside the prefix.
@@ -179,6 +185,45 @@ def admit_files(settings: Settings) -> None:
         raise refuse_large(most)
     request.max_content_length = most + _FORM_BYTES
     request.max_form_memory_size = 2 * _PIECE_BYTES  # werkzeug reads a file through a buffer that counts as memory
+
+
+class _Nowhere(BytesIO):
+    """Takes the bytes of a file, and keeps none."""
+
+    def write(self, data: ReadableBuffer) -> int:
+        return memoryview(data).nbytes
+
+
+class _FieldParser(FormDataParser):
+    """Reads the fields of a form, and drops its files while they arrive."""
+
+    def __init__(self, stream_factory: object, **limits: Any) -> None:  # noqa: ARG002  werkzeug names it
+        super().__init__(lambda *_, **__: _Nowhere(), **limits)
+
+
+def find_most_bytes(settings: Settings) -> int | None:
+    """Return how large a form with a file may be; None if the view of this request takes no such form."""
+    view = current_app.view_functions.get(request.endpoint or "")
+    has_file = getattr(view, "takes_file", False) and request.mimetype == "multipart/form-data"
+    return settings.upload_mb * 1_000_000 + _FORM_BYTES if has_file else None
+
+
+def read_fields_only() -> list[tuple[str, str]]:
+    """Read the fields of a form with a file from somebody who has not signed in. The file is not kept.
+
+    The result is empty if the fields are too large. In each case, nothing of the request is left to be read.
+    """
+    request.form_data_parser_class = _FieldParser
+    request.max_content_length = request.content_length
+    request.max_form_memory_size, request.max_form_parts = 2 * _PIECE_BYTES, _MOST_FIELDS
+    try:
+        return list(request.form.items(multi=True))
+    except RequestEntityTooLarge:
+        while request.stream.read(_PIECE_BYTES):
+            pass
+        return []
+    finally:
+        request.environ["wsgi.input"] = BytesIO()  # else `pass_over` would wait for more
 
 
 def pass_over(length: int) -> None:

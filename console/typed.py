@@ -10,11 +10,15 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
+from urllib.parse import urlencode
 
 from flask import current_app, g, request
 from itsdangerous import BadData, URLSafeTimedSerializer
 from werkzeug.exceptions import MethodNotAllowed, NotFound
 from werkzeug.routing import Rule
+
+from console.context import parts
+from console.security import find_most_bytes, read_fields_only
 
 View = TypeVar("View", bound=Callable[..., Any])
 Fields = Sequence[tuple[str, str]]
@@ -35,27 +39,31 @@ class SessionEndedError(Exception):
 
 
 def keeps_typed(view: View) -> View:
-    """Mark the page of a form. Its form is sent to the address of the page, and has neither passwords nor files.
+    """Mark the page of a form. Its form is sent to the address of the page, and has no passwords.
 
-    The page has to show the fields of the request, also if it is asked for with POST. Flask-WTF does this by itself.
+    A file of the form is not kept, so the page says that it has to be chosen again. The page has to show the fields of
+    the request, also if it is asked for with POST. Flask-WTF does this by itself.
     """
     view.keeps_typed = True  # type: ignore[attr-defined]
     return view
 
 
-def read_typed() -> Fields:
+def read_typed(*, is_visitor: bool = False) -> Fields:
     """Return the fields of a form that a page of ours has sent; none if its page does not keep them.
 
-    A browser says with `Sec-Fetch-Site` that a page of the console has sent the request. An old browser does not say
-    so, and then the fields are lost.
+    `is_visitor`: nobody has signed in, so a file of the form is dropped while it arrives. A browser says with
+    `Sec-Fetch-Site` that a page of the console has sent the request. An old browser does not say so, and then the
+    fields are lost.
     """
     is_ours = request.headers.get("Sec-Fetch-Site") == "same-origin"
     # A script, unlike a form, shows the answer in a part of its page.
     is_form = request.method == "POST" and request.headers.get("Sec-Fetch-Mode") == "navigate"
-    if not (is_ours and is_form and _find_page() and 0 < (request.content_length or 0) <= _MOST_BYTES):
+    most_with_file = find_most_bytes(parts().settings)
+    most = most_with_file or _MOST_BYTES
+    if not (is_ours and is_form and _find_page() and 0 < (request.content_length or 0) <= most):
         return ()
-    fields = tuple(request.form.items(multi=True))
-    return fields if find_owner(fields) else ()
+    fields = read_fields_only() if most_with_file and is_visitor else list(request.form.items(multi=True))
+    return fields if len(urlencode(fields)) <= _MOST_BYTES and find_owner(fields) else ()
 
 
 def find_owner(fields: Fields) -> str:

@@ -128,3 +128,23 @@ def test_the_table_of_users_fits_on_a_phone(open_page, language):
     table = page.locator("table.users")
     expect(table).to_be_visible()
     assert table.evaluate("each => each.parentElement.scrollWidth <= each.parentElement.clientWidth")
+
+
+def test_the_words_beside_a_file_come_back_after_the_login(open_page, database, axe):
+    page = open_page(role=Role.ADMIN, expected="status of 401")
+    sign_in(page)
+    page.goto(f"{page.url}optouts/file")
+    page.set_input_files(
+        "#file", {"name": "people.csv", "mimeType": "text/csv", "buffer": b"+5511999990001\n" * 60_000}
+    )
+    page.fill("#reason", "asked by e-mail")
+    fetch(database, "DELETE FROM sessions RETURNING 1")
+    page.locator("main form button").click()
+    expect(page.locator(".problem")).to_contain_text("Your session has ended")
+    page.fill("#name", "maria-en")
+    page.fill("#password", WORDS)
+    page.press("#password", "Enter")
+    page.get_by_role("button", name="Show the form with what I typed").click()
+    expect(page.locator("#reason")).to_have_value("asked by e-mail")
+    expect(page.get_by_text("Choose the file again.")).to_be_visible()
+    assert find_violations(page, axe) == []

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import io
 from html.parser import HTMLParser
 
 import pytest
+from flask import Request
 from psycopg.types.json import Jsonb
 
 from campaigns.domain.users.rights import Role
@@ -234,13 +236,70 @@ def test_each_form_that_is_kept_has_a_page_of_the_same_right(console):
         assert not getattr(console.app.view_functions[page.endpoint], "is_sensitive", False)
 
 
-def test_no_password_and_no_file_is_kept(console, campaign_id):
+def test_no_page_with_a_password_is_kept_and_a_file_only_on_a_page_that_says_so(console, campaign_id):
     browser = console.sign_in(Role.ADMIN)
     for page, _to in list_kept(console):
         path = page.rule.replace("<int(max=9223372036854775807):campaign_id>", str(campaign_id))
         if "<" not in path:
-            text = browser.get(path).text
-            assert 'type="password"' not in text and 'type="file"' not in text, path
+            text = browser.get(path, follow_redirects=True).text
+            assert 'type="password"' not in text, path
+            assert 'type="file"' not in text or path in WITH_FILES
+
+
+WITH_FILES = {"/optouts/file"}
+
+
+def add_file(data, size=10):
+    return data | {"file": (io.BytesIO(b"x" * size), "people.csv")}
+
+
+@pytest.mark.parametrize("size", [10, 2_000_000])
+def test_the_fields_beside_a_file_come_back_and_the_file_has_to_be_chosen_again(console, database, size):
+    browser, path = console.sign_in(name="maria"), "/optouts/file"
+    sent = {"column": TYPED, "sheet": "", "reason": "asked", "csrf_token": read_token(browser.get(path).text)}
+    end_all(database)
+    answer = browser.post_raw(path, add_file(sent, size), headers=OURS, content_type="multipart/form-data")
+    assert answer.status_code == 401
+    assert "people.csv" not in answer.text
+    shown = send_filled(browser, answer.text).text
+    assert "Choose the file again." in read_text(shown)
+    assert {("column", TYPED), ("reason", "asked")} <= {*_Form(shown).fields}
+    assert "Choose the file again." not in read_text(browser.get(path).text)
+    sign_in_again(browser)
+    answer = browser.post_raw(path, add_file(sent, size), headers=OURS, content_type="multipart/form-data")
+    assert {("column", TYPED), ("reason", "asked")} <= {*_Form(answer.text).fields}
+    assert fetch(database, "SELECT count(*) FROM uploads") == [0]
+
+
+@pytest.mark.parametrize("field", ["column", "file"])
+def test_a_form_with_a_file_that_is_too_large_is_not_kept(make_console, database, field):
+    browser, path = make_console(upload_mb=1).sign_in(name="maria"), "/optouts/file"
+    sent = {"reason": "asked", "csrf_token": read_token(browser.get(path).text)}
+    end_all(database)
+    sent = add_file(sent, 1_100_000) if field == "file" else add_file(sent | {"column": "x" * 600_000})
+    answer = browser.post_raw(path, sent, headers=OURS, content_type="multipart/form-data")
+    assert answer.location.startswith("/login?")
+
+
+def test_a_file_of_a_visitor_is_not_kept_in_memory_or_on_the_disk(console, database, monkeypatch):
+    monkeypatch.setattr(Request, "_get_file_stream", None)
+    browser, path = console.sign_in(name="maria"), "/optouts/file"
+    sent = {"reason": "asked", "csrf_token": read_token(browser.get(path).text)}
+    end_all(database)
+    answer = browser.post_raw(path, add_file(sent), headers=OURS, content_type="multipart/form-data")
+    assert answer.status_code == 401
+
+
+@pytest.mark.parametrize("path", ["test", "test/send"])
+def test_the_phones_of_a_test_come_back_and_nothing_is_sent(console, database, campaign_id, path):
+    database.run(add_messages, campaign_id, 1)
+    browser, start = console.sign_in(name="maria"), f"/campaigns/{campaign_id}/start"
+    sent = {"phones": "+5511999990009", "known": "0", "csrf_token": read_token(browser.get(start).text)}
+    end_all(database)
+    shown = send_filled(browser, browser.post_raw(f"/campaigns/{campaign_id}/{path}", sent, headers=OURS).text)
+    assert ("phones", "+5511999990009") in _Form(shown.text.partition("Send a test")[0]).fields
+    assert fetch(database, "SELECT count(*) FROM campaigns WHERE test_of IS NOT NULL") == [0]
+    assert browser.get(f"/campaigns/{campaign_id}/{path}").location == start
 
 
 @pytest.mark.parametrize(

@@ -19,15 +19,27 @@ from console.pages.drafts.start import render
 from console.pages.drafts.steps import load_draft
 from console.rights import demands
 from console.texts import _, say
+from console.typed import is_shown_again, keeps_typed
 
 _Answer = str | Response | tuple[str, int]
 
 
 def register(app: Flask) -> None:
+    app.add_url_rule(f"{CAMPAIGN}/test", "test_phones", show_phones, methods=["GET"])
     app.add_url_rule(f"{CAMPAIGN}/test", "confirm_test", ask, methods=["POST"])
+    app.add_url_rule(f"{CAMPAIGN}/test/send", "test_phones_again", show_phones, methods=["GET"])
     app.add_url_rule(f"{CAMPAIGN}/test/send", "start_test", send, methods=["POST"])
     app.add_url_rule(f"{CAMPAIGN}/result", "test", show, methods=["GET"])
     app.add_url_rule(f"{CAMPAIGN}/withdraw", "withdraw_test", withdraw, methods=["POST"])
+
+
+@keeps_typed
+@demands(Right.CAMPAIGN_TEST)
+def show_phones(campaign_id: int) -> _Answer:
+    """Show the phones of a form that arrived without a valid session. They are asked about again before a test."""
+    if not is_shown_again():
+        return redirect(url_for("draft_start", campaign_id=campaign_id))
+    return render(load_draft(campaign_id), StartForm(formdata=None), test_form=TestForm())
 
 
 @demands(Right.CAMPAIGN_TEST)

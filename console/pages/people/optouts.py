@@ -94,6 +94,7 @@ def add() -> _Answer:
     return redirect(url_for("optouts", done="added"))
 
 
+@keeps_typed
 @demands(Right.SUPPRESSION_CHANGE)
 def ask_file() -> str:
     return _render_file(OptOutFileForm())
