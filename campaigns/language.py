@@ -1,7 +1,8 @@
 """The languages of the command line and of the log: English, and the catalogues of gettext in the folder `locale`.
 
 The English text of a message is its key in a catalogue. `make messages` writes the catalogues (see CONTRIBUTING.md).
-Babel is imported only to format a value in a language other than English, so English processes start without it.
+Babel is imported only to format money, or a value in a language other than English, so English processes start without
+it.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from campaigns.domain.statement import Count, Duration, Language, Moment, Sentence, Word
+from campaigns.domain.statement import Count, Duration, Language, Moment, Money, Sentence, Word
 
 ENGLISH, PORTUGUESE = "en", "pt_BR"
 # The name of the catalogues' files.
@@ -98,7 +99,7 @@ class Translation(Language):
                 return self._format_duration(seconds)
             case Moment(at, time_zone):
                 return self.local_time(at, time_zone)
-        return None
+        return self._format_money(value) if isinstance(value, Money) else None
 
     def _format_duration(self, seconds: float) -> str:
         for least, size, text in DURATIONS:
@@ -114,6 +115,11 @@ class Translation(Language):
         from babel.numbers import get_decimal_symbol, get_group_symbol  # noqa: PLC0415
 
         return text.translate({ord(","): get_group_symbol(self.name), ord("."): get_decimal_symbol(self.name)})
+
+    def _format_money(self, money: Money) -> str:
+        from babel.numbers import format_currency  # noqa: PLC0415
+
+        return format_currency(money.amount, money.currency, locale=self.name, decimal_quantization=not money.is_price)
 
     def local_time(self, at: dt.datetime | None, time_zone: str) -> str:
         """Return a time as the clocks of a zone show it, with the zone's short name; "" for no time."""

@@ -35,6 +35,10 @@ COMMANDS: Mapping[str, tuple[str, str]] = MappingProxyType({
     "optouts": ("suppressions:optouts", "Answers that may be opt-outs: read them, and decide."),
     "person": ("privacy:person", "Show one person: opt-outs, and each message with its status."),
     "portfolio": ("accounts:portfolio", "Portfolios: accounts that share a limit of unique people in 24 hours."),
+    "prices": (
+        "prices.commands:prices",
+        "Prices of messages, as Meta's rate card has them, and what campaigns have cost.",
+    ),
     "recover": ("doctor:recover", "Prevent second copies after a restore to an older state."),
     "rekey": ("setup:rekey", "Encrypt all stored access tokens anew with the newest key of REVOADA_SECRET_KEY."),
     "retention": ("privacy:retention", "Erase the recipients of campaigns that ended long ago."),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import logging
 import re
 from collections.abc import Iterable, Sequence
@@ -18,7 +19,7 @@ from campaigns.domain.campaign import ENDED, TRANSITIONS, CampaignStatus, Comman
 from campaigns.domain.filling import read_key
 from campaigns.domain.message import Status
 from campaigns.domain.phone.regions import read_region
-from campaigns.domain.schedule import read_duration, read_holidays, read_weekdays, read_window, read_zone
+from campaigns.domain.schedule import read_day, read_duration, read_holidays, read_weekdays, read_window, read_zone
 from campaigns.domain.statement import Refusal
 from campaigns.domain.text.normal import is_copied_example
 from campaigns.language import PORTUGUESE, language_of_person
@@ -99,6 +100,12 @@ def _read_region(text: str) -> str:
         return read_region(text)
     except ValueError as error:
         raise Refusal("region_invalid", "{text!r} {problem}.", text=text, problem=error.args[0]) from None
+
+
+def _read_day(text: str) -> dt.date:
+    if (day := read_day(text.strip())) is None:
+        raise Refusal("day_invalid", "{text!r} is no day: write it as YYYY-MM-DD.", text=text)
+    return day
 
 
 def writes_day_first() -> bool:
@@ -287,6 +294,7 @@ WINDOW = Read("window", read_window)
 WEEKDAYS = Read("weekdays", read_weekdays)
 ZONE = Zone("zone", read_zone)
 STATUSES = Statuses("statuses", _read_statuses)
+DAY = Read("day", _read_day)
 DURATION = Read("duration", read_duration)
 HOLIDAYS = Read("holidays", read_holidays)
 FILE = FilePath(exists=True, dir_okay=False, readable=True)

@@ -89,6 +89,7 @@ _DAY_AND_CLOCK = (
 )
 _CLOCK_ALONE = re.compile(rf"(?:at |as |a )?{_CLOCK}")
 _HOUR_ALONE = re.compile(r".* ([0-9]{1,2})")
+_ISO_DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _YEAR_FIRST = re.compile(r"([0-9]{4})([-/.])([0-9]{1,2})\2([0-9]{1,2})")
 _YEAR_LAST = re.compile(r"([0-9]{1,2})([-/.])([0-9]{1,2})\2([0-9]{4})")
 _HALF_DAY = 12  # the hours of a clock with am and pm
@@ -425,6 +426,14 @@ def suggest_later(passed: dt.datetime, time_zone: str, *, now: dt.datetime) -> S
     is_today = moment.time().replace(second=0, microsecond=0) > here.time()  # the text has no seconds
     day = here.date() + dt.timedelta(days=0 if is_today else 1)
     return Sentence("{later:%Y-%m-%d %H:%M}", later=dt.datetime.combine(day, moment.time()))
+
+
+def read_day(text: str) -> dt.date | None:
+    """Return a day such as 2026-10-01; None for another text. 01/10 has two senses, so no other form is read."""
+    try:
+        return dt.date.fromisoformat(text) if _ISO_DAY.fullmatch(text) else None
+    except ValueError:
+        return None
 
 
 def read_window(text: str) -> tuple[dt.time, dt.time]:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from decimal import Decimal
 from enum import Enum, StrEnum, unique
 from string import Formatter
 from typing import Any
@@ -360,3 +361,19 @@ class Moment:
 
     def __str__(self) -> str:
         return self.at.astimezone(ZoneInfo(self.time_zone)).strftime("%Y-%m-%d %H:%M:%S %Z")
+
+
+@dataclass(frozen=True, slots=True)
+class Money:
+    """An amount of money. `currency`: three letters of ISO 4217.
+
+    `is_price`: the price of one message, which is shown with all its decimals; another amount is rounded as the
+    currency is. English without a writer shows `12.3456 USD`.
+    """
+
+    amount: Decimal
+    currency: str
+    is_price: bool = False
+
+    def __str__(self) -> str:
+        return f"{self.amount:f} {self.currency}"

@@ -11,9 +11,11 @@ from campaigns.domain.failures import UNDER_REVIEW, advise_repair, explain_failu
 from campaigns.domain.filling import find_misfit
 from campaigns.domain.message import ACCEPTED, OPEN, Status
 from campaigns.domain.pacing import Reason
+from campaigns.domain.prices.costs import Cost, Estimate
 from campaigns.domain.statement import Sentence
 from campaigns.domain.template import TemplateError, TemplateStatus
 from campaigns.domain.verdict import FAULTS, Retry
+from campaigns.management.prices.costs import find_costs, find_estimate
 from campaigns.management.template_choice import read_template
 from campaigns.store import accounts, campaigns, recipients, templates
 from campaigns.store.accounts import load_campaign_accounts
@@ -107,11 +109,14 @@ class CampaignDetails(CampaignOverview):
     """A campaign with its accounts, errors, prices and tests.
 
     `reasons`: why messages failed, are uncertain, exceed the cap per person or wait for a review. `prices`: the numbers
-    of messages by the pricing that Meta reports.
+    of messages by the pricing that Meta reports. `estimate` and `costs`: what the campaign may cost before it starts,
+    and what it has cost; None if no price is loaded.
     """
 
     reasons: list[campaigns.ReasonCount]
     prices: list[campaigns.PriceCount]
+    estimate: Estimate | None
+    costs: list[Cost] | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,10 +194,13 @@ def show_campaign(database: Database, campaign_id: int) -> CampaignDetails:
     """
 
     def load(connection: Connection) -> CampaignDetails:
+        overview = _load(connection, campaign_id)
         return CampaignDetails(
-            **_load(connection, campaign_id),
+            **overview,
             reasons=campaigns.list_reasons(connection, campaign_id),
             prices=campaigns.list_prices(connection, campaign_id),
+            estimate=find_estimate(connection, overview["campaign"]),
+            costs=find_costs(connection, campaign_id),
         )
 
     return database.run(load)

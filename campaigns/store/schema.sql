@@ -746,3 +746,15 @@ CREATE TABLE account_samples (
     PRIMARY KEY (account_id, step, at)
 );
 CREATE INDEX account_samples_by_time ON account_samples (step, at);
+
+-- The prices of messages, which an admin loads from Meta's rate card: docs/decisions/0098. A price is valid until the
+-- next `valid_from` of the same country and category. The audit says who loaded it.
+CREATE TABLE prices (
+    country text NOT NULL CHECK (country ~ '^[A-Z]{2}$'),  -- two letters of ISO 3166
+    category text NOT NULL CHECK (category <> ''),  -- as in `messages.pricing_category`, with _ in place of -
+    valid_from date NOT NULL,
+    currency text NOT NULL CHECK (currency ~ '^[A-Z]{3}$'),  -- three letters of ISO 4217
+    amount numeric NOT NULL CHECK (amount >= 0),  -- of one message
+    market text NOT NULL DEFAULT '',  -- the name that Meta gives to a group of countries
+    PRIMARY KEY (country, category, valid_from)
+);

@@ -36,7 +36,8 @@ UNAUDITED = {
     **dict.fromkeys(("account list", "account show", "campaign errors", "campaign list"), "reads"),
     **dict.fromkeys(("campaign import-errors", "campaign preview", "campaign show", "campaign watch"), "reads"),
     **dict.fromkeys(("optouts review", "person", "portfolio list", "portfolio show", "suppress list"), "reads"),
-    **dict.fromkeys(("template list", "template show", "user list"), "reads"),
+    **dict.fromkeys(("prices ledger", "prices list", "template list", "template show", "user list"), "reads"),
+    "prices example": "prints",
     **dict.fromkeys(("demo", "simulate", "up"), "start servers"),
 }
 
@@ -73,6 +74,7 @@ SIMPLE = {
     ("account", "deactivate"): (("sales",), "account.deactivate"),
     ("portfolio", "add"): (("acme", "--daily-limit", "2000"), "portfolio.add"),
     ("template", "add"): (("news", "--language", "pt_BR", "--body", "Oi"), "template.add"),
+    ("prices", "import"): (("{prices}",), "prices.load"),
     ("rekey",): ((), "secret.rekey"),
     ("suppress", "remove"): ((ANA,), "suppression.remove"),
     ("forget",): ((ANA,), "person.forget"),
@@ -104,7 +106,7 @@ OTHERS = {("campaign", "discard-list"), ("campaign", "test"), ("recover",), ("te
 
 
 @pytest.fixture
-def places(create, house, database, people):
+def places(create, house, database, people, tmp_path):
     """The ids and files for the arguments in braces."""
     draft = create()
     house.ok("portfolio", "add", "old", "--daily-limit", "3")
@@ -120,7 +122,9 @@ def places(create, house, database, people):
         ((review, _),) = open_reviews(connection, [answer])
         return {"running": running, "paused": paused, "done": done, "review": review}
 
-    return {"draft": draft, "people": people, **database.run(add)}
+    prices = tmp_path / "prices.csv"
+    prices.write_text(house.ok("prices", "example"))
+    return {"draft": draft, "people": people, "prices": prices, **database.run(add)}
 
 
 @pytest.mark.parametrize("words", SIMPLE)

@@ -30,6 +30,7 @@ EVERYTHING = {
             "completion",
             "audit",
             "user",
+            "prices",
         ),
         *("optouts", "check-setup", "doctor", "simulate", "up", "demo"),
     },
@@ -38,6 +39,7 @@ EVERYTHING = {
     ("suppress",): {"add", "remove", "list", "import"},
     ("optouts",): {"review", "accept", "dismiss"},
     ("user",): {"add", "list", "set", "disable"},
+    ("prices",): {"import", "list", "example", "ledger"},
     ("template",): {"add", "list", "show", "sync"},
     ("campaign",): {
         *("create", "set", "start", "test", "pause", "resume", "cancel", "discard", "show", "list", "watch"),

@@ -81,6 +81,9 @@ EXAMPLES = {
     "user list": (),
     "user disable": ("eva",),
     "audit": ("--what", "campaign.start"),
+    "prices import": ("prices.csv",),
+    "prices list": (),
+    "prices ledger": (),
 }
 
 
@@ -147,6 +150,7 @@ def busy(house, people, database, far, valkey):
     house.ok("campaign", "create", "Newsletter", *make)
     house.ok("campaign", "start", "1", "--yes")
     house.ok("suppress", "add", "+5511999990009", "--reason", "asked by phone")
+    (people.parent / "prices.csv").write_text(house.ok("prices", "example"))
     sent = {"account_id": 1, "campaign_id": 1}
     ended = "started_at = now() - interval '9 days', completed_at = now() - interval '8 days'"
     fetch(database, f"UPDATE campaigns SET status = 'completed', {ended} WHERE id = 1")

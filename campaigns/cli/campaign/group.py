@@ -22,6 +22,7 @@ from campaigns.cli.campaign.hours import (
     confirm_discard,
     confirm_nights,
     describe_departure,
+    describe_draft_cost,
     describe_senders,
     tell_hours,
     tell_next_commands,
@@ -83,6 +84,7 @@ from campaigns.management.campaigns import (
 from campaigns.management.drafts.discards import check_discard, discard_draft
 from campaigns.management.drafts.senders import load_senders
 from campaigns.management.preview import preview_campaign
+from campaigns.management.prices.costs import find_estimate_of
 from campaigns.management.test_sends import await_test, start_test, withdraw_test
 from campaigns.store.campaigns import TestMessage
 
@@ -247,6 +249,8 @@ def create(session: Session, /, name: str, recipients: str, as_json: bool, **opt
     warn(result)
     report_import(session, result)
     for line in describe_senders(session.database.run(load_senders, result.id)):
+        say(line)
+    for line in describe_draft_cost(session.database.run(find_estimate_of, result.id)):
         say(line)
     tell_hours(result)
     tell_next_commands(result.id, has_people=result.departure is not None and result.departure.people_count > 0)

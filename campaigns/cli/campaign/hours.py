@@ -10,10 +10,12 @@ from zoneinfo import ZoneInfo
 from campaigns.cli.campaign.import_report import describe_blocked, describe_overlaps, write_message
 from campaigns.cli.hints import _, advise, in_commands, plural
 from campaigns.cli.output import confirm, has_terminal, local_time, say
+from campaigns.cli.prices.describe import describe_estimate
 from campaigns.cli.session import CommandError, Session, prints_json
 from campaigns.domain.campaign import ENDED, CampaignStatus, Departure
 from campaigns.domain.health import health_from_json
 from campaigns.domain.message import Status
+from campaigns.domain.prices.costs import Estimate
 from campaigns.domain.statement import Count, Entry, Field, Finding, Hint, HintAction, Kind, Severity, deferred
 from campaigns.management.campaigns import ChangeResult
 from campaigns.management.drafts.starts import StartFacts, Told, read_and_look
@@ -225,6 +227,7 @@ def _describe_content(look: StartFacts) -> list[str]:
         )
         lines.append(text)
     lines += describe_blocked(look.blocked_count)
+    lines += describe_draft_cost(look.estimate)
     if row.rejected_count:
         text = plural(
             "  {count:,} row of the list was rejected, so its person will get no message",
@@ -240,6 +243,12 @@ def _describe_hours(look: StartFacts, time_zone: str) -> list[str]:
     status = CampaignStatus(look.campaign.status)
     lines = [f"  {sentence}" for sentence in describe_departure(look.departure, status)]
     return [*lines, *describe_overlaps(look.others, time_zone)]
+
+
+def describe_draft_cost(estimate: Estimate | None) -> list[str]:
+    """Return a line with the most that a draft costs; [] if no price is loaded."""
+    text = "" if estimate is None else describe_estimate(estimate)
+    return [_("  Cost: {cost}", cost=text)] if text else []
 
 
 def describe_senders(senders: Sequence[AccountListing]) -> list[str]:

@@ -28,6 +28,14 @@ from campaigns.cli.output import (
     say,
     to_text,
 )
+from campaigns.cli.prices.describe import (
+    cost_cells,
+    cost_columns,
+    costs_to_json,
+    describe_estimate,
+    describe_total,
+    estimate_to_json,
+)
 from campaigns.cli.reasons import translate_reason
 from campaigns.cli.session import Session
 from campaigns.cli.types import CAMPAIGN, WholeNumber
@@ -96,6 +104,7 @@ def show(session: Session, campaign_id: int, as_json: bool) -> None:
                 "tests": [_to_columns(test) for test in details.tests],
                 "misfit": _misfit(details),
             }
+            | _costs_to_json(details)
         )
         return
     print_facts(_facts(details))
@@ -105,6 +114,8 @@ def show(session: Session, campaign_id: int, as_json: bool) -> None:
             [(price.category, price.model, _yes_or_no(price.is_billable), price.count) for price in details.prices],
             empty="",
         )
+    if details.costs:
+        print_table(cost_columns(), map(cost_cells, details.costs), empty="")
     if details.reasons:
         print_table(
             (_("messages"), _("count"), _("why"), _("since"), _("first message")),
@@ -135,6 +146,13 @@ def show(session: Session, campaign_id: int, as_json: bool) -> None:
         )
 
 
+def _costs_to_json(details: CampaignDetails) -> dict[str, object]:
+    """Return what the campaign may cost, and what it has cost; {} if no price is loaded."""
+    if details.costs is None:
+        return {}
+    return {"estimate": estimate_to_json(details.estimate), "costs": costs_to_json(details.costs)}
+
+
 def _misfit(details: CampaignDetails) -> str | None:
     return None if details.misfit is None else in_commands(details.misfit)
 
@@ -155,6 +173,7 @@ def _facts(details: CampaignDetails) -> list[tuple[str, object]]:
         (_("skipped"), _describe_skipped(details, funnel)),
         (_("duplicates dropped"), row.duplicate_count or None),
         (_("rows rejected"), row.rejected_count or None),
+        (_("cost"), _describe_cost(details)),
         (_("tests"), "; ".join(_describe_test(test) for test in details.tests)),
         (
             _("template"),
@@ -187,6 +206,13 @@ def _facts(details: CampaignDetails) -> list[tuple[str, object]]:
         (_("next look"), _next_look(row)),
         (_("completed"), local_time(row.completed_at, zone)),
     ]
+
+
+def _describe_cost(details: CampaignDetails) -> str:
+    """Return what a draft costs at most, or what a campaign has cost; "" if no price is loaded."""
+    if details.estimate is not None:
+        return describe_estimate(details.estimate)
+    return describe_total(details.costs or [])
 
 
 def _describe_skipped(details: CampaignDetails, funnel: Funnel) -> str:

@@ -6,15 +6,37 @@ from collections.abc import Sequence
 from functools import cache
 
 from babel.languages import get_official_languages
-from phonenumbers import COUNTRY_CODE_TO_REGION_CODE
+from phonenumbers import COUNTRY_CODE_TO_REGION_CODE, PhoneNumber, region_code_for_number
 
 # A country code has one to three digits, and no country code is the beginning of another one.
 _MOST_DIGITS = 3
+# The country codes that countries of different prices share: +1 (the United States, Canada and islands) and +7 (Russia
+# and Kazakhstan). The next three digits tell these countries apart. Any number with these digits will do.
+_SHARED_CODES = ("1", "7")
+_ANY_NUMBER = "2345678"
+# The library has this name for codes that belong to no country, such as +870 for ships.
+_NO_COUNTRY = "001"
 
 
 def find_region(prefix: str) -> str:
     """Return the main country of a phone, or "" if it is unknown. `prefix`: its first three digits, without +."""
     return next(iter(_find_regions(prefix)), "")
+
+
+@cache
+def find_country(prefix: str) -> str:
+    """Return the country of a phone, or "" if it is unknown. `prefix`: its first four digits, without +.
+
+    Territories that share the country code of a larger country, such as Jersey, count as the larger country. Only the
+    countries of +1 and +7 are told apart, by the area code.
+    """
+    code, area = prefix[:1], prefix[1:]
+    if code in _SHARED_CODES:
+        number = PhoneNumber(country_code=int(code), national_number=int(area + _ANY_NUMBER))
+        found = region_code_for_number(number) or ""
+    else:
+        found = find_region(prefix[:_MOST_DIGITS])
+    return "" if found == _NO_COUNTRY else found
 
 
 @cache

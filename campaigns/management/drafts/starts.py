@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from campaigns.domain.campaign import STARTED, CampaignStatus, Command, Departure
+from campaigns.domain.prices.costs import Estimate
 from campaigns.domain.statement import Count, Finding, Hint, HintAction, Sentence, Severity, Word
 from campaigns.domain.template import TemplateError, list_shown
 from campaigns.domain.users.actor import Actor
@@ -26,6 +27,7 @@ from campaigns.management.hours.quiet_hours import QuietHours, sends_marketing
 from campaigns.management.hours.window import warn_of_zones
 from campaigns.management.layouts import Preview
 from campaigns.management.preview import preview_first_between, preview_messages
+from campaigns.management.prices.costs import find_estimate
 from campaigns.management.template_choice import warn_of_language
 from campaigns.management.templates import read_campaign_templates
 from campaigns.store import campaigns as store
@@ -108,7 +110,7 @@ class StartFacts:
     one; each has another file and another template. `departure`: when the first message may leave, if the campaign
     starts now. `night`: the people whom the messages reach at night. `lacks_window`: the campaign is marketing and has
     no window, although there are quiet hours. `overlaps`: all other campaigns with people or a file of
-    this one.
+    this one. `estimate`: the most that the campaign costs; None if no price is loaded, or if it has started before.
     """
 
     campaign: CampaignListing
@@ -129,6 +131,7 @@ class StartFacts:
     told: Told
     overlaps: Sequence[Overlap]
     capped_count: int
+    estimate: Estimate | None
 
     @property
     def has_risk(self) -> bool:
@@ -328,6 +331,7 @@ def _look(
         ),
         overlaps=overlaps,
         capped_count=store.count_capped(connection, row.id) if _counts_capped(row, loaded.pending_count) else 0,
+        estimate=find_estimate(connection, row),
     )
 
 

@@ -1,0 +1,1 @@
+"""The command `prices`, and the texts about costs that other commands print."""

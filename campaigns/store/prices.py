@@ -1,0 +1,74 @@
+"""Queries about the prices of messages, and about what Meta reports of the messages of a campaign."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections import Counter
+from collections.abc import Collection, Sequence
+
+from psycopg.rows import class_row
+
+from campaigns.domain.phone.languages import find_country
+from campaigns.domain.prices.costs import Charge
+from campaigns.domain.prices.price_list import Price
+from campaigns.store.database import Connection, allow_long_statements, query
+
+
+def write_prices(connection: Connection, prices: Sequence[Price]) -> tuple[int, int]:
+    """Insert and correct prices; return the number of new prices, and of corrected prices."""
+    parameters = {
+        "countries": [each.country for each in prices],
+        "categories": [each.category for each in prices],
+        "days": [each.valid_from for each in prices],
+        "currencies": [each.currency for each in prices],
+        "amounts": [each.amount for each in prices],
+        "markets": [each.market for each in prices],
+    }
+    rows = connection.execute(query("write_prices"), parameters).fetchall()
+    new_count = sum(is_new for (is_new,) in rows)
+    return new_count, len(rows) - new_count
+
+
+def has_prices(connection: Connection) -> bool:
+    row = connection.execute(query("has_prices")).fetchone()
+    return row is not None and bool(row[0])
+
+
+def list_prices(connection: Connection, countries: Collection[str] | None = None) -> list[Price]:
+    """Return the prices of these countries, or of all countries, of all days, the newest day first."""
+    parameters = {"countries": None if countries is None else sorted(countries)}
+    with connection.cursor(row_factory=class_row(Price)) as cursor:
+        return cursor.execute(query("list_prices_of"), parameters).fetchall()
+
+
+def count_sendable(connection: Connection, campaign_id: int) -> Counter[str]:
+    """Return the number of pending messages to people who have not opted out, by country ("": unknown)."""
+    allow_long_statements(connection)
+    people = Counter[str]()
+    for prefix, count in connection.execute(query("count_sendable_by_prefix"), {"campaign_id": campaign_id}):
+        people[find_country(prefix)] += count
+    return people
+
+
+def list_charges(
+    connection: Connection,
+    campaign_id: int,
+    *,
+    first_day: dt.date | None = None,
+    last_day: dt.date | None = None,
+) -> list[Charge]:
+    """Return the reports about the prices of the messages that a campaign sent from one day to another."""
+    allow_long_statements(connection)
+    parameters = {"campaign_id": campaign_id, "first_day": first_day, "last_day": last_day}
+    return [
+        Charge("" if prefix is None else find_country(prefix), category or "", day, is_billable, count)
+        for prefix, category, day, is_billable, count in connection.execute(query("count_charges"), parameters)
+    ]
+
+
+def list_campaigns_between(
+    connection: Connection, *, first_day: dt.date | None, last_day: dt.date | None
+) -> list[tuple[int, str]]:
+    """Return id and name of the campaigns that may have sent a message between two days. None: without a bound."""
+    parameters = {"first_day": first_day, "last_day": last_day}
+    return connection.execute(query("list_campaigns_between"), parameters).fetchall()
