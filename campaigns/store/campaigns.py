@@ -442,12 +442,29 @@ def list_pending_before(
     return connection.execute(query("list_pending_before"), parameters).fetchall()[::-1]
 
 
+@dataclass(frozen=True, slots=True)
+class PendingCount:
+    """The number of pending messages to phones with the same beginning. `prefix`: the first four digits, without +.
+
+    `suppressed_count`: those of them whose people have opted out.
+    """
+
+    prefix: str
+    count: int
+    suppressed_count: int
+
+
+def list_pending_counts(connection: Connection, campaign_id: int) -> list[PendingCount]:
+    """Return the numbers of pending messages by the beginning of the phones. The query reads the whole campaign."""
+    allow_long_statements(connection)
+    with connection.cursor(row_factory=class_row(PendingCount)) as cursor:
+        return cursor.execute(query("list_pending_counts"), {"campaign_id": campaign_id}).fetchall()
+
+
 def count_pending(connection: Connection, campaign_id: int) -> tuple[int, int]:
     """Return the number of pending messages, and the number of pending messages to people who have opted out."""
-    allow_long_statements(connection)
-    row = connection.execute(query("count_pending"), {"campaign_id": campaign_id}).fetchone()
-    assert row is not None
-    return row[0], row[1]
+    listed = list_pending_counts(connection, campaign_id)
+    return sum(each.count for each in listed), sum(each.suppressed_count for each in listed)
 
 
 def count_capped(connection: Connection, campaign_id: int) -> int:

@@ -347,12 +347,15 @@ WHERE campaign_id = %(campaign_id)s AND status = 'pending' AND id < %(id)s
 ORDER BY id DESC
 LIMIT %(limit)s
 
--- name: count_pending
--- Plan: for few messages, the primary key of `suppressions` once per message; for many, a hash of all suppressions.
-SELECT count(*), count(*) FILTER (
-    WHERE EXISTS (SELECT FROM suppressions s WHERE s.recipient_key = m.recipient_key AND s.is_active))
+-- name: list_pending_counts
+-- The number of pending messages, and of those to people who have opted out, by the first four digits of the phones, which
+-- tell the country. Plan: for few messages, the primary key of `suppressions` once per message; for many, a hash of all
+-- suppressions.
+SELECT substr(m.phone, 2, 4) AS prefix, count(*) AS count, count(*) FILTER (
+    WHERE EXISTS (SELECT FROM suppressions s WHERE s.recipient_key = m.recipient_key AND s.is_active)) AS suppressed_count
 FROM messages m
 WHERE m.campaign_id = %(campaign_id)s AND m.status = 'pending'
+GROUP BY 1
 
 -- name: count_capped
 -- The number of people with a pending message who had as many messages of other campaigns as the limit per person of the

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections import Counter
 from collections.abc import Collection, Sequence
 
 from psycopg.rows import class_row
@@ -39,15 +38,6 @@ def list_prices(connection: Connection, countries: Collection[str] | None = None
     parameters = {"countries": None if countries is None else sorted(countries)}
     with connection.cursor(row_factory=class_row(Price)) as cursor:
         return cursor.execute(query("list_prices_of"), parameters).fetchall()
-
-
-def count_sendable(connection: Connection, campaign_id: int) -> Counter[str]:
-    """Return the number of pending messages to people who have not opted out, by country ("": unknown)."""
-    allow_long_statements(connection)
-    people = Counter[str]()
-    for prefix, count in connection.execute(query("count_sendable_by_prefix"), {"campaign_id": campaign_id}):
-        people[find_country(prefix)] += count
-    return people
 
 
 def list_charges(

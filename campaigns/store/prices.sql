@@ -21,15 +21,6 @@ SELECT country, category, valid_from, currency, amount, market FROM prices
 WHERE %(countries)s::text[] IS NULL OR country = ANY (%(countries)s::text[])
 ORDER BY valid_from DESC, market, country, category
 
--- name: count_sendable_by_prefix
--- The number of pending messages, without those to people who have opted out, by the first four digits of the phones,
--- which tell the country. The query reads the whole campaign once. It runs only if prices are loaded: when a draft is
--- made, and before a person shows or starts it.
-SELECT substr(m.phone, 2, 4), count(*) FROM messages m
-WHERE m.campaign_id = %(campaign_id)s AND m.status = 'pending'
-    AND NOT EXISTS (SELECT FROM suppressions s WHERE s.recipient_key = m.recipient_key AND s.is_active)
-GROUP BY 1
-
 -- name: count_charges
 -- The messages of a campaign that Meta has accepted, or may have accepted, by what Meta reports about their price. Meta
 -- may report that a failed message is billable. The day of a message is that of its sending in the zone of the campaign. An

@@ -16,6 +16,7 @@ WITHOUT = {
     "campaign export": "its result is CSV, which programs read",
     "completion": "prints a program for a shell",
     "demo": "runs until it is stopped, and has no result",
+    "prices example": "prints a CSV file, which a person edits",
     "keygen": "prints the key and nothing else",
     "simulate": "runs until it is stopped, and has no result",
     "up": "runs until it is stopped, and has no result",

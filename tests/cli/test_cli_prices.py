@@ -102,7 +102,7 @@ def test_a_draft_says_what_it_costs_at_most_and_which_countries_have_no_price(ho
         *("campaign", "create", "Natal", "--account", "sales"),
         *("--template", "promo:pt_BR", "--recipients", str(people)),
     )
-    cost = "at most $0.11 for 2 messages; no price for 1 message: AO (1)"
+    cost = "at most $0.12 for 2 messages; no price for 1 message: AO (1)"
     assert f"  Cost: {cost}" in output.splitlines()
     assert cost in house.ok("campaign", "show", "1")
     assert house.json("campaign", "show", "1")["estimate"] | {"day": ""} == {

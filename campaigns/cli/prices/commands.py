@@ -31,6 +31,7 @@ Invented example: one country,BR,USD,{day},0.0003,0.0002,0.0002,,0.0001
 Invented example: several countries,CA US,USD,{day},0.0006,0.0005,0.0004,,0.0001
 Invented example: all other countries,*,USD,{day},0.0009,0.0008,0.0007,0.0010,0.0001
 """
+_SHOWN_COUNTRIES = 20
 _COLUMNS = (
     *("campaign_id", "campaign", "country", "category", "currency", "price", "messages", "billable", "free"),
     *("unknown", "amount"),
@@ -81,6 +82,8 @@ def import_(session: Session, file: str, as_json: bool) -> None:
 def list_(session: Session, as_json: bool) -> None:
     """Show all prices, the newest day first. A price is valid until the next day of the same country.
 
+    A market is shown with its first 20 countries, or with all countries in --json.
+
     \b
     Example:
       revoada prices list
@@ -104,9 +107,13 @@ def _list_market(rows: list[Price]) -> list[tuple[object, ...]]:
     for row in rows:
         countries.setdefault((row.category, Money(row.amount, row.currency, is_price=True)), []).append(row.country)
     return [
-        (rows[0].valid_from.isoformat(), rows[0].market, category, current().format(price, ""), " ".join(named))
+        (rows[0].valid_from.isoformat(), rows[0].market, category, current().format(price, ""), _list_some(named))
         for (category, price), named in countries.items()
     ]
+
+
+def _list_some(countries: list[str]) -> str:
+    return " ".join([*countries[:_SHOWN_COUNTRIES], *(["…"] if len(countries) > _SHOWN_COUNTRIES else [])])
 
 
 @prices.command()

@@ -281,7 +281,9 @@ def _look(
 ) -> StartFacts:
     template = load_template(connection, store.find_template_id(connection, row.id))
     loaded = load_approvable(connection, row.id)
-    pending_count, blocked_count = store.count_pending(connection, row.id)
+    pending = store.list_pending_counts(connection, row.id)
+    pending_count = sum(each.count for each in pending)
+    blocked_count = sum(each.suppressed_count for each in pending)
     overlaps = recipients.find_overlaps(connection, row.id, days=days, together=together)
     alike = [each for each in overlaps if each.has_same_file or each.has_same_template]
     files = recipients.list_imported_files(connection, row.id)
@@ -331,7 +333,7 @@ def _look(
         ),
         overlaps=overlaps,
         capped_count=store.count_capped(connection, row.id) if _counts_capped(row, loaded.pending_count) else 0,
-        estimate=find_estimate(connection, row),
+        estimate=find_estimate(connection, row, pending),
     )
 
 

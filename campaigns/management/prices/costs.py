@@ -3,35 +3,47 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from zoneinfo import ZoneInfo
 
 from campaigns.domain.campaign import ENDED
+from campaigns.domain.phone.languages import find_country
 from campaigns.domain.prices.costs import Cost, Estimate, Prices, estimate_cost, list_costs
 from campaigns.store import prices as store
 from campaigns.store.accounts import load_campaign_accounts
-from campaigns.store.campaigns import CampaignListing, find_template_id, list_campaigns
+from campaigns.store.campaigns import (
+    CampaignListing,
+    PendingCount,
+    find_template_id,
+    list_campaigns,
+    list_pending_counts,
+)
 from campaigns.store.database import Connection, Database
 from campaigns.store.templates import load_template
 
 
-def find_estimate(connection: Connection, row: CampaignListing) -> Estimate | None:
+def find_estimate(
+    connection: Connection, row: CampaignListing, pending: Sequence[PendingCount] | None = None
+) -> Estimate | None:
     """Return the most that the pending messages of a campaign cost; None if no price is loaded, or it has
     started or ended.
 
-    If prices are loaded, the function reads the whole campaign once.
+    `pending`: its pending messages, if the caller knows them; if not, the function reads the whole campaign.
     """
     if row.started_at is not None or row.status in ENDED or not store.has_prices(connection):
         return None
-    people = store.count_sendable(connection, row.id)
+    people = Counter[str]()
+    for each in list_pending_counts(connection, row.id) if pending is None else pending:
+        people[find_country(each.prefix)] += each.count - each.suppressed_count
     categories = {*load_campaign_accounts(connection, [row.id])[row.id].values()}
     if not categories:
         categories = {load_template(connection, find_template_id(connection, row.id)).category}
     at = max(row.scheduled_at or row.server_now, row.server_now)
     day = at.astimezone(ZoneInfo(row.time_zone)).date()
     prices = Prices(store.list_prices(connection, people.keys()))
-    return estimate_cost(people, categories, prices, day=day)
+    return estimate_cost(+people, categories, prices, day=day)
 
 
 def find_estimate_of(connection: Connection, campaign_id: int) -> Estimate | None:
