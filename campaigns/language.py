@@ -12,6 +12,8 @@ import gettext
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
+from decimal import ROUND_CEILING, Decimal
 from enum import StrEnum
 from functools import cache
 from pathlib import Path
@@ -179,3 +181,11 @@ def restoring() -> Iterator[None]:
         if variable is not None:
             os.environ["LANGUAGE"] = variable
         gettext.textdomain(domain)
+
+
+def round_up(money: Money) -> Money:
+    """Return an amount that is at least this one, with the decimals of the currency."""
+    from babel.numbers import get_currency_precision  # noqa: PLC0415
+
+    unit = Decimal(1).scaleb(-get_currency_precision(money.currency))
+    return replace(money, amount=money.amount.quantize(unit, ROUND_CEILING))

@@ -24,11 +24,12 @@ from campaigns.domain.campaign import CampaignStatus
 from campaigns.domain.message import Status
 from campaigns.domain.optout.recognition import Source
 from campaigns.domain.pacing import Reason
+from campaigns.domain.prices.costs import Estimate
 from campaigns.domain.statement import Entry, Field, Finding, Hint, HintAction, Language, Problem, Sentence, Writer
 from campaigns.domain.template import MediaKind
 from campaigns.domain.text.reasons import translate_reason
 from campaigns.domain.users.rights import Role
-from campaigns.language import load
+from campaigns.language import load, round_up
 from campaigns.management.listings.recipients import Group
 from console.hints import ACTIONS, CHOICES, FIELDS, PAGES, PLACES, STEPS
 
@@ -38,6 +39,7 @@ _TIME_PATTERN = "HH:mm:ss"
 # Private characters around the number of a hint: a text is escaped for HTML before its hints become links.
 _OPENS, _CLOSES = "\ue000", "\ue001"
 _WHOLE_TENTHS = 1000
+_SHOWN_COUNTRIES = 10
 
 
 def language() -> str:
@@ -236,6 +238,21 @@ def message_word(status: str) -> str:
 def group_words(group: str) -> str:
     """Return which people of a campaign a group has."""
     return _GROUP_WORDS[Group(group)]()
+
+
+def most_amounts(estimate: Estimate) -> str:
+    """Return the most that messages cost, such as `$62.50`; amounts of several currencies stand beside each other."""
+    return " + ".join(load(language()).format(round_up(each), "") for each in estimate.amounts)
+
+
+def unpriced_words(estimate: Estimate) -> str:
+    """Return the words that follow the number of messages without a price."""
+    countries = [each or _("an unknown country") for each in estimate.unpriced]
+    more = ["…"] if len(countries) > _SHOWN_COUNTRIES else []
+    return _(
+        "of these have no price, and are not in this amount: %(countries)s",
+        countries=", ".join([*countries[:_SHOWN_COUNTRIES], *more]),
+    )
 
 
 def blocked_words(count: int) -> str:

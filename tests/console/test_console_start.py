@@ -5,11 +5,14 @@ from __future__ import annotations
 import datetime as dt
 import json
 import re
+from decimal import Decimal
 
 import pytest
 from psycopg.types.json import Jsonb
 
+from campaigns.domain.prices.price_list import Price
 from campaigns.domain.users.rights import Role
+from campaigns.store.prices import write_prices
 from campaigns.store.users.users import insert_user
 from tests.console.conftest import WORDS, read_notes, read_text
 from tests.store.rows import add_account, add_campaign, add_crowd, add_message, add_template, fetch
@@ -504,3 +507,18 @@ def test_the_page_says_how_many_people_the_limit_per_person_holds_back(console, 
     text = read_text(console.sign_in().get(f"/campaigns/{campaign_id}/start").text)
     assert "2of these are skipped as things stand" in text
     assert "as many messages as the limit per person allows (1 in 7 days)" in text
+
+
+def test_the_page_says_what_the_messages_cost_at_most_only_if_prices_are_loaded(console, database):
+    campaign_id = database.run(make_draft, names=["Ana", "Bia"])
+    for number, phone in enumerate(("+5511999990001", "+351912345678", "+244923456789")):
+        database.run(add_message, campaign_id, phone=phone, variables=[f"Eva {number}"])
+    browser, path = console.sign_in(), f"/campaigns/{campaign_id}/start"
+    assert "the most that the messages cost" not in browser.get(path).text
+    prices = [Price(country, "utility", dt.date(2026, 1, 1), "BRL", Decimal("0.0625"), "") for country in ("BR", "PT")]
+    database.run(write_prices, prices)
+    shown = read_text(browser.get(path).text)
+    assert "R$0.13is the most that the messages cost, at the prices of the day of the first one" in shown
+    assert "3of these have no price, and are not in this amount: an unknown country, AO" in shown
+    shown = read_text(console.sign_in(language="pt_BR").get(path).text)
+    assert "0,13é o máximo que as mensagens custam" in shown

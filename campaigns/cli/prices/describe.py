@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, replace
-from decimal import ROUND_CEILING, Decimal
+from dataclasses import asdict
+from decimal import Decimal
 
 from campaigns.cli.hints import _, plural
 from campaigns.domain.prices.costs import Cost, Estimate, add_up, count_unpriced
 from campaigns.domain.statement import Count, Money
-from campaigns.language import current
+from campaigns.language import current, round_up
 
 _SHOWN_COUNTRIES = 10
 
@@ -18,7 +18,7 @@ def describe_estimate(estimate: Estimate) -> str:
     """Return the most that a campaign costs: `at most $62.50 for 1,000 messages`, and the countries without a price."""
     parts = []
     if estimate.message_count:
-        amounts, messages = _write_amounts(map(_round_up, estimate.amounts)), Count(estimate.message_count, "message")
+        amounts, messages = _write_amounts(map(round_up, estimate.amounts)), Count(estimate.message_count, "message")
         parts.append(_("at most {amounts} for {messages}", amounts=amounts, messages=messages))
     if estimate.unpriced:
         shown = [
@@ -99,14 +99,6 @@ def write_plain(amount: Decimal | None) -> str | None:
 
 def _write_country(country: str) -> str:
     return country or _("unknown country")
-
-
-def _round_up(money: Money) -> Money:
-    """Return an amount that is at least this one, with the decimals of the currency."""
-    from babel.numbers import get_currency_precision  # noqa: PLC0415  most commands show no money
-
-    unit = Decimal(1).scaleb(-get_currency_precision(money.currency))
-    return replace(money, amount=money.amount.quantize(unit, ROUND_CEILING))
 
 
 def _write_amounts(amounts: Iterable[Money]) -> str:
