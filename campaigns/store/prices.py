@@ -28,6 +28,11 @@ def write_prices(connection: Connection, prices: Sequence[Price]) -> tuple[int, 
     return new_count, len(rows) - new_count
 
 
+def delete_prices(connection: Connection, day: dt.date) -> int:
+    """Delete the prices that are valid from this day on; return their number."""
+    return connection.execute(query("delete_prices"), {"day": day}).rowcount
+
+
 def has_prices(connection: Connection) -> bool:
     row = connection.execute(query("has_prices")).fetchone()
     return row is not None and bool(row[0])

@@ -12,6 +12,9 @@ SET currency = excluded.currency, amount = excluded.amount, market = excluded.ma
 WHERE (p.currency, p.amount, p.market) IS DISTINCT FROM (excluded.currency, excluded.amount, excluded.market)
 RETURNING old.country IS NULL
 
+-- name: delete_prices
+DELETE FROM prices WHERE valid_from = %(day)s
+
 -- name: has_prices
 SELECT EXISTS (SELECT FROM prices)
 

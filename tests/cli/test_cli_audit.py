@@ -6,17 +6,20 @@ import datetime as dt
 import json
 import os
 import pwd
+from decimal import Decimal
 
 import click
 import pytest
 
 from campaigns.cli.root import main
 from campaigns.domain.phone.mask import mask_numbers
+from campaigns.domain.prices.price_list import Price
 from campaigns.domain.users.actor import Act, Actor, ActorKind, Surface
 from campaigns.management.listings.pages import page_audit
 from campaigns.privacy.retention import retain_audit
 from campaigns.store.database import DatabaseError
 from campaigns.store.optouts.reviews import Answer, open_reviews
+from campaigns.store.prices import write_prices
 from campaigns.store.users.audit import AuditFilter, write_audit
 from tests.cli.conftest import ANA, BIA
 from tests.golden.gather import list_commands
@@ -75,6 +78,7 @@ SIMPLE = {
     ("portfolio", "add"): (("acme", "--daily-limit", "2000"), "portfolio.add"),
     ("template", "add"): (("news", "--language", "pt_BR", "--body", "Oi"), "template.add"),
     ("prices", "import"): (("{prices}",), "prices.load"),
+    ("prices", "remove"): (("{day}",), "prices.remove"),
     ("rekey",): ((), "secret.rekey"),
     ("suppress", "remove"): ((ANA,), "suppression.remove"),
     ("forget",): ((ANA,), "person.forget"),
@@ -124,7 +128,9 @@ def places(create, house, database, people, tmp_path):
 
     prices = tmp_path / "prices.csv"
     prices.write_text(house.ok("prices", "example"))
-    return {"draft": draft, "people": people, "prices": prices, **database.run(add)}
+    day = "2020-01-01"
+    database.run(write_prices, [Price("BR", "marketing", dt.date.fromisoformat(day), "USD", Decimal(1), "")])
+    return {"draft": draft, "people": people, "prices": prices, "day": day, **database.run(add)}
 
 
 @pytest.mark.parametrize("words", SIMPLE)

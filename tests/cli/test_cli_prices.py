@@ -64,6 +64,16 @@ def test_a_newer_price_stands_beside_the_older_one_and_a_price_of_the_same_day_i
     assert (amounts["BR", "marketing", "2026-01-01"], amounts["BR", "marketing", "2026-10-01"]) == ("0.06", "0.07")
 
 
+def test_the_prices_of_a_wrong_day_are_removed(revoada, load):
+    load()
+    load(f"{HEADER}\nBrazil,BR,USD,2062-01-01,0.06,0.05\n")
+    assert revoada.ok("prices", "remove", "2062-01-01") == "2 prices removed.\n"
+    assert {day for _country, _category, day in list_amounts(revoada)} == {"2026-01-01"}
+    assert revoada.refusal("prices", "remove", "2062-01-01") == "There is no price with the first day 2062-01-01."
+    (row,) = revoada.json("audit", "--what", "prices.remove")
+    assert row["before"] == {"valid_from": "2062-01-01", "removed_price_count": 2}
+
+
 def write(file, text):
     file.write_text(text)
     return file

@@ -39,7 +39,7 @@ EVERYTHING = {
     ("suppress",): {"add", "remove", "list", "import"},
     ("optouts",): {"review", "accept", "dismiss"},
     ("user",): {"add", "list", "set", "disable"},
-    ("prices",): {"import", "list", "example", "ledger"},
+    ("prices",): {"import", "remove", "list", "example", "ledger"},
     ("template",): {"add", "list", "show", "sync"},
     ("campaign",): {
         *("create", "set", "start", "test", "pause", "resume", "cancel", "discard", "show", "list", "watch"),

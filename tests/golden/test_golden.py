@@ -6,10 +6,14 @@ import datetime as dt
 import json
 import subprocess
 import sys
+from decimal import Decimal
 
 import pytest
 
 from campaigns.store.optouts.reviews import Answer, open_reviews
+from campaigns.domain.prices.price_list import Price
+from campaigns.store.prices import write_prices
+from campaigns.store.suppressions import Answer, open_reviews
 from tests.golden.gather import (
     compare,
     compare_section,
@@ -84,6 +88,7 @@ EXAMPLES = {
     "prices import": ("prices.csv",),
     "prices list": (),
     "prices ledger": (),
+    "prices remove": ("2020-01-01",),
 }
 
 
@@ -150,6 +155,7 @@ def busy(house, people, database, far, valkey):
     house.ok("campaign", "create", "Newsletter", *make)
     house.ok("campaign", "start", "1", "--yes")
     house.ok("suppress", "add", "+5511999990009", "--reason", "asked by phone")
+    database.run(write_prices, [Price("BR", "marketing", dt.date(2020, 1, 1), "USD", Decimal(1), "")])
     (people.parent / "prices.csv").write_text(house.ok("prices", "example"))
     sent = {"account_id": 1, "campaign_id": 1}
     ended = "started_at = now() - interval '9 days', completed_at = now() - interval '8 days'"

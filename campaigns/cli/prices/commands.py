@@ -20,7 +20,7 @@ from campaigns.domain.prices.price_list import Price
 from campaigns.domain.statement import Count, Money
 from campaigns.language import current
 from campaigns.management.prices.costs import CampaignCost, list_campaign_costs
-from campaigns.management.prices.loading import load_prices
+from campaigns.management.prices.loading import load_prices, remove_prices
 from campaigns.sheets.csv_writer import write_csv
 from campaigns.store.prices import has_prices, list_prices
 
@@ -74,6 +74,25 @@ def import_(session: Session, file: str, as_json: bool) -> None:
         plural("{count:,} unchanged", "{count:,} unchanged", loaded.unchanged),
     ]
     say(_("{file}: {numbers}.", file=file, numbers=", ".join(parts)))
+
+
+@prices.command()
+@click.argument("day", type=DAY, metavar="DAY")
+@reason_option
+@json_option
+@click.pass_obj
+def remove(session: Session, day: date, as_json: bool) -> None:
+    """Remove all prices whose first day is DAY (YYYY-MM-DD), such as those of a list with a wrong day.
+
+    \b
+    Example:
+      revoada prices remove YYYY-MM-DD --reason 'the year was wrong'
+    """
+    count = remove_prices(session.database, day, actor=session.actor)
+    if as_json:
+        print_json({"valid_from": day, "removed": count})
+        return
+    say(plural("{count:,} price removed.", "{count:,} prices removed.", count))
 
 
 @prices.command("list")

@@ -70,6 +70,7 @@ class Act(StrEnum):
     PORTFOLIO_ADD = "portfolio.add"
     PORTFOLIO_CHANGE = "portfolio.change"
     PRICES_LOAD = "prices.load"
+    PRICES_REMOVE = "prices.remove"
     SECRET_REKEY = "secret.rekey"  # noqa: S105  the name of a change
     SUPPRESSION_ADD = "suppression.add"
     SUPPRESSION_EXPORT = "suppression.export"  # a person takes the phones of the list away

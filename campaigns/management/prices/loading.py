@@ -1,17 +1,18 @@
-"""Loads a price list, which a person makes from Meta's rate card."""
+"""Loads and removes prices. A person makes the list of prices from Meta's rate card."""
 
 from __future__ import annotations
 
+import datetime as dt
 from dataclasses import dataclass
 from pathlib import Path
 
 from campaigns.domain.prices.price_list import Price, read_price_list
 from campaigns.domain.recipients import RecipientsError
-from campaigns.domain.statement import Refusal
+from campaigns.domain.statement import Kind, Refusal
 from campaigns.domain.users.actor import Act, Actor
 from campaigns.sheets.rows import open_sheet
 from campaigns.store.database import Connection, Database
-from campaigns.store.prices import write_prices
+from campaigns.store.prices import delete_prices, write_prices
 from campaigns.store.users.audit import write_audit
 
 
@@ -46,6 +47,22 @@ def load_prices(database: Database, path: Path, *, actor: Actor) -> LoadedPrices
             }
             write_audit(connection, actor, Act.PRICES_LOAD, after=after)
         return LoadedPrices(new_count, corrected_count, len(prices) - new_count - corrected_count)
+
+    return database.run(work)
+
+
+def remove_prices(database: Database, day: dt.date, *, actor: Actor) -> int:
+    """Delete all prices that are valid from this day on, such as those of a file with a wrong day; return their number.
+
+    Raises Refusal if there are none.
+    """
+
+    def work(connection: Connection) -> int:
+        if not (count := delete_prices(connection, day)):
+            text = "There is no price with the first day {day}."
+            raise Refusal("prices_missing", text, kind=Kind.MISSING, day=day.isoformat())
+        write_audit(connection, actor, Act.PRICES_REMOVE, before={"valid_from": day, "removed_price_count": count})
+        return count
 
     return database.run(work)
 

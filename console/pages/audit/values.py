@@ -84,6 +84,7 @@ NAMES: Mapping[str, str] = MappingProxyType({
     "portfolio": deferred("portfolio"),
     "recipient_count": deferred("people"),
     "rejected_count": deferred("rejected rows"),
+    "removed_price_count": deferred("removed prices"),
     "role": deferred("role"),
     "scheduled_at": deferred("scheduled for"),
     "since": deferred("since"),
