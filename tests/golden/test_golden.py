@@ -10,10 +10,9 @@ from decimal import Decimal
 
 import pytest
 
-from campaigns.store.optouts.reviews import Answer, open_reviews
 from campaigns.domain.prices.price_list import Price
+from campaigns.store.optouts.reviews import Answer, open_reviews
 from campaigns.store.prices import write_prices
-from campaigns.store.suppressions import Answer, open_reviews
 from tests.golden.gather import (
     compare,
     compare_section,
