@@ -11,10 +11,11 @@ from campaigns.broker.inspection import count_tasks
 from campaigns.broker.message_filter import BrokerUnavailable
 from campaigns.celery import WakeUp, app
 from campaigns.config import Settings
+from campaigns.doctor import health
 from campaigns.logs import event
 from campaigns.management.files.work import do_next_job
 from campaigns.privacy import retention
-from campaigns.sending import health, samples, schedule
+from campaigns.sending import samples, schedule
 from campaigns.sending.run import run_slice
 from campaigns.sending.start import begin_slice
 from campaigns.store.accounts import claim_health_check

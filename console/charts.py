@@ -41,6 +41,36 @@ def draw_bars(values: Sequence[tuple[int, float | None]]) -> BarChart:
     return BarChart(bars, width, top)
 
 
+@dataclass(frozen=True, slots=True)
+class StackedChart:
+    """Bars above each other, as in `BarChart`. `layers`: the bars of each series, the lowest series first."""
+
+    layers: Sequence[Sequence[Bar]]
+    width: int
+    top: float
+
+
+def stack_bars(series: Sequence[Sequence[float | None]], *, top: float | None = None) -> StackedChart:
+    """Return a chart of series, each with one value per interval. A value of None or 0 has no bar.
+
+    `top`: the value at the upper edge of the box; None: the next round number.
+    """
+    heights = [sum(value or 0.0 for value in values) for values in zip(*series, strict=True)]
+    top = find_top(max(heights)) if top is None else top
+    below = [0.0] * len(heights)
+    layers = []
+    for values in series:
+        bars = []
+        for place, value in enumerate(values):
+            if value:
+                height = HEIGHT * value / top
+                y = HEIGHT - below[place] - height
+                bars.append(Bar(round(place + (1 - _SHARE) / 2, 2), round(y, 2), _SHARE, round(height, 2)))
+                below[place] += height
+        layers.append(bars)
+    return StackedChart(layers, len(heights), top)
+
+
 def find_top(value: float) -> float:
     """Return the value at the upper edge: the smallest of …, 0.1, 0.2, 0.5, 1, 2, 5, 10, … that is at least `value`."""
     if value <= 0:

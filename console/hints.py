@@ -12,7 +12,7 @@ from campaigns.domain.statement import Field, HintAction, deferred
 
 # The words of each action. A page writes the name or the id of the campaign, the account and so on behind these words.
 ACTIONS: Mapping[HintAction, str] = MappingProxyType({
-    HintAction.ACTIVATE_ACCOUNT: deferred("ask an admin to run: revoada account activate"),
+    HintAction.ACTIVATE_ACCOUNT: deferred("activate the account"),
     HintAction.ADD_ACCOUNT: deferred("add an account"),
     HintAction.BLOCK_PERSON: deferred("let the person get no message"),
     HintAction.CANCEL_CAMPAIGN: deferred("cancel campaign"),
@@ -54,9 +54,13 @@ ACTIONS: Mapping[HintAction, str] = MappingProxyType({
 
 # The endpoint of the page for an action. An action without a page is shown in words.
 PAGES: Mapping[HintAction, str] = MappingProxyType({
+    HintAction.ACTIVATE_ACCOUNT: "named_account",
     HintAction.CANCEL_CAMPAIGN: "confirm_cancel",
+    HintAction.CHANGE_ACCOUNT: "named_account",
+    HintAction.CHECK_ACCOUNT: "named_account",
     HintAction.CREATE_CAMPAIGN: "new_campaign",
     HintAction.DIAGNOSE_CAMPAIGN: "campaign",
+    HintAction.LIST_ACCOUNTS: "accounts",
     HintAction.LIST_CAMPAIGNS: "campaigns",
     HintAction.LIST_SUPPRESSIONS: "optouts",
     HintAction.LIST_USERS: "users",

@@ -42,6 +42,9 @@ def set_up_templates(app: Flask) -> None:
         language_name=texts.language_name,
         list_sections=list_sections,
         find_section=find_section,
+        interval_words=texts.interval_words,
+        limit_words=texts.limit_words,
+        event_word=texts.event_word,
         local_time=texts.local_time,
         may=may,
         media_word=texts.media_word,
@@ -86,6 +89,7 @@ def list_sections() -> list[tuple[str, str]]:
     sections = [
         ("now", _("Now")),
         ("campaigns", _("Campaigns")),
+        ("accounts", _("Accounts")),
         ("people", _("People")),
         ("optouts", _("Opt-outs")),
         ("downloads", _("Downloads")),

@@ -20,6 +20,7 @@ from babel.numbers import format_decimal
 from flask import g, url_for
 from markupsafe import Markup, escape
 
+from campaigns.domain.account import suggest_limit
 from campaigns.domain.campaign import CampaignStatus
 from campaigns.domain.message import Status
 from campaigns.domain.optout.recognition import Source
@@ -230,6 +231,31 @@ def quality_word(quality: str) -> str:
     return _QUALITY_WORDS[quality]() if quality in _QUALITY_WORDS else quality.lower()
 
 
+def limit_words(tier: str) -> str:
+    """Return Meta's limit of people in 24 hours; Meta's word if it is a new one, "" if Meta has named none."""
+    limit = suggest_limit(tier)
+    if limit is not None:
+        return plural("%(count)s person in 24 hours", "%(count)s people in 24 hours", limit)
+    return _("no limit") if tier == "TIER_UNLIMITED" else tier
+
+
+def event_word(kind: str) -> str:
+    """Return what happened to an account."""
+    return _EVENT_WORDS[kind]()
+
+
+def interval_words(seconds: int) -> str:
+    """Return the length of an interval of a chart."""
+    if seconds >= _DAY_SECONDS:
+        return plural("%(count)s day", "%(count)s days", seconds // _DAY_SECONDS)
+    if seconds >= _HOUR_SECONDS:
+        return plural("%(count)s hour", "%(count)s hours", seconds // _HOUR_SECONDS)
+    return plural("%(count)s minute", "%(count)s minutes", seconds // 60)
+
+
+_HOUR_SECONDS, _DAY_SECONDS = 3600, 86_400
+
+
 def message_word(status: str) -> str:
     """Return the status of one message."""
     return _MESSAGE_WORDS[Status(status)]()
@@ -343,6 +369,17 @@ _QUALITY_WORDS = {
     "YELLOW": lambda: _("medium quality"),
     "RED": lambda: _("low quality"),
 }
+_EVENT_WORDS = {
+    "created": lambda: _("added"),
+    "deactivated": lambda: _("became inactive"),
+    "activated": lambda: _("activated"),
+    "blocked": lambda: _("began to rest"),
+    "health_worse": lambda: _("health got worse"),
+    "health_better": lambda: _("health got better"),
+    "health_failed": lambda: _("health could not be read"),
+    "reported": lambda: _("Meta reported something"),
+    "category_deactivated": lambda: _("stopped one category of templates"),
+}
 _MESSAGE_WORDS = {
     Status.SUPPRESSED: lambda: _("not sent on purpose"),
     Status.CANCELLED: lambda: _("not sent: the campaign was cancelled"),
@@ -423,7 +460,8 @@ def _write(value: Hint | Entry) -> Markup:
     endpoint = PAGES.get(value.action)
     if endpoint is None or (value.action.noun and value.target == ""):
         return _mark(words)
-    target = {"campaign_id": value.target} if value.action.noun == "campaign" else {}
+    places = {"campaign": "campaign_id", "account": "name"}
+    target = {places[value.action.noun]: value.target} if value.action.noun in places else {}
     return _link_to(url_for(endpoint, **target), words)  # type: ignore[arg-type]
 
 

@@ -361,7 +361,7 @@ def _check_health(session: Session, account_id: int, name: str) -> Sentence | No
     No alert is sent, because the command shows the result.
     """
     from campaigns.alerts import Alerts  # noqa: PLC0415
-    from campaigns.sending import health  # noqa: PLC0415  loads an HTTP client
+    from campaigns.doctor import health  # noqa: PLC0415  loads an HTTP client
     from campaigns.whatsapp.graph import GraphError  # noqa: PLC0415  loads an HTTP client
 
     session.settings.require("secret_key")

@@ -39,6 +39,8 @@ _PATIENCE_SECONDS = 5.0
 class AccountFacts:
     """Facts about an account of a campaign.
 
+    `blocked_until`: the end of the account's cooldown; None if it has no cooldown now.
+
     `inactive_code`: the code of the failures because of which the account was deactivated; None if a person deactivated
     the account. `is_readable`: the token can be decrypted. `rate`: the account's present limit in messages per second;
     None if the limit is not known.
@@ -354,71 +356,15 @@ class _Judge:
         return account.inactive_categories.get(self._state.categories[account.id])
 
     def _judge_account(self, account: AccountFacts, *, is_alone: bool) -> None:
-        severity = Severity.ERROR if is_alone else Severity.WARNING
-        activate = Hint(HintAction.ACTIVATE_ACCOUNT, account.name)
-        if not account.active:
-            self._add_finding(
-                "account_inactive",
-                severity,
-                "Account {account} is inactive: {reason}.",
-                "{repair}",
-                account=account.name,
-                reason=explain_deactivation(account.inactive_reason or ""),
-                repair=Sentence("Let it send again: {activate}.", activate=activate)
-                if account.inactive_code is None
-                else _advise_repair(account, account.inactive_code),
-            )
-        elif not account.is_readable:
-            self._add_finding(
-                "account_token",
-                severity,
-                "The token of account {account} cannot be read with this REVOADA_SECRET_KEY.",
-                "Add the old key to REVOADA_SECRET_KEY, behind the newest key and a comma, or give the token again:"
-                " {change}.",
-                kind=Kind.INVALID,
-                account=account.name,
-                change=Hint(HintAction.CHANGE_ACCOUNT, account.name, Entry(Field.TOKEN)),
-            )
-        elif (inactive := self._find_inactive(account)) is not None:
-            self._add_finding(
-                "account_category_inactive",
-                severity,
-                "Account {account} sends no {category} templates since {since}: {reason}.",
-                "{repair}",
-                account=account.name,
-                category=self._state.categories[account.id],
-                since=self._moment(inactive.since),
-                reason=explain_deactivation(inactive.reason),
-                repair=_advise_repair(account, inactive.code),
-            )
-        else:
-            self._judge_rate(account, activate)
-
-    def _judge_rate(self, account: AccountFacts, activate: Hint) -> None:
-        """Report an account that may send, but has a cooldown or a low rate now."""
-        if account.blocked_until is not None and account.blocked_until > self._now:
-            self._add_finding(
-                "account_rests",
-                Severity.WARNING,
-                "Account {account} has a cooldown until {until}: {reason}.",
-                "It goes on by itself. To end the cooldown at once: {activate}.",
-                account=account.name,
-                until=self._moment(account.blocked_until),
-                reason=CooldownReason.explain(account.blocked_reason or ""),
-                activate=activate,
-            )
-        elif account.rate is not None and account.rate < _SLOW * account.messages_per_second:
-            self._add_finding(
-                "account_slow",
-                Severity.WARNING,
-                "Account {account} sends at most {rate:.1f} messages/s instead of {configured}, because Meta throttled"
-                " it.",
-                "The rate climbs by itself; if it stays low: {change}.",
-                account=account.name,
-                rate=account.rate,
-                configured=account.messages_per_second,
-                change=Hint(HintAction.CHANGE_ACCOUNT, account.name, Entry(Field.MESSAGES_PER_SECOND)),
-            )
+        found = judge_account(
+            account,
+            self._state.categories[account.id],
+            self._state.time_zone,
+            severity=Severity.ERROR if is_alone else Severity.WARNING,
+            campaign_id=self._state.id,
+        )
+        if found is not None:
+            self.findings.append(found)
 
     def judge_runner(self) -> None:
         state, now = self._state, self._now
@@ -504,6 +450,85 @@ class _Judge:
             retry=self._hint(HintAction.RETRY_UNCERTAIN) if is_late else None,
             check=Hint(HintAction.CHECK_SETUP),
         )
+
+
+def judge_account(
+    account: AccountFacts, category: str, time_zone: str, *, severity: Severity, campaign_id: int | None = None
+) -> Finding | None:
+    """Return why an account does not send templates of a category, or only slowly; None if nothing is wrong.
+
+    `time_zone`: that of the times in the finding. `severity`: that of the finding if the account sends none of these
+    templates.
+    """
+    activate = Hint(HintAction.ACTIVATE_ACCOUNT, account.name)
+    if not account.active:
+        return Finding(
+            "account_inactive",
+            severity,
+            "Account {account} is inactive: {reason}.",
+            "{repair}",
+            account=account.name,
+            reason=explain_deactivation(account.inactive_reason or ""),
+            repair=Sentence("Let it send again: {activate}.", activate=activate)
+            if account.inactive_code is None
+            else _advise_repair(account, account.inactive_code),
+            campaign_id=campaign_id,
+        )
+    if not account.is_readable:
+        return Finding(
+            "account_token",
+            severity,
+            "The token of account {account} cannot be read with this REVOADA_SECRET_KEY.",
+            "Add the old key to REVOADA_SECRET_KEY, behind the newest key and a comma, or give the token again:"
+            " {change}.",
+            kind=Kind.INVALID,
+            account=account.name,
+            change=Hint(HintAction.CHANGE_ACCOUNT, account.name, Entry(Field.TOKEN)),
+            campaign_id=campaign_id,
+        )
+    if (inactive := account.inactive_categories.get(category)) is not None:
+        return Finding(
+            "account_category_inactive",
+            severity,
+            "Account {account} sends no {category} templates since {since}: {reason}.",
+            "{repair}",
+            account=account.name,
+            category=category,
+            since=Moment(inactive.since, time_zone),
+            reason=explain_deactivation(inactive.reason),
+            repair=_advise_repair(account, inactive.code),
+            campaign_id=campaign_id,
+        )
+    return _judge_rate(account, time_zone, campaign_id)
+
+
+def _judge_rate(account: AccountFacts, time_zone: str, campaign_id: int | None) -> Finding | None:
+    """Report an account that may send, but has a cooldown or a low rate now."""
+    if account.blocked_until is not None:
+        return Finding(
+            "account_rests",
+            Severity.WARNING,
+            "Account {account} has a cooldown until {until}: {reason}.",
+            "It goes on by itself. To end the cooldown at once: {activate}.",
+            account=account.name,
+            until=Moment(account.blocked_until, time_zone),
+            reason=CooldownReason.explain(account.blocked_reason or ""),
+            activate=Hint(HintAction.ACTIVATE_ACCOUNT, account.name),
+            campaign_id=campaign_id,
+        )
+    if account.rate is not None and account.rate < _SLOW * account.messages_per_second:
+        return Finding(
+            "account_slow",
+            Severity.WARNING,
+            "Account {account} sends at most {rate:.1f} messages/s instead of {configured}, because Meta throttled it.",
+            "The rate climbs by itself; if it stays low: {change}.",
+            account=account.name,
+            rate=account.rate,
+            configured=account.messages_per_second,
+            change=Hint(HintAction.CHANGE_ACCOUNT, account.name, Entry(Field.MESSAGES_PER_SECOND)),
+            campaign_id=campaign_id,
+        )
+    return None
 
 
 def _advise_repair(account: AccountFacts, code: int) -> Sentence:

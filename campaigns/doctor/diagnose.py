@@ -110,7 +110,12 @@ def diagnose(
 
 def read_accounts(loaded: Loaded, settings: Settings, rates: Mapping[int, float]) -> dict[int, AccountFacts]:
     """Return the facts about the accounts of the campaigns. `rates`: by account, the rate in force, where known."""
-    return {each.id: _account_facts(each, loaded, settings, rates) for each in loaded.accounts.values()}
+    return {
+        each.id: account_facts(
+            each, loaded.tokens[each.id], settings, rates.get(each.id), loaded.traffic.get(each.id, (0, 0))
+        )
+        for each in loaded.accounts.values()
+    }
 
 
 def judge_campaigns(
@@ -207,10 +212,15 @@ def _read_rates(settings: Settings, accounts: dict[int, AccountListing]) -> dict
     return read_rates(settings.redis_url, configured, timeout_seconds=_TIMEOUT_SECONDS)
 
 
-def _account_facts(
-    account: AccountListing, loaded: Loaded, settings: Settings, rates: Mapping[int, float]
+def account_facts(
+    account: AccountListing,
+    token: bytes,
+    settings: Settings,
+    rate: float | None,
+    traffic: tuple[int, int] = (0, 0),
 ) -> AccountFacts:
-    sent_count, told_count = loaded.traffic.get(account.id, (0, 0))
+    """Return the facts about an account. `token`: its encrypted token. `traffic`: `sent_count` and `told_count`."""
+    sent_count, told_count = traffic
     return AccountFacts(
         account.id,
         account.name,
@@ -220,8 +230,8 @@ def _account_facts(
         account.blocked_reason,
         account.messages_per_second,
         account.inactive_code,
-        is_readable=_is_readable(settings.secret_key, loaded.tokens[account.id]),
-        rate=rates.get(account.id),
+        is_readable=_is_readable(settings.secret_key, token),
+        rate=rate,
         sent_count=sent_count,
         told_count=told_count,
         inactive_categories=account.inactive_categories,

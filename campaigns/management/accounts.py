@@ -131,10 +131,15 @@ def find_account(connection: Connection, word: str) -> accounts.AccountListing:
     return accounts.list_accounts(connection, accounts.find_account_ids(connection, [word]))[0]
 
 
-def show_account(database: Database, account: str, *, event_limit: int = 20) -> AccountDetails:
+def show_account(
+    database: Database, account: str, *, event_limit: int = 20, before: int | None = None
+) -> AccountDetails:
+    """Return an account and its last events. `before`: only events with a smaller id. Raises Refusal."""
+
     def work(connection: Connection) -> AccountDetails:
         found = find_account(connection, account)
-        return AccountDetails(found, accounts.list_account_events(connection, found.id, limit=event_limit))
+        events = accounts.list_account_events(connection, found.id, limit=event_limit, before=before)
+        return AccountDetails(found, events)
 
     return database.run(work)
 

@@ -411,9 +411,15 @@ def find_account_ids(connection: Connection, words: Sequence[str]) -> list[int]:
     return [account_id for _, account_id in found]
 
 
-def list_accounts(connection: Connection, account_ids: Sequence[int] | None = None) -> list[AccountListing]:
-    """Return the accounts with these ids, in the order of their ids. If `account_ids` is None, return all accounts."""
-    parameters = {"account_ids": None if account_ids is None else list(account_ids)}
+def list_accounts(
+    connection: Connection, account_ids: Sequence[int] | None = None, *, after: int = 0, limit: int | None = None
+) -> list[AccountListing]:
+    """Return the accounts with these ids, in the order of their ids. If `account_ids` is None, return all accounts.
+
+    Only accounts with a larger id than `after`, and at most `limit`.
+    """
+    ids = None if account_ids is None else list(account_ids)
+    parameters = {"account_ids": ids, "after": after, "limit": limit}
     with connection.cursor(row_factory=class_row(AccountListing)) as cursor:
         rows = cursor.execute(query("list_accounts"), parameters).fetchall()
     categories: dict[int, list[CategoryListing]] = {row.id: [] for row in rows}
@@ -422,10 +428,48 @@ def list_accounts(connection: Connection, account_ids: Sequence[int] | None = No
     return [replace(row, categories=tuple(categories[row.id])) for row in rows]
 
 
-def list_account_events(connection: Connection, account_id: int, *, limit: int) -> list[AccountEvent]:
-    parameters = {"account_id": account_id, "limit": limit}
+def list_account_events(
+    connection: Connection,
+    account_id: int,
+    *,
+    limit: int,
+    before: int | None = None,
+    since: dt.datetime | None = None,
+) -> list[AccountEvent]:
+    """Return the last events of an account, the newest first.
+
+    `before`: only events with a smaller id. `since`: only events from this time on.
+    """
+    parameters = {"account_id": account_id, "limit": limit, "before": before, "since": since}
     with connection.cursor(row_factory=class_row(AccountEvent)) as cursor:
         return cursor.execute(query("list_account_events"), parameters).fetchall()
+
+
+@dataclass(frozen=True, slots=True)
+class CampaignOfAccount:
+    """A campaign that an account sends and that has not ended. `open_count`: its messages that are not sent yet.
+
+    `is_alone`: no other active account sends the campaign.
+    """
+
+    account_id: int
+    id: int
+    name: str
+    status: str
+    open_count: int
+    is_alone: bool
+
+
+def list_campaigns_of_accounts(
+    connection: Connection, account_ids: Sequence[int], *, limit: int
+) -> tuple[list[CampaignOfAccount], dict[int, int]]:
+    """Return the newest campaigns of each account that have not ended, at most `limit` per account, and the number of
+    all such campaigns by account. Drafts and tests are left out.
+    """
+    rows = connection.execute(
+        query("list_campaigns_of_accounts"), {"account_ids": list(account_ids), "limit": limit}
+    ).fetchall()
+    return [CampaignOfAccount(*row[:-1]) for row in rows], {row[0]: row[-1] for row in rows}
 
 
 def wake_campaigns(connection: Connection, account_id: int, *, reasons: Sequence[str]) -> list[int]:

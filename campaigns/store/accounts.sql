@@ -190,8 +190,9 @@ SELECT
     a.health_checked_at, a.health, a.created_at
 FROM accounts a
 LEFT JOIN portfolios p ON p.id = a.portfolio_id
-WHERE %(account_ids)s::bigint[] IS NULL OR a.id = ANY (%(account_ids)s)
+WHERE (%(account_ids)s::bigint[] IS NULL OR a.id = ANY (%(account_ids)s)) AND a.id > %(after)s
 ORDER BY a.id
+LIMIT %(limit)s
 
 -- name: list_account_categories
 -- Returns the categories in which an account has had failures since its activation.
@@ -203,8 +204,33 @@ ORDER BY account_id, category
 -- The last events of an account, the newest first.
 SELECT id, at, kind, details FROM account_events
 WHERE account_id = %(account_id)s
+    AND (%(before)s::bigint IS NULL OR id < %(before)s) AND (%(since)s::timestamptz IS NULL OR at >= %(since)s)
 ORDER BY id DESC
 LIMIT %(limit)s
+
+-- name: list_campaigns_of_accounts
+-- Returns the newest campaigns of each account that were started and have not ended, with the number of all of them.
+-- The counters give the messages that are not sent yet.
+--
+-- Plan: `campaigns_by_status` finds these campaigns, because most campaigns of an account have ended.
+WITH used AS (
+    SELECT ca.account_id, c.id, c.name, c.status,
+        row_number() OVER (PARTITION BY ca.account_id ORDER BY c.created_at DESC, c.id DESC) AS place,
+        count(*) OVER (PARTITION BY ca.account_id) AS campaign_count
+    FROM campaigns c
+    JOIN campaign_accounts ca ON ca.campaign_id = c.id
+    WHERE c.status IN ('pending', 'scheduled', 'running', 'paused') AND c.test_of IS NULL
+        AND ca.account_id = ANY (%(account_ids)s)
+)
+SELECT u.account_id, u.id, u.name, u.status::text,
+    (SELECT coalesce(sum(t.count), 0)::bigint FROM tallies t WHERE t.campaign_id = u.id AND t.status = 'pending'),
+    NOT EXISTS (
+        SELECT FROM campaign_accounts o JOIN accounts a ON a.id = o.account_id
+        WHERE o.campaign_id = u.id AND o.account_id <> u.account_id AND a.active),
+    u.campaign_count
+FROM used u
+WHERE u.place <= %(limit)s
+ORDER BY u.account_id, u.place
 
 -- name: wake_campaigns_of_account
 -- Makes running campaigns of an account due now: campaigns whose `waiting_reason` is one of `reasons`, and campaigns

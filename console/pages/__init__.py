@@ -3,6 +3,9 @@
 # The part of an address that names a campaign. The largest id is that of a `bigint`.
 CAMPAIGN = f"/campaigns/<int(max={2**63 - 1}):campaign_id>"
 
+# The part of an address that names an account.
+ACCOUNT = f"/accounts/<int(max={2**63 - 1}):account_id>"
+
 _MOST_DIGITS = 19
 
 

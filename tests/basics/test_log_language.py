@@ -13,7 +13,7 @@ from campaigns.domain.message import Status
 from campaigns.domain.pacing import Reason
 from campaigns.domain.statement import Sentence, Word
 from campaigns.logs import configure_logging, event
-from campaigns.sending.health import _log_health
+from campaigns.doctor.health import _log_health
 from campaigns.sending.settlement import report_deactivation
 from campaigns.store.accounts import StreakResult
 

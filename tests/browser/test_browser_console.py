@@ -17,6 +17,12 @@ INSERT INTO campaign_samples (campaign_id, step, at, read_at, counts, done_count
 SELECT %s, 'minute', at, at, '{"sent": 100}', 100, n FROM generate_series(1, 30) n
 CROSS JOIN LATERAL (SELECT date_trunc('minute', now()) - n * interval '1 minute' AS at) g
 """
+ADD_ACCOUNT_SAMPLES = """
+INSERT INTO account_samples (account_id, step, at, accepted, failed_account, failed_server, rate, quality)
+SELECT %s, 'minute', date_trunc('minute', now()) - n * interval '30 minutes', n, n, 1, n,
+    (ARRAY['GREEN', 'YELLOW', 'RED'])[1 + n %% 3]
+FROM generate_series(1, 30) n
+"""
 ALL = [(language, size) for language in ("en", "pt_BR") for size in ("phone", "desktop")]
 WORDS_OF = {
     "en": {"campaigns": "Campaigns", "pause": "Pause…", "confirm": "Pause the campaign", "paused": "paused"},
@@ -37,6 +43,7 @@ def campaign_id(database):
         for status in ("sending", "delivered", "read", "failed", "uncertain"):
             add_messages(connection, campaign, 3, status, account_id=account)
         connection.execute(ADD_SAMPLES, (campaign,))
+        connection.execute(ADD_ACCOUNT_SAMPLES, (account,))
         add_campaign(connection, "running", name="Stuck", waiting_reason="no_active_account")
         return campaign
 
@@ -123,14 +130,15 @@ def find_violations(page, axe):
 
 
 @pytest.mark.parametrize("look", [(*each, scheme) for each in ALL for scheme in ("light", "dark")])
-def test_no_page_violates_wcag(open_page, campaign_id, axe, look):
+def test_no_page_violates_wcag(open_page, database, campaign_id, axe, look):
     page = open_page(*look)
     assert find_violations(page, axe) == []
     sign_in(page)
     root, path = page.url, f"campaigns/{campaign_id}"
     moves = (f"{path}/pause", f"{path}/resume", f"{path}/cancel", "campaigns/pause", "campaigns/cancel")
     people = (f"{path}/people", f"{path}/people?group=failed&code=131026", f"{path}/people?group=expired")
-    for each in ("", "campaigns", path, f"{path}/errors", *moves, *people):
+    accounts = ("accounts", f"accounts/{fetch(database, 'SELECT id FROM accounts')[0]}")
+    for each in ("", "campaigns", path, f"{path}/errors", *accounts, *moves, *people):
         page.goto(f"{root}{each}")
         assert find_violations(page, axe) == [], each
         assert page.evaluate("document.documentElement.scrollWidth <= document.documentElement.clientWidth"), each

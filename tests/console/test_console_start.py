@@ -297,9 +297,9 @@ def test_a_campaign_of_which_nothing_can_leave_has_no_button(console, database, 
     assert 'name="told"' not in page
 
 
-def test_inactive_accounts_are_told_with_the_command_that_activates_them(console, database, campaign_id):
+def test_inactive_accounts_are_told_with_the_page_that_activates_them(console, database, campaign_id):
     (name,) = fetch(database, "UPDATE accounts SET active = false, inactive_reason = 'by hand' RETURNING name")
-    browser, command = console.sign_in(), f"ask an admin to run: revoada account activate {name}"
+    browser, command = console.sign_in(), f"activate the account {name}"
     for path in ("", "/pace"):
         assert f"Let it send again: {command}." in read_text(browser.get(f"/campaigns/{campaign_id}{path}").text)
     page = read_text(browser.get(f"/campaigns/{campaign_id}/start").text)

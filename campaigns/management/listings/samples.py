@@ -1,13 +1,21 @@
-"""Reads the samples of a campaign in intervals that fit a chart."""
+"""Reads the samples of a campaign, or of an account, in intervals that fit a chart."""
 
 from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 
+from campaigns.store.accounts import AccountEvent, list_account_events
 from campaigns.store.database import Connection, Database
-from campaigns.store.history.samples import CampaignSample, find_campaign_span, list_campaign_samples
+from campaigns.store.history.samples import (
+    AccountSample,
+    CampaignSample,
+    find_campaign_span,
+    list_account_samples,
+    list_campaign_samples,
+)
 
 MAX_SAMPLES = 60
 _DAY = 86_400
@@ -21,6 +29,42 @@ class Timeline:
 
     samples: Sequence[CampaignSample]
     seconds: int
+
+
+class Span(StrEnum):
+    """The time that the charts of an account show, until now."""
+
+    DAY = "day"
+    WEEK = "week"
+    MONTH = "month"
+    YEAR = "year"
+
+    @property
+    def interval(self) -> tuple[int, int]:
+        """The seconds of an interval, and the number of intervals."""
+        return _INTERVALS[self]
+
+
+# The intervals are at least as long as the samples of this age, and begin at whole hours or days.
+_INTERVALS = {
+    Span.DAY: (1800, 48),
+    Span.WEEK: (3 * 3600, 56),
+    Span.MONTH: (12 * 3600, 60),
+    Span.YEAR: (7 * _DAY, 53),
+}
+_MAX_EVENTS = 200
+
+
+@dataclass(frozen=True, slots=True)
+class AccountTimeline:
+    """The samples of an account, the oldest first, each of an interval of `seconds`.
+
+    `events`: those of the same time, the newest first; of more than 200 the newest 200.
+    """
+
+    samples: Sequence[AccountSample]
+    seconds: int
+    events: Sequence[AccountEvent]
 
 
 def choose_step(start: dt.datetime, end: dt.datetime) -> int:
@@ -38,5 +82,17 @@ def show_timeline(database: Database, campaign_id: int) -> Timeline:
             return Timeline((), _STEPS[0])
         seconds = choose_step(*span)
         return Timeline(list_campaign_samples(connection, campaign_id, seconds=seconds), seconds)
+
+    return database.run(work)
+
+
+def show_account_timeline(database: Database, account_id: int, span: Span) -> AccountTimeline:
+    """Return the samples and the events of an account in a time until now."""
+    seconds, count = span.interval
+
+    def work(connection: Connection) -> AccountTimeline:
+        samples = list_account_samples(connection, account_id, seconds=seconds, count=count)
+        events = list_account_events(connection, account_id, limit=_MAX_EVENTS, since=samples[0].at)
+        return AccountTimeline(samples, seconds, events)
 
     return database.run(work)

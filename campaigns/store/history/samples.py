@@ -36,6 +36,25 @@ class CampaignSample:
     rate: float | None
 
 
+@dataclass(frozen=True, slots=True)
+class AccountSample:
+    """The replies to an account in an interval that begins at `at`.
+
+    `failed`: refusals by blame, without those because of a limit, which `throttled` has. `rate`: the lowest limit in
+    messages per second that the throttle allowed; `quality`: Meta's last word; None if it is not known. `is_known`
+    False: the interval has no sample.
+    """
+
+    at: dt.datetime
+    accepted: int
+    throttled: int
+    uncertain: int
+    failed: Mapping[str, int]
+    rate: float | None
+    quality: str | None
+    is_known: bool
+
+
 def sample_campaigns(connection: Connection) -> None:
     """Write the counters of each running campaign, once a minute."""
     connection.execute(query("sample_campaigns"))
@@ -96,3 +115,10 @@ def list_campaign_samples(connection: Connection, campaign_id: int, *, seconds: 
     parameters = {"campaign_id": campaign_id, "seconds": seconds}
     with connection.cursor(row_factory=class_row(CampaignSample)) as cursor:
         return cursor.execute(query("list_campaign_samples"), parameters).fetchall()
+
+
+def list_account_samples(connection: Connection, account_id: int, *, seconds: float, count: int) -> list[AccountSample]:
+    """Return the samples of an account in the last `count` intervals of `seconds`, the oldest first."""
+    parameters = {"account_id": account_id, "seconds": seconds, "count": count}
+    with connection.cursor(row_factory=class_row(AccountSample)) as cursor:
+        return cursor.execute(query("list_account_samples"), parameters).fetchall()

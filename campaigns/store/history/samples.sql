@@ -133,3 +133,28 @@ FROM campaign_samples
 WHERE campaign_id = %(campaign_id)s
 GROUP BY 1
 ORDER BY 1
+
+-- name: list_account_samples
+-- Returns the last `count` intervals of `seconds`, the oldest first. The last one is the present interval. Each has the
+-- sums of the counts, the lowest rate and the last quality of its samples.
+WITH present AS (
+    SELECT date_bin(make_interval(secs => %(seconds)s), now(), '2000-01-01T00:00Z') AS at
+), wanted AS (
+    SELECT generate_series(at - make_interval(secs => %(seconds)s) * (%(count)s::integer - 1), at,
+        make_interval(secs => %(seconds)s)) AS at
+    FROM present
+), found AS (
+    SELECT date_bin(make_interval(secs => %(seconds)s), at, '2000-01-01T00:00Z') AS at,
+        sum(accepted)::bigint AS accepted, sum(throttled)::bigint AS throttled, sum(uncertain)::bigint AS uncertain,
+        jsonb_build_object('recipient', sum(failed_recipient), 'message', sum(failed_message),
+            'template', sum(failed_template), 'account', sum(failed_account), 'server', sum(failed_server),
+            'ours', sum(failed_ours), 'unknown', sum(failed_unknown)) AS failed,
+        min(rate) AS rate, (array_agg(quality ORDER BY at DESC) FILTER (WHERE quality IS NOT NULL))[1] AS quality
+    FROM account_samples
+    WHERE account_id = %(account_id)s AND step IN ('minute', 'hour', 'day') AND at >= (SELECT min(at) FROM wanted)
+    GROUP BY 1
+)
+SELECT at, coalesce(accepted, 0) AS accepted, coalesce(throttled, 0) AS throttled, coalesce(uncertain, 0) AS uncertain,
+    coalesce(failed, '{}') AS failed, rate, quality, accepted IS NOT NULL AS is_known
+FROM wanted LEFT JOIN found USING (at)
+ORDER BY at
