@@ -27,7 +27,7 @@ from console.pages import (
     streams,
     updates,
 )
-from console.pages.accounts import account, accounts
+from console.pages.accounts import account, accounts, acts
 from console.pages.audit import audit
 from console.pages.people import optouts, person, reviews
 from console.pages.users import confirm, profile, users
@@ -51,7 +51,7 @@ _MAX_FORM_FIELDS = 200
 
 _PAGES = (
     *(probes, login, now, campaigns, drafts, campaign, recipients, moves, many, errors, streams, updates, downloads),
-    *(accounts, account, person, optouts, reviews, audit, confirm, profile, users),
+    *(accounts, account, acts, person, optouts, reviews, audit, confirm, profile, users),
 )
 
 

@@ -73,6 +73,12 @@ PAGES: Mapping[HintAction, str] = MappingProxyType({
     HintAction.WATCH_CAMPAIGN: "campaign",
 })  # fmt: skip
 
+# What an admin does on the page of an account for an action.
+ACCOUNT_ACTS: Mapping[HintAction, str] = MappingProxyType({
+    HintAction.ACTIVATE_ACCOUNT: "activate",
+    HintAction.CHANGE_ACCOUNT: "change",
+})  # fmt: skip
+
 # The step of a draft for an action. On the pages of a draft these actions are links.
 STEPS: Mapping[HintAction, str] = MappingProxyType({
     HintAction.CHANGE_CAMPAIGN: "draft_pace",
@@ -147,7 +153,7 @@ FIELDS: Mapping[Field, str] = MappingProxyType({
     Field.START_WITHIN: deferred("Start within this number of minutes after that"),
     Field.STATUS: deferred("status"),
     Field.TEMPLATE: deferred("Template"),
-    Field.UNCHECKED: deferred("without a check"),
+    Field.UNCHECKED: deferred("Store it without asking Meta"),
     Field.VALUE: deferred("value for all recipients"),
     Field.TOKEN: deferred("access token"),
     Field.WABA_ID: deferred("id of the WhatsApp Business account"),

@@ -32,7 +32,7 @@ from campaigns.domain.text.reasons import translate_reason
 from campaigns.domain.users.rights import Role
 from campaigns.language import load, round_up
 from campaigns.management.listings.recipients import Group
-from console.hints import ACTIONS, CHOICES, FIELDS, PAGES, PLACES, STEPS
+from console.hints import ACCOUNT_ACTS, ACTIONS, CHOICES, FIELDS, PAGES, PLACES, STEPS
 
 ENGLISH, PORTUGUESE = LANGUAGES = ("en", "pt_BR")
 _PATTERNS = {ENGLISH: "yyyy-MM-dd HH:mm", PORTUGUESE: "dd/MM/yyyy HH:mm"}
@@ -460,8 +460,12 @@ def _write(value: Hint | Entry) -> Markup:
     endpoint = PAGES.get(value.action)
     if endpoint is None or (value.action.noun and value.target == ""):
         return _mark(words)
-    places = {"campaign": "campaign_id", "account": "name"}
-    target = {places[value.action.noun]: value.target} if value.action.noun in places else {}
+    target: dict[str, object] = {}
+    if value.action.noun == "campaign":
+        target = {"campaign_id": value.target}
+    elif value.action.noun == "account":
+        is_token = value.entry is not None and value.entry.field is Field.TOKEN
+        target = {"name": value.target, "act": "token" if is_token else ACCOUNT_ACTS.get(value.action)}
     return _link_to(url_for(endpoint, **target), words)  # type: ignore[arg-type]
 
 

@@ -32,7 +32,6 @@ from campaigns.domain.statement import Hint, HintAction, Sentence, Word, list_se
 from campaigns.language import EVENT, current
 from campaigns.management import accounts
 from campaigns.management.accounts import add_portfolio, change_portfolio, show_portfolio
-from campaigns.secrets import TokenError
 from campaigns.store.accounts import AccountEvent, AccountListing, CategoryListing, list_accounts
 from campaigns.store.portfolios import list_portfolios
 
@@ -338,7 +337,9 @@ def deactivate(session: Session, name: str, as_json: bool) -> None:
 def check(session: Session, name: str, as_json: bool) -> None:
     """Ask Meta for the health of an account, store it and show it. Sending does not depend on it."""
     row = accounts.show_account(session.database, name, event_limit=1).account
-    error = _check_health(session, row.id, row.name)
+    from campaigns.doctor.health import check_now  # noqa: PLC0415  loads an HTTP client
+
+    error = check_now(session.database, session.settings, row.id, row.name)
     found = session.database.run(list_accounts, [row.id])
     if not found:
         raise missing_accounts([name])
@@ -353,24 +354,6 @@ def check(session: Session, name: str, as_json: bool) -> None:
             "The health of account {id} ({name}) could not be read: {error}", id=row.id, name=row.name, error=error
         )
         raise CommandError(text)
-
-
-def _check_health(session: Session, account_id: int, name: str) -> Sentence | None:
-    """Check the health of an account in this process; return why Meta gave no readable answer, None if it gave one.
-
-    No alert is sent, because the command shows the result.
-    """
-    from campaigns.alerts import Alerts  # noqa: PLC0415
-    from campaigns.doctor import health  # noqa: PLC0415  loads an HTTP client
-    from campaigns.whatsapp.graph import GraphError  # noqa: PLC0415  loads an HTTP client
-
-    session.settings.require("secret_key")
-    found = health.check_account(
-        account_id, None, database=session.database, settings=session.settings, alerts=Alerts(None)
-    )
-    if isinstance(found, GraphError):
-        return found.explain(name)
-    return found if isinstance(found, TokenError) else None
 
 
 def _print_warning(warning: Sentence | None) -> None:

@@ -22,8 +22,6 @@ from campaigns.throttle.inspection import read_rates
 
 # A person waits for the page, so a Valkey that does not answer within this time counts as away.
 _TIMEOUT_SECONDS = 0.5
-# Campaigns that are named with their account.
-_SHOWN_CAMPAIGNS = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,11 +38,6 @@ class AccountState:
     campaigns: Sequence[CampaignOfAccount]
     campaign_count: int
     findings: Sequence[Finding]
-
-    @property
-    def stuck(self) -> Sequence[CampaignOfAccount]:
-        """The named campaigns that no other active account sends."""
-        return [each for each in self.campaigns if each.is_alone]
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,8 +59,11 @@ def describe_accounts(
     after: int = 0,
     limit: int | None = None,
     time_zone: str,
+    campaign_limit: int = 200,
 ) -> list[AccountState]:
     """Return the state of accounts, in the order of their ids, as `list_accounts` chooses them.
+
+    `campaign_limit`: the most campaigns that are named with an account.
 
     `time_zone`: that of the times in the findings. The function asks Postgres and Valkey, and no process.
     """
@@ -79,7 +75,7 @@ def describe_accounts(
             rows,
             {each.id: each.token for each in load_accounts(connection, ids)},
             {each.name: each for each in list_portfolios(connection)},
-            *list_campaigns_of_accounts(connection, ids, limit=_SHOWN_CAMPAIGNS),
+            *list_campaigns_of_accounts(connection, ids, limit=campaign_limit),
         )
 
     loaded = database.run(load)

@@ -72,6 +72,18 @@ def check_account(
     return health
 
 
+def check_now(database: Database, settings: Settings, account_id: int, name: str) -> Sentence | None:
+    """Check the health of an account while a person waits; return why no answer could be read, else None.
+
+    No alert is sent, because the person sees the result.
+    """
+    settings.require("secret_key")
+    found = check_account(account_id, None, database=database, settings=settings, alerts=Alerts(None))
+    if isinstance(found, GraphError):
+        return found.explain(name)
+    return found if isinstance(found, TokenError) else None
+
+
 def _log_health(account_id: int, health: Health) -> None:
     if trouble := health.describe():
         _log.info(

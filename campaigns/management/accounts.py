@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from campaigns.store.database import Connection, Database
 
 # If a campaign waits for one of these reasons, the activation of one of its accounts ends the wait.
-_WAITS_FOR_ACCOUNT = (Reason.NO_ACTIVE_ACCOUNT, Reason.THROTTLED, Reason.UNREACHABLE, Reason.DAILY_LIMIT)
+WAITS_FOR_ACCOUNT = (Reason.NO_ACTIVE_ACCOUNT, Reason.THROTTLED, Reason.UNREACHABLE, Reason.DAILY_LIMIT)
 _COLUMNS = ("name", "phone_number_id", "waba_id", "token", "messages_per_second", "failure_limit")
 _MAX_INTEGER = 2**31 - 1
 
@@ -316,7 +316,7 @@ def _check_portfolio(name: str | None, daily_limit: int | None) -> None:
 
 def _activate(connection: Connection, account: str, actor: Actor) -> tuple[accounts.AccountListing, list[int]]:
     found = find_account(connection, account)
-    enqueued = accounts.wake_campaigns(connection, found.id, reasons=_WAITS_FOR_ACCOUNT)
+    enqueued = accounts.wake_campaigns(connection, found.id, reasons=WAITS_FOR_ACCOUNT)
     accounts.activate_account(connection, found.id)
     categories = {category: inactive.reason for category, inactive in found.inactive_categories.items()}
     was = {"was": found.inactive_reason} | ({"categories": categories} if categories else {})

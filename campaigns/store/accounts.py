@@ -449,15 +449,16 @@ def list_account_events(
 class CampaignOfAccount:
     """A campaign that an account sends and that has not ended. `open_count`: its messages that are not sent yet.
 
-    `is_alone`: no other active account sends the campaign.
+    `others`: the names of the other active accounts that send the campaign.
     """
 
     account_id: int
     id: int
     name: str
     status: str
+    waiting_reason: str | None
     open_count: int
-    is_alone: bool
+    others: list[str]
 
 
 def list_campaigns_of_accounts(

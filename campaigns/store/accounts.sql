@@ -214,7 +214,7 @@ LIMIT %(limit)s
 --
 -- Plan: `campaigns_by_status` finds these campaigns, because most campaigns of an account have ended.
 WITH used AS (
-    SELECT ca.account_id, c.id, c.name, c.status,
+    SELECT ca.account_id, c.id, c.name, c.status, c.waiting_reason,
         row_number() OVER (PARTITION BY ca.account_id ORDER BY c.created_at DESC, c.id DESC) AS place,
         count(*) OVER (PARTITION BY ca.account_id) AS campaign_count
     FROM campaigns c
@@ -222,11 +222,12 @@ WITH used AS (
     WHERE c.status IN ('pending', 'scheduled', 'running', 'paused') AND c.test_of IS NULL
         AND ca.account_id = ANY (%(account_ids)s)
 )
-SELECT u.account_id, u.id, u.name, u.status::text,
+SELECT u.account_id, u.id, u.name, u.status::text, u.waiting_reason::text,
     (SELECT coalesce(sum(t.count), 0)::bigint FROM tallies t WHERE t.campaign_id = u.id AND t.status = 'pending'),
-    NOT EXISTS (
-        SELECT FROM campaign_accounts o JOIN accounts a ON a.id = o.account_id
-        WHERE o.campaign_id = u.id AND o.account_id <> u.account_id AND a.active),
+    ARRAY(
+        SELECT a.name FROM campaign_accounts o JOIN accounts a ON a.id = o.account_id
+        WHERE o.campaign_id = u.id AND o.account_id <> u.account_id AND a.active
+        ORDER BY a.name),
     u.campaign_count
 FROM used u
 WHERE u.place <= %(limit)s

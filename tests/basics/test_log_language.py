@@ -8,12 +8,12 @@ import logging
 import pytest
 
 from campaigns.config import Settings, read_settings
+from campaigns.doctor.health import _log_health
 from campaigns.domain.health import Health
 from campaigns.domain.message import Status
 from campaigns.domain.pacing import Reason
 from campaigns.domain.statement import Sentence, Word
 from campaigns.logs import configure_logging, event
-from campaigns.doctor.health import _log_health
 from campaigns.sending.settlement import report_deactivation
 from campaigns.store.accounts import StreakResult
 

@@ -23,6 +23,7 @@ class Right(StrEnum):
     SEE = "all.see"  # all pages, with masked phones
     CAMPAIGN_DRAFT = "campaign.draft"  # make and change drafts, add their recipients, preview them
     CAMPAIGN_ASK_APPROVAL = "campaign.ask_approval"
+    ACCOUNT_CHECK = "account.check"  # ask Meta for the health of an account
     CAMPAIGN_APPROVE = "campaign.approve"
     CAMPAIGN_CANCEL = "campaign.cancel"
     CAMPAIGN_CHANGE = "campaign.change"  # change a campaign that was started
@@ -50,6 +51,7 @@ _ADDED: Mapping[Role, frozenset[Right]] = MappingProxyType({
     Role.VIEWER: frozenset({Right.SEE}),
     Role.PLANNER: frozenset({Right.CAMPAIGN_DRAFT, Right.CAMPAIGN_ASK_APPROVAL}),
     Role.OPERATOR: frozenset({
+        Right.ACCOUNT_CHECK,
         Right.CAMPAIGN_APPROVE,
         Right.CAMPAIGN_CANCEL,
         Right.CAMPAIGN_CHANGE,

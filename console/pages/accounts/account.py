@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from flask import Flask, abort, render_template, request, url_for
+from markupsafe import Markup
 
 from campaigns.doctor.accounts import AccountState, describe_accounts
 from campaigns.domain.account import missing_accounts
@@ -10,11 +13,13 @@ from campaigns.domain.health import health_from_json
 from campaigns.domain.users.rights import Right
 from campaigns.management.accounts import show_account
 from campaigns.management.listings.samples import Span, show_account_timeline
+from campaigns.store.accounts import AccountListing
 from console.context import parts, user
 from console.pages import ACCOUNT, read_number
 from console.pages.accounts.events import describe_events
 from console.pages.accounts.over_time import draw_account, list_spans
 from console.rights import demands
+from console.texts import _, plural
 
 _EVENTS = 50
 
@@ -33,6 +38,11 @@ def load_state(account_id: int) -> AccountState:
 
 @demands(Right.SEE)
 def show(account_id: int) -> str:
+    return render(account_id)
+
+
+def render(account_id: int, *, refusal: Markup | str = "") -> str:
+    """Return the page of an account. `refusal`: why something was not done."""
     span, before = request.args.get("span", Span.DAY), request.args.get("before", "")
     before_id = read_number(before)
     if span not in set(Span) or (before and before_id is None):
@@ -53,5 +63,40 @@ def show(account_id: int) -> str:
         events=describe_events(events[:_EVENTS]),
         older=older,
         is_older=bool(before),
+        done=_read_done(state.row),
+        refusal=refusal,
         user=user(),
     )
+
+
+def _read_done(row: AccountListing) -> str:
+    """Return a sentence about the change that led to this page, as long as the account is still as it was changed."""
+    is_active, words = _DONE.get(request.args.get("done", ""), (None, str))
+    return words() if is_active in {None, row.active} else ""
+
+
+def _say_activated() -> str:
+    count = request.args.get("count", 0, int)
+    if count <= 0:
+        return _("The account is active.")
+    return plural(
+        "The account is active, and %(count)s campaign that waited goes on.",
+        "The account is active, and %(count)s campaigns that waited go on.",
+        count,
+    )
+
+
+# By the value of `done` in the address: whether the account is active if the sentence is true (None: either), and the
+# sentence.
+_DONE: dict[str, tuple[bool | None, Callable[[], str]]] = {
+    "activated": (True, _say_activated),
+    "deactivated": (False, lambda: _("The account is inactive. It sends no more messages.")),
+    "changed": (None, lambda: _("The account is changed.")),
+    "replaced": (None, lambda: _("The token is replaced. If the account is inactive, activate it now.")),
+    "added": (True, lambda: _("The account is added and active.")),
+    "unchecked": (
+        None,
+        lambda: _("This is stored. Meta was not asked, or did not answer: read the health of the account now."),
+    ),
+    "checked": (None, lambda: _("The health below is the one that Meta has just reported.")),
+}

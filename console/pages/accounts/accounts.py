@@ -9,11 +9,14 @@ from campaigns.doctor.accounts import describe_accounts
 from campaigns.domain.health import health_from_json
 from campaigns.domain.users.rights import Right
 from campaigns.management.accounts import show_account
-from console.context import parts, user
+from console.context import may, parts, user
 from console.pages import read_number
 from console.rights import demands
 
 _ROWS = 50
+_CAMPAIGNS = 3
+# The page of each act that a hint names.
+_ACTS = {"activate": "ask_activate_account", "change": "ask_change_account", "token": "ask_replace_token"}
 
 
 def register(app: Flask) -> None:
@@ -28,7 +31,12 @@ def show_accounts() -> str:
     if after is None:
         abort(400)
     found = describe_accounts(
-        parts().database, parts().settings, after=after, limit=_ROWS + 1, time_zone=user().time_zone
+        parts().database,
+        parts().settings,
+        after=after,
+        limit=_ROWS + 1,
+        time_zone=user().time_zone,
+        campaign_limit=_CAMPAIGNS,
     )
     shown = found[:_ROWS]
     following = url_for("accounts", after=shown[-1].row.id) if len(found) > _ROWS else None
@@ -37,6 +45,10 @@ def show_accounts() -> str:
 
 @demands(Right.SEE)
 def find_account() -> Response:
-    """Lead to the page of the account whose name or id is in the address. A hint knows no more. Raises Refusal."""
+    """Lead to the page of the account whose name or id is in the address, because a hint knows no more.
+
+    Who may change accounts is led to what the hint advises. Raises Refusal.
+    """
     found = show_account(parts().database, request.args.get("name", ""), event_limit=1)
-    return redirect(url_for("account", account_id=found.account.id))
+    endpoint = _ACTS.get(request.args.get("act", "")) if may(Right.ACCOUNT_CHANGE) else None
+    return redirect(url_for(endpoint or "account", account_id=found.account.id))
