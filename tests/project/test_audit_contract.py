@@ -15,6 +15,7 @@ PROJECT = Path(__file__).resolve().parent.parent.parent
 USE_CASES = ("campaigns.management", "campaigns.privacy", "campaigns.doctor")
 # No person causes these changes: a task calls them.
 BY_TASKS = {
+    "campaigns.doctor.health.check_account": "a slice requests the check, which stores what Meta reports",
     "campaigns.privacy.optout_confirmations.send_replies": "a webhook causes the confirmation of an opt-out",
     "campaigns.privacy.retention.retain_logins": "it deletes rows that mean nothing any more",
     "campaigns.privacy.retention.retain_files": "it deletes files whose use has ended",
@@ -75,6 +76,7 @@ def reach(place: str) -> dict[str, Function]:
 
 # The reason why the use case takes no actor, or writes no row itself.
 WITHOUT_ACTOR = {
+    "campaigns.doctor.health.check_now": "it stores what Meta reports, as the check that a slice requests",
     "campaigns.management.drafts.copies.read_source": "it goes on with a cancellation that is in the audit",
     "campaigns.management.files.jobs.request_copy": "the copy writes the audit in its transaction",
     "campaigns.management.files.jobs.request_export": "the export writes the audit before it reads a row",
