@@ -282,7 +282,7 @@ class Settings:
         "REVOADA_CONFIRM_ABOVE",
         1000,
         _count,
-        "number of messages above which the start of a campaign asks for confirmation",
+        "number of messages above which the console lets a person type this number before a campaign starts",
     )
     stop_words: str = _setting(
         "REVOADA_STOP_WORDS", DEFAULT_WORDS, _words, "answers that are an opt-out, separated by commas"

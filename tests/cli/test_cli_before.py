@@ -216,30 +216,41 @@ def terminal(monkeypatch):
     monkeypatch.setattr(hours, "has_terminal", lambda: True)
 
 
-def test_a_terminal_is_asked_before_a_large_start(create, house, terminal):
-    campaign_id = create("Black Friday")
-    result = house("campaign", "start", campaign_id, stdin="n\n", REVOADA_CONFIRM_ABOVE="1")
-    assert "Start campaign 1 (Black Friday): 2 messages? [y/N]" in result.stdout
+@pytest.mark.parametrize(
+    ("schedule", "status"), [((), "pending"), (("--schedule-at", "in 12 hours"), "scheduled")], ids=["now", "later"]
+)
+def test_a_terminal_is_asked_once_before_any_start(create, house, terminal, schedule, status):
+    """The id may be that of another campaign, so its name and its first message stand above the question."""
+    campaign_id = create("Black Friday", *ALL_HOURS, *schedule)
+    by_day = {"REVOADA_QUIET_HOURS": quiet_hours(in_hours=6)}
+    result = house("campaign", "start", campaign_id, stdin="n\n", **by_day)
+    assert "Campaign 1 (Black Friday) sends promo:pt_BR:\n  First message: Oi Ana!\n" in result.stdout
+    assert result.stdout.count("Start campaign 1 (Black Friday): 2 messages? [y/N]") == 1
     assert result.exit_code == 1
     assert house.json("campaign", "show", campaign_id)["status"] == "draft"
-    house.ok("campaign", "start", campaign_id, stdin="y\n", REVOADA_CONFIRM_ABOVE="1")
-    assert house.json("campaign", "show", campaign_id)["status"] == "pending"
+    assert house.ok("campaign", "start", campaign_id, stdin="y\n", **by_day).count("[y/N]") == 1
+    assert house.json("campaign", "show", campaign_id)["status"] == status
 
 
 # A person has chosen all hours, so nothing is said about quiet hours.
 ALL_HOURS = ("--window", "00:00-24:00")
 
 
-@pytest.mark.parametrize(("limit", "options"), [("2", []), ("1", ["--yes"])])
-def test_a_small_start_or_a_yes_is_not_asked(create, house, terminal, limit, options):
-    by_day = quiet_hours(in_hours=12)
-    settings = {"REVOADA_CONFIRM_ABOVE": limit, "REVOADA_QUIET_HOURS": by_day}
-    output = house.ok("campaign", "start", create("Sale", *ALL_HOURS), *options, **settings)
+def test_a_yes_is_not_asked(create, house, terminal):
+    output = house.ok("campaign", "start", create("Sale", *ALL_HOURS), "--yes")
     assert ("[y/N]" in output, "Campaign 1 (Sale) is pending.\n" in output) == (False, True)
 
 
+def test_a_resume_without_a_risk_is_not_asked(create, house, terminal):
+    campaign_id = create("Sale", *ALL_HOURS)
+    house.ok("campaign", "start", campaign_id, "--yes")
+    house.ok("campaign", "pause", campaign_id)
+    output = house.ok("campaign", "resume", campaign_id, REVOADA_QUIET_HOURS=quiet_hours(in_hours=12))
+    assert "[y/N]" not in output
+
+
 def test_a_script_is_never_asked(create, house):
-    output = house.ok("campaign", "start", create("Sale"), REVOADA_CONFIRM_ABOVE="1")
+    output = house.ok("campaign", "start", create("Sale"))
     assert ("[y/N]" in output, "Campaign 1 (Sale) is pending.\n" in output) == (False, True)
 
 
@@ -392,7 +403,7 @@ def test_a_start_at_night_names_the_way_to_send_by_day(create, house, terminal):
     is_night = hour >= 20 or hour < 8
     way = "`revoada campaign set 1 --window 09:00-20:00` lets campaign 1 send by day only; then repeat this command."
     assert (way in result.stdout) == is_night
-    assert result.exit_code == int(is_night)
+    assert result.exit_code == 1
 
 
 def test_a_test_that_is_withdrawn_does_not_say_that_it_goes_on(create, house, database):
@@ -417,8 +428,7 @@ def test_a_command_that_cannot_succeed_is_refused_before_a_question(create, hous
     campaign_id = create("Black Friday")
     if status == "cancelled":
         house.ok("campaign", "cancel", campaign_id, "--yes")
-    night = {"REVOADA_QUIET_HOURS": quiet_hours(in_hours=0.5), "REVOADA_CONFIRM_ABOVE": "1"}
-    result = house("campaign", command, campaign_id, stdin="y\n", **night)
+    result = house("campaign", command, campaign_id, stdin="y\n", REVOADA_QUIET_HOURS=quiet_hours(in_hours=0.5))
     assert result.stdout == ""
     assert result.stderr.startswith(f"Error: Campaign 1 (Black Friday) is {status}: ")
 
@@ -427,7 +437,7 @@ def test_a_draft_without_people_is_refused_before_a_question(create, house, term
     campaign_id = create("Black Friday")
     people.write_text("phone,name\nabc,Ana\n")
     house.ok("campaign", "import", campaign_id, str(people), "--replace")
-    result = house("campaign", "start", campaign_id, stdin="y\n", REVOADA_CONFIRM_ABOVE="1")
+    result = house("campaign", "start", campaign_id, stdin="y\n")
     assert (result.exit_code, result.stdout) == (1, "")
 
 

@@ -69,8 +69,8 @@ def test_one_person_is_named_as_one(create, house, people, night):
 
 
 @pytest.mark.usefixtures("three", "terminal")
-def test_a_person_is_not_asked_by_day_or_after_a_yes(create, house, day, night):
-    house.ok("campaign", "start", create(), **day)
+def test_a_person_is_not_told_of_a_night_by_day_or_asked_after_a_yes(create, house, day, night):
+    assert "It is night" not in house.ok("campaign", "start", create(), stdin="y\n", **day)
     house.ok("campaign", "start", create(), "--yes", **night)
     assert {row["status"] for row in house.json("campaign", "list")} == {"pending"}
 
@@ -158,7 +158,7 @@ def test_a_person_is_not_asked_about_a_change_by_day_or_after_a_yes_or_without_e
 def test_a_person_is_asked_when_a_scheduled_campaign_moves_into_the_night(create, house):
     create("Sale", "--schedule-at", "tomorrow 12:00")
     quiet = {"REVOADA_QUIET_HOURS": "20:00-08:00"}
-    house.ok("campaign", "start", "1", **quiet)
+    house.ok("campaign", "start", "1", "--yes", **quiet)
     result = house("campaign", "set", "1", "--schedule-at", "tomorrow 03:00", stdin="n\n", **quiet)
     assert "It will be night for 3 of the 3 people" in result.stdout
     assert result.exit_code == 1

@@ -12,7 +12,6 @@ from tests.store.rows import fetch
 from tests.support.actors import TESTER
 
 BY_DAY = {"REVOADA_QUIET_HOURS": quiet_hours(in_hours=12)}
-ASKED = {**BY_DAY, "REVOADA_CONFIRM_ABOVE": "1"}
 ALL_HOURS = ("--window", "00:00-24:00")
 
 
@@ -26,7 +25,7 @@ def test_the_first_message_and_the_numbers_stand_before_the_question(create, hou
     people.write_text(f"{people.read_text()}+5511999990003,Dora\n")
     campaign_id = create("Sale", *ALL_HOURS)
     house.ok("suppress", "add", BIA)
-    result = house("campaign", "start", campaign_id, stdin="n\n", **ASKED)
+    result = house("campaign", "start", campaign_id, stdin="n\n", **BY_DAY)
     assert result.stdout.startswith(
         "Campaign 1 (Sale) sends promo:pt_BR:\n"
         "  First message: Oi Ana!\n"
@@ -50,7 +49,7 @@ def test_the_first_message_and_the_numbers_stand_before_the_question(create, hou
 )
 def test_a_no_says_that_nothing_was_changed(create, house, answer, language, text):
     campaign_id = create("Sale", *ALL_HOURS)
-    result = house("campaign", "start", campaign_id, stdin=answer, REVOADA_LANGUAGE=language, **ASKED)
+    result = house("campaign", "start", campaign_id, stdin=answer, REVOADA_LANGUAGE=language, **BY_DAY)
     assert result.exit_code == 1
     assert result.stderr.endswith(text)
     assert "Aborted" not in result.stderr + result.stdout
@@ -72,7 +71,7 @@ def test_a_no_to_another_question_says_so_too(create, house, command, text):
 
 @pytest.mark.usefixtures("terminal")
 def test_a_no_is_json_for_a_program(create, house):
-    result = house("campaign", "start", create("Sale", *ALL_HOURS), "--json", stdin="n\n", **ASKED)
+    result = house("campaign", "start", create("Sale", *ALL_HOURS), "--json", stdin="n\n", **BY_DAY)
     assert (result.exit_code, result.stdout) == (1, "")
     assert '{"error": {"code": "aborted", "kind": null, "message": "Nothing was started.' in result.stderr
 
@@ -87,7 +86,7 @@ def test_a_colleague_who_started_the_same_list_meanwhile_stops_the_start(create,
         return True
 
     monkeypatch.setattr(output, "_ask", say_yes_after_the_colleague)
-    result = house("campaign", "start", two, **ASKED)
+    result = house("campaign", "start", two, **BY_DAY)
     assert result.exit_code == 1
     assert result.stderr == (
         "Error: Campaign 1 (One) now reaches 2 recipients of campaign 2 (Two), too; when you were asked, the number was"
@@ -116,11 +115,11 @@ def test_a_newer_draft_for_the_same_people_is_a_question(create, house, database
 
 
 @pytest.mark.usefixtures("terminal")
-def test_a_newer_draft_that_starts_together_or_has_other_people_is_no_question(create, house, people):
+def test_a_newer_draft_that_starts_together_or_has_other_people_is_no_warning(create, house, people):
     create("One", *ALL_HOURS)
     people.write_text(f"phone,name\n{ANA},Ana\n+5511999990007,Gil\n+5511999990008,Ivo\n")
     create("Two", *ALL_HOURS)
-    assert "is pending" in house.ok("campaign", "start", "1", **BY_DAY)
+    assert "newer draft" not in house.ok("campaign", "start", "1", stdin="y\n", **BY_DAY)
     people.write_text(f"phone,name\n{BIA},Bia\n+5511999990017,Gil\n+5511999990018,Ivo\n")
     create("Three", *ALL_HOURS)
     create("Four", *ALL_HOURS)
@@ -147,10 +146,10 @@ def test_a_script_is_warned_of_a_newer_draft_and_sees_what_is_sent(create, house
 
 
 @pytest.mark.usefixtures("terminal")
-def test_a_start_without_a_question_shows_the_first_message_and_the_accounts(create, house, people, database):
+def test_a_start_with_a_yes_shows_the_first_message_and_the_accounts(create, house, people, database):
     people.write_text(TWO)
     fetch(database, """UPDATE accounts SET health = '{"display_phone_number": "+55 11 3333-4444"}'""")
-    output = house.ok("campaign", "start", create("Sale", *ALL_HOURS), **BY_DAY)
+    output = house.ok("campaign", "start", create("Sale", *ALL_HOURS), "--yes", **BY_DAY)
     assert output.startswith(
         "Campaign 1 (Sale) sends promo:pt_BR:\n  First message: Oi Ana!\n  2 messages to send\n"
         "  Sent from account sales (+55 11 3333-4444)\nCampaign 1 (Sale) is pending.\n"
@@ -178,7 +177,7 @@ STUCK = {
 def test_nothing_is_asked_if_no_message_can_leave(create, house, database, reason):
     campaign_id = create("Sale", *ALL_HOURS)
     fetch(database, STUCK[reason])
-    result = house("campaign", "start", campaign_id, stdin="y\n", **ASKED)
+    result = house("campaign", "start", campaign_id, stdin="y\n", **BY_DAY)
     assert result.exit_code == 1
     assert "[y/N]" not in result.stdout
     why = result.stdout.splitlines()[-1]
@@ -258,7 +257,7 @@ def test_other_campaigns_to_the_same_people_stand_before_the_question(create, ho
     house.ok("campaign", "start", create("One"), "--yes")
     people.write_text(people.read_text() + "+5511999990003,Dora\n")
     campaign_id = create("Two", "--template", "other:pt_BR", *ALL_HOURS)
-    result = house("campaign", "start", campaign_id, stdin="n\n", **ASKED)
+    result = house("campaign", "start", campaign_id, stdin="n\n", **BY_DAY)
     before, _, _ = result.stdout.partition("Start campaign 2 (Two)")
     assert "Warning: 2 of 3 recipients are also in campaign 1 (One), about to run.\n" in before
 

@@ -341,17 +341,17 @@ def _tell_first_message(session: Session, campaign_id: int) -> None:
 def start(session: Session, campaign_ids: Sequence[int], yes: bool, as_json: bool) -> None:
     """Start drafts, all or none; a draft with a schedule in the future is scheduled.
 
-    A draft whose schedule has passed is refused. In a terminal, a start of more than REVOADA_CONFIRM_ABOVE messages
-    (default 1,000) asks for confirmation. So does a start when it is night for recipients (REVOADA_QUIET_HOURS, or
-    20:00-08:00), and a start for people who got a campaign with the same file or template within REVOADA_OVERLAP_DAYS,
-    or who will get one. So does a start with a warning: about the file, about a newer draft for the same people, about
-    a template, text or value that was changed after the draft was made, about an account, or about the language. A
-    script is not asked; it is warned.
+    A draft whose schedule has passed is refused. In a terminal, this command prints the name, the template, the first
+    message, the numbers of people and the accounts, and asks for confirmation. Above the question stand the warnings:
+    it is night for recipients (REVOADA_QUIET_HOURS, or 20:00-08:00), people got a campaign with the same file or
+    template within REVOADA_OVERLAP_DAYS, or will get one, and warnings about the file, about a newer draft for the same
+    people, about a template, text or value that was changed after the draft was made, about an account, or about the
+    language.
 
     Before that, the template is read again from Meta; if Meta does not answer, the stored text counts. If no message
-    can leave, this command says why, and starts nothing. The template, the first message, the numbers of people and the
-    accounts are always printed. If the campaign changes before the answer, or if other campaigns reach more of its
-    people by then, nothing starts. With --yes, this command only warns.
+    can leave, this command says why, and starts nothing. If the campaign changes before the answer, or if other
+    campaigns reach more of its people by then, nothing starts. With --yes, and in a script, all this is printed
+    without a question.
 
     \b
     Examples:

@@ -143,11 +143,11 @@ class Answer(NamedTuple):
 def confirm_departure(
     session: Session, campaign_ids: Sequence[int], question: str, *, is_start: bool, asks: bool
 ) -> Answer:
-    """Ask a person at a terminal before people get messages that a colleague may not want; warn a script.
+    """Ask a person at a terminal before a start, and before a resume with a risk; warn a script.
 
     If the answer is no, the command ends. `question`: a text to translate, with the places {campaigns} and {messages}.
-    `is_start`: ask also if there are more than REVOADA_CONFIRM_ABOVE messages. `asks`: False for the option --yes,
-    with which a terminal gets the warnings of a script.
+    `is_start`: ask also if there is no risk, because the id may be that of another campaign. `asks`: False for the
+    option --yes, with which a terminal gets the warnings of a script.
     """
     settings = session.settings
     looks = read_and_look(session.database, settings, campaign_ids, actor=session.actor)
@@ -161,8 +161,7 @@ def confirm_departure(
     if asks:
         _refuse_stuck(looks, is_start=is_start)
     send_count = sum(look.send_count for look in looks)
-    is_large = is_start and send_count > settings.confirm_above
-    is_asked = asks and (is_large or any(look.has_risk for look in looks))
+    is_asked = asks and (is_start or any(look.has_risk for look in looks))
     if is_asked or (is_start and not prints_json()):
         for look in looks:
             for line in [*_describe_content(look), *(_describe_hours(look, settings.time_zone) if is_asked else ())]:
