@@ -21,7 +21,7 @@ from campaigns.domain.message import Status
 from campaigns.domain.phone.regions import read_region
 from campaigns.domain.schedule import read_day, read_duration, read_holidays, read_weekdays, read_window, read_zone
 from campaigns.domain.statement import Refusal
-from campaigns.domain.text.normal import is_copied_example
+from campaigns.domain.text.normal import fold, is_copied_example
 from campaigns.language import PORTUGUESE, language_of_person
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 # A person who presses the Tab key waits at most this long for the database.
 _WAIT_SECONDS = 1.0
-# A refusal of a name in place of an id lists at most this many campaigns.
+# A refusal lists at most this many campaigns or names.
 _NAMED = 5
 _ID = re.compile(r"[0-9]{1,18}")
 _WHOLE = re.compile(r"[+-]?[0-9]{1,18}")
@@ -188,12 +188,10 @@ class CampaignId(click.types.IntParamType):
 def _refuse_name(text: str) -> str:
     from campaigns.store.campaigns import list_campaigns  # noqa: PLC0415  loads a client of Postgres
 
-    def simplify(name: str) -> str:
-        return " ".join(name.split()).casefold()
-
-    wanted = simplify(text)
-    rows = [row for row in reversed(_find(list_campaigns)) if wanted and wanted in simplify(row.name)]
-    rows = [row for row in rows if simplify(row.name) == wanted] or rows
+    # Whole words only: a single letter, which a person may have typed by mistake, occurs in most names.
+    wanted = fold(text)
+    rows = [row for row in reversed(_find(list_campaigns)) if wanted and f" {wanted} " in f" {fold(row.name)} "]
+    rows = [row for row in rows if fold(row.name) == wanted] or rows
     if not rows:
         return _("{text!r} is not the id of a campaign. `revoada campaign list` shows all ids.", text=text)
     named = [
@@ -201,8 +199,8 @@ def _refuse_name(text: str) -> str:
         for row in rows[:_NAMED]
     ]
     return plural(
-        "{text!r} is a name, and this command takes an id. {count:,} campaign has this name: {campaigns}.",
-        "{text!r} is a name, and this command takes an id. {count:,} campaigns have this name, the newest first:"
+        "{text!r} is no id, and this command takes an id. It fits the name of {count:,} campaign: {campaigns}.",
+        "{text!r} is no id, and this command takes an id. It fits the names of {count:,} campaigns, the newest first:"
         " {campaigns}.",
         len(rows),
         text=text,
@@ -224,17 +222,29 @@ class FilePath(click.Path):
 class StoredName(click.types.StringParamType):
     """The type of the name of something that is stored. The Tab key offers all names that begin as the person typed.
 
+    The refusal of a missing name lists names that are stored.
+
     `read`: a function of the package `campaigns.store`, as MODULE:FUNCTION. It is imported only for a completion.
     """
 
     def __init__(self, read: str, write: Callable[[Any], str] = lambda row: str(row.name)) -> None:
         self._read, self._write = read, write
 
+    def get_missing_message(self, param: click.Parameter, ctx: click.Context | None) -> str | None:
+        names = self._list_names()
+        if not names:
+            return None
+        if len(names) > _NAMED:
+            return _("Choose from {names} and others.", names=names[:_NAMED])
+        return _("Choose from {names}.", names=names)
+
     def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem[Any]]:
+        return [CompletionItem(name) for name in self._list_names() if name.startswith(incomplete)]
+
+    def _list_names(self) -> list[str]:
         module, _colon, function = self._read.partition(":")
         rows: list[Any] = _find(getattr(import_module(f"campaigns.store.{module}"), function))
-        names = dict.fromkeys(one_line(self._write(row)) for row in rows)
-        return [CompletionItem(name) for name in names if name.startswith(incomplete)]
+        return [*dict.fromkeys(one_line(self._write(row)) for row in rows)]
 
 
 class Zone(Read):

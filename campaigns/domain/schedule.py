@@ -25,8 +25,7 @@ _MOST_SECONDS = 366 * 86_400
 _SKIPPED = "{text} does not exist: the clocks skip it in {time_zone}. Add an offset, such as {example}."
 _AMBIGUOUS = "{text} happens twice: the clocks go back over it in {time_zone}. Add an offset, such as {example}."
 
-# The words in which people write days and spans of time, in English and Portuguese, without accents. Words that may
-# mean two days, such as "next Friday", are not listed, so they are refused.
+# The words in which people write days and spans of time, in English and Portuguese, without accents.
 _DAYS_AHEAD = {
     "yesterday": -1,
     "today": 0,
@@ -38,6 +37,11 @@ _DAYS_AHEAD = {
     "amanha": 1,
     "depois de amanha": 2,
 }
+# Today, with a time of day in the evening.
+_TONIGHT = ("tonight", "this evening", "hoje a noite", "hoje de noite", "esta noite")
+_EVENING = dt.time(17)
+# Such a weekday may be the next one or the one of the next week, so both are proposed.
+_NEXT = re.compile(r"(?:next|proxim[oa]) (?P<day>.+)|(?P<before>.+) que vem")
 _WEEKDAY_WORDS = (
     ("monday", "mon", "segunda", "segunda-feira", "seg"),
     ("tuesday", "tue", "terca", "terca-feira", "ter"),
@@ -321,6 +325,13 @@ def _read_day(plain: str, text: str, here: _Here, time: dt.time, *, is_day_first
         if not ahead:
             raise _two_days(text, today, today - _WEEK if here.looks_back else today + _WEEK, time, here)
         return today + ahead * _DAY
+    if plain in _TONIGHT and time >= _EVENING:
+        return today
+    if (match := _NEXT.fullmatch(plain)) and not here.looks_back:
+        if (weekday := match["day"] or match["before"]) not in _ISO_WEEKDAYS:
+            raise _NoTimeError
+        day = today + ((_ISO_WEEKDAYS[weekday] - today.isoweekday() - 1) % 7 + 1) * _DAY
+        raise _two_days(text, day, day + _WEEK, time, here)
     match sorted(set(_list_days(plain, here, is_day_first=is_day_first))):
         case [day]:
             return day

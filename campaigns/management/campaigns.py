@@ -30,7 +30,7 @@ from campaigns.domain.pacing import Reason
 from campaigns.domain.schedule import Holidays, read_moment, write_holidays
 from campaigns.domain.statement import Entry, Field, Finding, Hint, HintAction, Kind, Moment, Refusal, Severity
 from campaigns.domain.users.actor import Act, Actor
-from campaigns.management.drafts.import_warnings import find_import_warnings
+from campaigns.management.drafts.import_warnings import find_import_warnings, warn_of_values
 from campaigns.management.hours.departure import find_departure
 from campaigns.management.hours.nights import Night, look_for_nights
 from campaigns.management.hours.quiet_hours import QuietHours, close_quiet_hours, sends_marketing
@@ -50,6 +50,7 @@ from campaigns.store import accounts
 from campaigns.store import campaigns as store
 from campaigns.store.accounts import load_campaign_accounts
 from campaigns.store.database import Connection, Database, read_clock
+from campaigns.store.recipients import list_imported_files
 from campaigns.store.templates import TemplateRow
 from campaigns.store.users.audit import write_audit
 
@@ -462,6 +463,10 @@ def change_campaign_in(
             parameters=_read_parameters(changes),
         )
         warnings = fit.warnings
+        if changes.template is not None:
+            files = list_imported_files(connection, campaign_id)
+            values = warn_of_values(connection, campaign, files, fit.row.language)
+            warnings = [*warnings, *values, *warn_of_language(connection, campaign_id, fit.row)]
         plan = replace(plan, template_id=fit.row.id, parameters=fit.parameters, columns=fit.filling.names)
     status = decide_schedule(replace(facts, scheduled_at=plan.scheduled_at), now=campaign.server_now)
     wakes = _wakes(campaign, plan)

@@ -527,19 +527,43 @@ def test_a_name_in_place_of_an_id_is_refused_with_the_ids_of_that_name(house, cr
     house.ok("campaign", "start", first, "--yes")
     line = house.refusal("campaign", "start", "black  friday", exit_code=2)
     assert (
-        "'black friday' is a name, and this command takes an id. 2 campaigns have this name, the newest first:"
+        "'black friday' is no id, and this command takes an id. It fits the names of 2 campaigns, the newest first:"
         f" {second} (Black Friday, draft), {first} (Black Friday, pending)."
     ) in line
     assert house.json("campaign", "show", second)["status"] == "draft"
     line = house.refusal("campaign", "pause", "LAST CALL", exit_code=2)
-    assert f"1 campaign has this name: {third} (Black Friday: last call, draft)." in line
+    assert f"It fits the name of 1 campaign: {third} (Black Friday: last call, draft)." in line
+
+
+@pytest.mark.parametrize(
+    ("given", "line"),
+    [
+        (("--template", "promo:pt_BR"), "Missing option '--account'. Choose from sales, support. See"),
+        (("--account", "sales"), "Missing option '--template'. Choose from promo:pt_BR. See"),
+    ],
+)
+def test_a_missing_account_or_template_is_refused_with_those_there_are(house, people, given, line):
+    assert line in house.refusal("campaign", "create", "Sale", "--recipients", str(people), *given, exit_code=2)
+
+
+def test_the_names_in_place_of_a_missing_one_are_few(house, database):
+    for number in range(5):
+        add_template(database, f"t{number}", language="en", body="Hi", actor=TESTER)
+    line = house.refusal("campaign", "create", "Sale", "--account", "sales", exit_code=2)
+    assert "'--template'. Choose from promo:pt_BR, t0:en, t1:en, t2:en, t3:en and others. See" in line
 
 
 def test_a_name_of_no_campaign_leads_to_the_list(house, create):
     create()
-    for command in ("start", "show", "export", "errors"):
-        line = house.refusal("campaign", command, "Natal", exit_code=2)
-        assert "'Natal' is not the id of a campaign. `revoada campaign list` shows all ids." in line
+    for command, name in (
+        ("start", "Natal"),
+        ("show", "Natal"),
+        ("export", "Natal"),
+        ("errors", "fri"),
+        ("start", "n"),
+    ):
+        line = house.refusal("campaign", command, name, exit_code=2)
+        assert f"{name!r} is not the id of a campaign. `revoada campaign list` shows all ids." in line
 
 
 @pytest.mark.parametrize("campaign_id", ["-1", "1_0", "1.0", "", "9223372036854775808", "99999999999999999999999"])

@@ -105,6 +105,23 @@ def test_a_new_campaign_whose_schedule_lies_at_night_is_warned_of(house, people,
     assert "night" not in create("tomorrow 12:00")
 
 
+def test_a_schedule_outside_the_hours_is_said_when_it_is_made(house, people, three):
+    options = ("--template", "promo:pt_BR", "--account", "sales", "--recipients", str(people))
+    hours = ("--window", "08:00-20:00", "--no-recipient-timezone")
+    told = " (America/Sao_Paulo)"
+    tomorrow = dt.datetime.now(ZoneInfo(SAO_PAULO)).date() + dt.timedelta(days=1)
+    said = (
+        f"The schedule of campaign 1, {tomorrow} 21:00:00 -03, is outside the hours in which it sends, so its first"
+        " message waits until they open."
+    )
+    output = house.ok("campaign", "create", "Sale", *options, *hours, "--schedule-at", "tomorrow 21:00")
+    assert said in output
+    assert f" at 08:00{told}" in output
+    assert "outside the hours" not in house.ok("campaign", "set", "1", "--schedule-at", "tomorrow 12:00")
+    assert said in house.ok("campaign", "set", "1", "--schedule-at", "tomorrow 21:00")
+    assert said in house.ok("campaign", "start", "1")
+
+
 def test_a_window_on_each_persons_clock_keeps_out_of_the_night(create, house, three):
     campaign_id = create("Sale", "--schedule-at", "tomorrow 03:00", "--window", "08:00-20:00", "--recipient-timezone")
     assert house("campaign", "start", campaign_id, REVOADA_QUIET_HOURS="20:00-08:00").stderr == ""

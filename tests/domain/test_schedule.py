@@ -90,6 +90,11 @@ def test_a_time_without_offset_is_in_the_campaigns_zone(text, expected):
         ("amanhã 9h da manhã", utc(2030, 3, 7, 12)),
         ("tomorrow at 9 in the morning", utc(2030, 3, 7, 12)),
         ("tomorrow 9am", utc(2030, 3, 7, 12)),
+        ("tonight 19:00", utc(2030, 3, 6, 22)),
+        ("tonight at 7pm", utc(2030, 3, 6, 22)),
+        ("this evening at 19:30", utc(2030, 3, 6, 22, 30)),
+        ("hoje à noite 19h", utc(2030, 3, 6, 22)),
+        ("hoje à noite, às 20:00", utc(2030, 3, 6, 23)),
         ("1 December 09:00", utc(2030, 12, 1, 12)),
         ("1 dez 9h", utc(2030, 12, 1, 12)),
         ("1 de dezembro 9h", utc(2030, 12, 1, 12)),
@@ -209,12 +214,23 @@ def test_half_a_time_is_refused_with_the_other_half(text, reason):
         read(text)
 
 
+@pytest.mark.parametrize("text", ["next monday 9am", "próxima segunda 9h", "segunda-feira que vem, às 9h"])
+def test_a_next_weekday_is_refused_with_both_days(text):
+    """On a Sunday, people mean the day of tomorrow or that of the week after."""
+    with pytest.raises(Refusal) as caught:
+        read_moment(text, "America/Sao_Paulo", now=utc(2026, 11, 29, 12))
+    assert str(caught.value) == (
+        f"{text!r} may be 2026-11-30 or 2026-12-07; write '2026-11-30 09:00' or '2026-12-07 09:00'."
+    )
+
+
 @pytest.mark.parametrize("looks_back", [False, True])
 @pytest.mark.parametrize(
     "text",
     [
         *("2h", "9h", "23:59", "0:00", "15 horas", "noon", "30m", "today", "hoje", "wednesday", "quarta 9h"),
         *("today 9", "hoje 15", "yesterday 9", "6 March 9", "6 mar 15", "05/06/2030 9"),
+        *("next friday 09:00", "próxima quarta 9h", "quarta-feira que vem às 9h", "next wednesday"),
         *("quarta 23:30", "05/06/2030 9h", "06/03/2030 10:00", "2030-03-06", "2029-01-01", "yesterday"),
     ],
 )
@@ -279,6 +295,7 @@ def test_an_offset_says_which_of_two_is_meant():
             "December 09:00",
             "today 9",
             "next friday 09:00",
+            "next moon 09:00",
             "in 5 parsecs",
             "in many hours",
             "tomorrow midnight",

@@ -28,6 +28,8 @@ from campaigns.domain.statement import (
 from campaigns.domain.text.dates import is_past
 from campaigns.domain.text.kinds import Form, FormCount, find_contradiction
 from campaigns.domain.text.normal import fold
+from campaigns.store.campaigns import CampaignListing, LockedCampaign, load_made_with
+from campaigns.store.database import Connection
 from campaigns.store.recipients import ImportedFile, ImportFacts, Likeness
 
 # The codes of the warnings that the phones are probably no phones of the people. If they are right, each message goes
@@ -520,7 +522,22 @@ def _warn_of_other_kinds(
     )
 
 
-def find_other_language(
+def warn_of_values(
+    connection: Connection, row: CampaignListing | LockedCampaign, files: Sequence[ImportedFile], language: str
+) -> Iterator[Finding]:
+    """Yield a warning if the values of the people may be written as in another language than that of the template.
+
+    `files`: those of the campaign. `language`: that of the present template.
+    """
+    yield from _find_other_language(row.id, CampaignStatus(row.status), files, language)
+    made = load_made_with(connection, row.id)
+    if made is not None and row.status == CampaignStatus.DRAFT and row.recipient_count and row.columns and not files:
+        written = made.template.rpartition(":")[2]
+        if written != language:
+            yield _warn_of_copied_values(row.id, written, language)
+
+
+def _find_other_language(
     campaign_id: int, status: CampaignStatus, files: Sequence[ImportedFile], language: str
 ) -> Iterator[Finding]:
     """Yield a warning for each workbook whose numbers and dates were written for templates in another language.
@@ -544,7 +561,7 @@ def find_other_language(
             )
 
 
-def warn_of_copied_values(campaign_id: int, written: str, language: str) -> Finding:
+def _warn_of_copied_values(campaign_id: int, written: str, language: str) -> Finding:
     """Return a warning about people who were copied from a campaign whose template has another language."""
     draft = _Campaign(campaign_id, is_draft=True)
     return draft.warn(

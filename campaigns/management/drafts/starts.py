@@ -15,9 +15,8 @@ from campaigns.domain.users.actor import Actor
 from campaigns.management.drafts.import_warnings import (
     find_contradictions,
     find_import_warnings,
-    find_other_language,
     find_passed_dates,
-    warn_of_copied_values,
+    warn_of_values,
     write_variable,
 )
 from campaigns.management.drafts.senders import load_senders
@@ -305,7 +304,7 @@ def _look(
             *_find_newer_draft(row, overlaps, together),
             *_find_changes(connection, row, template),
             *_warn_of_imports(row, files),
-            *_warn_of_values(connection, row, files, template.language),
+            *warn_of_values(connection, row, files, template.language),
             *warn_of_language(connection, row.id, template),
             *warn_of_zones(connection, row.id, row),
         ],
@@ -475,15 +474,3 @@ def _warn_of_imports(row: CampaignListing, files: Sequence[ImportedFile]) -> Ite
             yield from find_import_warnings(row.id, status, file.facts, file=file.name)
             yield from find_passed_dates(row.id, status, file.facts, today=row.server_now.date())
     yield from find_contradictions(row.id, status, files)
-
-
-def _warn_of_values(
-    connection: Connection, row: CampaignListing, files: Sequence[ImportedFile], language: str
-) -> Iterator[Finding]:
-    """Yield a warning if the values of the people may be written as in another language than that of the template."""
-    yield from find_other_language(row.id, CampaignStatus(row.status), files, language)
-    made = store.load_made_with(connection, row.id)
-    if made is not None and row.status == CampaignStatus.DRAFT and row.recipient_count and row.columns and not files:
-        written = made.template.rpartition(":")[2]
-        if written != language:
-            yield warn_of_copied_values(row.id, written, language)

@@ -53,6 +53,8 @@ def find_departure(
     departure = Departure(opens_at, now, hours.time_zone, people)
     obstacles = [] if any(counts.values()) else [_report_nobody(campaign_id, has_started=has_started)]
     obstacles += _find_obstacles(connection, campaign_id, hours, opens_at)
+    if opens_at is not None and opens_at > start > now:
+        obstacles.append(_report_closed_schedule(campaign_id, hours.time_zone, start))
     categories = load_campaign_accounts(connection, [campaign_id])[campaign_id]
     accounts = list_accounts(connection, list(categories))
     senders = [account for account in accounts if account.may_send(categories[account.id])]
@@ -82,6 +84,18 @@ def _report_nobody(campaign_id: int, *, has_started: bool) -> Finding:
         kind=Kind.MISSING,
         campaign_id=campaign_id,
         add=Hint(HintAction.IMPORT_RECIPIENTS, campaign_id),
+    )
+
+
+def _report_closed_schedule(campaign_id: int, time_zone: str, start: dt.datetime) -> Finding:
+    return Finding(
+        "schedule_outside_hours",
+        Severity.NOTE,
+        "The schedule of campaign {campaign_id}, {time}, is outside the hours in which it sends, so its first message"
+        " waits until they open.",
+        "",
+        campaign_id=campaign_id,
+        time=Moment(start, time_zone),
     )
 
 

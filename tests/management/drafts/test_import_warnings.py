@@ -47,11 +47,14 @@ def test_values_that_were_written_for_another_language_are_warned_of(
     campaign_id, file = filled_draft(template="promo:en"), write_amounts()
     replace_recipients(database, campaign_id, file, Reading(), actor=TESTER)
     assert "values_in_other_language" not in warn_codes(campaign_id)
-    change_campaign(database, campaign_id, CampaignChanges(template="promo:pt_BR"), actor=TESTER)
+    changed = change_campaign(database, campaign_id, CampaignChanges(template="promo:pt_BR"), actor=TESTER)
     (asked,) = look(campaign_id)
     assert asked.message.body == "Oi 1,500!"
     (warning,) = [each for each in asked.warnings if each.code == "values_in_other_language"]
     assert "The numbers and dates of amounts.xlsx are written as in en, but the template is in pt_BR" in str(warning)
+    assert str(warning) in map(str, changed.warnings)
+    renamed = change_campaign(database, campaign_id, CampaignChanges(name="Other"), actor=TESTER)
+    assert renamed.warnings == []
     replace_recipients(database, campaign_id, file, Reading(), actor=TESTER)
     (asked,) = look(campaign_id)
     assert asked.message.body == "Oi 1.500!"
@@ -71,7 +74,8 @@ def test_a_copy_with_a_template_in_another_language_is_warned_of(database, fille
         database, filled_draft(), name="Copy", statuses=[Status.PENDING], quiet_hours=None, actor=TESTER
     )
     assert "values_in_other_language" not in warn_codes(copy.id)
-    change_campaign(database, copy.id, CampaignChanges(template="promo:en"), actor=TESTER)
+    changed = change_campaign(database, copy.id, CampaignChanges(template="promo:en"), actor=TESTER)
+    assert "values_in_other_language" in [each.code for each in changed.warnings]
     assert "values_in_other_language" in warn_codes(copy.id)
 
 
