@@ -140,7 +140,12 @@ class Stack:
         Flower may end, because no message depends on it.
         """
         if (dead := self.find_dead()) and dead.kind != "flower":
-            text = _("{role} has ended, see {log}", role=dead.name, log=dead.log_path)
+            text = _(
+                "{role} has ended, so all other processes are stopped, too: a part of the work would stay undone"
+                " without it. The last lines of its log, {log}:",
+                role=dead.name,
+                log=dead.log_path,
+            )
             raise DevstackError(f"{text}\n{dead.last_lines()}")
 
     def __enter__(self) -> Self:

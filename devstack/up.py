@@ -13,6 +13,7 @@ from collections.abc import Iterator, MutableMapping
 from contextlib import contextmanager
 from pathlib import Path
 
+from campaigns.cli.env_file import warn_of_overridden
 from campaigns.cli.hints import _
 from campaigns.cli.output import make_console
 from campaigns.config import read_settings
@@ -30,6 +31,7 @@ FOLDER = Path(".revoada")
 def run() -> int:
     """Run until Ctrl-C and return 0; return 1 if a role ends although nothing stopped it. Raises SettingsError."""
     _forget_own_servers(FOLDER.resolve(), os.environ)
+    warn_of_overridden()
     settings = read_settings()
     settings.require("meta_app_secret", "meta_verify_token", "secret_key")
     stop_on_sigterm()
@@ -89,9 +91,15 @@ In another terminal:
             except KeyboardInterrupt:
                 console.print("\n" + _("Stopping: the worker waits for replies to its requests first."))
                 return 0
+            except DevstackError as error:  # told before the other roles are stopped, which takes up to half a minute
+                return _tell(error)
     except DevstackError as error:
-        print(f"revoada up: {error}", file=sys.stderr)  # noqa: T201
-        return 1
+        return _tell(error)
+
+
+def _tell(error: DevstackError) -> int:
+    print(f"revoada up: {error}", file=sys.stderr, flush=True)  # noqa: T201
+    return 1
 
 
 def _forget_own_servers(folder: Path, environment: MutableMapping[str, str]) -> None:

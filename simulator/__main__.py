@@ -1,6 +1,7 @@
 """Runs a stand-in for Meta's Graph API on this machine."""
 
 import argparse
+import errno
 import json
 import os
 from collections.abc import Callable, Sequence
@@ -29,7 +30,16 @@ def main(
         config = Config.load(_build_script(options))
     except (ConfigError, OSError, json.JSONDecodeError) as error:
         parser.error(str(error))
-    run(config, host=options.host, port=options.port)
+    try:
+        run(config, host=options.host, port=options.port)
+    except OSError as error:
+        if error.errno != errno.EADDRINUSE:
+            raise
+        text = translate(
+            "Port {port} is in use by another program, which may be another simulator. Choose another port with --port,"
+            " and write it into GRAPH_API_URL, too."
+        )
+        parser.exit(1, f"{prog}: {text.format(port=options.port)}\n")
 
 
 def _build_parser(prog: str, translate: Callable[[str], str]) -> argparse.ArgumentParser:

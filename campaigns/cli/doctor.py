@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 import click
 
 from campaigns.cli.campaign.diagnosis import ask_broker
+from campaigns.cli.env_file import warn_of_overridden
 from campaigns.cli.help import Command
 from campaigns.cli.hints import _, advise, in_commands, plural
 from campaigns.cli.output import (
@@ -32,7 +33,7 @@ from campaigns.doctor.setup_checks import PROCESSES, Check, State, judge_process
 from campaigns.domain.campaign import CampaignStatus
 from campaigns.domain.controls import escape_controls
 from campaigns.domain.schedule import read_moment
-from campaigns.domain.statement import Count, Finding, Sentence, Severity, Word, deferred
+from campaigns.domain.statement import Count, Finding, Hint, HintAction, Sentence, Severity, Word, deferred
 from campaigns.store.database import Database, read_clock
 
 _WAIT_SECONDS = 3.0
@@ -104,7 +105,11 @@ def _print_findings(findings: Sequence[Finding]) -> None:
     if counts := [each for each in (errors, warnings) if each.number]:
         say(_("{counts}.", counts=counts))
     else:
-        say(_("Nothing is wrong."))
+        text = deferred(
+            "Nothing is wrong, as far as this machine knows. This command does not ask Meta: {check} does, for example"
+            " whether Meta refuses a token."
+        )
+        say(_(text, check=Hint(HintAction.CHECK_SETUP)))
 
 
 _CHECK_MARKS = {State.OK: ("✓", "green"), State.MISSING: ("✗", "red"), State.UNKNOWN: ("?", "yellow")}
@@ -145,6 +150,7 @@ def check_setup(session: Session, accounts: Sequence[str], webhook_url: str | No
       revoada check-setup --webhook-url https://hooks.example.com/webhooks/whatsapp
       revoada check-setup sales --json
     """
+    warn_of_overridden()
     checks = _run(session, accounts, webhook_url)
     if as_json:
         print_json([_check_to_json(check) for check in checks])

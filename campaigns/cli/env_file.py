@@ -10,19 +10,22 @@ import stat
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import fields
 from pathlib import Path
 
-from dotenv import load_dotenv
+from dotenv import dotenv_values, load_dotenv
 from dotenv.parser import Binding, parse_stream
 
 from campaigns.cli.csv_files import explain_unwritten
 from campaigns.cli.hints import _
 from campaigns.cli.output import say
-from campaigns.cli.session import CommandError
-from campaigns.config import read_secret_keys
+from campaigns.cli.session import UP_ENVIRONMENT, CommandError
+from campaigns.config import Settings, read_secret_keys
 
 _KEY = "REVOADA_SECRET_KEY"
 _OTHERS = 0o077
+# The addresses of the servers that `revoada up` starts.
+_OF_UP = {"DATABASE_URL", "REDIS_URL"}
 _BOM = "\ufeff"
 _BEFORE_KEY = re.compile(r"\s*(?:export[^\S\r\n]+)?")
 _COMMENT_AND_END = re.compile(r"(?:[^\S\r\n]+#[^\r\n]*)?(?:\r\n|\n|\r|\Z)\Z")
@@ -43,6 +46,32 @@ def load_env_file() -> None:
         load_dotenv(path, interpolate=False)
     except (OSError, UnicodeDecodeError) as error:
         raise CommandError(_("The file .env cannot be read: {error}.", error=error)) from None
+
+
+def warn_of_overridden() -> None:
+    """Warn of settings that the terminal has and that `.env` has with another value or does not have any more.
+
+    A person who has changed `.env` expects its new values, but the terminal keeps those that were loaded into it.
+    """
+    if not Path(".env").is_file():
+        return
+    in_file = dotenv_values(".env", interpolate=False)
+    loaded = {name: value for name, value in dotenv_values(UP_ENVIRONMENT, interpolate=False).items() if name not in _OF_UP}
+    names = [spec.metadata["variable"] for spec in fields(Settings) if spec.metadata["variable"] in os.environ]
+    names = [
+        name
+        for name in names
+        if (os.environ[name] != (in_file[name] or "") if name in in_file else os.environ[name] == loaded.get(name))
+    ]
+    if names:
+        text = _(
+            "Warning: settings of this terminal differ from .env, and those of the terminal count: {names}. To use"
+            " those of .env, open a new terminal, start `revoada up` there, and load {environment} again in the other"
+            " terminals that you open.",
+            names=names,
+            environment=UP_ENVIRONMENT,
+        )
+        say(text, is_warning=True)
 
 
 def write_key(name: str, key: str, *, rotates: bool = False) -> bool:

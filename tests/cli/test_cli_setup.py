@@ -355,3 +355,23 @@ def test_each_advice_names_the_account_and_the_end_does_not_hide_what_is_not_kno
     for name in ("sales", "support"):
         assert f"`revoada account set {name} --token-stdin`" in output
     assert "Cannot parse access token" in output
+
+
+def test_settings_of_the_terminal_that_differ_from_the_file_are_named(revoada, tmp_path, monkeypatch):
+    """A person has changed a value in `.env` and removed another, and has loaded `.revoada/env` before."""
+    monkeypatch.setenv("REVOADA_SLOTS", "x")
+    monkeypatch.delenv("REVOADA_SLOTS")  # so that what the file brings in is taken back after the test
+    (tmp_path / ".revoada").mkdir()
+    lines = "REVOADA_CONFIRM_ABOVE=1 REVOADA_REGION=BR REVOADA_OVERLAP_DAYS=3 DATABASE_URL=postgresql:///x"
+    (tmp_path / ".revoada/env").write_text("".join(f"export {line}\n" for line in lines.split()))
+    (tmp_path / ".env").write_text("REVOADA_REGION=GB\nREVOADA_SLOTS=9\nREVOADA_OVERLAP_DAYS=3\n")
+    (tmp_path / ".env").chmod(0o600)
+    loaded = dict(line.split("=") for line in lines.split())
+    told = revoada("check-setup", **loaded).stderr
+    assert told.startswith(
+        "Warning: settings of this terminal differ from .env, and those of the terminal count: REVOADA_REGION,"
+        " REVOADA_CONFIRM_ABOVE. To use"
+    )
+    assert "DATABASE_URL" not in told.splitlines()[0]
+    (tmp_path / ".env").write_text("".join(f"{line}\n" for line in lines.split()))
+    assert "differ" not in revoada("check-setup", **loaded).stderr

@@ -32,6 +32,19 @@ def test_a_second_up_in_a_folder_is_refused_and_changes_nothing(tmp_path):
     assert [path.name for path in folder.iterdir()] == ["up.lock"]
 
 
+def test_up_says_which_settings_of_the_terminal_differ_from_the_file(tmp_path):
+    (tmp_path / ".revoada").mkdir()
+    (tmp_path / ".env").write_text("REVOADA_REGION=GB\nREVOADA_SLOTS=4\n")
+    (tmp_path / ".env").chmod(0o600)
+    environment = {"PATH": os.environ["PATH"], **ENVIRONMENT, "REVOADA_REGION": "BR"}
+    with (tmp_path / ".revoada" / "up.lock").open("w") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        command = [Path(sys.executable).with_name("revoada"), "up"]
+        done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
+    assert done.stderr.startswith("Warning: settings of this terminal differ from .env, and those of the terminal")
+    assert "count: REVOADA_REGION. To use those of .env" in done.stderr
+
+
 def test_the_ports_of_the_receiver_and_flower_are_kept_and_the_environment_wins(tmp_path):
     def choose(**environment):
         stack = Stack(tmp_path, environment)
@@ -110,7 +123,7 @@ def test_a_flower_that_ends_ends_nothing_else(tmp_path):
     assert stack.find_dead() is flower
     worker = stack.start_process("worker", ["true"])
     assert wait_until(lambda: not worker.is_running(), 60)
-    with pytest.raises(DevstackError, match="worker has ended"):
+    with pytest.raises(DevstackError, match="worker has ended, so all other processes are stopped, too: "):
         stack.check_alive()
 
 
@@ -120,5 +133,5 @@ def test_a_role_that_ends_is_told_in_the_language_of_the_screen(tmp_path):
     assert wait_until(lambda: not worker.is_running(), 60)
     with restoring():
         choose(PORTUGUESE)
-        with pytest.raises(DevstackError, match="worker terminou, veja "):
+        with pytest.raises(DevstackError, match="worker terminou, por isso todos os outros processos param também"):
             stack.check_alive()

@@ -158,3 +158,15 @@ def test_wrong_options_are_refused_with_one_line(options):
     assert done.returncode == 2
     assert done.stderr.splitlines()[-1].startswith("python -m simulator: error: ")
     assert "Traceback" not in done.stderr
+
+
+def test_a_port_in_use_is_refused_with_the_option_that_chooses_another():
+    with start_simulator() as (_, url):
+        port = url.rpartition(":")[2]
+        command = [sys.executable, "-m", "simulator", "--port", port]
+        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=PATIENCE_SECONDS, check=False)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == (
+        f"python -m simulator: Port {port} is in use by another program, which may be another simulator. Choose another"
+        " port with --port, and write it into GRAPH_API_URL, too.\n"
+    )
