@@ -315,8 +315,8 @@ def _advise_ended(command: Command, facts: CampaignFacts) -> Sentence:
 def make_again(facts: CampaignFacts, status: str) -> Sentence:
     """Return how a person makes a new campaign for the people whose messages in this one have a status."""
     return Sentence(
-        "To send to its people, make a new campaign: {export} lists those who got no message, and {create} makes the"
-        " campaign from such a file.",
+        "To send to its people, make a new campaign: {export} lists those who got no message, with their values of now,"
+        " and {create} makes the campaign from such a file. Give the new campaign its interval and its hours, too.",
         export=Hint(HintAction.EXPORT_CAMPAIGN, facts.id, Entry(Field.STATUS, status)),
         create=Hint(HintAction.CREATE_CAMPAIGN),
     )

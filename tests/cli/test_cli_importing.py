@@ -874,7 +874,8 @@ def test_people_with_other_values_in_the_campaign_are_told(create, house, write)
     house.ok("campaign", "pause", "1")
     told = house("campaign", "import", "1", file, "--map", "1=name").stderr
     assert "cancel it with `revoada campaign cancel 1`, and make a new campaign" in told
-    assert "`revoada campaign export 1 --output FILE --status cancelled` lists them" in told
+    assert "`revoada campaign export 1 --output FILE --status cancelled` lists them with their old values: cor" in told
+    assert "or give one right value for all people with --set. Give the new campaign its interval and its hours" in told
 
 
 def test_rows_with_one_phone_and_other_values_are_a_warning(create, house, write):

@@ -466,7 +466,8 @@ def put(create, database):
 CREATE = "`revoada campaign create NAME --template NAME:LANG --account ACCOUNT --recipients FILE`"
 AGAIN = (
     "To send to its people, make a new campaign: `revoada campaign export 1 --output FILE --status {status}` lists"
-    f" those who got no message, and {CREATE} makes the campaign from such a file."
+    f" those who got no message, with their values of now, and {CREATE} makes the campaign from such a file. Give the"
+    " new campaign its interval and its hours, too."
 )
 
 

@@ -78,7 +78,8 @@ def _find_step(command, status):
     kept = "cancelled,failed" if command is Command.RETRY else "cancelled"
     return (
         f'To send to its people, make a new campaign: "export the messages of campaign 7: status {kept}" lists those'
-        ' who got no message, and "make a new campaign" makes the campaign from such a file.'
+        ' who got no message, with their values of now, and "make a new campaign" makes the campaign from such a file.'
+        " Give the new campaign its interval and its hours, too."
     )
 
 

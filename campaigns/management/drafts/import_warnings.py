@@ -387,10 +387,13 @@ def _warn_of_other_values(campaign: _Campaign, facts: ImportFacts) -> Finding:
         "The file has other values for {people} of the campaign. The old values stay, because the campaign has"
         " started.",
         "To send the right values, cancel it with {cancel}, and make a new campaign for the people who have got no"
-        " message: {export} lists them.",
+        " message. {export} lists them with their old values: correct these in the file before {create} reads it, or"
+        " give one right value for all people with {value}. Give the new campaign its interval and its hours, too.",
         people=people,
         cancel=Hint(HintAction.CANCEL_CAMPAIGN, campaign.id),
         export=Hint(HintAction.EXPORT_CAMPAIGN, campaign.id, Entry(Field.STATUS, Status.CANCELLED.value)),
+        create=Hint(HintAction.CREATE_CAMPAIGN),
+        value=Entry(Field.VALUE),
     )
 
 
