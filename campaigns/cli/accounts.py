@@ -213,7 +213,7 @@ def list_(session: Session, as_json: bool) -> None:
             _("why"),
             _("phone number id"),
             _("per second"),
-            _("failures"),
+            _("failures in a row"),
             _("health"),
         ),
         [
@@ -224,12 +224,7 @@ def list_(session: Session, as_json: bool) -> None:
                 _why(row, session.settings.time_zone),
                 row.phone_number_id,
                 row.messages_per_second,
-                _(
-                    "{failures} + {reported} of {limit}",
-                    failures=row.consecutive_failures,
-                    reported=row.consecutive_reported,
-                    limit=row.failure_limit,
-                ),
+                _of_limit(max(row.consecutive_failures, row.consecutive_reported), row),
                 health_from_json(row.health).quality,
             )
             for row in rows

@@ -241,8 +241,10 @@ def _print_checks(checks: Sequence[Check]) -> None:
         say(plural("{count} of {checks} is missing.", "{count} of {checks} are missing.", missing, checks=len(checks)))
     elif unknown:
         text = plural(
-            "Nothing is known to be missing, but {count} of {checks} (?) is not known: see above.",
-            "Nothing is known to be missing, but {count} of {checks} (?) are not known: see above.",
+            "Nothing is missing, as far as this command could look. It could not check {count} of {checks} parts: look"
+            " at the line with a ?.",
+            "Nothing is missing, as far as this command could look. It could not check {count} of {checks} parts: look"
+            " at the lines with a ?.",
             unknown,
             checks=len(checks),
         )

@@ -56,7 +56,9 @@ def warn_of_overridden() -> None:
     if not Path(".env").is_file():
         return
     in_file = dotenv_values(".env", interpolate=False)
-    loaded = {name: value for name, value in dotenv_values(UP_ENVIRONMENT, interpolate=False).items() if name not in _OF_UP}
+    loaded = {
+        name: value for name, value in dotenv_values(UP_ENVIRONMENT, interpolate=False).items() if name not in _OF_UP
+    }
     names = [spec.metadata["variable"] for spec in fields(Settings) if spec.metadata["variable"] in os.environ]
     names = [
         name

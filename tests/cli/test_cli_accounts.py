@@ -133,6 +133,14 @@ def test_activate_rings_who_waited_for_the_account(house, create, database):
     assert house.enqueued == [campaign_id]
 
 
+def test_the_list_has_the_failures_in_a_row_with_their_limit(house, database):
+    """Failures at the send and reports by webhooks count apart, so the larger number is shown."""
+    fetch(database, "UPDATE accounts SET consecutive_failures = 1, consecutive_reported = 3 WHERE id = 1")
+    shown = house.ok("account", "list")
+    assert "3 of 5" in shown
+    assert "+" not in shown
+
+
 def test_show_tells_the_failures_in_a_row(house, database):
     failure = '[{"code": 190, "title": "Access token expired", "details": "on Friday"}]'
     database.run(

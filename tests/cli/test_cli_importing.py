@@ -213,7 +213,8 @@ def test_several_drafts_of_the_same_people_are_one_warning(create, house, write)
         create(f"Sale {number}")
     house("campaign", "import", "1", write(f"phone,name\n{CAIO},Caio\n"), "--map", "1=name")
     assert house("campaign", "import", create(), write(f"phone,name\n{CAIO},Caio\n"), "--map", "1=name").stderr == (
-        "Warning: other drafts have up to 3 of these 3 recipients, too. The newest is campaign 3 (Sale 3), a draft made"
+        "Warning: several other drafts have people of this campaign, one of them 3 of these 3 recipients. The newest of"
+        " these drafts is campaign 3 (Sale 3), a draft made"
         " today. The others are 2, 1.\n"
     )
 
@@ -526,7 +527,7 @@ def test_the_report_counts_each_kind_of_rows_in_one_line(offer):
         "  1 row with words beside the phone: row 13",
         "  1 row of a person who is in an earlier row, which is taken: row 3 (phone is the person of row 2)",
         "  1 row with a landline, which may have WhatsApp or not; --mobile-only leaves landlines out.",
-        "  1 row with an old mobile number without its 9, which WhatsApp finds as it is.",
+        "  1 row with a mobile number of Brazil in the old form, without its first 9. WhatsApp finds such numbers.",
         "  `revoada campaign import-errors 1` lists these rows with their reasons.",
     ]
     lines = offer(content, "--mobile-only", "--allow-test-numbers", "--allow-null").stdout.splitlines()

@@ -126,8 +126,8 @@ def _plan_options(command: Any) -> Any:
             "--start-within",
             type=DURATION,
             metavar="2h",
-            help="Expire all messages if it starts later than this after its schedule (30m, 1d); its hours must open by"
-            " then.",
+            help="The longest delay after its schedule (30m, 1d). If it would start later, all its messages expire. Its"
+            " hours must open within this time.",
         ),
         click.option("--expire-at", metavar="TIME", help="Do not send messages after this time."),
         click.option(
@@ -157,7 +157,8 @@ def _plan_options(command: Any) -> Any:
             type=SETTING,
             multiple=True,
             metavar="KEY=VALUE",
-            help="A value for all recipients (`template show` lists the keys); KEY alone: a column has the values.",
+            help="A value for all recipients (`template show` lists the keys). KEY alone takes the values from a column"
+            " of the list again.",
         ),
         click.option(
             "--timezone", type=ZONE, metavar="ZONE", help="Time zone of all its times (default REVOADA_TIMEZONE)."
@@ -283,9 +284,10 @@ def create(session: Session, /, name: str, recipients: str, as_json: bool, **opt
 @json_option
 @click.pass_obj
 def set_(session: Session, /, campaign_id: int, name: str | None, yes: bool, as_json: bool, **options: Any) -> None:
-    """Change a campaign, also while it runs: its next slice reads the change within seconds.
+    """Change a campaign, also while it runs.
 
-    A change that can have no effect is refused, such as a schedule for a campaign that has started.
+    A change counts within seconds. A change that can have no effect is refused, such as a schedule for a campaign that
+    has started.
 
     Options that are not given stay as they are. `--interval 0` and `--weekdays mon-sun` remove these limits; `--set
     KEY=` removes an optional value of the template. If a change lets a started campaign send at night, this command

@@ -82,7 +82,10 @@ KINDS: Mapping[PhoneKind, str] = MappingProxyType({
     PhoneKind.LANDLINE: deferred(
         "{rows} with a landline, which may have WhatsApp or not; --mobile-only leaves landlines out."
     ),
-    PhoneKind.WITHOUT_NINE: deferred("{rows} with an old mobile number without its 9, which WhatsApp finds as it is."),
+    PhoneKind.WITHOUT_NINE: deferred(
+        "{rows} with a mobile number of Brazil in the old form, without its first 9. WhatsApp finds such"
+        " numbers."
+    ),
 })  # fmt: skip
 
 
@@ -273,8 +276,8 @@ def describe_overlaps(overlaps: Sequence[Overlap], time_zone: str) -> list[str]:
     if len(drafts) > 1:
         newest = max(drafts, key=lambda each: each.campaign_id)
         text = _(
-            "Warning: other drafts have up to {count:,} of these {recipients}, too. The newest is campaign {id}"
-            " ({name}), {when}. The others are {others}.",
+            "Warning: several other drafts have people of this campaign, one of them {count:,} of these {recipients}."
+            " The newest of these drafts is campaign {id} ({name}), {when}. The others are {others}.",
             count=max(each.shared_count for each in drafts),
             recipients=Count(newest.people_count, "recipient"),
             id=newest.campaign_id,

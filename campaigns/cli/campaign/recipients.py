@@ -100,13 +100,13 @@ def reading_options(command: Any) -> Any:
         click.option(
             "--refusals",
             type=click.Choice([RefusalChoice.INCLUDE.value, RefusalChoice.SKIP.value]),
-            help="Read or leave out people who want no messages, by a column such as aceita, or by words such as"
-            " descadastrado in any column (default: refuse such a list).",
+            help="Read or leave out people who want no messages, by a column such as newsletter, or by words such as"
+            " unsubscribed in any column (default: refuse such a list).",
         ),
         click.option(
             "--no-answer",
             type=click.Choice([RefusalChoice.INCLUDE.value, RefusalChoice.SKIP.value]),
-            help="Read or leave out people whose cell in a column such as aceita is empty (default: refuse such a"
+            help="Read or leave out people whose cell in a column such as newsletter is empty (default: refuse such a"
             " list).",
         ),
         click.option(
