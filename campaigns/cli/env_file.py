@@ -55,7 +55,12 @@ def warn_of_overridden() -> None:
     """
     if not Path(".env").is_file():
         return
-    in_file = dotenv_values(".env", interpolate=False)
+    # `up` gives a value to an empty address.
+    in_file = {
+        name: value or ""
+        for name, value in dotenv_values(".env", interpolate=False).items()
+        if value or name not in _OF_UP
+    }
     loaded = {
         name: value for name, value in dotenv_values(UP_ENVIRONMENT, interpolate=False).items() if name not in _OF_UP
     }
@@ -63,7 +68,7 @@ def warn_of_overridden() -> None:
     names = [
         name
         for name in names
-        if (os.environ[name] != (in_file[name] or "") if name in in_file else os.environ[name] == loaded.get(name))
+        if (os.environ[name] != in_file[name] if name in in_file else os.environ[name] == loaded.get(name))
     ]
     if names:
         text = _(

@@ -367,7 +367,7 @@ def test_settings_of_the_terminal_that_differ_from_the_file_are_named(revoada, t
     (tmp_path / ".revoada").mkdir()
     lines = "REVOADA_CONFIRM_ABOVE=1 REVOADA_REGION=BR REVOADA_OVERLAP_DAYS=3 DATABASE_URL=postgresql:///x"
     (tmp_path / ".revoada/env").write_text("".join(f"export {line}\n" for line in lines.split()))
-    (tmp_path / ".env").write_text("REVOADA_REGION=GB\nREVOADA_SLOTS=9\nREVOADA_OVERLAP_DAYS=3\n")
+    (tmp_path / ".env").write_text("REVOADA_REGION=GB\nREVOADA_SLOTS=9\nREVOADA_OVERLAP_DAYS=3\nDATABASE_URL=\n")
     (tmp_path / ".env").chmod(0o600)
     loaded = dict(line.split("=") for line in lines.split())
     told = revoada("check-setup", **loaded).stderr
