@@ -134,7 +134,7 @@ FIELDS: Mapping[Field, str] = MappingProxyType({
     Field.COLUMN: deferred("column of variable"),
     Field.EXCEPT: deferred("unaffected campaigns"),
     Field.EXPIRE_AT: deferred("Send nothing after"),
-    Field.HIDDEN: deferred("Hidden and filtered rows, and hidden columns"),
+    Field.HIDDEN: deferred("Hidden and filtered rows, hidden columns, and rows struck through"),
     Field.INTERVAL: deferred("Interval or speed"),
     Field.MAX_PER_PERSON: deferred("Limit per person: messages"),
     Field.MESSAGES_PER_SECOND: deferred("messages per second"),

@@ -27,8 +27,8 @@ PHONE_NAMES = ("phone", "telefone", "celular", "whatsapp")
 CONSENT_NAMES = ("consent", "consentimento", "origem")
 # A column is proposed as the column of the phones if its name has one of these words.
 _PHONE_WORDS = frozenset({
-    *PHONE_NAMES, "fone", "tel", "cel", "mobile", "movil", "telefono", "telephone", "numero", "number", "whats", "wpp",
-    "zap",
+    *PHONE_NAMES, "fone", "tel", "cel", "mobile", "movil", "telefono", "telemovel", "telephone", "numero", "number",
+    "whats", "wpp", "zap",
 })  # fmt: skip
 
 _NUMBER_WORDS = frozenset({"numero", "number"})  # words of phones and of other numbers
@@ -521,6 +521,8 @@ def _find_phone(names: Sequence[str], chosen: str | None) -> int:
     found = [position for position, name in enumerate(names) if names_phone(name)]
     if not found:
         likely = [name for name in names if _has_phone_word(name)]
+        certain = [name for name in likely if not _NUMBER_WORDS & {*fold(name).split()}]
+        likely = certain or likely
         raise RecipientsError(
             "phone_column_missing",
             "no column of the header ({columns}) is named {usual_names} or {last_usual_name}: name the"
@@ -701,12 +703,14 @@ class _Search:
 
     def _unnamed(self, pairs: Mapping[str, int]) -> RecipientsError:
         """Return the refusal of a file whose columns only their order would assign to variables."""
+        named = [self._names[position] for position in pairs.values()]
         return RecipientsError(
             "columns_unnamed",
             "the campaign has people already, and no column has the name of {missing}: so that these people get the"
-            " same text, name the column of each variable. In their order this is {choices}",
+            " same text, choose from the columns {columns} with {choices}",
             missing=[self._quote(variable) for variable in pairs],
-            choices=[Entry(Field.COLUMN, f"{each}={self._names[taken]}") for each, taken in pairs.items()],
+            columns=list_names(named),
+            choices=self._propose([*pairs], named),
         )
 
     def _propose(self, rest: Sequence[str], columns: Sequence[str]) -> list[Entry]:

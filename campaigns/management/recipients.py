@@ -14,13 +14,15 @@ from typing import Any, NamedTuple
 
 from campaigns.domain.filling import Filling, ParameterKind
 from campaigns.domain.optout.consent import ConsentColumns, RefusalChoice, Refusals
+from campaigns.domain.optout.headings import Heading, Headings
 from campaigns.domain.phone.documents import is_document
-from campaigns.domain.phone.foreign import ForeignSearch
+from campaigns.domain.phone.foreign import ForeignSearch, find_other_regions
 from campaigns.domain.phone.number import PhoneKind, PhoneReader, make_phone_classifier, make_phone_reader
 from campaigns.domain.phone.person import recipient_key
 from campaigns.domain.phone.written import PhoneError, PhoneProblem
 from campaigns.domain.recipients import (
     HEADER_WITHIN,
+    Cell,
     Choice,
     Columns,
     ReadColumns,
@@ -38,8 +40,9 @@ from campaigns.domain.recipients import (
 )
 from campaigns.domain.statement import Count, Entry, Field
 from campaigns.domain.text.date_numbers import is_due
+from campaigns.domain.text.date_order import DateOrders
 from campaigns.domain.text.dates import LatestDate, is_past
-from campaigns.domain.text.kinds import KindCounts, OddCells, has_amounts
+from campaigns.domain.text.kinds import Form, FormCount, KindCounts, OddCells, has_amounts, has_percent
 from campaigns.management.exports import find_export_columns
 from campaigns.management.layouts import Preview, preview
 from campaigns.sheets.package import Report
@@ -135,8 +138,8 @@ class Imported:
 class Staged:
     """The rows of a file that was read, before they belong to a campaign.
 
-    `due`: by position of a column of dates that are still to come, its latest date. `cell_kinds`: by
-    variable, the kinds of the cells of its column.
+    `due`: by position of a column of dates that are still to come, its latest date. `orders`: by position of a column
+    of dates, the order of their days and months. `cell_kinds`: by variable, the kinds of the cells of its column.
     """
 
     path: Path
@@ -152,6 +155,8 @@ class Staged:
     unanswered: Refusals
     odd: OddCells
     due: Mapping[int, LatestDate]
+    orders: Mapping[int, DateOrders]
+    headings: Headings
     cell_kinds: Mapping[str, KindCounts]
 
 
@@ -177,8 +182,8 @@ def stage_recipients(connection: Connection, path: Path, *, filling: Filling, re
             below = (each for each in chain(top, sheet.rows) if each[0] > header_row)
             first = list(islice(below, _FIRST_ROWS))
             first_cells = [cells for _, cells in first if not isinstance(cells, RowProblem)]
-            excerpts = [filling.excerpts[name] for name in filling.names]
-            columns = columns.find_dates(first_cells, dict(zip(columns.variables, excerpts, strict=True)))
+            excerpts = dict(zip(columns.variables, [filling.excerpts[name] for name in filling.names], strict=True))
+            columns = columns.find_dates(first_cells, excerpts)
             read_phone = make_phone_reader(reading.region, takes_tests=reading.takes_tests)
             search = _PhoneSearch(columns, read_phone, make_phone_classifier(reading.region))
             odd = _make_odd_cells(columns, filling)
@@ -190,9 +195,15 @@ def stage_recipients(connection: Connection, path: Path, *, filling: Filling, re
                 takes_nulls=reading.takes_nulls,
             )
             text = filling.template.body_text
-            due = {each: LatestDate() for each in columns.dates if is_due(columns.names[each], text)}
+            due = {
+                each: LatestDate()
+                for each in columns.dates
+                if is_due(columns.names[each], text, excerpt=excerpts.get(each, ""))
+            }
+            orders = {each: DateOrders(filling.template.language) for each in columns.dates}
+            headings = Headings(columns.names, unrelated=columns.unrelated)
             foreign = ForeignSearch(reading.region, filling.template.language)
-            findings = _Findings(kinds, search, foreign, refusals, unanswered, odd, due, [])
+            findings = _Findings(kinds, search, foreign, refusals, unanswered, odd, due, orders, headings, [])
             consents = _find_consents(columns, reading, first_cells)
             rows = _read_rows(chain(first, below), columns, reading, read=read, consents=consents, findings=findings)
             store.stage_rows(connection, rows)
@@ -207,7 +218,7 @@ def stage_recipients(connection: Connection, path: Path, *, filling: Filling, re
     cell_kinds = {name: odd.count_kinds(position) for name, position in _list_shown(columns, filling).items()}
     return Staged(
         *(path, filling, reading, sheet, header_row, columns, kinds, search, foreign, refusals, unanswered, odd, due),
-        cell_kinds,
+        *(orders, headings, cell_kinds),
     )
 
 
@@ -226,7 +237,8 @@ def _make_odd_cells(columns: Columns, filling: Filling) -> OddCells:
     amounts = {
         position for name, position in shown.items() if has_amounts(columns.names[position], name, excerpts[name])
     }
-    return OddCells([*dict.fromkeys(shown.values())], amounts)
+    percents = {position for name, position in shown.items() if has_percent(excerpts[name])}
+    return OddCells([*dict.fromkeys(shown.values())], amounts, percents)
 
 
 def write_recipients(
@@ -296,11 +308,15 @@ def _collect_facts(
     are_landlines = accepted >= _LEAST_ROWS and landlines >= accepted * _NEARLY_ALL
     are_included = staged.reading.refusals is not RefusalChoice.SKIP
     unanswered = Refusals() if staged.reading.unanswered is RefusalChoice.SKIP else staged.unanswered
+    names = staged.columns.names
     due = [
-        (staged.columns.names[position], latest.row_number, latest.shown, latest.date)
+        (names[position], latest.row_number, latest.shown, latest.date)
         for position, latest in staged.due.items()
         if latest.date is not None
     ]
+    takes_nulls, documents = staged.reading.takes_nulls, staged.search.find_documents()
+    mixed = {} if takes_nulls else {names[position]: forms for position, forms in staged.odd.find_mixed().items()}
+    bare = {} if takes_nulls else {names[position]: form for position, form in staged.odd.find_bare().items()}
     likeness = max(written.likenesses, key=lambda each: (each.both_count, each.renamed_count), default=None)
     return store.ImportFacts(
         phone_column,
@@ -320,20 +336,40 @@ def _collect_facts(
         likeness=likeness,
         past=[(column, row, text) for column, row, text, date in due if is_past(date, today)],
         coming=[(column, row, text, date.isoformat()) for column, row, text, date in due if not is_past(date, today)],
-        mixed={}
-        if staged.reading.takes_nulls
-        else {staged.columns.names[position]: forms for position, forms in staged.odd.find_mixed().items()},
+        mixed=mixed,
         exchanged=find_exchanged(staged.columns, staged.filling.names, staged.reading.choice, staged.filling.excerpts),
         other_files_count=sum(each.both_count + each.old_count for each in written.likenesses if each is not likeness),
-        document_count=staged.search.document_count,
-        document_row=staged.search.document_row,
+        document_count=len(documents),
+        document_row=documents[0] if documents else 0,
+        document_rows=documents[:_SHOWN_ROWS],
         landline_count=landlines if are_landlines else 0,
         kinds=staged.cell_kinds,
         differing_count=written.differing_count,
         differing_row=written.differing_row,
         language="" if staged.sheet.delimiter else staged.filling.template.language,
         foreign=staged.foreign.find(),
+        region=staged.reading.region,
+        other_regions=staged.search.find_other_regions(
+            staged.reading.region, staged.filling.template.language, staged.foreign.abroad
+        ),
+        elsewhere_count=staged.search.elsewhere_count,
+        headings=[(each.row_number, each.words, each.below_count) for each in staged.headings.list_others()],
+        bare={column: form for column, form in bare.items() if column not in mixed},
+        orders={
+            names[position]: order
+            for position, orders in staged.orders.items()
+            if (order := orders.find()) and not _tells_orders(mixed.get(names[position], ()))
+        },
     )
+
+
+# The most rows that a warning lists.
+_SHOWN_ROWS = 10
+
+
+def _tells_orders(forms: Sequence[FormCount]) -> bool:
+    """Tell whether the warning about cells of several kinds names both orders of dates already."""
+    return {Form.DAY_FIRST, Form.MONTH_FIRST} <= {each.form for each in forms}
 
 
 class _Findings(NamedTuple):
@@ -349,25 +385,50 @@ class _Findings(NamedTuple):
     unanswered: Refusals
     odd: OddCells
     due: Mapping[int, LatestDate]
+    orders: Mapping[int, DateOrders]
+    headings: Headings
     late: list[tuple[int, str, str]]
+
+    def add_cells(self, row_number: int, cells: Sequence[str], row: Recipient | RowProblem) -> None:
+        """Add the cells of a row that becomes a message, or of a row that may be a heading."""
+        if isinstance(row, Recipient):
+            self.odd.add(row_number, cells)
+            for position, latest in self.due.items():
+                latest.add(row_number, cells[position])
+            for position, order in self.orders.items():
+                order.add(row_number, cells[position], getattr(cells[position], "digits", ""))
+        elif row.code in _NO_PHONES:
+            self.headings.add(row_number, cells)
 
 
 # Fewer rows tell nothing about a whole column. `_NEARLY_ALL`: a part of the rows.
 _LEAST_ROWS, _NEARLY_ALL = 5, 0.9
 
 
+class _Look(NamedTuple):
+    """How a cell of the column of the phones looks."""
+
+    is_number: bool
+    has_plus: bool
+    digit_count: int
+
+
 class _PhoneSearch:
     """Looks for phones in the other columns while most rows of a file have no mobile phone in the chosen column.
 
-    It also finds whether the chosen column has numbers of documents.
+    It also finds whether the chosen column has numbers of documents, and whether its phones are those of another
+    country.
 
-    `document_row`: the first row whose number is that of a document.
+    `elsewhere_count`: the rows whose phone lacks a country code and is not valid in the region.
     """
 
     def __init__(self, columns: Columns, read_phone: PhoneReader, classify: Callable[[str], PhoneKind | None]) -> None:
         self._columns, self._read_phone, self._classify = columns, read_phone, classify
-        self._row_count = self._failed_count = self._sample_count = self._read_count = self._document_count = 0
-        self.document_row = 0
+        self._row_count = self._failed_count = self._sample_count = self._read_count = 0
+        self.elsewhere_count = 0
+        self._elsewhere: list[str] = []
+        self._looks = Counter[_Look]()
+        self._documents: list[tuple[int, _Look]] = []
         self._found = Counter[int]()
 
     def add(self, row_number: int, cells: Row, row: Recipient | RowProblem, *, is_landline: bool) -> None:
@@ -375,9 +436,9 @@ class _PhoneSearch:
         if self._read_count < _READ and not isinstance(cells, RowProblem):
             self._read_count += 1
             cell = cells[self._columns.phone] if self._columns.phone < len(cells) else ""
-            if is_document(getattr(cell, "digits", "") or cell):
-                self._document_count += 1
-                self.document_row = self.document_row or row_number
+            self._look_for_document(row_number, cell)
+        if isinstance(row, RowProblem) and row.code in _INVALID_HERE and not isinstance(cells, RowProblem):
+            self._keep_elsewhere(cells[self._columns.phone])
         has_failed = isinstance(row, RowProblem) and row.code in _NOT_PHONES
         if isinstance(cells, RowProblem) or not (has_failed or is_landline):
             return
@@ -398,14 +459,43 @@ class _PhoneSearch:
         position, count = self._found.most_common(1)[0]
         return self._columns.names[position] if count * 2 > self._sample_count else None
 
-    @property
-    def document_count(self) -> int:
-        """How many of the first cells of the chosen column have the number of a CPF or a CNPJ; 0 if it may be chance.
+    def find_documents(self) -> list[int]:
+        """Return the first rows whose cell in the chosen column has the number of a CPF or a CNPJ; [] if by chance.
 
-        One of a hundred mobile phones also is the number of a CPF by its check digits.
+        One of a hundred mobile phones also is the number of a CPF by its check digits. So either many cells have such
+        numbers, or at least half of the cells that look different from most others have them.
         """
-        is_chance = self._document_count < _LEAST_DOCUMENTS or self._document_count < _CHANCE * self._read_count
-        return 0 if is_chance else self._document_count
+        count = len(self._documents)
+        if count >= _LEAST_DOCUMENTS and count >= _CHANCE * self._read_count:
+            return [row_number for row_number, _look in self._documents]
+        by_look = Counter(look for _row_number, look in self._documents)
+        odd = {
+            look
+            for look, found in by_look.items()
+            if self._looks[look] * 2 <= self._read_count and found * 2 >= self._looks[look]
+        }
+        return [row_number for row_number, look in self._documents if look in odd]
+
+    def find_other_regions(self, region: str, language: str, abroad: Iterable[str]) -> list[str]:
+        """Return the countries in which nearly all phones would be valid, if most are not valid in the region."""
+        if self.elsewhere_count * 2 <= self._row_count:
+            return []
+        return find_other_regions(self._elsewhere, region, language, abroad)
+
+    def _look_for_document(self, row_number: int, cell: str) -> None:
+        number = getattr(cell, "digits", "") or cell
+        look = _Look(isinstance(cell, Cell), "+" in number, sum(map(str.isdigit, number)))
+        self._looks[look] += 1
+        if is_document(number):
+            self._documents.append((row_number, look))
+
+    def _keep_elsewhere(self, cell: str) -> None:
+        with suppress(PhoneError):
+            text = phone_text(cell)
+            if not text.lstrip().startswith(("+", "00")):
+                self.elsewhere_count += 1
+                if len(self._elsewhere) < _SAMPLE:
+                    self._elsewhere.append(text)
 
     def _is_better(self, cell: str, *, is_landline: bool) -> bool:
         """Tell whether a cell has a phone. In place of a landline, only another kind of phone is better."""
@@ -419,6 +509,7 @@ class _PhoneSearch:
 # The most rows in which the search reads the cells of all columns, and the first rows in which it counts documents.
 _SAMPLE, _READ = 100, 5_000
 _LEAST_DOCUMENTS, _CHANCE = 3, 0.05
+_INVALID_HERE = frozenset({PhoneProblem.INVALID, PhoneProblem.NO_AREA_CODE})
 # The problems of a cell that holds something other than a phone.
 _NOT_PHONES = frozenset({PhoneProblem.CHARACTERS, PhoneProblem.EMPTY, PhoneProblem.INVALID, PhoneProblem.WORDS})
 
@@ -483,7 +574,7 @@ def _read_rows(
     Blank rows are skipped. Raises RecipientsError if all rows are blank, or if rows that say that the person wants no
     messages must be refused.
     """
-    kinds, search, foreign, refusals, unanswered, odd, due, _late = findings
+    kinds, search, foreign, refusals, unanswered = findings[:5]
     classify = make_phone_classifier(reading.region)
     has_rows = False
     for row_number, cells in rows:
@@ -495,17 +586,24 @@ def _read_rows(
         search.add(row_number, cells, row, is_landline=kind is PhoneKind.LANDLINE)
         if isinstance(row, Recipient) and not isinstance(cells, RowProblem):
             foreign.add(row_number, phone_text(cells[columns.phone]), row.phone)
-            row = _check_consent(row, row_number, cells, consents=consents, reading=reading, findings=findings)
+            phone_column = columns.names[columns.phone]
+            row = _check_consent(
+                row,
+                row_number,
+                cells,
+                phone_column=phone_column,
+                consents=consents,
+                reading=reading,
+                findings=findings,
+            )
             kind = kind if isinstance(row, Recipient) else None
         if kind is PhoneKind.LANDLINE and reading.is_mobile_only:
             reason = "is a landline, and this import takes mobile phones only"
             row = RowProblem(columns.names[columns.phone], reason, PhoneProblem.LANDLINE)
         elif kind is not None:
             kinds[kind] += 1
-        if isinstance(row, Recipient) and not isinstance(cells, RowProblem):
-            odd.add(row_number, cells)
-            for position, latest in due.items():
-                latest.add(row_number, cells[position])
+        if not isinstance(cells, RowProblem):
+            findings.add_cells(row_number, cells, row)
         yield row_number, row
     if not has_rows:
         raise RecipientsError("rows_missing", "there is no row below the header")
@@ -513,11 +611,18 @@ def _read_rows(
         refusals.add(note.row_number, [column], note.key)
         findings.late.append((note.row_number, column, _REFUSES))
     refusals.others = consents.list_others(refusals.columns)
-    _demand_decisions(reading, refusals, unanswered)
+    _demand_decisions(reading, refusals, unanswered, findings.headings)
 
 
-def _demand_decisions(reading: Reading, refusals: Refusals, unanswered: Refusals) -> None:
+# The problems of a row that may be a heading in the middle of the list.
+_NO_PHONES = frozenset({PhoneProblem.EMPTY, PhoneProblem.WORDS})
+
+
+def _demand_decisions(reading: Reading, refusals: Refusals, unanswered: Refusals, headings: Headings) -> None:
     """Raise RecipientsError if nobody has decided about rows that say no, or about rows that lack an answer."""
+    heading = next(headings.list_refusing(), None)
+    if heading is not None and reading.refusals is RefusalChoice.REFUSE:
+        raise _heading_refuses(heading)
     if refusals.row_count and reading.refusals is RefusalChoice.REFUSE:
         raise RecipientsError(
             "people_refuse",
@@ -546,6 +651,21 @@ def _demand_decisions(reading: Reading, refusals: Refusals, unanswered: Refusals
         )
 
 
+def _heading_refuses(heading: Heading) -> RecipientsError:
+    return RecipientsError(
+        "people_below_refuse",
+        "row {row} has no phone and says {words}, and {rows} with people stand below it: leave these people out with"
+        " {skip}, or read them like the others with {include}; if the words are about something else, name their column"
+        " with {unrelated}",
+        row=heading.row_number,
+        words=heading.words,
+        rows=Count(heading.below_count, "row"),
+        skip=Entry(Field.REFUSALS, RefusalChoice.SKIP.value),
+        include=Entry(Field.REFUSALS, RefusalChoice.INCLUDE.value),
+        unrelated=Entry(Field.NOT_REFUSALS, heading.column),
+    )
+
+
 _REFUSES = "says that the person wants no messages"
 
 
@@ -554,6 +674,7 @@ def _check_consent(
     row_number: int,
     cells: Sequence[str],
     *,
+    phone_column: str,
     consents: ConsentColumns,
     reading: Reading,
     findings: _Findings,
@@ -562,6 +683,12 @@ def _check_consent(
 
     The row is rejected if a person has chosen so.
     """
+    if (heading := findings.headings.count_person()) is not None:
+        findings.refusals.add(row_number, [heading.column], recipient_key(row.phone))
+        if reading.refusals is RefusalChoice.SKIP:
+            reason = f"stands below row {heading.row_number}, which says that people want no messages"
+            return RowProblem(phone_column, reason, RowCode.REFUSED)
+        return row
     if (column := consents.find_refusal(cells)) is not None:
         findings.refusals.add(row_number, [column], recipient_key(row.phone))
         if reading.refusals is RefusalChoice.SKIP:

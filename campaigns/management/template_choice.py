@@ -9,6 +9,7 @@ import datetime as dt
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 
 from campaigns.domain.filling import Filling, ParameterKind, drop_empty, fill, list_parameters
 from campaigns.domain.phone.languages import find_languages, find_main_languages, find_region, read_language
@@ -288,7 +289,7 @@ def warn_of_language(connection: Connection, campaign_id: int, template: templat
             speakers += count if language in spoken else 0
             others += count if language not in spoken else 0
     if speakers >= max(languages.values(), default=0):
-        return []
+        return _warn_of_variant(connection, campaign_id, template, countries)
     finding = Finding(
         "language_differs",
         Severity.WARNING,
@@ -300,5 +301,41 @@ def warn_of_language(connection: Connection, campaign_id: int, template: templat
         people=Count(others, "recipient"),
         countries=[f"{country} {count:,}" for country, count in countries.most_common(_MOST_COUNTRIES) if country],
         change=Hint(HintAction.CHANGE_CAMPAIGN, campaign_id, Entry(Field.TEMPLATE)),
+    )
+    return [finding]
+
+
+# The country of each kind of Portuguese. English and Spanish differ too little between countries for a warning.
+_VARIANTS: Mapping[str, str] = MappingProxyType({"pt_BR": "BR", "pt_PT": "PT"})
+_COUNTRY_NAMES: Mapping[str, Word] = MappingProxyType({"BR": Word("Brazil"), "PT": Word("Portugal")})
+
+
+def _warn_of_variant(
+    connection: Connection, campaign_id: int, template: templates.TemplateRow, countries: Mapping[str, int]
+) -> list[Finding]:
+    """If more people are in the country of the other kind of Portuguese than in its own, return a warning."""
+    own = _VARIANTS.get(template.language)
+    if own is None:
+        return []
+    language, other = next((each, country) for each, country in _VARIANTS.items() if country != own)
+    if countries.get(other, 0) <= countries.get(own, 0):
+        return []
+    has_better = bool(templates.find_templates(connection, template.name, language))
+    finding = Finding(
+        "language_differs",
+        Severity.WARNING,
+        "The template {template} is in the Portuguese of {own}, but {people} of campaign {campaign_id} have a phone of"
+        " {other}.",
+        "If it is the wrong one, choose another template: {change}.",
+        campaign_id=campaign_id,
+        template=f"{template.name}:{template.language}",
+        own=_COUNTRY_NAMES[own],
+        other=_COUNTRY_NAMES[other],
+        people=Count(countries[other], "recipient"),
+        change=Hint(
+            HintAction.CHANGE_CAMPAIGN,
+            campaign_id,
+            Entry(Field.TEMPLATE, f"{template.name}:{language}" if has_better else ""),
+        ),
     )
     return [finding]

@@ -12,6 +12,7 @@ import zipfile
 import zlib
 from bisect import bisect_left
 from collections.abc import Iterator
+from collections.abc import Set as AbstractSet
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -64,23 +65,26 @@ _BROKEN = (
 
 
 class HiddenChoice(StrEnum):
-    """What happens to the rows and columns that a person has hidden, or filtered away."""
+    """What happens to the rows and columns that a person has hidden, or filtered away, and to rows struck through."""
 
-    REFUSE = "refuse"  # the workbook is refused if hidden rows or columns have texts
-    INCLUDE = "include"  # hidden rows and columns are read like all others
-    SKIP = "skip"  # hidden rows and columns are not read
+    REFUSE = "refuse"  # the workbook is refused if such rows or columns have texts
+    INCLUDE = "include"  # such rows and columns are read like all others
+    SKIP = "skip"  # such rows and columns are not read
 
 
 @dataclass(slots=True)
 class Hidden:
     """The hidden rows and columns with texts that were found so far.
 
-    `columns`: by the letters of a hidden column, the first text in the column.
+    `columns`: by the letters of a hidden column, the first text in the column. `struck_count` and `struck_row`: the
+    number of rows in which a text is struck through, and the first such row.
     """
 
     row_count: int = 0
     first_row: int = 0
     columns: dict[str, str] = field(default_factory=dict)
+    struck_count: int = 0
+    struck_row: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,6 +132,8 @@ def _read_sheet(
 ) -> Iterator[tuple[int, list[str]]]:
     with _refuse_broken():
         yield from _read_rows(package, book, report, choice, hidden)
+    if choice is HiddenChoice.REFUSE and hidden.struck_count:
+        raise _struck_rows(hidden)
     if choice is HiddenChoice.REFUSE and (hidden.row_count or hidden.columns):
         raise _hidden_cells(hidden)
 
@@ -169,6 +175,26 @@ def _hidden_cells(hidden: Hidden) -> RecipientsError:
         rows=Count(hidden.row_count, "row"),
         first_row=hidden.first_row,
         columns=columns,
+        skip=Entry(Field.HIDDEN, HiddenChoice.SKIP.value),
+        include=Entry(Field.HIDDEN, HiddenChoice.INCLUDE.value),
+    )
+
+
+def _struck_rows(hidden: Hidden) -> RecipientsError:
+    """Return the error about rows that are struck through. One answer is for these rows and for hidden cells."""
+    return RecipientsError(
+        "rows_struck",
+        (
+            "in {rows} of the sheet a text is struck through (the first is row {first_row}): leave these rows out with"
+            " {skip}, or read them like the others with {include}"
+        )
+        if not hidden.row_count and not hidden.columns
+        else (
+            "in {rows} of the sheet a text is struck through (the first is row {first_row}), and the sheet also hides"
+            " rows or columns: leave all of them out with {skip}, or read all of them like the others with {include}"
+        ),
+        rows=Count(hidden.struck_count, "row"),
+        first_row=hidden.struck_row,
         skip=Entry(Field.HIDDEN, HiddenChoice.SKIP.value),
         include=Entry(Field.HIDDEN, HiddenChoice.INCLUDE.value),
     )
@@ -294,7 +320,7 @@ class _Overlays:
 
 
 class _Formats:
-    """The number formats of the cell styles."""
+    """The number formats of the cell styles. `struck`: the styles whose texts are struck through."""
 
     def __init__(self, styles: Element | None, regional: Regional, *, is_1904: bool) -> None:
         self._regional = regional
@@ -302,6 +328,10 @@ class _Formats:
         groups = {name_of(group): group for group in styles} if styles is not None else {}
         self._codes = {int(each.get("numFmtId", "0")): each.get("formatCode", "") for each in groups.get("numFmts", ())}
         self._numbers = [int(each.get("numFmtId", "0")) for each in groups.get("cellXfs", ())] or [0]
+        fonts = {str(index) for index, each in enumerate(groups.get("fonts", ())) if any(map(_is_strike, each))}
+        self.struck = frozenset(
+            str(index) for index, each in enumerate(groups.get("cellXfs", ())) if each.get("fontId") in fonts
+        )
         self._number_rules = {
             str(index)
             for index, each in enumerate(groups.get("dxfs", ()))
@@ -347,6 +377,10 @@ class _Formats:
         if code is None:
             raise FormatError("which is another one on each computer")
         return code
+
+
+def _is_strike(part: Element) -> bool:
+    return name_of(part) == "strike" and part.get("val", "1") not in {"0", "false"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -416,10 +450,10 @@ def _find_sheet(
     if len(filled) > 1:
         raise RecipientsError(
             "sheet_unclear",
-            "the workbook has {count} sheets with rows ({sheets}): choose one of them, such as {sheet}",
+            "the workbook has {count} sheets with rows ({sheets}): choose one of them with {sheet}",
             count=len(filled),
             sheets=list_names(filled),
-            sheet=Entry(Field.SHEET, filled[0]),
+            sheet=Entry(Field.SHEET),
         )
     if not filled:
         raise _no_sheet()
@@ -465,11 +499,8 @@ def _read_rows(
             raise too_many_rows()
         cells = _read_row(element, number, book)
         overlays.mark(number, cells, book.sheet)
-        if _is_hidden(element, "ht") and any(map(str.strip, cells)):
-            hidden.row_count += 1
-            hidden.first_row = hidden.first_row or number
-            if choice is HiddenChoice.SKIP:
-                continue
+        if _is_left_out(element, number, cells, book, hidden) and choice is HiddenChoice.SKIP:
+            continue
         for column in hidden_columns[: bisect_left(hidden_columns, len(cells))]:
             if text := cells[column].strip():
                 hidden.columns.setdefault(_write_column(column), text)
@@ -478,9 +509,27 @@ def _read_rows(
         yield number, cells + [""] * (width - len(cells))
 
 
+def _is_left_out(element: Element, number: int, cells: list[str], book: _Book, hidden: Hidden) -> bool:
+    """Tell whether a row is hidden or struck through, and add it to `hidden`."""
+    if _is_hidden(element, "ht") and any(map(str.strip, cells)):
+        hidden.row_count += 1
+        hidden.first_row = hidden.first_row or number
+        return True
+    if not book.formats.struck or not _is_struck(element, book.formats.struck):
+        return False
+    hidden.struck_count += 1
+    hidden.struck_row = hidden.struck_row or number
+    return True
+
+
 def _is_hidden(element: Element, size: str) -> bool:
     """Tell whether a row or a column is hidden. `size`: the attribute with its height or width, which may be 0."""
     return is_set(element, "hidden") or float(element.get(size, "1")) == 0
+
+
+def _is_struck(row: Element, struck: AbstractSet[str]) -> bool:
+    """Tell whether a cell of a row has a content that is struck through."""
+    return any(len(cell) and cell.get("s") in struck for cell in row)
 
 
 def _list_hidden(columns: Element) -> list[int]:

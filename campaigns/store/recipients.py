@@ -16,6 +16,7 @@ from campaigns.domain.phone.foreign import ForeignPhones
 from campaigns.domain.phone.person import recipient_key
 from campaigns.domain.phone.zones import ZoneHours, find_zones
 from campaigns.domain.recipients import ReadColumns, Recipient, RowProblem
+from campaigns.domain.text.date_order import OtherOrder
 from campaigns.domain.text.kinds import FormCount, KindCounts
 from campaigns.store.database import Connection, allow_long_statements, query, read_clock
 
@@ -125,6 +126,11 @@ class ImportFacts:
     variable, the column that fits the template better, if a person seems to have exchanged columns. `language`: the
     language in which the numbers and dates of a workbook were written; "" for a CSV file, which has texts only.
     `differing_count` and `differing_row`: see `ImportedRows`. `foreign`: phones that may be those of another country.
+    `document_rows`: the first rows of `document_count`. `other_regions`: the countries in which nearly all phones that
+    are not valid in `region` would be valid; `elsewhere_count`: their number. `headings`: the rows that seem to be
+    headings in the list: row, words and number of people below. `bare`: by column whose numbers seem to lack their
+    number format, these numbers. `orders`: by column, dates whose day and month stand in another order than in the
+    language of the template.
     """
 
     phone_column: str
@@ -155,6 +161,13 @@ class ImportFacts:
     differing_count: int = 0
     differing_row: int = 0
     foreign: ForeignPhones | None = None
+    document_rows: list[int] = field(default_factory=list)
+    region: str = ""
+    other_regions: list[str] = field(default_factory=list)
+    elsewhere_count: int = 0
+    headings: list[tuple[int, str, int]] = field(default_factory=list)
+    bare: Mapping[str, FormCount] = field(default_factory=dict)
+    orders: Mapping[str, OtherOrder] = field(default_factory=dict)
 
     @classmethod
     def read(cls, written: Mapping[str, Any]) -> ImportFacts:
@@ -168,6 +181,8 @@ class ImportFacts:
                 "likeness": None if likeness is None else Likeness(**likeness),
                 "foreign": None if foreign is None else ForeignPhones(**foreign),
                 "mixed": {column: [FormCount(*form) for form in forms] for column, forms in mixed.items()},
+                "bare": {column: FormCount(*form) for column, form in written.get("bare", {}).items()},
+                "orders": {column: OtherOrder(*order) for column, order in written.get("orders", {}).items()},
             }
         )
 

@@ -121,7 +121,7 @@ def test_a_second_file_with_another_header_is_never_read_by_the_order_of_its_col
     second = write(f"phone,Codigo,Apelido\n{BIA},X2,Bia\n", "b.csv")
     line = house.refusal("campaign", "import", campaign_id, second)
     assert ": the campaign has people already, and no column has the name of 1 (" in line
-    assert line.endswith("name the column of each variable. In their order this is --map 1=Codigo --map 2=Apelido.")
+    assert line.endswith("choose from the columns Codigo, Apelido with --map 1=COLUMN --map 2=COLUMN.")
     house.ok("campaign", "import", campaign_id, second, "--map", "1=Apelido", "--map", "2=Codigo")
     assert sql("SELECT variables FROM messages ORDER BY id") == [(["Ana", "X1"],), (["Bia", "X2"],)]
 
@@ -334,8 +334,7 @@ def test_a_workbook_with_sheets_a_title_and_hidden_rows_is_imported_by_the_comma
     words = ["campaign", "import", create(), write(write_hidden_list(), "lista.xlsx"), "--map", "1=nome"]
     line = house.refusal(*words)
     assert line.endswith(
-        "lista.xlsx: the workbook has 2 sheets with rows (Clientes 2026, Legenda): choose one of them, such as "
-        "--sheet 'Clientes 2026'."
+        "lista.xlsx: the workbook has 2 sheets with rows (Clientes 2026, Legenda): choose one of them with --sheet."
     )
     words += ["--sheet", "clientes 2026"]
     line = house.refusal(*words)
@@ -518,7 +517,7 @@ def test_the_report_counts_each_kind_of_rows_in_one_line(offer):
         "  2 rows with a company's number for callers (0800, 0300, 4004 \u2026): row 4, row 5",
         "  1 row with more than one phone in a cell: row 7",
         "  1 row with a test number of Meta's, which --allow-test-numbers takes: row 8",
-        "  1 row with a phone whose digits Excel has lost (5,51E+12): row 9",
+        "  1 row with a phone that Excel has shortened to a number with an E, so digits are lost: row 9",
         (
             "  2 rows with an error or a formula of the spreadsheet, or a text for a missing value (NULL, nan,"
             " TRUE, - \u2026), in place of a value: row 11 (1 is #N/D, an error of the spreadsheet), row 12"
@@ -685,7 +684,7 @@ def test_columns_that_only_their_order_chose_are_warned_of(offer):
     told = offer(f"phone,preco,quem\n{ANA},9,Ana\n")
     assert "order of the columns decided: {{1}} \u2190 preco, {{2}} \u2190 quem. Read the first message." in told.stderr
     assert told.stderr.endswith(
-        "such as --map 1=preco --map 2=quem, and import it again: `revoada campaign import 1 FILE --replace`.\n"
+        "such as --map 1=COLUMN --map 2=COLUMN, and import it again: `revoada campaign import 1 FILE --replace`.\n"
     )
 
 

@@ -31,7 +31,7 @@ def test_people_are_suppressed_with_a_reason(revoada):
 
 def test_a_phone_that_is_none_suppresses_nobody(revoada):
     line = revoada.refusal("suppress", "add", ANA, "99999-0002")
-    assert line == "'99999-0002' has no area code (DDD)."
+    assert line == "'99999-0002' has no area code."
     assert revoada.json("suppress", "list") == []
 
 
@@ -240,7 +240,7 @@ def test_hidden_rows_are_suppressed_too_and_a_title_is_skipped(revoada, tmp_path
         sheet.set_row(3, None, None, {"hidden": True})
         book.add_worksheet("Legenda").write("A1", "x")
     (tmp_path / "out.xlsx").write_bytes(buffer.getvalue())
-    assert "choose one of them, such as --sheet Sair." in revoada.refusal("suppress", "import", "out.xlsx")
+    assert "(Sair, Legenda): choose one of them with --sheet." in revoada.refusal("suppress", "import", "out.xlsx")
     assert revoada.ok("suppress", "import", "out.xlsx", "--sheet", "Sair") == (
         "2 phones suppressed.\n1 hidden row of the sheet read like the others.\n"
     )

@@ -14,8 +14,8 @@ from campaigns.domain.phone.written import PhoneError, PhoneProblem, explain, un
 
 READ = make_phone_reader("BR")
 ELSEWHERE = (
-    "is not a valid phone number in BR: phones elsewhere need + and the country code, or another region for the whole"
-    " list"
+    "is not a valid phone number in BR: write a phone of another country with + and its country code, or choose another"
+    " country for all phones of the list"
 )
 Type = phonenumbers.PhoneNumberType
 COMPANY_TYPES = {Type.TOLL_FREE, Type.SHARED_COST, Type.PREMIUM_RATE, Type.UAN, Type.VOICEMAIL, Type.PAGER}
@@ -94,7 +94,7 @@ def test_numbers_of_other_countries_need_their_code(text, number):
         ("+", "has characters that no phone number has"),
         ("55+11987654321", "has characters that no phone number has"),
         ("+٥٥١١٩٩٩٩٩٠٠٠٠", "has characters that no phone number has"),
-        ("98765-4321", "has no area code (DDD)"),
+        ("98765-4321", "has no area code"),
         ("(20) 98765-4321", ELSEWHERE),
         ("351912345678", ELSEWHERE),
         ("190", ELSEWHERE),

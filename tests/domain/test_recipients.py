@@ -769,3 +769,10 @@ def test_names_of_columns_with_other_numbers(name):
 @pytest.mark.parametrize("name", ["Telefone", "Telefone de registro", "Número", "Contato", "WhatsApp ID", "Celular"])
 def test_names_of_columns_that_may_have_phones(name):
     assert not is_name_of_other_number(name)
+
+
+@pytest.mark.parametrize("name", ["Telemóvel", "Mobile", "WhatsApp do cliente", "Cel.", "Telefone 1"])
+def test_the_only_column_with_a_word_for_phones_is_proposed(name):
+    with pytest.raises(RecipientsError) as refused:
+        read_header(["Customer number", name, "nome"], ["nome"])
+    assert refused.value.values["phone_column"] == Entry(Field.PHONE_COLUMN, name)

@@ -407,7 +407,7 @@ def test_several_sheets_with_rows_are_refused_and_named(read):
     with pytest.raises(RecipientsError) as refused:
         read(workbook(*sheets))
     assert str(refused.value) == (
-        'the workbook has 2 sheets with rows (Clientes, Outros & mais): choose one of them, such as "sheet Clientes"'
+        'the workbook has 2 sheets with rows (Clientes, Outros & mais): choose one of them with "sheet"'
     )
 
 

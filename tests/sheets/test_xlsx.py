@@ -744,3 +744,46 @@ def test_the_cases_of_the_field_come_as_excel_shows_them(read):
         "20%", "R$ 1.234,50", "1.234.567,89", "VERDADEIRO", "12345678901234600", "1,00E-07", "0,3", "000123", "000123",
     ]  # fmt: skip
     assert problems(rows[10:]) == [NO_RESULT.replace("Plan1!A1", "Sheet!D11")]
+
+
+@pytest.fixture
+def open_struck(tmp_path):
+    """Reads a list of four people in which these rows, or these columns of row 3, are struck through."""
+
+    def open_one(choice, *, rows=(), columns=(), hides_row=False):
+        file = tmp_path / "people.xlsx"
+        with xlsxwriter.Workbook(file) as book:
+            sheet, struck = book.add_worksheet(), book.add_format({"font_strikeout": True})
+            for row, cells in enumerate(
+                [("phone", "name", "id"), *[(f"+551199999000{n}", "Ana", n) for n in range(4)]]
+            ):
+                for column, cell in enumerate(cells):
+                    is_struck = row + 1 in rows or (row == 2 and column in columns)
+                    sheet.write(row, column, cell, struck if is_struck else None)
+            if hides_row:
+                sheet.set_row(4, None, None, {"hidden": True})
+        with open_sheet(file, report=lambda _part: None, hidden=choice) as opened:
+            return [number for number, _ in opened.rows], opened.hidden
+
+    return open_one
+
+
+@pytest.mark.parametrize("columns", [[0, 1, 2], [0], [1]])
+def test_rows_that_are_struck_through_are_refused_and_counted(open_struck, columns):
+    with pytest.raises(RecipientsError) as refused:
+        open_struck(HiddenChoice.REFUSE, columns=columns)
+    assert refused.value.code == "rows_struck"
+    assert "in 1 row of the sheet a text is struck through (the first is row 3)" in str(refused.value)
+
+
+def test_rows_that_are_struck_through_are_left_out_or_read_as_a_person_says(open_struck):
+    rows, hidden = open_struck(HiddenChoice.SKIP, rows=[3, 4])
+    assert (rows, hidden.struck_count, hidden.struck_row, hidden.row_count) == ([1, 2, 5], 2, 3, 0)
+    rows, hidden = open_struck(HiddenChoice.INCLUDE, rows=[3, 4])
+    assert (rows, hidden.struck_count) == ([1, 2, 3, 4, 5], 2)
+
+
+def test_one_answer_is_for_hidden_rows_and_for_rows_that_are_struck_through(open_struck):
+    with pytest.raises(RecipientsError) as refused:
+        open_struck(HiddenChoice.REFUSE, rows=[3], hides_row=True)
+    assert "and the sheet also hides rows or columns: leave all of them out with" in str(refused.value)

@@ -42,7 +42,7 @@ GROUPS: Mapping[str, str] = MappingProxyType({
     ),
     RowCode.DUPLICATE: deferred("{rows} of a person who is in an earlier row, which is taken: {places}"),
     RowCode.IN_CAMPAIGN: deferred("{rows} of a person who is in the campaign already: {places}"),
-    PhoneProblem.NO_AREA_CODE: deferred("{rows} with a phone without its area code (DDD): {places}"),
+    PhoneProblem.NO_AREA_CODE: deferred("{rows} with a phone without its area code: {places}"),
     PhoneProblem.CHARACTERS: deferred("{rows} with characters in the phone that no phone has: {places}"),
     PhoneProblem.COMPANY: deferred("{rows} with a company's number for callers (0800, 0300, 4004 …): {places}"),
     PhoneProblem.EMPTY: deferred("{rows} without a phone: {places}"),
@@ -56,7 +56,9 @@ GROUPS: Mapping[str, str] = MappingProxyType({
         " phone: {places}"
     ),
     PhoneProblem.SEVERAL: deferred("{rows} with more than one phone in a cell: {places}"),
-    PhoneProblem.SHORTENED: deferred("{rows} with a phone whose digits Excel has lost (5,51E+12): {places}"),
+    PhoneProblem.SHORTENED: deferred(
+        "{rows} with a phone that Excel has shortened to a number with an E, so digits are lost: {places}"
+    ),
     PhoneProblem.TEST_NUMBER: deferred(
         "{rows} with a test number of Meta's, which --allow-test-numbers takes: {places}"
     ),
@@ -194,6 +196,9 @@ def _report_hidden(imported: Imported) -> None:
     hidden, skips = imported.hidden, imported.skips_hidden
     if hidden.row_count:
         rows = Count(hidden.row_count, "hidden row")
+        say(_("  {rows} left out", rows=rows) if skips else _("  {rows} read like the others", rows=rows))
+    if hidden.struck_count:
+        rows = Count(hidden.struck_count, "struck-through row")
         say(_("  {rows} left out", rows=rows) if skips else _("  {rows} read like the others", rows=rows))
     if columns := [f"{letters} ({name})" for letters, name in hidden.columns.items()]:
         names = list_names(columns)

@@ -118,7 +118,8 @@ def reading_options(command: Any) -> Any:
         click.option(
             "--hidden",
             type=click.Choice([HiddenChoice.INCLUDE.value, HiddenChoice.SKIP.value]),
-            help="Read or leave out hidden and filtered rows, and hidden columns (default: refuse such a workbook).",
+            help="Read or leave out hidden and filtered rows, hidden columns, and rows that are struck through"
+            " (default: refuse such a workbook).",
         ),
     )
     for option in reversed(options):
@@ -226,6 +227,7 @@ def import_to_json(session: Session, result: ChangeResult) -> dict[str, object]:
             "is_known_header": imported.is_known_header,
             "hidden_rows": imported.hidden.row_count,
             "hidden_columns": list(imported.hidden.columns.values()),
+            "struck_rows": imported.hidden.struck_count,
             "skips_hidden": imported.skips_hidden,
             "hidden_sheets": list(imported.hidden_sheets),
             "refusing_rows": imported.refusals.row_count,

@@ -169,6 +169,10 @@ _HINTS = re.compile(
     r"perturb|quer|recus|remo|retir|revo[gc]|sai|sali|sem |s[oó] |sol?o |somente|stop|suppress|take|tira|tire|took|"
     r"tps|unsub|withdr)"
 )
+# Headings above people who want no messages, beside the refusals of a single person in the plural.
+_HEADINGS = read_words(
+    "leavers,left,nao querem,nao querem mais,nao querem receber,no quieren,opted out,sairam,salieron"
+)
 _LATIN = re.compile("[\x00-\x7f\xa0-\xac\xae-\xff]*")  # without the invisible hyphen
 _LONGEST_NOTE = 1_000
 _MOST_NOTES = 5_000  # the notes of a column that are kept, because they may be refusals
@@ -463,6 +467,13 @@ def _may_be_refusal(text: str) -> bool:
     if not _may_refuse(text):
         return False
     return _NO_INTEREST.search(fold(text)) is not None or _STOP_RULES.find_word(text) is not None
+
+
+def heads_refusals(text: str) -> bool:
+    """Tell whether a heading says that the people below it want no messages, such as "Descadastrados"."""
+    words = fold(text)
+    one = " ".join(word.removesuffix("s") for word in words.split())
+    return not _HEADINGS.isdisjoint({words, *_split_parts(text)}) or _has_note(text) or _has_note(one)
 
 
 def _may_refuse(text: str) -> bool:

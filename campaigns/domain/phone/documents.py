@@ -15,8 +15,11 @@ _CNPJ_WEIGHTS = (5, 4, 3, 2, 9, 8, 7, 6, 5, 4, 3, 2)
 def is_document(text: str) -> bool:
     """Tell whether a text has the digits of a CPF or a CNPJ with valid check digits.
 
-    One in a hundred phones looks like one by chance, so only many cells together tell what a column has.
+    One in a hundred phones looks like one by chance, so only many cells together tell what a column has. A number with
+    a + is a phone.
     """
+    if "+" in text:
+        return False
     digits = [int(each) for each in text if each.isdecimal() and each.isascii()]
     return any(
         length - _LOST_ZEROS <= len(digits) <= length and _is_valid([0] * (length - len(digits)) + digits, weights)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import phonenumbers
@@ -18,6 +19,10 @@ from campaigns.domain.text.normal import standardize
 _COUNTRIES = {"en": ("GB", "US"), "es": ("ES", "MX", "AR", "CO", "CL", "PE")}
 # The country of which a phone with a leading 0 is the most likely, if nothing else names a country.
 _USUAL = "GB"
+# The countries whose phones people may have in a list, if neither other phones nor the language name a country.
+_LIKELY = ("BR", "PT", "GB", "US", "ES", "MX", "AR", "CO", "CL", "PE", "UY", "PY", "FR", "DE", "IT", "AO", "MZ", "IN")
+_BY_LANGUAGE = {**_COUNTRIES, "pt": ("BR", "PT", "AO", "MZ")}
+_NEARLY_ALL = 0.9  # of the phones
 _KEPT_ROWS = 5_000
 _Type = phonenumbers.PhoneNumberType
 
@@ -37,6 +42,37 @@ def may_be_foreign(text: str, number: str, region: str) -> bool:
     """
     begins_with_0 = standardize(text).lstrip("( ").startswith("0")
     return begins_with_0 and lacks_country_code(text, number) and make_phone_classifier(region)(number) is not None
+
+
+def find_other_regions(texts: Sequence[str], region: str, language: str, abroad: Iterable[str] = ()) -> list[str]:
+    """Return the countries in which nearly all phones of a list would be valid, the most likely first.
+
+    `texts`: phones without a country code that are not valid in `region`. `language`: that of the template. `abroad`:
+    the first three digits of other phones of the list. Countries that neither these phones nor the language name are
+    returned only if none of the others fits.
+    """
+    named = [each for prefix in abroad if (each := find_region(prefix))]
+    named += [language.rpartition("_")[2], *_BY_LANGUAGE.get(read_language(language), ())]
+    for countries in (named, _LIKELY):
+        fitting = [
+            each
+            for each in dict.fromkeys(countries)
+            if each in REGIONS
+            and each != region
+            and sum(_may_be_mobile(text, each) for text in texts) >= _NEARLY_ALL * len(texts)
+        ]
+        if texts and fitting:
+            return fitting
+    return []
+
+
+def _may_be_mobile(text: str, region: str) -> bool:
+    """Tell whether a text, read in a country, is a valid number that may be a mobile phone."""
+    try:
+        parsed = phonenumbers.parse(text, region)
+    except phonenumbers.NumberParseException:
+        return False
+    return phonenumbers.number_type(parsed) in {_Type.MOBILE, _Type.FIXED_LINE_OR_MOBILE}
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +119,11 @@ class ForeignSearch:
             groups = re.findall(r"[0-9]+", standardize(text))
             if self._region != "BR" or not _is_brazilian(groups):
                 self._rows.append((row_number, number, " ".join(groups)))
+
+    @property
+    def abroad(self) -> list[str]:
+        """The first three digits of the phones of other countries, the most frequent first."""
+        return [prefix for prefix, _count in self._abroad.most_common()]
 
     def find(self) -> ForeignPhones | None:
         countries = self._list_countries()

@@ -189,11 +189,11 @@ def _explain_invalid(digits: str, region: str, *, is_international: bool) -> Pho
     if is_international:
         return PhoneError(PhoneProblem.INVALID, "is not a valid phone number")
     if region == "BR" and len(digits) in _LOCAL_DIGITS and digits[0] in "23456789":
-        return PhoneError(PhoneProblem.NO_AREA_CODE, "has no area code (DDD)")
+        return PhoneError(PhoneProblem.NO_AREA_CODE, "has no area code")
     return PhoneError(
         PhoneProblem.INVALID,
-        f"is not a valid phone number in {region}: phones elsewhere need + and the country code, or another region"
-        " for the whole list",
+        f"is not a valid phone number in {region}: write a phone of another country with + and its country code, or"
+        " choose another country for all phones of the list",
     )
 
 

@@ -30,6 +30,14 @@ _UNITS = frozenset({
     "euros", "kg", "km", "milhas", "miles", "millas", "parcelas", "people", "pesos", "pessoas", "points", "pontos",
     "puntos", "reais", "reales", "unidades", "units", "vagas", "vezes",
 })  # fmt: skip
+# Words in the name of a column, and before a date, of something that is still to come.
+_COMING_WORDS = _DUE_WORDS | {"renewal", "renews", "renova", "renovacao", "renovacion", "renueva"}
+_BEFORE_COMING = re.compile(
+    r"\b((?<!\bde )(?<!\bem )ate|begins?|due|ends?|expira|expires?|hasta|starts?|(un)?till?|"
+    r"valid (through|thru|to)|vence|vencimento|vencimiento|renews?|renewal( date)?( is)?|will be|"
+    r"scheduled for|booked for|renova(cao)?( se)?|renueva( se)?|renovacion|comeca|inicia|empieza|comienza|termina|"
+    r"encerra|acaba|sera|agendad[ao]|marcad[ao]|programad[ao])( (by|on|em|no|para|el|a partir de))?( (o|el))?( dia)?$"
+)
 # Words of a text about a date that has passed.
 _PAST = re.compile(
     r"\b(aberto|atras\w*|caduco|debito|debt|divida|expired|expirou|overdue|past due|pendente\w*|pending|unpaid|"
@@ -72,12 +80,16 @@ def _tells_date(excerpt: str) -> bool:
     return _BEFORE_DATE.search(fold(before)) is not None and not _UNITS & {*after}
 
 
-def is_due(name: str, text: str) -> bool:
+def is_due(name: str, text: str, *, excerpt: str = "") -> bool:
     """Tell whether a column has dates that are still to come, by its name and the text of the template.
 
-    A reminder of an unpaid bill has dates that have passed.
+    A reminder of an unpaid bill has dates that have passed. `excerpt`: the text around the variable, as in `your plan
+    renews on {{2}}`.
     """
-    return bool(_DUE_WORDS & {*split_words(name)}) and _PAST.search(fold(text)) is None
+    words = {*split_words(name)}
+    if words & _BIRTH_WORDS or _PAST.search(fold(text)) is not None:
+        return False
+    return bool(words & _COMING_WORDS) or _BEFORE_COMING.search(fold(excerpt.partition("{{")[0])) is not None
 
 
 def read_date_number(text: str, numbers: range) -> tuple[str, dt.date] | None:

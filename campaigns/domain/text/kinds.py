@@ -99,6 +99,10 @@ _AMOUNT_WORDS = frozenset({
     "amount", "amounts", "importe", "monto", "preco", "precos", "precio", "price", "prices", "saldo", "valor",
     "valores", "vlr",
 })  # fmt: skip
+_FRACTION = re.compile(r"0?[.,](?=[0-9]*[1-9])[0-9]+")
+_CENTS = re.compile(r"0?[.,][0-9]{2}")
+_ONE_DECIMAL = re.compile(r"[-+]?[0-9.,' ]*[0-9][.,][0-9]")
+_PERCENT_AFTER = re.compile(r"[\s*_~]*%")
 _WORDS_BEFORE = 3
 _SIGN_BEFORE = re.compile(rf"{_SIGN}[\s*_~]*\Z")
 _SIGN_AFTER = re.compile(r"[\s*_~]*(?:[%€]|(?:reais|reales|euros?|d[oó]lar(?:e?s)?|dollars?|pesos?)\b)")
@@ -120,6 +124,9 @@ class Form(StrEnum):
     MONTH = auto()
     TIME = auto()
     TEXT = auto()
+    # The forms of the numbers of a whole column, which seem to lack their number format.
+    FRACTION = auto()  # between 0 and 1, such as 0.2 in place of 20%
+    ONE_DECIMAL = auto()  # an amount such as 29.9
 
 
 _FORM_OF: Mapping[_Kind, Form] = MappingProxyType({
@@ -180,6 +187,11 @@ def has_amounts(column: str, variable: str, excerpt: str) -> bool:
     return bool(words & _AMOUNT_WORDS or _SIGN_BEFORE.search(before) or _SIGN_AFTER.match(after))
 
 
+def has_percent(excerpt: str) -> bool:
+    """Tell whether the text has a percent sign behind a variable."""
+    return _PERCENT_AFTER.match(excerpt.partition("{{")[2].partition("}}")[2]) is not None
+
+
 # The name of each kind in a column, with the number of its cells and the first row that has one.
 KindCounts = Mapping[str, Sequence[int]]
 
@@ -211,11 +223,12 @@ def _read_counts(counts: KindCounts) -> Counter[_Kind]:
 class OddCells:
     """The kinds of the cells of some columns, until all rows are read.
 
-    `positions`: the columns. `amounts`: the columns of amounts.
+    `positions`: the columns. `amounts`: the columns of amounts. `percents`: of these, the columns of variables that
+    have a percent sign behind them in the text.
     """
 
-    def __init__(self, positions: Sequence[int], amounts: Collection[int] = ()) -> None:
-        self._amounts = amounts
+    def __init__(self, positions: Sequence[int], amounts: Collection[int] = (), percents: Collection[int] = ()) -> None:
+        self._amounts, self._percents = amounts, percents
         # By column and look of a cell, the number of such cells, and the row and the text of the first.
         self._found: dict[int, dict[_Look, list[Any]]] = {position: {} for position in positions}
         self._kept: dict[tuple[int, _Kind], list[tuple[int, str]]] = {}
@@ -258,6 +271,23 @@ class OddCells:
                 mixed[position] = [each._replace(shown=_show(each.shown)) for each in forms]
         return mixed
 
+    def find_bare(self) -> dict[int, FormCount]:
+        """Return, by column whose numbers all seem to lack their number format, the form of these numbers.
+
+        A column of fractions, such as 0.2, may lack the format of percentages. A column of amounts has one decimal in
+        some cells if it lacks the format of a currency.
+        """
+        bare = {}
+        for position in self._found:
+            if not self._count(position).keys() <= _BARE_NUMBERS:
+                continue
+            is_amount = position in self._amounts and position not in self._percents
+            kept = [cell for kind in _BARE_NUMBERS for cell in self._kept.get((position, kind), [])]
+            numbers = sorted((row_number, standardize(cell)) for row_number, cell in kept)
+            if found := _find_bare(numbers, is_amount=is_amount):
+                bare[position] = found
+        return bare
+
     def _count(self, position: int) -> Counter[_Kind]:
         counts = Counter[_Kind]()
         for look, (count, *_first) in self._found[position].items():
@@ -269,6 +299,20 @@ class OddCells:
         counts = self._count(position)
         odd = _find_odd(counts, has_amounts=position in self._amounts)
         return {kind: reason for kind, reason in odd.items() if counts[kind] <= _MOST_KEPT}
+
+
+_BARE_NUMBERS = frozenset({_Kind.DECIMAL, _Kind.WHOLE, _Kind.ZERO})
+
+
+def _find_bare(numbers: Sequence[tuple[int, str]], *, is_amount: bool) -> FormCount | None:
+    """Return the form of the numbers of a column that seem to lack their number format, else None."""
+    fractions = [(row, text) for row, text in numbers if _FRACTION.fullmatch(text)]
+    others = [text for _, text in numbers if not _FRACTION.fullmatch(text) and text not in {"0", "1"}]
+    are_cents = is_amount and all(_CENTS.fullmatch(text) for _, text in fractions)
+    if fractions and not others and not are_cents:
+        return FormCount(Form.FRACTION, len(fractions), *fractions[0])
+    short = [(row, text) for row, text in numbers if _ONE_DECIMAL.fullmatch(text)] if is_amount else []
+    return FormCount(Form.ONE_DECIMAL, len(short), *short[0]) if short else None
 
 
 def _find_mixed(found: Mapping[_Look, FormCount], *, has_amounts: bool) -> list[FormCount]:

@@ -31,7 +31,7 @@ FORMS = (
     deferred("has more than one number in it: keep one in each row"),
     deferred("has more than {count} digits: is it two phones?"),
     deferred("has more than {count} spaces in a row"),
-    deferred("has no area code (DDD)"),
+    deferred("has no area code"),
     deferred("has nothing behind the beginning of the button's link"),
     deferred("has no name in the header (is the cell of its name merged?)"),
     deferred(
@@ -67,8 +67,8 @@ FORMS = (
     deferred("is not a phone number"),
     deferred("is not a valid phone number"),
     deferred(
-        "is not a valid phone number in {region}: phones elsewhere need + and the country code, or another region"
-        " for the whole list"
+        "is not a valid phone number in {region}: write a phone of another country with + and its country code, or"
+        " choose another country for all phones of the list"
     ),
     deferred("is not in the header"),
     deferred("is said to be a number, and is none: type it again"),
@@ -102,10 +102,19 @@ FORMS = (
     deferred("makes the message longer than {count} characters"),
     deferred("does not say whether the person wants messages"),
     deferred("says that the person wants no messages"),
+    deferred("stands below row {row}, which says that people want no messages"),
     deferred(
         "was shortened by Excel to a number with an E, so digits are lost: format the column as text and fill it again"
     ),
     deferred("in {sheet}!{cell} {problem}"),
+)
+# What older versions have stored.
+OLD_FORMS = (
+    deferred("has no area code (DDD)"),
+    deferred(
+        "is not a valid phone number in {region}: phones elsewhere need + and the country code, or another region"
+        " for the whole list"
+    ),
 )
 # The problems of a number format.
 FORMATS = (
@@ -184,7 +193,9 @@ def find_form(reason: str) -> tuple[str, dict[str, str]] | None:
 
 @cache
 def _patterns() -> tuple[tuple[str, re.Pattern[str]], ...]:
-    return tuple((text, re.compile("".join(_list_parts(text)), re.DOTALL)) for text in (*FORMS, *FORMATS, *ANSWERS))
+    return tuple(
+        (text, re.compile("".join(_list_parts(text)), re.DOTALL)) for text in (*FORMS, *OLD_FORMS, *FORMATS, *ANSWERS)
+    )
 
 
 def _list_parts(text: str) -> Iterator[str]:

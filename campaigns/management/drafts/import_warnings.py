@@ -164,13 +164,13 @@ def _find_wrong_phones(campaign: _Campaign, facts: ImportFacts) -> Iterator[Find
     elif facts.document_count:
         yield campaign.warn(
             "phones_are_documents",
-            "In {rows}, the column {column}, from which the phones come, has the number of a CPF or a CNPJ (the first"
-            " is row {first_row}). A message would go to a stranger whose phone has the same digits.",
+            "In {rows}, the column {column}, from which the phones come, has the number of a CPF or a CNPJ ({places})."
+            " A message would go to a stranger whose phone has the same digits.",
             "Correct these rows, and import the file again. If the phones are in another column: {again}.",
             column=facts.phone_column,
             again=again,
             rows=Count(facts.document_count, "row"),
-            first_row=facts.document_row,
+            places=_list_rows(facts.document_rows or [facts.document_row], facts.document_count),
         )
     elif facts.foreign is not None:
         region = Entry(Field.REGION, facts.foreign.likely)
@@ -208,6 +208,26 @@ def _find_wrong_phones(campaign: _Campaign, facts: ImportFacts) -> Iterator[Find
             again=again,
             landlines=facts.landline_count,
         )
+    elif facts.other_regions:
+        likely = facts.other_regions[0] if len(facts.other_regions) == 1 else ""
+        yield campaign.warn(
+            "phones_of_other_country",
+            "{phones} without a country code are not valid in {region}, so their rows were rejected. Nearly all of"
+            " these phones would be valid in {regions}.",
+            "If they are phones of this country, import the file again with it: {again}."
+            if likely
+            else "If they are phones of one of these countries, import the file again with it: {again}.",
+            phones=Count(facts.elsewhere_count, "phone"),
+            region=facts.region,
+            regions=facts.other_regions,
+            again=campaign.import_again(Entry(Field.REGION, likely), facts=facts),
+        )
+
+
+def _list_rows(rows: Sequence[int], count: int) -> Sentence:
+    """Return the first of `count` rows by their numbers."""
+    listed = list_sentences([Sentence("row {row:,}", row=row) for row in rows])
+    return Sentence("{listed}, …", listed=listed) if count > len(rows) else listed
 
 
 def _warn_of_phones_elsewhere(campaign: _Campaign, facts: ImportFacts, likely: str) -> Finding:
@@ -244,7 +264,11 @@ def _find_doubtful_reading(campaign: _Campaign, facts: ImportFacts) -> Iterator[
             "Read the first message. If a value is in the wrong place, read the file into a new campaign with"
             " {choices}, because this one has started.",
             pairs=[f"{write_variable(variable)} ← {column}" for variable, column in doubtful],
-            choices=[Entry(Field.COLUMN, f"{variable}={column}") for variable, column, _ in facts.filled],
+            choices=[
+                # The order of a doubtful column is no reason to propose it.
+                Entry(Field.COLUMN, variable if is_doubtful else f"{variable}={column}")
+                for variable, column, is_doubtful in facts.filled
+            ],
             again=campaign.import_again(),
         )
     if facts.word:
@@ -276,6 +300,41 @@ def _find_odd_cells(campaign: _Campaign, facts: ImportFacts) -> Iterator[Finding
             " started.",
             column=column,
             kinds=_list_forms(forms),
+            again=campaign.import_again(facts=facts),
+        )
+    for column, bare in facts.bare.items():
+        yield campaign.warn(
+            "numbers_bare",
+            "The column {column} has fractions in {rows}, such as {cell} in row {row:,}. People will read {cell}, and"
+            " no percentage such as 20%."
+            if bare.form == Form.FRACTION
+            else "The column {column} has amounts with one decimal in {rows}, such as {cell} in row {row:,}. People"
+            " will read {cell}, and no amount with two decimals.",
+            "If that is wrong, format the column as a percentage or as an amount of money, save the file, and import it"
+            " again: {again}.",
+            "If that is wrong, read the corrected file into a new campaign, because this one has started.",
+            column=column,
+            rows=Count(bare.cell_count, "row"),
+            cell=bare.shown,
+            row=bare.row_number,
+            again=campaign.import_again(facts=facts),
+        )
+    for column, order in facts.orders.items():
+        yield campaign.warn(
+            "dates_in_other_order",
+            "In {rows} of the column {column}, the date begins with the month, such as {date} in row {row:,}. In the"
+            " language of the template, dates begin with the day."
+            if order.is_month_first
+            else "In {rows} of the column {column}, the date begins with the day, such as {date} in row {row:,}. In the"
+            " language of the template, dates begin with the month.",
+            "People may read the month as the day. Write the dates in the order of the language, and import the file"
+            " again: {again}.",
+            "People may read the month as the day. Read the corrected file into a new campaign, because this one has"
+            " started.",
+            column=column,
+            rows=Count(order.cell_count, "row"),
+            date=order.shown,
+            row=order.row_number,
             again=campaign.import_again(facts=facts),
         )
     for column, row, latest in facts.past:
@@ -342,6 +401,27 @@ def _find_odd_people(campaign: _Campaign, facts: ImportFacts) -> Iterator[Findin
             rows=Count(facts.differing_count, "row"),
             first_row=facts.differing_row,
             again=campaign.import_again(facts=facts),
+        )
+    if facts.headings:
+        yield campaign.warn(
+            "headings_in_list",
+            "The list has rows without a phone that seem to be headings: {headings}. The people below a heading are in"
+            " the campaign like the others.",
+            "If the people below a heading must get no message, delete their rows, and import the file again: {again}.",
+            "If the people below a heading must get no message, block their phones: {block}.",
+            headings=list_sentences(
+                [
+                    Sentence(
+                        "row {row:,} ({words}) with {people} below it",
+                        row=row,
+                        words=words,
+                        people=Count(below_count, "recipient"),
+                    )
+                    for row, words, below_count in facts.headings
+                ]
+            ),
+            again=campaign.import_again(facts=facts),
+            block=Hint(HintAction.BLOCK_PERSON),
         )
     if facts.refusing_rows:
         yield campaign.warn(

@@ -53,6 +53,7 @@ class ImportReport:
     kinds: Mapping[PhoneKind, int]
     hidden_row_count: int
     hidden_columns: Sequence[str]
+    struck_row_count: int
     skips_hidden: bool
     windows_text: WindowsText | None
     suppressed_count: int
@@ -91,6 +92,7 @@ def write_report(
         "kinds": {kind.value: count for kind, count in imported.kinds.items()},
         "hidden_row_count": imported.hidden.row_count,
         "hidden_columns": list(imported.hidden.columns.values()),
+        "struck_row_count": imported.hidden.struck_count,
         "skips_hidden": imported.skips_hidden,
         "windows_text": None if imported.windows_text is None else asdict(imported.windows_text),
         "suppressed_count": suppressed_count,
@@ -123,5 +125,6 @@ def read_report(result: Mapping[str, Any]) -> ImportReport:
         "overlaps": None if overlaps is None else [SharedPeople(**each) for each in overlaps],
         "warnings": [read_sentence(each) for each in result["warnings"]],
     }
-    # The result of an older version lacks the number of people who were in the list before, and the notes.
-    return ImportReport(**{"kept_count": 0, "other_notes": {}, **result, **read})
+    # The result of an older version lacks the people who were in the list before, the notes, and the rows that are struck
+    # through.
+    return ImportReport(**{"kept_count": 0, "other_notes": {}, "struck_row_count": 0, **result, **read})

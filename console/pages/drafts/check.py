@@ -164,6 +164,8 @@ def _write_notes(draft: Draft, report: ImportReport | None) -> list[str]:
         notes.append(plural("%(count)s old number without its 9", "%(count)s old numbers without their 9", count))
     if count := report.hidden_row_count:
         notes.append(plural("%(count)s hidden row", "%(count)s hidden rows", count))
+    if count := report.struck_row_count:
+        notes.append(plural("%(count)s row struck through", "%(count)s rows struck through", count))
     return [*notes, *(shorten(each) for each in list_others(warnings))]
 
 
@@ -178,6 +180,16 @@ def _describe(report: ImportReport) -> list[str]:
         count = report.hidden_row_count
         left_out = plural("%(count)s hidden row was left out.", "%(count)s hidden rows were left out.", count)
         read = plural("%(count)s hidden row was read.", "%(count)s hidden rows were read.", count)
+        notes.append(left_out if report.skips_hidden else read)
+    if count := report.struck_row_count:
+        left_out = plural(
+            "%(count)s row that is struck through was left out.",
+            "%(count)s rows that are struck through were left out.",
+            count,
+        )
+        read = plural(
+            "%(count)s row that is struck through was read.", "%(count)s rows that are struck through were read.", count
+        )
         notes.append(left_out if report.skips_hidden else read)
     if report.hidden_columns:
         names = list_names(report.hidden_columns)

@@ -71,7 +71,7 @@ def test_a_draft_of_an_older_version_says_nothing_of_changes(database, filled_dr
     assert warn_codes(campaign_id) == []
 
 
-@pytest.mark.parametrize(("language", "is_warned"), [("en", True), ("es_AR", True), ("pt_PT", False), ("pt_BR", False)])
+@pytest.mark.parametrize(("language", "is_warned"), [("en", True), ("es_AR", True), ("pt_PT", True), ("pt_BR", False)])
 def test_a_language_that_the_country_of_the_people_does_not_speak_is_a_warning(
     database, filled_draft, language, is_warned, warn_codes
 ):
@@ -97,3 +97,34 @@ def test_the_warning_about_the_language_has_the_countries_with_their_counts(fill
 @pytest.mark.parametrize("others", ["+447911123450,Al\n", "+447911123450,Al\n+34612345678,Eva\n+390236618300,Ugo\n"])
 def test_the_language_of_the_most_people_is_no_warning(filled_draft, others, warn_codes):
     assert warn_codes(filled_draft(f"{LIST}{others}")) == []
+
+
+@pytest.mark.parametrize(
+    ("phone_and_language", "countries"),
+    [
+        (("+35191334560", "pt_BR"), ["Brazil", "Portugal"]),
+        (("+35191334560", "pt_PT"), None),
+        (("+551199999001", "pt_PT"), ["Portugal", "Brazil"]),
+        (("+52155123450", "es_ES"), None),
+        (("+44772123450", "en_US"), None),
+    ],
+)
+def test_the_portuguese_of_another_country_is_a_warning(database, filled_draft, look, phone_and_language, countries):
+    phone, language = phone_and_language
+    if language != "pt_BR":
+        add_template(database, "promo", language=language, body="Oi {{1}}!", actor=TESTER)
+    rows = "".join(f"{phone}{number},Ana\n" for number in range(1, 4))
+    warnings = look(filled_draft(f"phone,name\n{rows}", template=f"promo:{language}"))[0].warnings
+    found = [each for each in warnings if each.code == "language_differs"]
+    assert [[str(each.values["own"]), str(each.values["other"])] for each in found] == (
+        [countries] if countries else []
+    )
+
+
+def test_the_template_in_the_other_portuguese_is_proposed_if_there_is_one(database, filled_draft, look):
+    campaign_id = filled_draft("phone,name\n+351913345600,Ana\n")
+    (warning,) = look(campaign_id)[0].warnings
+    assert warning.values["change"].entry.value == ""
+    add_template(database, "promo", language="pt_PT", body="Olá {{1}}!", actor=TESTER)
+    (warning,) = look(campaign_id)[0].warnings
+    assert warning.values["change"].entry.value == "promo:pt_PT"
