@@ -40,7 +40,7 @@ from campaigns.domain.recipients import (
 )
 from campaigns.domain.statement import Count, Entry, Field
 from campaigns.domain.text.date_numbers import is_due
-from campaigns.domain.text.date_order import DateOrders
+from campaigns.domain.text.date_order import DateOrders, reads_month_first
 from campaigns.domain.text.dates import LatestDate, is_past
 from campaigns.domain.text.kinds import Form, FormCount, KindCounts, OddCells, has_amounts, has_percent
 from campaigns.management.exports import find_export_columns
@@ -200,7 +200,12 @@ def stage_recipients(connection: Connection, path: Path, *, filling: Filling, re
                 for each in columns.dates
                 if is_due(columns.names[each], text, excerpt=excerpts.get(each, ""))
             }
-            orders = {each: DateOrders(filling.template.language) for each in columns.dates}
+            is_month_first = reads_month_first(filling.template.language)
+            orders = (
+                {}
+                if is_month_first is None
+                else {each: DateOrders(is_month_first=is_month_first) for each in columns.dates}
+            )
             headings = Headings(columns.names, unrelated=columns.unrelated)
             foreign = ForeignSearch(reading.region, filling.template.language)
             findings = _Findings(kinds, search, foreign, refusals, unanswered, odd, due, orders, headings, [])
@@ -396,7 +401,8 @@ class _Findings(NamedTuple):
             for position, latest in self.due.items():
                 latest.add(row_number, cells[position])
             for position, order in self.orders.items():
-                order.add(row_number, cells[position], getattr(cells[position], "digits", ""))
+                cell = cells[position]
+                order.add(row_number, cell, cell.digits if isinstance(cell, Cell) else "")
         elif row.code in _NO_PHONES:
             self.headings.add(row_number, cells)
 
@@ -576,6 +582,7 @@ def _read_rows(
     """
     kinds, search, foreign, refusals, unanswered = findings[:5]
     classify = make_phone_classifier(reading.region)
+    phone_column = columns.names[columns.phone]
     has_rows = False
     for row_number, cells in rows:
         row = cells if isinstance(cells, RowProblem) else read(cells)
@@ -586,7 +593,6 @@ def _read_rows(
         search.add(row_number, cells, row, is_landline=kind is PhoneKind.LANDLINE)
         if isinstance(row, Recipient) and not isinstance(cells, RowProblem):
             foreign.add(row_number, phone_text(cells[columns.phone]), row.phone)
-            phone_column = columns.names[columns.phone]
             row = _check_consent(
                 row,
                 row_number,
@@ -599,7 +605,7 @@ def _read_rows(
             kind = kind if isinstance(row, Recipient) else None
         if kind is PhoneKind.LANDLINE and reading.is_mobile_only:
             reason = "is a landline, and this import takes mobile phones only"
-            row = RowProblem(columns.names[columns.phone], reason, PhoneProblem.LANDLINE)
+            row = RowProblem(phone_column, reason, PhoneProblem.LANDLINE)
         elif kind is not None:
             kinds[kind] += 1
         if not isinstance(cells, RowProblem):

@@ -46,17 +46,18 @@ def reads_month_first(language: str) -> bool | None:
 
 
 class DateOrders:
-    """The orders of the dates of a column, while its rows are read. `language`: that of the template."""
+    """The orders of the dates of a column, while its rows are read.
 
-    def __init__(self, language: str) -> None:
-        self._expected = reads_month_first(language)
+    `is_month_first`: the order of the language of the template.
+    """
+
+    def __init__(self, *, is_month_first: bool) -> None:
+        self._expected = is_month_first
         self._count = self._row_number = 0
         self._shown = ""
 
     def add(self, row_number: int, cell: str, serial: str) -> None:
         """Add a cell. `serial`: the number by which a workbook stores the date, "" for a text."""
-        if self._expected is None:
-            return
         order = _read_order(cell, serial)
         if order is None or order is self._expected:
             return
@@ -65,7 +66,7 @@ class DateOrders:
             self._row_number, self._shown = row_number, cell.strip()
 
     def find(self) -> OtherOrder | None:
-        if not self._count or self._expected is None:
+        if not self._count:
             return None
         return OtherOrder(self._count, self._row_number, self._shown, not self._expected)
 
