@@ -365,6 +365,35 @@ def test_a_person_decides_about_sheets_and_hidden_rows(console, database, path, 
     assert len(people(database)) == 2
 
 
+def test_a_person_decides_about_rows_that_are_struck_through(console, database, path, upload):
+    buffer = io.BytesIO()
+    with xlsxwriter.Workbook(buffer, {"in_memory": True}) as book:
+        sheet = book.add_worksheet()
+        sheet.write_row(0, 0, ["telefone", "nome"])
+        sheet.write_row(1, 0, ["+5511999990001", "Ana"])
+        sheet.write_row(2, 0, ["+5511999990002", "Bia"], book.add_format({"font_strikeout": True}))
+    browser = console.sign_in()
+    upload(browser, buffer.getvalue(), "people.xlsx")
+    choose(browser, path)
+    console.do_file_work()
+    text = read_text(browser.get(f"{path}/check").text)
+    assert "in 1 row of the sheet a text is struck through (the first is row 3): leave these rows out with" in text
+    choose(browser, path, hidden="skip")
+    console.do_file_work()
+    assert "1 row that is struck through was left out." in browser.get(f"{path}/check").text
+    assert people(database) == [("+5511999990001", ["Ana"])]
+
+
+def test_a_person_decides_about_people_below_a_heading(console, database, path, upload):
+    browser = console.sign_in()
+    rows = "telefone,nome\n+5511999990001,Ana\n,Descadastrados\n+5511999990002,Bia\n"
+    text = read_text(import_list(console, browser, path, upload, rows))
+    assert "row 3 has no phone and says Descadastrados, and 1 row with people stand below it" in text
+    choose(browser, path, refusals="skip")
+    console.do_file_work()
+    assert people(database) == [("+5511999990001", ["Ana"])]
+
+
 def test_people_who_want_no_messages_are_a_decision(console, database, path, upload):
     browser = console.sign_in()
     rows = "telefone,nome,opt-in\n+5511999990001,Ana,sim\n+5511999990002,Bia,não\n"
