@@ -307,6 +307,10 @@ def warn_of_language(connection: Connection, campaign_id: int, template: templat
 
 # The country of each kind of Portuguese. English and Spanish differ too little between countries for a warning.
 _VARIANTS: Mapping[str, str] = MappingProxyType({"pt_BR": "BR", "pt_PT": "PT"})
+_VARIANT_NAMES: Mapping[str, Word] = MappingProxyType({
+    "pt_BR": Word("Brazilian Portuguese"),
+    "pt_PT": Word("European Portuguese"),
+})  # fmt: skip
 _COUNTRY_NAMES: Mapping[str, Word] = MappingProxyType({"BR": Word("Brazil"), "PT": Word("Portugal")})
 
 
@@ -324,12 +328,12 @@ def _warn_of_variant(
     finding = Finding(
         "language_differs",
         Severity.WARNING,
-        "The template {template} is in the Portuguese of {own}, but {people} of campaign {campaign_id} have a phone of"
-        " {other}.",
+        "The template {template} is in {own}, but the phones of {people} of campaign {campaign_id} are of another"
+        " country: {other}.",
         "If it is the wrong one, choose another template: {change}.",
         campaign_id=campaign_id,
         template=f"{template.name}:{template.language}",
-        own=_COUNTRY_NAMES[own],
+        own=_VARIANT_NAMES[template.language],
         other=_COUNTRY_NAMES[other],
         people=Count(countries[other], "recipient"),
         change=Hint(

@@ -102,9 +102,9 @@ def test_the_language_of_the_most_people_is_no_warning(filled_draft, others, war
 @pytest.mark.parametrize(
     ("phone_and_language", "countries"),
     [
-        (("+35191334560", "pt_BR"), ["Brazil", "Portugal"]),
+        (("+35191334560", "pt_BR"), ["Brazilian Portuguese", "Portugal"]),
         (("+35191334560", "pt_PT"), None),
-        (("+551199999001", "pt_PT"), ["Portugal", "Brazil"]),
+        (("+551199999001", "pt_PT"), ["European Portuguese", "Brazil"]),
         (("+52155123450", "es_ES"), None),
         (("+44772123450", "en_US"), None),
     ],
