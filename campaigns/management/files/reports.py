@@ -125,6 +125,5 @@ def read_report(result: Mapping[str, Any]) -> ImportReport:
         "overlaps": None if overlaps is None else [SharedPeople(**each) for each in overlaps],
         "warnings": [read_sentence(each) for each in result["warnings"]],
     }
-    # The result of an older version lacks the people who were in the list before, the notes, and the rows that are struck
-    # through.
+    # The result of an older version lacks the people who were in the list before, the notes, and the struck rows.
     return ImportReport(**{"kept_count": 0, "other_notes": {}, "struck_row_count": 0, **result, **read})
