@@ -30,6 +30,7 @@ def set_up_templates(app: Flask) -> None:
         advise_activation=texts.advise_activation,
         asset=asset,
         blocked_words=texts.blocked_words,
+        capped_words=texts.capped_words,
         category_word=texts.category_word,
         duplicate_words=texts.duplicate_words,
         explain_right=explain_right,

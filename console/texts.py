@@ -290,6 +290,17 @@ def blocked_words(count: int) -> str:
     )
 
 
+def capped_words(count: int, row: CampaignListing) -> str:
+    """Return what is true of people whom the limit per person of a campaign holds back, without their number."""
+    return plural(
+        "is skipped as things stand, because of the limit per person (%(messages)s in %(days)s)",
+        "are skipped as things stand, because of the limit per person (%(messages)s in %(days)s)",
+        count,
+        messages=plural("%(count)s message", "%(count)s messages", row.max_per_person or 0),
+        days=plural("%(count)s day", "%(count)s days", row.within_days or 0),
+    )
+
+
 def duplicate_words(count: int) -> str:
     """Return what is true of rows of people who stand in another row, without their number."""
     return plural(

@@ -10,6 +10,7 @@ from functools import partial
 
 from campaigns.domain.campaign import ENDED, Departure
 from campaigns.domain.filling import fill, find_misfit
+from campaigns.domain.message import Status
 from campaigns.domain.phone.zones import OWN_ZONE, ZoneHours
 from campaigns.management.hours.departure import find_departure
 from campaigns.management.hours.window import count_by_zone, read_window_of, read_zone_hours
@@ -24,6 +25,9 @@ from campaigns.store.database import Connection, Database
 _DAY = dt.timedelta(days=1)
 # No end is estimated if the sending takes longer than this time.
 _LONGEST = dt.timedelta(days=3650)
+# For more people, nobody counts how many of them have had as many messages as the campaign allows. The count reads the
+# messages of all recent campaigns, and a start must not wait for it for long.
+_MOST_COUNTED = 100_000
 
 # A function that takes a time, and returns the beginning and the end of the next period in which sending is possible.
 # The end is None if the period has no end.
@@ -35,7 +39,8 @@ class CampaignPreview:
     """A preview of a campaign. `category`: the category of the template.
 
     `send_count`: the number of pending messages that will be sent. `suppressed_count`: the number of pending messages
-    to suppressed people, which will not be sent.
+    to suppressed people, which will not be sent. `capped_count`: the number of those that the limit per person holds
+    back.
 
     `messages`: the phones and the texts of the first messages. `rate`: the messages per second of all accounts that may
     send the campaign. `departure`: when the first message may leave, if the campaign is started or resumed now.
@@ -50,6 +55,7 @@ class CampaignPreview:
     category: str
     send_count: int
     suppressed_count: int
+    capped_count: int
     messages: list[tuple[str, Preview]]
     rate: int
     starts_at: dt.datetime
@@ -68,27 +74,53 @@ def preview_campaign(database: Database, campaign_id: int, *, rows: int) -> Camp
     return database.run(_load, campaign_id, rows)
 
 
-def preview_messages(
-    connection: Connection, row: CampaignListing, template: templates.TemplateRow, *, limit: int
-) -> list[tuple[str, Preview]]:
-    """Return the phones and the texts of the first pending messages of a campaign. `template`: its template.
+def list_capped(connection: Connection, row: CampaignListing, departure: Departure | None = None) -> list[int]:
+    """Return the pending messages that the limit per person will hold back when the first message may leave.
 
-    Raises TemplateError if the template cannot be sent with the values of the campaign.
+    The result is empty for a campaign of many people. `departure`: that of the campaign, if the caller knows it.
+    """
+    if row.max_per_person is None or row.counts.get(Status.PENDING, 0) > _MOST_COUNTED:
+        return []
+    if departure is None:
+        departure = find_departure(
+            connection, row.id, row, now=row.server_now, has_started=row.started_at is not None
+        )
+    return campaigns.list_capped(connection, row.id, at=departure.delayed_until or departure.at or row.server_now)
+
+
+def preview_messages(
+    connection: Connection,
+    row: CampaignListing,
+    template: templates.TemplateRow,
+    *,
+    limit: int,
+    capped: Sequence[int],
+) -> list[tuple[str, Preview]]:
+    """Return the phones and the texts of the first messages of a campaign that will be sent.
+
+    `template`: the template of the campaign. `capped`: the result of `list_capped`. Raises TemplateError if the
+    template cannot be sent with the values of the campaign.
     """
     show = _make_writer(row, template)
-    first = campaigns.list_first_messages(connection, row.id, limit=limit)
-    return [(phone, show(variables)) for phone, variables in first]
+    first = campaigns.list_pending_after(connection, row.id, 0, limit=limit, capped=capped)
+    return [(phone, show(variables)) for _id, phone, variables in first]
 
 
 def preview_first_between(
-    connection: Connection, row: CampaignListing, template: templates.TemplateRow, first_id: int, before_id: int | None
+    connection: Connection,
+    row: CampaignListing,
+    template: templates.TemplateRow,
+    first_id: int,
+    before_id: int | None,
+    *,
+    capped: Sequence[int],
 ) -> Preview | None:
-    """Return the text of the first pending message of a campaign from `first_id` on; None if there is none.
+    """Return the text of the first message from `first_id` on that will be sent; None if there is none.
 
     `before_id`: the message must have a smaller id. Raises TemplateError, as `preview_messages` does.
     """
     show = _make_writer(row, template)
-    found = campaigns.list_pending_after(connection, row.id, first_id - 1, limit=1)
+    found = campaigns.list_pending_after(connection, row.id, first_id - 1, limit=1, capped=capped)
     return next((show(variables) for id_, _phone, variables in found if before_id is None or id_ < before_id), None)
 
 
@@ -109,13 +141,11 @@ def _make_writer(row: CampaignListing, template: templates.TemplateRow) -> Calla
 def _load(connection: Connection, campaign_id: int, rows: int) -> CampaignPreview:
     row = find_campaign(connection, campaign_id)
     template = templates.load_template(connection, campaigns.find_template_id(connection, campaign_id))
-    messages = preview_messages(connection, row, template, limit=rows)
     pending_count, suppressed_count = campaigns.count_pending(connection, campaign_id)
     categories = load_campaign_accounts(connection, [campaign_id])[campaign_id]
     listed = accounts.list_accounts(connection, list(categories))
     sending = [account for account in listed if account.may_send(categories[account.id])]
     rate = sum(account.messages_per_second for account in sending)
-    send_count = pending_count - suppressed_count
     starts_at = max(row.scheduled_at or row.server_now, row.server_now)
     has_ended = row.status in ENDED
     counts = count_by_zone(connection, campaign_id, row) or {OWN_ZONE: pending_count}
@@ -131,6 +161,8 @@ def _load(connection: Connection, campaign_id: int, rows: int) -> CampaignPrevie
             counts=counts if row.uses_recipient_zones else None,
         )
     )
+    capped = [] if has_ended else list_capped(connection, row, departure)
+    send_count = pending_count - suppressed_count - len(capped)
     seconds = _count_seconds(row, send_count, rate) if rate else 0.0
     ends_at: dt.datetime | None = None
     limited_by: list[str] = []
@@ -152,7 +184,8 @@ def _load(connection: Connection, campaign_id: int, rows: int) -> CampaignPrevie
         template.category,
         send_count,
         suppressed_count,
-        messages,
+        len(capped),
+        preview_messages(connection, row, template, limit=rows, capped=capped),
         rate,
         starts_at,
         departure,

@@ -420,25 +420,25 @@ def count_pending_by_prefix(connection: Connection, campaign_id: int) -> dict[st
     return dict(connection.execute(query("count_pending_by_prefix"), {"campaign_id": campaign_id}).fetchall())
 
 
-def list_first_messages(connection: Connection, campaign_id: int, *, limit: int) -> list[tuple[str, list[str]]]:
-    """Return the phones and the variables of the first pending messages of a campaign."""
-    parameters = {"campaign_id": campaign_id, "limit": limit}
-    return connection.execute(query("list_first_messages"), parameters).fetchall()
-
-
 def list_pending_after(
-    connection: Connection, campaign_id: int, message_id: int, *, limit: int
+    connection: Connection, campaign_id: int, message_id: int, *, limit: int, capped: Sequence[int] = ()
 ) -> list[tuple[int, str, list[str]]]:
-    """Return id, phone and variables of the first pending messages behind `message_id`, in the order of the list."""
-    parameters = {"campaign_id": campaign_id, "id": message_id, "limit": limit}
+    """Return id, phone and variables of the first pending messages behind `message_id`, in the order of the list.
+
+    People who have opted out are omitted, and so are the messages `capped`.
+    """
+    parameters = {"campaign_id": campaign_id, "id": message_id, "limit": limit, "capped": list(capped)}
     return connection.execute(query("list_pending_after"), parameters).fetchall()
 
 
 def list_pending_before(
-    connection: Connection, campaign_id: int, message_id: int, *, limit: int
+    connection: Connection, campaign_id: int, message_id: int, *, limit: int, capped: Sequence[int] = ()
 ) -> list[tuple[int, str, list[str]]]:
-    """Return id, phone and variables of the last pending messages before `message_id`, in the order of the list."""
-    parameters = {"campaign_id": campaign_id, "id": message_id, "limit": limit}
+    """Return id, phone and variables of the last pending messages before `message_id`, in the order of the list.
+
+    People who have opted out are omitted, and so are the messages `capped`.
+    """
+    parameters = {"campaign_id": campaign_id, "id": message_id, "limit": limit, "capped": list(capped)}
     return connection.execute(query("list_pending_before"), parameters).fetchall()[::-1]
 
 
@@ -467,12 +467,11 @@ def count_pending(connection: Connection, campaign_id: int) -> tuple[int, int]:
     return sum(each.count for each in listed), sum(each.suppressed_count for each in listed)
 
 
-def count_capped(connection: Connection, campaign_id: int) -> int:
-    """Return the number of people whom the limit per person of a campaign holds back now, without opted-out people."""
+def list_capped(connection: Connection, campaign_id: int, *, at: dt.datetime) -> list[int]:
+    """Return the pending messages that the limit per person will hold back at a time, without opted-out people."""
     allow_long_statements(connection)
-    row = connection.execute(query("count_capped"), {"campaign_id": campaign_id}).fetchone()
-    assert row is not None
-    return int(row[0])
+    rows = connection.execute(query("list_capped"), {"campaign_id": campaign_id, "at": at})
+    return [row[0] for row in rows]
 
 
 def load_counters(connection: Connection, campaign_id: int) -> dict[Status, int]:

@@ -327,23 +327,21 @@ ORDER BY count(*) DESC, m.pricing_category, m.pricing_model, m.is_billable
 -- name: find_template_id
 SELECT template_id FROM campaigns WHERE id = %(campaign_id)s
 
--- name: list_first_messages
-SELECT phone, variables FROM messages
-WHERE campaign_id = %(campaign_id)s AND status = 'pending'
-ORDER BY id
-LIMIT %(limit)s
-
 -- name: list_pending_after
--- Pending messages of a campaign with an id above `id`, in the order of the list.
-SELECT id, phone, variables FROM messages
-WHERE campaign_id = %(campaign_id)s AND status = 'pending' AND id > %(id)s
+-- Pending messages of a campaign with an id above `id`, in the order of the list, without those of people who have opted
+-- out. `capped`: the ids of further messages that are omitted.
+SELECT id, phone, variables FROM messages m
+WHERE campaign_id = %(campaign_id)s AND status = 'pending' AND id > %(id)s AND id <> ALL (%(capped)s::bigint[])
+    AND NOT EXISTS (SELECT FROM suppressions s WHERE s.recipient_key = m.recipient_key AND s.is_active)
 ORDER BY id
 LIMIT %(limit)s
 
 -- name: list_pending_before
--- Pending messages of a campaign with an id below `id`, the last first.
-SELECT id, phone, variables FROM messages
-WHERE campaign_id = %(campaign_id)s AND status = 'pending' AND id < %(id)s
+-- Pending messages of a campaign with an id below `id`, the last first. The same messages are omitted as in
+-- `list_pending_after`.
+SELECT id, phone, variables FROM messages m
+WHERE campaign_id = %(campaign_id)s AND status = 'pending' AND id < %(id)s AND id <> ALL (%(capped)s::bigint[])
+    AND NOT EXISTS (SELECT FROM suppressions s WHERE s.recipient_key = m.recipient_key AND s.is_active)
 ORDER BY id DESC
 LIMIT %(limit)s
 
@@ -357,29 +355,27 @@ FROM messages m
 WHERE m.campaign_id = %(campaign_id)s AND m.status = 'pending'
 GROUP BY 1
 
--- name: count_capped
--- The number of people with a pending message who had as many messages of other campaigns as the limit per person of the
--- campaign allows, by the rule of `claim_messages`. People who have opted out are not counted.
+-- name: list_capped
+-- The ids of the pending messages to people who had as many messages of other campaigns as the limit per person of the
+-- campaign will allow at the time `at`, by the rule of `claim_messages`. People who have opted out are omitted.
 --
 -- Plan: a hash of this campaign's recipients, and one pass over the messages of the recent campaigns.
 WITH recent AS (
     SELECT o.id FROM campaigns c JOIN campaigns o
         ON o.id <> c.id AND o.started_at IS NOT NULL
-        AND coalesce(o.completed_at, o.cancelled_at, 'infinity') > clock_timestamp() - make_interval(days => c.within_days)
+        AND coalesce(o.completed_at, o.cancelled_at, 'infinity') > %(at)s::timestamptz - make_interval(days => c.within_days)
     WHERE c.id = %(campaign_id)s AND c.max_per_person IS NOT NULL
 )
-SELECT count(*) FROM (
-    SELECT m.id
-    FROM campaigns c
-    JOIN messages m ON m.campaign_id = c.id AND m.status = 'pending'
-    JOIN messages o USING (recipient_key)
-    WHERE c.id = %(campaign_id)s AND o.campaign_id = ANY (ARRAY (SELECT id FROM recent))
-        AND o.status >= 'sending' AND o.status <> 'failed'
-        AND o.claimed_at > clock_timestamp() - make_interval(days => c.within_days)
-        AND NOT EXISTS (SELECT FROM suppressions s WHERE s.recipient_key = m.recipient_key AND s.is_active)
-    GROUP BY m.id, c.max_per_person
-    HAVING count(*) >= c.max_per_person
-) capped
+SELECT m.id
+FROM campaigns c
+JOIN messages m ON m.campaign_id = c.id AND m.status = 'pending'
+JOIN messages o USING (recipient_key)
+WHERE c.id = %(campaign_id)s AND o.campaign_id = ANY (ARRAY (SELECT id FROM recent))
+    AND o.status >= 'sending' AND o.status <> 'failed'
+    AND o.claimed_at > %(at)s::timestamptz - make_interval(days => c.within_days)
+    AND NOT EXISTS (SELECT FROM suppressions s WHERE s.recipient_key = m.recipient_key AND s.is_active)
+GROUP BY m.id, c.max_per_person
+HAVING count(*) >= c.max_per_person
 
 -- name: load_counters
 SELECT status::text, count FROM tallies WHERE campaign_id = %(campaign_id)s

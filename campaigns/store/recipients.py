@@ -207,9 +207,9 @@ class Overlap:
     `people_count`: the number of recipients of this campaign. `shared_count`: the number of recipients that both
     campaigns have. `at`: the creation of the other campaign if it is a draft, its planned start if it is scheduled, its
     end if it has ended, and its start in all other cases; None: the other campaign has not started yet.
-    `got_count`: the number of people with a pending message of this campaign to whom the other campaign has sent a
-    message, or may have. `got_at`: when it sent the last message to a person of this campaign. `waiting_count`: the
-    number of people who have a pending message in both campaigns.
+    `got_count`: the number of people who will get this campaign and to whom the other campaign has sent a message, or
+    may have. `got_since` and `got_at`: when it sent the first and the last message to one of them. `waiting_count`: the number of people who will get
+    this campaign and have a pending message of the other one.
     """
 
     campaign_id: int
@@ -223,6 +223,7 @@ class Overlap:
     has_same_template: bool
     got_count: int
     got_at: dt.datetime | None
+    got_since: dt.datetime | None
     waiting_count: int
 
 
@@ -397,15 +398,21 @@ def analyze_messages(connection: Connection) -> None:
 
 
 def find_overlaps(
-    connection: Connection, campaign_id: int, *, days: int, together: Collection[int] = ()
+    connection: Connection,
+    campaign_id: int,
+    *,
+    days: int,
+    together: Collection[int] = (),
+    capped: Sequence[int] = (),
 ) -> list[Overlap]:
     """Return the other campaigns that share recipients or a file with this campaign.
 
     Only started or scheduled campaigns that have not ended, campaigns that were created or ended in the last `days`
-    days, and the campaigns with the ids `together`, are compared.
+    days, and the campaigns with the ids `together`, are compared. `capped`: pending messages of this campaign that the
+    limit per person will hold back.
     """
     allow_long_transaction(connection)
-    parameters = {"campaign_id": campaign_id, "days": days, "together": list(together)}
+    parameters = {"campaign_id": campaign_id, "days": days, "together": list(together), "capped": list(capped)}
     with connection.cursor(row_factory=class_row(Overlap)) as cursor:
         return cursor.execute(query("find_overlaps"), parameters).fetchall()
 

@@ -222,7 +222,8 @@ SELECT EXISTS (SELECT FROM source), (SELECT count(*) FROM copied)
 -- name: find_overlaps
 -- Other campaigns that share recipients or a file with this campaign. Only started or scheduled campaigns that have not
 -- ended, campaigns that were created or ended in the last `days` days, and the campaigns with the ids `together`, are
--- compared. Suppressed and cancelled messages do not count.
+-- compared. Suppressed and cancelled messages do not count. `got_count`, `got_at` and `waiting_count` are only about people
+-- who will get this campaign: not about opted-out people, nor about those of the messages `capped`.
 --
 -- Plan: a hash of this campaign's recipients, and one pass over the messages of the other campaigns. An index on the
 -- recipient alone would make every import a quarter slower.
@@ -245,23 +246,28 @@ WITH others AS (
         AND (c.status IN ('pending', 'scheduled', 'running', 'paused')
              OR c.id = ANY (%(together)s::bigint[])
              OR coalesce(c.completed_at, c.cancelled_at, c.started_at, c.created_at) > now() - make_interval(days => %(days)s))
+), ours AS (
+    SELECT m.recipient_key,
+           m.status = 'pending' AND m.id <> ALL (%(capped)s::bigint[]) AND NOT EXISTS (
+               SELECT FROM suppressions s WHERE s.recipient_key = m.recipient_key AND s.is_active
+           ) AS will_leave
+    FROM messages m
+    WHERE m.campaign_id = %(campaign_id)s
 ), shared AS (
     SELECT theirs.campaign_id, count(*) AS shared_count,
-           count(*) FILTER (
-               WHERE ours.status = 'pending' AND theirs.status NOT IN ('pending', 'expired', 'failed')
-           ) AS got_count,
-           max(theirs.sent_at) AS got_at,
-           count(*) FILTER (WHERE ours.status = 'pending' AND theirs.status = 'pending') AS waiting_count
-    FROM messages ours
+           count(*) FILTER (WHERE ours.will_leave AND theirs.status NOT IN ('pending', 'expired', 'failed')) AS got_count,
+           max(theirs.sent_at) FILTER (WHERE ours.will_leave) AS got_at,
+           min(theirs.claimed_at) FILTER (WHERE ours.will_leave) AS got_since,
+           count(*) FILTER (WHERE ours.will_leave AND theirs.status = 'pending') AS waiting_count
+    FROM ours
     JOIN messages theirs USING (recipient_key)
-    WHERE ours.campaign_id = %(campaign_id)s
-        AND theirs.campaign_id = ANY (ARRAY (SELECT id FROM others))
+    WHERE theirs.campaign_id = ANY (ARRAY (SELECT id FROM others))
         AND theirs.status NOT IN ('suppressed', 'cancelled')
     GROUP BY theirs.campaign_id
 )
 SELECT o.id AS campaign_id, o.name, o.status, o.at, now() AS server_now, coalesce(s.shared_count, 0) AS shared_count,
        c.recipient_count AS people_count, o.has_same_file, o.has_same_template, coalesce(s.got_count, 0) AS got_count,
-       s.got_at, coalesce(s.waiting_count, 0) AS waiting_count
+       s.got_at, s.got_since, coalesce(s.waiting_count, 0) AS waiting_count
 FROM others o
 LEFT JOIN shared s ON s.campaign_id = o.id
 JOIN campaigns c ON c.id = %(campaign_id)s

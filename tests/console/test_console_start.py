@@ -494,19 +494,78 @@ def test_behind_a_path_prefix_each_link_of_a_draft_leads_to_a_page_of_ours(make_
     assert [each for each in addresses if not each.startswith("/revoada/")] == []
 
 
-def test_the_page_says_how_many_people_the_limit_per_person_holds_back(console, database):
+def send_to_first(connection, other_id, count, at=None):
+    """Let another campaign send to the first people of the draft."""
+    at = at or dt.datetime.now(dt.UTC)
+    for number in range(count):
+        phone = f"+1555010000{number}"
+        add_message(connection, other_id, "sent", phone=phone, account_id=1, claimed_at=at, sent_at=at)
+
+
+def test_people_whom_the_limit_per_person_holds_back_get_nothing(console, database):
+    """They are not in the number of messages, no tick is asked for them, and their messages are not shown."""
     campaign_id = database.run(make_draft, max_per_person=1, within_days=7)
-    now = dt.datetime.now(dt.UTC)
+    template = fetch(database, "SELECT template_id FROM campaigns WHERE id = %s", campaign_id)[0]
+    other = database.run(add_campaign, "running", template_id=template, name="Earlier", columns=["1"])
+    database.run(send_to_first, other, 4)
+    browser = console.sign_in()
+    page = browser.get(f"/campaigns/{campaign_id}/start").text
+    text = read_text(page)
+    assert "1gets the message" in text
+    assert "4are skipped as things stand, because of the limit per person (1 message in 7 days)" in text
+    assert "Start now: send 1 message" in text
+    assert "already got" not in text
+    assert "Leave out" not in text
+    assert read_notes(page) == []
+    assert [name for name in NAMES if f"Oi {name}!" in page] == ["Eva"]
+    assert confirm(browser, campaign_id).status_code == 302
 
-    def send_to_two(connection):
-        other_id = add_campaign(connection, "running")
-        for number in range(2):
-            add_message(connection, other_id, "sent", phone=f"+1555010000{number}", claimed_at=now, sent_at=now)
 
-    database.run(send_to_two)
+def test_the_limit_counts_at_the_time_when_the_messages_leave(console, database):
+    """A person who got a message today gets a campaign that leaves after the days of the limit."""
+    later = dt.datetime.now(dt.UTC) + dt.timedelta(days=3)
+    campaign_id = database.run(make_draft, max_per_person=1, within_days=2, scheduled_at=later)
+    database.run(lambda connection: send_to_first(connection, add_campaign(connection, "running"), 4))
     text = read_text(console.sign_in().get(f"/campaigns/{campaign_id}/start").text)
-    assert "2of these are skipped as things stand" in text
-    assert "as many messages as the limit per person allows (1 in 7 days)" in text
+    assert "5get the message" in text
+    assert "are skipped as things stand" not in text
+
+
+def test_a_draft_of_which_nobody_is_left_says_so(console, database):
+    campaign_id = database.run(make_draft, max_per_person=1, within_days=7)
+    database.run(lambda connection: send_to_first(connection, add_campaign(connection, "running"), 5))
+    text = read_text(console.sign_in().get(f"/campaigns/{campaign_id}/start").text)
+    assert "Nobody on the list gets it as things stand" in text
+    assert "all have opted out" not in text
+
+
+def test_people_who_opted_out_are_neither_shown_nor_asked_about(console, database, campaign_id):
+    template = fetch(database, "SELECT template_id FROM campaigns WHERE id = %s", campaign_id)[0]
+    other = database.run(add_campaign, "running", template_id=template, name="Earlier", columns=["1"])
+    database.run(send_to_first, other, 2)
+    fetch(database, f"{SUPPRESS.split('FROM')[0]} FROM messages WHERE campaign_id = {other} RETURNING 1")
+    page = console.sign_in().get(f"/campaigns/{campaign_id}/start").text
+    assert [name for name in NAMES if f"Oi {name}!" in page] == NAMES[2:]
+    assert read_notes(page) == []
+
+
+@pytest.mark.parametrize("language", ["en", "pt_BR"])
+def test_people_who_already_got_it_are_left_out_at_the_warning(console, database, campaign_id, language):
+    template = fetch(database, "SELECT template_id FROM campaigns WHERE id = %s", campaign_id)[0]
+    other = database.run(add_campaign, "running", template_id=template, name="Earlier", columns=["1"])
+    database.run(send_to_first, other, 4, dt.datetime.now(dt.UTC) - dt.timedelta(days=2))
+    browser, path = console.sign_in(language=language), f"/campaigns/{campaign_id}/start"
+    page = browser.get(path).text
+    assert read_field(page, "days") == "3"
+    answer = browser.post(f"{path}/leave-out", {"days": "3"}, form=path)
+    assert answer.headers["Location"] == f"{path}#who"
+    assert fetch(database, "SELECT max_per_person * 10 + within_days FROM campaigns WHERE id = %s", campaign_id) == [13]
+    page = browser.get(path).text
+    assert read_notes(page) == []
+    assert 'name="days"' not in page
+    assert browser.post(f"{path}/leave-out", {"days": "9"}, form=path).status_code == 302
+    assert fetch(database, "SELECT within_days FROM campaigns WHERE id = %s", campaign_id) == [3]
+    assert browser.post(f"{path}/leave-out", {"days": "0"}, form=path).status_code == 400
 
 
 def test_the_page_says_what_the_messages_cost_at_most_only_if_prices_are_loaded(console, database):

@@ -220,8 +220,8 @@ def _describe_content(look: StartFacts) -> list[str]:
     lines.append(_("  {messages} to send", messages=Count(look.send_count, "message")))
     if look.capped_count:
         text = plural(
-            "  {count:,} of these people is skipped as things stand, because of the limit of messages per person",
-            "  {count:,} of these people are skipped as things stand, because of the limit of messages per person",
+            "  {count:,} more person is skipped as things stand, because of the limit of messages per person",
+            "  {count:,} more people are skipped as things stand, because of the limit of messages per person",
             look.capped_count,
         )
         lines.append(text)

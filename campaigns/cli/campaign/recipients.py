@@ -214,7 +214,7 @@ def import_to_json(session: Session, result: ChangeResult) -> dict[str, object]:
     overlaps = find_overlaps(session.database, result.id, days=session.settings.overlap_days)
     columns = [asdict(each) for each in overlaps]
     for each in columns:
-        del each["server_now"]
+        del each["server_now"], each["got_since"]
     return (
         result_to_json(result)
         | asdict(imported.counts)

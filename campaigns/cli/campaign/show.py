@@ -311,7 +311,7 @@ def preview_(session: Session, campaign_id: int, rows: int, as_json: bool) -> No
         (_("status"), CampaignStatus(row.status)),
         (_("to send"), _count_messages(found.send_count, found.category)),
         (_("suppressed"), found.suppressed_count),
-        (_("also skipped"), _also_skipped(row)),
+        (_("also skipped"), _also_skipped(found)),
         (_("duplicates dropped"), row.duplicate_count),
         (_("rows rejected"), row.rejected_count),
         (_("at most"), _rate(found.rate)),
@@ -353,10 +353,14 @@ def _describe_first(found: CampaignPreview) -> str:
     return " ".join([*when, *explain_departure(departure)])
 
 
-def _also_skipped(row: CampaignListing) -> str | None:
+def _also_skipped(found: CampaignPreview) -> str | None:
+    row = found.campaign
     if not row.within_days:
         return None
     days = Count(row.within_days, "day")
+    if found.capped_count:
+        people = Count(found.capped_count, "recipient")
+        return _("{people} with {most:,} messages or more in {days}", people=people, most=row.max_per_person, days=days)
     return _("who then had {most:,} or more in {days}; not counted here", most=row.max_per_person, days=days)
 
 
@@ -388,6 +392,7 @@ def _to_json(found: CampaignPreview) -> dict[str, object]:
         "category": found.category,
         "send_count": found.send_count,
         "suppressed_count": found.suppressed_count,
+        "capped_count": found.capped_count,
         "duplicate_count": found.campaign.duplicate_count,
         "rejected_count": found.campaign.rejected_count,
         "messages_per_second": found.rate,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import hashlib
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -25,7 +26,7 @@ from campaigns.management.hours.nights import Night, look_for_nights
 from campaigns.management.hours.quiet_hours import QuietHours, sends_marketing
 from campaigns.management.hours.window import warn_of_zones
 from campaigns.management.layouts import Preview
-from campaigns.management.preview import preview_first_between, preview_messages
+from campaigns.management.preview import list_capped, preview_first_between, preview_messages
 from campaigns.management.prices.costs import find_estimate
 from campaigns.management.template_choice import warn_of_language
 from campaigns.management.templates import read_campaign_templates
@@ -44,11 +45,9 @@ if TYPE_CHECKING:
 # A campaign of these statuses will send its pending messages; a paused one when a person resumes it.
 _WILL_SEND = STARTED | {CampaignStatus.PAUSED}
 _AGAIN = {Command.START: HintAction.START_CAMPAIGN, Command.RESUME: HintAction.RESUME_CAMPAIGN}
+MOST_DAYS_OF_LIMIT = 366
 _SHOWN_CHARACTERS = 300
 _SHOWN_FILES = 3
-# For more people, the question does not say how many of them have had as many messages as the campaign allows. The
-# count reads the messages of all recent campaigns, and a start must not wait for it for long.
-_MOST_COUNTED = 100_000
 # The settings that decide when, how fast and until when the messages leave.
 _PACE = (
     *("scheduled_at", "start_within_seconds", "expire_at", "max_per_person", "within_days"),
@@ -102,8 +101,7 @@ class StartFacts:
     pending, or if the template does not fit the values. `by_file`: the first message of each of the first files, if
     several files have messages. `more_files`: the number of the other files with messages. `send_count`: the number of
     messages that will be sent. `blocked_count`: the number of people who are skipped, because they must not be
-    messaged. `capped_count`: of the messages of `send_count`, the number that the limit per person would hold back
-    now. `warnings`: findings about the content, the list and the hours, and notes about templates that could not
+    messaged. `capped_count`: the number of those whom the limit per person holds back when the first message leaves. `warnings`: findings about the content, the list and the hours, and notes about templates that could not
     be read again. `got`: other campaigns with the same file or template whose messages people of this campaign got.
     `coming`: such campaigns whose messages these people will get. `others`: further started campaigns to people of this
     one; each has another file and another template. `departure`: when the first message may leave, if the campaign
@@ -137,6 +135,18 @@ class StartFacts:
         """Whether a person must confirm the start, however few messages the campaign has."""
         is_warned = any(each.severity is not Severity.NOTE for each in self.warnings)
         return bool(is_warned or self.got or self.coming or self.night)
+
+    def count_days_of_limit(self, until: dt.datetime) -> int | None:
+        """Return the days of a limit of one message per person that leaves out the people of `got` until a time.
+
+        None if the campaign has a limit already, if nobody of the list has got such a campaign, or if the limit would
+        need more days than it may have.
+        """
+        since = [each.got_since for each in self.got if each.got_since is not None]
+        if self.campaign.max_per_person is not None or not since:
+            return None
+        days = (until - min(since)).days + 1
+        return days if days <= MOST_DAYS_OF_LIMIT else None
 
 
 def read_and_look(
@@ -247,7 +257,11 @@ def check_told(
 
 def find_present(connection: Connection, campaign_id: int, told: Told) -> Present:
     """Return the present facts about a campaign, by the rules by which a person was told about them."""
-    overlaps = recipients.find_overlaps(connection, campaign_id, days=told.days, together=told.together)
+    (row,) = store.list_campaigns(connection, [campaign_id])
+    capped = list_capped(connection, row)
+    overlaps = recipients.find_overlaps(
+        connection, campaign_id, days=told.days, together=told.together, capped=capped
+    )
     nights = look_for_nights(connection, [campaign_id], quiet=told.quiet)
     return Present(overlaps, sum(night.night_count for night in nights))
 
@@ -283,12 +297,14 @@ def _look(
     pending = store.list_pending_counts(connection, row.id)
     pending_count = sum(each.count for each in pending)
     blocked_count = sum(each.suppressed_count for each in pending)
-    overlaps = recipients.find_overlaps(connection, row.id, days=days, together=together)
+    departure = find_departure(connection, row.id, row, now=row.server_now, has_started=row.started_at is not None)
+    capped = list_capped(connection, row, departure)
+    overlaps = recipients.find_overlaps(connection, row.id, days=days, together=together, capped=capped)
     alike = [each for each in overlaps if each.has_same_file or each.has_same_template]
     files = recipients.list_imported_files(connection, row.id)
     try:
-        first = preview_messages(connection, row, template, limit=1)
-        by_file, more_files = _preview_files(connection, row, template, files)
+        first = preview_messages(connection, row, template, limit=1, capped=capped)
+        by_file, more_files = _preview_files(connection, row, template, files, capped)
     except TemplateError:  # `departure` has the reason why no message leaves
         first, by_file, more_files = [], [], 0
     return StartFacts(
@@ -297,7 +313,7 @@ def _look(
         first[0][1] if first else None,
         by_file,
         more_files,
-        pending_count - blocked_count,
+        pending_count - blocked_count - len(capped),
         blocked_count,
         load_senders(connection, row.id),
         warnings=[
@@ -317,7 +333,7 @@ def _look(
             and (each.status in _WILL_SEND or each.campaign_id in together)
         ],
         others=[each for each in overlaps if each not in alike and _count_reached(each, together)],
-        departure=find_departure(connection, row.id, row, now=row.server_now, has_started=row.started_at is not None),
+        departure=departure,
         night=night,
         lacks_window=quiet is not None and row.window_from is None and sends_marketing(connection, row.id),
         told=Told(
@@ -331,13 +347,9 @@ def _look(
             together,
         ),
         overlaps=overlaps,
-        capped_count=store.count_capped(connection, row.id) if _counts_capped(row, loaded.pending_count) else 0,
+        capped_count=len(capped),
         estimate=find_estimate(connection, row, pending),
     )
-
-
-def _counts_capped(row: CampaignListing, pending_count: int) -> bool:
-    return row.max_per_person is not None and pending_count <= _MOST_COUNTED
 
 
 def _digest_pace(campaign: CampaignListing | LockedCampaign) -> bytes:
@@ -345,7 +357,11 @@ def _digest_pace(campaign: CampaignListing | LockedCampaign) -> bytes:
 
 
 def _preview_files(
-    connection: Connection, row: CampaignListing, template: TemplateRow, files: Sequence[ImportedFile]
+    connection: Connection,
+    row: CampaignListing,
+    template: TemplateRow,
+    files: Sequence[ImportedFile],
+    capped: Sequence[int],
 ) -> tuple[list[FileMessage], int]:
     """Return the first message of each of the first files, and the number of the other files.
 
@@ -357,7 +373,7 @@ def _preview_files(
     ends = [*(first_id for _, first_id in begun[1:]), None]
     shown = []
     for (file, first_id), before_id in list(zip(begun, ends, strict=True))[:_SHOWN_FILES]:
-        message = preview_first_between(connection, row, template, first_id, before_id)
+        message = preview_first_between(connection, row, template, first_id, before_id, capped=capped)
         if message is not None:
             shown.append(FileMessage(file.number, file.name, message))
     return shown, len(begun[_SHOWN_FILES:])

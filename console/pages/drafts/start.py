@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from flask import Flask, redirect, url_for
+import datetime as dt
+
+from flask import Flask, abort, redirect, request, url_for
 from markupsafe import Markup
 from werkzeug.wrappers import Response
 
 from campaigns.domain.campaign import CampaignStatus, Command
 from campaigns.domain.statement import Refusal, Severity
 from campaigns.domain.users.rights import Right, Role, list_rights
-from campaigns.management.drafts.starts import StartFacts
+from campaigns.management.campaigns import CampaignChanges, change_campaign
+from campaigns.management.drafts.starts import MOST_DAYS_OF_LIMIT, StartFacts
 from campaigns.management.files.jobs import demand_read_lists, find_import, read_reading
 from campaigns.management.lifecycle import check_departures, ids_to_enqueue, start_campaigns
 from campaigns.management.reports import show_overview
@@ -32,6 +35,7 @@ _Answer = str | Response | tuple[str, int]
 def register(app: Flask) -> None:
     app.add_url_rule(f"{CAMPAIGN}/start", LAST_STEP, show, methods=["GET"])
     app.add_url_rule(f"{CAMPAIGN}/start", "start", start, methods=["POST"])
+    app.add_url_rule(f"{CAMPAIGN}/start/leave-out", "leave_out_got", leave_out_got, methods=["POST"])
 
 
 @demands(Right.CAMPAIGN_DRAFT)
@@ -66,6 +70,31 @@ def start(campaign_id: int) -> _Answer:
     return redirect(url_for("campaign", campaign_id=campaign_id, done=done))
 
 
+@demands(Right.CAMPAIGN_DRAFT)
+def leave_out_got(campaign_id: int) -> _Answer:
+    """Give the draft a limit of one message per person, so that it skips the people who got a message lately.
+
+    A draft that has a limit by now keeps it.
+    """
+    draft, settings = load_draft(campaign_id), parts().settings
+    days = request.form.get("days", 0, int)
+    if not 0 < days <= MOST_DAYS_OF_LIMIT:
+        abort(400)
+    if draft.row.max_per_person is None:
+        try:
+            change_campaign(
+                parts().database,
+                campaign_id,
+                CampaignChanges(max_per_person=1, within_days=days),
+                actor=actor(),
+                quiet_hours=settings.quiet_hours,
+                approve_above=settings.approve_above,
+            )
+        except Refusal as refusal:
+            return render(draft, StartForm(formdata=None), say(refusal)), find_status(refusal)
+    return redirect(url_for(LAST_STEP, campaign_id=campaign_id, _anchor="who"))
+
+
 def render(draft: Draft, form: StartForm, refusal: Markup | str = "", test_form: TestForm | None = None) -> str:
     """Render the page. `refusal`: why the campaign did not start. `test_form`: the form of a test that was refused."""
     look, campaign_id = look_at(draft.row.id), draft.row.id
@@ -86,6 +115,7 @@ def render(draft: Draft, form: StartForm, refusal: Markup | str = "", test_form:
         must_count=_must_count(look.start),
         notes=_list_notes(look.start),
         doubts=list_doubts(look.start.warnings),
+        limit_days=look.start.count_days_of_limit(_find_end(look.start, forecast)),
         starters=_list_starters(),
         forecast=forecast,
         week=list_days(draft.row),
@@ -104,6 +134,12 @@ def _list_files(campaign_id: int) -> list[str]:
     if len(files) == 1 and job is not None and job.is_done and (sheet := read_reading(job.request).sheet):
         return [_("%(file)s, sheet %(sheet)s", file=files[0], sheet=sheet)]
     return files
+
+
+def _find_end(look: StartFacts, forecast: Forecast) -> dt.datetime:
+    """Return about when the last message leaves; the present time if this is not known."""
+    ends_at = forecast.found.ends_at if forecast.found is not None else None
+    return ends_at or look.departure.at or look.departure.now
 
 
 def _must_count(look: StartFacts) -> bool:
@@ -164,8 +200,11 @@ def _list_obstacles(look: CampaignFacts, forecast: Forecast) -> list[Markup | st
     if errors:
         return [Markup(" ").join([say(each), advise(each)]) for each in errors]
     if not look.start.send_count:
-        text = _("Nobody on the list may get it: all have opted out or are on the list of people who get no messages.")
-        return [text]
+        if look.start.capped_count:
+            return [_("Nobody on the list gets it as things stand: “Who gets it, and who does not” has the reasons.")]
+        return [
+            _("Nobody on the list may get it: all have opted out or are on the list of people who get no messages.")
+        ]
     return []
 
 
