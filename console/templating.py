@@ -17,6 +17,7 @@ from console.languages import choose_language
 from console.rights import explain_right, find_demand
 from console.texts import _
 from console.typed import is_shown_again
+from console.views import list_rows
 
 _STATIC = Path(__file__).parent / "static"
 
@@ -32,7 +33,6 @@ def set_up_templates(app: Flask) -> None:
         blocked_words=texts.blocked_words,
         capped_words=texts.capped_words,
         category_word=texts.category_word,
-        duplicate_words=texts.duplicate_words,
         explain_right=explain_right,
         explain_row=texts.explain_row,
         fault_words=texts.fault_words,
@@ -41,6 +41,7 @@ def set_up_templates(app: Flask) -> None:
         is_shown_again=is_shown_again,
         language=choose_language,
         language_name=texts.language_name,
+        list_rows=list_rows,
         list_sections=list_sections,
         find_section=find_section,
         interval_words=texts.interval_words,
@@ -59,7 +60,6 @@ def set_up_templates(app: Flask) -> None:
         Right=Right,
         explain_cooldown=CooldownReason.explain,
         explain_deactivation=explain_deactivation,
-        rejected_words=texts.rejected_words,
         role_labels=texts.role_labels,
         role_notes=texts.role_notes,
         say=texts.say,

@@ -256,8 +256,10 @@ def interval_words(seconds: int) -> str:
 _HOUR_SECONDS, _DAY_SECONDS = 3600, 86_400
 
 
-def message_word(status: str) -> str:
-    """Return the status of one message."""
+def message_word(status: str, campaign_status: str = "") -> str:
+    """Return the status of one message. `campaign_status`: the status of its campaign, where it matters."""
+    if status == Status.PENDING and campaign_status in _WAITING_WORDS:
+        return _WAITING_WORDS[CampaignStatus(campaign_status)]()
     return _MESSAGE_WORDS[Status(status)]()
 
 
@@ -290,14 +292,14 @@ def blocked_words(count: int) -> str:
     )
 
 
-def capped_words(count: int, row: CampaignListing) -> str:
-    """Return what is true of people whom the limit per person of a campaign holds back, without their number."""
+def capped_words(count: int, most: int, within_days: int) -> str:
+    """Return what is true of people whom the limit per person holds back, without their number."""
     return plural(
         "is skipped as things stand, because of the limit per person (%(messages)s in %(days)s)",
         "are skipped as things stand, because of the limit per person (%(messages)s in %(days)s)",
         count,
-        messages=plural("%(count)s message", "%(count)s messages", row.max_per_person or 0),
-        days=plural("%(count)s day", "%(count)s days", row.within_days or 0),
+        messages=plural("%(count)s message", "%(count)s messages", most),
+        days=plural("%(count)s day", "%(count)s days", within_days),
     )
 
 
@@ -317,6 +319,34 @@ def rejected_words(count: int) -> str:
         "rows of the list were rejected, because the phone or a value is not valid",
         count,
     )
+
+
+def refused_words(count: int) -> str:
+    """Return what is true of rows that say no, without their number."""
+    return plural(
+        "row of the list was left out, because it says that the person wants no messages",
+        "rows of the list were left out, because they say that the person wants no messages",
+        count,
+    )
+
+
+def unanswered_words(count: int) -> str:
+    """Return what is true of rows without an answer about messages, without their number."""
+    return plural(
+        "row of the list was left out, because it does not say whether the person wants messages",
+        "rows of the list were left out, because they do not say whether the person wants messages",
+        count,
+    )
+
+
+def unexplained_words(count: int) -> str:
+    """Return what is true of rejected rows whose reason is no longer stored, without their number."""
+    return plural("row of the list was rejected", "rows of the list were rejected", count)
+
+
+def hidden_words(count: int) -> str:
+    """Return what is true of hidden rows that were not read, without their number."""
+    return plural("hidden row of the list was left out", "hidden rows of the list were left out", count)
 
 
 def source_words(source: str) -> str:
@@ -403,6 +433,12 @@ _MESSAGE_WORDS = {
     Status.FAILED: lambda: _("was not delivered"),
     Status.DELIVERED: lambda: _("was delivered, not read yet"),
     Status.READ: lambda: _("was read"),
+}
+# A pending message of a campaign that does not send.
+_WAITING_WORDS = {
+    CampaignStatus.DRAFT: lambda: _("not sent: the campaign is a draft that was never started"),
+    CampaignStatus.PAUSED: lambda: _("in our queue: the campaign is paused"),
+    CampaignStatus.CANCELLED: _MESSAGE_WORDS[Status.CANCELLED],
 }
 _GROUP_WORDS = {
     Group.LIST: lambda: _("all people on the list"),

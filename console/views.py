@@ -16,11 +16,27 @@ from campaigns.domain.statement import Finding, Severity
 from campaigns.domain.users.rights import Right
 from campaigns.management.listings.recipients import Group
 from campaigns.management.preview import estimate_rest
-from campaigns.management.reports import Funnel, read_funnel
+from campaigns.management.reports import CampaignErrors, Funnel, LeftOutRows, read_funnel, show_errors
 from campaigns.store.campaigns import CampaignListing
 from console.context import parts
 from console.rights import explain_right
-from console.texts import _, duplicate_words, group_words, reason_words, rejected_words
+from console.texts import (
+    _,
+    duplicate_words,
+    group_words,
+    hidden_words,
+    reason_words,
+    refused_words,
+    rejected_words,
+    unanswered_words,
+    unexplained_words,
+    word,
+)
+
+# The reasons why messages failed are found by a query that reads all messages of the campaign.
+_MOST_READ = 100_000
+# The code in an address for errors without a code.
+NO_CODE = "none"
 
 _RIGHTS = {
     Command.PAUSE: Right.CAMPAIGN_PAUSE,
@@ -73,6 +89,11 @@ class CampaignView:
     def without_receipt(self) -> int:
         """The messages that WhatsApp has and has not reported as delivered."""
         return self.funnel.sent - self.funnel.held - self.funnel.delivered
+
+    @property
+    def may_change(self) -> bool:
+        """Messages are sent or will be, or WhatsApp has not reported yet whether some arrived."""
+        return not self.has_ended or self.funnel.to_send > 0 or self.without_receipt > 0
 
     @property
     def is_draft(self) -> bool:
@@ -179,14 +200,44 @@ def view_campaigns(rows: Sequence[CampaignListing]) -> list[CampaignView]:
 
 @dataclass(frozen=True, slots=True)
 class Skipped:
-    """A number of people who get no message on purpose, with the reason.
+    """A number of people or rows without a message, with the reason.
 
-    `group`: these people in the list of people; None if they are rows of the list without a message.
+    `code`: the code of the error, if the reason is one. `group`: these people in the list of people; None if they are
+    rows of the list.
     """
 
     label: str
     count: int
-    group: Group | None
+    group: Group | None = None
+    code: int | str | None = None
+
+
+def read_left_out(view: CampaignView) -> list[Skipped]:
+    """Return the reasons for which people get no message, in detail if the campaign has ended and is not very large."""
+    has_reasons = any(view.row.counts.get(each) for each in (Status.FAILED, Status.SUPPRESSED))
+    if not (view.has_ended and has_reasons and view.funnel.recipients <= _MOST_READ):
+        return list_left_out(view)
+    return list_left_out(view, show_errors(parts().database, view.row.id))
+
+
+def list_left_out(view: CampaignView, errors: CampaignErrors | None = None) -> list[Skipped]:
+    """Return the reasons for which people of a campaign get no message, without those that concern nobody.
+
+    `errors`: the reasons in detail; None if nobody has read them.
+    """
+    funnel = view.funnel
+    uncertain = Skipped(group_words(Group.UNCERTAIN), funnel.uncertain, Group.UNCERTAIN)
+    if errors is None:
+        failed = [Skipped(group_words(Group.FAILED), funnel.failed, Group.FAILED)]
+        return [each for each in (*failed, uncertain, *list_skipped(funnel)) if each.count]
+    codes: dict[int | None, Skipped] = {}
+    for each in errors.errors:
+        if each.reason.status == Status.FAILED:
+            code = each.reason.error_code
+            count = each.reason.count + (codes[code].count if code in codes else 0)
+            codes[code] = Skipped(word(each.meaning), count, Group.FAILED, NO_CODE if code is None else code)
+    skipped = list_skipped(funnel, capped=errors.capped_count, in_review=errors.review_count)
+    return [each for each in (*codes.values(), uncertain, *skipped) if each.count]
 
 
 def list_skipped(funnel: Funnel, *, capped: int | None = None, in_review: int = 0) -> list[Skipped]:
@@ -200,12 +251,20 @@ def list_skipped(funnel: Funnel, *, capped: int | None = None, in_review: int = 
         rest = funnel.suppressed - capped - in_review
         suppressed = [(Group.OPTED_OUT, rest), (Group.CAPPED, capped), (Group.IN_REVIEW, in_review)]
     groups = [*suppressed, (Group.EXPIRED, funnel.expired), (Group.CANCELLED, funnel.cancelled)]
-    found: list[tuple[str, int, Group | None]] = [
-        *((group_words(group), count, group) for group, count in groups),
-        (duplicate_words(funnel.duplicates), funnel.duplicates, None),
-        (rejected_words(funnel.rejected_rows), funnel.rejected_rows, None),
-    ]
-    return [Skipped(label, count, group) for label, count, group in found if count]
+    return [Skipped(group_words(group), count, group) for group, count in groups if count]
+
+
+def list_rows(rows: LeftOutRows) -> list[Skipped]:
+    """Return the reasons for which rows of a list made no recipient, without those that concern no row."""
+    found = (
+        (refused_words, rows.refused),
+        (unanswered_words, rows.unanswered),
+        (rejected_words, rows.invalid),
+        (unexplained_words, rows.unexplained),
+        (duplicate_words, rows.duplicates),
+        (hidden_words, rows.hidden),
+    )
+    return [Skipped(describe(count), count) for describe, count in found if count]
 
 
 def _explain_end(status: CampaignStatus) -> str:

@@ -82,9 +82,7 @@ def list_capped(connection: Connection, row: CampaignListing, departure: Departu
     if row.max_per_person is None or row.counts.get(Status.PENDING, 0) > _MOST_COUNTED:
         return []
     if departure is None:
-        departure = find_departure(
-            connection, row.id, row, now=row.server_now, has_started=row.started_at is not None
-        )
+        departure = find_departure(connection, row.id, row, now=row.server_now, has_started=row.started_at is not None)
     return campaigns.list_capped(connection, row.id, at=departure.delayed_until or departure.at or row.server_now)
 
 

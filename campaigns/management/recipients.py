@@ -97,15 +97,16 @@ class Filled:
 class Imported:
     """The result of an import.
 
-    `ignored`: the names of the columns that were not used. `first`: the first message of the file as its recipient
-    will see it, or None if the file has no recipient. `groups`: the rows that did not become messages, by the kind of
-    their problem. `kinds`: by kind of phone (`PhoneKind`), the number of accepted rows with such a phone. `header_row`:
-    the number of the row with the names of the columns. `hidden`: the hidden rows and columns of the sheet.
-    `skips_hidden`: the hidden rows and columns were not read. `hidden_sheets`: the hidden sheets with rows that were
-    not read. `refusals`: the rows that say that the person wants no
-    messages. `skips_refusals`: these rows were rejected. `unanswered` and `skips_unanswered`: the same for the rows
-    that have no answer in a column of consents. `windows_text`: a word to look at, if the encoding of the file
-    is not certain. `fixed`: by variable, its value for all recipients.
+    `ignored`: the names of the columns that were not used. `deciding`: the names of the columns that say of somebody
+    that they want no messages, or do not say of somebody whether they want messages. `first`: the first message of the
+    file as its recipient will see it, or None if the file has no recipient. `groups`: the rows that did not become
+    messages, by the kind of their problem. `kinds`: by kind of phone (`PhoneKind`), the number of accepted rows with
+    such a phone. `header_row`: the number of the row with the names of the columns. `hidden`: the hidden rows and
+    columns of the sheet. `skips_hidden`: the hidden rows and columns were not read. `hidden_sheets`: the hidden sheets
+    with rows that were not read. `refusals`: the rows that say that the person wants no messages. `skips_refusals`:
+    these rows were rejected. `unanswered` and `skips_unanswered`: the same for the rows that have no answer in a column
+    of consents. `windows_text`: a word to look at, if the encoding of the file is not certain. `fixed`: by variable,
+    its value for all recipients.
     `facts`: the facts of which a person is warned now and before the start. `names`: the names of all columns.
     `language`: the language in which numbers and dates of a workbook were written. `is_known_header`: an earlier file
     with the same header decided about columns that the names do not tell. `last_error_id`: see `ImportedRows`.
@@ -113,6 +114,7 @@ class Imported:
 
     counts: store.ImportCounts
     ignored: list[str]
+    deciding: list[str]
     filled: list[Filled]
     first: Preview | None
     groups: list[store.ErrorGroup]
@@ -275,9 +277,11 @@ def write_recipients(
         first = preview(filling.template, components, values)
     facts = _collect_facts(staged, written, filled, phone_column=phone_column, today=read_clock(connection).date())
     store.set_import_facts(connection, campaign_id, facts)
+    deciding = list(dict.fromkeys([*staged.refusals.columns, *staged.unanswered.columns]))
     return Imported(
         written.counts,
-        columns.ignored,
+        [name for name in columns.ignored if name not in deciding],
+        deciding,
         filled,
         first,
         written.groups,
@@ -365,6 +369,7 @@ def _collect_facts(
             for position, orders in staged.orders.items()
             if (order := orders.find()) and not _tells_orders(mixed.get(names[position], ()))
         },
+        hidden_row_count=staged.sheet.hidden.row_count if staged.reading.hidden is HiddenChoice.SKIP else 0,
     )
 
 

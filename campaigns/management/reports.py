@@ -12,6 +12,7 @@ from campaigns.domain.filling import find_misfit
 from campaigns.domain.message import ACCEPTED, OPEN, Status
 from campaigns.domain.pacing import Reason
 from campaigns.domain.prices.costs import Cost, Estimate
+from campaigns.domain.recipients import RowCode
 from campaigns.domain.statement import Sentence
 from campaigns.domain.template import TemplateError, TemplateStatus
 from campaigns.domain.verdict import FAULTS, Retry
@@ -88,18 +89,57 @@ def read_funnel(row: campaigns.CampaignListing) -> Funnel:
     )
 
 
+@dataclass(frozen=True, slots=True)
+class LeftOutRows:
+    """The numbers of rows of a campaign's lists that made no recipient, by the reason.
+
+    `refused`: the row says that the person wants no messages. `unanswered`: it does not say whether the person wants
+    messages. `invalid`: the phone or a value is not valid. `unexplained`: a rejected row whose reason is no longer
+    stored. `duplicates`: the person is in another row. `hidden`: a program such as Excel hides the row.
+    """
+
+    refused: int
+    unanswered: int
+    invalid: int
+    unexplained: int
+    duplicates: int
+    hidden: int
+
+    @property
+    def total(self) -> int:
+        return self.refused + self.unanswered + self.invalid + self.unexplained + self.duplicates + self.hidden
+
+
+def count_left_out(connection: Connection, row: campaigns.CampaignListing) -> LeftOutRows:
+    """Return the numbers of rows of a campaign's lists that made no recipient."""
+    codes = recipients.count_rejected(connection, row.id) if row.rejected_count else {}
+    refused, unanswered = codes.get(RowCode.REFUSED, 0), codes.get(RowCode.UNANSWERED, 0)
+    explained = sum(codes.values())
+    files = recipients.list_imported_files(connection, row.id)
+    return LeftOutRows(
+        refused,
+        unanswered,
+        explained - refused - unanswered,
+        max(row.rejected_count - explained, 0),
+        row.duplicate_count,
+        sum(each.facts.hidden_row_count for each in files if each.facts is not None),
+    )
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CampaignOverview:
     """A campaign with its accounts and tests.
 
     `categories`: by account id, the category that the template has in the account's WABA. `import_errors`: the first
-    rejected rows. `misfit`: why the template no longer fits the campaign; None if the template fits.
+    rejected rows. `left_out`: the numbers of rows that made no recipient. `misfit`: why the template no longer fits the
+    campaign; None if the template fits.
     """
 
     campaign: campaigns.CampaignListing
     accounts: list[accounts.AccountListing]
     categories: dict[int, str]
     import_errors: list[recipients.ImportErrorRow]
+    left_out: LeftOutRows
     tests: list[campaigns.CampaignListing]
     misfit: TemplateError | None
 
@@ -139,6 +179,7 @@ class CampaignErrors:
 
     `waits_for_template`: the template cannot be sent now, so a retry does not help before a person has acted.
     `capped_count`: people who exceed the cap per person. `review_count`: people with an answer that waits for a review.
+    `left_out`: the numbers of rows of the lists that made no recipient.
     """
 
     campaign: campaigns.CampaignListing
@@ -146,6 +187,7 @@ class CampaignErrors:
     waits_for_template: bool
     capped_count: int
     review_count: int
+    left_out: LeftOutRows
 
 
 def show_errors(database: Database, campaign_id: int) -> CampaignErrors:
@@ -164,7 +206,8 @@ def show_errors(database: Database, campaign_id: int) -> CampaignErrors:
         campaign = find_campaign(connection, campaign_id)
         errors = [_explain(each, campaign_id, names) for each in reasons]
         waits_for_template = _waits_for_template(connection, campaign)
-        return CampaignErrors(campaign, errors, waits_for_template, suppressed_count - review_count, review_count)
+        capped_count, left_out = suppressed_count - review_count, count_left_out(connection, campaign)
+        return CampaignErrors(campaign, errors, waits_for_template, capped_count, review_count, left_out)
 
     return database.run(load)
 
@@ -225,6 +268,7 @@ def _load(connection: Connection, campaign_id: int) -> dict[str, Any]:
         "accounts": accounts.list_accounts(connection, list(categories)),
         "categories": categories,
         "import_errors": rejected,
+        "left_out": count_left_out(connection, campaign),
         "tests": campaigns.list_tests(connection, campaign_id),
         "misfit": None if campaign.status in ENDED else _find_misfit(connection, campaign),
     }

@@ -131,6 +131,7 @@ class ImportFacts:
     headings in the list: row, words and number of people below. `bare`: by column whose numbers seem to lack their
     number format, these numbers. `orders`: by column, dates whose day and month stand in another order than in the
     language of the template.
+    `hidden_row_count`: the number of hidden rows that were left out.
     """
 
     phone_column: str
@@ -168,6 +169,7 @@ class ImportFacts:
     headings: list[tuple[int, str, int]] = field(default_factory=list)
     bare: Mapping[str, FormCount] = field(default_factory=dict)
     orders: Mapping[str, OtherOrder] = field(default_factory=dict)
+    hidden_row_count: int = 0
 
     @classmethod
     def read(cls, written: Mapping[str, Any]) -> ImportFacts:
@@ -208,8 +210,8 @@ class Overlap:
     campaigns have. `at`: the creation of the other campaign if it is a draft, its planned start if it is scheduled, its
     end if it has ended, and its start in all other cases; None: the other campaign has not started yet.
     `got_count`: the number of people who will get this campaign and to whom the other campaign has sent a message, or
-    may have. `got_since` and `got_at`: when it sent the first and the last message to one of them. `waiting_count`: the number of people who will get
-    this campaign and have a pending message of the other one.
+    may have. `got_since` and `got_at`: when it sent the first and the last message to one of them. `waiting_count`: the
+    number of people who will get this campaign and have a pending message of the other one.
     """
 
     campaign_id: int
@@ -449,6 +451,11 @@ def count_import_errors(connection: Connection, campaign_id: int) -> int:
     """Return the number of rows of a campaign's files that did not become messages."""
     row = connection.execute(query("count_import_errors"), {"campaign_id": campaign_id}).fetchone()
     return int(row[0]) if row else 0
+
+
+def count_rejected(connection: Connection, campaign_id: int) -> dict[str, int]:
+    """Return the number of rejected rows of a campaign's files by their code, without duplicates."""
+    return dict(connection.execute(query("count_rejected"), {"campaign_id": campaign_id}).fetchall())
 
 
 def stream_import_errors(connection: Connection, campaign_id: int) -> Iterator[ImportErrorRow]:

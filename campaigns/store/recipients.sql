@@ -174,6 +174,12 @@ FROM (
 WHERE place <= %(limit)s
 ORDER BY min(id) OVER (PARTITION BY code), id
 
+-- name: count_rejected
+-- Rows of people who have a message by another row are omitted.
+SELECT code, count(*) FROM import_errors
+WHERE campaign_id = %(campaign_id)s AND code NOT IN ('duplicate_in_file', 'duplicate_in_campaign')
+GROUP BY code
+
 -- name: count_import_errors
 SELECT count(*) FROM import_errors WHERE campaign_id = %(campaign_id)s
 

@@ -18,7 +18,7 @@ from console.context import parts, user
 from console.pages import CAMPAIGN
 from console.rights import demands
 from console.texts import _, number
-from console.views import CampaignView, list_skipped, view_campaigns
+from console.views import CampaignView, read_left_out, view_campaigns
 
 
 def register(app: Flask) -> None:
@@ -34,10 +34,9 @@ def show(campaign_id: int) -> str:
         "campaign.html",
         campaign=view,
         details=details,
-        skipped=list_skipped(view.funnel),
-        has_reasons=any(view.row.counts.get(each) for each in (Status.FAILED, Status.UNCERTAIN, Status.SUPPRESSED)),
+        left_out=read_left_out(view),
         over_time=_read_over_time(view),
-        done=_read_done(view),
+        done=read_done(view),
         approve_above=parts().settings.approve_above,
         user=user(),
     )
@@ -85,8 +84,11 @@ def _read_over_time(view: CampaignView) -> OverTime | None:
     return OverTime(timeline, chart, summary, rows)
 
 
-def _read_done(view: CampaignView) -> str:
-    """Return a sentence about the change that led to this page, as long as the campaign is still as it was changed."""
+def read_done(view: CampaignView) -> str:
+    """Return a sentence about the change that led to the page, as long as the campaign is still as it was changed.
+
+    The address of the page, and that of its stream, name the change.
+    """
     status, done = CampaignStatus(view.row.status), request.args.get("done", "")
     statuses, say_done = _DONE.get(done, (frozenset(), str))
     return say_done() if status in statuses else ""

@@ -9,7 +9,7 @@ from campaigns.management.reports import ExplainedReason, show_errors
 from console.context import parts, user
 from console.pages import CAMPAIGN
 from console.rights import demands
-from console.views import CampaignView, list_skipped
+from console.views import CampaignView, list_rows, list_skipped
 
 
 def register(app: Flask) -> None:
@@ -24,4 +24,6 @@ def show(campaign_id: int) -> str:
         groups.setdefault(each.fault, []).append(each)
     view = CampaignView(found.campaign)
     skipped = list_skipped(view.funnel, capped=found.capped_count, in_review=found.review_count)
-    return render_template("errors.html", campaign=view, groups=groups, skipped=skipped, user=user())
+    return render_template(
+        "errors.html", campaign=view, groups=groups, skipped=[*skipped, *list_rows(found.left_out)], user=user()
+    )

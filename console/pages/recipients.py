@@ -15,11 +15,9 @@ from console.pages import CAMPAIGN, read_number
 from console.pages.downloads import choose_delimiter, wait_for_file
 from console.rights import demands
 from console.texts import _, fault_words, group_words
-from console.views import CampaignView
+from console.views import NO_CODE, CampaignView
 
 _MOST_TITLE = 300
-# The code in the address for errors without a code.
-NO_CODE = "none"
 
 
 def register(app: Flask) -> None:

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, cast
 from flask import Flask, abort, current_app, g, render_template, request
 from flask.wrappers import Response
 
-from campaigns.domain.campaign import ENDED
 from campaigns.domain.users.rights import Right
 from campaigns.store.campaigns import list_campaigns
 from campaigns.store.database import Database, DatabaseError
@@ -20,9 +19,10 @@ from campaigns.store.users.sessions import SessionUser, find_session
 from campaigns.store.users.users import find_user
 from console.context import console_session, is_by_proxy, parts, user
 from console.live import Hub, Progress, Snapshot, TooManyStreamsError, Watch
+from console.pages.campaign import read_done
 from console.rights import demands
 from console.texts import language
-from console.views import CampaignView, view_campaigns
+from console.views import CampaignView, list_left_out, read_left_out, view_campaigns
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIEnvironment
@@ -48,6 +48,7 @@ class _Viewer:
     """The person who reads a stream.
 
     `session`: the token of the session, which the stream looks at again; None for a user whom a proxy has signed in.
+    `has_done`: the page tells of the change that led to it.
     """
 
     app: Flask
@@ -56,6 +57,7 @@ class _Viewer:
     user: SessionUser
     session: str | None
     language: str
+    has_done: bool
 
     @property
     def key(self) -> tuple[str, str, str]:
@@ -89,7 +91,8 @@ def show_stream(kind: str) -> Response | tuple[str, int, dict[str, str]]:
     campaign_ids, hub = _read_campaigns(kind), _hub()
     app: Flask = current_app._get_current_object()  # type: ignore[attr-defined]  # noqa: SLF001  as Flask documents it
     session = None if is_by_proxy() else console_session().token
-    viewer = _Viewer(app, request.environ, parts().database, user(), session, language())
+    has_done = kind == "campaign" and bool(request.args.get("done"))
+    viewer = _Viewer(app, request.environ, parts().database, user(), session, language(), has_done)
     opened = ExitStack()
     try:
         watch = opened.enter_context(hub.watch(campaign_ids, session or f"proxy {viewer.user.name}"))
@@ -105,7 +108,10 @@ def show_stream(kind: str) -> Response | tuple[str, int, dict[str, str]]:
 def show_numbers(kind: str) -> str:
     """Return the fragments once, for a page that has no stream and asks every 10 seconds."""
     rows = parts().database.run(list_campaigns, _read_campaigns(kind))
-    fragments = [_render(kind, Progress(each.row, None, each.causes)) for each in view_campaigns(rows)]
+    views = view_campaigns(rows)
+    fragments = [_render(kind, each) for each in views]
+    if kind == "campaign":
+        fragments += [part for each in views for part in (_render_left_out(each), _render_done(each))]
     return "".join([*fragments, _render_state(None)])
 
 
@@ -135,16 +141,14 @@ def _stream(hub: Hub, watch: Watch, viewer: _Viewer, kind: str, campaign_ids: li
         if snapshot is None:
             continue
         seen = snapshot.number
-        if not snapshot.is_away and _have_ended(snapshot, campaign_ids):
+        views = [_view(snapshot.campaigns[each]) for each in campaign_ids if each in snapshot.campaigns]
+        # Receipts arrive for some time after the end.
+        is_over = not any(each.may_change for each in views) or time.monotonic() >= ends_at
+        if not snapshot.is_away and is_over and all(each.has_ended for each in views):
             with viewer.request():
-                yield _write_event(_render_state(snapshot, has_ended=True))
+                yield _write_event(_render_end(snapshot, kind, views))
             yield _write_event("", name="done")
             return
-
-
-def _have_ended(snapshot: Snapshot, campaign_ids: list[int]) -> bool:
-    found = [snapshot.campaigns[each] for each in campaign_ids if each in snapshot.campaigns]
-    return all(each.row.status in ENDED for each in found)
 
 
 def _list_changes(
@@ -157,22 +161,44 @@ def _list_changes(
             return _render_state(snapshot)
 
     def render(progress: Progress) -> str:
+        view = _view(progress)
         with viewer.request():
-            return _render(kind, progress)
+            return _render(kind, view) + (_render_left_out(view) if kind == "campaign" else "")
 
     fragments = {"state": snapshot.render(("state", *viewer.key), render_state)}
     for campaign_id in campaign_ids:
         if (progress := snapshot.campaigns.get(campaign_id)) is not None:
             key = (kind, campaign_id, *viewer.key)
             fragments[str(campaign_id)] = snapshot.render(key, partial(render, progress))
+            if viewer.has_done:
+                with viewer.request():
+                    fragments["done"] = _render_done(_view(progress))
     changed = {name: fragment for name, fragment in fragments.items() if shown.get(name) != fragment}
     shown.update(changed)
     return list(changed.values())
 
 
-def _render(kind: str, progress: Progress) -> str:
-    campaign = CampaignView(progress.row, progress.rate, progress.causes)
+def _view(progress: Progress) -> CampaignView:
+    return CampaignView(progress.row, progress.rate, progress.causes)
+
+
+def _render(kind: str, campaign: CampaignView) -> str:
     return render_template(_TEMPLATES[kind], campaign=campaign, user=user(), is_fragment=True)
+
+
+def _render_left_out(campaign: CampaignView, *, has_details: bool = False) -> str:
+    left_out = read_left_out(campaign) if has_details else list_left_out(campaign)
+    return render_template("live/left_out.html", campaign=campaign, left_out=left_out, user=user(), is_fragment=True)
+
+
+def _render_done(campaign: CampaignView) -> str:
+    return render_template("live/done.html", done=read_done(campaign), is_fragment=True)
+
+
+def _render_end(snapshot: Snapshot, kind: str, campaigns: list[CampaignView]) -> str:
+    """Return the last fragments of a stream: a person need not load the page again to see who got no message."""
+    left_out = [_render_left_out(each, has_details=True) for each in campaigns] if kind == "campaign" else []
+    return "".join([*left_out, _render_state(snapshot, has_ended=True)])
 
 
 def _render_state(snapshot: Snapshot | None, *, has_ended: bool = False) -> str:

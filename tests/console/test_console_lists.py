@@ -360,6 +360,8 @@ def test_a_person_decides_about_sheets_and_hidden_rows(console, database, path, 
     console.do_file_work()
     assert "1 hidden row was left out." in browser.get(f"{path}/check").text
     assert people(database) == [("+5511999990001", ["Ana 1"])]
+    for page in (path, f"{path}/start"):
+        assert "1hidden row of the list was left out" in read_text(browser.get(page).text)
     choose(browser, path, hidden="include")
     console.do_file_work()
     assert len(people(database)) == 2
@@ -408,6 +410,10 @@ def test_people_who_want_no_messages_are_a_decision(console, database, path, upl
     console.do_file_work()
     text = read_text(browser.get(f"{path}/check").text)
     assert "opt-in: says that the person wants no messages 1 row Row 3: não" in text
+    assert "Columns that say who wants no messages, or do not say it: opt-in." in text
+    assert "Columns that are not used" not in text
+    text = read_text(browser.get(f"{path}/start").text)
+    assert "1row of the list was left out, because it says that the person wants no messages" in text
     choose(browser, path, refusals="include")
     console.do_file_work()
     text = read_text(browser.get(f"{path}/check").text)

@@ -144,9 +144,44 @@ def test_a_campaign_that_ends_closes_its_stream(console, database, campaign_id, 
     while "event" not in events[-1]:
         events.append(stream.read_event())
     assert events[-1]["event"] == "done"
-    assert "Receipts still arrive: load the page again to see them." in events[-2]["data"]
+    assert "Receipts that arrive later are shown when you load the page again." in events[-2]["data"]
+    assert '<hx-partial hx-target="#live-line"' in events[-2]["data"]
+    assert "<button" not in events[-2]["data"]
+    assert "5" in events[-2]["data"].split('id="left-out-')[1].split("cancelled")[0]
     assert "cancelled" in events[-3]["data"]
     assert stream.is_over()
+
+
+def test_receipts_after_the_end_are_still_shown(console, database, campaign_id, open_stream):
+    fetch(database, "DELETE FROM messages RETURNING 1")
+    (message,) = database.run(lambda connection: add_messages(connection, campaign_id, 1, "sent", account_id=1))
+    end = "UPDATE campaigns SET status = 'completed', completed_at = now() WHERE id = %s RETURNING 1"
+    fetch(database, end, campaign_id)
+    stream = open_stream(console.sign_in())
+    assert "no receipt yet" in stream.read_event()["data"]
+    while stream.read() != COMMENT:
+        pass
+    fetch(database, "UPDATE messages SET status = 'delivered', delivered_at = now() WHERE id = %s RETURNING 1", message)
+    events = [stream.read_event()]
+    while "event" not in events[-1]:
+        events.append(stream.read_event())
+    assert "no receipt yet" not in events[0]["data"]
+    assert events[-1]["event"] == "done"
+
+
+def test_the_sentence_about_a_start_goes_when_the_campaign_ends(console, database, campaign_id, open_stream):
+    browser = console.sign_in()
+    page = browser.get(f"/campaigns/{campaign_id}?done=started").text
+    assert f'hx-sse:connect="/live/campaign?ids={campaign_id}&amp;done=started"' in page
+    assert "The campaign is started." in page
+    stream = open_stream(browser, ids=f"{campaign_id}&done=started")
+    assert "The campaign is started." in stream.read_event()["data"]
+    fetch(database, "UPDATE campaigns SET status = 'paused' WHERE id = %s RETURNING 1", campaign_id)
+    data = stream.read_event()["data"]
+    while 'id="done"' not in data:
+        data = stream.read_event()["data"]
+    assert '<div id="done"></div>' in data
+    assert "The campaign is started." not in browser.get(f"/numbers/campaign?ids={campaign_id}&done=started").text
 
 
 def test_a_stream_ends_with_its_session(console, database, monkeypatch, open_stream):

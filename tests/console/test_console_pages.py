@@ -9,6 +9,7 @@ from dataclasses import replace
 import psycopg
 import pytest
 from flask import g
+from psycopg.types.json import Jsonb
 
 from campaigns.domain.campaign import Command
 from campaigns.domain.optout.consent import RefusalChoice
@@ -101,7 +102,7 @@ def test_each_page_is_whole_in_each_language(console, database, campaign_id, lan
 
 def test_the_funnel_counts_each_person(console, campaign_id):
     text = read_text(console.sign_in().get(f"/campaigns/{campaign_id}").text)
-    assert "On the list 16" in text
+    assert "In the campaign 16" in text
     assert "In our queue 5" in text
     assert "Being sent now 2" in text
     assert "Sent: WhatsApp has them 8" in text
@@ -128,7 +129,91 @@ def test_people_who_opt_out_after_the_import_are_announced(console, database):
     text = read_text(browser.get(f"/campaigns/{campaign}").text)
     assert "Nobody so far." in text
     assert "People who have opted out are counted here when it is their turn." in text
-    assert "Nobody on the list is left out." in read_text(browser.get(f"/campaigns/{ended}").text)
+    assert "Nobody in the campaign is left out." in read_text(browser.get(f"/campaigns/{ended}").text)
+
+
+CAPPED = "the person had as many messages as the campaign allows"
+
+
+def read_section(page, name):
+    return read_text(page.split(f'<section aria-labelledby="{name}">')[1].split("</section>")[0])
+
+
+def test_the_page_of_an_ended_campaign_says_who_got_no_message_and_why(console, database):
+    def work(connection):
+        campaign = add_campaign(connection, "completed", accounts=[add_account(connection)])
+        add_messages(connection, campaign, 2, "failed", error_code=131026, account_id=1)
+        add_messages(connection, campaign, 1, "uncertain", account_id=1)
+        add_messages(connection, campaign, 3, "suppressed")
+        add_messages(connection, campaign, 1, "suppressed", error_title=CAPPED)
+        add_messages(connection, campaign, 1, "read", account_id=1)
+        return campaign
+
+    campaign = database.run(work)
+    page = console.sign_in().get(f"/campaigns/{campaign}").text
+    text = read_section(page, "skipped")
+    assert "2undeliverable" in text
+    assert "1uncertain whether it was sent" in text
+    assert "3not sent: opt-out See who" in text
+    assert "1not sent: limit of messages per person" in text
+    assert "answer to review" not in text
+    assert "is left out" not in text
+    assert f"/campaigns/{campaign}/people?group=failed&amp;code=131026" in page
+
+
+def test_while_a_campaign_sends_its_page_counts_the_failed_people_among_those_without_a_message(console, campaign_id):
+    page = console.sign_in().get(f"/campaigns/{campaign_id}").text
+    text = read_section(page, "skipped")
+    assert "1failed See who" in text
+    assert "Nobody so far." not in text
+
+
+def test_rows_of_the_list_are_left_out_for_their_own_reasons(console, database, campaign_id):
+    """The page of the campaign, its errors and the page before the start say the same."""
+    codes = ["consent_refused", "consent_refused", "consent_unanswered", "landline", "duplicate_in_file"]
+
+    def work(connection):
+        draft = add_campaign(connection, "draft", recipient_count=3, rejected_count=5, duplicate_count=1)
+        add_messages(connection, draft, 3)
+        for row, code in enumerate(codes, start=2):
+            connection.execute(
+                "INSERT INTO import_errors (campaign_id, file_name, row_number, column_name, reason, code)"
+                " VALUES (%s, 'a.csv', %s, 'x', 'is wrong', %s)",
+                (draft, row, code),
+            )
+        facts = Jsonb({"phone_column": "phone", "hidden_row_count": 4})
+        connection.execute(
+            "INSERT INTO imports (campaign_id, file_name, file_sha256, facts) VALUES (%s, 'a.csv', '', %s)",
+            (draft, facts),
+        )
+        return draft
+
+    draft, browser = database.run(work), console.sign_in()
+    for path in ("", "/errors", "/start"):
+        text = read_text(browser.get(f"/campaigns/{draft}{path}").text)
+        assert "2rows of the list were left out, because they say that the person wants no messages" in text
+        assert "1row of the list was left out, because it does not say whether the person wants messages" in text
+        assert "1row of the list was rejected, because the phone or a value is not valid" in text
+        assert "1row of the list was rejected1" in text, "the reason of one row is no longer stored"
+        assert "1row of a person who is in another row" in text
+        assert "4hidden rows of the list were left out" in text
+        assert "Nobody on the list is left out." not in text
+    assert "The list had 13 rows: 3people are in the campaign" in read_text(browser.get(f"/campaigns/{draft}").text)
+
+
+def test_the_list_of_campaigns_counts_who_got_a_message_and_says_when(console, database):
+    def work(connection):
+        at = dt.datetime(2026, 3, 1, 12, tzinfo=dt.UTC)
+        cancelled = add_campaign(connection, "cancelled", accounts=[add_account(connection)], started_at=at)
+        add_messages(connection, cancelled, 1, "delivered", account_id=1)
+        add_messages(connection, cancelled, 10, "cancelled")
+        add_messages(connection, cancelled, 4, "suppressed")
+
+    database.run(work)
+    text = read_text(console.sign_in().get("/campaigns").text)
+    assert "1 of 15 sent · 14 not sent on purpose · 1 delivered (100 % of sent)" in text
+    assert "done" not in text
+    assert "started on 2026-03-01 12:00" in text
 
 
 def test_filters_are_folded_until_one_is_set(console):

@@ -41,6 +41,25 @@ def campaign_id(database):
     return database.run(work)
 
 
+def test_a_message_of_a_draft_is_not_in_a_queue(console, database):
+    """Neither on the page of a person, who may have opted out, nor in the list of the people of the draft."""
+    template = database.run(lambda c: add_template(c, components=Jsonb([{"type": "BODY", "text": "Oi"}])))
+    draft = database.run(lambda c: add_campaign(c, "draft", template_id=template))
+    database.run(lambda c: add_message(c, draft, phone=PHONE, recipient_key=recipient_key(PHONE)))
+    database.run(suppress_now, PHONE)
+    browser = console.sign_in()
+    for text in (read_text(browser.get(find(browser)).text), read_text(browser.get(f"/campaigns/{draft}/people").text)):
+        assert "not sent: the campaign is a draft that was never started" in text
+        assert "in our queue" not in text.partition("Person Message")[2] + text.partition("Messages")[2]
+    assert "It will not be sent, because the person has opted out." in read_text(browser.get(find(browser)).text)
+
+
+def suppress_now(connection, phone):
+    connection.execute(
+        "INSERT INTO suppressions (recipient_key, source, at) VALUES (%s, 'manual', now())", (recipient_key(phone),)
+    )
+
+
 def find(browser, phone=PHONE):
     answer = browser.post("/people", {"phone": phone})
     assert answer.status_code == 302, read_text(answer.text)

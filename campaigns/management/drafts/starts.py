@@ -28,6 +28,7 @@ from campaigns.management.hours.window import warn_of_zones
 from campaigns.management.layouts import Preview
 from campaigns.management.preview import list_capped, preview_first_between, preview_messages
 from campaigns.management.prices.costs import find_estimate
+from campaigns.management.reports import LeftOutRows, count_left_out
 from campaigns.management.template_choice import warn_of_language
 from campaigns.management.templates import read_campaign_templates
 from campaigns.store import campaigns as store
@@ -101,13 +102,15 @@ class StartFacts:
     pending, or if the template does not fit the values. `by_file`: the first message of each of the first files, if
     several files have messages. `more_files`: the number of the other files with messages. `send_count`: the number of
     messages that will be sent. `blocked_count`: the number of people who are skipped, because they must not be
-    messaged. `capped_count`: the number of those whom the limit per person holds back when the first message leaves. `warnings`: findings about the content, the list and the hours, and notes about templates that could not
-    be read again. `got`: other campaigns with the same file or template whose messages people of this campaign got.
-    `coming`: such campaigns whose messages these people will get. `others`: further started campaigns to people of this
-    one; each has another file and another template. `departure`: when the first message may leave, if the campaign
-    starts now. `night`: the people whom the messages reach at night. `lacks_window`: the campaign is marketing and has
-    no window, although there are quiet hours. `overlaps`: all other campaigns with people or a file of
-    this one. `estimate`: the most that the campaign costs; None if no price is loaded, or if it has started before.
+    messaged. `capped_count`: the number of those whom the limit per person holds back when the first message leaves.
+    `left_out`: the numbers of rows of the lists that made no recipient. `warnings`: findings about the content, the
+    list and the hours, and notes about templates that could not be read again. `got`: other campaigns with the same
+    file or template whose messages people of this campaign got. `coming`: such campaigns whose messages these people
+    will get. `others`: further started campaigns to people of this one; each has another file and another template.
+    `departure`: when the first message may leave, if the campaign starts now. `night`: the people whom the messages
+    reach at night. `lacks_window`: the campaign is marketing and has no window, although there are quiet hours.
+    `overlaps`: all other campaigns with people or a file of this one. `estimate`: the most that the campaign costs;
+    None if no price is loaded, or if it has started before.
     """
 
     campaign: CampaignListing
@@ -129,6 +132,7 @@ class StartFacts:
     overlaps: Sequence[Overlap]
     capped_count: int
     estimate: Estimate | None
+    left_out: LeftOutRows
 
     @property
     def has_risk(self) -> bool:
@@ -259,9 +263,7 @@ def find_present(connection: Connection, campaign_id: int, told: Told) -> Presen
     """Return the present facts about a campaign, by the rules by which a person was told about them."""
     (row,) = store.list_campaigns(connection, [campaign_id])
     capped = list_capped(connection, row)
-    overlaps = recipients.find_overlaps(
-        connection, campaign_id, days=told.days, together=told.together, capped=capped
-    )
+    overlaps = recipients.find_overlaps(connection, campaign_id, days=told.days, together=told.together, capped=capped)
     nights = look_for_nights(connection, [campaign_id], quiet=told.quiet)
     return Present(overlaps, sum(night.night_count for night in nights))
 
@@ -349,6 +351,7 @@ def _look(
         overlaps=overlaps,
         capped_count=len(capped),
         estimate=find_estimate(connection, row, pending),
+        left_out=count_left_out(connection, row),
     )
 
 

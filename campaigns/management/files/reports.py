@@ -47,6 +47,7 @@ class ImportReport:
     phone_column: str
     header_row: int
     ignored: Sequence[str]
+    deciding: Sequence[str]
     filled: Sequence[Filled]
     fixed: Mapping[str, str]
     first: Preview | None
@@ -86,6 +87,7 @@ def write_report(
         "phone_column": imported.facts.phone_column,
         "header_row": imported.header_row,
         "ignored": imported.ignored,
+        "deciding": imported.deciding,
         "filled": [asdict(each) for each in imported.filled],
         "fixed": dict(imported.fixed),
         "first": None if imported.first is None else asdict(imported.first),
@@ -125,5 +127,6 @@ def read_report(result: Mapping[str, Any]) -> ImportReport:
         "overlaps": None if overlaps is None else [SharedPeople(**each) for each in overlaps],
         "warnings": [read_sentence(each) for each in result["warnings"]],
     }
-    # The result of an older version lacks the people who were in the list before, the notes, and the struck rows.
-    return ImportReport(**{"kept_count": 0, "other_notes": {}, "struck_row_count": 0, **result, **read})
+    # The result of an older version lacks some of the facts.
+    added = {"kept_count": 0, "other_notes": {}, "struck_row_count": 0, "deciding": []}
+    return ImportReport(**{**added, **result, **read})

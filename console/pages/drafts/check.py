@@ -202,6 +202,9 @@ def _describe(report: ImportReport) -> list[str]:
     if report.header_row > 1:
         row = number(report.header_row)
         notes.append(_("Row %(row)s names the columns. The rows above it were not read.", row=row))
+    if report.deciding:
+        names = list_names(report.deciding)
+        notes.append(_("Columns that say who wants no messages, or do not say it: %(names)s.", names=names))
     if report.ignored:
         notes.append(_("Columns that are not used: %(names)s.", names=list_names(report.ignored)))
     if report.replaced_count:
