@@ -5,6 +5,7 @@ import datetime as dt
 import pytest
 
 from tests.cli.conftest import ANA, BIA
+from tests.cli.test_cli_start_questions import ASKED
 from tests.store.rows import deactivate_category, fetch
 
 
@@ -30,6 +31,22 @@ def test_a_cap_per_person_is_named_and_not_counted(create, house):
     campaign_id = create("Sale", "--max-per-person", "2", "--within", "7")
     assert "who then had 2 or more in 7 days; not counted here" in house.ok("campaign", "preview", campaign_id)
     assert "not counted here" not in house.ok("campaign", "preview", create("Other"))
+
+
+def test_people_whom_the_cap_will_skip_are_not_counted_as_people_who_get_it(create, house, database):
+    """Neither in the preview nor in the question before the start."""
+    create("Earlier")
+    got = "UPDATE messages SET status = 'sent', account_id = 1, send_no = 1, claimed_at = now(), sent_at = now()"
+    fetch(database, f"{got}, wamid = 'wamid.' || id WHERE id = (SELECT min(id) FROM messages) RETURNING 1")
+    fetch(database, "UPDATE campaigns SET status = 'running', started_at = now() RETURNING 1")
+    campaign_id = create("Sale", "--max-per-person", "1", "--within", "7")
+    assert "1 recipient who had 1 or more in 7 days" in house.ok("campaign", "preview", campaign_id)
+    shown = house.json("campaign", "preview", campaign_id)
+    assert (shown["send_count"], shown["capped_count"]) == (1, 1)
+    output = house("campaign", "start", campaign_id, stdin="y\n", **ASKED).stdout
+    assert "1 message to send" in output
+    assert "1 more person is skipped as things stand" in output
+    assert "got campaign" not in output
 
 
 @pytest.fixture

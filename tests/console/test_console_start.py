@@ -549,6 +549,15 @@ def test_people_who_opted_out_are_neither_shown_nor_asked_about(console, databas
     assert read_notes(page) == []
 
 
+def test_the_first_message_of_the_check_is_one_that_leaves(console, database, campaign_id):
+    first = "INSERT INTO suppressions (recipient_key, source, at) SELECT recipient_key, 'manual', now() FROM messages"
+    fetch(database, f"{first} ORDER BY id LIMIT 1 RETURNING 1")
+    assert "Oi Bia!" in console.sign_in().get(f"/campaigns/{campaign_id}/check").text
+    fetch(database, f"{first} ON CONFLICT DO NOTHING RETURNING 1")
+    text = read_text(console.sign_in(name="eva").get(f"/campaigns/{campaign_id}/check").text)
+    assert "Nobody on the list gets a message as things stand." in text
+
+
 @pytest.mark.parametrize("language", ["en", "pt_BR"])
 def test_people_who_already_got_it_are_left_out_at_the_warning(console, database, campaign_id, language):
     template = fetch(database, "SELECT template_id FROM campaigns WHERE id = %s", campaign_id)[0]

@@ -360,7 +360,7 @@ def _also_skipped(found: CampaignPreview) -> str | None:
     days = Count(row.within_days, "day")
     if found.capped_count:
         people = Count(found.capped_count, "recipient")
-        return _("{people} with {most:,} messages or more in {days}", people=people, most=row.max_per_person, days=days)
+        return _("{people} who had {most:,} or more in {days}", people=people, most=row.max_per_person, days=days)
     return _("who then had {most:,} or more in {days}; not counted here", most=row.max_per_person, days=days)
 
 

@@ -11,6 +11,7 @@ from campaigns.domain.optout.consent import SHOWN_NOTES
 from campaigns.domain.phone.number import PhoneKind
 from campaigns.domain.recipients import list_names
 from campaigns.domain.statement import Finding
+from campaigns.domain.template import TemplateError
 from campaigns.domain.text.reasons import translate_column, translate_reason
 from campaigns.domain.users.rights import Right
 from campaigns.language import load
@@ -99,7 +100,7 @@ def _render(draft: Draft, form: CheckForm) -> str:
         rejected=rejected,
         rejected_by_reason=_group(rejected),
         duplicates=[] if report is None else [_show(each) for each in report.duplicates],
-        first=_find_first(campaign_id) if report is None else report.first,
+        first=_find_first(campaign_id, report),
         doubts=list_doubts(warnings),
         warnings=list_others(warnings),
         notes=[] if report is None else _describe(report),
@@ -135,8 +136,14 @@ def _group(rows: Sequence[tuple[int, str, str, str]]) -> dict[tuple[str, str], l
     return found
 
 
-def _find_first(campaign_id: int) -> Preview | None:
-    messages = preview_campaign(parts().database, campaign_id, rows=1).messages
+def _find_first(campaign_id: int, report: ImportReport | None) -> Preview | None:
+    """Return the first message that will be sent; that of the list, if the template has not fitted it since."""
+    try:
+        messages = preview_campaign(parts().database, campaign_id, rows=1).messages
+    except TemplateError:
+        if report is None:
+            raise
+        return report.first
     return messages[0][1] if messages else None
 
 
