@@ -200,7 +200,7 @@ def test_people_whom_the_limit_per_person_holds_back_are_counted(
     ids = [filled_draft(max_per_person=most, within_days=7) for most in (1, 2)]
     assert [each.capped_count for each in look(*ids)] == [1, 0]
     with monkeypatch.context() as few:
-        few.setattr("campaigns.management.drafts.starts._MOST_COUNTED", 0)  # a large campaign is not counted
+        few.setattr("campaigns.management.preview._MOST_COUNTED", 0)  # a large campaign is not counted
         assert [each.capped_count for each in look(*ids)] == [0, 0]
     fetch(database, "UPDATE messages SET claimed_at = now() - interval '8 days' WHERE status = 'sent'")
     assert look(ids[0])[0].capped_count == 0
