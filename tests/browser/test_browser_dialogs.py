@@ -124,7 +124,7 @@ def test_a_change_of_status_is_said_and_numbers_are_not(open_page, database, cam
     expect(said).to_have_text("The numbers are live.")
     page.clock.install()
     database.run(add_messages, campaign_id, 5)
-    expect(page.locator(f"#row-{campaign_id}")).to_contain_text("0 of 25 done")
+    expect(page.locator(f"#row-{campaign_id}")).to_contain_text("0 of 25 sent")
     fetch(database, "UPDATE campaigns SET status = 'paused' RETURNING 1")
     expect(page.locator(f"#row-{campaign_id}")).to_contain_text("paused")
     page.clock.run_for(10_000)
