@@ -521,6 +521,21 @@ def test_people_whom_the_limit_per_person_holds_back_get_nothing(console, databa
     assert confirm(browser, campaign_id).status_code == 302
 
 
+def test_a_person_who_is_no_longer_held_back_stops_the_start(console, database):
+    campaign_id = database.run(make_draft, max_per_person=1, within_days=7)
+    template = fetch(database, "SELECT template_id FROM campaigns WHERE id = %s", campaign_id)[0]
+    other = database.run(add_campaign, "running", template_id=template, name="Earlier", columns=["1"])
+    database.run(send_to_first, other, 4)
+    browser, path = console.sign_in(), f"/campaigns/{campaign_id}/start"
+    told = read_field(browser.get(path).text, "told")
+    earlier = "UPDATE messages SET claimed_at = claimed_at - interval '8 days' WHERE campaign_id = %s RETURNING 1"
+    fetch(database, earlier, other)
+    answer = browser.post(path, {"told": told, "agrees": [f"got {other}"]})
+    assert answer.status_code == 409
+    assert f"Campaign {other} (Earlier) now reaches 4 recipients" in read_text(answer.text)
+    assert status_of(database, campaign_id) == "draft"
+
+
 def test_the_limit_counts_at_the_time_when_the_messages_leave(console, database):
     """A person who got a message today gets a campaign that leaves after the days of the limit."""
     later = dt.datetime.now(dt.UTC) + dt.timedelta(days=3)
