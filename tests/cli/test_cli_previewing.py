@@ -4,7 +4,7 @@ import datetime as dt
 
 import pytest
 
-from tests.cli.conftest import ANA, BIA, BY_DAY
+from tests.cli.conftest import ANA, BIA, quiet_hours
 from tests.store.rows import deactivate_category, fetch
 
 
@@ -42,7 +42,7 @@ def test_people_whom_the_cap_will_skip_are_not_counted_as_people_who_get_it(crea
     assert "1 recipient who had 1 or more in 7 days" in house.ok("campaign", "preview", campaign_id)
     shown = house.json("campaign", "preview", campaign_id)
     assert (shown["send_count"], shown["capped_count"]) == (1, 1)
-    output = house("campaign", "start", campaign_id, stdin="y\n", **BY_DAY).stdout
+    output = house("campaign", "start", campaign_id, stdin="y\n", REVOADA_QUIET_HOURS=quiet_hours(in_hours=12)).stdout
     assert "1 message to send" in output
     assert "1 more person is skipped as things stand" in output
     assert "got campaign" not in output
