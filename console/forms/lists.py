@@ -36,21 +36,16 @@ class ListForm(FlaskForm):  # type: ignore[misc]  # Flask-WTF has no types
     file = FileField(validators=[_HasFile()])
 
 
-class SheetForm(FlaskForm):  # type: ignore[misc]
-    """Which sheet of a workbook is the list. Its choices are the names of the sheets."""
-
-    sheet = SelectField()
-
-
 class ColumnsForm(FlaskForm):  # type: ignore[misc]
     """Which columns are used, and how the list is read. A column is named by its position, as a text.
 
     `make_columns_form` adds two fields for each parameter of the text: `variable_0` and so on, a column or SAME, and
-    `text_0` and so on, the text for all people. `look`: the id of the job that found the columns. `unrelated`: columns
-    whose words say nothing about messages.
+    `text_0` and so on, the text for all people. `look`: the id of the job that found the columns. `sheet`: the sheet
+    that the select shows, "" if none is chosen. `unrelated`: columns whose words say nothing about messages.
     """
 
     look = StringField()
+    sheet = SelectField(default="")
     phone = SelectField(default="")
     consent = SelectField(default="")
     unrelated = SelectMultipleField()
@@ -71,10 +66,10 @@ class ColumnsForm(FlaskForm):  # type: ignore[misc]
 
 
 def make_columns_form(
-    names: Sequence[str], variable_count: int, values: dict[str, object] | None = None
+    names: Sequence[str], variable_count: int, sheets: Sequence[str], values: dict[str, object] | None = None
 ) -> ColumnsForm:
-    """Return the form for columns with these names. `values`: the values of the fields, in place of those that a
-    person has sent.
+    """Return the form for columns with these names, in a workbook with these sheets. `values`: the values of the
+    fields, in place of those that a person has sent.
     """
     columns = [SelectChoice(str(position), name) for position, name in enumerate(names) if name]
     to_choose = SelectChoice("", _("choose a column"))
@@ -85,6 +80,7 @@ def make_columns_form(
         fields[f"text_{number}"] = StringField()
     given = {} if values is None else {"formdata": None, "data": values}
     form: ColumnsForm = type("ColumnsForm", (ColumnsForm,), fields)(**given)
+    form.sheet.choices = [SelectChoice("", _("choose a sheet")), *map(SelectChoice, sheets)]
     form.phone.choices = [to_choose, *columns]
     form.consent.choices = [SelectChoice("", _("no column")), *columns]
     form.unrelated.choices = columns

@@ -66,9 +66,10 @@ def people(database):
 
 def choose(browser, path, **chosen):
     """Send the form of the columns. By default the first column has the phones, the second one fills the variable."""
-    shown = re.search(r'name="look" value="([0-9]+)"', browser.get(f"{path}/columns").text)
+    page = browser.get(f"{path}/columns").text
     usual = {
-        "look": shown[1],
+        "look": re.search(r'name="look" value="([0-9]+)"', page)[1],
+        "sheet": chosen_in(page, "sheet") if 'id="sheet"' in page else "",
         "phone": "0",
         "variable_0": "1",
         "region": "BR",
@@ -347,10 +348,10 @@ def test_a_person_decides_about_sheets_and_hidden_rows(console, database, path, 
     page = browser.get(f"{path}/columns").text
     assert "Which one is the list?" in page
     assert 'id="phone"' not in page
-    assert browser.post(f"{path}/sheet", {"sheet": "Novembro"}, form=f"{path}/columns").status_code == 302
-    console.do_file_work()
+    assert chosen_in(page, "sheet") == ""
+    show_sheet(console, browser, path, "Novembro")
     page = browser.get(f"{path}/columns").text
-    assert "<option selected>Novembro</option>" in page
+    assert chosen_in(page, "sheet") == "Novembro"
     assert "The sheet has hidden rows or columns" in page
     choose(browser, path)
     console.do_file_work()
@@ -394,6 +395,44 @@ def test_a_person_decides_about_people_below_a_heading(console, database, path, 
     choose(browser, path, refusals="skip")
     console.do_file_work()
     assert people(database) == [("+5511999990001", ["Ana"])]
+
+
+def show_sheet(console, browser, path, name):
+    """Choose a sheet, and let the role `files` look at it."""
+    look = re.search(r'name="look" value="([0-9]+)"', browser.get(f"{path}/columns").text)[1]
+    answer = browser.post(f"{path}/sheet", {"look": look, "sheet": name}, form=f"{path}/columns")
+    assert answer.location == f"{path}/columns", answer.text
+    console.do_file_work()
+
+
+def test_a_list_is_read_only_from_the_sheet_that_the_field_of_the_sheets_shows(console, database, path, upload):
+    browser = console.sign_in()
+    upload(browser, write_workbook(), "people.xlsx")
+    page = browser.get(f"{path}/columns").text
+    # Without scripts, too, the form of the columns sends the field of the sheets.
+    assert '<select id="sheet" name="sheet" form="columns"' in page
+    assert '<form id="columns"' in page
+    answer = browser.post(
+        f"{path}/sheet",
+        {"look": re.search(r'name="look" value="([0-9]+)"', page)[1], "sheet": ""},
+        form=f"{path}/columns",
+    )
+    assert answer.status_code == 422
+    assert "Choose the sheet that is the list." in answer.text.split('id="sheet-error"')[1]
+    show_sheet(console, browser, path, "Novembro")
+    for chosen, said in (
+        ("Antiga", "those of the sheet “Novembro”. Press “Show this sheet” for those of “Antiga”, or choose"),
+        ("", "Choose the sheet that is the list, and press “Show this sheet”."),
+    ):
+        answer = choose(browser, path, sheet=chosen, hidden="skip")
+        assert answer.status_code == 422
+        assert said in read_text(answer.text)
+        assert chosen_in(answer.text, "sheet") == chosen
+        assert chosen_in(answer.text, "hidden") == "skip", "the other choices are kept"
+    assert fetch(database, "SELECT count(*) FROM file_jobs WHERE kind = 'replace'") == [0]
+    assert choose(browser, path, hidden="skip").location == f"{path}/check"
+    console.do_file_work()
+    assert "people.xlsx, sheet Novembro" in read_text(browser.get(f"{path}/check").text)
 
 
 def test_people_who_want_no_messages_are_a_decision(console, database, path, upload):
@@ -594,6 +633,44 @@ def accept(browser, path, **ticks):
     return browser.post(f"{path}/check", {"job": job} | ticks)
 
 
+@pytest.mark.parametrize("step", ["columns", "check"])
+def test_work_that_ends_while_a_page_is_made_leaves_no_page_without_a_way_on(
+    console, database, path, upload, monkeypatch, step
+):
+    """The work ends behind each of the reads of the page in turn."""
+    browser = console.sign_in()
+    run, number = type(database).run, 0
+    while True:
+        if step == "columns":
+            answer = browser.put(f"{path}/list", f"telefone,nome\n+55119999900{number:02},Ana\n".encode())
+            assert answer.status_code == 201
+        else:
+            upload(browser, f"telefone,nome\n+55119999900{number:02},Ana\n")
+            choose(browser, path)
+            fetch(database, "UPDATE campaigns SET recipient_count = 0")  # as before the first list
+        reads = []
+
+        def run_and_work(self, *arguments, reads=reads, last=number, **options):
+            result = run(self, *arguments, **options)
+            reads.append(arguments[0])
+            if len(reads) == last:
+                console.do_file_work()
+            return result
+
+        with monkeypatch.context() as patched:
+            patched.setattr(type(database), "run", run_and_work)
+            page = browser.get(f"{path}/{step}").text
+        if len(reads) < number:
+            break
+        is_waiting = "The list is being read" in page
+        way_on = {"columns": "Read the list</button>", "check": "Go on with this person"}[step]
+        assert is_waiting or way_on in page, f"the work ended behind read {number}, {reads[number - 1].__name__}"
+        assert is_waiting or "nobody is on the list yet" not in page or step == "columns"
+        console.do_file_work()
+        number += 1
+    assert number > 3
+
+
 def test_each_warning_of_a_list_has_a_tick_of_its_own_with_its_number(console, path, upload):
     rows = "telefone,nome\n+5511999990001,Ana\n+551134560001,Bia\n123,Caio\n456,Davi\n"
     browser = console.sign_in()
@@ -725,9 +802,7 @@ def test_rows_with_one_phone_and_other_values_need_a_tick(console, path, upload)
 def test_the_start_names_the_template_the_list_and_the_accounts(console, path, upload):
     browser = console.sign_in()
     upload(browser, write_workbook(), "people.xlsx")
-    token = read_token(browser.get(f"{path}/columns").text)
-    browser.post(f"{path}/sheet", {"sheet": "Novembro", "csrf_token": token})
-    console.do_file_work()
+    show_sheet(console, browser, path, "Novembro")
     choose(browser, path, hidden="include")
     console.do_file_work()
     text = read_text(browser.get(f"{path}/start").text)

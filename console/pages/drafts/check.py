@@ -28,9 +28,12 @@ from console.context import actor, may, parts
 from console.forms.confirms import CheckForm
 from console.pages import CAMPAIGN
 from console.pages.drafts.notes import list_doubts, list_others, shorten
-from console.pages.drafts.steps import Draft, find_next, load_draft, render_step
+from console.pages.drafts.steps import Draft, find_next, list_files, load_draft, render_step
 from console.rights import demands
 from console.texts import _, language, mask_digits, number, plural
+
+# So long after its request, the people of a list may still be compared with those of other campaigns.
+_COMPARING_SECONDS = 600.0
 
 _Answer = str | AnyResponse | tuple[str, int]
 
@@ -43,27 +46,31 @@ def register(app: Flask) -> None:
 
 @demands(Right.CAMPAIGN_DRAFT)
 def show(campaign_id: int) -> str:
-    return _render(load_draft(campaign_id), CheckForm(formdata=None))
+    return _render(_load_report(campaign_id), load_draft(campaign_id), CheckForm(formdata=None))
 
 
 @demands(Right.CAMPAIGN_DRAFT)
 def accept(campaign_id: int) -> _Answer:
     """Lead to the next step, if the person confirms the warnings about the list that the page has shown."""
+    read = job, report = _load_report(campaign_id)
     draft, form = load_draft(campaign_id), CheckForm()
-    job, report = _load_report(campaign_id)
     if form.job.data != _name_job(job):
         form = CheckForm(formdata=None)
         form.job.errors = [_("The list was read again meanwhile: these are its present numbers.")]
-        return _render(draft, form), 409
+        return _render(read, draft, form), 409
     form.validate_on_submit()
     doubts = [] if report is None else [each.code for each in list_doubts(_list_warnings(report))]
     if not form.check_confirms(notes=_list_notes(draft, report), doubts=doubts):
-        return _render(draft, form), 422
+        return _render(read, draft, form), 422
     return redirect(find_next("draft_check", draft))
 
 
 def _load_report(campaign_id: int) -> tuple[JobRow | None, ImportReport | None]:
-    """Return the last job that was to read a list, and its report; None if it is not done."""
+    """Return the last job that was to read a list, and its report; None if it is not done.
+
+    The caller loads the draft after this job. A draft that was loaded before may lack the people of a job that has
+    ended in between.
+    """
     job = find_import(parts().database, campaign_id)
     return job, None if job is None or not job.is_done else read_report(job.result or {})
 
@@ -72,10 +79,11 @@ def _name_job(job: JobRow | None) -> str:
     return "" if job is None else str(job.id)
 
 
-def _render(draft: Draft, form: CheckForm) -> str:
+def _render(read: tuple[JobRow | None, ImportReport | None], draft: Draft, form: CheckForm) -> str:
+    """`read`: what `_load_report` has returned."""
     database, campaign_id = parts().database, draft.row.id
+    job, report = read
     file = find_list(database, campaign_id)
-    job, report = _load_report(campaign_id)
     if job is not None and not job.is_done:
         refusal = read_refusal(job)
         return render_step("drafts/waiting.html", "draft_check", draft, file=file, job=job, refusal=refusal)
@@ -93,6 +101,8 @@ def _render(draft: Draft, form: CheckForm) -> str:
         draft,
         form=form,
         file=file,
+        files=list_files(campaign_id, job),
+        is_comparing=job is not None and job.age_seconds < _COMPARING_SECONDS,
         following=find_next("draft_check", draft),
         report=report,
         ready_count=pending_count - blocked_count,

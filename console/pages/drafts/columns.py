@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from flask import Flask, redirect, request, url_for
 from werkzeug.wrappers import Response
-from wtforms import Field, SelectChoice
+from wtforms import Field
 
 from campaigns.domain.filling import ParameterKind
 from campaigns.domain.optout.consent import RefusalChoice
@@ -29,7 +29,7 @@ from campaigns.management.recipients import Reading
 from campaigns.sheets.xlsx import HiddenChoice
 from campaigns.store.files.jobs import JobRow
 from console.context import actor, may, parts
-from console.forms.lists import SAME, ColumnsForm, SheetForm, make_columns_form
+from console.forms.lists import SAME, ColumnsForm, make_columns_form
 from console.forms.pace import blame
 from console.pages import CAMPAIGN
 from console.pages.drafts.parameters import label_parameter
@@ -61,16 +61,20 @@ def show(campaign_id: int) -> str:
 
 @demands(Right.CAMPAIGN_DRAFT)
 def choose_sheet(campaign_id: int) -> _Answer:
-    """Look at another sheet of the workbook."""
+    """Look at another sheet of the workbook, and read nothing."""
     draft, file = load_draft(campaign_id), find_list(parts().database, campaign_id)
     if file is None or file.look is None or not file.look.is_done:
         return redirect(url_for("draft_columns", campaign_id=draft.row.id))
-    form = SheetForm()
-    form.sheet.choices = [SelectChoice(each) for each in load_look(parts().database, file.look).sheets]
-    if form.validate_on_submit():
-        reading = Reading(region=parts().settings.region, sheet=form.sheet.data)
-        request_look(parts().database, campaign_id, file.upload.id, reading, actor=actor())
-        parts().enqueue_file_work()
+    look = load_look(parts().database, file.look)
+    form = _read_sent(look, file.look)
+    if form.look.errors:
+        return _render(draft, file, look, form), 409
+    if form.sheet.data not in look.sheets:
+        form.sheet.errors = [_("Choose the sheet that is the list.")]
+        return _render(draft, file, look, form), 422
+    reading = Reading(region=parts().settings.region, sheet=form.sheet.data)
+    request_look(parts().database, campaign_id, file.upload.id, reading, actor=actor())
+    parts().enqueue_file_work()
     return redirect(url_for("draft_columns", campaign_id=campaign_id))
 
 
@@ -87,7 +91,7 @@ def choose(campaign_id: int) -> _Answer:
     if "show" in request.form:
         return _render(draft, file, look, form)
     is_valid = form.validate_on_submit()
-    if not _check(form, look) or not is_valid:
+    if not _check_sheet(form, look, file.look) or not _check(form, look) or not is_valid:
         return _render(draft, file, look, form), 422
     reading = Reading(
         choice=_read_choice(form, look),
@@ -116,7 +120,7 @@ def choose(campaign_id: int) -> _Answer:
 
 def _read_sent(look: FileTop, job: JobRow) -> ColumnsForm:
     """Return the form that was sent. If its columns are those of another list or sheet, return one with an error."""
-    form = make_columns_form(look.names, len(look.parameters))
+    form = make_columns_form(look.names, len(look.parameters), look.sheets)
     if form.look.data != str(job.id):
         form = _propose(look, job)
         form.look.errors = [_("Another list, or another sheet, was chosen meanwhile: these are its columns.")]
@@ -129,6 +133,7 @@ def _propose(look: FileTop, job: JobRow) -> ColumnsForm:
     choice = reading.choice
     texts, filled = {**look.given, **asked}, {**look.filled, **choice.mapping}
     values: dict[str, object] = {
+        "sheet": reading.sheet or "",
         "phone": _find(look, choice.phone or look.phone),
         "consent": _find(look, choice.consent or look.consent),
         "unrelated": [_find(look, name) for name in choice.unrelated],
@@ -144,7 +149,7 @@ def _propose(look: FileTop, job: JobRow) -> ColumnsForm:
         text = texts.get(each.name)
         values[f"variable_{number}"] = _find(look, filled.get(each.name)) if text is None else SAME
         values[f"text_{number}"] = text or ""
-    return make_columns_form(look.names, len(look.parameters), values)
+    return make_columns_form(look.names, len(look.parameters), look.sheets, values)
 
 
 def _find(look: FileTop, name: str | None) -> str:
@@ -189,6 +194,22 @@ def _read_parameters(form: ColumnsForm, look: FileTop) -> Mapping[str, str | Non
         for name, text in wanted.items()
         if text != look.given.get(name) or (name in optional and name not in look.given)
     }
+
+
+def _check_sheet(form: ColumnsForm, look: FileTop, job: JobRow) -> bool:
+    """Return whether the chosen sheet is the one whose columns the page shows. If not, the field has an error."""
+    shown, chosen = read_reading(job.request).sheet, form.sheet.data
+    if len(look.sheets) > 1 and chosen != shown:
+        words = _("Nothing was read. Choose the sheet that is the list, and press “Show this sheet”.")
+        if chosen and shown:
+            words = _(
+                "Nothing was read: the columns on this page are those of the sheet “%(shown)s”. Press “Show this sheet”"
+                " for those of “%(chosen)s”, or choose “%(shown)s” again.",
+                shown=shown,
+                chosen=chosen,
+            )
+        blame(form.sheet, words)
+    return not form.sheet.errors
 
 
 def _check(form: ColumnsForm, look: FileTop) -> bool:
@@ -248,8 +269,6 @@ def _show_message(form: ColumnsForm, look: FileTop, rows: Sequence[Sequence[str]
 def _render(draft: Draft, file: ListFile, look: FileTop, form: ColumnsForm) -> str:
     sees_phones = may(Right.PHONES_SEE)
     cells = [[cell if sees_phones else mask_digits(cell) for cell in row] for row in look.rows]
-    sheet = SheetForm(data={"sheet": read_reading(file.look.request).sheet if file.look else None})
-    sheet.sheet.choices = [SelectChoice(each) for each in look.sheets]
     excerpts = look.excerpts
     variables = [
         (
@@ -268,7 +287,7 @@ def _render(draft: Draft, file: ListFile, look: FileTop, form: ColumnsForm) -> s
         file=file,
         look=look,
         form=form,
-        sheet=sheet,
+        shown_sheet=read_reading(file.look.request).sheet if file.look else None,
         rows=cells,
         variables=variables,
         layout=_show_message(form, look, cells) if look.names else None,

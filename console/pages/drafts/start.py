@@ -13,10 +13,10 @@ from campaigns.domain.statement import Refusal, Severity
 from campaigns.domain.users.rights import Right, Role, list_rights
 from campaigns.management.campaigns import CampaignChanges, change_campaign
 from campaigns.management.drafts.starts import MOST_DAYS_OF_LIMIT, StartFacts
-from campaigns.management.files.jobs import demand_read_lists, find_import, read_reading
+from campaigns.management.files.jobs import demand_read_lists, find_import
 from campaigns.management.lifecycle import check_departures, ids_to_enqueue, start_campaigns
 from campaigns.management.reports import show_overview
-from campaigns.store.recipients import Overlap, list_imported_files
+from campaigns.store.recipients import Overlap
 from campaigns.store.users.users import list_users
 from console.context import actor, may, parts
 from console.errors import find_status
@@ -25,7 +25,7 @@ from console.pages import CAMPAIGN
 from console.pages.drafts.looks import CampaignFacts, look_at
 from console.pages.drafts.notes import list_doubts, list_others, shorten
 from console.pages.drafts.pace import Forecast, list_days, make_forecast
-from console.pages.drafts.steps import LAST_STEP, Draft, load_draft, render_step
+from console.pages.drafts.steps import LAST_STEP, Draft, list_files, load_draft, render_step
 from console.rights import demands
 from console.texts import _, advise, plural, say
 
@@ -109,7 +109,7 @@ def render(draft: Draft, form: StartForm, refusal: Markup | str = "", test_form:
         form=form,
         look=look,
         accounts=[each.name for each in overview.accounts],
-        files=_list_files(campaign_id),
+        files=list_files(campaign_id, find_import(parts().database, campaign_id)),
         refusal=refusal,
         obstacles=_list_obstacles(look, forecast),
         must_count=_must_count(look.start),
@@ -125,15 +125,6 @@ def render(draft: Draft, form: StartForm, refusal: Markup | str = "", test_form:
         test_form=test_form or TestForm(data={"known": str(len(tests))}),
         most_test_phones=MOST_TEST_PHONES,
     )
-
-
-def _list_files(campaign_id: int) -> list[str]:
-    """Return the files whose people are in the draft, the last one with its sheet if the console has read it."""
-    files = [each.name for each in parts().database.run(list_imported_files, campaign_id)]
-    job = find_import(parts().database, campaign_id)
-    if len(files) == 1 and job is not None and job.is_done and (sheet := read_reading(job.request).sheet):
-        return [_("%(file)s, sheet %(sheet)s", file=files[0], sheet=sheet)]
-    return files
 
 
 def _find_end(look: StartFacts, forecast: Forecast) -> dt.datetime:

@@ -15,10 +15,12 @@ from werkzeug.wrappers import Response
 from campaigns.domain.campaign import CampaignStatus, missing_campaign
 from campaigns.domain.template import TemplateStatus
 from campaigns.domain.users.rights import Right
+from campaigns.management.files.jobs import read_reading
 from campaigns.store.accounts import load_campaign_accounts
 from campaigns.store.campaigns import CampaignListing, list_campaigns
 from campaigns.store.database import Connection
-from campaigns.store.files.jobs import NewerList, find_newer_list
+from campaigns.store.files.jobs import JobRow, NewerList, find_newer_list
+from campaigns.store.recipients import list_imported_files
 from console.context import parts, user
 from console.forms.drafts import DraftForm
 from console.pages import CAMPAIGN
@@ -81,6 +83,17 @@ def load_draft(campaign_id: int, *, done: str = "no-draft") -> Draft:
         abort(redirect(url_for("campaign", campaign_id=campaign_id, done=done)))
     g.draft_id = campaign_id  # hints lead to the steps of this draft
     return draft
+
+
+def list_files(campaign_id: int, job: JobRow | None) -> list[str]:
+    """Return the files whose people are in a draft, the last one with its sheet if the console has read it.
+
+    `job`: the last job that was to read a list.
+    """
+    files = [each.name for each in parts().database.run(list_imported_files, campaign_id)]
+    if len(files) == 1 and job is not None and job.is_done and (sheet := read_reading(job.request).sheet):
+        return [_("%(file)s, sheet %(sheet)s", file=files[0], sheet=sheet)]
+    return files
 
 
 def digest(*values: object) -> str:
