@@ -17,7 +17,7 @@ import flask_babel
 from babel import Locale, UnknownLocaleError
 from babel.dates import format_datetime, get_day_names
 from babel.numbers import format_decimal
-from flask import g, url_for
+from flask import g, request, url_for
 from markupsafe import Markup, escape
 
 from campaigns.domain.account import suggest_limit
@@ -519,7 +519,14 @@ def _write(value: Hint | Entry) -> Markup:
 def _find_place(entry: Entry) -> str:
     """Return the address of the field of an entry on the pages of the draft of this request; "" if there is none."""
     place, draft_id = PLACES.get(entry.field), g.get("draft_id")
-    return "" if place is None or draft_id is None else url_for(place[0], campaign_id=draft_id, _anchor=place[1])
+    if place is None or draft_id is None:
+        return ""
+    endpoint, anchor = place
+    # The step Columns shows the choice of such a link as made, and with it the choices of the links before.
+    given = {**request.args} if request.endpoint == endpoint else {}
+    if endpoint == "draft_columns" and isinstance(entry.value, str) and entry.value:
+        given[anchor] = entry.value
+    return url_for(endpoint, campaign_id=draft_id, _anchor=anchor, **given)
 
 
 def _link_to(address: str, words: str) -> Markup:

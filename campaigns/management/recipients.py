@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
-from functools import partial
+from functools import partial, reduce
 from itertools import chain, islice
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -47,7 +47,7 @@ from campaigns.management.exports import find_export_columns
 from campaigns.management.layouts import Preview, preview
 from campaigns.sheets.package import Report
 from campaigns.sheets.rows import Row, Sheet, WindowsText, open_sheet
-from campaigns.sheets.xlsx import Hidden, HiddenChoice
+from campaigns.sheets.xlsx import CELLS_HIDDEN, ROWS_STRUCK, Hidden, HiddenChoice
 from campaigns.store import recipients as store
 from campaigns.store.database import Connection, Database, DatabaseUnavailable, read_clock
 
@@ -170,6 +170,7 @@ def stage_recipients(connection: Connection, path: Path, *, filling: Filling, re
     """
     store.allow_long_transaction(connection)
     kinds, refusals, unanswered = Counter[PhoneKind](), Refusals(), Refusals()
+    undecided: list[RecipientsError] = []
     try:
         with open_sheet(
             path,
@@ -179,9 +180,10 @@ def stage_recipients(connection: Connection, path: Path, *, filling: Filling, re
             hidden=reading.hidden,
         ) as sheet:
             reading.choice.refuse_fixed(filling.fixed)
-            top = list(islice(sheet.rows, HEADER_WITHIN))
+            sheet_rows = _keep_hidden(sheet.rows, undecided)
+            top = list(islice(sheet_rows, HEADER_WITHIN))
             header_row, columns = _read_columns(top, filling, reading.choice, delimiter=sheet.delimiter)
-            below = (each for each in chain(top, sheet.rows) if each[0] > header_row)
+            below = (each for each in chain(top, sheet_rows) if each[0] > header_row)
             first = list(islice(below, _FIRST_ROWS))
             first_cells = [cells for _, cells in first if not isinstance(cells, RowProblem)]
             excerpts = dict(zip(columns.variables, [filling.excerpts[name] for name in filling.names], strict=True))
@@ -214,7 +216,12 @@ def stage_recipients(connection: Connection, path: Path, *, filling: Filling, re
             consents = _find_consents(columns, reading, first_cells)
             rows = _read_rows(chain(first, below), columns, reading, read=read, consents=consents, findings=findings)
             store.stage_rows(connection, rows)
+            undecided += _list_undecided(reading, refusals, unanswered, headings)
+            if undecided:
+                raise reduce(_join_undecided, undecided)
     except RecipientsError as error:
+        if undecided and undecided[0].code != error.code:  # hidden cells may be the cause of another refusal
+            undecided[0].sheet, error = error.sheet, undecided[0]
         raise error.in_file(path) from None
     if findings.late and reading.refusals is RefusalChoice.SKIP:
         store.reject_rows(connection, findings.late, code=RowCode.REFUSED)
@@ -582,8 +589,7 @@ def _read_rows(
 ) -> Iterator[tuple[int, Recipient | RowProblem]]:
     """Yield the recipient or the problem of each row, and add what each row tells to `findings`.
 
-    Blank rows are skipped. Raises RecipientsError if all rows are blank, or if rows that say that the person wants no
-    messages must be refused.
+    Blank rows are skipped. Raises RecipientsError if all rows are blank.
     """
     kinds, search, foreign, refusals, unanswered = findings[:5]
     classify = make_phone_classifier(reading.region)
@@ -622,20 +628,38 @@ def _read_rows(
         refusals.add(note.row_number, [column], note.key)
         findings.late.append((note.row_number, column, _REFUSES))
     refusals.others = consents.list_others(refusals.columns)
-    _demand_decisions(reading, refusals, unanswered, findings.headings)
 
 
 # The problems of a row that may be a heading in the middle of the list.
 _NO_PHONES = frozenset({PhoneProblem.EMPTY, PhoneProblem.WORDS})
 
 
-def _demand_decisions(reading: Reading, refusals: Refusals, unanswered: Refusals, headings: Headings) -> None:
-    """Raise RecipientsError if nobody has decided about rows that say no, or about rows that lack an answer."""
+def _keep_hidden(rows: Iterable[tuple[int, Row]], undecided: list[RecipientsError]) -> Iterator[tuple[int, Row]]:
+    """Yield the rows of a sheet. A refusal of its hidden or struck rows, which comes at the end, goes to `undecided`."""
+    try:
+        yield from rows
+    except RecipientsError as error:
+        if error.code not in {CELLS_HIDDEN, ROWS_STRUCK}:
+            raise
+        undecided.append(error)
+
+
+def _join_undecided(one: RecipientsError, other: RecipientsError) -> RecipientsError:
+    """Return one refusal for two decisions that a person has to take, so that the next try is not refused again."""
+    return RecipientsError(one.code, "{one}; and {other}", one=one, other=other)
+
+
+def _list_undecided(
+    reading: Reading, refusals: Refusals, unanswered: Refusals, headings: Headings
+) -> Iterator[RecipientsError]:
+    """Yield a refusal for each decision that nobody has taken: about rows below a heading that says no, about rows that
+    say no, and about rows that lack an answer.
+    """
     heading = next(headings.list_refusing(), None)
     if heading is not None and reading.refusals is RefusalChoice.REFUSE:
-        raise _heading_refuses(heading)
+        yield _heading_refuses(heading)
     if refusals.row_count and reading.refusals is RefusalChoice.REFUSE:
-        raise RecipientsError(
+        yield RecipientsError(
             "people_refuse",
             "the list says in {rows} that the person wants no messages ({columns}; the first is row {first_row}): leave"
             " these people out with {skip}, or read them like the others with {include}; if a column is about something"
@@ -648,7 +672,7 @@ def _demand_decisions(reading: Reading, refusals: Refusals, unanswered: Refusals
             unrelated=[Entry(Field.NOT_REFUSALS, name) for name in refusals.columns],
         )
     if unanswered.row_count and reading.unanswered is RefusalChoice.REFUSE:
-        raise RecipientsError(
+        yield RecipientsError(
             "people_unanswered",
             "the list does not say in {rows} whether the person wants messages (no answer in {columns}; the first is"
             " row {first_row}): leave these people out with {skip}, or read them like the others with {include}; if a"

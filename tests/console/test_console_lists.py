@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import io
 import re
+from html import unescape
 
 import pytest
 import xlsxwriter
 
 from campaigns.domain.users.rights import Role
 from campaigns.management.accounts import add_account, add_template
-from campaigns.management.campaigns import CampaignChanges, draft_campaign
+from campaigns.management.campaigns import CampaignChanges, change_campaign, draft_campaign
 from campaigns.management.drafts.imports import add_recipients
 from campaigns.management.files import work
 from campaigns.management.recipients import Reading
@@ -330,6 +331,53 @@ def test_a_list_without_known_names_asks_for_its_columns(console, database, path
     assert people(database) == [("+5511999990001", ["Ana"])]
 
 
+def test_columns_that_only_their_order_chose_are_told_and_need_a_tick(console, database, upload, path):
+    add_template(database, "due", language="pt_BR", body="Oi {{1}}: {{2}} vence em {{3}}.", actor=TESTER)
+    change_campaign(database, 1, CampaignChanges(template="due:pt_BR"), actor=TESTER, quiet_hours=None)
+    browser = console.sign_in()
+    rows = "telefone,a,b,c\n+5511999990001,Ana,01/12/2099,R$ 10\n"
+    said = "so only their order chose: {{1}} ← a, {{2}} ← b, {{3}} ← c."
+    usual = {"variable_0": "1", "variable_1": "2", "variable_2": "3"}
+    page = import_list(console, browser, path, upload, rows, **usual)
+    assert said in read_text(browser.get(f"{path}/columns").text)
+    assert "columns that only their order chose" in read_notes(page)
+    assert 'class="verdict problem"' in page
+    assert 'class="verdict done"' not in page
+    answer = choose(browser, path, show="1", **usual | {"variable_1": "3", "variable_2": "2"})
+    assert said not in read_text(answer.text)
+    choose(browser, path, **usual | {"variable_1": "3", "variable_2": "2"})
+    console.do_file_work()
+    page = browser.get(f"{path}/check").text
+    assert read_notes(page) == []
+    assert 'class="verdict done"' in page
+    assert people(database) == [("+5511999990001", ["Ana", "R$ 10", "01/12/2099"])]
+    assert "their order chose" not in browser.get(f"{path}/columns").text
+
+
+def test_another_language_of_the_template_writes_the_first_rows_anew(console, database, upload, path):
+    for language in ("en", "pt_BR"):
+        add_template(database, "due", language=language, body="Pay {{value}}.", actor=TESTER)
+    change_campaign(database, 1, CampaignChanges(template="due:en"), actor=TESTER, quiet_hours=None)
+    buffer = io.BytesIO()
+    with xlsxwriter.Workbook(buffer, {"in_memory": True}) as book:
+        sheet = book.add_worksheet()
+        sheet.write_row(0, 0, ["telefone", "price"])
+        sheet.write_row(1, 0, ["+5511999990001", 1234.5], book.add_format({"num_format": "#,##0.00"}))
+    browser = console.sign_in()
+    upload(browser, buffer.getvalue(), "people.xlsx")
+    choose(browser, path)
+    console.do_file_work()
+    assert "Pay 1,234.50." in browser.get(f"{path}/columns").text
+    change_campaign(database, 1, CampaignChanges(template="due:pt_BR"), actor=TESTER, quiet_hours=None)
+    assert "The list is being read" in browser.get(f"{path}/columns").text
+    console.do_file_work()
+    page = browser.get(f"{path}/columns").text
+    assert "Pay 1.234,50." in page
+    assert chosen_in(page, "variable_0") == "1", "the choices of the import are kept"
+    assert "is not in the campaign yet" not in page, "it is the list that is in the campaign"
+    assert fetch(database, "SELECT count(*) FROM file_jobs WHERE kind = 'look'") == [2]
+
+
 def write_workbook():
     buffer = io.BytesIO()
     with xlsxwriter.Workbook(buffer, {"in_memory": True}) as book:
@@ -441,8 +489,9 @@ def test_people_who_want_no_messages_are_a_decision(console, database, path, upl
     page = import_list(console, browser, path, upload, rows)
     assert "the list says in 1 row that the person wants no messages" in page
     label = "“Rows that say in a column such as opt-in that the person wants no messages”"
-    assert f'<a href="{path}/columns#refusals">{label}: leave them out</a>' in page
-    assert f'<a href="{path}/columns#unrelated">“Columns about something else, such as orders”: opt-in</a>' in page
+    assert f'<a href="{path}/columns?refusals=skip#refusals">{label}: leave them out</a>' in page
+    other = "“Columns about something else, such as orders”: opt-in"
+    assert f'<a href="{path}/columns?unrelated=opt-in#unrelated">{other}</a>' in page
     assert '<details id="more" open>' in browser.get(f"{path}/columns").text
     assert people(database) == []
     choose(browser, path, refusals="skip")
@@ -458,6 +507,52 @@ def test_people_who_want_no_messages_are_a_decision(console, database, path, upl
     text = read_text(browser.get(f"{path}/check").text)
     assert "The list says in 1 row that the person wants no messages (opt-in)." in text
     assert len(people(database)) == 2
+
+
+def read_links(page, word):
+    """The addresses of the links whose words contain a word."""
+    found = re.findall(r'<a href="([^"#]+)#[^"]*">([^<]*)</a>', page)
+    return [unescape(address) for address, words in found if word in words]
+
+
+def test_a_link_that_is_named_like_a_choice_makes_it_and_all_questions_of_a_list_come_at_once(
+    console, database, path, upload
+):
+    buffer = io.BytesIO()
+    with xlsxwriter.Workbook(buffer, {"in_memory": True}) as book:
+        sheet = book.add_worksheet()
+        sheet.write_row(0, 0, ["telefone", "nome", "opt-in"])
+        for number, answer in enumerate(("sim", "não", "", "sim"), start=1):
+            sheet.write_row(number, 0, [f"+551199999000{number}", f"Ana {number}", answer])
+        sheet.set_row(4, None, None, {"hidden": True})
+    browser = console.sign_in()
+    upload(browser, buffer.getvalue(), "people.xlsx")
+    choose(browser, path)
+    console.do_file_work()
+    page = browser.get(f"{path}/check").text
+    for said in ("the sheet hides 1 row", "says in 1 row that the person wants no", "does not say in 1 row whether"):
+        assert said in read_text(page)
+    hidden, refusals, unanswered = read_links(page, ": leave them out")
+    page = browser.get(hidden).text
+    assert chosen_in(page, "hidden") == "skip"
+    assert "the sheet hides 1 row" in read_text(page), "the step Columns repeats what is to be decided"
+    page = browser.get(read_links(page, ": leave them out")[1]).text
+    page = browser.get(read_links(page, ": read them like the others")[2]).text
+    chosen = {field: chosen_in(page, field) for field in ("hidden", "refusals", "unanswered")}
+    assert chosen == {"hidden": "skip", "refusals": "skip", "unanswered": "include"}
+    assert database.run(lambda connection: connection.execute("SELECT count(*) FROM messages").fetchone()) == (0,)
+    choose(browser, path, **chosen)
+    console.do_file_work()
+    assert [values for _phone, values in people(database)] == [["Ana 1"], ["Ana 3"]]
+    page = browser.get(f"{path}/check").text
+    assert "1 hidden row was left out." in read_text(page)
+    assert "1 hidden row" not in read_notes(page), "the person has decided about hidden rows already"
+    assert chosen_in(browser.get(refusals).text, "refusals") == chosen_in(browser.get(unanswered).text, "refusals")
+    page = browser.get(f"{path}/columns?phone=nome&look=nome%3Dopt-in&unrelated=opt-in&region=PT").text
+    assert (chosen_in(page, "phone"), chosen_in(page, "variable_0")) == ("1", "2")
+    assert 'name="unrelated" value="2" checked' in page
+    assert 'value="PT"' in page
+    assert browser.get(f"{path}/columns?hidden=x&phone=x&look=x&unrelated=x&sheet=x").status_code == 200
 
 
 def test_people_without_an_answer_are_a_decision(console, database, path, upload):
@@ -634,9 +729,7 @@ def accept(browser, path, **ticks):
 
 
 @pytest.mark.parametrize("step", ["columns", "check"])
-def test_work_that_ends_while_a_page_is_made_leaves_no_page_without_a_way_on(
-    console, database, path, upload, monkeypatch, step
-):
+def test_work_that_ends_while_a_page_is_made_leaves_no_page_without_a_way_on(console, database, path, upload, step):
     """The work ends behind each of the reads of the page in turn."""
     browser = console.sign_in()
     run, number = type(database).run, 0
@@ -657,7 +750,7 @@ def test_work_that_ends_while_a_page_is_made_leaves_no_page_without_a_way_on(
                 console.do_file_work()
             return result
 
-        with monkeypatch.context() as patched:
+        with pytest.MonkeyPatch.context() as patched:
             patched.setattr(type(database), "run", run_and_work)
             page = browser.get(f"{path}/{step}").text
         if len(reads) < number:
@@ -790,6 +883,21 @@ def test_a_newer_list_is_named_on_each_step_until_it_is_read_or_discarded(consol
     assert "corrected.csv" not in text
     assert "was uploaded into campaign" not in text
     assert fetch(database, "SELECT name FROM uploads") == ["people.csv"]
+
+
+def test_another_sheet_of_the_same_file_is_named_with_its_sheet(console, path, upload):
+    browser = console.sign_in()
+    upload(browser, write_workbook(), "people.xlsx")
+    show_sheet(console, browser, path, "Novembro")
+    choose(browser, path, hidden="include")
+    console.do_file_work()
+    show_sheet(console, browser, path, "Antiga")
+    text = read_text(browser.get(f"{path}/start").text)
+    assert "people.xlsx, sheet Antiga is not in the campaign yet" in text
+    assert "The campaign still has the 2 people of people.xlsx, sheet Novembro." in text
+    assert "The list people.xlsx, sheet Antiga was uploaded into campaign 1" in text
+    show_sheet(console, browser, path, "Novembro")
+    assert "is not in the campaign yet" not in read_text(browser.get(f"{path}/start").text)
 
 
 def test_rows_with_one_phone_and_other_values_need_a_tick(console, path, upload):

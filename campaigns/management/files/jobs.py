@@ -12,7 +12,7 @@ from campaigns.domain.message import Status
 from campaigns.domain.optout.consent import RefusalChoice
 from campaigns.domain.optout.recognition import Source
 from campaigns.domain.recipients import Choice
-from campaigns.domain.statement import Hint, HintAction, Kind, Refusal, Word
+from campaigns.domain.statement import Entry, Field, Hint, HintAction, Kind, Refusal, Sentence, Word
 from campaigns.domain.users.actor import Act, Actor, ActorKind, Surface
 from campaigns.language import ENGLISH
 from campaigns.management.hours.quiet_hours import QuietHours
@@ -208,11 +208,21 @@ def demand_read_lists(connection: Connection, campaign: CampaignListing | Locked
             kind=Kind.CONFLICT,
             id=campaign.id,
             name=campaign.name,
-            new=newer.name,
-            old=newer.present or Word("an earlier list"),
-            replace=Hint(HintAction.REPLACE_RECIPIENTS, campaign.id, file=newer.name),
+            new=_name_list(newer.name, newer.sheet),
+            old=[*newer.present[:-1], _name_list(newer.present[-1], newer.present_sheet)]
+            if newer.present
+            else Word("an earlier list"),
+            replace=Hint(HintAction.REPLACE_RECIPIENTS, campaign.id, also=_name_sheet(newer.sheet), file=newer.name),
             discard=Hint(HintAction.DISCARD_LIST, campaign.id),
         )
+
+
+def _name_list(name: str, sheet: str | None) -> str | Sentence:
+    return Sentence("{file}, sheet {sheet}", file=name, sheet=sheet) if sheet else name
+
+
+def _name_sheet(sheet: str | None) -> tuple[Entry, ...]:
+    return (Entry(Field.SHEET, sheet),) if sheet else ()
 
 
 def discard_newer_list(database: Database, campaign_id: int, *, actor: Actor) -> list[str]:

@@ -17,6 +17,7 @@ from campaigns.domain.recipients import (
     RecipientsError,
     RowProblem,
     demand_header,
+    fits_text,
     read_header,
     read_names,
 )
@@ -42,16 +43,19 @@ _PHONE_TRIES = 2
 class FileTop:
     """The top of a file, and how the import would read it.
 
-    `sheets`: the visible sheets with cells, [] for a CSV file. `names`: the names of the columns, "" for a column
+    `sheets`: the visible sheets with cells, [] for a CSV file. `language`: the language in which the numbers and dates of
+    a workbook are written; "" if an older version has looked. `names`: the names of the columns, "" for a column
     without a name. `rows`: the first rows below the header. `template`, `components`: those of the campaign. `given`:
     the campaign's values for all recipients, by parameter. `parameters`: the parameters that a column or one text
     fills.
 
     `phone`, `consent` and `filled`: the columns that the import would choose by itself. `filled`: by variable.
+    `by_order`: the variables that it would fill only by the order of the columns, without a hint in the template.
     `problem`: why the import would not choose all columns; None if it would.
     """
 
     sheets: Sequence[str]
+    language: str
     header_row: int
     names: Sequence[str]
     rows: Sequence[Sequence[str]]
@@ -62,6 +66,7 @@ class FileTop:
     phone: str | None
     consent: str | None
     filled: Mapping[str, str]
+    by_order: Sequence[str]
     problem: Sentence | None
     hidden_row_count: int
     hidden_columns: Sequence[str]
@@ -69,6 +74,11 @@ class FileTop:
     def fill(self, parameters: Mapping[str, str | None]) -> Filling:
         """Return the template with these values for all recipients, in addition to `given`. Raises TemplateError."""
         return fill(self.template, drop_empty(self.template, {**self.given, **parameters}))
+
+    @property
+    def is_outdated(self) -> bool:
+        """Whether the rows of a workbook are written in another language than that of the present template."""
+        return bool(self.sheets) and self.language not in {"", self.template.language}
 
     @property
     def excerpts(self) -> Mapping[str, str]:
@@ -102,7 +112,7 @@ def look_at(path: Path, reading: Reading, *, language: str) -> dict[str, Any]:
     """
     # The look shows hidden rows and columns unless they are left out: the person decides when the list is read.
     hidden = HiddenChoice.SKIP if reading.hidden is HiddenChoice.SKIP else HiddenChoice.INCLUDE
-    top: dict[str, Any] = {"sheets": list_sheets(path), "header_row": 1, "names": [], "rows": []}
+    top: dict[str, Any] = {"sheets": list_sheets(path), "language": language, "header_row": 1, "names": [], "rows": []}
     top |= {"hidden_row_count": 0, "hidden_columns": []}
     if reading.sheet is None and len(top["sheets"]) > 1:
         return top
@@ -137,7 +147,7 @@ def _load(connection: Connection, job: JobRow) -> FileTop:
     assert job.campaign_id is not None
     given = find_campaign(connection, job.campaign_id).parameters
     row = templates.load_template(connection, campaigns.find_template_id(connection, job.campaign_id))
-    template, top = read_template(row), job.result or {}
+    template, top = read_template(row), {"language": ""} | (job.result or {})
     guess = _guess(top["names"], fill(template, given), read_reading(job.request).choice)
     parameters = [each for each in list_parameters(template) if each.is_required or each.name in given]
     return FileTop(**top, template=template, components=row.components, given=given, parameters=parameters, **guess)
@@ -150,7 +160,7 @@ def _guess(names: Sequence[str], filling: Filling, choice: Choice) -> dict[str, 
     phone and for each variable alone, and the problem.
     """
     if not names:
-        return {"phone": None, "consent": None, "filled": {}, "problem": None}
+        return {"phone": None, "consent": None, "filled": {}, "by_order": [], "problem": None}
     try:
         columns = read_header(names, filling.names, choice, excerpts=filling.excerpts)
     except RecipientsError as error:
@@ -158,8 +168,14 @@ def _guess(names: Sequence[str], filling: Filling, choice: Choice) -> dict[str, 
     else:
         filled = {name: names[position] for name, position in zip(filling.names, columns.variables, strict=True)}
         consent = None if columns.consent is None else names[columns.consent]
-        return {"phone": names[columns.phone], "consent": consent, "filled": filled, "problem": None}
-    guess: dict[str, Any] = {"phone": None, "consent": None, "filled": {}, "problem": problem}
+        by_order = [
+            name
+            for name, position in zip(filling.names, columns.variables, strict=True)
+            if position in columns.by_position and not fits_text(names[position], filling.excerpts[name])
+        ]
+        guess = {"phone": names[columns.phone], "consent": consent, "filled": filled, "by_order": by_order}
+        return guess | {"problem": None}
+    guess = {"phone": None, "consent": None, "filled": {}, "by_order": [], "problem": problem}
     try:
         columns = read_header(names, [], choice)
     except RecipientsError as error:

@@ -174,10 +174,14 @@ def has_due_list(connection: Connection, campaign_id: int) -> bool:
 class NewerList:
     """A list that was uploaded into a draft, and whose people are not in the draft.
 
-    `present`: the names of the files whose people are in the draft.
+    `sheet`: the sheet that was looked at or refused; None: the file has only one, or none is chosen yet. `present`:
+    the names of the files whose people are in the draft. `present_sheet`: the sheet of the last of them, if a job has
+    read it.
     """
 
     name: str
+    sheet: str | None
+    present_sheet: str | None
     present: list[str]
 
 

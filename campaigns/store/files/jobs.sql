@@ -47,16 +47,23 @@ SELECT EXISTS (
 
 -- name: find_newer_list
 -- The list whose people were to take the place of the people of a draft, and have not: the last work with a list only
--- looked at the list or its sheet, or was refused. A file that a command has imported since is newer. An import that a
+-- looked at the list or at another sheet of it, or was refused. A file that a command has imported since is newer. An import that a
 -- job has done since is not, because that job may have been requested before.
-SELECT u.name, ARRAY(SELECT i.file_name FROM imports i WHERE i.campaign_id = c.id ORDER BY i.id)
+SELECT u.name, j.request ->> 'sheet', l.request ->> 'sheet',
+    ARRAY(SELECT i.file_name FROM imports i WHERE i.campaign_id = c.id ORDER BY i.id)
 FROM campaigns c
 JOIN LATERAL (
     SELECT * FROM file_jobs WHERE campaign_id = c.id AND upload_id IS NOT NULL ORDER BY id DESC LIMIT 1
 ) j ON true
 JOIN uploads u ON u.id = j.upload_id
+LEFT JOIN LATERAL (
+    SELECT * FROM file_jobs
+    WHERE campaign_id = c.id AND kind IN ('add', 'replace') AND status = 'done' ORDER BY id DESC LIMIT 1
+) l ON true
 WHERE c.id = %(campaign_id)s AND c.status = 'draft' AND c.recipient_count > 0
     AND (j.kind = 'look' OR j.status IN ('refused', 'failed'))
+    AND NOT (j.kind = 'look' AND l.upload_id IS NOT DISTINCT FROM j.upload_id
+        AND (l.request ->> 'sheet') IS NOT DISTINCT FROM (j.request ->> 'sheet'))
     AND NOT EXISTS (
         SELECT FROM imports i
         WHERE i.campaign_id = c.id AND i.imported_at > j.created_at AND NOT EXISTS (

@@ -179,7 +179,7 @@ def _write_notes(draft: Draft, report: ImportReport | None) -> list[str]:
         notes.append(plural("%(count)s landline", "%(count)s landlines", count))
     if count := report.kinds.get(PhoneKind.WITHOUT_NINE, 0):
         notes.append(plural("%(count)s old number without its 9", "%(count)s old numbers without their 9", count))
-    if count := report.hidden_row_count:
+    if (count := report.hidden_row_count) and not report.skips_hidden:  # that they stay out is a choice of the person
         notes.append(plural("%(count)s hidden row", "%(count)s hidden rows", count))
     if count := report.struck_row_count:
         notes.append(plural("%(count)s row struck through", "%(count)s rows struck through", count))

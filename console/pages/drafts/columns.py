@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 
 from flask import Flask, redirect, request, url_for
 from werkzeug.wrappers import Response
@@ -56,7 +57,13 @@ def show(campaign_id: int) -> str:
     look = load_look(parts().database, file.look)
     # The choices of an import are shown again, unless another sheet was looked at since.
     last = file.look if file.imported is None else max(file.look, file.imported, key=lambda job: job.id)
-    return _render(draft, file, look, _read_sent(look, file.look) if is_shown_again() else _propose(look, last))
+    if look.is_outdated:
+        request_look(parts().database, campaign_id, file.upload.id, read_reading(last.request), actor=actor())
+        parts().enqueue_file_work()
+        return _render_without_look(draft, find_list(parts().database, campaign_id))
+    return _render(
+        draft, file, look, _read_sent(look, file.look) if is_shown_again() else _propose(look, last, request.args)
+    )
 
 
 @demands(Right.CAMPAIGN_DRAFT)
@@ -127,16 +134,19 @@ def _read_sent(look: FileTop, job: JobRow) -> ColumnsForm:
     return form
 
 
-def _propose(look: FileTop, job: JobRow) -> ColumnsForm:
-    """Return the form with the choices of a job, or else with those that the import would make."""
+def _propose(look: FileTop, job: JobRow, linked: Mapping[str, str] = MappingProxyType({})) -> ColumnsForm:
+    """Return the form with the choices of a job, or else with those that the import would make.
+
+    `linked`: the choice in the address of a link, which wins. `texts.say` writes such links.
+    """
     reading, asked = read_reading(job.request), read_parameters(job.request)
     choice = reading.choice
     texts, filled = {**look.given, **asked}, {**look.filled, **choice.mapping}
+    unrelated = [_find(look, name) for name in choice.unrelated]
     values: dict[str, object] = {
         "sheet": reading.sheet or "",
         "phone": _find(look, choice.phone or look.phone),
         "consent": _find(look, choice.consent or look.consent),
-        "unrelated": [_find(look, name) for name in choice.unrelated],
         "region": reading.region,
         "hidden": reading.hidden.value,
         "refusals": reading.refusals.value,
@@ -145,6 +155,14 @@ def _propose(look: FileTop, job: JobRow) -> ColumnsForm:
         "takes_tests": reading.takes_tests,
         "takes_nulls": reading.takes_nulls,
     }
+    values |= {name: linked[name] for name in ("hidden", "refusals", "unanswered", "region") if name in linked}
+    if place := _find(look, linked.get("phone")):
+        values["phone"] = place
+    values["unrelated"] = [*unrelated, *filter(None, [_find(look, linked.get("unrelated"))])]
+    variable, _sign, column = linked.get("look", "").partition("=")
+    if _find(look, column):
+        filled[variable] = column
+        texts.pop(variable, None)
     for number, each in enumerate(look.parameters):
         text = texts.get(each.name)
         values[f"variable_{number}"] = _find(look, filled.get(each.name)) if text is None else SAME
@@ -157,13 +175,27 @@ def _find(look: FileTop, name: str | None) -> str:
     return str(look.names.index(name)) if name in look.names else ""
 
 
-def _read_choice(form: ColumnsForm, look: FileTop) -> Choice:
-    mapping = {
+def _read_mapping(form: ColumnsForm, look: FileTop) -> dict[str, str]:
+    """Return the chosen column of each variable."""
+    return {
         each.name: look.names[place]
         for each, (variable, _text) in zip(look.parameters, form.list_variables(), strict=True)
         if (place := _read_place(variable.data, look)) is not None
     }
+
+
+def _is_by_order(form: ColumnsForm, look: FileTop) -> bool:
+    """Return whether the choices are still those that only the order of the columns proposed."""
+    proposed = (look.filled, _find(look, look.phone), _find(look, look.consent))
+    return bool(look.by_order) and (_read_mapping(form, look), form.phone.data, form.consent.data) == proposed
+
+
+def _read_choice(form: ColumnsForm, look: FileTop) -> Choice:
+    mapping = _read_mapping(form, look)
     phone, consent = (_read_place(field.data, look) for field in (form.phone, form.consent))
+    if _is_by_order(form, look):
+        # Nobody has chosen these columns. The import chooses the same, and warns that only their order chose them.
+        mapping = {}
     return Choice(
         phone=None if phone is None else look.names[phone],
         consent=None if consent is None else look.names[consent],
@@ -280,6 +312,7 @@ def _render(draft: Draft, file: ListFile, look: FileTop, form: ColumnsForm) -> s
     ]
     fields = [form.phone, *(variable for variable, _text in form.list_variables())]
     was_read = file.imported is not None and file.look is not None and file.imported.id > file.look.id
+    refusal = read_refusal(file.imported) if was_read and not form.errors else None
     return render_step(
         "drafts/columns.html",
         "draft_columns",
@@ -294,6 +327,10 @@ def _render(draft: Draft, file: ListFile, look: FileTop, form: ColumnsForm) -> s
         same=SAME,
         is_workbook=bool(look.sheets),
         was_read=was_read,
+        by_order=[f"{write_variable(each)} ← {look.filled[each]}" for each in look.by_order]
+        if _is_by_order(form, look)
+        else [],
+        refusal=refusal,
         is_unchosen=not all(field.data for field in fields),
         # A refused import leads to its questions about the people who want no messages.
         asks_consent=was_read or bool(form.refusals.errors or form.unanswered.errors),

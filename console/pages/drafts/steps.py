@@ -91,9 +91,12 @@ def list_files(campaign_id: int, job: JobRow | None) -> list[str]:
     `job`: the last job that was to read a list.
     """
     files = [each.name for each in parts().database.run(list_imported_files, campaign_id)]
-    if len(files) == 1 and job is not None and job.is_done and (sheet := read_reading(job.request).sheet):
-        return [_("%(file)s, sheet %(sheet)s", file=files[0], sheet=sheet)]
-    return files
+    sheet = read_reading(job.request).sheet if len(files) == 1 and job is not None and job.is_done else None
+    return [_name_list(each, sheet) for each in files]
+
+
+def _name_list(name: str, sheet: str | None) -> str:
+    return _("%(file)s, sheet %(sheet)s", file=name, sheet=sheet) if sheet else name
 
 
 def digest(*values: object) -> str:
@@ -131,7 +134,8 @@ def find_next(endpoint: str, draft: Draft) -> str:
 
 def render_step(template: str, endpoint: str, draft: Draft | None, **values: object) -> str:
     """Render the page of a step. `endpoint`: that of the step."""
-    return render_template(template, current=endpoint, draft=draft, steps=list_steps(draft), user=user(), **values)
+    page = {"current": endpoint, "draft": draft, "steps": list_steps(draft), "name_list": _name_list}
+    return render_template(template, **page, user=user(), **values)
 
 
 def _find_missing_text(draft: Draft) -> str:
@@ -145,7 +149,8 @@ def _find_missing_people(draft: Draft) -> str:
 def _find_unread_list(draft: Draft) -> str:
     if draft.newer_list is None:
         return _find_missing_people(draft)
-    return _("the people of %(name)s are not in the campaign", name=draft.newer_list.name)
+    name = _name_list(draft.newer_list.name, draft.newer_list.sheet)
+    return _("the people of %(name)s are not in the campaign", name=name)
 
 
 def _find_missing_accounts(draft: Draft) -> str:
