@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from psycopg.types.json import Jsonb
 
@@ -169,10 +171,41 @@ def test_the_gallery_is_filtered_by_its_address_and_goes_on_by_key(console, data
     browser = console.sign_in()
     first = browser.get("/campaigns/new?text=NEWS").text
     assert first.count('class="card') == 50
-    following = first.split('rel="next"')[0].rsplit('href="', 1)[1].split('"')[0].replace("&amp;", "&")
-    assert browser.get(following).text.count('class="card') == 3
+    following = re.search(r'name="show" value="(news[^"]*)"', first)[1]
+    more = browser.post("/campaigns/new", {"show": following, "text": "NEWS"})
+    assert more.text.count('class="card') == 3
     assert browser.get("/campaigns/new?language=pt_BR").text.count('class="card') == 1
     assert "No template fits this filter." in browser.get("/campaigns/new?text=nothing").text
+
+
+def test_a_filter_keeps_the_chosen_template_and_the_name(console, database, template):
+    for number in range(53):
+        database.run(add_template, name=f"news_{number:02}")
+    browser = console.sign_in()
+    chosen = {"name": "Sale", "template": "promo:pt_BR", "filtered": ":"}
+    for asked, said in (
+        ({"show": "filter", "text": "news"}, "You have chosen the template promo:pt_BR, which is not shown now."),
+        ({"text": "news"}, "You have chosen the template promo:pt_BR"),  # the Enter key in the field of the filter
+        ({"show": "filter", "text": "nothing"}, "You have chosen the template promo:pt_BR"),
+        ({"show": "filter", "text": "promo"}, 'value="promo:pt_BR" checked'),
+        ({"show": "all", "text": "nothing"}, "You have chosen the template promo:pt_BR"),
+        ({"show": "news_49:pt_BR"}, 'value="promo:pt_BR" checked'),
+    ):
+        answer = browser.post("/campaigns/new", chosen | asked)
+        assert answer.status_code == 200, asked
+        assert said in answer.text, asked
+        assert 'value="Sale"' in answer.text
+    assert drafts(database) == []
+    filtered = browser.post("/campaigns/new", chosen | {"show": "filter", "text": "news"}).text
+    sent = chosen | {"text": "news", "filtered": "news:"}
+    assert 'name="filtered" value="news:"' in filtered
+    assert filtered.index('name="template" value="news_00') < filtered.index('name="template" value="promo:pt_BR"')
+    assert browser.post("/campaigns/new", sent).status_code == 302
+    assert drafts(database) == [("Sale", "promo", "draft")]
+    campaign = fetch(database, "SELECT id FROM campaigns")[0]
+    answer = browser.post(f"/campaigns/{campaign}/text", {"name": "Other", "show": "filter", "text": "news"})
+    assert 'value="Other"' in answer.text
+    assert "The campaign keeps its template promo:pt_BR" in answer.text
 
 
 def test_a_refused_template_is_said_at_the_field_with_its_variables(console, database, template):
@@ -266,7 +299,8 @@ def test_a_draft_keeps_its_template_and_its_filter_when_the_list_is_read_again(m
     campaign_id = database.run(add_campaign, "draft", template_id=template, name="Sale")
     page = console.sign_in().get(f"/campaigns/{campaign_id}/text?text=pro").text
     address = page.split('formaction="')[1].split('"')[0]
-    answer = console.sign_in(name="olga").post(address, {"campaign_id": str(campaign_id)}, form="/campaigns/new")
+    sent = {"campaign_id": str(campaign_id), "text": "pro"}
+    answer = console.sign_in(name="olga").post(address, sent, form="/campaigns/new")
     assert f'action="/campaigns/{campaign_id}/text"' in answer.text
     assert 'value="promo:pt_BR" checked' in answer.text
     assert 'type="search" value="pro"' in answer.text

@@ -43,11 +43,10 @@ _PHONE_TRIES = 2
 class FileTop:
     """The top of a file, and how the import would read it.
 
-    `sheets`: the visible sheets with cells, [] for a CSV file. `language`: the language in which the numbers and dates of
-    a workbook are written; "" if an older version has looked. `names`: the names of the columns, "" for a column
-    without a name. `rows`: the first rows below the header. `template`, `components`: those of the campaign. `given`:
-    the campaign's values for all recipients, by parameter. `parameters`: the parameters that a column or one text
-    fills.
+    `sheets`: the visible sheets with cells, [] for a CSV file. `language`: the language in which numbers and dates of a
+    workbook are written; "" if an older version has looked. `names`: the names of the columns, "" for a column without
+    a name. `rows`: the first rows below the header. `template`, `components`: those of the campaign. `given`: the
+    campaign's values for all recipients, by parameter. `parameters`: the parameters that a column or one text fills.
 
     `phone`, `consent` and `filled`: the columns that the import would choose by itself. `filled`: by variable.
     `by_order`: the variables that it would fill only by the order of the columns, without a hint in the template.

@@ -62,6 +62,8 @@ def show_new() -> str:
 @demands(Right.CAMPAIGN_DRAFT)
 def make() -> _Answer:
     form, settings = TextForm(), parts().settings
+    if _wants_others():
+        return _render(None, form)
     if not form.validate_on_submit():
         return _render(None, form), 422
     name, template = form.name.data.strip(), form.template.data
@@ -95,6 +97,8 @@ def change(campaign_id: int) -> _Answer:
     form, present = make_text_form(parameters), _find_template(draft)
     if not form.template.data:  # the template of the draft is not on the page that was shown
         form.template.data = present
+    if _wants_others():
+        return _render(draft, form, parameters)
     if other_change := find_other_change(form, _digest(draft, parameters)):
         return _render(draft, form, parameters, News([other_change], is_problem=True)), 409
     if not form.validate_on_submit():
@@ -214,13 +218,8 @@ def _refuse(
 
 
 def _render(draft: Draft | None, form: TextForm, parameters: Sequence[Parameter] = (), news: News | None = None) -> str:
-    text, language = request.args.get("text", "").strip(), request.args.get("language", "")
-    after = _read_key(request.args.get("after", ""))
+    text, language, after = _read_filter()
     gallery = page_gallery(parts().database, text=text, language=language, after=after)
-    following = None
-    if gallery.page.next_key is not None:
-        given = {"text": text or None, "language": language or None, "after": ":".join(gallery.page.next_key)}
-        following = _address(draft, **given)
     return render_step(
         "drafts/text.html",
         "draft_text",
@@ -228,9 +227,9 @@ def _render(draft: Draft | None, form: TextForm, parameters: Sequence[Parameter]
         form=form,
         news=news,
         gallery=gallery,
-        following=following,
+        following=":".join(gallery.page.next_key) if gallery.page.next_key is not None else "",
         here=_address(draft),
-        is_filtered=bool(text or language or "after" in request.args),
+        is_filtered=bool(text or language or after),
         text=text,
         chosen_language=language,
         values=[(form[f"value_{number}"], label_parameter(each)) for number, each in enumerate(parameters)],
@@ -238,12 +237,28 @@ def _render(draft: Draft | None, form: TextForm, parameters: Sequence[Parameter]
     )
 
 
-def _address(draft: Draft | None, **query: str | None) -> str:
-    return (
-        url_for("new_campaign", **query)  # type: ignore[arg-type]
-        if draft is None
-        else url_for("draft_text", campaign_id=draft.row.id, **query)  # type: ignore[arg-type]
-    )
+def _address(draft: Draft | None) -> str:
+    return url_for("new_campaign") if draft is None else url_for("draft_text", campaign_id=draft.row.id)
+
+
+def _wants_others() -> bool:
+    """Return whether a person asks for other templates, and does not yet save the form.
+
+    The Enter key saves the form, also in the field of the filter. So a changed filter is such a question, too.
+    """
+    text, language, _after = _read_filter()
+    return "show" in request.form or request.form.get("filtered", f"{text}:{language}") != f"{text}:{language}"
+
+
+def _read_filter() -> tuple[str, str, GalleryKey | None]:
+    """Return the text and the language by which the templates are chosen, and the template behind which a page begins.
+
+    They are in the form, or in the address of a page.
+    """
+    given = request.form if request.method == "POST" else request.args
+    if request.form.get("show") == "all":
+        return "", "", None
+    return given.get("text", "").strip(), given.get("language", ""), _read_key(given.get("show", ""))
 
 
 def _read_key(text: str) -> GalleryKey | None:
