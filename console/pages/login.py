@@ -9,12 +9,14 @@ from werkzeug.wrappers import Response
 from campaigns.domain.statement import Refusal
 from campaigns.domain.users.rights import Right
 from campaigns.management.users.sessions import end_session, log_in
+from campaigns.management.users.users import UserChanges, change_user
+from campaigns.store.users.sessions import SessionUser
 from console.context import actor, console_session, find_user, is_by_proxy, parts, user
 from console.errors import find_status
 from console.forms.login import LoginForm
 from console.rights import demands, find_wanted, public
 from console.security import read_address, read_next
-from console.texts import say
+from console.texts import LANGUAGES, say
 from console.typed import SessionEndedError, find_owner, load_fields, write_fields
 
 
@@ -44,10 +46,19 @@ def do_login() -> str | Response | tuple[str, int]:
         return _render(form, say(refusal)), find_status(refusal)
     session, owner = console_session(), str(opened.user.user_id)
     session.token, session.owner = opened.token, owner
+    _keep_language(opened.user)
     page, fields = read_next(), load_fields(form.typed.data or "")
     if page and find_owner(fields) == owner:
         return render_template("typed.html", page=page, fields=fields, user=None)
     return redirect(page or url_for("now"))
+
+
+def _keep_language(signed_in: SessionUser) -> None:
+    """Write the language that a person has chosen on the page of the login into the profile."""
+    chosen = request.args.get("language")
+    if chosen in LANGUAGES and chosen != signed_in.language:
+        g.user = signed_in
+        change_user(parts().database, signed_in.name, UserChanges(language=chosen), actor=actor())
 
 
 def ask_again(error: SessionEndedError) -> tuple[str, int]:
@@ -78,5 +89,6 @@ def _render(form: LoginForm, refusal: Markup | None = None, *, wanted: str | Non
         next=read_next() if wanted is None else wanted,
         has_new_password=request.args.get("done") == "password",
         ended=request.args.get("ended"),
+        chosen_language=request.args.get("language"),
         user=None,
     )

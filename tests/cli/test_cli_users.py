@@ -38,6 +38,14 @@ def test_a_user_is_added_with_a_hash_and_listed_without_it(revoada, add, databas
     assert WORDS not in output
 
 
+def test_a_user_gets_the_language_of_the_command_unless_another_one_is_given(revoada, monkeypatch):
+    monkeypatch.setenv("REVOADA_LANGUAGE", "pt_BR")
+    revoada("user", "add", "maria", "--role", "admin", "--no-password", "--json")
+    revoada("user", "add", "eva", "--role", "viewer", "--no-password", "--language", "en")
+    listed = revoada.json("user", "list")
+    assert {row["name"]: row["language"] for row in listed} == {"maria": "pt_BR", "eva": "en"}
+
+
 def test_no_user_yet(revoada):
     assert revoada.ok("user", "list") == "There is no user yet: `revoada user add -h`.\n"
 

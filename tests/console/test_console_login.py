@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 from urllib.parse import unquote
 
 import pytest
@@ -154,5 +155,18 @@ def test_a_session_that_has_ended_is_said_and_leads_back(console, database):
     assert "Your session has ended." not in console.browser().get("/login").text
 
 
-def test_the_language_of_the_login_page_does_not_promise_that_of_the_pages_behind_it(console):
-    assert "As páginas seguintes têm o idioma do seu perfil." in console.browser().get("/login?language=pt_BR").text
+def test_the_language_that_a_person_chooses_at_the_login_becomes_that_of_the_profile(console, database):
+    browser = console.sign_in(name="ana")
+    browser.post("/logout", form="/now")
+    english = console.browser()
+    english.headers["Accept-Language"] = "pt-BR"
+    english.log_in("ana")
+    assert 'lang="en"' in english.get("/now").text, "the language of the browser is no choice"
+    address = re.search(r'action="(/login[^"]*)"', browser.get("/login?language=pt_BR").text)[1]
+    browser.post(address, {"name": "ana", "password": "wrong"}, form="/login?language=pt_BR")
+    assert fetch(database, "SELECT language FROM users") == ["en"]
+    browser.post(address, {"name": "ana", "password": WORDS}, form="/login?language=pt_BR")
+    assert 'lang="pt-BR"' in browser.get("/now").text
+    acts = fetch(database, "SELECT actor, before ->> 'language', after ->> 'language' FROM audit_events"
+                           " WHERE what = 'user.change'")
+    assert acts == [("ana", "en", "pt_BR")]

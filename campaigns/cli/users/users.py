@@ -13,6 +13,7 @@ from campaigns.cli.output import json_option, local_time, print_json, print_tabl
 from campaigns.cli.session import CommandError, Session, reason_option
 from campaigns.cli.types import ZONE
 from campaigns.domain.users.rights import Role
+from campaigns.language import language_of_person
 from campaigns.management.users.users import LANGUAGES, UserChanges, add_user, change_user
 from campaigns.store.users.users import User, list_users
 
@@ -38,7 +39,7 @@ def user() -> None:
 @click.option("--role", required=True, type=_ROLES, help="What the user may do; see `revoada user -h`.")
 @click.option("--password-stdin", is_flag=True, help="Take the password from standard input; else it is asked for.")
 @click.option("--no-password", is_flag=True, help="Only a proxy that authenticates signs the user in.")
-@click.option("--language", type=click.Choice(LANGUAGES), default="en", help="Language of the pages (default en).")
+@click.option("--language", type=click.Choice(LANGUAGES), help="Language of the pages (default: that of this command).")
 @click.option("--timezone", type=ZONE, metavar="ZONE", help="Time zone of the user (default REVOADA_TIMEZONE).")
 @reason_option
 @json_option
@@ -50,7 +51,7 @@ def add(  # noqa: PLR0917  one per option
     role: str,
     password_stdin: bool,
     no_password: bool,
-    language: str,
+    language: str | None,
     timezone: str | None,
     as_json: bool,
 ) -> None:
@@ -70,7 +71,7 @@ def add(  # noqa: PLR0917  one per option
         role=Role(role),
         password=None if no_password else _read_password(from_stdin=password_stdin),
         time_zone=timezone or session.settings.time_zone,
-        language=language,
+        language=language or language_of_person(),
     )
     if as_json:
         print_json(asdict(added))
