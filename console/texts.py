@@ -150,7 +150,7 @@ def _link(fill: Callable[[Writer, Language], str]) -> Markup:
 
 def advise_activation(account: str) -> Markup:
     """Return how an account that a person has deactivated sends again, as HTML."""
-    return say(Sentence("Let it send again: {activate}.", activate=Hint(HintAction.ACTIVATE_ACCOUNT, account)))
+    return say(Sentence("To let it send again: {activate}.", activate=Hint(HintAction.ACTIVATE_ACCOUNT, account)))
 
 
 def mask_digits(text: str) -> str:

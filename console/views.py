@@ -18,7 +18,7 @@ from campaigns.management.listings.recipients import Group
 from campaigns.management.preview import estimate_rest
 from campaigns.management.reports import CampaignErrors, Funnel, LeftOutRows, read_funnel, show_errors
 from campaigns.store.campaigns import CampaignListing
-from console.context import parts
+from console.context import may, parts
 from console.rights import explain_right
 from console.texts import (
     _,
@@ -104,6 +104,11 @@ class CampaignView:
         return self.row.status == CampaignStatus.RUNNING
 
     @property
+    def goes_on(self) -> bool:
+        """Messages leave, or may leave at any moment, and a person may stop them by a pause."""
+        return self.row.status in STARTED and may(Right.CAMPAIGN_PAUSE)
+
+    @property
     def has_ended(self) -> bool:
         return self.row.status in ENDED
 
@@ -168,6 +173,8 @@ class CampaignView:
             return _("waits for its scheduled time")
         if not self.is_running or row.waiting_reason is None:
             return ""
+        if self._errors and not self.waits_for_person:
+            return ""  # the causes say what is wrong, and no time ends this wait
         return reason_words(row.waiting_reason)
 
     @property

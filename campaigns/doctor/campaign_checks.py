@@ -469,7 +469,7 @@ def judge_account(
             "{repair}",
             account=account.name,
             reason=explain_deactivation(account.inactive_reason or ""),
-            repair=Sentence("Let it send again: {activate}.", activate=activate)
+            repair=Sentence("To let it send again: {activate}.", activate=activate)
             if account.inactive_code is None
             else _advise_repair(account, account.inactive_code),
             campaign_id=campaign_id,

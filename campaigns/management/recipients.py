@@ -591,7 +591,7 @@ def _read_rows(
 
     Blank rows are skipped. Raises RecipientsError if all rows are blank.
     """
-    kinds, search, foreign, refusals, unanswered = findings[:5]
+    kinds, search, foreign, refusals = findings[:4]
     classify = make_phone_classifier(reading.region)
     phone_column = columns.names[columns.phone]
     has_rows = False
@@ -635,7 +635,7 @@ _NO_PHONES = frozenset({PhoneProblem.EMPTY, PhoneProblem.WORDS})
 
 
 def _keep_hidden(rows: Iterable[tuple[int, Row]], undecided: list[RecipientsError]) -> Iterator[tuple[int, Row]]:
-    """Yield the rows of a sheet. A refusal of its hidden or struck rows, which comes at the end, goes to `undecided`."""
+    """Yield the rows of a sheet. A refusal of hidden or struck rows comes at their end, and goes to `undecided`."""
     try:
         yield from rows
     except RecipientsError as error:

@@ -129,6 +129,7 @@ class CampaignListing:
     created_at: dt.datetime
     started_at: dt.datetime | None
     completed_at: dt.datetime | None
+    cancelled_at: dt.datetime | None
     server_now: dt.datetime
     counts: dict[str, int]
     replied_counts: dict[str, int]

@@ -207,7 +207,7 @@ SELECT
     c.parameters, c.columns, c.scheduled_at, c.start_within_seconds, c.expire_at, c.max_per_person, c.within_days, c.interval_seconds, c.pause_after,
     c.pause_seconds, c.window_from, c.window_to, c.weekdays, c.time_zone, c.uses_recipient_zones, c.holidays,
     c.waiting_reason, c.due_at, c.enqueued_at, c.recipient_count, c.duplicate_count, c.rejected_count,
-    c.created_at, c.started_at, c.completed_at, clock_timestamp() AS server_now,
+    c.created_at, c.started_at, c.completed_at, c.cancelled_at, clock_timestamp() AS server_now,
     coalesce(n.counts, '{}') AS counts, coalesce(n.replied_counts, '{}') AS replied_counts
 FROM campaigns c
 JOIN templates t ON t.id = c.template_id

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
 
 from flask import Flask, abort, redirect, render_template, request, url_for
 from markupsafe import Markup
@@ -41,10 +42,10 @@ def _make_question(kind: Kind) -> Callable[[], _Answer]:
     @demands(kind.right)
     def ask() -> _Answer:
         """Show the campaigns of the filter that the command can change. The form has their ids."""
-        wanted, _kept = read_filter()
+        wanted, kept = read_filter()
         page = page_campaigns(parts().database, wanted, limit=MAX_ROWS)
         found = [CampaignView(row) for row in page.rows if row.status in _CHANGED & TRANSITIONS[kind.command].keys()]
-        return _render(kind, found, _make_form(kind, found), has_more=page.next_key is not None)
+        return _render(kind, found, _make_form(kind, found), kept=kept, has_more=page.next_key is not None)
 
     return ask
 
@@ -88,6 +89,7 @@ def _render(
     shown: list[CampaignView],
     form: ConfirmForm,
     *,
+    kept: Mapping[str, str | None] = MappingProxyType({}),
     has_more: bool = False,
     refusal: Markup | None = None,
 ) -> str:
@@ -98,6 +100,7 @@ def _render(
         pending=sum(each.pending for each in shown),
         sending=sum(each.sending for each in shown),
         form=form,
+        kept=kept,
         has_more=has_more,
         refusal=refusal,
         user=user(),

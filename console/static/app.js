@@ -144,7 +144,7 @@
       const link = find(event.target);
       if (!link || event.button !== 0 || event.ctrlKey || event.metaKey || event.shiftKey || event.altKey) return;
       event.preventDefault();
-      opener = {link, id: link.parentElement.id};
+      if (!link.closest("dialog")) opener = {link, id: link.parentElement.id};
       load(link.href).catch(() => location.assign(link.href));
     });
   }

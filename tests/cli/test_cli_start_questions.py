@@ -231,7 +231,7 @@ def test_errors_name_an_account_that_was_deactivated(house, create, database):
     fetch(database, "UPDATE campaigns SET status = 'running', started_at = now(), waiting_reason = 'no_active_account'")
     fetch(database, "UPDATE accounts SET active = false, inactive_reason = 'by hand'")
     output = house.ok("campaign", "errors", "1")
-    assert "Account sales is inactive: by hand. Let it send again: `revoada account activate sales`." in output
+    assert "Account sales is inactive: by hand. To let it send again: `revoada account activate sales`." in output
 
 
 @pytest.mark.usefixtures("terminal")

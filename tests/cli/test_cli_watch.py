@@ -45,6 +45,7 @@ ROW = CampaignListing(
     created_at=NOW,
     started_at=NOW,
     completed_at=None,
+    cancelled_at=None,
     server_now=NOW,
     counts={"pending": 4},
     replied_counts={},

@@ -167,6 +167,8 @@ def test_the_language_that_a_person_chooses_at_the_login_becomes_that_of_the_pro
     assert fetch(database, "SELECT language FROM users") == ["en"]
     browser.post(address, {"name": "ana", "password": WORDS}, form="/login?language=pt_BR")
     assert 'lang="pt-BR"' in browser.get("/now").text
-    acts = fetch(database, "SELECT actor, before ->> 'language', after ->> 'language' FROM audit_events"
-                           " WHERE what = 'user.change'")
+    acts = fetch(
+        database,
+        "SELECT actor, before ->> 'language', after ->> 'language' FROM audit_events WHERE what = 'user.change'",
+    )
     assert acts == [("ana", "en", "pt_BR")]

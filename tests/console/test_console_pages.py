@@ -421,14 +421,20 @@ def test_a_resumed_campaign_is_enqueued(console, database, campaign_id):
 def test_a_cancel_asks_for_the_name_and_keeps_what_was_typed(console, database, campaign_id):
     browser = console.sign_in()
     path = f"/campaigns/{campaign_id}/cancel"
-    assert "5 messages will never be sent." in read_text(browser.get(path).text)
+    question = browser.get(path).text
+    assert "5 messages will never be sent." in read_text(question)
+    assert f'<a role="button" data-dialog href="/campaigns/{campaign_id}/pause">Pause it first…</a>' in question
     wrong = browser.post(path, {"name": "black"})
     assert wrong.status_code == 422
     assert "This is not the name of the campaign." in wrong.text
     assert 'value="black"' in wrong.text
     assert statuses(database) == ["running"]
+    browser.post(f"/campaigns/{campaign_id}/pause")
+    assert "Pause it first" not in browser.get(path).text
     assert browser.post(path, {"name": " Black  <Friday> "}).status_code == 302
     assert statuses(database) == ["cancelled"]
+    (at,) = fetch(database, "SELECT cancelled_at FROM campaigns WHERE id = %s", campaign_id)
+    assert f"Cancelled{at:%Y-%m-%d %H:%M}" in read_text(browser.get(f"/campaigns/{campaign_id}").text)
 
 
 def test_a_viewer_sees_why_a_button_is_off(console, campaign_id):
@@ -517,7 +523,7 @@ def test_hints_on_the_pages_of_a_draft_lead_to_their_fields(console):
         assert say(skip) == f"<q>{words}</q>"
         g.draft_id = 4
         assert say(account) == '<a href="/campaigns/4/pace#accounts">“Accounts that send”</a>'
-        assert say(skip) == f'<a href="/campaigns/4/columns#unanswered">{words}</a>'
+        assert say(skip) == f'<a href="/campaigns/4/columns?unanswered=skip#unanswered">{words}</a>'
 
 
 @pytest.mark.parametrize("field", _LABELLED)

@@ -301,9 +301,12 @@ def test_inactive_accounts_are_told_with_the_page_that_activates_them(console, d
     (name,) = fetch(database, "UPDATE accounts SET active = false, inactive_reason = 'by hand' RETURNING name")
     browser, command = console.sign_in(), f"activate the account {name}"
     for path in ("", "/pace"):
-        assert f"Let it send again: {command}." in read_text(browser.get(f"/campaigns/{campaign_id}{path}").text)
-    page = read_text(browser.get(f"/campaigns/{campaign_id}/start").text)
-    assert f"let an account send again: {command}." in page
+        assert f"To let it send again: {command}." in read_text(browser.get(f"/campaigns/{campaign_id}{path}").text)
+    page = browser.get(f"/campaigns/{campaign_id}/start").text
+    assert f"let an account send again: {command}." in read_text(page)
+    button = page.split("Send a test…")[0].rsplit("<button", 1)[1]
+    assert "disabled" in button, "no account can send a test"
+    assert 'aria-describedby="obstacle-1"' in button
 
 
 def test_a_campaign_whose_hours_are_at_night_is_not_asked_for_hours(make_console, database, campaign_id):
