@@ -23,7 +23,7 @@ ACTIONS: Mapping[HintAction, str] = MappingProxyType({
     HintAction.CHECK_SETUP: deferred("check the setup"),
     HintAction.CREATE_CAMPAIGN: deferred("make a new campaign"),
     HintAction.DIAGNOSE: deferred("look for causes"),
-    HintAction.DIAGNOSE_CAMPAIGN: deferred("see why it waits: campaign"),
+    HintAction.DIAGNOSE_CAMPAIGN: deferred("causes of the wait of campaign"),
     HintAction.DISCARD_CAMPAIGN: deferred("delete the draft of campaign"),
     HintAction.DISCARD_LIST: deferred("discard the newer list of campaign"),
     HintAction.EXPORT_CAMPAIGN: deferred("download the messages of campaign"),

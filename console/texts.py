@@ -100,10 +100,10 @@ def percent(part: int, whole: int) -> str:
         return ""
     tenths = (2000 * part + whole) // (2 * whole)
     if part and tenths == 0:
-        return f"< {number(0.1)} %"
+        return "< " + _("%(number)s %%", number=number(0.1))
     if part < whole and tenths >= _WHOLE_TENTHS:
-        return f"> {number(99.9)} %"
-    return f"{number(tenths / 10)} %"
+        return "> " + _("%(number)s %%", number=number(99.9))
+    return _("%(number)s %%", number=number(tenths / 10))
 
 
 def local_time(at: dt.datetime | None, time_zone: str) -> str:
@@ -526,7 +526,7 @@ def _find_place(entry: Entry) -> str:
     given = {**request.args} if request.endpoint == endpoint else {}
     if endpoint == "draft_columns" and isinstance(entry.value, str) and entry.value:
         given[anchor] = entry.value
-    return url_for(endpoint, campaign_id=draft_id, _anchor=anchor, **given)
+    return url_for(endpoint, campaign_id=draft_id, _anchor=anchor, **given)  # type: ignore[arg-type]
 
 
 def _link_to(address: str, words: str) -> Markup:
@@ -540,7 +540,7 @@ def _mark(words: str) -> Markup:
 def _write_entry(entry: Entry) -> str:
     words = _(FIELDS[entry.field])
     if entry.value is None:
-        return _("“%(field)s” left empty", field=words)
+        return _("leave “%(field)s” empty", field=words)
     value = str(entry.value)
     if entry.field in {Field.SCHEDULE_AT, Field.EXPIRE_AT} and value:
         value = _write_typed_time(value)

@@ -47,7 +47,7 @@ from campaigns.management.exports import find_export_columns
 from campaigns.management.layouts import Preview, preview
 from campaigns.sheets.package import Report
 from campaigns.sheets.rows import Row, Sheet, WindowsText, open_sheet
-from campaigns.sheets.xlsx import CELLS_HIDDEN, ROWS_STRUCK, Hidden, HiddenChoice
+from campaigns.sheets.xlsx import Hidden, HiddenChoice
 from campaigns.store import recipients as store
 from campaigns.store.database import Connection, Database, DatabaseUnavailable, read_clock
 
@@ -220,7 +220,8 @@ def stage_recipients(connection: Connection, path: Path, *, filling: Filling, re
             if undecided:
                 raise reduce(_join_undecided, undecided)
     except RecipientsError as error:
-        if undecided and undecided[0].code != error.code:  # hidden cells may be the cause of another refusal
+        if undecided and error.code not in {undecided[0].code, "decisions_missing"}:
+            # Hidden cells may be the cause of this refusal of other cells.
             undecided[0].sheet, error = error.sheet, undecided[0]
         raise error.in_file(path) from None
     if findings.late and reading.refusals is RefusalChoice.SKIP:
@@ -639,14 +640,14 @@ def _keep_hidden(rows: Iterable[tuple[int, Row]], undecided: list[RecipientsErro
     try:
         yield from rows
     except RecipientsError as error:
-        if error.code not in {CELLS_HIDDEN, ROWS_STRUCK}:
+        if error.code not in {"cells_hidden", "rows_struck"}:
             raise
         undecided.append(error)
 
 
 def _join_undecided(one: RecipientsError, other: RecipientsError) -> RecipientsError:
     """Return one refusal for two decisions that a person has to take, so that the next try is not refused again."""
-    return RecipientsError(one.code, "{one}; and {other}", one=one, other=other)
+    return RecipientsError("decisions_missing", "{one}; and {other}", one=one, other=other)
 
 
 def _list_undecided(

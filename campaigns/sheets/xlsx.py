@@ -41,8 +41,6 @@ from campaigns.sheets.package import (
 
 ADVICE = "choose another format, or format it as text and type what people shall read"
 _KEPT_NUMBERS = 10_000  # the size of the cache of shown numbers; the columns of a list often repeat numbers
-CELLS_HIDDEN = "cells_hidden"  # the code of the refusal of hidden rows and columns
-ROWS_STRUCK = "rows_struck"  # the code of the refusal of rows that are struck through
 _SHOWN_LENGTH = 60  # the longest part of a number format that a message quotes
 
 _NO_RESULT = "is a formula without a stored result: open the workbook in Excel, save it, and import it again"
@@ -159,7 +157,7 @@ def _hidden_cells(hidden: Hidden) -> RecipientsError:
     """Return the error about hidden rows and columns. The error names a column by its letters, as Excel does."""
     columns = [f"{letters} ({text[:_SHOWN_LENGTH]})" for letters, text in hidden.columns.items()]
     return RecipientsError(
-        CELLS_HIDDEN,
+        "cells_hidden",
         (
             "the sheet hides {rows} (the first is row {first_row}; a filter hides rows as well): leave them out with"
             " {skip}, or read them like the others with {include}"
@@ -185,7 +183,7 @@ def _hidden_cells(hidden: Hidden) -> RecipientsError:
 def _struck_rows(hidden: Hidden) -> RecipientsError:
     """Return the error about rows that are struck through. One answer is for these rows and for hidden cells."""
     return RecipientsError(
-        ROWS_STRUCK,
+        "rows_struck",
         (
             "in {rows} of the sheet a text is struck through (the first is row {first_row}): leave these rows out with"
             " {skip}, or read them like the others with {include}"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 
 from flask import Flask, abort, redirect, render_template, request, url_for
@@ -89,7 +89,7 @@ def _render(
     shown: list[CampaignView],
     form: ConfirmForm,
     *,
-    kept: Mapping[str, str | None] = MappingProxyType({}),
+    kept: Mapping[str, str | Sequence[str]] = MappingProxyType({}),
     has_more: bool = False,
     refusal: Markup | None = None,
 ) -> str:

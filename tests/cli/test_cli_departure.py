@@ -59,7 +59,7 @@ def test_a_campaign_that_cannot_send_says_why(create, house, database, command, 
     output = house.ok("campaign", command, "1", *options)
     assert reason in output
     assert "may leave" not in output
-    assert "`revoada doctor 1` says what to do." in output
+    assert "See what to do: `revoada doctor 1`." in output
 
 
 @pytest.mark.parametrize("obstacle", [(BY_TEMPLATE[0], "template"), (BY_ACCOUNT[0], "no_active_account")])

@@ -655,6 +655,19 @@ def test_the_rejected_rows_are_downloaded_and_the_audit_names_the_person(console
     assert fetch(database, "SELECT actor FROM audit_events WHERE what = 'campaign.export'") == ["maria"]
 
 
+def test_many_reasons_of_one_row_each_share_a_heading_and_errors_have_the_names_of_the_reader(console, path, upload):
+    rows = [f"+55119999900{number:02},#NAME?\n" for number in range(2)]
+    rows += ["+5511999990010,#N/A\n", "+5511999990011,#VALUE!\n", "+5511999990012,NULL\n", "+5511999990013,-\n"]
+    page = import_list(console, console.sign_in(language="pt_BR"), path, upload, "telefone,nome\n" + "".join(rows))
+    section = page.split('id="rejected"')[1].split("</section>")[0]
+    assert section.count("<h3>") == 2
+    text = read_text(section)
+    assert "Linha 2: #NOME?" in text
+    assert "Linha 4: #N/D é #N/D, um erro da planilha" in text
+    assert "Linha 6: NULL é NULL, que um programa escreve" in text
+    assert "#N/A" not in text
+
+
 def test_rejected_rows_stand_under_their_reason_with_their_number_and_the_most_are_folded(console, path, upload):
     rows = "".join(f"{number},Ana\n" for number in range(1, 8)) + "+5511999990001,\n+5511999990002,Bia\n"
     browser = console.sign_in()

@@ -528,7 +528,7 @@ def test_hints_on_the_pages_of_a_draft_lead_to_their_fields(console):
 
 @pytest.mark.parametrize("field", _LABELLED)
 def test_advice_names_a_field_by_the_label_of_its_form(project, field):
-    """Advice such as `“Do not start before” left empty` helps only if the form has a field of this name."""
+    """Advice such as `leave “Do not start before” empty` helps only if the form has a field of this name."""
     pages = "".join(path.read_text() for path in (project / "console/templates/drafts").glob("*.html"))
     assert f'_("{FIELDS[field]}")' in pages
 

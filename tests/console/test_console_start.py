@@ -303,7 +303,7 @@ def test_inactive_accounts_are_told_with_the_page_that_activates_them(console, d
     for path in ("", "/pace"):
         assert f"To let it send again: {command}." in read_text(browser.get(f"/campaigns/{campaign_id}{path}").text)
     page = browser.get(f"/campaigns/{campaign_id}/start").text
-    assert f"let an account send again: {command}." in read_text(page)
+    assert f"let an account send again after that: {command}." in read_text(page)
     button = page.split("Send a test…")[0].rsplit("<button", 1)[1]
     assert "disabled" in button, "no account can send a test"
     assert 'aria-describedby="obstacle-1"' in button

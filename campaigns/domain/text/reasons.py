@@ -116,6 +116,8 @@ OLD_FORMS = (
         " for the whole list"
     ),
 )
+# The errors of Excel that have another name in Excel in another language. A workbook has the English name.
+ERRORS = (deferred("#N/A"), deferred("#NAME?"), deferred("#NULL!"), deferred("#NUM!"), deferred("#VALUE!"))
 # The problems of a number format.
 FORMATS = (
     deferred("which depends on the language, and what Excel shows in {language} is not known"),
@@ -175,12 +177,19 @@ def translate_reason(reason: str, language: Language, write: Writer = quote) -> 
     if form is None:
         return reason
     text, values = form
+    if "error" in values:
+        values["error"] = translate_error(values["error"], language)
     if "problem" in values:
         values["problem"] = translate_reason(values["problem"], language, write)
     if text == _TOKEN:  # the stored text has the hint in words
         change = Hint(HintAction.CHANGE_ACCOUNT, entry=Entry(Field.TOKEN))
         return Sentence(text, change=change).fill(write, language)
     return Sentence(text, **values).fill(write, language)
+
+
+def translate_error(text: str, language: Language) -> str:
+    """Return the name of an error of Excel as Excel writes it in a language; another text as it is."""
+    return language.translate(text) if text in ERRORS else text
 
 
 def find_form(reason: str) -> tuple[str, dict[str, str]] | None:

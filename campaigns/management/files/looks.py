@@ -172,9 +172,9 @@ def _guess(names: Sequence[str], filling: Filling, choice: Choice) -> dict[str, 
             for name, position in zip(filling.names, columns.variables, strict=True)
             if position in columns.by_position and not fits_text(names[position], filling.excerpts[name])
         ]
-        guess = {"phone": names[columns.phone], "consent": consent, "filled": filled, "by_order": by_order}
-        return guess | {"problem": None}
-    guess = {"phone": None, "consent": None, "filled": {}, "by_order": [], "problem": problem}
+        found = {"phone": names[columns.phone], "consent": consent, "filled": filled}
+        return found | {"by_order": by_order, "problem": None}
+    guess: dict[str, Any] = {"phone": None, "consent": None, "filled": {}, "by_order": [], "problem": problem}
     try:
         columns = read_header(names, [], choice)
     except RecipientsError as error:

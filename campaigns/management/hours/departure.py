@@ -127,7 +127,7 @@ def _judge_template(connection: Connection, campaign_id: int, hours: Hours) -> l
             "template_not_sent",
             Severity.ERROR,
             "No message of campaign {campaign_id} can leave now: its template {template} is {status}.",
-            "{diagnose} says what to do.",
+            "See what to do: {diagnose}.",
             campaign_id=campaign_id,
             template=f"{row.name}:{row.language}",
             status=Word(status),
@@ -144,7 +144,7 @@ def _judge_template(connection: Connection, campaign_id: int, hours: Hours) -> l
         "values_misfit",
         Severity.ERROR,
         "No message of campaign {campaign_id} can leave now: {misfit}",
-        "{diagnose} says what to do.",
+        "See what to do: {diagnose}.",
         campaign_id=campaign_id,
         misfit=misfit,
         diagnose=diagnose,
@@ -167,7 +167,7 @@ def _report_no_sender(campaign_id: int, accounts: Sequence[AccountListing]) -> F
         "no_sender",
         Severity.ERROR,
         "No message of campaign {campaign_id} can leave now, because none of its accounts may send ({accounts}).",
-        "{diagnose} says what to do. After that, let an account send again: {activate}. Or take another account:"
+        "See what to do: {diagnose}. To let an account send again after that: {activate}. Or take another account:"
         " {change}.",
         kind=Kind.MISSING,
         campaign_id=campaign_id,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 
 from flask import Flask, Response, redirect
@@ -12,7 +13,7 @@ from campaigns.domain.phone.number import PhoneKind
 from campaigns.domain.recipients import list_names
 from campaigns.domain.statement import Finding
 from campaigns.domain.template import TemplateError
-from campaigns.domain.text.reasons import translate_column, translate_reason
+from campaigns.domain.text.reasons import translate_column, translate_error, translate_reason
 from campaigns.domain.users.rights import Right
 from campaigns.language import load
 from campaigns.management.files.jobs import download_rejected, find_import, find_list
@@ -32,6 +33,7 @@ from console.pages.drafts.steps import Draft, find_next, list_files, load_draft,
 from console.rights import demands
 from console.texts import _, language, mask_digits, number, plural
 
+_MOST_SINGLE_ROWS = 3
 # So long after its request, the people of a list may still be compared with those of other campaigns.
 _COMPARING_SECONDS = 600.0
 
@@ -129,7 +131,7 @@ def download(campaign_id: int) -> Response:
 def _show(row: RejectedRow) -> tuple[int, str, str, str]:
     """Return the number of a row, its column, what is wrong, and its cell."""
     reader = load(language())
-    cell = row.cell if may(Right.PHONES_SEE) else mask_digits(row.cell)
+    cell = translate_error(row.cell if may(Right.PHONES_SEE) else mask_digits(row.cell), reader)
     return (
         row.row_number,
         translate_column(row.column_name, row.reason, reader),
@@ -138,12 +140,26 @@ def _show(row: RejectedRow) -> tuple[int, str, str, str]:
     )
 
 
-def _group(rows: Sequence[tuple[int, str, str, str]]) -> dict[tuple[str, str], list[tuple[int, str]]]:
-    """Return the number and the cell of each row by its column and by what is wrong."""
-    found: dict[tuple[str, str], list[tuple[int, str]]] = {}
+_Rows = list[tuple[int, str, str]]
+
+
+def _group(rows: Sequence[tuple[int, str, str, str]]) -> dict[tuple[str, str], _Rows]:
+    """Return the rows by their column and by what is wrong. A row: its number, its cell, and "".
+
+    If a column has many reasons of one row each, such as reasons that quote the cell, these rows make one group whose
+    reason is "", and each row has its reason in place of "".
+    """
+    found: dict[tuple[str, str], _Rows] = {}
     for row_number, column, reason, cell in rows:
-        found.setdefault((column, reason), []).append((row_number, cell))
-    return found
+        found.setdefault((column, reason), []).append((row_number, cell, ""))
+    single = Counter(column for (column, _reason), group in found.items() if len(group) == 1)
+    grouped: dict[tuple[str, str], _Rows] = {}
+    for (column, reason), group in found.items():
+        if len(group) == 1 and single[column] > _MOST_SINGLE_ROWS:
+            grouped.setdefault((column, ""), []).append((*group[0][:2], reason))
+        else:
+            grouped[column, reason] = group
+    return grouped
 
 
 def _find_first(campaign_id: int, report: ImportReport | None) -> Preview | None:

@@ -181,6 +181,8 @@ def _sync() -> tuple[News, int]:
     lines: list[Markup | str] = [plural("%(count)s template was read.", "%(count)s templates were read.", read)]
     if not read:
         lines = [_("Meta has no templates for these accounts.")]
+        if page_gallery(parts().database, text="", language="", after=None).page.rows:
+            lines.append(_("The templates below were added by a command."))
     lines += changes[:_SHOWN_CHANGES] or ([_("Nothing has changed.")] if read else [])
     if (more := len(changes) - _SHOWN_CHANGES) > 0:
         lines.append(plural("%(count)s more has changed.", "%(count)s more have changed.", more))
