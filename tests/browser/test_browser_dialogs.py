@@ -79,6 +79,16 @@ def test_a_refused_form_shows_its_errors_in_the_dialog_and_keeps_what_was_typed(
     assert fetch(database, "SELECT status::text FROM campaigns") == ["cancelled"]
 
 
+def test_the_question_about_a_cancel_leads_to_the_one_about_a_pause(open_campaign, database, campaign_id):
+    page = open_campaign()
+    page.get_by_role("button", name="Cancel for ever…").click()
+    page.get_by_role("dialog").get_by_role("button", name="Pause it first…").click()
+    dialog = page.get_by_role("dialog", name="Pause Black Friday?")
+    dialog.get_by_role("button", name="Pause the campaign").click()
+    expect(page.locator(".done")).to_contain_text("The campaign is paused.")
+    assert fetch(database, "SELECT status::text FROM campaigns") == ["paused"]
+
+
 def test_a_change_that_another_person_has_made_is_said_in_the_dialog(open_campaign, database):
     page = open_campaign(expected="status of 409")
     page.get_by_role("button", name="Pause…").click()

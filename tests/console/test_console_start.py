@@ -338,7 +338,7 @@ def test_the_button_says_from_when_messages_leave_if_the_hours_are_closed(consol
 def test_a_past_schedule_is_told_with_the_labels_of_the_form(console, database, campaign_id):
     fetch(database, "UPDATE campaigns SET scheduled_at = now() - interval '1 hour' RETURNING 1")
     page = read_text(console.sign_in(language="pt_BR").get(f"/campaigns/{campaign_id}/start").text)
-    assert "Para iniciar agora: “Não iniciar antes de” vazio." in page
+    assert "Para iniciar agora: deixe “Não iniciar antes de” em branco." in page
     assert re.search(r"Para iniciar em outro horário: “Não iniciar antes de”: \d\d/\d\d/\d{4} \d\d:\d\d\.", page)
 
 
