@@ -71,6 +71,17 @@ def test_a_running_campaign_says_about_when_it_ends_unless_a_person_has_to_act(c
 
 
 @pytest.mark.usefixtures("tick")
+def test_no_wait_that_ends_by_itself_stands_beside_an_inactive_account(console, database, add_sale):
+    campaign_id = add_sale(status="running", waiting_reason="interval", due_at="2090-01-01")
+    assert all("waits for the interval" in page for page in read_pages(console, campaign_id))
+    fetch(database, "UPDATE accounts SET active = false, inactive_reason = 'by hand' RETURNING 1")
+    browser = console.sign_in()
+    page = read_text(browser.get(f"/campaigns/{campaign_id}").text)
+    assert "inactive, sends nothing" in page
+    assert "waits for the interval" not in page
+
+
+@pytest.mark.usefixtures("tick")
 def test_a_campaign_that_a_worker_takes_has_no_cause(console, add_sale):
     campaign_id = add_sale()
     page, now, _listed = read_pages(console, campaign_id)
