@@ -15,10 +15,10 @@ from campaigns.domain.filling import Misfit, RowReader
 from campaigns.domain.phone.number import PhoneReader
 from campaigns.domain.phone.written import MOST_CHARACTERS, PhoneError, PhoneProblem, drop_decimals, unwrap
 from campaigns.domain.statement import Count, Entry, Field, Refusal, Sentence, Word
-from campaigns.domain.template import EXPORT_AGAIN, variable_problem
+from campaigns.domain.template import EXPORT_AGAIN, MISREAD, variable_problem
 from campaigns.domain.text.date_numbers import find_date_numbers, read_date_number
 from campaigns.domain.text.dates import find_impossible_date, has_time_of_program, is_no_date
-from campaigns.domain.text.encoding import find_replaced_letter, find_wrong_encoding, has_replaced_currency
+from campaigns.domain.text.encoding import find_replaced_letter, find_wrong_encoding, has_replaced_currency, is_misread
 from campaigns.domain.text.missing import find_error, is_filler, is_formula, is_logical, is_null, is_placeholder
 from campaigns.domain.text.normal import fold, is_blank, is_copied_example, standardize, trim
 
@@ -110,6 +110,7 @@ class RowCode(StrEnum):
     DATE_WRONG = "date_wrong"  # 30/02/2026, or 2026-12-01 00:00:00 in place of 2026-12-01
     KIND = "value_of_another_kind"  # a date among amounts
     ENCODING = "wrong_encoding"  # JoÃ£o or Jo?o in place of João
+    MISREAD = "wrong_code_page"  # JoÆo in place of João
     REFUSED = "consent_refused"  # a column says that the person wants no messages
     UNANSWERED = "consent_unanswered"  # a column of answers does not say whether the person wants messages
     DUPLICATE = "duplicate_in_file"
@@ -968,7 +969,16 @@ def _check_form(name: str, cell: str, *, has_dates: bool) -> RowProblem | None:
         return RowProblem(name, problem, RowCode.DATE_WRONG)
     if _names_person(name) and _NO_NAME.fullmatch(trim(cell)):
         return RowProblem(name, "is a number, which is no name: correct it", RowCode.KIND)
-    if sign := find_replaced_letter(cell, column=name):
+    return _check_letters(name, cell)
+
+
+def _check_letters(name: str, cell: str) -> RowProblem | None:
+    """Return the problem of a text with a sign in place of a letter or of a currency."""
+    sign = find_replaced_letter(cell, column=name)
+    if sign and is_misread(sign):
+        shown = sign if sign.isprintable() and not sign.isspace() else "an invisible character"
+        return RowProblem(name, f"has {shown} in place of a letter, {MISREAD}", RowCode.MISREAD)
+    if sign:
         return RowProblem(name, f"has {sign} in place of a letter: {EXPORT_AGAIN}", RowCode.ENCODING)
     if has_replaced_currency(cell):
         return RowProblem(name, f"has ? in place of a currency: {EXPORT_AGAIN}", RowCode.ENCODING)

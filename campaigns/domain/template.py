@@ -245,6 +245,11 @@ def count_uses(text: str) -> tuple[int, Counter[str]]:
 
 # Letters in a wrong encoding are lost, also in a workbook. To save the file in another form does not bring them back.
 EXPORT_AGAIN = "correct the cell, or export the list again as XLSX or CSV UTF-8 from the program that wrote it"
+# A program has read the whole list in the encoding of another system. Some of the wrong letters look right.
+MISREAD = (
+    "because the list was read in the encoding of another system, so other rows may be wrong, too: export the whole"
+    " list again as XLSX or CSV UTF-8 from the program that wrote it"
+)
 _PROBLEMS = (
     (re.compile("[\n\v\f\r\x85\u2028\u2029]"), "has a line break"),
     (re.compile("\t"), "has a tab"),

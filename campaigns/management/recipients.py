@@ -17,6 +17,7 @@ from campaigns.domain.optout.consent import ConsentColumns, RefusalChoice, Refus
 from campaigns.domain.optout.headings import Heading, Headings
 from campaigns.domain.phone.documents import is_document
 from campaigns.domain.phone.foreign import ForeignSearch, find_other_regions
+from campaigns.domain.phone.nine import NineSearch
 from campaigns.domain.phone.number import PhoneKind, PhoneReader, make_phone_classifier, make_phone_reader
 from campaigns.domain.phone.person import recipient_key
 from campaigns.domain.phone.written import PhoneError, PhoneProblem
@@ -153,6 +154,7 @@ class Staged:
     kinds: Counter[PhoneKind]
     search: _PhoneSearch
     foreign: ForeignSearch
+    nine: NineSearch
     refusals: Refusals
     unanswered: Refusals
     odd: OddCells
@@ -212,7 +214,8 @@ def stage_recipients(connection: Connection, path: Path, *, filling: Filling, re
             )
             headings = Headings(columns.names, unrelated=columns.unrelated)
             foreign = ForeignSearch(reading.region, filling.template.language)
-            findings = _Findings(kinds, search, foreign, refusals, unanswered, odd, due, orders, headings, [])
+            nine = NineSearch()
+            findings = _Findings(kinds, search, foreign, nine, refusals, unanswered, odd, due, orders, headings, [])
             consents = _find_consents(columns, reading, first_cells)
             rows = _read_rows(chain(first, below), columns, reading, read=read, consents=consents, findings=findings)
             store.stage_rows(connection, rows)
@@ -232,8 +235,8 @@ def stage_recipients(connection: Connection, path: Path, *, filling: Filling, re
         store.reject_rows(connection, problems, code=RowCode.KIND)
     cell_kinds = {name: odd.count_kinds(position) for name, position in _list_shown(columns, filling).items()}
     return Staged(
-        *(path, filling, reading, sheet, header_row, columns, kinds, search, foreign, refusals, unanswered, odd, due),
-        *(orders, headings, cell_kinds),
+        *(path, filling, reading, sheet, header_row, columns, kinds, search, foreign, nine, refusals, unanswered, odd),
+        *(due, orders, headings, cell_kinds),
     )
 
 
@@ -321,6 +324,7 @@ def _collect_facts(
     today: dt.date,
 ) -> store.ImportFacts:
     text, refusals, counts = staged.sheet.windows_text, staged.refusals, written.counts
+    misread = [each for each in written.groups if each.code == RowCode.MISREAD]
     landlines, accepted = staged.kinds[PhoneKind.LANDLINE], counts.recipient_count + counts.duplicate_count
     are_landlines = accepted >= _LEAST_ROWS and landlines >= accepted * _NEARLY_ALL
     are_included = staged.reading.refusals is not RefusalChoice.SKIP
@@ -378,6 +382,9 @@ def _collect_facts(
             if (order := orders.find()) and not _tells_orders(mixed.get(names[position], ()))
         },
         hidden_row_count=staged.sheet.hidden.row_count if staged.reading.hidden is HiddenChoice.SKIP else 0,
+        without_nine=staged.nine.find(),
+        misread_count=sum(each.row_count for each in misread),
+        misread_row=min((each.rows[0][0] for each in misread), default=0),
     )
 
 
@@ -399,6 +406,7 @@ class _Findings(NamedTuple):
     kinds: Counter[PhoneKind]
     search: _PhoneSearch
     foreign: ForeignSearch
+    nine: NineSearch
     refusals: Refusals
     unanswered: Refusals
     odd: OddCells
@@ -592,7 +600,7 @@ def _read_rows(
 
     Blank rows are skipped. Raises RecipientsError if all rows are blank.
     """
-    kinds, search, foreign, refusals = findings[:4]
+    kinds, search, foreign, nine, refusals = findings[:5]
     classify = make_phone_classifier(reading.region)
     phone_column = columns.names[columns.phone]
     has_rows = False
@@ -620,6 +628,8 @@ def _read_rows(
             row = RowProblem(phone_column, reason, PhoneProblem.LANDLINE)
         elif kind is not None:
             kinds[kind] += 1
+        if isinstance(row, Recipient) and not isinstance(cells, RowProblem):
+            nine.add(row_number, row.phone, kind)
         if not isinstance(cells, RowProblem):
             findings.add_cells(row_number, cells, row)
         yield row_number, row

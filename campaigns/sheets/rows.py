@@ -22,6 +22,7 @@ from typing import BinaryIO, TextIO
 
 from campaigns.domain.recipients import RecipientsError, RowProblem, names_phone
 from campaigns.domain.statement import Entry, Field, Kind
+from campaigns.domain.text.code_pages import find_other_page, list_contexts
 from campaigns.sheets import xlsx
 from campaigns.sheets.package import Report, unknown_format
 from campaigns.sheets.xlsx import Hidden, HiddenChoice, open_xlsx
@@ -60,8 +61,10 @@ _ODD_CHARACTERS = re.compile(
     r"|(?<=[A-Z])[à-öø-ÿ](?=[A-Z])"
 )
 _BEYOND_ASCII = re.compile(r"[^\x00-\x7f]")
-_WORD_END = re.compile(r'[^\s,;|"]{1,30}\Z')
-_WORD_START = re.compile(r'[^\s,;|"]{1,30}')
+# á in cp850 and cp437 is a non-breaking space in cp1252. Between words, such a space seldom follows a consonant.
+_SPACE_IN_WORD = re.compile(r"(?<=[b-df-hj-np-tv-zB-DF-HJ-NP-TV-Z])\xa0(?=[a-z\xdf-\xff])(?!(?:d[aeiou]s?|e|y)\b)")
+_WORD_END = re.compile(r'[^ \t\r\n,;|"]{1,30}\Z')  # a non-breaking space may stand in place of a letter
+_WORD_START = re.compile(r'[^ \t\r\n,;|"]{1,30}')
 _SEPARATOR_LINE = re.compile(
     r'"?sep=([,;\t|])"?', re.IGNORECASE
 )  # a first line that names the delimiter; Excel does not show this line
@@ -259,15 +262,22 @@ class _OtherText:
         self._utf8_line = self._odd_line = 0
         self._odd_count = self._letter_count = 0
         self._word: WindowsText | None = None
+        self._contexts: dict[str, WindowsText] = {}
 
     def add(self, text: str) -> None:
         """Add a part of the file, which is decoded as UTF-8 with surrogateescape."""
         if not text.isascii():
             self._utf8_line = self._utf8_line or self._find_line(text, _LATIN_LETTERS.search(text))
-            shown = text.encode("utf-8", "surrogateescape").decode("cp1252", "replace")
+            content = text.encode("utf-8", "surrogateescape")
+            shown = content.decode("cp1252", "replace")
+            self._add_contexts(content.decode("latin-1"), shown)
             self._odd_line = self._odd_line or self._find_line(shown, _ODD_CHARACTERS.search(shown))
             if self._word is None or not self._word.is_doubtful:
-                self._word = self._find_word(shown, _ODD_CHARACTERS, is_doubtful=True) or self._word
+                self._word = (
+                    self._find_word(shown, _ODD_CHARACTERS, is_doubtful=True)
+                    or self._find_word(shown, _SPACE_IN_WORD, is_doubtful=True)
+                    or self._word
+                )
             self._word = self._word or self._find_word(shown, _BEYOND_ASCII, is_doubtful=False)
             self._odd_count += len(_ODD_CHARACTERS.findall(shown))
             self._letter_count += len(_NEXT_TO_LETTER.findall(shown))
@@ -285,22 +295,36 @@ class _OtherText:
                 " program that it comes from, and save it as CSV UTF-8",
                 line=self._utf8_line,
             )
-        if 2 * self._odd_count > self._letter_count:
+        page = find_other_page(self._contexts)
+        first = (
+            None if page is None else min((self._contexts[each] for each in page.contexts), key=lambda each: each.line)
+        )
+        if 2 * self._odd_count > self._letter_count or (page is not None and (page.is_certain or self._odd_count)):
+            wrong = first or self._word
             raise RecipientsError(
                 "encoding_unknown",
-                "its accents are in an encoding that is not read (look at line {line}): save it as XLSX or CSV UTF-8",
-                line=self._odd_line,
+                "its accents are in the encoding of another system (look at line {line}, which has {word}): export it"
+                " again as XLSX or CSV UTF-8 from the program that wrote it",
+                line=wrong.line if wrong else self._odd_line,
+                word=wrong.word if wrong else "",
             )
-        return self._word
+        return self._word if self._word is not None and self._word.is_doubtful else first or self._word
+
+    def _add_contexts(self, content: str, shown: str) -> None:
+        """Add the first word with each new context. `content`: each character is a byte of `shown`."""
+        for context in list_contexts(content) - self._contexts.keys():
+            position = f" {content} ".find(context)
+            self._contexts[context] = self._read_word(shown, position, is_doubtful=True)
 
     def _find_word(self, text: str, pattern: re.Pattern[str], *, is_doubtful: bool) -> WindowsText | None:
         match = pattern.search(text)
-        if match is None:
-            return None
-        before = _WORD_END.search(text[: match.start()])
-        after = _WORD_START.match(text, match.start())
+        return None if match is None else self._read_word(text, match.start(), is_doubtful=is_doubtful)
+
+    def _read_word(self, text: str, position: int, *, is_doubtful: bool) -> WindowsText:
+        before = _WORD_END.search(text[:position])
+        after = _WORD_START.match(text, position)
         word = (before[0] if before else "") + (after[0] if after else "")
-        return WindowsText(self._find_line(text, match), word, is_doubtful)
+        return WindowsText(self._line + _count_lines(text[:position]), word, is_doubtful)
 
     def _find_line(self, text: str, match: re.Match[str] | None) -> int:
         return self._line + _count_lines(text[: match.start()]) if match else 0

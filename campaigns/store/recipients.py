@@ -13,6 +13,7 @@ from psycopg.types.json import Jsonb
 from campaigns.domain.message import Status
 from campaigns.domain.pacing import Window
 from campaigns.domain.phone.foreign import ForeignPhones
+from campaigns.domain.phone.nine import MobilesWithoutNine
 from campaigns.domain.phone.person import recipient_key
 from campaigns.domain.phone.zones import ZoneHours, find_zones
 from campaigns.domain.recipients import ReadColumns, Recipient, RowProblem
@@ -132,6 +133,8 @@ class ImportFacts:
     number format, these numbers. `orders`: by column, dates whose day and month stand in another order than in the
     language of the template.
     `hidden_row_count`: the number of hidden rows that were left out.
+    `without_nine`: old mobile phones of Brazil, or mobile phones that have lost a digit.
+    `misread_count` and `misread_row`: the number of rows with letters in the encoding of another system, and the first.
     """
 
     phone_column: str
@@ -170,18 +173,22 @@ class ImportFacts:
     bare: Mapping[str, FormCount] = field(default_factory=dict)
     orders: Mapping[str, OtherOrder] = field(default_factory=dict)
     hidden_row_count: int = 0
+    without_nine: MobilesWithoutNine | None = None
+    misread_count: int = 0
+    misread_row: int = 0
 
     @classmethod
     def read(cls, written: Mapping[str, Any]) -> ImportFacts:
         """Return the facts that `asdict` has written. Another version of Revoada may have written further facts."""
         known = {each.name for each in fields(cls)}
         likeness, mixed = written.get("likeness"), written.get("mixed", {})
-        foreign = written.get("foreign")
+        foreign, nine = written.get("foreign"), written.get("without_nine")
         return cls(
             **{
                 **{name: value for name, value in written.items() if name in known},
                 "likeness": None if likeness is None else Likeness(**likeness),
                 "foreign": None if foreign is None else ForeignPhones(**foreign),
+                "without_nine": None if nine is None else MobilesWithoutNine(**nine),
                 "mixed": {column: [FormCount(*form) for form in forms] for column, forms in mixed.items()},
                 "bare": {column: FormCount(*form) for column, form in written.get("bare", {}).items()},
                 "orders": {column: OtherOrder(*order) for column, order in written.get("orders", {}).items()},

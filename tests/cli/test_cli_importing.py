@@ -526,7 +526,11 @@ def test_the_report_counts_each_kind_of_rows_in_one_line(offer):
         "  1 row with words beside the phone: row 13",
         "  1 row of a person who is in an earlier row, which is taken: row 3 (phone is the person of row 2)",
         "  1 row with a landline, which may have WhatsApp or not; --mobile-only leaves landlines out.",
-        "  1 row with a mobile number of Brazil in the old form, without its first 9. WhatsApp finds such numbers.",
+        (
+            "  1 row with a mobile number of Brazil in the old form, without its first 9. WhatsApp finds such numbers."
+            " The first is row 10"
+            " (+55 11\u2022\u2022\u2022\u20224321)."
+        ),
         "  `revoada campaign import-errors 1` lists these rows with their reasons.",
     ]
     lines = offer(content, "--mobile-only", "--allow-test-numbers", "--allow-null").stdout.splitlines()
@@ -680,6 +684,19 @@ def test_a_list_in_the_encoding_of_windows_is_told_with_a_word(house, offer, tmp
     assert "and import it again: `revoada campaign import 2 FILE --replace`." in told
 
 
+def test_a_list_that_was_misread_as_a_whole_is_told_at_the_import_and_at_the_start(offer, house, tmp_path):
+    rows = f"{ANA},Jo\u00e3o,20%\n{BIA},F\u00e1bio,15%\n{CAIO},\u00cdris,5%\n"
+    book = f"telefone,nome,desconto\n{rows}".encode("cp850").decode("cp1252")  # as a spreadsheet program opens it
+    told = offer(book)
+    assert "1 recipient, 2 rows rejected" in told.stdout
+    assert "2 rows with letters in the encoding of another system: row 2 (nome has \u00c6 in place of" in told.stdout
+    assert "row 3 (nome has an invisible character in place of" in told.stdout
+    assert "correct the cell" not in told.output
+    words = "A program read the list in the encoding of another system. For wrong letters, 2 rows stayed out (the first"
+    assert words in told.stderr
+    assert words in house("campaign", "start", "1", "--yes").stderr
+
+
 def test_columns_that_only_their_order_chose_are_warned_of(offer):
     told = offer(f"phone,preco,quem\n{ANA},9,Ana\n")
     assert "order of the columns decided: {{1}} \u2190 preco, {{2}} \u2190 quem. Read the first message." in told.stderr
@@ -740,6 +757,23 @@ def test_phones_that_may_be_those_of_another_country_are_told(offer, house):
     told = house("campaign", "start", "1", "--yes")
     assert words in told.stderr
     assert "another country" not in offer(content, "--region", "GB").stderr
+
+
+def test_a_mobile_phone_that_may_have_lost_a_digit_is_told_with_its_row_and_number(offer, house):
+    rows = "".join(f"+551198765{number},Ana,{number % 30}%\n" for number in range(4320, 4324))
+    told = offer(f"telefone,nome,desconto\n{rows}51 9933-3272,Iris,20%\n(51) 99333-273,Lia,20%\n")
+    assert "1 row with a phone that has lost a digit: row 7" in told.stdout
+    assert "WhatsApp" not in told.stdout
+    words = "In 1 row, the mobile phone has no 9 at its beginning"
+    assert words in told.stderr
+    assert "row 6 (+55 51\u2022\u2022\u2022\u20223272)" in told.stderr
+    assert words in house("campaign", "start", "1", "--yes").stderr
+
+
+def test_the_first_phone_of_an_old_list_is_named(offer):
+    told = offer("telefone,nome,desconto\n51 9933-3272,Iris,20%\n51 9933-3273,Lia,20%\n")
+    assert "The first is row 2 (+55 51\u2022\u2022\u2022\u20223272)." in told.stdout
+    assert told.stderr == ""
 
 
 def test_a_few_bad_phones_tell_nothing_of_another_column(offer):

@@ -367,3 +367,27 @@ def test_a_country_code_that_stands_twice_is_named(text):
 @pytest.mark.parametrize("mark", ["'", "\u2018", "\u2019", "`", "\u00b4"])
 def test_an_apostrophe_before_a_number_is_no_part_of_it(mark):
     assert READ(f"{mark}11987654321") == READ(f"{mark} +55 11 98765-4321") == "+5511987654321"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("(51) 99333-272", "51 99333 272", "+55 51 99333-272", "051 99333.272", "(51)99333-272", "5199333-272"),
+        *("(51) 9 933-3272", "51 9 9333-272", "+55 (51) 9-9333-272", "(51) 33333-272", "tel: (51) 99333-272"),
+    ],
+)
+def test_the_groups_of_a_mobile_phone_show_a_lost_digit(text):
+    with pytest.raises(PhoneError) as refused:
+        READ(text)
+    assert refused.value.problem is PhoneProblem.DIGIT_LOST
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("(51) 9933-3272", "5199333272", "51 9933 3272", "+55 51 99333272", "51 993 33 272", "(51) 3333-3272"),
+        *("(51) 99333-3272", "519 93333 272", "(51) 9 9333-3272", "51 993 333 272", "0xx51 9933-3272"),
+    ],
+)
+def test_other_groups_have_all_digits(text):
+    assert READ(text).startswith("+5551")

@@ -690,6 +690,19 @@ def test_a_date_with_a_short_year_is_looked_at_in_a_column_of_dates_only():
         ("aviso", "S\u00bfo Paulo"),
         ("aviso", "ol\u00e1 Jo?o"),
         ("x", "JO?O"),
+        *(("amount", "?10.00"), ("amount", "? 10"), ("amount", "10,00 ?")),
+    ],
+)
+def test_a_sign_in_place_of_a_letter_rejects_the_row(column, value):
+    problem = read_problem(column, value)
+    assert isinstance(problem, RowProblem)
+    assert problem.code == RowCode.ENCODING
+    assert value not in problem.reason
+
+
+@pytest.mark.parametrize(
+    ("column", "value"),
+    [
         *(
             ("first_name", "Zo\u2018"),
             ("first_name", "Chlo\u017d"),
@@ -713,14 +726,52 @@ def test_a_date_with_a_short_year_is_looked_at_in_a_column_of_dates_only():
             ("nome", "JOS\u0192"),
             ("nome", "In\uf190s"),
         ),
-        *(("amount", "?10.00"), ("amount", "? 10"), ("amount", "10,00 ?")),
+        *(
+            ("nome", "F\u00a0bio"),
+            ("nome", "Cl\u00a0udia Braga"),
+            ("Cliente", "Ana M\u00a0rcia"),
+            ("x", "Andr\x82"),
+            ("x", "\x90rica"),
+            ("nome", "Ant\u201cnio"),
+        ),
+        *(
+            ("nome", "M\u00b5RIO"),
+            ("nome", "\u00b5tila"),
+            ("nome", "SIM\u00e5ES"),
+            ("nome", "Patr\u2019cia"),
+            ("nome", "J\u0153lia"),
+            ("nome", "D\u017dbora"),
+            ("nome", "Concei\u2021\u201eo"),
+        ),
     ],
 )
-def test_a_sign_in_place_of_a_letter_rejects_the_row(column, value):
+def test_a_letter_of_another_code_page_rejects_the_row_and_asks_for_the_whole_list(column, value):
     problem = read_problem(column, value)
     assert isinstance(problem, RowProblem)
-    assert problem.code == RowCode.ENCODING
+    assert problem.code == RowCode.MISREAD
     assert value not in problem.reason
+    assert problem.reason.isprintable()
+    assert "correct the cell" not in problem.reason
+    assert "export the whole list again" in problem.reason
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        *("Ana\u00a0Maria", "Ana\u00a0da\u00a0Silva", "Luis\u00a0de Souza", "maria\u00a0silva", "Ana\u00a0paula"),
+        *(
+            "Sant\u2019Ana",
+            "sant\u2019ana",
+            "D\u2019\u00c1vila",
+            "McDonald\u2019s",
+            "Sch\u00e4fer",
+            "\u00d6zg\u00fcr",
+            "CONCEI\u00e7\u00e3O",
+        ),
+    ],
+)
+def test_a_name_with_a_non_breaking_space_or_an_apostrophe_is_a_name(value):
+    assert read_problem("nome", value) == Recipient(PHONE, [value])
 
 
 @pytest.mark.parametrize(

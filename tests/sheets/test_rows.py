@@ -73,8 +73,26 @@ ACCENTS = ["Conceição", "CONCEIÇÃO", "João", "José", "Márcia", "ANTÔNIO"
 @pytest.mark.parametrize("encoding", ["cp850", "mac_roman", "cp437"])
 @pytest.mark.parametrize("names", [ACCENTS, ["João", "Conceição"], ["André", "Inês"], ["FÁTIMA", "SÉRGIO"]])
 def test_accents_of_dos_and_of_old_macs_are_refused_with_their_line(read, encoding, names):
-    with pytest.raises(RecipientsError, match=r"\(look at line [23]\)") as refused:
+    with pytest.raises(RecipientsError, match=r"\(look at line [23], which has [^)]+\)") as refused:
         read(text(";", rows=[["nome", "telefone"], *([name, "1"] for name in names)]).encode(encoding, "replace"))
+    assert refused.value.code == "encoding_unknown"
+
+
+@pytest.mark.parametrize(
+    ("encoding", "names", "place"),
+    [
+        (
+            "cp850",
+            ["Ana", "F\u00e1bio", "\u00cdris", "Jo\u00e3o", "K\u00e1tia", "M\u00e1rcia"],
+            "line 3, which has F\u00a0bio",
+        ),
+        ("cp850", ["\u00c2ngela", "\u00c9rica", "Ana"], "line 2, which has \u00b6ngela"),
+        ("cp860", ["\u00cdris", "\u00c1tila"], "line 2, which has \u2039ris"),
+    ],
+)
+def test_names_that_make_sense_in_another_encoding_only_are_refused(read, encoding, names, place):
+    with pytest.raises(RecipientsError, match=place) as refused:
+        read(text(";", rows=[["nome", "telefone"], *([name, "1"] for name in names)]).encode(encoding))
     assert refused.value.code == "encoding_unknown"
 
 
@@ -91,6 +109,10 @@ def test_names_and_signs_of_windows_are_read(read):
         ("pre\u00e7o;b\nAna;Jos\u00e9\n".encode("cp1252"), 1, "pre\u00e7o", False),
         ("a\n\u20ac5\n".encode("cp1252"), 2, "\u20ac5", False),
         ("a\nJos\u00e9\nZ\u00e9\n".encode("cp1252") + "Jo\u00e3o\n".encode("cp850"), 4, "Jo\u00c6o", True),
+        (b"a;b\nF\xa0bio;1\n" + "Jo\u00e3o;1\nLu\u00eds;2\n".encode("cp1252"), 2, "F\u00a0bio", True),
+        ("a\nAna\n\u00cdris Campos\n".encode("cp850"), 3, "\u00d6ris", True),
+        ("a\nJo\u00e3o\u00a0da Silva\nAna\u00a0Paula\n".encode("cp1252"), 2, "Jo\u00e3o\u00a0da", False),
+        ("a\nM\u00fcller\n\u00d6zg\u00fcr\nSch\u00e4fer\n".encode("cp1252"), 2, "M\u00fcller", False),
         ("a\nJos\u00e9\n".encode(), 0, "", False),
         (b"a\nJose\n", 0, "", False),
         ("a\nJos\u00e9\n".encode("utf-16"), 0, "", False),

@@ -19,7 +19,7 @@ from campaigns.management.campaigns import ChangeResult
 from campaigns.management.drafts.import_warnings import write_variable
 from campaigns.management.layouts import Preview
 from campaigns.management.recipients import Imported, find_overlaps
-from campaigns.store.recipients import ErrorGroup, ImportCounts, Overlap
+from campaigns.store.recipients import ErrorGroup, ImportCounts, ImportFacts, Overlap
 
 _SHOWN_OVERLAPS = 5
 _SHOWN_DRAFTS = 10
@@ -36,6 +36,7 @@ GROUPS: Mapping[str, str] = MappingProxyType({
     RowCode.DATE_WRONG: deferred("{rows} with a date that no person writes: {places}"),
     RowCode.KIND: deferred("{rows} with a value that does not fit its column: {places}"),
     RowCode.ENCODING: deferred("{rows} with letters in a wrong encoding: {places}"),
+    RowCode.MISREAD: deferred("{rows} with letters in the encoding of another system: {places}"),
     RowCode.REFUSED: deferred("{rows} of people who want no messages, left out by --refusals skip: {places}"),
     RowCode.UNANSWERED: deferred(
         "{rows} of people who have not said whether they want messages, left out by --no-answer skip: {places}"
@@ -46,6 +47,7 @@ GROUPS: Mapping[str, str] = MappingProxyType({
     PhoneProblem.CHARACTERS: deferred("{rows} with characters in the phone that no phone has: {places}"),
     PhoneProblem.COMPANY: deferred("{rows} with a company's number for callers (0800, 0300, 4004 …): {places}"),
     PhoneProblem.EMPTY: deferred("{rows} without a phone: {places}"),
+    PhoneProblem.DIGIT_LOST: deferred("{rows} with a phone that has lost a digit: {places}"),
     PhoneProblem.EXTENSION: deferred("{rows} with an extension (ramal) behind the phone: {places}"),
     PhoneProblem.EXTRA_DIGITS: deferred("{rows} with digits apart from the phone, such as a note: {places}"),
     PhoneProblem.GROUP: deferred("{rows} with a link or an id of WhatsApp that has no phone: {places}"),
@@ -75,6 +77,7 @@ _WITH_REASON = DUPLICATES | {
         RowCode.DATE_WRONG,
         RowCode.KIND,
         RowCode.ENCODING,
+        RowCode.MISREAD,
     ),
     PhoneProblem.INVALID,
 }
@@ -109,10 +112,21 @@ def report_import(session: Session, result: ChangeResult) -> None:
         more = _tell_effect(result, result.imported) if warning.code in _WITH_EFFECT else []
         say_warning(warning, more)
     for kind, row_count in result.imported.kinds.items():
-        say(f"  {_(KINDS[kind], rows=Count(row_count, 'row'))}")
+        _report_kind(kind, row_count, result.imported.facts)
     if result.imported.groups:
         say(_("  `revoada campaign import-errors {id}` lists these rows with their reasons.", id=result.id))
     _warn_of_overlaps(session, result.id)
+
+
+def _report_kind(kind: PhoneKind, row_count: int, facts: ImportFacts) -> None:
+    nine = facts.without_nine if kind is PhoneKind.WITHOUT_NINE else None
+    if nine is not None and nine.is_slip:  # a warning names these rows
+        return
+    text = f"  {_(KINDS[kind], rows=Count(row_count, 'row'))}"
+    if nine is not None:
+        row, phone = nine.first[0]
+        text += " " + _("The first is row {row:,} ({phone}).", row=row, phone=phone)
+    say(text)
 
 
 def _report_numbers(result: ChangeResult, counts: ImportCounts) -> None:

@@ -13,6 +13,7 @@ from campaigns.domain.phone.written import (
     MOST_CHARACTERS,
     PhoneError,
     PhoneProblem,
+    demand_all_digits,
     demand_one_number,
     demand_plain_digits,
     drop_decimals,
@@ -80,6 +81,7 @@ class _Reader:
             raise explain(number.text)
         found = self._read_number(digits, is_international=number.is_international)
         demand_one_number(written, is_brazilian=found.startswith("+55"))
+        demand_all_digits(written, found)
         return found
 
     def _read_number(self, digits: str, *, is_international: bool) -> str:

@@ -22,6 +22,7 @@ class PhoneProblem(StrEnum):
     CHARACTERS = "phone_characters"
     COMPANY = "phone_company"
     EMPTY = "phone_empty"
+    DIGIT_LOST = "phone_digit_lost"
     EXTENSION = "phone_extension"
     EXTRA_DIGITS = "phone_extra_digits"
     GROUP = "phone_group"
@@ -104,6 +105,12 @@ _LAST_GROUP = re.compile(r"[0-9]{3}[ ().-]+[0-9]{1,2}[ ().-]*\Z|[0-9]{4}[ ().-]+
 _LAST_GROUP_ABROAD = re.compile(r"[0-9]{4}[ ().-]+[0-9]{1,2}[ ().-]*\Z|[0-9]{3}[ ().-]+[0-9][ ().-]*\Z")
 # The number of a line in a list, as in 1) 19 8765-4321.
 _FIRST_GROUP = re.compile(r"[ ().-]*[1-9][ ).-]+\(?[0-9]{2}")
+# The last digits of a mobile phone of Brazil that lacks one: 99333-272, 9 9333-272 and 9 933-3272.
+_LOST_DIGIT = re.compile(
+    r"(?:\A|[^0-9])(?:(?:55)?(?:[0-9]{2})?[0-9]{5}[ .-]+[0-9]{3}"
+    r"|9[ .-]+(?:[0-9]{4}[ .-]+[0-9]{3}|[0-9]{3}[ .-]+[0-9]{4}))[ .-]*\Z"
+)
+_SHORT_NUMBER = re.compile(r"\+55[0-9]{10}")  # a landline, or a mobile phone without its 9
 _MOST_DIGITS = 13  # the digits of one number in Brazil with its country code
 _SCIENTIFIC = re.compile(r"[+-]?[0-9]+([.,][0-9]+)?e\+?[0-9]{1,2}", re.IGNORECASE)
 _EXTENSION = re.compile(
@@ -168,6 +175,18 @@ def demand_one_number(text: str, *, is_brazilian: bool) -> None:
             PhoneProblem.EXTRA_DIGITS,
             "has one to three digits apart from the number (a note, an extension, an area code?): keep the number"
             " only, and write its area code first",
+        )
+
+
+def demand_all_digits(text: str, number: str) -> None:
+    """Refuse a number of Brazil whose groups show that a mobile phone has lost a digit, as in (51) 99333-272.
+
+    `number`: the number in E.164 that was read from the text. With one digit less, the number is a valid one of another
+    person.
+    """
+    if _SHORT_NUMBER.fullmatch(number) and _LOST_DIGIT.search(text):
+        raise PhoneError(
+            PhoneProblem.DIGIT_LOST, "is written in the groups of a mobile phone, but has one digit less: correct it"
         )
 
 

@@ -43,18 +43,34 @@ _REPLACED = re.compile(
 )
 # A name has no question mark.
 _REPLACED_IN_NAME = re.compile(rf"\u00bf|\?(?={_LETTER})|(?<={_LETTER})\?")
+# Other programs read a byte of DOS or of a Mac as a control character.
+_INVISIBLE = "\x80-\x84\x86-\x9f" + "".join(_PRIVATE)  # \x85 is a line end
 _SMALL, _LARGE = "[a-z\u00df-\u00f6\u00f8-\u00ff]", "[A-Z\u00c0-\u00d6\u00d8-\u00de]"
 # What Windows shows for a letter of a Mac, as in `ChloŽ`, or of DOS, as in `JoÆo`. No word has these signs.
 _SIGN = "[\u0192\u2021\u2030\u00a2\u00a3\u00a4\u00a5\u00ac\u00b6\u201a\u201e\u20ac\u2122\u02c6\u02dc]"
 _MISREAD = re.compile(
     rf"(?<={_LARGE}){_SIGN}(?={_LETTER})|(?<={_SMALL}){_SIGN}(?={_SMALL})|(?<={_LARGE})\u0178(?={_SMALL})"
-    rf"|(?<={_SMALL})[\u0160\u017d\u0178\u0152\u00c6]|(?<={_LETTER})[{''.join(_PRIVATE)}]"
+    rf"|(?<={_SMALL})[\u0160\u017d\u0178\u0152\u00c6]|(?<={_LETTER})[{_INVISIBLE}]|[{_INVISIBLE}](?={_LETTER})"
 )
+_CONSONANT = "[b-df-gj-np-tv-z]"  # without h, before which an apostrophe stands, as before a vowel
+_PARTICLE = r"(?:d[aeiou]s?|del|della|e|i|la|van|von|y)\b"
 # Another text may have such a sign, such as a dash or the mark of a note, but a name has none.
 _MISREAD_IN_NAME = re.compile(
-    rf"(?<={_SMALL})[\u2039\u203a\u2013\u2014\u00a1\u00a7](?={_SMALL})|(?<={_LETTER}){_SIGN}(?={_LETTER})"
+    rf"(?<={_SMALL})[\u2039\u203a\u2013\u2014\u00a1\u00a7](?={_SMALL})|(?<={_LETTER}){_SIGN}(?={_SIGN}?{_LETTER})"
     rf"|(?<={_LETTER})[\u0192\u2021\u2030\u201a\u00a2](?!\S)|(?<!\S)[\u0192\u201a\u00b6\u20ac](?={_LETTER})"
     rf"|(?<={_LETTER})\u2018(?!\S)"
+    # Quotes and crosses in words, and an apostrophe before a consonant, as in `Ant\u201cnio` and `Patr\u2019cia`.
+    rf"|(?<={_LETTER})[\u201c\u201d\u2020](?={_LETTER})|(?<={_SMALL})\u2019(?={_CONSONANT})(?!s\b)"
+    rf"|(?<!\S)[\u2020\u2030\u2039\u0178\u00b5](?={_LETTER})|(?<={_LETTER})\u00b5|(?<={_LARGE})\u2039(?={_LARGE})"
+    # Letters of the wrong case, and letters that do not stand there in any name, as in `Sim\u00e4ES` and `J\u0153lia`.
+    rf"|(?<={_LARGE})[\u00e4-\u00e6\u00eb\u00ec\u00ee-\u00f2\u00f9](?={_LARGE})|(?<={_LARGE})\u017d(?={_SMALL}|\b)"
+    rf"|\u00e4(?=es\b)|\u0153(?={_CONSONANT})|\u0152(?={_CONSONANT.upper()})|(?<!\S)[\u00e5\u00e6\u00ee\u00f2\u00d2](?={_CONSONANT})"
+    # A non-breaking space behind a consonant in a word, as in `F\u00a0bio`. In `Jo\u00e3o\u00a0da Silva`, it separates
+    # two words.
+    + "".join(
+        rf"|(?<=\b{_LARGE}{_SMALL * length})(?<=[b-df-hj-np-tv-zB-DF-HJ-NP-TV-Z])\u00a0(?={_SMALL})(?!{_PARTICLE})"
+        for length in range(5)
+    )
 )
 _REPLACED_CURRENCY = re.compile(r"\?\s*[0-9][0-9.,]*|[0-9][0-9.,]*[.,][0-9]{2}\s*\?")
 # Words in the names of columns with the names of people and places.
@@ -88,6 +104,14 @@ def find_replaced_letter(text: str, *, column: str) -> str | None:
         if rest[0].islower() or start.isupper():
             return "?"
     return None
+
+
+def is_misread(sign: str) -> bool:
+    """Tell whether a sign of `find_replaced_letter` shows that a program read the encoding of another system.
+
+    Then the whole list has been read in this way, also where the wrong letters look right, such as `Öris` for `Íris`.
+    """
+    return sign not in {"?", "\u00bf"}
 
 
 def has_replaced_currency(text: str) -> bool:

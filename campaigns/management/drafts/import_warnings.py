@@ -35,6 +35,7 @@ from campaigns.store.recipients import ImportedFile, ImportFacts, Likeness
 # The codes of the warnings that the phones are probably no phones of the people. If they are right, each message goes
 # to a stranger, so a page asks about each of them by itself.
 WRONG_PHONES = frozenset({
+    "mobiles_lack_a_digit",
     "phone_column_doubtful",
     "phones_are_documents",
     "phones_are_landlines",
@@ -87,6 +88,7 @@ def find_import_warnings(campaign_id: int, status: CampaignStatus, facts: Import
     if status not in ENDED and facts.likeness is not None and _is_correction(facts, facts.likeness):
         found.append(_warn_of_correction(campaign, facts, facts.likeness, file))
     found += _find_wrong_phones(campaign, facts)
+    found += _find_lost_digits(campaign, facts)
     found += _find_doubtful_reading(campaign, facts)
     found += _find_odd_cells(campaign, facts)
     found += _find_odd_people(campaign, facts)
@@ -230,6 +232,27 @@ def _list_rows(rows: Sequence[int], count: int) -> Sentence:
     return Sentence("{listed}, …", listed=listed) if count > len(rows) else listed
 
 
+def _find_lost_digits(campaign: _Campaign, facts: ImportFacts) -> Iterator[Finding]:
+    """Yield a warning of mobile phones without their 9 in a list whose other mobile phones have their 9."""
+    nine = facts.without_nine
+    if nine is None or not nine.is_slip:
+        return
+    yield campaign.warn(
+        "mobiles_lack_a_digit",
+        "In {rows}, the mobile phone has no 9 at its beginning, but the others of the list have it, so a digit may be"
+        " missing: {places}.",
+        "If so, the message goes to a stranger. Correct the phone, and import the file again: {again}.",
+        "If so, the message goes to a stranger. Before the campaign goes on, block each wrong phone: {block}.",
+        rows=Count(nine.count, "row"),
+        places=[
+            *(Sentence("row {row:,} ({phone})", row=row, phone=phone) for row, phone in nine.first),
+            *(["…"] if nine.count > len(nine.first) else []),
+        ],
+        again=campaign.import_again(facts=facts),
+        block=Hint(HintAction.BLOCK_PERSON),
+    )
+
+
 def _warn_of_phones_elsewhere(campaign: _Campaign, facts: ImportFacts, likely: str) -> Finding:
     text = "Most rows have no mobile phone in the column {chosen}, but in the column {likely}."
     if likely in {column for _, column, _ in facts.filled}:
@@ -276,11 +299,25 @@ def _find_doubtful_reading(campaign: _Campaign, facts: ImportFacts) -> Iterator[
             "encoding_doubtful",
             "The file is not in UTF-8, so it was read in the encoding of Windows, and {word} in line {line:,} looks"
             " wrong.",
-            "If it is wrong, save the list as CSV UTF-8 or XLSX, and import it again: {again}.",
-            "If it is wrong, save the list as CSV UTF-8 or XLSX, and read it into a new campaign, because this"
-            " one has started.",
+            "If it is wrong, other words may be wrong, too. Export the whole list again as CSV UTF-8 or XLSX from the"
+            " program that wrote it, and import it again: {again}.",
+            "If it is wrong, other words may be wrong, too. Export the whole list again as CSV UTF-8 or XLSX from the"
+            " program that wrote it, and read it into a new campaign, because this one has started.",
             word=facts.word,
             line=facts.line,
+            again=campaign.import_again(facts=facts),
+        )
+    elif facts.misread_count:
+        yield campaign.warn(
+            "letters_misread",
+            "A program read the list in the encoding of another system. For wrong letters, {rows} stayed out (the first"
+            " is row {row:,}), but other wrong letters look right, such as Öris in place of Íris.",
+            "Do not correct single cells. Export the whole list again as CSV UTF-8 or XLSX from the program that wrote"
+            " it, and import it again: {again}.",
+            "Export the whole list again as CSV UTF-8 or XLSX from the program that wrote it, and read it into a new"
+            " campaign, because this one has started.",
+            rows=Count(facts.misread_count, "row"),
+            row=facts.misread_row,
             again=campaign.import_again(facts=facts),
         )
 

@@ -193,7 +193,8 @@ def _write_notes(draft: Draft, report: ImportReport | None) -> list[str]:
     is_told = any(each.code == "phones_are_landlines" for each in warnings)
     if (count := report.kinds.get(PhoneKind.LANDLINE, 0)) and not is_told:
         notes.append(plural("%(count)s landline", "%(count)s landlines", count))
-    if count := report.kinds.get(PhoneKind.WITHOUT_NINE, 0):
+    is_slip = any(each.code == "mobiles_lack_a_digit" for each in warnings)
+    if (count := report.kinds.get(PhoneKind.WITHOUT_NINE, 0)) and not is_slip:
         notes.append(plural("%(count)s old number without its 9", "%(count)s old numbers without their 9", count))
     if (count := report.hidden_row_count) and not report.skips_hidden:  # that they stay out is a choice of the person
         notes.append(plural("%(count)s hidden row", "%(count)s hidden rows", count))

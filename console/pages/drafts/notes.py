@@ -42,6 +42,8 @@ def _doubt(warning: Finding) -> Doubt:
     if warning.code == "phones_are_landlines":
         count = warning.values["landlines"]
         words = _("I want to send to these %(count)s landlines.", count=number(count))
+    elif warning.code == "mobiles_lack_a_digit":
+        words = _("I have compared these phones with their source: no digit is missing.")
     else:
         column = warning.values.get("chosen") or warning.values["column"]
         words = _(
@@ -58,6 +60,7 @@ _SHORT: dict[str, Callable[[Finding], str]] = {
     "columns_by_order": lambda _warning: _("columns that only their order chose"),
     "columns_exchanged": lambda _warning: _("columns that seem to be exchanged"),
     "encoding_doubtful": lambda _warning: _("letters that look wrong"),
+    "letters_misread": lambda _warning: _("letters that a program has misread"),
     "people_unwilling": lambda warning: plural(
         "%(count)s row that wants no messages",
         "%(count)s rows that want no messages",
