@@ -13,6 +13,7 @@ from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 import click
 from click.exceptions import Exit, NoArgsIsHelpError
@@ -193,7 +194,8 @@ class Session:
         connection.
         """
         text = self._pool_log.text.removeprefix("error connecting in 'revoada': ") or str(error) or type(error).__name__
-        return language.current().translate(one_line(text))
+        text = one_line(text).partition(" Is the server running")[0]  # `advise_up` asks this in the person's language
+        return language.current().translate(text)
 
     def enqueue(self, campaign_ids: Sequence[int]) -> None:
         """Enqueue campaigns that are committed with the mark `enqueued_at`.
@@ -413,10 +415,18 @@ def _in_format(error: click.ClickException, *, is_json: bool) -> click.ClickExce
     return error
 
 
-def advise_up(text: str) -> str:
-    """Add to a text about a missing database the advice for a folder in which `revoada up` has written its settings."""
+_THIS_MACHINE = frozenset({"127.0.0.1", "::1", "localhost"})
+
+
+def advise_up(text: str, url: str | None = None) -> str:
+    """Add to a text about a missing database the advice for a folder in which `revoada up` has written its settings.
+
+    `url`: the address of the database; if it is one of this machine, `revoada up` of another folder may be stopped.
+    """
     if not Path(UP_ENVIRONMENT).exists():
-        return text
+        if url is None or urlsplit(url).hostname not in _THIS_MACHINE:
+            return text
+        return _("{problem} Is `revoada up`, or the Postgres of this machine, stopped? If so, start it.", problem=text)
     return _(
         "{problem} Is `revoada up` running? If not, start it. If it is, load its settings again: `. {environment}`",
         problem=text,
@@ -435,7 +445,8 @@ def _explain(error: BaseException, session: Session) -> CommandError | None:
         if code == "setting_missing" and error.values["variable"] == "DATABASE_URL":
             text = advise_up(text)
     elif isinstance(error, DatabaseUnavailable):
-        text = advise_up(_("The database does not answer: {reason}", reason=session.why_unreachable(error)))
+        text = _("The database does not answer: {reason}.", reason=session.why_unreachable(error).rstrip("."))
+        text = advise_up(text, session.settings.database_url)
         code, kind = "database_away", Kind.AWAY
     elif isinstance(error, DatabaseError):
         text, code = _("The database refuses: {error}", error=error), "database_refuses"

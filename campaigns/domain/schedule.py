@@ -239,15 +239,20 @@ def _refuse_hour_alone(plain: str, text: str, here: _Here, *, is_day_first: bool
     match = _HOUR_ALONE.fullmatch(plain)
     if match is None:
         return
-    example = f"{text.strip().removesuffix(match[1])}{match[1]:0>2}:00"
-    try:
-        moment = _read_words(_simplify(example), example, here, is_day_first=is_day_first)
-    except (_NoTimeError, Refusal):
-        return
-    if here.fits(moment):
-        raise Refusal(
-            "clock_missing", "{text!r} has an hour without its minutes; write '{example}'.", text=text, example=example
-        )
+    hour = int(match[1])
+    for each in (hour, *([hour + _HALF_DAY] if hour < _HALF_DAY else [])):
+        example = f"{text.strip().removesuffix(match[1])}{each:02}:00"
+        try:  # raises Refusal if the day may be two days
+            moment = _read_words(_simplify(example), text, here, is_day_first=is_day_first)
+        except _NoTimeError:
+            return
+        if here.fits(moment):
+            raise Refusal(
+                "clock_missing",
+                "{text!r} has an hour without its minutes; write '{example}'.",
+                text=text,
+                example=example,
+            )
 
 
 def _no_day(text: str, time: dt.time, plain: str, here: _Here) -> Refusal:

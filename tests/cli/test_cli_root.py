@@ -145,6 +145,8 @@ def test_a_database_that_is_away_says_so_in_one_line(revoada, command):
     assert line.startswith("The database does not answer: ")
     assert "refused" in line
     assert "hunter2" not in line
+    assert "accepting" not in line
+    assert line.endswith(". Is `revoada up`, or the Postgres of this machine, stopped? If so, start it.")
 
 
 @pytest.mark.parametrize("url", [None, "postgresql://someone@127.0.0.1:1/nowhere"])
