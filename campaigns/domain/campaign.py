@@ -235,7 +235,7 @@ def _refuse_expired_retry(facts: CampaignFacts) -> Refusal:
         return facts.conflict(
             "retry_after_expiry",
             "Campaign {id} ({name}) has expired: it cannot be retried. {instead}",
-            instead=make_again(facts, "failed"),
+            instead=make_again(facts.id, "failed"),
         )
     return facts.conflict(
         "retry_after_expiry",
@@ -309,16 +309,18 @@ def _advise_ended(command: Command, facts: CampaignFacts) -> Sentence:
             retry=Hint(HintAction.RETRY_CAMPAIGN, facts.id, Entry(Field.RETRY_CLASS, "all-retryable")),
             create=Hint(HintAction.CREATE_CAMPAIGN),
         )
-    return make_again(facts, "cancelled,failed" if command is Command.RETRY else "cancelled")
+    return make_again(facts.id, "cancelled,failed" if command is Command.RETRY else "cancelled")
 
 
-def make_again(facts: CampaignFacts, status: str) -> Sentence:
+def make_again(campaign_id: int, status: str) -> Sentence:
     """Return how a person makes a new campaign for the people whose messages in this one have a status."""
     return Sentence(
         "To send to its people, make a new campaign: {export} lists those who got no message, with their values of now,"
-        " and {create} makes the campaign from such a file. Give the new campaign its interval and its hours, too.",
-        export=Hint(HintAction.EXPORT_CAMPAIGN, facts.id, Entry(Field.STATUS, status)),
+        " and {create} makes the campaign from such a file. {show} shows the pace, the hours and the limits to give it"
+        " again.",
+        export=Hint(HintAction.EXPORT_CAMPAIGN, campaign_id, Entry(Field.STATUS, status)),
         create=Hint(HintAction.CREATE_CAMPAIGN),
+        show=Hint(HintAction.SHOW_CAMPAIGN, campaign_id),
     )
 
 

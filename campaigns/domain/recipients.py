@@ -483,6 +483,15 @@ def phone_text(cell: str) -> str:
     return str(cell) if _shows_other_number(cell) else cell.digits
 
 
+# A number with a separator, a date, or a word, such as 12,5%, 1.500, 05/06/2030 and 5 Jun.
+_IN_LANGUAGE = re.compile(r"[0-9][.,/' \u00a0\u2019\u202f-][0-9]|[0-9][^0-9]*[^\W\d_]{3}|[^\W\d_]{3}[^0-9]*[0-9]")
+
+
+def shows_language(cell: str) -> bool:
+    """Tell whether a cell of a workbook has a number or a date that is written otherwise in another language."""
+    return isinstance(cell, Cell) and _IN_LANGUAGE.search(cell) is not None
+
+
 def _shows_other_number(cell: Cell) -> bool:
     if cell.problem or _EXPONENT.search(cell):
         return False

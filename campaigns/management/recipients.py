@@ -38,6 +38,7 @@ from campaigns.domain.recipients import (
     phone_text,
     read_header,
     read_row,
+    shows_language,
 )
 from campaigns.domain.statement import Count, Entry, Field
 from campaigns.domain.text.date_numbers import is_due
@@ -142,7 +143,9 @@ class Staged:
     """The rows of a file that was read, before they belong to a campaign.
 
     `due`: by position of a column of dates that are still to come, its latest date. `orders`: by position of a column
-    of dates, the order of their days and months. `cell_kinds`: by variable, the kinds of the cells of its column.
+    of dates, the order of their days and months. `in_language`: the first row with numbers or dates of a workbook that
+    are written in the language of the template; [] without one. `cell_kinds`: by variable, the kinds of the cells of
+    its column.
     """
 
     path: Path
@@ -161,6 +164,7 @@ class Staged:
     due: Mapping[int, LatestDate]
     orders: Mapping[int, DateOrders]
     headings: Headings
+    in_language: Sequence[int]
     cell_kinds: Mapping[str, KindCounts]
 
 
@@ -215,7 +219,7 @@ def stage_recipients(connection: Connection, path: Path, *, filling: Filling, re
             headings = Headings(columns.names, unrelated=columns.unrelated)
             foreign = ForeignSearch(reading.region, filling.template.language)
             nine = NineSearch()
-            findings = _Findings(kinds, search, foreign, nine, refusals, unanswered, odd, due, orders, headings, [])
+            findings = _Findings(kinds, search, foreign, nine, refusals, unanswered, odd, due, orders, headings, [], [])
             consents = _find_consents(columns, reading, first_cells)
             rows = _read_rows(chain(first, below), columns, reading, read=read, consents=consents, findings=findings)
             store.stage_rows(connection, rows)
@@ -236,7 +240,7 @@ def stage_recipients(connection: Connection, path: Path, *, filling: Filling, re
     cell_kinds = {name: odd.count_kinds(position) for name, position in _list_shown(columns, filling).items()}
     return Staged(
         *(path, filling, reading, sheet, header_row, columns, kinds, search, foreign, nine, refusals, unanswered, odd),
-        *(due, orders, headings, cell_kinds),
+        *(due, orders, headings, findings.in_language, cell_kinds),
     )
 
 
@@ -367,7 +371,7 @@ def _collect_facts(
         kinds=staged.cell_kinds,
         differing_count=written.differing_count,
         differing_row=written.differing_row,
-        language="" if staged.sheet.delimiter else staged.filling.template.language,
+        language=staged.filling.template.language if staged.in_language else "",
         foreign=staged.foreign.find(),
         region=staged.reading.region,
         other_regions=staged.search.find_other_regions(
@@ -383,9 +387,25 @@ def _collect_facts(
         },
         hidden_row_count=staged.sheet.hidden.row_count if staged.reading.hidden is HiddenChoice.SKIP else 0,
         without_nine=staged.nine.find(),
+        given=_list_given(staged.reading),
         misread_count=sum(each.row_count for each in misread),
         misread_row=min((each.rows[0][0] for each in misread), default=0),
     )
+
+
+def _list_given(reading: Reading) -> list[tuple[str, str]]:
+    """Return the fields that a person filled in for the reading of a file, without the columns of the variables."""
+    choice, region = reading.choice, reading.region
+    fields = (
+        (Field.PHONE_COLUMN, choice.phone),
+        (Field.SHEET, reading.sheet),
+        (Field.HIDDEN, None if reading.hidden is HiddenChoice.REFUSE else reading.hidden.value),
+        (Field.REFUSALS, None if reading.refusals is RefusalChoice.REFUSE else reading.refusals.value),
+        (Field.NO_ANSWER, None if reading.unanswered is RefusalChoice.REFUSE else reading.unanswered.value),
+        *((Field.NOT_REFUSALS, name) for name in choice.unrelated),
+        (Field.REGION, None if region == DEFAULT_REGION else region),
+    )
+    return [(each.name, value) for each, value in fields if value]
 
 
 # The most rows that a warning lists.
@@ -414,8 +434,9 @@ class _Findings(NamedTuple):
     orders: Mapping[int, DateOrders]
     headings: Headings
     late: list[tuple[int, str, str]]
+    in_language: list[int]
 
-    def add_cells(self, row_number: int, cells: Sequence[str], row: Recipient | RowProblem) -> None:
+    def add_cells(self, row_number: int, cells: Sequence[str], row: Recipient | RowProblem, columns: Columns) -> None:
         """Add the cells of a row that becomes a message, or of a row that may be a heading."""
         if isinstance(row, Recipient):
             self.odd.add(row_number, cells)
@@ -424,6 +445,8 @@ class _Findings(NamedTuple):
             for position, order in self.orders.items():
                 cell = cells[position]
                 order.add(row_number, cell, cell.digits if isinstance(cell, Cell) else "")
+            if not self.in_language and any(shows_language(cells[position]) for position in columns.variables):
+                self.in_language.append(row_number)
         elif row.code in _NO_PHONES:
             self.headings.add(row_number, cells)
 
@@ -631,7 +654,7 @@ def _read_rows(
         if isinstance(row, Recipient) and not isinstance(cells, RowProblem):
             nine.add(row_number, row.phone, kind)
         if not isinstance(cells, RowProblem):
-            findings.add_cells(row_number, cells, row)
+            findings.add_cells(row_number, cells, row, columns)
         yield row_number, row
     if not has_rows:
         raise RecipientsError("rows_missing", "there is no row below the header")

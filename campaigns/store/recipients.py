@@ -135,6 +135,7 @@ class ImportFacts:
     `hidden_row_count`: the number of hidden rows that were left out.
     `without_nine`: old mobile phones of Brazil, or mobile phones that have lost a digit.
     `misread_count` and `misread_row`: the number of rows with letters in the encoding of another system, and the first.
+    `given`: the fields that the person filled in for the reading of the file, each with its value.
     """
 
     phone_column: str
@@ -176,6 +177,7 @@ class ImportFacts:
     without_nine: MobilesWithoutNine | None = None
     misread_count: int = 0
     misread_row: int = 0
+    given: list[tuple[str, str]] = field(default_factory=list)
 
     @classmethod
     def read(cls, written: Mapping[str, Any]) -> ImportFacts:
@@ -205,6 +207,7 @@ class ImportedFile:
 
     number: int
     name: str
+    imported_at: dt.datetime
     columns: ReadColumns | None
     facts: ImportFacts | None
 
@@ -349,10 +352,11 @@ def list_imported_files(connection: Connection, campaign_id: int) -> list[Import
         ImportedFile(
             number,
             name,
+            imported_at,
             None if columns is None else _read_columns(columns),
             None if facts is None else ImportFacts.read(facts),
         )
-        for number, (name, columns, facts) in enumerate(rows, start=1)
+        for number, (name, imported_at, columns, facts) in enumerate(rows, start=1)
     ]
 
 

@@ -51,7 +51,7 @@ WHERE id = (SELECT max(id) FROM imports WHERE campaign_id = %(campaign_id)s)
 
 -- name: list_imported_files
 -- The files of a campaign in the order of their imports. An older version stored neither columns nor facts.
-SELECT file_name, columns, facts FROM imports WHERE campaign_id = %(campaign_id)s ORDER BY id
+SELECT file_name, imported_at, columns, facts FROM imports WHERE campaign_id = %(campaign_id)s ORDER BY id
 
 -- name: insert_import_errors
 INSERT INTO import_errors (campaign_id, file_name, row_number, column_name, reason, code)

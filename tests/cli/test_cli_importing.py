@@ -53,11 +53,11 @@ def test_import_adds_to_a_draft_and_says_what_became_of_the_rows(create, house, 
         )
     )
     assert house.ok("campaign", "import", create(), file, "--map", "1=nome").splitlines() == [
-        "Campaign 1 (Black Friday): 1 recipient, 1 duplicate dropped, 1 row rejected.",
+        "Campaign 1 (Black Friday): 1 recipient added (now 3), 1 duplicate dropped, 1 row rejected.",
         "  {{1}} ← Nome",
         "  1 column ignored: Cidade",
         "  First message: Oi José!",
-        "  the file is not in UTF-8, and was read in the encoding of Windows: José stands in line 2",
+        "  the file is not in UTF-8, and was read in the encoding of Windows: look whether José in line 2 is right",
         "  1 row with words beside the phone: row 4",
         "  1 row of a person who is in the campaign already: row 3 (Celular is in the campaign already)",
         "  `revoada campaign import-errors 1` lists these rows with their reasons.",
@@ -89,7 +89,7 @@ def test_import_is_for_drafts_and_paused_campaigns(create, house, people):
         " pauses it, and `revoada campaign resume 1` resumes it after the import."
     )
     house.ok("campaign", "pause", "1")
-    assert "0 recipients, 3 duplicates dropped, 1 row rejected." in house.ok(
+    assert "0 recipients added (now 2), 3 duplicates dropped, 1 row rejected." in house.ok(
         "campaign", "import", "1", str(people), "--map", "1=name"
     )
     house.ok("campaign", "cancel", "1")
@@ -345,7 +345,7 @@ def test_a_workbook_with_sheets_a_title_and_hidden_rows_is_imported_by_the_comma
     )
     before = sql("SELECT count(*) FROM messages")
     assert house.ok(*words, "--hidden", "skip").splitlines()[:5] == [
-        "Campaign 1 (Black Friday): 0 recipients, 1 duplicate dropped.",
+        "Campaign 1 (Black Friday): 0 recipients added (now 2), 1 duplicate dropped.",
         "  {{1}} ← nome",
         "  row 3 names the columns; the rows above it were not read",
         "  1 hidden row left out",
@@ -353,7 +353,7 @@ def test_a_workbook_with_sheets_a_title_and_hidden_rows_is_imported_by_the_comma
     ]
     assert sql("SELECT count(*) FROM messages") == before
     assert house.ok(*words, "--hidden", "include").splitlines()[:6] == [
-        "Campaign 1 (Black Friday): 0 recipients, 2 duplicates dropped.",
+        "Campaign 1 (Black Friday): 0 recipients added (now 2), 2 duplicates dropped.",
         "  {{1}} ← nome",
         "  1 column ignored: id",
         "  row 3 names the columns; the rows above it were not read",
@@ -428,7 +428,9 @@ def test_a_terminal_gets_a_bar_and_a_pipe_does_not(create, house, write):
     environment = {key: value for key, value in house.environment.items() if value is not None}
     environment |= {"PATH": os.environ["PATH"], "TERM": "xterm-256color"}
     exit_code, stdout, shown = run_in_terminal(command, environment)
-    told = "Campaign 1 (Black Friday): 60,000 recipients.\n  {{1}} ← name\n  First message: Oi Ana!\n"
+    told = (
+        "Campaign 1 (Black Friday): 60,000 recipients added (now 60,002).\n  {{1}} ← name\n  First message: Oi Ana!\n"
+    )
     assert (exit_code, stdout) == (0, told), shown
     assert "reading [people].csv" in shown
     assert {int(percent) for percent in re.findall(r"(\d+)%", shown)} - {0, 100}
@@ -436,7 +438,9 @@ def test_a_terminal_gets_a_bar_and_a_pipe_does_not(create, house, write):
     assert shown.endswith("\x1b[2K")  # the bar is gone when its work is done
     piped = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
     assert piped.stderr == ""
-    assert piped.stdout.startswith("Campaign 1 (Black Friday): 0 recipients, 60,000 duplicates dropped.\n")
+    assert piped.stdout.startswith(
+        "Campaign 1 (Black Friday): 0 recipients added (now 60,002), 60,000 duplicates dropped.\n"
+    )
 
 
 def test_the_file_of_rejected_rows_is_for_its_owner_and_runs_no_formula(house, create, write, tmp_path):
@@ -676,7 +680,9 @@ def test_a_list_in_the_encoding_of_windows_is_told_with_a_word(house, offer, tmp
     lista = tmp_path / "lista.csv"
     options = ("--template", "oferta:pt_BR", "--account", "sales", "--recipients", str(lista))
     lista.write_bytes(f"phone,1,2\n{ANA},Jos\u00e9,1%\n{BIA},Z\u00e9,1%\n".encode("cp1252"))
-    line = "  the file is not in UTF-8, and was read in the encoding of Windows: Jos\u00e9 stands in line 2"
+    line = (
+        "  the file is not in UTF-8, and was read in the encoding of Windows: look whether Jos\u00e9 in line 2 is right"
+    )
     assert line in house.ok("campaign", "create", "Oferta", *options).splitlines()
     lista.write_bytes(lista.read_bytes() + f"{CAIO},Jo\u00e3o,1%\n".encode("cp850"))
     told = house("campaign", "create", "Oferta", *options).stderr
@@ -902,7 +908,7 @@ def test_people_with_other_values_in_the_campaign_are_told(create, house, write)
     told = house("campaign", "import", "1", file, "--map", "1=name")
     assert "(phone is in the campaign already, with other values)" in told.stdout
     assert "The file has other values for 2 recipients of the campaign. The old values stay." in told.stderr
-    assert "place of the present people: `revoada campaign import 1 FILE --replace --map 1=name`." in told.stderr
+    assert f"place of the present people: `revoada campaign import 1 {file} --replace --map 1=name`." in told.stderr
     assert json.loads(house.ok("campaign", "import", "1", file, "--map", "1=name", "--json"))["other_values_count"] == 2
     house.ok("campaign", "start", "1", "--yes")
     house.ok("campaign", "pause", "1")
@@ -917,6 +923,41 @@ def test_rows_with_one_phone_and_other_values_are_a_warning(create, house, write
     told = house("campaign", "import", "1", write(f"phone,name\n{CAIO},Caio\n{CAIO},Caio Jr\n"), "--map", "1=name")
     assert "The file has 1 row with the phone of an earlier row, but with other values." in told.stderr
     assert "The first of these rows is row 3." in told.stderr
+
+
+def test_the_command_of_a_warning_has_the_options_of_the_person(house, database, tmp_path, people):
+    add_template(database, "oferta", language="pt_BR", body=TEXT, actor=TESTER)
+    file = tmp_path / "lista.xlsx"
+    with xlsxwriter.Workbook(file) as book:
+        for name in ("Clientes", "Outros"):
+            for row, cells in enumerate(
+                [("Celular", "Telefone", "Cliente", "Taxa"), (ANA, "", "Ana", "1"), (ANA, "", "Bia", "2")]
+            ):
+                book.get_worksheet_by_name(name) or book.add_worksheet(name)
+                book.get_worksheet_by_name(name).write_row(row, 0, cells)
+    options = ["--phone-column", "Celular", "--map", "1=Cliente", "--map", "2=Taxa", "--sheet", "Outros"]
+    words = (
+        "campaign",
+        "create",
+        "Oferta",
+        "--template",
+        "oferta:pt_BR",
+        "--account",
+        "sales",
+        "--recipients",
+        str(file),
+    )
+    again = f"`revoada campaign import 1 FILE --replace {' '.join(options)}`"
+    assert again in house(*words, *options).stderr
+
+
+def test_two_questions_about_the_people_of_a_list_are_asked_at_once(offer):
+    content = f"telefone,nome,desconto,aceita\n{ANA},Ana,1%,sim\n{BIA},Bia,2%,n\u00e3o\n{CAIO},Caio,3%,\n"
+    columns = ("--map", "1=nome", "--map", "2=desconto")
+    refused = offer(content, *columns).stderr
+    assert "the list says in 1 row that the person wants no messages (aceita; the first is row 3)" in refused
+    assert "Moreover, the list does not say in 1 row whether the person wants messages" in refused
+    assert offer(content, *columns, "--refusals", "skip", "--no-answer", "skip").exit_code == 0
 
 
 def test_people_with_the_same_values_are_no_warning(create, house, people, write):
@@ -952,9 +993,9 @@ def test_a_corrected_file_beside_the_old_one_is_told_with_the_whole_command(ten,
     path = tmp_path / "more.csv"
     warned = ten(CORRECTED)
     text = (
-        "Warning: The file more.csv seems to be a corrected version of file 1 of the draft: it has 9 recipients of that"
-        " file, and 1 more, but it lacks 1. If phones were corrected, the old phones get a message, too. To have only"
-        " the people of more.csv in the draft: `revoada campaign import 1 {file} --replace --map 1=nome --map"
+        "Warning: The file more.csv seems to be a corrected version of file 1 of the draft. Recipients in both files:"
+        " 9; only in more.csv: 1; only in file 1: 1. If phones were corrected, the old phones get a message, too. To"
+        " have only the people of more.csv in the draft: `revoada campaign import 1 {file} --replace --map 1=nome --map"
         " 2=cupom`.\n"
     )
     assert text.format(file=path) in warned
@@ -979,10 +1020,10 @@ def test_a_corrected_file_in_a_paused_campaign_is_told_with_the_way_to_block_the
     house.ok("campaign", "pause", "1")
     warned = house("campaign", "import", "1", str(write(write_list(CORRECTED).encode())), *SECOND).stderr
     text = (
-        "Warning: The file more.csv seems to be a corrected version of file 1 of the campaign: it has 9 recipients of"
-        " that file, and 1 more, but it lacks 1. If phones were corrected, the old phones get a message, too. Before"
-        " the campaign goes on, block each old phone that is wrong: `revoada suppress add`. A blocked phone gets no"
-        " message of any campaign.\n"
+        "Warning: The file more.csv seems to be a corrected version of file 1 of the campaign. Recipients in both"
+        " files: 9; only in more.csv: 1; only in file 1: 1. If phones were corrected, the old phones get a message,"
+        " too. Before the campaign goes on, block each old phone that is wrong: `revoada suppress add`. A blocked phone"
+        " gets no message of any campaign.\n"
     )
     assert text in warned
     assert text in house("campaign", "resume", "1", "--yes").stderr

@@ -252,6 +252,51 @@ def test_a_resume_of_a_campaign_without_a_message_left_goes_on(create, house, da
 
 
 @pytest.mark.usefixtures("terminal")
+def test_a_resume_with_people_of_a_later_file_shows_the_message_and_the_number_and_asks(
+    create, house, database, tmp_path
+):
+    campaign_id = create("Sale", *ALL_HOURS)
+    house.ok("campaign", "start", campaign_id, "--yes")
+    house.ok("campaign", "pause", campaign_id)
+    fetch(database, "UPDATE campaigns SET started_at = now()")
+    (tmp_path / "more.csv").write_text("phone,name\n+5511999990003,Dora\n")
+    told = house.ok("campaign", "import", campaign_id, str(tmp_path / "more.csv"), "--map", "1=name")
+    assert told.startswith("Campaign 1 (Sale): 1 recipient added (now 3).\n")
+    asked = house("campaign", "resume", campaign_id, stdin="n\n", **BY_DAY)
+    assert asked.exit_code == 1
+    assert "First message of file 2 (more.csv): Oi Dora!" in asked.stdout
+    assert "3 messages to send" in asked.stdout
+    assert "Campaign 1 got 1 recipient from more.csv after its start." in asked.stdout
+    assert "Resume campaign 1 (Sale): 3 messages?" in asked.stdout
+
+
+def test_a_change_of_the_accounts_names_all_that_send_now(create, house):
+    told = house.ok("campaign", "set", create("Sale"), "--account", "sales")
+    assert "  Sent from account sales\n" in told
+
+
+def test_a_cancelled_campaign_says_how_to_reach_the_others(create, house, database):
+    campaign_id = create("Sale", *ALL_HOURS)
+    house.ok("campaign", "start", campaign_id, "--yes")
+    fetch(database, "UPDATE campaigns SET started_at = now()")
+    told = house.ok("campaign", "cancel", campaign_id)
+    assert AGAIN.format(status="cancelled") in told
+    assert "`revoada campaign show 1` shows the pace, the hours and the limits to give it again." in told
+
+
+def test_people_who_got_another_campaign_can_be_skipped(create, house, database, people):
+    house.ok("campaign", "start", create("One"), "--yes")
+    fetch(
+        database,
+        "UPDATE messages SET status = 'sent', claimed_at = now(), sent_at = now(), send_no = 1, account_id = 1,"
+        " wamid = 'w' || id",
+    )
+    told = house("campaign", "start", create("Two", *ALL_HOURS), "--yes")
+    command = "`revoada campaign set 2 --max-per-person 1 --within 7`"
+    assert f"{command} skips everybody who got a message of another campaign in the last 7 days" in told.stderr
+
+
+@pytest.mark.usefixtures("terminal")
 def test_other_campaigns_to_the_same_people_stand_before_the_question(create, house, people, database):
     add_template(database, "other", language="pt_BR", body="Tchau {{1}}!", actor=TESTER)
     house.ok("campaign", "start", create("One"), "--yes")
@@ -464,6 +509,7 @@ def put(create, database):
 
 
 CREATE = "`revoada campaign create NAME --template NAME:LANG --account ACCOUNT --recipients FILE`"
+CREATE_SKIPPING = f"{CREATE.removesuffix('`')} --max-per-person 1 --within 7`"
 AGAIN = (
     "To send to its people, make a new campaign: `revoada campaign export 1 --output FILE --status {status}` lists"
     f" those who got no message, with their values of now, and {CREATE} makes the campaign from such a file. Give the"
@@ -501,9 +547,15 @@ def test_a_refusal_names_the_next_step(house, put, status, command, step):
 @pytest.mark.parametrize(
     ("status", "steps"),
     [
-        ("running", ["`revoada campaign pause 1` stops it at once", "`revoada campaign cancel 1` ends it", CREATE]),
-        ("paused", ["`revoada campaign cancel 1` ends it for ever", CREATE]),
-        ("cancelled", [f"Make a new campaign from the right file: {CREATE}."]),
+        (
+            "running",
+            ["`revoada campaign pause 1` stops it at once", "`revoada campaign cancel 1` ends it", CREATE_SKIPPING],
+        ),
+        ("paused", ["`revoada campaign cancel 1` ends it for ever", CREATE_SKIPPING]),
+        (
+            "cancelled",
+            ["Make a new campaign from the right file, which skips the people who have got", CREATE_SKIPPING],
+        ),
     ],
 )
 def test_wrong_people_of_a_started_campaign_have_a_way_out(house, put, people, status, steps):

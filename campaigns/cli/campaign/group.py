@@ -45,7 +45,7 @@ from campaigns.cli.campaign.retry import errors, retry, retry_uncertain
 from campaigns.cli.campaign.show import list_, preview_, show
 from campaigns.cli.campaign.watch import watch
 from campaigns.cli.help import Group
-from campaigns.cli.hints import _, plural
+from campaigns.cli.hints import _, in_commands, plural
 from campaigns.cli.output import json_option, print_json, say
 from campaigns.cli.session import CommandError, Session, reason_option
 from campaigns.cli.types import (
@@ -70,7 +70,7 @@ from campaigns.cli.types import (
     refuse_placeholder,
     writes_day_first,
 )
-from campaigns.domain.campaign import Command, Move
+from campaigns.domain.campaign import Command, Move, make_again
 from campaigns.domain.message import ACCEPTED, OPEN, Status
 from campaigns.domain.statement import Finding, Hint, HintAction, deferred
 from campaigns.management import lifecycle
@@ -86,7 +86,7 @@ from campaigns.management.drafts.senders import load_senders
 from campaigns.management.preview import preview_campaign
 from campaigns.management.prices.costs import find_estimate_of
 from campaigns.management.test_sends import await_test, start_test, withdraw_test
-from campaigns.store.campaigns import TestMessage
+from campaigns.store.campaigns import TestMessage, list_campaigns
 
 # Pairs of options of `campaign set` that contradict each other: the second option removes the value that the first
 # option gives.
@@ -325,6 +325,8 @@ def set_(session: Session, /, campaign_id: int, name: str | None, yes: bool, as_
         say(_("Campaign {id} ({name}) is changed.", id=result.id, name=result.name))
         if changes.template is not None or changes.parameters:
             _tell_first_message(session, result.id)
+        for line in describe_senders(session.database.run(load_senders, result.id)) if changes.accounts else []:
+            say(line)
         tell_hours(result)
 
 
@@ -488,6 +490,9 @@ def cancel(session: Session, campaign_ids: Sequence[int], yes: bool, as_json: bo
     if not yes:
         confirm_cancel(session, campaign_ids)
     _move(session, lifecycle.cancel_campaigns, campaign_ids, as_json=as_json)
+    for row in [] if as_json else session.database.run(list_campaigns, campaign_ids):
+        if row.started_at is not None and row.counts.get(Status.CANCELLED):
+            say(f"  {in_commands(make_again(row.id, Status.CANCELLED.value))}")
 
 
 @campaign.command()

@@ -35,14 +35,15 @@ _MAY_LEAVE = {
 _MOST_TIMES = 5
 
 # By whether the hours are on the clock of each person.
+_SKIP_DAYS = 7  # the least number of days of a proposed limit per person
 _QUIET = {
     True: deferred(
-        "Campaign {id} sends only from {opens} to {closes} on the clock of each person, because of REVOADA_QUIET_HOURS."
-        " {window} gives it other hours."
+        "Campaign {id} sends only from {opens} to {closes} on the clock of each person, because of the quiet hours in"
+        " the settings (REVOADA_QUIET_HOURS). {window} gives it other hours."
     ),
     False: deferred(
-        "Campaign {id} sends only from {opens} to {closes} on its own clock, because of REVOADA_QUIET_HOURS."
-        " {window} gives it other hours."
+        "Campaign {id} sends only from {opens} to {closes} on its own clock, because of the quiet hours in the"
+        " settings (REVOADA_QUIET_HOURS). {window} gives it other hours."
     ),
 }
 
@@ -283,8 +284,24 @@ def _describe_risks(look: StartFacts) -> list[str]:
     return [
         *(f"{in_commands(each)} {advise(each)}".rstrip() for each in look.warnings),
         *(_describe_repeat(look.campaign, each) for each in look.got),
+        *([_describe_way_to_skip(look)] if look.got and look.campaign.max_per_person is None else []),
         *(_describe_wait_for_both(look.campaign, each) for each in look.coming),
     ]
+
+
+def _describe_way_to_skip(look: StartFacts) -> str:
+    """Return how a person sends only to those who have got no message of another campaign."""
+    now = look.campaign.server_now
+    days = max(_SKIP_DAYS, *((now - (each.got_at or now)).days + 1 for each in look.got))
+    limit = (Entry(Field.MAX_PER_PERSON, "1"), Entry(Field.WITHIN_DAYS, str(days)))
+    return plural(
+        "{limit} skips everybody who got a message of another campaign in the last {count:,} day; then repeat this"
+        " command.",
+        "{limit} skips everybody who got a message of another campaign in the last {count:,} days; then repeat this"
+        " command.",
+        days,
+        limit=Hint(HintAction.CHANGE_CAMPAIGN, look.campaign.id, limit[0], also=limit[1:]),
+    )
 
 
 def confirm_nights(nights: Sequence[Night], question: str, *, is_retry: bool = False) -> None:

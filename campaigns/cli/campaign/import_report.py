@@ -130,7 +130,17 @@ def _report_kind(kind: PhoneKind, row_count: int, facts: ImportFacts) -> None:
 
 
 def _report_numbers(result: ChangeResult, counts: ImportCounts) -> None:
-    numbers = [count(counts.recipient_count, "recipient")]
+    added = counts.recipient_count
+    numbers = [
+        plural(
+            "{count:,} recipient added (now {total:,})",
+            "{count:,} recipients added (now {total:,})",
+            added,
+            total=total,
+        )
+        if (total := result.people_before + added) > added
+        else count(added, "recipient")
+    ]
     if counts.duplicate_count:
         numbers.append(plural("{count:,} duplicate dropped", "{count:,} duplicates dropped", counts.duplicate_count))
     if counts.rejected_count:
@@ -242,7 +252,8 @@ def _report_encoding(imported: Imported) -> None:
     if read is None or read.is_doubtful:  # a warning names a doubtful word
         return
     text = _(
-        "  the file is not in UTF-8, and was read in the encoding of Windows: {word} stands in line {line:,}",
+        "  the file is not in UTF-8, and was read in the encoding of Windows: look whether {word} in line {line:,} is"
+        " right",
         word=read.word,
         line=read.line,
     )

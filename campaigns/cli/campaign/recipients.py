@@ -413,7 +413,9 @@ def export(  # noqa: PLR0917  one per option
     """Write the result of each message as CSV, in UTF-8 with a byte order mark, so that spreadsheets read accents.
 
     Columns: phone, the template's variables, status, times (ISO, in the campaign's zone), error code, title and
-    details, attempts, account, wamid, price category and model, billable. FILE is written whole or not at all.
+    details, attempts, account, wamid, price category and model, billable. FILE is written whole or not at all. The
+    status suppressed means that the person was skipped: the person wants no messages, or has got as many as the limit
+    per person allows.
 
     A cell that a spreadsheet would calculate as a formula (it begins with = + - @ or a tab) has an apostrophe before
     it. A phone has none: + and digits calculate nothing, but Excel shows the phone as a number without the +.

@@ -59,8 +59,8 @@ class _Campaign:
     def import_again(self, entry: Entry | None = None, *, facts: ImportFacts | None = None, file: str = "") -> Hint:
         """Return the hint to import a corrected file; in a draft, its people take the place of all people.
 
-        `facts`: the hint names the column of each variable whose column has another name. `file`: the file to import;
-        "" if the person corrects the file before.
+        `facts`: the hint names the column of each variable whose column has another name, and what else the person
+        chose for the reading of the file. `file`: the file to import; "" if the person corrects the file before.
         """
         action = HintAction.REPLACE_RECIPIENTS if self.is_draft else HintAction.IMPORT_RECIPIENTS
         filled = () if facts is None else facts.filled
@@ -69,11 +69,12 @@ class _Campaign:
             for variable, column, _ in filled
             if fold(variable) != fold(column)
         ]
-        if file and facts is not None:
-            if not names_phone(facts.phone_column):
-                also.insert(0, Entry(Field.PHONE_COLUMN, facts.phone_column))
-            included = ((Field.REFUSALS, facts.refusing_rows), (Field.NO_ANSWER, facts.unanswered_rows))
-            also += [Entry(each, RefusalChoice.INCLUDE.value) for each, rows in included if rows]
+        given = [(Field[name], value) for name, value in (() if facts is None else facts.given)]
+        phone = []
+        if facts is not None and (Field.PHONE_COLUMN in dict(given) or not names_phone(facts.phone_column)):
+            phone.append(Entry(Field.PHONE_COLUMN, facts.phone_column))
+        others = [Entry(field, value) for field, value in given if field is not Field.PHONE_COLUMN]
+        also = [each for each in (*phone, *also, *others) if entry is None or each.field is not entry.field]
         return Hint(action, self.id, entry, tuple(also), file)
 
 
@@ -91,7 +92,7 @@ def find_import_warnings(campaign_id: int, status: CampaignStatus, facts: Import
     found += _find_lost_digits(campaign, facts)
     found += _find_doubtful_reading(campaign, facts)
     found += _find_odd_cells(campaign, facts)
-    found += _find_odd_people(campaign, facts)
+    found += _find_odd_people(campaign, facts, file)
     if facts.exchanged:
         found.append(_warn_of_exchange(campaign, facts))
     return found
@@ -122,7 +123,7 @@ def _warn_of_correction(campaign: _Campaign, facts: ImportFacts, likeness: Liken
     values: dict[str, Any] = {
         "file": Path(file).name,
         "number": likeness.number,
-        "both": Count(likeness.both_count, "recipient"),
+        "both": likeness.both_count,
         "new": facts.new_count,
         "old": likeness.old_count,
         "renamed": Count(likeness.renamed_count, "recipient"),
@@ -130,9 +131,9 @@ def _warn_of_correction(campaign: _Campaign, facts: ImportFacts, likeness: Liken
     if not campaign.is_draft:
         return campaign.warn(
             "file_corrected",
-            "The file {file} seems to be a corrected version of file {number} of the campaign: it has {both} of that"
-            " file, and {new:,} more, but it lacks {old:,}. If phones were corrected, the old phones get a message,"
-            " too."
+            "The file {file} seems to be a corrected version of file {number} of the campaign. Recipients in both"
+            " files: {both:,}; only in {file}: {new:,}; only in file {number}: {old:,}. If phones were corrected, the"
+            " old phones get a message, too."
             if likeness.both_count
             else "The file {file} seems to have corrected phones of file {number} of the campaign: it has the values of"
             " {renamed} of that file with other phones. If phones were corrected, the old phones get a message, too.",
@@ -143,8 +144,9 @@ def _warn_of_correction(campaign: _Campaign, facts: ImportFacts, likeness: Liken
         )
     return campaign.warn(
         "file_corrected",
-        "The file {file} seems to be a corrected version of file {number} of the draft: it has {both} of that file, and"
-        " {new:,} more, but it lacks {old:,}. If phones were corrected, the old phones get a message, too."
+        "The file {file} seems to be a corrected version of file {number} of the draft. Recipients in both files:"
+        " {both:,}; only in {file}: {new:,}; only in file {number}: {old:,}. If phones were corrected, the old phones"
+        " get a message, too."
         if likeness.both_count
         else "The file {file} seems to have corrected phones of file {number} of the draft: it has the values of"
         " {renamed} of that file with other phones. If phones were corrected, the old phones get a message, too.",
@@ -425,7 +427,7 @@ _FORMS: Mapping[str, Word] = MappingProxyType({
 })  # fmt: skip
 
 
-def _find_odd_people(campaign: _Campaign, facts: ImportFacts) -> Iterator[Finding]:
+def _find_odd_people(campaign: _Campaign, facts: ImportFacts, file: str) -> Iterator[Finding]:
     """Yield warnings about people who have two rows, who want no messages, or who have other values already."""
     if facts.differing_count:
         yield campaign.warn(
@@ -485,10 +487,10 @@ def _find_odd_people(campaign: _Campaign, facts: ImportFacts) -> Iterator[Findin
             again=campaign.import_again(Entry(Field.NO_ANSWER, RefusalChoice.SKIP.value), facts=facts),
         )
     if facts.other_values_count:
-        yield _warn_of_other_values(campaign, facts)
+        yield _warn_of_other_values(campaign, facts, file)
 
 
-def _warn_of_other_values(campaign: _Campaign, facts: ImportFacts) -> Finding:
+def _warn_of_other_values(campaign: _Campaign, facts: ImportFacts, file: str) -> Finding:
     people = Count(facts.other_values_count, "recipient")
     if campaign.is_draft:
         return campaign.warn(
@@ -497,7 +499,7 @@ def _warn_of_other_values(campaign: _Campaign, facts: ImportFacts) -> Finding:
             "If the file has all people of the campaign with the right values, put them in the place of the present"
             " people: {again}.",
             people=people,
-            again=campaign.import_again(facts=facts),
+            again=campaign.import_again(facts=facts, file=file),
         )
     return campaign.warn(
         "other_values",
@@ -671,7 +673,7 @@ def _find_other_language(
             yield campaign.warn(
                 "values_in_other_language",
                 "The numbers and dates of {file} are written as in {written}, but the template is in {language} now. So"
-                " 1,500 may be read as 1.5, and a day as a month.",
+                " people may take a number such as 1,500 for another amount, and a date such as 05/06 for another day.",
                 "Read the list again: {again}.",
                 "",
                 file=file.name,
@@ -687,7 +689,8 @@ def _warn_of_copied_values(campaign_id: int, written: str, language: str) -> Fin
     return draft.warn(
         "values_in_other_language",
         "The people were copied from a campaign with a template in {written}, but the template is in {language} now. If"
-        " the values have numbers or dates, 1,500 may be read as 1.5, and a day as a month.",
+        " the values have numbers or dates, people may take a number such as 1,500 for another amount, and a date such"
+        " as 05/06 for another day.",
         "Read the list again: {again}.",
         written=written,
         language=language,

@@ -9,7 +9,7 @@ from types import MappingProxyType
 
 from campaigns.domain.campaign import ENDED, CampaignFacts, CampaignStatus
 from campaigns.domain.recipients import Choice
-from campaigns.domain.statement import Hint, HintAction, Refusal, Sentence
+from campaigns.domain.statement import Entry, Field, Hint, HintAction, Refusal, Sentence
 from campaigns.domain.users.actor import Act, Actor
 from campaigns.management.campaigns import CLEAR, CampaignChanges, ChangeResult, change_campaign_in, lock_campaign
 from campaigns.management.drafts.import_warnings import find_contradictions, find_import_warnings
@@ -157,21 +157,26 @@ def replace_recipients_in(
 def _refuse_replacement(facts: CampaignFacts) -> Refusal:
     """Return a refusal to replace the people of a campaign that is no draft, with the way to the right people."""
     text = "Campaign {id} ({name}) is {status}: only the recipients of a draft can be replaced. {instead}"
-    create = Hint(HintAction.CREATE_CAMPAIGN)
+    create = Hint(
+        HintAction.CREATE_CAMPAIGN, entry=Entry(Field.MAX_PER_PERSON, "1"), also=(Entry(Field.WITHIN_DAYS, "7"),)
+    )
     cancel = Hint(HintAction.CANCEL_CAMPAIGN, facts.id)
     if facts.status in ENDED:
-        instead = Sentence("Make a new campaign from the right file: {create}.", create=create)
+        instead = Sentence(
+            "Make a new campaign from the right file, which skips the people who have got a message: {create}.",
+            create=create,
+        )
     elif facts.status is CampaignStatus.PAUSED:
         instead = Sentence(
-            "If the people are wrong, {cancel} ends it for ever. Then make a new campaign from the right file:"
-            " {create}.",
+            "If the people are wrong, {cancel} ends it for ever. Then make a new campaign from the right file,"
+            " which skips the people who have got a message: {create}.",
             cancel=cancel,
             create=create,
         )
     else:
         instead = Sentence(
             "If the people are wrong, {pause} stops it at once, and {cancel} ends it for ever. Then make a new campaign"
-            " from the right file: {create}.",
+            " from the right file, which skips the people who have got a message: {create}.",
             pause=Hint(HintAction.PAUSE_CAMPAIGN, facts.id),
             cancel=cancel,
             create=create,

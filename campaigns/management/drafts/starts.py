@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from campaigns.domain.campaign import STARTED, CampaignStatus, Command, Departure
 from campaigns.domain.prices.costs import Estimate
+from campaigns.domain.recipients import list_names
 from campaigns.domain.statement import Count, Finding, Hint, HintAction, Sentence, Severity, Word
 from campaigns.domain.template import TemplateError, list_shown
 from campaigns.domain.users.actor import Actor
@@ -321,6 +322,7 @@ def _look(
         warnings=[
             *_find_newer_draft(row, overlaps, together),
             *_find_changes(connection, row, template),
+            *_tell_added(row, files),
             *_warn_of_imports(row, files),
             *warn_of_values(connection, row, files, template.language),
             *warn_of_language(connection, row.id, template),
@@ -484,6 +486,21 @@ def _show_value(value: str | None) -> str:
 def _shorten(text: str) -> str:
     words = " ".join(text.split())
     return words if len(words) <= _SHOWN_CHARACTERS else f"{words[:_SHOWN_CHARACTERS]}…"
+
+
+def _tell_added(row: CampaignListing, files: Sequence[ImportedFile]) -> Iterator[Finding]:
+    """Yield a warning about the files that were imported after a campaign started: nobody was asked about them."""
+    added = [file for file in files if row.started_at is not None and file.imported_at > row.started_at]
+    if added and row.status == CampaignStatus.PAUSED:
+        yield Finding(
+            "people_added",
+            Severity.WARNING,
+            "Campaign {campaign_id} got {people} from {files} after its start.",
+            "",
+            campaign_id=row.id,
+            people=Count(sum(file.facts.new_count for file in added if file.facts is not None), "recipient"),
+            files=list_names([file.name for file in added]),
+        )
 
 
 def _warn_of_imports(row: CampaignListing, files: Sequence[ImportedFile]) -> Iterator[Finding]:

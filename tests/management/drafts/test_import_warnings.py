@@ -28,13 +28,13 @@ CPFS = ["11987654374", "21976543223", "31987650050", "529.982.247-25", "111.444.
 def write_amounts(tmp_path):
     """Writes a workbook with an amount of 1500, which English and Portuguese show in different ways."""
 
-    def write():
+    def write(number=1500, code="#,##0"):
         file = tmp_path / "amounts.xlsx"
         with xlsxwriter.Workbook(file) as book:
-            sheet, shown = book.add_worksheet(), book.add_format({"num_format": "#,##0"})
+            sheet, shown = book.add_worksheet(), book.add_format({"num_format": code})
             sheet.write_row(0, 0, ["phone", "1"])
             sheet.write(1, 0, ANA)
-            sheet.write(1, 1, 1500, shown)
+            sheet.write(1, 1, number, shown)
         return file
 
     return write
@@ -58,6 +58,14 @@ def test_values_that_were_written_for_another_language_are_warned_of(
     replace_recipients(database, campaign_id, file, Reading(), actor=TESTER)
     (asked,) = look(campaign_id)
     assert asked.message.body == "Oi 1.500!"
+    assert "values_in_other_language" not in warn_codes(campaign_id)
+
+
+def test_values_that_all_languages_write_alike_are_not_warned_of(database, filled_draft, write_amounts, warn_codes):
+    add_template(database, "promo", language="en", body="Hi {{1}}!", actor=TESTER)
+    campaign_id = filled_draft(template="promo:en")
+    replace_recipients(database, campaign_id, write_amounts(0.2, "0%"), Reading(), actor=TESTER)
+    change_campaign(database, campaign_id, CampaignChanges(template="promo:pt_BR"), actor=TESTER)
     assert "values_in_other_language" not in warn_codes(campaign_id)
 
 
