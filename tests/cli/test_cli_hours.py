@@ -303,7 +303,10 @@ def test_a_marketing_campaign_sends_outside_the_quiet_hours(create, quiet, datab
 def test_a_campaign_says_that_it_has_quiet_hours(quiet, people):
     words = ("campaign", "create", "Sale", "--template", "promo:pt_BR", "--account", "sales", "--recipients")
     output = quiet.ok(*words, str(people))
-    assert "sends only from 08:00 to 20:00 on the clock of each person, because of REVOADA_QUIET_HOURS." in output
+    assert (
+        "sends only from 08:00 to 20:00 on the clock of each person, because of the quiet hours in"
+        " the settings (REVOADA_QUIET_HOURS)." in output
+    )
     assert "`revoada campaign set 1 --window 09:00-18:00`" in output
     assert "REVOADA_QUIET_HOURS" not in quiet.ok(*words, str(people), "--window", "07:00-23:00")
     assert "08:00 to 20:00 on its own clock" in quiet.ok(*words, str(people), "--no-recipient-timezone")
@@ -357,7 +360,9 @@ def test_a_campaign_that_becomes_marketing_by_a_change_gets_quiet_hours(create, 
         "INSERT INTO templates (name, language, components, category) SELECT 'sale', language, components, 'MARKETING'"
         " FROM templates",
     )
-    assert "because of REVOADA_QUIET_HOURS" in quiet.ok("campaign", "set", "1", "--template", "sale:pt_BR")
+    assert "because of the quiet hours in the settings (REVOADA_QUIET_HOURS)" in quiet.ok(
+        "campaign", "set", "1", "--template", "sale:pt_BR"
+    )
     assert window(quiet) == ("08:00:00", "20:00:00", True)
 
 

@@ -57,7 +57,7 @@ def test_import_adds_to_a_draft_and_says_what_became_of_the_rows(create, house, 
         "  {{1}} ← Nome",
         "  1 column ignored: Cidade",
         "  First message: Oi José!",
-        "  the file is not in UTF-8, and was read in the encoding of Windows: look whether José in line 2 is right",
+        "  the file is not in UTF-8, and was read in the encoding of Windows: look at José in line 2",
         "  1 row with words beside the phone: row 4",
         "  1 row of a person who is in the campaign already: row 3 (Celular is in the campaign already)",
         "  `revoada campaign import-errors 1` lists these rows with their reasons.",
@@ -680,9 +680,7 @@ def test_a_list_in_the_encoding_of_windows_is_told_with_a_word(house, offer, tmp
     lista = tmp_path / "lista.csv"
     options = ("--template", "oferta:pt_BR", "--account", "sales", "--recipients", str(lista))
     lista.write_bytes(f"phone,1,2\n{ANA},Jos\u00e9,1%\n{BIA},Z\u00e9,1%\n".encode("cp1252"))
-    line = (
-        "  the file is not in UTF-8, and was read in the encoding of Windows: look whether Jos\u00e9 in line 2 is right"
-    )
+    line = "  the file is not in UTF-8, and was read in the encoding of Windows: look at Jos\u00e9 in line 2"
     assert line in house.ok("campaign", "create", "Oferta", *options).splitlines()
     lista.write_bytes(lista.read_bytes() + f"{CAIO},Jo\u00e3o,1%\n".encode("cp850"))
     told = house("campaign", "create", "Oferta", *options).stderr
@@ -695,9 +693,10 @@ def test_a_list_that_was_misread_as_a_whole_is_told_at_the_import_and_at_the_sta
     book = f"telefone,nome,desconto\n{rows}".encode("cp850").decode("cp1252")  # as a spreadsheet program opens it
     told = offer(book)
     assert "1 recipient, 2 rows rejected" in told.stdout
-    assert "2 rows with letters in the encoding of another system: row 2 (nome has \u00c6 in place of" in told.stdout
-    assert "row 3 (nome has an invisible character in place of" in told.stdout
-    assert "correct the cell" not in told.output
+    assert "2 rows with letters in the encoding of another system: row 2, row 3\n" in told.stdout
+    reasons = [each["reason"] for each in house.json("campaign", "import-errors", "1")]
+    assert [each.partition(" in place")[0] for each in reasons] == ["has \u00c6", "has an invisible character"]
+    assert "correct the cell" not in told.output + "".join(reasons)
     words = "A program read the list in the encoding of another system. For wrong letters, 2 rows stayed out (the first"
     assert words in told.stderr
     assert words in house("campaign", "start", "1", "--yes").stderr

@@ -294,13 +294,11 @@ def _describe_way_to_skip(look: StartFacts) -> str:
     now = look.campaign.server_now
     days = max(_SKIP_DAYS, *((now - (each.got_at or now)).days + 1 for each in look.got))
     limit = (Entry(Field.MAX_PER_PERSON, "1"), Entry(Field.WITHIN_DAYS, str(days)))
-    return plural(
-        "{limit} skips everybody who got a message of another campaign in the last {count:,} day; then repeat this"
+    return _(
+        "{limit} skips everybody who got a message of another campaign in the last {days} days; then repeat this"
         " command.",
-        "{limit} skips everybody who got a message of another campaign in the last {count:,} days; then repeat this"
-        " command.",
-        days,
         limit=Hint(HintAction.CHANGE_CAMPAIGN, look.campaign.id, limit[0], also=limit[1:]),
+        days=days,
     )
 
 

@@ -77,7 +77,6 @@ _WITH_REASON = DUPLICATES | {
         RowCode.DATE_WRONG,
         RowCode.KIND,
         RowCode.ENCODING,
-        RowCode.MISREAD,
     ),
     PhoneProblem.INVALID,
 }
@@ -252,8 +251,7 @@ def _report_encoding(imported: Imported) -> None:
     if read is None or read.is_doubtful:  # a warning names a doubtful word
         return
     text = _(
-        "  the file is not in UTF-8, and was read in the encoding of Windows: look whether {word} in line {line:,} is"
-        " right",
+        "  the file is not in UTF-8, and was read in the encoding of Windows: look at {word} in line {line:,}",
         word=read.word,
         line=read.line,
     )

@@ -98,14 +98,11 @@ FORMS = (
     deferred("is a date with a time that a program has added, such as 00:00:00: keep the date only"),
     deferred("has ? in place of a currency: {problem}"),
     deferred("has {sign} in place of a letter: {problem}"),
+    deferred("has an invisible character in place of a letter, {problem}"),
+    deferred("has {sign} in place of a letter, {problem}"),
     deferred(
-        "has an invisible character in place of a letter, because the list was read in the encoding of another system,"
-        " so other rows may be wrong, too: export the whole list again as XLSX or CSV UTF-8 from the program that wrote"
-        " it"
-    ),
-    deferred(
-        "has {sign} in place of a letter, because the list was read in the encoding of another system, so other rows"
-        " may be wrong, too: export the whole list again as XLSX or CSV UTF-8 from the program that wrote it"
+        "because the list was read in the encoding of another system, so other rows may be wrong, too: export the whole"
+        " list again as XLSX or CSV UTF-8 from the program that wrote it"
     ),
     deferred("has {wrong} in place of {right}, a wrong encoding: {problem}"),
     deferred("correct the cell, or export the list again as XLSX or CSV UTF-8 from the program that wrote it"),
