@@ -79,7 +79,7 @@ def _find_step(command, status):
     return (
         f'To send to its people, make a new campaign: "export the messages of campaign 7: status {kept}" lists those'
         ' who got no message, with their values of now, and "make a new campaign" makes the campaign from such a file.'
-        " Give the new campaign its interval and its hours, too."
+        ' "show campaign 7" shows the pace, the hours and the limits to give it again.'
     )
 
 
