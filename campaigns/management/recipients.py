@@ -45,6 +45,7 @@ from campaigns.domain.text.date_numbers import is_due
 from campaigns.domain.text.date_order import DateOrders, reads_month_first
 from campaigns.domain.text.dates import LatestDate, is_past
 from campaigns.domain.text.kinds import Form, FormCount, KindCounts, OddCells, has_amounts, has_percent
+from campaigns.domain.text.normal import fold
 from campaigns.management.exports import find_export_columns
 from campaigns.management.layouts import Preview, preview
 from campaigns.sheets.package import Report
@@ -463,6 +464,20 @@ class _Look(NamedTuple):
     digit_count: int
 
 
+# A column with one of these words in its name has the numbers of documents.
+_DOCUMENT_WORDS = ("cpf", "cnpj", "documento")
+
+
+def _read_digits(cell: str) -> str:
+    """Return all digits of a cell, also those that a workbook does not show."""
+    return getattr(cell, "digits", "") or cell
+
+
+def _get(cells: Sequence[str], position: int) -> str:
+    """Return a cell; "" if the row is shorter."""
+    return cells[position] if position < len(cells) else ""
+
+
 class _PhoneSearch:
     """Looks for phones in the other columns while most rows of a file have no mobile phone in the chosen column.
 
@@ -480,13 +495,18 @@ class _PhoneSearch:
         self._looks = Counter[_Look]()
         self._documents: list[tuple[int, _Look]] = []
         self._found = Counter[int]()
+        self._document_columns = [
+            position
+            for position, name in enumerate(columns.names)
+            if position != columns.phone and any(word in fold(name) for word in _DOCUMENT_WORDS)
+        ]
 
     def add(self, row_number: int, cells: Row, row: Recipient | RowProblem, *, is_landline: bool) -> None:
         self._row_count += 1
-        if self._read_count < _READ and not isinstance(cells, RowProblem):
+        is_exchanged = isinstance(row, RowProblem) and row.code == PhoneProblem.DOCUMENT
+        if self._read_count < _READ and not isinstance(cells, RowProblem) and not is_exchanged:
             self._read_count += 1
-            cell = cells[self._columns.phone] if self._columns.phone < len(cells) else ""
-            self._look_for_document(row_number, cell)
+            self._look_for_document(row_number, _get(cells, self._columns.phone))
         if isinstance(row, RowProblem) and row.code in _INVALID_HERE and not isinstance(cells, RowProblem):
             self._keep_elsewhere(cells[self._columns.phone])
         has_failed = isinstance(row, RowProblem) and row.code in _NOT_PHONES
@@ -501,6 +521,20 @@ class _PhoneSearch:
                 for position, (name, cell) in enumerate(named)
                 if name and self._is_better(cell, is_landline=is_landline)
             )
+
+    def refuse_exchanged(
+        self, cells: Sequence[str], row: Recipient | RowProblem | None
+    ) -> Recipient | RowProblem | None:
+        """Return the problem of a row whose phone stands in a column of documents, and the document in its place."""
+        if row is None or not self._document_columns or not is_document(_read_digits(_get(cells, self._columns.phone))):
+            return row
+        for position in self._document_columns:
+            cell = _get(cells, position)
+            if not is_document(_read_digits(cell)) and self._is_better(cell, is_landline=False):
+                name = self._columns.names[position]
+                reason = f"has the number of a CPF or a CNPJ, and {name} has a phone: exchange the two cells"
+                return RowProblem(self._columns.names[self._columns.phone], reason, PhoneProblem.DOCUMENT)
+        return row
 
     def find(self) -> str | None:
         """Return the name of the other column that has phones, or None if the chosen column is good or none is."""
@@ -533,7 +567,7 @@ class _PhoneSearch:
         return find_other_regions(self._elsewhere, region, language, abroad)
 
     def _look_for_document(self, row_number: int, cell: str) -> None:
-        number = getattr(cell, "digits", "") or cell
+        number = _read_digits(cell)
         look = _Look(isinstance(cell, Cell), "+" in number, sum(map(str.isdigit, number)))
         self._looks[look] += 1
         if is_document(number):
@@ -628,7 +662,7 @@ def _read_rows(
     phone_column = columns.names[columns.phone]
     has_rows = False
     for row_number, cells in rows:
-        row = cells if isinstance(cells, RowProblem) else read(cells)
+        row = cells if isinstance(cells, RowProblem) else search.refuse_exchanged(cells, read(cells))
         if row is None:
             continue
         has_rows = True
@@ -691,8 +725,8 @@ def _list_undecided(
     """
     heading = next(headings.list_refusing(), None)
     if heading is not None and reading.refusals is RefusalChoice.REFUSE:
-        yield _heading_refuses(heading)
-    if refusals.row_count and reading.refusals is RefusalChoice.REFUSE:
+        yield _heading_refuses(heading)  # its choice is that about rows that say no
+    elif refusals.row_count and reading.refusals is RefusalChoice.REFUSE:
         yield RecipientsError(
             "people_refuse",
             "the list says in {rows} that the person wants no messages ({columns}; the first is row {first_row}): leave"

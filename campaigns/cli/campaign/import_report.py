@@ -47,6 +47,9 @@ GROUPS: Mapping[str, str] = MappingProxyType({
     PhoneProblem.CHARACTERS: deferred("{rows} with characters in the phone that no phone has: {places}"),
     PhoneProblem.COMPANY: deferred("{rows} with a company's number for callers (0800, 0300, 4004 …): {places}"),
     PhoneProblem.EMPTY: deferred("{rows} without a phone: {places}"),
+    PhoneProblem.DOCUMENT: deferred(
+        "{rows} with a CPF or a CNPJ in place of the phone, which stands in the column of the document: {places}"
+    ),
     PhoneProblem.DIGIT_LOST: deferred("{rows} with a phone that has lost a digit: {places}"),
     PhoneProblem.EXTENSION: deferred("{rows} with an extension (ramal) behind the phone: {places}"),
     PhoneProblem.EXTRA_DIGITS: deferred("{rows} with digits apart from the phone, such as a note: {places}"),

@@ -23,6 +23,7 @@ class PhoneProblem(StrEnum):
     COMPANY = "phone_company"
     EMPTY = "phone_empty"
     DIGIT_LOST = "phone_digit_lost"
+    DOCUMENT = "phone_document"  # a CPF or a CNPJ, whose column has the phone
     EXTENSION = "phone_extension"
     EXTRA_DIGITS = "phone_extra_digits"
     GROUP = "phone_group"

@@ -75,6 +75,7 @@ FORMS = (
     deferred("is the error {error}: correct it in the workbook"),
     deferred("is written in the groups of a mobile phone, but has one digit less: correct it"),
     deferred("is the person of row {row}"),
+    deferred("has the number of a CPF or a CNPJ, and {column} has a phone: exchange the two cells"),
     deferred("is {error}, an error of the spreadsheet"),
     deferred("is {word}, which a program writes for a missing value"),
     deferred("is a placeholder that no value has replaced"),

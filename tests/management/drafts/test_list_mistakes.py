@@ -256,3 +256,24 @@ def test_rows_that_are_struck_through_need_a_decision(read, write_book):
     with pytest.raises(Refusal) as refused:
         read(file, template="promo:pt_BR")
     assert refused.value.values["problem"].code == "rows_struck"
+
+
+@pytest.fixture
+def read_hello(database, read):
+    add_template(database, "hello", language="pt_BR", body="Oi {{name}}, tudo bem?", actor=TESTER)
+    return lambda rows: read(rows, template="hello:pt_BR", choice=Choice(phone="phone"))
+
+
+@pytest.mark.parametrize("header", ["CPF", "CPF/CNPJ", "Documento do cliente"])
+def test_a_phone_that_stands_in_the_column_of_the_documents_is_named(database, read_hello, header):
+    """The digits of the second CPF also make a mobile phone, so the message would go to a stranger."""
+    rows = f"name,{header},phone\nAna,529.982.247-25,11999990001\nKátia,(61) 99444-1234,61934478229\n"
+    done = read_hello(rows)
+    assert done.imported.counts.recipient_count == 1
+    reasons = fetch(database, "SELECT row_number || ' ' || column_name || ' ' || reason FROM import_errors")
+    assert reasons == [f"3 phone has the number of a CPF or a CNPJ, and {header} has a phone: exchange the two cells"]
+
+
+def test_a_phone_that_is_a_document_by_chance_stays_beside_a_document(read_hello):
+    rows = "name,CPF,phone\nAna,529.982.247-25,61934478229\nBia,,11987654374\nCaio,123,11999990001\n"
+    assert read_hello(rows).imported.counts.recipient_count == 3
