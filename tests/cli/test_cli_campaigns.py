@@ -23,8 +23,8 @@ COLUMNS = {
     *("id", "name", "status", "template_name", "language", "template_status", "scheduled_at", "interval_seconds"),
     *("pause_after", "pause_seconds", "window_from", "window_to", "weekdays", "time_zone", "waiting_reason", "due_at"),
     *("enqueued_at", "recipient_count", "duplicate_count", "rejected_count", "created_at", "started_at"),
-    *("completed_at", "counts", "test_of", "start_within_seconds", "expire_at", "uses_recipient_zones", "holidays"),
-    *("max_per_person", "within_days", "funnel"),
+    *("completed_at", "cancelled_at", "counts", "test_of", "start_within_seconds", "expire_at"),
+    *("uses_recipient_zones", "holidays", "max_per_person", "within_days", "funnel"),
 }
 
 

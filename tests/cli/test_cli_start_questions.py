@@ -512,8 +512,8 @@ CREATE = "`revoada campaign create NAME --template NAME:LANG --account ACCOUNT -
 CREATE_SKIPPING = f"{CREATE.removesuffix('`')} --max-per-person 1 --within 7`"
 AGAIN = (
     "To send to its people, make a new campaign: `revoada campaign export 1 --output FILE --status {status}` lists"
-    f" those who got no message, with their values of now, and {CREATE} makes the campaign from such a file. Give the"
-    " new campaign its interval and its hours, too."
+    f" those who got no message, with their values of now, and {CREATE} makes the campaign from such a file."
+    " `revoada campaign show 1` shows the pace, the hours and the limits to give it again."
 )
 
 

@@ -23,6 +23,7 @@ def test_a_no_is_read_in_each_form(text):
     "text",
     [
         *("sim", "s", "1", "x", "TRUE", "✓", "12/03/2026", "no site", "No evento de novembro", "cadastro da loja"),
+        *("reclamou da entrega", "complained about the delivery", "cancelou o pedido"),
         *("", " ", "-", "não informado", "não consta", "Norte", "10", "Noé", "formulário nº 0", "talvez"),
     ],
 )
@@ -35,7 +36,8 @@ def test_other_answers_are_no_refusal(text):
     [
         *("aceita", "Aceita?", "ACEITA WHATSAPP", "aceita_whatsapp", "AceitaWhatsApp", "opt-in", "optin", "optIn"),
         *("Opt In", "consentimento", "consent", "autoriza", "Autorização LGPD", "autorizou mensagens?", "LGPD"),
-        *("deseja receber ofertas", "permite contato", "acepta", "aceita e-mail e whatsapp"),
+        *("deseja receber ofertas", "permite contato", "acepta", "aceita e-mail e whatsapp", "Contact OK?"),
+        *("Contactable", "Happy to be contacted", "Opted in", "Opted-in?"),
     ],
 )
 def test_a_no_in_a_column_of_consents_is_a_refusal(name):
@@ -46,7 +48,10 @@ def test_a_no_in_a_column_of_consents_is_a_refusal(name):
     assert columns.find_refusal(["1"]) is None
 
 
-@pytest.mark.parametrize("name", ["opt-out", "OptOut", "descadastrado", "não perturbe", "Não enviar", "do not contact"])
+@pytest.mark.parametrize("name", [
+    *("opt-out", "OptOut", "descadastrado", "não perturbe", "Não enviar", "do not contact"),
+    *("No marketing", "Opted out?", "no messages"),
+])  # fmt: skip
 def test_an_answer_in_a_column_of_refusals_is_a_refusal(name):
     columns = ConsentColumns(["phone", name], None)
     for answer in ("sim", "x", "1", "TRUE", "12/03/2026", "✅"):
@@ -81,6 +86,8 @@ def test_the_column_that_a_person_names_has_consents():
             ("obs", "cliente pediu pra sair da lista"),
             ("tags", "vip; opt-out"),
         ),
+        *(("notes", "leave alone"), ("notes", "complained about SMS, leave her alone"), ("Remove", "x")),
+        *(("obs", "pediu para não receber mais"), ("obs", "reclamou das mensagens"), ("obs", "cancelou a inscrição")),
         *(("notes", "do not contact"), ("tags", "unsubscribed"), ("resposta", "me tira dessa lista por favor")),
         *(("obs", "Não mandar mais mensagens!"), ("obs", "no quiere recibir mensajes"), ("x", "Opt Out")),
         *(

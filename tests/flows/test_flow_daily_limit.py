@@ -38,7 +38,10 @@ def test_campaigns_stop_at_the_daily_limit_and_go_on_when_it_is_raised(flow: Flo
         ((due_at, first_leaves_at),) = flow.query(due, campaign.id)
         assert due_at == first_leaves_at
         assert due_at.timestamp() - started_at >= dt.timedelta(hours=24).total_seconds()
-        (told,) = flow.sentences("campaign_waiting", campaign_id=campaign.id, reason="daily_limit", level="INFO")
+        # The worker commits first, and logs then.
+        event = {"campaign_id": campaign.id, "reason": "daily_limit", "level": "INFO"}
+        wait_for(lambda event=event: flow.sentences("campaign_waiting", **event), "the log tells it")
+        (told,) = flow.sentences("campaign_waiting", **event)
         assert told.endswith(": daily_limit")
     flow.assert_no_lease_lives()
     assert flow.run_command("revoada", "portfolio", "list").returncode == 0

@@ -25,20 +25,22 @@ _AGREEING = read_words(
     "contatar,disparar,enviar,inscrita,inscrito,mailing,mandar,marketing,newsletter,newsletters,recebe,send,subscriber,"
     "suscripto,suscrita,suscrito,rgpd,can we contact,may we contact,can we message,may we message,can we text,"
     "may we text,ok to contact,ok to message,ok to text,happy to hear,like to hear,want to hear,allow contact,"
-    "allow messages,receive messages,receive offers,receive texts,receive updates,podemos escribir,podemos escrever"
+    "allow messages,receive messages,receive offers,receive texts,receive updates,podemos escribir,podemos escrever,"
+    "contact ok,contactable,be contacted,opted in"
 )
 # Words and pairs of words in the name of a column in which any answer but "no" means that the person wants no messages.
 _REFUSING = read_words(
     "blacklist,bloqueado,bloqueada,descadastrado,descadastrada,descadastro,descadastrou,dnc,optout,recusa,"
     "recusado,recusou,unsubscribe,unsubscribed,opt out,nao perturbe,nao perturbar,nao enviar,nao envia,nao contatar,"
     "nao contactar,nao aceita,nao autoriza,nao receber,nao recebe,nao quer,nao mandar,no contactar,no molestar,"
-    "no enviar,not contact,not disturb,not message,not send,not text,no contact,no escribir,no texts,lista negra"
+    "no enviar,no marketing,no mensajes,no messages,no newsletter,sem marketing,opted out,"
+    "not contact,not disturb,not message,not send,not text,no contact,no escribir,no texts,lista negra"
 )
 # Words and pairs of words in the name of a column in which a yes or a date means that the person gets no messages.
 # Another answer says something else: "Falecido" may have the name of a relative.
 _MARKING = read_words(
-    "blocked,deceased,falecida,falecido,faleceu,fallecida,fallecido,gone away,objected,objection,obito,removed,"
-    "removida,removido,suppressed,suppression,withdrawn"
+    "blocked,deceased,falecida,falecido,faleceu,fallecida,fallecido,gone away,objected,objection,obito,remove,"
+    "removed,removida,removido,suppressed,suppression,withdrawn"
 )
 _DATED = re.compile(r"\b[0-9]{1,4}[/.-][0-9]{1,2}\b")
 # Words for other channels and subjects. A consent to them says nothing about messages of WhatsApp.
@@ -125,7 +127,7 @@ _WANTS = r"(acepta|aceita|autoriza|desea|deseja|gosta|permite|quer|quero|quiere|
 _ASKED = r"(asked|asks|deseja|pede|pediu|pidio|quer|quiere|quis|requested|solicita|solicito|solicitou|wants)"
 _OUT = (
     r"(baja|descadastr|desinscr|erasure|exclusao|(que )?(nao|not) ((be|me|nos|ser|to) )*(contact|contat|escrev|messag|"
-    r"text)|(que )?no ((la|le|lo|nos|ser) )*(contacta|contacte|escrib)|opt(ar por sair|ing out|out| out)|"
+    r"receb|text)|(que )?no ((la|le|lo|nos|ser) )*(contacta|contacte|escrib)|opt(ar por sair|ing out|out| out)|"
     r"parar de receber|removal|removed|remocao|remover|sair|ser (excluid|removid|retirad)|stop|taken off|unsubscribe)"
 )
 # Notes by which a person wants no messages, also within a longer text. They count in a column that fills no variable.
@@ -143,6 +145,9 @@ _NOTES = (
     rf"(exclu|remov|retir|saia|sair|saiu|tirar|tire)\w*{_BETWEEN} (disparo|grupo|list|mailing|newsletter|whats)",
     r"(cadastro|consentimento|inscricao|permissao|subscription|suscripcion) (cancel|exclu|negad|removid|revogad)",
     r"descadastr|desinscr|unsubscrib|opt(ed)? ?out\b|(dado|dada|dar|darse) de baja|lista negra|blacklist",
+    r"cancel\w*( (a|la|the|your|my|o))? (cadastro|inscricao|newsletter|subscription|suscripcion)",
+    rf"(complain(ed|s|t)?|reclam(ou|a|o)|se quejo)( (about|of|to|da|das|de|do|dos|sobre|us))*{_BETWEEN} {_MESSAGES}",
+    r"leave( (her|him|it|me|them))? alone",
     r"(bloqueou|denunciou) (a empresa|a gente|a loja|nosso|o contato|o numero)",
     r"(so|solo|somente|apenas|only)( (by|por|pelo|via))? (carta|correo|e ?mail|ligacao|phone|sms|telefone|telefono)$",
     r"^(carta|correo|e ?mails?|letter|phone|post|sms|telefone|telefono) (apenas|only|solamente|somente)$",
@@ -163,10 +168,12 @@ _NO_INTEREST = re.compile(r"\b(nao (ha|tem|teve)( mais)? interesse|no tiene inte
 _WHEN = frozenset({"dia", "el", "em", "en", "hoje", "hoy", "on", "ontem"})
 # Each refusal has one of these beginnings of words. This search is quick, and nearly all cells have none of them.
 _HINTS = re.compile(
-    r"(?<![^\W_])(?:apenas|baja|blackl|bloc|bloq|cancel|cease|contact|contat|deceas|descad|deseja|desinscr|disturb|"
-    r"dnc|doesn.?t|don.?t|erasure|errad|exclu|fal+ec|gone|incomod|interess|lista|mand|marketing|mensag|messag|molest|"
+    r"(?<![^\W_])(?:apenas|baja|blackl|bloc|bloq|cancel|cease|complain|contact|contat|deceas|descad|deseja|desinscr|disturb|"
+    r"dnc|doesn.?t|don.?t|erasure|errad|exclu|fal+ec|gone|incomod|interess|leave|lista|mand|marketing|mensag|"
+    r"messag|molest|"
     r"n[aã]o |negad|nenhum|never|ningun|no |none|not |nunca|[oó]bito|object|only|opone|opos|opt|opus|parar|pare|"
-    r"perturb|quer|recus|remo|retir|revo[gc]|sai|sali|sem |s[oó] |sol?o |somente|stop|suppress|take|tira|tire|took|"
+    r"perturb|quej|quer|reclam|recus|remo|retir|revo[gc]|sai|sali|sem |s[oó] |sol?o |somente|stop|suppress|"
+    r"take|tira|tire|took|"
     r"tps|unsub|withdr)"
 )
 # Headings above people who want no messages, beside the refusals of a single person in the plural.
