@@ -338,7 +338,8 @@ def _collect_facts(
     due = [
         (names[position], latest.row_number, latest.shown, latest.date)
         for position, latest in staged.due.items()
-        if latest.date is not None
+        # Dates in another order are read wrongly, and have a warning of their own.
+        if latest.date is not None and not (position in staged.orders and staged.orders[position].find())
     ]
     takes_nulls, documents = staged.reading.takes_nulls, staged.search.find_documents()
     mixed = {} if takes_nulls else {names[position]: forms for position, forms in staged.odd.find_mixed().items()}

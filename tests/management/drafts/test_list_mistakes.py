@@ -152,6 +152,14 @@ def test_cells_with_dates_tell_their_order_also_on_the_first_days_of_a_month(rea
     assert [each.values["rows"].number for each in find(done, "dates_in_other_order")] == [count] * bool(count)
 
 
+@pytest.mark.parametrize(("form", "code"), [("mm/dd/yyyy", "dates_in_other_order"), ("dd/mm/yyyy", "dates_past")])
+def test_dates_in_another_order_are_not_compared_with_today(read, write_book, form, code):
+    row = ("+5511999990001", "Gold", (dt.date(2020, 12, 10), {"num_format": form}), "£29.90", "20%")
+    done = read(write_book(("phone", "plan", "date", "price", "discount"), row))
+    found = [each.code for each in done.import_warnings]
+    assert [each for each in ("dates_in_other_order", "dates_past") if each in found] == [code]
+
+
 @pytest.mark.parametrize(
     ("price", "discount", "columns"),
     [
