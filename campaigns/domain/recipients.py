@@ -16,9 +16,10 @@ from campaigns.domain.phone.number import PhoneReader
 from campaigns.domain.phone.written import MOST_CHARACTERS, PhoneError, PhoneProblem, drop_decimals, unwrap
 from campaigns.domain.statement import Count, Entry, Field, Refusal, Sentence, Word
 from campaigns.domain.template import EXPORT_AGAIN, MISREAD, variable_problem
-from campaigns.domain.text.date_numbers import find_date_numbers, read_date_number
+from campaigns.domain.text.date_numbers import find_date_numbers, names_dates, read_date_number, tells_date
 from campaigns.domain.text.dates import find_impossible_date, has_time_of_program, is_no_date
 from campaigns.domain.text.encoding import find_replaced_letter, find_wrong_encoding, has_replaced_currency, is_misread
+from campaigns.domain.text.kinds import has_currency, names_amounts
 from campaigns.domain.text.missing import find_error, is_filler, is_formula, is_logical, is_null, is_placeholder
 from campaigns.domain.text.normal import fold, is_blank, is_copied_example, standardize, trim
 
@@ -599,6 +600,8 @@ _GREETINGS = frozenset({
     "oi", "ola", "ei", "hola", "hi", "hello", "hey", "dear", "caro", "cara", "prezado", "prezada", "querido", "querida",
     "estimado", "estimada", "dia", "tarde", "noite", "dias", "tardes", "noches",
 })  # fmt: skip
+_AMOUNT, _DATE = "(amount)", "(date)"  # no words of a text, which have no parentheses
+_CLAUSE_ENDS = re.compile(r"[,.;:!?\n]")
 _NEAR = 3  # the number of compared words on each side of a variable
 _LEAST_GAIN = 1e-6  # of a score; a smaller difference comes from rounding
 _SHORTEST_WORD = 3  # shorter words, such as "de", tell nothing about a column
@@ -782,7 +785,7 @@ class _Fit:
 
     def _find_subjects(self, positions: Iterable[int]) -> dict[int, set[str]]:
         """Return, by column, the words of its name that tell it apart from the other columns."""
-        subjects = {position: _subject(self._names[position]) for position in positions}
+        subjects = {position: _subject(each := self._names[position]) | _kinds(each) for position in positions}
         common = set.intersection(*subjects.values()) if len(subjects) > 1 else set()
         return {position: words - common for position, words in subjects.items()}
 
@@ -866,13 +869,21 @@ def _find_stray_cell(columns: Columns, cells: Sequence[str]) -> RowProblem | Non
 def _words_near(excerpt: str) -> dict[str, float]:
     """Return the words beside the variable of an excerpt, with a weight: 1 beside the variable, 1/2 for the next word.
 
-    The result includes `_NAME` if one of these words means a name, or if a greeting stands before the variable.
+    Short and common words have no weight of their own, and words behind a comma belong to something else. The result
+    has `_AMOUNT` beside a currency, `_DATE` behind words such as "vence em", and `_NAME` if one of the words means a
+    name, or if a greeting stands before the variable.
     """
     before, _, after = excerpt.partition("{{")
-    words_before, words_after = fold(before).split(), fold(after.partition("}}")[2]).split()
+    words_before = fold(before).split()
+    words_after = fold(_CLAUSE_ENDS.split(after.partition("}}")[2], maxsplit=1)[0]).split()
     near: dict[str, float] = {}
+    if has_currency(excerpt):
+        near[_AMOUNT] = 1
+    if tells_date(excerpt):
+        near[_DATE] = 1
     for words in (words_before[::-1], words_after):
-        for distance, word in enumerate(words[:_NEAR], start=1):
+        telling = [word for word in words if len(word) >= _SHORTEST_WORD and word not in _COMMON_WORDS]
+        for distance, word in enumerate(telling[:_NEAR], start=1):
             near[word] = max(near.get(word, 0), 1 / distance)
     if _GREETINGS & set(words_before[-1:]):
         near[_NAME] = 1
@@ -884,6 +895,11 @@ def _words_near(excerpt: str) -> dict[str, float]:
 def _subject(column: str) -> set[str]:
     words = {word for word in fold(column).split() if len(word) >= _SHORTEST_WORD} - _COMMON_WORDS
     return {_NAME} if words & _NAME_WORDS else words
+
+
+def _kinds(column: str) -> set[str]:
+    """Return which kinds of values the name of a column tells: `_AMOUNT`, `_DATE`."""
+    return {kind for kind, is_told in ((_AMOUNT, names_amounts), (_DATE, names_dates)) if is_told(column)}
 
 
 def _lone_number(column: str) -> str:

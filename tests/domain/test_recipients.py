@@ -16,6 +16,7 @@ from campaigns.domain.recipients import (
     RecipientsError,
     RowCode,
     RowProblem,
+    find_exchanged,
     find_header,
     is_name_of_other_number,
     list_names,
@@ -827,3 +828,30 @@ def test_the_only_column_with_a_word_for_phones_is_proposed(name):
     with pytest.raises(RecipientsError) as refused:
         read_header(["Customer number", name, "nome"], ["nome"])
     assert refused.value.values["phone_column"] == Entry(Field.PHONE_COLUMN, name)
+
+
+PARCELA = {"1": "Olá {{1}}, sua", "2": "sua parcela vence em {{2}}, no valor de R$", "3": "no valor de R$ {{3}}."}
+BOLETO = {"1": "Olá {{1}}, o", "2": "o boleto de R$ {{2}} vence em", "3": "vence em {{3}}."}
+CONSULTA = {"1": "Olá {{1}}, sua", "2": "sua consulta é no dia {{2}}. Valor: R$", "3": "Valor: R$ {{3}}."}
+
+
+@pytest.mark.parametrize(
+    ("excerpts", "right"),
+    [
+        (PARCELA, ["nome", "data", "valor"]),
+        (PARCELA, ["nome", "vencimento", "valor"]),
+        (BOLETO, ["nome", "valor", "data"]),
+        (CONSULTA, ["nome", "data", "valor"]),
+    ],
+)
+def test_exchanged_columns_are_found_by_what_the_text_says_beside_each_variable(excerpts, right):
+    def find(*names):
+        choice = Choice(mapping=dict(zip("123", names, strict=True)))
+        columns = read_header(["telefone", *right, "cpf"], [*"123"], choice, excerpts=excerpts)
+        return find_exchanged(columns, [*"123"], choice, excerpts)
+
+    name, second, third = right
+    assert find(*right) == {}
+    assert find(name, third, second) == {"2": second, "3": third}
+    assert find(second, name, third) == {"1": name, "2": second}
+    assert find(name, "cpf", third) == {}, "no other choice is certain"

@@ -71,10 +71,17 @@ def find_date_numbers(name: str, cells: Iterable[str], *, excerpt: str = "") -> 
         return None
     if words & _BIRTH_WORDS:
         return _BIRTH_NUMBERS
-    return _NUMBERS if words & _DATE_WORDS or _tells_date(excerpt) or any(map(_is_date, cells)) else None
+    return _NUMBERS if words & _DATE_WORDS or tells_date(excerpt) or any(map(_is_date, cells)) else None
 
 
-def _tells_date(excerpt: str) -> bool:
+def names_dates(column: str) -> bool:
+    """Tell whether the name of a column says that it has dates."""
+    words = set(split_words(column))
+    return not words & _NUMBER_WORDS and bool(words & _DATE_WORDS)
+
+
+def tells_date(excerpt: str) -> bool:
+    """Tell whether the text around a variable says that it is a date, as `vence em {{1}}` does."""
     before, _, rest = excerpt.partition("{{")
     after = fold(rest.partition("}}")[2]).split()[:1]
     return _BEFORE_DATE.search(fold(before)) is not None and not _UNITS & {*after}

@@ -187,6 +187,18 @@ def has_amounts(column: str, variable: str, excerpt: str) -> bool:
     return bool(words & _AMOUNT_WORDS or _SIGN_BEFORE.search(before) or _SIGN_AFTER.match(after))
 
 
+def names_amounts(column: str) -> bool:
+    """Tell whether the name of a column says that it has amounts."""
+    return not _AMOUNT_WORDS.isdisjoint(split_words(column))
+
+
+def has_currency(excerpt: str) -> bool:
+    """Tell whether the text has a currency beside a variable, as in `R$ {{1}}` and `{{1}} reais`."""
+    before, _, rest = excerpt.partition("{{")
+    after = rest.partition("}}")[2]
+    return not has_percent(excerpt) and bool(_SIGN_BEFORE.search(before) or _SIGN_AFTER.match(after))
+
+
 def has_percent(excerpt: str) -> bool:
     """Tell whether the text has a percent sign behind a variable."""
     return _PERCENT_AFTER.match(excerpt.partition("{{")[2].partition("}}")[2]) is not None
