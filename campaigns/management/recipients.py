@@ -44,7 +44,7 @@ from campaigns.domain.statement import Count, Entry, Field
 from campaigns.domain.text.date_numbers import is_due
 from campaigns.domain.text.date_order import DateOrders, reads_month_first
 from campaigns.domain.text.dates import LatestDate, is_past
-from campaigns.domain.text.kinds import Form, FormCount, KindCounts, OddCells, has_amounts, has_percent
+from campaigns.domain.text.kinds import Form, FormCount, KindCounts, OddCells, has_amounts, has_currency, has_percent
 from campaigns.domain.text.normal import fold
 from campaigns.management.exports import find_export_columns
 from campaigns.management.layouts import Preview, preview
@@ -261,7 +261,8 @@ def _make_odd_cells(columns: Columns, filling: Filling) -> OddCells:
         position for name, position in shown.items() if has_amounts(columns.names[position], name, excerpts[name])
     }
     percents = {position for name, position in shown.items() if has_percent(excerpts[name])}
-    return OddCells([*dict.fromkeys(shown.values())], amounts, percents)
+    currencies = {position for name, position in shown.items() if has_currency(excerpts[name])}
+    return OddCells([*dict.fromkeys(shown.values())], amounts, percents, currencies)
 
 
 def write_recipients(
@@ -387,12 +388,23 @@ def _collect_facts(
             for position, orders in staged.orders.items()
             if (order := orders.find()) and not _tells_orders(mixed.get(names[position], ()))
         },
+        documents_in_text=_find_documents_in_text(staged.filling, staged.columns),
         hidden_row_count=staged.sheet.hidden.row_count if staged.reading.hidden is HiddenChoice.SKIP else 0,
         without_nine=staged.nine.find(),
         given=_list_given(staged.reading),
         misread_count=sum(each.row_count for each in misread),
         misread_row=min((each.rows[0][0] for each in misread), default=0),
     )
+
+
+def _find_documents_in_text(filling: Filling, columns: Columns) -> list[tuple[str, str]]:
+    """Return the variables that a column of documents fills, with the column, where the text names no document."""
+    return [
+        (variable, columns.names[position])
+        for variable, position in _list_shown(columns, filling).items()
+        if _names_documents(columns.names[position])
+        and not _names_documents(f"{variable} {filling.excerpts[variable]}")
+    ]
 
 
 def _list_given(reading: Reading) -> list[tuple[str, str]]:
@@ -469,6 +481,10 @@ class _Look(NamedTuple):
 _DOCUMENT_WORDS = ("cpf", "cnpj", "documento")
 
 
+def _names_documents(text: str) -> bool:
+    return any(word in fold(text) for word in _DOCUMENT_WORDS)
+
+
 def _read_digits(cell: str) -> str:
     """Return all digits of a cell, also those that a workbook does not show."""
     return getattr(cell, "digits", "") or cell
@@ -499,7 +515,7 @@ class _PhoneSearch:
         self._document_columns = [
             position
             for position, name in enumerate(columns.names)
-            if position != columns.phone and any(word in fold(name) for word in _DOCUMENT_WORDS)
+            if position != columns.phone and _names_documents(name)
         ]
 
     def add(self, row_number: int, cells: Row, row: Recipient | RowProblem, *, is_landline: bool) -> None:

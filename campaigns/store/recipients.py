@@ -132,6 +132,7 @@ class ImportFacts:
     headings in the list: row, words and number of people below. `bare`: by column whose numbers seem to lack their
     number format, these numbers. `orders`: by column, dates whose day and month stand in another order than in the
     language of the template.
+    `documents_in_text`: the variables that a column of CPFs or CNPJs fills, and this column.
     `hidden_row_count`: the number of hidden rows that were left out.
     `without_nine`: old mobile phones of Brazil, or mobile phones that have lost a digit.
     `misread_count` and `misread_row`: the number of rows with letters in the encoding of another system, and the first.
@@ -173,6 +174,7 @@ class ImportFacts:
     headings: list[tuple[int, str, int]] = field(default_factory=list)
     bare: Mapping[str, FormCount] = field(default_factory=dict)
     orders: Mapping[str, OtherOrder] = field(default_factory=dict)
+    documents_in_text: list[tuple[str, str]] = field(default_factory=list)
     hidden_row_count: int = 0
     without_nine: MobilesWithoutNine | None = None
     misread_count: int = 0

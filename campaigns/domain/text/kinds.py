@@ -94,6 +94,7 @@ _NO_AMOUNTS: Mapping[_Kind, str] = MappingProxyType({
     _Kind.TIME: _NO_AMOUNT,
     _Kind.DATE_NUMBER: "is {shown}, which may be the number of a date: write it like the other amounts, or correct it",
 })  # fmt: skip
+_TIMES = frozenset({_Kind.DATE, _Kind.MONTH, _Kind.TIME})
 # Words in the name of a column or a variable of amounts, or before the variable in the text.
 _AMOUNT_WORDS = frozenset({
     "amount", "amounts", "importe", "monto", "preco", "precos", "precio", "price", "prices", "saldo", "valor",
@@ -236,11 +237,17 @@ class OddCells:
     """The kinds of the cells of some columns, until all rows are read.
 
     `positions`: the columns. `amounts`: the columns of amounts. `percents`: of these, the columns of variables that
-    have a percent sign behind them in the text.
+    have a percent sign behind them in the text. `currencies`: the columns of variables with a currency beside them.
     """
 
-    def __init__(self, positions: Sequence[int], amounts: Collection[int] = (), percents: Collection[int] = ()) -> None:
-        self._amounts, self._percents = amounts, percents
+    def __init__(
+        self,
+        positions: Sequence[int],
+        amounts: Collection[int] = (),
+        percents: Collection[int] = (),
+        currencies: Collection[int] = (),
+    ) -> None:
+        self._amounts, self._percents, self._currencies = amounts, percents, currencies
         # By column and look of a cell, the number of such cells, and the row and the text of the first.
         self._found: dict[int, dict[_Look, list[Any]]] = {position: {} for position in positions}
         self._kept: dict[tuple[int, _Kind], list[tuple[int, str]]] = {}
@@ -309,7 +316,7 @@ class OddCells:
     def _find_rejected(self, position: int) -> dict[_Kind, str]:
         """Return the kinds whose rows are rejected, with the reason. More cells than are kept are no slips."""
         counts = self._count(position)
-        odd = _find_odd(counts, has_amounts=position in self._amounts)
+        odd = _find_odd(counts, has_amounts=position in self._amounts, has_currency=position in self._currencies)
         return {kind: reason for kind, reason in odd.items() if counts[kind] <= _MOST_KEPT}
 
 
@@ -386,9 +393,11 @@ def _are_few(counts: Counter[_Kind]) -> bool:
     return counts[_Kind.DATE_NUMBER] <= (1 - _NEARLY_ALL) * counts.total()
 
 
-def _find_odd(counts: Counter[_Kind], *, has_amounts: bool) -> dict[_Kind, str]:
+def _find_odd(counts: Counter[_Kind], *, has_amounts: bool, has_currency: bool) -> dict[_Kind, str]:
     """Return the kinds of a column whose rows are rejected, with the reason."""
     usual = _find_usual(counts)
+    if has_currency and usual in _TIMES:  # "R$ 05/12/2026" is wrong in each row, also if all rows have dates
+        return dict.fromkeys(counts.keys() & _TIMES, _NO_AMOUNT)
     if usual is None:
         # Whole numbers alone may all be amounts, such as 45000 and 120000, and so may many numbers that may be dates.
         is_date_rare = _are_few(counts) or counts[_Kind.DATE_NUMBER] == 1

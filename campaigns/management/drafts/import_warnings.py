@@ -95,6 +95,7 @@ def find_import_warnings(campaign_id: int, status: CampaignStatus, facts: Import
     found += _find_odd_people(campaign, facts, file)
     if facts.exchanged:
         found.append(_warn_of_exchange(campaign, facts))
+    found += [_warn_of_document(campaign, variable, column) for variable, column in facts.documents_in_text]
     return found
 
 
@@ -534,6 +535,19 @@ def _warn_of_exchange(campaign: _Campaign, facts: ImportFacts) -> Finding:
         better=[f"{write_variable(variable)} ← {column}" for variable, column in facts.exchanged.items()],
         choices=entries,
         again=Hint(HintAction.REPLACE_RECIPIENTS, campaign.id, also=tuple(entries)),
+    )
+
+
+def _warn_of_document(campaign: _Campaign, variable: str, column: str) -> Finding:
+    return campaign.warn(
+        "documents_in_text",
+        "The column {column} fills {variable}, so people read the numbers of their documents, although the text of the"
+        " template names no document.",
+        "If that is wrong, import the file again with another column: {again}.",
+        "If that is wrong, read the file into a new campaign with another column, because this one has started.",
+        column=column,
+        variable=write_variable(variable),
+        again=campaign.import_again(Entry(Field.COLUMN, variable)),
     )
 
 

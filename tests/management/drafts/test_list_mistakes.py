@@ -266,6 +266,27 @@ def test_rows_that_are_struck_through_need_a_decision(read, write_book):
     assert refused.value.values["problem"].code == "rows_struck"
 
 
+@pytest.mark.parametrize(
+    ("body", "rejected"), [("Oi {{1}}, são R$ {{2}}!", 3), ("Oi {{1}}, o valor vence em {{2}}!", 0)]
+)
+@pytest.mark.parametrize("cells", [("05/12/2099", "06/12/2099", "07/12/2099"), ("10/01", "11/01", "12/01")])
+def test_dates_beside_a_currency_are_rejected_also_if_all_rows_have_them(database, read, body, rejected, cells):
+    add_template(database, "bill", language="pt_BR", body=body, actor=TESTER)
+    rows = "".join(f"+551199999000{number},Ana,{cell}\n" for number, cell in enumerate(cells))
+    done = read(f"phone,nome,x\n{rows}", template="bill:pt_BR", choice=Choice(mapping={"1": "nome", "2": "x"}))
+    assert done.imported.counts.rejected_count == rejected
+    reasons = fetch(database, "SELECT reason FROM import_errors")
+    assert reasons == [f"is {cell}, which is no amount: correct it" for cell in cells][:rejected]
+
+
+@pytest.mark.parametrize(("body", "is_warned"), [("Oi {{1}}, são R$ {{2}}!", True), ("Oi {{1}}, CPF {{2}}!", False)])
+def test_a_column_of_documents_fills_only_a_text_that_names_a_document(database, read, body, is_warned):
+    add_template(database, "bill", language="pt_BR", body=body, actor=TESTER)
+    rows = f"phone,nome,cpf\n{PHONES[0]},Ana,529.982.247-25\n"
+    done = read(rows, template="bill:pt_BR", choice=Choice(mapping={"1": "nome", "2": "cpf"}))
+    assert len(find(done, "documents_in_text")) == is_warned
+
+
 @pytest.fixture
 def read_hello(database, read):
     add_template(database, "hello", language="pt_BR", body="Oi {{name}}, tudo bem?", actor=TESTER)
