@@ -15,7 +15,7 @@ from campaigns.sending.run import run_slice
 from campaigns.sending.start import begin_slice
 from campaigns.store.events import insert_events
 from tests.faults.stray_replies import ReplyFault, make_authority, serve_stray_replies
-from tests.simulator.far_end import PATIENCE_SECONDS
+from tests.simulator.far_end import PATIENCE_SECONDS, wait_for
 from tests.store.rows import add_campaign, add_message, fetch
 from tests.webhooks.webhook_bodies import PHONE_NUMBER_ID
 from webhooks.applier.apply import apply_events
@@ -73,12 +73,20 @@ def run_to_the_end(campaign_id, tools):
 
 
 def report(far, database, settings, over):
-    is_last = False
-    while not is_last:
-        is_last = over.wait(0.02)
+    """Store and apply the webhooks of the far end until `over` is set and none is left.
+
+    A body whose rows another transaction has locked is given back, and is due again some seconds later.
+    """
+
+    def apply_all():
         if bodies := far.take_webhooks():
             database.run(insert_events, bodies)
         apply_events(database, settings, Alerts(None))
+        return fetch(database, "SELECT count(*) FROM webhook_events WHERE status = 'stored'") == [0]
+
+    while not over.wait(0.02):
+        apply_all()
+    wait_for(apply_all)
 
 
 def load_rows(database, memory):
