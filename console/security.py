@@ -209,7 +209,7 @@ def find_most_bytes(settings: Settings) -> int | None:
 
 
 def read_fields_only() -> list[tuple[str, str]]:
-    """Read the fields of a form with a file from somebody who has not signed in. The file is not kept.
+    """Read the fields of a form with a file from a visitor who has not signed in. The file is not kept.
 
     The result is empty if the fields are too large. In each case, nothing of the request is left to be read.
     """
