@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import lru_cache, partial
 from typing import Any, NamedTuple
 
 from campaigns.domain.statement import Kind, Problem, Sentence, Word, list_sentences
@@ -36,6 +37,7 @@ MAX_FILENAME = 240
 _MEDIA_ID = re.compile(r"[0-9]{1,32}")
 _LINK = re.compile(r"https://[^\s/?#@]+([/?#]\S*)?", re.IGNORECASE)
 _SPACE = re.compile(r"\s")
+_MOST_KEPT = 20_000  # the values of a column that are kept
 _EXCERPT = 25  # the most characters of an excerpt on each side of a variable
 
 
@@ -129,14 +131,14 @@ class Filling:
         weights = [uses[column.name] if column.kind is ParameterKind.BODY else 0 for column in columns]
         most_uses = max(weights, default=0)
 
+        # Names, amounts and dates come again and again in a list, so each is read once.
+        readers = [lru_cache(_MOST_KEPT)(partial(_read_value, column)) for column in columns]
+
         def read(cells: Sequence[str]) -> list[str] | Misfit:
             values: list[str] = []
-            for position, (column, cell) in enumerate(zip(columns, cells, strict=True)):
-                try:
-                    value = column.read(cell)
-                except LinkError as error:
-                    return Misfit(position, str(error))
-                if problem := column.problem(value):
+            for position, (read_value, cell) in enumerate(zip(readers, cells, strict=True)):
+                value, problem = read_value(cell)
+                if problem is not None:
                     return Misfit(position, problem)
                 values.append(value)
             if sum(map(len, values)) * most_uses <= room:  # a cheap check that nearly every row passes
@@ -147,6 +149,15 @@ class Filling:
             return Misfit(lengths.index(max(lengths)), f"makes the message longer than {MAX_BODY} characters")
 
         return read
+
+
+def _read_value(column: Parameter, cell: str) -> tuple[str, str | None]:
+    """Return the value that is sent for a cell, and the reason why it cannot be sent, or None."""
+    try:
+        value = column.read(cell)
+    except LinkError as error:
+        return "", str(error)
+    return value, column.problem(value)
 
 
 def list_parameters(template: Template) -> tuple[Parameter, ...]:

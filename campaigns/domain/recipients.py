@@ -446,7 +446,8 @@ def read_row(
     """
     if stray := _find_stray_cell(columns, cells):
         return stray
-    cells = [*cells, *[""] * (len(columns.names) - len(cells))]
+    if len(cells) < len(columns.names):
+        cells = [*cells, *[""] * (len(columns.names) - len(cells))]
     try:
         phone = read_phone(phone_text(cells[columns.phone]))
     except PhoneError as error:
@@ -858,7 +859,7 @@ def _unknown_variable(given: str, variables: Sequence[str]) -> RecipientsError:
 def _find_stray_cell(columns: Columns, cells: Sequence[str]) -> RowProblem | None:
     """Return the problem of a row with a text in a column that has no name."""
     width = len(columns.names)
-    if _has_text(cells[width:]):
+    if len(cells) > width and _has_text(cells[width:]):
         return RowProblem(f"column {width + 1}", "is not in the header")
     for position in columns.nameless:
         if _has_text(cells[position : position + 1]):
@@ -928,15 +929,37 @@ def _check_cells(columns: Columns, cells: Sequence[str], *, takes_nulls: bool) -
     for position in (*columns.variables, columns.consent):
         if position is None:
             continue
-        cell, name = cells[position], columns.names[position]
-        problem = _check_text(name, cell, columns.dates.get(position))
-        if problem is None and not takes_nulls:
-            problem = _check_value(name, trim(cell), takes_punctuation=position == columns.consent)
-            if problem is None and position != columns.consent:
-                problem = _check_form(name, cell, has_dates=position in columns.dates)
+        cell = cells[position]
+        is_usual = type(cell) is str and len(cell) <= _LONGEST_KEPT
+        check = _check_usual_cell if is_usual else _check_cell
+        problem = check(
+            columns.names[position], cell, columns.dates.get(position), position == columns.consent, takes_nulls
+        )
         if problem is not None:
             return problem
     return None
+
+
+def _check_cell(
+    name: str, cell: str, dates: range | None, is_consent: bool, takes_nulls: bool
+) -> RowProblem | None:
+    """Return the problem of a cell. `dates`: as for `_check_text`."""
+    if dates is None and _PLAIN_WORDS.fullmatch(cell) and not (is_null(cell) or is_logical(cell)):
+        return None  # nearly every name
+    problem = _check_text(name, cell, dates)
+    if problem is not None or takes_nulls:
+        return problem
+    problem = _check_value(name, trim(cell), takes_punctuation=is_consent)
+    if problem is not None or is_consent:
+        return problem
+    return _check_form(name, cell, has_dates=dates is not None)
+
+
+# Names, amounts and dates come again and again in a list, so each is checked once. A `Cell` is not kept, because it is
+# equal to the text that it shows, but may have a problem of its own.
+_LONGEST_KEPT = 100
+_PLAIN_WORDS = re.compile(r"[A-Za-z][A-Za-z ]*[A-Za-z]", re.ASCII)
+_check_usual_cell = lru_cache(20_000)(_check_cell)
 
 
 def _check_text(name: str, cell: str, dates: range | None) -> RowProblem | None:

@@ -459,7 +459,7 @@ class _Findings(NamedTuple):
             for position, order in self.orders.items():
                 cell = cells[position]
                 order.add(row_number, cell, cell.digits if isinstance(cell, Cell) else "")
-            if not self.in_language and any(shows_language(cells[position]) for position in columns.variables):
+            if not self.in_language and any(map(shows_language, map(cells.__getitem__, columns.variables))):
                 self.in_language.append(row_number)
         elif row.code in _NO_PHONES:
             self.headings.add(row_number, cells)
@@ -710,7 +710,7 @@ def _read_rows(
     if not has_rows:
         raise RecipientsError("rows_missing", "there is no row below the header")
     for column, note in consents.find_late_refusals(refusals.columns).values():
-        refusals.add(note.row_number, [column], note.key)
+        refusals.add(note.row_number, [column], recipient_key(note.phone))
         findings.late.append((note.row_number, column, _REFUSES))
     refusals.others = consents.list_others(refusals.columns)
 
@@ -814,7 +814,7 @@ def _check_consent(
         if reading.refusals is RefusalChoice.SKIP:
             return RowProblem(column, _REFUSES, RowCode.REFUSED)
         return row
-    consents.keep_notes(row_number, cells, recipient_key(row.phone))
+    consents.keep_notes(row_number, cells, row.phone)
     if unanswered := consents.find_unanswered(cells):
         findings.unanswered.add(row_number, unanswered)
         if reading.unanswered is RefusalChoice.SKIP:

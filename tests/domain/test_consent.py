@@ -235,7 +235,7 @@ def test_a_possible_refusal_counts_in_a_column_that_has_certain_ones():
     columns = ConsentColumns(["phone", "retorno", "obs"], None)
     notes = ["quem é?", "não tenho interesse, obrigado", "Ativo", "cliente sem interesse", ""]
     for number, note in enumerate(notes, start=2):
-        columns.keep_notes(number, ["1", note, note], f"key {number}")
+        columns.keep_notes(number, ["1", note, note], f"+55119999000{number}")
     late = columns.find_late_refusals(["retorno"])
     assert {(row, column) for row, (column, _note) in late.items()} == {(3, "retorno"), (5, "retorno")}
     assert columns.list_others(["retorno"]) == {"retorno": [(2, "quem é?")]}

@@ -234,10 +234,10 @@ class _Kind(Enum):
 
 
 class Note(NamedTuple):
-    """A note that may be a refusal. `key`: the recipient key of its row."""
+    """A note that may be a refusal. `phone`: the phone of its row."""
 
     row_number: int
-    key: str
+    phone: str
     text: str
 
 
@@ -291,7 +291,7 @@ class ConsentColumns:
                 return self._names[position]
         return None
 
-    def keep_notes(self, row_number: int, cells: Sequence[str], key: str) -> None:
+    def keep_notes(self, row_number: int, cells: Sequence[str], phone: str) -> None:
         """Keep the notes of a row without a refusal, until all rows are read."""
         if not self._seen:
             return
@@ -304,7 +304,7 @@ class ConsentColumns:
                 seen.setdefault(" ".join(cell.split()), row_number)
             notes = self._notes[position]
             if may_refuse and len(notes) < _MOST_NOTES and _may_refuse(cell):
-                notes.append(Note(row_number, key, cell))
+                notes.append(Note(row_number, phone, cell))
 
     def find_late_refusals(self, columns: Collection[str]) -> dict[int, tuple[str, Note]]:
         """Return the kept notes that may be refusals, by row, with the name of the column.

@@ -33,6 +33,9 @@ _MONTHS = {
     )
     for name in names.split()
 }  # fmt: skip
+# Nearly all texts with a number have none of these, so the longer searches are spared.
+_SEPARATED = re.compile(r"[0-9][/.-][0-9]")
+_MONTH_START = re.compile("|".join(sorted({name[:3] for name in _MONTHS})), re.IGNORECASE)
 # What programs write for the number 0 in a cell with the format of a date, or for a date that is missing.
 _ZERO_DATES = frozenset({dt.date(1, 1, 1), dt.date(1899, 12, 30), dt.date(1899, 12, 31)})
 _LEAP_YEAR = _CENTURY = 2000
@@ -59,6 +62,8 @@ def find_impossible_date(text: str, *, has_dates: bool) -> str | None:
     if not any(map(str.isdigit, text)):  # nearly every value
         return None
     plain = standardize(text)
+    if _SEPARATED.search(plain) is None:
+        return plain if _is_impossible_by_name(plain) else None
     for found in _DAY_FIRST.finditer(plain):
         one, other, year = int(found[1]), int(found[3]), int(found[4])
         if not _exists([(year, other, one), (year, one, other)]):
@@ -99,6 +104,8 @@ def read_named_date(text: str) -> tuple[int | None, int, int] | None:
 
     The year is None if the text has none.
     """
+    if _MONTH_START.search(text) is None:
+        return None
     words = fold(text)
     if found := _NAMED_DAY_FIRST.fullmatch(words):
         day, name, year = found.groups()

@@ -251,14 +251,22 @@ class OddCells:
         # By column and look of a cell, the number of such cells, and the row and the text of the first.
         self._found: dict[int, dict[_Look, list[Any]]] = {position: {} for position in positions}
         self._kept: dict[tuple[int, _Kind], list[tuple[int, str]]] = {}
+        # By column and text, where such a cell is counted and kept. Most texts of a list come again and again.
+        self._known: dict[int, dict[str, tuple[list[Any], list[tuple[int, str]]]]] = {each: {} for each in positions}
 
     def add(self, row_number: int, cells: Sequence[str]) -> None:
-        for position, found in self._found.items():
+        for position, known in self._known.items():
             cell = cells[position] if position < len(cells) else ""
-            if (look := _look_at(cell)) is None:
-                continue
-            found.setdefault(look, [0, row_number, cell])[0] += 1
-            kept = self._kept.setdefault((position, look.kind), [])
+            places = known.get(cell)
+            if places is None:
+                if (look := _look_at(cell)) is None:
+                    continue
+                counted = self._found[position].setdefault(look, [0, row_number, cell])
+                places = counted, self._kept.setdefault((position, look.kind), [])
+                if len(known) < _MOST_KEPT:
+                    known[cell] = places
+            counted, kept = places
+            counted[0] += 1
             if len(kept) < _MOST_KEPT:
                 kept.append((row_number, cell))
 

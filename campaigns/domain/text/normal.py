@@ -76,6 +76,8 @@ def standardize(text: str) -> str:
 
 def fold(text: str) -> str:
     """Return a text without accents, case, punctuation and emoji, so that spellings of one answer become equal."""
+    if text.isascii():
+        return " ".join(text.lower().translate(_LETTERS).split())
     letters = unicodedata.normalize("NFKD", unicodedata.normalize("NFKD", text).casefold())
     return " ".join(letters.translate(_LETTERS).split())
 
