@@ -932,17 +932,14 @@ def _check_cells(columns: Columns, cells: Sequence[str], *, takes_nulls: bool) -
         cell = cells[position]
         is_usual = type(cell) is str and len(cell) <= _LONGEST_KEPT
         check = _check_usual_cell if is_usual else _check_cell
-        problem = check(
-            columns.names[position], cell, columns.dates.get(position), position == columns.consent, takes_nulls
-        )
+        dates, is_consent = columns.dates.get(position), position == columns.consent
+        problem = check(columns.names[position], cell, dates, is_consent=is_consent, takes_nulls=takes_nulls)
         if problem is not None:
             return problem
     return None
 
 
-def _check_cell(
-    name: str, cell: str, dates: range | None, is_consent: bool, takes_nulls: bool
-) -> RowProblem | None:
+def _check_cell(name: str, cell: str, dates: range | None, *, is_consent: bool, takes_nulls: bool) -> RowProblem | None:
     """Return the problem of a cell. `dates`: as for `_check_text`."""
     if dates is None and _PLAIN_WORDS.fullmatch(cell) and not (is_null(cell) or is_logical(cell)):
         return None  # nearly every name

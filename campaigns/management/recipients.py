@@ -15,12 +15,12 @@ from typing import Any, NamedTuple
 from campaigns.domain.filling import Filling, ParameterKind
 from campaigns.domain.optout.consent import ConsentColumns, RefusalChoice, Refusals
 from campaigns.domain.optout.headings import Heading, Headings
-from campaigns.domain.phone.documents import is_document
-from campaigns.domain.phone.foreign import ForeignSearch, find_other_regions
+from campaigns.domain.phone.documents import names_documents
+from campaigns.domain.phone.foreign import ForeignSearch
 from campaigns.domain.phone.nine import NineSearch
-from campaigns.domain.phone.number import PhoneKind, PhoneReader, make_phone_classifier, make_phone_reader
+from campaigns.domain.phone.number import PhoneKind, make_phone_classifier, make_phone_reader
 from campaigns.domain.phone.person import recipient_key
-from campaigns.domain.phone.written import PhoneError, PhoneProblem
+from campaigns.domain.phone.written import PhoneProblem
 from campaigns.domain.recipients import (
     HEADER_WITHIN,
     Cell,
@@ -45,10 +45,10 @@ from campaigns.domain.text.date_numbers import is_due
 from campaigns.domain.text.date_order import DateOrders, reads_month_first
 from campaigns.domain.text.dates import LatestDate, is_past
 from campaigns.domain.text.kinds import Form, FormCount, KindCounts, OddCells, has_amounts, has_currency, has_percent
-from campaigns.domain.text.normal import fold
 from campaigns.management.exports import find_export_columns
 from campaigns.management.layouts import Preview, preview
 from campaigns.sheets.package import Report
+from campaigns.sheets.phone_search import PhoneSearch
 from campaigns.sheets.rows import Row, Sheet, WindowsText, open_sheet
 from campaigns.sheets.xlsx import Hidden, HiddenChoice
 from campaigns.store import recipients as store
@@ -156,7 +156,7 @@ class Staged:
     header_row: int
     columns: Columns
     kinds: Counter[PhoneKind]
-    search: _PhoneSearch
+    search: PhoneSearch
     foreign: ForeignSearch
     nine: NineSearch
     refusals: Refusals
@@ -196,7 +196,7 @@ def stage_recipients(connection: Connection, path: Path, *, filling: Filling, re
             excerpts = dict(zip(columns.variables, [filling.excerpts[name] for name in filling.names], strict=True))
             columns = columns.find_dates(first_cells, excerpts)
             read_phone = make_phone_reader(reading.region, takes_tests=reading.takes_tests)
-            search = _PhoneSearch(columns, read_phone, make_phone_classifier(reading.region))
+            search = PhoneSearch(columns, read_phone, make_phone_classifier(reading.region))
             odd = _make_odd_cells(columns, filling)
             read = partial(
                 read_row,
@@ -402,8 +402,7 @@ def _find_documents_in_text(filling: Filling, columns: Columns) -> list[tuple[st
     return [
         (variable, columns.names[position])
         for variable, position in _list_shown(columns, filling).items()
-        if _names_documents(columns.names[position])
-        and not _names_documents(f"{variable} {filling.excerpts[variable]}")
+        if names_documents(columns.names[position]) and not names_documents(f"{variable} {filling.excerpts[variable]}")
     ]
 
 
@@ -438,7 +437,7 @@ class _Findings(NamedTuple):
     """
 
     kinds: Counter[PhoneKind]
-    search: _PhoneSearch
+    search: PhoneSearch
     foreign: ForeignSearch
     nine: NineSearch
     refusals: Refusals
@@ -467,152 +466,6 @@ class _Findings(NamedTuple):
 
 # Fewer rows tell nothing about a whole column. `_NEARLY_ALL`: a part of the rows.
 _LEAST_ROWS, _NEARLY_ALL = 5, 0.9
-
-
-class _Look(NamedTuple):
-    """How a cell of the column of the phones looks."""
-
-    is_number: bool
-    has_plus: bool
-    digit_count: int
-
-
-# A column with one of these words in its name has the numbers of documents.
-_DOCUMENT_WORDS = ("cpf", "cnpj", "documento")
-
-
-def _names_documents(text: str) -> bool:
-    return any(word in fold(text) for word in _DOCUMENT_WORDS)
-
-
-def _read_digits(cell: str) -> str:
-    """Return all digits of a cell, also those that a workbook does not show."""
-    return getattr(cell, "digits", "") or cell
-
-
-def _get(cells: Sequence[str], position: int) -> str:
-    """Return a cell; "" if the row is shorter."""
-    return cells[position] if position < len(cells) else ""
-
-
-class _PhoneSearch:
-    """Looks for phones in the other columns while most rows of a file have no mobile phone in the chosen column.
-
-    It also finds whether the chosen column has numbers of documents, and whether its phones are those of another
-    country.
-
-    `elsewhere_count`: the rows whose phone lacks a country code and is not valid in the region.
-    """
-
-    def __init__(self, columns: Columns, read_phone: PhoneReader, classify: Callable[[str], PhoneKind | None]) -> None:
-        self._columns, self._read_phone, self._classify = columns, read_phone, classify
-        self._row_count = self._failed_count = self._sample_count = self._read_count = 0
-        self.elsewhere_count = 0
-        self._elsewhere: list[str] = []
-        self._looks = Counter[_Look]()
-        self._documents: list[tuple[int, _Look]] = []
-        self._found = Counter[int]()
-        self._document_columns = [
-            position
-            for position, name in enumerate(columns.names)
-            if position != columns.phone and _names_documents(name)
-        ]
-
-    def add(self, row_number: int, cells: Row, row: Recipient | RowProblem, *, is_landline: bool) -> None:
-        self._row_count += 1
-        is_exchanged = isinstance(row, RowProblem) and row.code == PhoneProblem.DOCUMENT
-        if self._read_count < _READ and not isinstance(cells, RowProblem) and not is_exchanged:
-            self._read_count += 1
-            self._look_for_document(row_number, _get(cells, self._columns.phone))
-        if isinstance(row, RowProblem) and row.code in _INVALID_HERE and not isinstance(cells, RowProblem):
-            self._keep_elsewhere(cells[self._columns.phone])
-        has_failed = isinstance(row, RowProblem) and row.code in _NOT_PHONES
-        if isinstance(cells, RowProblem) or not (has_failed or is_landline):
-            return
-        self._failed_count += 1
-        if self._sample_count < _SAMPLE:
-            self._sample_count += 1
-            named = zip(self._columns.names, cells, strict=False)
-            self._found.update(
-                position
-                for position, (name, cell) in enumerate(named)
-                if name and self._is_better(cell, is_landline=is_landline)
-            )
-
-    def refuse_exchanged(
-        self, cells: Sequence[str], row: Recipient | RowProblem | None
-    ) -> Recipient | RowProblem | None:
-        """Return the problem of a row whose phone stands in a column of documents, and the document in its place."""
-        if row is None or not self._document_columns or not is_document(_read_digits(_get(cells, self._columns.phone))):
-            return row
-        for position in self._document_columns:
-            cell = _get(cells, position)
-            if not is_document(_read_digits(cell)) and self._is_better(cell, is_landline=False):
-                name = self._columns.names[position]
-                reason = f"has the number of a CPF or a CNPJ, and {name} has a phone: exchange the two cells"
-                return RowProblem(self._columns.names[self._columns.phone], reason, PhoneProblem.DOCUMENT)
-        return row
-
-    def find(self) -> str | None:
-        """Return the name of the other column that has phones, or None if the chosen column is good or none is."""
-        if self._failed_count * 2 <= self._row_count or not self._found:
-            return None
-        position, count = self._found.most_common(1)[0]
-        return self._columns.names[position] if count * 2 > self._sample_count else None
-
-    def find_documents(self) -> list[int]:
-        """Return the first rows whose cell in the chosen column has the number of a CPF or a CNPJ; [] if by chance.
-
-        One of a hundred mobile phones also is the number of a CPF by its check digits. So either many cells have such
-        numbers, or at least half of the cells that look different from most others have them.
-        """
-        count = len(self._documents)
-        if count >= _LEAST_DOCUMENTS and count >= _CHANCE * self._read_count:
-            return [row_number for row_number, _look in self._documents]
-        by_look = Counter(look for _row_number, look in self._documents)
-        odd = {
-            look
-            for look, found in by_look.items()
-            if self._looks[look] * 2 <= self._read_count and found * 2 >= self._looks[look]
-        }
-        return [row_number for row_number, look in self._documents if look in odd]
-
-    def find_other_regions(self, region: str, language: str, abroad: Iterable[str]) -> list[str]:
-        """Return the countries in which nearly all phones would be valid, if most are not valid in the region."""
-        if self.elsewhere_count * 2 <= self._row_count:
-            return []
-        return find_other_regions(self._elsewhere, region, language, abroad)
-
-    def _look_for_document(self, row_number: int, cell: str) -> None:
-        number = _read_digits(cell)
-        look = _Look(isinstance(cell, Cell), "+" in number, sum(map(str.isdigit, number)))
-        self._looks[look] += 1
-        if is_document(number):
-            self._documents.append((row_number, look))
-
-    def _keep_elsewhere(self, cell: str) -> None:
-        with suppress(PhoneError):
-            text = phone_text(cell)
-            if not text.lstrip().startswith(("+", "00")):
-                self.elsewhere_count += 1
-                if len(self._elsewhere) < _SAMPLE:
-                    self._elsewhere.append(text)
-
-    def _is_better(self, cell: str, *, is_landline: bool) -> bool:
-        """Tell whether a cell has a phone. In place of a landline, only another kind of phone is better."""
-        try:
-            phone = self._read_phone(phone_text(cell))
-        except PhoneError:
-            return False
-        return not is_landline or self._classify(phone) is not PhoneKind.LANDLINE
-
-
-# The most rows in which the search reads the cells of all columns, and the first rows in which it counts documents.
-_SAMPLE, _READ = 100, 5_000
-_LEAST_DOCUMENTS, _CHANCE = 3, 0.05
-_INVALID_HERE = frozenset({PhoneProblem.INVALID, PhoneProblem.NO_AREA_CODE})
-# The problems of a cell that holds something other than a phone.
-_NOT_PHONES = frozenset({PhoneProblem.CHARACTERS, PhoneProblem.EMPTY, PhoneProblem.INVALID, PhoneProblem.WORDS})
 
 
 def describe_import(path: Path, imported: Imported) -> dict[str, object]:

@@ -4,12 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from campaigns.domain.text.normal import fold
+
 _CPF, _CNPJ = 11, 14
 # The most zeros at the beginning that a spreadsheet drops from a number.
 _LOST_ZEROS = 2
 # The weights of the digits before each of the two check digits. Source: Receita Federal.
 _CPF_WEIGHTS = (10, 9, 8, 7, 6, 5, 4, 3, 2)
 _CNPJ_WEIGHTS = (5, 4, 3, 2, 9, 8, 7, 6, 5, 4, 3, 2)
+
+# A column with one of these words in its name has the numbers of documents.
+_WORDS = ("cpf", "cnpj", "documento")
+
+
+def names_documents(text: str) -> bool:
+    """Tell whether the name of a column, or a text, names a document."""
+    return any(word in fold(text) for word in _WORDS)
 
 
 def is_document(text: str) -> bool:
