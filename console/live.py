@@ -63,7 +63,7 @@ class Snapshot:
     """The campaigns as Postgres had them at the time `read_at`.
 
     `is_away`: Postgres did not answer the last query, so the campaigns may have changed since. `fragments`: the parts
-    of pages that were rendered from this snapshot.
+    of pages that were rendered from this snapshot. `locks`: one for each of these parts.
     """
 
     number: int
@@ -71,12 +71,14 @@ class Snapshot:
     read_at: dt.datetime | None
     is_away: bool
     fragments: dict[tuple[object, ...], str] = field(default_factory=dict)
+    locks: dict[tuple[object, ...], threading.Lock] = field(default_factory=dict)
 
     def render(self, key: tuple[object, ...], render: Callable[[], str]) -> str:
         """Return the fragment with this key. `render` makes it once for all streams that show it."""
-        if key not in self.fragments:
-            self.fragments[key] = render()
-        return self.fragments[key]
+        with self.locks.setdefault(key, threading.Lock()):
+            if key not in self.fragments:
+                self.fragments[key] = render()
+            return self.fragments[key]
 
 
 # Returns, by campaign, why nothing of it is sent now.

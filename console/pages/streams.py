@@ -145,8 +145,7 @@ def _stream(hub: Hub, watch: Watch, viewer: _Viewer, kind: str, campaign_ids: li
         # Receipts arrive for some time after the end.
         is_over = not any(each.may_change for each in views) or time.monotonic() >= ends_at
         if not snapshot.is_away and is_over and all(each.has_ended for each in views):
-            with viewer.request():
-                yield _write_event(_render_end(snapshot, kind, views))
+            yield _write_event(_find_end(snapshot, viewer, kind, views))
             yield _write_event("", name="done")
             return
 
@@ -195,9 +194,24 @@ def _render_done(campaign: CampaignView) -> str:
     return render_template("live/done.html", done=read_done(campaign), is_fragment=True)
 
 
+def _find_end(snapshot: Snapshot, viewer: _Viewer, kind: str, campaigns: list[CampaignView]) -> str:
+    def render() -> str:
+        with viewer.request():
+            return _render_end(snapshot, kind, campaigns)
+
+    # The reasons why messages failed are read from all messages of a campaign, so once for all viewers.
+    return snapshot.render(("end", kind, *(each.row.id for each in campaigns), *viewer.key), render)
+
+
 def _render_end(snapshot: Snapshot, kind: str, campaigns: list[CampaignView]) -> str:
-    """Return the last fragments of a stream: a person need not load the page again to see who got no message."""
-    left_out = [_render_left_out(each, has_details=True) for each in campaigns] if kind == "campaign" else []
+    """Return the last fragments of a stream: a person need not load the page again to see who got no message.
+
+    If Postgres does not answer, the fragments lack the reasons why messages failed.
+    """
+    try:
+        left_out = [_render_left_out(each, has_details=True) for each in campaigns] if kind == "campaign" else []
+    except DatabaseError:
+        left_out = []  # the page has them without reasons already
     return "".join([*left_out, _render_state(snapshot, has_ended=True)])
 
 

@@ -12,7 +12,7 @@ import pytest
 from campaigns.domain.users.rights import Role
 from campaigns.management.users.sessions import end_sessions
 from campaigns.store.campaigns import list_campaigns
-from console import live
+from console import live, views
 from console.live import Hub, Rates, TooManyStreamsError
 from console.pages import streams
 from tests.simulator.far_end import wait_for
@@ -150,6 +150,56 @@ def test_a_campaign_that_ends_closes_its_stream(console, database, campaign_id, 
     assert "5" in events[-2]["data"].split('id="left-out-')[1].split("cancelled")[0]
     assert "cancelled" in events[-3]["data"]
     assert stream.is_over()
+
+
+@pytest.fixture
+def failed_id(database, campaign_id):
+    """A campaign in which all messages have failed, so a worker will complete it."""
+    fetch(database, "DELETE FROM messages RETURNING 1")
+    database.run(lambda connection: add_messages(connection, campaign_id, 3, "failed", error_code=131026, account_id=1))
+    return campaign_id
+
+
+def end_streams(database, campaign_id, opened):
+    """Complete the campaign, and return the last fragments of each stream."""
+    for each in opened:
+        each.read_event()
+    end = "UPDATE campaigns SET status = 'completed', completed_at = now() WHERE id = %s RETURNING 1"
+    fetch(database, end, campaign_id)
+    found = []
+
+    def read(stream):
+        events = [stream.read_event()]
+        while "event" not in events[-1]:
+            events.append(stream.read_event())
+        found.append(events[-2]["data"])
+
+    readers = [threading.Thread(target=read, args=(each,)) for each in opened]
+    for each in readers:
+        each.start()
+    for each in readers:
+        each.join()
+    return found
+
+
+def test_why_messages_failed_is_read_once_for_all_who_watch_the_end(
+    console, database, failed_id, open_stream, monkeypatch
+):
+    opened = [open_stream(console.sign_in(name=name)) for name in ("ana", "joao", "maria")]
+    calls, show_errors = [], views.show_errors
+    monkeypatch.setattr(views, "show_errors", lambda *arguments: calls.append(arguments) or show_errors(*arguments))
+    found = end_streams(database, failed_id, opened)
+    assert len(calls) == 1
+    assert ["code=131026" in each for each in found] == [True] * 3
+
+
+def test_the_end_is_shown_while_postgres_does_not_answer(console, database, failed_id, open_stream, monkeypatch):
+    def refuse(*_):
+        raise psycopg.OperationalError("away")
+
+    monkeypatch.setattr(views, "show_errors", refuse)
+    (found,) = end_streams(database, failed_id, [open_stream(console.sign_in())])
+    assert "Receipts that arrive later" in found
 
 
 def test_receipts_after_the_end_are_still_shown(console, database, campaign_id, open_stream):

@@ -4,6 +4,8 @@ import json
 
 import pytest
 
+from campaigns.doctor.diagnose import load_facts
+from campaigns.store.campaigns import list_campaigns
 from campaigns.store.database import query
 from tests.golden.gather import compare
 from tests.store.rows import add_account, add_campaign, fetch
@@ -428,6 +430,24 @@ def list_nodes_under(nodes, kind, scan):
     """The nodes between the innermost node of this kind above a scan and the scan."""
     above = [node for node in nodes if node["Node Type"] == kind and scan in list_nodes(node)]
     return list_nodes(above[-1])
+
+
+def test_pages_that_show_live_numbers_read_no_messages(database):
+    """What a page with live numbers asks each second, and the causes that it looks for each five seconds."""
+    ids = fetch(database, "SELECT id FROM campaigns WHERE status <> 'completed'")
+    scans = "SELECT seq_scan + idx_scan FROM pg_stat_xact_user_tables WHERE relname = 'messages'"
+
+    def work(connection):
+        before = connection.execute(scans).fetchone()
+        list_campaigns(connection, ids)
+        load_facts(connection, ids, reads_messages=False)
+        after = connection.execute(scans).fetchone()
+        load_facts(connection, ids)
+        return before, after, connection.execute(scans).fetchone()
+
+    before, after, with_messages = database.run(work)
+    assert before == after
+    assert with_messages > after
 
 
 def test_given_campaigns_are_listed_by_their_primary_key(database):
