@@ -6,6 +6,8 @@ import hashlib
 import re
 
 from tests.console.messages import PO, SOURCE, gather
+from tests.project.messages import PO as CAMPAIGNS
+from tests.project.sources import list_unmarked
 from tests.support.catalogues import compile_catalogue, list_untranslated, read_catalogue
 
 PLACES = re.compile(r"%(?:\((\w+)\)s)?")
@@ -57,6 +59,41 @@ def test_templates_have_no_text_outside_the_catalogue():
     for template in SOURCE.glob("templates/**/*.html"):
         words = re.findall(r"[^\W\d_]{2,}", own.sub(" ", template.read_text()).replace("&nbsp;", " "))
         assert set(words) <= names, template
+
+
+def test_attributes_have_no_text_outside_the_catalogue():
+    """A screen reader says an `aria-label`, and a browser shows a `title`, as they stand in the template."""
+    shown = re.compile(r'\b(?:aria-label|aria-description|alt|title|placeholder|label|summary)="([^"]*)"')
+    jinja = re.compile(r"{%.*?%}|{{.*?}}", re.DOTALL)
+    templates = {path: jinja.sub("", path.read_text()) for path in SOURCE.glob("templates/**/*.html")}
+    assert sum(len(shown.findall(text)) for text in templates.values()) > 20
+    assert [
+        (path.name, text)
+        for path, template in templates.items()
+        for text in shown.findall(template)
+        if re.search(r"[^\W\d_]{2,}", text)
+    ] == []
+
+
+# No reader of a page sees these: the answer to a probe, the value of a button, the name of a thread, and errors.
+_NOT_SHOWN = {"not ready", "dismiss for sure", "live numbers", "the session of a form has ended"}
+
+
+def test_the_source_has_no_words_outside_the_catalogue():
+    """A label, an error of a form or an answer that nobody marked with `_` would be English for everybody."""
+    catalogues = (read_catalogue(PO), read_catalogue(CAMPAIGNS))
+    known = {text for catalogue in catalogues for each in catalogue if each.id for text, _ in list_pairs(each)}
+    found = {text for path in sorted(SOURCE.rglob("*.py")) for text in list_unmarked(path, known)}
+    assert found == _NOT_SHOWN
+
+
+def test_scripts_have_no_words():
+    """A page gives its scripts the words that they show."""
+    strings = re.compile(r"""(["'`])(?!use strict)(?:(?!\1).)*?[A-Za-z]{2,} [a-z]{2,}(?: [a-z]+)*[.…]?\1""")
+    assert strings.search('"Please wait"')
+    for script in SOURCE.glob("static/*.js"):
+        code = re.sub(r"//.*", "", script.read_text())
+        assert [found[0] for found in strings.finditer(code) if " article" not in found[0]] == [], script
 
 
 def test_vendored_files_are_those_that_were_published():

@@ -6,6 +6,7 @@ import ast
 from collections.abc import Iterator
 from dataclasses import dataclass, fields
 from enum import StrEnum
+from importlib.metadata import EntryPoint
 from pathlib import Path
 from string import Formatter
 from typing import get_args
@@ -15,7 +16,7 @@ from babel.messages import Catalog
 
 from campaigns.cli.help import split_help
 from campaigns.cli.hints import _ARGUMENTS, OPTIONS
-from campaigns.cli.root import COMMANDS
+from campaigns.cli.root import COMMANDS, load_command
 from campaigns.cli.root import main as revoada
 from campaigns.config import Settings
 from campaigns.domain.campaign import CampaignStatus
@@ -149,7 +150,8 @@ def _list_story(tree: ast.AST) -> Iterator[Text]:
 
 def _list_help() -> Iterator[Text]:
     yield from (Text(sentence) for _, sentence in COMMANDS.values())  # the list of commands has one sentence of each
-    for _, command in list_commands(revoada):
+    missing = load_command(EntryPoint("demo", "package_that_is_missing:demo", "revoada.commands"))
+    for _, command in (*list_commands(revoada), ("", missing)):
         ctx = click.Context(command)
         yield from (Text(part) for each in (command.help, command.short_help) for _, part, _ in split_help(each or ""))
         yield Text(command.options_metavar or "", context=METAVAR)

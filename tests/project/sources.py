@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
+import re
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -64,6 +65,22 @@ def list_strings(tree: ast.AST) -> Iterator[ast.Constant]:
     for node in ast.walk(tree):
         if isinstance(node, ast.Constant) and isinstance(node.value, str) and node not in docstrings:
             yield node
+
+
+def list_unmarked(path: Path, known: Collection[str]) -> Iterator[str]:
+    """List the strings of a source that look like a text for people, and are not in `known`.
+
+    Errors, assertions, lines of the log and regular expressions are left out.
+    """
+    tree = ast.parse(path.read_text("utf-8"))
+    hidden = set()
+    for node in ast.walk(tree):
+        is_call = isinstance(node, ast.Call) and ast.unparse(node.func).startswith(("_log.", "log.", "re.compile"))
+        if is_call or isinstance(node, ast.Raise | ast.Assert):
+            hidden.update(ast.walk(node))
+    for each in list_strings(tree):
+        if each not in hidden and each.value not in known and re.search("[A-Za-z]{2,} [a-z]{2,}", each.value):
+            yield each.value
 
 
 def list_statements(project: Path) -> Iterator[Made]:

@@ -11,7 +11,7 @@ from string import Formatter
 import pytest
 
 from tests.project.messages import PO, gather
-from tests.project.sources import list_statements
+from tests.project.sources import list_statements, list_unmarked
 from tests.support.catalogues import compile_catalogue, list_untranslated, read_catalogue
 
 _PERCENT = re.compile(r"%(?:\(\w+\))?[.\d]*[a-z]")
@@ -50,6 +50,13 @@ def test_the_source_has_the_texts_of_the_catalogue_and_no_others(translations):
 def test_each_text_is_translated_and_no_translation_is_a_guess(translations):
     assert list_untranslated(translations) == [], HOWTO
     assert [each.id for each in translations if each.fuzzy and each.id] == []
+
+
+def test_commands_have_no_sentence_outside_the_catalogue(project, translations):
+    known = {text for each in translations if each.id for text, _ in list_forms(each)}
+    paths = [path for folder in ("campaigns/cli", "devstack") for path in sorted((project / folder).rglob("*.py"))]
+    texts = [text for path in paths for text in list_unmarked(path, known)]
+    assert [text for text in texts if re.match("[A-Z][a-z]*[ ,]", text) and "{{" not in text] == []
 
 
 def test_a_verb_behind_a_number_has_two_forms():
