@@ -11,12 +11,14 @@ from campaigns.config import Settings
 from campaigns.domain.verdict import Accepted, Rejected, Unknown, Verdict
 from campaigns.logs import event
 from campaigns.store.database import Database, DatabaseError, DatabaseUnavailable
-from campaigns.store.history import samples
+from campaigns.store.history import receipts, samples
 from campaigns.throttle.inspection import read_rates
 
 _log = logging.getLogger(__name__)
 
 _THROTTLE_SECONDS = 0.5
+# One call of `sample` counts the receipts of at most this many sets of messages. The next call goes on.
+_MAX_SETS = 300
 
 
 class ReplyCounts:
@@ -51,18 +53,25 @@ class ReplyCounts:
 
 
 def sample(database: Database, settings: Settings) -> None:
-    """Write the present numbers of running campaigns and of all accounts. A second call in a minute adds nothing."""
+    """Write the present numbers of running campaigns and of all accounts, and count the receipts of older messages.
+
+    A second call in a minute adds nothing.
+    """
     configured = database.run(samples.list_rates)
     rates: dict[int, float | None] = dict.fromkeys(configured)
     if settings.redis_url is not None:
         rates |= read_rates(settings.redis_url, configured, timeout_seconds=_THROTTLE_SECONDS)
     database.run(samples.sample_campaigns)
     database.run(samples.sample_accounts, rates)
+    database.run(receipts.add_receipt_positions)
+    for _ in range(_MAX_SETS):
+        if not database.run(receipts.count_receipts):
+            break
 
 
 def condense_samples(database: Database) -> None:
     """Put minutes that are older than 48 hours together to hours, and hours that are older than 90 days to days."""
-    count = database.run(samples.delete_old_samples)
+    count = database.run(samples.delete_old_samples) + database.run(receipts.delete_old_receipts)
     while written := database.run(samples.condense_day):
         count += written
     if count:

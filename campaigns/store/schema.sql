@@ -747,6 +747,30 @@ CREATE TABLE account_samples (
 );
 CREATE INDEX account_samples_by_time ON account_samples (step, at);
 
+-- How many messages that an account got accepted in an hour were delivered and read: docs/decisions/0110. Each message
+-- is counted once for each number of `hours`: when at least so many hours have passed since it was accepted.
+CREATE TABLE account_receipts (
+    account_id bigint NOT NULL,
+    at timestamptz NOT NULL,  -- the start of the hour
+    hours smallint NOT NULL CHECK (hours > 0),
+    accepted bigint NOT NULL,
+    delivered bigint NOT NULL,  -- with those that were read
+    read bigint NOT NULL,
+    PRIMARY KEY (account_id, at, hours),
+    CONSTRAINT parts_are_parts CHECK (read BETWEEN 0 AND delivered AND delivered <= accepted)
+);
+CREATE INDEX account_receipts_by_time ON account_receipts (at);
+
+-- The last message of each campaign that is counted in `account_receipts`, for each number of `hours`.
+CREATE TABLE receipt_positions (
+    campaign_id bigint NOT NULL,
+    hours smallint NOT NULL CHECK (hours > 0),
+    last_id bigint NOT NULL DEFAULT 0,
+    due_at timestamptz DEFAULT now(),  -- when to look for further messages; NULL: all are counted
+    PRIMARY KEY (campaign_id, hours)
+);
+CREATE INDEX receipt_positions_due ON receipt_positions (due_at) WHERE due_at IS NOT NULL;
+
 -- The prices of messages, which an admin loads from Meta's rate card: docs/decisions/0098. A price is valid until the
 -- next `valid_from` of the same country and category. The audit says who loaded it.
 CREATE TABLE prices (

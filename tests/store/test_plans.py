@@ -352,6 +352,7 @@ CURSORS = {
     "find_last_searched": {"after": ("bigint", "15000")} | _SEARCHED,
     "find_error_kinds": {"after": ("bigint", "15000")} | _SEARCHED,
     "erase_batch": {"last_id": ("bigint", "15000"), "limit": ("int", "10")},
+    "count_receipts": {"last_id": ("bigint", "15000"), "hours": ("int", "1"), "limit": ("int", "10")},
     "has_claimable": {"cursor": ("bigint", "15000"), "open_zones": ("smallint[]", "NULL")},
 }  # fmt: skip
 

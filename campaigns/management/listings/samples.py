@@ -9,6 +9,7 @@ from enum import StrEnum
 
 from campaigns.store.accounts import AccountEvent, list_account_events
 from campaigns.store.database import Connection, Database
+from campaigns.store.history.receipts import AccountReceipts, list_account_receipts
 from campaigns.store.history.samples import (
     AccountSample,
     CampaignSample,
@@ -18,9 +19,9 @@ from campaigns.store.history.samples import (
 )
 
 MAX_SAMPLES = 60
-_DAY = 86_400
+_HOUR, _DAY = 3600, 86_400
 # The lengths of an interval, in seconds. Each is a multiple of the one before, so that intervals begin at whole hours.
-_STEPS = (60, 300, 900, 3600, 6 * 3600, _DAY, 7 * _DAY, 28 * _DAY)
+_STEPS = (60, 300, 900, _HOUR, 6 * _HOUR, _DAY, 7 * _DAY, 28 * _DAY)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,11 +60,14 @@ _MAX_EVENTS = 200
 class AccountTimeline:
     """The samples of an account, the oldest first, each of an interval of `seconds`.
 
-    `events`: those of the same time, the newest first; of more than 200 the newest 200.
+    `receipts`: how many messages of each interval of `receipt_seconds` arrived. `events`: those of the same time, the
+    newest first; of more than 200 the newest 200.
     """
 
     samples: Sequence[AccountSample]
     seconds: int
+    receipts: Sequence[AccountReceipts]
+    receipt_seconds: int
     events: Sequence[AccountEvent]
 
 
@@ -89,10 +93,13 @@ def show_timeline(database: Database, campaign_id: int) -> Timeline:
 def show_account_timeline(database: Database, account_id: int, span: Span) -> AccountTimeline:
     """Return the samples and the events of an account in a time until now."""
     seconds, count = span.interval
+    receipt_seconds = max(seconds, _HOUR)  # receipts are counted by the hour
 
     def work(connection: Connection) -> AccountTimeline:
         samples = list_account_samples(connection, account_id, seconds=seconds, count=count)
+        parameters = {"seconds": receipt_seconds, "count": seconds * count // receipt_seconds}
+        receipts = list_account_receipts(connection, account_id, **parameters)
         events = list_account_events(connection, account_id, limit=_MAX_EVENTS, since=samples[0].at)
-        return AccountTimeline(samples, seconds, events)
+        return AccountTimeline(samples, seconds, receipts, receipt_seconds, events)
 
     return database.run(work)
