@@ -12,6 +12,7 @@ from jinja2 import StrictUndefined
 from campaigns.domain.account import CooldownReason, explain_deactivation
 from campaigns.domain.users.rights import Right
 from console import texts
+from console.charts import outline
 from console.context import is_by_proxy, may
 from console.languages import choose_language
 from console.rights import explain_right, find_demand
@@ -53,6 +54,7 @@ def set_up_templates(app: Flask) -> None:
         message_word=texts.message_word,
         most_amounts=texts.most_amounts,
         number=texts.number,
+        outline=outline,
         percent=texts.percent,
         plural=texts.plural,
         quality_word=texts.quality_word,

@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-import datetime as dt
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from flask import Flask, render_template, request
 
 from campaigns.domain.campaign import ENDED, STARTED, CampaignStatus
-from campaigns.domain.message import ACCEPTED, Status
 from campaigns.domain.users.rights import Right
-from campaigns.management.listings.samples import Timeline, show_timeline
+from campaigns.management.listings.samples import show_timeline
 from campaigns.management.reports import show_overview
-from console.charts import BarChart, draw_bars
 from console.context import parts, user
 from console.pages import CAMPAIGN
+from console.pages.outcomes.speed import draw_speed
 from console.rights import demands
-from console.texts import _, number
+from console.texts import _
 from console.views import CampaignView, read_left_out, view_campaigns
 
 
@@ -35,53 +32,11 @@ def show(campaign_id: int) -> str:
         campaign=view,
         details=details,
         left_out=read_left_out(view),
-        over_time=_read_over_time(view),
+        speed=draw_speed(show_timeline(parts().database, campaign_id)),
         done=read_done(view),
         approve_above=parts().settings.approve_above,
         user=user(),
     )
-
-
-@dataclass(frozen=True, slots=True)
-class Row:
-    """The numbers of a campaign at the end of an interval that begins at `at`."""
-
-    at: dt.datetime
-    rate: float | None
-    sent: int
-    failed: int
-    pending: int
-
-
-@dataclass(frozen=True, slots=True)
-class OverTime:
-    timeline: Timeline
-    chart: BarChart
-    summary: str
-    rows: list[Row]
-
-
-def _read_over_time(view: CampaignView) -> OverTime | None:
-    """Return the samples of the campaign as a chart and a table; None if there is no sample yet."""
-    timeline = show_timeline(parts().database, view.row.id)
-    if not timeline.samples:
-        return None
-    chart = draw_bars([(int(each.at.timestamp()) // timeline.seconds, each.rate) for each in timeline.samples])
-    fastest = max((each.rate or 0.0) for each in timeline.samples)
-    summary = _(
-        "At most %(rate)s messages per second. The table below has all numbers.", rate=number(round(fastest, 1))
-    )
-    rows = [
-        Row(
-            each.at,
-            each.rate,
-            sum(each.counts.get(status, 0) for status in ACCEPTED),
-            each.counts.get(Status.FAILED, 0),
-            each.counts.get(Status.PENDING, 0),
-        )
-        for each in timeline.samples
-    ]
-    return OverTime(timeline, chart, summary, rows)
 
 
 def read_done(view: CampaignView) -> str:

@@ -11,7 +11,7 @@ from campaigns.domain.users.rights import Role
 from campaigns.management.listings.samples import Span, show_account_timeline
 from campaigns.secrets import encrypt_token
 from campaigns.store.accounts import add_account_event
-from console.charts import HEIGHT, stack_bars
+from console.charts import HEIGHT, draw
 from tests.console.conftest import read_text
 from tests.store.rows import add_account, add_campaign, add_messages, deactivate_category, fetch
 
@@ -113,7 +113,7 @@ def test_an_account_shows_charts_and_the_same_numbers_as_tables(console, databas
     database.run(add_account_event, account_id, "activated", {})
     page = console.sign_in().get(f"/accounts/{account_id}").text
     charts = dict(re.findall(r'id="chart-(\w+)".*?(<svg.*?</svg>)', page, re.DOTALL))
-    assert set(charts) == {"accepted", "failed", "throttled", "rate", "quality"}
+    assert set(charts) == {"accepted", "failed", "throttled", "receipts", "rate", "quality"}
     assert charts["accepted"].count("<rect") == 2
     assert charts["failed"].count('class="fault-account"') == charts["failed"].count('class="fault-meta"') == 2
     assert charts["quality"].count('class="quality-yellow"') == charts["quality"].count('class="quality-green"') == 1
@@ -127,7 +127,7 @@ def test_an_account_shows_charts_and_the_same_numbers_as_tables(console, databas
         "The last quality of this time: medium quality.",
     ):
         assert words in text
-    assert page.count("The numbers as a table") == 5
+    assert page.count("The numbers as a table") == 6
 
 
 @pytest.mark.parametrize(("span", "accepted"), [("day", 1_100), ("week", 6_100), ("month", 6_100), ("year", 6_107)])
@@ -185,10 +185,37 @@ def test_a_hint_leads_to_the_account_of_its_name(console, database, account_id, 
 
 
 def test_layers_stand_above_each_other():
-    chart = stack_bars([[1.0, None, 2.0], [3.0, 0, None]])
-    assert (chart.width, chart.top) == (3, 5.0)
-    assert [(bar.x, bar.y, bar.height) for bar in chart.layers[0]] == [(0.1, 80.0, 20.0), (2.1, 60.0, 40.0)]
-    assert [(bar.x, bar.y + bar.height) for bar in chart.layers[1]] == [(0.1, HEIGHT - 20.0)]
+    drawing = draw([[1.0, None, 2.0], [3.0, 0, None]])
+    assert (drawing.count, drawing.top) == (8, 5.0)
+    assert [(bar.x, bar.y, bar.height) for bar in drawing.layers[0]] == [(7.5, 80.0, 20.0), (157.5, 60.0, 40.0)]
+    assert [(bar.x, bar.y + bar.height) for bar in drawing.layers[1]] == [(7.5, HEIGHT - 20.0)]
+
+
+def test_an_account_shows_which_share_of_its_messages_arrived(console, database, account_id):
+    fetch(database, FILL + "RETURNING 1", account_id)
+    browser = console.sign_in()
+    path = f"/accounts/{account_id}?span=week"
+    assert "No message of this time is counted yet." in read_text(browser.get(path).text)
+    add = "INSERT INTO account_receipts VALUES (%s, date_trunc('hour', now()) - interval '5 days', 72, 200, 150, 50)"
+    fetch(database, add + " RETURNING 1", account_id)
+    page = browser.get(path).text
+    text = read_text(page)
+    assert "Of 200 messages that were accepted at least an hour ago, 75 % arrived and 25 % were read." in text
+    chart = page.split('id="chart-receipts"')[1].split("</svg>")[0]
+    heights = re.findall(r'class="(part-\w+)"[^>]* height="([\d.]+)"', chart)
+    assert heights == [("part-read", "25.0"), ("part-delivered", "50.0")]
+    assert "20075 %25 %" in read_text(page.split('id="table-receipts"')[1].split("</details>")[0])
+
+
+def test_the_parts_of_a_bar_have_patterns_and_times_without_numbers_a_mark(console, database, account_id):
+    """A reader of a black and white print sees no colours."""
+    fetch(database, FILL + "RETURNING 1", account_id)
+    page = console.sign_in().get(f"/accounts/{account_id}").text
+    failed = page.split('id="chart-failed"')[1].split("</section>")[0]
+    assert failed.split("</svg>")[0].count('fill="url(#level)"') == 1  # a fault at Meta; the account is plain
+    assert failed.split('class="legend"')[1].count('fill="url(#level)"') == 1
+    assert page.count('class="gap"') == 6
+    assert set(re.findall(r"url\(#(\w+)\)", page)) <= set(re.findall(r'<pattern id="(\w+)"', page))
 
 
 def test_the_campaigns_of_an_account_are_shown_with_their_queue(console, database, account_id):

@@ -9,7 +9,7 @@ import pytest
 
 from campaigns.management.listings.samples import MAX_SAMPLES, choose_step, show_timeline
 from campaigns.store.campaigns import list_prices, list_reasons
-from console.charts import HEIGHT, draw_bars, find_top
+from console.charts import HEIGHT, WIDTH, draw, find_top
 from tests.store.rows import add_account, add_campaign, add_messages, fetch
 
 START = dt.datetime(2030, 3, 1, 12, 0, tzinfo=dt.UTC)
@@ -60,12 +60,26 @@ def test_no_time_needs_more_intervals_than_a_chart_has(minutes):
     assert minutes * 60 / step < MAX_SAMPLES
 
 
-def test_bars_stand_at_their_times_and_a_gap_stays_open():
-    chart = draw_bars([(10, 4.0), (11, None), (13, 2.0)])
-    assert (chart.width, chart.top) == (4, 5.0)
-    assert [(bar.x, bar.height, bar.y) for bar in chart.bars] == [(0.1, 80.0, 20.0), (3.1, 40.0, 60.0)]
-    assert all(bar.y + bar.height == HEIGHT for bar in chart.bars)
-    assert draw_bars([(1, 0.0)]).bars == []
+def test_bars_stand_at_their_times_and_a_gap_is_marked():
+    drawing = draw([[4.0, None, 0.0, 2.0, *[None] * 6]], known=[True, False, True, True, *[False] * 6])
+    assert (drawing.count, drawing.top) == (10, 5.0)
+    assert [(bar.x, bar.height, bar.y) for bar in drawing.layers[0]] == [(6.0, 80.0, 20.0), (186.0, 40.0, 60.0)]
+    assert all(bar.y + bar.height == HEIGHT for bar in drawing.layers[0])
+    assert [bar.x for bar in drawing.gaps] == [60.0, 240.0, 300.0, 360.0, 420.0, 480.0, 540.0]
+
+
+def test_a_single_number_is_a_narrow_bar_at_the_start():
+    (bar,) = draw([[4.0]]).layers[0]
+    assert bar.x + bar.width < WIDTH / 8
+
+
+def test_a_minute_without_a_sample_is_a_gap_and_not_a_zero(console, database, campaign_id):
+    fetch(database, FILL, campaign_id, 3, START)
+    fetch(database, "DELETE FROM campaign_samples WHERE at = %s RETURNING 1", START + dt.timedelta(minutes=2))
+    page = console.sign_in().get(f"/campaigns/{campaign_id}").text
+    chart = page.split('class="chart"')[1].split("</svg>")[0]
+    assert chart.count("<rect") == 2
+    assert re.findall(r'class="gap" d="M75.0 0h75.0v100h-75.0z"', chart)
 
 
 @pytest.mark.parametrize(

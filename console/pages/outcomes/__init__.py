@@ -1,0 +1,1 @@
+"""The pages about the result of a campaign: its report, and the comparison of two campaigns."""
