@@ -29,6 +29,7 @@ from console.pages import (
 )
 from console.pages.accounts import account, accounts, acts
 from console.pages.audit import audit
+from console.pages.outcomes import compare, report
 from console.pages.people import optouts, person, reviews
 from console.pages.users import confirm, profile, users
 from console.rights import check_right, demand_token
@@ -52,6 +53,7 @@ _MAX_FORM_FIELDS = 200
 _PAGES = (
     *(probes, login, now, campaigns, drafts, campaign, recipients, moves, many, errors, streams, updates, downloads),
     *(accounts, account, acts, person, optouts, reviews, audit, confirm, profile, users),
+    *(compare, report),
 )
 
 

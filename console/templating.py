@@ -47,6 +47,7 @@ def set_up_templates(app: Flask) -> None:
         find_section=find_section,
         interval_words=texts.interval_words,
         limit_words=texts.limit_words,
+        duration_words=texts.duration_words,
         event_word=texts.event_word,
         local_time=texts.local_time,
         may=may,

@@ -256,6 +256,17 @@ def interval_words(seconds: int) -> str:
 _HOUR_SECONDS, _DAY_SECONDS = 3600, 86_400
 
 
+def duration_words(seconds: float) -> str:
+    """Return a length of time in one unit, such as `90 seconds` or `2.5 hours`."""
+    if seconds < 2 * 60:
+        return plural("%(count)s second", "%(count)s seconds", round(seconds))
+    if seconds < 2 * _HOUR_SECONDS:
+        return plural("%(count)s minute", "%(count)s minutes", round(seconds / 60, 1))
+    if seconds < 2 * _DAY_SECONDS:
+        return plural("%(count)s hour", "%(count)s hours", round(seconds / _HOUR_SECONDS, 1))
+    return plural("%(count)s day", "%(count)s days", round(seconds / _DAY_SECONDS, 1))
+
+
 def message_word(status: str, campaign_status: str = "") -> str:
     """Return the status of one message. `campaign_status`: the status of its campaign, where it matters."""
     if status == Status.PENDING and campaign_status in _WAITING_WORDS:

@@ -136,6 +136,29 @@ class CampaignListing:
 
 
 @dataclass(frozen=True, slots=True)
+class SendingTimes:
+    """When Meta accepted the first message of a campaign, the one in the middle, and the last one, of `count`."""
+
+    count: int
+    first_at: dt.datetime
+    half_at: dt.datetime
+    last_at: dt.datetime
+
+    @property
+    def half_seconds(self) -> float:
+        return (self.half_at - self.first_at).total_seconds()
+
+    @property
+    def seconds(self) -> float:
+        return (self.last_at - self.first_at).total_seconds()
+
+    @property
+    def rate(self) -> float | None:
+        """The mean of the messages per second, with all pauses; None if all messages have the same time."""
+        return (self.count - 1) / self.seconds if self.seconds else None
+
+
+@dataclass(frozen=True, slots=True)
 class ReasonCount:
     """The number of messages of a campaign that are uncertain, failed or skipped for one reason.
 
@@ -392,6 +415,22 @@ def list_reasons(connection: Connection, campaign_id: int) -> list[ReasonCount]:
 def list_prices(connection: Connection, campaign_id: int) -> list[PriceCount]:
     with connection.cursor(row_factory=class_row(PriceCount)) as cursor:
         return cursor.execute(query("list_prices"), {"campaign_id": campaign_id}).fetchall()
+
+
+def find_sending_times(connection: Connection, campaign_id: int) -> SendingTimes | None:
+    """Return when the messages of a campaign were sent; None if none was sent. The query reads the whole campaign."""
+    with connection.cursor(row_factory=class_row(SendingTimes)) as cursor:
+        return cursor.execute(query("find_sending_times"), {"campaign_id": campaign_id}).fetchone()
+
+
+def count_optouts_after(connection: Connection, campaign_id: int, *, days: int) -> int:
+    """Return how many people opted out at most `days` days after a message of a campaign.
+
+    The query reads the whole campaign.
+    """
+    row = connection.execute(query("count_optouts_after"), {"campaign_id": campaign_id, "days": days}).fetchone()
+    assert row is not None
+    return int(row[0])
 
 
 def find_template_id(connection: Connection, campaign_id: int) -> int:

@@ -324,6 +324,26 @@ WHERE m.campaign_id = %(campaign_id)s AND num_nonnulls(m.pricing_category, m.pri
 GROUP BY m.pricing_category, m.pricing_model, m.is_billable
 ORDER BY count(*) DESC, m.pricing_category, m.pricing_model, m.is_billable
 
+-- name: find_sending_times
+-- When Meta accepted the first message of a campaign, the one in the middle, and the last one. The query runs for a page
+-- that a person opens, and reads the whole campaign once.
+SELECT count(*) AS count, min(m.sent_at) AS first_at,
+    percentile_disc(0.5) WITHIN GROUP (ORDER BY m.sent_at) AS half_at, max(m.sent_at) AS last_at
+FROM messages m
+WHERE m.campaign_id = %(campaign_id)s AND m.sent_at IS NOT NULL
+HAVING count(*) > 0
+
+-- name: count_optouts_after
+-- The number of people who have opted out at most `days` days after they were sent a message of a campaign, and have not
+-- changed their mind. Opt-outs that operators entered do not count. The query runs as `find_sending_times` does. Plan: for
+-- few messages, the primary key of `suppressions` once per message; for many, a hash of all suppressions.
+SELECT count(*)
+FROM messages m
+WHERE m.campaign_id = %(campaign_id)s AND m.sent_at IS NOT NULL AND EXISTS (
+    SELECT FROM suppressions s
+    WHERE s.recipient_key = m.recipient_key AND s.is_active AND s.source IN ('word', 'button', 'meta')
+        AND s.at >= m.sent_at AND s.at < m.sent_at + make_interval(days => %(days)s))
+
 -- name: find_template_id
 SELECT template_id FROM campaigns WHERE id = %(campaign_id)s
 

@@ -58,6 +58,7 @@ class Act(StrEnum):
     CAMPAIGN_RECOVER = "campaign.recover"
     CAMPAIGN_REPAIR = "campaign.repair"
     CAMPAIGN_REPLACE = "campaign.replace"  # all the people of a draft
+    CAMPAIGN_REPORT = "campaign.report"  # a person downloads the numbers of a campaign
     CAMPAIGN_RESUME = "campaign.resume"
     CAMPAIGN_RETRY = "campaign.retry"
     CAMPAIGN_RETRY_UNCERTAIN = "campaign.retry_uncertain"

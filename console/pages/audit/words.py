@@ -38,6 +38,7 @@ _ACTS: Mapping[Act, str] = MappingProxyType({
     Act.CAMPAIGN_RECOVER: deferred("%(who)s held %(what)s back after a restore of the database."),
     Act.CAMPAIGN_REPAIR: deferred("%(who)s repaired the counters of %(what)s."),
     Act.CAMPAIGN_REPLACE: deferred("%(who)s replaced the people of %(what)s."),
+    Act.CAMPAIGN_REPORT: deferred("%(who)s downloaded the report of %(what)s."),
     Act.CAMPAIGN_RESUME: deferred("%(who)s resumed %(what)s."),
     Act.CAMPAIGN_RETRY: deferred("%(who)s sent failed messages of %(what)s again."),
     Act.CAMPAIGN_RETRY_UNCERTAIN: deferred("%(who)s sent uncertain messages of %(what)s again."),
@@ -92,6 +93,7 @@ _CHOICES: Mapping[Act, str] = MappingProxyType({
     Act.CAMPAIGN_RECOVER: deferred("campaign recovered"),
     Act.CAMPAIGN_REPAIR: deferred("counters of a campaign repaired"),
     Act.CAMPAIGN_REPLACE: deferred("people of a draft replaced"),
+    Act.CAMPAIGN_REPORT: deferred("report of a campaign downloaded"),
     Act.CAMPAIGN_RESUME: deferred("campaign resumed"),
     Act.CAMPAIGN_RETRY: deferred("failed messages sent again"),
     Act.CAMPAIGN_RETRY_UNCERTAIN: deferred("uncertain messages sent again"),
@@ -147,6 +149,11 @@ Names = Mapping[tuple[str, int], str]
 def list_acts() -> list[tuple[str, str]]:
     """Return each act with its words, in the order of the words."""
     return sorted(((each.value, _(_CHOICES[each])) for each in Act), key=lambda pair: pair[1].casefold())
+
+
+def act_words(what: str) -> str:
+    """Return an act without the person and the thing, such as `campaign started`; its name if it is unknown."""
+    return _(_CHOICES[Act(what)]) if what in set(Act) else what
 
 
 def act_sentence(event: AuditEvent, names: Names) -> Markup:
