@@ -154,14 +154,22 @@ def advise_activation(account: str) -> Markup:
 
 
 def mask_digits(text: str) -> str:
-    """Return a cell with its phone masked, for people who may not see phones. A text with fewer than 8 digits stays."""
-    if sum(map(str.isdigit, text)) < _PHONE_DIGITS:
+    """Return a cell with its phone masked, for people who may not see phones.
+
+    A text with fewer than 8 digits stays, and so does a date or an amount with its currency.
+    """
+    if sum(map(str.isdigit, text)) < _PHONE_DIGITS or _NO_PHONE.fullmatch(text.strip()):
         return text
     end = [place for place, each in enumerate(text) if each.isdigit()][-2]
     return "".join("•" if each.isdigit() and place < end else each for place, each in enumerate(text))
 
 
 _PHONE_DIGITS = 8
+_NO_PHONE = re.compile(
+    r"(?:(?:0?[1-9]|[12]\d|3[01])([/.-])(?:0?[1-9]|[12]\d|3[01])\1(?:19|20)\d\d"
+    r"|(?:19|20)\d\d([/.-])(?:0?[1-9]|1[0-2])\2(?:0?[1-9]|[12]\d|3[01]))(?:[ T]\d{1,2}:\d\d(?::\d\d)?)?"
+    r"|(?:[A-Z]{0,3}[$€£]|BRL|USD|EUR) ?[\d.,' ]+"
+)
 
 
 def word(value: str) -> str:

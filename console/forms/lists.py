@@ -41,7 +41,8 @@ class ColumnsForm(FlaskForm):  # type: ignore[misc]
 
     `make_columns_form` adds two fields for each parameter of the text: `variable_0` and so on, a column or SAME, and
     `text_0` and so on, the text for all people. `look`: the id of the job that found the columns. `sheet`: the sheet
-    that the select shows, "" if none is chosen. `unrelated`: columns whose words say nothing about messages.
+    that the select shows, "" if none is chosen. `unrelated`: columns whose words say nothing about messages. `sure`:
+    the guesses of Revoada that the person confirms, each as `field=column`, see `guess_value`.
     """
 
     look = StringField()
@@ -49,6 +50,7 @@ class ColumnsForm(FlaskForm):  # type: ignore[misc]
     phone = SelectField(default="")
     consent = SelectField(default="")
     unrelated = SelectMultipleField()
+    sure = SelectMultipleField(validate_choice=False)
     region = StringField(validators=[_IsRegion()])
     hidden = SelectField()
     refusals = SelectField()
@@ -63,6 +65,11 @@ class ColumnsForm(FlaskForm):  # type: ignore[misc]
         while (name := f"variable_{len(found)}") in self:
             found.append((self[name], self[f"text_{len(found)}"]))
         return found
+
+
+def guess_value(field: Field) -> str:
+    """Return the value of the box that confirms the guess in a field: its name and its column."""
+    return f"{field.id}={field.data}"
 
 
 def make_columns_form(

@@ -338,20 +338,89 @@ def test_columns_that_only_their_order_chose_are_told_and_need_a_tick(console, d
     rows = "telefone,a,b,c\n+5511999990001,Ana,01/12/2099,R$ 10\n"
     said = "so only their order chose: {{1}} ← a, {{2}} ← b, {{3}} ← c."
     usual = {"variable_0": "1", "variable_1": "2", "variable_2": "3"}
-    page = import_list(console, browser, path, upload, rows, **usual)
+    guesses = [f"{name}={place}" for name, place in usual.items()]
+    page = import_list(console, browser, path, upload, rows, **usual, sure=guesses)
     assert said in read_text(browser.get(f"{path}/columns").text)
     assert "columns that only their order chose" in read_notes(page)
     assert 'class="verdict problem"' in page
     assert 'class="verdict done"' not in page
     answer = choose(browser, path, show="1", **usual | {"variable_1": "3", "variable_2": "2"})
     assert said not in read_text(answer.text)
-    choose(browser, path, **usual | {"variable_1": "3", "variable_2": "2"})
+    choose(browser, path, **usual | {"variable_1": "3", "variable_2": "2"}, sure="variable_0=1")
     console.do_file_work()
     page = browser.get(f"{path}/check").text
     assert read_notes(page) == []
     assert 'class="verdict done"' in page
     assert people(database) == [("+5511999990001", ["Ana", "R$ 10", "01/12/2099"])]
     assert "their order chose" not in browser.get(f"{path}/columns").text
+
+
+@pytest.mark.parametrize("header", ["telefone,a", "numero,nome"])
+def test_a_guessed_column_is_read_only_after_a_person_has_confirmed_it(console, database, path, upload, header):
+    browser, guess = console.sign_in(), "phone=0" if header.startswith("numero") else "variable_0=1"
+    upload(browser, f"{header}\n+5511999990001,Ana\n")
+    page = browser.get(f"{path}/columns").text
+    assert f"{'numero' if 'numero' in header else 'a'} (guess)" in page
+    assert f'name="sure" value="{guess}">' in page
+    answer = choose(browser, path)
+    assert answer.status_code == 422
+    assert "confirm it, or choose another." in read_text(answer.text)
+    assert choose(browser, path, sure="phone=1").status_code == 422
+    choose(browser, path, sure=guess)
+    console.do_file_work()
+    assert people(database) == [("+5511999990001", ["Ana"])]
+    assert f'name="sure" value="{guess}" checked' in browser.get(f"{path}/columns").text
+
+
+def test_a_column_whose_name_says_what_it_is_needs_no_confirmation(console, path, upload):
+    browser = console.sign_in()
+    upload(browser)
+    assert 'name="sure"' not in browser.get(f"{path}/columns").text
+    assert choose(browser, path).status_code == 302
+
+
+@pytest.mark.parametrize(
+    ("cells", "said"),
+    [
+        ("01/12/2099", "The text greets a person here, but “nome” has: 01/12/2099."),
+        ("R$ 10", "The text greets a person here, but “nome” has: R$ 10."),
+        ("529.982.247-25", "People would read numbers of documents here, such as a CPF: 529.982.247-25."),
+        ("(11) 98888-7777", "People would read phones here: (11) 98888-7777."),
+    ],
+)
+def test_cells_that_do_not_belong_into_the_text_are_told_at_the_choice(console, path, upload, cells, said):
+    browser = console.sign_in()
+    upload(browser, f"telefone,nome,cidade\n+5511999990001,{cells},Recife\n")
+    page = read_text(browser.get(f"{path}/columns").text)
+    assert said in page
+    assert said not in read_text(choose(browser, path, show="1", variable_0="2").text)
+
+
+def test_a_planner_sees_dates_and_no_phone_of_a_mismatch(console, path, upload):
+    browser = console.sign_in(Role.PLANNER)
+    upload(browser, "telefone,nome\n+5511999990001,11 98888-7777\n")
+    assert "8888-7777" not in browser.get(f"{path}/columns").text
+    row = '+5511999990001,Ana,01/12/2099,2099-12-01 10:00,"R$ 1.234.567,00"'
+    upload(browser, f"telefone,nome,dia,hora,valor\n{row}\n")
+    text = read_text(browser.get(f"{path}/columns").text)
+    assert all(each in text for each in ("01/12/2099", "2099-12-01 10:00", "R$ 1.234.567,00"))
+
+
+def test_hidden_rows_of_the_preview_are_marked_and_give_no_first_message(console, path, upload):
+    buffer = io.BytesIO()
+    with xlsxwriter.Workbook(buffer) as book:
+        sheet = book.add_worksheet("Lista")
+        for number, row in enumerate([("telefone", "nome"), ("11999990001", "Ana"), ("11999990002", "Bia")]):
+            sheet.write_row(number, 0, row)
+        sheet.set_row(1, options={"hidden": True})
+    browser = console.sign_in()
+    upload(browser, buffer.getvalue(), "people.xlsx")
+    page = browser.get(f"{path}/columns").text
+    assert "2 hidden or struck through" in read_text(page)
+    assert "3 hidden or struck through" not in read_text(page)
+    assert "Hi Bia!" in page
+    assert "Hi Ana!" not in page
+    assert "Hi Ana!" in choose(browser, path, show="1", hidden="include").text
 
 
 def test_another_language_of_the_template_writes_the_first_rows_anew(console, database, upload, path):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from campaigns.domain.text.kinds import OddCells, find_contradiction, has_amounts
+from campaigns.domain.text.kinds import Clash, OddCells, find_clash, find_contradiction, has_amounts
 
 PRICES = ["R$ 10,00", "R$ 1.234,50", "R$ 7", "R$ 99,90", "R$ 15,00"]
 DECIMALS = ["49,90", "1.234,50", "35,50", "120,00", "17,25"]
@@ -227,3 +227,35 @@ def test_each_column_is_judged_by_itself():
         odd.add(number, cells)
     odd.add(9, ["01/12/2026", "", "R$ 1"])
     assert [(each.row_number, each.position) for each in odd.find()] == [(9, 0), (9, 2)]
+
+
+@pytest.mark.parametrize(
+    ("excerpt", "cells", "clash"),
+    [
+        ("no valor de R$ {{2}} até", ["05/12/2026", "", "06/12/2026"], Clash.DATES),
+        ("no valor de R$ {{2}} até", ["Ana", "Bia"], Clash.TEXTS),
+        ("vence no dia {{3}}.", ["R$ 100,00"], Clash.AMOUNTS),
+        ("Olá, {{1}}!", ["R$ 100,00"], Clash.NO_NAMES),
+        ("Hi {{1}}!", ["01/12/2026"], Clash.NO_NAMES),
+        ("Prezado(a) {{1}}, a", ["12345"], Clash.NO_NAMES),
+    ],
+)
+def test_cells_that_the_text_does_not_expect_are_told(excerpt, cells, clash):
+    assert find_clash(cells, excerpt) is clash
+
+
+@pytest.mark.parametrize(
+    ("excerpt", "cells"),
+    [
+        ("no valor de R$ {{2}} até", ["100,00", "99"]),
+        ("no valor de R$ {{2}} até", ["100,00", "grátis"]),
+        ("vence no dia {{3}}.", ["10"]),
+        ("vence no dia {{3}}.", ["amanhã"]),
+        ("Olá, {{1}}!", ["Ana", "99Food"]),
+        ("pedido {{1}}", ["01/12/2026"]),
+        ("a Sandoi {{1}}", ["10"]),
+        ("Olá, {{1}}!", ["", " "]),
+    ],
+)
+def test_cells_that_the_text_may_expect_are_not_told(excerpt, cells):
+    assert find_clash(cells, excerpt) is None

@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum, StrEnum, auto
 from functools import lru_cache
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
+from campaigns.domain.text.date_numbers import tells_date
 from campaigns.domain.text.dates import is_named_date
 from campaigns.domain.text.normal import fold, is_blank, split_words, standardize
 
@@ -203,6 +204,42 @@ def has_currency(excerpt: str) -> bool:
 def has_percent(excerpt: str) -> bool:
     """Tell whether the text has a percent sign behind a variable."""
     return _PERCENT_AFTER.match(excerpt.partition("{{")[2].partition("}}")[2]) is not None
+
+
+class Clash(StrEnum):
+    """What the cells of a column have in a place of the text that has something else."""
+
+    DATES = "dates"  # the text has an amount or a percentage
+    TEXTS = "texts"  # the text has an amount or a percentage
+    AMOUNTS = "amounts"  # the text has a date
+    NO_NAMES = "no_names"  # numbers or dates, where the text greets a person
+
+
+_GREETS = re.compile(
+    r"(?:^|[\s*_~])(?:ol[aá]|oi+|prezad[ao]|querid[ao]|car[ao]|bom dia|boa tarde|boa noite|hi|hello|hey|dear|hola|"
+    r"estimad[ao])(?:\([ao]\))?[\s,*_~]*\Z",
+    re.IGNORECASE,
+)
+
+
+def find_clash(cells: Iterable[str], excerpt: str) -> Clash | None:
+    """Return what all cells of a column have that does not belong into the text around the variable that they fill.
+
+    `cells`: the first cells of the column. Blank cells do not count. `excerpt`: the text with the variable, such as
+    `por R$ {{2}} até`. None if the cells may be meant.
+    """
+    kinds = {look.kind for cell in cells if (look := _look_at(cell)) is not None}
+    if not kinds:
+        return None
+    if tells_date(excerpt):
+        return Clash.AMOUNTS if kinds <= {_Kind.AMOUNT, _Kind.DECIMAL} else None
+    if has_amounts("", "", excerpt):
+        if kinds <= {_Kind.TEXT}:
+            return Clash.TEXTS
+        return Clash.DATES if kinds <= _TIMES else None
+    if _GREETS.search(excerpt.partition("{{")[0]):
+        return None if kinds & _TEXTS else Clash.NO_NAMES
+    return None
 
 
 # The name of each kind in a column, with the number of its cells and the first row that has one.

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from campaigns.domain.controls import escape_controls
-from campaigns.domain.filling import Filling, Parameter, drop_empty, fill, list_parameters
+from campaigns.domain.filling import Filling, Parameter, ParameterKind, drop_empty, fill, list_parameters
+from campaigns.domain.phone.documents import is_document
+from campaigns.domain.phone.number import make_phone_reader
+from campaigns.domain.phone.written import PhoneError
 from campaigns.domain.recipients import (
     HEADER_WITHIN,
     Choice,
@@ -23,7 +27,9 @@ from campaigns.domain.recipients import (
 )
 from campaigns.domain.statement import Entry, Sentence
 from campaigns.domain.template import Template
+from campaigns.domain.text.kinds import find_clash
 from campaigns.domain.text.links import LinkError
+from campaigns.domain.text.normal import fold, is_blank
 from campaigns.management.files.jobs import read_reading
 from campaigns.management.layouts import Layout, lay_out
 from campaigns.management.recipients import Reading
@@ -39,6 +45,20 @@ _SAMPLE_ROWS = 5
 _PHONE_TRIES = 2
 
 
+# Words of a text in which the number of a document, or a phone, may be meant.
+_DOCUMENT_WORDS = re.compile(r"cpf|cnpj|document")
+_PHONE_WORDS = re.compile(
+    r"fone|phone|celular|mobile|whats|zap|contat|contact|ligu|ligar|call|numero|number|codigo|code"
+)
+
+
+class Mismatch(NamedTuple):
+    """Cells that do not seem to belong into the text. `kind`: a `Clash`, "documents" or "phones"."""
+
+    kind: str
+    cell: str
+
+
 @dataclass(frozen=True, slots=True)
 class FileTop:
     """The top of a file, and how the import would read it.
@@ -49,7 +69,9 @@ class FileTop:
     campaign's values for all recipients, by parameter. `parameters`: the parameters that a column or one text fills.
 
     `phone`, `consent` and `filled`: the columns that the import would choose by itself. `filled`: by variable.
-    `by_order`: the variables that it would fill only by the order of the columns, without a hint in the template.
+    `guessed`: the variables that it would fill only by the order of the columns. `by_order`: those of them without a
+    hint in the template. `row_numbers`: those of `rows`; [] if an older version has looked. `hidden_rows`: the numbers
+    of the rows among them that the sheet hides or strikes through.
     `problem`: why the import would not choose all columns; None if it would.
     """
 
@@ -65,10 +87,13 @@ class FileTop:
     phone: str | None
     consent: str | None
     filled: Mapping[str, str]
+    guessed: Sequence[str]
     by_order: Sequence[str]
     problem: Sentence | None
     hidden_row_count: int
     hidden_columns: Sequence[str]
+    row_numbers: Sequence[int] = ()
+    hidden_rows: Sequence[int] = ()
 
     def fill(self, parameters: Mapping[str, str | None]) -> Filling:
         """Return the template with these values for all recipients, in addition to `given`. Raises TemplateError."""
@@ -84,6 +109,29 @@ class FileTop:
         """By parameter, the text of the template around it."""
         return Filling(self.template, {}, tuple(self.parameters)).excerpts
 
+    def list_hidden(self) -> list[bool]:
+        """Return for each of `rows` whether the sheet hides it or strikes it through."""
+        numbers = self.row_numbers or [0] * len(self.rows)
+        return [each in self.hidden_rows for each in numbers]
+
+    def find_mismatch(self, parameter: Parameter, column: int, region: str) -> Mismatch | None:
+        """Return why the cells of a column do not seem to belong into the text around a parameter; None if they may.
+
+        `region`: the country of the phones without a country code.
+        """
+        cells = [row[column] for row in self.rows if column < len(row) and not is_blank(row[column])]
+        excerpt = self.excerpts[parameter.name]
+        if parameter.kind is not ParameterKind.BODY or not cells:
+            return None
+        if clash := find_clash(cells, excerpt):
+            return Mismatch(clash, cells[0])
+        around = fold(f"{excerpt} {parameter.name}")
+        if all(map(is_document, cells)) and not _DOCUMENT_WORDS.search(around):
+            return Mismatch("documents", cells[0])
+        if all(is_phone(each, region) for each in cells) and not _PHONE_WORDS.search(around):
+            return Mismatch("phones", cells[0])
+        return None
+
     def lay_out(self, texts: Mapping[str, str], columns: Mapping[str, int], row: Sequence[str]) -> Layout:
         """Return the message of a row as its person would read it.
 
@@ -94,6 +142,15 @@ class FileTop:
         by_name = {each.name: each for each in self.parameters}
         values = {name: _read(by_name[name], text) for name, text in {**texts, **cells}.items()}
         return lay_out(self.template, self.components, {name: value for name, value in values.items() if value})
+
+
+def is_phone(cell: str, region: str) -> bool:
+    """Tell whether a cell has a phone, and no date. `region`: the country of a phone without a country code."""
+    try:
+        make_phone_reader(region)(cell)
+    except PhoneError:
+        return False
+    return True
 
 
 def _read(parameter: Parameter, text: str) -> str:
@@ -116,15 +173,23 @@ def look_at(path: Path, reading: Reading, *, language: str) -> dict[str, Any]:
     if reading.sheet is None and len(top["sheets"]) > 1:
         return top
     with open_sheet(path, language=language, report=reading.report, name=reading.sheet, hidden=hidden) as sheet:
-        rows = list(islice(sheet.rows, HEADER_WITHIN))
+        rows: list[tuple[int, Any]] = []
+        hidden_rows: list[int] = []
+        for number, row in islice(sheet.rows, HEADER_WITHIN):
+            rows.append((number, row))
+            # The numbers of hidden rows grow as the rows are read.
+            if sheet.hidden.row_count + sheet.hidden.struck_count > len(hidden_rows):
+                hidden_rows.append(number)
         if not rows:
             raise RecipientsError("header_empty", "the first row is empty, it must name the columns")
         position, header = demand_header(rows, reading.choice.phone)
-    below = [row for _, row in rows[position + 1 :] if not isinstance(row, RowProblem)]
+    below = [(number, row) for number, row in rows[position + 1 :] if not isinstance(row, RowProblem)][:_SAMPLE_ROWS]
     return top | {
         "header_row": rows[position][0],
         "names": read_names(header, delimiter=sheet.delimiter),
-        "rows": [[escape_controls(cell, keeps="\n\t") for cell in row] for row in below[:_SAMPLE_ROWS]],
+        "rows": [[escape_controls(cell, keeps="\n\t") for cell in row] for _number, row in below],
+        "row_numbers": [number for number, _row in below],
+        "hidden_rows": [number for number, _row in below if number in hidden_rows],
         "hidden_row_count": sheet.hidden.row_count,
         "hidden_columns": list(sheet.hidden.columns.values()),
     }
@@ -159,7 +224,7 @@ def _guess(names: Sequence[str], filling: Filling, choice: Choice) -> dict[str, 
     phone and for each variable alone, and the problem.
     """
     if not names:
-        return {"phone": None, "consent": None, "filled": {}, "by_order": [], "problem": None}
+        return {"phone": None, "consent": None, "filled": {}, "guessed": [], "by_order": [], "problem": None}
     try:
         columns = read_header(names, filling.names, choice, excerpts=filling.excerpts)
     except RecipientsError as error:
@@ -167,14 +232,16 @@ def _guess(names: Sequence[str], filling: Filling, choice: Choice) -> dict[str, 
     else:
         filled = {name: names[position] for name, position in zip(filling.names, columns.variables, strict=True)}
         consent = None if columns.consent is None else names[columns.consent]
-        by_order = [
+        guessed = [
             name
             for name, position in zip(filling.names, columns.variables, strict=True)
-            if position in columns.by_position and not fits_text(names[position], filling.excerpts[name])
+            if position in columns.by_position
         ]
+        by_order = [name for name in guessed if not fits_text(filled[name], filling.excerpts[name])]
         found = {"phone": names[columns.phone], "consent": consent, "filled": filled}
-        return found | {"by_order": by_order, "problem": None}
-    guess: dict[str, Any] = {"phone": None, "consent": None, "filled": {}, "by_order": [], "problem": problem}
+        return found | {"guessed": guessed, "by_order": by_order, "problem": None}
+    guess: dict[str, Any] = {"phone": None, "consent": None, "filled": {}, "guessed": [], "by_order": []}
+    guess["problem"] = problem
     try:
         columns = read_header(names, [], choice)
     except RecipientsError as error:

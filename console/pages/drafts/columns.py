@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from types import MappingProxyType
 
 from flask import Flask, redirect, request, url_for
 from werkzeug.wrappers import Response
 from wtforms import Field
 
-from campaigns.domain.filling import ParameterKind
+from campaigns.domain.filling import Parameter, ParameterKind
 from campaigns.domain.optout.consent import RefusalChoice
-from campaigns.domain.recipients import Choice, RecipientsError, read_header
+from campaigns.domain.recipients import Choice, RecipientsError, names_phone, read_header
 from campaigns.domain.template import TemplateError
 from campaigns.domain.users.rights import Right
 from campaigns.management.drafts.import_warnings import write_variable
 from campaigns.management.files.jobs import (
+    IMPORTS,
     ListFile,
     find_list,
     read_parameters,
@@ -23,14 +25,14 @@ from campaigns.management.files.jobs import (
     request_import,
     request_look,
 )
-from campaigns.management.files.looks import FileTop, load_look
+from campaigns.management.files.looks import FileTop, Mismatch, load_look
 from campaigns.management.files.sentences import read_refusal
 from campaigns.management.layouts import Layout
 from campaigns.management.recipients import Reading
 from campaigns.sheets.xlsx import HiddenChoice
 from campaigns.store.files.jobs import JobRow
 from console.context import actor, may, parts
-from console.forms.lists import SAME, ColumnsForm, make_columns_form
+from console.forms.lists import SAME, ColumnsForm, guess_value, make_columns_form
 from console.forms.pace import blame
 from console.pages import CAMPAIGN
 from console.pages.drafts.parameters import label_parameter
@@ -40,6 +42,22 @@ from console.texts import _, language, mask_digits, say
 from console.typed import is_shown_again, keeps_typed
 
 _Answer = str | Response | tuple[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Variable:
+    """A parameter of the text with its two fields.
+
+    `excerpt`: the text around it, "" without one. `guess`: the column that Revoada proposes for another reason than its
+    name, "" without one. `mismatch`: why the cells of the chosen column do not seem to belong here, "" if they may.
+    """
+
+    label: str
+    excerpt: str
+    column: Field
+    text: Field
+    guess: str
+    mismatch: str
 
 
 def register(app: Flask) -> None:
@@ -159,6 +177,8 @@ def _propose(look: FileTop, job: JobRow, linked: Mapping[str, str] = MappingProx
     if place := _find(look, linked.get("phone")):
         values["phone"] = place
     values["unrelated"] = [*unrelated, *filter(None, [_find(look, linked.get("unrelated"))])]
+    if job.kind in IMPORTS:  # the person has confirmed the guesses of this reading
+        values["sure"] = [f"{name}={place}" for name, place in _list_guesses(look).items()]
     variable, _sign, column = linked.get("look", "").partition("=")
     if _find(look, column):
         filled[variable] = column
@@ -182,6 +202,24 @@ def _read_mapping(form: ColumnsForm, look: FileTop) -> dict[str, str]:
         for each, (variable, _text) in zip(look.parameters, form.list_variables(), strict=True)
         if (place := _read_place(variable.data, look)) is not None
     }
+
+
+def _list_guesses(look: FileTop) -> dict[str, str]:
+    """Return the columns that Revoada proposes for another reason than their names, by the name of their field."""
+    found = {} if look.phone is None or names_phone(look.phone) else {"phone": _find(look, look.phone)}
+    for number, each in enumerate(look.parameters):
+        if each.name in look.guessed:
+            found[f"variable_{number}"] = _find(look, look.filled[each.name])
+    return found
+
+
+def _check_guesses(form: ColumnsForm, look: FileTop) -> None:
+    """Add an error to each field that still has a guess of Revoada, if the person has not confirmed it."""
+    for name, place in _list_guesses(look).items():
+        field = form[name]
+        if field.data == place and guess_value(field) not in form.sure.data:
+            column = look.names[int(place)]
+            blame(field, _("Revoada guessed the column “%(column)s”: confirm it, or choose another.", column=column))
 
 
 def _is_by_order(form: ColumnsForm, look: FileTop) -> bool:
@@ -262,6 +300,7 @@ def _check(form: ColumnsForm, look: FileTop) -> bool:
             blame(variable, _("This column has the phones already. Choose another one."))
         elif variable.data == SAME and each.is_required and not (text.data or "").strip():
             blame(text, _("Type the text that everybody gets in place of %(name)s.", name=write_variable(each.name)))
+    _check_guesses(form, look)
     if form.errors:
         return False
     try:
@@ -289,7 +328,10 @@ def _find_column(form: ColumnsForm, look: FileTop, error: RecipientsError) -> Fi
 
 
 def _show_message(form: ColumnsForm, look: FileTop, rows: Sequence[Sequence[str]]) -> Layout:
-    """Return the message of the first row with the choices of the form."""
+    """Return the message of the first row that will be read, with the choices of the form."""
+    if form.hidden.data != HiddenChoice.INCLUDE:
+        hidden = look.list_hidden()
+        rows = [row for row, is_hidden in zip(rows, hidden, strict=True) if not is_hidden]
     places = {
         each.name: place
         for each, (variable, _text) in zip(look.parameters, form.list_variables(), strict=True)
@@ -298,18 +340,44 @@ def _show_message(form: ColumnsForm, look: FileTop, rows: Sequence[Sequence[str]
     return look.lay_out(_read_texts(form, look), places, rows[0] if rows else [])
 
 
+def _list_variables(form: ColumnsForm, look: FileTop) -> list[Variable]:
+    excerpts, guesses = look.excerpts, _list_guesses(look)
+    return [
+        Variable(
+            write_variable(each.name) if each.kind is ParameterKind.BODY else label_parameter(each),
+            excerpts[each.name] if each.kind is ParameterKind.BODY else "",
+            column,
+            text,
+            guesses.get(column.id, ""),
+            _find_mismatch(form, look, each, column),
+        )
+        for each, (column, text) in zip(look.parameters, form.list_variables(), strict=True)
+    ]
+
+
+def _find_mismatch(form: ColumnsForm, look: FileTop, parameter: Parameter, column: Field) -> str:
+    place = _read_place(column.data, look)
+    region = form.region.data if not form.region.errors and form.region.data else parts().settings.region
+    found = None if place is None else look.find_mismatch(parameter, place, region)
+    return "" if found is None or place is None else _tell_mismatch(found, look.names[place])
+
+
+def _tell_mismatch(found: Mismatch, column: str) -> str:
+    cell = found.cell if may(Right.PHONES_SEE) else mask_digits(found.cell)
+    texts = {
+        "dates": _("The text has an amount here, but “%(column)s” has dates: %(cell)s.", column=column, cell=cell),
+        "texts": _("The text has an amount here, but “%(column)s” has words: %(cell)s.", column=column, cell=cell),
+        "amounts": _("The text has a date here, but “%(column)s” has amounts: %(cell)s.", column=column, cell=cell),
+        "no_names": _("The text greets a person here, but “%(column)s” has: %(cell)s.", column=column, cell=cell),
+        "documents": _("People would read numbers of documents here, such as a CPF: %(cell)s.", cell=cell),
+        "phones": _("People would read phones here: %(cell)s.", cell=cell),
+    }
+    return texts[found.kind]
+
+
 def _render(draft: Draft, file: ListFile, look: FileTop, form: ColumnsForm) -> str:
     sees_phones = may(Right.PHONES_SEE)
     cells = [[cell if sees_phones else mask_digits(cell) for cell in row] for row in look.rows]
-    excerpts = look.excerpts
-    variables = [
-        (
-            write_variable(each.name) if each.kind is ParameterKind.BODY else label_parameter(each),
-            excerpts[each.name] if each.kind is ParameterKind.BODY else "",
-            *fields,
-        )
-        for each, fields in zip(look.parameters, form.list_variables(), strict=True)
-    ]
     fields = [form.phone, *(variable for variable, _text in form.list_variables())]
     was_read = file.imported is not None and file.look is not None and file.imported.id > file.look.id
     refusal = read_refusal(file.imported) if was_read and not form.errors else None
@@ -321,8 +389,9 @@ def _render(draft: Draft, file: ListFile, look: FileTop, form: ColumnsForm) -> s
         look=look,
         form=form,
         shown_sheet=read_reading(file.look.request).sheet if file.look else None,
-        rows=cells,
-        variables=variables,
+        rows=list(zip(look.row_numbers or [None] * len(cells), look.list_hidden(), cells, strict=True)),
+        variables=_list_variables(form, look),
+        phone_guess=_list_guesses(look).get("phone", ""),
         layout=_show_message(form, look, cells) if look.names else None,
         same=SAME,
         is_workbook=bool(look.sheets),
