@@ -67,6 +67,7 @@ def set_up_templates(app: Flask) -> None:
         role_notes=texts.role_notes,
         say=texts.say,
         seconds_apart=texts.seconds_apart,
+        show_marks=texts.show_marks,
         size=texts.size,
         source_words=texts.source_words,
         style=texts.style,

@@ -197,6 +197,27 @@ def style(text: str) -> Markup:
     return Markup().join([*parts, escape(text[at:])])
 
 
+def mark_value(value: str, column: str | None) -> str:
+    """Return a value of a message with marks around it that `show_marks` turns into HTML. See `page_people`."""
+    source = _("for everybody") if column == "" else column or ""
+    return f"{_VALUE}{value}{_SOURCE}{source}{_END}"
+
+
+def show_marks(text: str) -> Markup:
+    """Return a text as HTML in which each value has a mark, and the column that gave it stands in brackets."""
+    return Markup(_MARKED.sub(_show_mark, str(escape(text))))  # noqa: S704  the text is escaped
+
+
+def _show_mark(match: re.Match[str]) -> str:
+    source = f" <small>[{match[2]}]</small>" if match[2] else ""
+    return f"<mark>{match[1]}{source}</mark>"
+
+
+# Private characters before a value, between the value and its column, and behind the column.
+_VALUE, _SOURCE, _END = "\ue010", "\ue011", "\ue012"
+_MARKED = re.compile(f"{_VALUE}([^{_END}]*){_SOURCE}([^{_END}]*){_END}")
+
+
 def _tag(kind: str, inner: str) -> Markup:
     if kind in {"block", "code"}:
         return Markup("<code>{}</code>").format(inner.strip("\n"))
@@ -522,6 +543,8 @@ def _write(value: Hint | Entry) -> Markup:
     if value.entry is not None:
         words = f"{words}: {_write_entry(value.entry)}"
     if (step := STEPS.get(value.action)) is not None and (draft_id := g.get("draft_id")) is not None:
+        # Without a file, the person corrects the list before, and uploads it.
+        step = "draft_list" if value.action is HintAction.REPLACE_RECIPIENTS and not value.file else step
         return _link_to(url_for(step, campaign_id=draft_id), words)
     endpoint = PAGES.get(value.action)
     if endpoint is None or (value.action.noun and value.target == ""):

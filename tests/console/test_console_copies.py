@@ -41,6 +41,21 @@ def test_a_copy_takes_the_people_of_the_chosen_statuses(console, database, campa
     assert fetch(database, "SELECT recipient_count FROM campaigns WHERE name = 'Empty'") == [0]
 
 
+def test_the_people_who_got_nothing_are_ticked_and_counted(console, database, campaign_id):
+    fetch(database, "UPDATE campaigns SET started_at = created_at RETURNING 1")
+    database.run(add_messages, campaign_id, 4, "cancelled")
+    browser, path = console.sign_in(), f"/campaigns/{campaign_id}/copy"
+    page = browser.get(path).text
+    assert "7 people surely got no message of this campaign, and are ticked here." in read_text(page)
+    assert 'value="cancelled" checked' in page
+    assert 'value="failed" checked' in page
+    assert 'value="read" checked' not in page
+    fetch(database, "DELETE FROM messages WHERE status IN ('failed', 'cancelled') RETURNING 1")
+    page = browser.get(path).text
+    assert "So nobody is ticked here." in read_text(page)
+    assert "checked" not in page
+
+
 def test_a_copy_that_is_asked_for_twice_is_made_once(console, database, campaign_id):
     browser, path = console.sign_in(), f"/campaigns/{campaign_id}/copy"
     once = browser.get(path).text.split('name="once" value="')[1].split('"')[0]

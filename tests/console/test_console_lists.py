@@ -112,7 +112,12 @@ def test_a_list_is_uploaded_read_and_checked(console, database, draft, path, upl
     console.do_file_work()
     text = read_text(browser.get(f"{path}/check").text)
     assert "4 rows read, 2 people ready to get the message. 1 row stays out. Nothing is sent yet." in text
-    assert "Hi Ana!" in text
+    assert "Hi Ana [nome]!" in text
+    assert "Hi Bia [nome]!" in text
+    assert "people.csv" in text
+    assert "Names of the columnsRow 1Phonestelefone{{nome}}nomeSays who agreed to get messagesno column" in text
+    assert "1 person who may speak another language" not in text
+    assert "2 people who may speak another language" in text
     assert f"telefone: {ELSEWHERE} 1 row" in text
     assert "Row 4: 123" in text
     assert "Row 5 is the person of row 2." in text
@@ -279,7 +284,7 @@ def test_one_text_for_everybody_takes_the_place_of_a_column_and_gives_it_back(co
     assert "makes the message" in wrong.text or "longer" in wrong.text.split('id="text_0-error"')[1]
     assert choose(browser, path, variable_0="same", text_0=" cliente ").status_code == 302
     console.do_file_work()
-    assert "Hi cliente!" in browser.get(f"{path}/check").text
+    assert "Hi cliente [for everybody]!" in read_text(browser.get(f"{path}/check").text)
     assert people(database) == [("+5511999990001", [])]
     page = browser.get(f"{path}/columns").text
     assert chosen_in(page, "variable_0") == "same"
@@ -762,7 +767,7 @@ def test_a_role_without_phones_sees_and_takes_none(console, path, upload):
     console.do_file_work()
     page = browser.get(f"{path}/check").text
     assert "99999-000" not in page
-    assert "Download all rejected rows with their reasons (CSV) Your role does not allow it." in read_text(page)
+    assert "Download all rows that stay out, with their reasons (CSV) Your role does not allow it." in read_text(page)
     assert browser.get(f"{path}/rejected.csv").status_code == 403
 
 
@@ -846,6 +851,13 @@ def test_work_that_ends_while_a_page_is_made_leaves_no_page_without_a_way_on(con
     assert number > 3
 
 
+@pytest.fixture
+def in_portuguese(database, draft):
+    add_template(database, "promo", language="pt_BR", body="Oi {{nome}}!", actor=TESTER)
+    change_campaign(database, draft, CampaignChanges(template="promo:pt_BR"), actor=TESTER, quiet_hours=None)
+
+
+@pytest.mark.usefixtures("in_portuguese")
 def test_each_warning_of_a_list_has_a_tick_of_its_own_with_its_number(console, path, upload):
     rows = "telefone,nome\n+5511999990001,Ana\n+551134560001,Bia\n123,Caio\n456,Davi\n"
     browser = console.sign_in()
@@ -862,6 +874,7 @@ def test_each_warning_of_a_list_has_a_tick_of_its_own_with_its_number(console, p
     assert accept(browser, path, agrees=notes).location == f"{path}/pace"
 
 
+@pytest.mark.usefixtures("in_portuguese")
 def test_a_list_without_warnings_asks_nothing(console, path, upload):
     browser = console.sign_in()
     page = import_list(console, browser, path, upload, "telefone,nome\n+5511999990001,Ana\n")
@@ -936,7 +949,7 @@ def test_people_of_a_command_are_checked_too(console, database, draft, path, tmp
     (tmp_path / "people.csv").write_text(LIST)
     add_recipients(database, draft, tmp_path / "people.csv", Reading(), actor=TESTER)
     text = read_text(console.sign_in().get(f"{path}/check").text)
-    assert "Hi Ana!" in text
+    assert "Hi Ana [nome]!" in text
     assert "4 rows read, 2 people ready to get the message. 1 row stays out." in text
     assert "Nothing is sent yet." in text
 

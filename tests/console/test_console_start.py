@@ -103,8 +103,8 @@ def test_a_planner_sees_no_phone_in_a_message_and_an_operator_does(console, data
     campaign_id = database.run(make_draft, ["Ana, 11 98765-4321"])
     for step in ("start", "check"):
         path = f"/campaigns/{campaign_id}/{step}"
-        assert "Oi Ana, 11 98765-4321!" in console.sign_in(Role.OPERATOR, name=f"olga-{step}").get(path).text
-        planned = console.sign_in(Role.PLANNER, name=f"paulo-{step}").get(path).text
+        assert "Oi Ana, 11 98765-4321!" in read_text(console.sign_in(name=f"olga-{step}").get(path).text)
+        planned = read_text(console.sign_in(Role.PLANNER, name=f"paulo-{step}").get(path).text)
         assert "Oi Ana, •• •••••-••••!" in planned
         assert "4321" not in planned
 
@@ -266,18 +266,26 @@ def test_a_night_is_said_before_the_start(make_console, database, campaign_id):
     assert ("I have read this note: 5 people for whom it is night" in page) == is_night
 
 
-def test_a_draft_that_cannot_start_says_why_once_and_its_disabled_button_leads_there(console, database):
+def test_a_draft_that_cannot_start_says_why_once_and_its_disabled_button_leads_there(console, database, campaign_id):
+    fetch(database, "DELETE FROM campaign_accounts RETURNING 1")
+    page = console.sign_in().get(f"/campaigns/{campaign_id}/start").text
+    above, button = page.split('id="why-not"')
+    assert "has no account" in read_text(above.split('id="nothing-leaves"')[1])
+    assert read_text(page).count("has no account") == 1
+    assert 'href="#nothing-leaves"' in button
+    assert 'aria-describedby="obstacle-1 why-not"' in page
+    assert "disabled" in page.split("Start now: send 5 messages")[0].rpartition("<button")[2]
+    assert 'name="told"' not in page
+
+
+def test_a_draft_without_people_says_so_and_leads_to_the_list(console, database):
     template = database.run(add_template, components=BODY)
     campaign_id = database.run(add_campaign, "draft", template_id=template, columns=["1"])
     page = console.sign_in().get(f"/campaigns/{campaign_id}/start").text
-    above, button = page.split('id="why-not"')
-    assert "has no recipients: it cannot be started" in read_text(above.split('id="nothing-leaves"')[1])
     assert read_text(page).count("has no recipients: it cannot be started") == 1
-    assert 'href="#nothing-leaves"' in button
-    assert 'aria-describedby="obstacle-1 why-not"' in page
-    assert "disabled" in page.split("Start now: send 0 messages")[0].rpartition("<button")[2]
     assert "Nobody on the list waits for a message." in page
-    assert 'name="told"' not in page
+    assert "0 messages" not in read_text(page)
+    assert f'href="/campaigns/{campaign_id}/list">Upload another list' in page
 
 
 @pytest.mark.parametrize(
@@ -357,7 +365,7 @@ def test_people_who_opted_out_after_the_import_are_counted_as_left_out(console, 
     fetch(database, SUPPRESS.replace("RETURNING", "LIMIT 2 ON CONFLICT DO NOTHING RETURNING"))
     text = read_text(browser.get(f"{path}/check").text)
     assert "5 rows read, 3 people ready to get the message." in text
-    assert "who have opted out, and get nothing2" in text
+    assert "2have opted out or are on the list" in text
 
 
 def test_a_scheduled_draft_says_when_it_begins(console, database, campaign_id):
@@ -552,9 +560,40 @@ def test_the_limit_counts_at_the_time_when_the_messages_leave(console, database)
 def test_a_draft_of_which_nobody_is_left_says_so(console, database):
     campaign_id = database.run(make_draft, max_per_person=1, within_days=7)
     database.run(lambda connection: send_to_first(connection, add_campaign(connection, "running"), 5))
+    browser, path = console.sign_in(), f"/campaigns/{campaign_id}/start"
+    page = browser.get(path).text
+    assert "Nobody on the list gets it as things stand" in read_text(page)
+    assert "all have opted out" not in read_text(page)
+    assert "Start" not in read_text(page.split('id="nothing-leaves"')[1])
+    assert f'href="/campaigns/{campaign_id}/pace#max_per_person">Change the limit per person' in page
+
+
+def test_a_page_of_which_everybody_has_opted_out_since_starts_nothing(console, database, campaign_id):
+    browser, path = console.sign_in(), f"/campaigns/{campaign_id}/start"
+    told = read_field(browser.get(path).text, "told")
+    fetch(database, SUPPRESS)
+    page = browser.get(path).text
+    assert 'href="/optouts">See who has opted out' in page
+    answer = browser.post(path, {"told": told}, form=path)
+    assert answer.status_code == 422
+    assert status_of(database, campaign_id) == "draft"
+
+
+def test_the_check_counts_the_people_who_get_the_message_as_the_start_does(console, database):
+    campaign_id = database.run(make_draft, max_per_person=1, within_days=7)
+    database.run(lambda connection: send_to_first(connection, add_campaign(connection, "running"), 3))
+    text = read_text(console.sign_in().get(f"/campaigns/{campaign_id}/check").text)
+    assert "2 people ready to get the message" in text
+    assert "Go on with these 2 people" in text
+    assert "3are skipped as things stand, because of the limit per person (1 message in 7 days)" in text
+
+
+def test_other_drafts_of_the_same_people_are_one_line(console, database, campaign_id):
+    for name in ("Older", "Oldest"):
+        database.run(make_draft, ["Ana", "Bia"], name=name)
     text = read_text(console.sign_in().get(f"/campaigns/{campaign_id}/start").text)
-    assert "Nobody on the list gets it as things stand" in text
-    assert "all have opted out" not in text
+    assert "2 other drafts have people of this list, too: " in text
+    assert "which is draft" not in text
 
 
 def test_people_who_opted_out_are_neither_shown_nor_asked_about(console, database, campaign_id):
@@ -570,7 +609,7 @@ def test_people_who_opted_out_are_neither_shown_nor_asked_about(console, databas
 def test_the_first_message_of_the_check_is_one_that_leaves(console, database, campaign_id):
     first = "INSERT INTO suppressions (recipient_key, source, at) SELECT recipient_key, 'manual', now() FROM messages"
     fetch(database, f"{first} ORDER BY id LIMIT 1 RETURNING 1")
-    assert "Oi Bia!" in console.sign_in().get(f"/campaigns/{campaign_id}/check").text
+    assert "Oi Bia!" in read_text(console.sign_in().get(f"/campaigns/{campaign_id}/check").text)
     fetch(database, f"{first} ON CONFLICT DO NOTHING RETURNING 1")
     text = read_text(console.sign_in(name="eva").get(f"/campaigns/{campaign_id}/check").text)
     assert "Nobody on the list gets a message as things stand." in text

@@ -12,26 +12,28 @@ from campaigns.domain.optout.consent import SHOWN_NOTES
 from campaigns.domain.phone.number import PhoneKind
 from campaigns.domain.recipients import list_names
 from campaigns.domain.statement import Finding
-from campaigns.domain.template import TemplateError
 from campaigns.domain.text.reasons import translate_column, translate_error, translate_reason
 from campaigns.domain.users.rights import Right
 from campaigns.language import load
+from campaigns.management.drafts.import_warnings import write_variable
+from campaigns.management.drafts.people import find_language_warnings, page_people
 from campaigns.management.files.jobs import download_rejected, find_import, find_list
 from campaigns.management.files.rejected import SHOWN_ROWS, RejectedRow
 from campaigns.management.files.reports import ImportReport, read_report
 from campaigns.management.files.sentences import read_refusal
-from campaigns.management.layouts import Preview
 from campaigns.management.listings.pages import page_import_errors
-from campaigns.management.preview import preview_campaign
+from campaigns.management.preview import list_capped
+from campaigns.management.reports import count_left_out
 from campaigns.store.campaigns import count_pending
 from campaigns.store.files.jobs import JobRow
+from campaigns.store.recipients import ImportedFile, list_imported_files
 from console.context import actor, may, parts
 from console.forms.confirms import CheckForm
 from console.pages import CAMPAIGN
 from console.pages.drafts.notes import list_doubts, list_others, shorten
 from console.pages.drafts.steps import Draft, find_next, list_files, load_draft, render_step
 from console.rights import demands
-from console.texts import _, language, mask_digits, number, plural
+from console.texts import _, language, mark_value, mask_digits, number, plural
 
 _MOST_SINGLE_ROWS = 3
 # So long after its request, the people of a list may still be compared with those of other campaigns.
@@ -61,8 +63,9 @@ def accept(campaign_id: int) -> _Answer:
         form.job.errors = [_("The list was read again meanwhile: these are its present numbers.")]
         return _render(read, draft, form), 409
     form.validate_on_submit()
-    doubts = [] if report is None else [each.code for each in list_doubts(_list_warnings(report))]
-    if not form.check_confirms(notes=_list_notes(draft, report), doubts=doubts):
+    warnings = _list_warnings(draft, report)
+    doubts = [each.code for each in list_doubts(warnings)]
+    if not form.check_confirms(notes=_list_notes(draft, report, warnings), doubts=doubts):
         return _render(read, draft, form), 422
     return redirect(find_next("draft_check", draft))
 
@@ -95,8 +98,10 @@ def _render(read: tuple[JobRow | None, ImportReport | None], draft: Draft, form:
     else:  # the people came by a command, or the file was deleted
         rows = page_import_errors(database, campaign_id, is_rejected=True, limit=SHOWN_ROWS).rows
         rejected = [_show(RejectedRow(each.row_number, each.column_name, each.reason, "")) for each in rows]
-    warnings = [] if report is None else _list_warnings(report)
+    warnings = _list_warnings(draft, report)
     pending_count, blocked_count = database.run(count_pending, campaign_id)
+    capped_count = len(database.run(list_capped, draft.row))
+    files = database.run(list_imported_files, campaign_id)
     return render_step(
         "drafts/check.html",
         "draft_check",
@@ -107,16 +112,19 @@ def _render(read: tuple[JobRow | None, ImportReport | None], draft: Draft, form:
         is_comparing=job is not None and job.age_seconds < _COMPARING_SECONDS,
         following=find_next("draft_check", draft),
         report=report,
-        ready_count=pending_count - blocked_count,
+        ready_count=pending_count - blocked_count - capped_count,
         blocked_count=blocked_count,  # with people who opted out after the import
+        capped_count=capped_count,
+        left_out=database.run(count_left_out, draft.row),
+        readings=[_tell_reading(each, report if len(files) == 1 else None) for each in files],
         rejected=rejected,
         rejected_by_reason=_group(rejected),
         duplicates=[] if report is None else [_show(each) for each in report.duplicates],
-        first=_find_first(campaign_id, report),
+        shown=page_people(database, campaign_id, mark=mark_value),
         doubts=list_doubts(warnings),
         warnings=list_others(warnings),
         notes=[] if report is None else _describe(report),
-        shorts=_list_notes(draft, report),
+        shorts=_list_notes(draft, report, warnings),
     )
 
 
@@ -162,34 +170,47 @@ def _group(rows: Sequence[tuple[int, str, str, str]]) -> dict[tuple[str, str], _
     return grouped
 
 
-def _find_first(campaign_id: int, report: ImportReport | None) -> Preview | None:
-    """Return the first message that will be sent; that of the list, if the template has not fitted it since."""
-    try:
-        messages = preview_campaign(parts().database, campaign_id, rows=1).messages
-    except TemplateError:
-        if report is None:
-            raise
-        return report.first
-    return messages[0][1] if messages else None
+def _tell_reading(file: ImportedFile, report: ImportReport | None) -> list[tuple[str, str]]:
+    """Return the columns that were read from a file, as pairs of what they are and their names.
+
+    `report`: that of the file, if it is the only one.
+    """
+    found = []
+    if report is not None:
+        row = number(report.header_row)
+        above = _("Row %(row)s. The rows above it were not read.", row=row)
+        found.append((_("Names of the columns"), above if report.header_row > 1 else _("Row %(row)s", row=row)))
+    if file.facts is not None:
+        found.append((_("Phones"), file.facts.phone_column))
+        found += [(write_variable(variable), column) for variable, column, _is_doubtful in file.facts.filled]
+    if report is not None:
+        everybody = _("for everybody")
+        found += [(write_variable(variable), f"{value} [{everybody}]") for variable, value in report.fixed.items()]
+    if file.columns is not None:
+        consent = file.columns.consent
+        column = _("no column") if consent is None else file.columns.names[consent]
+        found.append((_("Says who agreed to get messages"), column))
+    return found
 
 
-def _list_warnings(report: ImportReport) -> list[Finding]:
-    return [each for each in report.warnings if isinstance(each, Finding)]
+def _list_warnings(draft: Draft, report: ImportReport | None) -> list[Finding]:
+    """Return the warnings about the list, with that of the language, which the start repeats."""
+    found = [] if report is None else [each for each in report.warnings if isinstance(each, Finding)]
+    return found + (find_language_warnings(parts().database, draft.row.id) if draft.row.recipient_count else [])
 
 
-def _list_notes(draft: Draft, report: ImportReport | None) -> dict[str, str]:
+def _list_notes(draft: Draft, report: ImportReport | None, warnings: Sequence[Finding]) -> dict[str, str]:
     """Return the facts that a person confirms, each in few words, by the value of its box: the words themselves."""
-    return {words: words for words in _write_notes(draft, report)}
+    return {words: words for words in _write_notes(draft, report, warnings)}
 
 
-def _write_notes(draft: Draft, report: ImportReport | None) -> list[str]:
+def _write_notes(draft: Draft, report: ImportReport | None, warnings: Sequence[Finding]) -> list[str]:
     rejected = draft.row.rejected_count if report is None else report.rejected_count
     notes = []
     if rejected:
         notes.append(plural("%(count)s row that stays out", "%(count)s rows that stay out", rejected))
     if report is None:
-        return notes
-    warnings = _list_warnings(report)
+        return [*notes, *(shorten(each) for each in list_others(warnings))]
     is_told = any(each.code == "phones_are_landlines" for each in warnings)
     if (count := report.kinds.get(PhoneKind.LANDLINE, 0)) and not is_told:
         notes.append(plural("%(count)s landline", "%(count)s landlines", count))
@@ -233,9 +254,6 @@ def _describe(report: ImportReport) -> list[str]:
         )
     notes += [_tell_other_notes(column, found) for column, found in report.other_notes.items() if found]
     notes += [tell(count) for kind, tell in _KINDS.items() if (count := report.kinds.get(kind, 0))]
-    if report.header_row > 1:
-        row = number(report.header_row)
-        notes.append(_("Row %(row)s names the columns. The rows above it were not read.", row=row))
     if report.deciding:
         names = list_names(report.deciding)
         notes.append(_("Columns that say who wants no messages, or do not say it: %(names)s.", names=names))

@@ -378,6 +378,7 @@ def _tell_mismatch(found: Mismatch, column: str) -> str:
 def _render(draft: Draft, file: ListFile, look: FileTop, form: ColumnsForm) -> str:
     sees_phones = may(Right.PHONES_SEE)
     cells = [[cell if sees_phones else mask_digits(cell) for cell in row] for row in look.rows]
+    row_numbers: Sequence[int | None] = look.row_numbers or [None] * len(cells)
     fields = [form.phone, *(variable for variable, _text in form.list_variables())]
     was_read = file.imported is not None and file.look is not None and file.imported.id > file.look.id
     refusal = read_refusal(file.imported) if was_read and not form.errors else None
@@ -389,7 +390,7 @@ def _render(draft: Draft, file: ListFile, look: FileTop, form: ColumnsForm) -> s
         look=look,
         form=form,
         shown_sheet=read_reading(file.look.request).sheet if file.look else None,
-        rows=list(zip(look.row_numbers or [None] * len(cells), look.list_hidden(), cells, strict=True)),
+        rows=list(zip(row_numbers, look.list_hidden(), cells, strict=True)),
         variables=_list_variables(form, look),
         phone_guess=_list_guesses(look).get("phone", ""),
         layout=_show_message(form, look, cells) if look.names else None,

@@ -29,6 +29,8 @@ from console.typed import keeps_typed
 # A copy of more people is a job of the role `files`, because it takes longer than a page may take: about 20 s for
 # 500,000 people beside other work.
 COPIED_AT_ONCE = 20_000
+# The people who certainly got no message, and may get one.
+GOT_NOTHING = (Status.PENDING, Status.CANCELLED, Status.EXPIRED, Status.FAILED)
 
 _Answer = str | Response | tuple[str, int]
 
@@ -45,7 +47,9 @@ def register(app: Flask) -> None:
 @demands(Right.CAMPAIGN_DRAFT)
 def ask_copy(campaign_id: int) -> str:
     row = _load(campaign_id)
-    return _render_copy(row, CopyForm(data={"name": _("Copy of %(name)s", name=row.name)}))
+    # The copy of a draft usually gets a list of its own, and that of a started campaign the people without a message.
+    chosen = [each for each in GOT_NOTHING if row.counts.get(each)] if row.started_at is not None else []
+    return _render_copy(row, CopyForm(data={"name": _("Copy of %(name)s", name=row.name), "statuses": chosen}))
 
 
 @demands(Right.CAMPAIGN_DRAFT)
@@ -118,4 +122,7 @@ def _load(campaign_id: int) -> CampaignListing:
 
 
 def _render_copy(row: CampaignListing, form: CopyForm) -> str:
-    return render_template("drafts/copy.html", row=row, form=form, statuses=list(Status), user=user())
+    got_nothing = sum(row.counts.get(each, 0) for each in GOT_NOTHING)
+    return render_template(
+        "drafts/copy.html", row=row, form=form, statuses=list(Status), got_nothing=got_nothing, user=user()
+    )

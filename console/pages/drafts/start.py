@@ -51,6 +51,8 @@ def start(campaign_id: int) -> _Answer:
     told = read_told(form.told.data or "", campaign_id, parts().settings)
     if told is None:
         return render(draft, form, _("This page was too old. Look at the campaign again.")), 422
+    if not look.send_count:
+        return render(draft, form, _("Nobody on the list gets a message as things stand.")), 422
     doubts = [each.code for each in list_doubts(look.warnings)]
     if not form.check(look.send_count, must_count=_must_count(look), notes=_list_notes(look), doubts=doubts):
         return render(draft, form), 422
