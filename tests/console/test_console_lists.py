@@ -329,7 +329,7 @@ def test_a_list_without_known_names_asks_for_its_columns(console, database, path
     upload(browser, "a,b\n+5511999990001,Ana\n")
     page = browser.get(f"{path}/columns").text
     assert '<p class="problem unchosen">Revoada cannot tell what each column is.' in page
-    answer = choose(browser, path)
+    answer = choose(browser, path, sure="phone=0")
     assert answer.location == f"{path}/check"
     console.do_file_work()
     assert "Revoada cannot tell" not in browser.get(f"{path}/columns").text
@@ -399,6 +399,14 @@ def test_cells_that_do_not_belong_into_the_text_are_told_at_the_choice(console, 
     page = read_text(browser.get(f"{path}/columns").text)
     assert said in page
     assert said not in read_text(choose(browser, path, show="1", variable_0="2").text)
+
+
+def test_the_column_with_phones_is_guessed_and_not_one_whose_name_has_whatsapp(console, path, upload):
+    browser = console.sign_in()
+    upload(browser, "nome,Contato,CPF,Aceita WhatsApp\nAna,11 98765-0001,52998224725,sim\n")
+    page = browser.get(f"{path}/columns").text
+    assert chosen_in(page, "phone") == "1"
+    assert "Contato (guess)" in page
 
 
 def test_a_planner_sees_dates_and_no_phone_of_a_mismatch(console, path, upload):

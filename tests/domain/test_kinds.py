@@ -234,6 +234,8 @@ def test_each_column_is_judged_by_itself():
     [
         ("no valor de R$ {{2}} até", ["05/12/2026", "", "06/12/2026"], Clash.DATES),
         ("no valor de R$ {{2}} até", ["Ana", "Bia"], Clash.TEXTS),
+        ("no valor de R$ {{2}} até", ["R$ 100,00", "R$ 90"], Clash.SIGN_TWICE),
+        ("com {{2}}% de desconto", ["20%", "30%"], Clash.SIGN_TWICE),
         ("vence no dia {{3}}.", ["R$ 100,00"], Clash.AMOUNTS),
         ("Olá, {{1}}!", ["R$ 100,00"], Clash.NO_NAMES),
         ("Hi {{1}}!", ["01/12/2026"], Clash.NO_NAMES),
@@ -248,6 +250,8 @@ def test_cells_that_the_text_does_not_expect_are_told(excerpt, cells, clash):
     ("excerpt", "cells"),
     [
         ("no valor de R$ {{2}} até", ["100,00", "99"]),
+        ("com {{2}}% de desconto", ["20", "30"]),
+        ("com {{2}} de desconto", ["20%", "30%"]),
         ("no valor de R$ {{2}} até", ["100,00", "grátis"]),
         ("vence no dia {{3}}.", ["10"]),
         ("vence no dia {{3}}.", ["amanhã"]),

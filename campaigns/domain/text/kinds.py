@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum, StrEnum, auto
 from functools import lru_cache
@@ -213,6 +213,7 @@ class Clash(StrEnum):
     TEXTS = "texts"  # the text has an amount or a percentage
     AMOUNTS = "amounts"  # the text has a date
     NO_NAMES = "no_names"  # numbers or dates, where the text greets a person
+    SIGN_TWICE = "sign_twice"  # a currency or a percent sign that the text has, too
 
 
 _GREETS = re.compile(
@@ -222,24 +223,25 @@ _GREETS = re.compile(
 )
 
 
-def find_clash(cells: Iterable[str], excerpt: str) -> Clash | None:
+def find_clash(cells: Sequence[str], excerpt: str) -> Clash | None:
     """Return what all cells of a column have that does not belong into the text around the variable that they fill.
 
     `cells`: the first cells of the column. Blank cells do not count. `excerpt`: the text with the variable, such as
     `por R$ {{2}} até`. None if the cells may be meant.
     """
-    kinds = {look.kind for cell in cells if (look := _look_at(cell)) is not None}
-    if not kinds:
+    looks = [look for cell in cells if (look := _look_at(cell)) is not None]
+    if not looks:
         return None
-    if tells_date(excerpt):
-        return Clash.AMOUNTS if kinds <= {_Kind.AMOUNT, _Kind.DECIMAL} else None
-    if has_amounts("", "", excerpt):
-        if kinds <= {_Kind.TEXT}:
-            return Clash.TEXTS
-        return Clash.DATES if kinds <= _TIMES else None
-    if _GREETS.search(excerpt.partition("{{")[0]):
-        return None if kinds & _TEXTS else Clash.NO_NAMES
-    return None
+    kinds, has_sign = {look.kind for look in looks}, has_percent(excerpt) or has_currency(excerpt)
+    signs = {Form.PERCENT if has_percent(excerpt) else Form.MONEY}
+    clashes = {
+        Clash.SIGN_TWICE: has_sign and {look.form for look in looks} <= signs,
+        Clash.AMOUNTS: tells_date(excerpt) and kinds <= {_Kind.AMOUNT, _Kind.DECIMAL},
+        Clash.TEXTS: not tells_date(excerpt) and has_amounts("", "", excerpt) and kinds <= {_Kind.TEXT},
+        Clash.DATES: not tells_date(excerpt) and has_amounts("", "", excerpt) and kinds <= _TIMES,
+        Clash.NO_NAMES: _GREETS.search(excerpt.partition("{{")[0]) is not None and not kinds & _TEXTS,
+    }
+    return next((clash for clash, is_found in clashes.items() if is_found), None)
 
 
 # The name of each kind in a column, with the number of its cells and the first row that has one.

@@ -22,6 +22,8 @@ from campaigns.domain.recipients import (
     RowProblem,
     demand_header,
     fits_text,
+    is_name_of_other_number,
+    names_phone,
     read_header,
     read_names,
 )
@@ -212,9 +214,36 @@ def _load(connection: Connection, job: JobRow) -> FileTop:
     given = find_campaign(connection, job.campaign_id).parameters
     row = templates.load_template(connection, campaigns.find_template_id(connection, job.campaign_id))
     template, top = read_template(row), {"language": ""} | (job.result or {})
-    guess = _guess(top["names"], fill(template, given), read_reading(job.request).choice)
+    reading = read_reading(job.request)
+    guess = _guess(top["names"], fill(template, given), reading.choice)
+    if reading.choice.phone is None and not any(map(names_phone, top["names"])):
+        guess["phone"] = _guess_phone(top["names"], top["rows"], reading.region, guess["phone"])
     parameters = [each for each in list_parameters(template) if each.is_required or each.name in given]
     return FileTop(**top, template=template, components=row.components, given=given, parameters=parameters, **guess)
+
+
+def _guess_phone(names: Sequence[str], rows: Sequence[Sequence[str]], region: str, by_name: str | None) -> str | None:
+    """Return the column that seems to have the phones, if none has a usual name of phones.
+
+    `by_name`: the column that a word in its name proposes. The first rows must not contradict it. Without it, the
+    result is the only column whose cells in the first rows are phones.
+    """
+    columns = {
+        name: [row[place] for row in rows if place < len(row) and not is_blank(row[place])]
+        for place, name in enumerate(names)
+        if name
+    }
+    if by_name is not None and (not columns[by_name] or any(is_phone(cell, region) for cell in columns[by_name])):
+        return by_name
+    found = [
+        name
+        for name, cells in columns.items()
+        if cells
+        and not is_name_of_other_number(name)
+        and all(is_phone(cell, region) for cell in cells)
+        and not all(map(is_document, cells))
+    ]
+    return found[0] if len(found) == 1 else None
 
 
 def _guess(names: Sequence[str], filling: Filling, choice: Choice) -> dict[str, Any]:

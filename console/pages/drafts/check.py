@@ -33,7 +33,7 @@ from console.pages import CAMPAIGN
 from console.pages.drafts.notes import list_doubts, list_others, shorten
 from console.pages.drafts.steps import Draft, find_next, list_files, load_draft, render_step
 from console.rights import demands
-from console.texts import _, language, mark_value, mask_digits, number, plural
+from console.texts import _, language, mark_value, mask_digits, number, plural, say
 
 _MOST_SINGLE_ROWS = 3
 # So long after its request, the people of a list may still be compared with those of other campaigns.
@@ -187,9 +187,10 @@ def _tell_reading(file: ImportedFile, report: ImportReport | None) -> list[tuple
         everybody = _("for everybody")
         found += [(write_variable(variable), f"{value} [{everybody}]") for variable, value in report.fixed.items()]
     if file.columns is not None:
-        consent = file.columns.consent
-        column = _("no column") if consent is None else file.columns.names[consent]
-        found.append((_("Says who agreed to get messages"), column))
+        consent = [] if file.columns.consent is None else [file.columns.names[file.columns.consent]]
+        names = list(dict.fromkeys([*consent, *(report.deciding if report is not None else [])]))
+        answer = say(list_names(names)).unescape() if names else _("no column")
+        found.append((_("Says who agreed to get messages"), answer))
     return found
 
 
