@@ -31,6 +31,8 @@ from console.pages.accounts import account, accounts, acts
 from console.pages.audit import audit
 from console.pages.outcomes import compare, report
 from console.pages.people import optouts, person, reviews
+from console.pages.retries import failed, uncertain
+from console.pages.templates import templates
 from console.pages.users import confirm, profile, users
 from console.rights import check_right, demand_token
 from console.security import (
@@ -52,6 +54,7 @@ _MAX_FORM_FIELDS = 200
 
 _PAGES = (
     *(probes, login, now, campaigns, drafts, campaign, recipients, moves, many, errors, streams, updates, downloads),
+    *(failed, uncertain, templates),
     *(accounts, account, acts, person, optouts, reviews, audit, confirm, profile, users),
     *(compare, report),
 )

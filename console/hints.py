@@ -63,13 +63,17 @@ PAGES: Mapping[HintAction, str] = MappingProxyType({
     HintAction.LIST_ACCOUNTS: "accounts",
     HintAction.LIST_CAMPAIGNS: "campaigns",
     HintAction.LIST_SUPPRESSIONS: "optouts",
+    HintAction.LIST_TEMPLATES: "templates",
     HintAction.LIST_USERS: "users",
     HintAction.PAUSE_CAMPAIGN: "confirm_pause",
     HintAction.RESUME_CAMPAIGN: "confirm_resume",
+    HintAction.RETRY_CAMPAIGN: "ask_retry",
+    HintAction.RETRY_UNCERTAIN: "uncertain_messages",
     HintAction.REVIEW_OPTOUTS: "reviews",
     HintAction.SHOW_CAMPAIGN: "campaign",
     HintAction.SHOW_ERRORS: "errors",
     HintAction.START_CAMPAIGN: "draft_start",
+    HintAction.SYNC_TEMPLATES: "templates",
     HintAction.WATCH_CAMPAIGN: "campaign",
 })  # fmt: skip
 

@@ -63,6 +63,7 @@ def set_up_templates(app: Flask) -> None:
         Right=Right,
         explain_cooldown=CooldownReason.explain,
         explain_deactivation=explain_deactivation,
+        retry_words=texts.retry_words,
         role_labels=texts.role_labels,
         role_notes=texts.role_notes,
         say=texts.say,
@@ -94,6 +95,8 @@ def list_sections() -> list[tuple[str, str]]:
     sections = [
         ("now", _("Now")),
         ("campaigns", _("Campaigns")),
+        ("uncertain", _("Uncertain")),
+        ("templates", _("Templates")),
         ("accounts", _("Accounts")),
         ("people", _("People")),
         ("optouts", _("Opt-outs")),

@@ -30,8 +30,10 @@ from campaigns.domain.statement import Entry, Field, Finding, Hint, HintAction, 
 from campaigns.domain.template import MediaKind
 from campaigns.domain.text.reasons import translate_reason
 from campaigns.domain.users.rights import Role
+from campaigns.domain.verdict import Retry
 from campaigns.language import load, round_up
 from campaigns.management.listings.recipients import Group
+from campaigns.management.retries import ALL_NAME
 from console.hints import ACCOUNT_ACTS, ACTIONS, CHOICES, FIELDS, PAGES, PLACES, STEPS
 
 ENGLISH, PORTUGUESE = LANGUAGES = ("en", "pt_BR")
@@ -394,6 +396,11 @@ def source_words(source: str) -> str:
     return _SOURCE_WORDS[Source(source)]()
 
 
+def retry_words(name: str) -> str:
+    """Return which failed messages a class of a retry has."""
+    return _RETRY_WORDS[name]()
+
+
 def role_labels() -> dict[str, str]:
     """Return the name of each role."""
     return {
@@ -521,6 +528,13 @@ _REASON_WORDS = {
 }
 
 
+_RETRY_WORDS: dict[str, Callable[[], str]] = {
+    Retry.THROTTLED: lambda: _("limits of WhatsApp"),
+    Retry.SERVER: lambda: _("faults at Meta or in our network"),
+    Retry.RECIPIENT_LATER: lambda: _("withheld by Meta for now"),
+    Retry.REPAIRED: lambda: _("faults of an account or a template that you have put right"),
+    ALL_NAME: lambda: _("all that may be sent again"),
+}
 _FAULT_WORDS = {
     "recipient": lambda: _("The person cannot get the message"),
     "us": lambda: _("The list or Revoada"),
@@ -552,6 +566,8 @@ def _write(value: Hint | Entry) -> Markup:
     target: dict[str, object] = {}
     if value.action.noun == "campaign":
         target = {"campaign_id": value.target}
+        if value.action is HintAction.RETRY_CAMPAIGN and value.entry is not None:
+            target["class"] = value.entry.value or None
     elif value.action.noun == "account":
         is_token = value.entry is not None and value.entry.field is Field.TOKEN
         target = {"name": value.target, "act": "token" if is_token else ACCOUNT_ACTS.get(value.action)}

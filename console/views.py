@@ -178,6 +178,14 @@ class CampaignView:
         return reason_words(row.waiting_reason)
 
     @property
+    def retry_obstacle(self) -> str:
+        """Why no failed message can be sent again; "" if the campaign takes a retry."""
+        status, expires = CampaignStatus(self.row.status), self.row.expire_at
+        if status not in TRANSITIONS[Command.RETRY]:
+            return _("It is cancelled.") if status is CampaignStatus.CANCELLED else _("It has not started.")
+        return _("The campaign has expired.") if expires is not None and expires <= self.row.server_now else ""
+
+    @property
     def actions(self) -> list[Action]:
         """The commands for this campaign, each with the reason if it is not possible now or for this user.
 

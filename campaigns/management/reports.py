@@ -205,7 +205,7 @@ def show_errors(database: Database, campaign_id: int) -> CampaignErrors:
         names = {each.id: each.name for each in accounts.list_accounts(connection, account_ids)}
         campaign = find_campaign(connection, campaign_id)
         errors = [_explain(each, campaign_id, names) for each in reasons]
-        waits_for_template = _waits_for_template(connection, campaign)
+        waits_for_template = is_template_stopped(connection, campaign)
         capped_count, left_out = suppressed_count - review_count, count_left_out(connection, campaign)
         return CampaignErrors(campaign, errors, waits_for_template, capped_count, review_count, left_out)
 
@@ -220,7 +220,8 @@ def _explain(reason: campaigns.ReasonCount, campaign_id: int, names: Mapping[int
     return ExplainedReason(reason, failure.meaning, FAULTS[failure.blame], advice, retry)
 
 
-def _waits_for_template(connection: Connection, campaign: campaigns.CampaignListing) -> bool:
+def is_template_stopped(connection: Connection, campaign: campaigns.CampaignListing) -> bool:
+    """Tell whether the template cannot be sent now, so that a retry does not help before a person has acted."""
     # A sync may have ended the wait. The reason stays in the row until the next slice deletes it.
     is_over = campaign.due_at is None and campaign.enqueued_at is not None
     return (

@@ -7,8 +7,9 @@ import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from campaigns.domain.campaign import CampaignStatus, Command, Move, decide_move
-from campaigns.domain.failures import FAILURES, find_failure
+from campaigns.domain.campaign import CampaignFacts, CampaignStatus, Command, Move, decide_move
+from campaigns.domain.failures import FAILURES, explain_failure, explain_uncertain, find_failure
+from campaigns.domain.message import Status
 from campaigns.domain.statement import Count, Kind, Refusal, Sentence
 from campaigns.domain.users.actor import Act, Actor
 from campaigns.domain.verdict import Retry
@@ -16,6 +17,7 @@ from campaigns.management.campaigns import lock_campaign
 from campaigns.management.hours.nights import Night, find_night
 from campaigns.management.hours.quiet_hours import QuietHours
 from campaigns.management.lifecycle import write_moves
+from campaigns.management.reports import find_campaign, is_template_stopped
 from campaigns.store import campaigns as store
 from campaigns.store.database import Connection, Database, read_clock
 from campaigns.store.events import count_unapplied, find_newest_event_id
@@ -32,6 +34,8 @@ from campaigns.store.messages import (
 from campaigns.store.users.audit import write_audit
 
 ALL = frozenset(Retry)
+# The name that stands for all classes.
+ALL_NAME = "all-retryable"
 
 # The maximum number of messages in one transaction. Settlements and releases of the campaign's messages wait until the
 # transaction ends.
@@ -98,6 +102,155 @@ class UncertainRetry:
     def newest_at(self) -> dt.datetime | None:
         """The time at which the last of these messages may have been sent."""
         return max((each.newest_at for each in self.reasons if each.count), default=None)
+
+
+@dataclass(frozen=True, slots=True)
+class RetryLine:
+    """Messages with one code. `meaning`: that of the code. `retry`: their class; None: a retry does not help."""
+
+    counted: FailedCount
+    meaning: str
+    retry: Retry | None
+
+
+@dataclass(frozen=True, slots=True)
+class RetryLook:
+    """What a person reads before a retry of failed messages. Nothing was changed or locked.
+
+    `again`: the messages that go again. `left`: the messages that stay failed. `refusal`: why the campaign takes no
+    retry; None if it takes one. `is_template_stopped`: the template cannot be sent now. `nights`: as
+    `find_retry_nights` returns them.
+    """
+
+    campaign: store.CampaignListing
+    again: Sequence[RetryLine]
+    left: Sequence[RetryLine]
+    refusal: Refusal | None
+    is_template_stopped: bool
+    nights: Sequence[Night]
+
+    @property
+    def count(self) -> int:
+        return sum(each.counted.count for each in self.again)
+
+    @property
+    def left_count(self) -> int:
+        return sum(each.counted.count for each in self.left)
+
+
+@dataclass(frozen=True, slots=True)
+class UncertainLine:
+    """Messages that are uncertain for one reason, with its meaning."""
+
+    counted: UncertainCount
+    meaning: str
+
+
+@dataclass(frozen=True, slots=True)
+class UncertainLook:
+    """The uncertain messages of a campaign. Nothing was changed or locked.
+
+    `count`: the number of people who may get the message twice by a retry. `unapplied_count`: the number of stored
+    webhook events that are still to be applied, and may settle some of these messages. `refusal`: why the campaign
+    takes no retry; None if it takes one.
+    """
+
+    campaign: store.CampaignListing
+    lines: Sequence[UncertainLine]
+    unapplied_count: int
+    refusal: Refusal | None
+
+    @property
+    def count(self) -> int:
+        return sum(each.counted.count for each in self.lines)
+
+    @property
+    def suppressed_count(self) -> int:
+        return sum(each.counted.suppressed_count for each in self.lines)
+
+    @property
+    def erased_count(self) -> int:
+        return sum(each.counted.erased_count for each in self.lines)
+
+    @property
+    def total(self) -> int:
+        return self.count + self.suppressed_count + self.erased_count
+
+    @property
+    def oldest_at(self) -> dt.datetime | None:
+        """The time at which the first of these messages may have been sent."""
+        return min((each.counted.oldest_at for each in self.lines), default=None)
+
+    @property
+    def newest_at(self) -> dt.datetime | None:
+        return max((each.counted.newest_at for each in self.lines), default=None)
+
+
+def find_classes(name: str) -> frozenset[Retry]:
+    """Return the classes with this name. Raises ValueError if there is no such class."""
+    return ALL if name == ALL_NAME else frozenset({Retry(name)})
+
+
+def look_at_retry(
+    database: Database, campaign_id: int, classes: frozenset[Retry], *, quiet: QuietHours | None
+) -> RetryLook:
+    """Return what a person reads before `retry_failed`. Raises Refusal if there is no such campaign.
+
+    The function reads all messages of the campaign. `quiet`: as for `find_nights`.
+    """
+
+    def look(connection: Connection) -> RetryLook:
+        row = find_campaign(connection, campaign_id)
+        again, left = _divide(count_failed(connection, campaign_id, _later_seconds()), classes)
+        stopped = is_template_stopped(connection, row)
+        return RetryLook(row, _explain(again), _explain(left), _refuse(row), stopped, ())
+
+    looked = database.run(look)
+    if looked.refusal is not None or not looked.count:
+        return looked
+    return replace(looked, nights=find_retry_nights(database, campaign_id, classes, quiet=quiet))
+
+
+def look_at_uncertain(database: Database, campaign_id: int) -> UncertainLook:
+    """Return the uncertain messages of a campaign by reason. Raises Refusal if there is no such campaign.
+
+    The function reads all messages of the campaign if its counters show an uncertain one.
+    """
+
+    def look(connection: Connection) -> UncertainLook:
+        row = find_campaign(connection, campaign_id)
+        counts = count_uncertain(connection, campaign_id) if row.counts.get(Status.UNCERTAIN) else []
+        lines = [UncertainLine(each, explain_uncertain(each.error_code).meaning) for each in counts]
+        return UncertainLook(row, lines, _count_waiting(connection), _refuse(row))
+
+    return database.run(look)
+
+
+def count_waiting_webhooks(database: Database) -> int:
+    """Return the number of stored webhook events that are still to be applied."""
+    return database.run(_count_waiting)
+
+
+def _count_waiting(connection: Connection) -> int:
+    return count_unapplied(connection, up_to=find_newest_event_id(connection))
+
+
+def _explain(counts: Sequence[FailedCount]) -> list[RetryLine]:
+    return [RetryLine(each, explain_failure(each.error_code).meaning, _find_retry(each.error_code)) for each in counts]
+
+
+def _find_retry(code: int | None) -> Retry | None:
+    return None if code is None else find_failure(code).retry
+
+
+def _refuse(row: store.CampaignListing) -> Refusal | None:
+    """Return why a campaign takes no retry; None if it takes one."""
+    facts = CampaignFacts(row.id, row.name, CampaignStatus(row.status), expire_at=row.expire_at)
+    try:
+        decide_move(Command.RETRY, facts, now=row.server_now)
+    except Refusal as refusal:
+        return refusal
+    return None
 
 
 def preview_retry(database: Database, campaign_id: int, classes: frozenset[Retry]) -> Retried:
@@ -251,12 +404,16 @@ def _look(connection: Connection, campaign_id: int, classes: frozenset[Retry]) -
     # The messages are counted before the campaign is locked, because settlements of its messages wait for that lock.
     counts = count_failed(connection, campaign_id, _later_seconds())
     campaign, _ = _decide(connection, campaign_id)
+    return Retried(campaign.facts.identify(), campaign.time_zone, *_divide(counts, classes))
+
+
+def _divide(counts: Sequence[FailedCount], classes: frozenset[Retry]) -> tuple[list[FailedCount], list[FailedCount]]:
+    """Return the messages to send again, and the messages that stay failed."""
     again: list[FailedCount] = []
     left: list[FailedCount] = []
     for each in counts:
-        retry = None if each.error_code is None else find_failure(each.error_code).retry
-        (again if retry in classes else left).append(each)
-    return Retried(campaign.facts.identify(), campaign.time_zone, again, left)
+        (again if _find_retry(each.error_code) in classes else left).append(each)
+    return again, left
 
 
 def _retry(

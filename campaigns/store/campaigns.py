@@ -375,6 +375,13 @@ def page_campaigns(
     return sorted(list_campaigns(connection, ids), key=lambda row: (row.created_at, row.id), reverse=True)
 
 
+def page_uncertain(connection: Connection, *, before: int | None, limit: int) -> list[CampaignListing]:
+    """Return at most `limit` campaigns with uncertain messages and an id below `before`, the newest first."""
+    parameters = {"before": 2**63 - 1 if before is None else before, "limit": limit}
+    ids = [row[0] for row in connection.execute(query("page_uncertain_ids"), parameters)]
+    return sorted(list_campaigns(connection, ids), key=lambda row: row.id, reverse=True)
+
+
 def insert_test(connection: Connection, campaign_id: int, phones: Sequence[str], word: str) -> int:
     """Create and start a test campaign for `campaign_id`; return the id of the test.
 

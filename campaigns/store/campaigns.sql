@@ -293,6 +293,16 @@ FROM messages
 WHERE campaign_id = %(test_id)s
 ORDER BY id
 
+-- name: page_uncertain_ids
+-- Campaigns with uncertain messages, the newest first, with ids below `before`. Tests are campaigns, too.
+--
+-- Plan: the index tallies_uncertain backwards, which stops after `limit` campaigns. It has no campaign that never had an
+-- uncertain message.
+SELECT campaign_id FROM tallies
+WHERE status = 'uncertain' AND count > 0 AND campaign_id < %(before)s
+ORDER BY campaign_id DESC
+LIMIT %(limit)s
+
 -- name: list_reasons
 -- Groups messages of a campaign by reason: uncertain messages, failed messages, and two kinds of suppressed messages.
 -- Messages of the first kind exceeded the campaign's cap per person; the query recognises them by the error title that

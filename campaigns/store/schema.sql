@@ -249,6 +249,7 @@ CREATE INDEX campaigns_alive ON campaigns (created_at, id) WHERE status IN ('pen
 CREATE INDEX campaigns_by_end ON campaigns ((coalesce(completed_at, cancelled_at, 'infinity'::timestamptz)))
     WHERE started_at IS NOT NULL;
 CREATE INDEX campaigns_by_status ON campaigns (status, created_at, id) WHERE test_of IS NULL;  -- for pages
+CREATE INDEX campaigns_by_template ON campaigns (template_id) WHERE test_of IS NULL;  -- for pages
 
 -- Whether a campaign may run now, or waits for a time that is not after `horizon`. After `expire_at` a campaign may run
 -- although it waits, because the run expires the campaign's messages. Ticks, leases and all code that enqueues
@@ -393,6 +394,8 @@ CREATE TABLE tallies (
     replied_count bigint NOT NULL DEFAULT 0,
     PRIMARY KEY (campaign_id, status)
 ) WITH (fillfactor = 50);
+-- For pages. The index has no column that a change of a counter writes, so such a change needs no new index entry.
+CREATE INDEX tallies_uncertain ON tallies (campaign_id) WHERE status = 'uncertain';
 
 -- Statement triggers update the counters, so that every statement updates them, even a statement that an operator
 -- types. The upsert locks the counters in order, so that two statements do not deadlock. Reasons for triggers:

@@ -226,26 +226,79 @@ class GalleryRow(TemplateRow):
 
 
 def page_gallery(
-    connection: Connection, *, pattern: str | None, language: str | None, after: tuple[str, str], limit: int
+    connection: Connection,
+    *,
+    pattern: str | None,
+    language: str | None,
+    status: str | None = None,
+    category: str | None = None,
+    waba_ids: Sequence[str] | None = None,
+    after: tuple[str, str],
+    limit: int,
 ) -> list[GalleryRow]:
     """Return the copies of at most `limit` templates behind `after`, in the order of name, language and WABA.
 
-    `pattern`: for ILIKE on the name.
+    `pattern`: for ILIKE on the name. `waba_ids`: as for `page_templates`.
     """
     parameters = {
         "name": after[0],
         "language_after": after[1],
         "pattern": pattern,
         "language": language,
+        "status": status,
+        "category": category,
+        "waba_ids": None if waba_ids is None else list(waba_ids),
         "limit": limit,
     }
     with connection.cursor(row_factory=class_row(GalleryRow)) as cursor:
         return cursor.execute(query("page_gallery"), parameters).fetchall()
 
 
-def list_languages(connection: Connection) -> list[str]:
-    """Return the languages in which there are templates."""
-    return [row[0] for row in connection.execute(query("list_languages"))]
+@dataclass(frozen=True, slots=True)
+class TemplateResults:
+    """What became of the messages of the campaigns with a template. `delivered_count` includes `read_count`."""
+
+    name: str
+    language: str
+    campaign_count: int
+    sent_count: int
+    delivered_count: int
+    read_count: int
+    failed_count: int
+
+
+def count_template_results(connection: Connection, keys: Sequence[tuple[str, str]]) -> list[TemplateResults]:
+    """Return the results of the templates with these names and languages. A template that was never used has none."""
+    with connection.cursor(row_factory=class_row(TemplateResults)) as cursor:
+        return cursor.execute(query("count_template_results"), _split(keys)).fetchall()
+
+
+@dataclass(frozen=True, slots=True)
+class NewestUser:
+    """A campaign with a template."""
+
+    name: str
+    language: str
+    id: int
+    campaign: str
+    status: str
+
+
+def list_newest_users(connection: Connection, keys: Sequence[tuple[str, str]], *, limit: int) -> list[NewestUser]:
+    """Return, for each of the templates with these names and languages, its newest campaigns."""
+    with connection.cursor(row_factory=class_row(NewestUser)) as cursor:
+        return cursor.execute(query("list_newest_users"), _split(keys) | {"limit": limit}).fetchall()
+
+
+def _split(keys: Sequence[tuple[str, str]]) -> dict[str, Any]:
+    return {"names": [name for name, _ in keys], "languages": [language for _, language in keys]}
+
+
+def list_choices(connection: Connection) -> tuple[list[str], list[str], list[str]]:
+    """Return the languages, the statuses and the categories that templates have."""
+    row = connection.execute(query("list_choices")).fetchone()
+    assert row is not None
+    return row[0], row[1], row[2]
 
 
 def list_names(connection: Connection) -> list[tuple[str, str]]:

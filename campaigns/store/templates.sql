@@ -143,25 +143,29 @@ ORDER BY name, language, waba_id
 LIMIT %(limit)s
 
 -- name: page_gallery
--- Templates by name and language, behind the key (name, language), with all their copies. `pattern`: for ILIKE on the
--- name. `last_used_at`: when a campaign with a copy of the template started last; tests do not count.
+-- Templates by name and language, behind the key (name, language), with all their copies. A template is chosen if one
+-- of its copies fits all filters. `pattern`: for ILIKE on the name. `waba_ids`: as for `page_templates`. `last_used_at`:
+-- when a campaign with a copy of the template started last; tests do not count.
 --
--- Plan: `page` is one scan of the unique index, which stops after `limit` templates. The campaigns are scanned once;
--- their number is small beside that of the messages.
+-- Plan: `page` is one scan of the unique index, which stops after `limit` templates. Then the index
+-- campaigns_by_template finds the campaigns of these templates.
 WITH page AS (
     SELECT name, language
     FROM templates
     WHERE (name, language) > (%(name)s::text, %(language_after)s::text)
         AND (%(pattern)s::text IS NULL OR name ILIKE %(pattern)s)
         AND (%(language)s::text IS NULL OR language = %(language)s)
+        AND (%(status)s::text IS NULL OR status = %(status)s)
+        AND (%(category)s::text IS NULL OR category = %(category)s)
+        AND (%(waba_ids)s::text[] IS NULL OR waba_id = '' OR waba_id = ANY (%(waba_ids)s))
     GROUP BY name, language
     ORDER BY name, language
     LIMIT %(limit)s
 ), used AS (
-    SELECT template.name, template.language, max(campaign.started_at) AS at
-    FROM campaigns campaign JOIN templates template ON template.id = campaign.template_id
-    WHERE campaign.test_of IS NULL
-    GROUP BY template.name, template.language
+    SELECT page.name, page.language, max(campaign.started_at) AS at
+    FROM page JOIN templates template USING (name, language)
+    JOIN campaigns campaign ON campaign.template_id = template.id AND campaign.test_of IS NULL
+    GROUP BY page.name, page.language
 )
 SELECT
     id, waba_id, meta_id, name, language, components, status, status_at, category, quality, blocked_until, synced_at,
@@ -169,8 +173,43 @@ SELECT
 FROM page JOIN templates USING (name, language) LEFT JOIN used USING (name, language)
 ORDER BY name, language, waba_id
 
--- name: list_languages
-SELECT DISTINCT language FROM templates ORDER BY language
+-- name: count_template_results
+-- What became of the messages of the campaigns with these templates, by name and language. Tests and drafts do not count.
+-- `sent_count` includes the messages that Meta holds, that were delivered and that were read. `delivered_count` includes
+-- the messages that were read.
+--
+-- Plan: the index campaigns_by_template, then the counters of each campaign by their primary key. No message is read.
+SELECT wanted.name, wanted.language, count(DISTINCT c.id) AS campaign_count,
+    coalesce(sum(y.count) FILTER (WHERE y.status IN ('held', 'sent', 'delivered', 'read')), 0)::bigint AS sent_count,
+    coalesce(sum(y.count) FILTER (WHERE y.status IN ('delivered', 'read')), 0)::bigint AS delivered_count,
+    coalesce(sum(y.count) FILTER (WHERE y.status = 'read'), 0)::bigint AS read_count,
+    coalesce(sum(y.count) FILTER (WHERE y.status = 'failed'), 0)::bigint AS failed_count
+FROM unnest(%(names)s::text[], %(languages)s::text[]) AS wanted (name, language)
+JOIN templates t USING (name, language)
+JOIN campaigns c ON c.template_id = t.id AND c.test_of IS NULL AND c.started_at IS NOT NULL
+LEFT JOIN tallies y ON y.campaign_id = c.id
+GROUP BY wanted.name, wanted.language
+
+-- name: list_newest_users
+-- The newest `limit` campaigns of each of these templates, by name and language. Tests are left out.
+SELECT wanted.name, wanted.language, used.id, used.campaign, used.status
+FROM unnest(%(names)s::text[], %(languages)s::text[]) AS wanted (name, language)
+CROSS JOIN LATERAL (
+    SELECT c.id, c.name AS campaign, c.status::text AS status
+    FROM templates t JOIN campaigns c ON c.template_id = t.id AND c.test_of IS NULL
+    WHERE t.name = wanted.name AND t.language = wanted.language
+    ORDER BY c.id DESC
+    LIMIT %(limit)s
+) used
+ORDER BY wanted.name, wanted.language, used.id DESC
+
+-- name: list_choices
+-- The languages, statuses and categories that templates have.
+SELECT
+    coalesce(array_agg(DISTINCT language ORDER BY language), '{}'),
+    coalesce(array_agg(DISTINCT status ORDER BY status), '{}'),
+    coalesce(array_agg(DISTINCT category ORDER BY category) FILTER (WHERE category <> ''), '{}')
+FROM templates
 
 -- name: list_names
 SELECT DISTINCT name, language FROM templates ORDER BY name, language

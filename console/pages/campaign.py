@@ -60,6 +60,10 @@ _DONE: dict[str, tuple[frozenset[CampaignStatus], Callable[[], str]]] = {
         frozenset(CampaignStatus) - {CampaignStatus.PAUSED, CampaignStatus.CANCELLED},
         lambda: _("The campaign goes on."),
     ),
+    "retried": (
+        frozenset({CampaignStatus.RUNNING, CampaignStatus.PAUSED, CampaignStatus.COMPLETED}),
+        lambda: _("The messages are in our queue again."),
+    ),
     "cancelled": (
         frozenset({CampaignStatus.CANCELLED}),
         lambda: _("The campaign is cancelled. Its waiting messages will never be sent."),

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 from flask import Flask, render_template
 
 from campaigns.domain.users.rights import Right
 from campaigns.management.reports import ExplainedReason, show_errors
+from campaigns.management.retries import ALL_NAME
 from console.context import parts, user
 from console.pages import CAMPAIGN
 from console.rights import demands
@@ -24,6 +27,17 @@ def show(campaign_id: int) -> str:
         groups.setdefault(each.fault, []).append(each)
     view = CampaignView(found.campaign)
     skipped = list_skipped(view.funnel, capped=found.capped_count, in_review=found.review_count)
+    again = Counter[str]()
+    for each in found.errors:
+        if each.retry is not None:
+            again[each.retry] += each.reason.count
     return render_template(
-        "errors.html", campaign=view, groups=groups, skipped=[*skipped, *list_rows(found.left_out)], user=user()
+        "errors.html",
+        campaign=view,
+        groups=groups,
+        skipped=[*skipped, *list_rows(found.left_out)],
+        again=again,
+        waits_for_template=found.waits_for_template,
+        all_name=ALL_NAME,
+        user=user(),
     )

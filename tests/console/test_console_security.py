@@ -157,7 +157,7 @@ def test_no_page_has_inline_scripts_or_styles(project):
 
 
 # There is no account that could read templates, no campaign is a test, no list was uploaded, the only work that was
-# asked for is a download, which is not written yet, and a campaign that runs is not deleted.
+# asked for is a download, which is not written yet, a campaign that runs is not deleted, and no message failed.
 _OWN_STATUSES = {
     "sync_templates": 404,
     "test": 404,
@@ -168,6 +168,9 @@ _OWN_STATUSES = {
     "download_file": 503,
     "optout_file_read": 404,
     "named_account": 404,
+    "retry": 409,
+    "retry_uncertain": 409,
+    "read_templates": 429,
     "check_account": 503,
 }
 

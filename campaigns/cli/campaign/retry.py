@@ -35,8 +35,6 @@ from campaigns.management.reports import ExplainedReason, show_errors
 from campaigns.store.campaigns import CampaignListing, ReasonCount
 from campaigns.store.messages import FailedCount, UncertainCount
 
-_ALL = "all-retryable"
-
 
 def describe_reason(reason: ReasonCount | FailedCount | UncertainCount) -> str:
     """Return the code and the title of a reason, or the title alone if there is no code.
@@ -118,7 +116,7 @@ def _describe_retry_of(error: ExplainedReason, campaign_id: int, *, waits_for_te
 @click.option(
     "--class",
     "retry_class",
-    type=click.Choice([*map(str, Retry), _ALL]),
+    type=click.Choice([*map(str, Retry), retries.ALL_NAME]),
     help="The class of failures; see above.",
 )
 @click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
@@ -151,7 +149,7 @@ def retry(  # noqa: PLR0917  one per option
     """
     if retry_class is None:
         raise _demand_class(session, campaign_id, as_json=as_json)
-    classes = retries.ALL if retry_class == _ALL else frozenset({Retry(retry_class)})
+    classes = retries.find_classes(retry_class)
     if dry_run:
         done = retries.preview_retry(session.database, campaign_id, classes)
     else:
@@ -183,7 +181,7 @@ _CLASSES = {
     str(Retry.SERVER): deferred("a fault of Meta's servers"),
     str(Retry.RECIPIENT_LATER): deferred("Meta withheld it for now"),
     str(Retry.REPAIRED): deferred("you have fixed the fault"),
-    _ALL: deferred("all of these"),
+    retries.ALL_NAME: deferred("all of these"),
 }
 
 
@@ -193,7 +191,7 @@ def _demand_class(session: Session, campaign_id: int, *, as_json: bool) -> Comma
         counts = {
             str(each): retries.preview_retry(session.database, campaign_id, frozenset({each})).count for each in Retry
         }
-        counts[_ALL] = sum(counts.values())
+        counts[retries.ALL_NAME] = sum(counts.values())
         print_table(
             (_("class"), _("people"), _("meaning")),
             [(name, counts[name], _(meaning)) for name, meaning in _CLASSES.items()],

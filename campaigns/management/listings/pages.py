@@ -99,6 +99,17 @@ def page_campaigns(
     return load_page(database, load, limit, lambda row: (row.created_at, row.id))
 
 
+def page_uncertain(
+    database: Database, *, after: int | None = None, limit: int = 50
+) -> Page[campaigns.CampaignListing, int]:
+    """Return campaigns with uncertain messages, the newest first, behind the campaign with the id `after`."""
+
+    def load(connection: Connection) -> list[campaigns.CampaignListing]:
+        return campaigns.page_uncertain(connection, before=after, limit=limit + 1)
+
+    return load_page(database, load, limit, lambda row: row.id)
+
+
 def page_templates(
     database: Database, wanted: TemplateFilter | None = None, *, after: TemplateKey | None = None, limit: int = 50
 ) -> Page[templates.TemplateRow, TemplateKey]:

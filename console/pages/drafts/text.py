@@ -2,47 +2,31 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
-from flask import Flask, current_app, redirect, request, url_for
-from markupsafe import Markup, escape
+from flask import Flask, redirect, request, url_for
 from werkzeug.wrappers import Response
 
 from campaigns.domain.filling import Parameter, ParameterKind
 from campaigns.domain.statement import Refusal
 from campaigns.domain.users.rights import Right
 from campaigns.management.campaigns import CLEAR, CampaignChanges, Clear, change_campaign, draft_campaign
-from campaigns.management.drafts.gallery import GalleryKey, find_parameters, page_gallery
-from campaigns.management.templates import Change, sync_templates
+from campaigns.management.drafts.gallery import GalleryFilter, GalleryKey, find_parameters, page_gallery
 from console.context import actor, parts, user
 from console.errors import find_status
 from console.forms.drafts import TextForm, make_text_form
 from console.pages import CAMPAIGN, read_number
 from console.pages.drafts.parameters import label_parameter
 from console.pages.drafts.steps import Draft, digest, find_next, find_other_change, load_draft, render_step
+from console.pages.templates.sync import News, read_from_meta
 from console.rights import demands
-from console.texts import _, plural, say, word
+from console.texts import say
 from console.typed import keeps_typed
 
-# The shortest time between two reads of Meta's list of templates by this process. A list may have thousands of entries.
-SYNC_SECONDS = 60
-_SYNC = "revoada.template_sync"
 # By the code of a refusal: the field whose value is refused.
 _FIELDS = {"campaign_name_invalid": "name"}
 
-_SHOWN_CHANGES = 20
-
 _Answer = str | Response | tuple[str, int]
-
-
-@dataclass(frozen=True, slots=True)
-class News:
-    """What a reading of Meta's list has brought. `is_problem`: it could not be read, or not all of it."""
-
-    lines: Sequence[Markup | str]
-    is_problem: bool = False
 
 
 def register(app: Flask) -> None:
@@ -161,47 +145,8 @@ def sync() -> _Answer:
     form = make_text_form(parameters)
     if draft is not None and not form.template.data:
         form.template.data = _find_template(draft)
-    news, status = _sync()
+    news, status = read_from_meta()
     return _render(draft, form, parameters, news), status
-
-
-def _sync() -> tuple[News, int]:
-    tried_at = current_app.extensions.get(_SYNC)
-    if tried_at is not None and time.monotonic() - tried_at < SYNC_SECONDS:
-        return News([_("The list was read from Meta just now. Try again in a minute.")], is_problem=True), 429
-    current_app.extensions[_SYNC] = time.monotonic()
-    try:
-        results = sync_templates(parts().database, parts().settings, actor=actor())
-    except Refusal as refusal:
-        return News([say(refusal)], is_problem=True), find_status(refusal)
-    parts().enqueue(sorted({campaign_id for result in results for campaign_id in result.to_enqueue}))
-    problems: list[Markup | str] = [say(why) for result in results if (why := result.explain()) is not None]
-    changes = [_tell_change(each) for result in results for each in result.changes]
-    read = sum(result.count for result in results if result.error is None)
-    lines: list[Markup | str] = [plural("%(count)s template was read.", "%(count)s templates were read.", read)]
-    if not read:
-        lines = [_("Meta has no templates for these accounts.")]
-        if page_gallery(parts().database, text="", language="", after=None).page.rows:
-            lines.append(_("The templates below were added by a command."))
-    lines += changes[:_SHOWN_CHANGES] or ([_("Nothing has changed.")] if read else [])
-    if (more := len(changes) - _SHOWN_CHANGES) > 0:
-        lines.append(plural("%(count)s more has changed.", "%(count)s more have changed.", more))
-    if not problems:
-        return News(lines), 200
-    if len(problems) < len(results):
-        return News([*problems, *lines], is_problem=True), 503
-    return News([*problems, _("The list below is the one that was read before.")], is_problem=True), 503
-
-
-def _tell_change(change: Change) -> Markup | str:
-    """Return what has changed at one template."""
-    name = f"{change.name} ({change.language})"
-    if change.kind == "new":
-        return _("New: %(name)s, %(status)s.", name=name, status=word(change.status.replace("_", " ")))
-    if change.kind == "gone":
-        return _("Meta has %(name)s no longer.", name=name)
-    details = "" if change.details is None else say(change.details)
-    return Markup(_("Changed: %(name)s, %(details)s.", name=escape(name), details=details))  # noqa: S704  all escaped
 
 
 def _find_template(draft: Draft) -> str:
@@ -221,7 +166,7 @@ def _refuse(
 
 def _render(draft: Draft | None, form: TextForm, parameters: Sequence[Parameter] = (), news: News | None = None) -> str:
     text, language, after = _read_filter()
-    gallery = page_gallery(parts().database, text=text, language=language, after=after)
+    gallery = page_gallery(parts().database, GalleryFilter(text=text, language=language), after=after)
     return render_step(
         "drafts/text.html",
         "draft_text",

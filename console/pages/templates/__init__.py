@@ -1,0 +1,1 @@
+"""The page of all templates, and the reading of templates from Meta."""
