@@ -93,9 +93,14 @@ _DAY_AND_CLOCK = (
 )
 _CLOCK_ALONE = re.compile(rf"(?:at |as |a )?{_CLOCK}")
 _HOUR_ALONE = re.compile(r".* ([0-9]{1,2})")
+# An hour after the Portuguese `às`. From 9 on it is an hour of the day: 9 in the evening is said as 21, or with a word
+# such as `da noite`. An earlier hour may be one of the afternoon.
+_HOUR_OF_DAY = re.compile(r"(.+ )as ([0-9]{1,2})")
+_LEAST_HOUR_OF_DAY = 9
 _ISO_DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _YEAR_FIRST = re.compile(r"([0-9]{4})([-/.])([0-9]{1,2})\2([0-9]{1,2})")
 _YEAR_LAST = re.compile(r"([0-9]{1,2})([-/.])([0-9]{1,2})\2([0-9]{4})")
+_NO_YEAR = re.compile(r"([0-9]{1,2})([/.])([0-9]{1,2})")
 _HALF_DAY = 12  # the hours of a clock with am and pm
 
 
@@ -145,8 +150,9 @@ def read_moment(
     the past. The result is in UTC, and may be on either side of `now`.
 
     A text that may mean two times is refused: a day without a time, a time without a day, the weekday of today, and a
-    wall-clock time that the zone skips or shows twice when its clocks change. A refusal suggests only times that the
-    caller can use: times after `now`, or before it if `looks_back`.
+    wall-clock time that the zone skips or shows twice when its clocks change. 30/11 has the year that makes it the
+    nearest to now. A refusal suggests only times that the caller can use: times after `now`, or before it if
+    `looks_back`.
     """
     try:
         return _read(text, time_zone, now, is_day_first=is_day_first, looks_back=looks_back)
@@ -226,12 +232,26 @@ def _read_words(plain: str, text: str, here: _Here, *, is_day_first: bool) -> dt
         if match := pattern.fullmatch(plain):
             time = _read_clock(match)
             return dt.datetime.combine(_read_day(match["day"], text, here, time, is_day_first=is_day_first), time)
+    if moment := _read_hour_of_day(plain, text, here, is_day_first=is_day_first):
+        return moment
     try:
         day = _read_day(plain, text, here, dt.time(9), is_day_first=is_day_first)
     except _NoTimeError:
         _refuse_hour_alone(plain, text, here, is_day_first=is_day_first)
         raise
     raise _no_clock(text, day, here)
+
+
+def _read_hour_of_day(plain: str, text: str, here: _Here, *, is_day_first: bool) -> dt.datetime | None:
+    """Read a day and `às 9`; None if the hour may be one of the afternoon, or is on the wrong side of now."""
+    match = _HOUR_OF_DAY.fullmatch(plain)
+    if match is None or not _LEAST_HOUR_OF_DAY <= int(match[2]) < _HOURS:
+        return None
+    try:
+        moment = _read_words(f"{match[1]}as {match[2]}:00", text, here, is_day_first=is_day_first)
+    except _NoTimeError:
+        return None
+    return moment if here.fits(moment) else None
 
 
 def _refuse_hour_alone(plain: str, text: str, here: _Here, *, is_day_first: bool) -> None:
@@ -361,11 +381,21 @@ def _list_days(plain: str, here: _Here, *, is_day_first: bool) -> list[dt.date]:
         if not is_day_first and match[2] != ".":
             days += _make_days(match[4], match[1], match[3])
         return days
+    if match := _NO_YEAR.fullmatch(plain):
+        days = _find_nearest(int(match[3]), int(match[1]), here)
+        if not is_day_first and match[2] != ".":
+            days += _find_nearest(int(match[1]), int(match[3]), here)
+        return days
     if (date := read_named_date(plain)) is None:
         return []
     year, month, day = date
+    return _find_nearest(month, day, here) if year is None else [*_make_days(year, month, day)]
+
+
+def _find_nearest(month: int, day: int, here: _Here) -> list[dt.date]:
+    """Return the day with this date that is the nearest one, of this year or of the next (or last) one."""
     today = here.now.date()
-    years = (today.year, today.year + (-1 if here.looks_back else 1)) if year is None else (year,)
+    years = (today.year, today.year + (-1 if here.looks_back else 1))
     days = [date for each in years for date in _make_days(each, month, day)]
     return sorted(days, key=lambda date: abs(date - today))[:1]
 

@@ -101,6 +101,17 @@ def test_a_time_without_offset_is_in_the_campaigns_zone(text, expected):
         ("1º de dezembro de 2031, às 9h30", utc(2031, 12, 1, 12, 30)),
         ("9h de 1 de dezembro", utc(2030, 12, 1, 12)),
         ("Dec 1st, 2031 at 9am", utc(2031, 12, 1, 12)),
+        ("13/3 9h", utc(2030, 3, 13, 12)),
+        ("13/03 às 9h", utc(2030, 3, 13, 12)),
+        ("13.03, 09:00", utc(2030, 3, 13, 12)),
+        ("3/13 9am", utc(2030, 3, 13, 12)),
+        ("9h30 de 13/03", utc(2030, 3, 13, 12, 30)),
+        ("01.02 9h", utc(2030, 2, 1, 12)),
+        ("quinta as 9", utc(2030, 3, 7, 12)),
+        ("quinta-feira às 9", utc(2030, 3, 7, 12)),
+        ("13/03 às 12", utc(2030, 3, 13, 15)),
+        ("amanhã às 15", utc(2030, 3, 7, 18)),
+        ("amanhã às 23", utc(2030, 3, 8, 2)),
     ],
 )
 def test_a_time_is_read_in_words_of_two_languages(text, expected):
@@ -118,6 +129,35 @@ def test_a_time_is_read_in_words_of_two_languages(text, expected):
 )
 def test_a_date_without_a_year_is_the_nearest_one(text, looks_back, expected):
     assert read(text, looks_back=looks_back) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "looks_back", "expected"),
+    [
+        ("15/10 9h", False, utc(2030, 10, 15, 12)),
+        ("15/10 9h", True, utc(2029, 10, 15, 12)),
+        ("04/03 9h", False, utc(2030, 3, 4, 12)),  # two days ago: the caller refuses it
+        ("05/06 9h", False, utc(2030, 6, 5, 12)),
+    ],
+)
+def test_digits_without_a_year_are_the_nearest_day_of_a_person_who_writes_the_day_first(text, looks_back, expected):
+    assert read(text, is_day_first=True, looks_back=looks_back) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "is_day_first", "reason"),
+    [
+        ("05/06 9h", False, "may be 2030-05-06 or 2030-06-05; write '2030-05-06 09:00' or '2030-06-05 09:00'"),
+        ("05/06 às 9", False, "may be 2030-05-06 or 2030-06-05"),
+        ("3/13 9am", True, "is not a time"),
+        ("31/04 9h", True, "is not a time"),
+        ("13/03/30 9h", True, "is not a time"),
+        ("13/03", True, "has no time of day; write '13/03 09:00'"),
+    ],
+)
+def test_digits_without_a_year_that_may_be_two_days_or_none_are_refused(text, is_day_first, reason):
+    with pytest.raises(Refusal, match=reason):
+        read(text, is_day_first=is_day_first)
 
 
 def test_a_date_of_january_is_in_the_next_year_if_it_is_december():
@@ -200,10 +240,11 @@ def test_the_weekday_of_today_is_refused_with_both_days():
         ("às 9h30", "has no day; write 'tomorrow 09:30'"),
         ("tomorrow 9", "has an hour without its minutes; write 'tomorrow 09:00'"),
         ("amanhã 9", "has an hour without its minutes; write 'amanhã 09:00'"),
-        ("amanhã às 15", "has an hour without its minutes; write 'amanhã às 15:00'"),
+        ("amanhã às 8", "has an hour without its minutes; write 'amanhã às 08:00'"),
+        ("tomorrow at 15", "has an hour without its minutes; write 'tomorrow at 15:00'"),
         ("1 December", "has no time of day; write '1 December 09:00'"),
         ("quarta as 9", "'quarta as 9' may be"),
-        ("quinta as 9", "has an hour without its minutes; write 'quinta as 09:00'"),
+        ("quinta as 7", "has an hour without its minutes; write 'quinta as 07:00'"),
         ("hoje as 9", "has an hour without its minutes; write 'hoje as 21:00'"),
         ("1 December 9", "has an hour without its minutes; write '1 December 09:00'"),
         ("2h", "may be a time of day or a number of hours; write 'tomorrow 02:00' or 'in 2h'"),
@@ -234,6 +275,7 @@ def test_a_next_weekday_is_refused_with_both_days(text):
         *("2h", "9h", "23:59", "0:00", "15 horas", "noon", "30m", "today", "hoje", "wednesday", "quarta 9h"),
         *("today 9", "hoje 15", "yesterday 9", "6 March 9", "6 mar 15", "05/06/2030 9"),
         *("next friday 09:00", "próxima quarta 9h", "quarta-feira que vem às 9h", "next wednesday"),
+        *("13/03 9", "05/06 9h", "06/03 9h", "6/3 as 9", "quinta as 7", "hoje as 9", "06/03 10:00"),
         *("quarta 23:30", "05/06/2030 9h", "06/03/2030 10:00", "2030-03-06", "2029-01-01", "yesterday"),
     ],
 )
