@@ -100,8 +100,8 @@ def _play(stack: Stack, console: Console, *, exit_when_done: bool) -> int:
     try:
         os.environ.update(stack.environment)  # this process enqueues tasks, too
         ids = _make_campaigns(database, stack.folder, stack.environment["REVOADA_SECRET_KEY"])
-        await_http(f"{simulator_url}/_simulator/stats", stack)
-        await_http(f"{stack.webhooks_url}/readyz", stack)
+        await_http(f"{simulator_url}/_simulator/stats", stack, role="simulator")
+        await_http(f"{stack.webhooks_url}/readyz", stack, role="webhooks")
         _open_console(stack, database, console)
         stop_story = threading.Event()
         story = threading.Thread(target=tell_story, args=(stack.folder / "logs", console, stop_story), daemon=True)
@@ -133,7 +133,7 @@ def _open_console(stack: Stack, database: Database, console: Console) -> None:
     password = make_key()[:_PASSWORD_LENGTH]
     asked = {"role": Role.ADMIN, "time_zone": TIME_ZONE, "language": current().name}
     add_user(database, "demo", actor=_ACTOR, password=password, **asked)
-    await_http(f"{stack.console_url}/readyz", stack)
+    await_http(f"{stack.console_url}/readyz", stack, role="console")
     console.print(
         _(
             """Watch the campaigns in your browser as well, and start a fourth one from the list:

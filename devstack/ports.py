@@ -1,7 +1,9 @@
 """Finds a TCP port on loopback that a server can use now, and again after a restart."""
 
+import errno
 import random
 import socket
+from contextlib import suppress
 from pathlib import Path
 
 LOOPBACK = "127.0.0.1"
@@ -39,11 +41,17 @@ def keep_port(path: Path, first: int | None = None) -> int:
 
 
 def is_free(port: int) -> bool:
-    with socket.socket() as probe:
+    """Tell whether no server listens on the port: neither on 127.0.0.1 nor on ::1, to which a browser may connect."""
+    return _is_free_on(socket.AF_INET, LOOPBACK, port) and _is_free_on(socket.AF_INET6, "::1", port)
+
+
+def _is_free_on(family: socket.AddressFamily, address: str, port: int) -> bool:
+    with suppress(OSError), socket.socket(family) as probe:
+        # A machine without IPv6 has no such address, and so no server on it.
         # The servers set this option too. Without it, connections in TIME_WAIT would make the port appear occupied.
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
-            probe.bind((LOOPBACK, port))
-        except OSError:
-            return False
-        return True
+            probe.bind((address, port))
+        except OSError as error:
+            return error.errno not in {errno.EADDRINUSE, errno.EACCES}
+    return True

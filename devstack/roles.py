@@ -43,6 +43,15 @@ class Role:
     def is_running(self) -> bool:
         return self._guard.poll() is None
 
+    def listens_on(self, port: int) -> bool:
+        """Tell whether the role, or a child of it, is the server on this port."""
+        try:
+            process = psutil.Process(self.pid)
+            found = [each.net_connections("tcp") for each in (process, *process.children(recursive=True))]
+        except psutil.NoSuchProcess:
+            return False
+        return any(each.laddr.port == port and each.status == psutil.CONN_LISTEN for listed in found for each in listed)
+
     def begin_stop(self) -> None:
         """Send the role its stop signal, and return at once."""
         if self._guard.stdin is not None:

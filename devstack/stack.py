@@ -12,10 +12,11 @@ from itertools import groupby
 from pathlib import Path
 from types import TracebackType
 from typing import Self
+from urllib.parse import urlsplit
 
 from campaigns.cli.hints import _
 from campaigns.config import Settings
-from devstack.ports import LOOPBACK, free_port, keep_port
+from devstack.ports import LOOPBACK, free_port, is_free, keep_port
 from devstack.postgres import Postgres, start_postgres
 from devstack.roles import Role, start_process, start_role
 from devstack.server import DevstackError, read_password, wait_until
@@ -23,6 +24,8 @@ from devstack.valkey import Valkey, start_valkey
 
 ROLES = ("webhooks", "console", "events", "worker", "files", "beat", "flower")
 _STOP_ORDER = (("beat", "flower", "worker", "files", "console"), ("events", "webhooks"))
+# The roles with a port, and the setting of each port.
+_PORT_SETTINGS = {"webhooks": "PORT", "console": "CONSOLE_PORT", "flower": "FLOWER_PORT"}
 _READY_SECONDS = 120.0
 
 
@@ -101,6 +104,12 @@ class Stack:
             else:
                 self.start_role(name)
 
+    def refuse_taken_ports(self) -> None:
+        """Raise DevstackError if a setting gives a role a port that another program uses."""
+        for role, variable in _PORT_SETTINGS.items():
+            if (given := self.environment.get(variable)) and not is_free(int(given)):
+                raise _port_taken(role, given)
+
     def _choose_port(self, variable: str, role: str, first: int) -> int:
         """Return the port that the environment names, or else the port that this folder keeps."""
         if given := self.environment.get(variable):
@@ -140,6 +149,9 @@ class Stack:
         Flower may end, because no message depends on it.
         """
         if (dead := self.find_dead()) and dead.kind != "flower":
+            port = self.environment.get(_PORT_SETTINGS.get(dead.kind, ""), "0")
+            if not is_free(int(port)):
+                raise _port_taken(dead.kind, port)
             text = _(
                 "{role} has ended, so all other processes are stopped, too: a part of the work would stay undone"
                 " without it. The last lines of its log, {log}:",
@@ -179,11 +191,29 @@ def stop_on_sigterm() -> None:
     signal.signal(signal.SIGTERM, interrupt)
 
 
-def await_http(url: str, stack: Stack, *, seconds: float = _READY_SECONDS) -> None:
-    """Wait until `url` answers 200. Raises DevstackError after `seconds`, or if a role has ended."""
+def _port_taken(role: str, port: str) -> DevstackError:
+    text = _(
+        "{role} cannot start, because another program uses its port {port}, so nothing runs. Stop that program, or give"
+        " {role} another port in .env: {setting}",
+        role=role,
+        port=port,
+        setting=f"{_PORT_SETTINGS[role]}={free_port()}",
+    )
+    return DevstackError(text)
+
+
+def await_http(url: str, stack: Stack, *, role: str | None = None, seconds: float = _READY_SECONDS) -> None:
+    """Wait until `url` answers 200. Raises DevstackError after `seconds`, or if a role has ended.
+
+    `role`: the role that must answer, because another program may have taken its port.
+    """
+    waited = [each for each in stack.roles if each.name == role]
+    port = urlsplit(url).port or 0
 
     def is_answered() -> bool:
         stack.check_alive()
+        if not all(each.listens_on(port) for each in waited):
+            return False
         try:
             with urllib.request.urlopen(url, timeout=10):  # noqa: S310  our own http:// address
                 return True

@@ -38,6 +38,7 @@ def run() -> int:
     console = make_console()
     try:
         with _lock(FOLDER.resolve()), Stack(FOLDER.resolve(), os.environ) as stack:
+            stack.refuse_taken_ports()
             if settings.database_url is None:
                 postgres = stack.start_postgres()
                 is_new = not (FOLDER / "postgres" / "made").exists()
@@ -49,8 +50,8 @@ def run() -> int:
             for name in migrate(stack.environment["DATABASE_URL"]):
                 console.print(_("Applied {name}.", name=name))
             stack.start_roles()
-            await_http(f"{stack.webhooks_url}/readyz", stack)
-            await_http(f"{stack.console_url}/readyz", stack)
+            await_http(f"{stack.webhooks_url}/readyz", stack, role="webhooks")
+            await_http(f"{stack.console_url}/readyz", stack, role="console")
             console.print(
                 _(
                     """Running, until Ctrl-C, against {url}:

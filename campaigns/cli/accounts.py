@@ -25,7 +25,7 @@ from campaigns.cli.output import (
 from campaigns.cli.reasons import translate_reason
 from campaigns.cli.session import CommandError, Session, reason_option
 from campaigns.cli.types import ACCOUNT, PORTFOLIO, WholeNumber, refuse_placeholder
-from campaigns.domain.account import CooldownReason, explain_deactivation, missing_accounts, suggest_limit
+from campaigns.domain.account import CooldownReason, explain_deactivation, missing_accounts, strip_token, suggest_limit
 from campaigns.domain.failures import advise_repair, find_failure
 from campaigns.domain.health import health_from_json, read_changes
 from campaigns.domain.statement import Hint, HintAction, Sentence, Word, list_sentences
@@ -358,7 +358,7 @@ def _print_warning(warning: Sentence | None) -> None:
 
 def _ask_token() -> str:
     """Ask for a token, which the terminal does not show, until there is one."""
-    while not (token := str(click.prompt(_("Access token"), hide_input=True, default="", show_default=False)).strip()):
+    while not (token := strip_token(click.prompt(_("Access token"), hide_input=True, default="", show_default=False))):
         say(
             _("There is no token yet. Paste it, although the terminal does not show it; Ctrl-C stops."), is_warning=True
         )
@@ -369,10 +369,10 @@ def _read_token(variable: str | None, from_stdin: bool) -> str | None:
     if variable is not None and from_stdin:
         raise click.UsageError(_("Give --token-env or --token-stdin, not both."))
     if from_stdin:
-        return _ask_token() if sys.stdin.isatty() else sys.stdin.read().strip()
+        return _ask_token() if sys.stdin.isatty() else strip_token(sys.stdin.read())
     if variable is None:
         return None
-    token = os.environ.get(variable, "").strip()
+    token = strip_token(os.environ.get(variable, ""))
     if not token:
         # The message does not repeat the name of the variable, because a person who misread the option may have typed
         # the token as the name.

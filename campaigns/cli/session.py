@@ -8,6 +8,7 @@ from __future__ import annotations
 import errno
 import logging
 import os
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from functools import cached_property
@@ -36,6 +37,10 @@ _WAIT_SECONDS = 3.0
 
 # The file in which `revoada up` writes its settings for other terminals.
 UP_ENVIRONMENT = ".revoada/env"
+
+# Two reasons that libpq and psycopg give in English for a server that cannot be reached.
+_REFUSED = re.compile(r'connection to server at "(?P<host>[^"]+)".*, port (?P<port>[0-9]+) failed: Connection refused')
+_UNKNOWN_HOST = re.compile(r"failed to resolve host '(?P<host>[^']+)'")
 
 _AS_JSON = "campaigns.as_json"
 _REASON = "campaigns.reason"
@@ -195,6 +200,10 @@ class Session:
         """
         text = self._pool_log.text.removeprefix("error connecting in 'revoada': ") or str(error) or type(error).__name__
         text = one_line(text).partition(" Is the server running")[0]  # `advise_up` asks this in the person's language
+        if match := _REFUSED.search(text):
+            return _("the connection to {host}, port {port}, was refused", host=match["host"], port=match["port"])
+        if match := _UNKNOWN_HOST.search(text):
+            return _("there is no host {host}", host=match["host"])
         return language.current().translate(text)
 
     def enqueue(self, campaign_ids: Sequence[int]) -> None:

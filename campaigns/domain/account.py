@@ -14,8 +14,17 @@ from campaigns.domain.statement import Hint, HintAction, Kind, Refusal, Sentence
 from campaigns.domain.text.normal import find_similar
 
 DEACTIVATED_BY_A_PERSON = Word("deactivated by a person")
+# The signs that a page, a file or a shell leaves around a copied token, and the word that stands before it in a header.
+_AROUND = " \t\r\n\u00a0\u200b\ufeff\"'`\u201c\u201d\u2018\u2019"
+_BEARER = re.compile(r"(?:authorization\s*:)?\s*bearer(?:\s+|\Z)", re.IGNORECASE)
 # The text that `explain_streak` makes.
 _STREAK = re.compile(r"([0-9]+) consecutive send failures: (-?[0-9]+) (.*)", re.DOTALL)
+
+
+def strip_token(text: str) -> str:
+    """Return a pasted access token without the spaces, line breaks and quotation marks around it, and `Bearer`."""
+    text = text.strip(_AROUND)
+    return text[match.end() :].strip(_AROUND) if (match := _BEARER.match(text)) else text
 
 
 class FailureRecord(TypedDict):

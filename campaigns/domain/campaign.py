@@ -7,8 +7,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from types import MappingProxyType
+from typing import Protocol
 
-from campaigns.domain.schedule import suggest_later
+from campaigns.domain.schedule import DAYS, suggest_later, write_weekdays
 from campaigns.domain.statement import (
     Duration,
     Entry,
@@ -91,7 +92,7 @@ _CANNOT = {
 
 @dataclass(frozen=True, slots=True)
 class CampaignFacts:
-    """The facts that decide about a change of status."""
+    """The facts that decide about a change of status. `pace`: the result of `list_pace`."""
 
     id: int
     name: str
@@ -103,6 +104,7 @@ class CampaignFacts:
     recipient_count: int = 0
     account_count: int = 0
     time_zone: str = "UTC"
+    pace: tuple[Entry, ...] = ()
 
     def identify(self) -> Sentence:
         return Sentence("Campaign {id} ({name})", id=self.id, name=self.name)
@@ -158,7 +160,8 @@ class Departure:
     people by the time at which their hours open, in the order of these times.
 
     `obstacles`: an error if no message leaves before a person acts, a note if the message leaves later than the hours
-    open. `delayed_until`: the end of the reason for which the message leaves later.
+    open. `delayed_until`: the end of the reason for which the message leaves later. `starts_at`: the time from which
+    the campaign may send, apart from its hours.
     """
 
     opens_at: dt.datetime | None
@@ -167,6 +170,12 @@ class Departure:
     people: Mapping[dt.datetime, int] = field(default_factory=dict)
     obstacles: Sequence[Finding] = ()
     delayed_until: dt.datetime | None = None
+    starts_at: dt.datetime | None = None
+
+    @property
+    def waits_for_hours(self) -> bool:
+        """Whether the hours are still closed for somebody when the schedule allows the first message."""
+        return self.opens_at is None or any(at > (self.starts_at or self.now) for at in self.people)
 
     @property
     def people_count(self) -> int:
@@ -235,7 +244,7 @@ def _refuse_expired_retry(facts: CampaignFacts) -> Refusal:
         return facts.conflict(
             "retry_after_expiry",
             "Campaign {id} ({name}) has expired: it cannot be retried. {instead}",
-            instead=make_again(facts.id, "failed"),
+            instead=make_again(facts.id, "failed", facts.pace),
         )
     return facts.conflict(
         "retry_after_expiry",
@@ -304,22 +313,82 @@ def _advise_ended(command: Command, facts: CampaignFacts) -> Sentence:
     if facts.status is _COMPLETED:
         return Sentence(
             "It has nothing left to send. If messages failed, {errors} says why, and {retry} sends them again."
-            " {create} makes a new campaign.",
+            " {create} makes a new campaign, which skips the people who have got a message.",
             errors=Hint(HintAction.SHOW_ERRORS, facts.id),
             retry=Hint(HintAction.RETRY_CAMPAIGN, facts.id, Entry(Field.RETRY_CLASS, "all-retryable")),
-            create=Hint(HintAction.CREATE_CAMPAIGN),
+            create=Hint(
+                HintAction.CREATE_CAMPAIGN,
+                entry=Entry(Field.MAX_PER_PERSON, "1"),
+                also=(Entry(Field.WITHIN_DAYS, "7"),),
+            ),
         )
-    return make_again(facts.id, "cancelled,failed" if command is Command.RETRY else "cancelled")
+    return make_again(facts.id, "cancelled,failed" if command is Command.RETRY else "cancelled", facts.pace)
 
 
-def make_again(campaign_id: int, status: str) -> Sentence:
-    """Return how a person makes a new campaign for the people whose messages in this one have a status."""
+class Paced(Protocol):
+    """The settings that decide how fast and in which hours a campaign sends. Plans and rows of campaigns have them."""
+
+    @property
+    def max_per_person(self) -> int | None: ...
+    @property
+    def within_days(self) -> int | None: ...
+    @property
+    def interval_seconds(self) -> float: ...
+    @property
+    def pause_after(self) -> int | None: ...
+    @property
+    def pause_seconds(self) -> float | None: ...
+    @property
+    def window_from(self) -> dt.time | None: ...
+    @property
+    def window_to(self) -> dt.time | None: ...
+    @property
+    def weekdays(self) -> list[int]: ...
+    @property
+    def time_zone(self) -> str: ...
+    @property
+    def uses_recipient_zones(self) -> bool: ...
+    @property
+    def holidays(self) -> str | None: ...
+
+
+def list_pace(plan: Paced) -> tuple[Entry, ...]:
+    """Return the fields that give another campaign the same pace, hours and limits."""
+    entries = []
+    if plan.max_per_person is not None:
+        entries += [
+            Entry(Field.MAX_PER_PERSON, str(plan.max_per_person)),
+            Entry(Field.WITHIN_DAYS, str(plan.within_days)),
+        ]
+    if plan.interval_seconds:
+        entries.append(Entry(Field.INTERVAL, f"{plan.interval_seconds:g}"))
+    if plan.pause_after is not None:
+        entries += [Entry(Field.PAUSE, str(plan.pause_after)), Entry(Field.PAUSE_FOR, f"{plan.pause_seconds:g}")]
+    hours = []
+    if plan.window_from is not None:
+        end = "24:00" if plan.window_to == dt.time() else f"{plan.window_to:%H:%M}"
+        hours.append(Entry(Field.WINDOW, f"{plan.window_from:%H:%M}-{end}"))
+    if len(plan.weekdays) < len(DAYS):
+        hours.append(Entry(Field.WEEKDAYS, write_weekdays(plan.weekdays)))
+    if plan.holidays is not None:
+        hours.append(Entry(Field.HOLIDAYS, plan.holidays))
+    if hours:
+        by_person = plan.uses_recipient_zones
+        hours.append(Entry(Field.RECIPIENT_ZONES) if by_person else Entry(Field.TIME_ZONE, plan.time_zone))
+    return (*entries, *hours)
+
+
+def make_again(campaign_id: int, status: str, pace: tuple[Entry, ...]) -> Sentence:
+    """Return how a person makes a new campaign for the people whose messages in this one have a status.
+
+    `pace`: the result of `list_pace`.
+    """
     return Sentence(
         "To send to its people, make a new campaign: {export} lists those who got no message, with their values of now,"
         " and {create} makes the campaign from such a file. {show} shows the pace, the hours and the limits to give it"
         " again.",
         export=Hint(HintAction.EXPORT_CAMPAIGN, campaign_id, Entry(Field.STATUS, status)),
-        create=Hint(HintAction.CREATE_CAMPAIGN),
+        create=Hint(HintAction.CREATE_CAMPAIGN, also=pace),
         show=Hint(HintAction.SHOW_CAMPAIGN, campaign_id),
     )
 

@@ -37,10 +37,12 @@ class Field(Enum):
     EXCEPT = "unaffected campaigns"
     EXPIRE_AT = "time of expiry"
     HIDDEN = "hidden rows and columns"
+    HOLIDAYS = "public holidays"
     INTERVAL = "interval"
     MAX_PER_PERSON = "limit of messages per person"
     MESSAGES_PER_SECOND = "messages per second"
     PAUSE = "pause"
+    PAUSE_FOR = "length of a pause"
     PHONE_COLUMN = "column of the phones"
     PHONE_NUMBER_ID = "phone number id"
     NO_ANSWER = "people without an answer"
@@ -57,9 +59,11 @@ class Field(Enum):
     TEMPLATE = "template"
     UNCHECKED = "without a check"
     VALUE = "value for all recipients"  # of a variable of the template
+    TIME_ZONE = "time zone"
     TOKEN = "access token"  # noqa: S105  the name of a field
     WABA_ID = "id of the WhatsApp Business account"
     WEBHOOK_URL = "public address of the webhook"
+    WEEKDAYS = "weekdays"
     WINDOW = "sending window"
     WITHIN_DAYS = "days of the limit per person"
 

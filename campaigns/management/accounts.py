@@ -359,7 +359,12 @@ def _check_account(account: Mapping[str, Any], *, secret_key: str | None) -> dic
                 "account_limit_out_of_range", "The {column} must be between 1 and {most}.", column=column, most=most
             )
     if token is not None:
-        if not token or not token.isascii() or not token.isprintable() or " " in token:
+        if len(token.split()) > 1:
+            raise Refusal(
+                "token_invalid",
+                "The access token has a space or a line break in its middle. Copy it again, as one word.",
+            )
+        if not token or not token.isascii() or not token.isprintable():
             raise Refusal("token_invalid", "The access token is empty or has characters that no token has.")
         if secret_key is None:
             raise Refusal(

@@ -11,7 +11,7 @@ from psycopg.rows import class_row
 from psycopg.types.json import Jsonb
 
 from campaigns.clock import clock
-from campaigns.domain.campaign import CampaignFacts, CampaignStatus, Move, Plan, missing_campaign
+from campaigns.domain.campaign import CampaignFacts, CampaignStatus, Move, Plan, list_pace, missing_campaign
 from campaigns.domain.message import Status
 from campaigns.domain.phone.person import recipient_key
 from campaigns.store.database import Connection, Database, allow_long_statements, query
@@ -63,6 +63,7 @@ class LockedCampaign:
             recipient_count=self.recipient_count,
             account_count=self.account_count,
             time_zone=self.time_zone,
+            pace=list_pace(self),
         )
 
     @property

@@ -37,10 +37,16 @@ def test_limits_can_be_given(revoada):
 
 
 @pytest.mark.parametrize(
-    ("options", "stdin"), [(("--token-env", "WHATSAPP_TOKEN"), None), (("--token-stdin",), TOKEN + "\n")]
+    ("options", "stdin"),
+    [
+        (("--token-env", "WHATSAPP_TOKEN"), None),
+        (("--token-stdin",), TOKEN + "\n"),
+        (("--token-stdin",), f'"Bearer {TOKEN}"\r\n'),
+        (("--token-env", "WITH_BEARER"), None),
+    ],
 )
 def test_the_token_is_stored_encrypted_and_never_shown(revoada, database, options, stdin):
-    shown = [add(revoada, *options, "--no-check", stdin=stdin).output]
+    shown = [add(revoada, *options, "--no-check", stdin=stdin, WITH_BEARER=f"Bearer {TOKEN} ").output]
     shown += [revoada.ok("account", *command) for command in (("list",), ("list", "--json"), ("show", "sales"))]
     shown.append(revoada.ok("account", "show", "sales", "--json"))
     blob = stored_token(database)
@@ -70,6 +76,13 @@ def test_an_account_without_a_usable_token_or_limit_is_refused(revoada, options,
     assert result.exit_code == exit_code
     assert result.stderr.startswith(f"Error: {reason}")
     assert "EAAG" not in result.stderr
+
+
+def test_a_token_with_a_space_in_its_middle_is_refused(revoada):
+    result = add(revoada, "--token-stdin", "--no-check", stdin="EAAG-sec\nret-token\n")
+    assert result.stderr == (
+        "Error: The access token has a space or a line break in its middle. Copy it again, as one word.\n"
+    )
 
 
 def test_without_the_key_no_token_is_taken(revoada):

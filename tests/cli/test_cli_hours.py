@@ -69,7 +69,7 @@ def test_one_person_is_named_as_one(create, house, people, night):
 
 
 @pytest.mark.usefixtures("three", "terminal")
-def test_a_person_is_not_told_of_a_night_by_day_or_asked_after_a_yes(create, house, day, night):
+def test_a_person_is_not_told_of_a_night_day_or_asked_after_a_yes(create, house, day, night):
     assert "It is night" not in house.ok("campaign", "start", create(), stdin="y\n", **day)
     house.ok("campaign", "start", create(), "--yes", **night)
     assert {row["status"] for row in house.json("campaign", "list")} == {"pending"}
@@ -163,7 +163,7 @@ def test_a_script_is_warned_before_a_change_lets_messages_leave_at_night(house, 
 
 
 @pytest.mark.usefixtures("three", "terminal")
-def test_a_person_is_not_asked_about_a_change_by_day_or_after_a_yes_or_without_effect(house, awake, day, night):
+def test_a_person_is_not_asked_about_a_change_day_or_after_a_yes_or_without_effect(house, awake, day, night):
     house.ok("campaign", "set", awake, "--interval", "1", **night)
     house.ok("campaign", "set", awake, "--expire-at", "in 40 days", **night)
     house.ok("campaign", "set", awake, "--no-window", "--yes", **night)
@@ -224,7 +224,7 @@ def test_a_person_is_asked_before_a_retry_at_night(house, night, day):
 
 @pytest.mark.usefixtures("three", "terminal", "failed")
 @pytest.mark.parametrize("how", ["day", "--yes"])
-def test_a_person_is_not_asked_about_a_retry_by_day_or_after_a_yes(house, night, day, how):
+def test_a_person_is_not_asked_about_a_retry_day_or_after_a_yes(house, night, day, how):
     more, hours_ = (("--yes",), night) if how == "--yes" else ((), day)
     assert "3 messages will be sent again" in house.ok(*RETRY, *more, **hours_)
 
@@ -300,16 +300,29 @@ def test_a_marketing_campaign_sends_outside_the_quiet_hours(create, quiet, datab
     assert window(quiet) == expected
 
 
-def test_a_campaign_says_that_it_has_quiet_hours(quiet, people):
+def test_a_campaign_says_that_it_waits_for_the_end_of_quiet_hours(house, people, night):
+    begins, ends = night["REVOADA_QUIET_HOURS"].split("-")
     words = ("campaign", "create", "Sale", "--template", "promo:pt_BR", "--account", "sales", "--recipients")
-    output = quiet.ok(*words, str(people))
+    output = house.ok(*words, str(people), **night)
     assert (
-        "sends only from 08:00 to 20:00 on the clock of each person, because of the quiet hours in"
+        f"sends only from {ends} to {begins} on the clock of each person, because of the quiet hours in"
         " the settings (REVOADA_QUIET_HOURS)." in output
     )
     assert "`revoada campaign set 1 --window 09:00-18:00`" in output
-    assert "REVOADA_QUIET_HOURS" not in quiet.ok(*words, str(people), "--window", "07:00-23:00")
-    assert "08:00 to 20:00 on its own clock" in quiet.ok(*words, str(people), "--no-recipient-timezone")
+    assert "REVOADA_QUIET_HOURS" not in house.ok(*words, str(people), "--window", "00:00-24:00", **night)
+    own_clock = house.ok(*words, str(people), "--no-recipient-timezone", **night)
+    assert f"{ends} to {begins} on its own clock" in own_clock
+
+
+def test_quiet_hours_for_which_nobody_waits_are_not_told(house, people, day):
+    words = ("campaign", "create", "Sale", "--template", "promo:pt_BR", "--account", "sales", "--recipients")
+    output = house.ok(*words, str(people), **day)
+    assert "may leave now" in output
+    assert "REVOADA_QUIET_HOURS" not in output
+    assert house.json("campaign", "show", "1")["window_from"] is not None
+    for at, is_told in (("2999-12-02 12:00", False), ("2999-12-02 03:00", True)):
+        told = house.ok(*words, str(people), "--schedule-at", at, REVOADA_QUIET_HOURS="20:00-08:00")
+        assert ("REVOADA_QUIET_HOURS" in told) is is_told
 
 
 @pytest.mark.parametrize(
@@ -360,9 +373,7 @@ def test_a_campaign_that_becomes_marketing_by_a_change_gets_quiet_hours(create, 
         "INSERT INTO templates (name, language, components, category) SELECT 'sale', language, components, 'MARKETING'"
         " FROM templates",
     )
-    assert "because of the quiet hours in the settings (REVOADA_QUIET_HOURS)" in quiet.ok(
-        "campaign", "set", "1", "--template", "sale:pt_BR"
-    )
+    quiet.ok("campaign", "set", "1", "--template", "sale:pt_BR")
     assert window(quiet) == ("08:00:00", "20:00:00", True)
 
 
@@ -432,11 +443,17 @@ def test_quiet_hours_that_cannot_be_read_are_refused_by_name(house, value):
     ("options", "when"),
     [
         ((), "now"),
-        (("--schedule-at", "tomorrow 09:15"), f"tomorrow, {{date}}, at 09:15 ({SAO_PAULO})"),
-        (("--schedule-at", "tomorrow 09:15", "--timezone", "Asia/Tokyo"), "tomorrow, {date}, at 09:15 (Asia/Tokyo)"),
-        (("--schedule-at", "2999-12-01 09:15"), f"2999-12-01 at 09:15 ({SAO_PAULO})"),
-        (("--schedule-at", "2999-12-01 19:00", "--window", "08:00-18:00"), f"2999-12-02 at 08:00 ({SAO_PAULO})"),
-        (("--schedule-at", "2090-12-25 09:00", "--holidays", "BR"), f"2090-12-26 at 00:00 ({SAO_PAULO})"),
+        (("--schedule-at", "tomorrow 09:15"), f"tomorrow, {{date:%A, %Y-%m-%d}}, at 09:15 ({SAO_PAULO})"),
+        (
+            ("--schedule-at", "tomorrow 09:15", "--timezone", "Asia/Tokyo"),
+            "tomorrow, {date:%A, %Y-%m-%d}, at 09:15 (Asia/Tokyo)",
+        ),
+        (("--schedule-at", "2999-12-01 09:15"), f"Sunday, 2999-12-01, at 09:15 ({SAO_PAULO})"),
+        (
+            ("--schedule-at", "2999-12-01 19:00", "--window", "08:00-18:00"),
+            f"Monday, 2999-12-02, at 08:00 ({SAO_PAULO})",
+        ),
+        (("--schedule-at", "2090-12-25 09:00", "--holidays", "BR"), f"Tuesday, 2090-12-26, at 00:00 ({SAO_PAULO})"),
     ],
 )
 def test_create_and_start_tell_when_the_first_message_may_leave(house, people, options, when):
@@ -452,12 +469,12 @@ def test_the_first_message_may_leave_when_it_is_day_for_the_first_person(create,
     """It is 08:00 in Acre when it is 10:00 in São Paulo."""
     people.write_text("phone,name\n+5568999990003,Caio\n")
     create("Sale", "--schedule-at", "2999-12-02 06:00", "--window", "08:00-20:00", "--recipient-timezone")
-    assert f"2999-12-02 at 10:00 ({SAO_PAULO})" in house.ok("campaign", "start", "1", "--yes")
+    assert f"Monday, 2999-12-02, at 10:00 ({SAO_PAULO})" in house.ok("campaign", "start", "1", "--yes")
 
 
 def test_a_preview_tells_when_the_first_message_may_leave(create, house):
     campaign_id = create("Sale", "--schedule-at", "2999-12-01 19:00", "--window", "08:00-18:00")
-    assert f"2999-12-02 at 08:00 ({SAO_PAULO})" in house.ok("campaign", "preview", campaign_id)
+    assert f"Monday, 2999-12-02, at 08:00 ({SAO_PAULO})" in house.ok("campaign", "preview", campaign_id)
     shown = house.json("campaign", "preview", campaign_id)
     assert (shown["starts_at"], shown["first_message_at"]) == ("2999-12-01T22:00:00+00:00", "2999-12-02T11:00:00+00:00")
 
@@ -466,15 +483,35 @@ def test_a_time_later_today_is_called_today():
     now = dt.datetime(2030, 1, 1, 23, tzinfo=dt.UTC)
     at = now + dt.timedelta(hours=3)
     (text,) = hours.describe_departure(Departure(at, now, SAO_PAULO, {at: 1}), "draft")
-    assert text.endswith(f"may leave today at 23:00 ({SAO_PAULO}).")
+    assert text.endswith(f"may leave today, Tuesday, 2030-01-01, at 23:00 ({SAO_PAULO}).")
     (text,) = hours.describe_departure(Departure(at, now, "UTC", {at: 1}), "pending")
-    assert text == "The first message may leave tomorrow, 2030-01-02, at 02:00 (UTC)."
+    assert text == "The first message may leave tomorrow, Wednesday, 2030-01-02, at 02:00 (UTC)."
+
+
+def test_each_time_that_is_given_in_words_is_told_whole(create, house):
+    zone = ZoneInfo(SAO_PAULO)
+    day = dt.datetime.now(zone).date() + dt.timedelta(days=1)
+    words = {each: f"{day + dt.timedelta(days=each - 1):%A, %Y-%m-%d}" for each in (1, 2)}
+    create()
+    told = house.ok(
+        *("campaign", "set", "1", "--schedule-at", "amanhã às 9", "--expire-at", "depois de amanhã 18h"),
+        *("--window", "10:00-12:00"),
+    )
+    assert f"may leave tomorrow, {words[1]}, at 10:00 ({SAO_PAULO})." in told
+    assert f"Its schedule is tomorrow, {words[1]}, at 09:00 ({SAO_PAULO}).\n" in told
+    assert f"Messages that have not left then expire {words[2]}, at 18:00 ({SAO_PAULO}).\n" in told
+
+
+def test_the_weekday_of_a_time_is_told_in_portuguese(create, house):
+    create()
+    told = house.ok("campaign", "set", "1", "--schedule-at", "02/12/2999 9h", REVOADA_LANGUAGE="pt_BR")
+    assert f"segunda-feira, 02/12/2999, às 09:00 ({SAO_PAULO})" in told
 
 
 def test_a_change_of_the_hours_tells_the_first_message_anew(create, house):
     create()
     output = house.ok("campaign", "set", "1", "--schedule-at", "2999-12-01 09:15")
-    assert f"the first message may leave 2999-12-01 at 09:15 ({SAO_PAULO})." in output
+    assert f"the first message may leave Sunday, 2999-12-01, at 09:15 ({SAO_PAULO})." in output
     assert "message" not in house.ok("campaign", "set", "1", "--name", "Other")
 
 

@@ -52,7 +52,7 @@ def test_import_adds_to_a_draft_and_says_what_became_of_the_rows(create, house, 
             "cp1252"
         )
     )
-    assert house.ok("campaign", "import", create(), file, "--map", "1=nome").splitlines() == [
+    assert house.ok("campaign", "import", create(), file, "--map", "1=nome").splitlines()[:8] == [
         "Campaign 1 (Black Friday): 1 recipient added (now 3), 1 duplicate dropped, 1 row rejected.",
         "  {{1}} ← Nome",
         "  1 column ignored: Cidade",
@@ -62,6 +62,23 @@ def test_import_adds_to_a_draft_and_says_what_became_of_the_rows(create, house, 
         "  1 row of a person who is in the campaign already: row 3 (Celular is in the campaign already)",
         "  `revoada campaign import-errors 1` lists these rows with their reasons.",
     ]
+
+
+NEXT = (
+    "Next:",
+    "  revoada campaign preview 1",
+    "  revoada campaign test 1 --to PHONE",
+    "  revoada campaign start 1",
+)
+
+
+def test_an_import_prints_the_next_commands(create, house, people):
+    create()
+    assert tuple(house.ok("campaign", "import", "1", str(people)).splitlines()[-4:]) == NEXT
+    house.ok("campaign", "start", "1", "--yes")
+    house.ok("campaign", "pause", "1")
+    last = house.ok("campaign", "import", "1", str(people)).splitlines()[-1]
+    assert last == "  revoada campaign resume 1"
 
 
 def test_create_and_import_take_the_same_options(create, house, write, sql):
@@ -144,14 +161,64 @@ def test_a_second_file_with_the_same_header_is_read_in_the_same_way(create, hous
     ]
 
 
-def test_a_replacing_file_is_not_read_as_the_file_that_it_replaces(create, house, write, sql, database):
+@pytest.fixture
+def chosen(create, write, database):
+    """A draft whose list a person has read with options of their own."""
     add_template(database, "oferta", language="pt_BR", body="Oi {{1}}, {{2}}!", actor=TESTER)
-    first = write(f"phone,a,b\n{ANA},X1,Ana\n")
-    options = ("--template", "oferta:pt_BR", "--recipients", first, "--map", "1=b", "--map", "2=a")
-    campaign_id = create("Sale", *options)
-    told = house.ok("campaign", "import", campaign_id, write(f"phone,a,b\n{BIA},Bia,X2\n", "b.csv"), "--replace")
-    assert "earlier file" not in told
-    assert sql("SELECT variables FROM messages") == [(["Bia", "X2"],)]
+    first = write("fone,a,b,celular\n912 345 678,X1,Ana,\n")
+    options = ("--map", "1=b", "--map", "2=a", "--phone-column", "fone", "--region", "PT")
+    return create("Sale", "--template", "oferta:pt_BR", "--recipients", first, *options)
+
+
+KEPT = "The columns are those of the list before, so these choices are kept: "
+
+
+def test_a_replacing_file_with_the_same_columns_keeps_the_choices_of_a_person(chosen, house, write, sql):
+    second = write("fone,a,b,celular\n912 345 679,X2,Bia,\n", "b.csv")
+    told = house.ok("campaign", "import", chosen, second, "--replace")
+    assert told.startswith(f"{KEPT}--phone-column fone --map 1=b --map 2=a --region PT\n")
+    assert sql("SELECT phone, variables FROM messages") == [("+351912345679", ["Bia", "X2"])]
+    assert KEPT in house.ok("campaign", "import", chosen, second, "--replace")
+
+
+def test_an_option_of_a_replacing_file_wins(chosen, house, write, sql):
+    second = write(f"fone,a,b,celular\n,Bia,X2,{BIA}\n", "b.csv")
+    options = ("--map", "1=a", "--map", "2=b", "--phone-column", "celular", "--region", "BR")
+    assert KEPT not in house.ok("campaign", "import", chosen, second, "--replace", *options)
+    assert sql("SELECT phone, variables FROM messages") == [(BIA, ["Bia", "X2"])]
+    refused = house.refusal(
+        "campaign", "import", chosen, second, "--replace", "--map", "1=b", "--map", "1=a", exit_code=2
+    )
+    assert "--map names the variable 1 twice" in refused
+
+
+def test_a_replacing_file_with_other_columns_keeps_no_choice(chosen, house, write, sql):
+    second = write(f"phone,c,d\n{BIA},Bia,X2\n", "b.csv")
+    assert KEPT not in house.ok("campaign", "import", chosen, second, "--replace")
+    assert sql("SELECT phone, variables FROM messages") == [(BIA, ["Bia", "X2"])]
+
+
+def test_a_replacing_workbook_keeps_its_sheet(create, house, tmp_path, sql):
+    def save(name, person, *, sheet="Clientes"):
+        with xlsxwriter.Workbook(str(tmp_path / name)) as book:
+            for title, row in (("Outros", (CAIO, "Caio")), (sheet, (ANA, person))):
+                page = book.add_worksheet(title)
+                page.write_row(0, 0, ("phone", "name"))
+                page.write_row(1, 0, row)
+        return str(tmp_path / name)
+
+    campaign_id = create("Sale", "--recipients", save("a.xlsx", "Ana"), "--sheet", "Clientes")
+    told = house.ok("campaign", "import", campaign_id, save("b.xlsx", "Ana Maria"), "--replace")
+    assert told.startswith(f"{KEPT}--sheet Clientes")
+    assert sql("SELECT phone, variables FROM messages") == [(ANA, ["Ana Maria"])]
+    refused = house.refusal("campaign", "import", campaign_id, save("c.xlsx", "Ana", sheet="Pessoas"), "--replace")
+    assert "choose one of them with --sheet" in refused
+
+
+def test_no_decision_about_people_who_want_no_messages_is_kept(create, house, write):
+    first = write(f"phone,name,newsletter\n{ANA},Ana,não\n{BIA},Bia,sim\n")
+    campaign_id = create("Sale", "--recipients", first, "--refusals", "include", "--map", "1=name")
+    assert "--refusals skip" in house.refusal("campaign", "import", campaign_id, first, "--replace")
 
 
 def test_a_second_file_is_read_by_the_names_of_its_columns(create, house, write, sql, database):
@@ -213,10 +280,11 @@ def test_several_drafts_of_the_same_people_are_one_warning(create, house, write)
         create(f"Sale {number}")
     house("campaign", "import", "1", write(f"phone,name\n{CAIO},Caio\n"), "--map", "1=name")
     assert house("campaign", "import", create(), write(f"phone,name\n{CAIO},Caio\n"), "--map", "1=name").stderr == (
-        "Warning: several other drafts have people of this campaign, one of them 3 of these 3 recipients. The newest of"
-        " these drafts is campaign 3 (Sale 3), a draft made"
-        " today. The others are 2, 1.\n"
+        "Warning: 3 other drafts hold some of these people: 1, 2, 3.\n"
     )
+    shown = house.ok("campaign", "show", "4")
+    assert "3 of 3 recipients are also in campaign 1 (Sale 1), a draft made today" in shown
+    assert "2 of 3 recipients are also in campaign 3 (Sale 3), a draft made today" in shown
 
 
 @pytest.mark.parametrize(
@@ -431,6 +499,7 @@ def test_a_terminal_gets_a_bar_and_a_pipe_does_not(create, house, write):
     told = (
         "Campaign 1 (Black Friday): 60,000 recipients added (now 60,002).\n  {{1}} ← name\n  First message: Oi Ana!\n"
     )
+    told += "".join(f"{line}\n" for line in NEXT)
     assert (exit_code, stdout) == (0, told), shown
     assert "reading [people].csv" in shown
     assert {int(percent) for percent in re.findall(r"(\d+)%", shown)} - {0, 100}
@@ -604,7 +673,7 @@ def test_a_list_with_people_who_want_no_messages_is_refused_until_a_person_decid
         " something else, such as an order, name it with --not-refusals 'Aceita WhatsApp?'." in refused.stderr
     )
     left_out = offer(REFUSALS, "--refusals", "skip")
-    assert left_out.stdout.startswith("Campaign 1 (Oferta): 1 recipient, 2 rows rejected.\n")
+    assert left_out.stdout.startswith("Campaign 1 (Oferta): 1 recipient, left out: 2 said no.\n")
     assert "  2 rows of people who want no messages, left out by --refusals skip: row 3, row 4\n" in left_out.stdout
     assert left_out.stderr == ""
 
@@ -631,7 +700,7 @@ def test_refusals_stand_in_the_json_and_in_the_rejected_rows(offer, house):
 def test_a_person_with_a_no_in_one_row_gets_no_message_by_another_row(offer, house, answers):
     rows = "".join(f"{ANA},Ana,1%,{answer}\n" for answer in answers)
     told = offer(f"phone,1,2,optin\n{rows}{BIA},Bia,2%,sim\n", "--refusals", "skip")
-    assert f"1 recipient, {len(answers)} rows rejected.\n" in told.stdout
+    assert f"1 recipient, left out: {len(answers)} said no.\n" in told.stdout
     assert "First message: Oi Bia!" in told.stdout
     assert "belongs to a person who wants no messages by another row" in house.ok("campaign", "import-errors", "1")
 
@@ -644,14 +713,14 @@ def test_words_of_a_refusal_in_any_column_need_a_decision(offer, column, cell):
     refused = offer(rows)
     assert f"the list says in 1 row that the person wants no messages ({column}; the first is row 2)" in refused.stderr
     assert offer(rows, "--not-refusals", column).stdout.startswith("Campaign 1 (Oferta): 2 recipients.\n")
-    assert ": 1 recipient, 1 row rejected.\n" in offer(rows, "--refusals", "skip").stdout
+    assert ": 1 recipient, left out: 1 said no.\n" in offer(rows, "--refusals", "skip").stdout
 
 
 def test_a_column_with_refusals_is_read_for_possible_ones_and_its_other_notes_are_shown(offer):
     notes = ["vip", "SAIR", "n\u00e3o tenho interesse, obrigado", *(f"nota {number}" for number in range(5))]
     rows = "".join(f'+551199999{number:04},P{number},1%,"{note}"\n' for number, note in enumerate(notes))
     told = offer(f"phone,1,2,Retorno\n{rows}", "--refusals", "skip")
-    assert told.stdout.startswith("Campaign 1 (Oferta): 6 recipients, 2 rows rejected.\n")
+    assert told.stdout.startswith("Campaign 1 (Oferta): 6 recipients, left out: 2 said no.\n")
     assert "2 rows of people who want no messages, left out by --refusals skip: row 3, row 4\n" in told.stdout
     assert (
         "  notes in Retorno that count as no refusal: row 2 (vip), row 5 (nota 0), row 6 (nota 1), row 7 (nota 2),"
@@ -668,7 +737,7 @@ def test_a_refusal_beside_the_name_of_a_person_needs_a_decision(offer):
 def test_a_column_about_something_else_leaves_the_other_columns_as_they_are(offer):
     rows = f"phone,1,2,status,aceita\n{ANA},Ana,1%,cancelado,sim\n{BIA},Bia,2%,pago,n\u00e3o\n"
     told = offer(rows, "--not-refusals", "status", "--refusals", "skip")
-    assert told.stdout.startswith("Campaign 1 (Oferta): 1 recipient, 1 row rejected.\n")
+    assert told.stdout.startswith("Campaign 1 (Oferta): 1 recipient, left out: 1 said no.\n")
     assert "there is no column 'x'" in offer(rows, "--not-refusals", "x").stderr
 
 
@@ -790,7 +859,7 @@ def test_the_same_file_without_a_shared_person_is_told_without_a_count(create, h
     bad = write("phone,name\nx,y\n")
     create("One", "--recipients", bad)
     words = ("campaign", "create", "Two", "--template", "promo:pt_BR", "--account", "sales", "--recipients", bad)
-    assert "Warning: campaign 1 (One), a draft made today, has the very same file.\n" in house(*words).stderr
+    assert "Warning: Campaign 1 (One), a draft made today, has the very same file.\n" in house(*words).stderr
 
 
 def test_of_two_columns_of_phones_none_is_proposed(house, write):
@@ -1178,7 +1247,7 @@ def test_a_list_in_which_people_gave_no_answer_is_refused_until_a_person_decides
         in refused.stderr
     )
     left_out = offer(UNANSWERED, "--no-answer", "skip")
-    assert left_out.stdout.startswith("Campaign 1 (Oferta): 1 recipient, 2 rows rejected.\n")
+    assert left_out.stdout.startswith("Campaign 1 (Oferta): 1 recipient, left out: 2 gave no answer.\n")
     assert (
         "  2 rows of people who have not said whether they want messages, left out by --no-answer skip: row 3, row 4\n"
     ) in left_out.stdout
@@ -1200,7 +1269,7 @@ def test_each_column_of_answers_needs_an_answer(offer):
     rows = f"phone,1,2,consentimento,aceita,newsletter\n{ANA},Ana,1%,sim,sim,\n{BIA},Bia,2%,sim,,\n"
     refused = offer(rows)
     assert "in 1 row whether the person wants messages (no answer in aceita; the first is row 3)" in refused.stderr
-    assert ": 1 recipient, 1 row rejected.\n" in offer(rows, "--no-answer", "skip").stdout
+    assert ": 1 recipient, left out: 1 gave no answer.\n" in offer(rows, "--no-answer", "skip").stdout
     assert ": 2 recipients.\n" in offer(rows, "--not-refusals", "aceita").stdout
 
 
@@ -1240,4 +1309,4 @@ def test_an_empty_cell_that_asks_nothing_of_a_person_needs_no_decision(offer, ro
 
 def test_a_yes_in_another_row_of_the_person_is_an_answer(offer):
     rows = f"phone,1,2,aceita\n{ANA},Ana,1%,\n{ANA},Ana,1%,sim\n"
-    assert ": 1 recipient, 1 row rejected.\n" in offer(rows, "--no-answer", "skip").stdout
+    assert ": 1 recipient, left out: 1 gave no answer.\n" in offer(rows, "--no-answer", "skip").stdout

@@ -29,6 +29,7 @@ def test_the_first_message_and_the_numbers_stand_before_the_question(create, hou
     assert result.stdout.startswith(
         "Campaign 1 (Sale) sends promo:pt_BR:\n"
         "  First message: Oi Ana!\n"
+        "  List: people.csv\n"
         "  2 messages to send\n"
         "  1 person has opted out or is blocked, and will get no message\n"
         "  1 row of the list was rejected, so its person will get no message\n"
@@ -36,6 +37,45 @@ def test_the_first_message_and_the_numbers_stand_before_the_question(create, hou
         "  If you start the campaign now, the first message may leave now.\n"
         "Start campaign 1 (Sale): 2 messages? [y/N]: n\n"
     )
+
+
+@pytest.mark.usefixtures("terminal")
+def test_a_start_that_would_send_nothing_is_refused_with_the_numbers_and_the_way(create, house, people, database):
+    people.write_text(f"{people.read_text()}+5511999990003,Dora\n")
+    house.ok("campaign", "start", create("One"), "--yes")
+    fetch(
+        database,
+        "UPDATE messages SET status = 'sent', claimed_at = now(), sent_at = now(), send_no = 1, account_id = 1,"
+        " wamid = 'w' || id",
+    )
+    fetch(database, "UPDATE campaigns SET started_at = now()")
+    campaign_id = create("Sale", *ALL_HOURS, "--max-per-person", "1", "--within", "7")
+    house.ok("suppress", "add", BIA)
+    result = house("campaign", "start", campaign_id, stdin="y\n", **BY_DAY)
+    assert (result.exit_code, result.stderr) == (
+        1,
+        "Error: Nothing was started, because nobody would get a message.\n",
+    )
+    assert result.stdout == (
+        "Nobody on the list of campaign 2 (Sale) would get a message:\n"
+        "  2 more people are skipped as things stand, because of the limit of messages per person\n"
+        "  1 person has opted out or is blocked, and will get no message\n"
+        "  1 row of the list was rejected, so its person will get no message\n"
+        "  `revoada campaign import 2 FILE` adds other people.\n"
+        "  `revoada campaign set 2 --no-max-per-person` removes the limit of messages per person.\n"
+    )
+    assert house.json("campaign", "show", campaign_id)["status"] == "draft"
+
+
+@pytest.mark.usefixtures("terminal")
+def test_people_who_said_no_are_left_out_and_not_rejected(create, house, people):
+    people.write_text(f"phone,name,newsletter\n{ANA},Ana,sim\n{BIA},Bia,não\n5511,Caio,sim\n")
+    campaign_id = create("Sale", *ALL_HOURS, "--refusals", "skip", "--map", "1=name")
+    asked = house("campaign", "start", campaign_id, stdin="n\n", **BY_DAY).stdout
+    assert "  left out: 1 said no\n  1 row of the list was rejected" in asked
+    for command in ("show", "preview"):
+        shown = " ".join(house.ok("campaign", command, campaign_id).split())
+        assert "rows rejected 1 left out 1 said no" in shown
 
 
 @pytest.mark.usefixtures("terminal")
@@ -137,6 +177,7 @@ def test_a_script_is_warned_of_a_newer_draft_and_sees_what_is_sent(create, house
     assert result.stdout == (
         "Campaign 1 (Wrong) sends promo:pt_BR:\n"
         "  First message: Oi Ana!\n"
+        "  List: people.csv\n"
         "  2 messages to send\n"
         "  Sent from account sales\n"
         "Campaign 1 (Wrong) is pending.\n"
@@ -151,8 +192,8 @@ def test_a_start_with_a_yes_shows_the_first_message_and_the_accounts(create, hou
     fetch(database, """UPDATE accounts SET health = '{"display_phone_number": "+55 11 3333-4444"}'""")
     output = house.ok("campaign", "start", create("Sale", *ALL_HOURS), "--yes", **BY_DAY)
     assert output.startswith(
-        "Campaign 1 (Sale) sends promo:pt_BR:\n  First message: Oi Ana!\n  2 messages to send\n"
-        "  Sent from account sales (+55 11 3333-4444)\nCampaign 1 (Sale) is pending.\n"
+        "Campaign 1 (Sale) sends promo:pt_BR:\n  First message: Oi Ana!\n  List: people.csv\n"
+        "  2 messages to send\n  Sent from account sales (+55 11 3333-4444)\nCampaign 1 (Sale) is pending.\n"
     )
 
 
@@ -276,11 +317,17 @@ def test_a_change_of_the_accounts_names_all_that_send_now(create, house):
 
 
 def test_a_cancelled_campaign_says_how_to_reach_the_others(create, house, database):
-    campaign_id = create("Sale", *ALL_HOURS)
+    pace = ("--interval", "2", "--pause-after", "200", "--pause-for", "600", "--max-per-person", "3", "--within", "5")
+    campaign_id = create("Sale", *ALL_HOURS, "--weekdays", "mon-sat", *pace)
     house.ok("campaign", "start", campaign_id, "--yes")
     fetch(database, "UPDATE campaigns SET started_at = now()")
     told = house.ok("campaign", "cancel", campaign_id)
-    assert AGAIN.format(status="cancelled") in told
+    command = (
+        f"{CREATE.removesuffix('`')} --max-per-person 3 --within 5 --interval 2 --pause-after 200 --pause-for 600"
+        " --window 00:00-24:00 --weekdays mon-sat --timezone America/Sao_Paulo`"
+    )
+    assert AGAIN.format(status="cancelled").replace(CREATE, command) in told
+    assert command in house.refusal("campaign", "resume", campaign_id)
     assert "`revoada campaign show 1` shows the pace, the hours and the limits to give it again." in told
 
 
@@ -526,7 +573,7 @@ AGAIN = (
         (
             "completed",
             ("resume",),
-            f"and `revoada campaign retry 1 --class all-retryable` sends them again. {CREATE}",
+            f"and `revoada campaign retry 1 --class all-retryable` sends them again. {CREATE_SKIPPING}",
         ),
         ("completed", ("pause",), "It sends nothing any more. `revoada campaign show 1` shows it."),
         ("cancelled", ("cancel",), "It sends nothing any more. `revoada campaign show 1` shows it."),

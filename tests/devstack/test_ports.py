@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from devstack.ports import CANDIDATES, free_port, keep_port
+from devstack.ports import CANDIDATES, free_port, is_free, keep_port
 
 
 @pytest.fixture
@@ -21,6 +21,21 @@ def test_a_taken_port_is_replaced_by_a_free_one(taken_port):
     port = free_port(taken_port)
     assert port != taken_port
     socket.create_server(("127.0.0.1", port)).close()
+
+
+def test_a_port_on_which_a_server_listens_for_ipv6_only_is_taken():
+    """A browser that opens `localhost` may connect to ::1 first."""
+    if not socket.has_ipv6:
+        pytest.skip("this machine has no IPv6")
+    with socket.socket(socket.AF_INET6) as listener:
+        try:
+            listener.bind(("::1", 0))
+        except OSError:
+            pytest.skip("this machine has no IPv6")
+        listener.listen()
+        taken = listener.getsockname()[1]
+        assert not is_free(taken)
+        assert free_port(taken) != taken
 
 
 def test_a_port_is_kept_between_runs(tmp_path):

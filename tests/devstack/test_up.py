@@ -5,15 +5,18 @@ import json
 import os
 import subprocess
 import sys
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
 
 import pytest
 
 from campaigns.language import PORTUGUESE, choose, restoring
 from campaigns.secrets import make_key
+from devstack.ports import free_port
 from devstack.roles import Role
 from devstack.server import DevstackError, wait_until
-from devstack.stack import ROLES, Stack
+from devstack.stack import ROLES, Stack, await_http
 from devstack.up import _forget_own_servers
 
 ENVIRONMENT = {"META_APP_SECRET": "0" * 32, "META_VERIFY_TOKEN": "x" * 20, "REVOADA_SECRET_KEY": make_key()}
@@ -125,6 +128,54 @@ def test_a_flower_that_ends_ends_nothing_else(tmp_path):
     assert wait_until(lambda: not worker.is_running(), 60)
     with pytest.raises(DevstackError, match="worker has ended, so all other processes are stopped, too: "):
         stack.check_alive()
+
+
+@pytest.fixture
+def other_program():
+    """A server of somebody else, which answers 200 to each request; yields its port."""
+    with ThreadingHTTPServer(("127.0.0.1", 0), Answer) as server:
+        Thread(target=server.serve_forever, daemon=True).start()
+        yield server.server_address[1]
+        server.shutdown()
+
+
+class Answer(BaseHTTPRequestHandler):
+    def do_GET(self):
+        self.send_response(200)
+        self.end_headers()
+
+    def log_message(self, *_arguments):
+        pass
+
+
+def test_a_port_of_a_setting_that_another_program_uses_stops_up_before_anything_runs(tmp_path, other_program):
+    command = [Path(sys.executable).with_name("revoada"), "up"]
+    environment = {"PATH": os.environ["PATH"], **ENVIRONMENT, "CONSOLE_PORT": str(other_program)}
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.startswith(
+        f"revoada up: console cannot start, because another program uses its port {other_program}, so nothing runs."
+        " Stop that program, or give console another port in .env: CONSOLE_PORT="
+    )
+    assert not (tmp_path / ".revoada" / "postgres").exists()
+
+
+def test_a_role_whose_port_was_taken_while_it_started_says_so(tmp_path, other_program):
+    """Another program answers on the port of the console. Its answer does not count."""
+    stack = Stack(tmp_path, {"PATH": os.environ["PATH"], "CONSOLE_PORT": str(other_program)})
+    with stack:
+        stack.start_process("console", ["sleep", "1"])
+        with pytest.raises(
+            DevstackError, match=f"console cannot start, because another program uses its port {other_program}"
+        ):
+            await_http(f"http://127.0.0.1:{other_program}/", stack, role="console", seconds=60)
+
+
+def test_a_role_that_listens_on_its_port_is_known(tmp_path):
+    port = free_port()
+    with Stack(tmp_path, {"PATH": os.environ["PATH"], "PORT": str(port)}) as stack:
+        stack.start_process("webhooks", [sys.executable, "-m", "http.server", str(port), "--bind", "127.0.0.1"])
+        await_http(f"http://127.0.0.1:{port}/", stack, role="webhooks", seconds=60)
 
 
 def test_a_role_that_ends_is_told_in_the_language_of_the_screen(tmp_path):

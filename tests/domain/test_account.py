@@ -13,11 +13,33 @@ from campaigns.domain.account import (
     explain_deactivation,
     explain_streak,
     fold_streak,
+    strip_token,
 )
 from campaigns.domain.pacing import Reason
 from campaigns.domain.statement import Language, Word, quote
 
 LIMIT = 5
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("EAAG1", " EAAG1\n", '"EAAG1"', "'EAAG1'\r\n", "\u201cEAAG1\u201d", "`EAAG1`", "\ufeffEAAG1"),
+        *("Bearer EAAG1", "bearer  EAAG1\n", '"Bearer EAAG1"', 'Bearer "EAAG1"', "Authorization: Bearer EAAG1"),
+    ],
+)
+def test_a_pasted_token_loses_what_stands_around_it(text):
+    assert strip_token(text) == "EAAG1"
+
+
+@pytest.mark.parametrize("text", ["", "Bearer", "Bearer ", '""', "Bearer ''"])
+def test_a_pasted_token_may_be_nothing_at_all(text):
+    assert not strip_token(text)
+
+
+@pytest.mark.parametrize("text", ["EAAG1 EAAG2", "EAAG1\nEAAG2", "BearerEAAG1"])
+def test_the_middle_of_a_pasted_token_stays(text):
+    assert strip_token(text) == text
 
 
 def fail(number):

@@ -72,8 +72,8 @@ def _find_step(command, status):
     if status == CampaignStatus.COMPLETED:
         return (
             'It has nothing left to send. If messages failed, "show the errors of campaign 7" says why, and "retry'
-            ' failed messages of campaign 7: class all-retryable" sends them again. "make a new campaign" makes a'
-            " new campaign."
+            ' failed messages of campaign 7: class all-retryable" sends them again. "make a new campaign: limit of'
+            ' messages per person 1" makes a new campaign, which skips the people who have got a message.'
         )
     kept = "cancelled,failed" if command is Command.RETRY else "cancelled"
     return (

@@ -25,7 +25,7 @@ from campaigns.cli.campaign.hours import (
     describe_draft_cost,
     describe_senders,
     tell_hours,
-    tell_next_commands,
+    tell_times,
     warn_of_nights,
 )
 from campaigns.cli.campaign.import_report import report_import, write_message
@@ -39,6 +39,7 @@ from campaigns.cli.campaign.recipients import (
     open_reading,
     reading_options,
     result_to_json,
+    tell_next_commands,
     warn,
 )
 from campaigns.cli.campaign.retry import errors, retry, retry_uncertain
@@ -70,13 +71,14 @@ from campaigns.cli.types import (
     refuse_placeholder,
     writes_day_first,
 )
-from campaigns.domain.campaign import Command, Move, make_again
+from campaigns.domain.campaign import Command, Move, list_pace, make_again
 from campaigns.domain.message import ACCEPTED, OPEN, Status
 from campaigns.domain.statement import Finding, Hint, HintAction, deferred
 from campaigns.management import lifecycle
 from campaigns.management.campaigns import (
     CLEAR,
     CampaignChanges,
+    ChangeResult,
     change_campaign,
     create_campaign,
     find_nights_of_change,
@@ -254,7 +256,9 @@ def create(session: Session, /, name: str, recipients: str, as_json: bool, **opt
     for line in describe_draft_cost(session.database.run(find_estimate_of, result.id)):
         say(line)
     tell_hours(result)
-    tell_next_commands(result.id, has_people=result.departure is not None and result.departure.people_count > 0)
+    _tell_times(session, result, options)
+    (row,) = session.database.run(list_campaigns, [result.id])
+    tell_next_commands(row)
     say(result.id)
 
 
@@ -328,6 +332,15 @@ def set_(session: Session, /, campaign_id: int, name: str | None, yes: bool, as_
         for line in describe_senders(session.database.run(load_senders, result.id)) if changes.accounts else []:
             say(line)
         tell_hours(result)
+        _tell_times(session, result, options)
+
+
+def _tell_times(session: Session, result: ChangeResult, options: Mapping[str, Any]) -> None:
+    """Print the times that the options gave, with their weekday and zone, because they may be given in words."""
+    given = {"is_scheduled": options["schedule_at"] is not None, "expires": options["expire_at"] is not None}
+    if result.departure is not None and any(given.values()):
+        (row,) = session.database.run(list_campaigns, [result.id])
+        tell_times(row, result.departure, **given)
 
 
 def _tell_first_message(session: Session, campaign_id: int) -> None:
@@ -492,7 +505,7 @@ def cancel(session: Session, campaign_ids: Sequence[int], yes: bool, as_json: bo
     _move(session, lifecycle.cancel_campaigns, campaign_ids, as_json=as_json)
     for row in [] if as_json else session.database.run(list_campaigns, campaign_ids):
         if row.started_at is not None and row.counts.get(Status.CANCELLED):
-            say(f"  {in_commands(make_again(row.id, Status.CANCELLED.value))}")
+            say(f"  {in_commands(make_again(row.id, Status.CANCELLED.value, list_pace(row)))}")
 
 
 @campaign.command()

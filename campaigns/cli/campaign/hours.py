@@ -7,7 +7,13 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
-from campaigns.cli.campaign.import_report import describe_blocked, describe_overlaps, write_message
+from campaigns.cli.campaign.import_report import (
+    count_rejected,
+    describe_blocked,
+    describe_left_out,
+    describe_overlaps,
+    write_message,
+)
 from campaigns.cli.hints import _, advise, in_commands, plural
 from campaigns.cli.output import confirm, has_terminal, local_time, say
 from campaigns.cli.prices.describe import describe_estimate
@@ -16,14 +22,14 @@ from campaigns.domain.campaign import ENDED, CampaignStatus, Departure
 from campaigns.domain.health import health_from_json
 from campaigns.domain.message import Status
 from campaigns.domain.prices.costs import Estimate
-from campaigns.domain.statement import Count, Entry, Field, Finding, Hint, HintAction, Kind, Severity, deferred
+from campaigns.domain.statement import Count, Entry, Field, Finding, Hint, HintAction, Kind, Severity, Word, deferred
 from campaigns.management.campaigns import ChangeResult
 from campaigns.management.drafts.starts import StartFacts, Told, read_and_look
 from campaigns.management.hours.nights import Night
 from campaigns.management.hours.quiet_hours import QuietHours
 from campaigns.store.accounts import AccountListing
 from campaigns.store.campaigns import CampaignListing, LockedCampaign, list_campaigns
-from campaigns.store.recipients import Overlap
+from campaigns.store.recipients import ImportedFile, Overlap, list_imported_files
 
 _MAY_LEAVE = {
     CampaignStatus.DRAFT: deferred("If you start the campaign now, the first message may leave {when}."),
@@ -31,6 +37,20 @@ _MAY_LEAVE = {
     CampaignStatus.RUNNING: deferred("The next message may leave {when}."),
 }
 
+_WEEKDAYS = tuple(
+    map(
+        Word,
+        (
+            deferred("Monday"),
+            deferred("Tuesday"),
+            deferred("Wednesday"),
+            deferred("Thursday"),
+            deferred("Friday"),
+            deferred("Saturday"),
+            deferred("Sunday"),
+        ),
+    )
+)
 # At most this many times at which people's hours open are shown.
 _MOST_TIMES = 5
 
@@ -55,12 +75,12 @@ def describe_when(at: dt.datetime, departure: Departure) -> str:
     zone = ZoneInfo(departure.time_zone)
     there = at.astimezone(zone)
     days = (there.date() - departure.now.astimezone(zone).date()).days
-    values = {"at": there, "zone": departure.time_zone}
+    values = {"weekday": _WEEKDAYS[there.weekday()], "at": there, "zone": departure.time_zone}
     if days == 0:
-        return _("today at {at:%H:%M} ({zone})", **values)
+        return _("today, {weekday}, {at:%Y-%m-%d}, at {at:%H:%M} ({zone})", **values)
     if days == 1:
-        return _("tomorrow, {at:%Y-%m-%d}, at {at:%H:%M} ({zone})", **values)
-    return _("{at:%Y-%m-%d} at {at:%H:%M} ({zone})", **values)
+        return _("tomorrow, {weekday}, {at:%Y-%m-%d}, at {at:%H:%M} ({zone})", **values)
+    return _("{weekday}, {at:%Y-%m-%d}, at {at:%H:%M} ({zone})", **values)
 
 
 def describe_departure(departure: Departure, status: CampaignStatus) -> list[str]:
@@ -108,8 +128,11 @@ def _describe_opening(at: dt.datetime, people: int, departure: Departure) -> str
 
 
 def tell_hours(result: ChangeResult) -> None:
-    """Print when the first message of a campaign that was made or changed may leave, and the quiet hours it got."""
-    if result.quiet_hours is not None:
+    """Print when the first message of a campaign that was made or changed may leave.
+
+    The quiet hours that the campaign got are printed if somebody has to wait for their end.
+    """
+    if result.quiet_hours is not None and (result.departure is None or result.departure.waits_for_hours):
         begins, ends = result.quiet_hours
         text = _QUIET[result.uses_recipient_zones]
         window = Hint(HintAction.CHANGE_CAMPAIGN, result.id, Entry(Field.WINDOW))
@@ -119,15 +142,16 @@ def tell_hours(result: ChangeResult) -> None:
             say(sentence)
 
 
-def tell_next_commands(campaign_id: int, *, has_people: bool) -> None:
-    """Print the commands that follow after a campaign is made, ready to be copied."""
-    say(_("Next:"))
-    if not has_people:
-        say(_("  revoada campaign import {id} FILE", id=campaign_id))
-        return
-    say(_("  revoada campaign preview {id}", id=campaign_id))
-    say(_("  revoada campaign test {id} --to PHONE", id=campaign_id))
-    say(_("  revoada campaign start {id}", id=campaign_id))
+def tell_times(row: CampaignListing, departure: Departure, *, is_scheduled: bool, expires: bool) -> None:
+    """Print the times that a person has just given, as they were read.
+
+    `is_scheduled` and `expires`: the person gave a schedule, or a time of expiry. A schedule that is the time of the
+    first message is printed as such already.
+    """
+    if is_scheduled and row.scheduled_at is not None and row.scheduled_at != departure.at:
+        say(_("Its schedule is {when}.", when=describe_when(row.scheduled_at, departure)))
+    if expires and row.expire_at is not None:
+        say(_("Messages that have not left then expire {when}.", when=describe_when(row.expire_at, departure)))
 
 
 class Answer(NamedTuple):
@@ -161,11 +185,17 @@ def confirm_departure(
     asks = asks and has_terminal()
     if asks:
         _refuse_stuck(looks, is_start=is_start)
+        if is_start:
+            _refuse_empty(looks)
     send_count = sum(look.send_count for look in looks)
     is_asked = asks and (is_start or any(look.has_risk for look in looks))
     if is_asked or (is_start and not prints_json()):
         for look in looks:
-            for line in [*_describe_content(look), *(_describe_hours(look, settings.time_zone) if is_asked else ())]:
+            files = session.database.run(list_imported_files, look.campaign.id)
+            for line in [
+                *_describe_content(look, files),
+                *(_describe_hours(look, settings.time_zone) if is_asked else ()),
+            ]:
                 say(line, is_warning=prints_json())
     if not asks:
         _warn([*risks, *hours])
@@ -213,29 +243,68 @@ def _refuse_stuck(looks: Sequence[StartFacts], *, is_start: bool) -> None:
     )
 
 
-def _describe_content(look: StartFacts) -> list[str]:
-    """Return what a campaign sends, to how many people and from which accounts."""
+def _refuse_empty(looks: Sequence[StartFacts]) -> None:
+    """Say why nobody of a campaign would get a message, and end the command. Raises CommandError."""
+    empty = [look for look in looks if look.send_count <= 0]
+    if not empty:
+        return
+    for look in empty:
+        row = look.campaign
+        lines = [
+            _("Nobody on the list of campaign {id} ({name}) would get a message:", id=row.id, name=row.name),
+            *_describe_skipped(look),
+            _("  {add} adds other people.", add=Hint(HintAction.IMPORT_RECIPIENTS, row.id)),
+        ]
+        if look.capped_count:
+            change = Hint(HintAction.CHANGE_CAMPAIGN, row.id, Entry(Field.MAX_PER_PERSON, None))
+            lines.append(_("  {change} removes the limit of messages per person.", change=change))
+        for line in lines:
+            say(line, is_warning=prints_json())
+    raise CommandError(
+        _("Nothing was started, because nobody would get a message."), code="nobody_to_send_to", kind=Kind.CONFLICT
+    )
+
+
+def _describe_content(look: StartFacts, files: Sequence[ImportedFile]) -> list[str]:
+    """Return what a campaign sends, to how many people of which lists, and from which accounts."""
     row = look.campaign
     lines = [_("Campaign {id} ({name}) sends {template}:", id=row.id, name=row.name, template=look.template)]
     lines += _describe_messages(look)
+    if lists := [_describe_list(file) for file in files]:
+        lines.append(plural("  List: {lists}", "  Lists: {lists}", len(lists), lists=lists))
     lines.append(_("  {messages} to send", messages=Count(look.send_count, "message")))
+    lines += _describe_skipped(look)
+    lines += describe_draft_cost(look.estimate)
+    return [*lines, *describe_senders(look.senders)]
+
+
+def _describe_list(file: ImportedFile) -> str:
+    sheet = {} if file.facts is None else dict(file.facts.given)
+    if Field.SHEET.name in sheet:
+        return _("{file} (sheet {sheet})", file=file.name, sheet=sheet[Field.SHEET.name])
+    return file.name
+
+
+def _describe_skipped(look: StartFacts) -> list[str]:
+    """Return how many people and rows of the list get no message, by the reason."""
+    lines = describe_blocked(look.blocked_count)
     if look.capped_count:
         text = plural(
             "  {count:,} more person is skipped as things stand, because of the limit of messages per person",
             "  {count:,} more people are skipped as things stand, because of the limit of messages per person",
             look.capped_count,
         )
-        lines.append(text)
-    lines += describe_blocked(look.blocked_count)
-    lines += describe_draft_cost(look.estimate)
-    if row.rejected_count:
+        lines.insert(0, text)
+    if reasons := describe_left_out(look.left_out.refused, look.left_out.unanswered):
+        lines.append(_("  left out: {reasons}", reasons=reasons))
+    if rejected := count_rejected(look.left_out):
         text = plural(
             "  {count:,} row of the list was rejected, so its person will get no message",
             "  {count:,} rows of the list were rejected, so their people will get no message",
-            row.rejected_count,
+            rejected,
         )
         lines.append(text)
-    return [*lines, *describe_senders(look.senders)]
+    return lines
 
 
 def _describe_hours(look: StartFacts, time_zone: str) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from types import MappingProxyType
 
@@ -19,7 +20,8 @@ from campaigns.management.campaigns import ChangeResult
 from campaigns.management.drafts.import_warnings import write_variable
 from campaigns.management.layouts import Preview
 from campaigns.management.recipients import Imported, find_overlaps
-from campaigns.store.recipients import ErrorGroup, ImportCounts, ImportFacts, Overlap
+from campaigns.management.reports import LeftOutRows
+from campaigns.store.recipients import ErrorGroup, ImportFacts, Overlap
 
 _SHOWN_OVERLAPS = 5
 _SHOWN_DRAFTS = 10
@@ -100,7 +102,7 @@ def report_import(session: Session, result: ChangeResult) -> None:
     """Print what an import read, and warn of other campaigns to the same people."""
     if result.imported is None:
         return
-    _report_numbers(result, result.imported.counts)
+    _report_numbers(result, result.imported)
     _report_columns(result.imported)
     if result.imported.header_row > 1:
         row = result.imported.header_row
@@ -131,7 +133,8 @@ def _report_kind(kind: PhoneKind, row_count: int, facts: ImportFacts) -> None:
     say(text)
 
 
-def _report_numbers(result: ChangeResult, counts: ImportCounts) -> None:
+def _report_numbers(result: ChangeResult, imported: Imported) -> None:
+    counts = imported.counts
     added = counts.recipient_count
     numbers = [
         plural(
@@ -145,8 +148,12 @@ def _report_numbers(result: ChangeResult, counts: ImportCounts) -> None:
     ]
     if counts.duplicate_count:
         numbers.append(plural("{count:,} duplicate dropped", "{count:,} duplicates dropped", counts.duplicate_count))
-    if counts.rejected_count:
-        numbers.append(plural("{count:,} row rejected", "{count:,} rows rejected", counts.rejected_count))
+    by_code = Counter({group.code: group.row_count for group in imported.groups})
+    refused, unanswered = by_code[RowCode.REFUSED], by_code[RowCode.UNANSWERED]
+    if rejected := counts.rejected_count - refused - unanswered:
+        numbers.append(plural("{count:,} row rejected", "{count:,} rows rejected", rejected))
+    if reasons := describe_left_out(refused, unanswered):
+        numbers.append(_("left out: {reasons}", reasons=reasons))
     say(_("Campaign {id} ({name}): {numbers}.", id=result.id, name=result.name, numbers=numbers))
     if result.replaced_count:
         text = plural(
@@ -163,6 +170,20 @@ def say_warning(warning: Finding, more: Sequence[str] = ()) -> None:
     """Print a warning with its advice, and further sentences behind it."""
     text = _("Warning: {warning} {advice}", warning=warning, advice=advise(warning)).rstrip()
     say(" ".join([text, *more]), is_warning=True)
+
+
+def describe_left_out(refused: int, unanswered: int) -> list[str]:
+    """Return how many people a list names whom a person has left out on purpose, by the reason."""
+    texts = (
+        (refused, plural("{count:,} said no", "{count:,} said no", refused)),
+        (unanswered, plural("{count:,} gave no answer", "{count:,} gave no answer", unanswered)),
+    )
+    return [text for number, text in texts if number]
+
+
+def count_rejected(rows: LeftOutRows) -> int:
+    """Return the number of rows that were rejected, without those that a person has left out on purpose."""
+    return rows.invalid + rows.unexplained
 
 
 def describe_blocked(count: int) -> list[str]:
@@ -292,11 +313,13 @@ def _warn_of_overlaps(session: Session, campaign_id: int) -> None:
 def describe_overlaps(overlaps: Sequence[Overlap], time_zone: str) -> list[str]:
     """Return a warning for each of the first other campaigns to the same people, and the number of the others.
 
-    Several drafts have one warning.
+    Several drafts have one short warning: `revoada campaign show` says how many people each of them has.
     """
     drafts = [each for each in overlaps if each.status == CampaignStatus.DRAFT and each.shared_count]
     apart = [each for each in overlaps if each not in drafts] if len(drafts) > 1 else overlaps
-    lines = [_describe_overlap(overlap, time_zone) for overlap in apart[:_SHOWN_OVERLAPS]]
+    lines = [
+        _("Warning: {overlap}", overlap=describe_overlap(overlap, time_zone)) for overlap in apart[:_SHOWN_OVERLAPS]
+    ]
     if (more := len(apart) - _SHOWN_OVERLAPS) > 0:
         text = plural(
             "Warning: some recipients are also in {count:,} more campaign.",
@@ -305,27 +328,25 @@ def describe_overlaps(overlaps: Sequence[Overlap], time_zone: str) -> list[str]:
         )
         lines.append(text)
     if len(drafts) > 1:
-        newest = max(drafts, key=lambda each: each.campaign_id)
-        text = _(
-            "Warning: several other drafts have people of this campaign, one of them {count:,} of these {recipients}."
-            " The newest of these drafts is campaign {id} ({name}), {when}. The others are {others}.",
-            count=max(each.shared_count for each in drafts),
-            recipients=Count(newest.people_count, "recipient"),
-            id=newest.campaign_id,
-            name=newest.name,
-            when=_tell_when(newest, time_zone),
-            others=_list_ids(each.campaign_id for each in drafts if each is not newest),
+        ids = _list_ids(each.campaign_id for each in drafts)
+        text = plural(
+            "Warning: {count:,} other draft holds some of these people: {ids}.",
+            "Warning: {count:,} other drafts hold some of these people: {ids}.",
+            len(drafts),
+            ids=ids,
         )
         lines.append(text)
     return lines
 
 
 def _list_ids(ids: Iterable[int]) -> list[str]:
-    listed = sorted(ids, reverse=True)
-    return [*map(str, listed[:_SHOWN_DRAFTS]), *(["…"] if len(listed) > _SHOWN_DRAFTS else [])]
+    """Return the newest ids, in their order."""
+    listed = sorted(ids)
+    return [*(["…"] if len(listed) > _SHOWN_DRAFTS else []), *map(str, listed[-_SHOWN_DRAFTS:])]
 
 
-def _describe_overlap(overlap: Overlap, time_zone: str) -> str:
+def describe_overlap(overlap: Overlap, time_zone: str) -> str:
+    """Return how many people of a campaign another one has."""
     values = {
         "recipients": Count(overlap.people_count, "recipient"),
         "id": overlap.campaign_id,
@@ -333,19 +354,17 @@ def _describe_overlap(overlap: Overlap, time_zone: str) -> str:
         "when": _tell_when(overlap, time_zone),
     }
     if not overlap.shared_count:
-        return _("Warning: campaign {id} ({name}), {when}, has the very same file.", **values)
+        return _("Campaign {id} ({name}), {when}, has the very same file.", **values)
     if overlap.has_same_file:
         return plural(
-            "Warning: {count:,} of {recipients} is also in campaign {id} ({name}), {when}, which has the very same "
-            "file.",
-            "Warning: {count:,} of {recipients} are also in campaign {id} ({name}), {when}, which has the very same "
-            "file.",
+            "{count:,} of {recipients} is also in campaign {id} ({name}), {when}, which has the very same file.",
+            "{count:,} of {recipients} are also in campaign {id} ({name}), {when}, which has the very same file.",
             overlap.shared_count,
             **values,
         )
     return plural(
-        "Warning: {count:,} of {recipients} is also in campaign {id} ({name}), {when}.",
-        "Warning: {count:,} of {recipients} are also in campaign {id} ({name}), {when}.",
+        "{count:,} of {recipients} is also in campaign {id} ({name}), {when}.",
+        "{count:,} of {recipients} are also in campaign {id} ({name}), {when}.",
         overlap.shared_count,
         **values,
     )

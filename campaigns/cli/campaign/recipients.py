@@ -38,21 +38,22 @@ from campaigns.cli.types import (
     VARIABLE_MAP,
     FilePath,
 )
-from campaigns.domain.campaign import Departure, missing_campaign
+from campaigns.domain.campaign import CampaignStatus, Departure, missing_campaign
 from campaigns.domain.controls import escape_controls
 from campaigns.domain.message import Status
 from campaigns.domain.optout.consent import RefusalChoice
 from campaigns.domain.recipients import Choice, list_names
-from campaigns.domain.statement import Count
+from campaigns.domain.statement import Count, Entry
 from campaigns.management.campaigns import ChangeResult
 from campaigns.management.drafts.imports import add_recipients, replace_recipients
+from campaigns.management.drafts.kept_choices import keep_choices
 from campaigns.management.exports import Export, export_campaign
 from campaigns.management.files.jobs import discard_newer_list
 from campaigns.management.recipients import Reading, find_overlaps
 from campaigns.sheets.csv_writer import write_csv
 from campaigns.sheets.package import Report
 from campaigns.sheets.xlsx import HiddenChoice
-from campaigns.store.campaigns import list_campaigns
+from campaigns.store.campaigns import CampaignListing, list_campaigns
 from campaigns.store.database import Connection
 from campaigns.store.recipients import count_import_errors, list_import_errors, stream_import_errors
 
@@ -181,6 +182,20 @@ def warn(result: ChangeResult) -> None:
         say_warning(warning)
 
 
+def tell_next_commands(row: CampaignListing) -> None:
+    """Print the commands that follow after an import, ready to be copied."""
+    say(_("Next:"))
+    if not row.counts.get(Status.PENDING):
+        say(_("  revoada campaign import {id} FILE", id=row.id))
+        return
+    say(_("  revoada campaign preview {id}", id=row.id))
+    say(_("  revoada campaign test {id} --to PHONE", id=row.id))
+    if row.status == CampaignStatus.PAUSED:
+        say(_("  revoada campaign resume {id}", id=row.id))
+    else:
+        say(_("  revoada campaign start {id}", id=row.id))
+
+
 def result_to_json(result: ChangeResult) -> dict[str, object]:
     """Return a campaign that was made or changed, and the warnings about it."""
     warnings = [
@@ -268,7 +283,8 @@ def import_(session: Session, /, campaign_id: int, file: str, replaces: bool, as
     with the header of an earlier file is read like that file.
 
     People who are in the campaign already keep their values. If a file was wrong, correct it and import it with
-    --replace.
+    --replace. If its first row is the same, --sheet, --phone-column, --map and --region stay as they were for the file
+    before, unless you give them again.
 
     `revoada campaign create -h` describes the file and the options.
 
@@ -278,7 +294,11 @@ def import_(session: Session, /, campaign_id: int, file: str, replaces: bool, as
       revoada campaign import 7 clientes.xlsx --phone-column 'Celular 1' --map 1=Nome --map 2=Desconto
       revoada campaign import 7 corrected.csv --replace
     """
-    with open_reading(session, file, options) as reading:
+    with open_reading(session, file, options) as given:
+        reading, kept = given, list[Entry]()
+        if replaces:
+            has_region = options["region"] is not None
+            reading, kept = keep_choices(session.database, campaign_id, Path(file), given, has_region=has_region)
         use_case = replace_recipients if replaces else add_recipients
         result = use_case(
             session.database,
@@ -291,8 +311,12 @@ def import_(session: Session, /, campaign_id: int, file: str, replaces: bool, as
     if as_json:
         print_json(import_to_json(session, result))
         return
+    if kept:
+        say(_("The columns are those of the list before, so these choices are kept: {choices}", choices=kept))
     warn(result)
     report_import(session, result)
+    (row,) = session.database.run(list_campaigns, [result.id])
+    tell_next_commands(row)
 
 
 @click.command("discard-list", cls=Command)

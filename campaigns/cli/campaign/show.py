@@ -8,6 +8,7 @@ import click
 from rich.panel import Panel
 
 from campaigns.cli.campaign.hours import describe_when, explain_departure
+from campaigns.cli.campaign.import_report import count_rejected, describe_left_out, describe_overlap
 from campaigns.cli.campaign.recipients import departure_to_json
 from campaigns.cli.campaign.retry import describe_reason
 from campaigns.cli.help import Command
@@ -49,7 +50,8 @@ from campaigns.domain.template import read_template_status
 from campaigns.management.hours.window import has_hours
 from campaigns.management.layouts import Preview
 from campaigns.management.preview import CampaignPreview, preview_campaign
-from campaigns.management.reports import CampaignDetails, Funnel, read_funnel, show_campaign
+from campaigns.management.recipients import find_overlaps
+from campaigns.management.reports import CampaignDetails, Funnel, count_left_out, read_funnel, show_campaign
 from campaigns.store.accounts import AccountListing
 from campaigns.store.campaigns import CampaignListing, list_campaigns
 
@@ -108,6 +110,9 @@ def show(session: Session, campaign_id: int, as_json: bool) -> None:
         )
         return
     print_facts(_facts(details))
+    if row.status == CampaignStatus.DRAFT:
+        for overlap in find_overlaps(session.database, campaign_id, days=session.settings.overlap_days):
+            say(describe_overlap(overlap, row.time_zone))
     if details.prices:
         print_table(
             (_("price category"), _("model"), _("billable"), _("messages")),
@@ -137,7 +142,7 @@ def show(session: Session, campaign_id: int, as_json: bool) -> None:
         say(uncertain)
     if details.import_errors:
         print_table(
-            (_("rejected row"), _("column"), _("reason")),
+            (_("row left out"), _("column"), _("reason")),
             [
                 (str(error.row_number), error.column_name, translate_reason(error.reason))
                 for error in details.import_errors
@@ -172,7 +177,8 @@ def _facts(details: CampaignDetails) -> list[tuple[str, object]]:
         *describe_funnel(funnel),
         (_("skipped"), _describe_skipped(details, funnel)),
         (_("duplicates dropped"), row.duplicate_count or None),
-        (_("rows rejected"), row.rejected_count or None),
+        (_("rows rejected"), count_rejected(details.left_out) or None),
+        (_("left out"), ", ".join(describe_left_out(details.left_out.refused, details.left_out.unanswered))),
         (_("cost"), _describe_cost(details)),
         (_("tests"), "; ".join(_describe_test(test) for test in details.tests)),
         (
@@ -306,6 +312,7 @@ def preview_(session: Session, campaign_id: int, rows: int, as_json: bool) -> No
         text = to_text(_to_lines(message), keeps="\n")
         console.print(Panel(text, title=to_text(phone), title_align="left", width=_WIDTH))
     row = found.campaign
+    left_out = session.database.run(count_left_out, row)
     print_facts([
         (_("campaign"), f"{row.id} ({row.name})"),
         (_("status"), CampaignStatus(row.status)),
@@ -313,7 +320,8 @@ def preview_(session: Session, campaign_id: int, rows: int, as_json: bool) -> No
         (_("suppressed"), found.suppressed_count),
         (_("also skipped"), _also_skipped(found)),
         (_("duplicates dropped"), row.duplicate_count),
-        (_("rows rejected"), row.rejected_count),
+        (_("rows rejected"), count_rejected(left_out)),
+        (_("left out"), ", ".join(describe_left_out(left_out.refused, left_out.unanswered))),
         (_("at most"), _rate(found.rate)),
         *_times(found),
     ])  # fmt: skip

@@ -50,7 +50,7 @@ def find_departure(
         for at in sorted({*openings.values()})
     }
     opens_at = min(people, default=None)
-    departure = Departure(opens_at, now, hours.time_zone, people)
+    departure = Departure(opens_at, now, hours.time_zone, people, starts_at=start)
     obstacles = [] if any(counts.values()) else [_report_nobody(campaign_id, has_started=has_started)]
     obstacles += _find_obstacles(connection, campaign_id, hours, opens_at)
     if opens_at is not None and opens_at > start > now:

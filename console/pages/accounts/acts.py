@@ -13,6 +13,7 @@ from werkzeug.wrappers import Response
 
 from campaigns.doctor.accounts import AccountState
 from campaigns.doctor.health import check_now
+from campaigns.domain.account import strip_token
 from campaigns.domain.statement import Refusal
 from campaigns.domain.users.rights import Right
 from campaigns.management.access import try_access, try_change
@@ -78,7 +79,7 @@ def add() -> _Answer:
         return _render_form(form), 422
     settings, warning = parts().settings, None
     given: dict[str, Any] = form.read()
-    name, token = given.pop("name"), form.token.data.strip()
+    name, token = given.pop("name"), strip_token(form.token.data)
     given |= {"token": token, "secret_key": settings.secret_key, "portfolio": form.portfolio.data or None}
     try:
         check_new_account(parts().database, name, **given)
@@ -134,7 +135,7 @@ def replace_token(account_id: int) -> _Answer:
     state, form = load_state(account_id), TokenForm()
     if not form.validate_on_submit():
         return _render("token", state, form), 422
-    changes, warning = {"token": form.token.data.strip()}, None
+    changes, warning = {"token": strip_token(form.token.data)}, None
     try:
         if not form.unchecked.data:
             warning = _try(state.row, changes, token=changes["token"])
