@@ -142,7 +142,7 @@ FIELDS: Mapping[Field, str] = MappingProxyType({
     Field.COLUMN: deferred("column of variable"),
     Field.EXCEPT: deferred("unaffected campaigns"),
     Field.EXPIRE_AT: deferred("Send nothing after"),
-    Field.HIDDEN: deferred("Hidden and filtered rows, hidden columns, and rows struck through"),
+    Field.HIDDEN: deferred("Hidden and filtered rows, hidden columns, and rows struck through or coloured"),
     Field.HOLIDAYS: deferred("Send nothing on the public holidays of"),
     Field.INTERVAL: deferred("Interval or speed"),
     Field.MAX_PER_PERSON: deferred("Limit per person: messages"),

@@ -114,6 +114,7 @@ class RowCode(StrEnum):
     MISREAD = "wrong_code_page"  # JoÆo in place of João
     REFUSED = "consent_refused"  # a column says that the person wants no messages
     UNANSWERED = "consent_unanswered"  # a column of answers does not say whether the person wants messages
+    MARKED = "row_marked"  # the row has another colour than most rows
     DUPLICATE = "duplicate_in_file"
     IN_CAMPAIGN = "duplicate_in_campaign"
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from functools import partial, reduce
@@ -13,9 +14,10 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from campaigns.domain.filling import Filling, ParameterKind
-from campaigns.domain.optout.consent import ConsentColumns, RefusalChoice, Refusals
+from campaigns.domain.optout.consent import ConsentColumns, RefusalChoice, Refusals, names_people
 from campaigns.domain.optout.headings import Heading, Headings
-from campaigns.domain.phone.documents import names_documents
+from campaigns.domain.phone.area_55 import UNCLEAR, AreaSearch
+from campaigns.domain.phone.documents import find_document_columns, names_documents
 from campaigns.domain.phone.foreign import ForeignSearch
 from campaigns.domain.phone.nine import NineSearch
 from campaigns.domain.phone.number import PhoneKind, make_phone_classifier, make_phone_reader
@@ -40,17 +42,18 @@ from campaigns.domain.recipients import (
     read_row,
     shows_language,
 )
-from campaigns.domain.statement import Count, Entry, Field
+from campaigns.domain.statement import Count, Entry, Field, Sentence, list_sentences
 from campaigns.domain.text.date_numbers import is_due
 from campaigns.domain.text.date_order import DateOrders, reads_month_first
 from campaigns.domain.text.dates import LatestDate, is_past
 from campaigns.domain.text.kinds import Form, FormCount, KindCounts, OddCells, has_amounts, has_currency, has_percent
 from campaigns.management.exports import find_export_columns
 from campaigns.management.layouts import Preview, preview
+from campaigns.sheets.colours import ColouredRows
 from campaigns.sheets.package import Report
 from campaigns.sheets.phone_search import PhoneSearch
 from campaigns.sheets.rows import Row, Sheet, WindowsText, open_sheet
-from campaigns.sheets.xlsx import Hidden, HiddenChoice
+from campaigns.sheets.xlsx import Hidden, HiddenChoice, refuse_coloured
 from campaigns.store import recipients as store
 from campaigns.store.database import Connection, Database, DatabaseUnavailable, read_clock
 
@@ -146,7 +149,7 @@ class Staged:
     `due`: by position of a column of dates that are still to come, its latest date. `orders`: by position of a column
     of dates, the order of their days and months. `in_language`: the first row with numbers or dates of a workbook that
     are written in the language of the template; [] without one. `cell_kinds`: by variable, the kinds of the cells of
-    its column.
+    its column. `documents`: the positions of the columns that have numbers of documents, by the first rows.
     """
 
     path: Path
@@ -167,6 +170,7 @@ class Staged:
     headings: Headings
     in_language: Sequence[int]
     cell_kinds: Mapping[str, KindCounts]
+    documents: AbstractSet[int]
 
 
 def stage_recipients(connection: Connection, path: Path, *, filling: Filling, reading: Reading) -> Staged:
@@ -219,12 +223,15 @@ def stage_recipients(connection: Connection, path: Path, *, filling: Filling, re
             )
             headings = Headings(columns.names, unrelated=columns.unrelated)
             foreign = ForeignSearch(reading.region, filling.template.language)
-            nine = NineSearch()
-            findings = _Findings(kinds, search, foreign, nine, refusals, unanswered, odd, due, orders, headings, [], [])
+            nine, area = NineSearch(), AreaSearch()
+            findings = _Findings(
+                *(kinds, search, foreign, nine, refusals, unanswered, odd, due, orders, headings, [], [], area)
+            )
             consents = _find_consents(columns, reading, first_cells)
             rows = _read_rows(chain(first, below), columns, reading, read=read, consents=consents, findings=findings)
             store.stage_rows(connection, rows)
-            undecided += _list_undecided(reading, refusals, unanswered, headings)
+            coloured = sheet.hidden.coloured = _find_coloured(sheet, header_row, columns)
+            undecided += _list_undecided(reading, refusals, unanswered, headings, coloured)
             if undecided:
                 raise reduce(_join_undecided, undecided)
     except RecipientsError as error:
@@ -234,6 +241,15 @@ def stage_recipients(connection: Connection, path: Path, *, filling: Filling, re
         raise error.in_file(path) from None
     if findings.late and reading.refusals is RefusalChoice.SKIP:
         store.reject_rows(connection, findings.late, code=RowCode.REFUSED)
+    if coloured is not None and reading.hidden is HiddenChoice.SKIP:
+        marked = [(row, columns.names[columns.phone], _MARKED) for row in coloured.rows]
+        store.reject_rows(connection, marked, code=RowCode.MARKED)
+    if unclear := area.find():
+        store.reject_rows(
+            connection,
+            [(row, columns.names[columns.phone], UNCLEAR) for row in unclear],
+            code=PhoneProblem.AREA_UNCLEAR,
+        )
     found = [] if reading.takes_nulls else odd.find()
     if found:
         problems = [(each.row_number, columns.names[each.position], each.reason) for each in found]
@@ -242,7 +258,16 @@ def stage_recipients(connection: Connection, path: Path, *, filling: Filling, re
     return Staged(
         *(path, filling, reading, sheet, header_row, columns, kinds, search, foreign, nine, refusals, unanswered, odd),
         *(due, orders, headings, findings.in_language, cell_kinds),
+        documents=find_document_columns(first_cells, columns.variables),
     )
+
+
+_MARKED = "stands in a row that is marked by another colour than most rows"
+
+
+def _find_coloured(sheet: Sheet, header_row: int, columns: Columns) -> ColouredRows | None:
+    people = [position for position, name in enumerate(columns.names) if names_people(name)]
+    return sheet.hidden.colours.find(header_row=header_row, phone=columns.phone, people=people)
 
 
 # The kinds of values that people read as they are. Links, codes and answers of buttons may have any form.
@@ -342,6 +367,7 @@ def _collect_facts(
         # Dates in another order are read wrongly, and have a warning of their own.
         if latest.date is not None and not (position in staged.orders and staged.orders[position].find())
     ]
+    foreign = staged.foreign.find()
     takes_nulls, documents = staged.reading.takes_nulls, staged.search.find_documents()
     mixed = {} if takes_nulls else {names[position]: forms for position, forms in staged.odd.find_mixed().items()}
     bare = {} if takes_nulls else {names[position]: form for position, form in staged.odd.find_bare().items()}
@@ -374,8 +400,12 @@ def _collect_facts(
         kinds=staged.cell_kinds,
         differing_count=written.differing_count,
         differing_row=written.differing_row,
+        other_form_count=written.other_form_count,
+        other_form_row=written.other_form_row,
         language=staged.filling.template.language if staged.in_language else "",
-        foreign=staged.foreign.find(),
+        foreign=foreign,
+        elsewhere_fitting=0 if foreign is None else staged.search.count_fitting(foreign.likely),
+        sheet=staged.sheet.name,
         region=staged.reading.region,
         other_regions=staged.search.find_other_regions(
             staged.reading.region, staged.filling.template.language, staged.foreign.abroad
@@ -388,7 +418,7 @@ def _collect_facts(
             for position, orders in staged.orders.items()
             if (order := orders.find()) and not _tells_orders(mixed.get(names[position], ()))
         },
-        documents_in_text=_find_documents_in_text(staged.filling, staged.columns),
+        documents_in_text=_find_documents_in_text(staged.filling, staged.columns, staged.documents),
         hidden_row_count=staged.sheet.hidden.row_count if staged.reading.hidden is HiddenChoice.SKIP else 0,
         without_nine=staged.nine.find(),
         given=_list_given(staged.reading),
@@ -397,12 +427,13 @@ def _collect_facts(
     )
 
 
-def _find_documents_in_text(filling: Filling, columns: Columns) -> list[tuple[str, str]]:
+def _find_documents_in_text(filling: Filling, columns: Columns, documents: AbstractSet[int]) -> list[tuple[str, str]]:
     """Return the variables that a column of documents fills, with the column, where the text names no document."""
     return [
         (variable, columns.names[position])
         for variable, position in _list_shown(columns, filling).items()
-        if names_documents(columns.names[position]) and not names_documents(f"{variable} {filling.excerpts[variable]}")
+        if (position in documents or names_documents(columns.names[position]))
+        and not names_documents(f"{variable} {filling.excerpts[variable]}")
     ]
 
 
@@ -448,6 +479,7 @@ class _Findings(NamedTuple):
     headings: Headings
     late: list[tuple[int, str, str]]
     in_language: list[int]
+    area: AreaSearch
 
     def add_cells(self, row_number: int, cells: Sequence[str], row: Recipient | RowProblem, columns: Columns) -> None:
         """Add the cells of a row that becomes a message, or of a row that may be a heading."""
@@ -539,7 +571,8 @@ def _read_rows(
         kind = classify(row.phone) if isinstance(row, Recipient) else None
         search.add(row_number, cells, row, is_landline=kind is PhoneKind.LANDLINE)
         if isinstance(row, Recipient) and not isinstance(cells, RowProblem):
-            foreign.add(row_number, phone_text(cells[columns.phone]), row.phone)
+            foreign.add(row_number, text := phone_text(cells[columns.phone]), row.phone)
+            findings.area.add(row_number, text, row.phone)
             row = _check_consent(
                 row,
                 row_number,
@@ -562,8 +595,9 @@ def _read_rows(
         yield row_number, row
     if not has_rows:
         raise RecipientsError("rows_missing", "there is no row below the header")
+    refusals.answers = consents.list_answers()
     for column, note in consents.find_late_refusals(refusals.columns).values():
-        refusals.add(note.row_number, [column], recipient_key(note.phone))
+        refusals.add(note.row_number, [column], None if note.phone is None else recipient_key(note.phone))
         findings.late.append((note.row_number, column, _REFUSES))
     refusals.others = consents.list_others(refusals.columns)
 
@@ -588,14 +622,18 @@ def _join_undecided(one: RecipientsError, other: RecipientsError) -> RecipientsE
 
 
 def _list_undecided(
-    reading: Reading, refusals: Refusals, unanswered: Refusals, headings: Headings
+    reading: Reading, refusals: Refusals, unanswered: Refusals, headings: Headings, coloured: ColouredRows | None
 ) -> Iterator[RecipientsError]:
-    """Yield a refusal for each decision that nobody has taken: about rows below a heading that says no, about rows that
-    say no, and about rows that lack an answer.
+    """Yield a refusal for each decision that nobody has taken: about rows that are marked by a colour, about rows below
+    a heading that says no, about rows that say no, and about rows that lack an answer.
     """
+    if coloured is not None and (undecided := refuse_coloured(coloured, reading.hidden)) is not None:
+        yield undecided
     heading = next(headings.list_refusing(), None)
     if heading is not None and reading.refusals is RefusalChoice.REFUSE:
         yield _heading_refuses(heading)  # its choice is that about rows that say no
+    elif refusals.row_count and reading.refusals is RefusalChoice.REFUSE and {*refusals.columns} <= {*refusals.answers}:
+        yield _answers_may_refuse(refusals)
     elif refusals.row_count and reading.refusals is RefusalChoice.REFUSE:
         yield RecipientsError(
             "people_refuse",
@@ -636,6 +674,35 @@ def _heading_refuses(heading: Heading) -> RecipientsError:
         skip=Entry(Field.REFUSALS, RefusalChoice.SKIP.value),
         include=Entry(Field.REFUSALS, RefusalChoice.INCLUDE.value),
         unrelated=Entry(Field.NOT_REFUSALS, heading.column),
+    )
+
+
+def _answers_may_refuse(refusals: Refusals) -> RecipientsError:
+    """Return the question about columns of answers whose names do not tell what they are about."""
+    told = [
+        Sentence(
+            "{rows} with {values} in {column} (the first is row {row:,})"
+            if answers.values
+            else "{rows} without a mark in {column} (the first is row {row:,})",
+            rows=Count(answers.row_count, "row"),
+            values=answers.values,
+            column=column,
+            row=answers.first_row,
+        )
+        for column, answers in refusals.answers.items()
+    ]
+    return RecipientsError(
+        "answers_unclear",
+        "the list has {told}: if that says who wants no messages, leave these people out with {skip}; if not, read them"
+        " like the others with {include}, or name what is about something else with {unrelated}"
+        if all(each.values for each in refusals.answers.values())
+        else "the list has {told}: if these people must get no message, leave them out with {skip}; if a mark says who"
+        " must get no message, delete the marked rows; if it is about something else, read all rows with {include}, or"
+        " name the column with {unrelated}",
+        told=list_sentences(told),
+        skip=Entry(Field.REFUSALS, RefusalChoice.SKIP.value),
+        include=Entry(Field.REFUSALS, RefusalChoice.INCLUDE.value),
+        unrelated=[Entry(Field.NOT_REFUSALS, name) for name in refusals.answers],
     )
 
 

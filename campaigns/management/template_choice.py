@@ -272,12 +272,17 @@ def _judge(row: templates.TemplateRow, text: str) -> list[Finding]:
     return [finding]
 
 
+_MANY = 3  # more than a third of the people are many
 # The most countries that a warning names.
 _MOST_COUNTRIES = 8
 
 
 def warn_of_language(connection: Connection, campaign_id: int, template: templates.TemplateRow) -> list[Finding]:
-    """If the countries of more people speak another language than speak that of the template, return a warning."""
+    """If the countries of many people speak another language than that of the template, return a warning.
+
+    These are more people than those whose countries speak that of the template, or more than a third of the people with
+    one other language.
+    """
     counts = campaigns.count_pending_by_prefix(connection, campaign_id)
     language = read_language(template.language)
     languages, countries = Counter[str](), Counter[str]()
@@ -288,17 +293,23 @@ def warn_of_language(connection: Connection, campaign_id: int, template: templat
         if spoken := find_languages(prefix):
             speakers += count if language in spoken else 0
             others += count if language not in spoken else 0
-    if speakers >= max(languages.values(), default=0):
+    most_others = max((count for each, count in languages.items() if each != language), default=0)
+    has_more = speakers < max(languages.values(), default=0)
+    if not has_more and most_others * _MANY <= sum(counts.values()):
         return _warn_of_variant(connection, campaign_id, template, countries)
     finding = Finding(
         "language_differs",
         Severity.WARNING,
         "The template {template} is in another language than that of the countries of {people} of campaign"
-        " {campaign_id}. The phones are those of {countries}.",
+        " {campaign_id}. The phones are those of {countries}."
+        if has_more
+        else "The template {template} is in the language of the countries of {speakers:,} people of campaign"
+        " {campaign_id}, but the countries of {people} have another language. The phones are those of {countries}.",
         "If it is the wrong one, choose another template: {change}.",
         campaign_id=campaign_id,
         template=f"{template.name}:{template.language}",
         people=Count(others, "recipient"),
+        speakers=speakers,
         countries=[f"{country} {count:,}" for country, count in countries.most_common(_MOST_COUNTRIES) if country],
         change=Hint(HintAction.CHANGE_CAMPAIGN, campaign_id, Entry(Field.TEMPLATE)),
     )
@@ -317,12 +328,12 @@ _COUNTRY_NAMES: Mapping[str, Word] = MappingProxyType({"BR": Word("Brazil"), "PT
 def _warn_of_variant(
     connection: Connection, campaign_id: int, template: templates.TemplateRow, countries: Mapping[str, int]
 ) -> list[Finding]:
-    """If more people are in the country of the other kind of Portuguese than in its own, return a warning."""
+    """If many people are in the country of the other kind of Portuguese, return a warning."""
     own = _VARIANTS.get(template.language)
     if own is None:
         return []
     language, other = next((each, country) for each, country in _VARIANTS.items() if country != own)
-    if countries.get(other, 0) <= countries.get(own, 0):
+    if countries.get(other, 0) * _MANY <= countries.get(other, 0) + countries.get(own, 0):
         return []
     has_better = bool(templates.find_templates(connection, template.name, language))
     finding = Finding(

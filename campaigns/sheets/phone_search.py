@@ -8,7 +8,7 @@ from contextlib import suppress
 from typing import NamedTuple
 
 from campaigns.domain.phone.documents import is_document, names_documents
-from campaigns.domain.phone.foreign import find_other_regions
+from campaigns.domain.phone.foreign import find_other_regions, may_be_mobile
 from campaigns.domain.phone.number import PhoneKind, PhoneReader
 from campaigns.domain.phone.written import PhoneError, PhoneProblem
 from campaigns.domain.recipients import Cell, Columns, Recipient, RowProblem, phone_text
@@ -117,6 +117,11 @@ class PhoneSearch:
         if self.elsewhere_count * 2 <= self._row_count:
             return []
         return find_other_regions(self._elsewhere, region, language, abroad)
+
+    def count_fitting(self, region: str) -> int:
+        """Return the number of phones that are not valid in the region of the list, and may be those of another one."""
+        fitting = sum(may_be_mobile(text, region) for text in self._elsewhere) if region else 0
+        return self.elsewhere_count if fitting == len(self._elsewhere) else fitting
 
     def _look_for_document(self, row_number: int, cell: str) -> None:
         number = _read_digits(cell)

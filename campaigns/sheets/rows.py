@@ -94,7 +94,7 @@ class Sheet:
     `rows`: pairs of a row and its number, which is the number that a spreadsheet program shows. `hidden`: the hidden
     rows and columns found so far; complete when all rows are read. `delimiter`: the delimiter of a CSV file, "" for a
     workbook. `windows_text`: None for a workbook and for a file in an encoding that is certain. `hidden_sheets`: the
-    names of the hidden sheets of a workbook that have rows and are not read.
+    names of the hidden sheets of a workbook that have rows and are not read. `name`: the sheet of a workbook.
     """
 
     sha256: bytes
@@ -103,6 +103,7 @@ class Sheet:
     delimiter: str = ""
     windows_text: WindowsText | None = None
     hidden_sheets: Sequence[str] = ()
+    name: str = ""
 
 
 @contextmanager
@@ -137,7 +138,7 @@ def open_sheet(
         if is_workbook:
             opened = open_xlsx(file, language, report, sheet=name, hidden=hidden)
             with _name_sheet(opened.name):
-                yield Sheet(sha256, opened.rows, opened.hidden, hidden_sheets=opened.hidden_sheets)
+                yield Sheet(sha256, opened.rows, opened.hidden, hidden_sheets=opened.hidden_sheets, name=opened.name)
         elif name is not None:
             raise RecipientsError(
                 "sheets_none", "a CSV file has no sheets: leave out {sheet}", sheet=Entry(Field.SHEET)

@@ -11,7 +11,7 @@ import re
 import zipfile
 import zlib
 from bisect import bisect_left
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from collections.abc import Set as AbstractSet
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -23,8 +23,9 @@ from typing import BinaryIO
 from xml.etree.ElementTree import Element, ParseError
 
 from campaigns.domain.recipients import Cell, RecipientsError, list_names
-from campaigns.domain.statement import Count, Entry, Field
+from campaigns.domain.statement import Count, Entry, Field, Sentence, list_sentences
 from campaigns.domain.text.missing import find_error
+from campaigns.sheets.colours import ColouredRows, RowColours, read_colours
 from campaigns.sheets.locales import FormatError, Regional, find_regional
 from campaigns.sheets.number_format import NumberFormat, compile_format
 from campaigns.sheets.package import (
@@ -41,6 +42,7 @@ from campaigns.sheets.package import (
 
 ADVICE = "choose another format, or format it as text and type what people shall read"
 _KEPT_NUMBERS = 10_000  # the size of the cache of shown numbers; the columns of a list often repeat numbers
+_SHOWN_ROWS = 10  # the most rows that a message lists
 _SHOWN_LENGTH = 60  # the longest part of a number format that a message quotes
 
 _NO_RESULT = "is a formula without a stored result: open the workbook in Excel, save it, and import it again"
@@ -65,7 +67,7 @@ _BROKEN = (
 
 
 class HiddenChoice(StrEnum):
-    """What happens to the rows and columns that a person has hidden, or filtered away, and to rows struck through."""
+    """What happens to rows and columns that are hidden or filtered away, and to rows struck through or in a colour."""
 
     REFUSE = "refuse"  # the workbook is refused if such rows or columns have texts
     INCLUDE = "include"  # such rows and columns are read like all others
@@ -77,7 +79,8 @@ class Hidden:
     """The hidden rows and columns with texts that were found so far.
 
     `columns`: by the letters of a hidden column, the first text in the column. `struck_count` and `struck_row`: the
-    number of rows in which a text is struck through, and the first such row.
+    number of rows in which a text is struck through, and the first such row. `colours`: the colours of the other rows;
+    the reader of the list knows its columns, so it finds the rows that are marked by a colour: `coloured`.
     """
 
     row_count: int = 0
@@ -85,6 +88,8 @@ class Hidden:
     columns: dict[str, str] = field(default_factory=dict)
     struck_count: int = 0
     struck_row: int = 0
+    colours: RowColours = field(default_factory=RowColours)
+    coloured: ColouredRows | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,6 +200,32 @@ def _struck_rows(hidden: Hidden) -> RecipientsError:
         ),
         rows=Count(hidden.struck_count, "row"),
         first_row=hidden.struck_row,
+        skip=Entry(Field.HIDDEN, HiddenChoice.SKIP.value),
+        include=Entry(Field.HIDDEN, HiddenChoice.INCLUDE.value),
+    )
+
+
+def refuse_coloured(found: ColouredRows, choice: HiddenChoice) -> RecipientsError | None:
+    """Return the error about rows that are marked by a colour, or None if a person has decided about them.
+
+    If most rows have a colour, and the others have none, it is not certain which of them the person wants to leave out.
+    """
+    if choice is HiddenChoice.INCLUDE or (choice is HiddenChoice.SKIP and not found.is_most_coloured):
+        return None
+    listed = [Sentence("row {row:,}", row=row) for row in found.rows[:_SHOWN_ROWS]]
+    return RecipientsError(
+        "rows_coloured",
+        (
+            "in {rows} of the sheet the colour is another one than in most rows ({listed}): leave these rows out with"
+            " {skip}, or read them like the others with {include}"
+        )
+        if not found.is_most_coloured
+        else (
+            "most rows of the sheet have a colour, which is missing in {rows} ({listed}): delete the rows that must get"
+            " no message, or read all rows with {include}"
+        ),
+        rows=Count(len(found.rows), "row"),
+        listed=Sentence("{listed}, …" if len(found.rows) > _SHOWN_ROWS else "{listed}", listed=list_sentences(listed)),
         skip=Entry(Field.HIDDEN, HiddenChoice.SKIP.value),
         include=Entry(Field.HIDDEN, HiddenChoice.INCLUDE.value),
     )
@@ -320,7 +351,9 @@ class _Overlays:
 
 
 class _Formats:
-    """The number formats of the cell styles. `struck`: the styles whose texts are struck through."""
+    """The number formats of the cell styles. `struck`: the styles whose texts are struck through. `colours`: see
+    `read_colours`.
+    """
 
     def __init__(self, styles: Element | None, regional: Regional, *, is_1904: bool) -> None:
         self._regional = regional
@@ -332,6 +365,7 @@ class _Formats:
         self.struck = frozenset(
             str(index) for index, each in enumerate(groups.get("cellXfs", ())) if each.get("fontId") in fonts
         )
+        self.colours = read_colours(groups)
         self._number_rules = {
             str(index)
             for index, each in enumerate(groups.get("dxfs", ()))
@@ -501,6 +535,8 @@ def _read_rows(
         overlays.mark(number, cells, book.sheet)
         if _is_left_out(element, number, cells, book, hidden) and choice is HiddenChoice.SKIP:
             continue
+        if book.formats.colours and any(cells):
+            hidden.colours.add(number, _list_colours(element, book.formats.colours))
         for column in hidden_columns[: bisect_left(hidden_columns, len(cells))]:
             if text := cells[column].strip():
                 hidden.columns.setdefault(_write_column(column), text)
@@ -530,6 +566,16 @@ def _is_hidden(element: Element, size: str) -> bool:
 def _is_struck(row: Element, struck: AbstractSet[str]) -> bool:
     """Tell whether a cell of a row has a content that is struck through."""
     return any(len(cell) and cell.get("s") in struck for cell in row)
+
+
+def _list_colours(row: Element, colours: Mapping[str, str]) -> Iterator[tuple[int, str]]:
+    """Yield the position of each cell with a content, with its colour."""
+    column = -1
+    for cell in row:
+        reference = cell.get("r")
+        column = column + 1 if reference is None else _read_column(reference.rstrip(digits))
+        if len(cell):
+            yield column, colours.get(cell.get("s", "0"), "")
 
 
 def _list_hidden(columns: Element) -> list[int]:

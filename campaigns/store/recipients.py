@@ -93,7 +93,8 @@ class ImportedRows:
     """The rows of one import. `first`: the id, the phone and the variables of the import's first message; None if the
     import has no message. `last_error_id`: the id of the campaign's last import error before this import, or 0.
     `differing_count` and `differing_row`: the number of rows with other values than an earlier row of the same person
-    in the file, and the first such row.
+    in the file, and the first such row. `other_form_count` and `other_form_row`: the same for those of these rows in
+    which the phone has another form, such as one without its 9.
     """
 
     counts: ImportCounts
@@ -103,6 +104,8 @@ class ImportedRows:
     likenesses: Sequence[Likeness] = ()
     differing_count: int = 0
     differing_row: int = 0
+    other_form_count: int = 0
+    other_form_row: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +129,8 @@ class ImportFacts:
     form 2026-12-31. `kinds`: by variable, the kinds of the cells of its column. `exchanged`: by
     variable, the column that fits the template better, if a person seems to have exchanged columns. `language`: the
     language in which the numbers and dates of a workbook were written; "" for a CSV file, which has texts only.
-    `differing_count` and `differing_row`: see `ImportedRows`. `foreign`: phones that may be those of another country.
+    `differing_count`, `differing_row`, `other_form_count` and `other_form_row`: see `ImportedRows`. `foreign`: phones
+    that may be those of another country.
     `document_rows`: the first rows of `document_count`. `other_regions`: the countries in which nearly all phones that
     are not valid in `region` would be valid; `elsewhere_count`: their number. `headings`: the rows that seem to be
     headings in the list: row, words and number of people below. `bare`: by column whose numbers seem to lack their
@@ -136,6 +140,8 @@ class ImportFacts:
     `hidden_row_count`: the number of hidden rows that were left out.
     `without_nine`: old mobile phones of Brazil, or mobile phones that have lost a digit.
     `misread_count` and `misread_row`: the number of rows with letters in the encoding of another system, and the first.
+    `elsewhere_fitting`: the number of phones that are not valid in `region` and may be those of `foreign.likely`.
+    `sheet`: the name of the sheet of a workbook that was read; "" for a CSV file.
     `given`: the fields that the person filled in for the reading of the file, each with its value.
     """
 
@@ -166,6 +172,8 @@ class ImportFacts:
     language: str = ""
     differing_count: int = 0
     differing_row: int = 0
+    other_form_count: int = 0
+    other_form_row: int = 0
     foreign: ForeignPhones | None = None
     document_rows: list[int] = field(default_factory=list)
     region: str = ""
@@ -180,6 +188,8 @@ class ImportFacts:
     misread_count: int = 0
     misread_row: int = 0
     given: list[tuple[str, str]] = field(default_factory=list)
+    elsewhere_fitting: int = 0
+    sheet: str = ""
 
     @classmethod
     def read(cls, written: Mapping[str, Any]) -> ImportFacts:
@@ -307,12 +317,12 @@ def write_staged(
     staged = connection.execute(query("count_staged")).fetchone()
     assert staged is not None
     counts = ImportCounts(recipient_count, staged[0] - rejected_count - recipient_count, rejected_count)
-    differing_count = differing_row = 0
+    differing: Sequence[int] = ()
     if counts.duplicate_count:
         values = file | last_ids | parameters | {"column_name": columns.names[columns.phone]}
         other = connection.execute(query("insert_duplicates"), values).fetchone()
         assert other is not None
-        other_count, differing_count, differing_row = other
+        other_count, *differing = other
         counts = replace(counts, other_values_count=other_count)
     likenesses = _compare_with_files(connection, last_ids) if counts.recipient_count and last[0] else []
     connection.execute(query("drop_staged"))
@@ -327,7 +337,7 @@ def write_staged(
     )
     first = connection.execute(query("find_first_imported"), last_ids).fetchone()
     groups = _group_errors(connection, last_ids)
-    return ImportedRows(counts, first, groups, last[1], likenesses, differing_count, differing_row)
+    return ImportedRows(counts, first, groups, last[1], likenesses, *differing)
 
 
 def _compare_with_files(connection: Connection, last_ids: Mapping[str, int]) -> list[Likeness]:

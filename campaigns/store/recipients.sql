@@ -97,16 +97,17 @@ SELECT
 -- Notes the valid rows that did not become messages, because the person has a message by an earlier row of the file, or
 -- had a message before this import. Returns the number of people whose message of before has other values than the
 -- first of their rows, which is the row that an import into an empty campaign takes. Also returns the number of rows
--- with other values than the first row of the same person in the file, and the number of the first such row. The query
--- runs only if there are such rows, because it sorts all staged rows.
+-- with other values than the first row of the same person in the file, the number of the first such row, and how many of
+-- them have another phone: two forms of a phone, such as those with and without the 9 of Brazil, are one person. The
+-- query runs only if there are such rows, because it sorts all staged rows.
 WITH duplicates AS (
     SELECT s.row_number, s.first_row, s.recipient_key, m.id IS NOT NULL AS is_in_campaign,
         m.id IS NOT NULL AND s.row_number = s.first_row
             AND m.variables <> string_to_array(s.variables, %(separator)s) AS has_other_values,
-        s.variables <> s.first_variables AS differs_in_file
+        s.variables <> s.first_variables AS differs_in_file, s.phone <> s.first_phone AS has_other_phone
     FROM (
-        SELECT row_number, recipient_key, variables, first_value(row_number) OVER person AS first_row,
-            first_value(variables) OVER person AS first_variables
+        SELECT row_number, recipient_key, phone, variables, first_value(row_number) OVER person AS first_row,
+            first_value(variables) OVER person AS first_variables, first_value(phone) OVER person AS first_phone
         FROM staged_recipients WHERE reason IS NULL
         WINDOW person AS (PARTITION BY recipient_key ORDER BY row_number)
     ) s
@@ -124,7 +125,9 @@ WITH duplicates AS (
     ORDER BY d.row_number
 )
 SELECT count(DISTINCT recipient_key) FILTER (WHERE has_other_values), count(*) FILTER (WHERE differs_in_file),
-    coalesce(min(row_number) FILTER (WHERE differs_in_file), 0)
+    coalesce(min(row_number) FILTER (WHERE differs_in_file), 0),
+    count(*) FILTER (WHERE differs_in_file AND has_other_phone),
+    coalesce(min(row_number) FILTER (WHERE differs_in_file AND has_other_phone), 0)
 FROM duplicates
 
 -- name: compare_with_files
@@ -228,7 +231,7 @@ SELECT EXISTS (SELECT FROM source), (SELECT count(*) FROM copied)
 -- name: find_overlaps
 -- Other campaigns that share recipients or a file with this campaign. Only started or scheduled campaigns that have not
 -- ended, campaigns that were created or ended in the last `days` days, and the campaigns with the ids `together`, are
--- compared. Suppressed and cancelled messages do not count. `got_count`, `got_at` and `waiting_count` are only about people
+-- compared. Another sheet of the same workbook is another file; an older version kept no name of a sheet. Suppressed and cancelled messages do not count. `got_count`, `got_at` and `waiting_count` are only about people
 -- who will get this campaign: not about opted-out people, nor about those of the messages `capped`.
 --
 -- Plan: a hash of this campaign's recipients, and one pass over the messages of the other campaigns. An index on the
@@ -245,6 +248,7 @@ WITH others AS (
            EXISTS (
                SELECT FROM imports theirs JOIN imports ours USING (file_sha256)
                WHERE theirs.campaign_id = c.id AND ours.campaign_id = %(campaign_id)s
+                   AND coalesce(theirs.facts ->> 'sheet' = ours.facts ->> 'sheet', true)
            ) AS has_same_file,
            c.template_id = (SELECT template_id FROM campaigns WHERE id = %(campaign_id)s) AS has_same_template
     FROM campaigns c

@@ -412,16 +412,18 @@ def test_a_workbook_with_sheets_a_title_and_hidden_rows_is_imported_by_the_comma
         "include."
     )
     before = sql("SELECT count(*) FROM messages")
-    assert house.ok(*words, "--hidden", "skip").splitlines()[:5] == [
+    assert house.ok(*words, "--hidden", "skip").splitlines()[:6] == [
         "Campaign 1 (Black Friday): 0 recipients added (now 2), 1 duplicate dropped.",
+        "  sheet Clientes 2026 was read",
         "  {{1}} ← nome",
         "  row 3 names the columns; the rows above it were not read",
         "  1 hidden row left out",
         "  hidden columns left out: C (id)",
     ]
     assert sql("SELECT count(*) FROM messages") == before
-    assert house.ok(*words, "--hidden", "include").splitlines()[:6] == [
+    assert house.ok(*words, "--hidden", "include").splitlines()[:7] == [
         "Campaign 1 (Black Friday): 0 recipients added (now 2), 2 duplicates dropped.",
+        "  sheet Clientes 2026 was read",
         "  {{1}} ← nome",
         "  1 column ignored: id",
         "  row 3 names the columns; the rows above it were not read",

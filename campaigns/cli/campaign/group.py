@@ -205,7 +205,7 @@ def create(session: Session, /, name: str, recipients: str, as_json: bool, **opt
     The recipients are a CSV file as any spreadsheet saves it, or an XLSX workbook. Percentages, prices, dates and other
     numbers of XLSX are sent as Excel shows them in the language of the template; a row with a cell that cannot be shown
     so is rejected. If several sheets have rows, --sheet chooses. A workbook with hidden or filtered rows, or with
-    rows that are struck through, is refused until --hidden decides about them.
+    rows that are struck through or marked by a colour, is refused until --hidden decides about them.
 
     The first row names the columns; a title of one cell may stand above it. One column has the phones, such as
     (11) 98765-4321 or +351…. The others have the values that `--set` does not give: text and, if the template needs

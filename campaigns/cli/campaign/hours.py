@@ -24,7 +24,7 @@ from campaigns.domain.message import Status
 from campaigns.domain.prices.costs import Estimate
 from campaigns.domain.statement import Count, Entry, Field, Finding, Hint, HintAction, Kind, Severity, Word, deferred
 from campaigns.management.campaigns import ChangeResult
-from campaigns.management.drafts.starts import StartFacts, Told, read_and_look
+from campaigns.management.drafts.starts import FileMessage, StartFacts, Told, read_and_look
 from campaigns.management.hours.nights import Night
 from campaigns.management.hours.quiet_hours import QuietHours
 from campaigns.store.accounts import AccountListing
@@ -333,19 +333,22 @@ def describe_senders(senders: Sequence[AccountListing]) -> list[str]:
 def _describe_messages(look: StartFacts) -> list[str]:
     """Return the first message of a campaign, or of each of its first files."""
     if not look.by_file:
-        return [] if look.message is None else [_("  First message: {message}", message=write_message(look.message))]
-    lines = [
-        _(
-            "  First message of file {number} ({file}): {message}",
-            number=each.number,
-            file=each.file_name,
-            message=write_message(each.message),
-        )
-        for each in look.by_file
-    ]
+        sheets = [_("  List: sheet {sheet} of {file}", sheet=sheet, file=file) for file, sheet in look.sheets]
+        return [
+            *sheets,
+            *([] if look.message is None else [_("  First message: {message}", message=write_message(look.message))]),
+        ]
+    lines = [_describe_first_message(each) for each in look.by_file]
     if look.more_files:
         lines.append(plural("  … and {count:,} more file", "  … and {count:,} more files", look.more_files))
     return lines
+
+
+def _describe_first_message(each: FileMessage) -> str:
+    values = {"number": each.number, "file": each.file_name, "message": write_message(each.message)}
+    if each.sheet:
+        return _("  First message of file {number} ({file}, sheet {sheet}): {message}", sheet=each.sheet, **values)
+    return _("  First message of file {number} ({file}): {message}", **values)
 
 
 def _describe_risks(look: StartFacts) -> list[str]:

@@ -43,8 +43,12 @@ GROUPS: Mapping[str, str] = MappingProxyType({
     RowCode.UNANSWERED: deferred(
         "{rows} of people who have not said whether they want messages, left out by --no-answer skip: {places}"
     ),
+    RowCode.MARKED: deferred("{rows} marked by a colour, left out by --hidden skip: {places}"),
     RowCode.DUPLICATE: deferred("{rows} of a person who is in an earlier row, which is taken: {places}"),
     RowCode.IN_CAMPAIGN: deferred("{rows} of a person who is in the campaign already: {places}"),
+    PhoneProblem.AREA_UNCLEAR: deferred(
+        "{rows} with a phone that begins with 55, which may be the country code or the area code: {places}"
+    ),
     PhoneProblem.NO_AREA_CODE: deferred("{rows} with a phone without its area code: {places}"),
     PhoneProblem.CHARACTERS: deferred("{rows} with characters in the phone that no phone has: {places}"),
     PhoneProblem.COMPANY: deferred("{rows} with a company's number for callers (0800, 0300, 4004 …): {places}"),
@@ -83,6 +87,7 @@ _WITH_REASON = DUPLICATES | {
         RowCode.KIND,
         RowCode.ENCODING,
     ),
+    PhoneProblem.AREA_UNCLEAR,
     PhoneProblem.INVALID,
 }
 # Warnings whose advice is to import the file again.
@@ -199,6 +204,8 @@ def describe_blocked(count: int) -> list[str]:
 
 
 def _report_columns(imported: Imported) -> None:
+    if imported.facts.sheet:
+        say(_("  sheet {sheet} was read", sheet=imported.facts.sheet))
     for each in imported.filled:
         variable = write_variable(each.variable)
         if each.is_by_position:
@@ -247,6 +254,9 @@ def _report_hidden(imported: Imported) -> None:
     if hidden.struck_count:
         rows = Count(hidden.struck_count, "struck-through row")
         say(_("  {rows} left out", rows=rows) if skips else _("  {rows} read like the others", rows=rows))
+    if hidden.coloured is not None and not skips:
+        rows = Count(len(hidden.coloured.rows), "coloured row")
+        say(_("  {rows} read like the others", rows=rows))
     if columns := [f"{letters} ({name})" for letters, name in hidden.columns.items()]:
         names = list_names(columns)
         left_out = _("  hidden columns left out: {names}", names=names)

@@ -119,8 +119,8 @@ def reading_options(command: Any) -> Any:
         click.option(
             "--hidden",
             type=click.Choice([HiddenChoice.INCLUDE.value, HiddenChoice.SKIP.value]),
-            help="Read or leave out hidden and filtered rows, hidden columns, and rows that are struck through"
-            " (default: refuse such a workbook).",
+            help="Read or leave out hidden and filtered rows, hidden columns, and rows that are struck through or"
+            " marked by a colour (default: refuse such a workbook).",
         ),
     )
     for option in reversed(options):
@@ -243,7 +243,9 @@ def import_to_json(session: Session, result: ChangeResult) -> dict[str, object]:
             "hidden_rows": imported.hidden.row_count,
             "hidden_columns": list(imported.hidden.columns.values()),
             "struck_rows": imported.hidden.struck_count,
+            "coloured_rows": 0 if imported.hidden.coloured is None else len(imported.hidden.coloured.rows),
             "skips_hidden": imported.skips_hidden,
+            "sheet": imported.facts.sheet,
             "hidden_sheets": list(imported.hidden_sheets),
             "refusing_rows": imported.refusals.row_count,
             "refusing_columns": imported.refusals.columns,

@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 from enum import Enum, StrEnum, auto
 from functools import lru_cache
 from itertools import pairwise
-from typing import NamedTuple
 
+from campaigns.domain.optout.answers import AnswerColumns, Answers, Note, describe
 from campaigns.domain.optout.recognition import StopRules, read_words
 from campaigns.domain.text.missing import is_null
 from campaigns.domain.text.normal import fold, is_blank, split_words, standardize
@@ -34,6 +34,7 @@ _REFUSING = read_words(
     "recusado,recusou,unsubscribe,unsubscribed,opt out,nao perturbe,nao perturbar,nao enviar,nao envia,nao contatar,"
     "nao contactar,nao aceita,nao autoriza,nao receber,nao recebe,nao quer,nao mandar,no contactar,no molestar,"
     "no enviar,no marketing,no mensajes,no messages,no newsletter,sem marketing,opted out,"
+    "not call,not email,not mail,not phone,no call,no calls,no email,nao ligar,no llamar,"
     "not contact,not disturb,not message,not send,not text,no contact,no escribir,no texts,lista negra"
 )
 # Words and pairs of words in the name of a column in which a yes or a date means that the person gets no messages.
@@ -45,6 +46,7 @@ _MARKING = read_words(
 _DATED = re.compile(r"\b[0-9]{1,4}[/.-][0-9]{1,2}\b")
 # Words for other channels and subjects. A consent to them says nothing about messages of WhatsApp.
 _OTHER_SUBJECTS = read_words("boleto,boletos,cartao,email,ligacao,ligacoes,mail,pix,sms,telefonema,troca,trocas")
+_OTHER_CHANNELS = read_words("email,ligacao,ligacoes,mail,sms,telefonema")
 _OUR_SUBJECTS = read_words("mensagem,mensagens,message,messages,whats,whatsapp,wpp,zap")
 # Words and pairs of words in the name of a column in which "no" and "none" mean that the person gets no messages of
 # WhatsApp.
@@ -203,7 +205,8 @@ class Refusals:
     messages, and the names of the columns that say so.
 
     `people`: the recipient keys of the rows that say no. `others`: by column with notes that say no, other notes with
-    the first row of each.
+    the first row of each. `answers`: the columns that have answers, such as yes and no, and whose names do not tell
+    what they are about. Some of the rows or all are from these columns.
     """
 
     row_count: int = 0
@@ -211,6 +214,7 @@ class Refusals:
     columns: list[str] = field(default_factory=list)
     people: set[str] = field(default_factory=set, repr=False)
     others: dict[str, list[tuple[int, str]]] = field(default_factory=dict, repr=False)
+    answers: dict[str, Answers] = field(default_factory=dict)
 
     def add(self, row_number: int, columns: Sequence[str], key: str | None = None) -> None:
         self.row_count += 1
@@ -231,14 +235,6 @@ class _Kind(Enum):
     NOTE = auto()  # all refusals count, also within a longer text
     NAME = auto()  # the names of people; all refusals count, because no name has their words
     NOTHING = auto()  # the column is about another channel, such as e-mail
-
-
-class Note(NamedTuple):
-    """A note that may be a refusal. `phone`: the phone of its row."""
-
-    row_number: int
-    phone: str
-    text: str
 
 
 # The notes of a column that are no refusals are shown up to this number.
@@ -279,6 +275,13 @@ class ConsentColumns:
         self._texts = [position for position, kind in kinds if kind in _TEXTS]
         self._notes: dict[int, list[Note]] = {position: [] for position, kind in kinds if kind is _Kind.NOTE}
         self._seen: dict[int, dict[str, int]] = {position: {} for position in self._notes}
+        self._answer_columns = AnswerColumns(
+            (position, names[position], _refuses(names[position]))
+            for position, kind in kinds
+            if position != chosen
+            and position not in variables
+            and (kind is _Kind.NOTE or (kind is _Kind.NOTHING and _asks(names[position])))
+        )
         consents = [] if is_export else [position for position, kind in kinds if kind is _Kind.CONSENT]
         # Beside a column of answers, a column such as "data do aceite" only says more about the same answer.
         self._consents = [each for each in consents if _has_answers(first_rows, each)] or consents
@@ -292,7 +295,8 @@ class ConsentColumns:
         return None
 
     def keep_notes(self, row_number: int, cells: Sequence[str], phone: str) -> None:
-        """Keep the notes of a row without a refusal, until all rows are read."""
+        """Keep the notes and the answers of a row without a refusal, until all rows are read."""
+        self._answer_columns.add(row_number, cells, phone)
         if not self._seen:
             return
         may_refuse = self._may_refuse(cells)
@@ -307,17 +311,27 @@ class ConsentColumns:
                 notes.append(Note(row_number, phone, cell))
 
     def find_late_refusals(self, columns: Collection[str]) -> dict[int, tuple[str, Note]]:
-        """Return the kept notes that may be refusals, by row, with the name of the column.
+        """Return the kept notes and answers that may be refusals, by row, with the name of the column.
 
         Only the columns in which other notes are refusals count. In another column, such a note may be about an order.
+        A column of answers counts by itself.
         """
-        return {
+        answers = {
+            note.row_number: (self._names[position], note)
+            for position, notes in self._answer_columns.find().items()
+            for note in notes
+        }
+        return answers | {
             note.row_number: (self._names[position], note)
             for position, notes in self._notes.items()
             if self._names[position] in columns
             for note in notes
             if _may_be_refusal(note.text)
         }
+
+    def list_answers(self) -> dict[str, Answers]:
+        """Return the columns whose answers may be refusals, by name, with these answers."""
+        return {self._names[position]: describe(notes) for position, notes in self._answer_columns.find().items()}
 
     def list_others(self, columns: Collection[str]) -> dict[str, list[tuple[int, str]]]:
         """Return the first notes of these columns that are no refusals, with the first row of each."""
@@ -401,11 +415,26 @@ def _is_zero(text: str) -> bool:
     return _ZERO.fullmatch(standardize(text)) is not None
 
 
-def _find_kind(name: str, *, is_chosen: bool, is_value: bool) -> _Kind:
+def _list_terms(name: str) -> set[str]:
+    """Return the words in the name of a column, and the pairs and triples of words."""
     words = split_words(name)
     large = [word for word in words if word not in _SMALL_WORDS]
     triples = zip(words, words[1:], words[2:], strict=False)
-    terms = {*words, *map(" ".join, (*pairwise(words), *pairwise(large), *triples))}
+    return {*words, *map(" ".join, (*pairwise(words), *pairwise(large), *triples))}
+
+
+def _refuses(name: str) -> bool:
+    return not _REFUSING.isdisjoint(_list_terms(name))
+
+
+def _asks(name: str) -> bool:
+    """Tell whether the name of a column is about messages of another channel, such as "SMS opt-in"."""
+    terms = _list_terms(name)
+    return not _OTHER_CHANNELS.isdisjoint(terms) and not (_AGREEING | _REFUSING).isdisjoint(terms)
+
+
+def _find_kind(name: str, *, is_chosen: bool, is_value: bool) -> _Kind:
+    terms = _list_terms(name)
     if terms & _OTHER_SUBJECTS and not terms & _OUR_SUBJECTS and not is_chosen:
         return _Kind.NOTHING
     is_mark = terms & _MARKING and not terms & _SUBJECTS and not is_value
@@ -413,11 +442,17 @@ def _find_kind(name: str, *, is_chosen: bool, is_value: bool) -> _Kind:
         return _Kind.REFUSAL if terms & _REFUSING else _Kind.MARK
     if is_chosen or terms & _AGREEING:
         return _Kind.CONSENT
-    if _PEOPLE & {*words} and _PEOPLE_WITH.issuperset(words):
+    if names_people(name):
         return _Kind.NAME
     if is_value or terms & _SUBJECTS:
         return _Kind.VALUE
     return _Kind.CHANNEL if terms & _CHANNEL else _Kind.NOTE
+
+
+def names_people(name: str) -> bool:
+    """Tell whether a column has the names of people, by its name."""
+    words = split_words(name)
+    return bool(_PEOPLE & {*words}) and _PEOPLE_WITH.issuperset(words)
 
 
 @lru_cache(10_000)

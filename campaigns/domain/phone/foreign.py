@@ -24,13 +24,14 @@ _LIKELY = ("BR", "PT", "GB", "US", "ES", "MX", "AR", "CO", "CL", "PE", "UY", "PY
 _BY_LANGUAGE = {**_COUNTRIES, "pt": ("BR", "PT", "AO", "MZ")}
 _NEARLY_ALL = 0.9  # of the phones
 _KEPT_ROWS = 5_000
+_CODE_DIGITS = 3  # of the longest country codes
 _Type = phonenumbers.PhoneNumberType
 
 
 def lacks_country_code(text: str, number: str) -> bool:
     """Tell whether a text has no country code. `number`: the phone in E.164 that was read from it."""
     plain = standardize(text)
-    digits = "".join(filter(str.isdecimal, plain)).lstrip("0")
+    digits = _join_digits(text).lstrip("0")
     return "+" not in plain and not digits.startswith(number[1:])
 
 
@@ -47,26 +48,32 @@ def may_be_foreign(text: str, number: str, region: str) -> bool:
 def find_other_regions(texts: Sequence[str], region: str, language: str, abroad: Iterable[str] = ()) -> list[str]:
     """Return the countries in which nearly all phones of a list would be valid, the most likely first.
 
-    `texts`: phones without a country code that are not valid in `region`. `language`: that of the template. `abroad`:
-    the first three digits of other phones of the list. Countries that neither these phones nor the language name are
-    returned only if none of the others fits.
+    `texts`: phones without a + that are not valid in `region`. `language`: that of the template. `abroad`: the first
+    three digits of other phones of the list. Countries that neither these phones nor the language name are returned
+    only if none of the others fits. The last try is the country whose code the phones begin with, because a
+    spreadsheet drops the + of a number.
     """
     named = [each for prefix in abroad if (each := find_region(prefix))]
     named += [language.rpartition("_")[2], *_BY_LANGUAGE.get(read_language(language), ())]
-    for countries in (named, _LIKELY):
+    codes = Counter(find_region(_join_digits(text)[:_CODE_DIGITS]) for text in texts)
+    for countries in (named, _LIKELY, [each for each, _count in codes.most_common(1)]):
         fitting = [
             each
             for each in dict.fromkeys(countries)
             if each in REGIONS
             and each != region
-            and sum(_may_be_mobile(text, each) for text in texts) >= _NEARLY_ALL * len(texts)
+            and sum(may_be_mobile(text, each) for text in texts) >= _NEARLY_ALL * len(texts)
         ]
         if texts and fitting:
             return fitting
     return []
 
 
-def _may_be_mobile(text: str, region: str) -> bool:
+def _join_digits(text: str) -> str:
+    return "".join(filter(str.isdecimal, standardize(text)))
+
+
+def may_be_mobile(text: str, region: str) -> bool:
     """Tell whether a text, read in a country, is a valid number that may be a mobile phone."""
     try:
         parsed = phonenumbers.parse(text, region)

@@ -18,6 +18,7 @@ from campaigns.domain.text.normal import is_blank
 class PhoneProblem(StrEnum):
     """The kinds of reasons for which a text is no phone."""
 
+    AREA_UNCLEAR = "phone_area_unclear"  # it begins with 55, which may be the country code or an area code
     NO_AREA_CODE = "phone_no_area_code"
     CHARACTERS = "phone_characters"
     COMPANY = "phone_company"

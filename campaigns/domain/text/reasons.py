@@ -67,8 +67,12 @@ FORMS = (
     deferred("is not a phone number"),
     deferred("is not a valid phone number"),
     deferred(
-        "is not a valid phone number in {region}: write a phone of another country with + and its country code, or"
-        " choose another country for all phones of the list"
+        "is not a valid phone number in {region}: write a phone of another country with + and its country code (a"
+        " spreadsheet keeps the + behind an apostrophe), or choose another country for all phones of the list"
+    ),
+    deferred(
+        "begins with 55, which may be the area code 55, or the country code of a number that lost its area code: write"
+        " it with +55 and its area code"
     ),
     deferred("is not in the header"),
     deferred("is said to be a number, and is none: type it again"),
@@ -110,6 +114,7 @@ FORMS = (
     deferred("makes the message longer than {count} characters"),
     deferred("does not say whether the person wants messages"),
     deferred("says that the person wants no messages"),
+    deferred("stands in a row that is marked by another colour than most rows"),
     deferred("stands below row {row}, which says that people want no messages"),
     deferred(
         "was shortened by Excel to a number with an E, so digits are lost: format the column as text and fill it again"
@@ -119,6 +124,10 @@ FORMS = (
 # What older versions have stored.
 OLD_FORMS = (
     deferred("has no area code (DDD)"),
+    deferred(
+        "is not a valid phone number in {region}: write a phone of another country with + and its country code, or"
+        " choose another country for all phones of the list"
+    ),
     deferred(
         "is not a valid phone number in {region}: phones elsewhere need + and the country code, or another region"
         " for the whole list"

@@ -182,7 +182,10 @@ def _find_wrong_phones(campaign: _Campaign, facts: ImportFacts) -> Iterator[Find
         yield campaign.warn(
             "phones_may_be_foreign",
             "{phones} without a country code may be those of another country, and were read as phones of {region} (row"
-            " {row:,} became {shown}).",
+            " {row:,} became {shown})."
+            if not facts.elsewhere_fitting
+            else "{phones} without a country code may be those of another country. Read as phones of {region}:"
+            " {accepted:,} (row {row:,} became {shown}). Rejected, because they are not valid there: {rejected:,}.",
             "If they are, the messages go to strangers. Write these phones with + and the country code, or import the"
             " file again with the country of all phones without a country code: {again}.",
             "If they are, the messages go to strangers. Cancel the campaign with {cancel}, and read the list into"
@@ -191,7 +194,9 @@ def _find_wrong_phones(campaign: _Campaign, facts: ImportFacts) -> Iterator[Find
             again=campaign.import_again(region, facts=facts),
             cancel=Hint(HintAction.CANCEL_CAMPAIGN, campaign.id),
             choice=region,
-            phones=Count(facts.foreign.count, "phone"),
+            phones=Count(facts.foreign.count + facts.elsewhere_fitting, "phone"),
+            accepted=facts.foreign.count,
+            rejected=facts.elsewhere_fitting,
             region=facts.foreign.region,
             row=facts.foreign.row_number,
             shown=facts.foreign.shown,
@@ -434,12 +439,19 @@ def _find_odd_people(campaign: _Campaign, facts: ImportFacts, file: str) -> Iter
         yield campaign.warn(
             "rows_differ",
             "The file has {rows} with the phone of an earlier row, but with other values. A person gets one message,"
-            " with the values of the earlier row. The first of these rows is row {first_row:,}.",
+            " with the values of the earlier row. The first of these rows is row {first_row:,}."
+            if not facts.other_form_count
+            else "The file has {rows} with the phone of an earlier row, but with other values. A person gets one"
+            " message, with the values of the earlier row. The first of these rows is row {first_row:,}. In"
+            " {other_forms} (the first is row {other_row:,}), the phone is the earlier one with or without its first 9,"
+            " so it may also be another person with a wrong digit.",
             "Read these rows. If a phone is wrong, correct the file, and import it again: {again}.",
             "Read these rows. If a phone is wrong, read the corrected file into a new campaign, because this one"
             " has started.",
             rows=Count(facts.differing_count, "row"),
             first_row=facts.differing_row,
+            other_forms=Count(facts.other_form_count, "row"),
+            other_row=facts.other_form_row,
             again=campaign.import_again(facts=facts),
         )
     if facts.headings:

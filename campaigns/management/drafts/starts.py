@@ -88,10 +88,14 @@ class Present:
 
 @dataclass(frozen=True, slots=True)
 class FileMessage:
-    """The first message of a file, as its recipient will read it. `number`: 1 for the first file of the campaign."""
+    """The first message of a file, as its recipient will read it. `number`: 1 for the first file of the campaign.
+
+    `sheet`: the sheet of a workbook that was read, else "".
+    """
 
     number: int
     file_name: str
+    sheet: str
     message: Preview
 
 
@@ -110,8 +114,9 @@ class StartFacts:
     will get. `others`: further started campaigns to people of this one; each has another file and another template.
     `departure`: when the first message may leave, if the campaign starts now. `night`: the people whom the messages
     reach at night. `lacks_window`: the campaign is marketing and has no window, although there are quiet hours.
-    `overlaps`: all other campaigns with people or a file of this one. `estimate`: the most that the campaign costs;
-    None if no price is loaded, or if it has started before.
+    `overlaps`: all other campaigns with people or a file of this one. `sheets`: the workbooks of the campaign, each
+    with the sheet that was read. `estimate`: the most that the campaign costs; None if no price is loaded, or if it has
+    started before.
     """
 
     campaign: CampaignListing
@@ -134,6 +139,7 @@ class StartFacts:
     capped_count: int
     estimate: Estimate | None
     left_out: LeftOutRows
+    sheets: Sequence[tuple[str, str]]
 
     @property
     def has_risk(self) -> bool:
@@ -354,6 +360,7 @@ def _look(
         capped_count=len(capped),
         estimate=find_estimate(connection, row, pending),
         left_out=count_left_out(connection, row),
+        sheets=[(file.name, sheet) for file in files if (sheet := _name_sheet(file))],
     )
 
 
@@ -380,8 +387,12 @@ def _preview_files(
     for (file, first_id), before_id in list(zip(begun, ends, strict=True))[:_SHOWN_FILES]:
         message = preview_first_between(connection, row, template, first_id, before_id, capped=capped)
         if message is not None:
-            shown.append(FileMessage(file.number, file.name, message))
+            shown.append(FileMessage(file.number, file.name, _name_sheet(file), message))
     return shown, len(begun[_SHOWN_FILES:])
+
+
+def _name_sheet(file: ImportedFile) -> str:
+    return "" if file.facts is None else file.facts.sheet
 
 
 def _count_reached(overlap: Overlap, together: Collection[int]) -> int:

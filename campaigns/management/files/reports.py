@@ -55,7 +55,9 @@ class ImportReport:
     hidden_row_count: int
     hidden_columns: Sequence[str]
     struck_row_count: int
+    coloured_row_count: int
     skips_hidden: bool
+    hidden_sheets: Sequence[str]
     windows_text: WindowsText | None
     suppressed_count: int
     rejected: Sequence[RejectedRow]
@@ -95,6 +97,8 @@ def write_report(
         "hidden_row_count": imported.hidden.row_count,
         "hidden_columns": list(imported.hidden.columns.values()),
         "struck_row_count": imported.hidden.struck_count,
+        "coloured_row_count": 0 if imported.hidden.coloured is None else len(imported.hidden.coloured.rows),
+        "hidden_sheets": list(imported.hidden_sheets),
         "skips_hidden": imported.skips_hidden,
         "windows_text": None if imported.windows_text is None else asdict(imported.windows_text),
         "suppressed_count": suppressed_count,
@@ -128,5 +132,6 @@ def read_report(result: Mapping[str, Any]) -> ImportReport:
         "warnings": [read_sentence(each) for each in result["warnings"]],
     }
     # The result of an older version lacks some of the facts.
-    added = {"kept_count": 0, "other_notes": {}, "struck_row_count": 0, "deciding": []}
+    added = {"kept_count": 0, "other_notes": {}, "struck_row_count": 0, "deciding": [], "coloured_row_count": 0}
+    added["hidden_sheets"] = []
     return ImportReport(**{**added, **result, **read})

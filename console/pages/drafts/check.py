@@ -108,7 +108,7 @@ def _render(read: tuple[JobRow | None, ImportReport | None], draft: Draft, form:
         draft,
         form=form,
         file=file,
-        files=list_files(campaign_id, job),
+        files=list_files(campaign_id),
         is_comparing=job is not None and job.age_seconds < _COMPARING_SECONDS,
         following=find_next("draft_check", draft),
         report=report,
@@ -222,6 +222,8 @@ def _write_notes(draft: Draft, report: ImportReport | None, warnings: Sequence[F
         notes.append(plural("%(count)s hidden row", "%(count)s hidden rows", count))
     if count := report.struck_row_count:
         notes.append(plural("%(count)s row struck through", "%(count)s rows struck through", count))
+    if (count := report.coloured_row_count) and not report.skips_hidden:
+        notes.append(plural("%(count)s row marked by a colour", "%(count)s rows marked by a colour", count))
     return [*notes, *(shorten(each) for each in list_others(warnings))]
 
 
@@ -232,6 +234,22 @@ def _describe(report: ImportReport) -> list[str]:
         word, line = report.windows_text.word, number(report.windows_text.line)
         text = _("The file is not in UTF-8. Look whether %(word)s in line %(line)s is right.", word=word, line=line)
         notes.append(text)
+    notes += _describe_hidden(report)
+    notes += [_tell_other_notes(column, found) for column, found in report.other_notes.items() if found]
+    notes += [tell(count) for kind, tell in _KINDS.items() if (count := report.kinds.get(kind, 0))]
+    if report.deciding:
+        names = list_names(report.deciding)
+        notes.append(_("Columns that say who wants no messages, or do not say it: %(names)s.", names=names))
+    if report.ignored:
+        notes.append(_("Columns that are not used: %(names)s.", names=list_names(report.ignored)))
+    if report.replaced_count:
+        notes.append(_tell_replaced(report))
+    return notes
+
+
+def _describe_hidden(report: ImportReport) -> list[str]:
+    """Return which rows, columns and sheets somebody has hidden or marked, and whether they were read."""
+    notes = []
     if report.hidden_row_count:
         count = report.hidden_row_count
         left_out = plural("%(count)s hidden row was left out.", "%(count)s hidden rows were left out.", count)
@@ -247,21 +265,27 @@ def _describe(report: ImportReport) -> list[str]:
             "%(count)s row that is struck through was read.", "%(count)s rows that are struck through were read.", count
         )
         notes.append(left_out if report.skips_hidden else read)
+    if (count := report.coloured_row_count) and not report.skips_hidden:  # rows that were left out are rejected rows
+        text = plural(
+            "%(count)s row that is marked by a colour was read.",
+            "%(count)s rows that are marked by a colour were read.",
+            count,
+        )
+        notes.append(text)
+    if report.hidden_sheets:
+        text = plural(
+            "%(count)s hidden sheet with rows was not read: %(names)s.",
+            "%(count)s hidden sheets with rows were not read: %(names)s.",
+            len(report.hidden_sheets),
+            names=list_names(report.hidden_sheets),
+        )
+        notes.append(text)
     if report.hidden_columns:
         names = list_names(report.hidden_columns)
         left_out_columns = _("Hidden columns were left out: %(names)s.", names=names)
         notes.append(
             left_out_columns if report.skips_hidden else _("Hidden columns were read: %(names)s.", names=names)
         )
-    notes += [_tell_other_notes(column, found) for column, found in report.other_notes.items() if found]
-    notes += [tell(count) for kind, tell in _KINDS.items() if (count := report.kinds.get(kind, 0))]
-    if report.deciding:
-        names = list_names(report.deciding)
-        notes.append(_("Columns that say who wants no messages, or do not say it: %(names)s.", names=names))
-    if report.ignored:
-        notes.append(_("Columns that are not used: %(names)s.", names=list_names(report.ignored)))
-    if report.replaced_count:
-        notes.append(_tell_replaced(report))
     return notes
 
 

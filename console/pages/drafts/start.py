@@ -13,7 +13,7 @@ from campaigns.domain.statement import Refusal, Severity
 from campaigns.domain.users.rights import Right, Role, list_rights
 from campaigns.management.campaigns import CampaignChanges, change_campaign
 from campaigns.management.drafts.starts import MOST_DAYS_OF_LIMIT, StartFacts
-from campaigns.management.files.jobs import demand_read_lists, find_import
+from campaigns.management.files.jobs import demand_read_lists
 from campaigns.management.lifecycle import check_departures, ids_to_enqueue, start_campaigns
 from campaigns.management.reports import show_overview
 from campaigns.store.recipients import Overlap
@@ -111,7 +111,7 @@ def render(draft: Draft, form: StartForm, refusal: Markup | str = "", test_form:
         form=form,
         look=look,
         accounts=[each.name for each in overview.accounts],
-        files=list_files(campaign_id, find_import(parts().database, campaign_id)),
+        files=list_files(campaign_id),
         refusal=refusal,
         obstacles=_list_obstacles(look, forecast),
         must_count=_must_count(look.start),

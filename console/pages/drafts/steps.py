@@ -15,11 +15,10 @@ from werkzeug.wrappers import Response
 from campaigns.domain.campaign import CampaignStatus, missing_campaign
 from campaigns.domain.template import TemplateStatus
 from campaigns.domain.users.rights import Right
-from campaigns.management.files.jobs import read_reading
 from campaigns.store.accounts import load_campaign_accounts
 from campaigns.store.campaigns import CampaignListing, list_campaigns
 from campaigns.store.database import Connection
-from campaigns.store.files.jobs import JobRow, NewerList, find_newer_list
+from campaigns.store.files.jobs import NewerList, find_newer_list
 from campaigns.store.recipients import list_imported_files
 from console.context import parts, user
 from console.forms.drafts import DraftForm
@@ -85,14 +84,10 @@ def load_draft(campaign_id: int, *, done: str = "no-draft") -> Draft:
     return draft
 
 
-def list_files(campaign_id: int, job: JobRow | None) -> list[str]:
-    """Return the files whose people are in a draft, the last one with its sheet if the console has read it.
-
-    `job`: the last job that was to read a list.
-    """
-    files = [each.name for each in parts().database.run(list_imported_files, campaign_id)]
-    sheet = read_reading(job.request).sheet if len(files) == 1 and job is not None and job.is_done else None
-    return [_name_list(each, sheet) for each in files]
+def list_files(campaign_id: int) -> list[str]:
+    """Return the files whose people are in a draft, workbooks with the sheet that was read."""
+    files = parts().database.run(list_imported_files, campaign_id)
+    return [_name_list(each.name, None if each.facts is None else each.facts.sheet) for each in files]
 
 
 def _name_list(name: str, sheet: str | None) -> str:

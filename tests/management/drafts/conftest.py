@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import datetime as dt
+from pathlib import Path
+
 import pytest
+import xlsxwriter
 
 from campaigns.domain.recipients import Choice
 from campaigns.management import lifecycle
@@ -106,3 +110,41 @@ def warn_codes(look):
 @pytest.fixture
 def start_draft(look, start):
     return lambda campaign_id: start(*look(campaign_id))
+
+
+PLANS = "Your plan {{plan}} renews on {{date}} for {{price}}, {{discount}} off."
+
+
+@pytest.fixture
+def read(database, filled_draft, tmp_path):
+    """Makes a draft of a file; returns what the import says. The template has variables for a plan."""
+    filled_draft()  # for its accounts and templates
+    for language in ("en_GB", "en_US", "en"):
+        add_template(database, "plan", language=language, body=PLANS, actor=TESTER)
+
+    def read_one(file: Path | str, *, template="plan:en_GB", **reading):
+        if isinstance(file, str):
+            (tmp_path / "list.csv").write_text(file)
+            file = tmp_path / "list.csv"
+        asked = CampaignChanges(name="Renewals", template=template, accounts=["sales"])
+        return create_campaign(database, asked, file, Reading(**reading), time_zone="UTC", actor=TESTER)
+
+    return read_one
+
+
+@pytest.fixture
+def write_book(tmp_path):
+    """Writes rows to a workbook; a cell may be a pair of a value and its format. Returns the path."""
+
+    def write(*rows):
+        file = tmp_path / "list.xlsx"
+        with xlsxwriter.Workbook(file) as book:
+            sheet = book.add_worksheet()
+            for number, row in enumerate(rows):
+                for column, cell in enumerate(row):
+                    value, form = cell if isinstance(cell, tuple) else (cell, {})
+                    write_cell = sheet.write_datetime if isinstance(value, dt.date) else sheet.write
+                    write_cell(number, column, value, book.add_format(form))
+        return file
+
+    return write

@@ -94,6 +94,16 @@ def test_the_warning_about_the_language_has_the_countries_with_their_counts(fill
     )
 
 
+def test_more_than_a_third_of_the_people_with_one_other_language_are_a_warning(filled_draft, look):
+    people = [f"+551199999000{number}" for number in range(6)] + [f"+3461234567{number}" for number in range(4)]
+    rows = "".join(f"{phone},Ana\n" for phone in people)
+    (warning,) = look(filled_draft(f"phone,name\n{rows}"))[0].warnings
+    assert str(warning).startswith(
+        "The template promo:pt_BR is in the language of the countries of 6 people of campaign 1, but the countries of 4"
+        " recipients have another language. The phones are those of BR 6, ES 4."
+    )
+
+
 @pytest.mark.parametrize("others", ["+447911123450,Al\n", "+447911123450,Al\n+34612345678,Eva\n+390236618300,Ugo\n"])
 def test_the_language_of_the_most_people_is_no_warning(filled_draft, others, warn_codes):
     assert warn_codes(filled_draft(f"{LIST}{others}")) == []

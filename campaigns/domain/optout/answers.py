@@ -1,0 +1,141 @@
+"""Finds columns of answers by their cells, whatever their names are: yes and no, active and inactive, or crosses.
+
+Such a column may say who wants no messages, or something else. Only a person knows.
+"""
+
+from __future__ import annotations
+
+from array import array
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from enum import Enum, auto
+from typing import NamedTuple
+
+from campaigns.domain.optout.recognition import read_words
+from campaigns.domain.text.normal import fold, is_blank, split_words
+
+_MOST_VALUES = 12  # a column with more different cells has no answers
+_LEAST_PART = 0.5  # of the cells with a text are answers; a status has other words as well
+_SHOWN_VALUES = 5
+
+_MARKS = read_words("1,s,si,sim,true,v,verdadeiro,verdadero,x,y,yes")
+_MARK_SIGNS = frozenset("✓✔✅☑✗✘✖")
+_YES = read_words(
+    "accepted,aceita,aceito,aceitou,active,activo,activa,allowed,ativo,ativa,autorizado,autorizada,enabled,"
+    "inscrito,inscrita,liberado,liberada,ok,on,opt in,opted in,optin,subscribed"
+)
+_NO = read_words(
+    "0,baja,blocked,bloqueado,bloqueada,bounced,cancelado,cancelada,canceled,cancelled,declined,denied,desativado,"
+    "desativada,descadastrado,descadastrada,disabled,excluido,excluida,false,falso,inactive,inactivo,inactiva,inativo,"
+    "inativa,n,nao,never,no,nunca,off,opt out,opted out,optout,recusado,recusada,removed,removido,removida,revogado,"
+    "revogada,saiu,suspended,suspenso,suspensa,unsubscribed"
+)
+_NO_SIGNS = frozenset("❌🚫⛔👎")
+# Words in the name of a column in which a yes says that the person wants no messages.
+_REVERSING = _NO - {"0", "n", "nao", "no"} | read_words(
+    "apagar,bloquear,bounce,cancelar,dead,delete,deletar,devolvido,exclude,excluir,ignorar,inadimplente,invalid,invalido,"
+    "pular,remove,remover,retirar,skip,spam,stop,suppress,suppressed"
+)
+# Words in the name of a column that is certainly about something else.
+_OTHER_FACTS = read_words(
+    "aposentado,attended,birthday,casada,casado,children,comprou,compareceu,count,delivered,dependentes,employee,"
+    "entregue,estudante,exempt,fidelidade,filho,filhos,fumante,funcionario,garantia,idade,kids,loyalty,married,member,"
+    "nota,number,numero,paga,pagou,pago,paid,parcelas,pet,pets,plus,pontos,premium,presenca,presente,qtd,qtde,"
+    "quantidade,quitado,quitou,quantity,retired,returning,sexo,shipped,smoker,socia,socio,student,tamanho,tax,total,"
+    "turno,vegano,vegetariano,verified,vip"
+)
+
+
+class Note(NamedTuple):
+    """A cell that may be a refusal. `phone`: the phone of its row; None if other rows of the person count."""
+
+    row_number: int
+    phone: str | None
+    text: str
+
+
+class _Kind(Enum):
+    YES = auto()
+    MARK = auto()  # a yes that people also leave out in place of a no
+    NO = auto()
+    BLANK = auto()
+    OTHER = auto()
+
+
+@dataclass(frozen=True, slots=True)
+class Answers:
+    """The rows that a column of answers sets apart. `values`: their different cells; [] if they have no mark."""
+
+    row_count: int
+    first_row: int
+    values: list[str]
+
+
+@dataclass(slots=True)
+class _Column:
+    is_reversed: bool
+    kinds: dict[str, _Kind] = field(default_factory=dict)
+    counts: Counter[_Kind] = field(default_factory=Counter)
+    told: list[Note] = field(default_factory=list)
+    blank_rows: array[int] = field(default_factory=lambda: array("I"))
+
+    def find(self) -> list[Note]:
+        """Return the cells that may be refusals: the no, or the yes of a reversed column, or the lack of a mark."""
+        yes, marks, no, others = (self.counts[each] for each in (_Kind.YES, _Kind.MARK, _Kind.NO, _Kind.OTHER))
+        if yes + marks + no < _LEAST_PART * (yes + marks + no + others):
+            return []
+        if self.told or self.is_reversed or not marks or yes + others:
+            return self.told
+        return [Note(row_number, None, "") for row_number in self.blank_rows]
+
+
+class AnswerColumns:
+    """Collects the answers of columns. `columns`: their positions, their names, and whether a yes is a refusal."""
+
+    def __init__(self, columns: Iterable[tuple[int, str, bool]]) -> None:
+        self._columns = {
+            position: _Column(is_reversed=is_reversed or not _REVERSING.isdisjoint(split_words(name)))
+            for position, name, is_reversed in columns
+            if name and _OTHER_FACTS.isdisjoint(split_words(name))
+        }
+
+    def add(self, row_number: int, cells: Sequence[str], phone: str) -> None:
+        """Add a row that has no refusal. A column that has no answers costs nothing after its first rows."""
+        ended = []
+        for position, column in self._columns.items():
+            cell = cells[position] if position < len(cells) else ""
+            kind = column.kinds.get(cell)
+            if kind is None:
+                kind = column.kinds[cell] = _read_kind(cell)
+                if len(column.kinds) > _MOST_VALUES:
+                    ended.append(position)
+                    continue
+            column.counts[kind] += 1
+            if kind is _Kind.BLANK:
+                column.blank_rows.append(row_number)
+            elif kind is _Kind.NO if not column.is_reversed else kind in {_Kind.YES, _Kind.MARK}:
+                column.told.append(Note(row_number, phone, cell))
+        for position in ended:
+            del self._columns[position]
+
+    def find(self) -> dict[int, list[Note]]:
+        """Return the cells that may be refusals, by the position of their column."""
+        found = {position: column.find() for position, column in self._columns.items()}
+        return {position: notes for position, notes in found.items() if notes}
+
+
+def describe(notes: Sequence[Note]) -> Answers:
+    values = dict.fromkeys(note.text.strip() for note in notes if note.text)
+    return Answers(len(notes), notes[0].row_number, [*values][:_SHOWN_VALUES])
+
+
+def _read_kind(cell: str) -> _Kind:
+    if is_blank(cell):
+        return _Kind.BLANK
+    words = fold(cell)
+    if words in _NO or (not words and _NO_SIGNS & {*cell}):
+        return _Kind.NO
+    if words in _MARKS or (not words and _MARK_SIGNS & {*cell}):
+        return _Kind.MARK
+    return _Kind.YES if words in _YES else _Kind.OTHER

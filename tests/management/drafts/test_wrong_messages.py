@@ -1,0 +1,255 @@
+"""Lists with marks, answers and numbers that are easily overlooked: no wrong message leaves from them."""
+
+from __future__ import annotations
+
+import pytest
+import xlsxwriter
+
+from campaigns.domain.optout.consent import RefusalChoice
+from campaigns.domain.recipients import Choice
+from campaigns.domain.statement import Entry, Field, Refusal
+from campaigns.management.accounts import add_template
+from campaigns.management.recipients import find_overlaps
+from campaigns.sheets.xlsx import HiddenChoice
+from tests.management.drafts.test_list_mistakes import find
+from tests.store.rows import fetch
+from tests.support.actors import TESTER
+
+PROMO = "promo:pt_BR"
+
+
+def write_phones(*phones):
+    return "telefone,name\n" + "".join(f"{phone},Ana\n" for phone in phones)
+
+
+@pytest.fixture
+def list_errors(database):
+    return lambda: fetch(database, "SELECT row_number || ' ' || code FROM import_errors ORDER BY row_number")
+
+
+@pytest.fixture
+def read_painted(read, write_book):
+    """Reads a workbook of five people, of whom these rows are painted red."""
+
+    def read_book(*rows, **reading):
+        people = [(f"+551199999000{number}", "Ana") for number in range(5)]
+        red = {"bg_color": "#FF0000"}
+        cells = [
+            [(cell, red) for cell in person] if number in rows else person
+            for number, person in enumerate(people, start=2)
+        ]
+        return read(write_book(("phone", "name"), *cells), template=PROMO, **reading)
+
+    return read_book
+
+
+def test_rows_that_are_painted_need_a_decision(read_painted):
+    with pytest.raises(Refusal) as refused:
+        read_painted(3, 6)
+    assert refused.value.values["problem"].code == "rows_coloured"
+    assert "in 2 rows of the sheet the colour is another one than in most rows (row 3, row 6)" in str(refused.value)
+
+
+def test_rows_that_are_painted_are_left_out_or_read_as_a_person_says(read_painted, list_errors):
+    assert read_painted(3, 6, hidden=HiddenChoice.INCLUDE).imported.counts.recipient_count == 5
+    assert read_painted(3, 6, hidden=HiddenChoice.SKIP).imported.counts.recipient_count == 3
+    assert list_errors() == ["3 row_marked", "6 row_marked"]
+
+
+def test_rows_without_a_colour_among_painted_ones_are_not_left_out(read_painted):
+    with pytest.raises(Refusal) as refused:
+        read_painted(2, 3, 4, hidden=HiddenChoice.SKIP)
+    assert "most rows of the sheet have a colour, which is missing in 2 rows (row 5, row 6)" in str(refused.value)
+
+
+FULL = ("5511999990001", "5551999990002", "+5521999990003")
+
+
+@pytest.mark.parametrize(
+    ("phones", "rejected"),
+    [
+        ((*FULL, "55981413114"), 1),
+        ((*FULL, "55 98141-3114"), 1),
+        ((*FULL, "5532221111"), 1),
+        ((*FULL, "55981413114", "55981413115", "55981413116"), 3),
+        (("11999990001", "51999990002", "+5521999990003", "55981413114"), 1),
+        ((*FULL, "(55) 98141-3114"), 0),
+        ((*FULL, "5555981413114", "+55 55 98141-3115"), 0),
+        (("11999990001", "51999990002", "55981413114"), 0),
+        (("55981413114", "55981413115", "55981413116"), 0),
+        (("11999990001", "(55) 98141-3115", "+55 55 98141-3116", "55981413114"), 0),
+        (("+351912345678", "55981413114"), 0),
+    ],
+)
+def test_a_phone_that_begins_with_55_is_read_by_the_other_phones(read, list_errors, phones, rejected):
+    done = read(write_phones(*phones), template=PROMO)
+    assert done.imported.counts.rejected_count == rejected
+    assert [each.partition(" ")[2] for each in list_errors()] == ["phone_area_unclear"] * rejected
+
+
+@pytest.mark.parametrize(
+    ("number", "region", "proposed"),
+    [(351912345600, "BR", "PT"), (5511999990000, "GB", "BR"), (593991234500, "BR", "EC")],
+)
+def test_the_country_of_numbers_that_lost_their_plus_is_proposed(read, write_book, number, region, proposed):
+    file = write_book(("phone", "name"), *[(number + each, "Ana") for each in range(4)])
+    done = read(file, template=PROMO, region=region)
+    assert done.imported.counts.recipient_count == 0
+    (warning,) = find(done, "phones_of_other_country")
+    assert warning.values["again"].entry == Entry(Field.REGION, proposed)
+    assert read(file, template=PROMO, region=proposed).imported.counts.recipient_count == 4
+
+
+def test_a_number_that_lost_its_plus_is_told_how_to_keep_it(database, read, write_book):
+    read(write_book(("phone", "name"), ("+5511999990001", "Ana"), (351912345600, "Bia")), template=PROMO)
+    (reason,) = fetch(database, "SELECT reason FROM import_errors")
+    assert "(a spreadsheet keeps the + behind an apostrophe)" in reason
+
+
+CPFS = ("529.982.247-25", "11144477735", "168.995.350-09")
+
+
+@pytest.mark.parametrize(
+    ("body", "cells", "is_warned"),
+    [
+        ("Oi {{1}}, valor: {{2}}!", CPFS, True),
+        ("Oi {{1}}, valor: {{2}}!", ("11.222.333/0001-81", "11222333000181"), True),
+        ("Oi {{1}}, valor: {{2}}!", CPFS[:1], True),
+        ("Oi {{1}}, CPF {{2}}, tudo bem?", CPFS, False),
+        ("Oi {{1}}, valor: {{2}}!", ("11144477735",), False),
+        ("Oi {{1}}, valor: {{2}}!", ("11144477735", "52998224726", "16899535008"), False),
+    ],
+)
+def test_documents_are_told_by_their_check_digits_in_a_column_of_any_name(database, read, body, cells, is_warned):
+    add_template(database, "bill", language="pt_BR", body=body, actor=TESTER)
+    rows = "".join(f"+551199999000{number},Ana,{cell}\n" for number, cell in enumerate(cells))
+    done = read(f"phone,nome,valor\n{rows}", template="bill:pt_BR", choice=Choice(mapping={"1": "nome", "2": "valor"}))
+    assert len(find(done, "documents_in_text")) == is_warned
+
+
+@pytest.fixture
+def read_answers(read):
+    """Reads a list with a column of this name and these cells."""
+
+    def read_list(column, cells, *, unrelated=(), **reading):
+        choice = Choice(mapping={"1": "name"}, unrelated=unrelated)
+        rows = "".join(f"+55119999900{number:02},Ana,{cell}\n" for number, cell in enumerate(cells))
+        return read(f"telefone,name,{column}\n{rows}", template=PROMO, choice=choice, **reading)
+
+    return read_list
+
+
+NO_TO_ANSWERS = [
+    ("Opted in (SMS)", ("yes", "no", "yes", "yes")),
+    ("SMS opt out", ("no", "YES", "no", "")),
+    ("Email Marketing Consent", ("TRUE", "FALSE", "TRUE", "TRUE")),
+    ("Accepts SMS Marketing", ("subscribed", "unsubscribed", "subscribed", "")),
+    ("Do not email", ("", "x", "", "")),
+    ("Status", ("ativo", "inativo", "ativo", "pendente")),
+    ("Situação", ("Ativo", "Suspenso", "Ativo", "Ativo")),
+    ("Inativo", ("não", "sim", "não", "não")),
+    ("Excluir", ("", "x", "", "")),
+    ("Autoriz.", ("s", "n", "s", "s")),
+    ("LISTA", ("1", "0", "1", "1")),
+    ("Selecionado", ("x", "", "x", "x")),
+]
+
+
+@pytest.mark.parametrize(("column", "cells"), NO_TO_ANSWERS)
+def test_a_column_of_answers_needs_a_decision_under_any_name(read_answers, list_errors, column, cells):
+    with pytest.raises(Refusal) as refused:
+        read_answers(column, (*cells, *cells[2:3] * 8))
+    problem = refused.value.values["problem"]
+    assert problem.code == "answers_unclear"
+    assert f"in {column} (the first is row 3)" in str(refused.value)
+    assert problem.values["unrelated"] == [Entry(Field.NOT_REFUSALS, column)]
+    done = read_answers(column, cells, refusals=RefusalChoice.SKIP)
+    assert list_errors() == ["3 consent_refused"]
+    assert done.imported.counts.recipient_count == 3
+
+
+@pytest.mark.parametrize(("column", "cells"), NO_TO_ANSWERS[:6])
+def test_a_column_of_answers_about_something_else_can_be_named(read_answers, column, cells):
+    assert read_answers(column, cells, unrelated=[column]).imported.counts.recipient_count == 4
+    assert read_answers(column, cells, refusals=RefusalChoice.INCLUDE).imported.counts.recipient_count == 4
+
+
+@pytest.mark.parametrize(
+    ("column", "cells"), [("Do Not Call", ("No", "Yes", "No", "No")), ("Não ligar", ("", "x", "", ""))]
+)
+def test_a_column_that_forbids_calls_forbids_messages(read_answers, column, cells):
+    with pytest.raises(Refusal) as refused:
+        read_answers(column, cells)
+    assert refused.value.values["problem"].code == "people_refuse"
+
+
+@pytest.mark.parametrize(
+    ("column", "cells"),
+    [
+        ("Sócio", ("sim", "não", "sim", "não")),
+        ("VIP", ("x", "", "x", "")),
+        ("Pago?", ("sim", "não", "sim", "sim")),
+        ("Qtd de compras", ("1", "0", "1", "1")),
+        ("Plano", ("Gold", "Basic", "no", "Gold")),
+        ("Status", ("ativo", "ativo", "ativo", "ativo")),
+        ("Sexo", ("M", "F", "F", "M")),
+        ("Cidade", ("Santos", "Campinas", "", "Santos")),
+        ("Obs", ("ok", "ligar depois", "", "")),
+        ("Aceita boleto", ("sim", "não", "sim", "sim")),
+        ("Pedido cancelado", ("sim", "não", "sim", "sim")),
+    ],
+)
+def test_columns_about_something_else_are_not_asked_about(read_answers, column, cells):
+    assert read_answers(column, cells).imported.counts.recipient_count == 4
+
+
+def test_phones_that_were_rejected_count_as_foreign_like_those_that_were_read(read):
+    rows = "".join(f"0772{digit}234560,Gold,15/12/2099,£29.90,20%\n" for digit in range(1, 8))
+    (warning,) = find(
+        read(f"phone,plan,date,price,discount\n{rows}07911123456,Gold,15/12/2099,£29.90,20%\n"), "phones_may_be_foreign"
+    )
+    assert str(warning).startswith(
+        "8 phones without a country code may be those of another country. Read as phones of BR: 7 (row 2 became"
+    )
+
+
+def test_a_phone_that_lost_or_got_a_9_is_named_if_its_values_differ(read):
+    rows = "+5511999990001,Ana\n+551199990001,Bia\n+5511999990002,Caio\n+5511999990002,Caio\n"
+    (warning,) = find(read(f"phone,name\n{rows}", template=PROMO), "rows_differ")
+    assert "In 1 row (the first is row 3), the phone is the earlier one with or without its first 9" in str(warning)
+    same = "+5511999990001,Ana\n+551199990001,Ana\n"
+    assert not find(read(f"phone,name\n{same}", template=PROMO), "rows_differ")
+    other = "+5511999990001,Ana\n+5511999990001,Bia\n"
+    (warning,) = find(read(f"phone,name\n{other}", template=PROMO), "rows_differ")
+    assert "without its first 9" not in str(warning)
+
+
+@pytest.fixture
+def write_sheets(tmp_path):
+    """Writes a workbook of several sheets with the same people; returns its path."""
+
+    def write(*names, hidden=()):
+        file = tmp_path / "people.xlsx"
+        with xlsxwriter.Workbook(file) as book:
+            for name in names:
+                sheet = book.add_worksheet(name)
+                sheet.write_row(0, 0, ["phone", "name"])
+                sheet.write_row(1, 0, ["+5511999990001", "Ana"])
+                if name in hidden:
+                    sheet.hide()
+        return file
+
+    return write
+
+
+def test_another_sheet_of_a_workbook_is_another_file(database, read, write_sheets):
+    file = write_sheets("Clientes", "Teste")
+    ids = [read(file, template=PROMO, sheet=sheet).id for sheet in ("Clientes", "Teste", "Teste")]
+    found = {each.campaign_id: each.has_same_file for each in find_overlaps(database, ids[2], days=7)}
+    assert (found[ids[0]], found[ids[1]]) == (False, True)
+
+
+def test_the_sheet_that_was_read_is_known_before_the_start(read, write_sheets, look):
+    done = read(write_sheets("Clientes", "Base", hidden=["Base"]), template=PROMO)
+    assert (done.imported.facts.sheet, done.imported.hidden_sheets) == ("Clientes", ["Base"])
+    assert look(done.id)[0].sheets == [("people.xlsx", "Clientes")]
