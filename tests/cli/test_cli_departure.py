@@ -138,10 +138,10 @@ def test_hours_on_each_persons_clock_say_how_many_wait_until_when(house, people)
     words = ("campaign", "create", "Sale", "--template", "promo:pt_BR", "--account", "sales", "--recipients")
     options = ("--schedule-at", "2999-12-02 08:00", "--window", "08:00-20:00", "--recipient-timezone")
     output = house.ok(*words, str(people), *options)
-    assert f"may leave 2999-12-02 at 08:00 ({SAO_PAULO})." in output
-    assert f"2 people wait until 2999-12-02 at 08:00 ({SAO_PAULO})." in output
-    assert f"1 person waits until 2999-12-02 at 10:00 ({SAO_PAULO})." in output
-    assert f"1 person waits until 2999-12-02 at 20:00 ({SAO_PAULO})." in output
+    assert f"may leave Monday, 2999-12-02, at 08:00 ({SAO_PAULO})." in output
+    assert f"2 people wait until Monday, 2999-12-02, at 08:00 ({SAO_PAULO})." in output
+    assert f"1 person waits until Monday, 2999-12-02, at 10:00 ({SAO_PAULO})." in output
+    assert f"1 person waits until Monday, 2999-12-02, at 20:00 ({SAO_PAULO})." in output
     started = house.json("campaign", "start", "1", "--yes")
     assert [each["people"] for each in started[0]["openings"]] == [2, 1, 1]
 
@@ -163,7 +163,7 @@ def test_many_times_are_summed_up(house, people):
     lines = [line for line in house.ok(*words, str(people), *options).splitlines() if " wait" in line]
     assert len(lines) == 5
     assert sum(int(line.split()[0]) for line in lines) == len(phones)
-    assert " wait longer, the last until 2999-12-0" in lines[-1]
+    assert " wait longer, the last until Monday, 2999-12-0" in lines[-1]
 
 
 def test_a_clock_that_opens_for_all_at_once_is_not_counted(create, house):
