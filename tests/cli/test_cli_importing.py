@@ -181,6 +181,19 @@ def test_a_replacing_file_with_the_same_columns_keeps_the_choices_of_a_person(ch
     assert KEPT in house.ok("campaign", "import", chosen, second, "--replace")
 
 
+def test_a_choice_that_ended_a_doubt_about_the_order_is_kept(create, house, write, database):
+    add_template(database, "oferta", language="pt_BR", body="Oi {{1}}, {{2}}!", actor=TESTER)
+    first = write(f"phone,a,b\n{ANA},Ana,X1\n")
+    options = ("--template", "oferta:pt_BR", "--recipients", first)
+    for number, (mapping, kept) in enumerate(
+        ((("--map", "1=a", "--map", "2=b"), f"{KEPT}--map 1=a --map 2=b\n"), ((), "Campaign 2")), start=1
+    ):
+        create("Sale", *options, *mapping)
+        result = house("campaign", "import", str(number), first, "--replace")
+        assert result.stdout.startswith(kept)
+        assert ("the order of the columns decided" in result.stderr) is (not mapping)
+
+
 def test_an_option_of_a_replacing_file_wins(chosen, house, write, sql):
     second = write(f"fone,a,b,celular\n,Bia,X2,{BIA}\n", "b.csv")
     options = ("--map", "1=a", "--map", "2=b", "--phone-column", "celular", "--region", "BR")

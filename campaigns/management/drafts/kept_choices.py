@@ -14,6 +14,7 @@ from campaigns.domain.recipients import (
     ReadColumns,
     RecipientsError,
     RowProblem,
+    fits_text,
     read_header,
     read_names,
 )
@@ -24,7 +25,7 @@ from campaigns.management.recipients import Reading
 from campaigns.sheets.rows import list_sheets, open_sheet
 from campaigns.sheets.xlsx import HiddenChoice
 from campaigns.store.database import Connection, Database
-from campaigns.store.recipients import list_imported_files
+from campaigns.store.recipients import ImportFacts, list_imported_files
 
 
 def keep_choices(
@@ -57,7 +58,7 @@ def _keep(
     if choice.phone is None and (phone := given.get(Field.PHONE_COLUMN)) is not None:
         choice = replace(choice, phone=phone)
         kept.append(Entry(Field.PHONE_COLUMN, phone))
-    mapping = _find_mapping(columns, load_filling(connection, campaign_id), choice)
+    mapping = _find_mapping(columns, facts, load_filling(connection, campaign_id), choice)
     choice = replace(choice, mapping={**mapping, **choice.mapping})
     kept += [Entry(Field.COLUMN, f"{variable}={column}") for variable, column in mapping.items()]
     if not has_region and facts.region and facts.region != reading.region:
@@ -66,14 +67,14 @@ def _keep(
     return replace(reading, choice=choice), kept
 
 
-def _find_mapping(columns: ReadColumns, filling: Filling, choice: Choice) -> dict[str, str]:
-    """Return the columns of the variables, if the header alone would not tell the same columns.
+def _find_mapping(columns: ReadColumns, facts: ImportFacts, filling: Filling, choice: Choice) -> dict[str, str]:
+    """Return the columns of the variables, if the header alone would not tell the same columns without a doubt.
 
     A variable or a column that the person names now is left out.
     """
     plain = replace(choice, mapping={}, may_set_values=False)
     pairs = {variable: columns.find(variable) for variable in columns.variables}
-    if columns.variables.keys() != {*filling.names} or _guess(columns, filling, plain) == columns.variables:
+    if columns.variables.keys() != {*filling.names} or _is_told(columns, facts, filling, plain):
         return {}
     named, taken = {fold(each) for each in choice.mapping}, {fold(each) for each in choice.mapping.values()}
     return {
@@ -83,13 +84,19 @@ def _find_mapping(columns: ReadColumns, filling: Filling, choice: Choice) -> dic
     }
 
 
-def _guess(columns: ReadColumns, filling: Filling, choice: Choice) -> dict[str, int]:
-    """Return the column of each variable that is read from a header of which a person has named no column."""
+def _is_told(columns: ReadColumns, facts: ImportFacts, filling: Filling, choice: Choice) -> bool:
+    """Tell whether the header is read in the same way if a person names no column, and with no more doubts."""
     try:
         read = read_header(columns.names, filling.names, choice, excerpts=filling.excerpts)
     except RecipientsError:
-        return {}
-    return dict(zip(filling.names, read.variables, strict=True))
+        return False
+    told = dict(zip(filling.names, read.variables, strict=True))
+    was_doubtful = any(is_doubtful for _variable, _column, is_doubtful in facts.filled)
+    is_doubtful = any(
+        position in read.by_position and not fits_text(columns.names[position], filling.excerpts[variable])
+        for variable, position in told.items()
+    )
+    return told == columns.variables and (was_doubtful or not is_doubtful)
 
 
 def _has_columns(path: Path, columns: ReadColumns, sheet: str | None) -> bool:
