@@ -331,6 +331,12 @@ def test_a_cancelled_campaign_says_how_to_reach_the_others(create, house, databa
     assert "`revoada campaign show 1` shows the pace, the hours and the limits to give it again." in told
 
 
+def test_a_campaign_that_is_cancelled_before_its_first_message_says_so_too(create, house):
+    campaign_id = create("Sale", "--schedule-at", "2999-12-02 09:00")
+    house.ok("campaign", "start", campaign_id, "--yes")
+    assert AGAIN.format(status="cancelled") in house.ok("campaign", "cancel", campaign_id)
+
+
 def test_people_who_got_another_campaign_can_be_skipped(create, house, database, people):
     house.ok("campaign", "start", create("One"), "--yes")
     fetch(

@@ -71,7 +71,7 @@ from campaigns.cli.types import (
     refuse_placeholder,
     writes_day_first,
 )
-from campaigns.domain.campaign import Command, Move, list_pace, make_again
+from campaigns.domain.campaign import CampaignStatus, Command, Move, list_pace, make_again
 from campaigns.domain.message import ACCEPTED, OPEN, Status
 from campaigns.domain.statement import Finding, Hint, HintAction, deferred
 from campaigns.management import lifecycle
@@ -502,9 +502,10 @@ def cancel(session: Session, campaign_ids: Sequence[int], yes: bool, as_json: bo
     """
     if not yes:
         confirm_cancel(session, campaign_ids)
-    _move(session, lifecycle.cancel_campaigns, campaign_ids, as_json=as_json)
-    for row in [] if as_json else session.database.run(list_campaigns, campaign_ids):
-        if row.started_at is not None and row.counts.get(Status.CANCELLED):
+    moves = _move(session, lifecycle.cancel_campaigns, campaign_ids, as_json=as_json)
+    ids = [] if as_json else [move.id for move in moves if move.old is not CampaignStatus.DRAFT]
+    for row in session.database.run(list_campaigns, ids) if ids else []:
+        if row.counts.get(Status.CANCELLED):
             say(f"  {in_commands(make_again(row.id, Status.CANCELLED.value, list_pace(row)))}")
 
 
@@ -542,8 +543,11 @@ def _move(
     *,
     as_json: bool,
     obstacles: Mapping[int, Sequence[Finding]] = MappingProxyType({}),
-) -> None:
-    """Change the status of campaigns, and print it. `obstacles`: by campaign, more reasons why no message can leave."""
+) -> list[Move]:
+    """Change the status of campaigns, and print it; return the changes.
+
+    `obstacles`: by campaign, more reasons why no message can leave.
+    """
     moves = use_case(session.database, ids, actor=session.actor)
     moves = [_add_obstacles(move, obstacles.get(move.id, ())) for move in moves]
     enqueued = lifecycle.ids_to_enqueue(moves)
@@ -557,6 +561,7 @@ def _move(
             say(f"  {sentence}")
     if missing:
         say(_("Warning: {warning}", warning=missing), is_warning=True)
+    return moves
 
 
 def _add_obstacles(move: Move, obstacles: Sequence[Finding]) -> Move:
