@@ -50,6 +50,7 @@ _PERSON_NAMES = frozenset({
 _NO_NAME = re.compile(
     r"[-+(]*(?:[A-Z]{0,2}[$€£¥]|BRL|EUR|GBP|USD)?\s*[(+-]*[0-9][0-9.,'() +-]*\s*(?:[%$€£¥]|BRL|EUR|GBP|USD)?\)?"
 )
+_EMAIL = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s]+")
 _DELIMITERS = frozenset(",;|")  # a name with a delimiter stands for several columns, which were not separated
 _PHONE_DIGITS = range(9, 14)
 _PHONE_FORM = re.compile(r"\+?[0-9 ().-]+")
@@ -1015,6 +1016,8 @@ def _check_form(name: str, cell: str, *, has_dates: bool) -> RowProblem | None:
         return RowProblem(name, problem, RowCode.DATE_WRONG)
     if _names_person(name) and _NO_NAME.fullmatch(trim(cell)):
         return RowProblem(name, "is a number, which is no name: correct it", RowCode.KIND)
+    if "@" in cell and _names_person(name) and _EMAIL.fullmatch(trim(cell)):
+        return RowProblem(name, "is an address of e-mail, which is no name: correct it", RowCode.KIND)
     return _check_letters(name, cell)
 
 

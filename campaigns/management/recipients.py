@@ -14,11 +14,12 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from campaigns.domain.filling import Filling, ParameterKind
-from campaigns.domain.optout.consent import ConsentColumns, RefusalChoice, Refusals, names_people
+from campaigns.domain.optout.consent import ConsentColumns, RefusalChoice, Refusals, names_people, notes_refusal
 from campaigns.domain.optout.headings import Heading, Headings
 from campaigns.domain.phone.area_55 import UNCLEAR, AreaSearch
 from campaigns.domain.phone.documents import find_document_columns, names_documents
 from campaigns.domain.phone.foreign import ForeignSearch
+from campaigns.domain.phone.made_up import MadeUpSearch
 from campaigns.domain.phone.nine import NineSearch
 from campaigns.domain.phone.number import PhoneKind, make_phone_classifier, make_phone_reader
 from campaigns.domain.phone.person import recipient_key
@@ -46,10 +47,11 @@ from campaigns.domain.statement import Count, Entry, Field, Sentence, list_sente
 from campaigns.domain.text.date_numbers import is_due
 from campaigns.domain.text.date_order import DateOrders, reads_month_first
 from campaigns.domain.text.dates import LatestDate, is_past
+from campaigns.domain.text.doubled import find_doubled
 from campaigns.domain.text.kinds import Form, FormCount, KindCounts, OddCells, has_amounts, has_currency, has_percent
 from campaigns.management.exports import find_export_columns
 from campaigns.management.layouts import Preview, preview
-from campaigns.sheets.colours import ColouredRows
+from campaigns.sheets.colours import ColouredRows, RowColours
 from campaigns.sheets.package import Report
 from campaigns.sheets.phone_search import PhoneSearch
 from campaigns.sheets.rows import Row, Sheet, WindowsText, open_sheet
@@ -150,6 +152,7 @@ class Staged:
     of dates, the order of their days and months. `in_language`: the first row with numbers or dates of a workbook that
     are written in the language of the template; [] without one. `cell_kinds`: by variable, the kinds of the cells of
     its column. `documents`: the positions of the columns that have numbers of documents, by the first rows.
+    `doubled`: see `ImportFacts`.
     """
 
     path: Path
@@ -171,6 +174,8 @@ class Staged:
     in_language: Sequence[int]
     cell_kinds: Mapping[str, KindCounts]
     documents: AbstractSet[int]
+    doubled: Sequence[tuple[str, str, int, str]]
+    made_up: MadeUpSearch
 
 
 def stage_recipients(connection: Connection, path: Path, *, filling: Filling, reading: Reading) -> Staged:
@@ -225,13 +230,16 @@ def stage_recipients(connection: Connection, path: Path, *, filling: Filling, re
             foreign = ForeignSearch(reading.region, filling.template.language)
             nine, area = NineSearch(), AreaSearch()
             findings = _Findings(
-                *(kinds, search, foreign, nine, refusals, unanswered, odd, due, orders, headings, [], [], area)
+                *(kinds, search, foreign, nine, refusals, unanswered, odd, due, orders, headings, [], [], area),
+                *(sheet.hidden.colours, MadeUpSearch()),
             )
             consents = _find_consents(columns, reading, first_cells)
             rows = _read_rows(chain(first, below), columns, reading, read=read, consents=consents, findings=findings)
             store.stage_rows(connection, rows)
             coloured = sheet.hidden.coloured = _find_coloured(sheet, header_row, columns)
+            comments = _find_comments(sheet, header_row)
             undecided += _list_undecided(reading, refusals, unanswered, headings, coloured)
+            undecided += _comments_refuse(comments, reading)
             if undecided:
                 raise reduce(_join_undecided, undecided)
     except RecipientsError as error:
@@ -239,27 +247,41 @@ def stage_recipients(connection: Connection, path: Path, *, filling: Filling, re
             # Hidden cells may be the cause of this refusal of other cells.
             undecided[0].sheet, error = error.sheet, undecided[0]
         raise error.in_file(path) from None
-    if findings.late and reading.refusals is RefusalChoice.SKIP:
-        store.reject_rows(connection, findings.late, code=RowCode.REFUSED)
-    if coloured is not None and reading.hidden is HiddenChoice.SKIP:
-        marked = [(row, columns.names[columns.phone], _MARKED) for row in coloured.rows]
-        store.reject_rows(connection, marked, code=RowCode.MARKED)
-    if unclear := area.find():
-        store.reject_rows(
-            connection,
-            [(row, columns.names[columns.phone], UNCLEAR) for row in unclear],
-            code=PhoneProblem.AREA_UNCLEAR,
-        )
-    found = [] if reading.takes_nulls else odd.find()
-    if found:
-        problems = [(each.row_number, columns.names[each.position], each.reason) for each in found]
-        store.reject_rows(connection, problems, code=RowCode.KIND)
+    _reject_late(connection, columns, reading, findings, coloured=coloured, comments=comments)
     cell_kinds = {name: odd.count_kinds(position) for name, position in _list_shown(columns, filling).items()}
     return Staged(
         *(path, filling, reading, sheet, header_row, columns, kinds, search, foreign, nine, refusals, unanswered, odd),
         *(due, orders, headings, findings.in_language, cell_kinds),
         documents=find_document_columns(first_cells, columns.variables),
+        doubled=_find_doubled(first, columns, filling),
+        made_up=findings.made_up,
     )
+
+
+def _reject_late(
+    connection: Connection,
+    columns: Columns,
+    reading: Reading,
+    findings: _Findings,
+    *,
+    coloured: ColouredRows | None,
+    comments: Mapping[int, str],
+) -> None:
+    """Reject the staged rows whose problem is known only when all rows have been read."""
+    phone = columns.names[columns.phone]
+    if reading.refusals is RefusalChoice.SKIP:
+        refused = [*findings.late, *((row, phone, _HAS_COMMENT) for row in comments)]
+        _reject(connection, refused, RowCode.REFUSED)
+    if coloured is not None and reading.hidden is HiddenChoice.SKIP:
+        _reject(connection, [(row, phone, _MARKED) for row in coloured.rows], RowCode.MARKED)
+    _reject(connection, [(row, phone, UNCLEAR) for row in findings.area.find()], PhoneProblem.AREA_UNCLEAR)
+    found = [] if reading.takes_nulls else findings.odd.find()
+    _reject(connection, [(each.row_number, columns.names[each.position], each.reason) for each in found], RowCode.KIND)
+
+
+def _reject(connection: Connection, problems: Sequence[tuple[int, str, str]], code: str) -> None:
+    if problems:
+        store.reject_rows(connection, problems, code=code)
 
 
 _MARKED = "stands in a row that is marked by another colour than most rows"
@@ -418,6 +440,9 @@ def _collect_facts(
             for position, orders in staged.orders.items()
             if (order := orders.find()) and not _tells_orders(mixed.get(names[position], ()))
         },
+        doubled=list(staged.doubled),
+        made_up_count=staged.made_up.count,
+        made_up=staged.made_up.first,
         documents_in_text=_find_documents_in_text(staged.filling, staged.columns, staged.documents),
         hidden_row_count=staged.sheet.hidden.row_count if staged.reading.hidden is HiddenChoice.SKIP else 0,
         without_nine=staged.nine.find(),
@@ -435,6 +460,19 @@ def _find_documents_in_text(filling: Filling, columns: Columns, documents: Abstr
         if (position in documents or names_documents(columns.names[position]))
         and not names_documents(f"{variable} {filling.excerpts[variable]}")
     ]
+
+
+def _find_doubled(
+    first_rows: Sequence[tuple[int, Row]], columns: Columns, filling: Filling
+) -> list[tuple[str, str, int, str]]:
+    """Return the variables whose values repeat a word of the text beside them, by the first rows of the file."""
+    rows = [(number, cells) for number, cells in first_rows if not isinstance(cells, RowProblem)]
+    found = []
+    for variable, position in _list_shown(columns, filling).items():
+        cells = ((number, cells[position]) for number, cells in rows if position < len(cells))
+        if (doubled := find_doubled(filling.excerpts[variable], cells)) is not None:
+            found.append((variable, columns.names[position], *doubled))
+    return found
 
 
 def _list_given(reading: Reading) -> list[tuple[str, str]]:
@@ -480,10 +518,13 @@ class _Findings(NamedTuple):
     late: list[tuple[int, str, str]]
     in_language: list[int]
     area: AreaSearch
+    colours: RowColours
+    made_up: MadeUpSearch
 
     def add_cells(self, row_number: int, cells: Sequence[str], row: Recipient | RowProblem, columns: Columns) -> None:
         """Add the cells of a row that becomes a message, or of a row that may be a heading."""
         if isinstance(row, Recipient):
+            self.made_up.add(row_number, row.phone)
             self.odd.add(row_number, cells)
             for position, latest in self.due.items():
                 latest.add(row_number, cells[position])
@@ -492,8 +533,10 @@ class _Findings(NamedTuple):
                 order.add(row_number, cell, cell.digits if isinstance(cell, Cell) else "")
             if not self.in_language and any(map(shows_language, map(cells.__getitem__, columns.variables))):
                 self.in_language.append(row_number)
-        elif row.code in _NO_PHONES:
-            self.headings.add(row_number, cells)
+        else:
+            self.colours.drop(row_number)
+            if row.code in _NO_PHONES:
+                self.headings.add(row_number, cells)
 
 
 # Fewer rows tell nothing about a whole column. `_NEARLY_ALL`: a part of the rows.
@@ -706,6 +749,29 @@ def _answers_may_refuse(refusals: Refusals) -> RecipientsError:
     )
 
 
+def _find_comments(sheet: Sheet, header_row: int) -> dict[int, str]:
+    """Return the comments below the header that say that the person of their row wants no messages."""
+    return {row: text for row, text in sheet.comments.items() if row > header_row and notes_refusal(text)}
+
+
+def _comments_refuse(comments: Mapping[int, str], reading: Reading) -> Iterator[RecipientsError]:
+    if not comments or reading.refusals is not RefusalChoice.REFUSE:
+        return
+    row = min(comments)
+    yield RecipientsError(
+        "comments_refuse",
+        "in {rows} a comment on a cell says that the person wants no messages (row {row:,}: {text}): leave these people"
+        " out with {skip}, or read them like the others with {include}",
+        rows=Count(len(comments), "row"),
+        row=row,
+        text=" ".join(comments[row].split())[:_SHOWN_COMMENT],
+        skip=Entry(Field.REFUSALS, RefusalChoice.SKIP.value),
+        include=Entry(Field.REFUSALS, RefusalChoice.INCLUDE.value),
+    )
+
+
+_SHOWN_COMMENT = 60  # characters
+_HAS_COMMENT = "stands in a row with a comment that says that the person wants no messages"
 _REFUSES = "says that the person wants no messages"
 
 

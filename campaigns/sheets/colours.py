@@ -86,12 +86,18 @@ class RowColours:
     _looks: dict[tuple[tuple[int, str], ...], int] = field(default_factory=dict)
     _rows: array[int] = field(default_factory=lambda: array("I"))
     _of_rows: array[int] = field(default_factory=lambda: array("I"))
+    _dropped: set[int] = field(default_factory=set)
 
     def add(self, row_number: int, colours: Iterator[tuple[int, str]]) -> None:
         """Add a row. `colours`: each position that has a text, with its colour or ""."""
         look = self._looks.setdefault(tuple(colours), len(self._looks))
         self._rows.append(row_number)
         self._of_rows.append(look)
+
+    def drop(self, row_number: int) -> None:
+        """Ignore the colour of a row that has no recipient, such as a row with totals."""
+        if self._rows:
+            self._dropped.add(row_number)
 
     def find(self, *, header_row: int, phone: int, people: Collection[int]) -> ColouredRows | None:
         """Return the rows below the header that somebody has marked, or None.
@@ -104,7 +110,7 @@ class RowColours:
         rows = [
             (number, look)
             for number, look in zip(self._rows, self._of_rows, strict=True)
-            if number > header_row and phone in looks[look]
+            if number > header_row and number not in self._dropped and phone in looks[look]
         ]
         counts = Counter(look for _, look in rows)
         by_column: dict[int, Counter[str]] = {}

@@ -93,6 +93,17 @@ class Package:
             for each in root
         }
 
+    def list_comments(self, sheet: str) -> Iterator[tuple[str, Element]]:
+        """Yield the comments of the sheet at a path: the reference of the cell, such as B2, and the comment."""
+        folder, name = posixpath.split(sheet)
+        if posixpath.join(folder, "_rels", f"{name}.rels").lower() not in self._infos:
+            return
+        for kind, path in self.list_related(sheet).values():
+            if kind == "comments":
+                for comment in self.parse(path).iter():
+                    if name_of(comment) == "comment":
+                        yield comment.get("ref", ""), comment
+
     def iterate_texts(self, path: str) -> Iterator[Element]:
         """Yield the texts that cells share. Raises RecipientsError if the texts take too much memory."""
         for number, element in enumerate(self._iterate(path, "sst", {"si"}, most_bytes=_TEXTS_BYTES)):

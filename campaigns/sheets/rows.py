@@ -13,9 +13,9 @@ import json
 import os
 import re
 import stat
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import chain, islice
 from pathlib import Path
 from typing import BinaryIO, TextIO
@@ -95,6 +95,7 @@ class Sheet:
     rows and columns found so far; complete when all rows are read. `delimiter`: the delimiter of a CSV file, "" for a
     workbook. `windows_text`: None for a workbook and for a file in an encoding that is certain. `hidden_sheets`: the
     names of the hidden sheets of a workbook that have rows and are not read. `name`: the sheet of a workbook.
+    `comments`: by row of a workbook, the texts of the comments on its cells.
     """
 
     sha256: bytes
@@ -104,6 +105,7 @@ class Sheet:
     windows_text: WindowsText | None = None
     hidden_sheets: Sequence[str] = ()
     name: str = ""
+    comments: Mapping[int, str] = field(default_factory=dict)
 
 
 @contextmanager
@@ -138,7 +140,14 @@ def open_sheet(
         if is_workbook:
             opened = open_xlsx(file, language, report, sheet=name, hidden=hidden)
             with _name_sheet(opened.name):
-                yield Sheet(sha256, opened.rows, opened.hidden, hidden_sheets=opened.hidden_sheets, name=opened.name)
+                yield Sheet(
+                    sha256,
+                    opened.rows,
+                    opened.hidden,
+                    hidden_sheets=opened.hidden_sheets,
+                    name=opened.name,
+                    comments=opened.comments,
+                )
         elif name is not None:
             raise RecipientsError(
                 "sheets_none", "a CSV file has no sheets: leave out {sheet}", sheet=Entry(Field.SHEET)

@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import cache, lru_cache
 from itertools import islice
-from string import digits
+from string import ascii_uppercase, digits
 from typing import BinaryIO
 from xml.etree.ElementTree import Element, ParseError
 
@@ -55,6 +55,7 @@ _RANGE = re.compile(r"\$?([A-Z]{1,3})?\$?([0-9]{1,7})?(:)?\$?([A-Z]{1,3})?\$?([0
 _EPOCH = dt.datetime(1899, 12, 30)  # noqa: DTZ001 - cells have no zone
 _ESCAPED = re.compile("_x([0-9A-Fa-f]{4})_")
 _LETTERS = re.compile("[A-Z]{1,3}")
+_LETTERS_OF_COLUMNS = ascii_uppercase + "$"
 _PLAIN_NAME = re.compile(r"[^\W\d]\w*")
 
 # The types of cells with a text: a text that cells share, a text that a formula returns, a text that the cell contains.
@@ -97,13 +98,14 @@ class OpenSheet:
     """An open sheet. `rows`: (row number, row) of each row that has cells.
 
     `hidden`: the hidden rows and columns found so far; complete when all rows are read. `hidden_sheets`: the names of
-    other sheets that have rows and that the workbook hides.
+    other sheets that have rows and that the workbook hides. `comments`: by row, the texts of the comments on its cells.
     """
 
     name: str
     rows: Iterator[tuple[int, list[str]]]
     hidden: Hidden
     hidden_sheets: list[str]
+    comments: dict[int, str]
 
 
 def open_xlsx(
@@ -119,7 +121,20 @@ def open_xlsx(
         book = _open_book(package, find_regional(language), sheet)
         package.demand_possible_rows(book.path)
         hidden_sheets = [name for name in book.hidden_sheets if _has_cells(package, book.hidden_sheets[name])]
-    return OpenSheet(book.sheet, _read_sheet(package, book, report, hidden, found), found, hidden_sheets)
+        comments = _read_comments(package, book.path)
+    return OpenSheet(book.sheet, _read_sheet(package, book, report, hidden, found), found, hidden_sheets, comments)
+
+
+def _read_comments(package: Package, path: str) -> dict[int, str]:
+    """Return the comments of a sheet by row. Excel writes the name of the author into a line of its own above."""
+    found: dict[int, str] = {}
+    for reference, comment in package.list_comments(path):
+        text = "".join(each.text or "" for each in comment.iter() if name_of(each) == "t")
+        author, end, rest = text.partition(":\n")
+        text = rest if end and "\n" not in author else text
+        if (row := reference.lstrip(_LETTERS_OF_COLUMNS)).isdecimal():
+            found[int(row)] = f"{found[int(row)]}\n{text}" if int(row) in found else text
+    return found
 
 
 def list_sheets(file: BinaryIO) -> list[str]:

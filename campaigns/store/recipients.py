@@ -141,7 +141,9 @@ class ImportFacts:
     `without_nine`: old mobile phones of Brazil, or mobile phones that have lost a digit.
     `misread_count` and `misread_row`: the number of rows with letters in the encoding of another system, and the first.
     `elsewhere_fitting`: the number of phones that are not valid in `region` and may be those of `foreign.likely`.
-    `sheet`: the name of the sheet of a workbook that was read; "" for a CSV file.
+    `sheet`: the name of the sheet of a workbook that was read; "" for a CSV file. `doubled`: the variables whose values
+    repeat a word of the text beside them: variable, column, and the row and the text of the first such cell.
+    `made_up_count` and `made_up`: the number of phones that look made up, and the first rows, each with its phone.
     `given`: the fields that the person filled in for the reading of the file, each with its value.
     """
 
@@ -190,6 +192,9 @@ class ImportFacts:
     given: list[tuple[str, str]] = field(default_factory=list)
     elsewhere_fitting: int = 0
     sheet: str = ""
+    doubled: list[tuple[str, str, int, str]] = field(default_factory=list)
+    made_up_count: int = 0
+    made_up: list[tuple[int, str]] = field(default_factory=list)
 
     @classmethod
     def read(cls, written: Mapping[str, Any]) -> ImportFacts:

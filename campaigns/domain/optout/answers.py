@@ -73,21 +73,48 @@ class Answers:
 
 
 @dataclass(slots=True)
+class _Cell:
+    """The rows with one text in a column. `phones`: their phones, if such a row may be refused."""
+
+    kind: _Kind
+    count: int = 0
+    rows: array[int] | None = None
+    phones: list[str] = field(default_factory=list)
+
+
+@dataclass(slots=True)
 class _Column:
     is_reversed: bool
-    kinds: dict[str, _Kind] = field(default_factory=dict)
-    counts: Counter[_Kind] = field(default_factory=Counter)
-    told: list[Note] = field(default_factory=list)
-    blank_rows: array[int] = field(default_factory=lambda: array("I"))
+    cells: dict[str, _Cell] = field(default_factory=dict)
+
+    def open(self, text: str) -> _Cell:
+        """Add a text that the column did not have before."""
+        kind = _read_kind(text)
+        keeps = kind is _Kind.BLANK or self._is_told(kind)
+        cell = self.cells[text] = _Cell(kind, rows=array("I") if keeps else None)
+        return cell
 
     def find(self) -> list[Note]:
         """Return the cells that may be refusals: the no, or the yes of a reversed column, or the lack of a mark."""
-        yes, marks, no, others = (self.counts[each] for each in (_Kind.YES, _Kind.MARK, _Kind.NO, _Kind.OTHER))
+        counts = Counter[_Kind]()
+        for cell in self.cells.values():
+            counts[cell.kind] += cell.count
+        yes, marks, no, others = (counts[each] for each in (_Kind.YES, _Kind.MARK, _Kind.NO, _Kind.OTHER))
         if yes + marks + no < _LEAST_PART * (yes + marks + no + others):
             return []
-        if self.told or self.is_reversed or not marks or yes + others:
-            return self.told
-        return [Note(row_number, None, "") for row_number in self.blank_rows]
+        told = [
+            Note(row_number, phone, text)
+            for text, cell in self.cells.items()
+            if cell.rows is not None and self._is_told(cell.kind)
+            for row_number, phone in zip(cell.rows, cell.phones, strict=True)
+        ]
+        if not told and not self.is_reversed and marks and not yes + others:
+            blank = [cell.rows for cell in self.cells.values() if cell.kind is _Kind.BLANK and cell.rows is not None]
+            told = [Note(row_number, None, "") for rows in blank for row_number in rows]
+        return sorted(told)
+
+    def _is_told(self, kind: _Kind) -> bool:
+        return kind in {_Kind.YES, _Kind.MARK} if self.is_reversed else kind is _Kind.NO
 
 
 class AnswerColumns:
@@ -99,25 +126,25 @@ class AnswerColumns:
             for position, name, is_reversed in columns
             if name and _OTHER_FACTS.isdisjoint(split_words(name))
         }
+        self._ended: list[int] = []
 
     def add(self, row_number: int, cells: Sequence[str], phone: str) -> None:
         """Add a row that has no refusal. A column that has no answers costs nothing after its first rows."""
-        ended = []
         for position, column in self._columns.items():
-            cell = cells[position] if position < len(cells) else ""
-            kind = column.kinds.get(cell)
-            if kind is None:
-                kind = column.kinds[cell] = _read_kind(cell)
-                if len(column.kinds) > _MOST_VALUES:
-                    ended.append(position)
+            text = cells[position] if position < len(cells) else ""
+            cell = column.cells.get(text)
+            if cell is None:
+                if len(column.cells) == _MOST_VALUES:
+                    self._ended.append(position)
                     continue
-            column.counts[kind] += 1
-            if kind is _Kind.BLANK:
-                column.blank_rows.append(row_number)
-            elif kind is _Kind.NO if not column.is_reversed else kind in {_Kind.YES, _Kind.MARK}:
-                column.told.append(Note(row_number, phone, cell))
-        for position in ended:
-            del self._columns[position]
+                cell = column.open(text)
+            cell.count += 1
+            if cell.rows is not None:
+                cell.rows.append(row_number)
+                if cell.kind is not _Kind.BLANK:
+                    cell.phones.append(phone)
+        while self._ended:
+            del self._columns[self._ended.pop()]
 
     def find(self) -> dict[int, list[Note]]:
         """Return the cells that may be refusals, by the position of their column."""

@@ -122,9 +122,9 @@ _MESSAGES = (
 )
 _BETWEEN = (
     r"( (a|any|as|be|com|da|das|de|do|ela|ele|from|her|him|la|mais|mas|me|meu|more|name|nossa|o|os|our|para|pelo|por|"
-    r"pra|seu|that|the|them|to|toda|todas|us|we))*"
+    r"pra|seu|that|p|the|them|to|toda|todas|us|we))*"
 )
-_NOT = r"(dont|doesnt|nao|never|no|no longer|not|nunca)( mais)?"
+_NOT = r"(dont|doesnt|n|nao|never|no|no longer|not|nunca)( mais)?"
 _WANTS = r"(acepta|aceita|autoriza|desea|deseja|gosta|permite|quer|quero|quiere|quis|want|wants|wish)"
 _ASKED = r"(asked|asks|deseja|pede|pediu|pidio|quer|quiere|quis|requested|solicita|solicito|solicitou|wants)"
 _OUT = (
@@ -173,7 +173,7 @@ _HINTS = re.compile(
     r"(?<![^\W_])(?:apenas|baja|blackl|bloc|bloq|cancel|cease|complain|contact|contat|deceas|descad|deseja|desinscr|disturb|"
     r"dnc|doesn.?t|don.?t|erasure|errad|exclu|fal+ec|gone|incomod|interess|leave|lista|mand|marketing|mensag|"
     r"messag|molest|"
-    r"n[aã]o |negad|nenhum|never|ningun|no |none|not |nunca|[oó]bito|object|only|opone|opos|opt|opus|parar|pare|"
+    r"n[aã]o |[nñ] |negad|nenhum|never|ningun|no |none|not |nunca|[oó]bito|object|only|opone|opos|opt|opus|parar|pare|"
     r"perturb|quej|quer|reclam|recus|remo|retir|revo[gc]|sai|sali|sem |s[oó] |sol?o |somente|stop|suppress|"
     r"take|tira|tire|took|"
     r"tps|unsub|withdr)"
@@ -509,6 +509,11 @@ def _may_be_refusal(text: str) -> bool:
     if not _may_refuse(text):
         return False
     return _NO_INTEREST.search(fold(text)) is not None or _STOP_RULES.find_word(text) is not None
+
+
+def notes_refusal(text: str) -> bool:
+    """Tell whether a note about a person says, or may say, that the person wants no messages."""
+    return any(_has_note(line) or _may_be_refusal(line) for line in (text, *text.splitlines()))
 
 
 def heads_refusals(text: str) -> bool:

@@ -90,6 +90,7 @@ FORMS = (
     deferred("has {date}, a date that is in no calendar: correct it"),
     deferred("is {word}, which is no date: correct it"),
     deferred("is a number, which is no name: correct it"),
+    deferred("is an address of e-mail, which is no name: correct it"),
     deferred(
         "is {word}, but nearly all other cells of the column are amounts with a currency or a percent sign: correct it"
     ),
@@ -114,6 +115,7 @@ FORMS = (
     deferred("makes the message longer than {count} characters"),
     deferred("does not say whether the person wants messages"),
     deferred("says that the person wants no messages"),
+    deferred("stands in a row with a comment that says that the person wants no messages"),
     deferred("stands in a row that is marked by another colour than most rows"),
     deferred("stands below row {row}, which says that people want no messages"),
     deferred(

@@ -40,6 +40,7 @@ WRONG_PHONES = frozenset({
     "phones_are_documents",
     "phones_are_landlines",
     "phones_elsewhere",
+    "phones_made_up",
     "phones_may_be_foreign",
 })  # fmt: skip
 
@@ -90,11 +91,14 @@ def find_import_warnings(campaign_id: int, status: CampaignStatus, facts: Import
         found.append(_warn_of_correction(campaign, facts, facts.likeness, file))
     found += _find_wrong_phones(campaign, facts)
     found += _find_lost_digits(campaign, facts)
+    if facts.made_up_count:
+        found.append(_warn_of_made_up(campaign, facts))
     found += _find_doubtful_reading(campaign, facts)
     found += _find_odd_cells(campaign, facts)
     found += _find_odd_people(campaign, facts, file)
     if facts.exchanged:
         found.append(_warn_of_exchange(campaign, facts))
+    found += [_warn_of_doubled(campaign, facts, each) for each in facts.doubled]
     found += [_warn_of_document(campaign, variable, column) for variable, column in facts.documents_in_text]
     return found
 
@@ -547,6 +551,40 @@ def _warn_of_exchange(campaign: _Campaign, facts: ImportFacts) -> Finding:
         better=[f"{write_variable(variable)} ← {column}" for variable, column in facts.exchanged.items()],
         choices=entries,
         again=Hint(HintAction.REPLACE_RECIPIENTS, campaign.id, also=tuple(entries)),
+    )
+
+
+def _warn_of_made_up(campaign: _Campaign, facts: ImportFacts) -> Finding:
+    return campaign.warn(
+        "phones_made_up",
+        "In {rows}, the phone looks like one that somebody typed to fill the cell: {places}. It may be that of a"
+        " stranger.",
+        "If so, correct it, and import the file again: {again}.",
+        "If so, block each wrong phone before the campaign goes on: {block}.",
+        column=facts.phone_column,
+        rows=Count(facts.made_up_count, "row"),
+        places=[
+            *(Sentence("row {row:,} ({phone})", row=row, phone=phone) for row, phone in facts.made_up),
+            *(["…"] if facts.made_up_count > len(facts.made_up) else []),
+        ],
+        again=campaign.import_again(facts=facts),
+        block=Hint(HintAction.BLOCK_PERSON),
+    )
+
+
+def _warn_of_doubled(campaign: _Campaign, facts: ImportFacts, doubled: tuple[str, str, int, str]) -> Finding:
+    variable, column, row, shown = doubled
+    return campaign.warn(
+        "values_doubled",
+        "The text of the template has a word or a sign beside {variable} that cells of the column {column} have, too,"
+        " such as {cell} in row {row:,}. People will read it twice.",
+        "Remove it from the cells, and import the file again: {again}.",
+        "Read the corrected file into a new campaign, because this one has started.",
+        variable=write_variable(variable),
+        column=column,
+        row=row,
+        cell=shown,
+        again=campaign.import_again(facts=facts),
     )
 
 

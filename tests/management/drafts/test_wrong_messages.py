@@ -62,6 +62,13 @@ def test_rows_without_a_colour_among_painted_ones_are_not_left_out(read_painted)
     assert "most rows of the sheet have a colour, which is missing in 2 rows (row 5, row 6)" in str(refused.value)
 
 
+def test_the_colour_of_a_row_with_totals_marks_nothing(read, write_book):
+    grey = {"bg_color": "#DDDDDD"}
+    people = [(f"+551199999000{number}", "Ana") for number in range(5)]
+    file = write_book(("phone", "name"), *people, (("Total", grey), ("5", grey)))
+    assert read(file, template=PROMO).imported.counts.recipient_count == 5
+
+
 FULL = ("5511999990001", "5551999990002", "+5521999990003")
 
 
@@ -175,6 +182,20 @@ def test_a_column_of_answers_about_something_else_can_be_named(read_answers, col
 
 
 @pytest.mark.parametrize(
+    ("column", "cells"),
+    [
+        ("Obs", ("", "ñ enviar", "", "ok")),
+        ("Obs", ("", "cliente pediu p/ sair", "", "")),
+        ("Obs", ("", "n mandar mais msg", "", "")),
+    ],
+)
+def test_notes_with_usual_abbreviations_are_refusals(read_answers, column, cells):
+    with pytest.raises(Refusal) as refused:
+        read_answers(column, cells)
+    assert refused.value.values["problem"].code == "people_refuse"
+
+
+@pytest.mark.parametrize(
     ("column", "cells"), [("Do Not Call", ("No", "Yes", "No", "No")), ("Não ligar", ("", "x", "", ""))]
 )
 def test_a_column_that_forbids_calls_forbids_messages(read_answers, column, cells):
@@ -253,3 +274,73 @@ def test_the_sheet_that_was_read_is_known_before_the_start(read, write_sheets, l
     done = read(write_sheets("Clientes", "Base", hidden=["Base"]), template=PROMO)
     assert (done.imported.facts.sheet, done.imported.hidden_sheets) == ("Clientes", ["Base"])
     assert look(done.id)[0].sheets == [("people.xlsx", "Clientes")]
+
+
+@pytest.mark.parametrize(
+    ("body", "cells", "shown"),
+    [
+        ("Oi! Sua fatura de R$ {{valor}} chegou.", ("20,00", "R$ 30,00"), "R$ 30,00"),
+        ("Oi! Sua fatura de R${{valor}} chegou.", ("R$30,00",), "R$30,00"),
+        ("Oi! Você tem {{valor}}% de desconto.", ("20%",), "20%"),
+        ("Oi! Sua fatura vence dia {{valor}}, sem falta.", ("Dia 10",), "Dia 10"),
+        ("Oi! São {{valor}} reais hoje.", ("20 reais",), "20 reais"),
+        ("Oi! Sua fatura de R$ {{valor}} chegou.", ("20,00",), None),
+        ("Oi! Sua fatura de {{valor}} chegou.", ("R$ 20,00",), None),
+        ("Oi {{valor}}!", ("Oi",), None),
+    ],
+)
+def test_a_word_that_stands_in_the_text_and_in_the_cell_is_told(database, read, body, cells, shown):
+    add_template(database, "bill", language="pt_BR", body=body, actor=TESTER)
+    rows = "".join(f'+551199999000{number},"{cell}"\n' for number, cell in enumerate(cells))
+    found = find(read(f"telefone,valor\n{rows}", template="bill:pt_BR"), "values_doubled")
+    assert [each.values["cell"] for each in found] == ([] if shown is None else [shown])
+
+
+def test_an_address_of_email_is_no_name(database, read):
+    rows = "+5511999990001,ana@example.com\n+5511999990002,Bia\n"
+    done = read(f"phone,nome\n{rows}", template=PROMO)
+    assert done.imported.counts.recipient_count == 1
+    assert fetch(database, "SELECT reason FROM import_errors") == [
+        "is an address of e-mail, which is no name: correct it"
+    ]
+
+
+@pytest.fixture
+def read_comments(read, tmp_path):
+    """Reads a workbook of three people with comments on cells."""
+
+    def read_book(comments, **reading):
+        file = tmp_path / "people.xlsx"
+        with xlsxwriter.Workbook(file) as book:
+            sheet = book.add_worksheet()
+            rows = [("phone", "name"), *[(f"+551199999000{number}", "Ana") for number in range(3)]]
+            for number, row in enumerate(rows):
+                sheet.write_row(number, 0, row)
+            for cell, text in comments.items():
+                sheet.write_comment(cell, text)
+        return read(file, template=PROMO, **reading)
+
+    return read_book
+
+
+@pytest.mark.parametrize(
+    "text", ["NÃO ENVIAR", "Maria:\npediu para sair da lista", "do not contact", "Pediu p/ sair\nok"]
+)
+def test_a_comment_that_refuses_needs_a_decision(read_comments, list_errors, text):
+    with pytest.raises(Refusal) as refused:
+        read_comments({"A1": "sair", "B3": text, "B4": "VIP"})
+    assert refused.value.values["problem"].code == "comments_refuse"
+    assert "in 1 row a comment on a cell says that the person wants no messages (row 3: " in str(refused.value)
+    done = read_comments({"B3": text, "B4": "VIP"}, refusals=RefusalChoice.SKIP)
+    assert (done.imported.counts.recipient_count, list_errors()) == (2, ["3 consent_refused"])
+
+
+def test_other_comments_need_no_decision(read_comments):
+    assert read_comments({"B3": "ligar depois", "B4": "cliente novo"}).imported.counts.recipient_count == 3
+
+
+def test_phones_that_only_fill_a_cell_are_named(read):
+    done = read(write_phones("11988881234", "(11) 99999-9999", "5511912345678", "+351912345678"), template=PROMO)
+    (warning,) = find(done, "phones_made_up")
+    assert str(warning).startswith("In 2 rows, the phone looks like one that somebody typed to fill the cell: row 3 (")
+    assert "9999-9999" not in str(warning)
