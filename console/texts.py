@@ -381,6 +381,15 @@ def unanswered_words(count: int) -> str:
     )
 
 
+def marked_words(count: int) -> str:
+    """Return what is true of rows that were left out because of their colour, without their number."""
+    return plural(
+        "row of the list was left out, because a colour marks it",
+        "rows of the list were left out, because a colour marks them",
+        count,
+    )
+
+
 def unexplained_words(count: int) -> str:
     """Return what is true of rejected rows whose reason is no longer stored, without their number."""
     return plural("row of the list was rejected", "rows of the list were rejected", count)

@@ -25,6 +25,7 @@ from console.texts import (
     duplicate_words,
     group_words,
     hidden_words,
+    marked_words,
     reason_words,
     refused_words,
     rejected_words,
@@ -274,6 +275,7 @@ def list_rows(rows: LeftOutRows) -> list[Skipped]:
     found = (
         (refused_words, rows.refused),
         (unanswered_words, rows.unanswered),
+        (marked_words, rows.marked),
         (rejected_words, rows.invalid),
         (unexplained_words, rows.unexplained),
         (duplicate_words, rows.duplicates),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from typing import Any
 
 from campaigns.domain.campaign import ENDED, CampaignStatus, missing_campaign
@@ -94,12 +94,14 @@ class LeftOutRows:
     """The numbers of rows of a campaign's lists that made no recipient, by the reason.
 
     `refused`: the row says that the person wants no messages. `unanswered`: it does not say whether the person wants
-    messages. `invalid`: the phone or a value is not valid. `unexplained`: a rejected row whose reason is no longer
-    stored. `duplicates`: the person is in another row. `hidden`: a program such as Excel hides the row.
+    messages. `marked`: a colour marks the row. `invalid`: the phone or a value is not valid. `unexplained`: a rejected
+    row whose reason is no longer stored. `duplicates`: the person is in another row. `hidden`: a program such as Excel
+    hides the row.
     """
 
     refused: int
     unanswered: int
+    marked: int
     invalid: int
     unexplained: int
     duplicates: int
@@ -107,19 +109,21 @@ class LeftOutRows:
 
     @property
     def total(self) -> int:
-        return self.refused + self.unanswered + self.invalid + self.unexplained + self.duplicates + self.hidden
+        return sum(astuple(self))
 
 
 def count_left_out(connection: Connection, row: campaigns.CampaignListing) -> LeftOutRows:
     """Return the numbers of rows of a campaign's lists that made no recipient."""
     codes = recipients.count_rejected(connection, row.id) if row.rejected_count else {}
     refused, unanswered = codes.get(RowCode.REFUSED, 0), codes.get(RowCode.UNANSWERED, 0)
+    marked = codes.get(RowCode.MARKED, 0)
     explained = sum(codes.values())
     files = recipients.list_imported_files(connection, row.id)
     return LeftOutRows(
         refused,
         unanswered,
-        explained - refused - unanswered,
+        marked,
+        explained - refused - unanswered - marked,
         max(row.rejected_count - explained, 0),
         row.duplicate_count,
         sum(each.facts.hidden_row_count for each in files if each.facts is not None),

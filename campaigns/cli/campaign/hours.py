@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 from campaigns.cli.campaign.import_report import (
     count_rejected,
     describe_blocked,
-    describe_left_out,
+    describe_left_out_rows,
     describe_overlaps,
     write_message,
 )
@@ -279,9 +279,8 @@ def _describe_content(look: StartFacts, files: Sequence[ImportedFile]) -> list[s
 
 
 def _describe_list(file: ImportedFile) -> str:
-    sheet = {} if file.facts is None else dict(file.facts.given)
-    if Field.SHEET.name in sheet:
-        return _("{file} (sheet {sheet})", file=file.name, sheet=sheet[Field.SHEET.name])
+    if file.facts is not None and file.facts.sheet:
+        return _("{file} (sheet {sheet})", file=file.name, sheet=file.facts.sheet)
     return file.name
 
 
@@ -295,7 +294,7 @@ def _describe_skipped(look: StartFacts) -> list[str]:
             look.capped_count,
         )
         lines.insert(0, text)
-    if reasons := describe_left_out(look.left_out.refused, look.left_out.unanswered):
+    if reasons := describe_left_out_rows(look.left_out):
         lines.append(_("  left out: {reasons}", reasons=reasons))
     if rejected := count_rejected(look.left_out):
         text = plural(
@@ -333,11 +332,7 @@ def describe_senders(senders: Sequence[AccountListing]) -> list[str]:
 def _describe_messages(look: StartFacts) -> list[str]:
     """Return the first message of a campaign, or of each of its first files."""
     if not look.by_file:
-        sheets = [_("  List: sheet {sheet} of {file}", sheet=sheet, file=file) for file, sheet in look.sheets]
-        return [
-            *sheets,
-            *([] if look.message is None else [_("  First message: {message}", message=write_message(look.message))]),
-        ]
+        return [] if look.message is None else [_("  First message: {message}", message=write_message(look.message))]
     lines = [_describe_first_message(each) for each in look.by_file]
     if look.more_files:
         lines.append(plural("  … and {count:,} more file", "  … and {count:,} more files", look.more_files))

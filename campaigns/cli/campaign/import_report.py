@@ -154,10 +154,10 @@ def _report_numbers(result: ChangeResult, imported: Imported) -> None:
     if counts.duplicate_count:
         numbers.append(plural("{count:,} duplicate dropped", "{count:,} duplicates dropped", counts.duplicate_count))
     by_code = Counter({group.code: group.row_count for group in imported.groups})
-    refused, unanswered = by_code[RowCode.REFUSED], by_code[RowCode.UNANSWERED]
-    if rejected := counts.rejected_count - refused - unanswered:
+    chosen = [by_code[code] for code in (RowCode.REFUSED, RowCode.UNANSWERED, RowCode.MARKED)]
+    if rejected := counts.rejected_count - sum(chosen):
         numbers.append(plural("{count:,} row rejected", "{count:,} rows rejected", rejected))
-    if reasons := describe_left_out(refused, unanswered):
+    if reasons := describe_left_out(*chosen):
         numbers.append(_("left out: {reasons}", reasons=reasons))
     say(_("Campaign {id} ({name}): {numbers}.", id=result.id, name=result.name, numbers=numbers))
     if result.replaced_count:
@@ -177,13 +177,18 @@ def say_warning(warning: Finding, more: Sequence[str] = ()) -> None:
     say(" ".join([text, *more]), is_warning=True)
 
 
-def describe_left_out(refused: int, unanswered: int) -> list[str]:
-    """Return how many people a list names whom a person has left out on purpose, by the reason."""
+def describe_left_out(refused: int, unanswered: int, marked: int) -> list[str]:
+    """Return how many people of a list a person has left out on purpose, by the reason."""
     texts = (
         (refused, plural("{count:,} said no", "{count:,} said no", refused)),
         (unanswered, plural("{count:,} gave no answer", "{count:,} gave no answer", unanswered)),
+        (marked, plural("{count:,} marked by a colour", "{count:,} marked by a colour", marked)),
     )
     return [text for number, text in texts if number]
+
+
+def describe_left_out_rows(rows: LeftOutRows) -> list[str]:
+    return describe_left_out(rows.refused, rows.unanswered, rows.marked)
 
 
 def count_rejected(rows: LeftOutRows) -> int:

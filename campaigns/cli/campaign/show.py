@@ -8,7 +8,7 @@ import click
 from rich.panel import Panel
 
 from campaigns.cli.campaign.hours import describe_when, explain_departure
-from campaigns.cli.campaign.import_report import count_rejected, describe_left_out, describe_overlap
+from campaigns.cli.campaign.import_report import count_rejected, describe_left_out_rows, describe_overlap
 from campaigns.cli.campaign.recipients import departure_to_json
 from campaigns.cli.campaign.retry import describe_reason
 from campaigns.cli.help import Command
@@ -178,7 +178,7 @@ def _facts(details: CampaignDetails) -> list[tuple[str, object]]:
         (_("skipped"), _describe_skipped(details, funnel)),
         (_("duplicates dropped"), row.duplicate_count or None),
         (_("rows rejected"), count_rejected(details.left_out) or None),
-        (_("left out"), ", ".join(describe_left_out(details.left_out.refused, details.left_out.unanswered))),
+        (_("left out"), ", ".join(describe_left_out_rows(details.left_out))),
         (_("cost"), _describe_cost(details)),
         (_("tests"), "; ".join(_describe_test(test) for test in details.tests)),
         (
@@ -321,7 +321,7 @@ def preview_(session: Session, campaign_id: int, rows: int, as_json: bool) -> No
         (_("also skipped"), _also_skipped(found)),
         (_("duplicates dropped"), row.duplicate_count),
         (_("rows rejected"), count_rejected(left_out)),
-        (_("left out"), ", ".join(describe_left_out(left_out.refused, left_out.unanswered))),
+        (_("left out"), ", ".join(describe_left_out_rows(left_out))),
         (_("at most"), _rate(found.rate)),
         *_times(found),
     ])  # fmt: skip

@@ -114,9 +114,8 @@ class StartFacts:
     will get. `others`: further started campaigns to people of this one; each has another file and another template.
     `departure`: when the first message may leave, if the campaign starts now. `night`: the people whom the messages
     reach at night. `lacks_window`: the campaign is marketing and has no window, although there are quiet hours.
-    `overlaps`: all other campaigns with people or a file of this one. `sheets`: the workbooks of the campaign, each
-    with the sheet that was read. `estimate`: the most that the campaign costs; None if no price is loaded, or if it has
-    started before.
+    `overlaps`: all other campaigns with people or a file of this one. `estimate`: the most that the campaign costs;
+    None if no price is loaded, or if it has started before.
     """
 
     campaign: CampaignListing
@@ -139,7 +138,6 @@ class StartFacts:
     capped_count: int
     estimate: Estimate | None
     left_out: LeftOutRows
-    sheets: Sequence[tuple[str, str]]
 
     @property
     def has_risk(self) -> bool:
@@ -360,7 +358,6 @@ def _look(
         capped_count=len(capped),
         estimate=find_estimate(connection, row, pending),
         left_out=count_left_out(connection, row),
-        sheets=[(file.name, sheet) for file in files if (sheet := _name_sheet(file))],
     )
 
 
