@@ -83,7 +83,7 @@ def test_a_list_is_uploaded_and_checked_by_keyboard(open_page, draft, work, axe,
     look_well()
     work()
     expect(page.locator(".verdict")).to_contain_text(words["out"])
-    expect(page.locator(".bubble-body strong, .bubble-body b")).to_have_text("hoje")
+    expect(page.locator(".bubble-body strong").first).to_have_text("hoje")
     look_well()
     rows, decision = (page.locator(each).bounding_box() for each in ("section:has(> #rejected)", "#confirm"))
     is_beside = decision["x"] > rows["x"] + rows["width"] and decision["y"] < rows["y"] + rows["height"]
@@ -113,7 +113,7 @@ def test_the_message_beside_the_choices_follows_them(open_page, database, draft,
     page.get_by_role("button", name="Ler a lista").click()
     expect(page).to_have_url(re.compile("/check$"))
     work()
-    expect(page.locator(".bubble-body")).to_have_text("Oi cliente, hoje tem oferta!")
+    expect(page.locator(".bubble-body").first).to_have_text("Oi cliente [para todos], hoje tem oferta!")
     assert fetch(database, "SELECT parameters FROM campaigns") == [{"nome": "cliente"}]
 
 
@@ -191,6 +191,37 @@ def test_one_tick_does_not_take_a_column_of_cpfs_for_phones(open_page, draft, wo
     page.locator(".grave input").check()
     page.locator("#confirm button").click()
     expect(page).to_have_url(re.compile(r"done=started$"))
+
+
+@pytest.mark.parametrize("look", ALL)
+def test_a_guess_is_confirmed_at_its_choice_and_cells_that_do_not_belong_are_told(open_page, draft, work, axe, look):
+    page = open_page(*look, expected="status of 422")
+    sign_in(page)
+    page.goto(f"{page.url}campaigns/{draft}/list")
+    choose_file(page, "Contato,Dia,Cliente\n11 98765-0001,01/12/2099,Ana\n")
+    page.locator("#upload button").click()
+    expect(page).to_have_url(re.compile("/columns$"))
+    work()
+    page.reload()
+    box = page.locator("input[name=sure]")
+    expect(box).to_be_visible()
+    page.select_option("#variable_0", "1")
+    expect(page.locator("#mismatch-0")).to_contain_text("01/12/2099")
+    page.locator("main form .choice button").last.click()
+    expect(page.locator("#errors a")).to_have_attribute("href", "#phone")
+    assert find_violations(page, axe) == []
+    assert fits(page)
+    page.select_option("#phone", "2")
+    expect(box).to_be_hidden()
+    page.select_option("#phone", "0")
+    page.select_option("#variable_0", "2")
+    expect(page.locator("#mismatch-0")).to_be_empty()
+    box.check()
+    page.locator("main form .choice button").last.dblclick()
+    expect(page).to_have_url(re.compile("/check$"))
+    work()
+    expect(page.locator(".bubble-body").first).to_contain_text("Oi Ana [Cliente]")
+    assert find_violations(page, axe) == []
 
 
 def test_a_large_upload_shows_its_progress(open_page, database, draft):
