@@ -1010,6 +1010,12 @@ def test_rows_with_one_phone_and_other_values_need_a_tick(console, path, upload)
     assert "1 row with the phone of another row, but with other values" in read_notes(page)
 
 
+def test_a_link_to_replace_the_people_leads_to_the_upload_of_the_corrected_list(console, path, upload):
+    rows = "telefone,nome\n+5511999990001,Ana\n+5511999990001,Bia\n"
+    page = import_list(console, console.sign_in(), path, upload, rows)
+    assert f'<a href="{path}/list">replace the people of campaign 1</a>' in page
+
+
 def test_the_start_names_the_template_the_list_and_the_accounts(console, path, upload):
     browser = console.sign_in()
     upload(browser, write_workbook(), "people.xlsx")
