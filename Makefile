@@ -82,8 +82,8 @@ chaos: install ## kill, freeze and cut everything for SECONDS=60 by SEED=…; fa
 chaos-hosts: install ## the same on three hosts (network namespaces) whose links fail; needs root and Debian's package iptables
 	$(if $(SECONDS),SECONDS=$(SECONDS)) $(if $(SEED),SEED=$(SEED)) $(BIN)/python -m benchmarks.chaos.hosts
 
-pictures: install ## draw the pictures of README.md anew, from the demo and a run of a minute and a half
-	$(BIN)/python -m benchmarks.pictures
+pictures: install ## draw the pictures of the documents anew (ARGS=readme: 2 minutes; ARGS=console: Debian's chromium)
+	$(BIN)/python -m benchmarks.pictures $(ARGS)
 
 format: install ## let ruff format the code
 	$(BIN)/ruff check --fix .

@@ -1,12 +1,14 @@
-"""Draws the pictures of README.md: a frame of `revoada demo`, and the three promises.
+"""Draws the pictures of README.md and of the console: a frame of `revoada demo`, the three promises, and the pages.
 
 The promises come from one run of three campaigns, each with an account of its own. One health check gets no answer
-until its timeout, and later the receiver of webhooks is stopped for some seconds. `make pictures` writes docs/demo.svg
-and docs/promise-*.svg; look at them before you commit them.
+until its timeout, and later the receiver of webhooks is stopped for some seconds. `make pictures` writes docs/demo.svg,
+docs/promise-*.svg and docs/pictures/*.png (`ARGS=readme` and `ARGS=console` only one of both); look at them before you
+commit them.
 """
 
 from __future__ import annotations
 
+import argparse
 import fcntl
 import io
 import os
@@ -31,6 +33,7 @@ from rich.console import Console
 from rich.text import Text
 
 from benchmarks.frame import APP_SECRET, FIRST_ACCOUNT, World
+from benchmarks.screens import take_pictures
 from devstack.roles import PROJECT
 from devstack.server import DevstackError, wait_until
 
@@ -70,6 +73,15 @@ class Run:
 
 
 def main() -> int:
+    draws = {"readme": draw_promises, "console": take_pictures}
+    parser = argparse.ArgumentParser(prog="make pictures", description="Draw the pictures of the documents anew.")
+    parser.add_argument("names", nargs="*", choices=[[], *draws], help="the pictures to draw (default: all)")
+    for name in parser.parse_args().names or draws:
+        draws[name]()
+    return 0
+
+
+def draw_promises() -> None:
     write_picture("demo", draw_screen(find_busy_screen(play_demo())))
     run = measure()
     rates = [count_seconds(times) for times in run.accepted_at]
@@ -85,7 +97,6 @@ def main() -> int:
     }  # fmt: skip
     for name, picture in pictures.items():
         write_picture(f"promise-{name}", picture)
-    return 0
 
 
 def write_picture(name: str, picture: str) -> None:

@@ -26,6 +26,8 @@ from campaigns.domain.settlement import Attempt, Release, Settle, settle
 from campaigns.domain.verdict import Action, Blame, Failure, Rejected, Retry
 from devstack.roles import read_procfile
 from simulator.config import Config
+from tests.console.messages import PO as CATALOGUE
+from tests.support.catalogues import read_catalogue
 from tests.support.commands import enter
 
 PROJECT = Path(__file__).resolve().parent.parent.parent
@@ -36,6 +38,10 @@ README = (PROJECT / "README.md").read_text()
 ARCHITECTURE = (PROJECT / "docs/architecture.md").read_text()
 LOG = (PROJECT / "docs/log.md").read_text()
 LIFE_CYCLES = (PROJECT / "docs/life-cycles.md").read_text()
+
+PICTURE = re.compile(r"!\[[^\]]+\]\((\S+)\)")
+# A name in italics.
+NAME = re.compile(r"(?<!\*)\*([^*]+)\*(?!\*)")
 
 # Of absolute links. The host of a registry, or of a machine of somebody's, is none of a reader's business.
 HOSTS = {
@@ -292,7 +298,7 @@ def test_no_page_appends_a_second_key_to_a_file():
         assert not re.findall(r"keygen[^`\n]*>>|SECRET_KEY[^\n]*>>", path.read_text()), path.name
 
 
-@pytest.mark.parametrize("name", re.findall(r"!\[.+\]\((\S+)\)", README))
+@pytest.mark.parametrize("name", PICTURE.findall(README))
 def test_a_picture_of_the_readme_is_small_and_loads_nothing(name):
     picture = (PROJECT / name).read_bytes()
     assert len(picture) < (50_000 if name.endswith(".svg") else 200_000)
@@ -303,7 +309,8 @@ def test_a_picture_of_the_readme_is_small_and_loads_nothing(name):
 
 def test_both_readmes_show_the_same_pictures():
     english, portuguese = (
-        re.findall(r"!\[.+\]\((\S+)\)", (PROJECT / name).read_text()) for name in ("README.md", "README.pt-BR.md")
+        [re.sub(r"\.(en|pt)\.", ".", picture) for picture in PICTURE.findall((PROJECT / name).read_text())]
+        for name in ("README.md", "README.pt-BR.md")
     )
     assert english == portuguese
     assert {"docs/demo.svg", "docs/flower.png"} <= set(english)
@@ -389,6 +396,59 @@ def test_the_index_of_the_documents_lists_every_page():
     for path in [*(PROJECT / "docs").glob("*.md"), *(PROJECT / "docs/decisions").glob("*.md")]:
         if path.name != "README.md":
             assert f"({path.relative_to(PROJECT / 'docs')})" in index, path.name
+
+
+# console.md, and its translation
+
+
+CONSOLE = {"en": (PROJECT / "docs/console.md").read_text(), "pt": (PROJECT / "docs/console.pt-BR.md").read_text()}
+MOST_BYTES, MOST_BYTES_IN_ALL = 150_000, 2_000_000
+
+
+def test_each_picture_of_the_documents_exists_and_each_file_is_shown():
+    shown = {(page.parent / name).resolve() for page in PAGES for name in PICTURE.findall(page.read_text())}
+    drawn = {
+        *(PROJECT / "docs").glob("*.svg"),
+        *(PROJECT / "docs").glob("*.png"),
+        *(PROJECT / "docs/pictures").iterdir(),
+    }
+    assert shown == drawn
+
+
+def test_the_pictures_of_the_console_are_small():
+    sizes = {path.name: path.stat().st_size for path in (PROJECT / "docs/pictures").iterdir()}
+    assert [name for name, size in sizes.items() if size > MOST_BYTES] == []
+    assert sum(sizes.values()) < MOST_BYTES_IN_ALL
+
+
+def test_both_handbooks_of_the_console_show_the_same_pictures_and_have_the_same_parts():
+    pictures = [[name.replace(f".{each}.", ".") for name in PICTURE.findall(CONSOLE[each])] for each in CONSOLE]
+    assert pictures[0] == pictures[1]
+    outlines = [re.findall(r"^(#+ |\| |- |\*\*\d)", CONSOLE[each], re.MULTILINE) for each in CONSOLE]
+    assert outlines[0] == outlines[1]
+
+
+def test_the_handbooks_of_the_console_name_what_its_pages_say():
+    """A name in italics stands on a page. So a page that calls something otherwise needs another handbook."""
+
+    def normalize(text: str) -> str:
+        return re.sub(r"%\(count\)s |…$", "", text).lower()
+
+    pairs = {
+        (normalize(text), normalize(translation))
+        for message in read_catalogue(CATALOGUE)
+        if message.id
+        for text, translation in (
+            zip(message.id, message.string, strict=True)
+            if isinstance(message.id, tuple)
+            else [(message.id, message.string)]
+        )
+    }
+    english, portuguese = (NAME.findall(" ".join(CONSOLE[each].split())) for each in CONSOLE)
+    unknown = [
+        pair for pair in zip(english, portuguese, strict=True) if (pair[0].lower(), pair[1].lower()) not in pairs
+    ]
+    assert unknown == [("English", "English"), ("Português", "Português")]
 
 
 # first-campaign.md, and its translation
