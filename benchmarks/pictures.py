@@ -75,8 +75,11 @@ class Run:
 def main() -> int:
     draws = {"readme": draw_promises, "console": take_pictures}
     parser = argparse.ArgumentParser(prog="make pictures", description="Draw the pictures of the documents anew.")
-    parser.add_argument("names", nargs="*", choices=[[], *draws], help="the pictures to draw (default: all)")
-    for name in parser.parse_args().names or draws:
+    parser.add_argument("names", nargs="*", metavar="NAME", help=f"the pictures to draw (default: {', '.join(draws)})")
+    names = parser.parse_args().names or list(draws)
+    if unknown := set(names) - set(draws):
+        parser.error(f"There are no pictures {', '.join(sorted(unknown))}. Pictures: {', '.join(draws)}.")
+    for name in names:
         draws[name]()
     return 0
 
