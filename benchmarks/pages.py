@@ -30,6 +30,8 @@ ACCOUNTS = read_size("PAGES_ACCOUNTS", 200)
 
 _TRIES = 20
 _LIMIT_MS = 100.0
+# Postgres reads a small table as a whole even if there is an index.
+_LARGE = 100_000
 _COPIES = """
 WITH added AS (
     INSERT INTO campaigns (name, template_id, time_zone, status, started_at, completed_at, created_at)
@@ -105,7 +107,8 @@ def main() -> int:
         scans = count_scans(world)
         for what, path in list_paths(campaign_id, ended_id).items():
             measure_page(world, report, browser, what=what, path=path)
-        report.check("no page so far has read the whole table of messages", count_scans(world) == scans)
+        if PEOPLE >= _LARGE:
+            report.check("no page so far has read the whole table of messages", count_scans(world) == scans)
         measure_page(
             world, report, browser, what="the errors of the large campaign", path=f"/campaigns/{campaign_id}/errors"
         )
@@ -123,7 +126,7 @@ def list_paths(campaign_id: int, ended_id: int) -> dict[str, str]:
         "the list": "/campaigns",
         "the list, filtered by status": "/campaigns?status=paused",
         "the list, filtered by text": "/campaigns?text=campaign+99",
-        "the list, filtered by an account": "/campaigns?account=account-7",
+        "the list, filtered by an account": "/campaigns?account=account-1",
         "the list, filtered by its maker": "/campaigns?mine=yes",
         "the large campaign": campaign,
         "the numbers of the large campaign": f"/numbers/campaign?ids={campaign_id}",
@@ -132,8 +135,8 @@ def list_paths(campaign_id: int, ended_id: int) -> dict[str, str]:
         "the question before its cancellation": f"{campaign}/cancel",
         "the ended campaign": f"/campaigns/{ended_id}",
         "accounts": "/accounts",
-        "an account over 24 hours": "/accounts/7",
-        "an account over a year": "/accounts/7?span=year",
+        "an account over 24 hours": "/accounts/1",
+        "an account over a year": "/accounts/1?span=year",
         "the audit": "/audit",
         "the audit of the large campaign": f"/audit?campaign={campaign_id}",
         "opt-outs": "/optouts",
@@ -150,7 +153,7 @@ def measure_page(world: World, report: Report, browser: requests.Session, *, wha
     found = [measure(browser, url) for _ in range(_TRIES)]
     used = {f"{name}_cpu_ms": 1000 * (cpu_seconds(pid) - before[name]) / _TRIES for name, pid in pids.items()}
     median = percentile(found, 0.5)
-    report.add(what, used, median_ms=median, p95_ms=percentile(found, 0.95))
+    report.add(what, {"median_ms": median, "p95_ms": percentile(found, 0.95), **used})
     report.goal(f"{what}: less than {_LIMIT_MS:g} ms", median < _LIMIT_MS)
 
 
