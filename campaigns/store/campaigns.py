@@ -431,14 +431,14 @@ def find_sending_times(connection: Connection, campaign_id: int) -> SendingTimes
         return cursor.execute(query("find_sending_times"), {"campaign_id": campaign_id}).fetchone()
 
 
-def count_optouts_after(connection: Connection, campaign_id: int, *, days: int) -> int:
-    """Return how many people opted out at most `days` days after a message of a campaign.
+def count_optouts_after(connection: Connection, campaign_id: int, *, days: int) -> int | None:
+    """Return how many people opted out at most `days` days after a message of a campaign; None if they are erased.
 
     The query reads the whole campaign.
     """
     row = connection.execute(query("count_optouts_after"), {"campaign_id": campaign_id, "days": days}).fetchone()
     assert row is not None
-    return int(row[0])
+    return None if row[0] is None else int(row[0])
 
 
 def find_template_id(connection: Connection, campaign_id: int) -> int:

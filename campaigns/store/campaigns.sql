@@ -345,14 +345,19 @@ HAVING count(*) > 0
 
 -- name: count_optouts_after
 -- The number of people who have opted out at most `days` days after they were sent a message of a campaign, and have not
--- changed their mind. Opt-outs that operators entered do not count. The query runs as `find_sending_times` does. Plan: for
--- few messages, the primary key of `suppressions` once per message; for many, a hash of all suppressions.
-SELECT count(*)
-FROM messages m
-WHERE m.campaign_id = %(campaign_id)s AND m.sent_at IS NOT NULL AND EXISTS (
-    SELECT FROM suppressions s
-    WHERE s.recipient_key = m.recipient_key AND s.is_active AND s.source IN ('word', 'button', 'meta')
-        AND s.at >= m.sent_at AND s.at < m.sent_at + make_interval(days => %(days)s))
+-- changed their mind. Opt-outs that operators entered do not count. NULL: the people of the campaign are erased. The query
+-- runs as `find_sending_times` does. Plan: for few messages, the primary key of `suppressions` once per message; for many,
+-- a hash of all suppressions.
+SELECT CASE WHEN c.erased_at IS NULL THEN (
+    SELECT count(*)
+    FROM messages m
+    WHERE m.campaign_id = %(campaign_id)s AND m.sent_at IS NOT NULL AND EXISTS (
+        SELECT FROM suppressions s
+        WHERE s.recipient_key = m.recipient_key AND s.is_active AND s.source IN ('word', 'button', 'meta')
+            AND s.at >= m.sent_at AND s.at < m.sent_at + make_interval(days => %(days)s))
+) END
+FROM campaigns c
+WHERE c.id = %(campaign_id)s
 
 -- name: find_template_id
 SELECT template_id FROM campaigns WHERE id = %(campaign_id)s

@@ -138,6 +138,20 @@ def test_an_opt_out_that_the_message_did_not_cause_is_not_counted(console, datab
     assert "0 people opted out" in read_text(console.sign_in().get(f"/campaigns/{first_id}/report").text)
 
 
+def test_of_erased_people_nobody_knows_who_opted_out(console, database, first_id, second_id):
+    fetch(database, "UPDATE campaigns SET erased_at = now() WHERE id = %s RETURNING 1", first_id)
+    browser = console.sign_in()
+    assert "it is not known how many opted out" in browser.get(f"/campaigns/{first_id}/report").text
+    page = browser.get(f"/campaigns/compare?a={first_id}&b={second_id}").text
+    assert find_line(page, "Opted out").endswith("of the message not known 0 0 %")
+    assert "opted_out_within_7_days,\r\n" in browser.get(f"/campaigns/{first_id}/report.csv").text
+
+
+def test_a_draft_has_a_report_that_nothing_was_sent(console, database):
+    campaign_id = database.run(add_campaign, "draft", name="Draft")
+    assert "Not sent yet" in console.sign_in().get(f"/campaigns/{campaign_id}/report").text
+
+
 def test_the_report_is_a_file_for_programs_and_the_download_is_audited(console, database, first_id):
     fetch(database, "UPDATE campaigns SET name = '=1+1' WHERE id = %s RETURNING 1", first_id)
     answer = console.sign_in(Role.VIEWER, language="pt_BR").get(f"/campaigns/{first_id}/report.csv")

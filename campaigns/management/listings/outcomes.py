@@ -61,11 +61,14 @@ def count_failures(errors: CampaignErrors) -> list[FailureCount]:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """`times` None: no message was sent. `optout_count`: people who opted out at most OPTOUT_DAYS after the message."""
+    """`times` None: no message was sent.
+
+    `optout_count`: people who opted out at most OPTOUT_DAYS after the message; None if the people are erased.
+    """
 
     errors: CampaignErrors
     times: SendingTimes | None
-    optout_count: int
+    optout_count: int | None
 
     @property
     def campaign(self) -> CampaignListing:
@@ -82,8 +85,7 @@ def load_outcome(database: Database, campaign_id: int) -> Outcome:
 
     def load(connection: Connection) -> Outcome:
         times = campaigns.find_sending_times(connection, campaign_id)
-        count = campaigns.count_optouts_after(connection, campaign_id, days=OPTOUT_DAYS) if times else 0
-        return Outcome(errors, times, count)
+        return Outcome(errors, times, campaigns.count_optouts_after(connection, campaign_id, days=OPTOUT_DAYS))
 
     return database.run(load)
 
@@ -152,7 +154,11 @@ def _write(report: Report) -> ReportRows:
         *((each.status, f"{each.fault}.{each.code or 'none'}", each.count) for each in failures),
         ("left_out", "limit_per_person", outcome.errors.capped_count),
         ("left_out", "answer_in_review", outcome.errors.review_count),
-        ("people", f"opted_out_within_{OPTOUT_DAYS}_days", outcome.optout_count),
+        (
+            "people",
+            f"opted_out_within_{OPTOUT_DAYS}_days",
+            "" if outcome.optout_count is None else outcome.optout_count,
+        ),
         *(
             row
             for act in report.acts

@@ -107,12 +107,14 @@ def _list_progress(outcomes: Sequence[Outcome]) -> Table:
         line(_("replied"), "replied", "sent", is_part=True),
         line(_("Failed"), "failed", "recipients"),
         line(_("Uncertain: nobody knows whether WhatsApp has them"), "uncertain", "recipients"),
-        Line(
-            optouts,
-            [Cell(number(each.optout_count), percent(each.optout_count, each.funnel.sent)) for each in outcomes],
-        ),
+        Line(optouts, [_count_optouts(each) for each in outcomes]),
     ]
     return Table("progress", _("How far the messages came"), [("", lines)])
+
+
+def _count_optouts(outcome: Outcome) -> Cell:
+    count = outcome.optout_count
+    return Cell(_("not known")) if count is None else Cell(number(count), percent(count, outcome.funnel.sent))
 
 
 def _list_speed(outcomes: Sequence[Outcome]) -> Table:
