@@ -92,6 +92,7 @@ def test_the_ticks_of_the_list_lead_to_the_comparison(console, database, first_i
     [
         ("id=1", "Tick two campaigns, not one and not more."),
         ("id=1&id=2&id=3", "Tick two campaigns, not one and not more."),
+        ("a=1&b=", "Choose two campaigns."),
         ("a=1&b=x", "The number of a campaign has digits only"),
         ("a=1&b=1", "These are not two campaigns."),
     ],

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import datetime as dt
+
 import psycopg
 import redis
 
@@ -9,7 +11,7 @@ from campaigns.config import Settings
 from campaigns.domain.failures import find_failure
 from campaigns.domain.verdict import Accepted, NotSent, Rejected, Unknown
 from campaigns.sending.run import run_slice
-from campaigns.sending.samples import ReplyCounts, sample
+from campaigns.sending.samples import ReplyCounts, condense_samples, sample
 from campaigns.sending.start import begin_slice
 from campaigns.throttle.bucket import KEY
 from tests.store.rows import add_account, add_campaign, add_messages, fetch
@@ -66,3 +68,22 @@ def test_while_valkey_is_away_the_rate_is_not_known_and_all_else_is_kept(databas
     sample(database, Settings(redis_url="redis://127.0.0.1:1/0"))
     assert fetch(database, "SELECT rate FROM account_samples") == [None]
     assert fetch(database, "SELECT campaign_id FROM campaign_samples") == [campaign_id]
+
+
+def test_the_task_counts_which_messages_arrived_in_a_bounded_number_of_sets(database, monkeypatch):
+    monkeypatch.setattr("campaigns.sending.samples._MAX_SETS", 2)
+    monkeypatch.setattr("campaigns.store.history.receipts.SET_SIZE", 4)
+    campaign_id = database.run(add_campaign, "running", accounts=[database.run(add_account)])
+    sent_at = dt.datetime.now(dt.UTC) - dt.timedelta(hours=2)
+    database.run(add_messages, campaign_id, 9, "delivered", sent_at=sent_at)
+    counts = "SELECT sum(accepted), sum(delivered) FROM account_receipts WHERE hours = 1"
+    while fetch(database, counts) != [(9, 9)]:
+        before = fetch(database, counts)[0][0] or 0
+        sample(database, Settings())
+        assert (fetch(database, counts)[0][0] or 0) - before <= 8
+
+
+def test_old_counts_are_deleted_with_the_samples(database):
+    fetch(database, "INSERT INTO account_receipts VALUES (1, now() - interval '800 days', 1, 1, 1, 1) RETURNING 1")
+    condense_samples(database)
+    assert fetch(database, "SELECT count(*) FROM account_receipts") == [0]

@@ -59,9 +59,10 @@ def show() -> str | Response | tuple[str, int]:
     if len(ticked) == _COUNT:  # the list of campaigns sends its ticks
         return redirect(url_for("compare", a=ticked[0], b=ticked[1]))
     given = [request.args.get(name, "") for name in ("a", "b")]
-    if ticked or not all(given):
-        problem = _("Tick two campaigns, not one and not more.") if ticked else ""
-        return _ask(ticked[0] if ticked else given[0], problem)
+    if ticked:
+        return _ask(ticked[0], _("Tick two campaigns, not one and not more."))
+    if not all(given):
+        return _ask(given[0] or given[1], _("Choose two campaigns.") if "b" in request.args else "")
     ids = [read_number(each) for each in given]
     if None in ids:
         return _ask("", _("The number of a campaign has digits only, such as 7."))
