@@ -261,6 +261,12 @@ class Settings:
         _public_url,
         "address of the console in a browser, with the path under which a proxy serves it; empty: only this machine",
     )
+    flower_url: str | None = _setting(
+        "REVOADA_FLOWER_URL",
+        None,
+        _url("https", "http"),
+        "address of Flower in a browser, to which the console links; empty: no link",
+    )
     time_zone: str = _setting(
         "REVOADA_TIMEZONE", "America/Sao_Paulo", _zone, "time zone of campaigns for which no other time zone is given"
     )
@@ -498,6 +504,43 @@ class Settings:
                     help=spec.metadata["help"],
                 )
         return self
+
+
+@dataclass(frozen=True, slots=True)
+class SettingRow:
+    """A setting as a person may see it. `value`: its text; "" for a secret, and for a setting that is not set.
+
+    `is_set`: the setting has a value. `is_default`: the value is the default.
+    """
+
+    variable: str
+    help: Sentence
+    value: str
+    is_secret: bool
+    is_set: bool
+    is_default: bool
+
+
+def list_settings(settings: Settings) -> list[SettingRow]:
+    """Return all settings of a process, in the order of `Settings`, without the values of secrets."""
+    rows = []
+    for spec in fields(Settings):
+        value, is_secret = getattr(settings, spec.name), not spec.repr
+        text = "" if value is None or is_secret else _write_value(value)
+        variable, help_text = spec.metadata["variable"], spec.metadata["help"]
+        rows.append(SettingRow(variable, help_text, text, is_secret, value is not None, value == spec.default))
+    return rows
+
+
+def _write_value(value: object) -> str:
+    match value:
+        case (dt.time() as begins, dt.time() as ends):
+            return f"{begins:%H:%M}-{ends:%H:%M}"
+        case tuple():
+            return ", ".join(map(str, value))
+        case float():
+            return f"{value:g}"
+    return str(value)
 
 
 def read_settings(environment: Mapping[str, str] | None = None) -> Settings:

@@ -32,6 +32,7 @@ from console.pages.audit import audit
 from console.pages.outcomes import compare, report
 from console.pages.people import optouts, person, reviews
 from console.pages.retries import failed, uncertain
+from console.pages.system import system
 from console.pages.templates import templates
 from console.pages.users import confirm, profile, users
 from console.rights import check_right, demand_token
@@ -55,7 +56,7 @@ _MAX_FORM_FIELDS = 200
 _PAGES = (
     *(probes, login, now, campaigns, drafts, campaign, recipients, moves, many, errors, streams, updates, downloads),
     *(failed, uncertain, templates),
-    *(accounts, account, acts, person, optouts, reviews, audit, confirm, profile, users),
+    *(accounts, account, acts, person, optouts, reviews, audit, confirm, profile, users, system),
     *(compare, report),
 )
 

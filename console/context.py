@@ -8,6 +8,7 @@ from typing import cast
 
 from flask import current_app, g, request, session
 
+from campaigns.broker.queues import BrokerFacts
 from campaigns.config import Settings
 from campaigns.domain.statement import Refusal
 from campaigns.domain.users.actor import Actor, ActorKind, Surface
@@ -26,7 +27,8 @@ EXTENSION = "revoada"
 class Parts:
     """`enqueue`: enqueues campaigns whose change is committed; returns False if the broker did not take the tasks.
 
-    `enqueue_file_work`: enqueues the work with files; returns False if the broker did not take the task.
+    `enqueue_file_work`: enqueues the work with files; returns False if the broker did not take the task. `ask_broker`:
+    returns the state of the broker; with `asks_processes=True` it also asks the processes, which takes some seconds.
     """
 
     settings: Settings
@@ -34,6 +36,7 @@ class Parts:
     hasher: Hasher
     enqueue: Callable[[Sequence[int]], bool]
     enqueue_file_work: Callable[[], bool]
+    ask_broker: Callable[..., BrokerFacts]
 
 
 def parts() -> Parts:

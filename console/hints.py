@@ -59,6 +59,7 @@ PAGES: Mapping[HintAction, str] = MappingProxyType({
     HintAction.CHANGE_ACCOUNT: "named_account",
     HintAction.CHECK_ACCOUNT: "named_account",
     HintAction.CREATE_CAMPAIGN: "new_campaign",
+    HintAction.DIAGNOSE: "system",
     HintAction.DIAGNOSE_CAMPAIGN: "campaign",
     HintAction.LIST_ACCOUNTS: "accounts",
     HintAction.LIST_CAMPAIGNS: "campaigns",

@@ -38,6 +38,7 @@ def set_up_templates(app: Flask) -> None:
         explain_row=texts.explain_row,
         fault_words=texts.fault_words,
         clock_time=texts.clock_time,
+        duration_words=texts.duration_words,
         is_by_proxy=is_by_proxy,
         is_shown_again=is_shown_again,
         language=choose_language,
@@ -103,6 +104,7 @@ def list_sections() -> list[tuple[str, str]]:
         ("downloads", _("Downloads")),
         ("audit", _("Audit")),
         ("users", _("Users")),
+        ("system", _("System")),
     ]
     return [(endpoint, label) for endpoint, label in sections if _is_open(endpoint)]
 

@@ -26,7 +26,18 @@ from campaigns.domain.message import Status
 from campaigns.domain.optout.recognition import Source
 from campaigns.domain.pacing import Reason
 from campaigns.domain.prices.costs import Estimate
-from campaigns.domain.statement import Entry, Field, Finding, Hint, HintAction, Language, Problem, Sentence, Writer
+from campaigns.domain.statement import (
+    Duration,
+    Entry,
+    Field,
+    Finding,
+    Hint,
+    HintAction,
+    Language,
+    Problem,
+    Sentence,
+    Writer,
+)
 from campaigns.domain.template import MediaKind
 from campaigns.domain.text.reasons import translate_reason
 from campaigns.domain.users.rights import Role
@@ -119,6 +130,11 @@ def week_time(at: dt.datetime, time_zone: str) -> str:
     """Return a time with the short name of its day of the week, as the clocks of a zone show it."""
     day = at.astimezone(ZoneInfo(time_zone)).isoweekday()
     return f"{weekday(day)} {local_time(at, time_zone)}"
+
+
+def duration_words(seconds: float) -> str:
+    """Return a duration, such as `45 s` or `12 min`."""
+    return load(language()).format(Duration(seconds), "")
 
 
 def clock_time(at: dt.datetime, time_zone: str) -> str:

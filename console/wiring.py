@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from flask import Flask
 
+from campaigns.broker.queues import BrokerFacts
 from campaigns.config import Settings, read_settings
 from campaigns.logs import configure_logging
 from campaigns.management.users.hashing import Hasher
@@ -16,6 +17,8 @@ from console.context import Parts
 _DATABASE_CONNECTIONS = 16
 # The wait for a connection of the pool. After a restart of the console, hundreds of browsers come back at once.
 _WAIT_SECONDS = 10.0
+# A process answers within milliseconds, unless its machine has too much to do.
+_ASK_SECONDS = 2.0
 
 
 def check_settings() -> Settings:
@@ -41,7 +44,7 @@ def wire_app() -> Flask:
         is_pooled=settings.is_pooled,
     )
     database.open()
-    return make_app(Parts(settings, database, Hasher(under_gevent=True), _enqueue, _enqueue_file_work))
+    return make_app(Parts(settings, database, Hasher(under_gevent=True), _enqueue, _enqueue_file_work, _ask_broker))
 
 
 def _enqueue(campaign_ids: Sequence[int]) -> bool:
@@ -58,3 +61,10 @@ def _enqueue_file_work() -> bool:
     from campaigns.tasks import enqueue_file_work  # noqa: PLC0415
 
     return enqueue_file_work()
+
+
+def _ask_broker(*, asks_processes: bool) -> BrokerFacts:
+    from campaigns.broker.inspection import read_broker  # noqa: PLC0415
+    from campaigns.celery import app  # noqa: PLC0415
+
+    return read_broker(app, _ASK_SECONDS, asks_processes=asks_processes)

@@ -100,7 +100,8 @@ class Stack:
             if name == "beat":
                 self.start_beat()
             elif name == "console":
-                self.start_role(name, environment={"PORT": self.environment["CONSOLE_PORT"]})
+                own = {"PORT": self.environment["CONSOLE_PORT"], "REVOADA_FLOWER_URL": self.flower_url}
+                self.start_role(name, environment=own)
             else:
                 self.start_role(name)
 

@@ -12,6 +12,7 @@ from kombu import Connection, Queue
 from kombu.exceptions import ChannelError, OperationalError
 
 from campaigns.broker.message_filter import BrokerUnavailable
+from campaigns.broker.queues import BrokerFacts
 from campaigns.valkey import describe, find_error_reply, find_tls_error
 
 # A broker that does not answer within this time counts as away.
@@ -48,6 +49,22 @@ def count_tasks(queue: str, connection: Connection) -> int:
         return _count_waiting(connection, queue)
     except (*connection.connection_errors, *connection.channel_errors) as error:
         raise OperationalError(type(error).__name__) from error
+
+
+def read_broker(app: Celery, timeout_seconds: float, *, asks_processes: bool = True) -> BrokerFacts:
+    """Return the state of the broker. An error of the broker becomes a part of the state.
+
+    `asks_processes`: also ask which processes are alive. They have the whole timeout to answer, and for a second
+    question as long again.
+    """
+    try:
+        waiting = count_waiting(app, timeout_seconds)
+        alive = find_live_processes(app, timeout_seconds) if asks_processes else None
+    except BrokerError as error:
+        return BrokerFacts(away=str(error), reply=error.reply, tls_error=error.tls_error)
+    if alive is None:
+        return BrokerFacts(waiting=waiting)
+    return BrokerFacts(queues=alive.queues, beats=alive.beats, waiting=waiting)
 
 
 def find_live_processes(app: Celery, timeout_seconds: float) -> LiveProcesses:

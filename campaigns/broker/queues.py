@@ -15,8 +15,8 @@ class BrokerFacts:
     """The state of the broker, for the doctor. `away`: why the broker does not serve; "" if it serves.
 
     `reply`: the broker's error reply; "" if it sent none. `tls_error`: why TLS failed; "" if TLS did not fail.
-    `queues`: the workers that answer, by queue. `beats`: the beats that answer. `waiting`: the number of waiting tasks,
-    by queue.
+    `queues`: the workers that answer, by queue; None: no process was asked. `beats`: the beats that answer. `waiting`:
+    the number of waiting tasks, by queue.
     """
 
     away: str = ""

@@ -86,7 +86,7 @@ def diagnose(
     """
     findings, loaded = _look_at_servers(database, settings, campaign_id, explain)
     if loaded is None:
-        return [*findings, *judge_broker(broker, _find_queues(0))]
+        return [*findings, *judge_broker(broker, find_queues(0))]
     is_away = any(finding.code in {"valkey_away", "valkey_tls"} for finding in findings)
     accounts = read_accounts(loaded, settings, {} if is_away else _read_rates(settings, loaded.accounts))
     for found in judge_campaigns(loaded, settings, accounts).values():
@@ -94,7 +94,7 @@ def diagnose(
 
     is_ended = campaign_id is not None and loaded.campaigns[0].status in {*ENDED, CampaignStatus.DRAFT}
     if not is_ended:
-        queues = _find_queues(loaded.file_job_count) if campaign_id is None else _OF_A_CAMPAIGN
+        queues = find_queues(loaded.file_job_count) if campaign_id is None else _OF_A_CAMPAIGN
         findings += judge_broker(broker, queues)
         findings += judge_tick(loaded.tick_age, tick_seconds=settings.tick_seconds)
         findings += judge_workers(
@@ -106,6 +106,15 @@ def diagnose(
     findings += _repair(database, [row.id for row in loaded.campaigns], actor)
     findings += [*judge_inbox(loaded.inbox), *judge_traffic(accounts.values())]
     return sorted(findings, key=lambda each: each.code in _LAST_STEPS)
+
+
+def repair_counters(database: Database, *, actor: Actor) -> list[Finding]:
+    """Correct the counters of all campaigns that `diagnose` looks at; return a finding for each campaign with a wrong
+    counter.
+
+    The function reads all messages of these campaigns.
+    """
+    return _repair(database, database.run(installation.find_unfinished_campaigns), actor)
 
 
 def read_accounts(loaded: Loaded, settings: Settings, rates: Mapping[int, float]) -> dict[int, AccountFacts]:
@@ -129,7 +138,7 @@ def judge_campaigns(
     }
 
 
-def _find_queues(file_job_count: int) -> list[str]:
+def find_queues(file_job_count: int) -> list[str]:
     """Return the queues that need a worker."""
     return [queue for queue in QUEUES if queue != FILES or file_job_count]
 

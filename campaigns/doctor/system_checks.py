@@ -194,7 +194,10 @@ def judge_valkey(facts: ValkeyFacts, name: str) -> list[Finding]:
 
 
 def judge_broker(facts: BrokerFacts, queues: Iterable[str]) -> list[Finding]:
-    """Judge whether processes take the tasks of these queues, and whether beat runs."""
+    """Judge whether processes take the tasks of these queues, and whether beat runs.
+
+    If no process was asked, only the broker and the lengths of the queues are judged.
+    """
     if facts.tls_error:
         finding = Finding(
             "broker_tls",
@@ -223,7 +226,7 @@ def judge_broker(facts: BrokerFacts, queues: Iterable[str]) -> list[Finding]:
     findings = []
     for queue in queues:
         waiting = (facts.waiting or {}).get(queue, 0)
-        if not (facts.queues or {}).get(queue):
+        if facts.queues is not None and not facts.queues.get(queue):
             findings.append(_report_no_worker(queue, waiting))
         elif waiting > _BACKLOG_COUNT:
             finding = Finding(
@@ -236,7 +239,7 @@ def judge_broker(facts: BrokerFacts, queues: Iterable[str]) -> list[Finding]:
                 tasks=Count(waiting, "task"),
             )
             findings.append(finding)
-    if not facts.beats:
+    if facts.queues is not None and not facts.beats:
         finding = Finding(
             "no_beat",
             Severity.ERROR,

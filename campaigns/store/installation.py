@@ -12,7 +12,7 @@ from psycopg.rows import class_row
 
 from campaigns.store.continuity import load_found_older_at
 from campaigns.store.database import Connection, allow_long_statements, query
-from campaigns.store.migrate import find_missing_migrations, find_unknown_migrations
+from campaigns.store.migrate import find_missing_migrations, find_newest_migration, find_unknown_migrations
 from campaigns.store.optouts.reviews import count_reviews
 
 # A session is reported if another session has waited for one of its locks for this time, because slices may be waiting
@@ -32,7 +32,8 @@ class DatabaseFacts:
     `skew_seconds`: the seconds by which the clock of this machine is ahead of Postgres's clock. `blockers`: the
     sessions for whose locks other sessions wait, as (process id, application name, longest wait in seconds, number of
     waiting sessions). `found_older_at`: the time at which a check found that this database lacks claims whose messages
-    were sent.
+    were sent. `server_version`: that of Postgres. `newest_migration`: the name of the last one that was applied; "" if
+    none was.
     """
 
     missing_migrations: Sequence[str]
@@ -44,6 +45,8 @@ class DatabaseFacts:
     skew_seconds: float
     blockers: Sequence[tuple[int, str, float, int]] = ()
     found_older_at: dt.datetime | None = None
+    server_version: str = ""
+    newest_migration: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +103,8 @@ def load_database_facts(connection: Connection) -> DatabaseFacts:
         skew_seconds=skew_seconds,
         blockers=[(pid, program, seconds, waiting) for pid, program, seconds, waiting in blockers],
         found_older_at=None if missing_migrations else load_found_older_at(connection),
+        server_version=connection.info.parameter_status("server_version") or "",
+        newest_migration=find_newest_migration(connection),
     )
 
 

@@ -77,21 +77,26 @@ def _apply(connection: psycopg.Connection[tuple[object, ...]], name: str) -> boo
     return True
 
 
+def find_newest_migration(connection: psycopg.Connection[tuple[object, ...]]) -> str:
+    """Return the name of the newest migration that was applied to the database; "" if none was."""
+    return max(_list_applied(connection), default="")
+
+
 def find_missing_migrations(connection: psycopg.Connection[tuple[object, ...]]) -> list[str]:
     """Return the migrations that were not applied to the database. If no migration was ever applied, return all
     migrations.
     """
-    exists = connection.execute(query("has_migrations_table")).fetchone()
-    if not (exists and exists[0]):
-        return list_migrations()
-    done = {row[0] for row in connection.execute(query("list_applied_migrations"))}
+    done = _list_applied(connection)
     return [name for name in list_migrations() if name not in done]
 
 
 def find_unknown_migrations(connection: psycopg.Connection[tuple[object, ...]]) -> list[str]:
     """Return the applied migrations that this version lacks, because a newer version has migrated the database."""
+    return [name for name in _list_applied(connection) if name not in list_migrations()]
+
+
+def _list_applied(connection: psycopg.Connection[tuple[object, ...]]) -> list[str]:
     exists = connection.execute(query("has_migrations_table")).fetchone()
     if not (exists and exists[0]):
         return []
-    done = [str(row[0]) for row in connection.execute(query("list_applied_migrations"))]
-    return [name for name in done if name not in list_migrations()]
+    return [str(row[0]) for row in connection.execute(query("list_applied_migrations"))]

@@ -25,7 +25,8 @@ class ValkeyFacts:
     `reply`: the error reply of a Valkey that does not serve; "" if it sent none. `tls_error`: why TLS failed; "" if TLS
     did not fail. `refusal`: Valkey's error reply to a write; "" if the write worked. `limit_bytes`: the limit of
     Valkey's memory; 0: no limit. `skew_seconds`: the seconds by which our clock is ahead of Valkey's clock.
-    `is_database_doubtful`: Postgres lacks claims that the ledger has, so nothing is claimed.
+    `is_database_doubtful`: Postgres lacks claims that the ledger has, so nothing is claimed. `version`: that of the
+    server; "" if it is not known.
     """
 
     away: str = ""
@@ -37,6 +38,7 @@ class ValkeyFacts:
     limit_bytes: int = 0
     skew_seconds: float = 0.0
     is_database_doubtful: bool = False
+    version: str = ""
 
 
 def examine(url: str, *, timeout_seconds: float) -> ValkeyFacts:
@@ -53,7 +55,7 @@ def examine(url: str, *, timeout_seconds: float) -> ValkeyFacts:
 
 
 def _examine(client: redis.Redis) -> ValkeyFacts:
-    refusal, info, skew_seconds = "", dict[str, Any](), 0.0
+    refusal, info, server, skew_seconds = "", dict[str, Any](), dict[str, Any](), 0.0
     is_database_doubtful = bool(client.hexists(LEDGER_KEYS[0], "changed_at"))
     try:
         client.set("revoada:doctor", 1, ex=1)
@@ -64,6 +66,7 @@ def _examine(client: redis.Redis) -> ValkeyFacts:
         asked_at = time.time()
         seconds, microseconds = client.time()
         skew_seconds = (asked_at + time.time()) / 2 - seconds - microseconds / 1e6
+        server = client.info("server")
     except RefusedError:
         pass  # some servers forbid these commands; then the defaults lead to no finding
     return ValkeyFacts(
@@ -73,6 +76,7 @@ def _examine(client: redis.Redis) -> ValkeyFacts:
         limit_bytes=int(info.get("maxmemory", 0)),
         skew_seconds=skew_seconds,
         is_database_doubtful=is_database_doubtful,
+        version=str(server.get("valkey_version") or server.get("redis_version") or ""),
     )
 
 

@@ -8,6 +8,7 @@ import pytest
 from playwright.sync_api import expect, sync_playwright
 from werkzeug.serving import make_server
 
+from campaigns.broker.queues import BrokerFacts
 from campaigns.config import Settings
 from campaigns.domain.users.rights import Role
 from campaigns.management.users.users import add_user
@@ -42,7 +43,8 @@ def chromium(playwright):
 
 @pytest.fixture
 def console_url(database):
-    app = make_app(Parts(Settings(secret_key=make_key()), database, QuickHasher(), lambda _: True, lambda: True))
+    asks = (lambda _: True, lambda: True, lambda **_: BrokerFacts(waiting={"campaigns": 3}))
+    app = make_app(Parts(Settings(secret_key=make_key()), database, QuickHasher(), *asks))
     server = make_server(LOOPBACK, free_port(), app, threaded=True)
     with serving(server):
         yield f"http://localhost:{server.server_port}"

@@ -9,6 +9,7 @@ from html.parser import HTMLParser
 
 import pytest
 
+from campaigns.broker.queues import BrokerFacts
 from campaigns.config import Settings
 from campaigns.domain.users.rights import Role
 from campaigns.management.files.work import do_next_job
@@ -40,20 +41,29 @@ class QuickHasher(Hasher):
 
 @dataclass
 class Console:
-    """`enqueued`: the campaigns that the pages enqueued. `file_work_count`: how often they enqueued work with files."""
+    """`enqueued`: the campaigns that the pages enqueued. `file_work_count`: how often they enqueued work with files.
+
+    `broker`: the state of the broker. `asked`: whether the pages asked the processes, each time they asked the broker.
+    """
 
     database: object
     settings: Settings
     enqueued: list = field(default_factory=list)
     file_work_count: int = 0
+    broker: BrokerFacts = field(default_factory=BrokerFacts)
+    asked: list = field(default_factory=list)
 
     def __post_init__(self):
-        parts = Parts(self.settings, self.database, QuickHasher(), self._enqueue, self._enqueue_file_work)
-        self.app = make_app(parts)
+        asks = (self._enqueue, self._enqueue_file_work, self._ask_broker)
+        self.app = make_app(Parts(self.settings, self.database, QuickHasher(), *asks))
 
     def _enqueue(self, campaign_ids):
         self.enqueued += campaign_ids
         return True
+
+    def _ask_broker(self, *, asks_processes):
+        self.asked.append(asks_processes)
+        return self.broker
 
     def _enqueue_file_work(self):
         self.file_work_count += 1

@@ -18,17 +18,12 @@ def ask_broker() -> BrokerFacts:
     The imports are in the function, because the imported modules need a broker in the settings.
     """
     try:
-        from campaigns.broker.inspection import BrokerError, count_waiting, find_live_processes  # noqa: PLC0415
+        from campaigns.broker.inspection import read_broker  # noqa: PLC0415
         from campaigns.celery import app  # noqa: PLC0415
 
-        try:
-            waiting = count_waiting(app, _ASK_SECONDS)  # reads the settings of the broker, too
-            alive = find_live_processes(app, _ASK_SECONDS)
-        except BrokerError as error:
-            return BrokerFacts(away=str(error), reply=error.reply, tls_error=error.tls_error)
+        return read_broker(app, _ASK_SECONDS)
     except SettingsError as error:
         return BrokerFacts(away=in_commands(error))
-    return BrokerFacts(queues=alive.queues, beats=alive.beats, waiting=waiting)
 
 
 def explain_missing_worker(session: Session) -> str:

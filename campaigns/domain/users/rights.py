@@ -42,6 +42,7 @@ class Right(StrEnum):
     PERSON_FORGET = "person.forget"
     PORTFOLIO_CHANGE = "portfolio.change"
     SYSTEM_REPAIR = "system.repair"
+    SYSTEM_SEE = "system.see"  # processes, queues and settings, without secrets
     TEMPLATE_ADD = "template.add"
     USER_CHANGE = "user.change"
 
@@ -64,6 +65,7 @@ _ADDED: Mapping[Role, frozenset[Right]] = MappingProxyType({
         Right.PHONES_DOWNLOAD,
         Right.PHONES_SEE,
         Right.SUPPRESSION_CHANGE,
+        Right.SYSTEM_SEE,
         Right.TEMPLATE_SYNC,
     }),
     Role.ADMIN: frozenset({
