@@ -143,7 +143,7 @@ def test_all_campaigns_with_uncertain_messages_are_listed(console, database, cam
     following = re.search(r'href="(/uncertain\?after=\d+)"', page)[1]
     text = read_text(browser.get(following).text)
     assert "Black <Friday> campaign" in text
-    assert "completed 3 15" in text
+    assert "3 15 completed" in text
     assert "There are no older campaigns" in browser.get("/uncertain?after=1").text
     assert browser.get("/uncertain?after=x").status_code == 400
 

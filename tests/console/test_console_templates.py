@@ -60,9 +60,9 @@ def test_a_card_says_who_uses_the_template_and_how_it_did(console, database, tem
     for words in (
         "Campaigns4",
         "Sent20",
-        "Delivered80 % of sent",
-        "Read30 % of sent",
-        "Failed20 % of sent and failed",
+        "delivered80 % of sent",
+        "read30 % of sent",
+        "failed20 % of sent and failed",
     ):
         assert words in text
     assert "last used 2026-10-01 11:00" in text
