@@ -457,3 +457,48 @@ def test_given_campaigns_are_listed_by_their_primary_key(database):
     # The list of all ids is an `InitPlan`, which Postgres runs only if no ids are given.
     read = [node for node in nodes if node.get("Parent Relationship") != "InitPlan"]
     assert {node.get("Index Name") for node in read} == {"campaigns_pkey"}
+
+
+@pytest.fixture(scope="module")
+def used(database):
+    """60,000 campaigns, of which few had uncertain messages, and 5,000 templates."""
+    fetch(
+        database,
+        "INSERT INTO templates (name, language, components)"
+        " SELECT 'text_' || n, 'en', '[]' FROM generate_series(1, 5000) n",
+    )
+    fetch(
+        database,
+        "INSERT INTO campaigns (name, status, time_zone, template_id, started_at, completed_at)"
+        " SELECT 'Older', 'completed', 'UTC', t.id, now(), now() FROM templates t, generate_series(1, 10) n",
+    )
+    fetch(
+        database,
+        "INSERT INTO tallies (campaign_id, status, count) SELECT c.id, s.status, 1 FROM campaigns c,"
+        " unnest('{sent,delivered,read,failed}'::message_status[]) s (status) ON CONFLICT DO NOTHING",
+    )
+    fetch(
+        database,
+        "INSERT INTO tallies (campaign_id, status, count) SELECT id, 'uncertain', id %% 2 FROM campaigns"
+        " WHERE id %% 100 = 0 ON CONFLICT DO NOTHING",
+    )
+    fetch(database, "ANALYZE templates, campaigns, tallies")
+    return database
+
+
+def test_campaigns_with_uncertain_messages_are_read_from_the_small_index(used):
+    parameters = {"before": ("bigint", "50000"), "limit": ("int", "51")}
+    (scan,) = explain(used, "page_uncertain_ids", tables=("tallies",), **parameters)
+    assert (scan["Index Name"], scan["Scan Direction"]) == ("tallies_uncertain", "Backward")
+
+
+KEYS = {"names": ("text[]", "'{text_1,text_2}'"), "languages": ("text[]", "'{en,en}'")}
+
+
+@pytest.mark.parametrize(
+    ("name", "more"), [("count_template_results", {}), ("list_newest_users", {"limit": ("int", "3")})]
+)
+def test_the_use_of_templates_is_read_by_indexes(used, name, more):
+    nodes = explain(used, name, tables=("templates", "campaigns", "tallies", "messages"), **KEYS, **more)
+    assert not [node for node in nodes if node["Node Type"] == "Seq Scan"]
+    assert "campaigns_by_template" in {node.get("Index Name") for node in nodes}
