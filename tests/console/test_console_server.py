@@ -15,7 +15,7 @@ from campaigns.domain.users.rights import Role
 from campaigns.management.users.users import add_user
 from campaigns.store.recovery import find_active_processes
 from devstack.ports import LOOPBACK
-from tests.console.conftest import WORDS
+from tests.console.conftest import WORDS, read_text
 from tests.simulator.far_end import PATIENCE_SECONDS, wait_for
 from tests.store.rows import add_campaign, add_messages
 from tests.support.actors import TESTER
@@ -103,3 +103,17 @@ def test_more_slow_clients_than_there_are_connections_hold_nobody_up(project, da
         assert process.wait(timeout=PATIENCE_SECONDS) == 0
     assert "too slow" in log or beginnings != SLOW[:2]
     assert "Traceback" not in log, log
+
+
+@pytest.mark.parametrize("is_there", [True, False])
+def test_the_system_page_asks_the_real_broker(project, database, database_url, valkey, is_there):
+    add_user(database, "maria", actor=TESTER, role=Role.OPERATOR, password=WORDS, time_zone="UTC")
+    with run_console(project, database_url, **({"redis_url": valkey.url} if is_there else {})) as (url, _process):
+        browser = sign_in(url, "maria")
+        for query in ("", "?ask=processes"):
+            answer = browser.get(f"{url}/system{query}", timeout=PATIENCE_SECONDS)
+            assert answer.status_code == 200
+            text = read_text(answer.text)
+            assert ("campaigns worker 0" in text) == is_there
+            assert ("The broker does not answer" in text) == (not is_there)
+            assert ("No worker answers for the queue" in text) == (is_there and bool(query))
