@@ -354,6 +354,7 @@ def page_campaigns(
     pattern: str | None,
     account_id: int | None,
     made_by: str | None,
+    template: str | None,
     before: tuple[dt.datetime, int] | None,
     limit: int,
 ) -> list[CampaignListing]:
@@ -361,6 +362,7 @@ def page_campaigns(
 
     `before`: the creation and the id of the campaign that the page follows; None: the first page. `pattern`: for ILIKE
     on the name. `account_id`: only campaigns with this account. `made_by`: only campaigns that this actor has made.
+    `template`: only campaigns with this template, as `name:language`.
     """
     created_at, id_ = before or ("infinity", 0)
     parameters = {
@@ -368,6 +370,7 @@ def page_campaigns(
         "pattern": pattern,
         "account_id": account_id,
         "made_by": made_by,
+        "template": template,
         "created_at": created_at,
         "id": id_,
         "limit": limit,

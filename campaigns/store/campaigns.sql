@@ -221,11 +221,11 @@ ORDER BY c.created_at, c.id
 
 -- name: page_campaign_ids
 -- Returns the ids of the newest campaigns before the key (created_at, id), without tests. `pattern`: for ILIKE on the
--- name. `made_by`: the actor who made the campaign, or copied it, by the audit.
+-- name. `made_by`: the actor who made the campaign, or copied it, by the audit. `template`: `name:language`.
 --
 -- Plan: for each status one scan of `campaigns_by_status`, backwards from the key, which stops after `limit` rows. With
 -- the id alone as the key, a generic plan may read the primary key instead, and so all campaigns of other statuses.
--- Without a pattern, an account and an actor, the query reads at most `limit` rows of each status. With one of these, it
+-- Without a pattern, an account, an actor and a template, the query reads at most `limit` rows of each status. With one of these, it
 -- reads more campaigns until the page is full; `audit_events_by_target` has the events of one campaign.
 SELECT found.id
 FROM unnest(%(statuses)s::campaign_status[]) AS wanted (status)
@@ -240,6 +240,8 @@ CROSS JOIN LATERAL (
             SELECT FROM audit_events e
             WHERE split_part(e.what, '.', 1) = 'campaign' AND e.target_id = c.id
                 AND e.what IN ('campaign.create', 'campaign.copy') AND e.actor = %(made_by)s))
+        AND (%(template)s::text IS NULL OR EXISTS (
+            SELECT FROM templates t WHERE t.id = c.template_id AND t.name || ':' || t.language = %(template)s))
     ORDER BY c.created_at DESC, c.id DESC
     LIMIT %(limit)s
 ) found

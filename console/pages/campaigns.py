@@ -48,14 +48,17 @@ def read_filter() -> tuple[CampaignFilter, dict[str, str | Sequence[str]]]:
     if not set(statuses) <= set(CampaignStatus):
         abort(400)
     text, account = request.args.get("text", "").strip(), request.args.get("account", "")
+    template = request.args.get("template", "")
     is_mine = bool(request.args.get("mine"))
     wanted = CampaignFilter(
         statuses=[CampaignStatus(each) for each in statuses],
         text=text,
         account=account or None,
         made_by=user().name if is_mine else None,
+        template=template,
     )
-    given = {"status": statuses, "text": text, "account": account, "mine": "yes" if is_mine else ""}
+    mine = "yes" if is_mine else ""
+    given = {"status": statuses, "text": text, "account": account, "mine": mine, "template": template}
     return wanted, {name: value for name, value in given.items() if value}
 
 

@@ -70,6 +70,20 @@ def test_a_card_says_who_uses_the_template_and_how_it_did(console, database, tem
     assert "A test" not in text
 
 
+def test_a_card_leads_to_all_campaigns_with_its_template(console, database, template_id):
+    database.run(add_campaign, "paused", name="With it", template_id=template_id)
+    database.run(add_campaign, "paused", name="Without it")
+    browser = console.sign_in()
+    address = re.search(r'href="(/campaigns\?template=[^"]*)"', browser.get("/templates").text)[1]
+    page = browser.get(address).text
+    text = read_text(page)
+    assert "Only campaigns with the template promo:pt_BR." in text
+    assert "With it" in text
+    assert "Without it" not in text
+    assert 'name="template" value="promo:pt_BR"' in page
+    assert "template=promo:pt_BR" in page.split("/campaigns/pause?")[1], "the acts on all of them have the same filter"
+
+
 @pytest.mark.parametrize(
     ("query", "names"),
     [

@@ -387,6 +387,7 @@ PAGES = {
         "pattern": ("text", "NULL"),
         "account_id": ("bigint", "NULL"),
         "made_by": ("text", "NULL"),
+        "template": ("text", "NULL"),
         "limit": ("int", "51"),
     },
     "page_suppressions": {

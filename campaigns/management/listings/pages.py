@@ -44,13 +44,14 @@ class CampaignFilter:
     """Which campaigns a list has. An empty collection, an empty text or None does not restrict the list.
 
     `text`: a part of the name, in capitals or small letters. `account`: the name or the id of an account.
-    `made_by`: the name of the person who made the campaign.
+    `made_by`: the name of the person who made the campaign. `template`: `name:language`.
     """
 
     statuses: Collection[CampaignStatus] = ()
     text: str = ""
     account: str | None = None
     made_by: str | None = None
+    template: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,6 +93,7 @@ def page_campaigns(
             pattern=contains(chosen.text),
             account_id=account_id,
             made_by=chosen.made_by,
+            template=chosen.template or None,
             before=after,
             limit=limit + 1,
         )
