@@ -263,30 +263,30 @@ def test_the_templates_are_read_from_meta_at_most_once_a_minute(make_console, da
     far.script(templates=[])
     browser = console.sign_in()
     assert "The templates were never read from Meta." in browser.get("/campaigns/new").text
-    empty = browser.post("/templates/sync", form="/campaigns/new").text
+    empty = browser.post("/campaigns/templates/sync", form="/campaigns/new").text
     assert "Meta has no templates for these accounts." in empty
     assert "Nothing has changed." not in empty
     assert "never read" not in empty
     forget_time(console)
     far.script(templates=[{"name": "novo", "body": "Oi {{1}}!", "language": "pt_BR", "status": "APPROVED"}])
-    page = browser.post("/templates/sync", {"name": "Sale"}, form="/campaigns/new").text
+    page = browser.post("/campaigns/templates/sync", {"name": "Sale"}, form="/campaigns/new").text
     news = read_text(page.split('id="news"')[1].split("</div>")[0])
     assert "1 template was read. New: novo (pt_BR), approved.".replace(". ", ".") in news.replace(". ", ".")
     assert "<strong>novo</strong>" in page
     assert "Read from Meta 20" in page
     assert 'value="Sale"' in page, "what was typed is kept"
-    again = browser.post("/templates/sync", form="/campaigns/new")
+    again = browser.post("/campaigns/templates/sync", form="/campaigns/new")
     assert again.status_code == 429
     assert "Try again in a minute." in again.text
     forget_time(console)
-    assert "Nothing has changed." in browser.post("/templates/sync", form="/campaigns/new").text
+    assert "Nothing has changed." in browser.post("/campaigns/templates/sync", form="/campaigns/new").text
     forget_time(console)
     far.script(templates=[{"name": "novo", "body": "Oi {{1}}!", "language": "pt_BR", "status": "PAUSED"}])
-    page = browser.post("/templates/sync", form="/campaigns/new").text
+    page = browser.post("/campaigns/templates/sync", form="/campaigns/new").text
     assert "Changed: novo (pt_BR), status approved → paused" in page
     forget_time(console)
     far.script(templates=[])
-    assert "Meta has novo (pt_BR) no longer." in browser.post("/templates/sync", form="/campaigns/new").text
+    assert "Meta has novo (pt_BR) no longer." in browser.post("/campaigns/templates/sync", form="/campaigns/new").text
 
 
 def forget_time(console):
@@ -310,7 +310,7 @@ def test_templates_that_cannot_be_read_leave_a_reason_and_the_list(make_console,
     console = make_console(graph_api_url=f"{far.url}/v24.0")
     other_key = make_key()
     add_account(database, "sales", phone_number_id="1", waba_id=WABA, token="t", secret_key=other_key, actor=TESTER)
-    answer = console.sign_in().post("/templates/sync", form="/campaigns/new")
+    answer = console.sign_in().post("/campaigns/templates/sync", form="/campaigns/new")
     assert answer.status_code == 503
     assert "REVOADA_SECRET_KEY" in answer.text
     assert "The list below is the one that was read before." in answer.text
@@ -321,7 +321,7 @@ def test_a_reading_while_meta_is_away_says_so_and_keeps_the_list(make_console, d
     console = make_console(graph_api_url="http://127.0.0.1:1/v24.0")
     key = settings.secret_key
     add_account(database, "sales", phone_number_id="1", waba_id=WABA, token="token-1", secret_key=key, actor=TESTER)
-    answer = console.sign_in().post("/templates/sync", {"name": "Sale"}, form="/campaigns/new")
+    answer = console.sign_in().post("/campaigns/templates/sync", {"name": "Sale"}, form="/campaigns/new")
     assert answer.status_code == 503
     assert 'role="alert"' in answer.text
     assert "The list below is the one that was read before." in answer.text

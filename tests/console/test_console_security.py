@@ -288,7 +288,8 @@ def test_a_viewer_sees_no_rejected_rows(console, database):
 
 
 @pytest.mark.parametrize(
-    ("path", "name"), [("/campaigns/pause", "ids"), ("/campaigns/cancel", "ids"), ("/templates/sync", "campaign_id")]
+    ("path", "name"),
+    [("/campaigns/pause", "ids"), ("/campaigns/cancel", "ids"), ("/campaigns/templates/sync", "campaign_id")],
 )
 def test_a_number_that_python_does_not_read_is_no_fault_of_the_program(console, path, name):
     browser = console.sign_in(Role.ADMIN)

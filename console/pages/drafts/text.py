@@ -34,7 +34,7 @@ def register(app: Flask) -> None:
     app.add_url_rule("/campaigns/new", "make_campaign", make, methods=["POST"])
     app.add_url_rule(f"{CAMPAIGN}/text", "draft_text", show, methods=["GET"])
     app.add_url_rule(f"{CAMPAIGN}/text", "change_text", change, methods=["POST"])
-    app.add_url_rule("/templates/sync", "sync_templates", sync, methods=["POST"])
+    app.add_url_rule("/campaigns/templates/sync", "sync_templates", sync, methods=["POST"])
 
 
 @keeps_typed
