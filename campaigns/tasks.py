@@ -14,6 +14,7 @@ from campaigns.config import Settings
 from campaigns.doctor import health
 from campaigns.logs import event
 from campaigns.management.files.work import do_next_job
+from campaigns.management.prices.charges import count_next_charges
 from campaigns.privacy import retention
 from campaigns.sending import samples, schedule
 from campaigns.sending.run import run_slice
@@ -120,13 +121,16 @@ def _run_each(steps: Iterable[Callable[[Database], object]], database: Database)
 
 @app.task(name="files.work", base=WakeUp)
 def work_with_files() -> None:
-    """Import uploads and write downloads, one after the other, until no work is due that nobody else does.
+    """Import uploads, write downloads and count costs, one after the other, until no work is due that nobody else does.
 
     When the process stops, its job is given back, and another process begins the job anew.
     """
     process, settings = runtime(), runtime().settings
-    while not process.stop.is_set() and do_next_job(
-        process.database, secret_key=settings.secret_key, overlap_days=settings.overlap_days, stop=process.stop
+    while not process.stop.is_set() and (
+        do_next_job(
+            process.database, secret_key=settings.secret_key, overlap_days=settings.overlap_days, stop=process.stop
+        )
+        or count_next_charges(process.database)
     ):
         pass
 

@@ -15,6 +15,7 @@ from console.live import Hub
 from console.pages import (
     campaign,
     campaigns,
+    costs,
     downloads,
     drafts,
     errors,
@@ -32,9 +33,10 @@ from console.pages.audit import audit
 from console.pages.outcomes import compare, report
 from console.pages.people import optouts, person, reviews
 from console.pages.retries import failed, uncertain
+from console.pages.settings import price_changes, prices, settings
 from console.pages.system import system
 from console.pages.templates import templates
-from console.pages.users import confirm, profile, users
+from console.pages.users import confirm, users
 from console.rights import check_right, demand_token
 from console.security import (
     Mount,
@@ -55,9 +57,9 @@ _MAX_FORM_FIELDS = 200
 
 _PAGES = (
     *(probes, login, now, campaigns, drafts, campaign, recipients, moves, many, errors, streams, updates, downloads),
-    *(failed, uncertain, templates),
-    *(accounts, account, acts, person, optouts, reviews, audit, confirm, profile, users, system),
-    *(compare, report),
+    *(failed, uncertain, templates, compare, report, costs),
+    *(accounts, account, acts, person, optouts, reviews, audit, confirm, settings, prices, price_changes, users),
+    *(system,),
 )
 
 

@@ -28,6 +28,7 @@ def set_up_templates(app: Flask) -> None:
     environment.undefined = StrictUndefined
     environment.trim_blocks = environment.lstrip_blocks = True
     environment.globals.update(
+        amounts_words=texts.amounts_words,
         advise=texts.advise,
         advise_activation=texts.advise_activation,
         asset=asset,
@@ -37,8 +38,8 @@ def set_up_templates(app: Flask) -> None:
         explain_right=explain_right,
         explain_row=texts.explain_row,
         fault_words=texts.fault_words,
+        country_name=texts.country_name,
         clock_time=texts.clock_time,
-        duration_words=texts.duration_words,
         is_by_proxy=is_by_proxy,
         is_shown_again=is_shown_again,
         language=choose_language,
@@ -46,14 +47,18 @@ def set_up_templates(app: Flask) -> None:
         list_rows=list_rows,
         list_sections=list_sections,
         find_section=find_section,
+        is_open=is_open,
         interval_words=texts.interval_words,
         limit_words=texts.limit_words,
         duration_words=texts.duration_words,
         event_word=texts.event_word,
+        local_day=texts.local_day,
         local_time=texts.local_time,
         may=may,
         media_word=texts.media_word,
         message_word=texts.message_word,
+        money=texts.money,
+        month_name=texts.month_name,
         most_amounts=texts.most_amounts,
         number=texts.number,
         outline=outline,
@@ -65,6 +70,7 @@ def set_up_templates(app: Flask) -> None:
         explain_cooldown=CooldownReason.explain,
         explain_deactivation=explain_deactivation,
         retry_words=texts.retry_words,
+        reported_category=texts.reported_category,
         role_labels=texts.role_labels,
         role_notes=texts.role_notes,
         say=texts.say,
@@ -102,19 +108,21 @@ def list_sections() -> list[tuple[str, str]]:
         ("people", _("People")),
         ("optouts", _("Opt-outs")),
         ("downloads", _("Downloads")),
+        ("cost", _("Costs")),
         ("audit", _("Audit")),
-        ("users", _("Users")),
         ("system", _("System")),
+        ("settings", _("Settings")),
     ]
-    return [(endpoint, label) for endpoint, label in sections if _is_open(endpoint)]
+    return [(endpoint, label) for endpoint, label in sections if is_open(endpoint)]
 
 
 def find_section() -> str:
-    """Return the section of the page of this request: the first part of its path names it."""
+    """Return the section of the page of this request: the first part of its path names it. Users are settings."""
     first = request.path.strip("/").partition("/")[0]
-    return first or "now"
+    return "settings" if first == "users" else first or "now"
 
 
-def _is_open(endpoint: str) -> bool:
+def is_open(endpoint: str) -> bool:
+    """Tell whether the user may open a page."""
     demand = find_demand(current_app, endpoint)
     return isinstance(demand, Right) and may(demand)

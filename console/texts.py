@@ -9,13 +9,14 @@ from __future__ import annotations
 import datetime as dt
 import math
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from decimal import Decimal
 from functools import lru_cache
 from zoneinfo import ZoneInfo
 
 import flask_babel
 from babel import Locale, UnknownLocaleError
-from babel.dates import format_datetime, get_day_names
+from babel.dates import format_date, format_datetime, format_skeleton, get_day_names
 from babel.numbers import format_decimal
 from flask import g, request, url_for
 from markupsafe import Markup, escape
@@ -25,7 +26,7 @@ from campaigns.domain.campaign import CampaignStatus
 from campaigns.domain.message import Status
 from campaigns.domain.optout.recognition import Source
 from campaigns.domain.pacing import Reason
-from campaigns.domain.prices.costs import Estimate
+from campaigns.domain.prices.costs import CountryEstimate, Estimate
 from campaigns.domain.statement import (
     Duration,
     Entry,
@@ -34,6 +35,7 @@ from campaigns.domain.statement import (
     Hint,
     HintAction,
     Language,
+    Money,
     Problem,
     Sentence,
     Writer,
@@ -49,6 +51,7 @@ from console.hints import ACCOUNT_ACTS, ACTIONS, CHOICES, FIELDS, PAGES, PLACES,
 
 ENGLISH, PORTUGUESE = LANGUAGES = ("en", "pt_BR")
 _PATTERNS = {ENGLISH: "yyyy-MM-dd HH:mm", PORTUGUESE: "dd/MM/yyyy HH:mm"}
+_DAY_PATTERNS = {ENGLISH: "yyyy-MM-dd", PORTUGUESE: "dd/MM/yyyy"}
 _TIME_PATTERN = "HH:mm:ss"
 # Private characters around the number of a hint: a text is escaped for HTML before its hints become links.
 _OPENS, _CLOSES = "\ue000", "\ue001"
@@ -171,6 +174,28 @@ def advise_activation(account: str) -> Markup:
     return say(Sentence("To let it send again: {activate}.", activate=Hint(HintAction.ACTIVATE_ACCOUNT, account)))
 
 
+def local_day(day: dt.date) -> str:
+    """Return a day as the language writes it."""
+    return str(format_date(day, _DAY_PATTERNS[language()], locale=language()))
+
+
+def month_name(day: dt.date) -> str:
+    """Return the month of a day with its year, such as `November 2026`."""
+    return str(format_skeleton("yMMMM", day, locale=language()))
+
+
+def country_name(code: str) -> str:
+    """Return the name of a country. `code`: two letters of ISO 3166; "" for an unknown country."""
+    if not code:
+        return _("unknown country")
+    return str(Locale.parse(language()).territories.get(code, code))
+
+
+def money(amount: Decimal, currency: str, *, is_price: bool = False) -> str:
+    """Return an amount such as `$62.50`. `is_price`: with all its decimals, as the price of one message has them."""
+    return load(language()).format(Money(amount, currency, is_price=is_price), "")
+
+
 def mask_digits(text: str) -> str:
     """Return a cell with its phone masked, for people who may not see phones.
 
@@ -269,8 +294,14 @@ def language_name(code: str) -> str:
 
 
 def category_word(category: str) -> str:
-    """Return the category of a template; Meta's word if it is a new one."""
+    """Return the category of a template or of a price; Meta's word if it is a new one."""
+    category = category.upper()
     return _CATEGORY_WORDS[category]() if category in _CATEGORY_WORDS else category.lower()
+
+
+def reported_category(category: str) -> str:
+    """Return the category of messages; "" means that Meta has not reported it."""
+    return category_word(category) if category else _("not reported yet")
 
 
 def quality_word(quality: str) -> str:
@@ -326,9 +357,14 @@ def group_words(group: str) -> str:
     return _GROUP_WORDS[Group(group)]()
 
 
-def most_amounts(estimate: Estimate) -> str:
+def most_amounts(estimate: Estimate | CountryEstimate) -> str:
     """Return the most that messages cost, such as `$62.50`; amounts of several currencies stand beside each other."""
-    return " + ".join(load(language()).format(round_up(each), "") for each in estimate.amounts)
+    return amounts_words(map(round_up, estimate.amounts))
+
+
+def amounts_words(amounts: Iterable[Money]) -> str:
+    """Return amounts, such as `$62.50`; those of several currencies stand beside each other."""
+    return " + ".join(load(language()).format(each, "") for each in amounts)
 
 
 def unpriced_words(estimate: Estimate) -> str:
@@ -442,7 +478,7 @@ def role_notes() -> dict[str, str]:
         Role.VIEWER: _("sees everything, with masked phones, and changes nothing"),
         Role.PLANNER: _("also makes drafts and asks for approval, but starts nothing"),
         Role.OPERATOR: _("also starts, pauses and cancels campaigns, changes opt-outs, and sees and downloads phones"),
-        Role.ADMIN: _("also changes accounts and users, and erases people"),
+        Role.ADMIN: _("also changes accounts, prices and users, and erases people"),
     }
 
 
@@ -476,6 +512,9 @@ _CATEGORY_WORDS = {
     "MARKETING": lambda: _("marketing"),
     "UTILITY": lambda: _("utility"),
     "AUTHENTICATION": lambda: _("authentication"),
+    "AUTHENTICATION_INTERNATIONAL": lambda: _("international authentication"),
+    "SERVICE": lambda: _("service"),
+    "MARKETING_LITE": lambda: _("marketing lite"),
 }
 _QUALITY_WORDS = {
     "GREEN": lambda: _("high quality"),

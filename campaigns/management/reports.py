@@ -153,8 +153,8 @@ class CampaignDetails(CampaignOverview):
     """A campaign with its accounts, errors, prices and tests.
 
     `reasons`: why messages failed, are uncertain, exceed the cap per person or wait for a review. `prices`: the numbers
-    of messages by the pricing that Meta reports. `estimate` and `costs`: what the campaign may cost before it starts,
-    and what it has cost; None if no price is loaded.
+    of messages by the pricing that Meta reports. `estimate`: what the campaign may cost; None after its start. `costs`:
+    what it has cost; None if no price is loaded.
     """
 
     reasons: list[campaigns.ReasonCount]

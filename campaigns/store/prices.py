@@ -45,6 +45,23 @@ def list_prices(connection: Connection, countries: Collection[str] | None = None
         return cursor.execute(query("list_prices_of"), parameters).fetchall()
 
 
+def list_prices_in_force(connection: Connection, day: dt.date) -> list[Price]:
+    """Return the prices that are valid on a day."""
+    with connection.cursor(row_factory=class_row(Price)) as cursor:
+        return cursor.execute(query("list_prices_in_force"), {"day": day}).fetchall()
+
+
+def list_prices_from(connection: Connection, day: dt.date) -> list[Price]:
+    """Return the prices whose first day is this one."""
+    with connection.cursor(row_factory=class_row(Price)) as cursor:
+        return cursor.execute(query("list_prices_from"), {"day": day}).fetchall()
+
+
+def list_price_days(connection: Connection) -> list[tuple[dt.date, int]]:
+    """Return the first days of prices, the newest first, with the number of their prices."""
+    return connection.execute(query("list_price_days")).fetchall()
+
+
 def list_charges(
     connection: Connection,
     campaign_id: int,
@@ -56,8 +73,10 @@ def list_charges(
     allow_long_statements(connection)
     parameters = {"campaign_id": campaign_id, "first_day": first_day, "last_day": last_day}
     return [
-        Charge("" if prefix is None else find_country(prefix), category or "", day, is_billable, count)
-        for prefix, category, day, is_billable, count in connection.execute(query("count_charges"), parameters)
+        Charge("" if prefix is None else find_country(prefix), category or "", day, is_billable, count, account_id)
+        for prefix, category, day, is_billable, count, account_id in connection.execute(
+            query("count_charges"), parameters
+        )
     ]
 
 

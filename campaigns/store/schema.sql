@@ -785,3 +785,28 @@ CREATE TABLE prices (
     market text NOT NULL DEFAULT '',  -- the name that Meta gives to a group of countries
     PRIMARY KEY (country, category, valid_from)
 );
+
+-- What Meta reports about the prices of messages, as sums that pages read: docs/decisions/0109. The role `files` counts a
+-- campaign anew from time to time, until three days after its end.
+CREATE TABLE charge_counts (
+    campaign_id bigint PRIMARY KEY REFERENCES campaigns ON DELETE CASCADE,
+    counted_at timestamptz NOT NULL,
+    seconds double precision NOT NULL CHECK (seconds >= 0),  -- how long the last count took
+    -- For the estimate, as the first count after the start found them: the people by country who were to get a message,
+    -- the categories of the template, and the day of the start.
+    people jsonb NOT NULL CHECK (jsonb_typeof(people) = 'object'),
+    categories text[] NOT NULL,
+    first_day date NOT NULL
+);
+
+CREATE TABLE charges (
+    campaign_id bigint NOT NULL REFERENCES charge_counts ON DELETE CASCADE,
+    account_id bigint,  -- NULL: unknown, after a restore
+    country text NOT NULL,  -- two letters of ISO 3166; '' for an unknown country, such as that of an erased person
+    category text NOT NULL,  -- as Meta reports it; '' if Meta has not reported it
+    day date NOT NULL,  -- of the sending, in the zone of the campaign
+    is_billable boolean,  -- NULL: not reported
+    count bigint NOT NULL CHECK (count > 0)
+);
+CREATE INDEX charges_by_campaign ON charges (campaign_id, day);
+CREATE INDEX charges_by_day ON charges (day, campaign_id);

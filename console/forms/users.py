@@ -6,7 +6,7 @@ from typing import Any
 from zoneinfo import available_timezones
 
 from flask_wtf import FlaskForm
-from wtforms import PasswordField, SelectField, StringField
+from wtforms import BooleanField, PasswordField, SelectField, StringField
 from wtforms.validators import StopValidation
 
 from campaigns.domain.statement import deferred
@@ -65,9 +65,12 @@ class NewPasswordForm(FlaskForm):  # type: ignore[misc]
     again = PasswordField(validators=[Filled(deferred("Enter the new password again.")), _repeats_password])
 
 
-class ProfileForm(FlaskForm):  # type: ignore[misc]
+class SettingsForm(FlaskForm):  # type: ignore[misc]
+    """`wants_updates`: the numbers of open pages change by themselves."""
+
     language = _select(LANGUAGES)
     time_zone = _ZoneSelect()
+    wants_updates = BooleanField()
 
 
 class RoleForm(FlaskForm):  # type: ignore[misc]

@@ -9,6 +9,7 @@ from flask import Flask, render_template, request
 from campaigns.domain.campaign import ENDED, STARTED, CampaignStatus
 from campaigns.domain.users.rights import Right
 from campaigns.management.listings.samples import show_timeline
+from campaigns.management.prices.charges import show_campaign_costs
 from campaigns.management.reports import show_overview
 from console.context import parts, user
 from console.pages import CAMPAIGN
@@ -33,6 +34,7 @@ def show(campaign_id: int) -> str:
         details=details,
         left_out=read_left_out(view),
         speed=draw_speed(show_timeline(parts().database, campaign_id)),
+        costs=show_campaign_costs(parts().database, campaign_id),
         done=read_done(view),
         approve_above=parts().settings.approve_above,
         user=user(),

@@ -134,11 +134,12 @@ def test_a_scheduled_draft_has_the_price_of_its_day(house, load, create):
     assert amounts == ["0.125", "1"]
 
 
-def test_without_prices_no_command_speaks_of_costs(house, create):
+def test_without_prices_a_draft_says_how_to_load_them_and_counts_its_countries(house, create):
     campaign_id = create()
     assert not {"estimate", "costs"}.intersection(house.json("campaign", "show", campaign_id))
-    assert "cost" not in house.ok("campaign", "show", campaign_id).lower()
-    assert "Cost" not in house.ok("campaign", "start", campaign_id)
+    words = "not known, because no price is loaded for these countries: BR (2). `revoada prices -h`"
+    assert words in house.ok("campaign", "show", campaign_id)
+    assert f"  Cost: {words}" in house.ok("campaign", "start", campaign_id)
     assert house.refusal("prices", "ledger").startswith("No price is loaded yet")
     assert house.ok("prices", "list").startswith("No price is loaded yet")
 

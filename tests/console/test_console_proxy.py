@@ -103,13 +103,13 @@ def test_signing_out_names_the_proxy(browse):
 
 def test_such_a_user_cannot_get_a_password_that_goes_around_the_proxy(browse, database):
     browser = browse(X_Forwarded_User="maria")
-    page = browser.get("/profile").text
+    page = browser.get("/settings").text
     assert "A proxy signs you in" in page
-    assert "/profile/password" not in page
-    assert browser.get("/profile/password").status_code == 403
+    assert "/settings/password" not in page
+    assert browser.get("/settings/password").status_code == 403
     words = {"password": "outras palavras bem longas", "again": "outras palavras bem longas"}
-    for path in ("/profile/password", "/profile/sessions"):
-        answer = browser.post(path, words, form="/profile")
+    for path in ("/settings/password", "/settings/sessions"):
+        answer = browser.post(path, words, form="/settings")
         assert answer.status_code == 403
         assert "A proxy signs you in" in answer.text
     assert fetch(database, "SELECT password_hash FROM users") == [None]

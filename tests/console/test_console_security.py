@@ -172,6 +172,9 @@ _OWN_STATUSES = {
     "retry_uncertain": 409,
     "read_templates": 429,
     "check_account": 503,
+    "load_prices": 400,
+    "ask_remove_prices": 404,
+    "remove_prices": 404,
 }
 
 
@@ -208,7 +211,7 @@ def test_each_role_reaches_the_views_of_its_rights_and_no_others(console, databa
         path = rule.rule.replace("<kind>", "row").replace("<sealed>", person).replace(str(2**63 - 1), "N")
         path = path.replace("<int(max=N):campaign_id>", str(campaigns[rule.endpoint]))
         path = path.replace("<int(max=N):user_id>", str(user_id)).replace("<int(max=N):job_id>", "1")
-        path = path.replace("<int(max=N):account_id>", str(account_id))
+        path = path.replace("<day>", "2026-01-01").replace("<int(max=N):account_id>", str(account_id))
         query = f"?ids={campaigns[rule.endpoint]}" if rule.arguments == {"kind"} else ""
         if "POST" in rule.methods:
             answer = browser.post(path + query, {"name": "Sale", "updates": "on"}, form="/")
@@ -311,7 +314,7 @@ def test_a_character_that_postgres_cannot_store_is_refused_in_an_address(console
     [
         ("/optouts/new", {"phone": "11 98765-0021", "reason": "x\0"}),
         ("/optouts/file", {"reason": "x", "file": (io.BytesIO(b"11 98765-0021"), "a\0.csv")}),
-        ("/profile", {"language": "en", "time_zone": "\0"}),
+        ("/settings", {"language": "en", "time_zone": "\0"}),
         ("/login", {"name": "eva\0", "password": "x"}),
         ("/login", {"name": "eva", "password": "\0"}),
     ],

@@ -639,11 +639,16 @@ def test_the_page_says_what_the_messages_cost_at_most_only_if_prices_are_loaded(
     for number, phone in enumerate(("+5511999990001", "+351912345678", "+244923456789")):
         database.run(add_message, campaign_id, phone=phone, variables=[f"Eva {number}"])
     browser, path = console.sign_in(), f"/campaigns/{campaign_id}/start"
-    assert "the most that the messages cost" not in browser.get(path).text
+    page = browser.get(path).text
+    assert "the most that the messages cost" not in page
+    assert "No price is loaded for these countries" in page
+    assert 'href="/settings/prices"' in page
+    assert "Portugal1\N{EN DASH}\N{EN DASH}" in read_text(page)
     prices = [Price(country, "utility", dt.date(2026, 1, 1), "BRL", Decimal("0.0625"), "") for country in ("BR", "PT")]
     database.run(write_prices, prices)
     shown = read_text(browser.get(path).text)
     assert "R$0.13is the most that the messages cost, at the prices of the day of the first one" in shown
+    assert "Portugal1R$0.0625R$0.07" in shown
     assert "3of these have no price, and are not in this amount: an unknown country, AO" in shown
     shown = read_text(console.sign_in(language="pt_BR").get(path).text)
     assert "0,13é o máximo que as mensagens custam" in shown

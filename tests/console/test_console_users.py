@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from campaigns.domain.users.rights import Role
@@ -178,10 +180,10 @@ def test_the_attempts_at_the_password_are_limited(admin, database):
 
 def test_a_person_changes_the_own_language_and_zone(console, database):
     browser = console.sign_in(Role.VIEWER, name="maria")
-    browser.post("/profile", {"language": "pt_BR", "time_zone": "America/Manaus"})
+    browser.post("/settings", {"language": "pt_BR", "time_zone": "America/Manaus"})
     assert read_user(database) == [("viewer", False, "pt_BR", "America/Manaus")]
-    assert "Seu perfil" in browser.get("/profile").text
-    wrong = browser.post("/profile", {"language": "pt_BR", "time_zone": "x"})
+    assert "Configurações" in browser.get("/settings").text
+    wrong = browser.post("/settings", {"language": "pt_BR", "time_zone": "x"})
     assert wrong.status_code == 422
     assert 'id="time_zone-error"' in wrong.text
 
@@ -189,10 +191,10 @@ def test_a_person_changes_the_own_language_and_zone(console, database):
 def test_a_person_changes_the_own_password_which_ends_all_sessions(console, database):
     browser, other = console.sign_in(name="maria"), console.browser()
     other.log_in("maria")
-    short = browser.post("/profile/password", {"password": "short", "again": "short"})
+    short = browser.post("/settings/password", {"password": "short", "again": "short"})
     assert short.status_code == 422
     assert "at least 12" in short.text
-    answer = browser.post("/profile/password", {"password": NEW_WORDS, "again": NEW_WORDS})
+    answer = browser.post("/settings/password", {"password": NEW_WORDS, "again": NEW_WORDS})
     assert answer.location == "/login?done=password"
     assert "Your password is changed." in browser.get(answer.location).text
     assert other.get("/").status_code == 302
@@ -201,19 +203,51 @@ def test_a_person_changes_the_own_password_which_ends_all_sessions(console, data
 def test_the_other_browsers_are_listed_and_signed_out(console):
     browser, other = console.sign_in(name="maria"), console.browser()
     other.log_in("maria")
-    page = read_text(browser.get("/profile").text)
+    page = read_text(browser.get("/settings").text)
     assert "Browsers in which you are signed in 2" in page
     assert page.count("this browser") == 1
-    answer = browser.post("/profile/sessions", form="/profile")
+    answer = browser.post("/settings/sessions", form="/settings")
     assert "The other browsers are signed out." in read_text(browser.get(answer.location).text)
     assert other.get("/").status_code == 302
+
+
+def test_one_other_browser_is_signed_out(console, database):
+    browser, other, third = console.sign_in(name="maria"), console.browser(), console.browser()
+    stranger = console.sign_in(name="rui")
+    other.log_in("maria")
+    third.log_in("maria")
+    of_third, _of_other = re.findall(r'name="session" value="(\w+)"', browser.get("/settings").text)
+    stranger.post("/settings/sessions/end", {"session": of_third}, form="/settings")
+    assert third.get("/").status_code == 200
+    for _twice in range(2):
+        answer = browser.post("/settings/sessions/end", {"session": of_third}, form="/settings")
+        assert "One browser is signed out." in read_text(browser.get(answer.location).text)
+    assert [each.get("/").status_code for each in (browser, other, third)] == [200, 200, 302]
+    assert fetch(database, "SELECT actor FROM audit_events WHERE what = 'user.end_sessions'") == ["maria"]
+
+
+def test_a_person_lets_the_numbers_stand_still(console, database):
+    browser = console.sign_in(Role.VIEWER, name="maria")
+    chosen = {"language": "en", "time_zone": "UTC"}
+    assert 'type="checkbox" value="y" checked' in browser.get("/settings").text
+    browser.post("/settings", chosen)
+    assert fetch(database, "SELECT wants_updates FROM users") == [False]
+    browser.post("/settings", chosen | {"wants_updates": "y"})
+    assert fetch(database, "SELECT wants_updates FROM users") == [True]
+
+
+@pytest.mark.parametrize(("role", "has_users"), [(Role.VIEWER, False), (Role.ADMIN, True)])
+def test_the_settings_lead_to_those_for_all_that_the_role_may_open(console, role, has_users):
+    page = console.sign_in(role).get("/settings").text
+    assert all(f'href="{path}"' in page for path in ("/settings/prices", "/accounts", "/audit"))
+    assert ('href="/users"' in page) is has_users
 
 
 @pytest.mark.parametrize("zone", ["Portugal", "Japan", "GMT"])
 def test_a_zone_that_the_list_lacks_stays_when_the_language_is_changed(console, database, zone):
     browser = console.sign_in(Role.VIEWER, name="rui", time_zone=zone)
-    page = browser.get("/profile").text
+    page = browser.get("/settings").text
     chosen = page.split('name="time_zone"')[1].split("</select>")[0].split(" selected")[0].rsplit('value="', 1)[1]
     assert chosen.split('"')[0] == zone
-    assert browser.post("/profile", {"language": "pt_BR", "time_zone": zone}).status_code == 302
+    assert browser.post("/settings", {"language": "pt_BR", "time_zone": zone}).status_code == 302
     assert read_user(database, "rui")[0][2:] == ("pt_BR", zone)

@@ -314,7 +314,7 @@ def _describe_hours(look: StartFacts, time_zone: str) -> list[str]:
 
 
 def describe_draft_cost(estimate: Estimate | None) -> list[str]:
-    """Return a line with the most that a draft costs; [] if no price is loaded."""
+    """Return a line with the most that a draft costs; [] if nobody gets a message."""
     text = "" if estimate is None else describe_estimate(estimate)
     return [_("  Cost: {cost}", cost=text)] if text else []
 

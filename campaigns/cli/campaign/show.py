@@ -215,7 +215,7 @@ def _facts(details: CampaignDetails) -> list[tuple[str, object]]:
 
 
 def _describe_cost(details: CampaignDetails) -> str:
-    """Return what a draft costs at most, or what a campaign has cost; "" if no price is loaded."""
+    """Return what a draft costs at most, or what a campaign has cost if prices are loaded; else ""."""
     if details.estimate is not None:
         return describe_estimate(details.estimate)
     return describe_total(details.costs or [])

@@ -13,10 +13,11 @@ from campaigns.cli.csv_files import replacing
 from campaigns.cli.help import Group
 from campaigns.cli.hints import _, plural
 from campaigns.cli.output import json_option, print_json, print_json_rows, print_table, say
-from campaigns.cli.prices.describe import cost_cells, cost_columns, cost_to_json, describe_total, write_plain
+from campaigns.cli.prices.describe import cost_cells, cost_columns, cost_to_json, describe_total
 from campaigns.cli.session import CommandError, Session, reason_option
 from campaigns.cli.types import DAY, FILE, FilePath
-from campaigns.domain.prices.price_list import Price
+from campaigns.domain.prices.costs import write_amount
+from campaigns.domain.prices.price_list import Price, write_example
 from campaigns.domain.statement import Count, Money
 from campaigns.language import current
 from campaigns.management.prices.costs import CampaignCost, list_campaign_costs
@@ -24,13 +25,6 @@ from campaigns.management.prices.loading import load_prices, remove_prices
 from campaigns.sheets.csv_writer import write_csv
 from campaigns.store.prices import has_prices, list_prices
 
-# The figures are invented, and so small that nobody takes them for Meta's.
-_EXAMPLE = """\
-market,countries,currency,valid_from,marketing,utility,authentication,authentication_international,service
-Invented example: one country,BR,USD,{day},0.0003,0.0002,0.0002,,0.0001
-Invented example: several countries,CA US,USD,{day},0.0006,0.0005,0.0004,,0.0001
-Invented example: all other countries,*,USD,{day},0.0009,0.0008,0.0007,0.0010,0.0001
-"""
 _SHOWN_COUNTRIES = 20
 _COLUMNS = (
     *("campaign_id", "campaign", "country", "category", "currency", "price", "messages", "billable", "free"),
@@ -109,7 +103,7 @@ def list_(session: Session, as_json: bool) -> None:
     """
     rows = session.database.run(list_prices)
     if as_json:
-        print_json([asdict(row) | {"amount": write_plain(row.amount)} for row in rows])
+        print_json([asdict(row) | {"amount": write_amount(row.amount)} for row in rows])
         return
     by_market = sorted(rows, key=lambda row: (-row.valid_from.toordinal(), row.market, row.currency))
     groups = [[*group] for _key, group in groupby(by_market, key=lambda row: (row.valid_from, row.market))]
@@ -145,7 +139,7 @@ def example() -> None:
     Example:
       revoada prices example > prices.csv
     """
-    click.echo(_EXAMPLE.format(day=datetime.now(UTC).date().replace(day=1)), nl=False)
+    click.echo(write_example(datetime.now(UTC).date()), nl=False)
 
 
 @prices.command()

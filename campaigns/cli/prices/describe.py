@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
-from decimal import Decimal
 
 from campaigns.cli.hints import _, plural
-from campaigns.domain.prices.costs import Cost, Estimate, add_up, count_unpriced
+from campaigns.domain.prices.costs import Cost, Estimate, add_up, count_unpriced, write_amount
 from campaigns.domain.statement import Count, Money
 from campaigns.language import current, round_up
 
@@ -15,20 +14,37 @@ _SHOWN_COUNTRIES = 10
 
 
 def describe_estimate(estimate: Estimate) -> str:
-    """Return the most that a campaign costs: `at most $62.50 for 1,000 messages`, and the countries without a price."""
+    """Return the most that a campaign costs: `at most $62.50 for 1,000 messages`, and the countries without a price.
+
+    Without any price, the text says how to load prices.
+    """
+    if not estimate.countries:
+        return ""
+    if not estimate.has_prices:
+        return _(
+            "not known, because no price is loaded for these countries: {countries}. `revoada prices -h` says how to"
+            " load prices",
+            countries=_list_countries(estimate.unpriced),
+        )
     parts = []
     if estimate.message_count:
         amounts, messages = _write_amounts(map(round_up, estimate.amounts)), Count(estimate.message_count, "message")
         parts.append(_("at most {amounts} for {messages}", amounts=amounts, messages=messages))
     if estimate.unpriced:
-        shown = [
-            f"{_write_country(country)} ({current().format_number(count, ',')})"
-            for country, count in [*estimate.unpriced.items()][:_SHOWN_COUNTRIES]
-        ]
-        unpriced = Count(sum(estimate.unpriced.values()), "message")
-        more = ["…"] if len(estimate.unpriced) > _SHOWN_COUNTRIES else []
-        parts.append(_("no price for {messages}: {countries}", messages=unpriced, countries=", ".join([*shown, *more])))
+        unpriced, countries = Count(sum(estimate.unpriced.values()), "message"), _list_countries(estimate.unpriced)
+        parts.append(_("no price for {messages}: {countries}", messages=unpriced, countries=countries))
+    if estimate.is_example:
+        parts.append(_("the prices are the invented ones of the example"))
     return "; ".join(parts)
+
+
+def _list_countries(counts: Mapping[str, int]) -> str:
+    """Return the first countries with their numbers of messages: `BR (1,000), PT (2)`."""
+    shown = [
+        f"{_write_country(country)} ({current().format_number(count, ',')})"
+        for country, count in [*counts.items()][:_SHOWN_COUNTRIES]
+    ]
+    return ", ".join([*shown, *(["…"] if len(counts) > _SHOWN_COUNTRIES else [])])
 
 
 def estimate_to_json(estimate: Estimate | None) -> dict[str, object] | None:
@@ -67,8 +83,8 @@ def cost_to_json(cost: Cost) -> dict[str, object]:
         **asdict(cost),
         "country": cost.country or None,
         "category": cost.category or None,
-        "price": write_plain(cost.price),
-        "amount": write_plain(cost.amount),
+        "price": write_amount(cost.price),
+        "amount": write_amount(cost.amount),
     }
 
 
@@ -89,14 +105,6 @@ def cost_cells(cost: Cost) -> tuple[object, ...]:
     return (country, category, cost.messages, cost.billable, cost.free, cost.unknown, price or _("none"), amount)
 
 
-def write_plain(amount: Decimal | None) -> str | None:
-    """Return an amount with a point and without superfluous zeros, for programs."""
-    if amount is None:
-        return None
-    text = f"{amount:f}"
-    return text.rstrip("0").rstrip(".") if "." in text else text
-
-
 def _write_country(country: str) -> str:
     return country or _("unknown country")
 
@@ -106,4 +114,4 @@ def _write_amounts(amounts: Iterable[Money]) -> str:
 
 
 def _amounts_to_json(amounts: Sequence[Money]) -> list[dict[str, str | None]]:
-    return [{"currency": each.currency, "amount": write_plain(each.amount)} for each in amounts]
+    return [{"currency": each.currency, "amount": write_amount(each.amount)} for each in amounts]

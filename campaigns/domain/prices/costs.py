@@ -26,18 +26,39 @@ class Prices:
 
 
 @dataclass(frozen=True, slots=True)
+class CountryEstimate:
+    """The most that the messages to one country cost. `price`: of one message; None if no price is loaded."""
+
+    country: str
+    message_count: int
+    price: Money | None
+
+    @property
+    def amounts(self) -> Sequence[Money]:
+        """The amount; none without a price."""
+        return [] if self.price is None else [Money(self.price.amount * self.message_count, self.price.currency)]
+
+
+@dataclass(frozen=True, slots=True)
 class Estimate:
     """The most that the pending messages of a campaign cost, at the prices of one day.
 
     It is the most, because nobody knows before which messages are free, or for which a volume tier lowers the price.
     `day`: the day of the first message, in the zone of the campaign. `amounts`: one per currency. `message_count`: the
-    messages that have a price. `unpriced`: the other messages, by country; "" is an unknown country.
+    messages that have a price. `unpriced`: the other messages, by country; "" is an unknown country. `countries`: all
+    countries, that with the most messages first. `is_example`: some of the prices are the invented ones of the example.
     """
 
     day: dt.date
     amounts: Sequence[Money]
     message_count: int
     unpriced: Mapping[str, int]
+    countries: Sequence[CountryEstimate] = ()
+    is_example: bool = False
+
+    @property
+    def has_prices(self) -> bool:
+        return self.message_count > 0
 
 
 def estimate_cost(people: Mapping[str, int], categories: Collection[str], prices: Prices, *, day: dt.date) -> Estimate:
@@ -50,16 +71,20 @@ def estimate_cost(people: Mapping[str, int], categories: Collection[str], prices
     if Category.AUTHENTICATION in charged:
         charged.add(Category.AUTHENTICATION_INTERNATIONAL)
     amounts: dict[str, Decimal] = defaultdict(Decimal)
-    priced_count, unpriced = 0, Counter[str]()
-    for country, count in people.items():
+    priced_count, unpriced, countries, is_example = 0, Counter[str](), [], False
+    for country, count in sorted(people.items(), key=lambda each: (-each[1], each[0])):
         found = [price for category in charged if (price := prices.find(country, category, day))]
         if not found:
             unpriced[country] += count
+            countries.append(CountryEstimate(country, count, None))
             continue
         highest = max(found, key=lambda price: price.amount)
         amounts[highest.currency] += highest.amount * count
         priced_count += count
-    return Estimate(day, _to_money(amounts), priced_count, dict(unpriced.most_common()))
+        is_example = is_example or highest.is_example
+        countries.append(CountryEstimate(country, count, Money(highest.amount, highest.currency, is_price=True)))
+    unpriced_first = dict(unpriced.most_common())
+    return Estimate(day, _to_money(amounts), priced_count, unpriced_first, countries, is_example)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +92,8 @@ class Charge:
     """Messages that Meta has accepted, or may have accepted, with the same report about their price.
 
     `country`: "" if it is unknown. `category`: "" if Meta has not reported it. `day`: of the sending. `is_billable`:
-    None if Meta has not reported it.
+    None if Meta has not reported it. `account_id`: None if it is unknown, or if the numbers of all accounts are
+    together.
     """
 
     country: str
@@ -75,6 +101,7 @@ class Charge:
     day: dt.date
     is_billable: bool | None
     count: int
+    account_id: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +153,14 @@ def add_up(costs: Iterable[Cost]) -> list[Money]:
 def count_unpriced(costs: Iterable[Cost]) -> int:
     """Return the number of billable messages without a price."""
     return sum(cost.billable for cost in costs if cost.price is None)
+
+
+def write_amount(amount: Decimal | None) -> str | None:
+    """Return an amount with a point and without superfluous zeros, for programs."""
+    if amount is None:
+        return None
+    text = f"{amount:f}"
+    return text.rstrip("0").rstrip(".") if "." in text else text
 
 
 def read_category(text: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import re
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
@@ -39,6 +40,14 @@ _AMOUNT = re.compile(r"\d{1,9}(?:[.,]\d{1,9})?")
 # 1.234 and 1,234 may be 1234, with a separator of thousands.
 _MAY_BE_THOUSANDS = re.compile(r"[1-9]\d{0,2}[.,]\d{3}")
 _SHOWN_PROBLEMS = 10
+# The markets of the example begin so. Its figures are so small that nobody takes them for Meta's.
+_EXAMPLE_MARKET = "Invented example"
+_EXAMPLE = f"""\
+market,countries,currency,valid_from,marketing,utility,authentication,authentication_international,service
+{_EXAMPLE_MARKET}: one country,BR,USD,{{day}},0.0003,0.0002,0.0002,,0.0001
+{_EXAMPLE_MARKET}: several countries,CA US,USD,{{day}},0.0006,0.0005,0.0004,,0.0001
+{_EXAMPLE_MARKET}: all other countries,*,USD,{{day}},0.0009,0.0008,0.0007,0.0010,0.0001
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +64,26 @@ class Price:
     currency: str
     amount: Decimal
     market: str
+
+    @property
+    def is_example(self) -> bool:
+        """The price is one of the invented figures of `write_example`."""
+        return _is_example(self.market)
+
+
+@dataclass(frozen=True, slots=True)
+class MarketPrices:
+    """The prices that countries of a market share, by category. `countries`: their codes, in order."""
+
+    market: str
+    countries: Sequence[str]
+    currency: str
+    valid_from: dt.date
+    amounts: Mapping[str, Decimal]
+
+    @property
+    def is_example(self) -> bool:
+        return _is_example(self.market)
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +129,33 @@ def read_price_list(rows: Iterable[tuple[int, Sequence[str] | RowProblem]]) -> l
     if not prices:
         raise Refusal("prices_empty", "the file has no price.")
     return prices
+
+
+def write_example(today: dt.date) -> str:
+    """Return a price list with invented figures, as the text of a CSV file whose columns show the form."""
+    return _EXAMPLE.format(day=today.replace(day=1))
+
+
+def group_by_market(prices: Iterable[Price]) -> list[MarketPrices]:
+    """Return prices as a price list has them: in one row, the countries with the same market, day and prices.
+
+    The newest day comes first.
+    """
+    of_country: dict[tuple[dt.date, str, str, str], dict[str, Decimal]] = defaultdict(dict)
+    for price in prices:
+        of_country[price.valid_from, price.market, price.currency, price.country][price.category] = price.amount
+    rows: dict[tuple[dt.date, str, str, tuple[tuple[str, Decimal], ...]], list[str]] = defaultdict(list)
+    for (day, market, currency, country), amounts in sorted(of_country.items()):
+        rows[day, market, currency, tuple(sorted(amounts.items()))].append(country)
+    grouped = [
+        MarketPrices(market, countries, currency, day, dict(amounts_of))
+        for (day, market, currency, amounts_of), countries in rows.items()
+    ]
+    return sorted(grouped, key=lambda each: (-each.valid_from.toordinal(), each.market, each.countries[0]))
+
+
+def _is_example(market: str) -> bool:
+    return market.startswith(_EXAMPLE_MARKET)
 
 
 def _check_header(names: Sequence[str]) -> Iterator[tuple[str, Sentence]]:

@@ -64,6 +64,7 @@ class Act(StrEnum):
     CAMPAIGN_RETRY_UNCERTAIN = "campaign.retry_uncertain"
     CAMPAIGN_START = "campaign.start"
     CAMPAIGN_TEST = "campaign.test"
+    COSTS_EXPORT = "costs.export"  # a person takes the costs of campaigns away
     OPTOUT_ACCEPT = "optout.accept"
     OPTOUT_DISMISS = "optout.dismiss"
     OPTOUT_ERASE = "optout.erase"  # the texts of old answers

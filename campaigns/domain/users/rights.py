@@ -41,6 +41,7 @@ class Right(StrEnum):
     CAMPAIGN_RETRY_UNCERTAIN = "campaign.retry_uncertain"  # some people may get a message twice
     PERSON_FORGET = "person.forget"
     PORTFOLIO_CHANGE = "portfolio.change"
+    PRICES_CHANGE = "prices.change"  # load and remove prices of messages
     SYSTEM_REPAIR = "system.repair"
     SYSTEM_SEE = "system.see"  # processes, queues and settings, without secrets
     TEMPLATE_ADD = "template.add"
@@ -73,6 +74,7 @@ _ADDED: Mapping[Role, frozenset[Right]] = MappingProxyType({
         Right.CAMPAIGN_RETRY_UNCERTAIN,
         Right.PERSON_FORGET,
         Right.PORTFOLIO_CHANGE,
+        Right.PRICES_CHANGE,
         Right.SYSTEM_REPAIR,
         Right.TEMPLATE_ADD,
         Right.USER_CHANGE,

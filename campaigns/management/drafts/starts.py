@@ -115,7 +115,7 @@ class StartFacts:
     `departure`: when the first message may leave, if the campaign starts now. `night`: the people whom the messages
     reach at night. `lacks_window`: the campaign is marketing and has no window, although there are quiet hours.
     `overlaps`: all other campaigns with people or a file of this one. `estimate`: the most that the campaign costs;
-    None if no price is loaded, or if it has started before.
+    None if it has started before.
     """
 
     campaign: CampaignListing
@@ -356,7 +356,7 @@ def _look(
         ),
         overlaps=overlaps,
         capped_count=len(capped),
-        estimate=find_estimate(connection, row, pending),
+        estimate=find_estimate(connection, row, pending, capped),
         left_out=count_left_out(connection, row),
     )
 

@@ -21,33 +21,43 @@ from campaigns.store.campaigns import (
     list_pending_counts,
 )
 from campaigns.store.database import Connection, Database
+from campaigns.store.history.charges import count_countries, has_erased_count, list_kept_charges
 from campaigns.store.templates import load_template
 
 
 def find_estimate(
-    connection: Connection, row: CampaignListing, pending: Sequence[PendingCount] | None = None
+    connection: Connection,
+    row: CampaignListing,
+    pending: Sequence[PendingCount] | None = None,
+    capped: Sequence[int] = (),
 ) -> Estimate | None:
-    """Return the most that the pending messages of a campaign cost; None if no price is loaded, or it has
-    started or ended.
+    """Return the most that the pending messages of a campaign cost; None if it has started or ended.
 
-    `pending`: its pending messages, if the caller knows them; if not, the function reads the whole campaign.
+    Without loaded prices, the estimate has the numbers of the messages by country, and no amount. `pending`: its
+    pending messages, if the caller knows them; if not, the function reads the whole campaign. `capped`: the messages
+    that the limit per person holds back.
     """
-    if row.started_at is not None or row.status in ENDED or not store.has_prices(connection):
+    if row.started_at is not None or row.status in ENDED:
         return None
     people = Counter[str]()
     for each in list_pending_counts(connection, row.id) if pending is None else pending:
         people[find_country(each.prefix)] += each.count - each.suppressed_count
-    categories = {*load_campaign_accounts(connection, [row.id])[row.id].values()}
-    if not categories:
-        categories = {load_template(connection, find_template_id(connection, row.id)).category}
+    if capped:
+        people -= count_countries(connection, capped)
     at = max(row.scheduled_at or row.server_now, row.server_now)
     day = at.astimezone(ZoneInfo(row.time_zone)).date()
     prices = Prices(store.list_prices(connection, people.keys()))
-    return estimate_cost(+people, categories, prices, day=day)
+    return estimate_cost(+people, list_categories(connection, row.id), prices, day=day)
+
+
+def list_categories(connection: Connection, campaign_id: int) -> set[str]:
+    """Return the categories that the template of a campaign has for its accounts."""
+    categories = {*load_campaign_accounts(connection, [campaign_id])[campaign_id].values()}
+    return categories or {load_template(connection, find_template_id(connection, campaign_id)).category}
 
 
 def find_estimate_of(connection: Connection, campaign_id: int) -> Estimate | None:
-    """Return what `find_estimate` returns for the campaign with this id."""
+    """Return what `find_estimate` returns for the campaign with this id; None if no price is loaded."""
     if not store.has_prices(connection):
         return None
     (row,) = list_campaigns(connection, [campaign_id])
@@ -63,11 +73,16 @@ def find_costs(
 ) -> list[Cost] | None:
     """Return what the messages that a campaign sent between two days have cost; None if no price is loaded.
 
-    If prices are loaded, the function reads the whole campaign once.
+    If prices are loaded, the function reads the whole campaign once. Of a campaign whose people are erased it reads the
+    kept sums, because the messages have no country any more.
     """
     if not store.has_prices(connection):
         return None
-    charges = store.list_charges(connection, campaign_id, first_day=first_day, last_day=last_day)
+    if has_erased_count(connection, campaign_id):
+        first, last = first_day or dt.date.min, last_day or dt.date.max
+        charges = [each for each in list_kept_charges(connection, campaign_id) if first <= each.day <= last]
+    else:
+        charges = store.list_charges(connection, campaign_id, first_day=first_day, last_day=last_day)
     return list_costs(charges, Prices(store.list_prices(connection, {each.country for each in charges})))
 
 

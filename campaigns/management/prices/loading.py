@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import datetime as dt
+import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,7 +14,7 @@ from campaigns.domain.statement import Kind, Refusal
 from campaigns.domain.users.actor import Act, Actor
 from campaigns.sheets.rows import open_sheet
 from campaigns.store.database import Connection, Database
-from campaigns.store.prices import delete_prices, write_prices
+from campaigns.store.prices import delete_prices, list_prices, write_prices
 from campaigns.store.users.audit import write_audit
 
 
@@ -28,18 +30,50 @@ class LoadedPrices:
     unchanged: int
 
 
-def load_prices(database: Database, path: Path, *, actor: Actor) -> LoadedPrices:
+@dataclass(frozen=True, slots=True)
+class PriceChanges:
+    """What the loading of a list would change. `corrected`: the old and the new price of each correction."""
+
+    new: Sequence[Price]
+    corrected: Sequence[tuple[Price, Price]]
+    unchanged_count: int
+
+    @property
+    def digest(self) -> str:
+        """A digest of all changes. It is another one if the list or the loaded prices have changed."""
+        return hashlib.sha256(repr((self.new, self.corrected)).encode()).hexdigest()
+
+
+def compare_prices(database: Database, path: Path, *, name: str | None = None) -> PriceChanges:
+    """Return what `load_prices` would change. The arguments and the errors are those of `load_prices`."""
+    prices = _read(path, name or str(path))
+    loaded = database.run(list_prices, {each.country for each in prices})
+    known = {(each.country, each.category, each.valid_from): each for each in loaded}
+    new, corrected, unchanged_count = [], [], 0
+    for price in prices:
+        before = known.get((price.country, price.category, price.valid_from))
+        if before is None:
+            new.append(price)
+        elif before == price:
+            unchanged_count += 1
+        else:
+            corrected.append((before, price))
+    return PriceChanges(new, corrected, unchanged_count)
+
+
+def load_prices(database: Database, path: Path, *, actor: Actor, name: str | None = None) -> LoadedPrices:
     """Load all prices of a CSV file, or none. A price of the same country, category and day is corrected.
 
-    A file that changes nothing leaves no row in the audit. Raises Refusal; OSError if the file cannot be read.
+    `name`: the name of the file for people, if its path is another one. A file that changes nothing leaves no row in
+    the audit. Raises Refusal; OSError if the file cannot be read.
     """
-    prices = _read(path)
+    prices = _read(path, name or str(path))
 
     def work(connection: Connection) -> LoadedPrices:
         new_count, corrected_count = write_prices(connection, prices)
         if new_count or corrected_count:
             after = {
-                "file": path.name,
+                "file": name or path.name,
                 "new_price_count": new_count,
                 "corrected_price_count": corrected_count,
                 "valid_from": sorted({each.valid_from.isoformat() for each in prices}),
@@ -67,8 +101,8 @@ def remove_prices(database: Database, day: dt.date, *, actor: Actor) -> int:
     return database.run(work)
 
 
-def _read(path: Path) -> list[Price]:
-    """Return the prices of a file. Raises Refusal, OSError.
+def _read(path: Path, name: str) -> list[Price]:
+    """Return the prices of a file. `name`: its name in refusals. Raises Refusal, OSError.
 
     A workbook is refused, because a cell shows fewer decimals than its number has.
     """
@@ -77,11 +111,11 @@ def _read(path: Path) -> list[Price]:
             if sheet.delimiter:
                 return read_price_list(sheet.rows)
     except RecipientsError as error:
-        raise error.in_file(path) from None
+        raise error.in_file(name) from None
     except Refusal as refusal:
-        raise Refusal(refusal.code, "{path}: {problem}", path=str(path), problem=refusal) from None
+        raise Refusal(refusal.code, "{path}: {problem}", path=name, problem=refusal) from None
     raise Refusal(
         "prices_workbook",
         "{path}: a workbook may hide decimals of a price. Save the list as CSV, and check that all decimals are there.",
-        path=str(path),
+        path=name,
     )

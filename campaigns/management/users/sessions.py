@@ -119,6 +119,18 @@ def end_sessions(database: Database, user_id: int, *, actor: Actor, kept: str | 
     return database.run(work)
 
 
+def end_session_of(database: Database, user_id: int, key: str, *, actor: Actor) -> bool:
+    """End one session of a user; return False if it had ended already. `key`: as `list_sessions` returns it."""
+
+    def work(connection: Connection) -> bool:
+        if not store.end_session_of(connection, user_id, key):
+            return False
+        write_audit(connection, actor, Act.USER_END_SESSIONS, user_id, after={"ended_sessions": 1})
+        return True
+
+    return database.run(work)
+
+
 def _verify(database: Database, hasher: Hasher, typed: str, password: str, address: str) -> tuple[int, Credentials]:
     """Count an attempt and verify a password; return the id of the attempt and the user. Raises Refusal."""
     attempt_id, wait_seconds = database.run(store.take_login_attempt, typed, network=_find_network(address))

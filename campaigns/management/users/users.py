@@ -19,13 +19,17 @@ LANGUAGES = ("en", "pt_BR")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UserChanges:
-    """The changes that a person asks for. A field with the value None stays as it is. `is_enabled`: may sign in."""
+    """The changes that a person asks for. A field with the value None stays as it is.
+
+    `is_enabled`: may sign in. `wants_updates`: the numbers of open pages change by themselves.
+    """
 
     role: Role | None = None
     password: str | None = None
     language: str | None = None
     time_zone: str | None = None
     is_enabled: bool | None = None
+    wants_updates: bool | None = None
 
 
 def add_user(
@@ -106,6 +110,8 @@ def _change(connection: Connection, name: str, changes: UserChanges, password_ha
         language=changes.language,
         time_zone=changes.time_zone,
     )
+    if changes.wants_updates is not None:
+        store.choose_updates(connection, user.id, wants_updates=changes.wants_updates)
     if changes.is_enabled is True:
         store.enable_user(connection, user.id)
     if is_disabled:
@@ -127,6 +133,7 @@ def _describe(user: User) -> dict[str, object]:
         "time_zone": user.time_zone,
         "is_enabled": user.disabled_at is None,
         "has_password": user.has_password,
+        "wants_updates": user.wants_updates,
     }
 
 

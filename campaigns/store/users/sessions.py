@@ -47,8 +47,11 @@ class SessionUser:
 
 @dataclass(frozen=True, slots=True)
 class OpenSession:
-    """`is_present`: the session of the token that was given. `network`: the address of the login."""
+    """`key`: names the session on pages; no browser can sign in with it. `is_present`: the session of the token that
+    was given. `network`: the address of the login.
+    """
 
+    key: str
     created_at: dt.datetime
     seen_at: dt.datetime
     network: str | None
@@ -109,6 +112,11 @@ def end_other_sessions(connection: Connection, user_id: int, *, kept: str | None
     """End all sessions of a user except the one with the token `kept`; return their number."""
     parameters = {"user_id": user_id, "token_sha256": None if kept is None else _hash(kept)}
     return connection.execute(query("end_other_sessions"), parameters).rowcount
+
+
+def end_session_of(connection: Connection, user_id: int, key: str) -> bool:
+    """End the session of a user with this key; return False if there is none."""
+    return connection.execute(query("end_session_of"), {"user_id": user_id, "key": key}).rowcount == 1
 
 
 def erase_logins(connection: Connection) -> None:

@@ -22,7 +22,9 @@ FROM sessions s JOIN users u ON u.id = s.user_id
 WHERE s.token_sha256 = %(token_sha256)s AND is_open(s) AND u.disabled_at IS NULL
 
 -- name: list_sessions
-SELECT s.created_at, s.seen_at, host(s.network) AS network, s.token_sha256 IS NOT DISTINCT FROM %(token_sha256)s AS is_present
+-- `key` names a session on a page: a digest of the digest of its token, which `end_session_of` takes.
+SELECT encode(sha256(s.token_sha256), 'hex') AS key, s.created_at, s.seen_at, host(s.network) AS network,
+    s.token_sha256 IS NOT DISTINCT FROM %(token_sha256)s AS is_present
 FROM sessions s WHERE s.user_id = %(user_id)s AND is_open(s) ORDER BY s.seen_at DESC, s.created_at DESC
 
 -- name: confirm_session
@@ -39,6 +41,9 @@ DELETE FROM sessions WHERE token_sha256 = %(token_sha256)s RETURNING user_id
 
 -- name: end_other_sessions
 DELETE FROM sessions WHERE user_id = %(user_id)s AND token_sha256 IS DISTINCT FROM %(token_sha256)s
+
+-- name: end_session_of
+DELETE FROM sessions WHERE user_id = %(user_id)s AND encode(sha256(token_sha256), 'hex') = %(key)s
 
 -- name: erase_logins
 -- Deletes the sessions that have ended by themselves, and the attempts that no limit counts any more.
