@@ -13,6 +13,10 @@ from tests.support.actors import TESTER
 
 BY_DAY = {"REVOADA_QUIET_HOURS": quiet_hours(in_hours=12)}
 ALL_HOURS = ("--window", "00:00-24:00")
+NO_PRICE = (
+    "  Cost: not known, because no price is loaded for these countries: BR (2). `revoada prices -h` says how to load"
+    " prices\n"
+)
 
 
 @pytest.fixture
@@ -32,6 +36,7 @@ def test_the_first_message_and_the_numbers_stand_before_the_question(create, hou
         "  List: people.csv\n"
         "  2 messages to send\n"
         "  1 person has opted out or is blocked, and will get no message\n"
+        f"{NO_PRICE}"
         "  1 row of the list was rejected, so its person will get no message\n"
         "  Sent from account sales\n"
         "  If you start the campaign now, the first message may leave now.\n"
@@ -179,6 +184,7 @@ def test_a_script_is_warned_of_a_newer_draft_and_sees_what_is_sent(create, house
         "  First message: Oi Ana!\n"
         "  List: people.csv\n"
         "  2 messages to send\n"
+        f"{NO_PRICE}"
         "  Sent from account sales\n"
         "Campaign 1 (Wrong) is pending.\n"
         "  The first message may leave now.\n"
@@ -192,8 +198,9 @@ def test_a_start_with_a_yes_shows_the_first_message_and_the_accounts(create, hou
     fetch(database, """UPDATE accounts SET health = '{"display_phone_number": "+55 11 3333-4444"}'""")
     output = house.ok("campaign", "start", create("Sale", *ALL_HOURS), "--yes", **BY_DAY)
     assert output.startswith(
-        "Campaign 1 (Sale) sends promo:pt_BR:\n  First message: Oi Ana!\n  List: people.csv\n"
-        "  2 messages to send\n  Sent from account sales (+55 11 3333-4444)\nCampaign 1 (Sale) is pending.\n"
+        "Campaign 1 (Sale) sends promo:pt_BR:\n  First message: Oi Ana!\n  List: people.csv\n  2 messages to send\n"
+        f"{NO_PRICE}"
+        "  Sent from account sales (+55 11 3333-4444)\nCampaign 1 (Sale) is pending.\n"
     )
 
 
