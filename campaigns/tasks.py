@@ -13,8 +13,7 @@ from campaigns.celery import WakeUp, app
 from campaigns.config import Settings
 from campaigns.doctor import health
 from campaigns.logs import event
-from campaigns.management.files.work import do_next_job
-from campaigns.management.prices.charges import count_next_charges
+from campaigns.management.files.work import do_all_work
 from campaigns.privacy import retention
 from campaigns.sending import samples, schedule
 from campaigns.sending.run import run_slice
@@ -126,13 +125,7 @@ def work_with_files() -> None:
     When the process stops, its job is given back, and another process begins the job anew.
     """
     process, settings = runtime(), runtime().settings
-    while not process.stop.is_set() and (
-        do_next_job(
-            process.database, secret_key=settings.secret_key, overlap_days=settings.overlap_days, stop=process.stop
-        )
-        or count_next_charges(process.database)
-    ):
-        pass
+    do_all_work(process.database, secret_key=settings.secret_key, overlap_days=settings.overlap_days, stop=process.stop)
 
 
 @app.task(name="campaigns.sample", base=WakeUp)

@@ -5,12 +5,14 @@ from __future__ import annotations
 import csv
 import datetime as dt
 from decimal import Decimal
+from threading import Event
 
 import pytest
 
 from campaigns.domain.prices.costs import Cost, Prices, list_costs
 from campaigns.domain.prices.price_list import Price
 from campaigns.domain.users.rights import Role
+from campaigns.management.files.work import do_all_work
 from campaigns.management.prices.charges import count_next_charges, show_campaign_costs, show_ledger
 from campaigns.management.prices.costs import find_costs
 from campaigns.store.history.charges import ChargeFilter
@@ -78,6 +80,17 @@ def test_the_kept_sums_are_those_of_the_messages(database, add_sent):
     kept = show_campaign_costs(database, campaign_id)
     assert kept.costs == list_costs(database.run(list_charges, campaign_id), known)
     assert kept.costs[0] == Cost("BR", "marketing", "USD", Decimal("0.05"), messages=3, billable=2, free=1, unknown=0)
+
+
+def test_the_role_files_counts_all_campaigns_when_it_has_no_other_work(database, add_sent):
+    ids = [add_sent(), add_sent("Pascoa")]
+    do_all_work(database, secret_key=None, overlap_days=7, stop=Event())
+    assert fetch(database, "SELECT campaign_id FROM charge_counts ORDER BY 1") == ids
+    stopped = Event()
+    stopped.set()
+    add_sent("Carnaval")
+    do_all_work(database, secret_key=None, overlap_days=7, stop=stopped)
+    assert fetch(database, "SELECT count(*) FROM charge_counts") == [2]
 
 
 def test_a_campaign_is_counted_again_when_its_receipts_may_have_come(database, add_sent):

@@ -87,6 +87,7 @@ WITHOUT_ACTOR = {
     "campaigns.management.files.jobs.request_suppressions": "the import writes the audit with each batch of rows",
     "campaigns.management.files.uploads.add_piece": "the end of the upload is in the audit",
     "campaigns.management.files.uploads.begin_upload": "the end of the upload is in the audit",
+    "campaigns.management.files.work.do_all_work": "it acts for the people who have asked, with those actors",
     "campaigns.management.files.work.do_next_job": "it acts for the person who has asked, with that actor",
     "campaigns.management.users.sessions.log_in": "the person who logs in is the actor",
     "campaigns.management.users.sessions.confirm_session": "the person who types the password is the actor",

@@ -35,6 +35,7 @@ from campaigns.management.files.reports import write_overlaps, write_report
 from campaigns.management.files.sentences import write_sentence
 from campaigns.management.files.uploads import spooled
 from campaigns.management.listings.downloads import SUPPRESSION_COLUMNS, export_suppressions
+from campaigns.management.prices.charges import count_next_charges
 from campaigns.management.recipients import Reading, renew_statistics
 from campaigns.management.suppressions import import_suppressions
 from campaigns.sheets.csv_writer import write_csv
@@ -78,6 +79,18 @@ class _Tools:
     secret_key: str | None
     report: Report
     check: Callable[[], None]
+
+
+def do_all_work(database: Database, *, secret_key: str | None, overlap_days: int, stop: threading.Event) -> None:
+    """Do all jobs that nobody works on, one after the other; then count what campaigns have cost, until none is due.
+
+    A job that comes meanwhile is done before the next count. The arguments and the errors are those of `do_next_job`.
+    """
+    while not stop.is_set() and (
+        do_next_job(database, secret_key=secret_key, overlap_days=overlap_days, stop=stop)
+        or count_next_charges(database)
+    ):
+        pass
 
 
 def do_next_job(

@@ -69,14 +69,14 @@ GROUP BY 1, 2, 3, 4
 
 -- name: page_charged_campaigns
 -- The campaigns with kept sums in some days, by month, the newest month and campaign first, after a key.
-SELECT date_trunc('month', h.day)::date AS month, h.campaign_id, c.name
+SELECT date_trunc('month', h.day::timestamp)::date AS month, h.campaign_id, c.name
 FROM charges h JOIN campaigns c ON c.id = h.campaign_id
 WHERE h.day BETWEEN %(first_day)s AND least(%(last_day)s::date, coalesce(%(month)s::date + 31, %(last_day)s::date))
     AND (%(campaign_id)s::bigint IS NULL OR h.campaign_id = %(campaign_id)s)
     AND (%(account_id)s::bigint IS NULL OR h.account_id = %(account_id)s)
     AND (%(country)s::text IS NULL OR h.country = %(country)s)
     AND (%(category)s::text IS NULL OR replace(lower(h.category), '-', '_') = %(category)s)
-    AND (%(month)s::date IS NULL OR (date_trunc('month', h.day)::date, h.campaign_id) < (%(month)s::date, %(after_id)s::bigint))
+    AND (%(month)s::date IS NULL OR (date_trunc('month', h.day::timestamp)::date, h.campaign_id) < (%(month)s::date, %(after_id)s::bigint))
 GROUP BY 1, 2, 3
 ORDER BY 1 DESC, 2 DESC
 LIMIT %(limit)s
