@@ -27,7 +27,6 @@ from console.pages.settings.prices import find_today, read_day
 from console.rights import demands
 from console.security import takes_file
 from console.texts import _, say
-from console.typed import keeps_typed
 
 _Answer = str | Response | tuple[str, int]
 Result = TypeVar("Result")
@@ -43,7 +42,6 @@ def register(app: Flask) -> None:
     app.add_url_rule("/settings/prices/remove/<day>", "remove_prices", remove, methods=["POST"])
 
 
-@keeps_typed
 @demands(Right.PRICES_CHANGE)
 def ask_file() -> str:
     return _render_file(PriceFileForm())
