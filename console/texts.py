@@ -28,7 +28,6 @@ from campaigns.domain.optout.recognition import Source
 from campaigns.domain.pacing import Reason
 from campaigns.domain.prices.costs import CountryEstimate, Estimate
 from campaigns.domain.statement import (
-    Duration,
     Entry,
     Field,
     Finding,
@@ -133,11 +132,6 @@ def week_time(at: dt.datetime, time_zone: str) -> str:
     """Return a time with the short name of its day of the week, as the clocks of a zone show it."""
     day = at.astimezone(ZoneInfo(time_zone)).isoweekday()
     return f"{weekday(day)} {local_time(at, time_zone)}"
-
-
-def duration_words(seconds: float) -> str:
-    """Return a duration, such as `45 s` or `12 min`."""
-    return load(language()).format(Duration(seconds), "")
 
 
 def clock_time(at: dt.datetime, time_zone: str) -> str:
