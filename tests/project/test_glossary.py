@@ -32,7 +32,7 @@ PORTUGUESE_WORDS = load(PORTUGUESE)
 
 @pytest.fixture(scope="module")
 def app():
-    return make_app(Parts(Settings(secret_key=make_key()), None, None, None, None))
+    return make_app(Parts(Settings(secret_key=make_key()), None, None, None, None, None))
 
 
 def read_section(title):
