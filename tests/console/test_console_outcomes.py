@@ -6,11 +6,15 @@ import csv
 import datetime as dt
 import io
 import re
+from decimal import Decimal
 
 import pytest
 
+from campaigns.domain.prices.price_list import Price
 from campaigns.domain.users.actor import Act
 from campaigns.domain.users.rights import Role
+from campaigns.management.prices.charges import count_next_charges
+from campaigns.store.prices import write_prices
 from campaigns.store.users.audit import write_audit
 from tests.console.conftest import read_text
 from tests.store.rows import add_account, add_campaign, add_messages, fetch
@@ -137,6 +141,32 @@ def test_the_report_has_all_that_a_lead_asks_for(console, database, first_id):
 def test_an_opt_out_that_the_message_did_not_cause_is_not_counted(console, database, first_id, source, age):
     fetch(database, OPT_OUT, source, age, first_id)
     assert "0 people opted out" in read_text(console.sign_in().get(f"/campaigns/{first_id}/report").text)
+
+
+def test_the_costs_stand_in_the_comparison_and_in_the_report(console, database, first_id, second_id):
+    browser = console.sign_in(Role.VIEWER)
+    page = browser.get(f"/campaigns/compare?a={first_id}&b={second_id}").text
+    assert find_line(page, "So far") == "So far not counted yet not counted yet"
+    fetch(
+        database,
+        "UPDATE messages SET pricing_category = 'marketing', is_billable = true"
+        " WHERE campaign_id = %s AND status IN ('sent', 'delivered', 'read') RETURNING 1",
+        first_id,
+    )
+    while count_next_charges(database):
+        pass
+    assert "So far no price no price" in read_text(
+        browser.get(f"/campaigns/compare?a={first_id}&b={second_id}").text.replace("<td", " <td")
+    )
+    database.run(write_prices, [Price("BR", "marketing", dt.date(2020, 1, 1), "USD", Decimal("0.05"), "")])
+    page = browser.get(f"/campaigns/compare?a={first_id}&b={second_id}").text
+    assert find_line(page, "So far") == "So far $0.30 0"
+    assert find_line(page, "Billable") == "Billable 6 0"
+    assert find_line(page, "Not reported") == "Not reported 0 9"  # the uncertain one, too
+    assert "Cost so far$0.30" in read_text(browser.get(f"/campaigns/{first_id}/report").text)
+    rows = browser.get(f"/campaigns/{first_id}/report.csv").text
+    assert "cost,amount.USD,0.3\r\n" in rows
+    assert "cost,billable,6" in rows
 
 
 def test_of_erased_people_nobody_knows_who_opted_out(console, database, first_id, second_id):

@@ -11,9 +11,11 @@ from zoneinfo import ZoneInfo
 
 from campaigns.domain.filling import fill
 from campaigns.domain.message import Status
+from campaigns.domain.prices.costs import add_up, write_amount
 from campaigns.domain.template import TemplateError
 from campaigns.domain.users.actor import Act, Actor
 from campaigns.management.layouts import Layout, lay_out
+from campaigns.management.prices.charges import CampaignCosts, show_campaign_costs
 from campaigns.management.reports import CampaignErrors, Funnel, read_funnel, show_errors
 from campaigns.management.template_choice import read_template
 from campaigns.store import accounts, campaigns, templates
@@ -137,7 +139,17 @@ def export_report(database: Database, campaign_id: int, *, actor: Actor) -> Repo
     """
     report = load_report(database, campaign_id)
     database.run(lambda connection: write_audit(connection, actor, Act.CAMPAIGN_REPORT, campaign_id))
-    return _write(report)
+    return [*_write(report), *_write_costs(show_campaign_costs(database, campaign_id))]
+
+
+def _write_costs(costs: CampaignCosts | None) -> ReportRows:
+    """Return what the campaign has cost by the last count; [] before the first one."""
+    if costs is None:
+        return []
+    return [
+        *(("cost", f"amount.{each.currency}", write_amount(each.amount) or "") for each in add_up(costs.costs)),
+        *(("cost", key, sum(getattr(each, key) for each in costs.costs)) for key in ("billable", "free", "unknown")),
+    ]
 
 
 def _write(report: Report) -> ReportRows:

@@ -12,11 +12,13 @@ from campaigns.domain.campaign import CampaignStatus
 from campaigns.domain.users.rights import Right
 from campaigns.management.listings.outcomes import OPTOUT_DAYS, Outcome, count_failures, load_outcome
 from campaigns.management.listings.pages import CampaignFilter, page_campaigns
+from campaigns.management.prices.charges import CampaignCosts, show_campaign_costs
 from campaigns.store.campaigns import SendingTimes
 from console.context import parts, user
 from console.pages import read_number
+from console.pages.costs import sum_costs
 from console.rights import demands
-from console.texts import _, duration_words, fault_words, number, percent, plural, word
+from console.texts import _, amounts_words, duration_words, fault_words, most_amounts, number, percent, plural, word
 from console.views import view_campaigns
 
 _OFFERED = 50
@@ -72,7 +74,12 @@ def show() -> str | Response | tuple[str, int]:
     return render_template(
         "outcomes/compare.html",
         views=view_campaigns([each.campaign for each in outcomes]),
-        tables=[_list_progress(outcomes), _list_speed(outcomes), _list_failures(outcomes)],
+        tables=[
+            _list_progress(outcomes),
+            _list_speed(outcomes),
+            _list_costs([show_campaign_costs(parts().database, each.campaign.id) for each in outcomes]),
+            _list_failures(outcomes),
+        ],
         user=user(),
     )
 
@@ -129,6 +136,27 @@ def _list_speed(outcomes: Sequence[Outcome]) -> Table:
         line(_("From the first message to the last"), lambda each: duration_words(each.seconds)),
     ]
     return Table("speed", _("How fast they left"), [("", lines)])
+
+
+def _list_costs(found: Sequence[CampaignCosts | None]) -> Table:
+    def line(label: str, write: Callable[[CampaignCosts], str]) -> Line:
+        return Line(label, [Cell(_("not counted yet") if each is None else write(each)) for each in found])
+
+    lines = [
+        line(_("So far"), write_cost),
+        line(_("At most, at the start"), lambda each: most_amounts(each.estimate) or _("no price")),
+        line(_("Billable"), lambda each: number(sum_costs(each.costs).billable)),
+        line(_("Free"), lambda each: number(sum_costs(each.costs).free)),
+        line(_("Not reported"), lambda each: number(sum_costs(each.costs).unknown)),
+    ]
+    return Table("cost", _("What they cost"), [("", lines)])
+
+
+def write_cost(costs: CampaignCosts) -> str:
+    """Return what a campaign has cost so far."""
+    if not costs.has_prices:
+        return _("no price")
+    return amounts_words(sum_costs(costs.costs).amounts) or number(0)
 
 
 def write_rate(times: SendingTimes) -> str:

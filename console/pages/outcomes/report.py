@@ -8,11 +8,12 @@ from flask.wrappers import Response
 from campaigns.domain.users.rights import Right
 from campaigns.management.listings.outcomes import OPTOUT_DAYS, REPORT_COLUMNS, Outcome, export_report, load_report
 from campaigns.management.listings.samples import show_timeline
+from campaigns.management.prices.charges import show_campaign_costs
 from campaigns.sheets.csv_writer import stream_csv
 from console.context import actor, parts, user
 from console.pages import CAMPAIGN
 from console.pages.audit.words import act_words
-from console.pages.outcomes.compare import write_rate
+from console.pages.outcomes.compare import write_cost, write_rate
 from console.pages.outcomes.speed import draw_speed
 from console.rights import demands
 from console.views import CampaignView, Skipped, list_left_out, list_rows
@@ -31,12 +32,15 @@ def show(campaign_id: int) -> str:
     report = load_report(parts().database, campaign_id)
     outcome = report.outcome
     view = CampaignView(outcome.campaign)
+    costs = show_campaign_costs(parts().database, campaign_id)
     left_out = _list_left_out(view, outcome)
     return render_template(
         "outcomes/report.html",
         campaign=view,
         report=report,
         times=outcome.times,
+        cost="" if costs is None else write_cost(costs),
+        has_example=costs is not None and costs.has_example,
         rate=write_rate(outcome.times) if outcome.times else "",
         left_out=left_out[:_SHOWN_REASONS],
         more_count=sum(each.count for each in left_out[_SHOWN_REASONS:]),
