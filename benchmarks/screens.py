@@ -7,6 +7,7 @@ page, add a call of `take` here, and show the picture in both documents: a test 
 
 from __future__ import annotations
 
+import datetime as dt
 import io
 from collections import Counter
 from collections.abc import Callable
@@ -18,8 +19,11 @@ from playwright.sync_api import Browser, Page, sync_playwright
 from psycopg.types.json import Jsonb
 
 from benchmarks.frame import ACTOR, World
+from campaigns.domain.prices.price_list import write_example
 from campaigns.domain.users.rights import Role
 from campaigns.management.accounts import add_account
+from campaigns.management.prices.charges import count_next_charges
+from campaigns.management.prices.loading import load_prices
 from campaigns.management.users.users import add_user
 from campaigns.store.database import Connection
 from console.languages import DOMAIN, FOLDER
@@ -46,6 +50,7 @@ _PREPARE = """words => {
     if (state) state.textContent = words;
 }"""
 _STARTED_AT = "2026-11-24 13:00Z"  # a Tuesday, 10:00 in São Paulo
+_PRICES_FROM = dt.date(2026, 11, 1)
 _LIST = """telefone;nome;desconto
 (11) 96200-1000;Ana Beatriz;10%
 (11) 96200-1001;Bruno;15%
@@ -93,7 +98,8 @@ RETURNING target_id
 # `number`: of the first phone.
 _MESSAGES = """
 INSERT INTO messages (campaign_id, phone, recipient_key, variables, status, account_id, claimed_at, send_no, attempts,
-    wamid, sent_at, delivered_at, read_at, failed_at, error_code, error_title, replied_at)
+    wamid, sent_at, delivered_at, read_at, failed_at, error_code, error_title, replied_at, pricing_category,
+    is_billable)
 SELECT %(id)s, p.phone, p.phone, ARRAY[(ARRAY['Ana','Bruno','Carla','Davi','Elisa'])[1 + n %% 5], '20%%'],
     %(status)s::message_status,
     CASE WHEN is_claimed THEN 1 END, CASE WHEN is_claimed THEN %(at)s::timestamptz END, is_claimed::integer,
@@ -102,7 +108,8 @@ SELECT %(id)s, p.phone, p.phone, ARRAY[(ARRAY['Ana','Bruno','Carla','Davi','Elis
     CASE WHEN has_arrived THEN %(at)s::timestamptz + interval '1 minute' END,
     CASE WHEN %(status)s = 'read' THEN %(at)s::timestamptz + interval '5 minutes' END,
     CASE WHEN %(status)s = 'failed' THEN %(at)s::timestamptz + interval '1 minute' END, %(code)s, %(title)s,
-    CASE WHEN %(status)s = 'read' AND n %% 20 = 0 THEN %(at)s::timestamptz + interval '8 minutes' END
+    CASE WHEN %(status)s = 'read' AND n %% 20 = 0 THEN %(at)s::timestamptz + interval '8 minutes' END,
+    CASE WHEN has_arrived THEN 'marketing' END, CASE WHEN has_arrived THEN n %% 9 > 0 END
 FROM generate_series(%(number)s, %(number)s + %(count)s - 1) n
 CROSS JOIN LATERAL (SELECT '+55119' || (60000000 + n)) p (phone)
 CROSS JOIN (SELECT %(status)s IN ('delivered', 'read'), %(status)s NOT IN ('pending', 'suppressed')
@@ -145,7 +152,13 @@ def fill(world: World, language: str) -> dict[str, int]:
         )  # fmt: skip
     chosen = {"password": _PASSWORD, "time_zone": ZONE, "language": language}
     add_user(world.database, "maria", actor=ACTOR, role=Role.OPERATOR, **chosen)
-    return world.database.run(add_rows)
+    prices = world.folder / "prices.csv"
+    prices.write_text(write_example(_PRICES_FROM), encoding="utf-8")
+    load_prices(world.database, prices, actor=ACTOR)
+    ids = world.database.run(add_rows)
+    while count_next_charges(world.database):
+        pass
+    return ids
 
 
 def add_rows(connection: Connection) -> dict[str, int]:
@@ -266,21 +279,25 @@ def visit(world: World, chromium: Browser, language: str, ids: dict[str, int]) -
     take("login", page, height=480)
     sign_in(page)
     take("now", page)
-    page.goto(f"{root}/campaigns/{ids['sending']}")
-    take("campaign", page, height=1_150)
-    page.goto(f"{root}/campaigns/{ids['sending']}/pause")
-    take("pause", page, height=480)
-    page.goto(f"{root}/campaigns/{ids['ended']}/errors")
-    take("errors", page, height=1_050)
-    page.goto(f"{root}/campaigns/{ids['ended']}/people?group=failed")
-    take("people", page, height=700)
+    sending, ended = f"campaigns/{ids['sending']}", f"campaigns/{ids['ended']}"
+    for name, path, height in (
+        ("campaign", sending, 1_150),
+        ("pause", f"{sending}/pause", 480),
+        ("errors", f"{ended}/errors", 1_050),
+        ("people", f"{ended}/people?group=failed", 700),
+        ("accounts", "accounts", WIDE[1]),
+        ("report", f"{ended}/report", 1_150),
+        ("compare", f"campaigns/compare?a={ids['ended']}&b={ids['sending']}", 1_150),
+        ("costs", "cost?from=2026-11&to=2026-11", WIDE[1]),
+        ("templates", "templates", WIDE[1]),
+    ):
+        page.goto(f"{root}/{path}")
+        take(name, page, height=height)
     page.goto(f"{root}/people")
     page.fill("#phone", "(11) 96003-1848")
     page.click("main form button")
     page.wait_for_url("**/people/*")
     take("person", page, height=760)
-    page.goto(f"{root}/accounts")
-    take("accounts", page)
     make_draft(page, root, take)
     world.ask("UPDATE campaigns SET created_at = %s WHERE name = 'Natal' RETURNING id", _STARTED_AT)
     small = sign_in(open_page(PHONE))
