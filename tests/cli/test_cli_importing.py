@@ -181,6 +181,15 @@ def test_a_replacing_file_with_the_same_columns_keeps_the_choices_of_a_person(ch
     assert KEPT in house.ok("campaign", "import", chosen, second, "--replace")
 
 
+def test_a_file_that_adds_people_keeps_the_country_of_the_list(chosen, house, write, sql):
+    more = write("fone,a,b,celular\n912 345 679,X2,Bia,\n", "b.csv")
+    told = house.ok("campaign", "import", chosen, more)
+    assert told.startswith(f"{KEPT}--region PT\n")
+    assert sql("SELECT phone FROM messages ORDER BY id") == [("+351912345678",), ("+351912345679",)]
+    # The column of the phones was not chosen for the second file, but it is still the one that a third file needs.
+    assert "--phone-column fone" in house.ok("campaign", "import", chosen, more, "--replace")
+
+
 def test_a_choice_that_ended_a_doubt_about_the_order_is_kept(create, house, write, database):
     add_template(database, "oferta", language="pt_BR", body="Oi {{1}}, {{2}}!", actor=TESTER)
     first = write(f"phone,a,b\n{ANA},Ana,X1\n")

@@ -43,7 +43,7 @@ from campaigns.domain.controls import escape_controls
 from campaigns.domain.message import Status
 from campaigns.domain.optout.consent import RefusalChoice
 from campaigns.domain.recipients import Choice, list_names
-from campaigns.domain.statement import Count, Entry
+from campaigns.domain.statement import Count
 from campaigns.management.campaigns import ChangeResult
 from campaigns.management.drafts.imports import add_recipients, replace_recipients
 from campaigns.management.drafts.kept_choices import keep_choices
@@ -282,7 +282,7 @@ def import_(session: Session, /, campaign_id: int, file: str, replaces: bool, as
     """Add the people of a file to a draft or a paused campaign; people who are in it already are duplicates.
 
     In a campaign that has people, a column belongs to a value by --map or by its name, never by its position. A file
-    with the header of an earlier file is read like that file.
+    with the header of an earlier file is read like that file, with its --sheet and its --region.
 
     People who are in the campaign already keep their values. If a file was wrong, correct it and import it with
     --replace. If its first row is the same, --sheet, --phone-column, --map and --region stay as they were for the file
@@ -297,10 +297,14 @@ def import_(session: Session, /, campaign_id: int, file: str, replaces: bool, as
       revoada campaign import 7 corrected.csv --replace
     """
     with open_reading(session, file, options) as given:
-        reading, kept = given, list[Entry]()
-        if replaces:
-            has_region = options["region"] is not None
-            reading, kept = keep_choices(session.database, campaign_id, Path(file), given, has_region=has_region)
+        reading, kept = keep_choices(
+            session.database,
+            campaign_id,
+            Path(file),
+            given,
+            has_region=options["region"] is not None,
+            keeps_columns=replaces,
+        )
         use_case = replace_recipients if replaces else add_recipients
         result = use_case(
             session.database,

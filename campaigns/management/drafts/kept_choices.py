@@ -1,4 +1,4 @@
-"""Keeps what a person chose for the reading of a list when a list with the same columns takes its place."""
+"""Keeps what a person chose for the reading of a list when a list with the same columns follows it."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from campaigns.domain.recipients import (
     RecipientsError,
     RowProblem,
     fits_text,
+    names_phone,
     read_header,
     read_names,
 )
@@ -29,19 +30,21 @@ from campaigns.store.recipients import ImportFacts, list_imported_files
 
 
 def keep_choices(
-    database: Database, campaign_id: int, path: Path, reading: Reading, *, has_region: bool
+    database: Database, campaign_id: int, path: Path, reading: Reading, *, has_region: bool, keeps_columns: bool
 ) -> tuple[Reading, list[Entry]]:
-    """Return how to read a file that takes the place of the lists of a draft, and the choices that are kept.
+    """Return how to read a further file of a campaign, and the choices that are kept.
 
     If the file has the columns of the newest list, its sheet, its columns and its country are those of that list,
-    except those that `reading` has already. `has_region`: the person has chosen the country of `reading`. Nobody's
-    decision about hidden rows or about people who want no messages is kept, because the file may have other people.
+    except those that `reading` has already. `has_region`: the person has chosen the country of `reading`.
+    `keeps_columns` False: only the sheet and the country are kept, because the import itself keeps the columns of a
+    file that adds people. Nobody's decision about hidden rows or about people who want no messages is kept, because the
+    file may have other people.
     """
-    return database.run(_keep, campaign_id, path, reading, has_region=has_region)
+    return database.run(_keep, campaign_id, path, reading, has_region=has_region, keeps_columns=keeps_columns)
 
 
 def _keep(
-    connection: Connection, campaign_id: int, path: Path, reading: Reading, *, has_region: bool
+    connection: Connection, campaign_id: int, path: Path, reading: Reading, *, has_region: bool, keeps_columns: bool
 ) -> tuple[Reading, list[Entry]]:
     files = list_imported_files(connection, campaign_id)
     if not files or files[-1].columns is None or files[-1].facts is None:
@@ -55,15 +58,20 @@ def _keep(
     if reading.sheet is None and sheet is not None:
         reading = replace(reading, sheet=sheet)
         kept.append(Entry(Field.SHEET, sheet))
-    if choice.phone is None and (phone := given.get(Field.PHONE_COLUMN)) is not None:
+    name = columns.names[columns.phone]
+    phone = given.get(Field.PHONE_COLUMN) or (None if names_phone(name) else name)
+    if keeps_columns and choice.phone is None and phone is not None:
         choice = replace(choice, phone=phone)
         kept.append(Entry(Field.PHONE_COLUMN, phone))
-    mapping = _find_mapping(columns, facts, load_filling(connection, campaign_id), choice)
-    choice = replace(choice, mapping={**mapping, **choice.mapping})
-    kept += [Entry(Field.COLUMN, f"{variable}={column}") for variable, column in mapping.items()]
-    if not has_region and facts.region and facts.region != reading.region:
-        reading = replace(reading, region=facts.region)
-        kept.append(Entry(Field.REGION, facts.region))
+    if keeps_columns:
+        mapping = _find_mapping(columns, facts, load_filling(connection, campaign_id), choice)
+        choice = replace(choice, mapping={**mapping, **choice.mapping})
+        kept += [Entry(Field.COLUMN, f"{variable}={column}") for variable, column in mapping.items()]
+    # A further file may be read by a setting that has changed, unless the country was another one than the usual one.
+    region = facts.region if keeps_columns else given.get(Field.REGION)
+    if not has_region and region and region != reading.region:
+        reading = replace(reading, region=region)
+        kept.append(Entry(Field.REGION, region))
     return replace(reading, choice=choice), kept
 
 
