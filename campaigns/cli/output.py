@@ -276,14 +276,18 @@ def describe_progress(funnel: Funnel) -> str:
 
     The percentages after the first are of the sent messages.
     """
-    done = f"{describe_done(funnel)} ({percent(funnel.settled, funnel.recipients) or '0%'})"
+    done = f"{describe_done(funnel)} ({percent(_count_done(funnel), funnel.recipients) or '0%'})"
     sent = [plural("{count:,} sent", "{count:,} sent", funnel.sent)] if funnel.sent else []
     return ", ".join([done, *sent, *describe_stages(funnel), *describe_rest(funnel)])
 
 
 def describe_done(funnel: Funnel) -> str:
-    """Return how many of the messages are settled: `990/1,000`."""
-    return f"{write_number(funnel.settled)}/{write_number(funnel.recipients)}"
+    """Return how many of the messages are done: `990/1,000`. Messages that nobody will send any more are not done."""
+    return f"{write_number(_count_done(funnel))}/{write_number(funnel.recipients)}"
+
+
+def _count_done(funnel: Funnel) -> int:
+    return funnel.settled - funnel.expired - funnel.cancelled
 
 
 def describe_stages(funnel: Funnel) -> list[str]:

@@ -385,10 +385,13 @@ def make_again(campaign_id: int, status: str, pace: tuple[Entry, ...]) -> Senten
     """
     return Sentence(
         "To send to its people, make a new campaign: {export} lists those who got no message, with their values of now,"
-        " and {create} makes the campaign from such a file. {show} shows the pace, the hours and the limits to give it"
-        " again.",
+        " and {create} makes the campaign from such a file. If a list was wrong, take the right list in its place;"
+        " {limit} {within} leaves out those who have got this message. {show} shows the pace, the hours and the limits"
+        " to give it again.",
         export=Hint(HintAction.EXPORT_CAMPAIGN, campaign_id, Entry(Field.STATUS, status)),
         create=Hint(HintAction.CREATE_CAMPAIGN, also=pace),
+        limit=Entry(Field.MAX_PER_PERSON, "1"),
+        within=Entry(Field.WITHIN_DAYS, "7"),
         show=Hint(HintAction.SHOW_CAMPAIGN, campaign_id),
     )
 

@@ -22,6 +22,7 @@ _USUAL = "GB"
 # The countries whose phones people may have in a list, if neither other phones nor the language name a country.
 _LIKELY = ("BR", "PT", "GB", "US", "ES", "MX", "AR", "CO", "CL", "PE", "UY", "PY", "FR", "DE", "IT", "AO", "MZ", "IN")
 _BY_LANGUAGE = {**_COUNTRIES, "pt": ("BR", "PT", "AO", "MZ")}
+_LOCAL_DIGITS = range(8, 10)  # of a phone of Brazil without its area code
 _NEARLY_ALL = 0.9  # of the phones
 _KEPT_ROWS = 5_000
 _CODE_DIGITS = 3  # of the longest country codes
@@ -53,10 +54,17 @@ def find_other_regions(texts: Sequence[str], region: str, language: str, abroad:
     only if none of the others fits. The last try is the country whose code the phones begin with, because a
     spreadsheet drops the + of a number.
     """
+    abroad = list(abroad)
     named = [each for prefix in abroad if (each := find_region(prefix))]
     named += [language.rpartition("_")[2], *_BY_LANGUAGE.get(read_language(language), ())]
     codes = Counter(find_region(_join_digits(text)[:_CODE_DIGITS]) for text in texts)
-    for countries in (named, _LIKELY, [each for each, _count in codes.most_common(1)]):
+    tries: tuple[Sequence[str], ...] = (named, _LIKELY, [each for each, _count in codes.most_common(1)])
+    if region == "BR" and sum(len(_join_digits(text)) in _LOCAL_DIGITS for text in texts) * 2 > len(texts):
+        # Most phones of Brazil without their area code would be valid in Angola, and many in other countries. Only the
+        # list or the template may name such a country. Few of them would be valid in Portugal.
+        own = {*(find_region(prefix) for prefix in abroad), language.rpartition("_")[2], "PT"}
+        tries = ([each for each in named if each in own],)
+    for countries in tries:
         fitting = [
             each
             for each in dict.fromkeys(countries)

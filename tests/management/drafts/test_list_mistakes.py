@@ -205,6 +205,13 @@ def test_the_only_country_that_fits_is_proposed(read):
     assert warning.values["again"].entry == Entry(Field.REGION, "GB")
 
 
+def test_phones_without_their_area_code_are_not_taken_for_those_of_angola(read):
+    rows = "".join(f"9730{number % 10}-15{number},Ana\n" for number in range(70, 84))
+    done = read(f"telefone,name\n{rows}", template="promo:pt_BR")
+    assert [(group.code, group.row_count) for group in done.imported.groups] == [("phone_no_area_code", 14)]
+    assert not find(done, "phones_of_other_country")
+
+
 @pytest.mark.parametrize("phones", [("12", "99999-0002"), (*PHONES[:4], *PORTUGUESE[:3])])
 def test_other_invalid_phones_name_no_country(read, phones):
     rows = "".join(f"{phone},Ana\n" for phone in phones)
