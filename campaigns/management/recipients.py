@@ -48,7 +48,18 @@ from campaigns.domain.text.date_numbers import is_due
 from campaigns.domain.text.date_order import DateOrders, reads_month_first
 from campaigns.domain.text.dates import LatestDate, is_past
 from campaigns.domain.text.doubled import find_doubled
-from campaigns.domain.text.kinds import Form, FormCount, KindCounts, OddCells, has_amounts, has_currency, has_percent
+from campaigns.domain.text.kinds import (
+    Clash,
+    Form,
+    FormCount,
+    KindCounts,
+    OddCells,
+    find_clash,
+    has_amounts,
+    has_currency,
+    has_percent,
+)
+from campaigns.domain.text.normal import is_blank
 from campaigns.management.exports import find_export_columns
 from campaigns.management.layouts import Preview, preview
 from campaigns.sheets.colours import ColouredRows, RowColours
@@ -152,7 +163,7 @@ class Staged:
     of dates, the order of their days and months. `in_language`: the first row with numbers or dates of a workbook that
     are written in the language of the template; [] without one. `cell_kinds`: by variable, the kinds of the cells of
     its column. `documents`: the positions of the columns that have numbers of documents, by the first rows.
-    `doubled`: see `ImportFacts`.
+    `doubled`, `clashes`: see `ImportFacts`.
     """
 
     path: Path
@@ -175,6 +186,7 @@ class Staged:
     cell_kinds: Mapping[str, KindCounts]
     documents: AbstractSet[int]
     doubled: Sequence[tuple[str, str, int, str]]
+    clashes: Sequence[tuple[str, str, str, str]]
     made_up: MadeUpSearch
 
 
@@ -254,6 +266,7 @@ def stage_recipients(connection: Connection, path: Path, *, filling: Filling, re
         *(due, orders, headings, findings.in_language, cell_kinds),
         documents=find_document_columns(first_cells, columns.variables),
         doubled=_find_doubled(first, columns, filling),
+        clashes=_find_clashes(first_cells, columns, filling),
         made_up=findings.made_up,
     )
 
@@ -441,6 +454,7 @@ def _collect_facts(
             if (order := orders.find()) and not _tells_orders(mixed.get(names[position], ()))
         },
         doubled=list(staged.doubled),
+        clashes=list(staged.clashes),
         made_up_count=staged.made_up.count,
         made_up=staged.made_up.first,
         documents_in_text=_find_documents_in_text(staged.filling, staged.columns, staged.documents),
@@ -472,6 +486,22 @@ def _find_doubled(
         cells = ((number, cells[position]) for number, cells in rows if position < len(cells))
         if (doubled := find_doubled(filling.excerpts[variable], cells)) is not None:
             found.append((variable, columns.names[position], *doubled))
+    return found
+
+
+def _find_clashes(
+    first_rows: Sequence[Sequence[str]], columns: Columns, filling: Filling
+) -> list[tuple[str, str, str, str]]:
+    """Return the columns whose cells in the first rows do not belong into the text beside their variable.
+
+    A sign that cells repeat is told by `_find_doubled`.
+    """
+    found = []
+    for variable, position in _list_shown(columns, filling).items():
+        cells = [row[position] for row in first_rows if position < len(row) and not is_blank(row[position])]
+        clash = find_clash(cells, filling.excerpts[variable])
+        if clash is not None and clash is not Clash.SIGN_TWICE:
+            found.append((variable, columns.names[position], clash.value, cells[0].strip()))
     return found
 
 

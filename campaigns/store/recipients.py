@@ -143,7 +143,9 @@ class ImportFacts:
     `elsewhere_fitting`: the number of phones that are not valid in `region` and may be those of `foreign.likely`.
     `sheet`: the name of the sheet of a workbook that was read; "" for a CSV file. `doubled`: the variables whose values
     repeat a word of the text beside them: variable, column, and the row and the text of the first such cell.
-    `made_up_count` and `made_up`: the number of phones that look made up, and the first rows, each with its phone.
+    `clashes`: the columns whose values do not belong into the text beside them: variable, column, the value of a
+    `Clash`, and the text of the first cell. `made_up_count` and `made_up`: the number of phones that look made up, and
+    the first rows, each with its phone.
     `given`: the fields that the person filled in for the reading of the file, each with its value.
     """
 
@@ -195,6 +197,7 @@ class ImportFacts:
     doubled: list[tuple[str, str, int, str]] = field(default_factory=list)
     made_up_count: int = 0
     made_up: list[tuple[int, str]] = field(default_factory=list)
+    clashes: list[tuple[str, str, str, str]] = field(default_factory=list)
 
     @classmethod
     def read(cls, written: Mapping[str, Any]) -> ImportFacts:

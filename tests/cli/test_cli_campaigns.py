@@ -312,8 +312,8 @@ def test_watch_ends_when_all_have_ended(create, house):
     ids = [create("One"), create("Two")]
     house.ok("campaign", "cancel", *ids)
     assert house.ok("campaign", "watch", *ids).splitlines() == [
-        "Campaign 1 (One) cancelled: 2/2, 0 sent, 0 failed, 0 uncertain, 2 skipped",
-        "Campaign 2 (Two) cancelled: 2/2, 0 sent, 0 failed, 0 uncertain, 2 skipped",
+        "Campaign 1 (One) cancelled: 0/2, 0 sent, 0 failed, 0 uncertain, 2 skipped",
+        "Campaign 2 (Two) cancelled: 0/2, 0 sent, 0 failed, 0 uncertain, 2 skipped",
     ]
 
 

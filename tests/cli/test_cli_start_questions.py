@@ -573,8 +573,8 @@ CREATE_SKIPPING = f"{CREATE.removesuffix('`')} --max-per-person 1 --within 7`"
 AGAIN = (
     "To send to its people, make a new campaign: `revoada campaign export 1 --output FILE --status {status}` lists"
     f" those who got no message, with their values of now, and {CREATE} makes the campaign from such a file."
-    " If a list was wrong, take the right list in its place; --max-per-person 1 --within 7 leaves out those who have got"
-    " this message."
+    " If a list was wrong, take the right list in its place; --max-per-person 1 --within 7 leaves out those who have"
+    " got this message."
     " `revoada campaign show 1` shows the pace, the hours and the limits to give it again."
 )
 

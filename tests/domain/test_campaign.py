@@ -79,8 +79,8 @@ def _find_step(command, status):
     return (
         f'To send to its people, make a new campaign: "export the messages of campaign 7: status {kept}" lists those'
         ' who got no message, with their values of now, and "make a new campaign" makes the campaign from such a file.'
-        ' If a list was wrong, take the right list in its place; "limit of messages per person 1" "days of the limit per'
-        ' person 7" leaves out those who have got this message.'
+        ' If a list was wrong, take the right list in its place; "limit of messages per person 1" "days of the limit'
+        ' per person 7" leaves out those who have got this message.'
         ' "show campaign 7" shows the pace, the hours and the limits to give it again.'
     )
 

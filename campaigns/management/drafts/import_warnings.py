@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
@@ -26,7 +26,7 @@ from campaigns.domain.statement import (
     list_sentences,
 )
 from campaigns.domain.text.dates import is_past
-from campaigns.domain.text.kinds import Form, FormCount, find_contradiction
+from campaigns.domain.text.kinds import Clash, Form, FormCount, find_contradiction
 from campaigns.domain.text.normal import fold
 from campaigns.store.campaigns import CampaignListing, LockedCampaign, load_made_with
 from campaigns.store.database import Connection
@@ -98,6 +98,8 @@ def find_import_warnings(campaign_id: int, status: CampaignStatus, facts: Import
     found += _find_odd_people(campaign, facts, file)
     if facts.exchanged:
         found.append(_warn_of_exchange(campaign, facts))
+    else:
+        found += [_warn_of_clash(campaign, *each) for each in facts.clashes]
     found += [_warn_of_doubled(campaign, facts, each) for each in facts.doubled]
     found += [_warn_of_document(campaign, variable, column) for variable, column in facts.documents_in_text]
     return found
@@ -585,6 +587,44 @@ def _warn_of_doubled(campaign: _Campaign, facts: ImportFacts, doubled: tuple[str
         row=row,
         cell=shown,
         again=campaign.import_again(facts=facts),
+    )
+
+
+# By kind of values that do not belong into the text, what the warning says.
+_CLASHES: Mapping[Clash, Callable[[str, str], Sentence]] = {
+    Clash.DATES: lambda variable, column: Sentence(
+        "The text of the template has an amount at {variable}, but the column {column} has dates",
+        variable=variable,
+        column=column,
+    ),
+    Clash.TEXTS: lambda variable, column: Sentence(
+        "The text of the template has an amount at {variable}, but the column {column} has words",
+        variable=variable,
+        column=column,
+    ),
+    Clash.AMOUNTS: lambda variable, column: Sentence(
+        "The text of the template has a date at {variable}, but the column {column} has amounts",
+        variable=variable,
+        column=column,
+    ),
+    Clash.NO_NAMES: lambda variable, column: Sentence(
+        "The text of the template greets a person with {variable}, but the column {column} has no names",
+        variable=variable,
+        column=column,
+    ),
+}
+
+
+def _warn_of_clash(campaign: _Campaign, variable: str, column: str, kind: str, shown: str) -> Finding:
+    return campaign.warn(
+        "values_of_other_kind",
+        "{problem}, such as {cell}.",
+        "If that is wrong, correct the cells or choose another column, and import the file again: {again}.",
+        "If that is wrong, read the corrected file into a new campaign, because this one has started.",
+        problem=_CLASHES[Clash(kind)](write_variable(variable), column),
+        column=column,
+        cell=shown,
+        again=campaign.import_again(Entry(Field.COLUMN, variable)),
     )
 
 

@@ -60,6 +60,9 @@ _SHORT: dict[str, Callable[[Finding], str]] = {
     "columns_by_order": lambda _warning: _("columns that only their order chose"),
     "columns_exchanged": lambda _warning: _("columns that seem to be exchanged"),
     "encoding_doubtful": lambda _warning: _("letters that look wrong"),
+    "values_of_other_kind": lambda warning: _(
+        "values of another kind than the text has, in %(column)s", column=warning.values["column"]
+    ),
     "values_doubled": lambda _warning: _("values that repeat a word of the text"),
     "letters_misread": lambda _warning: _("letters that a program has misread"),
     "people_unwilling": lambda warning: plural(
