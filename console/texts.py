@@ -665,6 +665,8 @@ def _write_entry(entry: Entry) -> str:
     if entry.field is Field.COLUMN and "=" in value:
         variable, _sign, column = value.partition("=")
         return _("column %(column)s for %(variable)s", column=column, variable=variable)
+    if entry.field is Field.COLUMN and value:
+        return _("another column for %(variable)s", variable=value)
     return _("“%(field)s”: %(value)s", field=words, value=value) if value else _("“%(field)s”", field=words)
 
 
