@@ -52,7 +52,7 @@ test-pgbouncer: install ## Revoada through pgbouncer in transaction mode (needs 
 	$(BIN)/pytest -n 2 --dist worksteal $(ARGS) tests/pgbouncer
 
 test-browser: install ## the console in a real browser (needs Debian's package chromium)
-	timeout 600 $(BIN)/pytest -q -n 2 --dist worksteal $(ARGS) tests/browser
+	timeout 900 $(BIN)/pytest -q -n 2 --dist worksteal $(ARGS) tests/browser
 
 nightly: install ## new inputs for properties, each wrong clock, an old version, failovers, a quarter of an hour of chaos
 	$(BIN)/pytest -n 2 --dist worksteal $(ARGS) -m 'hypothesis and not nightly' --hypothesis-profile search
