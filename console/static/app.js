@@ -149,8 +149,17 @@
     });
   }
 
+  // A link that looks like a button, and is called one to readers of the screen, also obeys the key of a button.
+  function pressBySpace(event) {
+    const link = event.key === " " && event.target.closest("a[role='button']");
+    if (!link) return;
+    event.preventDefault(); // the page would scroll
+    link.click();
+  }
+
   const live = document.getElementById("live");
   if (live) keepNumbers(live);
+  document.addEventListener("keydown", pressBySpace);
   sayChanges(document.getElementById("said"));
   openDialogs();
 })();

@@ -139,3 +139,12 @@ def test_a_change_of_status_is_said_and_numbers_are_not(open_page, database, cam
     expect(page.locator(f"#row-{campaign_id}")).to_contain_text("paused")
     page.clock.run_for(10_000)
     expect(said).to_have_text("Black Friday: paused")
+
+
+def test_a_link_that_is_called_a_button_obeys_the_space_key(open_campaign):
+    page = open_campaign()
+    page.get_by_role("button", name="Pause…").press("Space")
+    expect(page.get_by_role("dialog", name="Pause Black Friday?")).to_be_visible()
+    page.keyboard.press("Escape")
+    page.get_by_role("button", name="Copy the campaign…").press("Space")
+    expect(page.locator("h1")).to_contain_text("Copy Black Friday")

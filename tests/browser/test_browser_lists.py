@@ -90,6 +90,24 @@ def test_a_list_is_uploaded_and_checked_by_keyboard(open_page, draft, work, axe,
     assert is_beside == (look[1] == "desktop")
 
 
+def test_a_wait_leaves_the_focus_alone_and_its_end_is_said(open_page, draft, work):
+    page = open_page()
+    sign_in(page)
+    page.goto(f"{page.url}campaigns/{draft}/list")
+    choose_file(page)
+    page.get_by_role("button", name="Upload the list").click()
+    expect(page).to_have_url(re.compile("/columns$"))
+    link = page.get_by_role("link", name="Look again")
+    link.focus()
+    for _turn in range(2):
+        with page.expect_response("**/columns"):
+            pass
+    expect(link).to_be_focused()
+    work()
+    expect(page.locator("#said")).to_have_text("The list clientes.csv has arrived. Choose its columns.")
+    expect(page.locator("#waits")).to_have_count(0)  # the page asks no more
+
+
 @pytest.mark.parametrize("size", ["phone", "desktop"])
 def test_the_message_beside_the_choices_follows_them(open_page, database, draft, work, size):
     page = open_page("pt_BR", size)
