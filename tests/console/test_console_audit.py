@@ -47,7 +47,7 @@ def test_a_change_is_shown_with_its_old_and_new_values(console, campaign_id):
     assert "nameOld <i>=New" in text
     assert "statusdraftrunning" in text
     assert "Revoada deleted old entries of the audit." in text
-    assert "by itself 1 value ValueAfter days400" in text
+    assert "by itself 1 value: Revoada deleted old entries of the audit. ValueAfter days400" in text
     assert text.index("signed in.") < text.index("maria started") < text.index("Revoada deleted")
 
 

@@ -474,6 +474,13 @@ def test_the_errors_say_whose_fault_it_is_and_link_to_help(console, database, ca
     assert "131026" in page
 
 
+def test_only_words_with_a_code_of_meta_are_said_to_be_words_of_meta(console, database, campaign_id):
+    database.run(add_messages, campaign_id, 1, "uncertain", error_title="HTTP 502 with no body")
+    text = read_text(console.sign_in().get(f"/campaigns/{campaign_id}/errors").text)
+    assert "HTTP 502 with no body" in text
+    assert text.count("Meta says:") == 1  # of the failed message
+
+
 def test_the_words_of_meta_show_no_phone_to_a_viewer(console, database, campaign_id):
     title = "Number 11 98765-4321 is not on WhatsApp"
     database.run(add_messages, campaign_id, 1, "failed", error_code=131026, error_title=title)

@@ -130,7 +130,7 @@ def test_each_line_of_the_errors_leads_to_the_people_that_it_counts(console, cam
         assert len(read_people(browser.get(address.replace("&amp;", "&")).text)) == int(count), address
     skipped = re.findall(r'<dt class="num">(\d+)</dt><dd>[^<]+<a href="([^"]+)"', page)
     assert [len(read_people(browser.get(address).text)) for _, address in skipped] == [int(each) for each, _ in skipped]
-    faults = re.findall(r"<small>(\d+) messages?</small></h2>\s*<p><a href=\"([^\"]+)\"", page)
+    faults = re.findall(r"<small>(\d+) messages?</small></h3>\s*<p><a href=\"([^\"]+)\"", page)
     assert [len(read_people(browser.get(each).text)) for _, each in faults] == [int(each) for each, _ in faults]
     assert len(faults) == 3
 

@@ -204,7 +204,7 @@ def _draw_receipts(receipts: Sequence[AccountReceipts], seconds: int) -> Chart:
         series,
         draw([each.values for each in series], known=[each.accepted > 0 for each in receipts], top=1.0),
         percent(1, 1),
-        [_("Accepted"), _("Delivered"), _("Read")],
+        [_("Accepted"), _("delivered"), _("read")],
         [
             [number(each.accepted), percent(each.delivered, each.accepted), percent(each.read, each.accepted)]
             for each in known
