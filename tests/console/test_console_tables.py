@@ -29,3 +29,9 @@ def test_the_box_has_the_keyboard_and_a_name():
     )
     for each in ('class="scrolls"', 'tabindex="0"', 'role="region"', "aria-label"):
         assert each in macro
+
+
+def test_each_row_has_a_header_that_a_reader_of_the_screen_says_with_its_cells():
+    for template in sorted(SOURCE.glob("templates/**/*.html")):
+        for body in template.read_text().split("<tbody")[1:]:
+            assert 'scope="row"' in body.partition("</tbody>")[0], template
