@@ -123,7 +123,7 @@ def test_an_account_shows_charts_and_the_same_numbers_as_tables(console, databas
         "1,100 messages were accepted",
         "8 messages failed. Most often at fault: The account, 6.",
         "4 messages were refused for now",
-        "At the lowest, 40 messages per second were allowed. 80 are configured now.",
+        "The lowest rate that was allowed: 40 per second. Configured now: 80.",
         "The last quality of this time: medium quality.",
     ):
         assert words in text

@@ -1,4 +1,4 @@
-"""Each table stands in the box that the keyboard and a finger can move, if the table is too wide for the screen."""
+"""What all templates keep to: boxes and headers of tables, and the focus of sentences about what was done."""
 
 from __future__ import annotations
 
@@ -35,3 +35,16 @@ def test_each_row_has_a_header_that_a_reader_of_the_screen_says_with_its_cells()
     for template in sorted(SOURCE.glob("templates/**/*.html")):
         for body in template.read_text().split("<tbody")[1:]:
             assert 'scope="row"' in body.partition("</tbody>")[0], template
+
+
+def test_a_sentence_about_what_was_done_gets_the_focus_so_that_a_reader_of_the_screen_says_it():
+    # At the login, a field has the focus. In `live/`, htmx would give it to the sentence with each update.
+    elsewhere = {"login.html", "done.html"}
+    done = [
+        (template.name, line)
+        for template in sorted(SOURCE.glob("templates/**/*.html"))
+        for line in template.read_text().splitlines()
+        if 'role="status" class="done"' in line and template.name not in elsewhere
+    ]
+    assert len(done) > 8
+    assert [each for each in done if 'class="done" tabindex="-1" autofocus' not in each[1]] == []

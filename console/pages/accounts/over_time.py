@@ -225,13 +225,13 @@ def _draw_rate(samples: Sequence[AccountSample], known: Sequence[AccountSample],
     configured = number(account.messages_per_second)
     if rates:
         summary = _(
-            "At the lowest, %(rate)s messages per second were allowed. %(configured)s are configured now.",
+            "The lowest rate that was allowed: %(rate)s per second. Configured now: %(configured)s.",
             rate=number(round(min(rates), 1)),
             configured=configured,
         )
     else:
         summary = _(
-            "The rate of this time is not known. %(configured)s messages per second are configured.",
+            "The rate of this time is not known. Configured now: %(configured)s per second.",
             configured=configured,
         )
     return _make(
