@@ -668,7 +668,10 @@ def _read_rows(
         yield row_number, row
     if not has_rows:
         raise RecipientsError("rows_missing", "there is no row below the header")
-    refusals.answers = consents.list_answers()
+    # A column that has a clear refusal is about messages, so its other answers are no question of their own.
+    refusals.answers = {
+        column: answers for column, answers in consents.list_answers().items() if column not in refusals.columns
+    }
     for column, note in consents.find_late_refusals(refusals.columns).values():
         refusals.add(note.row_number, [column], None if note.phone is None else recipient_key(note.phone))
         findings.late.append((note.row_number, column, _REFUSES))

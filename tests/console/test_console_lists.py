@@ -360,6 +360,15 @@ def test_columns_that_only_their_order_chose_are_told_and_need_a_tick(console, d
     assert "their order chose" not in browser.get(f"{path}/columns").text
 
 
+def test_a_column_whose_name_stands_in_the_text_is_no_guess(console, database, path, upload):
+    browser = console.sign_in()
+    upload(browser, "telefone,nome\n+5511999990001,Ana\n")  # the text greets a person
+    assert "(guess)" not in browser.get(f"{path}/columns").text
+    choose(browser, path)
+    console.do_file_work()
+    assert people(database) == [("+5511999990001", ["Ana"])]
+
+
 @pytest.mark.parametrize("header", ["telefone,a", "numero,nome"])
 def test_a_guessed_column_is_read_only_after_a_person_has_confirmed_it(console, database, path, upload, header):
     browser, guess = console.sign_in(), "phone=0" if header.startswith("numero") else "variable_0=1"

@@ -71,9 +71,9 @@ class FileTop:
     campaign's values for all recipients, by parameter. `parameters`: the parameters that a column or one text fills.
 
     `phone`, `consent` and `filled`: the columns that the import would choose by itself. `filled`: by variable.
-    `guessed`: the variables that it would fill only by the order of the columns. `by_order`: those of them without a
-    hint in the template. `row_numbers`: those of `rows`; [] if an older version has looked. `hidden_rows`: the numbers
-    of the rows among them that the sheet hides or strikes through.
+    `by_order`: the variables that it would fill only by the order of the columns, without a hint in the template.
+    `row_numbers`: those of `rows`; [] if an older version has looked. `hidden_rows`: the numbers of the rows among them
+    that the sheet hides or strikes through.
     `problem`: why the import would not choose all columns; None if it would.
     """
 
@@ -89,7 +89,6 @@ class FileTop:
     phone: str | None
     consent: str | None
     filled: Mapping[str, str]
-    guessed: Sequence[str]
     by_order: Sequence[str]
     problem: Sentence | None
     hidden_row_count: int
@@ -253,7 +252,7 @@ def _guess(names: Sequence[str], filling: Filling, choice: Choice) -> dict[str, 
     phone and for each variable alone, and the problem.
     """
     if not names:
-        return {"phone": None, "consent": None, "filled": {}, "guessed": [], "by_order": [], "problem": None}
+        return {"phone": None, "consent": None, "filled": {}, "by_order": [], "problem": None}
     try:
         columns = read_header(names, filling.names, choice, excerpts=filling.excerpts)
     except RecipientsError as error:
@@ -261,15 +260,14 @@ def _guess(names: Sequence[str], filling: Filling, choice: Choice) -> dict[str, 
     else:
         filled = {name: names[position] for name, position in zip(filling.names, columns.variables, strict=True)}
         consent = None if columns.consent is None else names[columns.consent]
-        guessed = [
+        by_order = [
             name
             for name, position in zip(filling.names, columns.variables, strict=True)
-            if position in columns.by_position
+            if position in columns.by_position and not fits_text(filled[name], filling.excerpts[name])
         ]
-        by_order = [name for name in guessed if not fits_text(filled[name], filling.excerpts[name])]
         found = {"phone": names[columns.phone], "consent": consent, "filled": filled}
-        return found | {"guessed": guessed, "by_order": by_order, "problem": None}
-    guess: dict[str, Any] = {"phone": None, "consent": None, "filled": {}, "guessed": [], "by_order": []}
+        return found | {"by_order": by_order, "problem": None}
+    guess: dict[str, Any] = {"phone": None, "consent": None, "filled": {}, "by_order": []}
     guess["problem"] = problem
     try:
         columns = read_header(names, [], choice)

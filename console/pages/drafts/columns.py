@@ -208,7 +208,7 @@ def _list_guesses(look: FileTop) -> dict[str, str]:
     """Return the columns that Revoada proposes for another reason than their names, by the name of their field."""
     found = {} if look.phone is None or names_phone(look.phone) else {"phone": _find(look, look.phone)}
     for number, each in enumerate(look.parameters):
-        if each.name in look.guessed:
+        if each.name in look.by_order:
             found[f"variable_{number}"] = _find(look, look.filled[each.name])
     return found
 

@@ -361,3 +361,13 @@ def test_a_column_of_another_kind_than_the_text_is_told_before_the_start(databas
     done = read(f"telefone;nome;valor\n{rows}", template="parcela:pt_BR")
     found = find(done, "values_of_other_kind")
     assert [words in str(each) for each in found] == ([True] if words else [])
+
+
+def test_a_clear_refusal_is_not_hidden_by_the_other_answers_of_its_column(read):
+    rows = [("+5511999990001", "Active"), ("+5511999990002", "Unsubscribed"), ("+5511999990003", "Inactive")]
+    text = "telefone,name,status\n" + "".join(f"{phone},Ana,{status}\n" for phone, status in rows)
+    with pytest.raises(Refusal) as refused:
+        read(text, template=PROMO, choice=Choice(mapping={"1": "name"}))
+    problem = refused.value.values["problem"]
+    assert problem.code == "people_refuse"
+    assert "the list says in 2 rows that the person wants no messages (status; the first is row 3)" in str(problem)
