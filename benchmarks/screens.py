@@ -104,16 +104,18 @@ SELECT %(id)s, p.phone, p.phone, ARRAY[(ARRAY['Ana','Bruno','Carla','Davi','Elis
     %(status)s::message_status,
     CASE WHEN is_claimed THEN 1 END, CASE WHEN is_claimed THEN %(at)s::timestamptz END, is_claimed::integer,
     is_claimed::integer, CASE WHEN has_arrived OR %(status)s = 'sent' THEN 'wamid.' || p.phone END,
-    CASE WHEN has_arrived OR %(status)s = 'sent' THEN %(at)s::timestamptz END,
+    CASE WHEN has_arrived OR %(status)s = 'sent' THEN %(at)s::timestamptz + n %% 2400 * interval '1 second' END,
     CASE WHEN has_arrived THEN %(at)s::timestamptz + interval '1 minute' END,
     CASE WHEN %(status)s = 'read' THEN %(at)s::timestamptz + interval '5 minutes' END,
     CASE WHEN %(status)s = 'failed' THEN %(at)s::timestamptz + interval '1 minute' END, %(code)s, %(title)s,
     CASE WHEN %(status)s = 'read' AND n %% 20 = 0 THEN %(at)s::timestamptz + interval '8 minutes' END,
-    CASE WHEN has_arrived THEN 'marketing' END, CASE WHEN has_arrived THEN n %% 9 > 0 END
+    CASE WHEN has_arrived THEN category END, CASE WHEN has_arrived THEN n %% 9 > 0 END
 FROM generate_series(%(number)s, %(number)s + %(count)s - 1) n
 CROSS JOIN LATERAL (SELECT '+55119' || (60000000 + n)) p (phone)
 CROSS JOIN (SELECT %(status)s IN ('delivered', 'read'), %(status)s NOT IN ('pending', 'suppressed')
     ) s (has_arrived, is_claimed)
+CROSS JOIN (SELECT lower(t.category) FROM templates t JOIN campaigns c ON c.template_id = t.id WHERE c.id = %(id)s
+    ) t (category)
 """
 _SAMPLES = """
 INSERT INTO campaign_samples (campaign_id, step, at, read_at, counts, done_count, rate)
