@@ -282,12 +282,12 @@ def describe_progress(funnel: Funnel) -> str:
 
 
 def describe_done(funnel: Funnel) -> str:
-    """Return how many of the messages are done: `990/1,000`. Messages that nobody will send any more are not done."""
+    """Return how many of the messages are done: `990/1,000`. Cancelled messages are not done."""
     return f"{write_number(_count_done(funnel))}/{write_number(funnel.recipients)}"
 
 
 def _count_done(funnel: Funnel) -> int:
-    return funnel.settled - funnel.expired - funnel.cancelled
+    return funnel.settled - funnel.cancelled
 
 
 def describe_stages(funnel: Funnel) -> list[str]:

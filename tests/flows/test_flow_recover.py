@@ -25,7 +25,7 @@ def test_after_a_restore_to_an_older_state_nobody_gets_it_twice(flow: Flow, gate
     flow.await_accepted(sale, 30)
     gate.freeze()
     flow.await_on_the_wire(sale)
-    dump, restore = find_commands(PAGE)
+    dump, restore, _without_files = find_commands(PAGE)
     url = flow.stack.environment["DATABASE_URL"]
     since = flow.query("SELECT clock_timestamp()::text")[0][0]
     run(dump, url, flow.stack.folder)
