@@ -751,7 +751,7 @@ CREATE TABLE account_samples (
 CREATE INDEX account_samples_by_time ON account_samples (step, at);
 
 -- How many messages that an account got accepted in an hour were delivered and read: docs/decisions/0110. Each message
--- is counted once for each number of `hours`: when at least so many hours have passed since it was accepted.
+-- is counted once for each number of `hours`: when it was accepted at least this number of hours ago.
 CREATE TABLE account_receipts (
     account_id bigint NOT NULL,
     at timestamptz NOT NULL,  -- the start of the hour

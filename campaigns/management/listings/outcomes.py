@@ -23,7 +23,7 @@ from campaigns.store.campaigns import CampaignListing, SendingTimes
 from campaigns.store.database import Connection, Database
 from campaigns.store.users.audit import AuditEvent, AuditFilter, page_audit, write_audit
 
-# An opt-out counts for a campaign if it came at most so many days after the message.
+# An opt-out counts for a campaign if it came at most this number of days after the message.
 OPTOUT_DAYS = 7
 # The acts that a report names, and how many events of each: a campaign may be paused a hundred times.
 _ACTS = (

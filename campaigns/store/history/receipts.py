@@ -12,7 +12,8 @@ from psycopg.rows import class_row
 
 from campaigns.store.database import Connection, query
 
-# A message is counted when so many hours have passed since it was accepted. People read most messages on the first day.
+# Each message is counted once at each of these ages, in hours since it was accepted. People read most messages on the
+# first day.
 _HOURS = (1, 24, 72)
 SET_SIZE = 2_000
 
