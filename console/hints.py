@@ -35,6 +35,7 @@ ACTIONS: Mapping[HintAction, str] = MappingProxyType({
     HintAction.LIST_PORTFOLIOS: deferred("see the portfolios"),
     HintAction.LIST_SUPPRESSIONS: deferred("see the opt-outs"),
     HintAction.LIST_TEMPLATES: deferred("see the templates"),
+    HintAction.LIST_TOKENS: deferred("see the tokens of the API"),
     HintAction.LIST_USERS: deferred("see the users"),
     HintAction.MAKE_KEY: deferred("make a key"),
     HintAction.MIGRATE: deferred("migrate the database"),

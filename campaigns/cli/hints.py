@@ -38,6 +38,7 @@ COMMANDS: Mapping[HintAction, str] = MappingProxyType({
     HintAction.LIST_PORTFOLIOS: "portfolio list",
     HintAction.LIST_SUPPRESSIONS: "suppress list",
     HintAction.LIST_TEMPLATES: "template list",
+    HintAction.LIST_TOKENS: "token list",
     HintAction.LIST_USERS: "user list",
     HintAction.MAKE_KEY: "keygen --env-file .env",
     HintAction.MIGRATE: "migrate",

@@ -44,6 +44,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = MappingProxyType({
     "retention": ("privacy:retention", "Erase the recipients of campaigns that ended long ago."),
     "suppress": ("suppressions:suppress", "Suppressions: people who must not be messaged, by any campaign."),
     "template": ("templates:template", "Templates: the approved texts that campaigns send."),
+    "token": ("users.tokens:token", "Tokens: the keys with which programs use the API."),
     "user": ("users.users:user", "Users: the people who may sign in."),
 })  # fmt: skip
 

@@ -98,6 +98,7 @@ class HintAction(Enum):
     LIST_PORTFOLIOS = "list the portfolios"
     LIST_SUPPRESSIONS = "list the suppressions"
     LIST_TEMPLATES = "list the templates"
+    LIST_TOKENS = "list the tokens of the API"
     LIST_USERS = "list the users"
     MAKE_KEY = "make a key"
     MIGRATE = "migrate the database"

@@ -810,3 +810,33 @@ CREATE TABLE charges (
 );
 CREATE INDEX charges_by_campaign ON charges (campaign_id, day);
 CREATE INDEX charges_by_day ON charges (day, campaign_id);
+
+-- The tokens with which programs use the API. The program has the token, and the row has its SHA-256. A token is never
+-- deleted, because the audit has its id: docs/decisions/0112.
+CREATE TABLE api_tokens (
+    id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    user_id bigint NOT NULL REFERENCES users,  -- the owner: the token never may do more than this user
+    name text NOT NULL CHECK (length(name) BETWEEN 1 AND 64),
+    token_sha256 bytea NOT NULL UNIQUE CHECK (length(token_sha256) = 32),
+    scopes text[] NOT NULL CHECK (cardinality(scopes) > 0),
+    networks cidr[] NOT NULL DEFAULT '{}',  -- from which requests may come; {}: from everywhere
+    created_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+    expires_at timestamptz NOT NULL,
+    last_used_at timestamptz,  -- a request moves this time at most once a minute
+    revoked_at timestamptz,
+    CONSTRAINT tokens_end_within_a_year
+        CHECK (expires_at > created_at AND expires_at <= created_at + interval '8760 hours')
+);
+CREATE INDEX api_tokens_by_user ON api_tokens (user_id);
+
+-- The requests with an Idempotency-Key that the API has carried out. A row is written in the transaction of the change,
+-- and is kept for 24 hours. If the same request comes again, it gets the same answer.
+CREATE TABLE idempotency_keys (
+    token_id bigint NOT NULL REFERENCES api_tokens,
+    key text NOT NULL CHECK (length(key) BETWEEN 1 AND 255),
+    digest bytea NOT NULL CHECK (length(digest) = 32),  -- of the method, the path and the body
+    answer jsonb NOT NULL CHECK (jsonb_typeof(answer) = 'object'),  -- the status, the headers and the body
+    created_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+    PRIMARY KEY (token_id, key)
+);
+CREATE INDEX idempotency_keys_by_time ON idempotency_keys (created_at);

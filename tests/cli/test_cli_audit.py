@@ -39,7 +39,8 @@ UNAUDITED = {
     **dict.fromkeys(("account list", "account show", "campaign errors", "campaign list"), "reads"),
     **dict.fromkeys(("campaign import-errors", "campaign preview", "campaign show", "campaign watch"), "reads"),
     **dict.fromkeys(("optouts review", "person", "portfolio list", "portfolio show", "suppress list"), "reads"),
-    **dict.fromkeys(("prices ledger", "prices list", "template list", "template show", "user list"), "reads"),
+    **dict.fromkeys(("prices ledger", "prices list", "template list", "template show"), "reads"),
+    **dict.fromkeys(("token list", "user list"), "reads"),
     "prices example": "prints",
     **dict.fromkeys(("demo", "simulate", "up"), "start servers"),
 }
@@ -102,6 +103,8 @@ SIMPLE = {
     ("user", "add"): (("maria", "--role", "admin", "--no-password"), "user.add"),
     ("user", "set"): (("eva", "--role", "planner"), "user.change"),
     ("user", "disable"): (("eva",), "user.disable"),
+    ("token", "add"): (("crm", "--user", "eva", "--scope", "campaigns:read"), "token.add"),
+    ("token", "revoke"): (("1",), "token.revoke"),
     ("retention",): (("--days", "1"), "campaign.erase"),
     ("portfolio", "set"): (("old", "--daily-limit", "5"), "portfolio.change"),
 }  # fmt: skip
@@ -115,6 +118,7 @@ def places(create, house, database, people, tmp_path):
     draft = create()
     house.ok("portfolio", "add", "old", "--daily-limit", "3")
     house.ok("user", "add", "eva", "--role", "viewer", "--no-password")
+    house.ok("token", "add", "nightly", "--user", "eva", "--scope", "audit:read")
 
     def add(connection):
         ended = "2026-01-01T12:00Z"

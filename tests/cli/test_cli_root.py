@@ -29,6 +29,7 @@ EVERYTHING = {
             "recover",
             "completion",
             "audit",
+            "token",
             "user",
             "prices",
         ),
@@ -39,6 +40,7 @@ EVERYTHING = {
     ("suppress",): {"add", "remove", "list", "import"},
     ("optouts",): {"review", "accept", "dismiss"},
     ("user",): {"add", "list", "set", "disable"},
+    ("token",): {"add", "list", "revoke"},
     ("prices",): {"import", "remove", "list", "example", "ledger"},
     ("template",): {"add", "list", "show", "sync"},
     ("campaign",): {

@@ -91,6 +91,7 @@ WITHOUT_ACTOR = {
     "campaigns.management.files.work.do_next_job": "it acts for the person who has asked, with that actor",
     "campaigns.management.users.sessions.log_in": "the person who logs in is the actor",
     "campaigns.management.users.sessions.confirm_session": "the person who types the password is the actor",
+    "campaigns.management.users.tokens.find_token": "it notes only that the token is in use",
     "campaigns.management.users.sessions.find_session": "it notes only that the session is in use",
 }
 

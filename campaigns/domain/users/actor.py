@@ -81,6 +81,8 @@ class Act(StrEnum):
     SYSTEM_RECOVER = "system.recover"
     TEMPLATE_ADD = "template.add"
     TEMPLATE_SYNC = "template.sync"
+    TOKEN_ADD = "token.add"  # noqa: S105  the name of a change
+    TOKEN_REVOKE = "token.revoke"  # noqa: S105  the name of a change
     UPLOAD_ADD = "upload.add"
     UPLOAD_DISCARD = "upload.discard"
     USER_ADD = "user.add"

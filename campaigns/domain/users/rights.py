@@ -45,6 +45,7 @@ class Right(StrEnum):
     SYSTEM_REPAIR = "system.repair"
     SYSTEM_SEE = "system.see"  # processes, queues and settings, without secrets
     TEMPLATE_ADD = "template.add"
+    TOKEN_CHANGE = "token.change"  # noqa: S105  add and revoke tokens of the API
     USER_CHANGE = "user.change"
 
 
@@ -77,6 +78,7 @@ _ADDED: Mapping[Role, frozenset[Right]] = MappingProxyType({
         Right.PRICES_CHANGE,
         Right.SYSTEM_REPAIR,
         Right.TEMPLATE_ADD,
+        Right.TOKEN_CHANGE,
         Right.USER_CHANGE,
     }),
 })  # fmt: skip

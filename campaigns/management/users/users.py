@@ -80,7 +80,7 @@ def find_user(database: Database, user_id: int) -> User:
     """Return a user. Raises Refusal if there is no user with this id."""
     found = next((each for each in database.run(store.list_users) if each.id == user_id), None)
     if found is None:
-        raise _missing_user(str(user_id))
+        raise missing_user(str(user_id))
     return found
 
 
@@ -92,7 +92,7 @@ def _change(connection: Connection, name: str, changes: UserChanges, password_ha
     admins = store.lock_admins(connection)
     user = store.lock_user(connection, name)
     if user is None:
-        raise _missing_user(name)
+        raise missing_user(name)
     is_disabled = changes.is_enabled is False and user.disabled_at is None
     loses_role = changes.role not in {None, user.role}
     if admins == [user.id] and (is_disabled or loses_role):
@@ -137,7 +137,7 @@ def _describe(user: User) -> dict[str, object]:
     }
 
 
-def _missing_user(name: str) -> Refusal:
+def missing_user(name: str) -> Refusal:
     return Refusal(
         "user_missing",
         "There is no user {name}; {list_users} shows all.",

@@ -1,1 +1,1 @@
-"""The tables about the people who use Revoada: the audit, users, sessions and login attempts."""
+"""The tables about the people who use Revoada: the audit, users, sessions, login attempts and tokens."""

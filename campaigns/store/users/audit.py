@@ -112,7 +112,7 @@ def page_audit(
 
 
 # The kinds of things whose names `find_names` returns.
-_NAMED = ("account", "campaign", "portfolio", "template", "user")
+_NAMED = ("account", "campaign", "portfolio", "template", "token", "user")
 
 
 def find_names(connection: Connection, ids: Mapping[str, Collection[int]]) -> dict[tuple[str, int], str]:

@@ -33,6 +33,7 @@ SELECT 'account' AS kind, id, name FROM accounts WHERE id = ANY (%(account)s::bi
 UNION ALL SELECT 'campaign', id, name FROM campaigns WHERE id = ANY (%(campaign)s::bigint[])
 UNION ALL SELECT 'portfolio', id, name FROM portfolios WHERE id = ANY (%(portfolio)s::bigint[])
 UNION ALL SELECT 'template', id, name || ' (' || language || ')' FROM templates WHERE id = ANY (%(template)s::bigint[])
+UNION ALL SELECT 'token', id, name FROM api_tokens WHERE id = ANY (%(token)s::bigint[])
 UNION ALL SELECT 'user', id, name FROM users WHERE id = ANY (%(user)s::bigint[])
 
 -- name: erase_audit
