@@ -8,7 +8,7 @@ from flask import Flask, current_app, render_template, request
 from flask_wtf.csrf import CSRFError
 from werkzeug.exceptions import HTTPException
 
-from campaigns.domain.statement import Kind, Refusal
+from campaigns.domain.statement import Refusal
 from campaigns.logs import event
 from campaigns.store.database import DatabaseError, DatabaseUnavailable, LockTimeout
 from console.context import find_user
@@ -17,15 +17,12 @@ from console.texts import _, say
 log = logging.getLogger(__name__)
 
 RETRY_AFTER_SECONDS = 10
-_STATUSES = {Kind.MISSING: 404, Kind.CONFLICT: 409, Kind.INVALID: 422, Kind.FORBIDDEN: 403, Kind.AWAY: 503}
-
-_STATUSES_OF_CODES = {"login_limited": 429, "upload_too_large": 413}
 
 Answer = tuple[str, int, dict[str, str]]
 
 
 def find_status(refusal: Refusal) -> int:
-    return _STATUSES_OF_CODES.get(refusal.code) or _STATUSES[refusal.kind]
+    return refusal.http_status
 
 
 def show_error(status: int, text: str, *, title: str | None = None) -> Answer:

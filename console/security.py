@@ -17,7 +17,7 @@ from werkzeug.exceptions import RequestEntityTooLarge
 from werkzeug.formparser import FormDataParser
 
 from campaigns.config import LOOPBACK_HOSTS, Settings
-from campaigns.domain.users.proxy import Network, find_client
+from campaigns.domain.users.proxy import CLIENT, Network, find_client
 from campaigns.management.files.uploads import refuse_large
 from console.texts import _
 
@@ -55,7 +55,6 @@ _OWN_SITES = frozenset({"same-origin", "none"})
 # A path that no view has, in place of a path outside the prefix.
 _NOWHERE = "/outside-the-prefix"
 _PORTS = {"https": 443, "http": 80}
-_CLIENT = "revoada.client"
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +102,7 @@ def read_peer() -> str:
 
 def read_address() -> str:
     """Return the IP address of the client, also behind a trusted proxy. Limits and the audit use it."""
-    return str(request.environ[_CLIENT]) or "127.0.0.1"  # a connection on a Unix socket has no address
+    return str(request.environ[CLIENT]) or "127.0.0.1"  # a connection on a Unix socket has no address
 
 
 def read_next() -> str:
@@ -129,7 +128,7 @@ class Mount:
         path, prefix = environ["PATH_INFO"], self._address.prefix
         environ["wsgi.url_scheme"] = self._address.scheme
         forwarded, peer = environ.get("HTTP_X_FORWARDED_FOR", ""), environ.get("REMOTE_ADDR") or ""
-        environ[_CLIENT] = find_client(forwarded, peer, trusted=self._trusted)
+        environ[CLIENT] = find_client(forwarded, peer, trusted=self._trusted)
         if prefix and path not in PROBES:
             is_inside = path == prefix or path.startswith(f"{prefix}/")
             environ["SCRIPT_NAME"], environ["PATH_INFO"] = prefix, path[len(prefix) :] if is_inside else _NOWHERE

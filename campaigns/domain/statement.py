@@ -28,6 +28,11 @@ class Kind(StrEnum):
     AWAY = "away"  # a server or a process does not answer, or has not finished yet
 
 
+# The status with which a page and the API answer each kind of refusal, and the refusals that have another one.
+_HTTP_STATUSES = {Kind.MISSING: 404, Kind.CONFLICT: 409, Kind.INVALID: 422, Kind.FORBIDDEN: 403, Kind.AWAY: 503}
+_HTTP_STATUSES_OF_CODES = {"login_limited": 429, "upload_too_large": 413, "api_token_invalid": 401}
+
+
 @unique
 class Field(Enum):
     """A setting that a person gives for a campaign, an account or a command. The value is its English name."""
@@ -259,6 +264,10 @@ class Refusal(Statement, ValueError):  # noqa: N818  mainly a value, which can a
 
     def __init__(self, code: str, text: str, /, *, kind: Kind = Kind.INVALID, **values: Any) -> None:
         super().__init__(code, text, kind=kind, **values)
+
+    @property
+    def http_status(self) -> int:
+        return _HTTP_STATUSES_OF_CODES.get(self.code) or _HTTP_STATUSES[self.kind]
 
 
 class Severity(StrEnum):

@@ -15,6 +15,7 @@ from campaigns.store.files.uploads import erase_files
 from campaigns.store.optouts import reviews
 from campaigns.store.people import ErasedBatch, OverdueCampaign
 from campaigns.store.users.audit import erase_audit, write_audit
+from campaigns.store.users.idempotency import erase_answers
 from campaigns.store.users.sessions import erase_logins
 
 _log = logging.getLogger(__name__)
@@ -73,6 +74,11 @@ def retain_audit(database: Database, *, days: int) -> int:
 def retain_logins(database: Database) -> None:
     """Delete the sessions that have ended by themselves, and the attempts to log in that no limit counts any more."""
     database.run(erase_logins)
+
+
+def retain_requests(database: Database) -> None:
+    """Delete the answers to requests of programs that are older than 24 hours."""
+    database.run(erase_answers)
 
 
 def _erase_answers(connection: Connection, days: int, actor: Actor | None) -> int:

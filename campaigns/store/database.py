@@ -272,6 +272,20 @@ class Database:
             return False
 
 
+class JoinedDatabase(Database):
+    """Runs all work in one open transaction, which another piece of code commits or rolls back.
+
+    So a use case that was written for a transaction of its own becomes a part of a larger one. An error is raised
+    through to the owner of the transaction, which rolls everything back, and repeats everything after a deadlock.
+    """
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def run(self, work: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
+        return work(self._connection, *args, **kwargs)
+
+
 def refuse_pooler(url: str) -> None:
     """Raise PoolerError if the URL leads to a pooler. If the server does not answer now, do nothing.
 

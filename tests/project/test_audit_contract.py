@@ -19,6 +19,7 @@ BY_TASKS = {
     "campaigns.management.prices.charges.count_next_charges": "it keeps sums of what Meta reports",
     "campaigns.privacy.optout_confirmations.send_replies": "a webhook causes the confirmation of an opt-out",
     "campaigns.privacy.retention.retain_logins": "it deletes rows that mean nothing any more",
+    "campaigns.privacy.retention.retain_requests": "it deletes answers that nobody asks for any more",
     "campaigns.privacy.retention.retain_files": "it deletes files whose use has ended",
     "campaigns.privacy.retention.retain_audit": "the task names itself in the row that it writes",
 }
@@ -89,6 +90,7 @@ WITHOUT_ACTOR = {
     "campaigns.management.files.uploads.begin_upload": "the end of the upload is in the audit",
     "campaigns.management.files.work.do_all_work": "it acts for the people who have asked, with those actors",
     "campaigns.management.files.work.do_next_job": "it acts for the person who has asked, with that actor",
+    "campaigns.management.users.idempotency.run_once": "the use case that it calls writes the audit",
     "campaigns.management.users.sessions.log_in": "the person who logs in is the actor",
     "campaigns.management.users.sessions.confirm_session": "the person who types the password is the actor",
     "campaigns.management.users.tokens.find_token": "it notes only that the token is in use",

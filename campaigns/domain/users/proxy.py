@@ -11,6 +11,9 @@ from campaigns.domain.users.credentials import read_user_name
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
+# The key of the environment of WSGI under which the console and the API find the address of the client.
+CLIENT = "revoada.client"
+
 
 def read_networks(text: str) -> tuple[Network, ...]:
     """Read addresses and networks that are separated by commas or spaces.
