@@ -10,6 +10,7 @@ COPY pyproject.toml README.md LICENSE celeryconfig.py ./
 COPY campaigns campaigns
 COPY webhooks webhooks
 COPY console console
+COPY api api
 RUN /venv/bin/pip install --no-deps --no-build-isolation .
 
 FROM python:3.13.9-slim-trixie

@@ -66,8 +66,8 @@ check: install ## lint, types, import contracts, migrations build exactly schema
 	$(BIN)/lint-imports
 	$(BIN)/pytest -q tests/store/test_migrations.py tests/project/test_translations.py
 
-golden: install ## write the golden files anew: help, options, JSON keys, log events, settings, statements, tasks, plans, codes
-	WRITE_GOLDEN=1 $(BIN)/pytest -q tests/golden tests/store/test_plans.py
+golden: install ## write the golden files anew: help, options, JSON keys, log events, settings, statements, tasks, plans, codes, the API
+	WRITE_GOLDEN=1 $(BIN)/pytest -q tests/golden tests/store/test_plans.py tests/api/test_api_spec.py
 
 messages: install ## write new texts into the catalogues of campaigns/locale, and compile the catalogues
 	$(BIN)/python -m tests.project.messages

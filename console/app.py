@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from functools import partial
+from typing import TYPE_CHECKING
 
 from flask import Flask
 from flask_wtf.csrf import CSRFProtect
+from werkzeug.middleware.dispatcher import DispatcherMiddleware
 
 from campaigns.doctor.causes import find_causes
 from console.context import EXTENSION, Parts
@@ -50,6 +52,9 @@ from console.security import (
 from console.sessions import Sessions
 from console.templating import set_up_templates
 
+if TYPE_CHECKING:
+    from _typeshed.wsgi import WSGIApplication
+
 # The largest field is a text of some lines, or a small file of opt-outs. The views that take a list have a limit of
 # their own.
 _MAX_BODY_BYTES = 64 * 1024
@@ -63,7 +68,8 @@ _PAGES = (
 )
 
 
-def make_app(parts: Parts) -> Flask:
+def make_app(parts: Parts, api: WSGIApplication | None = None) -> Flask:
+    """Return the application. `api`: it answers the paths below `/api/`, under the same prefix and proxies."""
     address = read_public_address(parts.settings)
     app = Flask("console", static_folder="static")
     app.secret_key = derive_signing_key(parts.settings)
@@ -97,5 +103,6 @@ def make_app(parts: Parts) -> Flask:
     for page in _PAGES:
         page.register(app)
     trusted = parts.settings.trusted_proxies or ()
-    app.wsgi_app = Mount(app.wsgi_app, address, trusted)  # type: ignore[method-assign]  # as Flask's documentation shows
+    served = app.wsgi_app if api is None else DispatcherMiddleware(app.wsgi_app, {"/api": api})
+    app.wsgi_app = Mount(served, address, trusted)  # type: ignore[method-assign]  # as Flask's documentation shows
     return app

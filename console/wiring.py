@@ -1,4 +1,4 @@
-"""Connects the console to Postgres and the broker."""
+"""Connects the console, and the API that it serves, to Postgres and the broker."""
 
 from __future__ import annotations
 
@@ -6,11 +6,14 @@ from collections.abc import Sequence
 
 from flask import Flask
 
+from api import context as api_context
+from api.app import make_api
 from campaigns.broker.queues import BrokerFacts
 from campaigns.config import Settings, read_settings
 from campaigns.logs import configure_logging
 from campaigns.management.users.hashing import Hasher
 from campaigns.store.database import Database, refuse_pooler
+from campaigns.throttle.requests import RequestLimit
 from console.app import make_app
 from console.context import Parts
 
@@ -44,7 +47,10 @@ def wire_app() -> Flask:
         is_pooled=settings.is_pooled,
     )
     database.open()
-    return make_app(Parts(settings, database, Hasher(under_gevent=True), _enqueue, _enqueue_file_work, _ask_broker))
+    limit = RequestLimit(settings.redis_url or settings.broker_url)
+    api = make_api(api_context.Parts(settings, database, limit, _enqueue, _enqueue_file_work))
+    parts = Parts(settings, database, Hasher(under_gevent=True), _enqueue, _enqueue_file_work, _ask_broker)
+    return make_app(parts, api)
 
 
 def _enqueue(campaign_ids: Sequence[int]) -> bool:

@@ -23,7 +23,7 @@ from campaigns.domain.verdict import Action, Failure, Scope
 from tests.project.sources import list_statements
 from tests.support.commands import enter
 
-PACKAGES = ("campaigns", "webhooks", "console")
+PACKAGES = ("campaigns", "webhooks", "console", "api")
 WIDTH = "100"
 EXPECTED = Path(__file__).parent / "expected"
 

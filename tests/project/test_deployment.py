@@ -206,6 +206,6 @@ def test_a_copy_of_the_example_leaves_flower_open(project):
 
 def test_the_image_holds_what_the_roles_need(project):
     dockerfile = (project / "Dockerfile").read_text()
-    for part in ("campaigns", "webhooks", "console", "celeryconfig.py", "requirements.lock"):
+    for part in ("campaigns", "webhooks", "console", "api", "celeryconfig.py", "requirements.lock"):
         assert part in dockerfile
         assert f"!{part}" in (project / ".dockerignore").read_text()

@@ -1,0 +1,381 @@
+"""Campaigns: lists, drafts, changes, and the commands that start and stop them."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Annotated, Any
+
+from apiflask import APIBlueprint
+from flask import Response, request
+from pydantic import AwareDatetime, Field, StringConstraints
+
+from api.access import demands
+from api.context import actor, may, parts
+from api.cursors import link_next, read_cursor, write_cursor
+from api.once import Answer, carry_out, demand_match, make_etag, read_if_match, refuse_body
+from api.problems import ProblemError
+from api.schemas import NO_NUL, Id, In, Moment, Notice, Out, PageQuery, Text, warn
+from campaigns.domain.campaign import CampaignStatus, Command, Move
+from campaigns.domain.schedule import read_holidays, read_window, read_zone
+from campaigns.domain.statement import Finding
+from campaigns.domain.users.rights import Right
+from campaigns.domain.users.scopes import Scope
+from campaigns.management.campaigns import CLEAR, CampaignChanges, change_campaign, draft_campaign, lock_campaign
+from campaigns.management.drafts.discards import discard_draft
+from campaigns.management.drafts.starts import StartFacts, read_and_look
+from campaigns.management.files.jobs import lock_idle_jobs
+from campaigns.management.lifecycle import (
+    cancel_campaigns,
+    ids_to_enqueue,
+    pause_campaigns,
+    resume_campaigns,
+    start_campaigns,
+)
+from campaigns.management.listings.pages import CampaignFilter, page_campaigns
+from campaigns.management.reports import find_campaign, read_funnel
+from campaigns.store.accounts import list_accounts, load_campaign_accounts
+from campaigns.store.campaigns import CampaignListing
+from campaigns.store.database import Connection, Database
+
+blueprint = APIBlueprint("campaigns", __name__)
+
+_PATH = "/campaigns/<id:campaign_id>"
+Seconds = Annotated[float, Field(ge=0, allow_inf_nan=False, strict=True)]
+Count = Annotated[int, Field(ge=1, le=2**31 - 1, strict=True)]
+Weekday = Annotated[int, Field(ge=1, le=7, strict=True)]
+Value = Annotated[str, StringConstraints(max_length=5000, pattern=NO_NUL)]
+Values = Annotated[dict[Text, Value | None], Field(max_length=100)]
+Names = Annotated[list[Text], Field(min_length=1, max_length=200)]
+
+
+class Plan(In):
+    """The settings of a campaign. `null` removes a setting."""
+
+    accounts: Names = Field([], description="Names or ids of the accounts that send.")
+    parameters: Values = Field(
+        {},
+        description="By parameter of the template, the value for all recipients. `null`: each row of the list has its"
+        " own value. An empty text removes an optional value.",
+    )
+    scheduled_at: AwareDatetime | None = None
+    start_within_seconds: Seconds | None = None
+    expire_at: AwareDatetime | None = None
+    interval_seconds: Seconds | None = None
+    pause_after: Count | None = Field(None, description="A pause after this number of messages.")
+    pause_seconds: Seconds | None = None
+    window: Text | None = Field(None, description="The hours in which it sends, such as 09:00-18:00.")
+    weekdays: Annotated[list[Weekday], Field(min_length=1, max_length=7)] | None = Field(
+        None, description="The days on which it sends; 1 is Monday."
+    )
+    uses_recipient_zones: Annotated[bool, Field(strict=True)] | None = None
+    holidays: Text | None = Field(None, description="The public holidays on which it sends nothing, such as BR-SP.")
+    max_per_person: Count | None = None
+    within_days: Annotated[int, Field(ge=1, le=366, strict=True)] | None = None
+
+    def read_changes(self) -> CampaignChanges:
+        """Return the members that the program has sent as changes. Raises Refusal."""
+        given: dict[str, Any] = {}
+        for name in self.model_fields_set:
+            value = getattr(self, name)
+            field, read = _FIELDS.get(name, (name, lambda each: each))
+            given[field] = CLEAR if value is None else read(value)
+        return CampaignChanges(**given)
+
+
+class Draft(Plan):
+    name: Text
+    template: Text = Field(description="Such as promo:pt_BR.")
+    time_zone: Text = Field("", description="Such as America/Sao_Paulo; without it, the zone of the installation.")
+
+
+class Change(Plan):
+    """Members that are not sent stay as they are."""
+
+    name: Text = ""
+    template: Text = Field("", description="Such as promo:pt_BR.")
+    time_zone: Text = Field("", description="Such as America/Sao_Paulo.")
+
+
+# Members that `CampaignChanges` has under another name, or in another form.
+_FIELDS: Mapping[str, tuple[str, Callable[[Any], Any]]] = {
+    "parameters": ("parameters", lambda values: {name: CLEAR if each == "" else each for name, each in values.items()}),
+    "scheduled_at": ("schedule", dt.datetime.isoformat),
+    "expire_at": ("expire", dt.datetime.isoformat),
+    "window": ("window", read_window),
+    "weekdays": ("weekdays", lambda days: sorted(set(days))),
+    "holidays": ("holidays", read_holidays),
+    "time_zone": ("time_zone", read_zone),
+}
+
+
+class Campaign(Out):
+    """A campaign with its settings. Its numbers are in its progress."""
+
+    id: Id
+    name: str
+    status: CampaignStatus
+    template: str
+    accounts: list[str]
+    parameters: dict[str, str | None]
+    columns: list[str]
+    scheduled_at: Moment | None
+    start_within_seconds: float | None
+    expire_at: Moment | None
+    interval_seconds: float
+    pause_after: int | None
+    pause_seconds: float | None
+    window: str | None
+    weekdays: list[int]
+    time_zone: str
+    uses_recipient_zones: bool
+    holidays: str | None
+    max_per_person: int | None
+    within_days: int | None
+    recipient_count: int
+    created_at: Moment
+    started_at: Moment | None
+    completed_at: Moment | None
+    cancelled_at: Moment | None
+
+
+class ChangedCampaign(Campaign):
+    """`first_message_at`: when the first or next message may leave; `null` if this is not known, or nothing leaves."""
+
+    warnings: list[Notice]
+    first_message_at: Moment | None
+
+
+class CampaignPage(Out):
+    items: list[Campaign]
+    next: str | None
+
+
+class CampaignQuery(PageQuery):
+    status: CampaignStatus | None = None
+    text: Text = Field("", description="A part of the name.")
+    account: Text | None = Field(None, description="The name or the id of an account.")
+    made_by: Text | None = Field(None, description="The name of the user who made the campaign.")
+
+
+class Progress(Out):
+    """The recipients of a campaign, by the progress of their messages.
+
+    Each recipient is counted in exactly one of `sent`, `failed`, `uncertain`, `to_send`, `suppressed`, `expired` and
+    `cancelled`. `held`, `delivered`, `read` and `replied` are parts of `sent`.
+    """
+
+    at: Moment
+    status: CampaignStatus
+    waiting_reason: str | None
+    waits_until: Moment | None
+    recipients: int
+    sent: int
+    held: int
+    delivered: int
+    read: int
+    replied: int
+    failed: int
+    uncertain: int
+    to_send: int
+    suppressed: int
+    expired: int
+    cancelled: int
+    duplicates: int
+    rejected_rows: int
+
+
+@blueprint.get("/campaigns")
+@demands(Scope.CAMPAIGNS_READ)
+@blueprint.input(CampaignQuery, location="query")
+@blueprint.output(CampaignPage)
+def list_campaigns(query_data: CampaignQuery) -> Any:
+    """List the campaigns, the newest first."""
+    wanted = CampaignFilter(
+        statuses=[query_data.status] if query_data.status else (),
+        text=query_data.text,
+        account=query_data.account,
+        made_by=query_data.made_by,
+    )
+    after = read_cursor(query_data.cursor, dt.datetime, int)
+    page = page_campaigns(parts().database, wanted, after=after, limit=query_data.limit)
+    cursor = None if page.next_key is None else write_cursor(page.next_key)
+    items = parts().database.run(_show_all, page.rows)
+    return CampaignPage(items=items, next=cursor), 200, link_next(cursor)
+
+
+@blueprint.post("/campaigns")
+@demands(Scope.CAMPAIGNS_WRITE)
+@blueprint.input(Draft)
+@blueprint.output(ChangedCampaign, 201)
+def create_campaign(json_data: Draft) -> Response:
+    """Make a draft without recipients. A draft sends nothing before its start."""
+    changes, settings = json_data.read_changes(), parts().settings
+
+    def change(database: Database) -> Answer:
+        result = draft_campaign(
+            database, changes, actor=actor(), time_zone=settings.time_zone, quiet_hours=settings.quiet_hours
+        )
+        made = database.run(_show, result.id)
+        location = f"{request.script_root}{request.path}/{result.id}"
+        return Answer(_add(made, result.warnings), 201, {"Location": location, "ETag": make_etag(made)})
+
+    return carry_out(change)
+
+
+@blueprint.get(_PATH)
+@demands(Scope.CAMPAIGNS_READ)
+@blueprint.output(Campaign)
+def read_campaign(campaign_id: int) -> Any:
+    """Read a campaign. The header ETag is its version, which a change sends as If-Match."""
+    found = parts().database.run(_show, campaign_id)
+    return found, 200, {"ETag": make_etag(found)}
+
+
+@blueprint.patch(_PATH)
+@demands(Scope.CAMPAIGNS_WRITE)
+@blueprint.input(Change)
+@blueprint.output(ChangedCampaign)
+def change_campaign_(campaign_id: int, json_data: Change) -> Any:
+    """Change a campaign that has not ended. A running campaign uses the change within seconds."""
+    changes, if_match, settings = json_data.read_changes(), read_if_match(), parts().settings
+
+    def change(database: Database) -> Answer:
+        before = database.run(_lock_and_show, campaign_id)
+        demand_match(before, if_match)
+        if before.status is not CampaignStatus.DRAFT and not may(Right.CAMPAIGN_CHANGE):
+            raise ProblemError("right_missing")
+        result = change_campaign(
+            database,
+            campaign_id,
+            changes,
+            actor=actor(),
+            quiet_hours=settings.quiet_hours,
+            approve_above=settings.approve_above,
+        )
+        after = database.run(_show, campaign_id)
+        to_enqueue = [campaign_id] if result.should_enqueue else []
+        first_at = None if result.departure is None else result.departure.at
+        return Answer(_add(after, result.warnings, first_at), 200, {"ETag": make_etag(after)}, to_enqueue)
+
+    return carry_out(change)
+
+
+@blueprint.delete(_PATH)
+@demands(Scope.CAMPAIGNS_WRITE)
+@blueprint.output({}, 204)
+def discard_campaign(campaign_id: int) -> Response:
+    """Delete a draft and its recipients. A draft that was tested, and a campaign that was started, stay."""
+    if_match = read_if_match()
+
+    def change(database: Database) -> Answer:
+        database.run(lock_idle_jobs, campaign_id)  # the order of the locks is that of `discard_draft`
+        demand_match(database.run(_lock_and_show, campaign_id), if_match)
+        discard_draft(database, campaign_id, actor=actor())
+        return Answer(None, 204)
+
+    return carry_out(change)
+
+
+@blueprint.post(f"{_PATH}:start")
+@demands(Scope.CAMPAIGNS_SEND)
+@blueprint.output(ChangedCampaign)
+def start_campaign(campaign_id: int) -> Response:
+    """Start a draft, or schedule it if its schedule is in the future. Before, its template is read again at Meta.
+
+    The warnings are those that a person is asked about before a start. They stop no start by a program.
+    """
+    return _depart(Command.START, campaign_id)
+
+
+@blueprint.post(f"{_PATH}:resume")
+@demands(Scope.CAMPAIGNS_SEND)
+@blueprint.output(ChangedCampaign)
+def resume_campaign(campaign_id: int) -> Response:
+    """Resume a paused campaign. Before, its template is read again at Meta."""
+    return _depart(Command.RESUME, campaign_id)
+
+
+@blueprint.post(f"{_PATH}:pause")
+@demands(Scope.CAMPAIGNS_SEND)
+@blueprint.output(ChangedCampaign)
+def pause_campaign(campaign_id: int) -> Response:
+    """Pause a campaign. After the requests that are in flight, it sends nothing."""
+    refuse_body()
+    return carry_out(lambda database: _answer(database, pause_campaigns(database, [campaign_id], actor=actor())))
+
+
+@blueprint.post(f"{_PATH}:cancel")
+@demands(Scope.CAMPAIGNS_SEND)
+@blueprint.output(ChangedCampaign)
+def cancel_campaign(campaign_id: int) -> Response:
+    """End a campaign for ever. Messages that are not sent yet are never sent."""
+    refuse_body()
+
+    def change(database: Database) -> Answer:
+        # The first messages are cancelled now, and a task cancels the rest: a transaction with millions of them would
+        # hold up the workers.
+        return _answer(database, cancel_campaigns(database, [campaign_id], actor=actor(), seconds=0.0))
+
+    return carry_out(change)
+
+
+@blueprint.get(f"{_PATH}/progress")
+@demands(Scope.CAMPAIGNS_READ)
+@blueprint.output(Progress)
+def read_progress(campaign_id: int) -> Progress:
+    """Read how far a campaign is, and what it waits for."""
+    row = parts().database.run(find_campaign, campaign_id)
+    funnel = read_funnel(row)
+    waits = {"waiting_reason": row.waiting_reason, "waits_until": row.due_at}
+    return Progress.show(funnel, at=row.server_now, status=row.status, **waits)
+
+
+def _depart(command: Command, campaign_id: int) -> Response:
+    refuse_body()
+    move = start_campaigns if command is Command.START else resume_campaigns
+    settings, looks = parts().settings, list[StartFacts]()
+
+    def prepare() -> None:
+        looks.extend(read_and_look(parts().database, settings, [campaign_id], actor=actor()))
+
+    def change(database: Database) -> Answer:
+        moves = move(database, [campaign_id], actor=actor(), approve_above=settings.approve_above)
+        return _answer(database, moves, looks)
+
+    return carry_out(change, prepare=prepare)
+
+
+def _answer(database: Database, moves: list[Move], looks: list[StartFacts] | None = None) -> Answer:
+    (move,) = moves
+    after = database.run(_show, move.id)
+    findings = [finding for look in looks or [] for finding in (*look.warnings, *look.departure.obstacles)]
+    first_at = None if move.departure is None else move.departure.at
+    return Answer(_add(after, findings, first_at), 200, {"ETag": make_etag(after)}, ids_to_enqueue(moves))
+
+
+def _add(campaign: Campaign, findings: Iterable[Finding], first_at: dt.datetime | None = None) -> ChangedCampaign:
+    return ChangedCampaign.show(campaign, warnings=warn(findings), first_message_at=first_at)
+
+
+def _lock_and_show(connection: Connection, campaign_id: int) -> Campaign:
+    lock_campaign(connection, campaign_id)
+    return _show(connection, campaign_id)
+
+
+def _show(connection: Connection, campaign_id: int) -> Campaign:
+    (campaign,) = _show_all(connection, [find_campaign(connection, campaign_id)])
+    return campaign
+
+
+def _show_all(connection: Connection, rows: Sequence[CampaignListing]) -> list[Campaign]:
+    accounts = load_campaign_accounts(connection, [row.id for row in rows])
+    ids = sorted({each for of_campaign in accounts.values() for each in of_campaign})
+    names = {each.id: each.name for each in list_accounts(connection, ids)}
+    return [_describe(row, sorted(names[each] for each in accounts[row.id])) for row in rows]
+
+
+def _describe(row: CampaignListing, accounts: list[str]) -> Campaign:
+    is_open = row.window_from is None or row.window_to is None
+    window = None if is_open else f"{row.window_from:%H:%M}-{row.window_to:%H:%M}"
+    return Campaign.show(row, accounts=accounts, template=f"{row.template_name}:{row.language}", window=window)

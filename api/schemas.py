@@ -1,0 +1,62 @@
+"""What all schemas share: ids are strings of digits, times are RFC 3339 in UTC, and unknown members are refused."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterable
+from typing import Annotated, Any, Self
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
+
+from api.problems import describe_finding
+from campaigns.domain.statement import Finding, Severity
+
+MAX_LIMIT = 200
+NO_NUL = r"^[^\x00]*$"
+
+Text = Annotated[str, StringConstraints(max_length=1000, pattern=NO_NUL)]
+Id = Annotated[str, StringConstraints(pattern=r"^[1-9][0-9]{0,17}$"), BeforeValidator(str)]
+Moment = Annotated[dt.datetime, BeforeValidator(lambda at: at.astimezone(dt.UTC))]
+
+
+class Out(BaseModel):
+    """A body that the API sends."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    @classmethod
+    def show(cls, row: object, **given: Any) -> Self:
+        """Return the body with the members of a row, and with those that are given."""
+        return cls.model_validate({name: getattr(row, name) for name in cls.model_fields if name not in given} | given)
+
+
+class In(BaseModel):
+    """A body or a query that a program sends."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+class PageQuery(In):
+    limit: int = Field(50, ge=1, le=MAX_LIMIT, description="The largest number of items on the page.")
+    cursor: str | None = Field(None, max_length=1000, description="`next` of the page before.")
+
+
+class Hint(Out):
+    """An action that helps. `target`: the id or the name of the thing that is meant, or an empty text."""
+
+    action: str
+    target: str
+
+
+class Notice(Out):
+    """A finding about a campaign. `code` is stable; `detail` and `advice` are sentences in English."""
+
+    code: str
+    severity: Severity
+    detail: str
+    advice: str
+    hint: Hint | None
+
+
+def warn(findings: Iterable[Finding]) -> list[Any]:
+    return [describe_finding(each) for each in findings]

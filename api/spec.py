@@ -1,0 +1,105 @@
+"""Completes the description of the API that APIFlask makes: what holds for each operation is written here once."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any
+
+from apiflask import APIFlask
+
+from api.access import ANY_TOKEN, find_demand
+from api.problems import CONTENT_TYPE
+
+# Each operation may answer with each of these problems.
+_STATUSES = (400, 401, 403, 404, 405, 409, 413, 415, 422, 429, 500, 503)
+_STATUSES_OF_CHANGES = (412, 428)
+_ID = {"type": "string", "pattern": "^[1-9][0-9]{0,17}$"}
+_PROBLEM = {
+    "type": "object",
+    "title": "Problem",
+    "description": "RFC 9457. `code` is stable, and docs/api.md explains each.",
+    "required": ["type", "title", "status", "detail", "code", "request_id"],
+    "properties": {
+        "type": {"type": "string"},
+        "title": {"type": "string"},
+        "status": {"type": "integer"},
+        "detail": {"type": "string"},
+        "code": {"type": "string"},
+        "request_id": {"type": "string"},
+        "errors": {
+            "type": "array",
+            "items": {
+                "type": "object",
+                "required": ["pointer", "code", "detail"],
+                "properties": {
+                    "pointer": {
+                        "type": "string",
+                        "description": "A JSON pointer into the body, or ?name of the query.",
+                    },
+                    "code": {"type": "string"},
+                    "detail": {"type": "string"},
+                },
+            },
+        },
+        "hint": {
+            "type": "object",
+            "required": ["action", "target"],
+            "properties": {"action": {"type": "string"}, "target": {"type": "string"}},
+        },
+    },
+}
+_IDEMPOTENCY_KEY = {
+    "in": "header",
+    "name": "Idempotency-Key",
+    "required": False,
+    "schema": {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[!-~]+$"},
+    "description": "The same request with the same key is carried out once, and gets the first answer for 24 hours.",
+}
+_IF_MATCH = {
+    "in": "header",
+    "name": "If-Match",
+    "required": True,
+    "schema": {"type": "string", "minLength": 1},
+    "description": "The ETag of the campaign as it was read, or *.",
+}
+
+
+def complete_spec(app: APIFlask, spec: dict[str, Any]) -> dict[str, Any]:
+    """Return the description with the problems, the scopes and the headers of each operation."""
+    spec = json.loads(_shorten_names(json.dumps(spec)))
+    schemas = spec["components"]["schemas"]
+    spec["components"]["schemas"] = {name.rpartition(".")[2]: schemas[name] for name in sorted(schemas)}
+    spec["components"]["schemas"]["Problem"] = _PROBLEM
+    content = {CONTENT_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}
+    spec["components"]["responses"] = {"Problem": {"description": "A problem.", "content": content}}
+    spec["components"]["securitySchemes"] = {"token": {"type": "http", "scheme": "bearer"}}
+    spec["servers"] = [{"url": "/api/v1"}]
+    spec["paths"] = {path.removeprefix("/v1"): operations for path, operations in spec["paths"].items()}
+    for path, operations in spec["paths"].items():
+        for method, operation in operations.items():
+            _complete(app, path, method, operation)
+    return spec
+
+
+def _shorten_names(text: str) -> str:
+    """Name each schema by its own name. APIFlask puts the name of the schema around it in front of it."""
+    return re.sub(r'"#/components/schemas/(?:\w+\.)+(\w+)"', r'"#/components/schemas/\1"', text)
+
+
+def _complete(app: APIFlask, path: str, method: str, operation: dict[str, Any]) -> None:
+    demand = find_demand(app, operation["operationId"])
+    operation["operationId"] = operation["operationId"].partition(".")[2].rstrip("_")
+    operation["security"] = [{"token": [] if demand == ANY_TOKEN else [str(demand)]}]
+    for parameter in operation["parameters"]:
+        if parameter["in"] == "path":
+            parameter["schema"], parameter["required"] = _ID, True
+    if "requestBody" in operation:
+        operation["requestBody"]["required"] = True
+    if method == "post":
+        operation["parameters"].append(_IDEMPOTENCY_KEY)
+    is_conditional = method in {"patch", "delete"} and path.endswith("/campaigns/{campaign_id}")
+    if is_conditional:
+        operation["parameters"].append(_IF_MATCH)
+    for status in (*_STATUSES, *(_STATUSES_OF_CHANGES if is_conditional else ())):
+        operation["responses"][str(status)] = {"$ref": "#/components/responses/Problem"}
