@@ -34,6 +34,16 @@ def demands(demand: Scope | str) -> Callable[[View], View]:
     return mark
 
 
+def takes(max_bytes: int) -> Callable[[View], View]:
+    """Let a view take a larger body than others."""
+
+    def mark(view: View) -> View:
+        view.max_bytes = max_bytes  # type: ignore[attr-defined]
+        return view
+
+    return mark
+
+
 def find_demand(app: APIFlask, endpoint: str) -> Scope | str | None:
     return getattr(app.view_functions[endpoint], "demanded", None)
 
@@ -59,7 +69,7 @@ def guard(app: APIFlask) -> None:
             raise ProblemError("limit_exceeded", headers={"Retry-After": str(g.allowance.reset_seconds)})
         if demand != ANY_TOKEN and demand not in list_allowed():
             raise ProblemError("scope_missing", scope=demand)
-        _check_media_type()
+        _check_body()
 
     @app.after_request
     def add_headers(response: Response) -> Response:
@@ -79,8 +89,12 @@ def _read_bearer() -> str:
     return text.strip()
 
 
-def _check_media_type() -> None:
-    """Refuse a body of another type than JSON where a view reads JSON. APIFlask reads each body as JSON."""
+def _check_body() -> None:
+    """Set the largest size of the body, and refuse another type than JSON where a view reads JSON.
+
+    APIFlask reads each body as JSON.
+    """
     view = current_app.view_functions[request.endpoint or ""]
+    request.max_content_length = getattr(view, "max_bytes", current_app.config["MAX_CONTENT_LENGTH"])
     if "body" in getattr(view, "_spec", {}) and request.mimetype != "application/json":
         raise ProblemError("media_type_unsupported", media_type="application/json")

@@ -117,7 +117,7 @@ def describe_finding(finding: Finding) -> dict[str, Any]:
         "severity": finding.severity,
         "detail": str(finding),
         "advice": str(finding.fill_advice(str)) if finding.advice else "",
-        "hint": _describe_hint(finding.hint),
+        "hint": describe_hint(finding.hint),
     }
 
 
@@ -141,17 +141,18 @@ def _respond(
     if errors:
         problem["errors"] = errors
     if hint is not None:
-        problem["hint"] = _describe_hint(hint)
+        problem["hint"] = describe_hint(hint)
     return Response(json.dumps(problem), status, headers, content_type=CONTENT_TYPE)
 
 
-def _describe_hint(hint: Hint | None) -> dict[str, str] | None:
+def describe_hint(hint: Hint | None) -> dict[str, str] | None:
+    """Return a hint as the API shows it."""
     return None if hint is None else {"action": hint.action.code, "target": str(hint.target)}
 
 
 def _list_errors(error: ValidationError) -> Iterable[dict[str, str]]:
     """Return the values that are not valid. `pointer`: a JSON pointer into the body, or `?name` for a parameter."""
-    is_query = request.method == "GET"
+    is_query = request.mimetype != "application/json"
     for each in error.errors(include_url=False, include_context=False, include_input=False):
         place = "/".join(str(part).replace("~", "~0").replace("/", "~1") for part in each["loc"])
         yield {"pointer": f"?{place}" if is_query else f"/{place}", "code": each["type"], "detail": each["msg"]}

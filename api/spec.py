@@ -56,6 +56,7 @@ _IDEMPOTENCY_KEY = {
     "schema": {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[!-~]+$"},
     "description": "The same request with the same key is carried out once, and gets the first answer for 24 hours.",
 }
+_LISTS: dict[str, Any] = {"text/csv": {}, "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet": {}}
 _IF_MATCH = {
     "in": "header",
     "name": "If-Match",
@@ -69,7 +70,10 @@ def complete_spec(app: APIFlask, spec: dict[str, Any]) -> dict[str, Any]:
     """Return the description with the problems, the scopes and the headers of each operation."""
     spec = json.loads(_shorten_names(json.dumps(spec)))
     schemas = spec["components"]["schemas"]
-    spec["components"]["schemas"] = {name.rpartition(".")[2]: schemas[name] for name in sorted(schemas)}
+    spec["components"]["schemas"] = {}
+    for name in sorted(schemas):
+        known = spec["components"]["schemas"].setdefault(name.rpartition(".")[2], schemas[name])
+        assert known == schemas[name], f"two schemas have the name {name}"
     spec["components"]["schemas"]["Problem"] = _PROBLEM
     content = {CONTENT_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}
     spec["components"]["responses"] = {"Problem": {"description": "A problem.", "content": content}}
@@ -96,6 +100,8 @@ def _complete(app: APIFlask, path: str, method: str, operation: dict[str, Any]) 
             parameter["schema"], parameter["required"] = _ID, True
     if "requestBody" in operation:
         operation["requestBody"]["required"] = True
+    if method == "put":
+        operation["requestBody"] = {"required": True, "content": _LISTS}
     if method == "post":
         operation["parameters"].append(_IDEMPOTENCY_KEY)
     is_conditional = method in {"patch", "delete"} and path.endswith("/campaigns/{campaign_id}")

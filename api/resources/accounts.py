@@ -53,10 +53,10 @@ class AccountPage(Out):
 @blueprint.output(AccountPage)
 def list_accounts_(query_data: PageQuery) -> Any:
     """List the accounts, the oldest first."""
-    (after,) = read_cursor(query_data.cursor, int) or (0,)
+    (after,) = read_cursor(query_data.cursor) or (0,)
     rows = parts().database.run(list_accounts, after=after, limit=query_data.limit + 1)
     shown = rows[: query_data.limit]
-    cursor = write_cursor([shown[-1].id]) if len(rows) > len(shown) else None
+    cursor = write_cursor([shown[-1].id] if len(rows) > len(shown) else None)
     return AccountPage(items=[_describe(row) for row in shown], next=cursor), 200, link_next(cursor)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime as dt
 from typing import Any
 
 from apiflask import APIBlueprint
@@ -64,8 +63,8 @@ def list_audit(query_data: AuditQuery) -> Any:
         what=query_data.what,
     )
     page = page_audit(
-        parts().database, wanted, after=read_cursor(query_data.cursor, dt.datetime, int), limit=query_data.limit
+        parts().database, wanted, after=read_cursor(query_data.cursor, has_time=True), limit=query_data.limit
     )
     rows = page.rows if may(Right.PHONES_SEE) else [mask_event(each) for each in page.rows]
-    cursor = None if page.next_key is None else write_cursor(page.next_key)
+    cursor = write_cursor(page.next_key)
     return AuditPage(items=[AuditEvent.show(each) for each in rows], next=cursor), 200, link_next(cursor)

@@ -197,9 +197,9 @@ def list_campaigns(query_data: CampaignQuery) -> Any:
         account=query_data.account,
         made_by=query_data.made_by,
     )
-    after = read_cursor(query_data.cursor, dt.datetime, int)
+    after = read_cursor(query_data.cursor, has_time=True)
     page = page_campaigns(parts().database, wanted, after=after, limit=query_data.limit)
-    cursor = None if page.next_key is None else write_cursor(page.next_key)
+    cursor = write_cursor(page.next_key)
     items = parts().database.run(_show_all, page.rows)
     return CampaignPage(items=items, next=cursor), 200, link_next(cursor)
 

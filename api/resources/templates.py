@@ -55,8 +55,8 @@ def list_templates(query_data: TemplateQuery) -> Any:
         text=query_data.text,
         accounts=[query_data.account] if query_data.account is not None else (),
     )
-    after = read_cursor(query_data.cursor, str, str, str)
+    after = read_cursor(query_data.cursor)
     page = page_templates(parts().database, wanted, after=after, limit=query_data.limit)
-    cursor = None if page.next_key is None else write_cursor(page.next_key)
+    cursor = write_cursor(page.next_key)
     items = [Template.show(row) for row in page.rows]
     return TemplatePage(items=items, next=cursor), 200, link_next(cursor)

@@ -140,8 +140,6 @@ def test_no_answer_sets_or_reads_a_cookie(api, program):
         ("GET", "/campaigns?limit=201", {}, (422, "values_invalid")),
         ("GET", "/campaigns?page=2", {}, (422, "values_invalid")),
         ("GET", "/campaigns?cursor=x", {}, (422, "values_invalid")),
-        ("GET", "/campaigns?cursor=WzEsMl0", {}, (422, "values_invalid")),
-        ("GET", "/templates?cursor=WyJcdTAwMDAiLCIiLCIiXQ", {}, (422, "values_invalid")),
         ("GET", "/audit?since=2026-01-01T00:00:00", {}, (422, "values_invalid")),
         ("GET", "/audit?campaign_id=abc", {}, (422, "values_invalid")),
         ("PATCH", "/campaigns/1", {"body": {}}, (428, "if_match_missing")),

@@ -187,6 +187,14 @@ def find_import(database: Database, campaign_id: int) -> JobRow | None:
     return next((job for job in list_jobs(database, campaign_id) if job.kind in IMPORTS), None)
 
 
+def find_import_job(database: Database, job_id: int) -> JobRow:
+    """Return a job that imports a list into a campaign. Raises Refusal if there is none with this id."""
+    job = find_job(database, job_id)
+    if job.kind not in IMPORTS:
+        raise _missing_job()
+    return job
+
+
 def demand_read_lists(connection: Connection, campaign: CampaignListing | LockedCampaign) -> None:
     """Raise Refusal if the people of a campaign will still change, or are not those of the list that came last."""
     if store.has_due_list(connection, campaign.id):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -17,6 +17,7 @@ from campaigns.store.files import uploads as store
 from campaigns.store.files.uploads import MAX_PIECE_BYTES, Upload
 from campaigns.store.users.audit import write_audit
 
+_READ_BYTES = 256 * 1024
 _MAX_NAME_BYTES = 200  # file systems take 255
 
 
@@ -31,6 +32,21 @@ def store_upload(database: Database, name: str, pieces: Iterable[bytes], *, max_
         if not isinstance(error, Refusal) or error.code != "upload_too_large":  # such an upload is deleted already
             discard_upload(database, upload_id, actor=actor)
         raise
+
+
+def cut_pieces(read: Callable[[int], bytes]) -> Iterator[bytes]:
+    """Yield a stream in pieces for `store_upload`. `read`: returns at most that many of the next bytes, b"" at the end.
+
+    It is called for a part of a piece at a time, so that a process with greenlets serves other requests meanwhile.
+    """
+    buffer = bytearray()
+    while data := read(_READ_BYTES):
+        buffer += data
+        if len(buffer) >= MAX_PIECE_BYTES:
+            yield bytes(buffer[:MAX_PIECE_BYTES])
+            del buffer[:MAX_PIECE_BYTES]
+    if buffer:
+        yield bytes(buffer)
 
 
 def begin_upload(database: Database, name: str, *, actor: Actor) -> int:

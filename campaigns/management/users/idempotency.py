@@ -39,7 +39,8 @@ def run_once(
 
     So either the changes and the answer are committed, or nothing is: a process that is killed at any time leaves a
     request that was carried out with its answer, or a request that was not carried out. `work` does nothing outside of
-    Postgres, because a deadlock repeats it. It returns an answer that JSON can hold. If `work` raises an error, nothing
+    Postgres, because a deadlock repeats it. It returns an answer that JSON can hold, and that has no data of a person,
+    because nobody erases it when the person is forgotten. If `work` raises an error, nothing
     is changed, and the key is not used up. `request` None: the request has no key, and nothing is stored.
 
     Raises KeyBusyError and KeyReusedError.

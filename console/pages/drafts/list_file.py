@@ -12,7 +12,7 @@ from campaigns.domain.statement import Refusal
 from campaigns.domain.users.rights import Right
 from campaigns.management.files.jobs import discard_newer_list, find_list, request_look
 from campaigns.management.files.sentences import read_refusal
-from campaigns.management.files.uploads import refuse_large, store_upload
+from campaigns.management.files.uploads import cut_pieces, refuse_large, store_upload
 from campaigns.management.recipients import Reading
 from campaigns.store.files.uploads import MAX_PIECE_BYTES
 from console.context import actor, parts
@@ -23,9 +23,6 @@ from console.pages.drafts.steps import load_draft, render_step
 from console.rights import demands
 from console.security import takes_file
 from console.texts import say
-
-# The pieces in which an upload is read. Between two pieces the process serves other requests.
-_READ_BYTES = 256 * 1024
 
 _Answer = str | Response | tuple[str, int]
 
@@ -64,7 +61,7 @@ def upload_file(campaign_id: int) -> Response:
     """Take a list as the body of a request, as the script of the page sends it. A refusal is the text of the answer."""
     load_draft(campaign_id)
     try:
-        _store(campaign_id, unquote(request.headers.get("X-File-Name", "")), _read_pieces())
+        _store(campaign_id, unquote(request.headers.get("X-File-Name", "")), cut_pieces(request.stream.read))
     except Refusal as refusal:
         return Response(say(refusal).striptags(), find_status(refusal), content_type="text/plain; charset=utf-8")
     return Response(status=201, headers={"Location": url_for("draft_columns", campaign_id=campaign_id)})
@@ -84,18 +81,6 @@ def _store(campaign_id: int, name: str, pieces: Iterator[bytes]) -> None:
     upload = store_upload(database, name, pieces, max_bytes=most, actor=actor())
     request_look(database, campaign_id, upload.id, Reading(region=parts().settings.region), actor=actor())
     parts().enqueue_file_work()
-
-
-def _read_pieces() -> Iterator[bytes]:
-    """Yield the body of the request in pieces of 1 MiB."""
-    buffer = bytearray()
-    while data := request.stream.read(_READ_BYTES):
-        buffer += data
-        if len(buffer) >= MAX_PIECE_BYTES:
-            yield bytes(buffer[:MAX_PIECE_BYTES])
-            del buffer[:MAX_PIECE_BYTES]
-    if buffer:
-        yield bytes(buffer)
 
 
 def _render(campaign_id: int, form: ListForm) -> str:
