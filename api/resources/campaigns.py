@@ -46,6 +46,7 @@ Count = Annotated[int, Field(ge=1, le=2**31 - 1, strict=True)]
 Weekday = Annotated[int, Field(ge=1, le=7, strict=True)]
 Value = Annotated[str, StringConstraints(max_length=5000, pattern=NO_NUL)]
 Values = Annotated[dict[Text, Value | None], Field(max_length=100)]
+Name = Annotated[Text, Field(min_length=1)]
 Names = Annotated[list[Text], Field(min_length=1, max_length=200)]
 
 
@@ -84,17 +85,19 @@ class Plan(In):
 
 
 class Draft(Plan):
-    name: Text
-    template: Text = Field(description="Such as promo:pt_BR.")
-    time_zone: Text = Field("", description="Such as America/Sao_Paulo; without it, the zone of the installation.")
+    name: Name
+    template: Name = Field(description="Such as promo:pt_BR.")
+    time_zone: Name = Field(
+        default_factory=str, description="Such as America/Sao_Paulo; without it, the zone of the installation."
+    )
 
 
 class Change(Plan):
     """Members that are not sent stay as they are."""
 
-    name: Text = ""
-    template: Text = Field("", description="Such as promo:pt_BR.")
-    time_zone: Text = Field("", description="Such as America/Sao_Paulo.")
+    name: Name = Field(default_factory=str)
+    template: Name = Field(default_factory=str, description="Such as promo:pt_BR.")
+    time_zone: Name = Field(default_factory=str, description="Such as America/Sao_Paulo.")
 
 
 # Members that `CampaignChanges` has under another name, or in another form.

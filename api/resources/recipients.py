@@ -47,7 +47,7 @@ _REPORTED = [
 _PHONE = "phone"
 _VARIABLE = "variable {}"
 
-Region = Annotated[str, Field(max_length=100), AfterValidator(read_region)]
+Region = Annotated[str, StringConstraints(pattern="^[A-Za-z]{2}$"), AfterValidator(read_region)]
 Value = Annotated[str, StringConstraints(max_length=5000, pattern=NO_NUL)]
 
 

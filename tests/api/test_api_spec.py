@@ -44,9 +44,13 @@ def ask_git(project, *words):
 
 
 def list_earlier(project):
-    """The descriptions of the last release, of the commit where this branch begins, and of the commit before."""
+    """The descriptions of the last release, and of the commit where this branch begins or, on main, of the one before.
+
+    A branch may change what it has added itself.
+    """
     tags = ask_git(project, "tag", "--list", "v*", "--sort=-v:refname").split()
-    for place in (*tags[:1], ask_git(project, "merge-base", "main", "HEAD"), "HEAD~1"):
+    base, head = ask_git(project, "merge-base", "main", "HEAD"), ask_git(project, "rev-parse", "HEAD")
+    for place in (*tags[:1], base if base not in {"", head} else "HEAD~1"):
         if text := ask_git(project, "show", f"{place}:{FILE}"):
             yield json.loads(text)
 
