@@ -66,6 +66,19 @@ _IF_MATCH = {
 }
 
 
+# The headers of successful answers; `_list_headers` says which operation sends which.
+_HEADERS = {
+    "RateLimit": "How many requests are left in the present minute, and when it ends.",
+    "RateLimit-Policy": "The limit of the token.",
+    "X-Request-Id": "The id of the request in the log of the server.",
+    "ETag": "The version of the campaign. A change sends it as If-Match.",
+    "Idempotency-Replayed": "`true` if the request was carried out before, and this is the answer of that time.",
+    "Link": "The address of the next page.",
+    "Location": "The address of what was made.",
+}
+_HEADERS_OF_ALL = ("RateLimit", "RateLimit-Policy", "X-Request-Id")
+
+
 def complete_spec(app: APIFlask, spec: dict[str, Any]) -> dict[str, Any]:
     """Return the description with the problems, the scopes and the headers of each operation."""
     spec = json.loads(_shorten_names(json.dumps(spec)))
@@ -77,6 +90,9 @@ def complete_spec(app: APIFlask, spec: dict[str, Any]) -> dict[str, Any]:
     spec["components"]["schemas"]["Problem"] = _PROBLEM
     content = {CONTENT_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}
     spec["components"]["responses"] = {"Problem": {"description": "A problem.", "content": content}}
+    spec["components"]["headers"] = {
+        name: {"description": text, "schema": {"type": "string"}} for name, text in _HEADERS.items()
+    }
     spec["components"]["securitySchemes"] = {"token": {"type": "http", "scheme": "bearer"}}
     spec["servers"] = [{"url": "/api/v1"}]
     spec["paths"] = {path.removeprefix("/v1"): operations for path, operations in spec["paths"].items()}
@@ -107,5 +123,21 @@ def _complete(app: APIFlask, path: str, method: str, operation: dict[str, Any]) 
     is_conditional = method in {"patch", "delete"} and path.endswith("/campaigns/{campaign_id}")
     if is_conditional:
         operation["parameters"].append(_IF_MATCH)
+    for status, response in operation["responses"].items():
+        names = _list_headers(path, method, status, operation)
+        response["headers"] = {name: {"$ref": f"#/components/headers/{name}"} for name in names}
     for status in (*_STATUSES, *(_STATUSES_OF_CHANGES if is_conditional else ())):
         operation["responses"][str(status)] = {"$ref": "#/components/responses/Problem"}
+
+
+def _list_headers(path: str, method: str, status: str, operation: dict[str, Any]) -> list[str]:
+    """Return the headers of a successful answer."""
+    is_list = any(each["name"] == "cursor" for each in operation["parameters"])
+    is_campaign = re.fullmatch(r"/campaigns(/\{campaign_id\}(:\w+)?)?", path) is not None and not is_list
+    return [
+        *_HEADERS_OF_ALL,
+        *(["Link"] if is_list else []),
+        *(["ETag"] if is_campaign and status != "204" else []),
+        *(["Location"] if status in {"201", "202"} else []),
+        *(["Idempotency-Replayed"] if method == "post" else []),
+    ]

@@ -17,7 +17,7 @@ from campaigns.management.reports import ExplainedReason, show_errors
 blueprint = APIBlueprint("reports", __name__)
 
 
-class Message(Out):
+class ShownMessage(Out):
     """A message as its person will read it. A part that it lacks is empty."""
 
     phone: str
@@ -41,7 +41,7 @@ class Preview(Out):
     rate: int
     first_message_at: Moment | None
     ends_at: Moment | None
-    messages: list[Message]
+    messages: list[ShownMessage]
 
 
 class PreviewQuery(In):
@@ -86,7 +86,7 @@ class Errors(Out):
 def preview_campaign_(campaign_id: int, query_data: PreviewQuery) -> Preview:
     """Read the first messages of a campaign, and how long it takes."""
     found = preview_campaign(parts().database, campaign_id, rows=query_data.rows)
-    messages = [Message.show(message, phone=phone) for phone, message in found.messages]
+    messages = [ShownMessage.show(message, phone=phone) for phone, message in found.messages]
     return Preview.show(found, first_message_at=found.departure.at, messages=messages)
 
 

@@ -35,6 +35,27 @@ def test_errors_are_explained_by_their_reason(house, program, make_draft):
     assert (found["waits_for_template"], found["capped_count"], found["review_count"]) == (False, 0, 0)
 
 
+def test_messages_are_listed_by_their_status_and_code(house, program, make_draft):
+    campaign_id = make_draft()
+    for code in (131026, 131047):
+        house.run(add_message, campaign_id, "failed", error_code=code, error_title="Went wrong", account_id=1)
+    path = f"/campaigns/{campaign_id}/messages"
+    first = program.ok("GET", f"{path}?limit=3")
+    rest = program.ok("GET", f"{path}?limit=3&cursor={first['next']}")
+    listed = first["items"] + rest["items"]
+    assert [(each["person"], each["values"], each["status"]) for each in listed[:2]] == [
+        (ANA, ["Ana"], "pending"),
+        (BIA, ["Ana"], "pending"),
+    ]
+    assert [each["status"] for each in listed[2:]] == ["failed", "failed"]
+    assert rest["next"] is None
+    (found,) = program.ok("GET", f"{path}?group=failed&code=131047")["items"]
+    assert (found["id"], found["error_code"], found["account"]) == (listed[3]["id"], 131047, "sales")
+    assert found["meaning"]
+    assert program.problem("GET", f"{path}?group=all") == (422, "values_invalid")
+    assert program.problem("GET", "/campaigns/99/messages") == (404, "campaign_missing")
+
+
 def test_people_are_suppressed_and_may_get_messages_again(house, api, program):
     body = {"phones": [ANA, BIA], "reason": "asked by phone"}
     assert program.ok("POST", "/suppressions", body) == {"were_suppressed": [False, False]}

@@ -111,6 +111,17 @@ def test_additions_are_allowed(spec):
     assert find_breaks(spec, changed) == []
 
 
+def test_the_headers_that_are_described_are_sent(spec, house, program):
+    made = program.post("/campaigns", {"name": "Sale", "template": "promo:pt_BR"}, key="one")
+    again = program.post("/campaigns", {"name": "Sale", "template": "promo:pt_BR"}, key="one")
+    first = program("GET", "/audit?limit=1")
+    for answer, operation in ((again, "/campaigns post 201"), (first, "/audit get 200")):
+        path, method, status = operation.split()
+        described = spec["paths"][path][method]["responses"][status]["headers"]
+        assert set(described) <= set(answer.headers.keys()), operation
+    assert made.headers["ETag"] == program("GET", f"/campaigns/{made.json['id']}").headers["ETag"]
+
+
 def test_each_reference_leads_to_a_schema(spec):
     named = set(re.findall(r'"#/components/schemas/([^"]+)"', json.dumps(spec)))
     assert named <= set(spec["components"]["schemas"])
