@@ -122,6 +122,18 @@ def test_the_headers_that_are_described_are_sent(spec, house, program):
     assert made.headers["ETag"] == program("GET", f"/campaigns/{made.json['id']}").headers["ETag"]
 
 
+def test_the_page_shows_each_operation_and_loads_nothing(spec, api):
+    answer = api.stranger()("GET", "/docs", root="/api/v1")
+    page = answer.text
+    assert (answer.status_code, answer.mimetype) == (200, "text/html")
+    assert answer.headers["Content-Security-Policy"].startswith("default-src 'none'")
+    for path, operations in spec["paths"].items():
+        for method in operations:
+            assert f"<code>{method.upper()} {path}</code>" in page
+    assert set(re.findall(r'href="#([^"]+)"', page)) <= set(re.findall(r'id="([^"]+)"', page))
+    assert not re.search(r"<(script|style|link|img)|\bon\w+=|None|Undefined", page)
+
+
 def test_each_reference_leads_to_a_schema(spec):
     named = set(re.findall(r'"#/components/schemas/([^"]+)"', json.dumps(spec)))
     assert named <= set(spec["components"]["schemas"])
