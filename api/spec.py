@@ -137,7 +137,7 @@ def _list_headers(path: str, method: str, status: str, operation: dict[str, Any]
     return [
         *_HEADERS_OF_ALL,
         *(["Link"] if is_list else []),
-        *(["ETag"] if is_campaign and status != "204" else []),
+        *(["ETag"] if is_campaign and status in {"200", "201"} else []),
         *(["Location"] if status in {"201", "202"} else []),
         *(["Idempotency-Replayed"] if method == "post" else []),
     ]

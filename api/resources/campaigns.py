@@ -34,6 +34,7 @@ from campaigns.management.lifecycle import (
 )
 from campaigns.management.listings.pages import CampaignFilter, page_campaigns
 from campaigns.management.reports import find_campaign, read_funnel
+from campaigns.management.test_sends import MAX_PHONES, start_test
 from campaigns.store.accounts import list_accounts, load_campaign_accounts
 from campaigns.store.campaigns import CampaignListing
 from campaigns.store.database import Connection, Database
@@ -159,6 +160,12 @@ class CampaignQuery(PageQuery):
     text: Text = Field("", description="A part of the name.")
     account: Text | None = Field(None, description="The name or the id of an account.")
     made_by: Text | None = Field(None, description="The name of the user who made the campaign.")
+
+
+class TestPhones(In):
+    phones: Annotated[list[Text], Field(min_length=1, max_length=MAX_PHONES)] = Field(
+        description="Phones such as +5511999990000, of people who know that it is a test."
+    )
 
 
 class Progress(Out):
@@ -319,6 +326,25 @@ def cancel_campaign(campaign_id: int) -> Response:
         # The first messages are cancelled now, and a task cancels the rest: a transaction with millions of them would
         # hold up the workers.
         return _answer(database, cancel_campaigns(database, [campaign_id], actor=actor(), seconds=0.0))
+
+    return carry_out(change)
+
+
+@blueprint.post(f"{_PATH}:test")
+@demands(Scope.CAMPAIGNS_SEND)
+@blueprint.input(TestPhones)
+@blueprint.output(Campaign, 202)
+def test_campaign(campaign_id: int, json_data: TestPhones) -> Response:
+    """Send real messages to a few phones, with the values of the first recipients of a campaign.
+
+    The answer is the test: a campaign of its own, whose progress and messages tell the outcome.
+    """
+
+    def change(database: Database) -> Answer:
+        key = parts().settings.secret_key
+        test_id = start_test(database, campaign_id, json_data.phones, actor=actor(), secret_key=key)
+        location = f"{request.script_root}/v1/campaigns/{test_id}"
+        return Answer(database.run(_show, test_id), 202, {"Location": location}, [test_id])
 
     return carry_out(change)
 

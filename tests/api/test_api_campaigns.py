@@ -208,3 +208,19 @@ def test_campaigns_come_newest_first_in_pages_without_gaps(house, program, make_
     assert program.ok("GET", "/campaigns?status=running")["items"] == []
     assert program.ok("GET", "/campaigns?account=support")["items"] == []
     assert program.problem("GET", "/campaigns?account=nobody")[0] == 404
+
+
+def test_a_test_is_a_campaign_of_its_own_and_goes_to_the_given_phones(api, program, make_draft):
+    path = f"/campaigns/{make_draft()}"
+    body = {"phones": ["+5511999990077"]}
+    answer = program.post(f"{path}:test", body, key="one")
+    assert (answer.status_code, answer.json["status"]) == (202, "pending")
+    test_id = answer.json["id"]
+    assert answer.headers["Location"] == f"/api/v1/campaigns/{test_id}"
+    assert api.enqueued == [int(test_id)]
+    (message,) = program.ok("GET", f"/campaigns/{test_id}/messages")["items"]
+    assert (message["person"], message["values"]) == ("+5511999990077", ["Ana"])
+    assert program.post(f"{path}:test", body, key="one").json["id"] == test_id
+    assert [each["id"] for each in program.ok("GET", "/campaigns")["items"]] == [path.rpartition("/")[2]]
+    assert program.problem("POST", f"{path}:test", {"phones": ["11 99999-0077"]}) == (422, "phone_invalid")
+    assert program.problem("POST", f"/campaigns/{test_id}:test", body) == (409, "test_of_test")
