@@ -11,13 +11,25 @@ from werkzeug.routing import BaseConverter
 from api.access import guard
 from api.context import EXTENSION, Parts
 from api.problems import handle_problems
-from api.resources import accounts, audit, campaigns, me, messages, recipients, reports, spec, suppressions, templates
+from api.resources import (
+    accounts,
+    audit,
+    campaigns,
+    exports,
+    me,
+    messages,
+    recipients,
+    reports,
+    spec,
+    suppressions,
+    templates,
+)
 from api.spec import complete_spec
 
 # The console passes the paths below /api/.
 _PREFIX = "/v1"
 _MAX_BODY_BYTES = 64 * 1024
-_RESOURCES = (me, campaigns, recipients, messages, reports, accounts, templates, suppressions, audit, spec)
+_RESOURCES = (me, campaigns, recipients, messages, reports, exports, accounts, templates, suppressions, audit, spec)
 
 
 class IdConverter(BaseConverter):

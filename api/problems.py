@@ -14,7 +14,7 @@ from flask import Response, g, json, request
 from pydantic import ValidationError
 from werkzeug.exceptions import HTTPException, MethodNotAllowed
 
-from campaigns.domain.statement import Finding, Hint, Refusal
+from campaigns.domain.statement import Finding, Hint, Refusal, Sentence, Statement
 from campaigns.logs import event
 from campaigns.store.database import DatabaseUnavailable, LockTimeout
 
@@ -119,6 +119,14 @@ def describe_finding(finding: Finding) -> dict[str, Any]:
         "advice": str(finding.fill_advice(str)) if finding.advice else "",
         "hint": describe_hint(finding.hint),
     }
+
+
+def describe_reason(sentence: Sentence | None) -> dict[str, Any] | None:
+    """Return why work was refused or failed as the API shows it; None if it was not."""
+    if sentence is None:
+        return None
+    code = sentence.code if isinstance(sentence, Statement) else "fault"
+    return {"code": code, "detail": str(sentence), "hint": describe_hint(sentence.hint)}
 
 
 def _respond(

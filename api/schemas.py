@@ -48,6 +48,14 @@ class Hint(Out):
     target: str
 
 
+class Reason(Out):
+    """Why work with a file was refused or failed. `code` is stable."""
+
+    code: str
+    detail: str
+    hint: Hint | None
+
+
 class Notice(Out):
     """A finding about a campaign. `code` is stable; `detail` and `advice` are sentences in English."""
 

@@ -14,13 +14,13 @@ from api.access import demands, takes
 from api.context import actor, may, parts
 from api.cursors import link_next, read_cursor, write_cursor
 from api.once import Answer, carry_out
-from api.problems import ProblemError, describe_hint
-from api.schemas import NO_NUL, Hint, Id, In, Moment, Notice, Out, PageQuery, Text, warn
+from api.problems import ProblemError, describe_reason
+from api.schemas import NO_NUL, Id, In, Moment, Notice, Out, PageQuery, Reason, Text, warn
 from campaigns.domain.campaign import CampaignStatus
 from campaigns.domain.optout.consent import RefusalChoice
 from campaigns.domain.phone.regions import read_region
 from campaigns.domain.recipients import Choice
-from campaigns.domain.statement import Finding, Statement
+from campaigns.domain.statement import Finding
 from campaigns.domain.users.rights import Right
 from campaigns.domain.users.scopes import Scope
 from campaigns.management.files.jobs import find_import_job, request_import
@@ -74,19 +74,12 @@ class Rows(In):
     region: Region | None = Field(None, description="The country of phones without a country code, such as BR.")
 
 
-class ImportProblem(Out):
-    """Why an import was refused or failed. The campaign has the same people as before."""
-
-    code: str
-    detail: str
-    hint: Hint | None
-
-
 class Import(Out):
     """The import of a list. `part`: how much of the list is read, from 0 to 1.
 
     The numbers are `null` until it is done. `duplicate_count` and `rejected_count`: the numbers of rows that made no
-    recipient. `suppressed_count`: the number of people of the campaign who must not get messages.
+    recipient. `suppressed_count`: the number of people of the campaign who must not get messages. `reason`: why it was
+    refused or failed; then the campaign has the same people as before.
     """
 
     id: Id
@@ -104,7 +97,7 @@ class Import(Out):
     phone_column: str | None
     ignored_columns: list[str]
     warnings: list[Notice]
-    reason: ImportProblem | None
+    reason: Reason | None
 
 
 class RejectedRow(Out):
@@ -232,12 +225,5 @@ def _show(database: Database, job_id: int) -> Import:
         **{name: getattr(report, name, None) for name in _REPORTED},
         ignored_columns=[] if report is None else report.ignored,
         warnings=warn(found),
-        reason=_explain(read_refusal(job)),
+        reason=describe_reason(read_refusal(job)),
     )
-
-
-def _explain(sentence: Any) -> dict[str, Any] | None:
-    if sentence is None:
-        return None
-    code = sentence.code if isinstance(sentence, Statement) else "fault"
-    return {"code": code, "detail": str(sentence), "hint": describe_hint(sentence.hint)}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from campaigns.domain.users.actor import Act
 from campaigns.domain.users.rights import Role
+from campaigns.management.files.work import do_next_job
 from campaigns.management.listings.pages import page_audit
 from campaigns.store.users.audit import AuditFilter
 from tests.store.rows import add_message, fetch
@@ -54,6 +55,22 @@ def test_messages_are_listed_by_their_status_and_code(house, program, make_draft
     assert found["meaning"]
     assert program.problem("GET", f"{path}?group=all") == (422, "values_invalid")
     assert program.problem("GET", "/campaigns/99/messages") == (404, "campaign_missing")
+
+
+def test_an_export_is_a_file_for_its_own_user(house, api, program, make_draft):
+    campaign_id = str(make_draft())
+    answer = program.post("/exports", {"campaign_id": campaign_id, "statuses": ["pending"]}, key="one")
+    assert (answer.status_code, answer.json["status"], api.file_work_count) == (202, "due", 1)
+    path = answer.headers["Location"].removeprefix("/api/v1")
+    assert program.problem("GET", f"{path}/file") == (503, "download_not_ready")
+    assert do_next_job(house, secret_key=None, overlap_days=7)
+    assert program.ok("GET", path)["status"] == "done"
+    file = program("GET", f"{path}/file")
+    assert file.mimetype == "text/csv"
+    assert [line.split(",")[0] for line in file.text.splitlines()][1:] == [ANA, BIA]
+    assert len(page_audit(house, AuditFilter(what=Act.CAMPAIGN_EXPORT)).rows) == 1
+    assert api.program().problem("GET", path) == (404, "job_missing")
+    assert program.problem("POST", "/exports", {"campaign_id": "99"}) == (404, "campaign_missing")
 
 
 def test_people_are_suppressed_and_may_get_messages_again(house, api, program):

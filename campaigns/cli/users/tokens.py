@@ -30,6 +30,7 @@ def token() -> None:
     campaigns:write     make, change and discard drafts, and add their people
     campaigns:send      start, test, pause, resume and cancel campaigns
     messages:read       what single people get, with their phones
+    exports             files with the messages of campaigns, with their phones
     accounts:read       accounts, with their state
     templates:read      templates
     suppressions:read   people who must not be messaged

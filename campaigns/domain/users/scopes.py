@@ -18,6 +18,7 @@ class Scope(StrEnum):
     CAMPAIGNS_READ = "campaigns:read"
     CAMPAIGNS_SEND = "campaigns:send"  # start, test, pause, resume and cancel; apart from `write` on purpose
     CAMPAIGNS_WRITE = "campaigns:write"  # make, change and discard drafts, and add their people
+    EXPORTS = "exports"  # files with phones
     MESSAGES_READ = "messages:read"  # what single people get, with their phones
     SUPPRESSIONS_READ = "suppressions:read"
     SUPPRESSIONS_WRITE = "suppressions:write"
@@ -33,6 +34,7 @@ NEEDED_RIGHTS: Mapping[Scope, frozenset[Right]] = MappingProxyType({
         Right.CAMPAIGN_START, Right.CAMPAIGN_PAUSE, Right.CAMPAIGN_RESUME, Right.CAMPAIGN_CANCEL, Right.CAMPAIGN_TEST,
     }),
     Scope.CAMPAIGNS_WRITE: frozenset({Right.CAMPAIGN_DRAFT}),
+    Scope.EXPORTS: frozenset({Right.PHONES_DOWNLOAD}),
     Scope.MESSAGES_READ: frozenset({Right.PHONES_SEE}),
     Scope.SUPPRESSIONS_READ: frozenset({Right.PHONES_SEE}),
     Scope.SUPPRESSIONS_WRITE: frozenset({Right.SUPPRESSION_CHANGE}),

@@ -136,6 +136,14 @@ def find_own_job(database: Database, job_id: int, *, actor: Actor) -> JobRow:
     return job
 
 
+def find_own_export(database: Database, job_id: int, *, actor: Actor) -> JobRow:
+    """Return a job of this user that writes messages to a file. Raises Refusal as `find_own_job` does."""
+    job = find_own_job(database, job_id, actor=actor)
+    if job.kind != JobKind.EXPORT:
+        raise _missing_job()
+    return job
+
+
 def find_job(database: Database, job_id: int) -> JobRow:
     """Return a job. Raises Refusal if there is no such job, for example because its file was deleted."""
     job = database.run(store.find_job, job_id)
