@@ -18,6 +18,7 @@ from api.resources import (
     exports,
     me,
     messages,
+    moves,
     recipients,
     reports,
     spec,
@@ -29,7 +30,20 @@ from api.spec import complete_spec
 # The console passes the paths below /api/.
 _PREFIX = "/v1"
 _MAX_BODY_BYTES = 64 * 1024
-_RESOURCES = (me, campaigns, recipients, messages, reports, exports, accounts, templates, suppressions, audit, spec)
+_RESOURCES = (
+    me,
+    campaigns,
+    moves,
+    recipients,
+    messages,
+    reports,
+    exports,
+    accounts,
+    templates,
+    suppressions,
+    audit,
+    spec,
+)
 
 
 class IdConverter(BaseConverter):

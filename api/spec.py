@@ -95,7 +95,8 @@ def complete_spec(app: APIFlask, spec: dict[str, Any]) -> dict[str, Any]:
     }
     spec["components"]["securitySchemes"] = {"token": {"type": "http", "scheme": "bearer"}}
     spec["servers"] = [{"url": "/api/v1"}]
-    spec["paths"] = {path.removeprefix("/v1"): operations for path, operations in spec["paths"].items()}
+    spec["tags"] = list({each["name"]: each for each in spec["tags"]}.values())
+    spec["paths"] = {path.removeprefix("/v1"): spec["paths"][path] for path in sorted(spec["paths"])}
     for path, operations in spec["paths"].items():
         for method, operation in operations.items():
             _complete(app, path, method, operation)

@@ -13,35 +13,26 @@ from pydantic import AwareDatetime, Field, StringConstraints
 from api.access import demands
 from api.context import actor, may, parts
 from api.cursors import link_next, read_cursor, write_cursor
-from api.once import Answer, carry_out, demand_match, make_etag, read_if_match, refuse_body
+from api.once import Answer, carry_out, demand_match, make_etag, read_if_match
 from api.problems import ProblemError
 from api.schemas import NO_NUL, Id, In, Moment, Notice, Out, PageQuery, Text, warn
-from campaigns.domain.campaign import CampaignStatus, Command, Move
+from campaigns.domain.campaign import CampaignStatus
 from campaigns.domain.schedule import read_holidays, read_window, read_zone
 from campaigns.domain.statement import Finding
 from campaigns.domain.users.rights import Right
 from campaigns.domain.users.scopes import Scope
 from campaigns.management.campaigns import CLEAR, CampaignChanges, change_campaign, draft_campaign, lock_campaign
 from campaigns.management.drafts.discards import discard_draft
-from campaigns.management.drafts.starts import StartFacts, read_and_look
 from campaigns.management.files.jobs import lock_idle_jobs
-from campaigns.management.lifecycle import (
-    cancel_campaigns,
-    ids_to_enqueue,
-    pause_campaigns,
-    resume_campaigns,
-    start_campaigns,
-)
 from campaigns.management.listings.pages import CampaignFilter, page_campaigns
-from campaigns.management.reports import find_campaign, read_funnel
-from campaigns.management.test_sends import MAX_PHONES, start_test
+from campaigns.management.reports import find_campaign
 from campaigns.store.accounts import list_accounts, load_campaign_accounts
 from campaigns.store.campaigns import CampaignListing
 from campaigns.store.database import Connection, Database
 
 blueprint = APIBlueprint("campaigns", __name__)
 
-_PATH = "/campaigns/<id:campaign_id>"
+PATH = "/campaigns/<id:campaign_id>"
 Seconds = Annotated[float, Field(ge=0, allow_inf_nan=False, strict=True)]
 Count = Annotated[int, Field(ge=1, le=2**31 - 1, strict=True)]
 Weekday = Annotated[int, Field(ge=1, le=7, strict=True)]
@@ -162,39 +153,6 @@ class CampaignQuery(PageQuery):
     made_by: Text | None = Field(None, description="The name of the user who made the campaign.")
 
 
-class TestPhones(In):
-    phones: Annotated[list[Text], Field(min_length=1, max_length=MAX_PHONES)] = Field(
-        description="Phones such as +5511999990000, of people who know that it is a test."
-    )
-
-
-class Progress(Out):
-    """The recipients of a campaign, by the progress of their messages.
-
-    Each recipient is counted in exactly one of `sent`, `failed`, `uncertain`, `to_send`, `suppressed`, `expired` and
-    `cancelled`. `held`, `delivered`, `read` and `replied` are parts of `sent`.
-    """
-
-    at: Moment
-    status: CampaignStatus
-    waiting_reason: str | None
-    waits_until: Moment | None
-    recipients: int
-    sent: int
-    held: int
-    delivered: int
-    read: int
-    replied: int
-    failed: int
-    uncertain: int
-    to_send: int
-    suppressed: int
-    expired: int
-    cancelled: int
-    duplicates: int
-    rejected_rows: int
-
-
 @blueprint.get("/campaigns")
 @demands(Scope.CAMPAIGNS_READ)
 @blueprint.input(CampaignQuery, location="query")
@@ -210,7 +168,7 @@ def list_campaigns(query_data: CampaignQuery) -> Any:
     after = read_cursor(query_data.cursor, has_time=True)
     page = page_campaigns(parts().database, wanted, after=after, limit=query_data.limit)
     cursor = write_cursor(page.next_key)
-    items = parts().database.run(_show_all, page.rows)
+    items = parts().database.run(show_campaigns, page.rows)
     return CampaignPage(items=items, next=cursor), 200, link_next(cursor)
 
 
@@ -226,23 +184,23 @@ def create_campaign(json_data: Draft) -> Response:
         result = draft_campaign(
             database, changes, actor=actor(), time_zone=settings.time_zone, quiet_hours=settings.quiet_hours
         )
-        made = database.run(_show, result.id)
+        made = database.run(show_campaign, result.id)
         location = f"{request.script_root}{request.path}/{result.id}"
-        return Answer(_add(made, result.warnings), 201, {"Location": location, "ETag": make_etag(made)})
+        return Answer(add_warnings(made, result.warnings), 201, {"Location": location, "ETag": make_etag(made)})
 
     return carry_out(change)
 
 
-@blueprint.get(_PATH)
+@blueprint.get(PATH)
 @demands(Scope.CAMPAIGNS_READ)
 @blueprint.output(Campaign)
 def read_campaign(campaign_id: int) -> Any:
     """Read a campaign. The header ETag is its version, which a change sends as If-Match."""
-    found = parts().database.run(_show, campaign_id)
+    found = parts().database.run(show_campaign, campaign_id)
     return found, 200, {"ETag": make_etag(found)}
 
 
-@blueprint.patch(_PATH)
+@blueprint.patch(PATH)
 @demands(Scope.CAMPAIGNS_WRITE)
 @blueprint.input(Change)
 @blueprint.output(ChangedCampaign)
@@ -263,15 +221,15 @@ def change_campaign_(campaign_id: int, json_data: Change) -> Any:
             quiet_hours=settings.quiet_hours,
             approve_above=settings.approve_above,
         )
-        after = database.run(_show, campaign_id)
+        after = database.run(show_campaign, campaign_id)
         to_enqueue = [campaign_id] if result.should_enqueue else []
         first_at = None if result.departure is None else result.departure.at
-        return Answer(_add(after, result.warnings, first_at), 200, {"ETag": make_etag(after)}, to_enqueue)
+        return Answer(add_warnings(after, result.warnings, first_at), 200, {"ETag": make_etag(after)}, to_enqueue)
 
     return carry_out(change)
 
 
-@blueprint.delete(_PATH)
+@blueprint.delete(PATH)
 @demands(Scope.CAMPAIGNS_WRITE)
 @blueprint.output({}, 204)
 def discard_campaign(campaign_id: int) -> Response:
@@ -287,117 +245,25 @@ def discard_campaign(campaign_id: int) -> Response:
     return carry_out(change)
 
 
-@blueprint.post(f"{_PATH}:start")
-@demands(Scope.CAMPAIGNS_SEND)
-@blueprint.output(ChangedCampaign)
-def start_campaign(campaign_id: int) -> Response:
-    """Start a draft, or schedule it if its schedule is in the future. Before, its template is read again at Meta.
-
-    The warnings are those that a person is asked about before a start. They stop no start by a program.
-    """
-    return _depart(Command.START, campaign_id)
-
-
-@blueprint.post(f"{_PATH}:resume")
-@demands(Scope.CAMPAIGNS_SEND)
-@blueprint.output(ChangedCampaign)
-def resume_campaign(campaign_id: int) -> Response:
-    """Resume a paused campaign. Before, its template is read again at Meta."""
-    return _depart(Command.RESUME, campaign_id)
-
-
-@blueprint.post(f"{_PATH}:pause")
-@demands(Scope.CAMPAIGNS_SEND)
-@blueprint.output(ChangedCampaign)
-def pause_campaign(campaign_id: int) -> Response:
-    """Pause a campaign. After the requests that are in flight, it sends nothing."""
-    refuse_body()
-    return carry_out(lambda database: _answer(database, pause_campaigns(database, [campaign_id], actor=actor())))
-
-
-@blueprint.post(f"{_PATH}:cancel")
-@demands(Scope.CAMPAIGNS_SEND)
-@blueprint.output(ChangedCampaign)
-def cancel_campaign(campaign_id: int) -> Response:
-    """End a campaign for ever. Messages that are not sent yet are never sent."""
-    refuse_body()
-
-    def change(database: Database) -> Answer:
-        # The first messages are cancelled now, and a task cancels the rest: a transaction with millions of them would
-        # hold up the workers.
-        return _answer(database, cancel_campaigns(database, [campaign_id], actor=actor(), seconds=0.0))
-
-    return carry_out(change)
-
-
-@blueprint.post(f"{_PATH}:test")
-@demands(Scope.CAMPAIGNS_SEND)
-@blueprint.input(TestPhones)
-@blueprint.output(Campaign, 202)
-def test_campaign(campaign_id: int, json_data: TestPhones) -> Response:
-    """Send real messages to a few phones, with the values of the first recipients of a campaign.
-
-    The answer is the test: a campaign of its own, whose progress and messages tell the outcome.
-    """
-
-    def change(database: Database) -> Answer:
-        key = parts().settings.secret_key
-        test_id = start_test(database, campaign_id, json_data.phones, actor=actor(), secret_key=key)
-        location = f"{request.script_root}/v1/campaigns/{test_id}"
-        return Answer(database.run(_show, test_id), 202, {"Location": location}, [test_id])
-
-    return carry_out(change)
-
-
-@blueprint.get(f"{_PATH}/progress")
-@demands(Scope.CAMPAIGNS_READ)
-@blueprint.output(Progress)
-def read_progress(campaign_id: int) -> Progress:
-    """Read how far a campaign is, and what it waits for."""
-    row = parts().database.run(find_campaign, campaign_id)
-    funnel = read_funnel(row)
-    waits = {"waiting_reason": row.waiting_reason, "waits_until": row.due_at}
-    return Progress.show(funnel, at=row.server_now, status=row.status, **waits)
-
-
-def _depart(command: Command, campaign_id: int) -> Response:
-    refuse_body()
-    move = start_campaigns if command is Command.START else resume_campaigns
-    settings, looks = parts().settings, list[StartFacts]()
-
-    def prepare() -> None:
-        looks.extend(read_and_look(parts().database, settings, [campaign_id], actor=actor()))
-
-    def change(database: Database) -> Answer:
-        moves = move(database, [campaign_id], actor=actor(), approve_above=settings.approve_above)
-        return _answer(database, moves, looks)
-
-    return carry_out(change, prepare=prepare)
-
-
-def _answer(database: Database, moves: list[Move], looks: list[StartFacts] | None = None) -> Answer:
-    (move,) = moves
-    after = database.run(_show, move.id)
-    findings = [finding for look in looks or [] for finding in (*look.warnings, *look.departure.obstacles)]
-    first_at = None if move.departure is None else move.departure.at
-    return Answer(_add(after, findings, first_at), 200, {"ETag": make_etag(after)}, ids_to_enqueue(moves))
-
-
-def _add(campaign: Campaign, findings: Iterable[Finding], first_at: dt.datetime | None = None) -> ChangedCampaign:
+def add_warnings(
+    campaign: Campaign, findings: Iterable[Finding], first_at: dt.datetime | None = None
+) -> ChangedCampaign:
+    """Return a campaign with the findings of its change. `first_at`: when the first message may leave."""
     return ChangedCampaign.show(campaign, warnings=warn(findings), first_message_at=first_at)
 
 
 def _lock_and_show(connection: Connection, campaign_id: int) -> Campaign:
     lock_campaign(connection, campaign_id)
-    return _show(connection, campaign_id)
+    return show_campaign(connection, campaign_id)
 
 
-def _show(connection: Connection, campaign_id: int) -> Campaign:
-    (campaign,) = _show_all(connection, [find_campaign(connection, campaign_id)])
+def show_campaign(connection: Connection, campaign_id: int) -> Campaign:
+    """Return a campaign as the API shows it. Raises Refusal if there is no such campaign."""
+    (campaign,) = show_campaigns(connection, [find_campaign(connection, campaign_id)])
     return campaign
 
 
-def _show_all(connection: Connection, rows: Sequence[CampaignListing]) -> list[Campaign]:
+def show_campaigns(connection: Connection, rows: Sequence[CampaignListing]) -> list[Campaign]:
     accounts = load_campaign_accounts(connection, [row.id for row in rows])
     ids = sorted({each for of_campaign in accounts.values() for each in of_campaign})
     names = {each.id: each.name for each in list_accounts(connection, ids)}

@@ -1,4 +1,4 @@
-"""Reports on a campaign: its first messages, and the reasons why messages failed."""
+"""Reports on a campaign: its progress, its first messages, and the reasons why messages failed."""
 
 from __future__ import annotations
 
@@ -9,12 +9,40 @@ from api.access import demands
 from api.context import parts
 from api.problems import describe_hint
 from api.schemas import Hint, In, Moment, Out
+from campaigns.domain.campaign import CampaignStatus
 from campaigns.domain.message import Status
 from campaigns.domain.users.scopes import Scope
 from campaigns.management.preview import preview_campaign
-from campaigns.management.reports import ExplainedReason, show_errors
+from campaigns.management.reports import ExplainedReason, find_campaign, read_funnel, show_errors
 
 blueprint = APIBlueprint("reports", __name__)
+
+
+class Progress(Out):
+    """The recipients of a campaign, by the progress of their messages.
+
+    Each recipient is counted in exactly one of `sent`, `failed`, `uncertain`, `to_send`, `suppressed`, `expired` and
+    `cancelled`. `held`, `delivered`, `read` and `replied` are parts of `sent`.
+    """
+
+    at: Moment
+    status: CampaignStatus
+    waiting_reason: str | None
+    waits_until: Moment | None
+    recipients: int
+    sent: int
+    held: int
+    delivered: int
+    read: int
+    replied: int
+    failed: int
+    uncertain: int
+    to_send: int
+    suppressed: int
+    expired: int
+    cancelled: int
+    duplicates: int
+    rejected_rows: int
 
 
 class ShownMessage(Out):
@@ -77,6 +105,17 @@ class Errors(Out):
     waits_for_template: bool
     capped_count: int
     review_count: int
+
+
+@blueprint.get("/campaigns/<id:campaign_id>/progress")
+@demands(Scope.CAMPAIGNS_READ)
+@blueprint.output(Progress)
+def read_progress(campaign_id: int) -> Progress:
+    """Read how far a campaign is, and what it waits for."""
+    row = parts().database.run(find_campaign, campaign_id)
+    funnel = read_funnel(row)
+    waits = {"waiting_reason": row.waiting_reason, "waits_until": row.due_at}
+    return Progress.show(funnel, at=row.server_now, status=row.status, **waits)
 
 
 @blueprint.get("/campaigns/<id:campaign_id>/preview")

@@ -1,0 +1,120 @@
+"""The commands that start, stop and test a campaign."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from apiflask import APIBlueprint
+from flask import Response, request
+from pydantic import Field
+
+from api.access import demands
+from api.context import actor, parts
+from api.once import Answer, carry_out, make_etag, refuse_body
+from api.resources.campaigns import PATH, Campaign, ChangedCampaign, add_warnings, show_campaign
+from api.schemas import In, Text
+from campaigns.domain.campaign import Command, Move
+from campaigns.domain.users.scopes import Scope
+from campaigns.management.drafts.starts import StartFacts, read_and_look
+from campaigns.management.lifecycle import (
+    cancel_campaigns,
+    ids_to_enqueue,
+    pause_campaigns,
+    resume_campaigns,
+    start_campaigns,
+)
+from campaigns.management.test_sends import MAX_PHONES, start_test
+from campaigns.store.database import Database
+
+blueprint = APIBlueprint("moves", __name__, tag="Campaigns")
+
+
+class TestPhones(In):
+    phones: Annotated[list[Text], Field(min_length=1, max_length=MAX_PHONES)] = Field(
+        description="Phones such as +5511999990000, of people who know that it is a test."
+    )
+
+
+@blueprint.post(f"{PATH}:start")
+@demands(Scope.CAMPAIGNS_SEND)
+@blueprint.output(ChangedCampaign)
+def start_campaign(campaign_id: int) -> Response:
+    """Start a draft, or schedule it if its schedule is in the future. Before, its template is read again at Meta.
+
+    The warnings are those that a person is asked about before a start. They stop no start by a program.
+    """
+    return _depart(Command.START, campaign_id)
+
+
+@blueprint.post(f"{PATH}:resume")
+@demands(Scope.CAMPAIGNS_SEND)
+@blueprint.output(ChangedCampaign)
+def resume_campaign(campaign_id: int) -> Response:
+    """Resume a paused campaign. Before, its template is read again at Meta."""
+    return _depart(Command.RESUME, campaign_id)
+
+
+@blueprint.post(f"{PATH}:pause")
+@demands(Scope.CAMPAIGNS_SEND)
+@blueprint.output(ChangedCampaign)
+def pause_campaign(campaign_id: int) -> Response:
+    """Pause a campaign. After the requests that are in flight, it sends nothing."""
+    refuse_body()
+    return carry_out(lambda database: _answer(database, pause_campaigns(database, [campaign_id], actor=actor())))
+
+
+@blueprint.post(f"{PATH}:cancel")
+@demands(Scope.CAMPAIGNS_SEND)
+@blueprint.output(ChangedCampaign)
+def cancel_campaign(campaign_id: int) -> Response:
+    """End a campaign for ever. Messages that are not sent yet are never sent."""
+    refuse_body()
+
+    def change(database: Database) -> Answer:
+        # The first messages are cancelled now, and a task cancels the rest: a transaction with millions of them would
+        # hold up the workers.
+        return _answer(database, cancel_campaigns(database, [campaign_id], actor=actor(), seconds=0.0))
+
+    return carry_out(change)
+
+
+@blueprint.post(f"{PATH}:test")
+@demands(Scope.CAMPAIGNS_SEND)
+@blueprint.input(TestPhones)
+@blueprint.output(Campaign, 202)
+def test_campaign(campaign_id: int, json_data: TestPhones) -> Response:
+    """Send real messages to a few phones, with the values of the first recipients of a campaign.
+
+    The answer is the test: a campaign of its own, whose progress and messages tell the outcome.
+    """
+
+    def change(database: Database) -> Answer:
+        key = parts().settings.secret_key
+        test_id = start_test(database, campaign_id, json_data.phones, actor=actor(), secret_key=key)
+        location = f"{request.script_root}/v1/campaigns/{test_id}"
+        return Answer(database.run(show_campaign, test_id), 202, {"Location": location}, [test_id])
+
+    return carry_out(change)
+
+
+def _depart(command: Command, campaign_id: int) -> Response:
+    refuse_body()
+    move = start_campaigns if command is Command.START else resume_campaigns
+    settings, looks = parts().settings, list[StartFacts]()
+
+    def prepare() -> None:
+        looks.extend(read_and_look(parts().database, settings, [campaign_id], actor=actor()))
+
+    def change(database: Database) -> Answer:
+        moves = move(database, [campaign_id], actor=actor(), approve_above=settings.approve_above)
+        return _answer(database, moves, looks)
+
+    return carry_out(change, prepare=prepare)
+
+
+def _answer(database: Database, moves: list[Move], looks: list[StartFacts] | None = None) -> Answer:
+    (move,) = moves
+    after = database.run(show_campaign, move.id)
+    findings = [finding for look in looks or [] for finding in (*look.warnings, *look.departure.obstacles)]
+    first_at = None if move.departure is None else move.departure.at
+    return Answer(add_warnings(after, findings, first_at), 200, {"ETag": make_etag(after)}, ids_to_enqueue(moves))
