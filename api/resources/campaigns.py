@@ -21,7 +21,15 @@ from campaigns.domain.schedule import read_holidays, read_window, read_zone
 from campaigns.domain.statement import Finding
 from campaigns.domain.users.rights import Right
 from campaigns.domain.users.scopes import Scope
-from campaigns.management.campaigns import CLEAR, CampaignChanges, change_campaign, draft_campaign, lock_campaign
+from campaigns.management.campaigns import (
+    CLEAR,
+    CampaignChanges,
+    ChangeResult,
+    change_campaign,
+    draft_campaign,
+    lock_campaign,
+)
+from campaigns.management.drafts.copies import copy_campaign
 from campaigns.management.drafts.discards import discard_draft
 from campaigns.management.files.jobs import lock_idle_jobs
 from campaigns.management.listings.pages import CampaignFilter, page_campaigns
@@ -141,6 +149,10 @@ class ChangedCampaign(Campaign):
     first_message_at: Moment | None
 
 
+class Copy(In):
+    name: Name = Field(description="The name of the new draft.")
+
+
 class CampaignPage(Out):
     items: list[Campaign]
     next: str | None
@@ -184,9 +196,7 @@ def create_campaign(json_data: Draft) -> Response:
         result = draft_campaign(
             database, changes, actor=actor(), time_zone=settings.time_zone, quiet_hours=settings.quiet_hours
         )
-        made = database.run(show_campaign, result.id)
-        location = f"{request.script_root}{request.path}/{result.id}"
-        return Answer(add_warnings(made, result.warnings), 201, {"Location": location, "ETag": make_etag(made)})
+        return _answer_made(database, result)
 
     return carry_out(change)
 
@@ -198,6 +208,21 @@ def read_campaign(campaign_id: int) -> Any:
     """Read a campaign. The header ETag is its version, which a change sends as If-Match."""
     found = parts().database.run(show_campaign, campaign_id)
     return found, 200, {"ETag": make_etag(found)}
+
+
+@blueprint.post(f"{PATH}:copy")
+@demands(Scope.CAMPAIGNS_WRITE)
+@blueprint.input(Copy)
+@blueprint.output(ChangedCampaign, 201)
+def copy_campaign_(campaign_id: int, json_data: Copy) -> Response:
+    """Make a draft with the settings of a campaign in any status, without its recipients, schedule and expiry."""
+    quiet_hours = parts().settings.quiet_hours
+
+    def change(database: Database) -> Answer:
+        result = copy_campaign(database, campaign_id, actor=actor(), name=json_data.name, quiet_hours=quiet_hours)
+        return _answer_made(database, result)
+
+    return carry_out(change)
 
 
 @blueprint.patch(PATH)
@@ -243,6 +268,12 @@ def discard_campaign(campaign_id: int) -> Response:
         return Answer(None, 204)
 
     return carry_out(change)
+
+
+def _answer_made(database: Database, result: ChangeResult) -> Answer:
+    made = database.run(show_campaign, result.id)
+    headers = {"Location": f"{request.script_root}/v1/campaigns/{result.id}", "ETag": make_etag(made)}
+    return Answer(add_warnings(made, result.warnings), 201, headers)
 
 
 def add_warnings(

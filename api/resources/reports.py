@@ -12,6 +12,7 @@ from api.schemas import Hint, In, Moment, Out
 from campaigns.domain.campaign import CampaignStatus
 from campaigns.domain.message import Status
 from campaigns.domain.users.scopes import Scope
+from campaigns.management.listings.samples import show_timeline
 from campaigns.management.preview import preview_campaign
 from campaigns.management.reports import ExplainedReason, find_campaign, read_funnel, show_errors
 
@@ -43,6 +44,24 @@ class Progress(Out):
     cancelled: int
     duplicates: int
     rejected_rows: int
+
+
+class Sample(Out):
+    """The counters of a campaign by status, at the end of an interval that begins at `at`.
+
+    `rate`: messages per second in this interval; `null` if it is not known.
+    """
+
+    at: Moment
+    counts: dict[str, int]
+    rate: float | None
+
+
+class Samples(Out):
+    """`seconds`: the length of an interval. A campaign that ran for less than a minute may have no samples."""
+
+    seconds: int
+    items: list[Sample]
 
 
 class ShownMessage(Out):
@@ -116,6 +135,16 @@ def read_progress(campaign_id: int) -> Progress:
     funnel = read_funnel(row)
     waits = {"waiting_reason": row.waiting_reason, "waits_until": row.due_at}
     return Progress.show(funnel, at=row.server_now, status=row.status, **waits)
+
+
+@blueprint.get("/campaigns/<id:campaign_id>/samples")
+@demands(Scope.CAMPAIGNS_READ)
+@blueprint.output(Samples)
+def read_samples(campaign_id: int) -> Samples:
+    """Read the numbers of a campaign over time, in at most 60 intervals, the oldest first."""
+    parts().database.run(find_campaign, campaign_id)
+    found = show_timeline(parts().database, campaign_id)
+    return Samples(seconds=found.seconds, items=[Sample.show(each) for each in found.samples])
 
 
 @blueprint.get("/campaigns/<id:campaign_id>/preview")

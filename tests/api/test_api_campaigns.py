@@ -224,3 +224,16 @@ def test_a_test_is_a_campaign_of_its_own_and_goes_to_the_given_phones(api, progr
     assert [each["id"] for each in program.ok("GET", "/campaigns")["items"]] == [path.rpartition("/")[2]]
     assert program.problem("POST", f"{path}:test", {"phones": ["11 99999-0077"]}) == (422, "phone_invalid")
     assert program.problem("POST", f"/campaigns/{test_id}:test", body) == (409, "test_of_test")
+
+
+def test_a_copy_is_a_draft_with_the_settings_and_without_the_recipients(program, make_draft):
+    path = f"/campaigns/{make_draft()}"
+    program.patch(path, {"window": "09:00-18:00", "scheduled_at": in_days(1)}, match="*")
+    answer = program.post(f"{path}:copy", {"name": "Natal"}, key="one")
+    copy = answer.json
+    assert (answer.status_code, answer.headers["Location"]) == (201, f"/api/v1/campaigns/{copy['id']}")
+    kept = ("template", "accounts", "window", "columns")
+    assert [copy[each] for each in kept] == [program.ok("GET", path)[each] for each in kept]
+    assert (copy["name"], copy["status"], copy["scheduled_at"], copy["recipient_count"]) == ("Natal", "draft", None, 0)
+    assert program.post(f"{path}:copy", {"name": "Natal"}, key="one").json == copy
+    assert program.problem("POST", "/campaigns/99:copy", {"name": "Natal"}) == (404, "campaign_missing")

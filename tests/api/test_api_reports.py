@@ -9,6 +9,12 @@ from campaigns.management.listings.pages import page_audit
 from campaigns.store.users.audit import AuditFilter
 from tests.store.rows import add_message, fetch
 
+ADD_SAMPLES = """
+    INSERT INTO campaign_samples (campaign_id, step, at, read_at, counts, done_count, rate)
+    SELECT %(campaign_id)s, 'minute', at, at + interval '1 minute', jsonb_build_object('sent', done), done, 1
+    FROM (VALUES (60, 9), (120, 8)) _ (done, age),
+        LATERAL (SELECT date_trunc('minute', now()) - age * interval '1 minute' AS at) minute
+"""
 ANA, BIA = "+5511999990001", "+5511999990002"
 
 
@@ -21,6 +27,15 @@ def test_a_preview_shows_the_first_messages_as_their_people_read_them(api, progr
     viewer = api.program(Role.VIEWER)
     assert viewer.problem("GET", f"/campaigns/{campaign_id}/preview") == (403, "scope_missing")
     assert program.problem("GET", "/campaigns/99/preview") == (404, "campaign_missing")
+
+
+def test_samples_show_the_numbers_over_time(house, program, make_draft):
+    campaign_id = make_draft()
+    assert program.ok("GET", f"/campaigns/{campaign_id}/samples") == {"seconds": 60, "items": []}
+    house.run(lambda connection: connection.execute(ADD_SAMPLES, {"campaign_id": campaign_id}))
+    found = program.ok("GET", f"/campaigns/{campaign_id}/samples")
+    assert [(each["counts"], each["rate"]) for each in found["items"]] == [({"sent": 60}, 1.0), ({"sent": 120}, 1.0)]
+    assert program.problem("GET", "/campaigns/99/samples") == (404, "campaign_missing")
 
 
 def test_errors_are_explained_by_their_reason(house, program, make_draft):
