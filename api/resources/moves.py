@@ -1,4 +1,4 @@
-"""The commands that start, stop and test a campaign."""
+"""The commands that start, stop, test and retry a campaign."""
 
 from __future__ import annotations
 
@@ -12,9 +12,10 @@ from api.access import demands
 from api.context import actor, parts
 from api.once import Answer, carry_out, make_etag, refuse_body
 from api.resources.campaigns import PATH, Campaign, ChangedCampaign, add_warnings, show_campaign
-from api.schemas import In, Text
+from api.schemas import In, Moment, Out, Text
 from campaigns.domain.campaign import Command, Move
 from campaigns.domain.users.scopes import Scope
+from campaigns.domain.verdict import Retry
 from campaigns.management.drafts.starts import StartFacts, read_and_look
 from campaigns.management.lifecycle import (
     cancel_campaigns,
@@ -23,6 +24,7 @@ from campaigns.management.lifecycle import (
     resume_campaigns,
     start_campaigns,
 )
+from campaigns.management.retries import Retried, preview_retry, retry_failed
 from campaigns.management.test_sends import MAX_PHONES, start_test
 from campaigns.store.database import Database
 
@@ -33,6 +35,35 @@ class TestPhones(In):
     phones: Annotated[list[Text], Field(min_length=1, max_length=MAX_PHONES)] = Field(
         description="Phones such as +5511999990000, of people who know that it is a test."
     )
+
+
+class RetryRequest(In):
+    classes: Annotated[list[Retry], Field(min_length=1, max_length=10)] = Field(
+        description="The classes that `errors` names in `retry`."
+    )
+    dry_run: Annotated[bool, Field(strict=True, description="Only count the messages.")] = False
+
+
+class RetryCount(Out):
+    """The failed messages with one error code. `waiting_count`: those that wait until a time before they are sent."""
+
+    error_code: int | None
+    title: str | None
+    count: int
+    waiting_count: int
+    waits_until: Moment | None
+
+
+class RetryResult(Out):
+    """`again`: the messages that are sent again. `left`: those of the other classes, which stay failed."""
+
+    dry_run: bool
+    count: int
+    waiting_count: int
+    waits_until: Moment | None
+    has_more: bool
+    again: list[RetryCount]
+    left: list[RetryCount]
 
 
 @blueprint.post(f"{PATH}:start")
@@ -95,6 +126,31 @@ def test_campaign(campaign_id: int, json_data: TestPhones) -> Response:
         return Answer(database.run(show_campaign, test_id), 202, {"Location": location}, [test_id])
 
     return carry_out(change)
+
+
+@blueprint.post(f"{PATH}/retries")
+@demands(Scope.CAMPAIGNS_SEND)
+@blueprint.input(RetryRequest)
+@blueprint.output(RetryResult)
+def retry_messages(campaign_id: int, json_data: RetryRequest) -> Response:
+    """Send failed messages again, whose errors belong to some classes. A completed campaign runs again.
+
+    One request takes up to 20,000 messages. While `has_more` is true, send it again with another key.
+    """
+    classes = frozenset(json_data.classes)
+
+    def change(database: Database) -> Answer:
+        if json_data.dry_run:
+            return Answer(_show_retry(preview_retry(database, campaign_id, classes), is_dry=True))
+        done = retry_failed(database, campaign_id, classes, actor=actor(), is_one_batch=True)
+        return Answer(_show_retry(done), to_enqueue=ids_to_enqueue([done.move] if done.move else []))
+
+    return carry_out(change)
+
+
+def _show_retry(done: Retried, *, is_dry: bool = False) -> RetryResult:
+    counts = {name: [RetryCount.show(each) for each in getattr(done, name)] for name in ("again", "left")}
+    return RetryResult.show(done, dry_run=is_dry, **counts)
 
 
 def _depart(command: Command, campaign_id: int) -> Response:

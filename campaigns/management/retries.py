@@ -53,7 +53,7 @@ class Retried:
 
     `time_zone`: the campaign's time zone. `again`: the numbers of messages to send again, by error code. `left`: the
     numbers of messages that stay failed, by error code. `move`: the campaign's change of status; None in a preview, or
-    if no message is sent again.
+    if no message is sent again. `has_more`: after one batch, more messages may be left to send again.
     """
 
     campaign: Sentence
@@ -61,6 +61,7 @@ class Retried:
     again: list[FailedCount]
     left: list[FailedCount]
     move: Move | None = None
+    has_more: bool = False
 
     @property
     def count(self) -> int:
@@ -258,27 +259,31 @@ def preview_retry(database: Database, campaign_id: int, classes: frozenset[Retry
     return database.run(_look, campaign_id, classes)
 
 
-def retry_failed(database: Database, campaign_id: int, classes: frozenset[Retry], *, actor: Actor) -> Retried:
+def retry_failed(
+    database: Database, campaign_id: int, classes: frozenset[Retry], *, actor: Actor, is_one_batch: bool = False
+) -> Retried:
     """Make the failed messages whose kind of retry is in `classes` pending again. A completed campaign runs again.
 
     Uncertain messages stay uncertain. The caller enqueues the campaign if `should_enqueue` of the result's `move` is
     set. If there are many messages, they become pending again in several transactions. If the process ends between two
-    transactions, the other messages stay failed, and another retry can send them.
+    transactions, the other messages stay failed, and another retry can send them. `is_one_batch`: only the first
+    20,000 messages, in one transaction.
 
     Raises Refusal.
     """
     planned = database.run(_look, campaign_id, classes)
     codes = [each.error_code for each in planned.again if each.error_code is not None]
     again: dict[int | None, FailedCount] = {}
-    after, first_move = 0, None
-    while codes:
+    after, first_move, has_more = 0, None, bool(codes)
+    while has_more:
         counts, after, move = database.run(_retry, campaign_id, codes, actor, after=after)
         first_move = first_move or move
         for each in counts:
             again[each.error_code] = _add(again.get(each.error_code), each)
-        if sum(each.count for each in counts) < _MOST_AT_ONCE:
+        has_more = sum(each.count for each in counts) >= _MOST_AT_ONCE
+        if is_one_batch:
             break
-    return replace(planned, again=list(again.values()), move=first_move)
+    return replace(planned, again=list(again.values()), move=first_move, has_more=has_more)
 
 
 def find_retry_nights(

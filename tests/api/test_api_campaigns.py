@@ -11,7 +11,7 @@ from campaigns.domain.users.rights import Role
 from campaigns.management.listings.pages import page_audit
 from campaigns.store.users.audit import AuditFilter
 from tests.api.conftest import read_problem
-from tests.store.rows import add_messages, fetch
+from tests.store.rows import add_message, add_messages, fetch
 
 DRAFT = {"name": "Black Friday", "template": "promo:pt_BR", "accounts": ["sales"]}
 
@@ -237,3 +237,35 @@ def test_a_copy_is_a_draft_with_the_settings_and_without_the_recipients(program,
     assert (copy["name"], copy["status"], copy["scheduled_at"], copy["recipient_count"]) == ("Natal", "draft", None, 0)
     assert program.post(f"{path}:copy", {"name": "Natal"}, key="one").json == copy
     assert program.problem("POST", "/campaigns/99:copy", {"name": "Natal"}) == (404, "campaign_missing")
+
+
+@pytest.fixture
+def failed(house, program, make_draft):
+    """The path of a completed campaign: two messages failed by a fault of the server, and one for good."""
+    campaign_id = make_draft()
+    program.ok("POST", f"/campaigns/{campaign_id}:start")
+    for code in (131000, 131000, 131026):
+        house.run(add_message, campaign_id, "failed", error_code=code, error_title="Went wrong", account_id=1)
+    fetch(house, "UPDATE campaigns SET status = 'completed', started_at = now(), completed_at = now()")
+    return f"/campaigns/{campaign_id}"
+
+
+def test_failed_messages_are_sent_again_by_their_class(api, program, failed):
+    api.enqueued.clear()
+    looked = program.ok("POST", f"{failed}/retries", {"classes": ["server"], "dry_run": True})
+    assert (looked["dry_run"], looked["count"], api.enqueued) == (True, 2, [])
+    done = program.post(f"{failed}/retries", {"classes": ["server"]}, key="one").json
+    assert (done["dry_run"], done["count"], done["has_more"]) == (False, 2, False)
+    assert [(each["error_code"], each["count"]) for each in done["again"] + done["left"]] == [(131000, 2), (131026, 1)]
+    assert program.ok("GET", failed)["status"] == "running"
+    assert len(api.enqueued) == 1
+    again = program.post(f"{failed}/retries", {"classes": ["server"]}, key="one")
+    assert (again.json, len(api.enqueued)) == (done, 1)
+    assert program.ok("POST", f"{failed}/retries", {"classes": ["server"]})["count"] == 0
+    assert program.problem("POST", f"{failed}/retries", {"classes": ["all"]}) == (422, "values_invalid")
+
+
+def test_a_retry_of_many_messages_takes_several_requests(program, failed, monkeypatch):
+    monkeypatch.setattr("campaigns.management.retries._MOST_AT_ONCE", 1)
+    done = [program.ok("POST", f"{failed}/retries", {"classes": ["server"]}) for _ in range(3)]
+    assert [(each["count"], each["has_more"]) for each in done] == [(1, True), (1, True), (0, False)]

@@ -16,7 +16,7 @@ class Scope(StrEnum):
     ACCOUNTS_READ = "accounts:read"
     AUDIT_READ = "audit:read"
     CAMPAIGNS_READ = "campaigns:read"
-    CAMPAIGNS_SEND = "campaigns:send"  # start, test, pause, resume and cancel; apart from `write` on purpose
+    CAMPAIGNS_SEND = "campaigns:send"  # start, test, pause, resume, cancel, retry; apart from `write` on purpose
     CAMPAIGNS_WRITE = "campaigns:write"  # make, change and discard drafts, and add their people
     EXPORTS = "exports"  # files with phones
     MESSAGES_READ = "messages:read"  # what single people get, with their phones
@@ -32,6 +32,7 @@ NEEDED_RIGHTS: Mapping[Scope, frozenset[Right]] = MappingProxyType({
     Scope.CAMPAIGNS_READ: frozenset({Right.SEE}),
     Scope.CAMPAIGNS_SEND: frozenset({
         Right.CAMPAIGN_START, Right.CAMPAIGN_PAUSE, Right.CAMPAIGN_RESUME, Right.CAMPAIGN_CANCEL, Right.CAMPAIGN_TEST,
+        Right.CAMPAIGN_RETRY,
     }),
     Scope.CAMPAIGNS_WRITE: frozenset({Right.CAMPAIGN_DRAFT}),
     Scope.EXPORTS: frozenset({Right.PHONES_DOWNLOAD}),
