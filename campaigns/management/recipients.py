@@ -499,7 +499,7 @@ def _find_clashes(
     found = []
     for variable, position in _list_shown(columns, filling).items():
         cells = [row[position] for row in first_rows if position < len(row) and not is_blank(row[position])]
-        clash = find_clash(cells, filling.excerpts[variable])
+        clash = find_clash(cells, filling.excerpts[variable], columns.names[position])
         if clash is not None and clash is not Clash.SIGN_TWICE:
             found.append((variable, columns.names[position], clash.value, cells[0].strip()))
     return found

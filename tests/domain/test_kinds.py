@@ -243,7 +243,7 @@ def test_each_column_is_judged_by_itself():
     ],
 )
 def test_cells_that_the_text_does_not_expect_are_told(excerpt, cells, clash):
-    assert find_clash(cells, excerpt) is clash
+    assert find_clash(cells, excerpt, "coluna") is clash
 
 
 @pytest.mark.parametrize(
@@ -262,4 +262,4 @@ def test_cells_that_the_text_does_not_expect_are_told(excerpt, cells, clash):
     ],
 )
 def test_cells_that_the_text_may_expect_are_not_told(excerpt, cells):
-    assert find_clash(cells, excerpt) is None
+    assert find_clash(cells, excerpt, "coluna") is None

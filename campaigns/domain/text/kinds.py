@@ -101,11 +101,15 @@ _AMOUNT_WORDS = frozenset({
     "amount", "amounts", "importe", "monto", "preco", "precos", "precio", "price", "prices", "saldo", "valor",
     "valores", "vlr",
 })  # fmt: skip
+# Words beside a number that people read with a currency or a percent sign.
+_WORDS_OF_SIGNS = _AMOUNT_WORDS | {
+    "bonus", "cashback", "credit", "credito", "desconto", "descuento", "discount", "off",
+}  # fmt: skip
 _FRACTION = re.compile(r"0?[.,](?=[0-9]*[1-9])[0-9]+")
 _CENTS = re.compile(r"0?[.,][0-9]{2}")
 _ONE_DECIMAL = re.compile(r"[-+]?[0-9.,' ]*[0-9][.,][0-9]")
 _PERCENT_AFTER = re.compile(r"[\s*_~]*%")
-_WORDS_BEFORE = 3
+_WORDS_BEFORE, _WORDS_BEHIND = 3, 2
 _SIGN_BEFORE = re.compile(rf"{_SIGN}[\s*_~]*\Z")
 _SIGN_AFTER = re.compile(r"[\s*_~]*(?:[%€]|(?:reais|reales|euros?|d[oó]lar(?:e?s)?|dollars?|pesos?)\b)")
 
@@ -213,6 +217,7 @@ class Clash(StrEnum):
     TEXTS = "texts"  # the text has an amount or a percentage
     AMOUNTS = "amounts"  # the text has a date
     NO_NAMES = "no_names"  # numbers or dates, where the text greets a person
+    NO_SIGN = "no_sign"  # numbers without the currency or the percent sign that the text does not have, either
     SIGN_TWICE = "sign_twice"  # a currency or a percent sign that the text has, too
 
 
@@ -223,11 +228,11 @@ _GREETS = re.compile(
 )
 
 
-def find_clash(cells: Sequence[str], excerpt: str) -> Clash | None:
+def find_clash(cells: Sequence[str], excerpt: str, column: str) -> Clash | None:
     """Return what all cells of a column have that does not belong into the text around the variable that they fill.
 
     `cells`: the first cells of the column. Blank cells do not count. `excerpt`: the text with the variable, such as
-    `por R$ {{2}} até`. None if the cells may be meant.
+    `por R$ {{2}} até`. `column`: the name of the column. None if the cells may be meant.
     """
     looks = [look for cell in cells if (look := _look_at(cell)) is not None]
     if not looks:
@@ -239,9 +244,18 @@ def find_clash(cells: Sequence[str], excerpt: str) -> Clash | None:
         Clash.AMOUNTS: tells_date(excerpt) and kinds <= {_Kind.AMOUNT, _Kind.DECIMAL},
         Clash.TEXTS: not tells_date(excerpt) and has_amounts("", "", excerpt) and kinds <= {_Kind.TEXT},
         Clash.DATES: not tells_date(excerpt) and has_amounts("", "", excerpt) and kinds <= _TIMES,
+        Clash.NO_SIGN: not has_sign and kinds <= _BARE_NUMBERS and _calls_for_sign(column, excerpt),
         Clash.NO_NAMES: _GREETS.search(excerpt.partition("{{")[0]) is not None and not kinds & _TEXTS,
     }
     return next((clash for clash, is_found in clashes.items() if is_found), None)
+
+
+def _calls_for_sign(column: str, excerpt: str) -> bool:
+    """Tell whether people read a number in this place with a currency or a percent sign."""
+    before, _, rest = excerpt.partition("{{")
+    words = {*split_words(column), *fold(before).split()[-_WORDS_BEFORE:]}
+    words.update(fold(rest.partition("}}")[2]).split()[:_WORDS_BEHIND])
+    return not words.isdisjoint(_WORDS_OF_SIGNS)
 
 
 # The name of each kind in a column, with the number of its cells and the first row that has one.

@@ -607,6 +607,12 @@ _CLASHES: Mapping[Clash, Callable[[str, str], Sentence]] = {
         variable=variable,
         column=column,
     ),
+    Clash.NO_SIGN: lambda variable, column: Sentence(
+        "Neither the text of the template at {variable} nor the column {column} has a currency or a percent sign, so"
+        " people read bare numbers",
+        variable=variable,
+        column=column,
+    ),
     Clash.NO_NAMES: lambda variable, column: Sentence(
         "The text of the template greets a person with {variable}, but the column {column} has no names",
         variable=variable,

@@ -124,7 +124,7 @@ class FileTop:
         excerpt = self.excerpts[parameter.name]
         if parameter.kind is not ParameterKind.BODY or not cells:
             return None
-        if clash := find_clash(cells, excerpt):
+        if clash := find_clash(cells, excerpt, self.names[column]):
             return Mismatch(clash, cells[0])
         around = fold(f"{excerpt} {parameter.name}")
         if all(map(is_document, cells)) and not _DOCUMENT_WORDS.search(around):

@@ -369,6 +369,11 @@ def _tell_mismatch(found: Mismatch, column: str) -> str:
         "texts": _("The text has an amount here, but “%(column)s” has words: %(cell)s.", column=column, cell=cell),
         "amounts": _("The text has a date here, but “%(column)s” has amounts: %(cell)s.", column=column, cell=cell),
         "no_names": _("The text greets a person here, but “%(column)s” has: %(cell)s.", column=column, cell=cell),
+        "no_sign": _(
+            "Neither the text nor “%(column)s” has a currency or a percent sign here, so people read: %(cell)s.",
+            column=column,
+            cell=cell,
+        ),
         "sign_twice": _(
             "The text has a currency or a percent sign here, and so has “%(column)s”: %(cell)s.",
             column=column,

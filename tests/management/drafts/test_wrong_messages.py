@@ -351,14 +351,18 @@ def test_phones_that_only_fill_a_cell_are_named(read):
         ("Oi {{1}}, a parcela no valor de {{2}} vence amanhã.", ("12/01/2099", "13/01/2099"), "has dates"),
         ("Oi {{1}}, a parcela vence em {{2}}.", ("R$ 10,00", "R$ 11,00"), "has amounts"),
         ("Oi {{1}}, a parcela no valor de {{2}} vence amanhã.", ("centro", "sul"), "has words"),
-        ("Oi {{1}}, a parcela no valor de {{2}} vence amanhã.", ("10,00", "11,00"), None),
+        ("Oi {{1}}, a parcela no valor de R$ {{2}} vence amanhã.", ("10,00", "11,00"), None),
+        ("Oi {{1}}, a parcela no valor de {{2}} vence amanhã.", ("10,00", "11,50"), "people read bare numbers"),
+        ("Oi {{1}}, hoje {{2}} de desconto.", ("20", "30"), "people read bare numbers"),
+        ("Oi {{1}}, hoje {{2}} de desconto.", ("20%", "30%"), None),
+        ("Oi {{1}}, o seu pedido {{2}} saiu.", ("20", "30"), None),
         ("Oi {{1}}, a parcela vence em {{2}}.", ("12/01/2099", "13/01/2099"), None),
     ],
 )
 def test_a_column_of_another_kind_than_the_text_is_told_before_the_start(database, read, body, cells, words):
     add_template(database, "parcela", language="pt_BR", body=body, actor=TESTER)
     rows = "".join(f"+551199999000{number};Ana;{cell}\n" for number, cell in enumerate(cells))
-    done = read(f"telefone;nome;valor\n{rows}", template="parcela:pt_BR")
+    done = read(f"telefone;nome;coluna\n{rows}", template="parcela:pt_BR")
     found = find(done, "values_of_other_kind")
     assert [words in str(each) for each in found] == ([True] if words else [])
 
