@@ -246,6 +246,10 @@ def test_cells_that_the_text_does_not_expect_are_told(excerpt, cells, clash):
     assert find_clash(cells, excerpt, "coluna") is clash
 
 
+def test_numbers_in_place_of_a_name_are_told_before_their_missing_sign():
+    assert find_clash(["9", "10"], "Oi {{1}}, hoje", "preco") is Clash.NO_NAMES
+
+
 @pytest.mark.parametrize(
     ("excerpt", "cells"),
     [

@@ -244,8 +244,8 @@ def find_clash(cells: Sequence[str], excerpt: str, column: str) -> Clash | None:
         Clash.AMOUNTS: tells_date(excerpt) and kinds <= {_Kind.AMOUNT, _Kind.DECIMAL},
         Clash.TEXTS: not tells_date(excerpt) and has_amounts("", "", excerpt) and kinds <= {_Kind.TEXT},
         Clash.DATES: not tells_date(excerpt) and has_amounts("", "", excerpt) and kinds <= _TIMES,
-        Clash.NO_SIGN: not has_sign and kinds <= _BARE_NUMBERS and _calls_for_sign(column, excerpt),
         Clash.NO_NAMES: _GREETS.search(excerpt.partition("{{")[0]) is not None and not kinds & _TEXTS,
+        Clash.NO_SIGN: not has_sign and kinds <= _BARE_NUMBERS and _calls_for_sign(column, excerpt),
     }
     return next((clash for clash, is_found in clashes.items() if is_found), None)
 
