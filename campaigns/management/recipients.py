@@ -20,6 +20,7 @@ from campaigns.domain.phone.area_55 import UNCLEAR, AreaSearch
 from campaigns.domain.phone.documents import find_document_columns, names_documents
 from campaigns.domain.phone.foreign import ForeignSearch
 from campaigns.domain.phone.made_up import MadeUpSearch
+from campaigns.domain.phone.mask import mask_number
 from campaigns.domain.phone.nine import NineSearch
 from campaigns.domain.phone.number import PhoneKind, make_phone_classifier, make_phone_reader
 from campaigns.domain.phone.person import recipient_key
@@ -48,13 +49,16 @@ from campaigns.domain.text.date_numbers import is_due
 from campaigns.domain.text.date_order import DateOrders, reads_month_first
 from campaigns.domain.text.dates import LatestDate, is_past
 from campaigns.domain.text.doubled import find_doubled
+from campaigns.domain.text.dragged import DraggedCells, DraggedSearch, read_number
 from campaigns.domain.text.kinds import (
     Clash,
+    ExchangedHeadings,
     Form,
     FormCount,
     KindCounts,
     OddCells,
     find_clash,
+    find_exchanged_headings,
     has_amounts,
     has_currency,
     has_percent,
@@ -163,7 +167,7 @@ class Staged:
     of dates, the order of their days and months. `in_language`: the first row with numbers or dates of a workbook that
     are written in the language of the template; [] without one. `cell_kinds`: by variable, the kinds of the cells of
     its column. `documents`: the positions of the columns that have numbers of documents, by the first rows.
-    `doubled`, `clashes`: see `ImportFacts`.
+    `doubled`, `clashes`, `exchanged_headings`: see `ImportFacts`.
     """
 
     path: Path
@@ -187,7 +191,9 @@ class Staged:
     documents: AbstractSet[int]
     doubled: Sequence[tuple[str, str, int, str]]
     clashes: Sequence[tuple[str, str, str, str]]
+    exchanged_headings: ExchangedHeadings | None
     made_up: MadeUpSearch
+    dragged: _DraggedSearches
 
 
 def stage_recipients(connection: Connection, path: Path, *, filling: Filling, reading: Reading) -> Staged:
@@ -243,7 +249,7 @@ def stage_recipients(connection: Connection, path: Path, *, filling: Filling, re
             nine, area = NineSearch(), AreaSearch()
             findings = _Findings(
                 *(kinds, search, foreign, nine, refusals, unanswered, odd, due, orders, headings, [], [], area),
-                *(sheet.hidden.colours, MadeUpSearch()),
+                *(sheet.hidden.colours, MadeUpSearch(), _DraggedSearches(columns, filling)),
             )
             consents = _find_consents(columns, reading, first_cells)
             rows = _read_rows(chain(first, below), columns, reading, read=read, consents=consents, findings=findings)
@@ -267,7 +273,9 @@ def stage_recipients(connection: Connection, path: Path, *, filling: Filling, re
         documents=find_document_columns(first_cells, columns.variables),
         doubled=_find_doubled(first, columns, filling),
         clashes=_find_clashes(first_cells, columns, filling),
+        exchanged_headings=_find_exchanged_headings(first_cells, columns, filling),
         made_up=findings.made_up,
+        dragged=findings.dragged,
     )
 
 
@@ -455,8 +463,11 @@ def _collect_facts(
         },
         doubled=list(staged.doubled),
         clashes=list(staged.clashes),
+        exchanged_headings=staged.exchanged_headings,
         made_up_count=staged.made_up.count,
         made_up=staged.made_up.first,
+        dragged_phones=staged.dragged.find_phones(),
+        dragged=staged.dragged.find_values(),
         documents_in_text=_find_documents_in_text(staged.filling, staged.columns, staged.documents),
         hidden_row_count=staged.sheet.hidden.row_count if staged.reading.hidden is HiddenChoice.SKIP else 0,
         without_nine=staged.nine.find(),
@@ -498,11 +509,25 @@ def _find_clashes(
     """
     found = []
     for variable, position in _list_shown(columns, filling).items():
-        cells = [row[position] for row in first_rows if position < len(row) and not is_blank(row[position])]
+        cells = _list_cells(first_rows, position)
         clash = find_clash(cells, filling.excerpts[variable], columns.names[position])
         if clash is not None and clash is not Clash.SIGN_TWICE:
             found.append((variable, columns.names[position], clash.value, cells[0].strip()))
     return found
+
+
+def _find_exchanged_headings(
+    first_rows: Sequence[Sequence[str]], columns: Columns, filling: Filling
+) -> ExchangedHeadings | None:
+    """Return two columns whose names seem to be exchanged, by their cells in the first rows."""
+    shown = _list_shown(columns, filling)
+    return find_exchanged_headings(
+        [(columns.names[position], variable, _list_cells(first_rows, position)) for variable, position in shown.items()]
+    )
+
+
+def _list_cells(rows: Sequence[Sequence[str]], position: int) -> list[str]:
+    return [row[position] for row in rows if position < len(row) and not is_blank(row[position])]
 
 
 def _list_given(reading: Reading) -> list[tuple[str, str]]:
@@ -529,6 +554,42 @@ def _tells_orders(forms: Sequence[FormCount]) -> bool:
     return {Form.DAY_FIRST, Form.MONTH_FIRST} <= {each.form for each in forms}
 
 
+class _DraggedSearches:
+    """The search for dragged cells in the column of the phones and in the columns whose values people read."""
+
+    def __init__(self, columns: Columns, filling: Filling) -> None:
+        self._columns, excerpts = columns, filling.excerpts
+        self._phones = DraggedSearch(columns.phone)
+        shown = _list_shown(columns, filling)
+        plain = {shown[name] for name in shown if has_percent(excerpts[name]) or has_currency(excerpts[name])}
+        month_first = reads_month_first(filling.template.language)
+        orders = (False, True) if month_first is None else (month_first,)
+        self._values = [
+            (
+                position,
+                DraggedSearch(position),
+                partial(read_number, is_month_first=order, takes_plain=position in plain),
+            )
+            for position in dict.fromkeys(shown.values())
+            for order in orders
+        ]
+
+    def add(self, row_number: int, cells: Sequence[str], phone: str) -> None:
+        """Add an accepted row. `phone`: in E.164."""
+        self._phones.add(row_number, int(phone[1:]), phone, cells)
+        for position, search, read in self._values:
+            search.add(row_number, read(str(cells[position])), cells[position], cells)
+
+    def find_phones(self) -> DraggedCells | None:
+        found = self._phones.find_phones(self._columns.names[self._columns.phone])
+        return None if found is None else found._replace(first=mask_number(found.first), last=mask_number(found.last))
+
+    def find_values(self) -> list[DraggedCells]:
+        names = self._columns.names
+        found = (search.find_values(names[position]) for position, search, _read in self._values)
+        return [*{each.column: each for each in found if each is not None}.values()]
+
+
 class _Findings(NamedTuple):
     """What is found in the rows of a file while they are read.
 
@@ -550,11 +611,13 @@ class _Findings(NamedTuple):
     area: AreaSearch
     colours: RowColours
     made_up: MadeUpSearch
+    dragged: _DraggedSearches
 
     def add_cells(self, row_number: int, cells: Sequence[str], row: Recipient | RowProblem, columns: Columns) -> None:
         """Add the cells of a row that becomes a message, or of a row that may be a heading."""
         if isinstance(row, Recipient):
             self.made_up.add(row_number, row.phone)
+            self.dragged.add(row_number, cells, row.phone)
             self.odd.add(row_number, cells)
             for position, latest in self.due.items():
                 latest.add(row_number, cells[position])

@@ -18,7 +18,8 @@ from campaigns.domain.phone.person import recipient_key
 from campaigns.domain.phone.zones import ZoneHours, find_zones
 from campaigns.domain.recipients import ReadColumns, Recipient, RowProblem
 from campaigns.domain.text.date_order import OtherOrder
-from campaigns.domain.text.kinds import FormCount, KindCounts
+from campaigns.domain.text.dragged import DraggedCells
+from campaigns.domain.text.kinds import ExchangedHeadings, FormCount, KindCounts
 from campaigns.store.database import Connection, allow_long_statements, query, read_clock
 
 # Separates the variables of a staged row. No variable contains this character, because control characters are refused.
@@ -147,6 +148,8 @@ class ImportFacts:
     `Clash`, and the text of the first cell. `made_up_count` and `made_up`: the number of phones that look made up, and
     the first rows, each with its phone.
     `given`: the fields that the person filled in for the reading of the file, each with its value.
+    `exchanged_headings`: two columns whose names seem to be exchanged.
+    `dragged_phones` and `dragged`: phones, and the values of columns, that grow by the same step from row to row.
     """
 
     phone_column: str
@@ -198,6 +201,9 @@ class ImportFacts:
     made_up_count: int = 0
     made_up: list[tuple[int, str]] = field(default_factory=list)
     clashes: list[tuple[str, str, str, str]] = field(default_factory=list)
+    dragged_phones: DraggedCells | None = None
+    dragged: list[DraggedCells] = field(default_factory=list)
+    exchanged_headings: ExchangedHeadings | None = None
 
     @classmethod
     def read(cls, written: Mapping[str, Any]) -> ImportFacts:
@@ -205,6 +211,7 @@ class ImportFacts:
         known = {each.name for each in fields(cls)}
         likeness, mixed = written.get("likeness"), written.get("mixed", {})
         foreign, nine = written.get("foreign"), written.get("without_nine")
+        phones, headings = written.get("dragged_phones"), written.get("exchanged_headings")
         return cls(
             **{
                 **{name: value for name, value in written.items() if name in known},
@@ -214,6 +221,9 @@ class ImportFacts:
                 "mixed": {column: [FormCount(*form) for form in forms] for column, forms in mixed.items()},
                 "bare": {column: FormCount(*form) for column, form in written.get("bare", {}).items()},
                 "orders": {column: OtherOrder(*order) for column, order in written.get("orders", {}).items()},
+                "dragged_phones": None if phones is None else DraggedCells(*phones),
+                "exchanged_headings": None if headings is None else ExchangedHeadings(*headings),
+                "dragged": [DraggedCells(*each) for each in written.get("dragged", [])],
             }
         )
 

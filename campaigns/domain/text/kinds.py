@@ -11,10 +11,11 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum, StrEnum, auto
 from functools import lru_cache
+from itertools import combinations
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
-from campaigns.domain.text.date_numbers import tells_date
+from campaigns.domain.text.date_numbers import names_dates, tells_date
 from campaigns.domain.text.dates import is_named_date
 from campaigns.domain.text.normal import fold, is_blank, split_words, standardize
 
@@ -105,6 +106,12 @@ _AMOUNT_WORDS = frozenset({
 _WORDS_OF_SIGNS = _AMOUNT_WORDS | {
     "bonus", "cashback", "credit", "credito", "desconto", "descuento", "discount", "off",
 }  # fmt: skip
+# Words in the names of columns of percentages, and of amounts of money.
+_PERCENT_NAMES = frozenset({
+    "desconto", "descuento", "discount", "juros", "off", "percent", "percentage", "percentual", "porcentagem",
+    "porcentaje", "rate", "taxa",
+})  # fmt: skip
+_MONEY_NAMES = _AMOUNT_WORDS | {"bonus", "cashback", "cost", "credit", "credito", "custo", "fatura", "total"}
 _FRACTION = re.compile(r"0?[.,](?=[0-9]*[1-9])[0-9]+")
 _CENTS = re.compile(r"0?[.,][0-9]{2}")
 _ONE_DECIMAL = re.compile(r"[-+]?[0-9.,' ]*[0-9][.,][0-9]")
@@ -257,6 +264,51 @@ def _calls_for_sign(column: str, excerpt: str) -> bool:
     words.update(fold(rest.partition("}}")[2]).split()[:_WORDS_BEHIND])
     return not words.isdisjoint(_WORDS_OF_SIGNS)
 
+
+class ExchangedHeadings(NamedTuple):
+    """Two columns whose names say the kind of the other's cells, each with its first cell."""
+
+    column: str
+    cell: str
+    other_column: str
+    other_cell: str
+
+
+def find_exchanged_headings(columns: Sequence[tuple[str, str, Sequence[str]]]) -> ExchangedHeadings | None:
+    """Return two columns such as `discount` with amounts and `credit` with percentages.
+
+    `columns`: the name of each column, the variable that it fills, and its first cells.
+    """
+    looks = [
+        (column, next((cell.strip() for cell in cells if not is_blank(cell)), ""), named, found)
+        for column, variable, cells in columns
+        if (named := _read_named_form(column, variable)) and (found := _find_form(cells)) and found is not named
+    ]
+    for (column, cell, named, found), (other, other_cell, other_named, other_found) in combinations(looks, 2):
+        if column != other and named is other_found and found is other_named:
+            return ExchangedHeadings(column, cell, other, other_cell)
+    return None
+
+
+def _read_named_form(column: str, variable: str) -> Form | None:
+    """Return the form of the cells by the names of their column and their variable; None if these name none, or two."""
+    words = {*split_words(column), *split_words(variable)}
+    forms = {
+        Form.PERCENT: bool(words & _PERCENT_NAMES),
+        Form.MONEY: bool(words & _MONEY_NAMES),
+        Form.DATE: names_dates(column) or names_dates(variable),
+    }
+    named = [form for form, is_named in forms.items() if is_named]
+    return named[0] if len(named) == 1 else None
+
+
+def _find_form(cells: Sequence[str]) -> Form | None:
+    """Return the form of all cells, which are percentages, amounts with a currency, or dates; else None."""
+    forms = {_DATE_FORMS.get(look.form, look.form) for cell in cells if (look := _look_at(cell)) is not None}
+    return next(iter(forms)) if len(forms) == 1 and forms <= {Form.PERCENT, Form.MONEY, Form.DATE} else None
+
+
+_DATE_FORMS: Mapping[Form, Form] = MappingProxyType({Form.DAY_FIRST: Form.DATE, Form.MONTH_FIRST: Form.DATE})
 
 # The name of each kind in a column, with the number of its cells and the first row that has one.
 KindCounts = Mapping[str, Sequence[int]]

@@ -26,7 +26,8 @@ from campaigns.domain.statement import (
     list_sentences,
 )
 from campaigns.domain.text.dates import is_past
-from campaigns.domain.text.kinds import Clash, Form, FormCount, find_contradiction
+from campaigns.domain.text.dragged import DraggedCells
+from campaigns.domain.text.kinds import Clash, ExchangedHeadings, Form, FormCount, find_contradiction
 from campaigns.domain.text.normal import fold
 from campaigns.store.campaigns import CampaignListing, LockedCampaign, load_made_with
 from campaigns.store.database import Connection
@@ -39,6 +40,7 @@ WRONG_PHONES = frozenset({
     "phone_column_doubtful",
     "phones_are_documents",
     "phones_are_landlines",
+    "phones_dragged",
     "phones_elsewhere",
     "phones_made_up",
     "phones_may_be_foreign",
@@ -93,6 +95,7 @@ def find_import_warnings(campaign_id: int, status: CampaignStatus, facts: Import
     found += _find_lost_digits(campaign, facts)
     if facts.made_up_count:
         found.append(_warn_of_made_up(campaign, facts))
+    found += _find_dragged(campaign, facts)
     found += _find_doubtful_reading(campaign, facts)
     found += _find_odd_cells(campaign, facts)
     found += _find_odd_people(campaign, facts, file)
@@ -100,6 +103,8 @@ def find_import_warnings(campaign_id: int, status: CampaignStatus, facts: Import
         found.append(_warn_of_exchange(campaign, facts))
     else:
         found += [_warn_of_clash(campaign, *each) for each in facts.clashes]
+    if facts.exchanged_headings is not None:
+        found.append(_warn_of_headings(campaign, facts, facts.exchanged_headings))
     found += [_warn_of_doubled(campaign, facts, each) for each in facts.doubled]
     found += [_warn_of_document(campaign, variable, column) for variable, column in facts.documents_in_text]
     return found
@@ -572,6 +577,55 @@ def _warn_of_made_up(campaign: _Campaign, facts: ImportFacts) -> Finding:
         again=campaign.import_again(facts=facts),
         block=Hint(HintAction.BLOCK_PERSON),
     )
+
+
+def _warn_of_headings(campaign: _Campaign, facts: ImportFacts, headings: ExchangedHeadings) -> Finding:
+    return campaign.warn(
+        "headings_exchanged",
+        "The names of the columns {column} and {other_column} seem to be exchanged: {column} has {cell}, and"
+        " {other_column} has {other_cell}.",
+        "Read the first message. If a value is in the wrong place, exchange the two names in the first row of the list,"
+        " and import the file again: {again}.",
+        "Read the first message. If a value is in the wrong place, exchange the two names in the first row of the list,"
+        " and read it into a new campaign, because this one has started.",
+        **headings._asdict(),
+        again=campaign.import_again(facts=facts),
+    )
+
+
+def _find_dragged(campaign: _Campaign, facts: ImportFacts) -> Iterator[Finding]:
+    """Yield warnings about cells that grow from row to row."""
+    if (phones := facts.dragged_phones) is not None:
+        yield campaign.warn(
+            "phones_dragged",
+            "In {rows} one below the other, the phones of the column {column} grow by the same number: from {first} in"
+            " row {first_row:,} to {last} in row {last_row:,}. A spreadsheet writes such cells if somebody drags a"
+            " phone down, so these may be phones of strangers.",
+            "Compare these phones with their source. If they are wrong, correct them, and import the file again:"
+            " {again}.",
+            "Compare these phones with their source. Before the campaign goes on, block each wrong phone: {block}.",
+            **_describe_dragged(phones),
+            again=campaign.import_again(facts=facts),
+            block=Hint(HintAction.BLOCK_PERSON),
+        )
+    for values in facts.dragged:
+        yield campaign.warn(
+            "values_dragged",
+            "In {rows} one below the other, the values of the column {column} grow by the same step: from {first} in"
+            " row {first_row:,} to {last} in row {last_row:,}. A spreadsheet writes such cells if somebody drags a"
+            " value down.",
+            "If all these people should read the same value, copy the right cell, paste it into the others, and import"
+            " the file again: {again}.",
+            "If all these people should read the same value, read the corrected file into a new campaign, because this"
+            " one has started.",
+            **_describe_dragged(values),
+            again=campaign.import_again(facts=facts),
+        )
+
+
+def _describe_dragged(cells: DraggedCells) -> dict[str, Any]:
+    values = cells._asdict()
+    return {"rows": Count(values.pop("cell_count"), "row"), **values}
 
 
 def _warn_of_doubled(campaign: _Campaign, facts: ImportFacts, doubled: tuple[str, str, int, str]) -> Finding:

@@ -59,9 +59,17 @@ def _count(value: object) -> int:
 _SHORT: dict[str, Callable[[Finding], str]] = {
     "columns_by_order": lambda _warning: _("columns that only their order chose"),
     "columns_exchanged": lambda _warning: _("columns that seem to be exchanged"),
+    "headings_exchanged": lambda warning: _(
+        "names that seem to be exchanged: %(one)s and %(other)s",
+        one=warning.values["column"],
+        other=warning.values["other_column"],
+    ),
     "encoding_doubtful": lambda _warning: _("letters that look wrong"),
     "values_of_other_kind": lambda warning: _(
         "values of another kind than the text has, in %(column)s", column=warning.values["column"]
+    ),
+    "values_dragged": lambda warning: _(
+        "values that grow from row to row, in %(column)s", column=warning.values["column"]
     ),
     "values_doubled": lambda _warning: _("values that repeat a word of the text"),
     "letters_misread": lambda _warning: _("letters that a program has misread"),

@@ -375,3 +375,109 @@ def test_a_clear_refusal_is_not_hidden_by_the_other_answers_of_its_column(read):
     problem = refused.value.values["problem"]
     assert problem.code == "people_refuse"
     assert "the list says in 2 rows that the person wants no messages (status; the first is row 3)" in str(problem)
+
+
+FRIENDS = ("Ana", "Bruno", "Carla", "Davi", "Elisa", "Fábio", "Gabi", "Heitor")
+
+
+def write_friends(phones, values=("20%",) * 8):
+    rows = zip(phones, FRIENDS, values, strict=False)
+    return "telefone;nome;desconto\n" + "".join(f"{phone};{name};{value}\n" for phone, name, value in rows)
+
+
+@pytest.fixture
+def read_friends(database, read):
+    """Reads a list of friends with these phones and these values."""
+
+    def read_list(phones, values=("20%",) * 8, body="Oi {{1}}, hoje {{2}} de desconto."):
+        add_template(database, "amigos", language="pt_BR", body=body, actor=TESTER)
+        return read(write_friends(phones, values), template="amigos:pt_BR")
+
+    return read_list
+
+
+def series(first, step=1, count=8):
+    return [f"+{first + step * number}" for number in range(count)]
+
+
+@pytest.mark.parametrize("step", [1, 10, -1])
+def test_phones_that_a_person_has_dragged_down_are_told(read_friends, step):
+    phones = ["+5521988776655", "+5531977665544", *series(5511961230040, step, count=6)]
+    (warning,) = find(read_friends(phones), "phones_dragged")
+    assert str(warning).startswith(
+        "In 6 rows one below the other, the phones of the column telefone grow by the same number: from +55 11"
+        f" 9••••-0040 in row 4 to +55 11 9••••-{40 + 5 * step:04d} in row 9."
+    )
+
+
+@pytest.mark.parametrize(
+    "phones",
+    [
+        series(5511961230040),  # made by a program
+        ["+5521988776655", *series(5511961230040, count=4), "+5531977665544"],
+        [each for pair in zip(series(5511961230040, 7, 4), series(5521961230040, 9, 4), strict=True) for each in pair],
+    ],
+)
+def test_other_phones_are_not_told_as_dragged(read_friends, phones):
+    assert not find(read_friends(phones), "phones_dragged")
+
+
+def test_phones_of_people_with_one_name_are_not_told_as_dragged(read):
+    done = read(write_phones("+5521988776655", *series(5511961230040)), template=PROMO)
+    assert not find(done, "phones_dragged")
+
+
+PHONES = ("+5511961230040", "+5521988776655", "+5531977665544", "+5541966554433", "+5551955443322")
+
+
+@pytest.mark.parametrize(
+    ("body", "values", "is_warned"),
+    [
+        ("Oi {{1}}, só até {{2}}.", ("05/12/2099", "06/12/2099", "07/12/2099", "08/12/2099", "09/12/2099"), True),
+        ("Oi {{1}}, só até {{2}}.", ("29/12", "30/12", "31/12", "01/01", "02/01"), False),
+        ("Oi {{1}}, só até {{2}}.", ("27/02", "28/02", "29/02", "01/03", "02/03"), True),
+        ("Oi {{1}}, só até {{2}}.", ("05/12/2099",) * 5, False),
+        ("Oi {{1}}, hoje {{2}} de desconto.", ("20%", "21%", "22%", "23%", "24%"), True),
+        ("Oi {{1}}, hoje {{2}}% de desconto.", ("20", "21", "22", "23", "24"), True),
+        ("Oi {{1}}, hoje {{2}} de desconto.", ("20%", "21%", "22%", "23%", "30%"), False),
+        ("Oi {{1}}, custa {{2}}.", ("R$ 1.029,90", "R$ 1.030,90", "R$ 1.031,90", "R$ 1.032,90", "R$ 1.033,90"), True),
+        ("Oi {{1}}, custa R$ {{2}}.", ("29.90", "30.90", "31.90", "32.90", "33.90"), True),
+        ("Oi {{1}}, o pedido {{2}} saiu.", ("101", "102", "103", "104", "105"), False),
+        ("Oi {{1}}, o pedido {{2}} saiu.", ("A101", "A102", "A103", "A104", "A105"), False),
+    ],
+)
+def test_values_that_a_person_has_dragged_down_are_told(read_friends, body, values, is_warned):
+    done = read_friends(PHONES, values, body)
+    found = find(done, "values_dragged")
+    assert [each.values["first"] for each in found] == ([values[0]] if is_warned else [])
+    assert not is_warned or f"to {values[-1]} in row 6. A spreadsheet writes such cells" in str(found[0])
+
+
+@pytest.mark.parametrize(
+    ("header", "cells", "is_warned"),
+    [
+        (("discount", "credit"), ("R$ 10,00", "20%"), True),
+        (("Desconto", "Valor"), ("R$ 10,00", "20%"), True),
+        (("vencimento", "valor"), ("R$ 10,00", "05/12/2099"), True),
+        (("discount", "credit"), ("20%", "R$ 10,00"), False),
+        (("discount", "credit"), ("R$ 10,00", "R$ 20,00"), False),
+        (("discount", "credit"), ("20%", "30%"), False),
+        (("discount", "loja"), ("R$ 10,00", "20%"), False),
+        (("discount", "valor do desconto"), ("R$ 10,00", "20%"), False),
+    ],
+)
+def test_names_of_columns_over_the_values_of_each_other_are_told(database, read, header, cells, is_warned):
+    add_template(database, "dois", language="pt_BR", body="Oi {{1}}, hoje temos {{2}} e {{3}} para você.", actor=TESTER)
+    rows = "".join(f"+551199999000{number};Ana;{cells[0]};{cells[1]}\n" for number in range(3))
+    mapping = {"1": "nome", "2": header[0], "3": header[1]}
+    text = f"telefone;nome;{header[0]};{header[1]}\n{rows}"
+    found = find(read(text, template="dois:pt_BR", choice=Choice(mapping=mapping)), "headings_exchanged")
+    assert len(found) == is_warned
+    assert not is_warned or f"{header[0]} has {cells[0]}, and {header[1]} has {cells[1]}." in str(found[0])
+
+
+def test_names_of_variables_tell_columns_with_exchanged_names(database, read):
+    body = "Hi {{name}}, today {{discount}} off and {{credit}} of credit."
+    add_template(database, "named", language="pt_BR", body=body, actor=TESTER)
+    rows = "".join(f"+551199999000{number};Ana;R$ 10,00;20%\n" for number in range(3))
+    assert find(read(f"phone;name;discount;credit\n{rows}", template="named:pt_BR"), "headings_exchanged")
