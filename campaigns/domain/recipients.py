@@ -28,9 +28,12 @@ PHONE_NAMES = ("phone", "telefone", "celular", "whatsapp")
 CONSENT_NAMES = ("consent", "consentimento", "origem")
 # A column is proposed as the column of the phones if its name has one of these words.
 _PHONE_WORDS = frozenset({
-    *PHONE_NAMES, "fone", "tel", "cel", "mobile", "movil", "telefono", "telemovel", "telephone", "numero", "number",
-    "whats", "wpp", "zap",
+    *PHONE_NAMES, "fone", "tel", "cel", "cell", "cellphone", "handy", "mobil", "mobile", "movil", "telefono",
+    "telemovel", "telephone", "numero", "number", "whats", "wpp", "zap",
 })  # fmt: skip
+# Words in the names of such columns that do not change what the columns have: `número de contato`, `mobile no.`.
+_PHONE_FILLERS = frozenset({"contact", "contato", "contacto", "da", "de", "del", "do", "n", "no", "nr", "o"})
+_CONTACT_WORDS = frozenset({"contact", "contato", "contacto"})
 
 _NUMBER_WORDS = frozenset({"numero", "number"})  # words of phones and of other numbers
 # Words in the names of columns with numbers that are not phones.
@@ -341,6 +344,7 @@ def read_header(
     *,
     excerpts: Mapping[str, str] | None = None,
     delimiter: str = "",
+    below: Sequence[Sequence[str]] = (),
 ) -> Columns:
     """Find the columns of the phone, of the template's `variables` and of the consent. Raises RecipientsError.
 
@@ -351,11 +355,12 @@ def read_header(
 
     `excerpts`: by variable, the text of the template around the variable. If that text contradicts the order of the
     columns, the file is refused. `delimiter`: the delimiter of a CSV file, "" for a workbook; a refusal names it.
+    `below`: the first rows below the header. A column such as `Mobile` has the phones only if these rows show it.
     """
     choice = choice or Choice()
     names = read_names(cells, delimiter=delimiter)
     earlier = _find_earlier(names, variables, choice)
-    phone = earlier.phone if earlier and choice.phone is None else _find_phone(names, choice.phone)
+    phone = earlier.phone if earlier and choice.phone is None else _find_phone(names, choice, variables, below)
     consent = earlier.consent if earlier else _guess(names, CONSENT_NAMES)
     if choice.consent:
         consent = _find_column(names, choice.consent)
@@ -529,10 +534,16 @@ def _key(name: str) -> str:
     return fold(name).replace(" ", "") or name
 
 
-def _find_phone(names: Sequence[str], chosen: str | None) -> int:
-    if chosen is not None:
-        return _find_column(names, chosen)
-    found = [position for position, name in enumerate(names) if names_phone(name)]
+def _find_phone(names: Sequence[str], choice: Choice, variables: Sequence[str], below: Sequence[Sequence[str]]) -> int:
+    if choice.phone is not None:
+        return _find_column(names, choice.phone)
+    others = {_key(each) for each in (*variables, *choice.mapping.values())}  # columns that fill a variable
+    found = [
+        position
+        for position, name in enumerate(names)
+        if names_phone(name)
+        or (_means_phone(name) and _key(name) not in others and _has_phones(_read_column(below, position)))
+    ]
     if not found:
         likely = [name for name in names if _has_phone_word(name)]
         certain = [name for name in likely if not _NUMBER_WORDS & {*fold(name).split()}]
@@ -557,6 +568,18 @@ def _find_phone(names: Sequence[str], chosen: str | None) -> int:
             phone_column=Entry(Field.PHONE_COLUMN, ""),
         )
     return found[0]
+
+
+def _means_phone(name: str) -> bool:
+    """Tell whether the name of a column means phones and nothing else, such as Mobile number or Telemóvel."""
+    words = set(fold(name).split())
+    is_told = words & (_PHONE_WORDS - _NUMBER_WORDS) or (words & _CONTACT_WORDS and words & _NUMBER_WORDS)
+    return bool(is_told) and words <= _PHONE_WORDS | _PHONE_FILLERS
+
+
+def _has_phones(cells: Sequence[str]) -> bool:
+    filled = [cell.digits or cell if isinstance(cell, Cell) else cell for cell in cells if not is_blank(cell)]
+    return bool(filled) and sum(map(_has_phone, filled)) * 2 >= len(filled)
 
 
 def _find_column(names: Sequence[str], name: str) -> int:

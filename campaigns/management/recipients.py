@@ -667,7 +667,10 @@ def _read_columns(
     """Find the header in the first rows of a file; return its row number and its columns. Raises RecipientsError."""
     position, header = demand_header(rows, choice.phone) if rows else (0, ())
     number = rows[position][0] if rows else 1
-    return number, read_header(header, filling.names, choice, excerpts=filling.excerpts, delimiter=delimiter)
+    below = [row for _, row in rows[position + 1 :] if not isinstance(row, RowProblem)]
+    return number, read_header(
+        header, filling.names, choice, excerpts=filling.excerpts, delimiter=delimiter, below=below
+    )
 
 
 def _find_consents(columns: Columns, reading: Reading, first_rows: Sequence[Sequence[str]]) -> ConsentColumns:

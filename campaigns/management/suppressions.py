@@ -188,7 +188,8 @@ def _read_phones(
         column = next(position for position, cell in enumerate(header) if not is_blank(cell))
         name, rows = "", chain([first], rows)
     else:
-        columns = read_header(header, [], Choice(phone=phone_column))
+        below = [row for _, row in top[position + 1 :] if not isinstance(row, RowProblem)]
+        columns = read_header(header, [], Choice(phone=phone_column), below=below)
         column, name = columns.phone, columns.names[columns.phone]
     for row_number, row in rows:
         if isinstance(row, RowProblem):

@@ -276,6 +276,51 @@ def test_a_bad_row_says_which_column_and_why(cells, column, reason):
     assert read_row(COLUMNS, cells, CHECK, READ) == RowProblem(column, reason)
 
 
+PHONE_ROWS = [["Ana", "+5511999990001", ""], ["Bia", "(11) 99999-0002", ""]]
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "Mobile", "mobile number", "Mobile No.", "Telemóvel", "Telemovel", "Cell", "Cell phone", "Cellphone", "Handy",
+        "Fone", "Contact number", "Número de contato", "WhatsApp number", "Tel.", "Celular/WhatsApp", "Phone number",
+    ],
+)  # fmt: skip
+def test_a_column_that_means_phones_and_has_them_is_taken(name):
+    assert read_header(["nome", name, "loja"], ["nome"], below=PHONE_ROWS).phone == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "below"),
+    [
+        ("Mobile", []),
+        ("Mobile", [["Ana", "sim", ""], ["Bia", "não", ""]]),
+        ("Aceita WhatsApp", PHONE_ROWS),
+        ("Contact", PHONE_ROWS),
+        ("Number", PHONE_ROWS),
+        ("Tel. da loja", PHONE_ROWS),
+    ],
+)
+def test_another_column_is_not_taken_for_the_phones(name, below):
+    with pytest.raises(RecipientsError) as refused:
+        read_header(["nome", name, "loja"], ["nome"], below=below)
+    assert refused.value.code == "phone_column_missing"
+
+
+@pytest.mark.parametrize("names", [("Mobile", "Handy"), ("Telefone", "Mobile")])
+def test_two_columns_that_mean_phones_and_have_them_are_both_named(names):
+    with pytest.raises(RecipientsError) as refused:
+        read_header([*names, "nome"], ["nome"], below=[["11999990001", "11999990002", "Ana"]])
+    assert (refused.value.code, refused.value.values["columns"]) == ("phone_column_ambiguous", [*names])
+
+
+def test_a_column_that_fills_a_variable_is_no_second_column_of_phones():
+    below = [["11999990001", "11999990002", "Ana"]]
+    names = ["phone", "Contact number", "nome"]
+    assert read_header(names, ["contact_number"], below=below).variables == (1,)
+    assert read_header(names, ["1"], Choice(mapping={"1": "Contact number"}), below=below).variables == (1,)
+
+
 @pytest.mark.parametrize("cells", [[], [""], ["", ""], [" ", "\t", ""]])
 def test_a_row_with_nothing_in_it_is_no_row(cells):
     assert read_row(COLUMNS, cells, CHECK, READ) is None

@@ -214,7 +214,7 @@ def _load(connection: Connection, job: JobRow) -> FileTop:
     row = templates.load_template(connection, campaigns.find_template_id(connection, job.campaign_id))
     template, top = read_template(row), {"language": ""} | (job.result or {})
     reading = read_reading(job.request)
-    guess = _guess(top["names"], fill(template, given), reading.choice)
+    guess = _guess(top["names"], top["rows"], fill(template, given), reading.choice)
     if reading.choice.phone is None and not any(map(names_phone, top["names"])):
         guess["phone"] = _guess_phone(top["names"], top["rows"], reading.region, guess["phone"])
     parameters = [each for each in list_parameters(template) if each.is_required or each.name in given]
@@ -245,7 +245,7 @@ def _guess_phone(names: Sequence[str], rows: Sequence[Sequence[str]], region: st
     return found[0] if len(found) == 1 else None
 
 
-def _guess(names: Sequence[str], filling: Filling, choice: Choice) -> dict[str, Any]:
+def _guess(names: Sequence[str], rows: Sequence[Sequence[str]], filling: Filling, choice: Choice) -> dict[str, Any]:
     """Return the columns that the import would choose.
 
     If the import would not choose a column for each variable, the result has the columns that it would choose for the
@@ -254,7 +254,7 @@ def _guess(names: Sequence[str], filling: Filling, choice: Choice) -> dict[str, 
     if not names:
         return {"phone": None, "consent": None, "filled": {}, "by_order": [], "problem": None}
     try:
-        columns = read_header(names, filling.names, choice, excerpts=filling.excerpts)
+        columns = read_header(names, filling.names, choice, excerpts=filling.excerpts, below=rows)
     except RecipientsError as error:
         problem = error
     else:
@@ -270,7 +270,7 @@ def _guess(names: Sequence[str], filling: Filling, choice: Choice) -> dict[str, 
     guess: dict[str, Any] = {"phone": None, "consent": None, "filled": {}, "by_order": []}
     guess["problem"] = problem
     try:
-        columns = read_header(names, [], choice)
+        columns = read_header(names, [], choice, below=rows)
     except RecipientsError as error:
         if isinstance(entry := error.values.get("phone_column"), Entry):
             guess["phone"] = entry.value or None
