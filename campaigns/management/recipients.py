@@ -454,6 +454,9 @@ def _collect_facts(
             staged.reading.region, staged.filling.template.language, staged.foreign.abroad
         ),
         elsewhere_count=staged.search.elsewhere_count,
+        abroad=staged.search.find_phones_abroad(
+            staged.reading.region, staged.filling.template.language, staged.foreign.abroad
+        ),
         headings=[(each.row_number, each.words, each.below_count) for each in staged.headings.list_others()],
         bare={column: form for column, form in bare.items() if column not in mixed},
         orders={

@@ -10,9 +10,13 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
+from typing import Any
+
+from phonenumbers import country_code_for_region
 
 from campaigns.domain.filling import Filling, ParameterKind, drop_empty, fill, list_parameters
 from campaigns.domain.phone.languages import find_languages, find_main_languages, find_region, read_language
+from campaigns.domain.phone.regions import REGIONS
 from campaigns.domain.statement import (
     Count,
     Entry,
@@ -285,14 +289,14 @@ def warn_of_language(connection: Connection, campaign_id: int, template: templat
     """
     counts = campaigns.count_pending_by_prefix(connection, campaign_id)
     language = read_language(template.language)
-    languages, countries = Counter[str](), Counter[str]()
-    speakers = others = 0
+    languages, countries, foreign = Counter[str](), Counter[str](), Counter[str]()
+    speakers = 0
     for prefix, count in counts.items():
         countries[find_region(prefix)] += count
         languages.update(dict.fromkeys(find_main_languages(prefix), count))
         if spoken := find_languages(prefix):
             speakers += count if language in spoken else 0
-            others += count if language not in spoken else 0
+            foreign[find_region(prefix)] += count if language not in spoken else 0
     most_others = max((count for each, count in languages.items() if each != language), default=0)
     has_more = speakers < max(languages.values(), default=0)
     if not has_more and most_others * _MANY <= sum(counts.values()):
@@ -305,15 +309,33 @@ def warn_of_language(connection: Connection, campaign_id: int, template: templat
         if has_more
         else "The template {template} is in the language of the countries of {speakers:,} people of campaign"
         " {campaign_id}, but the countries of {people} have another language. The phones are those of {countries}.",
-        "If it is the wrong one, choose another template: {change}.",
+        _DIVIDE if speakers else "If it is the wrong one, choose another template: {change}.",
         campaign_id=campaign_id,
         template=f"{template.name}:{template.language}",
-        people=Count(others, "recipient"),
+        people=Count(foreign.total(), "recipient"),
         speakers=speakers,
         countries=[f"{country} {count:,}" for country, count in countries.most_common(_MOST_COUNTRIES) if country],
         change=Hint(HintAction.CHANGE_CAMPAIGN, campaign_id, Entry(Field.TEMPLATE)),
+        **_divide(campaign_id, [country for country, count in foreign.most_common(_MOST_COUNTRIES) if count]),
     )
     return [finding]
+
+
+# How two groups of people get two templates. No command divides a list.
+_DIVIDE = (
+    "If it is the wrong one, choose another template: {change}. If each group should read its own language: move the"
+    " rows of the phones of {codes} into a second file, make a campaign with it and with another template ({create}),"
+    " and then read the first file, without these rows, into this draft ({replace})."
+)
+
+
+def _divide(campaign_id: int, countries: Sequence[str]) -> dict[str, Any]:
+    """Return the values of `_DIVIDE`. `countries`: those of the people who get the other template."""
+    return {
+        "codes": [f"{country} (+{country_code_for_region(country)})" for country in countries if country in REGIONS],
+        "create": Hint(HintAction.CREATE_CAMPAIGN),
+        "replace": Hint(HintAction.REPLACE_RECIPIENTS, campaign_id),
+    }
 
 
 # The country of each kind of Portuguese. English and Spanish differ too little between countries for a warning.
@@ -341,7 +363,7 @@ def _warn_of_variant(
         Severity.WARNING,
         "The template {template} is in {own}, but the phones of {people} of campaign {campaign_id} are of another"
         " country: {other}.",
-        "If it is the wrong one, choose another template: {change}.",
+        _DIVIDE if countries.get(own, 0) else "If it is the wrong one, choose another template: {change}.",
         campaign_id=campaign_id,
         template=f"{template.name}:{template.language}",
         own=_VARIANT_NAMES[template.language],
@@ -352,5 +374,6 @@ def _warn_of_variant(
             campaign_id,
             Entry(Field.TEMPLATE, f"{template.name}:{language}" if has_better else ""),
         ),
+        **_divide(campaign_id, [other]),
     )
     return [finding]

@@ -8,7 +8,7 @@ from contextlib import suppress
 from typing import NamedTuple
 
 from campaigns.domain.phone.documents import is_document, names_documents
-from campaigns.domain.phone.foreign import find_other_regions, may_be_mobile
+from campaigns.domain.phone.foreign import PhonesAbroad, find_other_regions, find_phones_abroad, may_be_mobile
 from campaigns.domain.phone.number import PhoneKind, PhoneReader
 from campaigns.domain.phone.written import PhoneError, PhoneProblem
 from campaigns.domain.recipients import Cell, Columns, Recipient, RowProblem, phone_text
@@ -43,7 +43,7 @@ class PhoneSearch:
         self._columns, self._read_phone, self._classify = columns, read_phone, classify
         self._row_count = self._failed_count = self._sample_count = self._read_count = 0
         self.elsewhere_count = 0
-        self._elsewhere: list[str] = []
+        self._elsewhere: list[tuple[int, str]] = []
         self._looks = Counter[_Look]()
         self._documents: list[tuple[int, _Look]] = []
         self._found = Counter[int]()
@@ -60,7 +60,7 @@ class PhoneSearch:
             self._read_count += 1
             self._look_for_document(row_number, _get(cells, self._columns.phone))
         if isinstance(row, RowProblem) and row.code in _INVALID_HERE and not isinstance(cells, RowProblem):
-            self._keep_elsewhere(cells[self._columns.phone])
+            self._keep_elsewhere(row_number, cells[self._columns.phone])
         has_failed = isinstance(row, RowProblem) and row.code in _NOT_PHONES
         if isinstance(cells, RowProblem) or not (has_failed or is_landline):
             return
@@ -116,12 +116,22 @@ class PhoneSearch:
         """Return the countries in which nearly all phones would be valid, if most are not valid in the region."""
         if self.elsewhere_count * 2 <= self._row_count:
             return []
-        return find_other_regions(self._elsewhere, region, language, abroad)
+        return find_other_regions(self._list_sample(), region, language, abroad)
+
+    def find_phones_abroad(self, region: str, language: str, abroad: Iterable[str]) -> list[PhonesAbroad]:
+        """Return the phones that lack the code of their country, if most phones of the list are valid in the region."""
+        if self.elsewhere_count * 2 > self._row_count:
+            return []
+        return find_phones_abroad(self._elsewhere, region, language, abroad)
 
     def count_fitting(self, region: str) -> int:
         """Return the number of phones that are not valid in the region of the list, and may be those of another one."""
-        fitting = sum(may_be_mobile(text, region) for text in self._elsewhere) if region else 0
-        return self.elsewhere_count if fitting == len(self._elsewhere) else fitting
+        sample = self._list_sample()
+        fitting = sum(may_be_mobile(text, region) for text in sample) if region else 0
+        return self.elsewhere_count if fitting == len(sample) else fitting
+
+    def _list_sample(self) -> list[str]:
+        return [text for _row_number, text in self._elsewhere[:_SAMPLE]]
 
     def _look_for_document(self, row_number: int, cell: str) -> None:
         number = _read_digits(cell)
@@ -130,13 +140,13 @@ class PhoneSearch:
         if is_document(number):
             self._documents.append((row_number, look))
 
-    def _keep_elsewhere(self, cell: str) -> None:
+    def _keep_elsewhere(self, row_number: int, cell: str) -> None:
         with suppress(PhoneError):
             text = phone_text(cell)
             if not text.lstrip().startswith(("+", "00")):
                 self.elsewhere_count += 1
-                if len(self._elsewhere) < _SAMPLE:
-                    self._elsewhere.append(text)
+                if len(self._elsewhere) < _READ:
+                    self._elsewhere.append((row_number, text))
 
     def _is_better(self, cell: str, *, is_landline: bool) -> bool:
         """Tell whether a cell has a phone. In place of a landline, only another kind of phone is better."""

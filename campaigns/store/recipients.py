@@ -12,7 +12,7 @@ from psycopg.types.json import Jsonb
 
 from campaigns.domain.message import Status
 from campaigns.domain.pacing import Window
-from campaigns.domain.phone.foreign import ForeignPhones
+from campaigns.domain.phone.foreign import ForeignPhones, PhonesAbroad
 from campaigns.domain.phone.nine import MobilesWithoutNine
 from campaigns.domain.phone.person import recipient_key
 from campaigns.domain.phone.zones import ZoneHours, find_zones
@@ -148,7 +148,8 @@ class ImportFacts:
     `Clash`, and the text of the first cell. `made_up_count` and `made_up`: the number of phones that look made up, and
     the first rows, each with its phone.
     `given`: the fields that the person filled in for the reading of the file, each with its value.
-    `exchanged_headings`: two columns whose names seem to be exchanged.
+    `abroad`: rejected phones that lack the code of their country, by country. `exchanged_headings`: two columns whose
+    names seem to be exchanged.
     `dragged_phones` and `dragged`: phones, and the values of columns, that grow by the same step from row to row.
     """
 
@@ -204,6 +205,7 @@ class ImportFacts:
     dragged_phones: DraggedCells | None = None
     dragged: list[DraggedCells] = field(default_factory=list)
     exchanged_headings: ExchangedHeadings | None = None
+    abroad: list[PhonesAbroad] = field(default_factory=list)
 
     @classmethod
     def read(cls, written: Mapping[str, Any]) -> ImportFacts:
@@ -223,6 +225,7 @@ class ImportFacts:
                 "orders": {column: OtherOrder(*order) for column, order in written.get("orders", {}).items()},
                 "dragged_phones": None if phones is None else DraggedCells(*phones),
                 "exchanged_headings": None if headings is None else ExchangedHeadings(*headings),
+                "abroad": [PhonesAbroad(*each) for each in written.get("abroad", [])],
                 "dragged": [DraggedCells(*each) for each in written.get("dragged", [])],
             }
         )

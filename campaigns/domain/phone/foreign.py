@@ -6,6 +6,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import phonenumbers
 
@@ -25,6 +26,7 @@ _BY_LANGUAGE = {**_COUNTRIES, "pt": ("BR", "PT", "AO", "MZ")}
 _LOCAL_DIGITS = range(8, 10)  # of a phone of Brazil without its area code
 _NEARLY_ALL = 0.9  # of the phones
 _KEPT_ROWS = 5_000
+_SHOWN_ROWS = 10
 _CODE_DIGITS = 3  # of the longest country codes
 _Type = phonenumbers.PhoneNumberType
 
@@ -75,6 +77,41 @@ def find_other_regions(texts: Sequence[str], region: str, language: str, abroad:
         if texts and fitting:
             return fitting
     return []
+
+
+class PhonesAbroad(NamedTuple):
+    """Rejected phones without a country code that would be mobile phones of another country, and their first rows."""
+
+    country: str
+    code: str
+    phone_count: int
+    rows: list[int]
+
+
+def find_phones_abroad(
+    texts: Sequence[tuple[int, str]], region: str, language: str, abroad: Iterable[str] = ()
+) -> list[PhonesAbroad]:
+    """Return the phones of a list with people of several countries that lack their country code.
+
+    `texts`: by row number, phones without a + that are not valid in `region`. `language` and `abroad`: as for
+    `find_other_regions`. A phone counts for the first country that fits: the countries of other phones come first. The
+    language alone names no country for a phone of 8 or 9 digits in a list of Brazil: such a phone lacks its area code.
+    """
+    by_phones = [each for prefix in abroad if (each := find_region(prefix))]
+    territory = language.rpartition("_")[2]
+    by_language = [territory, *_BY_LANGUAGE.get(read_language(language), ())]
+    rows: dict[str, list[int]] = {}
+    for row_number, text in texts:
+        is_local = region == "BR" and len(_join_digits(text)) in _LOCAL_DIGITS
+        named = [*by_phones, territory] if is_local else [*by_phones, *by_language]
+        countries = (each for each in dict.fromkeys(named) if each in REGIONS and each != region)
+        country = next((each for each in countries if may_be_mobile(text, each)), None)
+        if country is not None:
+            rows.setdefault(country, []).append(row_number)
+    return [
+        PhonesAbroad(country, str(phonenumbers.country_code_for_region(country)), len(found), found[:_SHOWN_ROWS])
+        for country, found in rows.items()
+    ]
 
 
 def _join_digits(text: str) -> str:

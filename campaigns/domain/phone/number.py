@@ -194,8 +194,9 @@ def _explain_invalid(digits: str, region: str, *, is_international: bool) -> Pho
         return PhoneError(PhoneProblem.NO_AREA_CODE, "has no area code")
     return PhoneError(
         PhoneProblem.INVALID,
-        f"is not a valid phone number in {region}: write a phone of another country with + and its country code (a"
-        " spreadsheet keeps the + behind an apostrophe), or choose another country for all phones of the list",
+        f"is not a valid phone number in {region}: write a phone of another country with + and its country code (in a"
+        " spreadsheet, type an apostrophe before the +, as in '+44…), or choose another country for all phones of the"
+        " list",
     )
 
 

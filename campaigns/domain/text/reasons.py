@@ -67,8 +67,9 @@ FORMS = (
     deferred("is not a phone number"),
     deferred("is not a valid phone number"),
     deferred(
-        "is not a valid phone number in {region}: write a phone of another country with + and its country code (a"
-        " spreadsheet keeps the + behind an apostrophe), or choose another country for all phones of the list"
+        "is not a valid phone number in {region}: write a phone of another country with + and its country code (in a"
+        " spreadsheet, type an apostrophe before the +, as in '+44…), or choose another country for all phones of the"
+        " list"
     ),
     deferred(
         "begins with 55, which may be the area code 55, or the country code of a number that lost its area code: write"
@@ -129,6 +130,10 @@ OLD_FORMS = (
     deferred(
         "is not a valid phone number in {region}: write a phone of another country with + and its country code, or"
         " choose another country for all phones of the list"
+    ),
+    deferred(
+        "is not a valid phone number in {region}: write a phone of another country with + and its country code (a"
+        " spreadsheet keeps the + behind an apostrophe), or choose another country for all phones of the list"
     ),
     deferred(
         "is not a valid phone number in {region}: phones elsewhere need + and the country code, or another region"

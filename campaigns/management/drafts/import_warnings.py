@@ -92,6 +92,7 @@ def find_import_warnings(campaign_id: int, status: CampaignStatus, facts: Import
     if status not in ENDED and facts.likeness is not None and _is_correction(facts, facts.likeness):
         found.append(_warn_of_correction(campaign, facts, facts.likeness, file))
     found += _find_wrong_phones(campaign, facts)
+    found += _find_phones_abroad(campaign, facts)
     found += _find_lost_digits(campaign, facts)
     if facts.made_up_count:
         found.append(_warn_of_made_up(campaign, facts))
@@ -242,6 +243,28 @@ def _find_wrong_phones(campaign: _Campaign, facts: ImportFacts) -> Iterator[Find
             region=facts.region,
             regions=facts.other_regions,
             again=campaign.import_again(Entry(Field.REGION, likely), facts=facts),
+        )
+
+
+def _find_phones_abroad(campaign: _Campaign, facts: ImportFacts) -> Iterator[Finding]:
+    """Yield warnings of rejected phones that lack the code of their country."""
+    for country, code, count, rows in facts.abroad:
+        if facts.foreign is not None and facts.foreign.likely == country:
+            continue  # the warning of foreign phones counts these
+        yield campaign.warn(
+            "phones_lack_country_code",
+            "In {rows}, the phone has no country code and is not valid in {region}, so the row was rejected. It may be"
+            " a phone of {country}: {places}.",
+            "Write these phones with the country code, {code}, and import the file again: {again}. Or write their rows"
+            " into a file of its own, and add it with its country: {add}.",
+            "Write the rows of these phones into a file of its own, and add it with its country: {add}.",
+            rows=Count(count, "row"),
+            region=facts.region,
+            country=country,
+            places=_list_rows(rows, count),
+            code=f"+{code}",
+            again=campaign.import_again(facts=facts),
+            add=Hint(HintAction.IMPORT_RECIPIENTS, campaign.id, Entry(Field.REGION, country)),
         )
 
 

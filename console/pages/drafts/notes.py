@@ -65,6 +65,11 @@ _SHORT: dict[str, Callable[[Finding], str]] = {
         other=warning.values["other_column"],
     ),
     "encoding_doubtful": lambda _warning: _("letters that look wrong"),
+    "phones_lack_country_code": lambda warning: plural(
+        "%(count)s phone without its country code",
+        "%(count)s phones without their country code",
+        _count(warning.values["rows"]),
+    ),
     "values_of_other_kind": lambda warning: _(
         "values of another kind than the text has, in %(column)s", column=warning.values["column"]
     ),

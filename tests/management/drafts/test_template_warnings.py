@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from campaigns.cli.hints import advise
 from campaigns.management.accounts import add_template
 from campaigns.management.campaigns import CampaignChanges, change_campaign, draft_campaign
 from campaigns.management.drafts.imports import add_recipients
@@ -138,3 +139,20 @@ def test_the_template_in_the_other_portuguese_is_proposed_if_there_is_one(databa
     add_template(database, "promo", language="pt_PT", body="Olá {{1}}!", actor=TESTER)
     (warning,) = look(campaign_id)[0].warnings
     assert warning.values["change"].entry.value == "promo:pt_PT"
+
+
+@pytest.mark.parametrize(
+    ("others", "codes"),
+    [
+        ("+447911123450,Al\n+447911123451,Jo\n", "GB (+44)"),
+        ("+351913345600,Rui\n+351913345601,Zé\n", "PT (+351)"),
+    ],
+)
+def test_the_warning_about_the_language_of_a_mixed_list_says_how_to_make_two_campaigns(
+    filled_draft, look, others, codes
+):
+    warnings = look(filled_draft(f"phone,name\n+5511961230040,Ana\n+5521961230041,Bia\n{others}"))[0].warnings
+    (warning,) = [each for each in warnings if each.code == "language_differs"]
+    advice = advise(warning)
+    assert f"move the rows of the phones of {codes} into a second file" in advice
+    assert "(`revoada campaign import 1 FILE --replace`)" in advice

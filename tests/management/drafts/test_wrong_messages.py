@@ -110,7 +110,7 @@ def test_the_country_of_numbers_that_lost_their_plus_is_proposed(read, write_boo
 def test_a_number_that_lost_its_plus_is_told_how_to_keep_it(database, read, write_book):
     read(write_book(("phone", "name"), ("+5511999990001", "Ana"), (351912345600, "Bia")), template=PROMO)
     (reason,) = fetch(database, "SELECT reason FROM import_errors")
-    assert "(a spreadsheet keeps the + behind an apostrophe)" in reason
+    assert "(in a spreadsheet, type an apostrophe before the +, as in '+44…)" in reason
 
 
 CPFS = ("529.982.247-25", "11144477735", "168.995.350-09")
@@ -481,3 +481,31 @@ def test_names_of_variables_tell_columns_with_exchanged_names(database, read):
     add_template(database, "named", language="pt_BR", body=body, actor=TESTER)
     rows = "".join(f"+551199999000{number};Ana;R$ 10,00;20%\n" for number in range(3))
     assert find(read(f"phone;name;discount;credit\n{rows}", template="named:pt_BR"), "headings_exchanged")
+
+
+MIXED = ("+447911123456", "+5511961230040", "+351913345600")
+
+
+@pytest.mark.parametrize(
+    ("region", "phones", "expected"),
+    [
+        ("BR", (*MIXED, "912345678", "11961230041", "92 123 4567"), ("PT", [5, 7])),
+        ("GB", (*MIXED, "912345678", "07911 123457", "(93) 1234567", "961234567"), ("PT", [5, 7, 8])),
+        ("GB", (*MIXED, "351912345678", "07911 123457"), ("PT", [5])),
+        ("GB", (*MIXED, "11961230041", "07911 123457"), ("BR", [5])),
+        ("BR", (*MIXED, "07911 123457", "11961230041"), ("GB", [5])),
+    ],
+)
+def test_phones_of_a_mixed_list_that_lack_their_country_code_are_named(read, list_errors, region, phones, expected):
+    country, rows = expected
+    done = read(write_phones(*phones), template=PROMO, region=region)
+    assert [int(each.partition(" ")[0]) for each in list_errors()] == rows
+    (warning,) = find(done, "phones_lack_country_code")
+    assert (warning.values["country"], warning.values["rows"].number) == (country, len(rows))
+    assert f"It may be a phone of {country}: row {rows[0]}" in str(warning)
+    assert warning.values["add"].entry == Entry(Field.REGION, country)
+
+
+def test_phones_of_brazil_without_their_area_code_are_not_told_as_those_of_portugal(read):
+    done = read(write_phones("11961230040", "11961230041", "912345678"), template=PROMO)
+    assert not find(done, "phones_lack_country_code")
