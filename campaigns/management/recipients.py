@@ -49,7 +49,7 @@ from campaigns.domain.text.date_numbers import is_due
 from campaigns.domain.text.date_order import DateOrders, reads_month_first
 from campaigns.domain.text.dates import LatestDate, is_past
 from campaigns.domain.text.doubled import find_doubled
-from campaigns.domain.text.dragged import DraggedCells, DraggedSearch, read_number
+from campaigns.domain.text.dragged import DraggedCells, DraggedSearch, make_number_reader
 from campaigns.domain.text.kinds import (
     Clash,
     ExchangedHeadings,
@@ -571,7 +571,7 @@ class _DraggedSearches:
             (
                 position,
                 DraggedSearch(position),
-                partial(read_number, is_month_first=order, takes_plain=position in plain),
+                make_number_reader(is_month_first=order, takes_plain=position in plain),
             )
             for position in dict.fromkeys(shown.values())
             for order in orders
@@ -581,7 +581,7 @@ class _DraggedSearches:
         """Add an accepted row. `phone`: in E.164."""
         self._phones.add(row_number, int(phone[1:]), phone, cells)
         for position, search, read in self._values:
-            search.add(row_number, read(str(cells[position])), cells[position], cells)
+            search.add(row_number, read(cells[position]), cells[position], cells)
 
     def find_phones(self) -> DraggedCells | None:
         found = self._phones.find_phones(self._columns.names[self._columns.phone])

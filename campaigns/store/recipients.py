@@ -150,7 +150,7 @@ class ImportFacts:
     `given`: the fields that the person filled in for the reading of the file, each with its value.
     `abroad`: rejected phones that lack the code of their country, by country. `exchanged_headings`: two columns whose
     names seem to be exchanged.
-    `dragged_phones` and `dragged`: phones, and the values of columns, that grow by the same step from row to row.
+    `dragged_phones` and `dragged`: phones, and the values of columns, that change by the same step from row to row.
     """
 
     phone_column: str

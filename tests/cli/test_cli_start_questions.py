@@ -526,6 +526,37 @@ def test_phones_of_a_column_for_other_numbers_are_warned_of_at_once_and_at_the_s
     assert house("campaign", "start", "1", **BY_DAY).stderr == warning
 
 
+DRAGGED = "Celular;nome\n+5521988776655;Ana\n" + "".join(
+    f"+551196123004{number};{name}\n" for number, name in enumerate(("Bia", "Caio", "Davi", "Eva", "Fábio"))
+)
+DRAGGED_WARNING = (
+    "In 5 rows one below the other, the phones of the column Celular change by the same number from row to row: from"
+    " +55 11 9••••-0040 in row 3 to +55 11 9••••-0044 in row 7."
+)
+
+
+@pytest.fixture
+def dragged(house, people):
+    """Makes a draft of a list whose phones somebody has dragged down; returns what the command has told."""
+    people.write_text(DRAGGED, encoding="utf-8")
+    options = ("--account", "sales", "--template", "promo:pt_BR", "--recipients", str(people))
+    made = house("campaign", "create", "Sale", *options, *ALL_HOURS)
+    assert made.exit_code == 0
+    return made.stderr
+
+
+def test_a_script_that_starts_a_list_that_was_dragged_down_is_only_warned(dragged, house):
+    assert f"Warning: {DRAGGED_WARNING}" in dragged
+    started = house("campaign", "start", "1", "--yes", **BY_DAY)
+    assert (started.exit_code, DRAGGED_WARNING in started.stderr) == (0, True)
+
+
+@pytest.mark.usefixtures("terminal", "dragged")
+def test_a_person_who_starts_a_list_that_was_dragged_down_is_asked(house):
+    asked = house("campaign", "start", "1", stdin="n\n", **BY_DAY)
+    assert (asked.exit_code, DRAGGED_WARNING in asked.output) == (1, True)
+
+
 @pytest.mark.usefixtures("terminal")
 def test_a_template_in_another_language_than_the_people_speak_is_a_question(create, house, database):
     add_template(database, "promo", language="en", body="Hi {{1}}!", actor=TESTER)

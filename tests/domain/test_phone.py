@@ -15,7 +15,7 @@ from campaigns.domain.phone.written import PhoneError, PhoneProblem, explain, un
 READ = make_phone_reader("BR")
 ELSEWHERE = (
     "is not a valid phone number in BR: write a phone of another country with + and its country code (in a"
-    " spreadsheet, type an apostrophe before the +, as in '+44…), or choose another country for all phones of the list"
+    " spreadsheet, type '+44… with the apostrophe), or choose another country for all phones of the list"
 )
 Type = phonenumbers.PhoneNumberType
 COMPANY_TYPES = {Type.TOLL_FREE, Type.SHARED_COST, Type.PREMIUM_RATE, Type.UAN, Type.VOICEMAIL, Type.PAGER}

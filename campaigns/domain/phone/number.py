@@ -195,8 +195,7 @@ def _explain_invalid(digits: str, region: str, *, is_international: bool) -> Pho
     return PhoneError(
         PhoneProblem.INVALID,
         f"is not a valid phone number in {region}: write a phone of another country with + and its country code (in a"
-        " spreadsheet, type an apostrophe before the +, as in '+44…), or choose another country for all phones of the"
-        " list",
+        " spreadsheet, type '+44… with the apostrophe), or choose another country for all phones of the list",
     )
 
 

@@ -617,13 +617,13 @@ def _warn_of_headings(campaign: _Campaign, facts: ImportFacts, headings: Exchang
 
 
 def _find_dragged(campaign: _Campaign, facts: ImportFacts) -> Iterator[Finding]:
-    """Yield warnings about cells that grow from row to row."""
+    """Yield warnings about cells that change by the same step from row to row."""
     if (phones := facts.dragged_phones) is not None:
         yield campaign.warn(
             "phones_dragged",
-            "In {rows} one below the other, the phones of the column {column} grow by the same number: from {first} in"
-            " row {first_row:,} to {last} in row {last_row:,}. A spreadsheet writes such cells if somebody drags a"
-            " phone down, so these may be phones of strangers.",
+            "In {rows} one below the other, the phones of the column {column} change by the same number from row to"
+            " row: from {first} in row {first_row:,} to {last} in row {last_row:,}. A spreadsheet does this if somebody"
+            " drags the corner of a cell down, so these may be phones of strangers.",
             "Compare these phones with their source. If they are wrong, correct them, and import the file again:"
             " {again}.",
             "Compare these phones with their source. Before the campaign goes on, block each wrong phone: {block}.",
@@ -634,9 +634,9 @@ def _find_dragged(campaign: _Campaign, facts: ImportFacts) -> Iterator[Finding]:
     for values in facts.dragged:
         yield campaign.warn(
             "values_dragged",
-            "In {rows} one below the other, the values of the column {column} grow by the same step: from {first} in"
-            " row {first_row:,} to {last} in row {last_row:,}. A spreadsheet writes such cells if somebody drags a"
-            " value down.",
+            "In {rows} one below the other, the values of the column {column} change by the same step from row to row:"
+            " from {first} in row {first_row:,} to {last} in row {last_row:,}. A spreadsheet does this if somebody"
+            " drags the corner of a cell down.",
             "If all these people should read the same value, copy the right cell, paste it into the others, and import"
             " the file again: {again}.",
             "If all these people should read the same value, read the corrected file into a new campaign, because this"

@@ -74,7 +74,7 @@ _SHORT: dict[str, Callable[[Finding], str]] = {
         "values of another kind than the text has, in %(column)s", column=warning.values["column"]
     ),
     "values_dragged": lambda warning: _(
-        "values that grow from row to row, in %(column)s", column=warning.values["column"]
+        "values that change by the same step from row to row, in %(column)s", column=warning.values["column"]
     ),
     "values_doubled": lambda _warning: _("values that repeat a word of the text"),
     "letters_misread": lambda _warning: _("letters that a program has misread"),

@@ -110,7 +110,7 @@ def test_the_country_of_numbers_that_lost_their_plus_is_proposed(read, write_boo
 def test_a_number_that_lost_its_plus_is_told_how_to_keep_it(database, read, write_book):
     read(write_book(("phone", "name"), ("+5511999990001", "Ana"), (351912345600, "Bia")), template=PROMO)
     (reason,) = fetch(database, "SELECT reason FROM import_errors")
-    assert "(in a spreadsheet, type an apostrophe before the +, as in '+44…)" in reason
+    assert "(in a spreadsheet, type '+44… with the apostrophe)" in reason
 
 
 CPFS = ("529.982.247-25", "11144477735", "168.995.350-09")
@@ -405,8 +405,8 @@ def test_phones_that_a_person_has_dragged_down_are_told(read_friends, step):
     phones = ["+5521988776655", "+5531977665544", *series(5511961230040, step, count=6)]
     (warning,) = find(read_friends(phones), "phones_dragged")
     assert str(warning).startswith(
-        "In 6 rows one below the other, the phones of the column telefone grow by the same number: from +55 11"
-        f" 9••••-0040 in row 4 to +55 11 9••••-{40 + 5 * step:04d} in row 9."
+        "In 6 rows one below the other, the phones of the column telefone change by the same number from row to row:"
+        f" from +55 11 9••••-0040 in row 4 to +55 11 9••••-{40 + 5 * step:04d} in row 9."
     )
 
 
@@ -450,7 +450,7 @@ def test_values_that_a_person_has_dragged_down_are_told(read_friends, body, valu
     done = read_friends(PHONES, values, body)
     found = find(done, "values_dragged")
     assert [each.values["first"] for each in found] == ([values[0]] if is_warned else [])
-    assert not is_warned or f"to {values[-1]} in row 6. A spreadsheet writes such cells" in str(found[0])
+    assert not is_warned or f"to {values[-1]} in row 6. A spreadsheet does this" in str(found[0])
 
 
 @pytest.mark.parametrize(
