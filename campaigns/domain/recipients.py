@@ -513,6 +513,13 @@ def names_phone(cell: str) -> bool:
     return _key(cell) in PHONE_NAMES
 
 
+def means_phone(name: str) -> bool:
+    """Tell whether the name of a column means phones and nothing else, such as Mobile number or Telemóvel."""
+    words = set(fold(name).split())
+    is_told = words & (_PHONE_WORDS - _NUMBER_WORDS) or (words & _CONTACT_WORDS and words & _NUMBER_WORDS)
+    return bool(is_told) and words <= _PHONE_WORDS | _PHONE_FILLERS
+
+
 def is_name_of_other_number(name: str) -> bool:
     """Tell whether the name of a column says that it has other numbers than phones, such as CPF or Nº do pedido."""
     words = set(fold(name).split())
@@ -542,7 +549,7 @@ def _find_phone(names: Sequence[str], choice: Choice, variables: Sequence[str], 
         position
         for position, name in enumerate(names)
         if names_phone(name)
-        or (_means_phone(name) and _key(name) not in others and _has_phones(_read_column(below, position)))
+        or (means_phone(name) and _key(name) not in others and _has_phones(_read_column(below, position)))
     ]
     if not found:
         likely = [name for name in names if _has_phone_word(name)]
@@ -568,13 +575,6 @@ def _find_phone(names: Sequence[str], choice: Choice, variables: Sequence[str], 
             phone_column=Entry(Field.PHONE_COLUMN, ""),
         )
     return found[0]
-
-
-def _means_phone(name: str) -> bool:
-    """Tell whether the name of a column means phones and nothing else, such as Mobile number or Telemóvel."""
-    words = set(fold(name).split())
-    is_told = words & (_PHONE_WORDS - _NUMBER_WORDS) or (words & _CONTACT_WORDS and words & _NUMBER_WORDS)
-    return bool(is_told) and words <= _PHONE_WORDS | _PHONE_FILLERS
 
 
 def _has_phones(cells: Sequence[str]) -> bool:

@@ -369,6 +369,16 @@ def test_a_column_whose_name_stands_in_the_text_is_no_guess(console, database, p
     assert people(database) == [("+5511999990001", ["Ana"])]
 
 
+@pytest.mark.parametrize("name", ["Mobile", "Telem\u00f3vel"])
+def test_a_column_whose_name_means_phones_is_no_guess(console, database, path, upload, name):
+    browser = console.sign_in()
+    upload(browser, f"{name},nome\n+5511999990001,Ana\n")
+    assert "(guess)" not in browser.get(f"{path}/columns").text
+    choose(browser, path)
+    console.do_file_work()
+    assert people(database) == [("+5511999990001", ["Ana"])]
+
+
 @pytest.mark.parametrize("header", ["telefone,a", "numero,nome"])
 def test_a_guessed_column_is_read_only_after_a_person_has_confirmed_it(console, database, path, upload, header):
     browser, guess = console.sign_in(), "phone=0" if header.startswith("numero") else "variable_0=1"
@@ -903,9 +913,15 @@ CPFS = "".join(f"{each},Ana\n" for each in ("11987654374", "21976543223", "31987
 LANDLINES = "".join(f"+55113456000{number},Ana\n" for number in range(6))
 
 
+DRAGGED = "+5521988776655,Ana\n" + "".join(
+    f"+551196123004{number},{name}\n" for number, name in enumerate(("Bia", "Caio", "Davi", "Eva", "Ruy"))
+)
+
+
 @pytest.mark.parametrize(
     "case",
     [
+        (f"telefone,nome\n{DRAGGED}", "phones_dragged", "change by the same number from row to row"),
         (f"telefone,nome\n{CPFS}", "phones_are_documents", "has the number of a CPF or a CNPJ"),
         ("CPF,nome\n+5511999990001,Ana\n", "phone_column_doubtful", "whose name says that it has other numbers"),
         ("telefone,nome\n07721 234560,Ana\n", "phones_may_be_foreign", "1 phone without a country code may be"),

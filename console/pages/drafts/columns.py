@@ -12,7 +12,7 @@ from wtforms import Field
 
 from campaigns.domain.filling import Parameter, ParameterKind
 from campaigns.domain.optout.consent import RefusalChoice
-from campaigns.domain.recipients import Choice, RecipientsError, names_phone, read_header
+from campaigns.domain.recipients import Choice, RecipientsError, means_phone, names_phone, read_header
 from campaigns.domain.template import TemplateError
 from campaigns.domain.users.rights import Right
 from campaigns.management.drafts.import_warnings import write_variable
@@ -206,7 +206,8 @@ def _read_mapping(form: ColumnsForm, look: FileTop) -> dict[str, str]:
 
 def _list_guesses(look: FileTop) -> dict[str, str]:
     """Return the columns that Revoada proposes for another reason than their names, by the name of their field."""
-    found = {} if look.phone is None or names_phone(look.phone) else {"phone": _find(look, look.phone)}
+    is_named = look.phone is None or names_phone(look.phone) or means_phone(look.phone)
+    found = {} if is_named else {"phone": _find(look, look.phone)}
     for number, each in enumerate(look.parameters):
         if each.name in look.by_order:
             found[f"variable_{number}"] = _find(look, look.filled[each.name])
