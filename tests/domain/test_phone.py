@@ -391,3 +391,15 @@ def test_the_groups_of_a_mobile_phone_show_a_lost_digit(text):
 )
 def test_other_groups_have_all_digits(text):
     assert READ(text).startswith("+5551")
+
+
+@pytest.mark.parametrize("region", ["BR", "GB"])
+@pytest.mark.parametrize("form", ["{0}{1}{2}", "{0} {1} {2}", "({0}) {1}{2}", "0{0}{1}{2}", "{0}.{1}.{2}"])
+def test_a_mobile_phone_of_portugal_without_its_country_code_is_never_one_of_another_country(region, form):
+    read, digits = make_phone_reader(region), random.Random(7)
+    for prefix in ("91", "92", "93", "96"):
+        for _ in range(50):
+            text = form.format(prefix, digits.randrange(1000, 10_000), digits.randrange(100, 1000))
+            with pytest.raises(PhoneError) as refused:
+                read(text)
+            assert refused.value.problem in {PhoneProblem.INVALID, PhoneProblem.NO_AREA_CODE}, text
