@@ -63,7 +63,7 @@ _LISTED_ROWS = 100
 def phone_options(command: Any) -> Any:
     """Add the options for the sheet, for the column of the phones and for the region by which phones are read."""
     column = click.option(
-        "--phone-column", metavar="NAME", help="Column of the phones (default: phone, telefone, celular or whatsapp)."
+        "--phone-column", metavar="NAME", help="Column of the phones (default: telefone, celular, mobile …)."
     )
     region = click.option(
         "--region", type=REGION, metavar="BR", help="Country of phones without a country code (default REVOADA_REGION)."
