@@ -71,23 +71,28 @@ def confirm(question: str, otherwise: str) -> None:
 
     `otherwise`: a translated text that says then that nothing was changed, and what the person can do.
     """
-    try:
-        is_yes = _ask(escape_controls(question))
-    except click.Abort:
-        if not prints_json():
-            say(is_warning=True)  # the cursor stands behind the question
-        is_yes = False
-    if not is_yes:
+    if not ask(question):
         raise DeclinedError(otherwise)
 
 
-def _ask(question: str) -> bool:
-    """Ask until the answer is yes or no, in the language of the command or in English. Enter is a no."""
+def ask(question: str, *, default: bool = False) -> bool:
+    """Ask a person a question; return whether the answer is yes. `default`: the answer of Enter. Ctrl-C is a no."""
+    try:
+        return _ask(escape_controls(question), default=default)
+    except click.Abort:
+        if not prints_json():
+            say(is_warning=True)  # the cursor stands behind the question
+        return False
+
+
+def _ask(question: str, *, default: bool) -> bool:
+    """Ask until the answer is yes or no, in the language of the command or in English."""
     if current().name == ENGLISH:
-        return click.confirm(question, err=prints_json())
-    letters = current().translate("y/N")
+        return click.confirm(question, default=default, err=prints_json())
+    letters = current().translate("Y/n") if default else current().translate("y/N")
     yes, no = (each.casefold() for each in current().translate("yes/no").split("/"))
-    answers = dict.fromkeys((yes, yes[0], "yes", "y"), True) | dict.fromkeys((no, no[0], "no", "n", ""), False)
+    answers = dict.fromkeys((yes, yes[0], "yes", "y"), True) | dict.fromkeys((no, no[0], "no", "n"), False)
+    answers[""] = default
     while True:
         answer = click.prompt(f"{question} [{letters}]", default="", show_default=False, err=prints_json())
         if (known := answers.get(answer.strip().casefold())) is not None:

@@ -60,7 +60,7 @@ def person(session: Session, phone: str, before: int | None, as_json: bool) -> N
                 (
                     current().translate_word(each.source),
                     local_time(each.at, zone),
-                    each.detail or "",
+                    translate_reason(each.detail or ""),
                     _name_answered(found, each),
                 )
                 for each in found.opt_outs

@@ -137,7 +137,12 @@ def list_(session: Session, source: str | None, as_json: bool) -> None:
     print_table(
         (_("person"), _("source"), _("since"), _("detail")),
         [
-            (row.recipient_key, current().translate_word(Source(row.source)), local_time(row.at, zone), row.detail)
+            (
+                row.recipient_key,
+                current().translate_word(Source(row.source)),
+                local_time(row.at, zone),
+                translate_reason(row.detail or ""),
+            )
             for row in rows
         ],
         empty=_("Nobody is suppressed."),

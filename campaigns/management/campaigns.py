@@ -43,6 +43,7 @@ from campaigns.management.recipients import (
     stage_recipients,
     write_recipients,
 )
+from campaigns.management.suppressions import record_refusals_in
 from campaigns.management.template_choice import choose_template, fit_template, read_template, warn_of_language
 from campaigns.management.users.approvals import needs_approval
 from campaigns.privacy.forgotten_people import suppress_forgotten
@@ -146,7 +147,8 @@ class ChangeResult:
     number of people who are in the campaign by an earlier import. `replaced_count`: the number of people in whose place
     an import put those of its file. `kept_count`: the number of these people who are in the file, too.
     `import_warnings`: findings about the file. `blocked_count`: the number of people of the campaign who are skipped,
-    because they must not be messaged.
+    because they must not be messaged. `recorded_count`: the number of people whose no in the file was recorded as an
+    opt-out.
     """
 
     id: int
@@ -165,6 +167,7 @@ class ChangeResult:
     kept_count: int = 0
     import_warnings: Sequence[Finding] = ()
     blocked_count: int = 0
+    recorded_count: int = 0
 
 
 def draft_campaign(
@@ -352,9 +355,11 @@ def _create(
     draft = _insert(connection, planned, changes, quiet_hours=quiet_hours)
     imported = write_recipients(connection, draft.id, staged, components=planned.row.components)
     suppress_forgotten(connection, draft.id, secret_key=secret_key)
+    recorded_count = record_refusals_in(connection, draft.id, imported.recorded, actor, secret_key=secret_key)
     after = {**_describe_draft(draft), **describe_import(path, imported)}
     write_audit(connection, actor, Act.CAMPAIGN_CREATE, draft.id, after=after)
-    return _conclude(connection, draft, changes, planned.row, imported, quiet=quiet_hours)
+    result = _conclude(connection, draft, changes, planned.row, imported, quiet=quiet_hours)
+    return replace(result, recorded_count=recorded_count)
 
 
 def _plan_draft(connection: Connection, changes: CampaignChanges, *, time_zone: str) -> _PlannedDraft:

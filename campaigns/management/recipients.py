@@ -87,7 +87,8 @@ class Reading:
     `sheet`: the name of the sheet of a workbook to read. `hidden`: what happens to the hidden rows and columns of this
     sheet. `refusals`: what happens to rows that say that the person wants no messages. `unanswered`: what happens to
     rows that have no answer in a column of consents. `is_mobile_only`: reject landlines. `takes_tests`: accept the test
-    numbers of Meta. `takes_nulls`: accept cells such as NULL, nan, - and =A1 as texts.
+    numbers of Meta. `takes_nulls`: accept cells such as NULL, nan, - and =A1 as texts. `records_refusals`: if the rows
+    that say no are left out, record their people as opt-outs.
     """
 
     choice: Choice = field(default_factory=Choice)
@@ -100,6 +101,7 @@ class Reading:
     is_mobile_only: bool = False
     takes_tests: bool = False
     takes_nulls: bool = False
+    records_refusals: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,8 +129,9 @@ class Imported:
     such a phone. `header_row`: the number of the row with the names of the columns. `hidden`: the hidden rows and
     columns of the sheet. `skips_hidden`: the hidden rows and columns were not read. `hidden_sheets`: the hidden sheets
     with rows that were not read. `refusals`: the rows that say that the person wants no messages. `skips_refusals`:
-    these rows were rejected. `unanswered` and `skips_unanswered`: the same for the rows that have no answer in a column
-    of consents. `windows_text`: a word to look at, if the encoding of the file is not certain. `fixed`: by variable,
+    these rows were rejected. `records_refusals`: their people are to be recorded as opt-outs. `unanswered` and
+    `skips_unanswered`: the same for the rows that have no answer in a column of consents. `windows_text`: a word to
+    look at, if the encoding of the file is not certain. `fixed`: by variable,
     its value for all recipients.
     `facts`: the facts of which a person is warned now and before the start. `names`: the names of all columns.
     `language`: the language in which numbers and dates of a workbook were written. `is_known_header`: an earlier file
@@ -148,6 +151,7 @@ class Imported:
     hidden_sheets: Sequence[str]
     refusals: Refusals
     skips_refusals: bool
+    records_refusals: bool
     unanswered: Refusals
     skips_unanswered: bool
     windows_text: WindowsText | None
@@ -157,6 +161,16 @@ class Imported:
     language: str
     is_known_header: bool
     last_error_id: int
+
+    @property
+    def recorded(self) -> set[str]:
+        """The recipient keys of those of the people of `refused` whom the person has chosen to record as opt-outs."""
+        return self.refused if self.records_refusals else set()
+
+    @property
+    def refused(self) -> set[str]:
+        """The recipient keys of the people who say no and were left out for this reason."""
+        return self.refusals.people if self.skips_refusals else set()
 
 
 @dataclass(frozen=True, slots=True)
@@ -291,8 +305,9 @@ def _reject_late(
     """Reject the staged rows whose problem is known only when all rows have been read."""
     phone = columns.names[columns.phone]
     if reading.refusals is RefusalChoice.SKIP:
-        refused = [*findings.late, *((row, phone, _HAS_COMMENT) for row in comments)]
-        _reject(connection, refused, RowCode.REFUSED)
+        _reject(connection, findings.late, RowCode.REFUSED)
+        commented = [(row, phone, _HAS_COMMENT) for row in comments]
+        findings.refusals.people.update(_reject(connection, commented, RowCode.REFUSED))
     if coloured is not None and reading.hidden is HiddenChoice.SKIP:
         _reject(connection, [(row, phone, _MARKED) for row in coloured.rows], RowCode.MARKED)
     _reject(connection, [(row, phone, UNCLEAR) for row in findings.area.find()], PhoneProblem.AREA_UNCLEAR)
@@ -300,9 +315,8 @@ def _reject_late(
     _reject(connection, [(each.row_number, columns.names[each.position], each.reason) for each in found], RowCode.KIND)
 
 
-def _reject(connection: Connection, problems: Sequence[tuple[int, str, str]], code: str) -> None:
-    if problems:
-        store.reject_rows(connection, problems, code=code)
+def _reject(connection: Connection, problems: Sequence[tuple[int, str, str]], code: str) -> set[str]:
+    return store.reject_rows(connection, problems, code=code) if problems else set()
 
 
 _MARKED = "stands in a row that is marked by another colour than most rows"
@@ -376,6 +390,7 @@ def write_recipients(
         hidden_sheets=sheet.hidden_sheets,
         skips_hidden=staged.reading.hidden is HiddenChoice.SKIP,
         refusals=staged.refusals,
+        records_refusals=staged.reading.records_refusals,
         skips_refusals=staged.reading.refusals is RefusalChoice.SKIP,
         unanswered=staged.unanswered,
         skips_unanswered=staged.reading.unanswered is RefusalChoice.SKIP,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain, islice
 from pathlib import Path
@@ -25,6 +25,7 @@ from campaigns.domain.recipients import (
 )
 from campaigns.domain.statement import Refusal
 from campaigns.domain.text.normal import is_blank
+from campaigns.domain.text.reasons import SAID_NO
 from campaigns.domain.users.actor import Act, Actor
 from campaigns.privacy.forgotten_people import ForgettingError, find_forgotten, recall_people
 from campaigns.sheets.package import Report
@@ -92,6 +93,41 @@ def suppress_phones(
 
     new = database.run(work)
     return [key in new for key in keys]
+
+
+def count_unrecorded(database: Database, people: Collection[str], *, secret_key: str | None) -> int:
+    """Return how many of these people, by their recipient keys, `record_refusals` would suppress."""
+    return len(database.run(_find_unrecorded, people, secret_key))
+
+
+def record_refusals(
+    database: Database, campaign_id: int, people: Collection[str], *, actor: Actor, secret_key: str | None
+) -> int:
+    """Suppress the people who say no in a list of a campaign; return the number of those who were not suppressed.
+
+    `people`: their recipient keys.
+    """
+    return database.run(record_refusals_in, campaign_id, people, actor, secret_key=secret_key)
+
+
+def record_refusals_in(
+    connection: Connection, campaign_id: int, people: Collection[str], actor: Actor, *, secret_key: str | None
+) -> int:
+    """Do the work of `record_refusals` in a transaction of the caller.
+
+    A person who is suppressed already keeps the suppression with its source and its time.
+    """
+    new = sorted(_find_unrecorded(connection, people, secret_key)) if people else []
+    if new:
+        _suppress(connection, new, Source.IMPORT, SAID_NO.format(id=campaign_id), secret_key)
+        after = {"campaign_id": campaign_id, "person_count": len(new)}
+        write_audit(connection, actor, Act.SUPPRESSION_RECORD, after=after)
+    return len(new)
+
+
+def _find_unrecorded(connection: Connection, people: Collection[str], secret_key: str | None) -> set[str]:
+    keys = sorted(people)
+    return {*keys} - find_suppressed(connection, keys) - _find_forgotten(connection, keys, secret_key)
 
 
 def lift_phones(database: Database, phones: Sequence[str], *, actor: Actor, secret_key: str | None) -> list[bool]:
@@ -227,12 +263,16 @@ def _suppress(
     Forgotten people are left out, because their keys must not be stored.
     """
     lock_forgotten(connection)
-    try:
-        forgotten = find_forgotten(connection, keys, secret_key=secret_key)
-    except ForgettingError:  # without the secret key nobody is recognised as forgotten, so nobody is left out
-        forgotten = set()
+    forgotten = _find_forgotten(connection, keys, secret_key)
     named = [key for key in dict.fromkeys(keys) if key not in forgotten]
     known = find_suppressed(connection, named)
     said = [SuppressionEvent(key, source, True, None, detail) for key in named]  # noqa: FBT003
     write_suppressions(connection, said)
     return set(named) - known
+
+
+def _find_forgotten(connection: Connection, keys: Sequence[str], secret_key: str | None) -> set[str]:
+    try:
+        return find_forgotten(connection, keys, secret_key=secret_key)
+    except ForgettingError:  # without the secret key nobody is recognised as forgotten, so nobody is left out
+        return set()

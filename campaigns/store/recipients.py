@@ -296,11 +296,14 @@ def reject_staged(connection: Connection, keys: Collection[str], *, phone_column
     connection.execute(query("reject_staged"), {"keys": list(keys), "column_name": phone_column})
 
 
-def reject_rows(connection: Connection, problems: Sequence[tuple[int, str, str]], *, code: str) -> None:
-    """Reject staged rows. `problems`: the number of a row, the name of the column that is wrong, and the reason."""
+def reject_rows(connection: Connection, problems: Sequence[tuple[int, str, str]], *, code: str) -> set[str]:
+    """Reject staged rows; return the recipient keys of their people.
+
+    `problems`: the number of a row, the name of the column that is wrong, and the reason.
+    """
     numbers, columns, reasons = zip(*problems, strict=True)
     parameters = {"numbers": list(numbers), "columns": list(columns), "reasons": list(reasons), "code": code}
-    connection.execute(query("reject_rows"), parameters)
+    return {key for (key,) in connection.execute(query("reject_rows"), parameters)}
 
 
 def list_read_columns(connection: Connection, campaign_id: int) -> list[ReadColumns]:

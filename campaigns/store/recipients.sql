@@ -24,8 +24,8 @@ SET zones = NULL, column_name = %(column_name)s, reason = 'belongs to a person w
 WHERE reason IS NULL AND recipient_key = ANY (%(keys)s::text[])
 
 -- name: reject_rows
--- Rejects staged rows by their numbers. Of several problems of a row, the first one counts. The table has no index, so
--- the statement reads it once.
+-- Rejects staged rows by their numbers, and returns the people of these rows. Of several problems of a row, the first one
+-- counts. The table has no index, so the statement reads it once.
 UPDATE staged_recipients s
 SET zones = NULL, column_name = problem.column_name, reason = problem.reason, code = %(code)s
 FROM (
@@ -35,6 +35,7 @@ FROM (
     ORDER BY row_number, place
 ) problem
 WHERE s.row_number = problem.row_number AND s.reason IS NULL
+RETURNING s.recipient_key
 
 -- name: insert_import
 INSERT INTO imports (campaign_id, file_name, file_sha256, columns)

@@ -54,6 +54,7 @@ class ColumnsForm(FlaskForm):  # type: ignore[misc]
     region = StringField(validators=[_IsRegion()])
     hidden = SelectField()
     refusals = SelectField()
+    records_refusals = BooleanField()
     unanswered = SelectField(default=RefusalChoice.REFUSE.value)
     is_mobile_only = BooleanField()
     takes_tests = BooleanField()

@@ -696,7 +696,7 @@ def test_a_list_with_people_who_want_no_messages_is_refused_until_a_person_decid
         " people out with --refusals skip, or read them like the others with --refusals include; if a column is about"
         " something else, such as an order, name it with --not-refusals 'Aceita WhatsApp?'." in refused.stderr
     )
-    left_out = offer(REFUSALS, "--refusals", "skip")
+    left_out = offer(REFUSALS, "--refusals", "skip", "--no-record-refusals")
     assert left_out.stdout.startswith("Campaign 1 (Oferta): 1 recipient, left out: 2 said no.\n")
     assert "  2 rows of people who want no messages, left out by --refusals skip: row 3, row 4\n" in left_out.stdout
     assert left_out.stderr == ""

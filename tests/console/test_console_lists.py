@@ -584,6 +584,27 @@ def test_a_list_is_read_only_from_the_sheet_that_the_field_of_the_sheets_shows(c
     assert "people.xlsx, sheet Novembro" in read_text(browser.get(f"{path}/check").text)
 
 
+def test_people_who_say_no_become_opt_outs_unless_a_person_removes_the_tick(console, database, path, upload):
+    browser = console.sign_in()
+    rows = "telefone,nome,opt-in\n+5511999990001,Ana,sim\n+5511999990002,Bia,não\n"
+    upload(browser, rows)
+    assert is_ticked(browser.get(f"{path}/columns").text)
+    choose(browser, path, refusals="skip")
+    console.do_file_work()
+    assert fetch(database, "SELECT count(*) FROM suppressions") == [0]
+    assert not is_ticked(browser.get(f"{path}/columns").text)
+    choose(browser, path, refusals="skip", records_refusals="on")
+    console.do_file_work()
+    told = "1 person who said no is recorded as an opt-out: no campaign writes to this person."
+    assert told in read_text(browser.get(f"{path}/check").text)
+    assert fetch(database, "SELECT recipient_key FROM suppressions WHERE is_active") == ["+5511999990002"]
+    assert "said no in the list of campaign" in read_text(browser.get("/optouts").text)
+
+
+def is_ticked(page):
+    return 'name="records_refusals" checked' in page
+
+
 def test_people_who_want_no_messages_are_a_decision(console, database, path, upload):
     browser = console.sign_in()
     rows = "telefone,nome,opt-in\n+5511999990001,Ana,sim\n+5511999990002,Bia,não\n"

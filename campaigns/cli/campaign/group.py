@@ -39,6 +39,7 @@ from campaigns.cli.campaign.recipients import (
     open_reading,
     reading_options,
     result_to_json,
+    settle_refusals,
     tell_next_commands,
     warn,
 )
@@ -248,9 +249,11 @@ def create(session: Session, /, name: str, recipients: str, as_json: bool, **opt
     warn_of_nights(result.nights)
     if as_json:
         print_json(import_to_json(session, result))
+        settle_refusals(session, result, recipients, options)
         return
     warn(result)
     report_import(session, result)
+    settle_refusals(session, result, recipients, options)
     for line in describe_senders(session.database.run(load_senders, result.id)):
         say(line)
     for line in describe_draft_cost(session.database.run(find_estimate_of, result.id)):

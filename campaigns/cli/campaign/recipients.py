@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
@@ -24,10 +25,10 @@ from rich.progress import (
 from campaigns.cli.campaign.import_report import report_import, say_warning
 from campaigns.cli.csv_files import replacing
 from campaigns.cli.help import Command
-from campaigns.cli.hints import _, advise, in_commands
-from campaigns.cli.output import json_option, print_json, print_json_rows, print_table, say
+from campaigns.cli.hints import _, advise, in_commands, plural
+from campaigns.cli.output import ask, has_terminal, json_option, print_json, print_json_rows, print_table, say
 from campaigns.cli.reasons import translate_column, translate_reason
-from campaigns.cli.session import Session, reason_option
+from campaigns.cli.session import Session, prints_json, reason_option
 from campaigns.cli.types import (
     CAMPAIGN,
     DISCARDABLE_CAMPAIGN,
@@ -43,13 +44,14 @@ from campaigns.domain.controls import escape_controls
 from campaigns.domain.message import Status
 from campaigns.domain.optout.consent import RefusalChoice
 from campaigns.domain.recipients import Choice, list_names
-from campaigns.domain.statement import Count
+from campaigns.domain.statement import Count, Hint, HintAction
 from campaigns.management.campaigns import ChangeResult
 from campaigns.management.drafts.imports import add_recipients, replace_recipients
 from campaigns.management.drafts.kept_choices import keep_choices
 from campaigns.management.exports import Export, export_campaign
 from campaigns.management.files.jobs import discard_newer_list
 from campaigns.management.recipients import Reading, find_overlaps
+from campaigns.management.suppressions import count_unrecorded, record_refusals
 from campaigns.sheets.csv_writer import write_csv
 from campaigns.sheets.package import Report
 from campaigns.sheets.xlsx import HiddenChoice
@@ -105,6 +107,12 @@ def reading_options(command: Any) -> Any:
             " unsubscribed in any column (default: refuse such a list).",
         ),
         click.option(
+            "--record-refusals/--no-record-refusals",
+            default=None,
+            help="With --refusals skip: record the people who are left out as opt-outs, so that no later campaign"
+            " writes to them (default: ask in a terminal; a script records nobody).",
+        ),
+        click.option(
             "--no-answer",
             type=click.Choice([RefusalChoice.INCLUDE.value, RefusalChoice.SKIP.value]),
             help="Read or leave out people whose cell in a column such as newsletter is empty (default: refuse such a"
@@ -114,7 +122,8 @@ def reading_options(command: Any) -> Any:
             "--not-refusals",
             multiple=True,
             metavar="COLUMN",
-            help="Column whose words are about something else than messages, such as a cancelled order; repeatable.",
+            help="A column that says nothing about messages, such as the status of an order. A word such as cancelled"
+            " in it then leaves nobody out. Repeatable.",
         ),
         click.option(
             "--hidden",
@@ -136,6 +145,8 @@ def open_reading(session: Session, file: str, options: dict[str, Any]) -> Iterat
         if variable in mapping:
             raise click.UsageError(_("--map names the variable {variable} twice.", variable=variable))
         mapping[variable] = column
+    if options["record_refusals"] and options["refusals"] != RefusalChoice.SKIP:
+        raise click.UsageError(_("--record-refusals needs --refusals skip."))
     choice = Choice(
         phone=options["phone_column"],
         consent=options["consent_column"],
@@ -154,6 +165,7 @@ def open_reading(session: Session, file: str, options: dict[str, Any]) -> Iterat
             is_mobile_only=options["mobile_only"],
             takes_tests=options["allow_test_numbers"],
             takes_nulls=options["allow_null"],
+            records_refusals=bool(options["record_refusals"]),
         )
 
 
@@ -180,6 +192,75 @@ def warn(result: ChangeResult) -> None:
     """Print the warnings of a campaign that was made or changed."""
     for warning in result.warnings:
         say_warning(warning)
+
+
+def settle_refusals(session: Session, result: ChangeResult, file: str, options: Mapping[str, Any]) -> None:
+    """Ask a person whether the people who said no become opt-outs, and record them; tell a script the command.
+
+    `file` and `options`: as the person gave them. Nobody is asked about people who get no messages already, or if an
+    option has answered.
+    """
+    imported, settings = result.imported, session.settings
+    if imported is None or not imported.refused or options["record_refusals"] is False:
+        return
+    if imported.records_refusals:
+        _tell_recorded(result.recorded_count)
+        return
+    count = count_unrecorded(session.database, imported.refused, secret_key=settings.secret_key)
+    if not count:
+        return
+    if prints_json() or not has_terminal():
+        text = plural(
+            "{count:,} person who said no is left out of this campaign only. To record this person as an opt-out, so"
+            " that no later campaign writes to this person: `{command}`.",
+            "{count:,} people who said no are left out of this campaign only. To record them as opt-outs, so that no"
+            " later campaign writes to them: `{command}`.",
+            count,
+            command=_write_import(result, file, options),
+        )
+        say(text, is_warning=True)
+        return
+    question = plural(
+        "Record {count:,} person who said no as an opt-out, so that no later campaign writes to this person?",
+        "Record {count:,} people who said no as opt-outs, so that no later campaign writes to them?",
+        count,
+    )
+    if ask(question, default=True):
+        recorded_count = record_refusals(
+            session.database, result.id, imported.refused, actor=session.actor, secret_key=settings.secret_key
+        )
+        _tell_recorded(recorded_count)
+
+
+def _tell_recorded(count: int) -> None:
+    text = plural(
+        "  {count:,} person who said no is recorded as an opt-out; {undo} ends an opt-out",
+        "  {count:,} people who said no are recorded as opt-outs; {undo} ends an opt-out",
+        count,
+        undo=Hint(HintAction.LIFT_SUPPRESSION),
+    )
+    say(text, is_warning=prints_json())
+
+
+# The options for the reading of a file, by the name of their parameter.
+_WITH_VALUE = ("sheet", "phone_column", "region", "consent_column", "refusals", "no_answer", "hidden")
+_FLAGS = ("mobile_only", "allow_test_numbers", "allow_null")
+
+
+def _write_import(result: ChangeResult, file: str, options: Mapping[str, Any]) -> str:
+    """Return the command that reads the same file in the same way, and records the people who said no."""
+    given = [
+        *((name, options[name]) for name in _WITH_VALUE if options[name] is not None),
+        *(("not_refusals", column) for column in options["not_refusals"]),
+        *(("map", f"{variable}={column}") for variable, column in options["mapping"]),
+    ]
+    words = ["revoada", "campaign", "import", str(result.id), file]
+    for name, value in given:
+        words += [f"--{name.replace('_', '-')}", value]
+    words += [f"--{name.replace('_', '-')}" for name in _FLAGS if options[name]]
+    # The people of the file are in the campaign already. If they are all its people, they can be read in their place.
+    replaces = result.status is CampaignStatus.DRAFT and not result.people_before
+    return shlex.join([*words, "--record-refusals", *(["--replace"] if replaces else [])])
 
 
 def tell_next_commands(row: CampaignListing) -> None:
@@ -235,6 +316,7 @@ def import_to_json(session: Session, result: ChangeResult) -> dict[str, object]:
         | asdict(imported.counts)
         | {
             "replaced_count": result.replaced_count,
+            "recorded_refusals": result.recorded_count,
             "filled": [asdict(each) for each in imported.filled],
             "fixed": dict(imported.fixed),
             "first_message": None if imported.first is None else asdict(imported.first),
@@ -316,11 +398,13 @@ def import_(session: Session, /, campaign_id: int, file: str, replaces: bool, as
         )
     if as_json:
         print_json(import_to_json(session, result))
+        settle_refusals(session, result, file, options)
         return
     if kept:
         say(_("The columns are those of the list before, so these choices are kept: {choices}", choices=kept))
     warn(result)
     report_import(session, result)
+    settle_refusals(session, result, file, options)
     (row,) = session.database.run(list_campaigns, [result.id])
     tell_next_commands(row)
 

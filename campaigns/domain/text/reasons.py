@@ -14,6 +14,8 @@ from string import Formatter
 
 from campaigns.domain.statement import Entry, Field, Hint, HintAction, Language, Sentence, Writer, deferred, quote
 
+# The detail of the suppression of a person who said no in a list.
+SAID_NO = deferred("said no in the list of campaign {id}")
 # A place takes any text. The value of {problem} is a reason or a part of one, and is translated as well.
 FORMS = (
     deferred("belongs to a person who wants no messages by another row"),
@@ -225,9 +227,8 @@ def find_form(reason: str) -> tuple[str, dict[str, str]] | None:
 
 @cache
 def _patterns() -> tuple[tuple[str, re.Pattern[str]], ...]:
-    return tuple(
-        (text, re.compile("".join(_list_parts(text)), re.DOTALL)) for text in (*FORMS, *OLD_FORMS, *FORMATS, *ANSWERS)
-    )
+    texts = (*FORMS, *OLD_FORMS, *FORMATS, *ANSWERS, SAID_NO)
+    return tuple((text, re.compile("".join(_list_parts(text)), re.DOTALL)) for text in texts)
 
 
 def _list_parts(text: str) -> Iterator[str]:

@@ -77,6 +77,7 @@ class Act(StrEnum):
     SUPPRESSION_ADD = "suppression.add"
     SUPPRESSION_EXPORT = "suppression.export"  # a person takes the phones of the list away
     SUPPRESSION_IMPORT = "suppression.import"
+    SUPPRESSION_RECORD = "suppression.record"  # of the people who say no in a list
     SUPPRESSION_REMOVE = "suppression.remove"
     SYSTEM_RECOVER = "system.recover"
     TEMPLATE_ADD = "template.add"

@@ -22,6 +22,7 @@ from campaigns.management.recipients import (
     stage_recipients,
     write_recipients,
 )
+from campaigns.management.suppressions import record_refusals_in
 from campaigns.management.template_choice import Fit, fit_template
 from campaigns.privacy.forgotten_people import suppress_forgotten
 from campaigns.store import campaigns as store
@@ -93,7 +94,7 @@ def add_recipients_in(
             "Campaign {id} ({name}) was changed while the file was read: its template, its values or its files are"
             " different now. Nothing was imported: import the file again.",
         )
-    result, after = _write_import(connection, campaign, staged, fit.row, path, secret_key=secret_key)
+    result, after = _write_import(connection, campaign, staged, fit.row, path, actor=actor, secret_key=secret_key)
     write_audit(connection, actor, Act.CAMPAIGN_IMPORT, campaign_id, after=after)
     return result
 
@@ -147,7 +148,7 @@ def replace_recipients_in(
     fit = fit_template(connection, campaign)
     reading = replace(reading, choice=replace(reading.choice, may_set_values=False))
     staged = stage_recipients(connection, path, filling=fit.filling, reading=reading)
-    result, after = _write_import(connection, campaign, staged, fit.row, path, secret_key=secret_key)
+    result, after = _write_import(connection, campaign, staged, fit.row, path, actor=actor, secret_key=secret_key)
     counted = {"recipient_count": before.recipient_count}
     write_audit(connection, actor, Act.CAMPAIGN_REPLACE, campaign_id, before=counted, after=after)
     kept_count = store.count_kept_people(connection, campaign_id) if before.recipient_count else 0
@@ -191,10 +192,12 @@ def _write_import(
     template: TemplateRow,
     path: Path,
     *,
+    actor: Actor,
     secret_key: str | None,
 ) -> tuple[ChangeResult, dict[str, object]]:
     imported = write_recipients(connection, campaign.id, staged, components=template.components)
     suppress_forgotten(connection, campaign.id, secret_key=secret_key)
+    recorded_count = record_refusals_in(connection, campaign.id, imported.recorded, actor, secret_key=secret_key)
     status = campaign.facts.status
     warnings = warn_of_zones(connection, campaign.id, campaign.plan)
     files = list_imported_files(connection, campaign.id)
@@ -210,5 +213,6 @@ def _write_import(
         blocked_count=store.count_pending(connection, campaign.id)[1],
         warnings=warnings,
         people_before=campaign.recipient_count,
+        recorded_count=recorded_count,
     )
     return result, describe_import(path, imported)

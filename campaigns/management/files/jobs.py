@@ -342,6 +342,7 @@ def write_reading(reading: Reading) -> dict[str, Any]:
         "is_mobile_only": reading.is_mobile_only,
         "takes_tests": reading.takes_tests,
         "takes_nulls": reading.takes_nulls,
+        "records_refusals": reading.records_refusals,
     }
 
 
@@ -363,6 +364,7 @@ def read_reading(request: Mapping[str, Any]) -> Reading:
         is_mobile_only=request["is_mobile_only"],
         takes_tests=request["takes_tests"],
         takes_nulls=request["takes_nulls"],
+        records_refusals=request.get("records_refusals", False),
     )
 
 

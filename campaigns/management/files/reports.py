@@ -36,7 +36,7 @@ class ImportReport:
     `suppressed_count`: the people of the campaign who must not get messages. `rejected`: the first rejected rows.
     `duplicates`: the first rows of people who are in an earlier row. `other_notes`: by column, the rows and
     texts of the first notes that count as no refusal, one more than are shown. `overlaps`: other campaigns to the same
-    people; None: they are not compared yet.
+    people; None: they are not compared yet. `recorded_count`: the people whose no was recorded as an opt-out.
     """
 
     recipient_count: int
@@ -65,6 +65,7 @@ class ImportReport:
     other_notes: Mapping[str, Sequence[tuple[int, str]]]
     overlaps: Sequence[SharedPeople] | None
     warnings: Sequence[Sentence]
+    recorded_count: int
 
     @property
     def row_count(self) -> int:
@@ -106,6 +107,7 @@ def write_report(
         "duplicates": [asdict(RejectedRow(each.row_number, each.column_name, each.reason, "")) for each in duplicates],
         "other_notes": {column: notes[: SHOWN_NOTES + 1] for column, notes in imported.refusals.others.items()},
         "overlaps": None,
+        "recorded_count": changed.recorded_count,
         "warnings": [write_sentence(each) for each in (*changed.warnings, *changed.import_warnings)],
     }
 
@@ -133,5 +135,5 @@ def read_report(result: Mapping[str, Any]) -> ImportReport:
     }
     # The result of an older version lacks some of the facts.
     added = {"kept_count": 0, "other_notes": {}, "struck_row_count": 0, "deciding": [], "coloured_row_count": 0}
-    added["hidden_sheets"] = []
+    added |= {"hidden_sheets": [], "recorded_count": 0}
     return ImportReport(**{**added, **result, **read})

@@ -240,6 +240,13 @@ def _describe(report: ImportReport) -> list[str]:
     if report.deciding:
         names = list_names(report.deciding)
         notes.append(_("Columns that say who wants no messages, or do not say it: %(names)s.", names=names))
+    if count := report.recorded_count:
+        text = plural(
+            "%(count)s person who said no is recorded as an opt-out: no campaign writes to this person.",
+            "%(count)s people who said no are recorded as opt-outs: no campaign writes to them.",
+            count,
+        )
+        notes.append(text)
     if report.ignored:
         notes.append(_("Columns that are not used: %(names)s.", names=list_names(report.ignored)))
     if report.replaced_count:

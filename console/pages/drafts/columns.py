@@ -128,6 +128,7 @@ def choose(campaign_id: int) -> _Answer:
         is_mobile_only=form.is_mobile_only.data,
         takes_tests=form.takes_tests.data,
         takes_nulls=form.takes_nulls.data,
+        records_refusals=form.records_refusals.data,
     )
     request_import(
         parts().database,
@@ -172,6 +173,7 @@ def _propose(look: FileTop, job: JobRow, linked: Mapping[str, str] = MappingProx
         "is_mobile_only": reading.is_mobile_only,
         "takes_tests": reading.takes_tests,
         "takes_nulls": reading.takes_nulls,
+        "records_refusals": reading.records_refusals or job.kind not in IMPORTS,
     }
     values |= {name: linked[name] for name in ("hidden", "refusals", "unanswered", "region") if name in linked}
     if place := _find(look, linked.get("phone")):
