@@ -492,6 +492,7 @@ def _collect_facts(
         given=_list_given(staged.reading),
         misread_count=sum(each.row_count for each in misread),
         misread_row=min((each.rows[0][0] for each in misread), default=0),
+        last_error_id=written.last_error_id,
     )
 
 

@@ -130,6 +130,42 @@ def count_left_out(connection: Connection, row: campaigns.CampaignListing) -> Le
     )
 
 
+@dataclass(frozen=True, slots=True)
+class RowsOfFile:
+    """The numbers of rejected rows of one of several lists of a campaign, by the reason: see `LeftOutRows`.
+
+    `number`: 1 for the first list. `is_last`: no later list was imported, so no later list can have the same people.
+    """
+
+    number: int
+    name: str
+    is_last: bool
+    refused: int
+    unanswered: int
+    marked: int
+    invalid: int
+
+
+def count_left_out_by_file(connection: Connection, campaign_id: int) -> list[RowsOfFile]:
+    """Return the rejected rows of each list of a campaign; [] if it has one list, or if an older version read one."""
+    files = recipients.list_imported_files(connection, campaign_id)
+    starts = [None if file.facts is None else file.facts.last_error_id for file in files]
+    known = [start for start in starts if start is not None]
+    if len(files) < 2 or len(known) < len(files):  # noqa: PLR2004  two lists
+        return []
+    found = recipients.count_rejected_by_file(connection, campaign_id, known)
+    return [
+        _count_of_file(file, found[file.number], is_last=file is files[-1]) for file in files if file.number in found
+    ]
+
+
+def _count_of_file(file: recipients.ImportedFile, codes: Mapping[str, int], *, is_last: bool) -> RowsOfFile:
+    refused, unanswered = codes.get(RowCode.REFUSED, 0), codes.get(RowCode.UNANSWERED, 0)
+    marked = codes.get(RowCode.MARKED, 0)
+    invalid = sum(codes.values()) - refused - unanswered - marked
+    return RowsOfFile(file.number, file.name, is_last, refused, unanswered, marked, invalid)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CampaignOverview:
     """A campaign with its accounts and tests.

@@ -147,7 +147,8 @@ class ImportFacts:
     `clashes`: the columns whose values do not belong into the text beside them: variable, column, the value of a
     `Clash`, and the text of the first cell. `made_up_count` and `made_up`: the number of phones that look made up, and
     the first rows, each with its phone.
-    `given`: the fields that the person filled in for the reading of the file, each with its value.
+    `given`: the fields that the person filled in for the reading of the file, each with its value. `last_error_id`: see
+    `ImportedRows`; None: an older version imported the file.
     `abroad`: rejected phones that lack the code of their country, by country. `exchanged_headings`: two columns whose
     names seem to be exchanged.
     `dragged_phones` and `dragged`: phones, and the values of columns, that change by the same step from row to row.
@@ -206,6 +207,7 @@ class ImportFacts:
     dragged: list[DraggedCells] = field(default_factory=list)
     exchanged_headings: ExchangedHeadings | None = None
     abroad: list[PhonesAbroad] = field(default_factory=list)
+    last_error_id: int | None = None
 
     @classmethod
     def read(cls, written: Mapping[str, Any]) -> ImportFacts:
@@ -503,6 +505,20 @@ def count_import_errors(connection: Connection, campaign_id: int) -> int:
 def count_rejected(connection: Connection, campaign_id: int) -> dict[str, int]:
     """Return the number of rejected rows of a campaign's files by their code, without duplicates."""
     return dict(connection.execute(query("count_rejected"), {"campaign_id": campaign_id}).fetchall())
+
+
+def count_rejected_by_file(
+    connection: Connection, campaign_id: int, starts: Sequence[int]
+) -> dict[int, dict[str, int]]:
+    """Return the numbers of rejected rows by the number of their file, which is 1 for the first, and by their code.
+
+    `starts`: for each file of the campaign, the last id of an import error before it.
+    """
+    parameters = {"campaign_id": campaign_id, "starts": list(starts)}
+    found: dict[int, dict[str, int]] = {}
+    for number, code, count in connection.execute(query("count_rejected_by_file"), parameters):
+        found.setdefault(number, {})[code] = count
+    return found
 
 
 def stream_import_errors(connection: Connection, campaign_id: int) -> Iterator[ImportErrorRow]:

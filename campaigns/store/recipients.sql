@@ -184,6 +184,14 @@ SELECT code, count(*) FROM import_errors
 WHERE campaign_id = %(campaign_id)s AND code NOT IN ('duplicate_in_file', 'duplicate_in_campaign')
 GROUP BY code
 
+-- name: count_rejected_by_file
+-- Counts the rows of `count_rejected` for each file of a campaign. `starts`: by file, the last id before its rows, in the
+-- order of the imports.
+SELECT width_bucket(id - 1, %(starts)s::bigint[]), code, count(*) FROM import_errors
+WHERE campaign_id = %(campaign_id)s AND code NOT IN ('duplicate_in_file', 'duplicate_in_campaign')
+GROUP BY 1, 2
+ORDER BY 1
+
 -- name: count_import_errors
 SELECT count(*) FROM import_errors WHERE campaign_id = %(campaign_id)s
 

@@ -126,7 +126,7 @@ def test_a_colleague_who_started_the_same_list_meanwhile_stops_the_start(create,
     """Both people see their question before either of the two drafts has started."""
     one, two = create("One", *ALL_HOURS), create("Two", *ALL_HOURS)
 
-    def say_yes_after_the_colleague(_question):
+    def say_yes_after_the_colleague(_question, **_default):
         house.ok("campaign", "start", one, "--yes")
         return True
 
@@ -656,3 +656,19 @@ def test_wrong_people_of_a_started_campaign_have_a_way_out(house, put, people, s
     line = house.refusal("campaign", "import", "1", str(people), "--replace")
     assert all(step in line for step in steps), line
     assert ("pause" in line.split(": ", 1)[1]) == (status == "running")
+
+
+@pytest.mark.usefixtures("terminal")
+@pytest.mark.parametrize("name", ["corrected.csv", "people.csv"])
+def test_rejected_rows_are_told_by_file_because_a_later_file_may_correct_them(name, create, house, people, tmp_path):
+    people.write_text(f"phone,name\n{ANA},Ana\n5511,Bia\n5522,Dora\n")
+    campaign_id = create("Sale", *ALL_HOURS)
+    corrected = tmp_path / name
+    corrected.write_text(f"phone,name\n{ANA},Ana\n{BIA},Bia\n5522,Dora\n")
+    house.ok("campaign", "import", campaign_id, str(corrected))
+    asked = house("campaign", "start", campaign_id, stdin="n\n", **BY_DAY).stdout
+    assert (
+        "  2 messages to send\n"
+        "  2 rows of file 1 (people.csv) were rejected; their people get a message only if a later file has them\n"
+        f"  1 row of file 2 ({name}) was rejected, so its person will get no message\n"
+    ) in asked

@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 from campaigns.cli.campaign.import_report import (
     count_rejected,
     describe_blocked,
+    describe_left_out,
     describe_left_out_rows,
     describe_overlaps,
     write_message,
@@ -27,6 +28,7 @@ from campaigns.management.campaigns import ChangeResult
 from campaigns.management.drafts.starts import FileMessage, StartFacts, Told, read_and_look
 from campaigns.management.hours.nights import Night
 from campaigns.management.hours.quiet_hours import QuietHours
+from campaigns.management.reports import RowsOfFile
 from campaigns.store.accounts import AccountListing
 from campaigns.store.campaigns import CampaignListing, LockedCampaign, list_campaigns
 from campaigns.store.recipients import ImportedFile, Overlap, list_imported_files
@@ -294,6 +296,8 @@ def _describe_skipped(look: StartFacts) -> list[str]:
             look.capped_count,
         )
         lines.insert(0, text)
+    if look.left_out_by_file:
+        return [*lines, *(line for rows in look.left_out_by_file for line in _describe_rows_of_file(rows))]
     if reasons := describe_left_out_rows(look.left_out):
         lines.append(_("  left out: {reasons}", reasons=reasons))
     if rejected := count_rejected(look.left_out):
@@ -304,6 +308,38 @@ def _describe_skipped(look: StartFacts) -> list[str]:
         )
         lines.append(text)
     return lines
+
+
+def _describe_rows_of_file(rows: RowsOfFile) -> list[str]:
+    """Return how many rows of one of several lists were rejected, and how many were left out on purpose.
+
+    A later list may be the corrected one, so it may have the people of rejected rows.
+    """
+    lines = []
+    if reasons := describe_left_out(rows.refused, rows.unanswered, rows.marked):
+        text = _("  left out of file {number} ({file}): {reasons}", number=rows.number, file=rows.name, reasons=reasons)
+        lines.append(text)
+    if not rows.invalid:
+        return lines
+    values = {"number": rows.number, "file": rows.name}
+    text = (
+        plural(
+            "  {count:,} row of file {number} ({file}) was rejected, so its person will get no message",
+            "  {count:,} rows of file {number} ({file}) were rejected, so their people will get no message",
+            rows.invalid,
+            **values,
+        )
+        if rows.is_last
+        else plural(
+            "  {count:,} row of file {number} ({file}) was rejected; its person gets a message only if a later file has"
+            " this person",
+            "  {count:,} rows of file {number} ({file}) were rejected; their people get a message only if a later file"
+            " has them",
+            rows.invalid,
+            **values,
+        )
+    )
+    return [*lines, text]
 
 
 def _describe_hours(look: StartFacts, time_zone: str) -> list[str]:

@@ -29,7 +29,7 @@ from campaigns.management.hours.window import warn_of_zones
 from campaigns.management.layouts import Preview
 from campaigns.management.preview import list_capped, preview_first_between, preview_messages
 from campaigns.management.prices.costs import find_estimate
-from campaigns.management.reports import LeftOutRows, count_left_out
+from campaigns.management.reports import LeftOutRows, RowsOfFile, count_left_out, count_left_out_by_file
 from campaigns.management.template_choice import warn_of_language
 from campaigns.management.templates import read_campaign_templates
 from campaigns.store import campaigns as store
@@ -108,7 +108,8 @@ class StartFacts:
     several files have messages. `more_files`: the number of the other files with messages. `send_count`: the number of
     messages that will be sent. `blocked_count`: the number of people who are skipped, because they must not be
     messaged. `capped_count`: the number of those whom the limit per person holds back when the first message leaves.
-    `left_out`: the numbers of rows of the lists that made no recipient. `warnings`: findings about the content, the
+    `left_out`: the numbers of rows of the lists that made no recipient. `left_out_by_file`: the same for each of
+    several lists. `warnings`: findings about the content, the
     list and the hours, and notes about templates that could not be read again. `got`: other campaigns with the same
     file or template whose messages people of this campaign got. `coming`: such campaigns whose messages these people
     will get. `others`: further started campaigns to people of this one; each has another file and another template.
@@ -138,6 +139,7 @@ class StartFacts:
     capped_count: int
     estimate: Estimate | None
     left_out: LeftOutRows
+    left_out_by_file: Sequence[RowsOfFile]
 
     @property
     def has_risk(self) -> bool:
@@ -358,6 +360,7 @@ def _look(
         capped_count=len(capped),
         estimate=find_estimate(connection, row, pending, capped),
         left_out=count_left_out(connection, row),
+        left_out_by_file=count_left_out_by_file(connection, row.id),
     )
 
 
