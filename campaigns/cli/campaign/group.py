@@ -48,7 +48,7 @@ from campaigns.cli.campaign.show import list_, preview_, show
 from campaigns.cli.campaign.watch import watch
 from campaigns.cli.help import Group
 from campaigns.cli.hints import _, in_commands, plural
-from campaigns.cli.output import json_option, print_json, say
+from campaigns.cli.output import json_option, local_time, print_json, say
 from campaigns.cli.session import CommandError, Session, reason_option
 from campaigns.cli.types import (
     ACCOUNT,
@@ -506,8 +506,10 @@ def cancel(session: Session, campaign_ids: Sequence[int], yes: bool, as_json: bo
     if not yes:
         confirm_cancel(session, campaign_ids)
     moves = _move(session, lifecycle.cancel_campaigns, campaign_ids, as_json=as_json)
-    ids = [] if as_json else [move.id for move in moves if move.old is not CampaignStatus.DRAFT]
-    for row in session.database.run(list_campaigns, ids) if ids else []:
+    olds = {} if as_json else {move.id: move.old for move in moves if move.old is not CampaignStatus.DRAFT}
+    for row in session.database.run(list_campaigns, list(olds)) if olds else []:
+        if olds[row.id] is CampaignStatus.SCHEDULED:
+            say(_("  It was to start at {time}.", time=local_time(row.scheduled_at, row.time_zone)))
         if row.counts.get(Status.CANCELLED):
             say(f"  {in_commands(make_again(row.id, Status.CANCELLED.value, list_pace(row)))}")
 

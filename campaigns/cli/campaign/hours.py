@@ -540,7 +540,7 @@ def confirm_cancel(session: Session, campaign_ids: Sequence[int]) -> None:
     rows = [row for row in session.database.run(list_campaigns, campaign_ids) if row.status not in ENDED]
     if not rows:  # the use case refuses these campaigns
         return
-    names = ", ".join(f"{row.id} ({row.name})" for row in rows)
+    names = ", ".join(map(_name_with_schedule, rows))
     question = plural(
         "Cancel campaign {campaigns} for ever? {count:,} message will never be sent.",
         "Cancel campaign {campaigns} for ever? {count:,} messages will never be sent.",
@@ -552,6 +552,13 @@ def confirm_cancel(session: Session, campaign_ids: Sequence[int]) -> None:
         pause=Hint(HintAction.PAUSE_CAMPAIGN, rows[0].id if len(rows) == 1 else ""),
     )
     confirm(question, declined)
+
+
+def _name_with_schedule(row: CampaignListing) -> str:
+    if row.status != CampaignStatus.SCHEDULED:
+        return f"{row.id} ({row.name})"
+    time = local_time(row.scheduled_at, row.time_zone)
+    return _("{id} ({name}, scheduled for {time})", id=row.id, name=row.name, time=time)
 
 
 def confirm_discard(draft: LockedCampaign) -> None:

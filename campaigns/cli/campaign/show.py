@@ -203,7 +203,10 @@ def _facts(details: CampaignDetails) -> list[tuple[str, object]]:
             if row.uses_recipient_zones and has_hours(row)
             else zone,
         ),
-        (_("scheduled"), local_time(row.scheduled_at, zone)),
+        (
+            _("was to start") if row.status == CampaignStatus.CANCELLED and row.started_at is None else _("scheduled"),
+            local_time(row.scheduled_at, zone),
+        ),
         (_("at most"), _limit_per_person(row)),
         (_("start within"), _seconds(row.start_within_seconds)),
         (_("expires"), local_time(row.expire_at, zone)),
