@@ -88,7 +88,8 @@ class Reading:
     sheet. `refusals`: what happens to rows that say that the person wants no messages. `unanswered`: what happens to
     rows that have no answer in a column of consents. `is_mobile_only`: reject landlines. `takes_tests`: accept the test
     numbers of Meta. `takes_nulls`: accept cells such as NULL, nan, - and =A1 as texts. `records_refusals`: if the rows
-    that say no are left out, record their people as opt-outs.
+    that say no are left out, record their people as opt-outs. `given_path`: the path of the file as a person gave it in
+    a command, for a later command that reads the file again; "" for an upload.
     """
 
     choice: Choice = field(default_factory=Choice)
@@ -102,6 +103,7 @@ class Reading:
     takes_tests: bool = False
     takes_nulls: bool = False
     records_refusals: bool = False
+    given_path: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -493,6 +495,7 @@ def _collect_facts(
         misread_count=sum(each.row_count for each in misread),
         misread_row=min((each.rows[0][0] for each in misread), default=0),
         last_error_id=written.last_error_id,
+        given_path=staged.reading.given_path,
     )
 
 

@@ -148,7 +148,7 @@ class ImportFacts:
     `Clash`, and the text of the first cell. `made_up_count` and `made_up`: the number of phones that look made up, and
     the first rows, each with its phone.
     `given`: the fields that the person filled in for the reading of the file, each with its value. `last_error_id`: see
-    `ImportedRows`; None: an older version imported the file.
+    `ImportedRows`; None: an older version imported the file. `given_path`: see `Reading`.
     `abroad`: rejected phones that lack the code of their country, by country. `exchanged_headings`: two columns whose
     names seem to be exchanged.
     `dragged_phones` and `dragged`: phones, and the values of columns, that change by the same step from row to row.
@@ -208,6 +208,7 @@ class ImportFacts:
     exchanged_headings: ExchangedHeadings | None = None
     abroad: list[PhonesAbroad] = field(default_factory=list)
     last_error_id: int | None = None
+    given_path: str = ""
 
     @classmethod
     def read(cls, written: Mapping[str, Any]) -> ImportFacts:
@@ -245,6 +246,11 @@ class ImportedFile:
     imported_at: dt.datetime
     columns: ReadColumns | None
     facts: ImportFacts | None
+
+    @property
+    def path(self) -> str:
+        """The path of the file as a person gave it in a command, else its name."""
+        return (self.facts.given_path if self.facts is not None else "") or self.name
 
 
 @dataclass(frozen=True, slots=True)

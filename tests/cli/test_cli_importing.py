@@ -1092,7 +1092,7 @@ def test_a_corrected_file_beside_the_old_one_is_told_with_the_whole_command(ten,
         " 2=cupom`.\n"
     )
     assert text.format(file=path) in warned
-    assert text.format(file="more.csv") in house("campaign", "start", "1", "--yes").stderr
+    assert text.format(file=path) in house("campaign", "start", "1", "--yes").stderr
 
 
 def test_the_printed_command_leaves_only_the_corrected_people(ten, house, sql):

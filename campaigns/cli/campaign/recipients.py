@@ -165,6 +165,7 @@ def open_reading(session: Session, file: str, options: dict[str, Any]) -> Iterat
             is_mobile_only=options["mobile_only"],
             takes_tests=options["allow_test_numbers"],
             takes_nulls=options["allow_null"],
+            given_path=file,
             records_refusals=bool(options["record_refusals"]),
         )
 

@@ -782,7 +782,7 @@ def _begin_again(campaign_id: int, file: ImportedFile, columns: ReadColumns) -> 
             for variable in columns.variables
             if fold(variable) != fold(columns.find(variable))
         ),
-        file=file.name,
+        file=file.path,
     )
 
 
@@ -866,7 +866,7 @@ def _find_other_language(
                 file=file.name,
                 written=facts.language,
                 language=language,
-                again=campaign.import_again(facts=facts, file=file.name),
+                again=campaign.import_again(facts=facts, file=file.path),
             )
 
 

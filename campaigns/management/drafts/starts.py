@@ -518,6 +518,6 @@ def _warn_of_imports(row: CampaignListing, files: Sequence[ImportedFile]) -> Ite
     status = CampaignStatus(row.status)
     for file in files:
         if file.facts is not None:
-            yield from find_import_warnings(row.id, status, file.facts, file=file.name)
+            yield from find_import_warnings(row.id, status, file.facts, file=file.path)
             yield from find_passed_dates(row.id, status, file.facts, today=row.server_now.date())
     yield from find_contradictions(row.id, status, files)
