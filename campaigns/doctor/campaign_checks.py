@@ -42,7 +42,8 @@ class AccountFacts:
     `blocked_until`: the end of the account's cooldown; None if it has no cooldown now.
 
     `inactive_code`: the code of the failures because of which the account was deactivated; None if a person deactivated
-    the account. `is_readable`: the token can be decrypted. `rate`: the account's present limit in messages per second;
+    the account. `is_readable`: the token can be decrypted. `is_refused`: Meta refused the token when it was asked last,
+    outside of sending. `rate`: the account's present limit in messages per second;
     None if the limit is not known.
 
     `sent_count`: the number of messages that Meta accepted from the account in the last hour. The messages of the last
@@ -59,6 +60,7 @@ class AccountFacts:
     messages_per_second: int
     inactive_code: int | None = None
     is_readable: bool = True
+    is_refused: bool = False
     rate: float | None = None
     sent_count: int = 0
     told_count: int = 0
@@ -123,6 +125,8 @@ class Patience:
 def judge_campaign(state: CampaignState, now: dt.datetime, patience: Patience) -> list[Finding]:
     """Return the findings that say why a campaign is not sent, in the order in which a person would check causes."""
     judge = _Judge(state, now, patience)
+    if state.status not in ENDED:
+        judge.judge_tokens()
     judge.judge_status()
     if state.may_run(now):
         judge.judge_wait()
@@ -200,9 +204,13 @@ class _Judge:
                 "draft", Severity.NOTE, text, "Add some: {add}.", add=self._hint(HintAction.IMPORT_RECIPIENTS)
             )
         elif state.status is CampaignStatus.DRAFT:
-            start = self._hint(HintAction.START_CAMPAIGN)
+            is_refused = any(account.is_refused for account in state.accounts)
             self._add_finding(
-                "draft", Severity.NOTE, "Campaign {campaign_id} is a draft.", "Start it: {start}.", start=start
+                "draft",
+                Severity.NOTE,
+                "Campaign {campaign_id} is a draft.",
+                "Once the token is right, start it: {start}." if is_refused else "Start it: {start}.",
+                start=self._hint(HintAction.START_CAMPAIGN),
             )
         elif state.status is CampaignStatus.PAUSED:
             resume = self._hint(HintAction.RESUME_CAMPAIGN)
@@ -224,6 +232,24 @@ class _Judge:
         elif not state.open_count:
             text = "Campaign {campaign_id} has nothing left to send; its next slice completes it."
             self._add_finding("done", Severity.NOTE, text, "Nothing: it takes seconds.")
+
+    def judge_tokens(self) -> None:
+        """Report tokens that Meta refuses before all else, because a start or a resume would send nothing.
+
+        The sends of a running campaign tell more about the token than an earlier question, so they decide there.
+        """
+        refused = [account for account in self._state.accounts if account.active and account.is_refused]
+        stops = self._state.status not in STARTED and len(refused) == len(self._state.accounts)
+        for account in refused:
+            self._add_finding(
+                "account_token_refused",
+                Severity.ERROR if stops else Severity.WARNING,
+                "Meta refused the token of account {account} when it was asked last.",
+                "Give the account a token that is valid: {change}. If the token has become valid again: {check}.",
+                account=account.name,
+                change=Hint(HintAction.CHANGE_ACCOUNT, account.name, Entry(Field.TOKEN)),
+                check=Hint(HintAction.CHECK_ACCOUNT, account.name),
+            )
 
     def judge_wait(self) -> None:
         state = self._state

@@ -240,6 +240,7 @@ def account_facts(
         account.messages_per_second,
         account.inactive_code,
         is_readable=_is_readable(settings.secret_key, token),
+        is_refused=account.is_token_refused,
         rate=rate,
         sent_count=sent_count,
         told_count=told_count,

@@ -304,9 +304,11 @@ def _read_copy(
             if not error.refuses_token:
                 return error.explain(account.name)
             refused[account.id] = error.explain(account.name)
+            database.run(accounts.record_health_failure, account.id, str(error))
             continue
         except TokenError as error:
             return error
+        database.run(accounts.forget_refusals, account.id)
         only = (copy.name, copy.language)
         read = _read_entries([entry for entry in entries if identify(entry) == only], read_at)
         database.run(_keep_copy, copy.waba_id, read, actor, retry_seconds=settings.template_retry_seconds, only=only)

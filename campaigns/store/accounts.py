@@ -21,6 +21,7 @@ from campaigns.domain.account import (
     fold_streak,
     missing_accounts,
 )
+from campaigns.domain.failures import TOKEN_REFUSED
 from campaigns.store.database import Connection, ConstraintError, insert_row, query
 
 Kind = Literal[
@@ -28,6 +29,8 @@ Kind = Literal[
     "reported", "category_deactivated",
 ]  # fmt: skip
 _Source = Literal["replies", "webhooks"]
+# The end of the reason of a failed request, if Meta refused the token: see `GraphError`.
+_REFUSALS = tuple(f"(code {code})" for code in sorted(TOKEN_REFUSED))
 
 
 @dataclass(frozen=True, slots=True)
@@ -369,6 +372,11 @@ class AccountListing:
         return {each.category: each.inactive for each in self.categories if each.inactive}
 
     @property
+    def is_token_refused(self) -> bool:
+        """Whether Meta refused the token when it was asked last."""
+        return str(self.health.get("error", "")).endswith(_REFUSALS)
+
+    @property
     def inactive_code(self) -> int | None:
         """If a streak deactivated the account: Meta's code of the last failure of this streak; else None."""
         if self.active:
@@ -534,3 +542,9 @@ def lock_tokens(connection: Connection) -> list[tuple[int, str, bytes]]:
 
 def write_token(connection: Connection, account_id: int, token: bytes) -> None:
     connection.execute(query("write_token"), {"account_id": account_id, "token": token})
+
+
+def forget_refusals(connection: Connection, account_id: int) -> None:
+    """Forget that Meta refused the token of an account, after a request with this token."""
+    patterns = [f"%{each}" for each in _REFUSALS]
+    connection.execute(query("forget_refusals"), {"account_id": account_id, "patterns": patterns})

@@ -161,9 +161,10 @@ VALUES (%(name)s, %(phone_number_id)s, %(waba_id)s, %(token)s, %(messages_per_se
 RETURNING id
 
 -- name: update_account
--- A parameter that is NULL leaves its column unchanged.
+-- A parameter that is NULL leaves its column unchanged. A failed health check says nothing about a new token.
 UPDATE accounts
-SET name = coalesce(%(name)s, name),
+SET health = CASE WHEN %(token)s::bytea IS NULL THEN health ELSE health - 'error' END,
+    name = coalesce(%(name)s, name),
     phone_number_id = coalesce(%(phone_number_id)s, phone_number_id),
     waba_id = coalesce(%(waba_id)s, waba_id),
     token = coalesce(%(token)s, token),
@@ -285,6 +286,11 @@ UPDATE accounts SET health = %(health)s, health_checked_at = clock_timestamp() W
 UPDATE accounts SET health = health || jsonb_build_object('error', %(reason)s::text)
 WHERE id = %(account_id)s
 RETURNING (old.health ->> 'error') IS DISTINCT FROM %(reason)s::text
+
+-- name: forget_refusals
+-- Deletes the reason of a failed health check if Meta refused the token, because Meta has taken the token since.
+UPDATE accounts SET health = health - 'error'
+WHERE id = %(account_id)s AND health ->> 'error' LIKE ANY (%(patterns)s::text[])
 
 -- name: lock_tokens
 -- Returns the encrypted tokens of all accounts, and locks the rows of the accounts until the end of the transaction.

@@ -807,6 +807,14 @@ def test_the_advice_about_a_token_that_cannot_be_read_ends_its_finding(fine, cam
     assert find(fine, "account_token") is None
 
 
+@pytest.mark.usefixtures("meta")
+def test_the_advice_about_a_token_that_meta_refused_ends_its_finding(fine, campaign, database):
+    campaign()
+    fetch(database, """UPDATE accounts SET health = '{"error": "Request failed with status code 401 (code 190)"}'""")
+    run_advice(fine, find(fine, "account_token_refused")["advice"])
+    assert find(fine, "account_token_refused") is None
+
+
 def test_the_advice_about_a_cooldown_ends_it(fine, campaign, database):
     campaign()
     fetch(database, "UPDATE accounts SET blocked_until = now() + interval '1 hour', blocked_reason = 'throttled: 4 x'")
@@ -863,8 +871,8 @@ NOT_CURED_BY_A_COMMAND = {
     "changed_consumers": _PROCESS, "inbox": _PROCESS, "set_aside": _PROCESS,
 }  # fmt: skip
 CURED = {
-    *CAMPAIGN_FINDINGS, "account_inactive", "account_category_inactive", "account_token", "account_rests", "template",
-    "template_misfit", "zones_never_open", "no_quiet_hours", "uncertain",
+    *CAMPAIGN_FINDINGS, "account_inactive", "account_category_inactive", "account_token", "account_token_refused",
+    "account_rests", "template", "template_misfit", "zones_never_open", "no_quiet_hours", "uncertain",
 }  # fmt: skip
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from campaigns.cli import output
@@ -274,6 +276,21 @@ def test_a_program_gets_a_dead_token_as_an_obstacle(house, dead_token):
     assert (move["first_message_at"], [each["kind"] for each in move["obstacles"]]) == (None, ["tokens_refused"])
 
 
+@pytest.mark.usefixtures("terminal")
+def test_a_token_that_a_start_found_refused_is_named_before_the_start(house, dead_token, database):
+    house("campaign", "start", dead_token, stdin="y\n", **BY_DAY)
+    told = house("doctor", dead_token).stdout
+    refused, draft = "Meta refused the token of account sales when it was asked last.", "Campaign 1 is a draft."
+    assert told.index(refused) < told.index(NEW_TOKEN.split("`")[1]) < told.index(draft)
+    assert "Once the token is right, start it: `revoada campaign start 1`." in told
+    watched = house("campaign", "watch", dead_token).stdout
+    assert watched.index(refused) < watched.index("Then `revoada campaign start 1` starts it.")
+    house.ok("account", "set", "sales", "--token-stdin", "--no-check", stdin="new\n")
+    told = house("doctor", dead_token).stdout
+    assert refused not in told
+    assert "Start it: `revoada campaign start 1`." in told
+
+
 def test_errors_name_an_account_that_was_deactivated(house, create, database):
     create("Sale", *ALL_HOURS)
     fetch(database, "UPDATE campaigns SET status = 'running', started_at = now(), waiting_reason = 'no_active_account'")
@@ -342,6 +359,17 @@ def test_a_campaign_that_is_cancelled_before_its_first_message_says_so_too(creat
     campaign_id = create("Sale", "--schedule-at", "2999-12-02 09:00")
     house.ok("campaign", "start", campaign_id, "--yes")
     assert AGAIN.format(status="cancelled") in house.ok("campaign", "cancel", campaign_id)
+
+
+def test_a_cancelled_schedule_is_named(create, house, terminal):
+    campaign_id = create("Sale", "--schedule-at", "2999-12-02 09:00")
+    house.ok("campaign", "start", campaign_id, "--yes")
+    told = house.ok("campaign", "cancel", campaign_id, stdin="y\n")
+    time = "2999-12-02 09:00:00 -03"
+    assert f"Cancel campaign 1 (Sale, scheduled for {time}) for ever? 2 messages will never be sent. [y/N]" in told
+    assert f"Campaign 1 (Sale) is cancelled.\n  It was to start at {time}.\n" in told
+    assert re.search(rf"^was to start +{time}", house.ok("campaign", "show", campaign_id), re.MULTILINE)
+    assert "was to start" not in house.ok("campaign", "show", create("Two", "--schedule-at", "2999-12-02 09:00"))
 
 
 def test_people_who_got_another_campaign_can_be_skipped(create, house, database, people):
@@ -443,17 +471,18 @@ def two_files(house, create, people, tmp_path):
 CONTRADICTION = (
     "File 2 (more.csv) fills variables from other columns than file 1 (people.csv): {{1}} from Cidade, and not from"
     " Nome. Read the first message of each file. If the columns of file 2 are wrong, begin again with `revoada campaign"
-    " import 1 people.csv --replace --map 1=Nome`, and import the other file with --map 1=Nome."
+    " import 1 {path} --replace --map 1=Nome`, and import the other file with --map 1=Nome."
 )
 
 
-def test_a_second_file_with_other_columns_is_warned_of_at_the_import_and_at_the_start(house, two_files):
-    assert f"Warning: {CONTRADICTION}\n" in two_files(MORE, "--map", "1=Cidade").stderr
-    assert f"Warning: {CONTRADICTION}\n" in house("campaign", "start", "1", **BY_DAY).stderr
+def test_a_second_file_with_other_columns_is_warned_of_at_the_import_and_at_the_start(house, two_files, people):
+    contradiction = CONTRADICTION.replace("{path}", str(people))
+    assert f"Warning: {contradiction}\n" in two_files(MORE, "--map", "1=Cidade").stderr
+    assert f"Warning: {contradiction}\n" in house("campaign", "start", "1", **BY_DAY).stderr
 
 
 @pytest.mark.usefixtures("terminal")
-def test_a_question_shows_the_first_message_of_each_file(house, two_files, tmp_path):
+def test_a_question_shows_the_first_message_of_each_file(house, two_files, tmp_path, people):
     two_files(MORE, "--map", "1=Cidade")
     for number in (3, 4, 5):
         file = tmp_path / f"list{number}.csv"
@@ -466,7 +495,7 @@ def test_a_question_shows_the_first_message_of_each_file(house, two_files, tmp_p
         "  First message of file 3 (list3.csv): Oi P3!\n"
         "  … and 2 more files\n"
     ) in output
-    assert CONTRADICTION in output
+    assert CONTRADICTION.replace("{path}", str(people)) in output
 
 
 @pytest.mark.parametrize(

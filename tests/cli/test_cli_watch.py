@@ -169,7 +169,7 @@ def test_a_campaign_that_waits_for_a_person_says_why(row, text, is_terminal):
 def test_a_draft_is_shown_once(is_terminal):
     story = iter([DRAFT])
     console = Console(file=io.StringIO(), force_terminal=is_terminal, width=200, highlight=False)
-    problems = Problems(str, str)
+    problems = Problems(str, lambda _campaign_id: "")
     watch_campaigns(lambda: [next(story)], console=console, every_seconds=0.01, find_problem=problems.find)
     assert "It is a draft and was not started: `revoada campaign start 7` starts it." in console.file.getvalue()
 

@@ -114,6 +114,10 @@ class Problems:
         """Return why a campaign is not sent, and what to do; "" if nothing is known."""
         if row.status == CampaignStatus.DRAFT:
             start = Hint(HintAction.START_CAMPAIGN, row.id)
+            if problem := self._ask(row.id, lambda: self._explain_stop(row.id)):
+                return _(
+                    "It is a draft and was not started. {problem} Then {start} starts it.", problem=problem, start=start
+                )
             return _("It is a draft and was not started: {start} starts it.", start=start)
         if _is_due(row):
             return self._ask(None, self._explain_workers)
