@@ -34,7 +34,7 @@ from campaigns.management.drafts.import_warnings import find_import_warnings, wa
 from campaigns.management.hours.departure import find_departure
 from campaigns.management.hours.nights import Night, look_for_nights
 from campaigns.management.hours.quiet_hours import QuietHours, close_quiet_hours, sends_marketing
-from campaigns.management.hours.window import has_hours, warn_of_zones
+from campaigns.management.hours.window import has_hours, warn_of_other_zone, warn_of_zones
 from campaigns.management.recipients import (
     Imported,
     Reading,
@@ -413,6 +413,7 @@ def _conclude(
         warnings=[
             *draft.warnings,
             *warn_of_zones(connection, draft.id, draft.plan),
+            *warn_of_other_zone(connection, draft.id, draft.plan),
             *warn_of_language(connection, draft.id, row),
         ],
         nights=nights,

@@ -701,3 +701,28 @@ def test_rejected_rows_are_told_by_file_because_a_later_file_may_correct_them(na
         "  2 rows of file 1 (people.csv) were rejected; their people get a message only if a later file has them\n"
         f"  1 row of file 2 ({name}) was rejected, so its person will get no message\n"
     ) in asked
+
+
+BRITISH = "phone,name\n+447911123456,Ann\n+442071838750,Ben\n"
+
+
+def test_a_window_on_another_clock_than_that_of_all_people_is_told_with_the_way(create, house, people):
+    people.write_text(BRITISH)
+    options = ("--template", "promo:pt_BR", "--account", "sales", "--recipients", str(people), "--map", "1=name")
+    made = house("campaign", "create", "Sale", *options, "--window", "09:00-20:00", "--timezone", "Asia/Tokyo")
+    told = re.search(
+        r"Warning: All people of campaign 1 \(2 recipients\) are in Europe/London\. The window 09:00-20:00 of"
+        r" Asia/Tokyo"
+        r" is 0([01]):00-1([12]):00 there\. If these hours are meant on the clock of the people:"
+        r" `revoada campaign set 1 --timezone Europe/London`\.\n",
+        made.stderr,
+    )
+    assert told is not None and int(told[2]) == int(told[1]) + 1
+    assert told[0] in house("campaign", "start", "1", "--yes", **BY_DAY).stderr
+    house.ok("campaign", "create", "Two", *options, "--window", "09:00-20:00", "--timezone", "Europe/London")
+    for zone in (("--timezone", "Europe/Lisbon"), ("--timezone", "Asia/Tokyo", "--recipient-timezone")):
+        made = house("campaign", "create", "Three", *options, "--window", "09:00-20:00", *zone)
+        assert "on the clock of the people" not in made.stderr
+    people.write_text(f"{BRITISH}{ANA},Ana\n")
+    made = house("campaign", "create", "Four", *options, "--window", "09:00-20:00", "--timezone", "Asia/Tokyo")
+    assert "on the clock of the people" not in made.stderr

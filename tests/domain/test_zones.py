@@ -98,3 +98,8 @@ def test_a_zone_is_open_when_the_gate_says_that_it_opens(opens, name, start, ste
     assert now <= at <= now + dt.timedelta(days=2)
     assert 1 in gate.open_ids(at)
     assert at == now or 1 not in gate.open_ids(at - dt.timedelta(seconds=1))
+
+
+def test_a_british_phone_is_in_london():
+    assert find_zones("+447911123456") == ("Europe/London",)
+    assert find_zones("+393331234567") == ("Europe/Rome",)

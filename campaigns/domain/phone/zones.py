@@ -19,6 +19,14 @@ OWN_ZONE = 0
 # A moment at which the window is open in several zones at once is searched within this time from now.
 _LOOK_AHEAD = dt.timedelta(days=60)
 _LONGEST_CODE = max(map(len, BY_CODE))
+# Names of zones that have the clock of another zone. A British mobile phone has three such names.
+_SAME_CLOCKS = {
+    "Europe/Guernsey": "Europe/London",
+    "Europe/Isle_of_Man": "Europe/London",
+    "Europe/Jersey": "Europe/London",
+    "Europe/San_Marino": "Europe/Rome",
+    "Europe/Vatican": "Europe/Rome",
+}
 
 
 def find_zones(phone: str) -> tuple[str, ...]:
@@ -32,7 +40,8 @@ def _zones_of_prefix(digits: str) -> tuple[str, ...]:
         return BRAZIL.get(digits[2:4], ())
     if digits.startswith("1"):
         return _zones_of_area(digits[1:4])
-    return _find_longest(digits[:_LONGEST_CODE], BY_CODE) or _find_longest(digits, TIMEZONE_DATA)
+    found = _find_longest(digits[:_LONGEST_CODE], BY_CODE) or _find_longest(digits, TIMEZONE_DATA)
+    return tuple(dict.fromkeys(_SAME_CLOCKS.get(zone, zone) for zone in found))
 
 
 @lru_cache

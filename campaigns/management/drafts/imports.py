@@ -13,7 +13,7 @@ from campaigns.domain.statement import Entry, Field, Hint, HintAction, Refusal, 
 from campaigns.domain.users.actor import Act, Actor
 from campaigns.management.campaigns import CLEAR, CampaignChanges, ChangeResult, change_campaign_in, lock_campaign
 from campaigns.management.drafts.import_warnings import find_contradictions, find_import_warnings
-from campaigns.management.hours.window import warn_of_zones
+from campaigns.management.hours.window import warn_of_other_zone, warn_of_zones
 from campaigns.management.recipients import (
     Reading,
     Staged,
@@ -199,7 +199,10 @@ def _write_import(
     suppress_forgotten(connection, campaign.id, secret_key=secret_key)
     recorded_count = record_refusals_in(connection, campaign.id, imported.recorded, actor, secret_key=secret_key)
     status = campaign.facts.status
-    warnings = warn_of_zones(connection, campaign.id, campaign.plan)
+    warnings = [
+        *warn_of_zones(connection, campaign.id, campaign.plan),
+        *warn_of_other_zone(connection, campaign.id, campaign.plan),
+    ]
     files = list_imported_files(connection, campaign.id)
     result = ChangeResult(
         campaign.id,

@@ -25,7 +25,7 @@ from campaigns.management.drafts.senders import load_senders
 from campaigns.management.hours.departure import find_departure
 from campaigns.management.hours.nights import Night, look_for_nights
 from campaigns.management.hours.quiet_hours import QuietHours, sends_marketing
-from campaigns.management.hours.window import warn_of_zones
+from campaigns.management.hours.window import warn_of_other_zone, warn_of_zones
 from campaigns.management.layouts import Preview
 from campaigns.management.preview import list_capped, preview_first_between, preview_messages
 from campaigns.management.prices.costs import find_estimate
@@ -333,6 +333,7 @@ def _look(
             *warn_of_values(connection, row, files, template.language),
             *warn_of_language(connection, row.id, template),
             *warn_of_zones(connection, row.id, row),
+            *warn_of_other_zone(connection, row.id, row),
         ],
         got=[each for each in alike if each.got_count],
         coming=[

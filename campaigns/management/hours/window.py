@@ -5,12 +5,13 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Mapping, Sequence
 from typing import Protocol
+from zoneinfo import ZoneInfo
 
 from campaigns.domain.pacing import Window
 from campaigns.domain.phone.zones import ZoneHours
 from campaigns.domain.schedule import read_holidays
 from campaigns.domain.statement import Count, Entry, Field, Finding, Hint, HintAction, Severity
-from campaigns.store.database import Connection
+from campaigns.store.database import Connection, read_clock
 from campaigns.store.recipients import count_never_open, count_pending_by_zone, load_zones
 
 _ALL_DAYS = 7
@@ -84,5 +85,45 @@ def warn_of_zones(connection: Connection, campaign_id: int, hours: Hours) -> lis
         messages=Count(count, "message"),
         widen=Hint(HintAction.CHANGE_CAMPAIGN, campaign_id, Entry(Field.WINDOW, "08:00-20:00")),
         own_zone=Hint(HintAction.CHANGE_CAMPAIGN, campaign_id, Entry(Field.RECIPIENT_ZONES, None)),
+    )
+    return [finding]
+
+
+def warn_of_other_zone(connection: Connection, campaign_id: int, hours: Hours) -> list[Finding]:
+    """If all people are in one zone, and the window is on another clock, return a warning with the hours there.
+
+    The query reads the whole campaign.
+    """
+    if hours.window_from is None or hours.window_to is None or hours.uses_recipient_zones:
+        return []
+    counts = count_pending_by_zone(connection, campaign_id)
+    zones = load_zones(connection, campaign_id)
+    common = set[str]().union(*zones.values()).intersection(*(zones.get(each, ()) for each in counts))
+    at = find_start(hours, read_clock(connection), has_started=False)
+    if not counts or len(common) != 1:
+        return []
+    (zone,) = common
+    own = ZoneInfo(hours.time_zone)
+    opens, closes = (
+        dt.datetime.combine(at.astimezone(own), time, own).astimezone(ZoneInfo(zone))
+        for time in (hours.window_from, hours.window_to)
+    )
+    if opens.time() == hours.window_from:
+        return []
+    finding = Finding(
+        "window_of_other_zone",
+        Severity.WARNING,
+        "All people of campaign {campaign_id} ({people}) are in {zone}. The window {opens:%H:%M}-{closes:%H:%M} of"
+        " {own} is {opens_there:%H:%M}-{closes_there:%H:%M} there.",
+        "If these hours are meant on the clock of the people: {change}.",
+        campaign_id=campaign_id,
+        people=Count(sum(counts.values()), "recipient"),
+        zone=zone,
+        own=hours.time_zone,
+        opens=hours.window_from,
+        closes=hours.window_to,
+        opens_there=opens,
+        closes_there=closes,
+        change=Hint(HintAction.CHANGE_CAMPAIGN, campaign_id, Entry(Field.TIME_ZONE, zone)),
     )
     return [finding]
