@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import re
 
 import pytest
 
@@ -145,3 +146,16 @@ def test_a_campaign_that_has_started_says_when(create, house, database):
 
 def test_a_campaign_that_does_not_exist_has_no_preview(house):
     assert house.refusal("campaign", "preview", "9").startswith("Campaign 9 does not exist: ")
+
+
+def test_the_pace_and_the_hours_are_shown_as_they_were_given(create, house):
+    pace = ("--interval", "2", "--pause-after", "200", "--pause-for", "600", "--expire-at", "2999-12-09 09:00")
+    hours = ("--window", "09:00-18:00", "--weekdays", "mon-fri", "--schedule-at", "2999-12-02 09:00")
+    shown = house.ok("campaign", "preview", create("Sale", *pace, *hours))
+    facts = dict(re.split(" {2,}", line.strip(), maxsplit=1) for line in shown.splitlines() if "  " in line.strip())
+    assert facts["interval"] == "2 s"
+    assert facts["pause"] == "600 s after 200 messages"
+    assert facts["window"] == "09:00-18:00"
+    assert facts["weekdays"] == "mon-fri"
+    assert facts["starts"] == "2999-12-02 09:00:00 -03"
+    assert facts["expires"] == "2999-12-09 09:00:00 -03"

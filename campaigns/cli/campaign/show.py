@@ -192,6 +192,23 @@ def _facts(details: CampaignDetails) -> list[tuple[str, object]]:
         (_("cannot be sent"), _misfit(details)),
         *((f"  {key}", _("a column") if value is None else value) for key, value in row.parameters.items()),
         (_("accounts"), ", ".join(accounts)),
+        (
+            _("was to start") if row.status == CampaignStatus.CANCELLED and row.started_at is None else _("scheduled"),
+            local_time(row.scheduled_at, zone),
+        ),
+        (_("at most"), _limit_per_person(row)),
+        *_pace_facts(row),
+        (_("created"), local_time(row.created_at, zone)),
+        (_("started"), local_time(row.started_at, zone)),
+        (_("next look"), _next_look(row)),
+        (_("completed"), local_time(row.completed_at, zone)),
+    ]
+
+
+def _pace_facts(row: CampaignListing) -> list[tuple[str, object]]:
+    """Return when and how fast a campaign sends."""
+    zone = row.time_zone
+    return [
         (_("interval"), _seconds(row.interval_seconds)),
         (_("pause"), _pause(row)),
         (_("window"), f"{row.window_from:%H:%M}-{row.window_to:%H:%M}" if row.window_from is not None else None),
@@ -203,17 +220,8 @@ def _facts(details: CampaignDetails) -> list[tuple[str, object]]:
             if row.uses_recipient_zones and has_hours(row)
             else zone,
         ),
-        (
-            _("was to start") if row.status == CampaignStatus.CANCELLED and row.started_at is None else _("scheduled"),
-            local_time(row.scheduled_at, zone),
-        ),
-        (_("at most"), _limit_per_person(row)),
         (_("start within"), _seconds(row.start_within_seconds)),
         (_("expires"), local_time(row.expire_at, zone)),
-        (_("created"), local_time(row.created_at, zone)),
-        (_("started"), local_time(row.started_at, zone)),
-        (_("next look"), _next_look(row)),
-        (_("completed"), local_time(row.completed_at, zone)),
     ]
 
 
@@ -326,6 +334,7 @@ def preview_(session: Session, campaign_id: int, rows: int, as_json: bool) -> No
         (_("rows rejected"), count_rejected(left_out)),
         (_("left out"), ", ".join(describe_left_out_rows(left_out))),
         (_("at most"), _rate(found.rate)),
+        *_pace_facts(row),
         *_times(found),
     ])  # fmt: skip
 
