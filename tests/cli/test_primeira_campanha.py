@@ -9,8 +9,10 @@ from pathlib import Path
 
 import pytest
 
+from campaigns.cli.campaign import hours
 from campaigns.language import PORTUGUESE
 from campaigns.management.accounts import add_account, add_template
+from tests.cli.conftest import quiet_hours
 from tests.cli.test_cli_setup import alive, far, inbox, ready, webhook  # noqa: F401  fixtures
 from tests.project.messages import PO
 from tests.support.actors import TESTER
@@ -53,6 +55,11 @@ def create(revoada, database, tmp_path):
     return lambda: revoada.ok(*shlex.split(command)).splitlines()
 
 
+@pytest.fixture
+def terminal(create, monkeypatch):  # `create` adds the account and the template
+    monkeypatch.setattr(hours, "has_terminal", lambda: True)
+
+
 def test_create_prints_what_the_page_shows(create):
     printed, shown = create(), find_output("Campanha 1 (Black Friday)")
     if any(line.endswith("a primeira mensagem pode sair agora.") for line in printed):  # the page shows the evening
@@ -77,6 +84,21 @@ def test_show_prints_what_the_page_shows(create, revoada, database):
     assert [re.split(" {2,}", line.strip()) for line in printed[: len(shown)]] == [
         re.split(" {2,}", line.strip()) for line in shown
     ]
+
+
+@pytest.mark.parametrize(("name", "language"), [("first-campaign.md", "en"), ("primeira-campanha.md", PORTUGUESE)])
+def test_the_rehearsal_prints_what_both_pages_show(name, language, revoada, terminal, tmp_path):
+    revoada.environment |= {"REVOADA_LANGUAGE": language, "REVOADA_QUIET_HOURS": ""}
+    page = (PROJECT / "docs" / name).read_text("utf-8")
+    (shown,) = re.findall(r"^```\n([^`]*?\(Rehearsal\) (?:sends|envia) .*?)^```", page, re.MULTILINE | re.DOTALL)
+    (rows,) = re.findall(r"^printf '(.*)' > people\.csv", page, re.MULTILINE)
+    (tmp_path / "people.csv").write_text(rows.replace("%%", "%").replace("\\n", "\n"), "utf-8")
+    (command,) = re.findall(r"^revoada (campaign create Rehearsal .*)", page, re.MULTILINE)
+    revoada.ok(*shlex.split(command))
+    answer = re.search(r"\[(?:y|s)/N\]: (.)", shown)[1]
+    printed = revoada.ok("campaign", "start", "1", stdin=f"{answer}\n", REVOADA_QUIET_HOURS=quiet_hours(in_hours=12))
+    no_hours = [line for line in printed.splitlines(keepends=True) if "REVOADA_QUIET_HOURS" not in line]
+    assert "".join(no_hours) == shown
 
 
 @pytest.mark.usefixtures("ready")

@@ -104,7 +104,7 @@ def find_command(call: str) -> tuple[click.Command, list[str]]:
     """Return the command of `revoada` that `call` names, and what is left."""
     command: click.Command = main
     rest = shlex.split(call)
-    while isinstance(command, click.Group):
+    while isinstance(command, click.Group) and rest != ["-h"]:  # each group has its help
         word = rest.pop(0)
         assert word in command.commands, f"revoada {call}: there is no {word}"
         command = enter(command, word)
