@@ -802,8 +802,8 @@ def _list_undecided(
         yield RecipientsError(
             "people_refuse",
             "the list says in {rows} that the person wants no messages ({columns}; the first is row {first_row}): leave"
-            " these people out with {skip}, or read them like the others with {include}; if a column is about something"
-            " else, such as an order, name it with {unrelated}",
+            " these people out with {skip}, or read them like the others with {include}; if a column says nothing about"
+            " messages, but for example about an order, say so with {unrelated}",
             rows=Count(refusals.row_count, "row"),
             columns=list_names(refusals.columns),
             first_row=refusals.first_row,
@@ -816,7 +816,7 @@ def _list_undecided(
             "people_unanswered",
             "the list does not say in {rows} whether the person wants messages (no answer in {columns}; the first is"
             " row {first_row}): leave these people out with {skip}, or read them like the others with {include}; if a"
-            " column is about something else, name it with {unrelated}",
+            " column says nothing about messages, say so with {unrelated}",
             rows=Count(unanswered.row_count, "row"),
             columns=list_names(unanswered.columns),
             first_row=unanswered.first_row,
@@ -830,8 +830,8 @@ def _heading_refuses(heading: Heading) -> RecipientsError:
     return RecipientsError(
         "people_below_refuse",
         "row {row} has no phone and says {words}, and {rows} with people stand below it: leave these people out with"
-        " {skip}, or read them like the others with {include}; if the words are about something else, name their column"
-        " with {unrelated}",
+        " {skip}, or read them like the others with {include}; if the words say nothing about messages, say so with"
+        " {unrelated}",
         row=heading.row_number,
         words=heading.words,
         rows=Count(heading.below_count, "row"),
@@ -858,11 +858,11 @@ def _answers_may_refuse(refusals: Refusals) -> RecipientsError:
     return RecipientsError(
         "answers_unclear",
         "the list has {told}: if that says who wants no messages, leave these people out with {skip}; if not, read them"
-        " like the others with {include}, or name what is about something else with {unrelated}"
+        " like the others with {include}, or, if a column says nothing about messages, say so with {unrelated}"
         if all(each.values for each in refusals.answers.values())
         else "the list has {told}: if these people must get no message, leave them out with {skip}; if a mark says who"
-        " must get no message, delete the marked rows; if it is about something else, read all rows with {include}, or"
-        " name the column with {unrelated}",
+        " must get no message, delete the marked rows; if a mark says nothing about messages, read all rows with"
+        " {include}, or say so with {unrelated}",
         told=list_sentences(told),
         skip=Entry(Field.REFUSALS, RefusalChoice.SKIP.value),
         include=Entry(Field.REFUSALS, RefusalChoice.INCLUDE.value),

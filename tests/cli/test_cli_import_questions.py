@@ -1,4 +1,4 @@
-"""The people who say no in a list become opt-outs, if a person or an option says so."""
+"""Questions after and before an import: people who say no, and people who are added to a campaign that has started."""
 
 from __future__ import annotations
 
@@ -110,3 +110,43 @@ def test_all_rows_of_a_person_with_a_comment_that_says_no_are_left_out_and_recor
     assert house.json("campaign", "create", "Sale", *words)["recorded_refusals"] == 1
     assert fetch(database, "SELECT phone FROM messages") == [ANA]
     assert fetch(database, "SELECT recipient_key FROM suppressions WHERE is_active") == [BIA]
+
+
+WAY = (
+    "Nothing takes people out of a campaign that has started. `revoada suppress add` blocks a person for all campaigns,"
+    " and `revoada campaign cancel 1` ends the campaign for all who have got no message."
+)
+LATE = "Add 1 person to campaign 1, which has started? The person gets the message when it is resumed. [y/N]: "
+
+
+@pytest.fixture
+def paused(create, house, people):
+    """A campaign that was paused; the file has one person more now."""
+    campaign_id = create()
+    house.ok("campaign", "start", campaign_id, "--yes")
+    house.ok("campaign", "pause", campaign_id)
+    people.write_text(f"phone,name\n{ANA},Ana\n{CAIO},Caio\n")
+    return campaign_id
+
+
+@pytest.mark.usefixtures("terminal")
+@pytest.mark.parametrize(("answer", "count"), [("n\n", 2), ("y\n", 3)])
+def test_a_person_is_asked_before_people_are_added_to_a_started_campaign(answer, count, paused, house, people):
+    asked = house("campaign", "import", paused, str(people), stdin=answer)
+    assert asked.stdout.startswith(f"{WAY}\n{LATE}")
+    assert ("Nothing was imported." in asked.stderr) is (count == 2)
+    assert house.json("campaign", "show", paused)["recipient_count"] == count
+
+
+def test_a_script_is_warned_that_the_added_people_stay(paused, house, people):
+    warned = house("campaign", "import", paused, str(people)).stderr
+    told = "Warning: 1 person was added to campaign 1, which has started, and gets the message when it is resumed."
+    assert f"{told} {WAY}\n" in warned
+    assert "was added" not in house("campaign", "import", paused, str(people)).stderr
+
+
+@pytest.mark.usefixtures("terminal")
+def test_nobody_is_asked_about_a_draft_or_about_people_who_are_in_the_campaign(create, paused, house, people):
+    assert LATE not in house.ok("campaign", "import", create("Two"), str(people))
+    assert LATE not in house.ok("campaign", "import", paused, str(people), "--yes")
+    assert LATE not in house.ok("campaign", "import", paused, str(people))

@@ -693,8 +693,8 @@ def test_a_list_with_people_who_want_no_messages_is_refused_until_a_person_decid
     assert (refused.exit_code, refused.stdout) == (1, "")
     assert (
         "the list says in 2 rows that the person wants no messages (Aceita WhatsApp?; the first is row 3): leave these"
-        " people out with --refusals skip, or read them like the others with --refusals include; if a column is about"
-        " something else, such as an order, name it with --not-refusals 'Aceita WhatsApp?'." in refused.stderr
+        " people out with --refusals skip, or read them like the others with --refusals include; if a column says"
+        " nothing about messages, but for example about an order, say so with --not-refusals 'Aceita WhatsApp?'." in refused.stderr
     )
     left_out = offer(REFUSALS, "--refusals", "skip", "--no-record-refusals")
     assert left_out.stdout.startswith("Campaign 1 (Oferta): 1 recipient, left out: 2 said no.\n")
@@ -1268,7 +1268,7 @@ def test_a_list_in_which_people_gave_no_answer_is_refused_until_a_person_decides
     assert (
         "the list does not say in 2 rows whether the person wants messages (no answer in Aceita WhatsApp?; the first"
         " is row 3): leave these people out with --no-answer skip, or read them like the others with --no-answer"
-        " include; if a column is about something else, name it with --not-refusals 'Aceita WhatsApp?'."
+        " include; if a column says nothing about messages, say so with --not-refusals 'Aceita WhatsApp?'."
         in refused.stderr
     )
     left_out = offer(UNANSWERED, "--no-answer", "skip")
@@ -1301,7 +1301,7 @@ def test_each_column_of_answers_needs_an_answer(offer):
 def test_a_refusal_names_all_columns_without_an_answer(offer):
     refused = offer(f"phone,1,2,opt-in,newsletter\n{ANA},Ana,1%,sim,x\n{BIA},Bia,2%,,\n")
     assert "(no answer in opt-in, newsletter; the first is row 3)" in refused.stderr
-    assert "name it with --not-refusals opt-in --not-refusals newsletter." in refused.stderr
+    assert "say so with --not-refusals opt-in --not-refusals newsletter." in refused.stderr
 
 
 def test_a_column_that_says_more_about_the_answer_may_be_empty(offer):

@@ -26,7 +26,7 @@ from campaigns.cli.campaign.import_report import report_import, say_warning
 from campaigns.cli.csv_files import replacing
 from campaigns.cli.help import Command
 from campaigns.cli.hints import _, advise, in_commands, plural
-from campaigns.cli.output import ask, has_terminal, json_option, print_json, print_json_rows, print_table, say
+from campaigns.cli.output import ask, confirm, has_terminal, json_option, print_json, print_json_rows, print_table, say
 from campaigns.cli.reasons import translate_column, translate_reason
 from campaigns.cli.session import Session, prints_json, reason_option
 from campaigns.cli.types import (
@@ -46,7 +46,7 @@ from campaigns.domain.optout.consent import RefusalChoice
 from campaigns.domain.recipients import Choice, list_names
 from campaigns.domain.statement import Count, Hint, HintAction
 from campaigns.management.campaigns import ChangeResult
-from campaigns.management.drafts.imports import add_recipients, replace_recipients
+from campaigns.management.drafts.imports import add_recipients, count_new_people, replace_recipients
 from campaigns.management.drafts.kept_choices import keep_choices
 from campaigns.management.exports import Export, export_campaign
 from campaigns.management.files.jobs import discard_newer_list
@@ -357,11 +357,14 @@ def import_to_json(session: Session, result: ChangeResult) -> dict[str, object]:
     is_flag=True,
     help="Remove all people of the draft and the errors of its files, and read this file in their place.",
 )
+@click.option("--yes", is_flag=True, help="Do not ask before people are added to a campaign that has started.")
 @reading_options
 @reason_option
 @json_option
 @click.pass_obj
-def import_(session: Session, /, campaign_id: int, file: str, replaces: bool, as_json: bool, **options: Any) -> None:
+def import_(
+    session: Session, /, campaign_id: int, file: str, *, replaces: bool, yes: bool, as_json: bool, **options: Any
+) -> None:
     """Add the people of a file to a draft or a paused campaign; people who are in it already are duplicates.
 
     In a campaign that has people, a column belongs to a value by --map or by its name, never by its position. A file
@@ -370,6 +373,9 @@ def import_(session: Session, /, campaign_id: int, file: str, replaces: bool, as
     People who are in the campaign already keep their values. If a file was wrong, correct it and import it with
     --replace. If its first row is the same, --sheet, --phone-column, --map and --region stay as they were for the file
     before, unless you give them again.
+
+    If the campaign has started, nothing takes the added people out of it again. So this command says in a terminal how
+    many people it would add, and asks. A script gets a warning.
 
     `revoada campaign create -h` describes the file and the options.
 
@@ -388,6 +394,17 @@ def import_(session: Session, /, campaign_id: int, file: str, replaces: bool, as
             has_region=options["region"] is not None,
             keeps_columns=replaces,
         )
+        asks = not (yes or as_json or replaces) and has_terminal()
+        if asks and _is_paused(session, campaign_id):
+            new_count = count_new_people(
+                session.database,
+                campaign_id,
+                Path(file),
+                reading,
+                actor=session.actor,
+                secret_key=session.settings.secret_key,
+            )
+            _confirm_late_people(campaign_id, new_count)
         use_case = replace_recipients if replaces else add_recipients
         result = use_case(
             session.database,
@@ -397,6 +414,8 @@ def import_(session: Session, /, campaign_id: int, file: str, replaces: bool, as
             actor=session.actor,
             secret_key=session.settings.secret_key,
         )
+    if not asks and result.status is CampaignStatus.PAUSED:
+        _warn_of_late_people(result)
     if as_json:
         print_json(import_to_json(session, result))
         settle_refusals(session, result, file, options)
@@ -408,6 +427,50 @@ def import_(session: Session, /, campaign_id: int, file: str, replaces: bool, as
     settle_refusals(session, result, file, options)
     (row,) = session.database.run(list_campaigns, [result.id])
     tell_next_commands(row)
+
+
+def _is_paused(session: Session, campaign_id: int) -> bool:
+    rows = session.database.run(list_campaigns, [campaign_id])
+    return any(row.status == CampaignStatus.PAUSED for row in rows)
+
+
+def _confirm_late_people(campaign_id: int, count: int) -> None:
+    """Ask before people are added to a campaign that has started. End the command if the answer is no."""
+    if not count:
+        return
+    say(_tell_no_way_back(campaign_id))
+    question = plural(
+        "Add {count:,} person to campaign {id}, which has started? The person gets the message when it is resumed.",
+        "Add {count:,} people to campaign {id}, which has started? They get the message when it is resumed.",
+        count,
+        id=campaign_id,
+    )
+    confirm(question, _("Nothing was imported."))
+
+
+def _warn_of_late_people(result: ChangeResult) -> None:
+    assert result.imported is not None
+    if not (count := result.imported.counts.recipient_count):
+        return
+    text = plural(
+        "Warning: {count:,} person was added to campaign {id}, which has started, and gets the message when it is"
+        " resumed. {way}",
+        "Warning: {count:,} people were added to campaign {id}, which has started, and get the message when it is"
+        " resumed. {way}",
+        count,
+        id=result.id,
+        way=_tell_no_way_back(result.id),
+    )
+    say(text, is_warning=True)
+
+
+def _tell_no_way_back(campaign_id: int) -> str:
+    return _(
+        "Nothing takes people out of a campaign that has started. {block} blocks a person for all campaigns, and"
+        " {cancel} ends the campaign for all who have got no message.",
+        block=Hint(HintAction.BLOCK_PERSON),
+        cancel=Hint(HintAction.CANCEL_CAMPAIGN, campaign_id),
+    )
 
 
 @click.command("discard-list", cls=Command)

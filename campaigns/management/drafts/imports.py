@@ -50,6 +50,36 @@ def add_recipients(
     return result
 
 
+class _TriedError(Exception):
+    """Rolls an import back that was only a trial. `added_count`: the number of people whom it added."""
+
+    def __init__(self, added_count: int) -> None:
+        super().__init__()
+        self.added_count = added_count
+
+
+def count_new_people(
+    database: Database,
+    campaign_id: int,
+    path: Path,
+    reading: Reading,
+    *,
+    actor: Actor,
+    secret_key: str | None = None,
+) -> int:
+    """Return how many people `add_recipients` would add. Reads the file, and changes nothing. Raises as that does."""
+
+    def work(connection: Connection) -> int:
+        result = add_recipients_in(connection, campaign_id, path, reading, actor, secret_key=secret_key)
+        assert result.imported is not None
+        raise _TriedError(result.imported.counts.recipient_count)
+
+    try:
+        return database.run(work)
+    except _TriedError as tried:
+        return tried.added_count
+
+
 def replace_recipients(
     database: Database,
     campaign_id: int,
