@@ -694,7 +694,8 @@ def test_a_list_with_people_who_want_no_messages_is_refused_until_a_person_decid
     assert (
         "the list says in 2 rows that the person wants no messages (Aceita WhatsApp?; the first is row 3): leave these"
         " people out with --refusals skip, or read them like the others with --refusals include; if a column says"
-        " nothing about messages, but for example about an order, say so with --not-refusals 'Aceita WhatsApp?'." in refused.stderr
+        " nothing about messages, but for example about an order, say so with --not-refusals 'Aceita WhatsApp?'."
+        in refused.stderr
     )
     left_out = offer(REFUSALS, "--refusals", "skip", "--no-record-refusals")
     assert left_out.stdout.startswith("Campaign 1 (Oferta): 1 recipient, left out: 2 said no.\n")
@@ -1239,15 +1240,15 @@ def test_a_month_among_dates_rejects_its_row(offer):
 
 
 @pytest.mark.parametrize("prices", [PRICES[:1], PRICES], ids=["one row", "many rows"])
-def test_a_file_whose_cells_are_swapped_contradicts_the_first_file(offer, house, write, prices):
+def test_a_file_whose_cells_are_swapped_contradicts_the_first_file(offer, house, write, prices, tmp_path):
     offer(write_prices(*prices).replace(b"nome", b"cliente"), "--map", "1=cliente", "--map", "2=valor")
     swapped = "telefone;cliente;valor\n+5511999993001;10,00;Ana\n+5511999993002;20,00;Bia\n+5511999993003;30,00;Caio\n"
     result = house("campaign", "import", "1", write(swapped, "mais.csv"))
     warning = (
         "Warning: File 2 (mais.csv) has values of another kind than file 1 (lista.csv): cliente (the first in row"
         " 2), valor (the first in row 2). Read the first message of each file. If cells of file 2 are in the"
-        " wrong column, correct it. Then begin again with `revoada campaign import 1 lista.csv --replace --map"
-        " 1=cliente --map 2=valor`, and import the corrected file.\n"
+        f" wrong column, correct it. Then begin again with `revoada campaign import 1 {tmp_path / 'lista.csv'}"
+        " --replace --map 1=cliente --map 2=valor`, and import the corrected file.\n"
     )
     assert warning in result.stderr
     assert warning in house("campaign", "start", "1", "--yes").stderr
