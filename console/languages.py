@@ -1,4 +1,6 @@
-"""Chooses the language of a page: that of the user; for a visitor, the one in the address or that of the browser."""
+"""Chooses the language of a page: that of the user; for a visitor, the one in the address, that of the person who was
+signed in last, or that of the browser.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +11,7 @@ from flask import Flask, g, request
 
 from campaigns.domain.statement import Refusal
 from campaigns.store.database import DatabaseError
-from console.context import find_user
+from console.context import console_session, find_user
 from console.texts import ENGLISH, LANGUAGES
 
 FOLDER = Path(__file__).parent / "locale"
@@ -39,8 +41,9 @@ def _find_language() -> str:
         user = None
     if user is not None and user.language in LANGUAGES:
         return user.language
-    if (asked := request.args.get("language")) in LANGUAGES:
-        return str(asked)
+    for asked in (request.args.get("language"), console_session().sent_language):
+        if asked in LANGUAGES:
+            return str(asked)
     return str(request.accept_languages.best_match([each.replace("_", "-") for each in LANGUAGES], ENGLISH)).replace(
         "-", "_"
     )

@@ -129,6 +129,16 @@ def test_the_login_is_in_the_language_of_the_browser_until_a_person_chooses(cons
     assert 'lang="en"' in browser.get("/login?language=../../etc").text
 
 
+def test_the_login_keeps_the_language_of_the_person_who_has_signed_out(console):
+    browser = console.sign_in(language="pt_BR")
+    browser.headers["Accept-Language"] = "en"
+    assert 'lang="pt-BR"' in browser.get("/now").text
+    browser.post("/logout", form="/now")
+    assert 'lang="pt-BR"' in browser.get("/login").text
+    assert 'lang="en"' in browser.get("/login?language=en").text
+    assert 'lang="en"' in console.browser().get("/login", headers={"Cookie": "revoada-language=xx"}).text
+
+
 def test_a_person_whose_session_has_ended_signs_out_without_a_complaint(console, database):
     browser = console.sign_in()
     form = {"csrf_token": read_token(browser.get("/").text)}
