@@ -471,6 +471,10 @@ def _describe_event(event: AccountEvent, zone: str) -> str:
     ]
     if "reason" in details:
         parts.append(_explain_reason(event))
+    if details.get("by"):
+        parts.append(_("by {name}", name=details["by"]))
+    if details.get("why"):
+        parts.append(details["why"])
     if details.get("said"):
         parts.append(details["said"])
     if "until" in details:

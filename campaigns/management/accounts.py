@@ -320,17 +320,23 @@ def _activate(connection: Connection, account: str, actor: Actor) -> tuple[accou
     accounts.activate_account(connection, found.id)
     categories = {category: inactive.reason for category, inactive in found.inactive_categories.items()}
     was = {"was": found.inactive_reason} | ({"categories": categories} if categories else {})
-    accounts.add_account_event(connection, found.id, "activated", was)
+    accounts.add_account_event(connection, found.id, "activated", {**was, **_name(actor)})
     before = {"active": found.active, **was}
     write_audit(connection, actor, Act.ACCOUNT_ACTIVATE, found.id, before=before, after={"active": True})
     return accounts.list_accounts(connection, [found.id])[0], enqueued
+
+
+def _name(actor: Actor) -> dict[str, str]:
+    """Return who makes a change and why, as the details of an event have it. `why` is missing without a reason."""
+    return {"by": actor.name} | ({"why": actor.reason} if actor.reason else {})
 
 
 def _deactivate(connection: Connection, account: str, actor: Actor) -> tuple[accounts.AccountListing, bool]:
     found = find_account(connection, account)
     was_active = accounts.deactivate_account(connection, found.id, reason=DEACTIVATED_BY_A_PERSON)
     if was_active:
-        accounts.add_account_event(connection, found.id, "deactivated", {"reason": DEACTIVATED_BY_A_PERSON})
+        details = {"reason": DEACTIVATED_BY_A_PERSON, **_name(actor)}
+        accounts.add_account_event(connection, found.id, "deactivated", details)
         before, after = {"active": True}, {"active": False}
         write_audit(connection, actor, Act.ACCOUNT_DEACTIVATE, found.id, before=before, after=after)
     return accounts.list_accounts(connection, [found.id])[0], was_active

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from flask_wtf import FlaskForm
 from wtforms import BooleanField, HiddenField, PasswordField, SelectField, StringField
 from wtforms.validators import StopValidation
 
 from campaigns.domain.statement import deferred
-from console.forms.checks import Filled
+from campaigns.domain.users.actor import Actor
+from console.forms.checks import Filled, Short
+from console.forms.people import MAX_REASON
 from console.texts import _
 
 _MOST_DIGITS = 9
@@ -35,6 +38,15 @@ class _MetaId:
 
 def _whole(message: str) -> StringField:
     return StringField(validators=[Filled(message), _Whole()])
+
+
+class WhyForm(FlaskForm):  # type: ignore[misc]  # Flask-WTF has no types
+    """Asks why an account is activated or deactivated. The answer may be empty."""
+
+    reason = StringField(validators=[Short(MAX_REASON)])
+
+    def add_reason(self, actor: Actor) -> Actor:
+        return replace(actor, reason=(self.reason.data or "").strip() or None)
 
 
 class AccountForm(FlaskForm):  # type: ignore[misc]  # Flask-WTF has no types

@@ -224,3 +224,20 @@ def test_advice_leads_to_the_act_of_those_who_may_do_it_and_others_to_the_accoun
     fetch(database, "UPDATE accounts SET active = true, inactive_reason = NULL, token = 'x' RETURNING 1")
     (link,) = re.findall(r'href="(/accounts/named[^"]*)"', admin.get("/accounts").text)
     assert admin.get(link.replace("&amp;", "&")).location == f"/accounts/{account_id}/token"
+
+
+def test_an_account_says_who_has_activated_it_and_why(admin, console, database, account_id):
+    path = f"/accounts/{account_id}"
+    answer = admin.post(f"{path}/deactivate", {"reason": "x" * 501})
+    assert answer.status_code == 422
+    assert read_account(database, "active") is True
+    admin.post(f"{path}/deactivate", {"reason": ""})
+    admin.post(f"{path}/activate", {"reason": " Meta <lifted> the limit "})
+    text = read_text(console.sign_in().get(path).text)
+    assert "before: deactivated by a person; by eva; Reason: Meta <lifted> the limit" in text
+    assert "deactivated by a person; by eva" in text
+    assert fetch(database, "SELECT reason FROM audit_events WHERE what LIKE 'account.%%activate' ORDER BY id") == [
+        None,
+        "Meta <lifted> the limit",
+    ]
+    assert "Meta <lifted> the limit" in read_text(admin.get("/audit").text)

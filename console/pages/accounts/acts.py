@@ -30,8 +30,7 @@ from campaigns.store.accounts import AccountListing
 from campaigns.store.portfolios import list_portfolios
 from console.context import actor, parts, user
 from console.errors import find_status
-from console.forms.accounts import AccountForm, NewAccountForm, TokenForm
-from console.forms.moves import ConfirmForm
+from console.forms.accounts import AccountForm, NewAccountForm, TokenForm, WhyForm
 from console.pages import ACCOUNT
 from console.pages.accounts.account import load_state, render
 from console.rights import demands, sensitive
@@ -145,26 +144,34 @@ def replace_token(account_id: int) -> _Answer:
     return _finish(account_id, "unchecked" if warning or form.unchecked.data else "replaced")
 
 
+@keeps_typed
 @demands(Right.ACCOUNT_CHANGE)
 def ask_activate(account_id: int) -> str:
-    return _render("activate", load_state(account_id), ConfirmForm())
+    return _render("activate", load_state(account_id), WhyForm())
 
 
 @demands(Right.ACCOUNT_CHANGE)
 def activate(account_id: int) -> _Answer:
-    _row, enqueued = activate_account(parts().database, load_state(account_id).row.name, actor=actor())
+    state, form = load_state(account_id), WhyForm()
+    if not form.validate_on_submit():
+        return _render("activate", state, form), 422
+    _row, enqueued = activate_account(parts().database, state.row.name, actor=form.add_reason(actor()))
     parts().enqueue(enqueued)
     return redirect(url_for("account", account_id=account_id, done="activated", count=len(enqueued)))
 
 
+@keeps_typed
 @demands(Right.ACCOUNT_CHANGE)
 def ask_deactivate(account_id: int) -> str:
-    return _render("deactivate", load_state(account_id), ConfirmForm())
+    return _render("deactivate", load_state(account_id), WhyForm())
 
 
 @demands(Right.ACCOUNT_CHANGE)
 def deactivate(account_id: int) -> _Answer:
-    deactivate_account(parts().database, load_state(account_id).row.name, actor=actor())
+    state, form = load_state(account_id), WhyForm()
+    if not form.validate_on_submit():
+        return _render("deactivate", state, form), 422
+    deactivate_account(parts().database, state.row.name, actor=form.add_reason(actor()))
     return _finish(account_id, "deactivated")
 
 

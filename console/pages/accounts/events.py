@@ -54,6 +54,10 @@ def _describe(event: AccountEvent) -> list[Markup]:
         found.append(escape(f"{category_word(category)}: ") + say(explain_deactivation(reason)))
     if reason := details.get("reason"):
         found.append(_explain(event.kind, str(reason)))
+    if by := details.get("by"):
+        found.append(escape(_("by %(name)s", name=by)))
+    if why := details.get("why"):
+        found.append(escape(_("Reason:")) + " " + escape(why))
     if said := details.get("said"):
         found.append(escape(_("Meta says:")) + " " + escape(show_words(str(said))))
     if "until" in details:
