@@ -129,3 +129,24 @@ def test_a_viewer_neither_copies_nor_deletes(console, database, campaign_id):
     assert "/copy" not in browser.get(f"/campaigns/{campaign_id}").text
     for path in ("copy", "discard"):
         assert browser.get(f"/campaigns/{campaign_id}/{path}").status_code == 403
+
+
+def test_a_copy_says_which_times_it_does_not_have(console, database, campaign_id):
+    browser, path = console.sign_in(), f"/campaigns/{campaign_id}/copy"
+    assert "not copied" not in read_text(browser.get(path).text)
+    fetch(
+        database,
+        "UPDATE campaigns SET scheduled_at = '2030-01-02 09:00Z', start_within_seconds = 3600,"
+        " expire_at = '2030-01-03 20:00Z' RETURNING 1",
+    )
+    text = read_text(browser.get(path).text)
+    for words in (
+        "These times belong to the other campaign and are not copied.",
+        "do not start before 2030-01-02 09:00",
+        "start within 60 minutes after that",
+        "send nothing after 2030-01-03 20:00",
+    ):
+        assert words in text
+    browser.post(path, {"name": "June", "statuses": []})
+    times = "SELECT scheduled_at, start_within_seconds, expire_at FROM campaigns WHERE name = 'June'"
+    assert fetch(database, times) == [(None, None, None)]
