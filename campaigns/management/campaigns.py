@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from enum import Enum
 from pathlib import Path
-from typing import Final
+from typing import Final, NoReturn
 
 from campaigns.domain.campaign import (
     ENDED,
@@ -244,6 +244,38 @@ def change_campaign(
     return database.run(
         change_campaign_in, campaign_id, changes, actor, quiet_hours=quiet_hours, approve_above=approve_above
     )
+
+
+class _TriedError(Exception):
+    """Rolls a transaction back that was only a trial. `departure`: the result of the trial."""
+
+    def __init__(self, departure: Departure) -> None:
+        super().__init__()
+        self.departure = departure
+
+
+def find_departure_of_change(
+    database: Database,
+    campaign_id: int,
+    changes: CampaignChanges,
+    *,
+    actor: Actor,
+    quiet_hours: QuietHours | None = None,
+) -> Departure:
+    """Find when the first message of a draft may leave after a change. Change nothing. Raises Refusal.
+
+    `quiet_hours`: as for `change_campaign`.
+    """
+
+    def look(connection: Connection) -> NoReturn:
+        change_campaign_in(connection, campaign_id, changes, actor, quiet_hours=quiet_hours, approve_above=0)
+        (row,) = store.list_campaigns(connection, [campaign_id])
+        raise _TriedError(find_departure(connection, campaign_id, row, now=row.server_now))
+
+    try:
+        database.run(look)
+    except _TriedError as tried:
+        return tried.departure
 
 
 class _LookedError(Exception):

@@ -260,3 +260,27 @@ def test_a_page_does_not_overwrite_what_somebody_else_has_saved_meanwhile(consol
     again = answer.text.split('name="shown" value="')[1].split('"')[0]
     assert browser.post(path, sent | {"shown": again}).status_code == 302
     assert read(database, "name, max_per_person") in ([("Theirs", None)], [("Mine", 3)])
+
+
+@pytest.mark.parametrize("language", ["en", "pt_BR"])
+def test_the_first_message_is_foretold_from_what_is_typed(console, database, campaign_id, language):
+    browser, path = console.sign_in(Role.PLANNER, language=language), f"/campaigns/{campaign_id}/pace"
+    day = dt.datetime.now(dt.UTC) + dt.timedelta(days=3)
+    after = day + dt.timedelta(days=1)
+    typed = EMPTY | {"show": "1", "window_from": "09:00", "window_to": "20:00", "schedule": f"{day:%Y-%m-%d}T23:30"}
+
+    def foretell(**changes):
+        answer = browser.post(path, typed | changes)
+        assert answer.status_code == 200
+        return read_text(answer.text.split('id="first-time"')[1].split("</div>")[0])
+
+    text = foretell()
+    assert (f"{after:%Y-%m-%d} 09:00." if language == "en" else f"{after:%d/%m/%Y} 09:00.") in text
+    assert ("The date is outside the hours" if language == "en" else "A data está fora do horário") in text
+    text = foretell(schedule=f"{day:%Y-%m-%d}T10:30")
+    assert (f"{day:%Y-%m-%d} 10:30." if language == "en" else f"{day:%d/%m/%Y} 10:30.") in text
+    assert "outside" not in text
+    assert "message" not in foretell(schedule=PAST)
+    assert "message" not in foretell(window_to="")
+    assert read(database, "scheduled_at, window_from") == [(None, None)], "nothing is saved"
+    assert fetch(database, "SELECT count(*) FROM audit_events WHERE what = 'campaign.change'") == [0]

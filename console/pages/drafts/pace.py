@@ -14,7 +14,7 @@ from campaigns.domain.campaign import Departure
 from campaigns.domain.health import health_from_json
 from campaigns.domain.statement import Refusal
 from campaigns.domain.users.rights import Right
-from campaigns.management.campaigns import change_campaign
+from campaigns.management.campaigns import CampaignChanges, change_campaign, find_departure_of_change
 from campaigns.management.drafts.senders import Sender, list_senders
 from campaigns.management.preview import CampaignPreview, preview_campaign
 from campaigns.store.campaigns import CampaignListing
@@ -75,6 +75,8 @@ def change(campaign_id: int) -> _Answer:
     form.validate_on_submit()
     senders = list_senders(parts().database, campaign_id)
     changes = form.read_changes(draft.row, has_senders=bool(senders))
+    if "show" in request.form:
+        return _render(draft, form, senders, typed=None if form.has_errors else _foretell(campaign_id, changes))
     if other_change := find_other_change(form, _digest(draft)):
         return _render(draft, form, senders, other_change), 409
     if form.has_errors:
@@ -96,6 +98,15 @@ def change(campaign_id: int) -> _Answer:
     return redirect(find_next("draft_pace", load_draft(campaign_id)))
 
 
+def _foretell(campaign_id: int, changes: CampaignChanges) -> Departure | None:
+    """Return when the first message may leave with the values that are typed; None if they are refused."""
+    quiet_hours = parts().settings.quiet_hours
+    try:
+        return find_departure_of_change(parts().database, campaign_id, changes, actor=actor(), quiet_hours=quiet_hours)
+    except Refusal:
+        return None  # it is told when the person saves the values
+
+
 def make_forecast(campaign_id: int) -> Forecast:
     try:
         return Forecast(preview_campaign(parts().database, campaign_id, rows=0), None)
@@ -107,7 +118,14 @@ def _digest(draft: Draft) -> str:
     return digest(write_fields(draft.row, []), draft.account_ids)
 
 
-def _render(draft: Draft, form: PaceForm, senders: Sequence[Sender], other_change: str = "") -> str:
+def _render(
+    draft: Draft,
+    form: PaceForm,
+    senders: Sequence[Sender],
+    other_change: str = "",
+    typed: Departure | None = None,
+) -> str:
+    """`typed`: when the first message may leave with the values that are typed."""
     return render_step(
         "drafts/pace.html",
         "draft_pace",
@@ -118,6 +136,7 @@ def _render(draft: Draft, form: PaceForm, senders: Sequence[Sender], other_chang
         week=list_days(draft.row),
         forecast=make_forecast(draft.row.id) if draft.row.recipient_count else None,
         other_change=other_change,
+        typed=typed,
         is_saved="saved" in request.args,
         following=find_next("draft_pace", draft),
         zones=sorted(available_timezones()),
