@@ -17,6 +17,7 @@ from zoneinfo import ZoneInfo
 import flask_babel
 from babel import Locale, UnknownLocaleError
 from babel.dates import format_date, format_datetime, format_skeleton, get_day_names
+from babel.lists import format_list
 from babel.numbers import format_decimal
 from flask import g, request, url_for
 from markupsafe import Markup, escape
@@ -33,6 +34,7 @@ from campaigns.domain.statement import (
     Finding,
     Hint,
     HintAction,
+    Joiner,
     Language,
     Money,
     Problem,
@@ -79,6 +81,11 @@ def number(value: float) -> str:
 @lru_cache(maxsize=4096)  # live numbers are written each second for all watched campaigns, and most have not changed
 def _format_number(value: float, language: str) -> str:
     return str(format_decimal(value, locale=language))
+
+
+def list_words(words: list[str]) -> str:
+    """Return several words or names as a sentence lists them, such as `a, b, and c`."""
+    return str(format_list(words, locale=language()))
 
 
 def typed_number(text: str) -> float | None:
@@ -149,7 +156,7 @@ def advise(finding: Finding) -> Markup:
     return _link(finding.fill_advice)
 
 
-def _link(fill: Callable[[Writer, Language], str]) -> Markup:
+def _link(fill: Callable[[Writer, Language, Joiner], str]) -> Markup:
     """Return a text as HTML. `fill`: fills in the values, and calls the given function for each hint in the text."""
     hints: list[Markup] = []
 
@@ -157,7 +164,7 @@ def _link(fill: Callable[[Writer, Language], str]) -> Markup:
         hints.append(escape(word(value)) if isinstance(value, Problem) else _write(value))
         return f"{_OPENS}{len(hints) - 1}{_CLOSES}"
 
-    text = str(escape(fill(keep, load(language()))))
+    text = str(escape(fill(keep, load(language()), list_words)))
     for index, hint in enumerate(hints):
         text = text.replace(f"{_OPENS}{index}{_CLOSES}", str(hint))
     return Markup(text)  # noqa: S704  the text is escaped, and so is each hint

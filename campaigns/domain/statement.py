@@ -179,6 +179,8 @@ class Problem(str):
 
 
 Writer = Callable[[Hint | Entry | Problem], str]
+# Writes a list of hints or entries, whose texts it gets.
+Joiner = Callable[[list[str]], str]
 
 
 class Word(str):
@@ -228,13 +230,17 @@ class Sentence:
         """
         return Sentence(self.text, **{name: _aim(value, targets) for name, value in self.values.items()})
 
-    def fill(self, write: Writer, language: Language = ENGLISH) -> str:
-        """Return the text with its values, in a language. `write` turns each hint and each entry into text."""
-        return self._fill(self.text, write, language)
+    def fill(self, write: Writer, language: Language = ENGLISH, join: Joiner = " ".join) -> str:
+        """Return the text with its values, in a language.
 
-    def _fill(self, text: str, write: Writer, language: Language) -> str:
+        `write` turns each hint and each entry into text, and `join` a list of them. A command needs its options without
+        commas between them.
+        """
+        return self._fill(self.text, write, language, join)
+
+    def _fill(self, text: str, write: Writer, language: Language, join: Joiner) -> str:
         # gettext has its own header as the translation of "".
-        return _Filler(write, language).vformat(language.translate(text) if text else "", (), self.values)
+        return _Filler(write, language, join).vformat(language.translate(text) if text else "", (), self.values)
 
     def __str__(self) -> str:
         return self.fill(quote)
@@ -298,8 +304,8 @@ class Finding(Statement):
         super().__init__(code, text, kind=kind, campaign_id=campaign_id, **values)
         self.severity, self.advice, self.campaign_id = severity, advice, campaign_id
 
-    def fill_advice(self, write: Writer, language: Language = ENGLISH) -> str:
-        return self._fill(self.advice, write, language)
+    def fill_advice(self, write: Writer, language: Language = ENGLISH, join: Joiner = " ".join) -> str:
+        return self._fill(self.advice, write, language, join)
 
 
 def _aim(value: Any, targets: Mapping[str, Sequence[str | int]]) -> Any:
@@ -324,21 +330,23 @@ def quote(value: Hint | Entry | Problem) -> str:
 class _Filler(Formatter):
     """Fills placeholders as `str.format` does.
 
-    `write` turns hints, entries and problems into text, also those within a list or another sentence. `language`
-    formats all other values.
+    `write` turns hints, entries and problems into text, also those within a list or another sentence. `join` writes a
+    list of hints or entries. `language` formats all other values.
     """
 
-    def __init__(self, write: Writer, language: Language) -> None:
-        self._write, self._language = write, language
+    def __init__(self, write: Writer, language: Language, join: Joiner) -> None:
+        self._write, self._language, self._join = write, language, join
 
     def format_field(self, value: Any, format_spec: str) -> str:
         if isinstance(value, list | tuple):
             parts = [self.format_field(each, format_spec) for each in value]
-            return (" " if any(isinstance(each, Hint | Entry | Sentence) for each in value) else ", ").join(parts)
+            if any(isinstance(each, Hint | Entry) for each in value):
+                return self._join(parts)
+            return (" " if any(isinstance(each, Sentence) for each in value) else ", ").join(parts)
         if isinstance(value, Hint | Entry | Problem):
             return self._write(value)
         if isinstance(value, Sentence):
-            return value.fill(self._write, self._language)
+            return value.fill(self._write, self._language, self._join)
         return self._language.format(value, format_spec)
 
 

@@ -534,6 +534,17 @@ def test_hints_on_the_pages_of_a_draft_lead_to_their_fields(console):
 
 
 @pytest.mark.parametrize("field", _LABELLED)
+@pytest.mark.parametrize(("language", "words"), [("en", "conta: a, b, and c."), ("pt_BR", "conta: a, b e c.")])
+def test_several_hints_are_listed_with_commas(console, language, words):
+    with console.app.test_request_context(headers={"Accept-Language": language.replace("_", "-")}):
+        hints = [Entry(Field.NOT_REFUSALS, name) for name in "abc"]
+        said = read_text(say(Sentence("conta: {hints}.", hints=hints)))
+        label = FIELDS[Field.NOT_REFUSALS] if language == "en" else "Colunas sobre outro assunto, como pedidos"
+        assert said.replace(f"“{label}”: ", "") == words
+        nested = Sentence("{inner}", inner=Sentence("conta: {hints}.", hints=hints))
+        assert read_text(say(nested)) == said
+
+
 def test_advice_names_a_field_by_the_label_of_its_form(project, field):
     """Advice such as `leave “Do not start before” empty` helps only if the form has a field of this name."""
     pages = "".join(path.read_text() for path in (project / "console/templates/drafts").glob("*.html"))
