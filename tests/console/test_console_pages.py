@@ -345,7 +345,8 @@ def test_a_pause_is_confirmed_with_its_numbers_and_has_a_name_in_the_audit(conso
     assert "5 messages stay in our queue until you resume." in text
     done = browser.post(path)
     assert done.location == f"/campaigns/{campaign_id}?done=paused"
-    assert "The campaign is paused." in browser.get(done.location).text
+    page = browser.get(done.location).text
+    assert '<p role="status" class="done" tabindex="-1" autofocus>The campaign is paused.' in page
     assert statuses(database) == ["paused"]
     row = fetch(database, "SELECT actor, surface, host(network) FROM audit_events WHERE what = 'campaign.pause'")
     assert row == [("maria", "console", "127.0.0.1")]
@@ -533,7 +534,6 @@ def test_hints_on_the_pages_of_a_draft_lead_to_their_fields(console):
         assert say(skip) == f'<a href="/campaigns/4/columns?unanswered=skip#unanswered">{words}</a>'
 
 
-@pytest.mark.parametrize("field", _LABELLED)
 @pytest.mark.parametrize(("language", "words"), [("en", "conta: a, b, and c."), ("pt_BR", "conta: a, b e c.")])
 def test_several_hints_are_listed_with_commas(console, language, words):
     with console.app.test_request_context(headers={"Accept-Language": language.replace("_", "-")}):
@@ -545,6 +545,7 @@ def test_several_hints_are_listed_with_commas(console, language, words):
         assert read_text(say(nested)) == said
 
 
+@pytest.mark.parametrize("field", _LABELLED)
 def test_advice_names_a_field_by_the_label_of_its_form(project, field):
     """Advice such as `leave “Do not start before” empty` helps only if the form has a field of this name."""
     pages = "".join(path.read_text() for path in (project / "console/templates/drafts").glob("*.html"))
@@ -626,6 +627,17 @@ def test_a_rejected_row_says_why_in_the_language_of_the_reader(console, database
     page = console.sign_in(language="pt_BR").get(path).text
     assert "is not a valid" not in page
     assert "não é um telefone válido" in page
+
+
+def test_parts_that_few_people_need_are_folded_and_those_with_a_problem_stand_open(console, database, campaign_id):
+    browser, path = console.sign_in(), f"/campaigns/{campaign_id}"
+
+    def list_folds():
+        return re.findall(r'<details class="fold"( open)?>\s*<summary>([^<]*)</summary>', browser.get(path).text)
+
+    assert list_folds() == [("", "Cost"), ("", "Accounts that send it"), ("", "Plan")]
+    fetch(database, "UPDATE accounts SET active = false, inactive_reason = 'by hand' RETURNING 1")
+    assert (" open", "Accounts that send it") in list_folds()
 
 
 def test_a_right_that_is_missing_is_told_without_its_name(console):
