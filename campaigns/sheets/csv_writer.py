@@ -44,11 +44,13 @@ def write_csv(
     return row_count
 
 
-def stream_csv(columns: Sequence[str], pages: Iterable[Sequence[Sequence[object]]]) -> Iterator[bytes]:
+def stream_csv(
+    columns: Sequence[str], pages: Iterable[Sequence[Sequence[object]]], *, delimiter: str = ","
+) -> Iterator[bytes]:
     """Yield a file as `write_csv` writes it, page by page, for a download."""
     for number, page in enumerate(chain([[columns]], pages)):
         text = io.StringIO(newline="")
-        csv.writer(text).writerows(map(_write_cell, row) for row in page)
+        csv.writer(text, delimiter=delimiter).writerows(map(_write_cell, row) for row in page)
         yield text.getvalue().encode("utf-8-sig" if number == 0 else "utf-8")
 
 

@@ -8,11 +8,15 @@ from flask import Flask, render_template, request
 
 from campaigns.domain.campaign import ENDED, STARTED, CampaignStatus
 from campaigns.domain.users.rights import Right
+from campaigns.management.files.jobs import find_import
+from campaigns.management.files.rejected import RejectedRow
+from campaigns.management.files.reports import read_report
 from campaigns.management.listings.samples import show_timeline
 from campaigns.management.prices.charges import show_campaign_costs
-from campaigns.management.reports import show_overview
+from campaigns.management.reports import CampaignOverview, show_overview
 from console.context import parts, user
 from console.pages import CAMPAIGN
+from console.pages.drafts.check import show_rejected
 from console.pages.outcomes.speed import draw_speed
 from console.rights import demands
 from console.texts import _
@@ -33,12 +37,26 @@ def show(campaign_id: int) -> str:
         campaign=view,
         details=details,
         left_out=read_left_out(view),
+        rejected=_list_rejected(details) if details.import_errors else [],
         speed=draw_speed(show_timeline(parts().database, campaign_id)),
         costs=show_campaign_costs(parts().database, campaign_id),
         done=read_done(view),
         approve_above=parts().settings.approve_above,
         user=user(),
     )
+
+
+def _list_rejected(details: CampaignOverview) -> list[tuple[int, str, str, str]]:
+    """Return the first rejected rows as `show_rejected` does, with their cells as long as the report has them."""
+    job = find_import(parts().database, details.campaign.id)
+    report = None if job is None or not job.is_done else read_report(job.result or {})
+    cells = {} if report is None else {(each.row_number, each.reason): each.cell for each in report.rejected}
+    return [
+        show_rejected(
+            RejectedRow(each.row_number, each.column_name, each.reason, cells.get((each.row_number, each.reason), ""))
+        )
+        for each in details.import_errors
+    ]
 
 
 def read_done(view: CampaignView) -> str:

@@ -14,7 +14,8 @@ from campaigns.domain.optout.recognition import Source
 from campaigns.domain.recipients import Choice
 from campaigns.domain.statement import Entry, Field, Hint, HintAction, Kind, Refusal, Sentence, Word
 from campaigns.domain.users.actor import Act, Actor, ActorKind, Surface
-from campaigns.language import ENGLISH
+from campaigns.language import ENGLISH, load
+from campaigns.management.files.rejected import stream_rejected
 from campaigns.management.hours.quiet_hours import QuietHours
 from campaigns.management.listings.recipients import Group, RecipientFilter
 from campaigns.management.recipients import Reading
@@ -270,17 +271,27 @@ def lock_idle_jobs(connection: Connection, campaign_id: int) -> None:
         raise Refusal("list_in_work", text, kind=Kind.AWAY, id=campaign_id) from None
 
 
-def download_rejected(database: Database, campaign_id: int, *, actor: Actor) -> Iterator[bytes]:
-    """Yield the pieces of the file with the rejected rows of the last import, after an audit event.
+def download_rejected(
+    database: Database, campaign_id: int, *, actor: Actor, language: str = ENGLISH
+) -> Iterator[bytes]:
+    """Yield the pieces of a CSV file with the rejected rows of a campaign, after an audit event.
 
-    Raises Refusal if there is no such file.
+    The rows have their cells if they are those of the last import, and its file is not deleted yet. Otherwise
+    `language` is the language of the reasons. Raises Refusal if no row was rejected, or if an import has not ended.
     """
-    job = find_import(database, campaign_id)
-    if job is None or not job.is_done:
+    job, rejected_count = find_import(database, campaign_id), database.run(_count_rejected, campaign_id)
+    is_whole = job is not None and job.is_done and (job.result or {})["rejected_count"] >= rejected_count
+    if (job is not None and not job.is_done) or not (rejected_count or is_whole):
         raise Refusal("download_not_ready", "The file is not written yet.", kind=Kind.AWAY)
-    after = {"rejected_rows": (job.result or {})["rejected_count"]}
-    database.run(write_audit, actor, Act.CAMPAIGN_EXPORT, campaign_id, after=after)
-    return _read_pieces(database, job.id)
+    database.run(write_audit, actor, Act.CAMPAIGN_EXPORT, campaign_id, after={"rejected_rows": rejected_count})
+    if job is not None and is_whole:
+        return _read_pieces(database, job.id)
+    return stream_rejected(database, campaign_id, load(language))
+
+
+def _count_rejected(connection: Connection, campaign_id: int) -> int:
+    rows = list_campaigns(connection, [campaign_id])
+    return rows[0].rejected_count if rows else 0
 
 
 def read_download(database: Database, job_id: int) -> Iterator[bytes]:

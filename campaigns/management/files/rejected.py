@@ -13,14 +13,15 @@ from campaigns.domain.statement import deferred
 from campaigns.domain.text.reasons import translate_column, translate_reason
 from campaigns.language import ENGLISH, Translation
 from campaigns.management.recipients import Imported, Reading
-from campaigns.sheets.csv_writer import write_csv
+from campaigns.sheets.csv_writer import stream_csv, write_csv
 from campaigns.sheets.rows import Row, open_sheet
-from campaigns.store.database import Connection
+from campaigns.store.database import Connection, Database
 from campaigns.store.recipients import ImportErrorRow, page_import_errors
 
 SHOWN_ROWS = 100
 _PAGE = 5_000
-_ROW, _COLUMN, _REASON = deferred("row in the list"), deferred("column"), deferred("what is wrong")
+_LIST, _ROW = deferred("list"), deferred("row in the list")
+_COLUMN, _REASON = deferred("column"), deferred("what is wrong")
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,8 +73,36 @@ def write_rejected(
         ]
 
     columns = [*imported.names, *(language.translate(name) for name in (_ROW, _COLUMN, _REASON))]
-    write_csv(file, columns, write_pages(), delimiter="," if language.name == ENGLISH else ";")
+    write_csv(file, columns, write_pages(), delimiter=_find_delimiter(language))
     return shown
+
+
+def stream_rejected(database: Database, campaign_id: int, language: Translation) -> Iterator[bytes]:
+    """Yield a CSV file of the rejected rows of all lists of a campaign, without their cells, page by page.
+
+    The lists may be deleted by now. `language`: that of the reasons.
+    """
+
+    def read_pages() -> Iterator[list[Sequence[object]]]:
+        after = 0
+        while page := database.run(page_import_errors, campaign_id, is_rejected=True, after=after, limit=_PAGE):
+            yield [
+                (
+                    error.file_name,
+                    error.row_number,
+                    translate_column(error.column_name, error.reason, language),
+                    translate_reason(error.reason, language),
+                )
+                for _id, error in page
+            ]
+            after = page[-1][0]
+
+    columns = [language.translate(name) for name in (_LIST, _ROW, _COLUMN, _REASON)]
+    return stream_csv(columns, read_pages(), delimiter=_find_delimiter(language))
+
+
+def _find_delimiter(language: Translation) -> str:
+    return "," if language.name == ENGLISH else ";"
 
 
 def _page_errors(connection: Connection, campaign_id: int, *, after: int) -> Iterator[list[ImportErrorRow]]:

@@ -33,6 +33,7 @@ from console.pages import CAMPAIGN
 from console.pages.drafts.notes import list_doubts, list_others, shorten
 from console.pages.drafts.steps import Draft, find_next, list_files, load_draft, render_step
 from console.rights import demands
+from console.pages.people.keys import show_words
 from console.texts import _, language, mark_value, mask_digits, number, plural, say
 
 _MOST_SINGLE_ROWS = 3
@@ -94,10 +95,10 @@ def _render(read: tuple[JobRow | None, ImportReport | None], draft: Draft, form:
         return render_step("drafts/waiting.html", "draft_check", draft, file=file, job=job, refusal=refusal)
     form.job.data = _name_job(job)
     if report is not None:
-        rejected = [_show(each) for each in report.rejected]
+        rejected = [show_rejected(each) for each in report.rejected]
     else:  # the people came by a command, or the file was deleted
         rows = page_import_errors(database, campaign_id, is_rejected=True, limit=SHOWN_ROWS).rows
-        rejected = [_show(RejectedRow(each.row_number, each.column_name, each.reason, "")) for each in rows]
+        rejected = [show_rejected(RejectedRow(each.row_number, each.column_name, each.reason, "")) for each in rows]
     warnings = _list_warnings(draft, report)
     pending_count, blocked_count = database.run(count_pending, campaign_id)
     capped_count = len(database.run(list_capped, draft.row))
@@ -119,7 +120,7 @@ def _render(read: tuple[JobRow | None, ImportReport | None], draft: Draft, form:
         readings=[_tell_reading(each, report if len(files) == 1 else None) for each in files],
         rejected=rejected,
         rejected_by_reason=_group(rejected),
-        duplicates=[] if report is None else [_show(each) for each in report.duplicates],
+        duplicates=[] if report is None else [show_rejected(each) for each in report.duplicates],
         shown=page_people(database, campaign_id, mark=mark_value),
         doubts=list_doubts(warnings),
         warnings=list_others(warnings),
@@ -131,19 +132,19 @@ def _render(read: tuple[JobRow | None, ImportReport | None], draft: Draft, form:
 @demands(Right.PHONES_DOWNLOAD)
 def download(campaign_id: int) -> Response:
     """Send the rejected rows of the list with their reasons, as a CSV file."""
-    pieces: Iterator[bytes] = download_rejected(parts().database, campaign_id, actor=actor())
+    pieces: Iterator[bytes] = download_rejected(parts().database, campaign_id, actor=actor(), language=language())
     headers = {"Content-Disposition": f'attachment; filename="campaign-{campaign_id}-rejected.csv"'}
     return Response(pieces, content_type="text/csv; charset=utf-8", headers=headers)
 
 
-def _show(row: RejectedRow) -> tuple[int, str, str, str]:
-    """Return the number of a row, its column, what is wrong, and its cell."""
+def show_rejected(row: RejectedRow) -> tuple[int, str, str, str]:
+    """Return the number of a row, its column, what is wrong, and its cell, without phones that the user may not see."""
     reader = load(language())
     cell = translate_error(row.cell if may(Right.PHONES_SEE) else mask_digits(row.cell), reader)
     return (
         row.row_number,
         translate_column(row.column_name, row.reason, reader),
-        translate_reason(row.reason, reader),
+        show_words(translate_reason(row.reason, reader)),
         cell,
     )
 
