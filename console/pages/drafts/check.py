@@ -30,10 +30,11 @@ from campaigns.store.recipients import ImportedFile, list_imported_files
 from console.context import actor, may, parts
 from console.forms.confirms import CheckForm
 from console.pages import CAMPAIGN
+from console.pages.drafts.decisions import list_decisions
 from console.pages.drafts.notes import list_doubts, list_others, shorten
 from console.pages.drafts.steps import Draft, find_next, list_files, load_draft, render_step
-from console.rights import demands
 from console.pages.people.keys import show_words
+from console.rights import demands
 from console.texts import _, language, mark_value, mask_digits, number, plural, say
 
 _MOST_SINGLE_ROWS = 3
@@ -91,8 +92,16 @@ def _render(read: tuple[JobRow | None, ImportReport | None], draft: Draft, form:
     job, report = read
     file = find_list(database, campaign_id)
     if job is not None and not job.is_done:
-        refusal = read_refusal(job)
-        return render_step("drafts/waiting.html", "draft_check", draft, file=file, job=job, refusal=refusal)
+        decisions = list_decisions(job) if file is not None and file.imported is not None else []
+        return render_step(
+            "drafts/waiting.html",
+            "draft_check",
+            draft,
+            file=file,
+            job=job,
+            refusal=read_refusal(job),
+            decisions=decisions,
+        )
     form.job.data = _name_job(job)
     if report is not None:
         rejected = [show_rejected(each) for each in report.rejected]

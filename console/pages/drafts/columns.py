@@ -35,6 +35,7 @@ from console.context import actor, may, parts
 from console.forms.lists import SAME, ColumnsForm, guess_value, make_columns_form
 from console.forms.pace import blame
 from console.pages import CAMPAIGN
+from console.pages.drafts.decisions import list_decisions, read_decision
 from console.pages.drafts.parameters import label_parameter
 from console.pages.drafts.steps import Draft, load_draft, render_step
 from console.rights import demands
@@ -115,6 +116,9 @@ def choose(campaign_id: int) -> _Answer:
         return _render(draft, file, look, form), 409
     if "show" in request.form:
         return _render(draft, file, look, form)
+    if (decision := read_decision()) is not None:
+        for each in list_decisions(file.imported):
+            form[each.choice].data = decision.value
     is_valid = form.validate_on_submit()
     if not _check_sheet(form, look, file.look) or not _check(form, look) or not is_valid:
         return _render(draft, file, look, form), 422
@@ -422,4 +426,7 @@ def _render(draft: Draft, file: ListFile, look: FileTop, form: ColumnsForm) -> s
 
 def _render_without_look(draft: Draft, file: ListFile | None) -> str:
     job = None if file is None else file.look
-    return render_step("drafts/waiting.html", "draft_columns", draft, file=file, job=job, refusal=read_refusal(job))
+        decisions=[] if refusal is None else list_decisions(file.imported),
+    return render_step(
+        "drafts/waiting.html", "draft_columns", draft, file=file, job=job, refusal=read_refusal(job), decisions=[]
+    )
