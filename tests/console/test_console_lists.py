@@ -1070,3 +1070,78 @@ def test_the_start_names_the_template_the_list_and_the_accounts(console, path, u
     console.do_file_work()
     text = read_text(browser.get(f"{path}/start").text)
     assert "Templatepromo (en) Listpeople.xlsx, sheet Novembro Accounts that sendsales" in text
+
+
+def test_a_list_with_one_more_column_keeps_the_choices_of_the_others(console, database, path, upload):
+    browser = console.sign_in()
+    rows = "x1,x2,x3\n+5511999990001,Ana,Recife\n"
+    upload(browser, rows)
+    choose(browser, path, variable_0="2", sure="phone=0")
+    console.do_file_work()
+    assert people(database) == [("+5511999990001", ["Recife"])]
+    upload(browser, "x0,x1,x2,x3\n7,+5511999990001,Ana,Recife\n")
+    page = browser.get(f"{path}/columns").text
+    assert (chosen_in(page, "phone"), chosen_in(page, "variable_0")) == ("1", "3")
+    upload(browser, "x1,x2,x3,nome\n+5511999990001,Ana,Recife,Bia\n")
+    page = browser.get(f"{path}/columns").text
+    assert chosen_in(page, "variable_0") == "3", "a new column that has the name of the variable wins"
+
+
+def press(console, browser, path, page, decision):
+    """Press one of the two buttons of a decision on a page, and read the list."""
+    assert f'name="decide" value="{decision}"' in page
+    answer = browser.post(f"{path}/decide", {"decide": decision}, form=f"{path}/check")
+    assert answer.location == f"{path}/check"
+    console.do_file_work()
+    return browser.get(f"{path}/check").text
+
+
+def test_people_who_want_no_messages_are_left_out_or_read_by_one_button(console, database, path, upload):
+    browser = console.sign_in()
+    rows = "telefone,nome,opt-in\n+5511999990001,Ana,sim\n+5511999990002,Bia,não\n+5511999990003,Caio,\n"
+    page = import_list(console, browser, path, upload, rows)
+    text = read_text(page)
+    assert "1 row says that the person wants no messages (opt-in)." in text
+    assert "1 row does not say whether the person wants messages (opt-in)." in text
+    assert browser.post(f"{path}/decide", {"decide": "x"}, form=f"{path}/check").location == f"{path}/check"
+    assert people(database) == []
+    press(console, browser, path, page, "skip")
+    assert [phone for phone, _ in people(database)] == ["+5511999990001"]
+    assert "decide" not in browser.get(f"{path}/columns").text
+    page = import_list(console, browser, path, upload, rows)
+    page = press(console, browser, path, page, "include")
+    assert len(people(database)) == 3
+
+
+def test_a_button_on_the_columns_reads_the_list_with_the_present_choices(console, database, path, upload):
+    browser = console.sign_in(language="pt_BR")
+    rows = "telefone,nome,apelido,opt-in\n+5511999990001,Ana,Aninha,sim\n+5511999990002,Bia,Bi,não\n"
+    import_list(console, browser, path, upload, rows)
+    page = browser.get(f"{path}/columns").text
+    assert "1 linha diz que a pessoa não quer mensagens (opt-in)." in read_text(page)
+    assert page.index('form="columns" hidden') < page.index('name="decide"'), "the Enter key decides nothing"
+    answer = choose(browser, path, variable_0="2", decide="skip")
+    assert answer.location == f"{path}/check"
+    console.do_file_work()
+    assert people(database) == [("+5511999990001", ["Aninha"])]
+
+
+def test_the_rows_that_stayed_out_are_downloaded_from_the_page_of_the_campaign(console, database, draft, path, upload):
+    browser = console.sign_in(Role.OPERATOR)
+    rows = "telefone,nome\n+5511999990001,Ana\n11 9999-12,Bia\n"
+    import_list(console, browser, path, upload, rows)
+    page = browser.get(path).text
+    assert "11 9999-12" in read_text(page.split('id="rejected"')[1])
+    assert f'href="{path}/rejected.csv"' in page
+    assert "11 9999-12,Bia,3" in browser.get(f"{path}/rejected.csv").text
+    shown = console.sign_in(Role.VIEWER).get(path).text
+    assert "•• ••••-12" in shown
+    assert "9999-12" not in shown
+    assert f'href="{path}/rejected.csv"' not in shown
+    # The uploaded file is deleted after some days.
+    fetch(database, "DELETE FROM file_jobs RETURNING 1")
+    text = console.sign_in(Role.ADMIN, language="pt_BR").get(f"{path}/rejected.csv").text
+    assert text.startswith("\ufefflista;linha na lista;coluna;o que está errado")
+    assert "people.csv;3;telefone;" in text
+    assert "not" not in text
+    assert fetch(database, "SELECT count(*) FROM audit_events WHERE what = 'campaign.export'") == [2]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -42,6 +42,7 @@ from campaigns.sheets.xlsx import HiddenChoice
 from campaigns.store import campaigns, templates
 from campaigns.store.database import Connection, Database
 from campaigns.store.files.jobs import JobRow
+from campaigns.store.recipients import ImportedFile, list_imported_files
 
 _SAMPLE_ROWS = 5
 _PHONE_TRIES = 2
@@ -72,6 +73,7 @@ class FileTop:
 
     `phone`, `consent` and `filled`: the columns that the import would choose by itself. `filled`: by variable.
     `by_order`: the variables that it would fill only by the order of the columns, without a hint in the template.
+    `kept`: the columns of the list that the campaign has now, as far as this file has columns of the same names.
     `row_numbers`: those of `rows`; [] if an older version has looked. `hidden_rows`: the numbers of the rows among them
     that the sheet hides or strikes through.
     `problem`: why the import would not choose all columns; None if it would.
@@ -95,6 +97,7 @@ class FileTop:
     hidden_columns: Sequence[str]
     row_numbers: Sequence[int] = ()
     hidden_rows: Sequence[int] = ()
+    kept: Choice = field(default_factory=Choice)
 
     def fill(self, parameters: Mapping[str, str | None]) -> Filling:
         """Return the template with these values for all recipients, in addition to `given`. Raises TemplateError."""
@@ -218,7 +221,35 @@ def _load(connection: Connection, job: JobRow) -> FileTop:
     if reading.choice.phone is None and not any(map(names_phone, top["names"])):
         guess["phone"] = _guess_phone(top["names"], top["rows"], reading.region, guess["phone"])
     parameters = [each for each in list_parameters(template) if each.is_required or each.name in given]
-    return FileTop(**top, template=template, components=row.components, given=given, parameters=parameters, **guess)
+    kept = _keep(list_imported_files(connection, job.campaign_id), top["names"], guess)
+    return FileTop(
+        **top, template=template, components=row.components, given=given, parameters=parameters, kept=kept, **guess
+    )
+
+
+def _keep(files: Sequence[ImportedFile], names: Sequence[str], guess: Mapping[str, Any]) -> Choice:
+    """Return the columns of the last file that was imported which another file, with these names, has too.
+
+    A new column that has the name of a variable wins. `guess`: what the import would choose by itself.
+    """
+    columns = files[-1].columns if files else None
+    if columns is None:
+        return Choice()
+    phone, consent = columns.names[columns.phone], None if columns.consent is None else columns.names[columns.consent]
+    named = {
+        variable
+        for variable, column in guess["filled"].items()
+        if column not in columns.names and variable not in guess["by_order"]
+    }
+    return Choice(
+        phone=phone if phone in names else None,
+        consent=consent if consent in names else None,
+        mapping={
+            variable: columns.find(variable)
+            for variable in columns.variables
+            if columns.find(variable) in names and variable not in named
+        },
+    )
 
 
 def _guess_phone(names: Sequence[str], rows: Sequence[Sequence[str]], region: str, by_name: str | None) -> str | None:

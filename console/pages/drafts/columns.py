@@ -164,12 +164,13 @@ def _propose(look: FileTop, job: JobRow, linked: Mapping[str, str] = MappingProx
     """
     reading, asked = read_reading(job.request), read_parameters(job.request)
     choice = reading.choice
-    texts, filled = {**look.given, **asked}, {**look.filled, **choice.mapping}
+    kept = look.kept
+    texts, filled = {**look.given, **asked}, {**look.filled, **kept.mapping, **choice.mapping}
     unrelated = [_find(look, name) for name in choice.unrelated]
     values: dict[str, object] = {
         "sheet": reading.sheet or "",
-        "phone": _find(look, choice.phone or look.phone),
-        "consent": _find(look, choice.consent or look.consent),
+        "phone": _find(look, choice.phone or kept.phone or look.phone),
+        "consent": _find(look, choice.consent or kept.consent or look.consent),
         "region": reading.region,
         "hidden": reading.hidden.value,
         "refusals": reading.refusals.value,
@@ -183,8 +184,15 @@ def _propose(look: FileTop, job: JobRow, linked: Mapping[str, str] = MappingProx
     if place := _find(look, linked.get("phone")):
         values["phone"] = place
     values["unrelated"] = [*unrelated, *filter(None, [_find(look, linked.get("unrelated"))])]
-    if job.kind in IMPORTS:  # the person has confirmed the guesses of this reading
-        values["sure"] = [f"{name}={place}" for name, place in _list_guesses(look).items()]
+    # The person has confirmed the guesses of this reading, and those of the list before.
+    was_kept = {"phone": kept.phone} | {
+        f"variable_{n}": kept.mapping.get(each.name) for n, each in enumerate(look.parameters)
+    }
+    values["sure"] = [
+        f"{name}={place}"
+        for name, place in _list_guesses(look).items()
+        if job.kind in IMPORTS or look.names[int(place)] == was_kept[name]
+    ]
     variable, _sign, column = linked.get("look", "").partition("=")
     if _find(look, column):
         filled[variable] = column
@@ -418,6 +426,7 @@ def _render(draft: Draft, file: ListFile, look: FileTop, form: ColumnsForm) -> s
         if _is_by_order(form, look)
         else [],
         refusal=refusal,
+        decisions=[] if refusal is None else list_decisions(file.imported),
         is_unchosen=not all(field.data for field in fields),
         # A refused import leads to its questions about the people who want no messages.
         asks_consent=was_read or bool(form.refusals.errors or form.unanswered.errors),
@@ -426,7 +435,6 @@ def _render(draft: Draft, file: ListFile, look: FileTop, form: ColumnsForm) -> s
 
 def _render_without_look(draft: Draft, file: ListFile | None) -> str:
     job = None if file is None else file.look
-        decisions=[] if refusal is None else list_decisions(file.imported),
     return render_step(
         "drafts/waiting.html", "draft_columns", draft, file=file, job=job, refusal=read_refusal(job), decisions=[]
     )
