@@ -168,6 +168,29 @@ def test_filters_are_folded_on_a_phone_only(open_page, size):
     expect(page.locator("summary")).to_be_visible(visible=size == "phone")
 
 
+@pytest.mark.parametrize("size", ["phone", "desktop"])
+def test_parts_that_few_people_need_are_folded_on_a_phone_only(open_page, campaign_id, axe, size):
+    page = open_page(size=size)
+    sign_in(page)
+    page.goto(f"{page.url}campaigns/{campaign_id}")
+    expect(page.get_by_text("Time zone", exact=True)).to_be_visible(visible=size == "desktop")
+    expect(page.get_by_role("heading", name="Plan")).to_have_count(1 if size == "desktop" else 0)
+    if size == "phone":
+        page.locator("summary", has_text="Plan").click()
+        expect(page.get_by_text("Time zone", exact=True)).to_be_visible()
+        assert find_violations(page, axe) == []
+
+
+def test_after_an_action_the_focus_is_on_what_was_done(open_page, campaign_id):
+    page = open_page()
+    sign_in(page)
+    page.goto(f"{page.url}campaigns/{campaign_id}")
+    page.get_by_role("button", name="Pause…").click()
+    page.get_by_role("dialog").get_by_role("button", name="Pause the campaign").click()
+    expect(page.locator("#done p")).to_be_focused()
+    expect(page.locator("#done p")).to_contain_text("The campaign is paused.")
+
+
 def test_a_wrong_page_is_found(open_page, axe):
     page = open_page()
     page.evaluate("document.querySelector('label').remove()")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import re
 
 import pytest
@@ -296,3 +297,39 @@ def test_the_steps_work_without_scripts(open_page, database, draft, work):
     expect(page.get_by_role("heading", name="The list is being read")).to_be_visible()
     work()
     expect(page.locator(".verdict")).to_contain_text("1 row stays out.")
+
+
+@pytest.mark.parametrize("look", ALL)
+def test_people_who_want_no_messages_are_left_out_by_one_button(open_page, database, draft, work, axe, look):  # noqa: PLR0917
+    page = open_page(*look)
+    sign_in(page)
+    page.goto(f"{page.url}campaigns/{draft}/list")
+    choose_file(page, "telefone,nome,opt-in\n+5511999990001,Ana,sim\n+5511999990002,Bia,não\n")
+    page.get_by_role("button", name=WORDS_OF[look[0]]["upload"]).click()
+    page.wait_for_url("**/columns")
+    work()
+    page.get_by_role("button", name=WORDS_OF[look[0]]["read"]).click()
+    page.wait_for_url("**/check")
+    work()
+    button = page.locator("[name=decide]").first
+    expect(button).to_be_visible()
+    assert find_violations(page, axe) == []
+    assert fits(page)
+    button.click()
+    expect(page.locator("#waits")).to_be_visible()
+    work()
+    expect(page.locator("#confirm")).to_be_visible()
+    assert fetch(database, "SELECT phone FROM messages") == ["+5511999990001"]
+
+
+def test_the_first_message_is_foretold_while_a_person_types(open_page, database, draft):
+    page = open_page()
+    sign_in(page)
+    page.goto(f"{page.url}campaigns/{draft}/pace")
+    page.fill("#window_from", "09:00")
+    page.fill("#window_to", "20:00")
+    day = dt.datetime.now(dt.UTC) + dt.timedelta(days=3)
+    page.fill("#schedule", f"{day:%Y-%m-%d}T23:30")
+    expect(page.locator("#first-time")).to_contain_text(f"{day + dt.timedelta(days=1):%Y-%m-%d} 09:00")
+    expect(page.locator("#schedule")).to_be_focused()
+    assert fetch(database, "SELECT scheduled_at FROM campaigns") == [None]
