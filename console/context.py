@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import cast
 
 from flask import current_app, g, request, session
@@ -13,6 +13,7 @@ from campaigns.config import Settings
 from campaigns.domain.statement import Refusal
 from campaigns.domain.users.actor import Actor, ActorKind, Surface
 from campaigns.domain.users.rights import Right, Role, list_rights
+from campaigns.management.listings.reasons import KeptReasons
 from campaigns.management.users.hashing import Hasher
 from campaigns.management.users.sessions import find_proxy_user, find_session
 from campaigns.store.database import Database, DatabaseError
@@ -29,6 +30,7 @@ class Parts:
 
     `enqueue_file_work`: enqueues the work with files; returns False if the broker did not take the task. `ask_broker`:
     returns the state of the broker; with `asks_processes=True` it also asks the processes, which takes some seconds.
+    `reasons`: why messages of large campaigns failed.
     """
 
     settings: Settings
@@ -37,6 +39,7 @@ class Parts:
     enqueue: Callable[[Sequence[int]], bool]
     enqueue_file_work: Callable[[], bool]
     ask_broker: Callable[..., BrokerFacts]
+    reasons: KeptReasons = field(default_factory=KeptReasons)
 
 
 def parts() -> Parts:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import astuple, dataclass
 from typing import Any
 
@@ -230,14 +230,19 @@ class CampaignErrors:
     left_out: LeftOutRows
 
 
-def show_errors(database: Database, campaign_id: int) -> CampaignErrors:
+def show_errors(
+    database: Database,
+    campaign_id: int,
+    *,
+    load_reasons: Callable[[Connection, int], Sequence[campaigns.ReasonCount]] = campaigns.list_reasons,
+) -> CampaignErrors:
     """Return, with explanations, the reasons why a campaign's messages failed, are uncertain or wait for a review.
 
-    Raises Refusal if there is no such campaign.
+    `load_reasons`: returns the reasons of the campaign. Raises Refusal if there is no such campaign.
     """
 
     def load(connection: Connection) -> CampaignErrors:
-        listed = campaigns.list_reasons(connection, campaign_id)
+        listed = load_reasons(connection, campaign_id)
         suppressed_count = sum(each.count for each in listed if each.status == Status.SUPPRESSED)
         reasons = [each for each in listed if each.status != Status.SUPPRESSED or each.error_code == UNDER_REVIEW.code]
         review_count = sum(each.count for each in reasons if each.status == Status.SUPPRESSED)

@@ -310,22 +310,31 @@ LIMIT %(limit)s
 -- Messages of the first kind exceeded the campaign's cap per person; the query recognises them by the error title that
 -- `claim_messages` writes. Messages of the second kind were skipped while an answer of the person waited for review
 -- (code -2). Returns, for each reason, the oldest and the newest time at which a message failed or was claimed, and the
--- accounts of the messages. The query runs for a command of an operator. The query reads the whole campaign once, if
--- the counters show such messages.
-SELECT m.status::text AS status, m.error_code, m.error_title, count(*) AS count,
-    min(coalesce(m.failed_at, m.claimed_at)) AS oldest_at, max(coalesce(m.failed_at, m.claimed_at)) AS newest_at, min(m.id) AS first_message_id,
-    coalesce(array_agg(DISTINCT m.account_id ORDER BY m.account_id) FILTER (WHERE m.account_id IS NOT NULL), '{}') AS account_ids
-FROM messages m
-WHERE m.campaign_id = %(campaign_id)s
-    AND (m.status IN ('uncertain', 'failed')
-        OR (m.status = 'suppressed'
-            AND (m.error_code = -2 OR m.error_title = 'the person had as many messages as the campaign allows')))
-    AND EXISTS (
-        SELECT FROM tallies t
-        WHERE t.campaign_id = %(campaign_id)s AND t.status IN ('uncertain', 'failed', 'suppressed') AND t.count > 0
-    )
-GROUP BY m.status, m.error_code, m.error_title
-ORDER BY m.status DESC, count(*) DESC, m.error_code
+-- accounts of the messages. The query runs for a person who asks. The query reads the whole campaign once, if the
+-- counters show such messages.
+--
+-- Plan: the messages are grouped by their account, too, and then the groups. A list of different accounts in one step
+-- would sort all these messages.
+SELECT g.status::text AS status, g.error_code, g.error_title, sum(g.count)::bigint AS count, min(g.oldest_at) AS oldest_at,
+    max(g.newest_at) AS newest_at, min(g.first_message_id) AS first_message_id,
+    coalesce(array_agg(g.account_id ORDER BY g.account_id) FILTER (WHERE g.account_id IS NOT NULL), '{}') AS account_ids
+FROM (
+    SELECT m.status, m.error_code, m.error_title, m.account_id, count(*) AS count,
+        min(coalesce(m.failed_at, m.claimed_at)) AS oldest_at, max(coalesce(m.failed_at, m.claimed_at)) AS newest_at,
+        min(m.id) AS first_message_id
+    FROM messages m
+    WHERE m.campaign_id = %(campaign_id)s
+        AND (m.status IN ('uncertain', 'failed')
+            OR (m.status = 'suppressed'
+                AND (m.error_code = -2 OR m.error_title = 'the person had as many messages as the campaign allows')))
+        AND EXISTS (
+            SELECT FROM tallies t
+            WHERE t.campaign_id = %(campaign_id)s AND t.status IN ('uncertain', 'failed', 'suppressed') AND t.count > 0
+        )
+    GROUP BY m.status, m.error_code, m.error_title, m.account_id
+) g
+GROUP BY g.status, g.error_code, g.error_title
+ORDER BY g.status DESC, sum(g.count) DESC, g.error_code
 
 -- name: list_prices
 -- Counts the messages of a campaign by the pricing that Meta reports. The query runs for a command of an operator and

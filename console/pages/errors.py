@@ -21,7 +21,7 @@ def register(app: Flask) -> None:
 
 @demands(Right.SEE)
 def show(campaign_id: int) -> str:
-    found = show_errors(parts().database, campaign_id)
+    found = show_errors(parts().database, campaign_id, load_reasons=parts().reasons.load)
     groups: dict[str, list[ExplainedReason]] = {}
     for each in found.errors:
         groups.setdefault(each.fault, []).append(each)

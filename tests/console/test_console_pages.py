@@ -17,8 +17,9 @@ from campaigns.domain.statement import Entry, Field, Hint, HintAction, Sentence
 from campaigns.domain.users.actor import Act, Actor, ActorKind, Surface
 from campaigns.domain.users.rights import Role
 from campaigns.management import lifecycle
+from campaigns.management.listings import reasons
 from campaigns.sheets.xlsx import HiddenChoice
-from campaigns.store.campaigns import list_campaigns
+from campaigns.store.campaigns import list_campaigns, list_reasons
 from campaigns.store.users.audit import write_audit
 from console.hints import ACTIONS, FIELDS, PAGES, PLACES, STEPS
 from console.texts import say
@@ -473,6 +474,31 @@ def test_the_errors_say_whose_fault_it_is_and_link_to_help(console, database, ca
     page = console.sign_in().get(f"/campaigns/{campaign_id}/errors").text
     assert "The person cannot get the message" in page
     assert "131026" in page
+
+
+def test_the_errors_of_a_large_campaign_are_read_once_for_the_same_counters(
+    console, database, campaign_id, monkeypatch
+):
+    read = []
+    monkeypatch.setattr(reasons, "_LARGE", 10)
+    monkeypatch.setattr(reasons, "list_reasons", lambda *arguments: read.append(1) or list_reasons(*arguments))
+    browser, path = console.sign_in(), f"/campaigns/{campaign_id}/errors"
+    first = browser.get(path).text
+    assert browser.get(path).text == first
+    assert len(read) == 1
+    database.run(add_messages, campaign_id, 1, "delivered")
+    browser.get(path)
+    assert len(read) == 1, "a message that arrived has no reason"
+    database.run(add_messages, campaign_id, 2, "failed", error_code=131026, error_title="Message undeliverable")
+    assert "Message undeliverable" in browser.get(path).text
+    assert len(read) == 2
+    monkeypatch.setattr(reasons, "_SECONDS", -1.0)
+    browser.get(path)
+    assert len(read) == 3
+    monkeypatch.undo()
+    for _ in range(2):
+        browser.get(path)
+    assert len(read) == 3, "a small campaign is read each time, by the function itself"
 
 
 def test_only_words_with_a_code_of_meta_are_said_to_be_words_of_meta(console, database, campaign_id):
