@@ -181,6 +181,15 @@ def test_parts_that_few_people_need_are_folded_on_a_phone_only(open_page, campai
         assert find_violations(page, axe) == []
 
 
+def test_long_values_make_no_tall_row_on_a_phone(open_page, campaign_id):
+    page = open_page(size="phone")
+    sign_in(page)
+    page.goto(f"{page.url}campaigns/{campaign_id}/people")
+    cell = page.locator(".people th[scope=row]").first
+    expect(cell).to_contain_text("Ana Carolina de Albuquerque e Silva")
+    assert cell.evaluate("cell => cell.clientHeight / parseFloat(getComputedStyle(cell).lineHeight)") < 3
+
+
 def test_after_an_action_the_focus_is_on_what_was_done(open_page, campaign_id):
     page = open_page()
     sign_in(page)
