@@ -336,6 +336,12 @@ class Settings:
         _networks,
         "addresses and networks of the proxies whose headers are believed, separated by commas",
     )
+    egress_networks: tuple[Network, ...] | None = _setting(
+        "REVOADA_EGRESS_NETWORKS",
+        None,
+        _networks,
+        "private addresses and networks to which hooks may lead, also by http, separated by commas; empty: none",
+    )
 
     tick_seconds: float = _setting(
         "REVOADA_TICK_SECONDS", 10.0, _positive, "seconds between two searches for campaigns that are due"
