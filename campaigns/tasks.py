@@ -98,6 +98,7 @@ def _list_retention_steps(settings: Settings) -> list[Callable[[Database], objec
     steps: list[Callable[[Database], object]] = []
     if days := settings.retention_days:
         steps += [partial(each, days=days, actor=None) for each in (retention.retain, retention.retain_answers)]
+    steps.append(partial(retention.retain_forwards, days=settings.retention_days))
     steps += [retention.retain_files, retention.retain_logins, retention.retain_requests]
     if settings.audit_days:
         steps.append(partial(retention.retain_audit, days=settings.audit_days))

@@ -39,5 +39,7 @@ TASKS = {
     "files.work": TaskRow("files", interval=lambda settings: settings.reconcile_seconds),
     # The webhook receiver publishes this task. Beat publishes it too, to replace lost tasks and to retry events.
     "webhooks.apply": TaskRow("webhooks", interval=lambda settings: settings.tick_seconds),
+    # `webhooks.apply` publishes this task when a body waits for a forward.
+    "webhooks.forward": TaskRow("webhooks"),
     PROBE: TaskRow(None),
 }

@@ -30,6 +30,10 @@ COMMANDS: Mapping[str, tuple[str, str]] = MappingProxyType({
     ),
     "doctor": ("doctor:doctor", "Find out why campaigns are not sent, and what to do about it."),
     "forget": ("privacy:forget", "Erase all data about one person."),
+    "forward": (
+        "forwards.commands:forward",
+        "Webhook forwards: other programs that get Meta's webhooks too, such as a chat or a CRM.",
+    ),
     "keygen": ("setup:keygen", "Make a new key for REVOADA_SECRET_KEY."),
     "migrate": ("setup:migrate", "Bring the database to the newest schema."),
     "optouts": ("suppressions:optouts", "Answers that may be opt-outs: read them, and decide."),

@@ -21,6 +21,7 @@ from campaigns.doctor.system_checks import (
     judge_broker,
     judge_consumers,
     judge_database,
+    judge_forwards,
     judge_inbox,
     judge_tick,
     judge_valkey,
@@ -40,6 +41,7 @@ from campaigns.store.accounts import AccountListing, list_accounts, load_account
 from campaigns.store.campaigns import CampaignListing, list_campaigns
 from campaigns.store.database import Connection, Database, DatabaseError, DatabaseUnavailable
 from campaigns.store.files.jobs import count_due_jobs
+from campaigns.store.forwards.forwards import Forward, list_forwards
 from campaigns.store.installation import StateRow, WorkerRow, list_workers
 from campaigns.store.recipients import count_never_open
 from campaigns.store.users.audit import write_audit
@@ -65,6 +67,7 @@ class Loaded:
     workers: list[WorkerRow]
     tick_age: float | None
     inbox: installation.InboxFacts
+    forwards: list[Forward]
     file_job_count: int
 
 
@@ -104,7 +107,7 @@ def diagnose(
         )
         findings += judge_consumers(loaded.workers, broker.queues or {}, silent_seconds=settings.silent_seconds)
     findings += _repair(database, [row.id for row in loaded.campaigns], actor)
-    findings += [*judge_inbox(loaded.inbox), *judge_traffic(accounts.values())]
+    findings += [*judge_inbox(loaded.inbox), *judge_forwards(loaded.forwards), *judge_traffic(accounts.values())]
     return sorted(findings, key=lambda each: each.code in _LAST_STEPS)
 
 
@@ -210,6 +213,7 @@ def load_facts(connection: Connection, ids: Sequence[int], *, reads_messages: bo
         list_workers(connection),
         installation.load_tick_age(connection),
         installation.load_inbox(connection),
+        list_forwards(connection),
         count_due_jobs(connection),
     )
 

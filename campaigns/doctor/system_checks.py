@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from urllib.parse import urlsplit
 
 from campaigns.broker.queues import QUEUES, BrokerFacts
 from campaigns.config import ENOUGH_DESCRIPTORS, ENOUGH_MEMORY_MB
@@ -19,6 +20,7 @@ from campaigns.domain.statement import (
     Severity,
     Word,
 )
+from campaigns.store.forwards.forwards import Forward
 from campaigns.store.installation import DatabaseFacts, InboxFacts, WorkerRow
 from campaigns.throttle.inspection import ValkeyFacts
 
@@ -37,6 +39,7 @@ _SKEW_SECONDS = 2.0
 # unless more campaigns than this number are running.
 _BACKLOG_COUNT = 100
 _INBOX_SECONDS = 60.0
+_FAILING_SECONDS = 3600.0
 _FULL = 0.9
 
 
@@ -492,6 +495,27 @@ def judge_inbox(facts: InboxFacts) -> list[Finding]:
         )
         findings.append(finding)
     return findings
+
+
+def judge_forwards(forwards: Iterable[Forward]) -> list[Finding]:
+    """Judge the targets to which webhooks are passed on. A target that has failed for an hour is a finding."""
+    return [
+        Finding(
+            "forward_failing",
+            Severity.WARNING,
+            "The target of forward {id} ({host}) has failed for {failed} ({error}). It still has to get {events}.",
+            "Look at the log of the target. {list_forwards} shows all forwards. They are kept for at most four days.",
+            kind=Kind.AWAY,
+            id=forward.id,
+            host=urlsplit(forward.url).hostname or "",
+            failed=Duration(forward.failing_seconds),
+            error=forward.last_error or "",
+            events=Count(forward.waiting_count, "webhook event"),
+            list_forwards=Hint(HintAction.LIST_FORWARDS),
+        )
+        for forward in forwards
+        if forward.disabled_at is None and forward.failing_seconds >= _FAILING_SECONDS
+    ]
 
 
 def _judge_clock(whose: Word | Sentence, skew_seconds: float, *, than: str = "Postgres") -> list[Finding]:

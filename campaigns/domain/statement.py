@@ -100,6 +100,7 @@ class HintAction(Enum):
     LIFT_SUPPRESSION = "lift the suppression"
     LIST_ACCOUNTS = "list the accounts"
     LIST_CAMPAIGNS = "list the campaigns"
+    LIST_FORWARDS = "list the forwards of webhooks"
     LIST_PORTFOLIOS = "list the portfolios"
     LIST_SUPPRESSIONS = "list the suppressions"
     LIST_TEMPLATES = "list the templates"

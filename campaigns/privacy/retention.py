@@ -12,6 +12,7 @@ from campaigns.logs import event
 from campaigns.store import people
 from campaigns.store.database import Connection, Database
 from campaigns.store.files.uploads import erase_files
+from campaigns.store.forwards.forwards import expire_forwards
 from campaigns.store.optouts import reviews
 from campaigns.store.people import ErasedBatch, OverdueCampaign
 from campaigns.store.users.audit import erase_audit, write_audit
@@ -21,6 +22,8 @@ from campaigns.store.users.sessions import erase_logins
 _log = logging.getLogger(__name__)
 
 _BATCH = 5_000
+# The tries of a webhook that is passed on take up to four days.
+FORWARD_DAYS = 4
 _TASK = Actor("campaigns.retain", ActorKind.TASK)
 
 
@@ -74,6 +77,18 @@ def retain_audit(database: Database, *, days: int) -> int:
 def retain_logins(database: Database) -> None:
     """Delete the sessions that have ended by themselves, and the attempts to log in that no limit counts any more."""
     database.run(erase_logins)
+
+
+def retain_forwards(database: Database, *, days: int) -> None:
+    """Delete the webhooks that wait for a forward for more than `days`, and at most `FORWARD_DAYS`; 0: `FORWARD_DAYS`.
+
+    The log and the forward say how many were given up.
+    """
+    keep_days = min(days or FORWARD_DAYS, FORWARD_DAYS)
+    while counts := database.run(expire_forwards, days=keep_days, limit=_BATCH):
+        for forward_id, count in sorted(counts.items()):
+            bound = event("forward_given_up", forward_id=forward_id, webhooks=count)
+            _log.warning("Forward %s gave up %s webhooks: they waited for too long", forward_id, count, extra=bound)
 
 
 def retain_requests(database: Database) -> None:

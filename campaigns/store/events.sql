@@ -1,4 +1,9 @@
 -- name: insert_events
+-- Stores bodies. If a forward is enabled, stores copies of them for it. Without forwards, this reads one empty table.
+WITH copies AS (
+    INSERT INTO forward_inbox (body)
+    SELECT unnest(%(bodies)s::bytea[]) WHERE EXISTS (SELECT FROM forwards WHERE disabled_at IS NULL)
+)
 INSERT INTO webhook_events (body) SELECT unnest(%(bodies)s::bytea[])
 
 -- name: insert_pieces

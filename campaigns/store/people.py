@@ -156,7 +156,10 @@ def erase_person(
         "user_ids": list(user_ids),
     }
     connection.execute(query("erase_test_copies"), parameters)
-    event_count = connection.execute(query("erase_events_of"), parameters).rowcount
+    event_count = sum(
+        connection.execute(query(name), parameters).rowcount
+        for name in ("erase_events_of", "erase_forward_inbox_of", "erase_forward_bodies_of")
+    )
     message_count = connection.execute(query("erase_messages_of"), parameters).rowcount
     connection.execute(query("erase_replies_of"), parameters)
     connection.execute(query("erase_in_portfolios"), parameters)

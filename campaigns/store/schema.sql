@@ -840,3 +840,51 @@ CREATE TABLE idempotency_keys (
     PRIMARY KEY (token_id, key)
 );
 CREATE INDEX idempotency_keys_by_time ON idempotency_keys (created_at);
+
+-- The addresses of other programs that get the webhooks too: docs/decisions/0116. `fields` and `phone_number_ids` choose
+-- the changes that a target gets; {}: all.
+CREATE TABLE forwards (
+    id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    url text NOT NULL CHECK (url <> ''),
+    fields text[] NOT NULL DEFAULT '{}',
+    phone_number_ids text[] NOT NULL DEFAULT '{}',
+    secret bytea,  -- encrypted; NULL: bodies are signed with META_APP_SECRET, as Meta has signed them
+    created_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+    disabled_at timestamptz,
+    -- One process at a time sends to a target. `lease_no` grows by one each time a process takes the lease.
+    lease_no bigint NOT NULL DEFAULT 0,
+    leased_until timestamptz,
+    -- The first failure since the last success, with the error of the last failure.
+    failing_since timestamptz,
+    last_error text,
+    silence_count integer NOT NULL DEFAULT 0 CHECK (silence_count >= 0),  -- consecutive tries without an answer
+    paused_until timestamptz,  -- after a try without an answer, nothing is sent before this time
+    delivered_count bigint NOT NULL DEFAULT 0 CHECK (delivered_count >= 0),
+    delivered_at timestamptz,
+    given_up_count bigint NOT NULL DEFAULT 0 CHECK (given_up_count >= 0),
+    CONSTRAINT forwards_fail_for_a_reason CHECK ((failing_since IS NULL) = (last_error IS NULL))
+);
+
+-- Copies of the bodies of webhooks, as received. The receiver writes them in the statement that stores the webhooks, if a
+-- forward is enabled. `webhooks.forward` moves them to `forward_bodies`.
+CREATE TABLE forward_inbox (
+    id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    received_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+    body bytea NOT NULL
+);
+
+-- The bodies that wait for a target, which gets them in the order of `next_try_at`. That is the time of receipt, unless
+-- the body waits for a later try. A body is deleted once the target has accepted it.
+CREATE TABLE forward_bodies (
+    forward_id bigint NOT NULL REFERENCES forwards ON DELETE CASCADE,
+    inbox_id bigint NOT NULL,  -- the id that the body had in `forward_inbox`
+    received_at timestamptz NOT NULL,
+    phone_number_ids text[] NOT NULL,  -- of the changes in the body; {}: they are about no number
+    attempts integer NOT NULL DEFAULT 0 CHECK (attempts >= 0),
+    next_try_at timestamptz NOT NULL,
+    is_unanswered boolean NOT NULL DEFAULT false,  -- the last try got no answer
+    body bytea NOT NULL,
+    PRIMARY KEY (forward_id, inbox_id)
+);
+CREATE INDEX forward_bodies_due ON forward_bodies (forward_id, next_try_at, inbox_id);
+CREATE INDEX forward_bodies_by_time ON forward_bodies (received_at);

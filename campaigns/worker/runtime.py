@@ -12,6 +12,7 @@ from functools import cached_property
 
 from campaigns.alerts import Alerts
 from campaigns.config import Settings, read_settings
+from campaigns.management.forwards.targets import MAX_ENABLED
 from campaigns.sending.continuity import Continuity
 from campaigns.sending.leases import LeaseKeeper
 from campaigns.sending.samples import ReplyCounts
@@ -87,6 +88,16 @@ class Runtime:
         return BoundedThreads("confirmations", thread_count=1, waiting_count=1)
 
     @property
+    def forward_threads(self) -> BoundedThreads:
+        """One thread for each forward, so that no forward waits for the target of another."""
+        with self._lock:
+            return self._forward_threads
+
+    @cached_property
+    def _forward_threads(self) -> BoundedThreads:
+        return BoundedThreads("forwards", thread_count=MAX_ENABLED, waiting_count=0)
+
+    @property
     def continuity(self) -> Continuity:
         with self._lock:
             return self._continuity
@@ -150,7 +161,7 @@ class Runtime:
     def close(self) -> None:
         """Close the resources that were opened. If a slice has not ended by now, its lease expires."""
         opened = vars(self)
-        for name in ("_health_threads", "_confirmation_threads"):
+        for name in ("_health_threads", "_confirmation_threads", "_forward_threads"):
             if name in opened:
                 opened[name].close()
         if "_tools" in opened:

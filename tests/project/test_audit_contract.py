@@ -18,6 +18,7 @@ BY_TASKS = {
     "campaigns.doctor.health.check_account": "a slice requests the check, which stores what Meta reports",
     "campaigns.management.prices.charges.count_next_charges": "it keeps sums of what Meta reports",
     "campaigns.privacy.optout_confirmations.send_replies": "a webhook causes the confirmation of an opt-out",
+    "campaigns.privacy.retention.retain_forwards": "it deletes bodies that a target has not accepted for days",
     "campaigns.privacy.retention.retain_logins": "it deletes rows that mean nothing any more",
     "campaigns.privacy.retention.retain_requests": "it deletes answers that nobody asks for any more",
     "campaigns.privacy.retention.retain_files": "it deletes files whose use has ended",

@@ -65,6 +65,10 @@ class Act(StrEnum):
     CAMPAIGN_START = "campaign.start"
     CAMPAIGN_TEST = "campaign.test"
     COSTS_EXPORT = "costs.export"  # a person takes the costs of campaigns away
+    FORWARD_ADD = "forward.add"
+    FORWARD_DISABLE = "forward.disable"
+    FORWARD_ENABLE = "forward.enable"
+    FORWARD_REMOVE = "forward.remove"
     OPTOUT_ACCEPT = "optout.accept"
     OPTOUT_DISMISS = "optout.dismiss"
     OPTOUT_ERASE = "optout.erase"  # the texts of old answers

@@ -1,0 +1,1 @@
+"""The use cases about webhooks that are passed on to other programs."""

@@ -1,0 +1,38 @@
+"""Signs a webhook body as Meta signs, and posts it to a target."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+
+from campaigns.config import Settings
+from campaigns.egress import PostResult, post
+from campaigns.secrets import decrypt_token
+
+
+def choose_secret(settings: Settings, secret: bytes | None) -> str:
+    """Return the secret that signs. `secret`: the encrypted one of the forward; None: that of our app at Meta signs.
+
+    Raises SettingsError if the setting is missing, and TokenError if no key can decrypt the secret.
+    """
+    if secret is None:
+        return settings.require("meta_app_secret").meta_app_secret or ""
+    return decrypt_token(settings.require("secret_key").secret_key or "", secret)
+
+
+def sign_body(body: bytes, secret: str) -> str:
+    """Return the value of the header X-Hub-Signature-256."""
+    return f"sha256={hmac.digest(secret.encode(), body, hashlib.sha256).hex()}"
+
+
+def post_body(url: str, body: bytes, secret: str, settings: Settings) -> PostResult:
+    """Post a body to a target, once."""
+    headers = {"Content-Type": "application/json", "X-Hub-Signature-256": sign_body(body, secret)}
+    return post(url, body, headers, networks=settings.egress_networks or ())
+
+
+def describe_failure(result: PostResult) -> str:
+    """Return why a POST was no success, for logs and findings; "" for a success."""
+    if result.is_success:
+        return ""
+    return f"HTTP {result.status}" if result.error is None else str(result.error)

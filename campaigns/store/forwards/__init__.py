@@ -1,0 +1,1 @@
+"""The tables about webhooks that are passed on to other programs."""

@@ -1,0 +1,1 @@
+"""Passes stored webhooks on to other programs, in the role `events`."""
