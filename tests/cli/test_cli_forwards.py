@@ -59,7 +59,9 @@ def test_a_target_is_tested_without_content(forwarding, target):
     forwarding.ok("forward", "add", target.url)
     assert forwarding.ok("forward", "test", "1").startswith("The target accepts: HTTP 200 after ")
     ((headers, body, _),) = target.posts
-    assert json.loads(body) == {"object": "whatsapp_business_account", "entry": []}
+    assert target.values() == [
+        {"messaging_product": "whatsapp", "metadata": {"display_phone_number": "0", "phone_number_id": "0"}}
+    ]
     assert headers["X-Hub-Signature-256"] == sign_body(body, "s3cret")
     target.answers = [401, 401]
     assert forwarding.refusal("forward", "test", "1") == "The target does not accept: HTTP 401."
@@ -117,7 +119,8 @@ def test_the_doctor_names_a_target_that_has_failed_for_an_hour(forwarding, datab
     fetch(database, failing, 70)
     (finding,) = find()
     assert finding == (
-        "The target of forward 1 (chat.example.com) has failed for 70 min (timeout). It still has to get 0 webhook events."
+        "The target of forward 1 (chat.example.com) has failed for 70 min (timeout)."
+        " It still has to get 0 webhook events."
     )
     forwarding.ok("forward", "disable", "1")
     assert find() == []

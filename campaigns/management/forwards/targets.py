@@ -20,8 +20,11 @@ from campaigns.store.users.audit import write_audit
 
 # Each enabled forward has a thread of its own in a process of the role `events`.
 MAX_ENABLED = 10
-# A webhook without an entry. A target that checks signatures accepts it, and finds nothing to do.
-TEST_BODY = b'{"object":"whatsapp_business_account","entry":[]}'
+# A webhook about no message of a number that does not exist. It has a change, because pywa fails without one.
+TEST_BODY = (
+    b'{"object":"whatsapp_business_account","entry":[{"id":"0","changes":[{"value":{"messaging_product":"whatsapp",'
+    b'"metadata":{"display_phone_number":"0","phone_number_id":"0"}},"field":"messages"}]}]}'
+)
 _BATCH = 5_000
 
 
@@ -109,7 +112,7 @@ def remove_forward(database: Database, forward_id: int, *, actor: Actor) -> Forw
 
 
 def try_forward(database: Database, forward_id: int, *, settings: Settings) -> PostResult:
-    """Post a signed webhook without an entry to a target, once; return its answer. Nothing is stored.
+    """Post a signed webhook without content to a target, once; return its answer. Nothing is stored.
 
     Raises Refusal if there is no such forward, or if its secret cannot be read.
     """
