@@ -504,7 +504,7 @@ def judge_forwards(forwards: Iterable[Forward]) -> list[Finding]:
             "forward_failing",
             Severity.WARNING,
             "The target of forward {id} ({host}) has failed for {failed} ({error}). It still has to get {events}.",
-            "Look at the log of the target. {list_forwards} shows all forwards. They are kept for at most four days.",
+            "Look at the log of the target, and at {list_forwards}. What waits is kept for at most four days.",
             kind=Kind.AWAY,
             id=forward.id,
             host=urlsplit(forward.url).hostname or "",

@@ -50,14 +50,15 @@ UPDATE forwards SET secret = %(secret)s WHERE id = %(forward_id)s
 
 -- name: has_forward_work
 -- Whether a body waits to be routed, or a target can be tried now. Without forwards, this reads two empty tables.
+--
+-- Plan: the first row of forward_bodies_due per forward. The minimum is deliberate: for EXISTS, the planner may prefer to
+-- join the forwards to all bodies.
 SELECT EXISTS (SELECT FROM forward_inbox) OR EXISTS (
     SELECT FROM forwards f
     WHERE f.disabled_at IS NULL
         AND (f.leased_until IS NULL OR f.leased_until <= clock_timestamp())
         AND (f.paused_until IS NULL OR f.paused_until <= clock_timestamp())
-        AND EXISTS (
-            SELECT FROM forward_bodies b WHERE b.forward_id = f.id AND b.next_try_at <= clock_timestamp()
-        )
+        AND (SELECT min(b.next_try_at) FROM forward_bodies b WHERE b.forward_id = f.id) <= clock_timestamp()
 )
 
 -- name: take_inbox
@@ -86,13 +87,13 @@ FROM unnest(
 ) AS b (forward_id, inbox_id, received_at, phone_number_ids, body)
 
 -- name: lease_forwards
--- Takes the lease of each target that can be tried now.
+-- Takes the lease of each target that can be tried now. Plan: as `has_forward_work`.
 UPDATE forwards f
 SET lease_no = f.lease_no + 1, leased_until = clock_timestamp() + make_interval(secs => %(lease_seconds)s)
 WHERE f.disabled_at IS NULL
     AND (f.leased_until IS NULL OR f.leased_until <= clock_timestamp())
     AND (f.paused_until IS NULL OR f.paused_until <= clock_timestamp())
-    AND EXISTS (SELECT FROM forward_bodies b WHERE b.forward_id = f.id AND b.next_try_at <= clock_timestamp())
+    AND (SELECT min(b.next_try_at) FROM forward_bodies b WHERE b.forward_id = f.id) <= clock_timestamp()
 RETURNING f.id, f.url, f.secret, f.lease_no
 
 -- name: renew_forward
@@ -107,14 +108,15 @@ UPDATE forwards SET leased_until = NULL WHERE id = %(forward_id)s AND lease_no =
 -- name: list_due_bodies
 -- The next bodies: at most `limit` bodies, and no more after a total size of `max_bytes`.
 --
--- Plan: the index forward_bodies_due has the rows in this order.
+-- Plan: the index forward_bodies_due has the rows in this order. `now()` is deliberate: a condition with
+-- clock_timestamp(), whose value changes while the statement runs, uses no index.
 SELECT inbox_id, attempts, phone_number_ids, body
 FROM (
     SELECT *, sum(octet_length(body)) OVER (ORDER BY next_try_at, inbox_id) - octet_length(body) AS before
     FROM (
         SELECT inbox_id, attempts, phone_number_ids, body, next_try_at
         FROM forward_bodies
-        WHERE forward_id = %(forward_id)s AND next_try_at <= clock_timestamp()
+        WHERE forward_id = %(forward_id)s AND next_try_at <= now()
         ORDER BY next_try_at, inbox_id LIMIT %(limit)s
     ) due
 ) sized
@@ -163,7 +165,7 @@ UPDATE forwards SET given_up_count = given_up_count + %(count)s WHERE id = %(for
 -- Deletes the next bodies that are older than `days`; returns the forward of each.
 WITH old AS (
     SELECT forward_id, inbox_id FROM forward_bodies
-    WHERE received_at < clock_timestamp() - make_interval(days => %(days)s)
+    WHERE received_at < now() - make_interval(days => %(days)s)
     LIMIT %(limit)s FOR UPDATE SKIP LOCKED
 )
 DELETE FROM forward_bodies b USING old
@@ -171,7 +173,7 @@ WHERE b.forward_id = old.forward_id AND b.inbox_id = old.inbox_id
 RETURNING b.forward_id
 
 -- name: expire_forward_inbox
-DELETE FROM forward_inbox WHERE received_at < clock_timestamp() - make_interval(days => %(days)s)
+DELETE FROM forward_inbox WHERE received_at < now() - make_interval(days => %(days)s)
 
 -- name: erase_forward_inbox_of
 -- Deletes the copies of bodies that contain a number or a user id of the person, or the wamid of a message to the person.
