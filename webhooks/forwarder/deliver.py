@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from functools import partial
 from itertools import groupby
 
@@ -19,7 +20,7 @@ from campaigns.domain.statement import Refusal
 from campaigns.egress import PostResult, wait_seconds
 from campaigns.logs import event
 from campaigns.management.forwards.send import choose_secret, describe_failure, post_body
-from campaigns.store.database import Connection, Database, commit_lazily
+from campaigns.store.database import Connection, Database, DatabaseUnavailable, commit_lazily
 from campaigns.store.forwards import forwards
 from campaigns.store.forwards.forwards import DueBody, LeasedForward
 
@@ -48,15 +49,8 @@ def send_waiting(forward: LeasedForward, database: Database, settings: Settings,
         bound = event("forward_error", forward_id=forward.id)
         _log.exception("Forward %s stopped for now by an error; others go on", forward.id, extra=bound)
     finally:
-        _release(forward, database)
-
-
-def _release(forward: LeasedForward, database: Database) -> None:
-    try:
-        database.run(forwards.release_forward, forward)
-    except Exception as error:  # noqa: BLE001  the lease ends by itself
-        bound = event("forward_error", forward_id=forward.id)
-        _log.warning("The lease of forward %s ends by itself: %s", forward.id, type(error).__name__, extra=bound)
+        with suppress(*DatabaseUnavailable):  # the lease ends by itself
+            database.run(forwards.release_forward, forward)
 
 
 class _Sender:
