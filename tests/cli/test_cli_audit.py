@@ -25,6 +25,8 @@ from tests.cli.conftest import ANA, BIA
 from tests.golden.gather import list_commands
 from tests.store.rows import add_campaign, add_message, fetch
 
+# The audit keeps the host only.
+TARGET = "https://crm.example.com/EAAG-secret-token"
 ME = pwd.getpwuid(os.geteuid()).pw_name
 # These commands change nothing in Postgres, or nothing that a person decides.
 UNAUDITED = {
@@ -41,6 +43,8 @@ UNAUDITED = {
     **dict.fromkeys(("optouts review", "person", "portfolio list", "portfolio show", "suppress list"), "reads"),
     **dict.fromkeys(("prices ledger", "prices list", "template list", "template show"), "reads"),
     **dict.fromkeys(("token list", "user list"), "reads"),
+    **dict.fromkeys(("forward list", "forward show"), "reads"),
+    "forward test": "posts a webhook about nothing, and stores nothing",
     "prices example": "prints",
     **dict.fromkeys(("demo", "simulate", "up"), "start servers"),
 }
@@ -105,6 +109,10 @@ SIMPLE = {
     ("user", "disable"): (("eva",), "user.disable"),
     ("token", "add"): (("crm", "--user", "eva", "--scope", "campaigns:read"), "token.add"),
     ("token", "revoke"): (("1",), "token.revoke"),
+    ("forward", "add"): ((TARGET, "--secret-env", "WHATSAPP_TOKEN"), "forward.add"),
+    ("forward", "disable"): (("1",), "forward.disable"),
+    ("forward", "enable"): (("2",), "forward.enable"),
+    ("forward", "remove"): (("1",), "forward.remove"),
     ("retention",): (("--days", "1"), "campaign.erase"),
     ("portfolio", "set"): (("old", "--daily-limit", "5"), "portfolio.change"),
 }  # fmt: skip
@@ -119,6 +127,10 @@ def places(create, house, database, people, tmp_path):
     house.ok("portfolio", "add", "old", "--daily-limit", "3")
     house.ok("user", "add", "eva", "--role", "viewer", "--no-password")
     house.ok("token", "add", "nightly", "--user", "eva", "--scope", "audit:read")
+
+    for _ in "12":
+        house.ok("forward", "add", TARGET, "--secret-env", "WHATSAPP_TOKEN")
+    house.ok("forward", "disable", "2")
 
     def add(connection):
         ended = "2026-01-01T12:00Z"

@@ -30,6 +30,7 @@ EVERYTHING = {
             "completion",
             "audit",
             "token",
+            "forward",
             "user",
             "prices",
         ),
@@ -41,6 +42,7 @@ EVERYTHING = {
     ("optouts",): {"review", "accept", "dismiss"},
     ("user",): {"add", "list", "set", "disable"},
     ("token",): {"add", "list", "revoke"},
+    ("forward",): {"add", "list", "show", "test", "disable", "enable", "remove"},
     ("prices",): {"import", "remove", "list", "example", "ledger"},
     ("template",): {"add", "list", "show", "sync"},
     ("campaign",): {
