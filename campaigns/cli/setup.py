@@ -141,6 +141,11 @@ def _report_rekeyed(done: Rekeyed, *, has_older_keys: bool) -> None:
                 hint=hint,
             )
         )
+    for forward_id in done.unreadable_forwards:
+        text = _(
+            "No key can read the secret of forward {id}. Add its key, or remove it and add it again.", id=forward_id
+        )
+        say(text)
     if done.has_unknown_hashes:
         say(_("People were forgotten under a key that is missing here. Add that key: without it no list is imported."))
     if done.is_complete and has_older_keys:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import partial
 
 from campaigns.domain.users.actor import Act, Actor
 from campaigns.privacy.forgotten_people import reseal_hashers
@@ -16,22 +15,23 @@ from campaigns.store.users.audit import write_audit
 
 @dataclass(frozen=True, slots=True)
 class Rekeyed:
-    """The result of `rekey`. `unreadable`: the names of the accounts whose token no key can decrypt, and of a forward
-    whose secret none can decrypt, such as `forward 1`.
+    """The result of `rekey`. `unreadable`: the names of the accounts whose token no key can decrypt.
 
-    `token_count`: the number of tokens and secrets that were encrypted anew. `current_count`: the number of those that
-    the newest key had encrypted already. `has_unknown_hashes`: the hashes of some forgotten people were made with a key
-    that is neither in REVOADA_SECRET_KEY nor in the database.
+    `unreadable_forwards`: likewise the ids of forwards, for their secrets. `token_count`: the number of tokens and
+    secrets that were encrypted anew. `current_count`: the number of those that the newest key had encrypted already.
+    `has_unknown_hashes`: the hashes of some forgotten people were made with a key that is neither in
+    REVOADA_SECRET_KEY nor in the database.
     """
 
     token_count: int
     current_count: int
     unreadable: tuple[str, ...]
     has_unknown_hashes: bool
+    unreadable_forwards: tuple[int, ...] = ()
 
     @property
     def is_complete(self) -> bool:
-        return not (self.unreadable or self.has_unknown_hashes)
+        return not (self.unreadable or self.unreadable_forwards or self.has_unknown_hashes)
 
 
 def rekey(database: Database, *, actor: Actor, secret_key: str) -> Rekeyed:
@@ -45,21 +45,26 @@ def rekey(database: Database, *, actor: Actor, secret_key: str) -> Rekeyed:
 
 def _rekey(connection: Connection, secret_key: str, actor: Actor) -> Rekeyed:
     token_count, current_count, unreadable = 0, 0, []
-    stored = [(name, token, partial(write_token, connection, id_)) for id_, name, token in lock_tokens(connection)]
-    stored += [
-        (f"forward {id_}", secret, partial(write_forward_secret, connection, id_))
-        for id_, secret in lock_forward_secrets(connection)
-    ]
-    for name, token, write in stored:
+    for account_id, name, token in lock_tokens(connection):
         renewed = reencrypt(secret_key, token)
         if renewed is None:
             unreadable.append(name)
         elif renewed == token:
             current_count += 1
         else:
-            write(renewed)
+            write_token(connection, account_id, renewed)
+            token_count += 1
+    unreadable_forwards = []
+    for forward_id, secret in lock_forward_secrets(connection):
+        renewed = reencrypt(secret_key, secret)
+        if renewed is None:
+            unreadable_forwards.append(forward_id)
+        elif renewed == secret:
+            current_count += 1
+        else:
+            write_forward_secret(connection, forward_id, renewed)
             token_count += 1
     unknown = reseal_hashers(connection, secret_key)
     after = {"token_count": token_count, "current_count": current_count, "unreadable": unreadable}
     write_audit(connection, actor, Act.SECRET_REKEY, after=after)
-    return Rekeyed(token_count, current_count, tuple(unreadable), has_unknown_hashes=bool(unknown))
+    return Rekeyed(token_count, current_count, tuple(unreadable), bool(unknown), tuple(unreadable_forwards))

@@ -77,6 +77,10 @@ def test_a_secret_is_kept_encrypted_and_is_encrypted_anew_with_a_newer_key(forwa
     assert forwarding.json("rekey")["token_count"] == 4  # of two accounts and two forwards
     secrets = fetch(database, "SELECT secret FROM forwards ORDER BY id")
     assert [decrypt_token(new, each) for each in secrets] == ["of the CRM", "other"]
+    forwarding.environment["REVOADA_SECRET_KEY"] = make_key()
+    assert "the secret of forward 2. Add its key, or remove it" in forwarding("rekey").stdout
+    assert "the secret of this forward: add that key" in forwarding.refusal("forward", "test", "1")
+    forwarding.environment["REVOADA_SECRET_KEY"] = new
     forwarding.ok("forward", "test", "1")
     assert target.posts[0][0]["X-Hub-Signature-256"] == sign_body(target.posts[0][1], "of the CRM")
 

@@ -6,18 +6,27 @@ import hashlib
 import hmac
 
 from campaigns.config import Settings
+from campaigns.domain.statement import Kind, Refusal
 from campaigns.egress import PostResult, post
-from campaigns.secrets import decrypt_token
+from campaigns.secrets import TokenError, decrypt_token
 
 
 def choose_secret(settings: Settings, secret: bytes | None) -> str:
     """Return the secret that signs. `secret`: the encrypted one of the forward; None: that of our app at Meta signs.
 
-    Raises SettingsError if the setting is missing, and TokenError if no key can decrypt the secret.
+    Raises Refusal if the setting is missing, or if no key can decrypt the secret.
     """
     if secret is None:
         return settings.require("meta_app_secret").meta_app_secret or ""
-    return decrypt_token(settings.require("secret_key").secret_key or "", secret)
+    try:
+        return decrypt_token(settings.require("secret_key").secret_key or "", secret)
+    except TokenError:
+        raise Refusal(
+            "forward_secret_unreadable",
+            "REVOADA_SECRET_KEY does not have the key that encrypted the secret of this forward: add that key behind"
+            " the newest one, or remove the forward and add it again.",
+            kind=Kind.CONFLICT,
+        ) from None
 
 
 def sign_body(body: bytes, secret: str) -> str:
