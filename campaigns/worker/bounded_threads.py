@@ -25,6 +25,6 @@ class BoundedThreads:
         self._executor.submit(call, *arguments).add_done_callback(lambda _: self._places.release())
         return True
 
-    def close(self) -> None:
-        """Drop the calls that wait, and do not wait for the calls that run."""
-        self._executor.shutdown(wait=False, cancel_futures=True)
+    def close(self, *, waits: bool = False) -> None:
+        """Drop the calls that wait. `waits`: return only when the calls that run have ended."""
+        self._executor.shutdown(wait=waits, cancel_futures=True)

@@ -161,9 +161,12 @@ class Runtime:
     def close(self) -> None:
         """Close the resources that were opened. If a slice has not ended by now, its lease expires."""
         opened = vars(self)
-        for name in ("_health_threads", "_confirmation_threads", "_forward_threads"):
+        for name in ("_health_threads", "_confirmation_threads"):
             if name in opened:
                 opened[name].close()
+        if "_forward_threads" in opened:
+            # They end within the time limit of a POST, and need the database to delete what a target has accepted.
+            opened["_forward_threads"].close(waits=True)
         if "_tools" in opened:
             self._tools.lease_keeper.close()
             self._tools.transport.close()

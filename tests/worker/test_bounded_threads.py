@@ -61,3 +61,13 @@ def test_calls_that_wait_are_dropped_at_the_end(hang):
     release()
     threads._executor.shutdown(wait=True)
     assert dropped == []
+
+
+def test_close_waits_for_the_calls_that_run_if_it_is_told_to(hang):
+    call, hanging, release = hang
+    threads, done = BoundedThreads("test", thread_count=1, waiting_count=0), threading.Event()
+    assert threads.submit(lambda: (call(), done.set()))
+    assert hanging.acquire(timeout=PATIENCE_SECONDS)
+    threading.Timer(0.1, release).start()
+    threads.close(waits=True)
+    assert done.is_set()

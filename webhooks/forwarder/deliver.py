@@ -63,7 +63,8 @@ class _Sender:
         try:
             secret = choose_secret(self._settings, self._forward.secret)
         except Refusal as refusal:
-            self._database.run(self._note_silence, str(refusal))
+            if self._database.run(self._note_silence, str(refusal)):
+                self._warn(str(refusal))
             return
         turn_ends_at = time.monotonic() + _TURN_SECONDS
         count = 0
@@ -104,13 +105,15 @@ class _Sender:
             self._is_silent.set()
         reason = describe_failure(result)
         wait = wait_seconds(body.attempts + 1)
-        is_new = self._database.run(self._note_failure, body, reason, wait=wait, is_unanswered=is_unanswered)
-        if is_new:
-            bound = event("forward_failing", forward_id=self._forward.id)
-            _log.warning("The target of forward %s fails: %s", self._forward.id, reason, extra=bound)
+        if self._database.run(self._note_failure, body, reason, wait=wait, is_unanswered=is_unanswered):
+            self._warn(reason)
         if wait is None:
             bound = event("forward_given_up", forward_id=self._forward.id, webhooks=1)
             _log.warning("Forward %s gave up a webhook after its last try", self._forward.id, extra=bound)
+
+    def _warn(self, reason: str) -> None:
+        bound = event("forward_failing", forward_id=self._forward.id)
+        _log.warning("The target of forward %s fails: %s", self._forward.id, reason, extra=bound)
 
     def _note_delivery(self, connection: Connection, body: DueBody) -> bool:
         """Return whether the try before had failed."""
@@ -140,6 +143,7 @@ class _Sender:
         return forwards.note_failure(connection, self._forward.id, reason)
 
     def _note_silence(self, connection: Connection, reason: str) -> bool:
+        """Pause the forward; return whether the try before had succeeded."""
         first, later = wait_seconds(1), wait_seconds(2)
         assert first is not None
         assert later is not None

@@ -362,12 +362,13 @@ def test_a_removed_forward_takes_what_waits_with_it(database, add):
     assert fetch(database, "SELECT count(*) FROM forward_bodies") == [0]
 
 
-def test_a_secret_that_cannot_be_read_is_a_failure_of_this_forward(database, add, target):
+def test_a_secret_that_cannot_be_read_is_a_failure_of_this_forward(database, add, target, caplog):
     add()
     receive(database, make_body("a"))
     work(database, settings=Settings(egress_networks=SETTINGS.egress_networks))
     assert target.posts == []
     assert "META_APP_SECRET" in show(database).last_error
+    assert [each.event for each in caplog.records] == ["forward_failing"]
     end_pause(database)
     work(database)
     assert read_texts(target) == ["a"]
