@@ -20,12 +20,12 @@ from campaigns.secrets import make_key
 from campaigns.store.events import insert_events
 from campaigns.store.forwards.forwards import has_forward_work, lease_forwards, list_forwards, take_due_bodies
 from tests.simulator.far_end import Receiver
-from tests.store.rows import fetch
+from tests.store.rows import Beside, await_blocked, fetch, hold
 from tests.support.actors import TESTER
 from tests.support.serving import serving
 from webhooks.forwarder import deliver
 from webhooks.forwarder.deliver import LEASE_SECONDS, send_waiting
-from webhooks.forwarder.route import route_bodies
+from webhooks.forwarder.route import _route_set, route_bodies
 
 SETTINGS = Settings(
     meta_app_secret="s3cret", secret_key=make_key(), egress_networks=(ipaddress.ip_network("127.0.0.0/8"),)
@@ -147,6 +147,33 @@ def test_the_bodies_of_a_number_arrive_in_their_order(database, add, target):
         assert [text for text in got if text[0] == name] == [*own, f"{name} last"]
     assert got[120:122] == ["to both", "to both"]
     assert sorted(got[122:]) == ["a last", "b last"]
+
+
+def test_a_newer_body_is_never_routed_before_an_older_one(database, add):
+    """While a process routes the first body, another one waits for it, although a newer body has arrived."""
+    add()
+    receive(database, make_body("a"))
+    first, may_commit = hold(database, _route_set)
+    receive(database, make_body("b"))
+    second = Beside(route_bodies, database)
+    await_blocked(database)
+    assert fetch(database, "SELECT count(*) FROM forward_bodies") == [0]
+    may_commit.set()
+    first.result()
+    second.result()
+    route_bodies(database)
+    assert fetch(database, "SELECT inbox_id FROM forward_bodies ORDER BY 1") == [1, 2]
+
+
+def test_two_processes_never_send_to_the_same_target(database, add):
+    add()
+    receive(database, make_body("a"))
+    route_bodies(database)
+    first, may_commit = hold(database, lambda connection: lease_forwards(connection, lease_seconds=LEASE_SECONDS))
+    second = Beside(database.run, lease_forwards, lease_seconds=LEASE_SECONDS)
+    await_blocked(database)
+    may_commit.set()
+    assert [len(each.result()) for each in (first, second)] == [1, 0]
 
 
 def test_a_refused_body_is_tried_later_while_newer_ones_arrive(database, add, target):
