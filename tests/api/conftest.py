@@ -42,7 +42,7 @@ class Api:
         shared = (self._enqueue, self._enqueue_file_work)
         limit = RequestLimit(None)
         self.app = make_api(context.Parts(self.settings, self.database, limit, *shared))
-        self.console = make_app(Parts(self.settings, self.database, QuickHasher(), *shared), self.app)
+        self.console = make_app(Parts(self.settings, self.database, QuickHasher(), *shared, ask_broker=None), self.app)
 
     def _enqueue(self, campaign_ids):
         self.enqueued += campaign_ids
