@@ -100,6 +100,7 @@ class CampaignState:
     next_message_at: dt.datetime | None = None
     uncertain_since: dt.datetime | None = None
     missed_quiet_hours: tuple[dt.time, dt.time] | None = None
+    is_standing: bool = False
 
     @property
     def open_count(self) -> int:
@@ -229,7 +230,7 @@ class _Judge:
                 at=self._moment(state.scheduled_at),
                 change=self._change(Field.SCHEDULE_AT, None),
             )
-        elif not state.open_count:
+        elif not state.open_count and not state.is_standing:
             text = "Campaign {campaign_id} has nothing left to send; its next slice completes it."
             self._add_finding("done", Severity.NOTE, text, "Nothing: it takes seconds.")
 
@@ -647,5 +648,10 @@ _WAITS = {
         "Campaign {campaign_id} has used up the daily limit of its portfolio{until}.",
         "It goes on when quota becomes free; an account of another portfolio helps, or {hint}.",
         HintAction.CHANGE_PORTFOLIO,
+    ),
+    Reason.IDLE: _WaitTexts(
+        Severity.NOTE,
+        "Campaign {campaign_id} is a standing campaign, and waits for the next message that a program posts.",
+        "Nothing: each message leaves at once.",
     ),
 }

@@ -300,6 +300,7 @@ def _state(
         next_message_at=state.next_message_at,
         uncertain_since=state.uncertain_since,
         missed_quiet_hours=quiet_hours if has_all_hours else None,
+        is_standing=row.is_standing,
     )
 
 

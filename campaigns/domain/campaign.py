@@ -105,6 +105,7 @@ class CampaignFacts:
     account_count: int = 0
     time_zone: str = "UTC"
     pace: tuple[Entry, ...] = ()
+    is_standing: bool = False
 
     def identify(self) -> Sentence:
         return Sentence("Campaign {id} ({name})", id=self.id, name=self.name)
@@ -127,7 +128,7 @@ class Plan:
     None means that the campaign has no such setting: no schedule, no pause, and so on. `parameters` has, by the name of
     a template parameter, the value for all recipients. The value is None for an optional parameter whose values come
     from each row. `columns`: the names of the parameters whose values come from each row, in the order in which a send
-    takes them.
+    takes them. `is_standing`: programs post the messages of the campaign, which has no list and does not complete.
     """
 
     name: str
@@ -148,6 +149,7 @@ class Plan:
     columns: list[str] = field(default_factory=list)
     uses_recipient_zones: bool = False
     holidays: str | None = None
+    is_standing: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -433,6 +435,12 @@ def check_plan(plan: Plan) -> Plan:
             start_within=Entry(Field.START_WITHIN),
             schedule_at=Entry(Field.SCHEDULE_AT),
         )
+    if plan.is_standing and plan.uses_recipient_zones:
+        raise Refusal(
+            "standing_without_recipient_zones",
+            "A standing campaign sends by its own clock, because it has no list: {recipient_zones} is not possible.",
+            recipient_zones=Entry(Field.RECIPIENT_ZONES),
+        )
     if plan.expire_at is not None and plan.scheduled_at is not None and plan.expire_at <= plan.scheduled_at:
         raise Refusal(
             "expiry_before_schedule",
@@ -559,7 +567,7 @@ def missing_campaign(campaign_id: int) -> Refusal:
 
 
 def _check_start(facts: CampaignFacts, now: dt.datetime) -> None:
-    if not facts.recipient_count:
+    if not facts.recipient_count and not facts.is_standing:
         raise facts.conflict(
             "start_without_recipients",
             "Campaign {id} ({name}) has no recipients: it cannot be started. {add} adds some.",

@@ -30,6 +30,7 @@ class Reason(StrEnum):
     NO_ACTIVE_ACCOUNT = "no_active_account"
     TEMPLATE = "template"
     DAILY_LIMIT = "daily_limit"
+    IDLE = "idle"  # a standing campaign has no message to send: docs/decisions/0113
 
 
 # Waits for these reasons often last until a person acts. The other waits usually end by themselves.

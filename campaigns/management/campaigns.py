@@ -94,6 +94,8 @@ class CampaignChanges:
     `parameters`: by name of a template parameter, the value that is the same for all recipients. The value None means
     that each row of the file has a value of its own for this optional parameter. The value CLEAR removes an optional
     parameter.
+
+    `is_standing`: a new draft becomes a standing campaign, to which programs post messages. A draft stays what it is.
     """
 
     name: str | None = None
@@ -114,6 +116,7 @@ class CampaignChanges:
     uses_recipient_zones: bool | Clear | None = None
     holidays: Holidays | Clear | None = None
     is_day_first: bool = False
+    is_standing: bool = False
 
     @property
     def changes_content(self) -> bool:
@@ -401,7 +404,12 @@ def _plan_draft(connection: Connection, changes: CampaignChanges, *, time_zone: 
     given = drop_empty(template, _read_parameters(changes))
     filling = fill(template, given)
     plan = Plan(
-        name=changes.name or "", template_id=row.id, time_zone=time_zone, parameters=given, columns=filling.names
+        name=changes.name or "",
+        template_id=row.id,
+        time_zone=time_zone,
+        parameters=given,
+        columns=filling.names,
+        is_standing=changes.is_standing,
     )
     plan = _apply(plan, changes, now=read_clock(connection))
     return _PlannedDraft(plan, account_ids, row, filling, warnings)
@@ -569,7 +577,7 @@ def give_quiet_hours(
     has_window = plan.window_from is not None or changes.window is not None
     if quiet is None or has_window or not sends_marketing(connection, campaign_id):
         return plan, None
-    uses_recipient_zones = changes.uses_recipient_zones in {None, True}
+    uses_recipient_zones = changes.uses_recipient_zones in {None, True} and not plan.is_standing
     plan = close_quiet_hours(connection, campaign_id, plan, quiet, uses_recipient_zones=uses_recipient_zones)
     return plan, quiet
 

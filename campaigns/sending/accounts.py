@@ -37,12 +37,16 @@ class AccountPool:
         *,
         campaign_id: int,
         categories: Mapping[int, str],
+        comes_first: bool = False,
         now: Callable[[], dt.datetime],
     ) -> None:
-        """`categories`: the category of the campaign's template, by account. `now` returns the time of Postgres."""
+        """`categories`: the category of the campaign's template, by account. `now` returns the time of Postgres.
+
+        `comes_first`: as for `Throttle.grant`.
+        """
         self._throttle, self._lease_keeper, self._quota = throttle, lease_keeper, quota
         self._settings, self._now = settings, now
-        self._campaign_id, self._categories = campaign_id, dict(categories)
+        self._campaign_id, self._categories, self._comes_first = campaign_id, dict(categories), comes_first
         self._access_tokens: dict[bytes, str] = {}
         self._shares = Shares()
         # Ids of the accounts that could send when the slice last asked for tokens.
@@ -97,7 +101,7 @@ class AccountPool:
             if self._next_request_at.get(account_id, 0.0) <= now
         }
         asks = [self._ask(accounts[account_id], part) for account_id, part in self._shares.split(want, rates).items()]
-        grants = self._throttle.grant(self._campaign_id, asks, claim=claim)
+        grants = self._throttle.grant(self._campaign_id, asks, claim=claim, comes_first=self._comes_first)
         for grant in grants:
             self._rates[grant.account_id] = grant.rate
             pause_seconds = max(grant.retry_seconds, _GATHER_SECONDS) if grant.retry_seconds else 0.0
@@ -181,4 +185,4 @@ class AccountPool:
             )
             for account_id in sorted(unreported)
         ]
-        self._throttle.grant(self._campaign_id, asks)
+        self._throttle.grant(self._campaign_id, asks, comes_first=self._comes_first)

@@ -23,6 +23,9 @@ from campaigns.throttle.bucket import Grant
 # A message may be due and yet not be claimed, because no account had a token for the message. The slice tries to claim
 # the message again after this time.
 _SOON_SECONDS = 1.0
+# The cursor of a standing campaign. Its messages are found by `not_before`, because their ids may be committed in
+# another order. So a claim never reads the messages that were sent long ago.
+_BEHIND_ALL = 2**63 - 1
 
 
 class Claimer:
@@ -49,7 +52,7 @@ class Claimer:
         # claimed. The next claim continues after this key.
         self._last_people: dict[int, str] = {}
         self._has_waited = row.waiting_reason is not None
-        self.cursor, self.claimed_count = row.cursor, 0
+        self.cursor, self.claimed_count = _BEHIND_ALL if row.is_standing else row.cursor, 0
         self._claim_count = row.claim_count
 
     @property
@@ -60,6 +63,10 @@ class Claimer:
     def allow(self, want: int) -> int | Wait:
         """Return the number of messages, up to `want`, that the pace allows now; the wait if the pace allows none."""
         return allow(self._pace, self._pace_state, self._now(), want=want)
+
+    def count_due(self, most: int) -> int:
+        """Return the number of messages of a standing campaign that are due now, at most `most`."""
+        return self._database.run(messages.count_due, self._row.id, most)
 
     def claim(
         self, grants: Mapping[int, Grant], accounts: Mapping[int, AccountRow], *, usable: Collection[int]

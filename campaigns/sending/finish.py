@@ -46,7 +46,7 @@ def finish_slice(result: SliceResult, row: LeaseRow, database: Database, alerts:
     status, wait, is_due_now = database.run(_end_slice, result, row)
     if status is CampaignStatus.RUNNING and wait is not None:
         _report_wait(wait, row, alerts, result.now)
-    return status is CampaignStatus.RUNNING and is_due_now
+    return is_due_now
 
 
 def _end_slice(
@@ -63,7 +63,7 @@ def _end_slice(
             wait = None
     soon = result.now + dt.timedelta(seconds=result.tick_seconds)
     is_due_now = not result.is_failed and (wait is None or wait.until <= soon)
-    status = leases.end_slice(
+    status, is_marked = leases.end_slice(
         connection,
         row.id,
         row.epoch,
@@ -74,7 +74,7 @@ def _end_slice(
         due_at=wait.until if wait else None,
         is_due_now=is_due_now,
     )
-    return status, wait, is_due_now
+    return status, wait, is_marked
 
 
 def _complete(row: LeaseRow, database: Database) -> bool:
@@ -126,7 +126,7 @@ def _report_wait(wait: Wait, row: LeaseRow, alerts: Alerts, now: dt.datetime) ->
 
 
 def _until(wait: Wait, time_zone: str, now: dt.datetime) -> str:
-    if wait.reason is Reason.NO_ACTIVE_ACCOUNT:
+    if wait.reason in (Reason.NO_ACTIVE_ACCOUNT, Reason.IDLE):
         return ""
     until = wait.until.astimezone(ZoneInfo(time_zone))
     is_today = until.date() == now.astimezone(ZoneInfo(time_zone)).date()

@@ -6,7 +6,9 @@ results of the requests to Postgres.
 
 from __future__ import annotations
 
+import datetime as dt
 import logging
+import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -53,6 +55,10 @@ _MESSAGES_PER_SLICE = 100
 _MAX_IN_FLIGHT_WHEN_SATURATED = 128
 # A slice that waits checks its accounts and its campaign at least this often.
 _POLL_SECONDS = 1.0
+# A slice of a standing campaign looks for new messages at least this often, also while replies are missing.
+_STANDING_POLL_SECONDS = 0.1
+# A standing campaign without messages gets a slice again after this time. Before that, each posted message enqueues it.
+_IDLE_SECONDS = 3600.0
 
 
 def run_slice(context: SliceContext, tools: Tools) -> bool:
@@ -86,7 +92,7 @@ class Slice:
         self._probation = TemplateProbation(row, retry_seconds=settings.template_retry_seconds, now=context.now)
         self._pool = AccountPool(
             tools.throttle, tools.lease_keeper, self._quota, settings,
-            campaign_id=row.id, categories=context.categories, now=context.now,
+            campaign_id=row.id, categories=context.categories, comes_first=row.is_standing, now=context.now,
         )  # fmt: skip
         self._requests = RequestBuilder(
             row,
@@ -106,9 +112,14 @@ class Slice:
         self._wait: Wait | None = None
         # Whether the last grant had fewer tokens than `_capacity`, the number of messages that could leave.
         self._is_short_of_tokens = False
-        # Drained: the last claim found no message. Finished: nothing is left to claim in this slice. Failed: Postgres
-        # returned an error or no answer. A slice that is finished or failed claims nothing more.
-        self._is_drained = self._is_finished = self._is_failed = False
+        # The last claim found no message. While messages are in flight, the next claim takes place after this time, on
+        # `clock`, or after the next reply.
+        self._drained_until = -math.inf
+        # Finished: nothing is left to claim in this slice. Failed: Postgres returned an error or no answer. A slice
+        # that is finished or failed claims nothing more.
+        self._is_finished = self._is_failed = False
+        self._is_standing = row.is_standing
+        self._poll_seconds = _STANDING_POLL_SECONDS if row.is_standing else _POLL_SECONDS
 
     def run(self) -> None:
         """Send messages until the slice is over and every claimed message is settled."""
@@ -213,6 +224,8 @@ class Slice:
         if cooldown := self._probation.cooldown():
             self._wait = cooldown
             return {}
+        if self._is_standing and not (capacity := self._count_due(capacity)):
+            return {}
         want = self._claimer.allow(capacity)
         try:
             grants = want if isinstance(want, Wait) else self._pool.grant(want, claim=self._next_claim())
@@ -227,6 +240,19 @@ class Slice:
         self._is_short_of_tokens = sum(grant.tokens for grant in grants.values()) < capacity
         return grants
 
+    def _count_due(self, capacity: int) -> int:
+        """Return how many messages of a standing campaign are due, at most `capacity`.
+
+        A slice of a standing campaign looks often, and a token that it takes in vain is missing to other campaigns.
+        """
+        try:
+            if not (count := self._claimer.count_due(capacity)):
+                self._check_for_end()
+        except _Unavailable as error:
+            self._fail("Claiming", error)
+            return 0
+        return count
+
     def _next_claim(self) -> NextClaim:
         claims = self._claimer.claims
         return NextClaim(self._context.identity.incarnation, replace(claims, count=claims.count + 1))
@@ -234,8 +260,7 @@ class Slice:
     def _capacity(self) -> int:
         """Return the number of messages to claim now: at most as many as can leave soon."""
         in_flight = len(self._in_flight)
-        if self._is_drained and in_flight:
-            # The last claim found no message. Only a reply can make a message pending again.
+        if in_flight and clock() < self._drained_until:
             return 0
         capacity = self._probation.limit(self._window.room(clock(), in_flight=in_flight), in_flight=in_flight)
         if self._tools.transport.is_saturated:
@@ -298,11 +323,16 @@ class Slice:
             self._claimer.clear_wait()
 
     def _check_for_end(self) -> None:
-        """Note an empty claim. If no message is in flight, wait for the next due message, or finish the slice."""
-        self._is_drained = True
+        """Note that no message is due. If no message is in flight, wait for the next due message, or finish the slice.
+
+        Only a reply can make a message pending again, except in a standing campaign, to which programs post messages.
+        """
+        self._drained_until = clock() + self._poll_seconds if self._is_standing else math.inf
         if self._in_flight:
             return
         self._wait = self._claimer.next_wait()
+        if self._wait is None and self._is_standing:
+            self._wait = Wait(Reason.IDLE, self._context.now() + dt.timedelta(seconds=_IDLE_SECONDS))
         self._is_finished = self._wait is None
 
     # send
@@ -339,10 +369,10 @@ class Slice:
             return _SETTLE_RETRY_SECONDS if self._is_failed else 0.0
         if self._can_claim():
             if self._wait is not None:
-                return min((self._wait.until - self._context.now()).total_seconds(), _POLL_SECONDS)
+                return min((self._wait.until - self._context.now()).total_seconds(), self._poll_seconds)
             if self._capacity() > 0:
-                return min(self._pool.seconds_until_tokens(), _POLL_SECONDS)
-        return _POLL_SECONDS if self._in_flight else 0.0
+                return min(self._pool.seconds_until_tokens(), self._poll_seconds)
+        return self._poll_seconds if self._in_flight else 0.0
 
     def _settle(self, replies: Sequence[Reply]) -> None:
         """Settle replies. If Postgres fails, the settler keeps the replies for the next pass of the loop."""
@@ -353,7 +383,7 @@ class Slice:
             self._settler.add(in_flight, reply.verdict)
         if not self._settler.has_replies:
             return
-        self._is_drained = False
+        self._drained_until = -math.inf
         try:
             settled = self._settler.settle(usable=self._pool.usable_ids())
         except _Unavailable as error:

@@ -44,6 +44,7 @@ class LockedCampaign:
     time_zone: str
     uses_recipient_zones: bool
     holidays: str | None
+    is_standing: bool
     waiting_reason: str | None
     started_at: dt.datetime | None
     recipient_count: int
@@ -64,6 +65,7 @@ class LockedCampaign:
             account_count=self.account_count,
             time_zone=self.time_zone,
             pace=list_pace(self),
+            is_standing=self.is_standing,
         )
 
     @property
@@ -87,6 +89,7 @@ class LockedCampaign:
             weekdays=self.weekdays,
             uses_recipient_zones=self.uses_recipient_zones,
             holidays=self.holidays,
+            is_standing=self.is_standing,
         )
 
 
@@ -121,6 +124,7 @@ class CampaignListing:
     time_zone: str
     uses_recipient_zones: bool
     holidays: str | None
+    is_standing: bool
     waiting_reason: str | None
     due_at: dt.datetime | None
     enqueued_at: dt.datetime | None

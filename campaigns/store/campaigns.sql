@@ -4,11 +4,11 @@ WITH campaign AS (
     INSERT INTO campaigns (
         name, template_id, parameters, columns, time_zone, scheduled_at, start_within_seconds, expire_at, max_per_person, within_days,
         interval_seconds, pause_after, pause_seconds, window_from, window_to, weekdays, uses_recipient_zones, holidays,
-        draft_key, made_with)
+        draft_key, is_standing, made_with)
     VALUES (
         %(name)s, %(template_id)s, %(parameters)s, %(columns)s, %(time_zone)s, %(scheduled_at)s,
         %(start_within_seconds)s, %(expire_at)s, %(max_per_person)s, %(within_days)s, %(interval_seconds)s, %(pause_after)s, %(pause_seconds)s,
-        %(window_from)s, %(window_to)s, %(weekdays)s, %(uses_recipient_zones)s, %(holidays)s, %(draft_key)s,
+        %(window_from)s, %(window_to)s, %(weekdays)s, %(uses_recipient_zones)s, %(holidays)s, %(draft_key)s, %(is_standing)s,
         (SELECT jsonb_build_object('template', t.name || ':' || t.language, 'components', t.components,
             'parameters', %(parameters)s::jsonb)
          FROM templates t WHERE t.id = %(template_id)s))
@@ -48,8 +48,8 @@ GROUP BY 1
 SELECT
     c.id, c.name, c.status::text AS status, c.template_id, c.parameters, c.columns, c.scheduled_at,
     c.start_within_seconds, c.expire_at, c.max_per_person, c.within_days, c.interval_seconds, c.pause_after, c.pause_seconds, c.window_from,
-    c.window_to, c.weekdays, c.time_zone, c.uses_recipient_zones, c.holidays, c.waiting_reason, c.started_at,
-    c.recipient_count, clock_timestamp() AS server_now,
+    c.window_to, c.weekdays, c.time_zone, c.uses_recipient_zones, c.holidays, c.is_standing, c.waiting_reason,
+    c.started_at, c.recipient_count, clock_timestamp() AS server_now,
     (SELECT count(*) FROM campaign_accounts a WHERE a.campaign_id = c.id) AS account_count
 FROM campaigns c
 WHERE c.id = ANY (%(campaign_ids)s)
@@ -205,7 +205,7 @@ DELETE FROM campaigns WHERE id = %(campaign_id)s AND status = 'draft'
 SELECT
     c.id, c.name, c.status::text AS status, c.test_of, t.name AS template_name, t.language, t.status AS template_status,
     c.parameters, c.columns, c.scheduled_at, c.start_within_seconds, c.expire_at, c.max_per_person, c.within_days, c.interval_seconds, c.pause_after,
-    c.pause_seconds, c.window_from, c.window_to, c.weekdays, c.time_zone, c.uses_recipient_zones, c.holidays,
+    c.pause_seconds, c.window_from, c.window_to, c.weekdays, c.time_zone, c.uses_recipient_zones, c.holidays, c.is_standing,
     c.waiting_reason, c.due_at, c.enqueued_at, c.recipient_count, c.duplicate_count, c.rejected_count,
     c.created_at, c.started_at, c.completed_at, c.cancelled_at, clock_timestamp() AS server_now,
     coalesce(n.counts, '{}') AS counts, coalesce(n.replied_counts, '{}') AS replied_counts

@@ -47,6 +47,7 @@ class LeaseRow:
     holidays: str | None
     expire_at: dt.datetime | None
     is_capped: bool
+    is_standing: bool
     left_at: dt.datetime
     waiting_reason: str | None
     due_at: dt.datetime | None
@@ -125,8 +126,11 @@ def end_slice(
     waiting_reason: str | None = None,
     due_at: dt.datetime | None = None,
     is_due_now: bool = False,
-) -> CampaignStatus | None:
-    """Give the lease back; return the campaign's status, or None if this process had lost the lease."""
+) -> tuple[CampaignStatus | None, bool]:
+    """Give the lease back. Return the campaign's status, and whether the caller enqueues the campaign.
+
+    The status is None if this process had lost the lease.
+    """
     parameters = {
         "campaign_id": campaign_id,
         "epoch": epoch,
@@ -137,7 +141,7 @@ def end_slice(
     }
     lock_campaign(connection, campaign_id)
     row = connection.execute(query("end_slice"), parameters).fetchone()
-    return CampaignStatus(row[0]) if row else None
+    return (CampaignStatus(row[0]), row[1]) if row else (None, False)
 
 
 def clear_wait(connection: Connection, campaign_id: int) -> None:

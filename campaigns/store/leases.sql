@@ -36,7 +36,7 @@ RETURNING
     t.status AS template_status, greatest(t.blocked_until, clock_timestamp()) AS template_blocked_until,
     c.interval_seconds, coalesce(c.pause_after, 0) AS pause_after, coalesce(c.pause_seconds, 0) AS pause_seconds,
     c.window_from, c.window_to, c.weekdays, c.time_zone, c.uses_recipient_zones, c.holidays, c.expire_at,
-    c.max_per_person IS NOT NULL AS is_capped,
+    c.max_per_person IS NOT NULL AS is_capped, c.is_standing,
     greatest(old.until, c.started_at) AS left_at,
     c.waiting_reason, c.due_at, c.cursor, c.started_at, l.next_message_at, l.burst_count, l.claim_count,
     clock_timestamp() AS server_now
@@ -86,22 +86,23 @@ SELECT EXISTS (
 -- at `due_at`. A campaign that is not running gets no `due_at`. If the lease was lost (it has another epoch), nothing
 -- changes. `take_lease` clears `enqueued_at`, so if `enqueued_at` is set now, the campaign was enqueued during the
 -- slice, after a change that the slice may not have seen. Then no wait is written, and the next tick enqueues the
--- campaign.
+-- campaign. A standing campaign is then due now, because a message was posted during the slice.
 WITH campaign AS (
     UPDATE campaigns c
     SET cursor = %(cursor)s,
         waiting_reason = CASE WHEN c.status = 'running' AND c.enqueued_at IS NULL THEN %(waiting_reason)s::text END,
         due_at = CASE WHEN c.status = 'running' AND c.enqueued_at IS NULL THEN %(due_at)s::timestamptz END,
-        enqueued_at = CASE WHEN c.status = 'running' AND %(is_due_now)s THEN clock_timestamp() END
+        enqueued_at = CASE WHEN c.status = 'running' AND (%(is_due_now)s OR (c.is_standing AND c.enqueued_at IS NOT NULL))
+            THEN clock_timestamp() END
     FROM leases l
     WHERE c.id = %(campaign_id)s AND l.campaign_id = c.id AND l.epoch = %(epoch)s
-    RETURNING c.id, c.status
+    RETURNING c.id, c.status, new.enqueued_at IS NOT NULL AS is_due_now
 )
 UPDATE leases l
 SET until = clock_timestamp(), owner = ''
 FROM campaign c
 WHERE l.campaign_id = c.id AND l.epoch = %(epoch)s
-RETURNING c.status
+RETURNING c.status, c.is_due_now
 
 -- name: clear_wait
 -- Deletes the wait of a campaign that sends again.

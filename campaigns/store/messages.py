@@ -155,6 +155,13 @@ def lock_caps(connection: Connection) -> None:
     connection.execute(query("lock_caps"))
 
 
+def count_due(connection: Connection, campaign_id: int, most: int) -> int:
+    """Return the number of released or posted messages of a campaign that are due, at most `most`."""
+    row = connection.execute(query("count_due"), {"campaign_id": campaign_id, "most": most}).fetchone()
+    assert row is not None
+    return int(row[0])
+
+
 def has_claimable(
     connection: Connection, campaign_id: int, *, cursor: int, open_zones: Sequence[int] | None = None
 ) -> bool:

@@ -188,6 +188,14 @@ SELECT coalesce(
     false
 )
 
+-- name: count_due
+-- The number of released or posted messages that are due, at most `most`. Plan: the first entries of messages_released.
+SELECT count(*) FROM (
+    SELECT FROM messages m
+    WHERE m.campaign_id = %(campaign_id)s AND m.not_before <= clock_timestamp()
+    LIMIT %(most)s
+) due
+
 -- name: find_next_times_by_zone
 -- The time at which the first pending message of each zone may be sent, if the window is ignored. The query reads the
 -- whole campaign. A slice runs this query if the slice found nothing to claim and the window follows the zone of each

@@ -128,10 +128,13 @@ RETURNING m.id, m.account_id, m.send_no, m.attempts, m.phone, m.variables, m.ref
 -- name: count_claimed
 -- Counts the people of claimed messages for 24 hours from now. A person who is counted already uses no more quota. If
 -- another message counts the person too, `message_id` becomes NULL, so that no single message can give the quota back.
+-- The claimed messages of a standing campaign may be several to one person.
 INSERT INTO portfolio_people AS p (portfolio_id, recipient_key, until, message_id)
-SELECT c.portfolio_id, m.recipient_key, clock_timestamp() + interval '24 hours', m.id
+SELECT c.portfolio_id, m.recipient_key, clock_timestamp() + interval '24 hours',
+    CASE WHEN count(*) = 1 THEN min(m.id) END
 FROM unnest(%(message_ids)s::bigint[], %(portfolio_ids)s::bigint[]) AS c (message_id, portfolio_id)
 JOIN messages m ON m.id = c.message_id
+GROUP BY c.portfolio_id, m.recipient_key
 ORDER BY c.portfolio_id, m.recipient_key
 ON CONFLICT (portfolio_id, recipient_key) DO UPDATE
 SET until = excluded.until,

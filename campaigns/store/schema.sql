@@ -209,7 +209,7 @@ CREATE TABLE campaigns (
     -- The reason why a running campaign waits, and the time at which it is due again. `due_at` NULL: it is due now.
     waiting_reason text CHECK (waiting_reason IN
         ('interval', 'pause', 'window', 'retry', 'throttled', 'unreachable', 'no_active_account', 'template',
-         'daily_limit')),
+         'daily_limit', 'idle')),
     due_at timestamptz,
     enqueued_at timestamptz,  -- the time at which a task for the campaign was published; NULL: no task waits
     -- Claims search for the next message after this message id. A cursor that is too low only makes the search slower,
@@ -234,14 +234,23 @@ CREATE TABLE campaigns (
     -- it was changed last before it had people. NULL: an older version made the draft, or the campaign is a test.
     made_with jsonb,
     draft_key bytea,  -- the digest of the form that made the draft; NULL: no form of a page made it
+    -- A standing campaign has no list: programs post its messages, and it does not complete: docs/decisions/0113.
+    is_standing boolean NOT NULL DEFAULT false,
+    -- If the first message with an account and a template made the standing campaign: this account.
+    standing_account_id bigint REFERENCES accounts,
     CONSTRAINT cap_is_whole CHECK ((max_per_person IS NULL) = (within_days IS NULL)),
     CONSTRAINT pause_is_whole CHECK ((pause_after IS NULL) = (pause_seconds IS NULL)),
     CONSTRAINT lateness_has_a_schedule CHECK (start_within_seconds IS NULL OR scheduled_at IS NOT NULL),
     CONSTRAINT window_is_whole CHECK ((window_from IS NULL) = (window_to IS NULL)),
     CONSTRAINT only_running_waits CHECK (waiting_reason IS NULL OR status IN ('running', 'paused')),
     CONSTRAINT completed_says_when CHECK ((status = 'completed') = (completed_at IS NOT NULL)),
-    CONSTRAINT running_has_started CHECK (status NOT IN ('running', 'completed') OR started_at IS NOT NULL)
+    CONSTRAINT running_has_started CHECK (status NOT IN ('running', 'completed') OR started_at IS NOT NULL),
+    CONSTRAINT standing_goes_on CHECK (NOT is_standing OR status <> 'completed' OR expire_at IS NOT NULL),
+    CONSTRAINT standing_has_one_clock CHECK (NOT is_standing OR NOT uses_recipient_zones),
+    CONSTRAINT only_standing_has_its_account CHECK (is_standing OR standing_account_id IS NULL)
 ) WITH (fillfactor = 50);  -- space for HOT updates, because ticks and slices update rows often
+CREATE UNIQUE INDEX campaigns_standing ON campaigns (standing_account_id, template_id)
+    WHERE standing_account_id IS NOT NULL;
 CREATE UNIQUE INDEX campaigns_draft_key ON campaigns (draft_key) WHERE draft_key IS NOT NULL;
 CREATE INDEX campaigns_alive ON campaigns (created_at, id) WHERE status IN ('pending', 'scheduled', 'running');
 -- The query for a person's reply uses this index to find the campaigns that may have sent to the person recently. A
@@ -339,7 +348,10 @@ CREATE TABLE messages (
     -- When the person first replied to the message: docs/decisions/0052. The reply itself is not kept. The column says
     -- nothing about the status; a reply does not change the status.
     replied_at timestamptz,
-    CONSTRAINT one_message_per_person UNIQUE (campaign_id, recipient_key),
+    -- The id of a message that a program posted; 0: the message came from a list. A list has one message for a person,
+    -- and a program may post several.
+    posted_id bigint NOT NULL DEFAULT 0,
+    CONSTRAINT one_message_per_person UNIQUE (campaign_id, recipient_key, posted_id),
     CONSTRAINT erased_is_whole CHECK ((phone IS NULL) = (recipient_key IS NULL)
         AND (phone IS NOT NULL OR (variables = '{}' AND consent IS NULL))),
     CONSTRAINT only_ended_is_erased CHECK (phone IS NOT NULL OR status NOT IN ('pending', 'sending')),
@@ -365,6 +377,20 @@ CREATE INDEX messages_in_order ON messages (campaign_id, id);
 CREATE INDEX messages_released ON messages (campaign_id, not_before) WHERE not_before IS NOT NULL;
 -- A webhook without our callback data finds its message by this index.
 CREATE INDEX messages_by_wamid ON messages USING hash (wamid) WHERE wamid IS NOT NULL;
+
+-- The keys of posted messages. A key is never deleted, so that it stands for one message for ever. `account_id`: not
+-- NULL if the campaign has a `standing_account_id`; then the key is unique among all such campaigns of the account, else
+-- in the campaign. Only the SHA-256 of a key is kept, because a key may contain data of a person.
+CREATE TABLE message_keys (
+    message_id bigint PRIMARY KEY,
+    campaign_id bigint NOT NULL REFERENCES campaigns,
+    account_id bigint REFERENCES accounts,
+    key_sha256 bytea NOT NULL CHECK (length(key_sha256) = 32),
+    posted_by text NOT NULL,  -- the user whose token posted the message
+    created_at timestamptz NOT NULL DEFAULT clock_timestamp()
+);
+CREATE UNIQUE INDEX message_keys_by_campaign ON message_keys (campaign_id, key_sha256) WHERE account_id IS NULL;
+CREATE UNIQUE INDEX message_keys_by_account ON message_keys (account_id, key_sha256) WHERE account_id IS NOT NULL;
 
 -- Whether evidence about a send applies to a message in its current state. `told_send_no`: the number of the send.
 -- `told`: the status that the evidence reports. Evidence about the last send applies while the status is at least

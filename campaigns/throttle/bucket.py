@@ -99,8 +99,12 @@ class Throttle:
         self._lock = threading.Lock()
         self._try_again_at: float | None = None  # None: Valkey answers
 
-    def grant(self, campaign_id: int, asks: Sequence[Ask], *, claim: NextClaim | None = None) -> list[Grant]:
+    def grant(
+        self, campaign_id: int, asks: Sequence[Ask], *, claim: NextClaim | None = None, comes_first: bool = False
+    ) -> list[Grant]:
         """Return one grant for each ask, in the same order. If Valkey cannot serve, the fallback grants the tokens.
+
+        `comes_first`: a standing campaign, which gets its tokens before all other campaigns.
 
         The script notes `claim` in the ledger before the claim takes place. If the claim must not take place, raises
         ClaimRefusedError.
@@ -110,7 +114,7 @@ class Throttle:
         if not self._can_try():
             return self._fallback.grant(asks)
         keys: list[str] = []
-        arguments: list[int | float | str] = [campaign_id]
+        arguments: list[int | float | str] = [campaign_id, int(comes_first)]
         for ask in asks:
             key = KEY.format(ask.account_id)
             keys += (key, f"{key}:waiting", f"{key}:until")

@@ -4,7 +4,7 @@
 --                          revoada:throttle:<account>:waiting  zset: campaigns that lack tokens, by their `served`
 --                          revoada:throttle:<account>:until    zset: known campaigns, by the time of their removal
 --        if a claim in Postgres follows: the two keys of ledger.py
--- ARGV   the campaign that asks; for each account: rate want give_back throttled_at
+-- ARGV   the campaign that asks; 1 if it comes first, else 0; for each account: rate want give_back throttled_at
 --        if a claim follows: incarnation of the database, epoch of the lease, number of the claim
 -- Reply  strings: server time; for each account: tokens granted, seconds until the next request, rate in force
 --        if the claim must not take place: one string, 'database' or 'lease'
@@ -16,6 +16,8 @@
 -- is a campaign's virtual time: it grows by one with each token, and the campaign with the lowest value comes first. A
 -- campaign gets a token only if the bucket also holds enough tokens for all campaigns that come before it. So the
 -- script can tell each campaign when to ask for its tokens again.
+--
+-- A campaign that comes first gets its tokens as if no other campaign waited, and stands before all others in the queue.
 --
 -- If a stored value is missing or unreadable, the bucket counts as new. A new bucket is empty.
 
@@ -30,6 +32,7 @@ local LATE = 0.25                -- seconds for which a campaign keeps its place
 local REMEMBER = 1               -- seconds for which a campaign that waits for no tokens keeps its `served`
 local EXPIRE = 3600              -- seconds until the keys of an idle account expire; more if the rate is below 2/hour
 local GOLDEN = 0.6180339887498949
+local FIRST = -1e9               -- the place in the queue of a campaign that comes first; other places are not negative
 
 local clock = redis.call('TIME')
 local now = tonumber(clock[1]) + tonumber(clock[2]) / 1000000
@@ -106,17 +109,17 @@ local function remove_expired(key, waiting, known)
   end
 end
 
-local function grant_tokens(waiting, known, campaign, bucket, want)
+local function grant_tokens(waiting, known, campaign, bucket, want, comes_first)
   read('ZREM', waiting, campaign)
-  local others = redis.call('ZCARD', waiting)
+  local others = comes_first and 0 or redis.call('ZCARD', waiting)
   local lot = math.max(1, math.floor(LOT * bucket.in_force / (others + 1)))
   -- Each campaign's `served` has a fraction of its own, so two campaigns never have equal values.
   local served = bucket.served or tonumber(campaign) * GOLDEN % 1
-  if others > 0 then
-    local least = tonumber(redis.call('ZRANGE', waiting, 0, 0, 'WITHSCORES')[2])
+  local least = others > 0 and redis.call('ZRANGEBYSCORE', waiting, 0, '+inf', 'WITHSCORES', 'LIMIT', 0, 1)[2]
+  if least then
     local most = tonumber(redis.call('ZRANGE', waiting, -1, -1, 'WITHSCORES')[2])
     -- A new campaign goes behind the first campaign in the queue. Otherwise new campaigns could starve that campaign.
-    if not bucket.served then served = served + math.floor(least) + 1 end
+    if not bucket.served then served = served + math.floor(tonumber(least)) + 1 end
     served = math.max(served, served % 1 + math.floor(most) - lot) -- a time without calls gives no advantage
   end
 
@@ -146,7 +149,7 @@ local function grant_tokens(waiting, known, campaign, bucket, want)
     local lacking = (needed(granted + math.min(lot, missing)) - bucket.tokens) / bucket.rate
     retry = clamp(seconds_until(bucket.factor, lacking) + RETRY_MARGIN, RETRY_MIN, RETRY_MAX)
     keep = retry + LATE
-    redis.call('ZADD', waiting, string.format('%.7f', bucket.served), campaign)
+    redis.call('ZADD', waiting, string.format('%.7f', comes_first and FIRST or bucket.served), campaign)
   end
   redis.call('ZADD', known, string.format('%.6f', now + keep), campaign)
   bucket.tokens = bucket.tokens - granted
@@ -163,19 +166,19 @@ local function note_claim(database, claims, campaign, incarnation, epoch, number
   redis.call('HSET', claims, campaign, epoch .. ' ' .. number_of_claim .. ' 0')
 end
 
-local campaign, reply = ARGV[1], { string.format('%.6f', now) }
+local campaign, comes_first, reply = ARGV[1], ARGV[2] == '1', { string.format('%.6f', now) }
 local accounts = math.floor(#KEYS / 3)
 if #KEYS > 3 * accounts then
-  local k, a = 3 * accounts, 4 * accounts + 1
+  local k, a = 3 * accounts, 4 * accounts + 2
   local refusal = note_claim(KEYS[k + 1], KEYS[k + 2], campaign, ARGV[a + 1], ARGV[a + 2], ARGV[a + 3])
   if refusal then return { refusal } end
 end
 for i = 0, accounts - 1 do
   local key, waiting, known = KEYS[3 * i + 1], KEYS[3 * i + 2], KEYS[3 * i + 3]
-  local rate, want = tonumber(ARGV[4 * i + 2]), tonumber(ARGV[4 * i + 3])
+  local rate, want = tonumber(ARGV[4 * i + 3]), tonumber(ARGV[4 * i + 4])
   remove_expired(key, waiting, known)
-  local bucket = load_bucket(key, campaign, rate, tonumber(ARGV[4 * i + 4]), tonumber(ARGV[4 * i + 5]))
-  local granted, retry = grant_tokens(waiting, known, campaign, bucket, want)
+  local bucket = load_bucket(key, campaign, rate, tonumber(ARGV[4 * i + 5]), tonumber(ARGV[4 * i + 6]))
+  local granted, retry = grant_tokens(waiting, known, campaign, bucket, want, comes_first)
   save_bucket(key, campaign, bucket)
   for _, name in ipairs({ key, waiting, known }) do
     redis.call('EXPIRE', name, math.ceil(math.max(EXPIRE, 2 / rate)))

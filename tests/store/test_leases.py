@@ -137,7 +137,7 @@ def test_the_end_of_a_slice_gives_the_lease_back_with_reason_and_time(database):
     campaign_id = database.run(add_campaign)
     epoch = database.run(take, campaign_id).epoch
     ended = database.run(end_slice, campaign_id, epoch, cursor=7, waiting_reason="window", due_at=LATER)
-    assert ended == "running"
+    assert ended == ("running", False)
     assert read_campaign(database, campaign_id) == ("running", "window", LATER, None, 7)
     assert database.run(take, campaign_id, horizon_seconds=10.0**10).epoch == epoch + 1
 
@@ -145,7 +145,7 @@ def test_the_end_of_a_slice_gives_the_lease_back_with_reason_and_time(database):
 def test_a_slice_that_is_due_now_is_marked_as_enqueued(database):
     campaign_id = database.run(add_campaign)
     epoch = database.run(take, campaign_id).epoch
-    database.run(end_slice, campaign_id, epoch, cursor=0, is_due_now=True)
+    assert database.run(end_slice, campaign_id, epoch, cursor=0, is_due_now=True) == ("running", True)
     assert read_campaign(database, campaign_id)[3] is not None
 
 
@@ -155,7 +155,7 @@ def test_who_lost_the_lease_ends_no_slice(database):
     database.run(take, campaign_id)
     before = read_campaign(database, campaign_id)
     ended = database.run(end_slice, campaign_id, old, cursor=9, waiting_reason="window", due_at=LATER, is_due_now=True)
-    assert (ended, read_campaign(database, campaign_id)) == (None, before)
+    assert (ended, read_campaign(database, campaign_id)) == ((None, False), before)
     assert fetch(database, "SELECT until > clock_timestamp() FROM leases WHERE campaign_id = %s", campaign_id) == [True]
 
 
@@ -170,7 +170,7 @@ def test_who_loses_the_lease_while_ending_its_slice_changes_nothing(database):
         return late
 
     late = database.run(take_slowly)
-    assert late.result() is None
+    assert late.result() == (None, False)
     assert read_campaign(database, campaign_id) == ("running", None, None, None, 0)
 
 
@@ -180,7 +180,7 @@ def test_the_slice_of_a_stopped_campaign_writes_no_wait(database, status):
     epoch = database.run(take, campaign_id).epoch
     fetch(database, "UPDATE campaigns SET status = %s WHERE id = %s", status, campaign_id)
     ended = database.run(end_slice, campaign_id, epoch, cursor=3, waiting_reason="pause", due_at=LATER, is_due_now=True)
-    assert ended == status
+    assert ended == (status, False)
     assert read_campaign(database, campaign_id) == (status, None, None, None, 3)
 
 
@@ -259,7 +259,7 @@ def test_a_campaign_is_completed_by_its_runner_only_and_with_uncertain_messages_
     epoch = database.run(take, campaign_id).epoch
     assert database.run(complete_campaign, campaign_id, epoch - 1) is None
     assert database.run(complete_campaign, campaign_id, epoch) > 0
-    assert database.run(end_slice, campaign_id, epoch, cursor=0) == "completed"
+    assert database.run(end_slice, campaign_id, epoch, cursor=0) == ("completed", False)
 
 
 @pytest.mark.parametrize("status", ["running", "paused", "cancelled", "completed"])

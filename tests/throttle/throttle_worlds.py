@@ -27,8 +27,17 @@ class World:
     def __post_init__(self) -> None:
         self.throttle = Throttle(self.client)
 
-    def grant(self, want: int, *, rate: float = 80, campaign: int = 1, account: int = ACCOUNT, **more) -> Grant:
-        return self.throttle.grant(campaign, [Ask(account, rate, want, **more)])[0]
+    def grant(
+        self,
+        want: int,
+        *,
+        rate: float = 80,
+        campaign: int = 1,
+        account: int = ACCOUNT,
+        comes_first: bool = False,
+        **more,
+    ) -> Grant:
+        return self.throttle.grant(campaign, [Ask(account, rate, want, **more)], comes_first=comes_first)[0]
 
     def fill(self, **ask) -> None:
         """Leave the account with a full bucket."""
@@ -44,6 +53,7 @@ class Caller:
     pause: float = 0
     hasty: bool = False  # asks every `pause`, whatever it is told
     leaves_at: float = 1e9
+    comes_first: bool = False
     tokens: int = 0
     calls: int = 0
 
@@ -56,7 +66,7 @@ def drive(world: World, callers: list[Caller], *, rate: float, seconds: float) -
     while agenda[0][0] < start + seconds:
         at, _, caller = heapq.heappop(agenda)
         world.sleep(max(0.0, at - world.now()))
-        grant = world.grant(caller.want, rate=rate, campaign=caller.campaign)
+        grant = world.grant(caller.want, rate=rate, campaign=caller.campaign, comes_first=caller.comes_first)
         caller.tokens += grant.tokens
         caller.calls += 1
         wait = caller.pause if caller.hasty else grant.retry_seconds or caller.pause

@@ -46,9 +46,13 @@ def check_approval(
 ) -> None:
     """Raise Refusal if a campaign could send `count` messages, more than `above`, and nobody has approved its content.
 
-    `approval`: the newest approval. `above` 0: no campaign needs an approval.
+    `approval`: the newest approval. `above` 0: no campaign needs an approval. A standing campaign could send any number
+    of messages.
     """
-    if not above or count <= above:
+    if not above or (count <= above and not facts.is_standing):
+        return
+    if facts.is_standing:
+        _check_standing(facts, content, approval)
         return
     messages = Count(count, "message")
     if approval is None:
@@ -66,6 +70,22 @@ def check_approval(
             person=approval.approved_by,
             messages=messages,
             most=above,
+        )
+
+
+def _check_standing(facts: CampaignFacts, content: Content, approval: Approval | None) -> None:
+    if approval is None:
+        raise facts.conflict(
+            "approval_missing",
+            "Campaign {id} ({name}) is a standing campaign, which could send any number of messages: a second person"
+            " must approve it first.",
+        )
+    if approval.digest != content.digest():
+        raise facts.conflict(
+            "approval_void",
+            "Campaign {id} ({name}) has changed since {person} approved it. It is a standing campaign, which could send"
+            " any number of messages: a second person must approve it again.",
+            person=approval.approved_by,
         )
 
 

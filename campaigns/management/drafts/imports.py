@@ -141,6 +141,13 @@ def _prepare_import(connection: Connection, campaign: store.LockedCampaign, read
             "Campaign {id} ({name}) is {status}: it takes no more recipients. {create} makes a new campaign.",
             create=Hint(HintAction.CREATE_CAMPAIGN),
         )
+    if facts.is_standing:
+        raise facts.conflict(
+            "import_into_standing",
+            "Campaign {id} ({name}) is a standing campaign: programs post its messages, and it takes no list. {create}"
+            " makes a campaign with a list.",
+            create=Hint(HintAction.CREATE_CAMPAIGN),
+        )
     if facts.status not in _TAKES_RECIPIENTS:
         raise facts.conflict(
             "import_while_active",

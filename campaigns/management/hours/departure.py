@@ -51,7 +51,9 @@ def find_departure(
     }
     opens_at = min(people, default=None)
     departure = Departure(opens_at, now, hours.time_zone, people, starts_at=start)
-    obstacles = [] if any(counts.values()) else [_report_nobody(campaign_id, has_started=has_started)]
+    obstacles = (
+        [] if hours.is_standing or any(counts.values()) else [_report_nobody(campaign_id, has_started=has_started)]
+    )
     obstacles += _find_obstacles(connection, campaign_id, hours, opens_at)
     if opens_at is not None and opens_at > start > now:
         obstacles.append(_report_closed_schedule(campaign_id, hours.time_zone, start))

@@ -69,7 +69,7 @@ def demand_approval(connection: Connection, campaign: LockedCampaign, *, above: 
 
 def needs_approval(connection: Connection, campaign_id: int, *, above: int) -> bool:
     """Tell whether a locked campaign could send more than `above` messages, also by a retry."""
-    return above > 0 and load_approvable(connection, campaign_id).possible_count > above
+    return above > 0 and load_approvable(connection, campaign_id).needs_approval(above)
 
 
 def _look(connection: Connection, campaign_id: int, above: int) -> ApprovalState:
@@ -88,7 +88,7 @@ def _look(connection: Connection, campaign_id: int, above: int) -> ApprovalState
     ]
     return ApprovalState(
         loaded.possible_count,
-        above > 0 and loaded.possible_count > above,
+        loaded.needs_approval(above),
         approval.approved_by if approval is not None and holds else None,
         approval.approved_by if approval is not None and not holds else None,
         loaded.changed_by,

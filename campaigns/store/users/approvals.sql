@@ -2,8 +2,9 @@
 -- The caller has locked the campaign, so nobody changes its template, its accounts or its people meanwhile.
 SELECT c.template_id, t.components, c.parameters, c.columns,
     ARRAY(SELECT a.account_id FROM campaign_accounts a WHERE a.campaign_id = c.id ORDER BY a.account_id),
-    c.recipient_count,
-    (SELECT max(m.id) FROM messages m WHERE m.campaign_id = c.id),
+    -- The people of a standing campaign change all the time, and are no part of what is approved.
+    CASE WHEN NOT c.is_standing THEN c.recipient_count ELSE 0 END,
+    (SELECT max(m.id) FROM messages m WHERE m.campaign_id = c.id AND NOT c.is_standing),
     coalesce((SELECT y.count FROM tallies y WHERE y.campaign_id = c.id AND y.status = 'pending'), 0),
     coalesce((SELECT sum(y.count) FROM tallies y
         WHERE y.campaign_id = c.id AND y.status IN ('pending', 'sending', 'uncertain', 'failed')), 0)::bigint,
@@ -11,7 +12,8 @@ SELECT c.template_id, t.components, c.parameters, c.columns,
     (SELECT e.actor FROM audit_events e
         WHERE split_part(e.what, '.', 1) = 'campaign' AND e.target_id = c.id
             AND e.what IN ('campaign.create', 'campaign.copy', 'campaign.change', 'campaign.import', 'campaign.replace')
-        ORDER BY e.at DESC, e.id DESC LIMIT 1)
+        ORDER BY e.at DESC, e.id DESC LIMIT 1),
+    c.is_standing
 FROM campaigns c JOIN templates t ON t.id = c.template_id
 LEFT JOIN LATERAL (
     SELECT a.approved_by, a.digest FROM approvals a WHERE a.campaign_id = c.id ORDER BY a.id DESC LIMIT 1

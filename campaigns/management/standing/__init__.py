@@ -1,0 +1,1 @@
+"""Standing campaigns, to which programs post single messages."""

@@ -1,0 +1,1 @@
+"""Standing campaigns, and the keys of posted messages."""
