@@ -14,14 +14,13 @@ from api.problems import ProblemError
 from campaigns.domain.users.rights import Role
 from campaigns.domain.users.scopes import Scope, allow_scopes
 from campaigns.management.users.tokens import find_token
-from campaigns.throttle.requests import PER_MINUTE, WINDOW_SECONDS
+from campaigns.throttle.requests import RequestLimit
 
 View = TypeVar("View", bound=Callable[..., Any])
 
 # Views for each valid token, and views that need no token.
 ANY_TOKEN = "any token"  # noqa: S105  no secret
 PUBLIC = "public"
-_POLICY = f'"minute";q={PER_MINUTE};w={WINDOW_SECONDS}'
 
 
 def demands(demand: Scope | str) -> Callable[[View], View]:
@@ -44,6 +43,12 @@ def takes(max_bytes: int) -> Callable[[View], View]:
     return mark
 
 
+def posts_messages(view: View) -> View:
+    """Let a view be counted by the limit of single messages, and not by that of all requests."""
+    view.posts_messages = True  # type: ignore[attr-defined]
+    return view
+
+
 def find_demand(app: APIFlask, endpoint: str) -> Scope | str | None:
     return getattr(app.view_functions[endpoint], "demanded", None)
 
@@ -64,7 +69,7 @@ def guard(app: APIFlask) -> None:
         if demand == PUBLIC:
             return
         g.token = find_token(parts().database, _read_bearer(), address=read_address())
-        g.allowance = parts().limit.count(token().id)
+        g.allowance = _find_limit().count(token().id)
         if g.allowance.is_exceeded:
             raise ProblemError("limit_exceeded", headers={"Retry-After": str(g.allowance.reset_seconds)})
         if demand != ANY_TOKEN and demand not in list_allowed():
@@ -77,9 +82,16 @@ def guard(app: APIFlask) -> None:
         response.headers["X-Content-Type-Options"] = "nosniff"
         response.headers["Cache-Control"] = "no-store"
         if "allowance" in g:
-            response.headers["RateLimit-Policy"] = _POLICY
-            response.headers["RateLimit"] = f'"minute";r={max(g.allowance.left, 0)};t={g.allowance.reset_seconds}'
+            limit = _find_limit()
+            name = "minute" if limit is parts().limit else "messages"
+            response.headers["RateLimit-Policy"] = f'"{name}";q={limit.most};w={limit.seconds}'
+            response.headers["RateLimit"] = f'"{name}";r={max(g.allowance.left, 0)};t={g.allowance.reset_seconds}'
         return response
+
+
+def _find_limit() -> RequestLimit:
+    view = current_app.view_functions[request.endpoint or ""]
+    return parts().message_limit if getattr(view, "posts_messages", False) else parts().limit
 
 
 def _read_bearer() -> str:

@@ -23,7 +23,8 @@ EXTENSION = "revoada"
 class Parts:
     """`enqueue`: enqueues campaigns whose change is committed; returns False if the broker did not take the tasks.
 
-    `enqueue_file_work`: enqueues the work with files; returns False if the broker did not take the task.
+    `enqueue_file_work`: enqueues the work with files; returns False if the broker did not take the task. `limit` counts
+    all requests except posts of single messages, which `message_limit` counts.
     """
 
     settings: Settings
@@ -31,6 +32,7 @@ class Parts:
     limit: RequestLimit
     enqueue: Callable[[Sequence[int]], bool]
     enqueue_file_work: Callable[[], bool]
+    message_limit: RequestLimit
 
 
 def parts() -> Parts:

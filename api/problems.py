@@ -38,7 +38,7 @@ OWN: Mapping[str, tuple[int, str]] = MappingProxyType({
     "idempotency_key_invalid": (400, "An Idempotency-Key has 1 to 255 visible characters of ASCII."),
     "idempotency_key_reused": (422, "This Idempotency-Key belongs to another request: take a new one."),
     "if_match_missing": (428, "Send the header If-Match with the ETag of the campaign, so that no change is lost."),
-    "limit_exceeded": (429, "The token has used up its requests of this minute."),
+    "limit_exceeded": (429, "The token has used up its requests of this minute, or its messages of this second."),
     "media_type_unsupported": (415, "Send the body as {media_type}."),
     "method_not_allowed": (405, "This path does not take this method."),
     "not_found": (404, "There is nothing at this path."),

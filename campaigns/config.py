@@ -318,6 +318,9 @@ class Settings:
         _audit_days,
         "days until an event of the audit is deleted, at least 365; 0: never",
     )
+    api_messages_per_second: int = _setting(
+        "REVOADA_API_MESSAGES_PER_SECOND", 50, _count, "single messages that a token of the API may post in a second"
+    )
     approve_above: int = _setting(
         "REVOADA_APPROVE_ABOVE",
         0,

@@ -590,6 +590,7 @@ _REASON_WORDS = {
     Reason.NO_ACTIVE_ACCOUNT: lambda: _("waits for an active account"),
     Reason.TEMPLATE: lambda: _("waits for its template"),
     Reason.DAILY_LIMIT: lambda: _("waits for the daily limit of its accounts"),
+    Reason.IDLE: lambda: _("waits for the next message of a program"),
 }
 
 

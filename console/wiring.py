@@ -48,7 +48,10 @@ def wire_app() -> Flask:
     )
     database.open()
     limit = RequestLimit(settings.redis_url or settings.broker_url)
-    api = make_api(api_context.Parts(settings, database, limit, _enqueue, _enqueue_file_work))
+    posts = RequestLimit(
+        settings.redis_url or settings.broker_url, name="messages", most=settings.api_messages_per_second, seconds=1
+    )
+    api = make_api(api_context.Parts(settings, database, limit, _enqueue, _enqueue_file_work, posts))
     parts = Parts(settings, database, Hasher(under_gevent=True), _enqueue, _enqueue_file_work, _ask_broker)
     return make_app(parts, api)
 

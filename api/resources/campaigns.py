@@ -90,6 +90,13 @@ class Draft(Plan):
     time_zone: Name = Field(
         default_factory=str, description="Such as America/Sao_Paulo; without it, the zone of the installation."
     )
+    standing: Annotated[
+        bool,
+        Field(
+            strict=True,
+            description="Make a standing campaign: it has no list, and takes single messages until it is cancelled.",
+        ),
+    ] = False
 
 
 class Change(Plan):
@@ -109,6 +116,7 @@ _FIELDS: Mapping[str, tuple[str, Callable[[Any], Any]]] = {
     "weekdays": ("weekdays", lambda days: sorted(set(days))),
     "holidays": ("holidays", read_holidays),
     "time_zone": ("time_zone", read_zone),
+    "standing": ("is_standing", bool),
 }
 
 
@@ -118,6 +126,7 @@ class Campaign(Out):
     id: Id
     name: str
     status: CampaignStatus
+    standing: bool
     template: str
     accounts: list[str]
     parameters: dict[str, str | None]
@@ -304,4 +313,5 @@ def show_campaigns(connection: Connection, rows: Sequence[CampaignListing]) -> l
 def _describe(row: CampaignListing, accounts: list[str]) -> Campaign:
     is_open = row.window_from is None or row.window_to is None
     window = None if is_open else f"{row.window_from:%H:%M}-{row.window_to:%H:%M}"
-    return Campaign.show(row, accounts=accounts, template=f"{row.template_name}:{row.language}", window=window)
+    template = f"{row.template_name}:{row.language}"
+    return Campaign.show(row, accounts=accounts, template=template, window=window, standing=row.is_standing)

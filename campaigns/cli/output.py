@@ -326,7 +326,7 @@ def describe_wait(row: CampaignListing) -> str:
     if row.status != CampaignStatus.RUNNING or row.waiting_reason is None:
         return ""
     reason = current().format(Reason(row.waiting_reason), "").replace("_", " ")
-    if row.due_at is None:
+    if row.due_at is None or row.waiting_reason == Reason.IDLE:
         return reason
     return _("{reason} until {time}", reason=reason, time=local_time(row.due_at, row.time_zone))
 

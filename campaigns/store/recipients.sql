@@ -219,7 +219,8 @@ ANALYZE (SKIP_LOCKED) messages
 -- the other campaign, with the sets of time zones of the other campaign. Returns whether the other campaign still has
 -- the template and the columns that the caller has read, and the number of messages. The other campaign is not locked,
 -- because settlements need the lock. One statement reads one snapshot, so the columns, the zones and the messages fit
--- each other, also if people are added meanwhile. Reads all messages of the other campaign once.
+-- each other, also if people are added meanwhile. Reads all messages of the other campaign once. Of several messages of a
+-- standing campaign to one person, the first is copied.
 WITH source AS (
     SELECT id FROM campaigns
     WHERE id = %(source_id)s AND template_id = %(template_id)s AND columns = %(columns)s::text[]
@@ -233,6 +234,7 @@ WITH source AS (
     JOIN source s ON s.id = m.campaign_id
     WHERE m.status = ANY (%(statuses)s::message_status[]) AND m.phone IS NOT NULL
     ORDER BY m.id
+    ON CONFLICT ON CONSTRAINT one_message_per_person DO NOTHING
     RETURNING 1
 )
 SELECT EXISTS (SELECT FROM source), (SELECT count(*) FROM copied)

@@ -41,7 +41,8 @@ class Api:
     def __post_init__(self):
         shared = (self._enqueue, self._enqueue_file_work)
         limit = RequestLimit(None)
-        self.app = make_api(context.Parts(self.settings, self.database, limit, *shared))
+        posts = RequestLimit(None, name="messages", most=self.settings.api_messages_per_second, seconds=1)
+        self.app = make_api(context.Parts(self.settings, self.database, limit, *shared, posts))
         self.console = make_app(Parts(self.settings, self.database, QuickHasher(), *shared, ask_broker=None), self.app)
 
     def _enqueue(self, campaign_ids):

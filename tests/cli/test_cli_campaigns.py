@@ -24,7 +24,7 @@ COLUMNS = {
     *("pause_after", "pause_seconds", "window_from", "window_to", "weekdays", "time_zone", "waiting_reason", "due_at"),
     *("enqueued_at", "recipient_count", "duplicate_count", "rejected_count", "created_at", "started_at"),
     *("completed_at", "cancelled_at", "counts", "test_of", "start_within_seconds", "expire_at"),
-    *("uses_recipient_zones", "holidays", "max_per_person", "within_days", "funnel"),
+    *("uses_recipient_zones", "holidays", "is_standing", "max_per_person", "within_days", "funnel"),
 }
 
 
@@ -624,3 +624,30 @@ def test_refused_drafts_use_up_no_ids(house, create, people, tmp_path):
     assert house("campaign", "create", "Sale", *words).exit_code == 1
     assert int(create()) == int(first) + 1
     assert first == "1"
+
+
+def test_a_standing_campaign_is_made_without_a_list_and_waits_for_messages(house, sql):
+    options = ("--template", "promo:pt_BR", "--account", "sales")
+    made = house.ok("campaign", "create", "Orders", "--standing", *options)
+    assert made.splitlines()[-1] == "1"
+    assert "takes messages after" in made
+    house.ok("campaign", "start", "1", "--yes")
+    sql("UPDATE campaigns SET status = 'running', started_at = now(), enqueued_at = NULL, waiting_reason = 'idle',"
+        " due_at = now() + interval '1 hour'")  # fmt: skip
+    assert (house.json("campaign", "list")[0]["is_standing"], house.json("campaign", "show", "1")["status"]) == (
+        True,
+        "running",
+    )
+    assert "until" not in house.ok("campaign", "list").partition("idle")[2].splitlines()[0]
+    assert "waits for the next message that a program posts" in house("doctor", "1").stdout
+    house.ok("campaign", "pause", "1")
+    house.ok("campaign", "resume", "1", "--yes")
+    house.ok("campaign", "cancel", "1", "--yes")
+
+
+def test_a_campaign_has_either_a_list_or_messages_of_programs(house):
+    options = ("--template", "promo:pt_BR", "--account", "sales")
+    both = ("--standing", "--recipients", __file__)
+    for words in ((), both):
+        refused = house("campaign", "create", "Orders", *options, *words)
+        assert "Give --recipients or --standing, and not both." in refused.stderr

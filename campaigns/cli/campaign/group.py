@@ -82,6 +82,7 @@ from campaigns.management.campaigns import (
     ChangeResult,
     change_campaign,
     create_campaign,
+    draft_campaign,
     find_nights_of_change,
 )
 from campaigns.management.drafts.discards import check_discard, discard_draft
@@ -192,15 +193,18 @@ def _plan_options(command: Any) -> Any:
     metavar="NAME",
     help="An account that sends; repeatable.",
 )
+@click.option("--recipients", type=FILE, metavar="FILE", help="A CSV or XLSX file with the recipients, see above.")
 @click.option(
-    "--recipients", required=True, type=FILE, metavar="FILE", help="A CSV or XLSX file with the recipients, see above."
+    "--standing", is_flag=True, help="Make a standing campaign: programs post its messages, so it has no recipients."
 )
 @reading_options
 @_plan_options
 @reason_option
 @json_option
 @click.pass_obj
-def create(session: Session, /, name: str, recipients: str, as_json: bool, **options: Any) -> None:
+def create(
+    session: Session, /, name: str, recipients: str | None, standing: bool, as_json: bool, **options: Any
+) -> None:
     """Make a draft with all its recipients; the last line of the output is its id.
 
     The recipients are a CSV file as any spreadsheet saves it, or an XLSX workbook. Percentages, prices, dates and other
@@ -235,6 +239,11 @@ def create(session: Session, /, name: str, recipients: str, as_json: bool, **opt
       revoada campaign create Catalogue --template catalogue:pt_BR --account sales --recipients people.csv \\
         --set header=https://example.com/catalogue.pdf --set 'file name=Catalogue.pdf' --set 'button 2=STOP'
     """
+    if standing == (recipients is not None):
+        raise click.UsageError(_("Give --recipients or --standing, and not both."))
+    if recipients is None:
+        _create_standing(session, _read_changes(options, name=name), as_json=as_json)
+        return
     with open_reading(session, recipients, options) as reading:
         result = create_campaign(
             session.database,
@@ -262,6 +271,27 @@ def create(session: Session, /, name: str, recipients: str, as_json: bool, **opt
     _tell_times(session, result, options)
     (row,) = session.database.run(list_campaigns, [result.id])
     tell_next_commands(row)
+    say(result.id)
+
+
+def _create_standing(session: Session, changes: CampaignChanges, *, as_json: bool) -> None:
+    settings = session.settings
+    result = draft_campaign(
+        session.database,
+        replace(changes, is_standing=True),
+        actor=session.actor,
+        time_zone=settings.time_zone,
+        quiet_hours=settings.quiet_hours,
+    )
+    if as_json:
+        print_json(result_to_json(result))
+        return
+    warn(result)
+    for line in describe_senders(session.database.run(load_senders, result.id)):
+        say(line)
+    tell_hours(result)
+    start = Hint(HintAction.START_CAMPAIGN, result.id)
+    say(_("Campaign {id} ({name}) takes messages after {start}.", id=result.id, name=result.name, start=start))
     say(result.id)
 
 

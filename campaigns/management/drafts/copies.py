@@ -90,6 +90,7 @@ def copy_from(
         scheduled_at=None,
         start_within_seconds=None,
         expire_at=None,
+        is_standing=source.is_standing and not statuses,  # with people, the copy has a list
     )
     copy_id = store.insert_campaign(connection, check_plan(plan), account_ids, draft_key=draft_key)
     plan, quiet_hours = give_quiet_hours(connection, copy_id, plan, CampaignChanges(), quiet_hours)

@@ -141,13 +141,7 @@ def _prepare_import(connection: Connection, campaign: store.LockedCampaign, read
             "Campaign {id} ({name}) is {status}: it takes no more recipients. {create} makes a new campaign.",
             create=Hint(HintAction.CREATE_CAMPAIGN),
         )
-    if facts.is_standing:
-        raise facts.conflict(
-            "import_into_standing",
-            "Campaign {id} ({name}) is a standing campaign: programs post its messages, and it takes no list. {create}"
-            " makes a campaign with a list.",
-            create=Hint(HintAction.CREATE_CAMPAIGN),
-        )
+    _demand_list(facts)
     if facts.status not in _TAKES_RECIPIENTS:
         raise facts.conflict(
             "import_while_active",
@@ -177,6 +171,7 @@ def replace_recipients_in(
     before = lock_campaign(connection, campaign_id)
     if before.facts.status is not CampaignStatus.DRAFT:
         raise _refuse_replacement(before.facts)
+    _demand_list(before.facts)
     store.replace_recipients(connection, campaign_id)
     if parameters:
         changes = CampaignChanges(parameters={key: CLEAR if text == "" else text for key, text in parameters.items()})
@@ -190,6 +185,17 @@ def replace_recipients_in(
     write_audit(connection, actor, Act.CAMPAIGN_REPLACE, campaign_id, before=counted, after=after)
     kept_count = store.count_kept_people(connection, campaign_id) if before.recipient_count else 0
     return replace(result, people_before=0, replaced_count=before.recipient_count, kept_count=kept_count)
+
+
+def _demand_list(facts: CampaignFacts) -> None:
+    """Raise Refusal if a campaign takes no list."""
+    if facts.is_standing:
+        raise facts.conflict(
+            "import_into_standing",
+            "Campaign {id} ({name}) is a standing campaign: programs post its messages, and it takes no list. {create}"
+            " makes a campaign with a list.",
+            create=Hint(HintAction.CREATE_CAMPAIGN),
+        )
 
 
 def _refuse_replacement(facts: CampaignFacts) -> Refusal:

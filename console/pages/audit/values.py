@@ -70,6 +70,7 @@ NAMES: Mapping[str, str] = MappingProxyType({
     "holidays": deferred("holidays"),
     "interval_seconds": deferred("interval in seconds"),
     "is_enabled": deferred("may sign in"),
+    "is_standing": deferred("standing campaign"),
     "language": deferred("language"),
     "last_day": deferred("last day"),
     "lifted_count": deferred("ended opt-outs"),

@@ -138,7 +138,7 @@ def _find_missing_text(draft: Draft) -> str:
 
 
 def _find_missing_people(draft: Draft) -> str:
-    return "" if draft.row.recipient_count else _("nobody is on the list yet")
+    return "" if draft.row.recipient_count or draft.row.is_standing else _("nobody is on the list yet")
 
 
 def _find_unread_list(draft: Draft) -> str:
