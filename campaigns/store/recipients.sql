@@ -242,7 +242,7 @@ SELECT EXISTS (SELECT FROM source), (SELECT count(*) FROM copied)
 -- name: find_overlaps
 -- Other campaigns that share recipients or a file with this campaign. Only started or scheduled campaigns that have not
 -- ended, campaigns that were created or ended in the last `days` days, and the campaigns with the ids `together`, are
--- compared. Another sheet of the same workbook is another file; an older version kept no name of a sheet. Suppressed and cancelled messages do not count. `got_count`, `got_at` and `waiting_count` are only about people
+-- compared. Standing campaigns, whose messages are about an event of one person, are not compared. Another sheet of the same workbook is another file; an older version kept no name of a sheet. Suppressed and cancelled messages do not count. `got_count`, `got_at` and `waiting_count` are only about people
 -- who will get this campaign: not about opted-out people, nor about those of the messages `capped`.
 --
 -- Plan: a hash of this campaign's recipients, and one pass over the messages of the other campaigns. An index on the
@@ -263,7 +263,7 @@ WITH others AS (
            ) AS has_same_file,
            c.template_id = (SELECT template_id FROM campaigns WHERE id = %(campaign_id)s) AS has_same_template
     FROM campaigns c
-    WHERE c.id <> %(campaign_id)s AND c.test_of IS NULL
+    WHERE c.id <> %(campaign_id)s AND c.test_of IS NULL AND NOT c.is_standing
         AND (c.status IN ('pending', 'scheduled', 'running', 'paused')
              OR c.id = ANY (%(together)s::bigint[])
              OR coalesce(c.completed_at, c.cancelled_at, c.started_at, c.created_at) > now() - make_interval(days => %(days)s))
