@@ -222,6 +222,11 @@ def test_the_next_release_is_read_from_the_small_index(database):
     assert_indexes(explain(database, "find_next_release_at", campaign_id=("bigint", "1")), "messages_released")
 
 
+def test_due_messages_of_a_standing_campaign_are_counted_in_the_small_index(database):
+    parameters = {"campaign_id": ("bigint", "1"), "most": ("bigint", "500")}
+    assert_indexes(explain(database, "count_due", **parameters), "messages_released")
+
+
 def test_failed_messages_are_found_in_order_and_retried_by_primary_key(database):
     nodes = explain(
         database,
