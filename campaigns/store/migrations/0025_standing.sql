@@ -1,8 +1,9 @@
--- Adds standing campaigns, to which programs post single messages: docs/decisions/0113. A person may get several posted
--- messages of one campaign, so `one_message_per_person` gets the column `posted_id`. The new columns have constant
--- defaults, so no table is rewritten. Postgres builds the index of the constraint anew, and no process reads or writes
--- messages meanwhile: about a second per million messages. Older processes name the constraint, not its columns, so they
--- go on to import lists. The constraint `standing_goes_on` keeps an older worker from completing a standing campaign.
+-- Adds standing campaigns, to which programs post single messages: docs/decisions/0113. A person may get several
+-- posted messages of one campaign, so `one_message_per_person` gets the column `posted_id`. The new columns have
+-- constant defaults, so no table is rewritten. Postgres builds the index of the constraint anew, and no process
+-- reads or writes messages meanwhile: about two seconds per million messages. Older processes name the constraint,
+-- not its columns, so they go on to import lists. The constraint `standing_goes_on` keeps an older worker from
+-- completing a standing campaign.
 ALTER TABLE campaigns
     ADD COLUMN is_standing boolean NOT NULL DEFAULT false,
     ADD COLUMN standing_account_id bigint REFERENCES accounts,
