@@ -8,6 +8,7 @@ from typing import cast
 
 from flask import current_app, g, request
 
+from campaigns.broker.queues import BrokerFacts
 from campaigns.config import Settings
 from campaigns.domain.users.actor import Actor, ActorKind, Surface
 from campaigns.domain.users.proxy import CLIENT
@@ -23,8 +24,9 @@ EXTENSION = "revoada"
 class Parts:
     """`enqueue`: enqueues campaigns whose change is committed; returns False if the broker did not take the tasks.
 
-    `enqueue_file_work`: enqueues the work with files; returns False if the broker did not take the task. `limit` counts
-    all requests except posts of single messages, which `message_limit` counts.
+    `enqueue_file_work`: enqueues the work with files; returns False if the broker did not take the task. `ask_broker`:
+    returns the state of the broker; with `asks_processes=True` it also asks the processes, which takes some seconds.
+    `limit` counts all requests except posts of single messages, which `message_limit` counts.
     """
 
     settings: Settings
@@ -32,6 +34,7 @@ class Parts:
     limit: RequestLimit
     enqueue: Callable[[Sequence[int]], bool]
     enqueue_file_work: Callable[[], bool]
+    ask_broker: Callable[..., BrokerFacts]
     message_limit: RequestLimit
 
 
@@ -55,4 +58,11 @@ def may(right: Right) -> bool:
 
 
 def actor() -> Actor:
-    return Actor(token().owner, ActorKind.USER, Surface.API, network=read_address())
+    return Actor(
+        token().owner,
+        ActorKind.USER,
+        Surface.API,
+        network=read_address(),
+        token_id=token().id,
+        request_id=g.request_id,
+    )

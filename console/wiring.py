@@ -51,9 +51,9 @@ def wire_app() -> Flask:
     posts = RequestLimit(
         settings.redis_url or settings.broker_url, name="messages", most=settings.api_messages_per_second, seconds=1
     )
-    api = make_api(api_context.Parts(settings, database, limit, _enqueue, _enqueue_file_work, posts))
-    parts = Parts(settings, database, Hasher(under_gevent=True), _enqueue, _enqueue_file_work, _ask_broker)
-    return make_app(parts, api)
+    shared = (_enqueue, _enqueue_file_work, _ask_broker)
+    api = make_api(api_context.Parts(settings, database, limit, *shared, posts))
+    return make_app(Parts(settings, database, Hasher(under_gevent=True), *shared), api)
 
 
 def _enqueue(campaign_ids: Sequence[int]) -> bool:

@@ -21,7 +21,10 @@ blueprint = APIBlueprint("audit", __name__)
 
 
 class AuditEvent(Out):
-    """A change. `target_id`: the id of the thing that `what` names before its dot."""
+    """A change. `target_id`: the id of the thing that `what` names before its dot.
+
+    `token_id` and `request_id`: those of a request of the API.
+    """
 
     id: Id
     at: Moment
@@ -34,6 +37,8 @@ class AuditEvent(Out):
     after: dict[str, Any] | None
     reason: str | None
     network: str | None
+    token_id: Id | None
+    request_id: str | None
 
 
 class AuditPage(Out):

@@ -600,7 +600,10 @@ CREATE TABLE audit_events (
     after jsonb CHECK (jsonb_typeof(after) = 'object'),
     reason text,  -- why, in the person's own words
     network inet,  -- the address from which the request came
-    CONSTRAINT only_tasks_lack_a_surface CHECK ((surface IS NULL) = (actor_kind = 'task'))
+    token_id bigint,  -- the token of the API with which the request came
+    request_id text,  -- the id of the request in the log
+    CONSTRAINT only_tasks_lack_a_surface CHECK ((surface IS NULL) = (actor_kind = 'task')),
+    CONSTRAINT only_the_api_has_tokens CHECK (token_id IS NULL OR surface = 'api')
 );
 CREATE INDEX audit_events_by_time ON audit_events (at, id);
 CREATE INDEX audit_events_by_actor ON audit_events (actor, at, id);

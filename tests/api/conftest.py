@@ -10,6 +10,7 @@ from werkzeug.test import Client
 
 from api import context
 from api.app import make_api
+from campaigns.broker.queues import BrokerFacts
 from campaigns.config import Settings
 from campaigns.domain.users.rights import Role
 from campaigns.domain.users.scopes import list_scopes
@@ -31,19 +32,23 @@ _numbers = itertools.count(1)
 
 @dataclass
 class Api:
-    """`enqueued`: the campaigns that the API enqueued. `file_work_count`: how often it enqueued work with files."""
+    """`enqueued`: the campaigns that the API enqueued. `file_work_count`: how often it enqueued work with files.
+
+    `broker`: the facts that the broker answers with.
+    """
 
     database: object
     settings: Settings
     enqueued: list = field(default_factory=list)
     file_work_count: int = 0
+    broker: BrokerFacts = field(default_factory=BrokerFacts)
 
     def __post_init__(self):
-        shared = (self._enqueue, self._enqueue_file_work)
+        shared = (self._enqueue, self._enqueue_file_work, lambda **_: self.broker)
         limit = RequestLimit(None)
         posts = RequestLimit(None, name="messages", most=self.settings.api_messages_per_second, seconds=1)
         self.app = make_api(context.Parts(self.settings, self.database, limit, *shared, posts))
-        self.console = make_app(Parts(self.settings, self.database, QuickHasher(), *shared, ask_broker=None), self.app)
+        self.console = make_app(Parts(self.settings, self.database, QuickHasher(), *shared), self.app)
 
     def _enqueue(self, campaign_ids):
         self.enqueued += campaign_ids

@@ -8,6 +8,7 @@ import pytest
 
 from campaigns.domain.users.actor import Act
 from campaigns.domain.users.rights import Role
+from campaigns.management.files.work import do_next_job
 from campaigns.management.listings.pages import page_audit
 from campaigns.store.users.audit import AuditFilter
 from tests.api.conftest import read_problem
@@ -61,11 +62,22 @@ def test_a_draft_is_made_with_all_its_settings(house, program):
     assert read["created_at"].endswith("Z")
 
 
-def test_the_audit_names_the_owner_of_the_token_and_the_api(house, api):
+def test_the_audit_names_the_owner_of_the_token_the_token_and_the_request(house, api):
     program = api.program(Role.PLANNER, name="maria")
-    program.ok("POST", "/campaigns", DRAFT)
+    answer = program("POST", "/campaigns", DRAFT)
     (event,) = page_audit(house, AuditFilter(what=Act.CAMPAIGN_CREATE)).rows
     assert (event.actor, event.actor_kind, event.surface, event.network) == ("maria", "user", "api", "127.0.0.1")
+    assert (event.token_id, event.request_id) == (program.added.token.id, answer.headers["X-Request-Id"])
+    shown = program.ok("GET", "/audit?what=campaign.create")["items"][0]
+    assert (shown["token_id"], shown["request_id"]) == (str(event.token_id), event.request_id)
+
+
+def test_the_audit_of_work_with_a_file_names_the_request_that_asked_for_it(house, program, campaign):
+    path = f"/campaigns/{campaign['id']}/recipients"
+    answer = program("POST", path, {"rows": [{"phone": "+5511999990001", "values": {"1": "Ana"}}]})
+    assert do_next_job(house, secret_key=None, overlap_days=7)
+    (event,) = page_audit(house, AuditFilter(what=Act.CAMPAIGN_IMPORT)).rows
+    assert (event.token_id, event.request_id) == (program.added.token.id, answer.headers["X-Request-Id"])
 
 
 def test_a_change_needs_the_version_that_was_read(program, campaign):

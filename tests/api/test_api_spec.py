@@ -24,7 +24,7 @@ FILE = "api/openapi.json"
 
 @pytest.fixture(scope="module")
 def spec():
-    parts = context.Parts(Settings(), None, None, None, None, None)
+    parts = context.Parts(Settings(), *[None] * 6)
     app = make_api(parts)
     with app.app_context():
         return json.loads(json.dumps(app.spec))

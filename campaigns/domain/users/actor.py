@@ -24,7 +24,8 @@ class Surface(StrEnum):
 class Actor:
     """Who makes a change. `surface` None: a task made it. `reason`: why, in the person's own words.
 
-    `network`: the IP address from which the request came; None for a command or a task.
+    `network`: the IP address from which the request came; None for a command or a task. `token_id` and `request_id`:
+    the token of a request of the API, and the id of the request in the log.
     """
 
     name: str
@@ -32,6 +33,8 @@ class Actor:
     surface: Surface | None = None
     reason: str | None = None
     network: str | None = None
+    token_id: int | None = None
+    request_id: str | None = None
 
 
 @unique

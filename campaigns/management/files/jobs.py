@@ -399,4 +399,6 @@ def read_actor(stored: Mapping[str, Any]) -> Actor:
         None if surface is None else Surface(surface),
         stored["reason"],
         stored["network"],
+        stored.get("token_id"),  # an older console writes neither of these two
+        stored.get("request_id"),
     )

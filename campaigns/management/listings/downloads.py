@@ -18,7 +18,10 @@ from campaigns.store.users.audit import AuditFilter, mask_event, page_audit, wri
 _PAGE = 5_000
 
 SUPPRESSION_COLUMNS = ("person", "source", "since", "detail")
-AUDIT_COLUMNS = ("at", "actor", "kind", "surface", "what", "id", "before", "after", "reason", "network")
+AUDIT_COLUMNS = (
+    *("at", "actor", "kind", "surface", "what", "id", "before", "after", "reason", "network"),
+    *("token_id", "request_id"),
+)
 
 Rows = list[tuple[object, ...]]
 
@@ -67,6 +70,8 @@ def export_audit(
                     _write_json(row.after),
                     row.reason or "",
                     row.network or "",
+                    "" if row.token_id is None else row.token_id,
+                    row.request_id or "",
                 )
                 for row in (page if has_phones else map(mask_event, page))
             ]

@@ -30,6 +30,7 @@ class AuditEvent:
     """`target_id`: the id of the thing that `what` names before its dot; None if the change concerns no single thing.
 
     `before` and `after` have the values that the change has replaced and written. None: there are no such values.
+    `token_id` and `request_id`: those of a request of the API; None for another change.
     """
 
     id: int
@@ -43,6 +44,8 @@ class AuditEvent:
     after: dict[str, Any] | None
     reason: str | None
     network: str | None
+    token_id: int | None
+    request_id: str | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,6 +90,8 @@ def write_audit(
             "after": None if after is None else Jsonb(after, _dump),
             "reason": None if actor.reason is None else mask_numbers(actor.reason),
             "network": actor.network,
+            "token_id": actor.token_id,
+            "request_id": actor.request_id,
         },
     )
 

@@ -1,12 +1,14 @@
 -- name: write_audit
-INSERT INTO audit_events (actor, actor_kind, surface, what, target_id, before, after, reason, network)
+INSERT INTO audit_events (actor, actor_kind, surface, what, target_id, before, after, reason, network,
+    token_id, request_id)
 VALUES (%(actor)s, %(actor_kind)s, %(surface)s, %(what)s, %(target_id)s, %(before)s, %(after)s, %(reason)s,
-    %(network)s::inet)
+    %(network)s::inet, %(token_id)s, %(request_id)s)
 
 -- name: page_audit
 -- The newest events first. The index on the time, or on the actor and the time, has this order, so a page reads its own
 -- rows only, unless `what` is rare.
-SELECT id, at, actor, actor_kind, surface, what, target_id, before, after, reason, host(network) AS network
+SELECT id, at, actor, actor_kind, surface, what, target_id, before, after, reason, host(network) AS network, token_id,
+    request_id
 FROM audit_events
 WHERE (%(actor)s::text IS NULL OR actor = %(actor)s)
     AND (%(since)s::timestamptz IS NULL OR at >= %(since)s)
@@ -17,7 +19,8 @@ ORDER BY at DESC, id DESC LIMIT %(limit)s
 
 -- name: page_audit_of_campaign
 -- As `page_audit`, for one campaign: the index on the target has the rows in this order.
-SELECT id, at, actor, actor_kind, surface, what, target_id, before, after, reason, host(network) AS network
+SELECT id, at, actor, actor_kind, surface, what, target_id, before, after, reason, host(network) AS network, token_id,
+    request_id
 FROM audit_events
 WHERE split_part(what, '.', 1) = 'campaign' AND target_id = %(campaign_id)s
     AND (%(actor)s::text IS NULL OR actor = %(actor)s)
