@@ -19,10 +19,14 @@ from api.resources import (
     me,
     messages,
     moves,
+    people,
+    portfolios,
+    prices,
     recipients,
     reports,
     spec,
     suppressions,
+    system,
     templates,
 )
 from api.spec import complete_spec
@@ -38,10 +42,14 @@ _RESOURCES = (
     messages,
     reports,
     exports,
+    prices,
     accounts,
+    portfolios,
     templates,
     suppressions,
+    people,
     audit,
+    system,
     spec,
 )
 

@@ -14,6 +14,8 @@ from api.problems import CONTENT_TYPE
 # Each operation may answer with each of these problems.
 _STATUSES = (400, 401, 403, 404, 405, 409, 413, 415, 422, 429, 500, 503)
 _STATUSES_OF_CHANGES = (412, 428)
+# A POST that changes nothing.
+_READS = frozenset({"/people:find"})
 _ID = {"type": "string", "pattern": "^[1-9][0-9]{0,17}$"}
 _PROBLEM = {
     "type": "object",
@@ -119,7 +121,7 @@ def _complete(app: APIFlask, path: str, method: str, operation: dict[str, Any]) 
         operation["requestBody"]["required"] = True
     if method == "put":
         operation["requestBody"] = {"required": True, "content": _LISTS}
-    if method == "post":
+    if method == "post" and path not in _READS:
         operation["parameters"].append(_IDEMPOTENCY_KEY)
     is_conditional = method in {"patch", "delete"} and path.endswith("/campaigns/{campaign_id}")
     if is_conditional:
@@ -140,5 +142,5 @@ def _list_headers(path: str, method: str, status: str, operation: dict[str, Any]
         *(["Link"] if is_list else []),
         *(["ETag"] if is_campaign and status in {"200", "201"} else []),
         *(["Location"] if status in {"201", "202"} else []),
-        *(["Idempotency-Replayed"] if method == "post" else []),
+        *(["Idempotency-Replayed"] if method == "post" and path not in _READS else []),
     ]

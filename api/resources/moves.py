@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any, Self
 
 from apiflask import APIBlueprint
 from flask import Response, request
-from pydantic import Field
+from pydantic import Field, StringConstraints, model_validator
 
 from api.access import demands
-from api.context import actor, parts
+from api.context import actor, may, parts
 from api.once import Answer, carry_out, make_etag, refuse_body
+from api.problems import ProblemError
 from api.resources.campaigns import PATH, Campaign, ChangedCampaign, add_warnings, show_campaign
 from api.schemas import In, Moment, Out, Text
 from campaigns.domain.campaign import Command, Move
+from campaigns.domain.users.rights import Right
 from campaigns.domain.users.scopes import Scope
 from campaigns.domain.verdict import Retry
 from campaigns.management.drafts.starts import StartFacts, read_and_look
@@ -24,8 +26,17 @@ from campaigns.management.lifecycle import (
     resume_campaigns,
     start_campaigns,
 )
-from campaigns.management.retries import Retried, preview_retry, retry_failed
+from campaigns.management.retries import (
+    Retried,
+    UncertainRetry,
+    await_webhooks,
+    preview_retry,
+    preview_uncertain,
+    retry_failed,
+    retry_uncertain_messages,
+)
 from campaigns.management.test_sends import MAX_PHONES, start_test
+from campaigns.management.users.approvals import approve_campaign, look_at_approval
 from campaigns.store.database import Database
 
 blueprint = APIBlueprint("moves", __name__, tag="Campaigns")
@@ -38,10 +49,27 @@ class TestPhones(In):
 
 
 class RetryRequest(In):
-    classes: Annotated[list[Retry], Field(min_length=1, max_length=10)] = Field(
-        description="The classes that `errors` names in `retry`."
+    """Either `classes`, for failed messages, or `uncertain` with `at_most`."""
+
+    classes: Annotated[list[Retry], Field(min_length=1, max_length=10)] | None = Field(
+        None, description="The classes that `errors` names in `retry`."
+    )
+    uncertain: Annotated[
+        bool, Field(strict=True, description="Send uncertain messages again. Some people may get their message twice.")
+    ] = False
+    at_most: Annotated[int, Field(ge=1, le=20_000, strict=True)] | None = Field(
+        None, description="The largest number of people who may get an uncertain message twice."
     )
     dry_run: Annotated[bool, Field(strict=True, description="Only count the messages.")] = False
+
+    @model_validator(mode="after")
+    def check(self) -> Self:
+        """Demand one kind of messages, and of a retry that may send twice its largest number."""
+        if self.uncertain == (self.classes is not None):
+            raise ValueError("Send either `classes` or `uncertain`.")
+        if self.uncertain != (self.at_most is not None) and not (self.uncertain and self.dry_run):
+            raise ValueError("`uncertain` and `at_most` belong together.")
+        return self
 
 
 class RetryCount(Out):
@@ -55,7 +83,11 @@ class RetryCount(Out):
 
 
 class RetryResult(Out):
-    """`again`: the messages that are sent again. `left`: those of the other classes, which stay failed."""
+    """`again`: the failed messages that are sent again. `left`: those of the other classes, which stay failed.
+
+    `suppressed_count` and `erased_count`: uncertain messages that stay uncertain, because their people want no messages
+    or were erased.
+    """
 
     dry_run: bool
     count: int
@@ -64,6 +96,31 @@ class RetryResult(Out):
     has_more: bool
     again: list[RetryCount]
     left: list[RetryCount]
+    suppressed_count: int
+    erased_count: int
+
+
+class Seen(In):
+    content: Annotated[str, StringConstraints(pattern="^[0-9a-f]{64}$")] = Field(
+        description="`content` of the approval as it was read, so that nothing is approved that nobody has seen."
+    )
+
+
+class ApprovalOut(Out):
+    """Whether a campaign needs the approval of a second person before its start, and who has given it.
+
+    `message_count`: the messages that it could send. `content`: changes whenever the text, the values, the
+    accounts or the people change. `voided_by`: who has approved an earlier content. `changed_by`: who changed the
+    campaign last, and therefore may not approve it.
+    """
+
+    message_count: int
+    is_needed: bool
+    content: str
+    approved_by: str | None
+    voided_by: str | None
+    changed_by: str | None
+    approvers: list[str]
 
 
 @blueprint.post(f"{PATH}:start")
@@ -109,6 +166,28 @@ def cancel_campaign(campaign_id: int) -> Response:
     return carry_out(change)
 
 
+@blueprint.get(f"{PATH}/approval")
+@demands(Scope.CAMPAIGNS_READ)
+@blueprint.output(ApprovalOut)
+def read_approval(campaign_id: int) -> ApprovalOut:
+    """Read whether a campaign needs an approval, and who has given it."""
+    return _show_approval(parts().database, campaign_id)
+
+
+@blueprint.post(f"{PATH}:approve")
+@demands(Scope.CAMPAIGNS_SEND)
+@blueprint.input(Seen)
+@blueprint.output(ApprovalOut)
+def approve_campaign_(campaign_id: int, json_data: Seen) -> Response:
+    """Approve what a campaign sends now, as another user than the one who changed it last."""
+
+    def change(database: Database) -> Answer:
+        approve_campaign(database, campaign_id, actor=actor(), seen=bytes.fromhex(json_data.content))
+        return Answer(_show_approval(database, campaign_id))
+
+    return carry_out(change)
+
+
 @blueprint.post(f"{PATH}:test")
 @demands(Scope.CAMPAIGNS_SEND)
 @blueprint.input(TestPhones)
@@ -133,10 +212,13 @@ def test_campaign(campaign_id: int, json_data: TestPhones) -> Response:
 @blueprint.input(RetryRequest)
 @blueprint.output(RetryResult)
 def retry_messages(campaign_id: int, json_data: RetryRequest) -> Response:
-    """Send failed messages again, whose errors belong to some classes. A completed campaign runs again.
+    """Send failed or uncertain messages again. A completed campaign runs again.
 
-    One request takes up to 20,000 messages. While `has_more` is true, send it again with another key.
+    One request takes up to 20,000 messages. While `has_more` is true, send it again with another key. Uncertain
+    messages may arrive twice, so only a token of an admin sends them again.
     """
+    if json_data.classes is None:
+        return _retry_uncertain(campaign_id, json_data.at_most, is_dry=json_data.dry_run)
     classes = frozenset(json_data.classes)
 
     def change(database: Database) -> Answer:
@@ -148,9 +230,39 @@ def retry_messages(campaign_id: int, json_data: RetryRequest) -> Response:
     return carry_out(change)
 
 
+def _retry_uncertain(campaign_id: int, at_most: int | None, *, is_dry: bool) -> Response:
+    if not may(Right.CAMPAIGN_RETRY_UNCERTAIN):
+        raise ProblemError("right_missing")
+
+    def prepare() -> None:
+        # Not in the transaction of the change, which locks the campaign that the webhooks settle.
+        if not is_dry and preview_uncertain(parts().database, campaign_id).count:
+            await_webhooks(parts().database)
+
+    def change(database: Database) -> Answer:
+        planned = preview_uncertain(database, campaign_id)
+        if is_dry:
+            return Answer(_show_uncertain(planned, has_more=False, is_dry=True))
+        done = retry_uncertain_messages(database, campaign_id, actor=actor(), at_most=at_most, wait_seconds=None)
+        to_enqueue = ids_to_enqueue([done.move] if done.move else [])
+        return Answer(_show_uncertain(done, has_more=done.count < planned.count), to_enqueue=to_enqueue)
+
+    return carry_out(change, prepare=prepare)
+
+
 def _show_retry(done: Retried, *, is_dry: bool = False) -> RetryResult:
     counts = {name: [RetryCount.show(each) for each in getattr(done, name)] for name in ("again", "left")}
-    return RetryResult.show(done, dry_run=is_dry, **counts)
+    return RetryResult.show(done, dry_run=is_dry, **counts, suppressed_count=0, erased_count=0)
+
+
+def _show_uncertain(done: UncertainRetry, *, has_more: bool, is_dry: bool = False) -> RetryResult:
+    none: dict[str, Any] = {"waiting_count": 0, "waits_until": None, "again": [], "left": []}
+    return RetryResult.show(done, dry_run=is_dry, has_more=has_more, **none)
+
+
+def _show_approval(database: Database, campaign_id: int) -> ApprovalOut:
+    state = look_at_approval(database, campaign_id, above=parts().settings.approve_above)
+    return ApprovalOut.show(state, content=state.digest.hex())
 
 
 def _depart(command: Command, campaign_id: int) -> Response:

@@ -294,7 +294,11 @@ def _find_portfolio(connection: Connection, word: str) -> portfolios.PortfolioLi
     for row in portfolios.list_portfolios(connection):
         if row.id == portfolio_id:
             return row
-    raise Refusal(
+    raise missing_portfolio(word)
+
+
+def missing_portfolio(word: str) -> Refusal:
+    return Refusal(
         "portfolio_missing",
         "There is no portfolio {portfolio}; {list_portfolios} shows all.",
         kind=Kind.MISSING,

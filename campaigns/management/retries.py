@@ -337,21 +337,22 @@ def preview_uncertain(database: Database, campaign_id: int) -> UncertainRetry:
 
 
 def retry_uncertain_messages(
-    database: Database, campaign_id: int, *, actor: Actor, at_most: int | None = None, wait_seconds: float = 10.0
+    database: Database, campaign_id: int, *, actor: Actor, at_most: int | None = None, wait_seconds: float | None = 10.0
 ) -> UncertainRetry:
     """Make the uncertain messages pending again. Each message may arrive twice. A completed campaign runs again.
 
     `at_most`: the maximum number of messages, to which the operator has agreed; by now a running campaign may have more
-    uncertain messages. The function first waits, at most `wait_seconds`, until all stored webhooks are applied, because
-    messages that these webhooks settle must not be sent again. A later webhook still settles a message that was not
-    claimed again yet. The caller enqueues the campaign if `should_enqueue` of the result's `move` is set.
+    uncertain messages. The function first calls `await_webhooks`. `wait_seconds` None: the caller has called it. A
+    later webhook still settles a message that was not claimed again yet. The caller enqueues the campaign if
+    `should_enqueue` of the result's `move` is set.
 
     Raises Refusal.
     """
     planned = database.run(_count_uncertain, campaign_id)
     if not planned.count:
         return planned
-    _await_webhooks(database, wait_seconds)
+    if wait_seconds is not None:
+        await_webhooks(database, wait_seconds=wait_seconds)
     left = planned.count if at_most is None else at_most
     count, after, first_move = 0, 0, None
     while left > count:
@@ -364,13 +365,11 @@ def retry_uncertain_messages(
     return replace(planned, count=count, move=first_move)
 
 
-def _count_uncertain(connection: Connection, campaign_id: int) -> UncertainRetry:
-    reasons = count_uncertain(connection, campaign_id)
-    campaign, _ = _decide(connection, campaign_id)
-    return UncertainRetry(campaign.facts.identify(), campaign.time_zone, reasons, sum(each.count for each in reasons))
+def await_webhooks(database: Database, *, wait_seconds: float = 10.0) -> None:
+    """Wait until all webhooks that are stored now are applied, before uncertain messages are sent again.
 
-
-def _await_webhooks(database: Database, wait_seconds: float) -> None:
+    Messages that these webhooks settle must not be sent again. Raises Refusal after `wait_seconds`.
+    """
     newest = database.run(find_newest_event_id)
     deadline = time.monotonic() + wait_seconds
     while waiting := database.run(count_unapplied, up_to=newest):
@@ -383,6 +382,12 @@ def _await_webhooks(database: Database, wait_seconds: float) -> None:
                 events=Count(waiting, "webhook event"),
             )
         time.sleep(_LOOK_SECONDS)
+
+
+def _count_uncertain(connection: Connection, campaign_id: int) -> UncertainRetry:
+    reasons = count_uncertain(connection, campaign_id)
+    campaign, _ = _decide(connection, campaign_id)
+    return UncertainRetry(campaign.facts.identify(), campaign.time_zone, reasons, sum(each.count for each in reasons))
 
 
 def _retry_uncertain_batch(

@@ -10,6 +10,8 @@ from campaigns.domain.users.actor import Act
 from campaigns.domain.users.rights import Role
 from campaigns.management.files.work import do_next_job
 from campaigns.management.listings.pages import page_audit
+from campaigns.management.retries import await_webhooks
+from campaigns.store.events import insert_events
 from campaigns.store.users.audit import AuditFilter
 from tests.api.conftest import read_problem
 from tests.store.rows import add_message, add_messages, fetch
@@ -281,3 +283,60 @@ def test_a_retry_of_many_messages_takes_several_requests(program, failed, monkey
     monkeypatch.setattr("campaigns.management.retries._MOST_AT_ONCE", 1)
     done = [program.ok("POST", f"{failed}/retries", {"classes": ["server"]}) for _ in range(3)]
     assert [(each["count"], each["has_more"]) for each in done] == [(1, True), (1, True), (0, False)]
+
+
+def test_uncertain_messages_are_sent_again_by_an_admin_who_names_their_largest_number(house, api, program, failed):
+    campaign_id = int(failed.rpartition("/")[2])
+    house.run(add_messages, campaign_id, 3, "uncertain", account_id=1)
+    wanted = {"uncertain": True, "at_most": 2}
+    assert api.program(Role.OPERATOR).problem("POST", f"{failed}/retries", wanted) == (403, "right_missing")
+    assert program.ok("POST", f"{failed}/retries", {"uncertain": True, "dry_run": True})["count"] == 3
+    api.enqueued.clear()
+    done = program.post(f"{failed}/retries", wanted, key="two").json
+    assert (done["count"], done["has_more"], done["again"], done["left"]) == (2, True, [], [])
+    assert program.post(f"{failed}/retries", wanted, key="two").json == done
+    assert api.enqueued == [campaign_id]
+    rest = program.ok("POST", f"{failed}/retries", wanted)
+    assert (rest["count"], rest["has_more"]) == (1, False)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {},
+        {"uncertain": True},
+        {"at_most": 3},
+        {"classes": ["server"], "uncertain": True, "at_most": 3},
+        {"classes": ["server"], "at_most": 3},
+        {"uncertain": True, "at_most": 0},
+    ],
+)
+def test_a_retry_names_one_kind_of_messages(program, failed, body):
+    assert program.problem("POST", f"{failed}/retries", body) == (422, "values_invalid")
+
+
+def test_uncertain_messages_stay_while_stored_webhooks_are_not_applied(house, program, failed, monkeypatch):
+    monkeypatch.setitem(await_webhooks.__kwdefaults__, "wait_seconds", 0.0)
+    house.run(add_messages, int(failed.rpartition("/")[2]), 1, "uncertain", account_id=1)
+    house.run(insert_events, [b"{}"])
+    assert program.problem("POST", f"{failed}/retries", {"uncertain": True, "at_most": 1}) == (
+        503,
+        "webhooks_not_applied",
+    )
+
+
+def test_a_second_person_approves_what_this_person_has_seen(make_api_with, make_draft):
+    api, path = make_api_with(approve_above=1), f"/campaigns/{make_draft()}"
+    maria, joao = (api.program(Role.OPERATOR, name=name) for name in ("maria", "joao"))
+    changed = {"name": "Sale 2"}
+    maria.ok("PATCH", path, changed, headers={"If-Match": "*"})
+    state = joao.ok("GET", f"{path}/approval")
+    assert (state["is_needed"], state["approved_by"], state["changed_by"]) == (True, None, "maria")
+    assert state["approvers"] == ["joao"]
+    seen = {"content": state["content"]}
+    assert maria.problem("POST", f"{path}:approve", seen) == (409, "approval_of_own_change")
+    assert joao.problem("POST", f"{path}:approve", {"content": "0" * 64}) == (409, "changed_since_look")
+    assert joao.problem("POST", f"{path}:start") == (409, "approval_missing")
+    assert joao.ok("POST", f"{path}:approve", seen)["approved_by"] == "joao"
+    assert maria.ok("POST", f"{path}:start")["status"] == "pending"
+    assert api.program(Role.PLANNER).problem("POST", f"{path}:approve", seen) == (403, "scope_missing")

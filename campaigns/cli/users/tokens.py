@@ -28,14 +28,17 @@ def token() -> None:
     \b
     campaigns:read      campaigns, with their settings and their progress
     campaigns:write     make, change and discard drafts, and add their people
-    campaigns:send      start, test, pause, resume, cancel and retry campaigns
+    campaigns:send      start, test, approve, pause, resume, cancel and retry campaigns
     messages:read       what single people get, with their phones
     exports             files with the messages of campaigns, with their phones
-    accounts:read       accounts, with their state
+    accounts:read       accounts and portfolios, with their state
+    accounts:write      add and change accounts and portfolios
     templates:read      templates
+    templates:sync      read the templates from Meta again
     suppressions:read   people who must not be messaged
     suppressions:write  add such people, and let them get messages again
     audit:read          who changed what
+    system:read         what is wrong, and the processes
     """
 
 

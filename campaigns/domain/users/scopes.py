@@ -14,32 +14,40 @@ class Scope(StrEnum):
     """A part of the API that a token opens. The value is a stable name."""
 
     ACCOUNTS_READ = "accounts:read"
+    ACCOUNTS_WRITE = "accounts:write"  # add and change accounts and portfolios
     AUDIT_READ = "audit:read"
     CAMPAIGNS_READ = "campaigns:read"
-    CAMPAIGNS_SEND = "campaigns:send"  # start, test, pause, resume, cancel, retry; apart from `write` on purpose
+    CAMPAIGNS_SEND = (
+        "campaigns:send"  # start, test, approve, pause, resume, cancel, retry; apart from `write` on purpose
+    )
     CAMPAIGNS_WRITE = "campaigns:write"  # make, change and discard drafts, and add their people
     EXPORTS = "exports"  # files with phones
     MESSAGES_READ = "messages:read"  # what single people get, with their phones
     SUPPRESSIONS_READ = "suppressions:read"
     SUPPRESSIONS_WRITE = "suppressions:write"
+    SYSTEM_READ = "system:read"  # what is wrong, and the processes
     TEMPLATES_READ = "templates:read"
+    TEMPLATES_SYNC = "templates:sync"  # read the templates from Meta again
 
 
 # The rights that the owner of a token needs for each scope.
 NEEDED_RIGHTS: Mapping[Scope, frozenset[Right]] = MappingProxyType({
     Scope.ACCOUNTS_READ: frozenset({Right.SEE}),
+    Scope.ACCOUNTS_WRITE: frozenset({Right.ACCOUNT_CHANGE, Right.PORTFOLIO_CHANGE}),
     Scope.AUDIT_READ: frozenset({Right.SEE}),
     Scope.CAMPAIGNS_READ: frozenset({Right.SEE}),
     Scope.CAMPAIGNS_SEND: frozenset({
         Right.CAMPAIGN_START, Right.CAMPAIGN_PAUSE, Right.CAMPAIGN_RESUME, Right.CAMPAIGN_CANCEL, Right.CAMPAIGN_TEST,
-        Right.CAMPAIGN_RETRY,
+        Right.CAMPAIGN_RETRY, Right.CAMPAIGN_APPROVE,
     }),
     Scope.CAMPAIGNS_WRITE: frozenset({Right.CAMPAIGN_DRAFT}),
     Scope.EXPORTS: frozenset({Right.PHONES_DOWNLOAD}),
     Scope.MESSAGES_READ: frozenset({Right.PHONES_SEE}),
     Scope.SUPPRESSIONS_READ: frozenset({Right.PHONES_SEE}),
     Scope.SUPPRESSIONS_WRITE: frozenset({Right.SUPPRESSION_CHANGE}),
+    Scope.SYSTEM_READ: frozenset({Right.SYSTEM_SEE}),
     Scope.TEMPLATES_READ: frozenset({Right.SEE}),
+    Scope.TEMPLATES_SYNC: frozenset({Right.TEMPLATE_SYNC}),
 })  # fmt: skip
 
 

@@ -37,7 +37,7 @@ class ApprovalState:
     `message_count`: the number of messages that it could send, also by a retry. `approved_by`: the person whose
     approval holds; None if none holds. `voided_by`: the person who approved an earlier content, if no approval holds.
     `changed_by`: the person who changed the campaign last, and who therefore may not approve it. `approvers`: the names
-    of the users who may.
+    of the users who may. `digest`: of the content that it has now.
     """
 
     message_count: int
@@ -46,6 +46,7 @@ class ApprovalState:
     voided_by: str | None
     changed_by: str | None
     approvers: Sequence[str]
+    digest: bytes
 
     @property
     def is_missing(self) -> bool:
@@ -93,6 +94,7 @@ def _look(connection: Connection, campaign_id: int, above: int) -> ApprovalState
         approval.approved_by if approval is not None and not holds else None,
         loaded.changed_by,
         approvers,
+        loaded.content.digest(),
     )
 
 
