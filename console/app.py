@@ -35,7 +35,7 @@ from console.pages.audit import audit
 from console.pages.outcomes import compare, report
 from console.pages.people import optouts, person, reviews
 from console.pages.retries import failed, uncertain
-from console.pages.settings import price_changes, prices, settings
+from console.pages.settings import price_changes, prices, settings, tokens
 from console.pages.system import system
 from console.pages.templates import templates
 from console.pages.users import confirm, users
@@ -64,7 +64,7 @@ _PAGES = (
     *(probes, login, now, campaigns, drafts, campaign, recipients, moves, many, errors, streams, updates, downloads),
     *(failed, uncertain, templates, compare, report, costs),
     *(accounts, account, acts, person, optouts, reviews, audit, confirm, settings, prices, price_changes, users),
-    *(system,),
+    *(system, tokens),
 )
 
 

@@ -67,6 +67,7 @@ PAGES: Mapping[HintAction, str] = MappingProxyType({
     HintAction.LIST_CAMPAIGNS: "campaigns",
     HintAction.LIST_SUPPRESSIONS: "optouts",
     HintAction.LIST_TEMPLATES: "templates",
+    HintAction.LIST_TOKENS: "tokens",
     HintAction.LIST_USERS: "users",
     HintAction.PAUSE_CAMPAIGN: "confirm_pause",
     HintAction.RESUME_CAMPAIGN: "confirm_resume",

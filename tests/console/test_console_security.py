@@ -175,6 +175,8 @@ _OWN_STATUSES = {
     "load_prices": 400,
     "ask_remove_prices": 404,
     "remove_prices": 404,
+    "ask_revoke_token": 404,
+    "revoke_token": 404,
 }
 
 
@@ -211,6 +213,7 @@ def test_each_role_reaches_the_views_of_its_rights_and_no_others(console, databa
         path = rule.rule.replace("<kind>", "row").replace("<sealed>", person).replace(str(2**63 - 1), "N")
         path = path.replace("<int(max=N):campaign_id>", str(campaigns[rule.endpoint]))
         path = path.replace("<int(max=N):user_id>", str(user_id)).replace("<int(max=N):job_id>", "1")
+        path = path.replace("<int(max=N):token_id>", "1")
         path = path.replace("<day>", "2026-01-01").replace("<int(max=N):account_id>", str(account_id))
         query = f"?ids={campaigns[rule.endpoint]}" if rule.arguments == {"kind"} else ""
         if "POST" in rule.methods:

@@ -45,7 +45,7 @@ class Right(StrEnum):
     SYSTEM_REPAIR = "system.repair"
     SYSTEM_SEE = "system.see"  # processes, queues and settings, without secrets
     TEMPLATE_ADD = "template.add"
-    TOKEN_CHANGE = "token.change"  # noqa: S105  add and revoke tokens of the API
+    TOKEN_CHANGE = "token.change"  # noqa: S105  see and revoke the tokens of all users
     USER_CHANGE = "user.change"
 
 
