@@ -13,7 +13,7 @@ LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --genera
 	--custom-compile-command 'make lock' pyproject.toml --group build
 READY := $(VENV)/.ready
 
-.PHONY: help install demo up test test-clocks test-brokers test-office test-pgbouncer test-browser nightly check golden \
+.PHONY: help install demo up test test-api test-clocks test-brokers test-office test-pgbouncer test-browser nightly check golden \
 	messages bench chaos chaos-hosts pictures format lock
 
 help: ## list the commands
@@ -38,6 +38,9 @@ up: install ## the same roles against the real API (settings from .env)
 test: install ## all tests, with embedded Postgres and Valkey (ARGS=… goes to pytest)
 	$(BIN)/pytest -n 3 --dist worksteal -m 'not nightly' $(ARGS)
 
+test-api: install ## requests of all kinds, which schemathesis makes from the description of the API (SECONDS=… for each operation)
+	timeout $(if $(SECONDS),7200,600) $(BIN)/pytest -q -n 2 --dist worksteal $(ARGS) tests/api/fuzz
+
 test-clocks: install ## roles with wrong clocks send as before (needs Debian's package faketime)
 	$(BIN)/pytest -n 2 --dist worksteal -m 'not nightly' $(ARGS) tests/clocks
 
@@ -54,9 +57,10 @@ test-pgbouncer: install ## Revoada through pgbouncer in transaction mode (needs 
 test-browser: install ## the console in a real browser (needs Debian's package chromium)
 	timeout 900 $(BIN)/pytest -q -n 2 --dist worksteal $(ARGS) tests/browser
 
-nightly: install ## new inputs for properties, each wrong clock, an old version, failovers, a quarter of an hour of chaos
+nightly: install ## new inputs for properties and the API, each wrong clock, an old version, failovers, a quarter of an hour of chaos
 	$(BIN)/pytest -n 2 --dist worksteal $(ARGS) -m 'hypothesis and not nightly' --hypothesis-profile search
 	$(BIN)/pytest -n 2 --dist worksteal $(ARGS) tests/clocks tests/upgrade tests/faults/test_fault_failover.py
+	SEED=$$(date +%j) $(MAKE) test-api SECONDS=15
 	$(MAKE) chaos SECONDS=900
 
 check: install ## lint, types, import contracts, migrations build exactly schema.sql, each text has a translation

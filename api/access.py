@@ -102,11 +102,16 @@ def _read_bearer() -> str:
 
 
 def _check_body() -> None:
-    """Set the largest size of the body, and refuse another type than JSON where a view reads JSON.
+    """Set the largest size of the body. Where a view reads JSON, refuse another type and `null`.
 
-    APIFlask reads each body as JSON.
+    APIFlask reads each body as JSON, and reads `null` as an object without members.
     """
     view = current_app.view_functions[request.endpoint or ""]
     request.max_content_length = getattr(view, "max_bytes", current_app.config["MAX_CONTENT_LENGTH"])
-    if "body" in getattr(view, "_spec", {}) and request.mimetype != "application/json":
+    if "body" not in getattr(view, "_spec", {}):
+        return
+    if request.mimetype != "application/json":
         raise ProblemError("media_type_unsupported", media_type="application/json")
+    if request.get_json() is None:
+        error = {"pointer": "", "code": "model_type", "detail": "The body is an object, not null."}
+        raise ProblemError("values_invalid", errors=[error])

@@ -3,19 +3,32 @@
 from __future__ import annotations
 
 import datetime as dt
+import re
 from collections.abc import Iterable
 from typing import Annotated, Any, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
+from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
 
 from api.problems import describe_finding
 from campaigns.domain.statement import Finding, Severity
 
 MAX_LIMIT = 200
+_DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
 NO_NUL = r"^[^\x00]*$"
 
 Text = Annotated[str, StringConstraints(max_length=1000, pattern=NO_NUL)]
 Id = Annotated[str, StringConstraints(pattern=r"^[1-9][0-9]{0,17}$"), BeforeValidator(str)]
+
+
+def _refuse_number(value: object) -> object:
+    """Let a time or a day be a text. Pydantic reads a number as the seconds since 1970, also in a text."""
+    if not isinstance(value, str) or not _DAY.match(value):
+        raise ValueError("Write it like 2026-12-31, and a time like 2026-12-31T09:00:00Z.")
+    return value
+
+
+Time = Annotated[AwareDatetime, BeforeValidator(_refuse_number)]
+Day = Annotated[dt.date, BeforeValidator(_refuse_number)]
 Moment = Annotated[dt.datetime, BeforeValidator(lambda at: at.astimezone(dt.UTC))]
 
 

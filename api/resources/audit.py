@@ -5,12 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from apiflask import APIBlueprint
-from pydantic import AwareDatetime
 
 from api.access import demands
 from api.context import may, parts
 from api.cursors import link_next, read_cursor, write_cursor
-from api.schemas import Id, Moment, Out, PageQuery, Text
+from api.schemas import Id, Moment, Out, PageQuery, Text, Time
 from campaigns.domain.users.actor import Act, ActorKind, Surface
 from campaigns.domain.users.rights import Right
 from campaigns.domain.users.scopes import Scope
@@ -49,8 +48,8 @@ class AuditPage(Out):
 class AuditQuery(PageQuery):
     actor: Text | None = None
     campaign_id: Id | None = None
-    since: AwareDatetime | None = None
-    until: AwareDatetime | None = None
+    since: Time | None = None
+    until: Time | None = None
     what: Act | None = None
 
 

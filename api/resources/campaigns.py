@@ -8,14 +8,14 @@ from typing import Annotated, Any
 
 from apiflask import APIBlueprint
 from flask import Response, request
-from pydantic import AwareDatetime, Field, StringConstraints
+from pydantic import Field, StringConstraints
 
 from api.access import demands
 from api.context import actor, may, parts
 from api.cursors import link_next, read_cursor, write_cursor
 from api.once import Answer, carry_out, demand_match, make_etag, read_if_match
 from api.problems import ProblemError
-from api.schemas import NO_NUL, Id, In, Moment, Notice, Out, PageQuery, Text, warn
+from api.schemas import NO_NUL, Id, In, Moment, Notice, Out, PageQuery, Text, Time, warn
 from campaigns.domain.campaign import CampaignStatus
 from campaigns.domain.schedule import read_holidays, read_window, read_zone
 from campaigns.domain.statement import Finding
@@ -59,9 +59,9 @@ class Plan(In):
         description="By parameter of the template, the value for all recipients. `null`: each row of the list has its"
         " own value. An empty text removes an optional value.",
     )
-    scheduled_at: AwareDatetime | None = None
+    scheduled_at: Time | None = None
     start_within_seconds: Seconds | None = None
-    expire_at: AwareDatetime | None = None
+    expire_at: Time | None = None
     interval_seconds: Seconds | None = None
     pause_after: Count | None = Field(None, description="A pause after this number of messages.")
     pause_seconds: Seconds | None = None

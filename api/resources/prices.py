@@ -10,7 +10,7 @@ from apiflask import APIBlueprint
 
 from api.access import demands
 from api.context import parts
-from api.schemas import In, Moment, Out
+from api.schemas import Day, In, Moment, Out
 from campaigns.domain.prices.costs import Cost, Estimate, add_up, write_amount
 from campaigns.domain.prices.price_list import MarketPrices
 from campaigns.domain.statement import Money
@@ -50,7 +50,7 @@ class PriceLists(Out):
 
 
 class PriceQuery(In):
-    day: dt.date | None = None
+    day: Day | None = None
 
 
 class Amount(Out):

@@ -42,12 +42,12 @@ class Api:
     enqueued: list = field(default_factory=list)
     file_work_count: int = 0
     broker: BrokerFacts = field(default_factory=BrokerFacts)
+    limit: RequestLimit = field(default_factory=lambda: RequestLimit(None))
 
     def __post_init__(self):
         shared = (self._enqueue, self._enqueue_file_work, lambda **_: self.broker)
-        limit = RequestLimit(None)
         posts = RequestLimit(None, name="messages", most=self.settings.api_messages_per_second, seconds=1)
-        self.app = make_api(context.Parts(self.settings, self.database, limit, *shared, posts))
+        self.app = make_api(context.Parts(self.settings, self.database, self.limit, *shared, posts))
         self.console = make_app(Parts(self.settings, self.database, QuickHasher(), *shared), self.app)
 
     def _enqueue(self, campaign_ids):
