@@ -78,8 +78,12 @@ def _show_problem(error: ProblemError) -> Response:
 
 
 def _show_refusal(refusal: Refusal) -> Response:
-    headers = {"WWW-Authenticate": "Bearer"} if refusal.http_status == HTTPStatus.UNAUTHORIZED else {}
-    return _respond(refusal.http_status, refusal.code, str(refusal), hint=refusal.hint, headers=headers)
+    status, headers = refusal.http_status, dict[str, str]()
+    if status == HTTPStatus.UNAUTHORIZED:
+        headers = {"WWW-Authenticate": "Bearer"}
+    if status == HTTPStatus.SERVICE_UNAVAILABLE:
+        headers = _wait(_RETRY_SECONDS)
+    return _respond(status, refusal.code, str(refusal), hint=refusal.hint, headers=headers)
 
 
 def _show_invalid(error: HTTPError) -> Response:

@@ -16,7 +16,7 @@ from pathlib import Path
 
 NAMES = (
     *("sending", "limits", "growth", "importing", "uploading", "webhooks", "bodies"),
-    *("applying", "storm", "many", "posts", "viewers", "pages", "whole"),
+    *("applying", "storm", "many", "posts", "viewers", "programs", "pages", "whole"),
 )
 _FOLDER = Path(__file__).parent
 

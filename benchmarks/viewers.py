@@ -13,7 +13,7 @@ import subprocess
 import sys
 import time
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -69,7 +69,8 @@ def main() -> int:
         viewers=VIEWERS, campaigns=CAMPAIGNS, pairs=PAIRS, seconds=SECONDS, latency_ms=LATENCY_MS,
     )  # fmt: skip
     with World({"latency_ms": LATENCY_MS}) as world:
-        tokens = prepare(world)
+        log_durations(world)
+        tokens = sign_in(world)
         accounts = world.add_accounts(ACCOUNTS)
         ids = add_campaigns(world, accounts)
         world.start_roles("console", "worker")
@@ -90,19 +91,21 @@ def main() -> int:
                     without.append(measure_phase(world))
         unsent = sum(row.counts.get("pending", 0) for row in world.database.run(list_campaigns, ids))
         stats = world.call_simulator("stats")
-    add_rows(report, most, without, watched)
+    add_rows(report, most, {"half, nobody watches": without, f"half, {VIEWERS} watch": watched})
     report.check("the campaigns had people to the end", unsent > 0)
     report.check("nobody twice", stats["max_accepted_per_recipient"] == 1)
     report.check("each viewer got an event each second", events >= 0.8 * VIEWERS * SECONDS * PAIRS)
     return report.finish()
 
 
-def add_rows(report: Report, most: Phase, without: list[Phase], watched: list[Phase]) -> None:
+def add_rows(report: Report, most: Phase, compared: Mapping[str, list[Phase]]) -> None:
+    """Add the figures and the goals of a comparison. `compared`: the phases without and with the load, by name."""
     report.add(
         "at its maximum", messages_per_second=most.rate, worker_cpu=most.worker_cpu, postgres_cpu=most.postgres_cpu
     )
     ratios = {}
-    for what, phases in (("half, nobody watches", without), (f"half, {VIEWERS} watch", watched)):
+    without, loaded = compared.values()
+    for what, phases in compared.items():
         figures = {
             "messages_per_second": median(each.rate for each in phases),
             "worker_cpu": median(each.worker_cpu for each in phases),
@@ -114,7 +117,7 @@ def add_rows(report: Report, most: Phase, without: list[Phase], watched: list[Ph
             figures[f"{name}_p99_ms"] = percentile(found, 0.99) if found else float("nan")
         report.add(what, figures)
     for name, attribute in (("rate", "rate"), ("CPU per message", "cpu")):
-        pairs = zip(watched, without, strict=True)
+        pairs = zip(loaded, without, strict=True)
         ratios[name] = median(getattr(one, attribute) / getattr(other, attribute) for one, other in pairs)
     for name in _STATEMENTS:
         column = f"{name}_p99_ms"
@@ -128,15 +131,19 @@ def add_rows(report: Report, most: Phase, without: list[Phase], watched: list[Ph
         report.goal(f"p99 of {name} at most 1.1 times", ratios[f"p99 of {name}"] <= 1.1)
 
 
-def prepare(world: World) -> list[str]:
-    """Let Postgres log durations in the sessions that follow, and sign people in; return their tokens."""
+def log_durations(world: World) -> None:
+    """Let Postgres log durations of statements in the sessions that follow."""
     for setting in (
         "log_min_duration_sample = 0", f"log_statement_sample_rate = {_LOGGED_SHARE}", "log_parameter_max_length = 0",
     ):  # fmt: skip
         name, _, value = setting.partition(" = ")
         world.database.run(lambda c, text=f"ALTER DATABASE revoada SET {name} = {value}": c.execute(text))
 
-    def sign_in(connection: Connection) -> list[str]:
+
+def sign_in(world: World) -> list[str]:
+    """Sign the viewers in; return the tokens of their sessions."""
+
+    def work(connection: Connection) -> list[str]:
         tokens = []
         for number in range(-(-VIEWERS // _STREAMS_OF_SESSION)):
             name, password_hash = f"viewer-{number}", "$argon2id$of-a-benchmark"
@@ -147,7 +154,7 @@ def prepare(world: World) -> list[str]:
             open_session(connection, tokens[-1], credentials, network="127.0.0.1")
         return tokens
 
-    return world.database.run(sign_in)
+    return world.database.run(work)
 
 
 def add_campaigns(world: World, accounts: list[str]) -> list[int]:

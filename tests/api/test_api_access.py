@@ -185,17 +185,19 @@ def test_above_the_limit_a_token_waits_and_other_tokens_go_on(api, program):
     assert api.program()("GET", "/me").status_code == 200
 
 
-def test_while_postgres_is_away_a_program_is_told_to_wait(database_url, program, settings):
+def test_while_postgres_is_away_each_request_is_told_to_wait(database_url, program, settings):
     port = urlsplit(database_url).port
     with Proxy(port) as proxy:
-        database = Database(database_url.replace(f":{port}", f":{proxy.port}"), **PATIENT | {"wait_seconds": 0.2})
+        database = Database(database_url.replace(f":{port}", f":{proxy.port}"), **PATIENT | {"wait_seconds": 0.1})
         database.open()
         away = Api(database, settings)
         proxy.refuse()
         program.console = away.console
-        answer = program("GET", "/me")
-        assert read_problem(answer) == (503, "database_away")
-        assert int(answer.headers["Retry-After"]) > 0
+        for method, path, demand in list_routes(away.app):
+            if demand != PUBLIC:
+                answer = program(method, path, headers={"If-Match": "*", "Idempotency-Key": "one"})
+                assert read_problem(answer) == (503, "database_away"), path
+                assert int(answer.headers["Retry-After"]) > 0
         proxy.accept()
         database.close()
 

@@ -7,6 +7,7 @@ from campaigns.domain.users.rights import Role
 from campaigns.management.files.work import do_next_job
 from campaigns.management.listings.pages import page_audit
 from campaigns.store.users.audit import AuditFilter
+from tests.api.conftest import read_problem
 from tests.store.rows import add_message, fetch
 
 ADD_SAMPLES = """
@@ -77,7 +78,9 @@ def test_an_export_is_a_file_for_its_own_user(house, api, program, make_draft):
     answer = program.post("/exports", {"campaign_id": campaign_id, "statuses": ["pending"]}, key="one")
     assert (answer.status_code, answer.json["status"], api.file_work_count) == (202, "due", 1)
     path = answer.headers["Location"].removeprefix("/api/v1")
-    assert program.problem("GET", f"{path}/file") == (503, "download_not_ready")
+    early = program("GET", f"{path}/file")
+    assert read_problem(early) == (503, "download_not_ready")
+    assert int(early.headers["Retry-After"]) > 0
     assert do_next_job(house, secret_key=None, overlap_days=7)
     assert program.ok("GET", path)["status"] == "done"
     file = program("GET", f"{path}/file")

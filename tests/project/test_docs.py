@@ -91,7 +91,7 @@ def code_blocks(page: str) -> str:
 def commands(program: str, page: str = README) -> list[str]:
     """Return the lines of the code blocks of `page` that call `program`, without what comes before and after."""
     calls = re.findall(rf"(?:^|\$\(|&& ){re.escape(program)} [^\n]*", code_blocks(page), re.MULTILINE)
-    return [re.sub(r"\s+#.*|\).*|^\$\(|^&& ", "", call) for call in calls]
+    return [re.sub(r"\s+#.*|\s\|.*|\).*|^\$\(|^&& ", "", call) for call in calls]
 
 
 def mentioned(program: str) -> Iterator[str]:
