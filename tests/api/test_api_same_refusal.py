@@ -115,3 +115,61 @@ def test_a_setting_that_is_not_possible(sides, make_draft, options, member, code
     assert refused["code"] in {code, "window_invalid"}
     if code == "pause_incomplete":  # the other texts name an option
         assert error["message"] == refused["detail"]
+
+
+ACCOUNT = {"name": "shop", "phone_number_id": "1077", "waba_id": "22", "token": "EAAG-secret-token"}
+DRAFT = {"name": "Natal", "template": "promo:pt_BR"}
+
+
+def add_account(**changes):
+    """The command, the request and the form that add the same account."""
+    values = ACCOUNT | changes
+    words = [f"--phone-number-id={values['phone_number_id']}", f"--waba-id={values['waba_id']}", "--token-env=TOKEN"]
+    form = values | {"messages_per_second": "80", "failure_limit": "5", "portfolio": "", "unchecked": "y"}
+    command = ("account", "add", values["name"], *words, "--no-check")
+    return command, ("POST", "/accounts", values | {"unchecked": True}), ("/accounts/new", form)
+
+
+# By the code of a refusal: the command, the request, and the page with its form (None: it is shown by GET).
+SAME: dict[str, tuple[tuple[str, ...], tuple, tuple[str, dict | None] | None]] = {
+    "account_exists": add_account(name="sales"),
+    "phone_number_id_taken": add_account(phone_number_id="1065"),
+    "token_invalid": add_account(token="EAAG two words"),
+    "account_missing": (("account", "activate", "99"), ("POST", "/accounts/99:activate"), ("/accounts/99", None)),
+    "portfolio_missing": (
+        ("account", "set", "sales", "--portfolio", "99"),
+        ("PATCH", "/accounts/1", {"portfolio": "99"}),
+        None,
+    ),
+    "portfolio_exists": (
+        ("portfolio", "add", "acme", "--daily-limit", "9"),
+        ("POST", "/portfolios", {"name": "acme", "daily_limit": 9}),
+        None,
+    ),
+    "template_missing": (
+        ("campaign", "create", "Natal", "--template=nothing:en", "--account=sales", "--recipients=people.csv"),
+        ("POST", "/campaigns", DRAFT | {"template": "nothing:en"}),
+        None,
+    ),
+    "cannot_retry": (
+        ("campaign", "retry", "1", "--class", "server", "--yes"),
+        ("POST", "/campaigns/1/retries", {"classes": ["server"]}),
+        ("/campaigns/1/retry", None),
+    ),
+    "campaign_missing": (("campaign", "errors", "99"), ("GET", "/campaigns/99/errors"), ("/campaigns/99/errors", None)),
+}
+
+
+@pytest.mark.parametrize("code", SAME)
+def test_the_same_thing_is_refused_in_the_same_words(sides, make_draft, code):
+    (revoada, program, browser), (command, request, page) = sides, SAME[code]
+    make_draft()
+    program.ok("POST", "/portfolios", {"name": "acme", "daily_limit": 9})
+    revoada.environment["TOKEN"] = request[2].get("token", "") if len(request) > 2 else ""
+    refused = refuse_command(revoada, *command)
+    assert refused == refuse_api(program, *request)
+    assert refused[0] == code
+    if page is not None:
+        path, form = page
+        shown = read_text((browser.get(path) if form is None else browser.post(path, form)).text)
+        assert all(part in shown for part in refused[1]), shown
