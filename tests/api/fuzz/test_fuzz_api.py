@@ -46,10 +46,10 @@ def api(database, settings):
 
 @pytest.fixture
 def url(api, make_draft):
-    """The address of the API. It has a draft, a campaign that runs, two accounts and a template."""
-    make_draft()
-    program = api.program()
-    program.ok("POST", f"/campaigns/{make_draft('Natal')}:start")
+    """The address of the API. It has drafts, a campaign that runs, two accounts and a template."""
+    for number in range(9):
+        make_draft(f"Draft {number}")
+    api.program().ok("POST", f"/campaigns/{make_draft('Natal')}:start")
     server = make_server("127.0.0.1", 0, api.console, server_class=Server, handler_class=Quiet)
     with serving(server):
         yield f"http://127.0.0.1:{server.server_port}/api/v1"
