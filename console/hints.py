@@ -120,8 +120,10 @@ PLACES: Mapping[Field, tuple[str, str]] = MappingProxyType({
     Field.START_WITHIN: ("draft_pace", "start_within"),
     Field.TEMPLATE: ("draft_text", "template"),
     Field.TIME_ZONE: ("draft_pace", "time_zone"),
+    Field.UNCERTAIN: ("draft_list", "uncertain"),
     Field.VALUE: ("draft_columns", "look"),
     Field.WEEKDAYS: ("draft_pace", "weekdays"),
+    Field.WHO: ("draft_list", "who"),
     Field.WINDOW: ("draft_pace", "window_from"),
     Field.WITHIN_DAYS: ("draft_pace", "within_days"),
 })  # fmt: skip
@@ -167,6 +169,7 @@ FIELDS: Mapping[Field, str] = MappingProxyType({
     Field.START_WITHIN: deferred("Start within this number of minutes after that"),
     Field.STATUS: deferred("status"),
     Field.TEMPLATE: deferred("Template"),
+    Field.UNCERTAIN: deferred("Also people whose message is uncertain, at most"),
     Field.UNCHECKED: deferred("Store it without asking Meta"),
     Field.VALUE: deferred("value for all recipients"),
     Field.TIME_ZONE: deferred("Time zone of all times"),
@@ -174,6 +177,7 @@ FIELDS: Mapping[Field, str] = MappingProxyType({
     Field.WABA_ID: deferred("id of the WhatsApp Business account"),
     Field.WEBHOOK_URL: deferred("public address of the webhook"),
     Field.WEEKDAYS: deferred("Days of the week"),
+    Field.WHO: deferred("People of an earlier campaign"),
     Field.WINDOW: deferred("Hours"),
     Field.WITHIN_DAYS: deferred("Limit per person: days"),
 })  # fmt: skip

@@ -555,10 +555,11 @@ _WAITING_WORDS = {
 _GROUP_WORDS = {
     Group.LIST: lambda: _("all people on the list"),
     Group.SKIPPED: lambda: _("not sent on purpose"),
-    Group.SUPPRESSED: lambda: _("not sent: opt-out, limit per person or answer to review"),
+    Group.SUPPRESSED: lambda: _("not sent: opt-out, limit per person, answer to review or conditions"),
     Group.OPTED_OUT: lambda: _("not sent: opt-out"),
     Group.CAPPED: lambda: _("not sent: limit of messages per person"),
     Group.IN_REVIEW: lambda: _("not sent: an answer waits for a review"),
+    Group.LEFT_AUDIENCE: lambda: _("not sent: the person no longer fits the conditions"),
     Group.EXPIRED: lambda: _("not sent: the campaign expired"),
     Group.CANCELLED: lambda: _("not sent: the campaign was cancelled"),
     Group.QUEUE: lambda: _("in our queue"),

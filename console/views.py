@@ -252,20 +252,24 @@ def list_left_out(view: CampaignView, errors: CampaignErrors | None = None) -> l
             code = each.reason.error_code
             count = each.reason.count + (codes[code].count if code in codes else 0)
             codes[code] = Skipped(word(each.meaning), count, Group.FAILED, NO_CODE if code is None else code)
-    skipped = list_skipped(funnel, capped=errors.capped_count, in_review=errors.review_count)
+    skipped = list_skipped(funnel, errors)
     return [each for each in (*codes.values(), uncertain, *skipped) if each.count]
 
 
-def list_skipped(funnel: Funnel, *, capped: int | None = None, in_review: int = 0) -> list[Skipped]:
+def list_skipped(funnel: Funnel, errors: CampaignErrors | None = None) -> list[Skipped]:
     """Return the reasons for which people get no message on purpose, without those that concern nobody.
 
-    `capped`, `in_review`: parts of the people whose message is suppressed; None if the parts are not known.
+    `errors`: has the parts of the people whose message is suppressed; None if the parts are not known.
     """
-    if capped is None:
+    if errors is None:
         suppressed = [(Group.SUPPRESSED, funnel.suppressed)]
     else:
-        rest = funnel.suppressed - capped - in_review
-        suppressed = [(Group.OPTED_OUT, rest), (Group.CAPPED, capped), (Group.IN_REVIEW, in_review)]
+        parts = [
+            (Group.CAPPED, errors.capped_count),
+            (Group.IN_REVIEW, errors.review_count),
+            (Group.LEFT_AUDIENCE, errors.left_audience_count),
+        ]
+        suppressed = [(Group.OPTED_OUT, funnel.suppressed - sum(count for _group, count in parts)), *parts]
     groups = [*suppressed, (Group.EXPIRED, funnel.expired), (Group.CANCELLED, funnel.cancelled)]
     return [Skipped(group_words(group), count, group) for group, count in groups if count]
 

@@ -98,11 +98,13 @@ OPTIONS: Mapping[Field, Option] = MappingProxyType({
     Field.TEMPLATE: Option("--template", "NAME:LANG"),
     Field.TIME_ZONE: Option("--timezone", "ZONE"),
     Field.TOKEN: Option("--token-stdin"),
+    Field.UNCERTAIN: Option("--uncertain", "N"),
     Field.UNCHECKED: Option("--no-check"),
     Field.VALUE: Option("--set", "VARIABLE=VALUE"),
     Field.WABA_ID: Option("--waba-id", "ID"),
     Field.WEBHOOK_URL: Option("--webhook-url", "https://…"),
     Field.WEEKDAYS: Option("--weekdays", "mon-fri"),
+    Field.WHO: Option("--who", "CONDITIONS"),
     Field.WINDOW: Option("--window", "09:00-18:00", "--no-window"),
     Field.WITHIN_DAYS: Option("--within", "DAYS", "--no-max-per-person"),
 })  # fmt: skip

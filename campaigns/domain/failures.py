@@ -446,6 +446,8 @@ NEVER_LEFT = Failure(
 )
 # The error title of a message beyond the cap per person. The statements that claim messages write it.
 BEYOND_CAP = "the person had as many messages as the campaign allows"
+# The same for a person whom later evidence takes out of the audience: docs/decisions/0114.
+LEFT_AUDIENCE = "the person no longer belongs to the audience"
 # Our own code for messages that a claim skipped, because an answer of the person may be an opt-out. The person gets no
 # marketing until an operator decides about the answer.
 UNDER_REVIEW = Failure(

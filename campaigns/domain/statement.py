@@ -62,6 +62,7 @@ class Field(Enum):
     START_WITHIN = "time within which it starts"
     STATUS = "status"
     TEMPLATE = "template"
+    UNCERTAIN = "people whose message is uncertain, at most"
     UNCHECKED = "without a check"
     VALUE = "value for all recipients"  # of a variable of the template
     TIME_ZONE = "time zone"
@@ -69,6 +70,7 @@ class Field(Enum):
     WABA_ID = "id of the WhatsApp Business account"
     WEBHOOK_URL = "public address of the webhook"
     WEEKDAYS = "weekdays"
+    WHO = "conditions"  # that people of an earlier campaign fit
     WINDOW = "sending window"
     WITHIN_DAYS = "days of the limit per person"
 

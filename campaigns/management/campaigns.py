@@ -194,7 +194,9 @@ def draft_campaign(
 
     If an error is raised, no draft is made. Raises Refusal.
     """
-    return database.run(_make_empty, changes, actor, time_zone=time_zone, quiet_hours=quiet_hours, draft_key=draft_key)
+    return database.run(
+        make_draft_in, changes, actor, time_zone=time_zone, quiet_hours=quiet_hours, draft_key=draft_key
+    )
 
 
 def create_campaign(
@@ -351,15 +353,16 @@ def find_made(connection: Connection, draft_key: bytes | None) -> ChangeResult |
     return ChangeResult(made.id, made.name, made.facts.status)
 
 
-def _make_empty(
+def make_draft_in(
     connection: Connection,
     changes: CampaignChanges,
     actor: Actor,
     *,
     time_zone: str,
     quiet_hours: QuietHours | None,
-    draft_key: bytes | None,
+    draft_key: bytes | None = None,
 ) -> ChangeResult:
+    """Do the work of `draft_campaign` in a transaction of the caller."""
     if (made := find_made(connection, draft_key)) is not None:
         return made
     planned = _plan_draft(connection, changes, time_zone=time_zone)

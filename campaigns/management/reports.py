@@ -7,7 +7,7 @@ from dataclasses import astuple, dataclass
 from typing import Any
 
 from campaigns.domain.campaign import ENDED, CampaignStatus, missing_campaign
-from campaigns.domain.failures import UNDER_REVIEW, advise_repair, explain_failure, explain_uncertain
+from campaigns.domain.failures import LEFT_AUDIENCE, UNDER_REVIEW, advise_repair, explain_failure, explain_uncertain
 from campaigns.domain.filling import find_misfit
 from campaigns.domain.message import ACCEPTED, OPEN, Status
 from campaigns.domain.pacing import Reason
@@ -172,7 +172,7 @@ class CampaignOverview:
 
     `categories`: by account id, the category that the template has in the account's WABA. `import_errors`: the first
     rejected rows. `left_out`: the numbers of rows that made no recipient. `misfit`: why the template no longer fits the
-    campaign; None if the template fits.
+    campaign; None if the template fits. `audience`: the earlier campaign whose people it has; None if it has none.
     """
 
     campaign: campaigns.CampaignListing
@@ -182,13 +182,15 @@ class CampaignOverview:
     left_out: LeftOutRows
     tests: list[campaigns.CampaignListing]
     misfit: TemplateError | None
+    audience: recipients.AudienceRow | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CampaignDetails(CampaignOverview):
     """A campaign with its accounts, errors, prices and tests.
 
-    `reasons`: why messages failed, are uncertain, exceed the cap per person or wait for a review. `prices`: the numbers
+    `reasons`: why messages failed, are uncertain, exceed the cap per person, wait for a review, or are to people who
+    have left the audience. `prices`: the numbers
     of messages by the pricing that Meta reports. `estimate`: what the campaign may cost; None after its start. `costs`:
     what it has cost; None if no price is loaded.
     """
@@ -219,7 +221,8 @@ class CampaignErrors:
 
     `waits_for_template`: the template cannot be sent now, so a retry does not help before a person has acted.
     `capped_count`: people who exceed the cap per person. `review_count`: people with an answer that waits for a review.
-    `left_out`: the numbers of rows of the lists that made no recipient.
+    `left_audience_count`: people whom later evidence has taken out of the audience of the campaign. `left_out`: the
+    numbers of rows of the lists that made no recipient.
     """
 
     campaign: campaigns.CampaignListing
@@ -227,6 +230,7 @@ class CampaignErrors:
     waits_for_template: bool
     capped_count: int
     review_count: int
+    left_audience_count: int
     left_out: LeftOutRows
 
 
@@ -251,8 +255,10 @@ def show_errors(
         campaign = find_campaign(connection, campaign_id)
         errors = [_explain(each, campaign_id, names) for each in reasons]
         waits_for_template = is_template_stopped(connection, campaign)
-        capped_count, left_out = suppressed_count - review_count, count_left_out(connection, campaign)
-        return CampaignErrors(campaign, errors, waits_for_template, capped_count, review_count, left_out)
+        left_count = sum(each.count for each in listed if each.error_title == LEFT_AUDIENCE)
+        capped_count = suppressed_count - review_count - left_count
+        left_out = count_left_out(connection, campaign)
+        return CampaignErrors(campaign, errors, waits_for_template, capped_count, review_count, left_count, left_out)
 
     return database.run(load)
 
@@ -317,6 +323,7 @@ def _load(connection: Connection, campaign_id: int) -> dict[str, Any]:
         "left_out": count_left_out(connection, campaign),
         "tests": campaigns.list_tests(connection, campaign_id),
         "misfit": None if campaign.status in ENDED else _find_misfit(connection, campaign),
+        "audience": recipients.list_audiences(connection, [campaign_id]).get(campaign_id),
     }
 
 

@@ -174,11 +174,13 @@ WHERE t.campaign_id = %(campaign_id)s
     AND NOT EXISTS (SELECT FROM messages m WHERE m.campaign_id = %(campaign_id)s)
 
 -- name: delete_imports
--- Deletes the import errors and the names of the files of a draft, which the caller has locked.
+-- Deletes the import errors and the names of the files of a draft, and its audience. The caller has locked the draft.
 WITH draft AS (
     SELECT id FROM campaigns WHERE id = %(campaign_id)s AND status = 'draft'
 ), errors AS (
     DELETE FROM import_errors WHERE campaign_id = (SELECT id FROM draft)
+), audience AS (
+    DELETE FROM audiences WHERE campaign_id = (SELECT id FROM draft)
 )
 DELETE FROM imports WHERE campaign_id = (SELECT id FROM draft)
 
@@ -306,10 +308,10 @@ ORDER BY campaign_id DESC
 LIMIT %(limit)s
 
 -- name: list_reasons
--- Groups messages of a campaign by reason: uncertain messages, failed messages, and two kinds of suppressed messages.
--- Messages of the first kind exceeded the campaign's cap per person; the query recognises them by the error title that
--- `claim_messages` writes. Messages of the second kind were skipped while an answer of the person waited for review
--- (code -2). Returns, for each reason, the oldest and the newest time at which a message failed or was claimed, and the
+-- Groups messages of a campaign by reason: uncertain messages, failed messages, and three kinds of suppressed messages.
+-- Messages of the first kind exceeded the campaign's cap per person, and those of the second kind are to people who have
+-- left the audience; the query recognises them by the error title that `claim_messages` writes. Messages of the third
+-- kind were skipped while an answer of the person waited for review (code -2). Returns, for each reason, the oldest and the newest time at which a message failed or was claimed, and the
 -- accounts of the messages. The query runs for a person who asks. The query reads the whole campaign once, if the
 -- counters show such messages.
 --
@@ -326,7 +328,9 @@ FROM (
     WHERE m.campaign_id = %(campaign_id)s
         AND (m.status IN ('uncertain', 'failed')
             OR (m.status = 'suppressed'
-                AND (m.error_code = -2 OR m.error_title = 'the person had as many messages as the campaign allows')))
+                AND (m.error_code = -2 OR m.error_title IN (
+                    'the person had as many messages as the campaign allows',
+                    'the person no longer belongs to the audience'))))
         AND EXISTS (
             SELECT FROM tallies t
             WHERE t.campaign_id = %(campaign_id)s AND t.status IN ('uncertain', 'failed', 'suppressed') AND t.count > 0

@@ -283,6 +283,7 @@ class Skip(StrEnum):
 
     OPTED_OUT = "opted_out"
     CAPPED = "capped"  # the person had as many messages as the campaign allows
+    LEFT_AUDIENCE = "left_audience"  # later evidence takes the person out of the audience
     IN_REVIEW = "in_review"  # an answer of the person waits for a review
 
 

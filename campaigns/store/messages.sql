@@ -22,7 +22,8 @@
 -- `lease` checks the lease and counts the claim. If the number of claims in the row is not `claim_count`, this database
 -- is older than the campaign's last claim, and nothing is claimed. `other_ids`: the accounts for which the campaign's
 -- template has the category UTILITY or AUTHENTICATION. `recent`: the campaigns whose messages count for a cap per
--- person.
+-- person. `audience`: the earlier campaign whose people this campaign has; a claim skips those whom later evidence takes
+-- out of the audience (docs/decisions/0114).
 WITH lease AS (
     UPDATE leases l SET claim_count = l.claim_count + 1
     FROM campaigns c
@@ -43,6 +44,9 @@ WITH lease AS (
         AND c.id <> %(campaign_id)s AND c.started_at IS NOT NULL
         AND coalesce(c.completed_at, c.cancelled_at, 'infinity')
             > clock_timestamp() - make_interval(days => (SELECT within_days FROM lease))
+), audience AS MATERIALIZED (
+    -- No row if the people of the campaign come from files.
+    SELECT u AS wanted FROM audiences u WHERE u.campaign_id = (SELECT campaign_id FROM lease)
 ), tokens AS MATERIALIZED (
     SELECT * FROM unnest(%(accounts)s::bigint[], %(counts)s::int[]) AS t (account_id, count)
 ), refused AS MATERIALIZED (
@@ -102,9 +106,10 @@ WITH lease AS (
 -- the claim sees a dismissal that was committed after the claim began, and the decision sees the skipped messages.
 ), assigned AS MATERIALIZED (
     SELECT a.id, a.account_id,
-        s.is_active IS NOT NULL OR r.is_held IS NOT NULL OR c.is_capped IS NOT NULL AS is_suppressed,
+        s.is_active IS NOT NULL OR r.is_held IS NOT NULL OR c.is_capped IS NOT NULL OR e.has_left IS NOT NULL AS is_suppressed,
         c.is_capped IS NOT NULL AS is_capped,
-        r.is_held IS NOT NULL AND s.is_active IS NULL AS is_held
+        r.is_held IS NOT NULL AND s.is_active IS NULL AS is_held,
+        e.has_left IS NOT NULL AND s.is_active IS NULL AS has_left
     FROM chosen a
     -- A person may have several active suppressions. Without the LIMIT a generic plan would hash the whole table.
     LEFT JOIN LATERAL (
@@ -130,6 +135,13 @@ WITH lease AS (
                 AND o.claimed_at > clock_timestamp() - make_interval(days => l.within_days)
         )
     ) c ON true
+    LEFT JOIN LATERAL (
+        SELECT true AS has_left
+        FROM audience u JOIN messages o
+            ON o.campaign_id = (u.wanted).source_id AND o.recipient_key = a.recipient_key
+        WHERE a.id <= (u.wanted).last_id AND NOT fits(o, u.wanted)
+        LIMIT 1
+    ) e ON true
 )
 UPDATE messages m
 SET status = (CASE WHEN a.is_suppressed THEN unless_doubted(m.doubted, 'suppressed') ELSE 'sending' END)::message_status,
@@ -140,19 +152,21 @@ SET status = (CASE WHEN a.is_suppressed THEN unless_doubted(m.doubted, 'suppress
     error_title = CASE WHEN m.doubted IS NOT NULL THEN m.error_title
         WHEN a.is_held THEN 'an answer of this person may be an opt-out; it waits for review'
         WHEN a.is_capped THEN 'the person had as many messages as the campaign allows'
+        WHEN a.has_left THEN 'the person no longer belongs to the audience'
         ELSE m.error_title END,
-    -- A message that is skipped for a review or for the cap loses the error of an earlier send. Our own code -2 means
+    -- A message that is skipped, but not for an opt-out, loses the error of an earlier send. Our own code -2 means
     -- that the message was skipped for a review. The dismissal of the review finds the skipped messages by this code.
-    error_code = CASE WHEN a.is_held AND m.doubted IS NULL THEN -2 WHEN a.is_held OR a.is_capped THEN NULL ELSE m.error_code END,
-    error_details = CASE WHEN a.is_held OR a.is_capped THEN NULL ELSE m.error_details END,
+    error_code = CASE WHEN a.is_held AND m.doubted IS NULL THEN -2 WHEN a.is_held OR a.is_capped OR a.has_left THEN NULL ELSE m.error_code END,
+    error_details = CASE WHEN a.is_held OR a.is_capped OR a.has_left THEN NULL ELSE m.error_details END,
     claimed_at = CASE WHEN a.is_suppressed THEN m.claimed_at ELSE clock_timestamp() END
 FROM unnest(
     (SELECT array_agg(id ORDER BY id) FROM assigned),
     (SELECT array_agg(account_id ORDER BY id) FROM assigned),
     (SELECT array_agg(is_suppressed ORDER BY id) FROM assigned),
     (SELECT array_agg(is_capped ORDER BY id) FROM assigned),
-    (SELECT array_agg(is_held ORDER BY id) FROM assigned)
-) AS a (id, account_id, is_suppressed, is_capped, is_held)
+    (SELECT array_agg(is_held ORDER BY id) FROM assigned),
+    (SELECT array_agg(has_left ORDER BY id) FROM assigned)
+) AS a (id, account_id, is_suppressed, is_capped, is_held, has_left)
 WHERE m.id = a.id
 RETURNING m.id, m.account_id, m.send_no, m.attempts, m.phone, m.variables, m.refused_by, m.pair_refusals,
     m.status <> 'sending', m.recipient_key, (SELECT claim_count FROM lease)
@@ -421,6 +435,7 @@ WHERE m.campaign_id = ANY (ARRAY[%(campaign_id)s]::bigint[])
     AND (%(skip)s::text IS NULL OR %(skip)s = CASE
         WHEN m.error_code = -2 THEN 'in_review'
         WHEN m.error_title = 'the person had as many messages as the campaign allows' THEN 'capped'
+        WHEN m.error_title = 'the person no longer belongs to the audience' THEN 'left_audience'
         ELSE 'opted_out' END)
     AND (%(reason_statuses)s::text[] IS NULL OR EXISTS (
         SELECT FROM unnest(%(reason_statuses)s::text[], %(reason_codes)s::int[]) AS r (status, code)
@@ -452,6 +467,7 @@ WHERE (%(statuses)s::message_status[] IS NULL OR m.status = ANY (%(statuses)s::m
     AND (%(skip)s::text IS NULL OR %(skip)s = CASE
         WHEN m.error_code = -2 THEN 'in_review'
         WHEN m.error_title = 'the person had as many messages as the campaign allows' THEN 'capped'
+        WHEN m.error_title = 'the person no longer belongs to the audience' THEN 'left_audience'
         ELSE 'opted_out' END)
     AND (%(reason_statuses)s::text[] IS NULL OR EXISTS (
         SELECT FROM unnest(%(reason_statuses)s::text[], %(reason_codes)s::int[]) AS r (status, code)

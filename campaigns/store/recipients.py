@@ -10,6 +10,7 @@ from typing import Any
 from psycopg.rows import class_row
 from psycopg.types.json import Jsonb
 
+from campaigns.domain.audience.conditions import Who
 from campaigns.domain.message import Status
 from campaigns.domain.pacing import Window
 from campaigns.domain.phone.foreign import ForeignPhones, PhonesAbroad
@@ -442,6 +443,114 @@ def copy_recipients(
     counts = {"campaign_id": copy_id, "recipient_count": count, "duplicate_count": 0, "rejected_count": 0}
     connection.execute(query("count_recipients"), counts)
     return int(count)
+
+
+@dataclass(frozen=True, slots=True)
+class AudienceCount:
+    """The people of a campaign who fit an audience: all, those whose message is uncertain, and those who opted out."""
+
+    count: int
+    uncertain_count: int
+    suppressed_count: int
+
+
+@dataclass(frozen=True, slots=True)
+class AudienceRow:
+    """Where the people of a campaign come from. `conditions`: as a person has written them, in their normal form.
+
+    `recipient_count`: the number of people at `made_at`. `uncertain_count`: of these, the number of people whose
+    message of the other campaign was uncertain.
+    """
+
+    campaign_id: int
+    source_id: int
+    source_name: str
+    conditions: str
+    made_at: dt.datetime
+    recipient_count: int
+    uncertain_count: int
+
+
+def count_audience(connection: Connection, source_id: int, who: Who, *, now: dt.datetime) -> AudienceCount:
+    """Count the people of a campaign who fit these conditions. Erased people are left out."""
+    allow_long_statements(connection)
+    parameters = {"audience": _write_audience(source_id, who, now)}
+    with connection.cursor(row_factory=class_row(AudienceCount)) as cursor:
+        row = cursor.execute(query("count_audience"), parameters).fetchone()
+    assert row is not None
+    return row
+
+
+def copy_audience(
+    connection: Connection,
+    campaign_id: int,
+    source_id: int,
+    who: Who,
+    *,
+    now: dt.datetime,
+    template_id: int,
+    columns: Sequence[str],
+    values: Sequence[int | str] | None,
+) -> tuple[int, int] | None:
+    """Give a draft without people those of another campaign who fit these conditions.
+
+    Returns their number, and the number of those whose message is uncertain. `values`: for each value of a message, its
+    place among the values of the other campaign, from 1, or the text itself; None: the values are the same.
+    `template_id`, `columns` and the result None: as for `copy_recipients`.
+    """
+    allow_long_transaction(connection)
+    audience = {"campaign_id": campaign_id, "audience": _write_audience(source_id, who, now)}
+    connection.execute(query("insert_audience"), audience)
+    parameters = {
+        "campaign_id": campaign_id,
+        "template_id": template_id,
+        "columns": list(columns),
+        "places": None if values is None else [each if isinstance(each, int) else None for each in values],
+        "texts": None if values is None else [each if isinstance(each, str) else None for each in values],
+    }
+    row = connection.execute(query("copy_audience"), parameters).fetchone()
+    assert row is not None
+    is_same, count, last_id, uncertain_count = row
+    if not is_same:
+        return None
+    counts = {"campaign_id": campaign_id, "recipient_count": count, "duplicate_count": 0, "rejected_count": 0}
+    connection.execute(query("count_recipients"), counts)
+    connection.execute(
+        query("conclude_audience"),
+        {
+            "campaign_id": campaign_id,
+            "recipient_count": count,
+            "uncertain_count": uncertain_count,
+            "last_id": last_id,
+        },
+    )
+    return int(count), int(uncertain_count)
+
+
+def _write_audience(source_id: int, who: Who, now: dt.datetime) -> Jsonb:
+    """Return a row of `audiences` without its campaign."""
+    spans = {
+        fact.value: "({},{}]".format(*("" if at is None else f'"{at.isoformat()}"' for at in (span.since, span.until)))
+        for fact, span in who.find_spans(now).items()
+    }
+    return Jsonb(
+        spans
+        | {
+            "source_id": source_id,
+            "conditions": who.text,
+            "made_at": now.isoformat(),
+            "statuses": sorted(who.statuses),
+            "has_replied": who.has_replied,
+            "codes": None if who.codes is None else sorted(who.codes),
+        }
+    )
+
+
+def list_audiences(connection: Connection, campaign_ids: Sequence[int]) -> dict[int, AudienceRow]:
+    """Return, by campaign, where its people come from. The result omits campaigns whose people come from files."""
+    with connection.cursor(row_factory=class_row(AudienceRow)) as cursor:
+        rows = cursor.execute(query("list_audiences"), {"campaign_ids": list(campaign_ids)})
+        return {row.campaign_id: row for row in rows}
 
 
 def analyze_messages(connection: Connection) -> None:

@@ -239,6 +239,69 @@ WITH source AS (
 )
 SELECT EXISTS (SELECT FROM source), (SELECT count(*) FROM copied)
 
+-- name: count_audience
+-- Counts the people of a campaign who fit an audience: all of them, those whose message is uncertain, and those who have
+-- opted out. Reads all messages of the campaign once. Plan: for few people, the primary key of `suppressions` once per
+-- person; for many, a hash of all suppressions.
+WITH audience AS MATERIALIZED (
+    SELECT jsonb_populate_record(NULL::audiences, %(audience)s::jsonb) AS wanted
+)
+SELECT count(*) AS count, count(*) FILTER (WHERE m.status = 'uncertain') AS uncertain_count,
+    count(*) FILTER (WHERE EXISTS (
+        SELECT FROM suppressions s WHERE s.recipient_key = m.recipient_key AND s.is_active)) AS suppressed_count
+FROM audience a JOIN messages m ON m.campaign_id = (a.wanted).source_id
+WHERE m.phone IS NOT NULL AND fits(m, a.wanted)
+
+-- name: insert_audience
+INSERT INTO audiences (
+    campaign_id, source_id, conditions, made_at, statuses, has_replied, codes, sent, delivered, read, replied, failed)
+SELECT %(campaign_id)s, w.source_id, w.conditions, w.made_at, w.statuses, w.has_replied, w.codes, w.sent, w.delivered,
+    w.read, w.replied, w.failed
+FROM jsonb_populate_record(NULL::audiences, %(audience)s::jsonb) AS w
+
+-- name: copy_audience
+-- Inserts pending messages to the people of a draft's audience, in the order of the other campaign, with its sets of time
+-- zones. `places`: for each value of a message, its place among the values of the other campaign; NULL: the value is the
+-- one in `texts`. `places` NULL: the values are the same. As in `copy_messages`, the other campaign is not locked, and
+-- nothing is inserted if it has another template or other columns by now. Returns whether it has the same, and the
+-- numbers of people and of uncertain ones. Reads all messages of the other campaign once, and twice if uncertain people
+-- are taken.
+WITH audience AS MATERIALIZED (
+    SELECT u AS wanted
+    FROM audiences u JOIN campaigns c ON c.id = u.source_id
+    WHERE u.campaign_id = %(campaign_id)s AND c.template_id = %(template_id)s AND c.columns = %(columns)s::text[]
+), zones AS (
+    INSERT INTO campaign_zones (campaign_id, id, names)
+    SELECT %(campaign_id)s, z.id, z.names
+    FROM audience a JOIN campaign_zones z ON z.campaign_id = (a.wanted).source_id
+), copied AS (
+    INSERT INTO messages (campaign_id, phone, recipient_key, zone_id, variables, consent)
+    SELECT %(campaign_id)s, m.phone, m.recipient_key, m.zone_id,
+        CASE WHEN %(places)s::int[] IS NULL THEN m.variables ELSE ARRAY(
+            SELECT coalesce(v.text, m.variables[v.place])
+            FROM unnest(%(places)s::int[], %(texts)s::text[]) WITH ORDINALITY AS v (place, text, number) ORDER BY v.number
+        ) END, m.consent
+    FROM audience a JOIN messages m ON m.campaign_id = (a.wanted).source_id
+    WHERE m.phone IS NOT NULL AND fits(m, a.wanted)
+    ORDER BY m.id
+    RETURNING id
+)
+SELECT EXISTS (SELECT FROM audience), count(*), coalesce(max(id), 0), (
+    SELECT count(*) FROM audience a JOIN messages m ON m.campaign_id = (a.wanted).source_id
+    WHERE 'uncertain' = ANY ((a.wanted).statuses) AND m.status = 'uncertain' AND m.phone IS NOT NULL
+        AND fits(m, a.wanted))
+FROM copied
+
+-- name: conclude_audience
+UPDATE audiences
+SET recipient_count = %(recipient_count)s, uncertain_count = %(uncertain_count)s, last_id = %(last_id)s
+WHERE campaign_id = %(campaign_id)s
+
+-- name: list_audiences
+SELECT u.campaign_id, u.source_id, c.name AS source_name, u.conditions, u.made_at, u.recipient_count, u.uncertain_count
+FROM audiences u JOIN campaigns c ON c.id = u.source_id
+WHERE u.campaign_id = ANY (%(campaign_ids)s::bigint[])
+
 -- name: find_overlaps
 -- Other campaigns that share recipients or a file with this campaign. Only started or scheduled campaigns that have not
 -- ended, campaigns that were created or ended in the last `days` days, and the campaigns with the ids `together`, are

@@ -411,6 +411,43 @@ CREATE FUNCTION unless_doubted(doubted int4multirange, status message_status) RE
 LANGUAGE sql IMMUTABLE
 RETURN CASE WHEN doubted IS NULL THEN status ELSE 'uncertain' END;
 
+-- The people of a draft that come from an earlier campaign: docs/decisions/0114. Each message to them was inserted at
+-- `made_at`, and each claim reads again whether the person still belongs to the audience.
+CREATE TABLE audiences (
+    campaign_id bigint PRIMARY KEY REFERENCES campaigns ON DELETE CASCADE,
+    source_id bigint NOT NULL REFERENCES campaigns,  -- the earlier campaign
+    conditions text NOT NULL CHECK (conditions <> ''),  -- as a person reads them
+    made_at timestamptz NOT NULL,
+    recipient_count bigint NOT NULL DEFAULT 0,
+    uncertain_count bigint NOT NULL DEFAULT 0,  -- of these people, those whose earlier message was uncertain
+    last_id bigint NOT NULL DEFAULT 0,  -- the last of their messages; later messages are those of files
+    -- The conditions as `fits` reads them. NULL: the reply, the code of the failure or the time does not matter.
+    statuses message_status[] NOT NULL,
+    has_replied boolean,
+    codes integer[],
+    sent tstzrange,
+    delivered tstzrange,
+    read tstzrange,
+    replied tstzrange,
+    failed tstzrange,
+    CONSTRAINT another_campaign CHECK (source_id <> campaign_id)
+);
+
+-- Whether a message of the earlier campaign says that its person belongs to an audience. A message that was read was
+-- delivered, although the webhook about the delivery may be missing.
+CREATE FUNCTION fits(message messages, audience audiences) RETURNS boolean
+LANGUAGE sql IMMUTABLE
+RETURN coalesce(
+    message.status = ANY (audience.statuses)
+    AND (audience.has_replied IS NULL OR audience.has_replied = (message.replied_at IS NOT NULL))
+    AND (audience.codes IS NULL OR message.error_code = ANY (audience.codes))
+    AND (audience.sent IS NULL OR message.sent_at <@ audience.sent)
+    AND (audience.delivered IS NULL OR coalesce(message.delivered_at, message.read_at) <@ audience.delivered)
+    AND (audience.read IS NULL OR message.read_at <@ audience.read)
+    AND (audience.replied IS NULL OR message.replied_at <@ audience.replied)
+    AND (audience.failed IS NULL OR message.failed_at <@ audience.failed),
+    false);
+
 -- The counters of a campaign: the number of its messages in each status, and the number of these messages to which the
 -- person has replied. A statement that changes messages changes the counters too.
 CREATE TABLE tallies (
@@ -705,7 +742,7 @@ ALTER TABLE upload_pieces ALTER COLUMN data SET STORAGE EXTERNAL;
 CREATE TABLE file_jobs (
     id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     kind text NOT NULL
-        CHECK (kind IN ('look', 'add', 'replace', 'export', 'copy', 'suppress', 'export_optouts')),
+        CHECK (kind IN ('look', 'add', 'replace', 'fill', 'export', 'copy', 'suppress', 'export_optouts')),
     campaign_id bigint REFERENCES campaigns ON DELETE CASCADE,
     upload_id bigint REFERENCES uploads ON DELETE CASCADE,
     request jsonb NOT NULL,

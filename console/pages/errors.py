@@ -26,7 +26,7 @@ def show(campaign_id: int) -> str:
     for each in found.errors:
         groups.setdefault(each.fault, []).append(each)
     view = CampaignView(found.campaign)
-    skipped = list_skipped(view.funnel, capped=found.capped_count, in_review=found.review_count)
+    skipped = list_skipped(view.funnel, found)
     again = Counter[str]()
     for each in found.errors:
         if each.retry is not None:

@@ -101,7 +101,7 @@ def test_the_page_of_a_campaign_reads_no_message(console, database, campaign_id,
     for query in (list_prices, list_reasons):
         monkeypatch.setattr(f"campaigns.store.campaigns.{query.__name__}", pass_over)
     page = read_text(browser.get(f"/campaigns/{campaign_id}").text)
-    assert "2 not sent: opt-out, limit per person or answer to review" in page
+    assert "2 not sent: opt-out, limit per person, answer to review or conditions" in page
     assert "Why people got no message, and what helps" in page
 
 

@@ -10,7 +10,7 @@ from functools import partial
 
 import pytest
 
-from campaigns.domain.failures import BEYOND_CAP
+from campaigns.domain.failures import BEYOND_CAP, LEFT_AUDIENCE
 from campaigns.domain.users.rights import Role
 from campaigns.domain.verdict import FAULTS
 from campaigns.management.listings import recipients
@@ -36,6 +36,7 @@ PEOPLE = {
     13: ("suppressed", {"error_title": BEYOND_CAP}),
     14: ("suppressed", {"error_code": -2, "error_title": "under review"}),
     15: ("expired", {}),
+    16: ("suppressed", {"error_title": LEFT_AUDIENCE}),
 }
 
 
@@ -43,7 +44,7 @@ PEOPLE = {
 def campaign_id(database):
     def work(connection):
         account = add_account(connection, name="sales-1")
-        campaign = add_campaign(connection, "running", accounts=[account], name="Black <Friday>", recipient_count=15)
+        campaign = add_campaign(connection, "running", accounts=[account], name="Black <Friday>", recipient_count=16)
         for number, (status, columns) in PEOPLE.items():
             phone = f"+55119876500{number:02}"
             chosen = {"account_id": account} if status not in {"pending", "suppressed", "expired"} else {}
@@ -72,11 +73,12 @@ def people_of(console):
 
 GROUPS = {
     Group.LIST: list(PEOPLE),
-    Group.SKIPPED: [12, 13, 14, 15],
-    Group.SUPPRESSED: [12, 13, 14],
+    Group.SKIPPED: [12, 13, 14, 15, 16],
+    Group.SUPPRESSED: [12, 13, 14, 16],
     Group.OPTED_OUT: [12],
     Group.CAPPED: [13],
     Group.IN_REVIEW: [14],
+    Group.LEFT_AUDIENCE: [16],
     Group.EXPIRED: [15],
     Group.CANCELLED: [],
     Group.QUEUE: [1],
@@ -142,6 +144,8 @@ def test_a_row_says_what_happened_why_and_when(console):
     assert "(code 131026) 2026-10-01 12:00 1 sales-1" in text
     assert BEYOND_CAP in read_text(console.sign_in(name="b").get("/campaigns/1/people?group=capped").text)
     assert f"'{BEYOND_CAP}'".encode() in query("claim_messages")
+    for name in ("claim_messages", "claim_counted"):
+        assert f"'{LEFT_AUDIENCE}'".encode() in query(name)
     assert "The person had opted out." in console.sign_in(name="c").get("/campaigns/1/people?group=opted_out").text
     portuguese = read_text(console.sign_in(language="pt_BR").get("/campaigns/1/people?group=failed").text)
     assert "não entregue" in portuguese

@@ -20,7 +20,15 @@ from campaigns.cli.root import COMMANDS, load_command
 from campaigns.cli.root import main as revoada
 from campaigns.config import Settings
 from campaigns.domain.campaign import CampaignStatus
-from campaigns.domain.failures import BEYOND_CAP, OWN_FAILURES, ROWS, explain_failure, explain_uncertain, find_failure
+from campaigns.domain.failures import (
+    BEYOND_CAP,
+    LEFT_AUDIENCE,
+    OWN_FAILURES,
+    ROWS,
+    explain_failure,
+    explain_uncertain,
+    find_failure,
+)
 from campaigns.domain.message import Status
 from campaigns.domain.optout.recognition import Source
 from campaigns.domain.pacing import Reason
@@ -108,6 +116,7 @@ def _list_texts() -> Iterator[Text]:
     for row in (*OWN_FAILURES.values(), *ROWS, explain_uncertain(None), *unlisted):
         yield from (Text(row.meaning), Text(row.advice.text))
     yield Text(BEYOND_CAP)
+    yield Text(LEFT_AUDIENCE)
     yield from (Text(spec.metadata["help"].text) for spec in fields(Settings))
     yield from (Text(text) for _, _, text in DURATIONS)
     yield from (Text(fault) for fault in FAULTS.values())

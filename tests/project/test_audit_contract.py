@@ -83,6 +83,7 @@ WITHOUT_ACTOR = {
     "campaigns.management.drafts.copies.read_source": "it goes on with a cancellation that is in the audit",
     "campaigns.management.files.jobs.request_copy": "the copy writes the audit in its transaction",
     "campaigns.management.files.jobs.request_export": "the export writes the audit before it reads a row",
+    "campaigns.management.files.jobs.request_fill": "the people are taken with a row of the audit in that transaction",
     "campaigns.management.files.jobs.request_import": "the import writes the audit when it is done",
     "campaigns.management.files.jobs.request_look": "a look changes nothing",
     "campaigns.management.files.jobs.request_optouts_export": "the export writes the audit before it reads a row",

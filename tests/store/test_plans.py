@@ -6,7 +6,7 @@ import pytest
 
 from campaigns.doctor.diagnose import load_facts
 from campaigns.store.campaigns import list_campaigns
-from campaigns.store.database import query
+from campaigns.store.database import JoinedDatabase, query
 from tests.golden.gather import compare
 from tests.store.rows import add_account, add_campaign, fetch
 
@@ -147,6 +147,21 @@ def test_a_claim_reads_by_indexes_only(database):
         nodes,
         *("messages_released", "messages_in_order", "messages_pkey", "suppressions_pkey", "one_message_per_person"),
     )
+
+
+def test_a_claim_looks_at_no_other_campaign_if_its_people_come_from_files(database):
+    def work(connection):
+        with connection.transaction(force_rollback=True):
+            connection.execute("UPDATE leases SET epoch = 1, claim_count = 0, until = 'infinity' WHERE campaign_id = 1")
+            connection.execute("UPDATE campaigns SET status = 'running', started_at = now() WHERE id = 1")
+            claims = {"is_run": True, **CLAIMS["claim_messages"]}
+            return explain(JoinedDatabase(connection), "claim_messages", **claims)
+
+    nodes = database.run(work)
+    (suppressed,) = [each for each in nodes if each.get("Index Name") == "suppressions_pkey"]
+    assert suppressed["Actual Loops"] == 2
+    (source,) = [each for each in nodes if "source_id" in each.get("Index Cond", "")]
+    assert (source["Index Name"], source["Actual Loops"]) == ("one_message_per_person", 0)
 
 
 def test_a_claim_in_a_full_portfolio_starts_from_the_people_who_are_counted(database):

@@ -108,6 +108,17 @@ def request_copy(
     return database.run(_request, JobKind.COPY, campaign_id, actor, request=request)
 
 
+def request_fill(
+    database: Database, campaign_id: int, source_id: int, who: str, uncertain_at_most: int | None, *, actor: Actor
+) -> int:
+    """Create a job that gives a draft people of an earlier campaign (see `fill_draft`); return its id.
+
+    Until the job is done, the draft does not start.
+    """
+    request = {"source_id": source_id, "who": who, "uncertain_at_most": uncertain_at_most}
+    return database.run(_request, JobKind.FILL, campaign_id, actor, request=request)
+
+
 def request_suppressions(
     database: Database, upload_id: int, *, actor: Actor, phone_column: str | None, sheet: str | None = None, region: str
 ) -> int:

@@ -25,6 +25,7 @@ from campaigns.domain.statement import Refusal, Sentence
 from campaigns.language import load
 from campaigns.logs import event
 from campaigns.management.campaigns import ChangeResult
+from campaigns.management.drafts.audiences import Audience, fill_draft_in
 from campaigns.management.drafts.copies import copy_from, read_source
 from campaigns.management.drafts.imports import add_recipients_in, replace_recipients_in
 from campaigns.management.exports import export_campaign
@@ -123,7 +124,7 @@ def do_next_job(
                 extra=event("file_job_given_back", job_id=job_id),
             )
         return False
-    if job is not None and job.kind in {*IMPORTS, JobKind.COPY}:
+    if job is not None and job.kind in {*IMPORTS, JobKind.COPY, JobKind.FILL}:
         renew_statistics(database)
     if job is not None and job.kind in IMPORTS:
         database.run(_compare, job, overlap_days)
@@ -313,6 +314,17 @@ def _copy(connection: Connection, job: DueJob, tools: _Tools) -> _Result:
     return {"campaign_id": made.id}
 
 
+def _fill(connection: Connection, job: DueJob, tools: _Tools) -> _Result:
+    filled = fill_draft_in(
+        connection,
+        _find_campaign(job),
+        Audience(job.request["source_id"], job.request["who"], job.request["uncertain_at_most"]),
+        read_actor(job.actor),
+        secret_key=tools.secret_key,
+    )
+    return {"recipient_count": filled.copied_count}
+
+
 def _suppress(connection: Connection, job: DueJob, tools: _Tools) -> _Result:
     """Suppress the people of an upload. Each batch of rows is committed by itself, so that it takes effect at once."""
     with _open(connection, job) as path:
@@ -380,6 +392,7 @@ _WORK = {
     JobKind.REPLACE: _replace,
     JobKind.EXPORT: _export,
     JobKind.COPY: _copy,
+    JobKind.FILL: _fill,
     JobKind.SUPPRESS: _suppress,
     JobKind.EXPORT_OPTOUTS: _export_optouts,
 }

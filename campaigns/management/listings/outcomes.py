@@ -166,6 +166,7 @@ def _write(report: Report) -> ReportRows:
         *((each.status, f"{each.fault}.{each.code or 'none'}", each.count) for each in failures),
         ("left_out", "limit_per_person", outcome.errors.capped_count),
         ("left_out", "answer_in_review", outcome.errors.review_count),
+        ("left_out", "left_audience", outcome.errors.left_audience_count),
         (
             "people",
             f"opted_out_within_{OPTOUT_DAYS}_days",

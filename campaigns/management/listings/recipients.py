@@ -33,6 +33,7 @@ class Group(StrEnum):
     OPTED_OUT = "opted_out"
     CAPPED = "capped"
     IN_REVIEW = "in_review"
+    LEFT_AUDIENCE = "left_audience"
     EXPIRED = "expired"
     CANCELLED = "cancelled"
     QUEUE = "queue"
@@ -56,6 +57,7 @@ _STATUSES: Mapping[Group, tuple[Status, ...]] = MappingProxyType({
     Group.OPTED_OUT: (Status.SUPPRESSED,),
     Group.CAPPED: (Status.SUPPRESSED,),
     Group.IN_REVIEW: (Status.SUPPRESSED,),
+    Group.LEFT_AUDIENCE: (Status.SUPPRESSED,),
     Group.EXPIRED: (Status.EXPIRED,),
     Group.CANCELLED: (Status.CANCELLED,),
     Group.QUEUE: (Status.PENDING,),
@@ -70,7 +72,12 @@ _STATUSES: Mapping[Group, tuple[Status, ...]] = MappingProxyType({
     Group.FAILED: (Status.FAILED,),
     Group.UNCERTAIN: (Status.UNCERTAIN,),
 })  # fmt: skip
-_SKIPS = {Group.OPTED_OUT: Skip.OPTED_OUT, Group.CAPPED: Skip.CAPPED, Group.IN_REVIEW: Skip.IN_REVIEW}
+_SKIPS = {
+    Group.OPTED_OUT: Skip.OPTED_OUT,
+    Group.CAPPED: Skip.CAPPED,
+    Group.IN_REVIEW: Skip.IN_REVIEW,
+    Group.LEFT_AUDIENCE: Skip.LEFT_AUDIENCE,
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

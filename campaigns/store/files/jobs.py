@@ -19,6 +19,7 @@ class JobKind(StrEnum):
     LOOK = "look"  # read the header and the first rows of an upload
     ADD = "add"  # add the people of an upload to a campaign
     REPLACE = "replace"  # put the people of an upload in the place of all people of a draft
+    FILL = "fill"  # put people of an earlier campaign in the place of all people of a draft
     EXPORT = "export"  # write the messages of a campaign to a file
     COPY = "copy"  # make a draft from a campaign, with its people
     SUPPRESS = "suppress"  # suppress the people of an upload
@@ -164,7 +165,7 @@ def count_due_jobs(connection: Connection) -> int:
 
 
 def has_due_list(connection: Connection, campaign_id: int) -> bool:
-    """Return whether people of an upload will still be added to a campaign, or replace its people."""
+    """Return whether people will still be added to a campaign, or replace its people."""
     row = connection.execute(query("has_due_list"), {"campaign_id": campaign_id}).fetchone()
     assert row is not None
     return bool(row[0])

@@ -41,9 +41,9 @@ WHERE status = 'due' AND kind = %(kind)s AND upload_id = %(upload_id)s AND reque
 SELECT count(*) FROM file_jobs WHERE status = 'due'
 
 -- name: has_due_list
--- Whether people of an upload will still be added to a campaign, or replace its people.
+-- Whether people will still be added to a campaign, or replace its people.
 SELECT EXISTS (
-    SELECT FROM file_jobs WHERE campaign_id = %(campaign_id)s AND status = 'due' AND kind IN ('add', 'replace'))
+    SELECT FROM file_jobs WHERE campaign_id = %(campaign_id)s AND status = 'due' AND kind IN ('add', 'replace', 'fill'))
 
 -- name: find_newer_list
 -- The list whose people were to take the place of the people of a draft, and have not: the last work with a list only

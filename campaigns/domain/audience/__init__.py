@@ -1,0 +1,1 @@
+"""People of an earlier campaign, chosen by what became of their messages."""
