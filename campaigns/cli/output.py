@@ -259,16 +259,18 @@ def _of_sent(number: int, funnel: Funnel) -> str:
     return _("{number:,} ({percent} of sent)", number=number, percent=percent(number, funnel.sent))
 
 
-def describe_skipped(funnel: Funnel, *, capped: int = 0, held_for_review: int = 0) -> str:
+def describe_skipped(funnel: Funnel, *, capped: int = 0, held_for_review: int = 0, left_audience: int = 0) -> str:
     """Return the number of skipped recipients with the reasons; "" if nobody was skipped.
 
-    `capped` and `held_for_review` are parts of `funnel.suppressed`; a caller that does not know them leaves them out.
+    `capped`, `held_for_review` and `left_audience` are parts of `funnel.suppressed`; a caller that does not know them
+    leaves them out.
     """
-    suppressed = funnel.suppressed - capped - held_for_review
+    suppressed = funnel.suppressed - capped - held_for_review - left_audience
     reasons = (
         (suppressed, plural("{count:,} suppressed", "{count:,} suppressed", suppressed)),
         (capped, plural("{count:,} had their most messages", "{count:,} had their most messages", capped)),
         (held_for_review, plural("{count:,} may have opted out", "{count:,} may have opted out", held_for_review)),
+        (left_audience, plural("{count:,} left the audience", "{count:,} left the audience", left_audience)),
         (funnel.expired, plural("{count:,} expired", "{count:,} expired", funnel.expired)),
         (funnel.cancelled, plural("{count:,} cancelled", "{count:,} cancelled", funnel.cancelled)),
     )

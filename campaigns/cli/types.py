@@ -292,6 +292,7 @@ def _find(read: Callable[[Connection], list[T]]) -> list[T]:
 CAMPAIGN = CampaignId()
 CHANGEABLE_CAMPAIGN = CampaignId({*CampaignStatus} - ENDED)
 DISCARDABLE_CAMPAIGN = CampaignId({CampaignStatus.DRAFT})
+STARTED_CAMPAIGN = CampaignId({CampaignStatus.RUNNING, CampaignStatus.PAUSED, *ENDED})
 RECIPIENTS_CAMPAIGN = CampaignId({CampaignStatus.DRAFT, CampaignStatus.PAUSED})
 STARTABLE_CAMPAIGN, PAUSABLE_CAMPAIGN, RESUMABLE_CAMPAIGN, CANCELLABLE_CAMPAIGN, RETRYABLE_CAMPAIGN = (
     CampaignId(TRANSITIONS[command])

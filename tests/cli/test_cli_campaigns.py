@@ -650,4 +650,4 @@ def test_a_campaign_has_either_a_list_or_messages_of_programs(house):
     both = ("--standing", "--recipients", __file__)
     for words in ((), both):
         refused = house("campaign", "create", "Orders", *options, *words)
-        assert "Give --recipients or --standing, and not both." in refused.stderr
+        assert "Give --recipients FILE, or --from ID with --who CONDITIONS, or --standing." in refused.stderr

@@ -15,6 +15,7 @@ from typing import Any
 
 import click
 
+from campaigns.cli.campaign.audience import audience_options, check_options, make_from_audience
 from campaigns.cli.campaign.diagnosis import explain_missing_worker, explain_wait
 from campaigns.cli.campaign.hours import (
     confirm_cancel,
@@ -197,6 +198,7 @@ def _plan_options(command: Any) -> Any:
 @click.option(
     "--standing", is_flag=True, help="Make a standing campaign: programs post its messages, so it has no recipients."
 )
+@audience_options
 @reading_options
 @_plan_options
 @reason_option
@@ -223,6 +225,13 @@ def create(
     or with #N/D in place of a value rejects its row. A person who occurs again is dropped. The output counts all these
     rows by their kind, and `revoada campaign import-errors` lists them with their number and the reason.
 
+    With --from, the people are those of an earlier campaign that has started. CONDITIONS stand between commas, and each
+    person fits all of them: sent, delivered, read, replied, failed, uncertain, 'not' before one of these words, or 'no
+    reply'. Behind 'failed' may stand classes (throttled, server, recipient-later, repaired) or Meta's codes; behind a
+    word, 'before 2 days' or 'within 3 hours'. The people and their values stay as they are now. Each value comes from
+    the value of the same name. A person who does not fit any more when the message is to leave, for example because of
+    a reply, is skipped. People whose message still waits, or was cancelled, expired or suppressed, are not taken.
+
     A TIME is a day and a time of day: 'tomorrow 09:00', 'friday 9am', 'amanhã às 9h', YYYY-MM-DD HH:MM. 'in 2 hours'
     works, too. It is in the campaign's time zone, and must not have passed. If REVOADA_QUIET_HOURS is set, a campaign
     with a marketing template sends outside these hours only, on the clock of each person, unless it has a --window of
@@ -238,31 +247,23 @@ def create(
         --phone-column Celular --map 1=Nome --map 2=Desconto --consent-column Origem
       revoada campaign create Catalogue --template catalogue:pt_BR --account sales --recipients people.csv \\
         --set header=https://example.com/catalogue.pdf --set 'file name=Catalogue.pdf' --set 'button 2=STOP'
+      revoada campaign create 'Last day' --template last:pt_BR --account sales --from 7 --who 'delivered, no reply'
     """
-    if standing == (recipients is not None):
-        raise click.UsageError(_("Give --recipients or --standing, and not both."))
-    if recipients is None:
-        _create_standing(session, _read_changes(options, name=name), as_json=as_json)
+    check_options(recipients, options, standing=standing)
+    changes = _read_changes(options, name=name)
+    if standing:
+        _create_standing(session, changes, as_json=as_json)
         return
-    with open_reading(session, recipients, options) as reading:
-        result = create_campaign(
-            session.database,
-            _read_changes(options, name=name),
-            Path(recipients),
-            reading,
-            actor=session.actor,
-            time_zone=session.settings.time_zone,
-            quiet_hours=session.settings.quiet_hours,
-            secret_key=session.settings.secret_key,
-        )
+    result = (
+        make_from_audience(session, changes, options, as_json=as_json)
+        if recipients is None
+        else _make_from_file(session, changes, recipients, options, as_json=as_json)
+    )
+    if result is None:
+        return
     warn_of_nights(result.nights)
     if as_json:
-        print_json(import_to_json(session, result))
-        settle_refusals(session, result, recipients, options)
         return
-    warn(result)
-    report_import(session, result)
-    settle_refusals(session, result, recipients, options)
     for line in describe_senders(session.database.run(load_senders, result.id)):
         say(line)
     for line in describe_draft_cost(session.database.run(find_estimate_of, result.id)):
@@ -272,6 +273,30 @@ def create(
     (row,) = session.database.run(list_campaigns, [result.id])
     tell_next_commands(row)
     say(result.id)
+
+
+def _make_from_file(
+    session: Session, changes: CampaignChanges, recipients: str, options: dict[str, Any], *, as_json: bool
+) -> ChangeResult:
+    """Make a draft with the people of a file, and print what the file had."""
+    with open_reading(session, recipients, options) as reading:
+        result = create_campaign(
+            session.database,
+            changes,
+            Path(recipients),
+            reading,
+            actor=session.actor,
+            time_zone=session.settings.time_zone,
+            quiet_hours=session.settings.quiet_hours,
+            secret_key=session.settings.secret_key,
+        )
+    if as_json:
+        print_json(import_to_json(session, result))
+    else:
+        warn(result)
+        report_import(session, result)
+    settle_refusals(session, result, recipients, options)
+    return result
 
 
 def _create_standing(session: Session, changes: CampaignChanges, *, as_json: bool) -> None:

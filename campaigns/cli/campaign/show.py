@@ -7,6 +7,7 @@ from dataclasses import asdict
 import click
 from rich.panel import Panel
 
+from campaigns.cli.campaign.audience import audience_to_json, describe_audience
 from campaigns.cli.campaign.hours import describe_when, explain_departure
 from campaigns.cli.campaign.import_report import count_rejected, describe_left_out_rows, describe_overlap
 from campaigns.cli.campaign.recipients import departure_to_json
@@ -42,7 +43,7 @@ from campaigns.cli.session import Session
 from campaigns.cli.types import CAMPAIGN, WholeNumber
 from campaigns.domain.account import explain_deactivation
 from campaigns.domain.campaign import ENDED, CampaignStatus
-from campaigns.domain.failures import UNDER_REVIEW
+from campaigns.domain.failures import LEFT_AUDIENCE, UNDER_REVIEW
 from campaigns.domain.message import Status
 from campaigns.domain.schedule import DAYS, write_weekdays
 from campaigns.domain.statement import Count
@@ -105,6 +106,7 @@ def show(session: Session, campaign_id: int, as_json: bool) -> None:
                 "import_errors": [asdict(error) for error in details.import_errors],
                 "tests": [_to_columns(test) for test in details.tests],
                 "misfit": _misfit(details),
+                "audience": audience_to_json(details.audience),
             }
             | _costs_to_json(details)
         )
@@ -176,6 +178,7 @@ def _facts(details: CampaignDetails) -> list[tuple[str, object]]:
         (_("waits for"), describe_wait(row)),
         *describe_funnel(funnel),
         (_("skipped"), _describe_skipped(details, funnel)),
+        (_("people"), None if details.audience is None else describe_audience(details.audience, zone)),
         (_("duplicates dropped"), row.duplicate_count or None),
         (_("rows rejected"), count_rejected(details.left_out) or None),
         (_("left out"), ", ".join(describe_left_out_rows(details.left_out))),
@@ -235,8 +238,9 @@ def _describe_cost(details: CampaignDetails) -> str:
 def _describe_skipped(details: CampaignDetails, funnel: Funnel) -> str:
     suppressed = [reason for reason in details.reasons if reason.status == Status.SUPPRESSED]
     in_review = sum(reason.count for reason in suppressed if reason.error_code == UNDER_REVIEW.code)
-    capped = sum(reason.count for reason in suppressed) - in_review
-    return describe_skipped(funnel, capped=capped, held_for_review=in_review)
+    left = sum(reason.count for reason in suppressed if reason.error_title == LEFT_AUDIENCE)
+    capped = sum(reason.count for reason in suppressed) - in_review - left
+    return describe_skipped(funnel, capped=capped, held_for_review=in_review, left_audience=left)
 
 
 def _describe_account(account: AccountListing, category: str) -> str:
