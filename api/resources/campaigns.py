@@ -29,6 +29,7 @@ from campaigns.management.campaigns import (
     draft_campaign,
     lock_campaign,
 )
+from campaigns.management.drafts import audiences
 from campaigns.management.drafts.copies import copy_campaign
 from campaigns.management.drafts.discards import discard_draft
 from campaigns.management.files.jobs import lock_idle_jobs
@@ -37,6 +38,7 @@ from campaigns.management.reports import find_campaign
 from campaigns.store.accounts import list_accounts, load_campaign_accounts
 from campaigns.store.campaigns import CampaignListing
 from campaigns.store.database import Connection, Database
+from campaigns.store.recipients import AudienceRow, list_audiences
 
 blueprint = APIBlueprint("campaigns", __name__)
 
@@ -47,6 +49,7 @@ Weekday = Annotated[int, Field(ge=1, le=7, strict=True)]
 Value = Annotated[str, StringConstraints(max_length=5000, pattern=NO_NUL)]
 Values = Annotated[dict[Text, Value | None], Field(max_length=100)]
 Name = Annotated[Text, Field(min_length=1)]
+Conditions = Annotated[Text, Field(min_length=1)]
 Names = Annotated[list[Text], Field(min_length=1, max_length=200)]
 
 
@@ -77,11 +80,28 @@ class Plan(In):
     def read_changes(self) -> CampaignChanges:
         """Return the members that the program has sent as changes. Raises Refusal."""
         given: dict[str, Any] = {}
-        for name in self.model_fields_set:
+        for name in self.model_fields_set - {"audience"}:
             value = getattr(self, name)
             field, read = _FIELDS.get(name, (name, lambda each: each))
             given[field] = CLEAR if value is None else read(value)
         return CampaignChanges(**given)
+
+
+class Uncertain(In):
+    at_most: Annotated[int, Field(ge=0, le=2**31 - 1, strict=True)] = Field(
+        description="The largest number of people who are taken although their message is uncertain. With more, the"
+        " request is refused."
+    )
+
+
+class AudienceRequest(In):
+    """People of an earlier campaign of whom the evidence says what the conditions ask for."""
+
+    campaign: Id = Field(description="The earlier campaign, which has started.")
+    who: Conditions = Field(description="Such as `delivered before 2 days, no reply`.")
+    uncertain: Uncertain | None = Field(
+        None, description="Without it, the request is refused if the message of one of these people is uncertain."
+    )
 
 
 class Draft(Plan):
@@ -90,6 +110,7 @@ class Draft(Plan):
     time_zone: Name = Field(
         default_factory=str, description="Such as America/Sao_Paulo; without it, the zone of the installation."
     )
+    audience: AudienceRequest | None = Field(None, description="Without it, the draft has no recipients yet.")
     standing: Annotated[
         bool,
         Field(
@@ -120,6 +141,28 @@ _FIELDS: Mapping[str, tuple[str, Callable[[Any], Any]]] = {
 }
 
 
+class Audience(Out):
+    """The earlier campaign whose people a campaign has. The numbers are those of the time at which they were taken."""
+
+    campaign: Id
+    who: str
+    recipient_count: int
+    uncertain_count: int
+    made_at: Moment
+
+
+class AudienceCount(Out):
+    """How many people of a campaign fit conditions now. `uncertain_count` and `suppressed_count`: parts of `count`."""
+
+    count: int
+    uncertain_count: int
+    suppressed_count: int
+
+
+class AudienceQuery(In):
+    who: Conditions = Field(description="Such as `delivered before 2 days, no reply`.")
+
+
 class Campaign(Out):
     """A campaign with its settings. Its numbers are in its progress."""
 
@@ -145,6 +188,7 @@ class Campaign(Out):
     max_per_person: int | None
     within_days: int | None
     recipient_count: int
+    audience: Audience | None
     created_at: Moment
     started_at: Moment | None
     completed_at: Moment | None
@@ -198,14 +242,27 @@ def list_campaigns(query_data: CampaignQuery) -> Any:
 @blueprint.input(Draft)
 @blueprint.output(ChangedCampaign, 201)
 def create_campaign(json_data: Draft) -> Response:
-    """Make a draft without recipients. A draft sends nothing before its start."""
-    changes, settings = json_data.read_changes(), parts().settings
+    """Make a draft without recipients, or with people of an earlier campaign. Before its start it sends nothing."""
+    changes, settings, wanted = json_data.read_changes(), parts().settings, json_data.audience
 
     def change(database: Database) -> Answer:
-        result = draft_campaign(
-            database, changes, actor=actor(), time_zone=settings.time_zone, quiet_hours=settings.quiet_hours
+        if wanted is None:
+            made = draft_campaign(
+                database, changes, actor=actor(), time_zone=settings.time_zone, quiet_hours=settings.quiet_hours
+            )
+            return _answer_made(database, made)
+        at_most = None if wanted.uncertain is None else wanted.uncertain.at_most
+        audience = audiences.Audience(int(wanted.campaign), wanted.who, at_most)
+        made = audiences.create_from_audience(
+            database,
+            changes,
+            audience,
+            actor=actor(),
+            time_zone=settings.time_zone,
+            quiet_hours=settings.quiet_hours,
+            secret_key=settings.secret_key,
         )
-        return _answer_made(database, result)
+        return _answer_made(database, made)
 
     return carry_out(change)
 
@@ -217,6 +274,15 @@ def read_campaign(campaign_id: int) -> Any:
     """Read a campaign. The header ETag is its version, which a change sends as If-Match."""
     found = parts().database.run(show_campaign, campaign_id)
     return found, 200, {"ETag": make_etag(found)}
+
+
+@blueprint.get(f"{PATH}/audience")
+@demands(Scope.CAMPAIGNS_READ)
+@blueprint.input(AudienceQuery, location="query")
+@blueprint.output(AudienceCount)
+def count_audience(campaign_id: int, query_data: AudienceQuery) -> Any:
+    """Count the people of a campaign who fit conditions now. This reads all messages of the campaign."""
+    return AudienceCount.show(audiences.count_audience(parts().database, campaign_id, query_data.who))
 
 
 @blueprint.post(f"{PATH}:copy")
@@ -307,11 +373,14 @@ def show_campaigns(connection: Connection, rows: Sequence[CampaignListing]) -> l
     accounts = load_campaign_accounts(connection, [row.id for row in rows])
     ids = sorted({each for of_campaign in accounts.values() for each in of_campaign})
     names = {each.id: each.name for each in list_accounts(connection, ids)}
-    return [_describe(row, sorted(names[each] for each in accounts[row.id])) for row in rows]
+    taken = list_audiences(connection, [row.id for row in rows])
+    return [_describe(row, sorted(names[each] for each in accounts[row.id]), taken.get(row.id)) for row in rows]
 
 
-def _describe(row: CampaignListing, accounts: list[str]) -> Campaign:
+def _describe(row: CampaignListing, accounts: list[str], taken: AudienceRow | None) -> Campaign:
     is_open = row.window_from is None or row.window_to is None
     window = None if is_open else f"{row.window_from:%H:%M}-{row.window_to:%H:%M}"
     template = f"{row.template_name}:{row.language}"
-    return Campaign.show(row, accounts=accounts, template=template, window=window, standing=row.is_standing)
+    audience = None if taken is None else Audience.show(taken, campaign=taken.source_id, who=taken.conditions)
+    settings = {"accounts": accounts, "template": template, "window": window, "standing": row.is_standing}
+    return Campaign.show(row, audience=audience, **settings)

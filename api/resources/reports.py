@@ -117,6 +117,8 @@ class FailureReason(Out):
 class Errors(Out):
     """Why people got no message. `capped_count`: those who had as many messages as the campaign allows.
 
+    `left_audience_count`: those whom later evidence has taken out of the audience of the campaign.
+
     `waits_for_template`: the template cannot be sent now, so a retry does not help before a person has acted.
     """
 
@@ -124,6 +126,7 @@ class Errors(Out):
     waits_for_template: bool
     capped_count: int
     review_count: int
+    left_audience_count: int
 
 
 @blueprint.get("/campaigns/<id:campaign_id>/progress")
