@@ -38,6 +38,22 @@ class DraftForm(FlaskForm):  # type: ignore[misc]  # Flask-WTF has no types
     shown = StringField()
 
 
+class AudienceForm(FlaskForm):  # type: ignore[misc]
+    """People of the earlier campaign `source`. `common`: conditions of the page's list; empty: those of `who` count.
+
+    `uncertain`: the number of people whose message is uncertain that the page has shown, if the person takes them, too.
+    """
+
+    source = StringField(validators=[Filled(deferred("Choose a campaign."))])
+    common = StringField()
+    who = StringField()
+    uncertain = StringField()
+
+    @property
+    def conditions(self) -> str:
+        return self.common.data or (self.who.data or "").strip()
+
+
 class TextForm(OnceForm, DraftForm):
     """`template`: name and language, as `CampaignChanges.template` takes them."""
 

@@ -165,6 +165,8 @@ _OWN_STATUSES = {
     "discard": 409,
     "download_rejected": 503,
     "copying": 404,
+    "take_people": 422,
+    "taking_people": 404,
     "download_file": 503,
     "optout_file_read": 404,
     "named_account": 404,

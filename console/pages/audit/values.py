@@ -99,6 +99,7 @@ NAMES: Mapping[str, str] = MappingProxyType({
     "scheduled_at": deferred("scheduled for"),
     "scopes": deferred("what a token may do"),
     "since": deferred("since"),
+    "source_id": deferred("people of campaign"),
     "sources": deferred("how they opted out"),
     "start_within_seconds": deferred("starts within, in seconds"),
     "status": deferred("status"),
@@ -123,6 +124,7 @@ NAMES: Mapping[str, str] = MappingProxyType({
     "window_from": deferred("sends from"),
     "window_to": deferred("sends until"),
     "within_days": deferred("days of the limit per person"),
+    "who": deferred("conditions"),
 })  # fmt: skip
 # Marks of the program that tell a person nothing.
 HIDDEN = frozenset({"digest", "review_ids", "spared_ids"})
@@ -241,6 +243,7 @@ _WRITERS: Mapping[str, Callable[[Any, Names], str]] = MappingProxyType({
     "codes": lambda value, _names: ", ".join(map(str, value)),
     "components": lambda value, _names: " ".join(str(each.get("text") or "") for each in value),
     "copied_from": _write_ids("campaign"),
+    "source_id": _write_ids("campaign"),
     "detail": _write_detail,
     "expire_at": _write_time,
     "language": _write_language,

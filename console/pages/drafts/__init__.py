@@ -4,9 +4,22 @@ from __future__ import annotations
 
 from flask import Flask
 
-from console.pages.drafts import approval, check, columns, copies, decisions, list_file, pace, start, steps, tests, text
+from console.pages.drafts import (
+    approval,
+    audience,
+    check,
+    columns,
+    copies,
+    decisions,
+    list_file,
+    pace,
+    start,
+    steps,
+    tests,
+    text,
+)
 
-_PAGES = (steps, text, list_file, columns, decisions, check, pace, start, tests, approval, copies)
+_PAGES = (steps, text, list_file, audience, columns, decisions, check, pace, start, tests, approval, copies)
 
 
 def register(app: Flask) -> None:
