@@ -14,6 +14,7 @@ from campaigns.config import Settings
 from campaigns.doctor import health
 from campaigns.logs import event
 from campaigns.management.files.work import do_all_work
+from campaigns.management.hooks import delivery
 from campaigns.privacy import retention
 from campaigns.sending import samples, schedule
 from campaigns.sending.run import run_slice
@@ -28,6 +29,8 @@ _log = logging.getLogger(__name__)
 # At most this many health checks wait in the queue, each for one account. Further checks are not published; slices
 # request them again after REVOADA_HEALTH_SECONDS.
 _MAX_HEALTH_CHECKS = 100
+# Likewise for the hooks with due events.
+_MAX_HOOKS = 100
 
 
 @app.task(name="campaigns.tick", base=WakeUp)
@@ -100,6 +103,7 @@ def _list_retention_steps(settings: Settings) -> list[Callable[[Database], objec
         steps += [partial(each, days=days, actor=None) for each in (retention.retain, retention.retain_answers)]
     steps.append(partial(retention.retain_forwards, days=settings.retention_days))
     steps += [retention.retain_files, retention.retain_logins, retention.retain_requests]
+    steps.append(retention.retain_hook_events)
     if settings.audit_days:
         steps.append(partial(retention.retain_audit, days=settings.audit_days))
     return [*steps, samples.condense_samples]
@@ -134,6 +138,22 @@ def sample() -> None:
     """Write the numbers of running campaigns and of accounts for the charts, once a minute."""
     process = runtime()
     samples.sample(process.database, process.settings)
+
+
+@app.task(name="hooks.plan", base=WakeUp)
+def plan_hooks() -> None:
+    """Plan the deliveries of new events to hooks, and enqueue a task for each hook that has due events."""
+    hook_ids = delivery.plan(runtime().database)
+    publish(app, deliver_to_hook.name, [((hook_id,), {}) for hook_id in hook_ids])
+
+
+@app.task(name="hooks.deliver", base=WakeUp, max_waiting=_MAX_HOOKS)
+def deliver_to_hook(hook_id: int) -> None:
+    """Post the due events of a hook for about a minute. Does nothing if another process delivers to the hook."""
+    process = runtime()
+    delivery.deliver(
+        hook_id, database=process.database, settings=process.settings, alerts=process.alerts, stop=process.stop
+    )
 
 
 def enqueue_file_work() -> bool:

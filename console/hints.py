@@ -33,6 +33,7 @@ ACTIONS: Mapping[HintAction, str] = MappingProxyType({
     HintAction.LIST_ACCOUNTS: deferred("see the accounts"),
     HintAction.LIST_CAMPAIGNS: deferred("see the campaigns"),
     HintAction.LIST_FORWARDS: deferred("see the forwards of webhooks"),
+    HintAction.LIST_HOOKS: deferred("see the hooks"),
     HintAction.LIST_PORTFOLIOS: deferred("see the portfolios"),
     HintAction.LIST_SUPPRESSIONS: deferred("see the opt-outs"),
     HintAction.LIST_TEMPLATES: deferred("see the templates"),

@@ -10,6 +10,7 @@ from campaigns.config import Settings
 PROBE = "campaigns.probe"
 _RETAIN_SECONDS = 3600.0
 _SAMPLE_SECONDS = 60.0
+_HOOK_SECONDS = 5.0  # also the wait before the second try of an event
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +38,9 @@ TASKS = {
     "health.check_account": TaskRow("health", required_ids=1, max_ids=2),
     # A process that asks for work with a file publishes this task. Beat publishes it too, to replace lost tasks.
     "files.work": TaskRow("files", interval=lambda settings: settings.reconcile_seconds),
+    # Events are written in the transactions of their facts, which publish no task, so beat's task finds them.
+    "hooks.plan": TaskRow("control", interval=lambda _: _HOOK_SECONDS),
+    "hooks.deliver": TaskRow("control", required_ids=1, max_ids=1),
     # The webhook receiver publishes this task. Beat publishes it too, to replace lost tasks and to retry events.
     "webhooks.apply": TaskRow("webhooks", interval=lambda settings: settings.tick_seconds),
     # `webhooks.apply` publishes this task when a body waits for a forward.

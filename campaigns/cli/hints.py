@@ -36,6 +36,7 @@ COMMANDS: Mapping[HintAction, str] = MappingProxyType({
     HintAction.LIST_ACCOUNTS: "account list",
     HintAction.LIST_CAMPAIGNS: "campaign list",
     HintAction.LIST_FORWARDS: "forward list",
+    HintAction.LIST_HOOKS: "hook list",
     HintAction.LIST_PORTFOLIOS: "portfolio list",
     HintAction.LIST_SUPPRESSIONS: "suppress list",
     HintAction.LIST_TEMPLATES: "template list",

@@ -34,6 +34,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = MappingProxyType({
         "forwards.commands:forward",
         "Webhook forwards: other programs that get Meta's webhooks too, such as a chat or a CRM.",
     ),
+    "hook": ("hooks.hooks:hook", "Hooks: addresses of other programs that get a POST for each event."),
     "keygen": ("setup:keygen", "Make a new key for REVOADA_SECRET_KEY."),
     "migrate": ("setup:migrate", "Bring the database to the newest schema."),
     "optouts": ("suppressions:optouts", "Answers that may be opt-outs: read them, and decide."),

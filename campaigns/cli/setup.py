@@ -146,6 +146,8 @@ def _report_rekeyed(done: Rekeyed, *, has_older_keys: bool) -> None:
             "No key can read the secret of forward {id}. Add its key, or remove it and add it again.", id=forward_id
         )
         say(text)
+    for hook_id in done.unreadable_hooks:
+        say(_("No key can read the secret of hook {id}. Add its key, or remove the hook and add it again.", id=hook_id))
     if done.has_unknown_hashes:
         say(_("People were forgotten under a key that is missing here. Add that key: without it no list is imported."))
     if done.is_complete and has_older_keys:

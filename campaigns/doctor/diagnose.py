@@ -22,6 +22,7 @@ from campaigns.doctor.system_checks import (
     judge_consumers,
     judge_database,
     judge_forwards,
+    judge_hooks,
     judge_inbox,
     judge_tick,
     judge_valkey,
@@ -42,6 +43,7 @@ from campaigns.store.campaigns import CampaignListing, list_campaigns
 from campaigns.store.database import Connection, Database, DatabaseError, DatabaseUnavailable
 from campaigns.store.files.jobs import count_due_jobs
 from campaigns.store.forwards.forwards import Forward, list_forwards
+from campaigns.store.hooks.hooks import FailingHook, find_failing_hooks
 from campaigns.store.installation import StateRow, WorkerRow, list_workers
 from campaigns.store.recipients import count_never_open
 from campaigns.store.users.audit import write_audit
@@ -50,6 +52,8 @@ from campaigns.throttle.inspection import examine, read_rates
 _TIMEOUT_SECONDS = 2.0
 # Findings whose advice is to let the campaign send, which a person does after all else.
 _LAST_STEPS = frozenset({"draft", "paused"})
+# A hook whose POSTs have failed for a shorter time is not reported.
+_FAILING_SECONDS = 3600.0
 _OF_A_CAMPAIGN = ("campaigns", "control", "webhooks")
 
 
@@ -69,6 +73,7 @@ class Loaded:
     inbox: installation.InboxFacts
     forwards: list[Forward]
     file_job_count: int
+    failing_hooks: list[FailingHook]
 
 
 def diagnose(
@@ -108,6 +113,8 @@ def diagnose(
         findings += judge_consumers(loaded.workers, broker.queues or {}, silent_seconds=settings.silent_seconds)
     findings += _repair(database, [row.id for row in loaded.campaigns], actor)
     findings += [*judge_inbox(loaded.inbox), *judge_forwards(loaded.forwards), *judge_traffic(accounts.values())]
+    if campaign_id is None:
+        findings += judge_hooks(loaded.failing_hooks)
     return sorted(findings, key=lambda each: each.code in _LAST_STEPS)
 
 
@@ -215,6 +222,7 @@ def load_facts(connection: Connection, ids: Sequence[int], *, reads_messages: bo
         installation.load_inbox(connection),
         list_forwards(connection),
         count_due_jobs(connection),
+        find_failing_hooks(connection, seconds=_FAILING_SECONDS),
     )
 
 

@@ -15,6 +15,7 @@ from campaigns.doctor.system_checks import (
     judge_consumers,
     judge_database,
     judge_forwards,
+    judge_hooks,
     judge_inbox,
     judge_senders,
     judge_tick,
@@ -103,7 +104,7 @@ def describe_system(database: Database, settings: Settings, broker: BrokerFacts)
     exits = bool(settings.exit_on_stall_seconds)
     findings += judge_workers(loaded.workers, silent_seconds=settings.silent_seconds, exits=exits)
     findings += judge_consumers(loaded.workers, broker.queues or {}, silent_seconds=settings.silent_seconds)
-    findings += [*judge_inbox(loaded.inbox), *judge_forwards(loaded.forwards)]
+    findings += [*judge_inbox(loaded.inbox), *judge_forwards(loaded.forwards), *judge_hooks(loaded.failing_hooks)]
     return SystemState(
         sorted(findings, key=lambda each: each.severity is not Severity.ERROR),
         broker.queues is not None,

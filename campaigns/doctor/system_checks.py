@@ -7,6 +7,7 @@ from urllib.parse import urlsplit
 
 from campaigns.broker.queues import QUEUES, BrokerFacts
 from campaigns.config import ENOUGH_DESCRIPTORS, ENOUGH_MEMORY_MB
+from campaigns.domain.hooks.events import DisabledReason
 from campaigns.domain.statement import (
     Count,
     Duration,
@@ -21,6 +22,7 @@ from campaigns.domain.statement import (
     Word,
 )
 from campaigns.store.forwards.forwards import Forward
+from campaigns.store.hooks.hooks import FailingHook
 from campaigns.store.installation import DatabaseFacts, InboxFacts, WorkerRow
 from campaigns.throttle.inspection import ValkeyFacts
 
@@ -454,6 +456,37 @@ def _report_stall(worker: WorkerRow, stalled_seconds: float, *, is_silent: bool,
         worker=worker.name,
         owner=worker.owner,
         stalled=Duration(stalled_seconds),
+    )
+
+
+def judge_hooks(hooks: Iterable[FailingHook]) -> list[Finding]:
+    """Report the hooks that the program has disabled, and those that have failed for long."""
+    return [_report_hook(each) for each in hooks]
+
+
+def _report_hook(hook: FailingHook) -> Finding:
+    since, host = hook.since.isoformat(timespec="seconds"), urlsplit(hook.url).hostname
+    if hook.disabled_reason is None:
+        return Finding(
+            "hook_failing",
+            Severity.WARNING,
+            "Each POST to hook {hook} ({host}) has failed since {since}.",
+            "The page of the hook shows the answers of its receiver. After five days the hook is disabled.",
+            kind=Kind.AWAY,
+            hook=hook.id,
+            host=host,
+            since=since,
+        )
+    return Finding(
+        "hook_disabled",
+        Severity.WARNING,
+        "Hook {hook} ({host}) was disabled at {since}, because its receiver answered that it is gone (410)."
+        if hook.disabled_reason == DisabledReason.GONE
+        else "Hook {hook} ({host}) was disabled at {since}, because no POST had succeeded for five days.",
+        "Repair the receiver, enable the hook, and replay the events since then; or remove the hook.",
+        hook=hook.id,
+        host=host,
+        since=since,
     )
 
 

@@ -103,6 +103,7 @@ class HintAction(Enum):
     LIST_ACCOUNTS = "list the accounts"
     LIST_CAMPAIGNS = "list the campaigns"
     LIST_FORWARDS = "list the forwards of webhooks"
+    LIST_HOOKS = "list the hooks"
     LIST_PORTFOLIOS = "list the portfolios"
     LIST_SUPPRESSIONS = "list the suppressions"
     LIST_TEMPLATES = "list the templates"

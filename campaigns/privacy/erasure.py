@@ -14,6 +14,7 @@ from campaigns.store import people
 from campaigns.store.database import Connection, Database, LockTimeout, allow_long_statements, limit_lock_waits
 from campaigns.store.files.jobs import stop_file_work
 from campaigns.store.files.uploads import forget_files
+from campaigns.store.hooks.outbox import erase_phones
 from campaigns.store.optouts.suppressions import SuppressionEvent, write_suppressions
 from campaigns.store.people import ErasedCounts
 from campaigns.store.users.audit import write_audit
@@ -83,6 +84,7 @@ def _erase(connection: Connection, key: str, secret_key: str, actor: Actor) -> E
     people.lock_people(connection)
     user_ids = people.find_user_ids(connection, [key])
     erased = people.erase_person(connection, key, numbers, user_ids)
+    erase_phones(connection, [key])
     # The erasure leaves out messages in flight. This check also finds a message that Meta accepted or refused during
     # the erasure.
     if people.has_messages(connection, key):

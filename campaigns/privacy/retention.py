@@ -13,6 +13,7 @@ from campaigns.store import people
 from campaigns.store.database import Connection, Database
 from campaigns.store.files.uploads import erase_files
 from campaigns.store.forwards.forwards import expire_forwards
+from campaigns.store.hooks.outbox import erase_old_events
 from campaigns.store.optouts import reviews
 from campaigns.store.people import ErasedBatch, OverdueCampaign
 from campaigns.store.users.audit import erase_audit, write_audit
@@ -94,6 +95,12 @@ def retain_forwards(database: Database, *, days: int) -> None:
 def retain_requests(database: Database) -> None:
     """Delete the answers to requests of programs that are older than 24 hours."""
     database.run(erase_answers)
+
+
+def retain_hook_events(database: Database) -> None:
+    """Delete the events for hooks that are older than 30 days, with their deliveries."""
+    while database.run(erase_old_events):
+        pass
 
 
 def _erase_answers(connection: Connection, days: int, actor: Actor | None) -> int:

@@ -10,7 +10,9 @@ from typing import Any
 from psycopg.rows import class_row
 
 from campaigns.domain.campaign import CampaignStatus
+from campaigns.domain.hooks.events import EventType
 from campaigns.store.database import Connection, allow_long_statements, query
+from campaigns.store.hooks.outbox import write_event
 
 # `retry-uncertain` groups messages by this text, so the text names no worker.
 LEFT_BEHIND = "the runner ended before the reply was settled"
@@ -164,13 +166,24 @@ def complete_campaign(connection: Connection, campaign_id: int, epoch: int) -> f
 def expire_messages(connection: Connection, campaign_id: int, epoch: int) -> int:
     """Expire the pending messages of a campaign whose `expire_at` has passed; return their number."""
     allow_long_statements(connection)
-    return connection.execute(query("expire_messages"), {"campaign_id": campaign_id, "epoch": epoch}).rowcount
+    parameters = {"campaign_id": campaign_id, "epoch": epoch}
+    count = connection.execute(query("expire_messages"), parameters).rowcount
+    if count:
+        _note_expired(connection, campaign_id, count)
+    return count
 
 
 def expire_paused(connection: Connection) -> dict[int, int]:
     """Expire the pending messages of paused campaigns whose `expire_at` has passed; return their number by campaign."""
     allow_long_statements(connection)
-    return dict(connection.execute(query("expire_paused_messages")).fetchall())
+    counts: dict[int, int] = dict(connection.execute(query("expire_paused_messages")).fetchall())
+    for campaign_id, count in counts.items():
+        _note_expired(connection, campaign_id, count)
+    return counts
+
+
+def _note_expired(connection: Connection, campaign_id: int, count: int) -> None:
+    write_event(connection, EventType.CAMPAIGN_EXPIRED, {"campaign_id": str(campaign_id), "count": count})
 
 
 def take_abandoned_leases(connection: Connection) -> dict[int, int]:
@@ -221,5 +234,8 @@ def report_uncertain(connection: Connection, *, grace_seconds: float) -> list[tu
     Returns (campaign id, number, time of the oldest claim) for each campaign with such messages. Omits campaigns whose
     uncertain messages were all reported before.
     """
-    rows = connection.execute(query("report_uncertain"), {"grace_seconds": grace_seconds})
+    rows = connection.execute(query("report_uncertain"), {"grace_seconds": grace_seconds}).fetchall()
+    for campaign_id, count, _ in rows:
+        data = {"campaign_id": str(campaign_id), "count": count}
+        write_event(connection, EventType.MESSAGES_UNCERTAIN_OVERDUE, data)
     return [(row[0], row[1], row[2]) for row in rows]

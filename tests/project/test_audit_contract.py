@@ -16,9 +16,12 @@ USE_CASES = ("campaigns.management", "campaigns.privacy", "campaigns.doctor")
 # No person causes these changes: a task calls them.
 BY_TASKS = {
     "campaigns.doctor.health.check_account": "a slice requests the check, which stores what Meta reports",
+    "campaigns.management.hooks.delivery.deliver": "it writes what a receiver answers",
+    "campaigns.management.hooks.delivery.plan": "it plans deliveries, which no person has asked for",
     "campaigns.management.prices.charges.count_next_charges": "it keeps sums of what Meta reports",
     "campaigns.privacy.optout_confirmations.send_replies": "a webhook causes the confirmation of an opt-out",
     "campaigns.privacy.retention.retain_forwards": "it deletes bodies that a target has not accepted for days",
+    "campaigns.privacy.retention.retain_hook_events": "it deletes events that no receiver can have any more",
     "campaigns.privacy.retention.retain_logins": "it deletes rows that mean nothing any more",
     "campaigns.privacy.retention.retain_requests": "it deletes answers that nobody asks for any more",
     "campaigns.privacy.retention.retain_files": "it deletes files whose use has ended",

@@ -47,6 +47,7 @@ NAME = re.compile(r"(?<!\*)\*([^*]+)\*(?!\*)")
 HOSTS = {
     *("127.0.0.1", "semver.org", "developers.facebook.com", "docs.celeryq.dev", "graph.facebook.com", "your.host"),
     *("chat.example.com", "n8n.example.com"),
+    "www.standardwebhooks.com",
 }
 
 

@@ -72,6 +72,13 @@ class Act(StrEnum):
     FORWARD_DISABLE = "forward.disable"
     FORWARD_ENABLE = "forward.enable"
     FORWARD_REMOVE = "forward.remove"
+    HOOK_ADD = "hook.add"
+    HOOK_DISABLE = "hook.disable"
+    HOOK_ENABLE = "hook.enable"
+    HOOK_REMOVE = "hook.remove"
+    HOOK_REPLAY = "hook.replay"  # send events again
+    HOOK_ROTATE = "hook.rotate"  # a new secret
+    HOOK_TEST = "hook.test"
     OPTOUT_ACCEPT = "optout.accept"
     OPTOUT_DISMISS = "optout.dismiss"
     OPTOUT_ERASE = "optout.erase"  # the texts of old answers

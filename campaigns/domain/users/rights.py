@@ -39,6 +39,7 @@ class Right(StrEnum):
     TEMPLATE_SYNC = "template.sync"
     ACCOUNT_CHANGE = "account.change"  # add, change, activate and deactivate accounts; their tokens
     CAMPAIGN_RETRY_UNCERTAIN = "campaign.retry_uncertain"  # some people may get a message twice
+    HOOK_CHANGE = "hook.change"  # see, add, change and remove hooks, and send events again
     PERSON_FORGET = "person.forget"
     PORTFOLIO_CHANGE = "portfolio.change"
     PRICES_CHANGE = "prices.change"  # load and remove prices of messages
@@ -73,6 +74,7 @@ _ADDED: Mapping[Role, frozenset[Right]] = MappingProxyType({
     Role.ADMIN: frozenset({
         Right.ACCOUNT_CHANGE,
         Right.CAMPAIGN_RETRY_UNCERTAIN,
+        Right.HOOK_CHANGE,
         Right.PERSON_FORGET,
         Right.PORTFOLIO_CHANGE,
         Right.PRICES_CHANGE,

@@ -22,6 +22,7 @@ class Scope(StrEnum):
     )
     CAMPAIGNS_WRITE = "campaigns:write"  # make, change and discard drafts, and add their people
     EXPORTS = "exports"  # files with phones
+    HOOKS = "hooks"
     MESSAGES_READ = "messages:read"  # what single people get, with their phones
     SUPPRESSIONS_READ = "suppressions:read"
     SUPPRESSIONS_WRITE = "suppressions:write"
@@ -42,6 +43,7 @@ NEEDED_RIGHTS: Mapping[Scope, frozenset[Right]] = MappingProxyType({
     }),
     Scope.CAMPAIGNS_WRITE: frozenset({Right.CAMPAIGN_DRAFT}),
     Scope.EXPORTS: frozenset({Right.PHONES_DOWNLOAD}),
+    Scope.HOOKS: frozenset({Right.HOOK_CHANGE}),
     Scope.MESSAGES_READ: frozenset({Right.PHONES_SEE}),
     Scope.SUPPRESSIONS_READ: frozenset({Right.PHONES_SEE}),
     Scope.SUPPRESSIONS_WRITE: frozenset({Right.SUPPRESSION_CHANGE}),

@@ -12,6 +12,7 @@ from campaigns.domain.failures import STOPPED_MARKETING
 from campaigns.domain.optout.recognition import Source
 from campaigns.store.database import Connection, allow_long_statements, query
 from campaigns.store.events import ANSWER_SECONDS, SKEW_SECONDS
+from campaigns.store.hooks.outbox import write_optouts
 
 _FETCH_ROWS = 10_000
 
@@ -103,7 +104,11 @@ def write_suppressions(connection: Connection, said: Sequence[SuppressionEvent])
         "details": [each.detail for each in said],
     }
     rows = connection.execute(query("write_suppressions"), parameters)
-    return [SuppressionChange(key, Source(source), new, old) for key, source, new, old in rows]
+    changes = [SuppressionChange(key, Source(source), new, old) for key, source, new, old in rows]
+    # A list that the company itself has imported is no news to it. A key without + is a user id, which is no phone.
+    begun = [each for each in changes if each.is_active and not each.was_active and each.source is not Source.IMPORT]
+    write_optouts(connection, [(each.recipient_key, each.source) for each in begun if each.recipient_key[:1] == "+"])
+    return changes
 
 
 def suppress_refusing(connection: Connection, refused_at: Mapping[int, dt.datetime]) -> None:

@@ -1,0 +1,1 @@
+"""The events that other programs get, and how a POST is signed."""

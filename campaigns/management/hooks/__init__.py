@@ -1,0 +1,1 @@
+"""Hooks: addresses of other programs that get a POST for each event."""

@@ -1,0 +1,1 @@
+"""Hooks, and the outbox of their events."""
