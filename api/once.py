@@ -14,6 +14,7 @@ from pydantic import BaseModel
 from api.context import parts, token
 from api.problems import ProblemError
 from campaigns.management.users.idempotency import KeyBusyError, KeyReusedError, Outcome, find_outcome, run_once
+from campaigns.secrets import decrypt_token, encrypt_token
 from campaigns.store.database import Database
 from campaigns.store.users.idempotency import KeyedRequest
 
@@ -23,13 +24,17 @@ _NO_BODIES = frozenset({b"", b"{}"})
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """`body` None: the response has no body. `to_enqueue`: the campaigns that may run after the commit."""
+    """`body` None: the response has no body. `to_enqueue`: the campaigns that may run after the commit.
+
+    `has_secret`: the body is encrypted where it is stored for a repeated request.
+    """
 
     body: BaseModel | None
     status: int = 200
     headers: Mapping[str, str] = field(default_factory=dict)
     to_enqueue: Sequence[int] = ()
     has_file_work: bool = False
+    has_secret: bool = False
 
 
 def carry_out(change: Callable[[Database], Answer], *, prepare: Callable[[], object] | None = None) -> Response:
@@ -44,7 +49,10 @@ def carry_out(change: Callable[[Database], Answer], *, prepare: Callable[[], obj
         made.append(change(joined))
         answer = made[-1]
         body = "" if answer.body is None else answer.body.model_dump_json()
-        return {"status": answer.status, "headers": dict(answer.headers), "body": body}
+        if answer.has_secret:
+            body = encrypt_token(parts().settings.secret_key or "", body).decode("ascii")
+        headers = dict(answer.headers)
+        return {"status": answer.status, "headers": headers, "body": body, "is_encrypted": answer.has_secret}
 
     try:
         outcome = None if keyed is None else find_outcome(database, keyed)
@@ -104,4 +112,7 @@ def _read_key() -> KeyedRequest | None:
 def _respond(outcome: Outcome) -> Response:
     answer = outcome.answer
     headers = {**answer["headers"], "Idempotency-Replayed": "true"} if outcome.is_replay else answer["headers"]
-    return Response(answer["body"], answer["status"], headers, content_type="application/json")
+    body = answer["body"]
+    if answer.get("is_encrypted"):
+        body = decrypt_token(parts().settings.secret_key or "", body.encode("ascii"))
+    return Response(body, answer["status"], headers, content_type="application/json")

@@ -42,9 +42,9 @@ UNAUDITED = {
     **dict.fromkeys(("campaign import-errors", "campaign preview", "campaign show", "campaign watch"), "reads"),
     **dict.fromkeys(("optouts review", "person", "portfolio list", "portfolio show", "suppress list"), "reads"),
     **dict.fromkeys(("prices ledger", "prices list", "template list", "template show"), "reads"),
-    **dict.fromkeys(("token list", "user list"), "reads"),
     **dict.fromkeys(("forward list", "forward show"), "reads"),
     "forward test": "posts a webhook about nothing, and stores nothing",
+    **dict.fromkeys(("hook list", "hook show", "token list", "user list"), "reads"),
     "prices example": "prints",
     **dict.fromkeys(("demo", "simulate", "up"), "start servers"),
 }
@@ -113,6 +113,13 @@ SIMPLE = {
     ("forward", "disable"): (("1",), "forward.disable"),
     ("forward", "enable"): (("2",), "forward.enable"),
     ("forward", "remove"): (("1",), "forward.remove"),
+    ("hook", "add"): (("https://example.com/",), "hook.add"),
+    ("hook", "rotate"): (("1",), "hook.rotate"),
+    ("hook", "test"): (("1",), "hook.test"),
+    ("hook", "replay"): (("1", "--from", "1"), "hook.replay"),
+    ("hook", "disable"): (("1",), "hook.disable"),
+    ("hook", "enable"): (("2",), "hook.enable"),
+    ("hook", "remove"): (("1",), "hook.remove"),
     ("retention",): (("--days", "1"), "campaign.erase"),
     ("portfolio", "set"): (("old", "--daily-limit", "5"), "portfolio.change"),
 }  # fmt: skip
@@ -127,6 +134,9 @@ def places(create, house, database, people, tmp_path):
     house.ok("portfolio", "add", "old", "--daily-limit", "3")
     house.ok("user", "add", "eva", "--role", "viewer", "--no-password")
     house.ok("token", "add", "nightly", "--user", "eva", "--scope", "audit:read")
+    for _ in range(2):
+        house.ok("hook", "add", "https://example.com/")
+    house.ok("hook", "disable", "2")
 
     for _ in "12":
         house.ok("forward", "add", TARGET, "--secret-env", "WHATSAPP_TOKEN")

@@ -39,6 +39,7 @@ def token() -> None:
     suppressions:write  add such people, and let them get messages again
     audit:read          who changed what
     system:read         what is wrong, and the processes
+    hooks               addresses of programs that get a POST for each event
     """
 
 
