@@ -32,6 +32,7 @@ from console.pages import (
 )
 from console.pages.accounts import account, accounts, acts
 from console.pages.audit import audit
+from console.pages.hooks import hooks
 from console.pages.outcomes import compare, report
 from console.pages.people import optouts, person, reviews
 from console.pages.retries import failed, uncertain
@@ -64,7 +65,7 @@ _PAGES = (
     *(probes, login, now, campaigns, drafts, campaign, recipients, moves, many, errors, streams, updates, downloads),
     *(failed, uncertain, templates, compare, report, costs),
     *(accounts, account, acts, person, optouts, reviews, audit, confirm, settings, prices, price_changes, users),
-    *(system, tokens),
+    *(system, hooks, tokens),
 )
 
 

@@ -117,9 +117,9 @@ def list_sections() -> list[tuple[str, str]]:
 
 
 def find_section() -> str:
-    """Return the section of the page of this request: the first part of its path names it. Users are settings."""
+    """Return the section of the page of this request: the first part of its path names it."""
     first = request.path.strip("/").partition("/")[0]
-    return "settings" if first == "users" else first or "now"
+    return "settings" if first in {"users", "hooks"} else first or "now"
 
 
 def is_open(endpoint: str) -> bool:

@@ -62,7 +62,7 @@ def test_no_page_about_people_violates_wcag(open_page, database, axe, look):
     own = [f"users/{user_id}{rest}" for rest in ("", "/role", "/password", "/disable", "/enable", "/sessions")]
     for each in (
         *("people", "optouts", "optouts/new", "optouts/file", "optouts/review", "audit", "audit?campaign=x"),
-        *("downloads", "users", "users/new", "settings", "settings/password", *own),
+        *("downloads", "users", "users/new", "settings", "settings/password", "hooks", "hooks/new", *own),
     ):
         page.goto(f"{root}{each}")
         check(each)

@@ -10,6 +10,8 @@ import pytest
 from campaigns.config import SettingsError, read_settings
 from campaigns.domain.users.rights import Right, Role, list_rights
 from campaigns.secrets import seal_key
+from campaigns.store.hooks.hooks import insert_hook
+from campaigns.store.hooks.outbox import write_test_event
 from console.rights import PUBLIC, find_demand
 from console.security import PublicAddress, read_public_address
 from tests.console.conftest import read_text, read_token
@@ -217,6 +219,10 @@ def test_each_role_reaches_the_views_of_its_rights_and_no_others(console, databa
         path = path.replace("<int(max=N):user_id>", str(user_id)).replace("<int(max=N):job_id>", "1")
         path = path.replace("<int(max=N):token_id>", "1")
         path = path.replace("<day>", "2026-01-01").replace("<int(max=N):account_id>", str(account_id))
+        if "hook_id" in rule.arguments:
+            hook_id = database.run(insert_hook, "https://example.com/", types=["export.ready"], secret=b"sealed")
+            event_id = database.run(write_test_event, hook_id)
+            path = path.replace("<int(max=N):hook_id>", str(hook_id)).replace("<int(max=N):event_id>", str(event_id))
         query = f"?ids={campaigns[rule.endpoint]}" if rule.arguments == {"kind"} else ""
         if "POST" in rule.methods:
             answer = browser.post(path + query, {"name": "Sale", "updates": "on"}, form="/")

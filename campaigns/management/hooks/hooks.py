@@ -118,10 +118,8 @@ def enable_hook(database: Database, hook_id: int, *, actor: Actor) -> Hook:
     """
 
     def work(connection: Connection) -> Hook:
-        before = _load(connection, hook_id)
         if store.enable_hook(connection, hook_id):
-            values = {"reason": before.disabled_reason, "disabled_at": before.disabled_at}
-            write_audit(connection, actor, Act.HOOK_ENABLE, hook_id, before=values)
+            write_audit(connection, actor, Act.HOOK_ENABLE, hook_id)
         return _load(connection, hook_id)
 
     return _change(database, hook_id, work)
@@ -159,7 +157,7 @@ def resend_delivery(database: Database, hook_id: int, event_id: int, *, actor: A
         if not outbox.resend_delivery(connection, hook_id, event_id):
             text = "Hook {id} has no event {event} that could be sent again."
             raise Refusal("hook_event_missing", text, kind=Kind.MISSING, id=hook_id, event=event_id)
-        write_audit(connection, actor, Act.HOOK_REPLAY, hook_id, after={"event_id": event_id, "event_count": 1})
+        write_audit(connection, actor, Act.HOOK_REPLAY, hook_id, after={"event_id": event_id, "sent_event_count": 1})
 
     _change(database, hook_id, work)
 
@@ -175,7 +173,7 @@ def replay_hook(
     def work(connection: Connection) -> int:
         _demand_enabled(_load(connection, hook_id))
         count = outbox.replay_deliveries(connection, hook_id, from_id=from_id, from_time=from_time)
-        after = {"from_id": from_id, "from_time": from_time, "event_count": count}
+        after = {"from_id": from_id, "from_time": from_time, "sent_event_count": count}
         write_audit(connection, actor, Act.HOOK_REPLAY, hook_id, after=after)
         return count
 

@@ -123,6 +123,7 @@ def _list_for_all() -> list[tuple[str, str, str]]:
         ("prices", _("Prices"), _("what WhatsApp charges for a message")),
         ("accounts", _("Accounts"), _("the phone numbers that send")),
         ("audit", _("Audit"), _("who changed what")),
+        ("hooks", _("Hooks"), _("other programs that hear of events")),
     ]
 
 
