@@ -91,14 +91,14 @@ def check_url(url: str, networks: Sequence[Network]) -> None:
     if not _is_well_formed(url):
         raise Refusal(
             "target_url_invalid",
-            "The URL must begin with https://, and have a host, no user name, no password, no #fragment, no spaces and"
-            " at most {most} characters.",
+            "The URL must be an https address with a host, without a user name, a password, a #fragment and spaces, and"
+            " have at most {most} characters.",
             most=MAX_URL_CHARACTERS,
         )
     if not _is_https(url) and not networks:
         raise Refusal(
             "target_url_not_https",
-            "The URL must begin with https://. With http:// it may only lead to a network of the setting {variable}.",
+            "The URL must be an https address. An http address may only lead to a network of the setting {variable}.",
             kind=Kind.FORBIDDEN,
             variable="REVOADA_EGRESS_NETWORKS",
         )

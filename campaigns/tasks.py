@@ -149,11 +149,22 @@ def plan_hooks() -> None:
 
 @app.task(name="hooks.deliver", base=WakeUp, max_waiting=_MAX_HOOKS)
 def deliver_to_hook(hook_id: int) -> None:
-    """Post the due events of a hook for about a minute. Does nothing if another process delivers to the hook."""
+    """Post the due events of a hook in a thread, so that a receiver that hangs does not occupy a slot.
+
+    If too many hooks wait for a thread, nothing is begun. The next `hooks.plan` enqueues the hook again.
+    """
+    runtime().hook_threads.submit(_deliver_to_hook, hook_id)
+
+
+def _deliver_to_hook(hook_id: int) -> None:
     process = runtime()
-    delivery.deliver(
-        hook_id, database=process.database, settings=process.settings, alerts=process.alerts, stop=process.stop
-    )
+    try:
+        delivery.deliver(
+            hook_id, database=process.database, settings=process.settings, alerts=process.alerts, stop=process.stop
+        )
+    except Exception:  # noqa: BLE001  no error of a delivery may end the thread unlogged
+        bound = event("hook_error", hook_id=hook_id)
+        _log.exception("The delivery to hook %s ended with an error, going on later", hook_id, extra=bound)
 
 
 def enqueue_file_work() -> bool:

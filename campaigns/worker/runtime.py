@@ -31,6 +31,9 @@ _THROTTLE_TIMEOUT_SECONDS = 0.5
 # free for ticks and webhooks. At most `_WAITING_CHECKS_COUNT` more checks wait for a thread.
 _HEALTH_THREAD_COUNT = 8
 _WAITING_CHECKS_COUNT = 50
+# Likewise for the receivers of hooks. Each of these threads has eight more while it posts.
+_HOOK_THREAD_COUNT = 8
+_WAITING_HOOKS_COUNT = 50
 _MAX_DATABASE_CONNECTIONS = 16
 
 
@@ -76,6 +79,15 @@ class Runtime:
     @cached_property
     def _health_threads(self) -> BoundedThreads:
         return BoundedThreads("health", thread_count=_HEALTH_THREAD_COUNT, waiting_count=_WAITING_CHECKS_COUNT)
+
+    @property
+    def hook_threads(self) -> BoundedThreads:
+        with self._lock:
+            return self._hook_threads
+
+    @cached_property
+    def _hook_threads(self) -> BoundedThreads:
+        return BoundedThreads("hooks", thread_count=_HOOK_THREAD_COUNT, waiting_count=_WAITING_HOOKS_COUNT)
 
     @property
     def confirmation_threads(self) -> BoundedThreads:
@@ -161,7 +173,7 @@ class Runtime:
     def close(self) -> None:
         """Close the resources that were opened. If a slice has not ended by now, its lease expires."""
         opened = vars(self)
-        for name in ("_health_threads", "_confirmation_threads"):
+        for name in ("_health_threads", "_hook_threads", "_confirmation_threads"):
             if name in opened:
                 opened[name].close()
         if "_forward_threads" in opened:

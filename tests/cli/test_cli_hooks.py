@@ -72,9 +72,9 @@ def test_a_disabled_hook_is_enabled_again_and_a_removed_one_is_gone(hooked):
     [
         (
             ("add", "http://example.com/"),
-            "The URL must begin with https://. With http:// it may only lead to a network",
+            "The URL must be an https address. An http address may only lead to a network",
         ),
-        (("add", "https://a:b@example.com/"), "The URL must begin with https://, and have a host, no user name"),
+        (("add", "https://a:b@example.com/"), "The URL must be an https address with a host, without a user name"),
         (("show", "7"), "There is no hook 7; `revoada hook list` shows all."),
         (("rotate", "7"), "There is no hook 7"),
         (("replay", "7", "--from", "1"), "There is no hook 7"),

@@ -54,8 +54,8 @@ def test_a_new_form_has_all_events_but_those_with_a_phone(admin):
         ({"url": "", "types": ["export.ready"]}, 422, "Enter the address of the receiver."),
         ({"url": URL, "types": []}, 422, "Choose at least one event."),
         ({"url": URL, "types": ["campaign.exploded"]}, 422, "Choose at least one event."),
-        ({"url": "ftp://example.com", "types": ["export.ready"]}, 422, "The URL must begin with https://"),
-        ({"url": "http://example.com/", "types": ["export.ready"]}, 403, "The URL must begin with https://"),
+        ({"url": "ftp://example.com", "types": ["export.ready"]}, 422, "The URL must be an https address"),
+        ({"url": "http://example.com/", "types": ["export.ready"]}, 403, "The URL must be an https address"),
     ],
 )
 def test_a_wrong_form_is_shown_again(admin, database, data, status, words):

@@ -85,7 +85,7 @@ def _post_all(hook: TakenHook, due: Sequence[DueDelivery], settings: Settings, s
         result = post(hook.url, body, headers, networks=settings.egress_networks or ())
         return _judge(delivery, result)
 
-    with ThreadPoolExecutor(_THREADS, thread_name_prefix="hooks") as threads:
+    with ThreadPoolExecutor(_THREADS, thread_name_prefix="hook-posts") as threads:
         return [each for each in threads.map(try_one, due) if each is not None]
 
 
