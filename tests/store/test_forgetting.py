@@ -18,6 +18,7 @@ from campaigns.privacy.erasure import forget
 from campaigns.privacy.forgotten_people import ForgettingError
 from campaigns.secrets import PersonHasher, make_key
 from campaigns.store.events import DeferredEvent, EventStatus, defer_events, insert_events
+from campaigns.store.hooks.hooks import insert_hook
 from campaigns.store.messages import ReleaseRow, merge_evidence, release_messages
 from tests.store.rows import (
     Beside,
@@ -309,3 +310,12 @@ def test_a_forgotten_person_still_counts_for_the_daily_limit_without_a_name(data
     keys = fetch(database, "SELECT recipient_key FROM portfolio_people ORDER BY 1")
     assert (keys[0], keys[1].split(".")[0]) == (recipient_key(BIA), "erased")
     assert fetch(database, "SELECT people_count FROM portfolios") == [2]
+
+
+def test_an_event_for_a_hook_loses_the_phone(database):
+    database.run(insert_hook, "https://example.com/", types=["person.opted_out"], secret=b"sealed")
+    suppress_phones(database, [ANA], actor=TESTER, reason=None)
+    assert ANA in dump(database)
+    forget(database, ANA, actor=TESTER, secret_key=KEY)
+    assert ANA not in dump(database)
+    assert set(fetch(database, "SELECT type FROM hook_events")) == {"person.opted_out"}
