@@ -28,7 +28,7 @@ def token() -> None:
     \b
     campaigns:read      campaigns, with their settings and their progress
     campaigns:write     make, change and discard drafts, and add their people
-    campaigns:send      start, test, approve, pause, resume, cancel and retry campaigns
+    campaigns:send      start, test, approve, pause, resume, cancel and retry campaigns; send single messages
     messages:read       what single people get, with their phones
     exports             files with the messages of campaigns, with their phones
     accounts:read       accounts and portfolios, with their state

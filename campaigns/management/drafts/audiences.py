@@ -13,6 +13,7 @@ from campaigns.domain.statement import Count, Entry, Field, Finding, Hint, HintA
 from campaigns.domain.template import TemplateError
 from campaigns.domain.users.actor import Act, Actor
 from campaigns.management.campaigns import CampaignChanges, ChangeResult, lock_campaign, make_draft_in
+from campaigns.management.drafts.imports import demand_list
 from campaigns.management.hours.nights import look_for_nights
 from campaigns.management.hours.quiet_hours import QuietHours
 from campaigns.management.hours.window import warn_of_other_zone, warn_of_zones
@@ -111,6 +112,7 @@ def fill_draft_in(
             "audience_after_start",
             "Campaign {id} ({name}) is {status}: only a draft can take people of an earlier campaign.",
         )
+    demand_list(draft.facts)
     if draft.recipient_count:
         store.delete_recipients(connection, campaign_id)
     filling = fit_template(connection, replace(draft, recipient_count=0)).filling

@@ -141,7 +141,7 @@ def _prepare_import(connection: Connection, campaign: store.LockedCampaign, read
             "Campaign {id} ({name}) is {status}: it takes no more recipients. {create} makes a new campaign.",
             create=Hint(HintAction.CREATE_CAMPAIGN),
         )
-    _demand_list(facts)
+    demand_list(facts)
     if facts.status not in _TAKES_RECIPIENTS:
         raise facts.conflict(
             "import_while_active",
@@ -171,7 +171,7 @@ def replace_recipients_in(
     before = lock_campaign(connection, campaign_id)
     if before.facts.status is not CampaignStatus.DRAFT:
         raise _refuse_replacement(before.facts)
-    _demand_list(before.facts)
+    demand_list(before.facts)
     store.replace_recipients(connection, campaign_id)
     if parameters:
         changes = CampaignChanges(parameters={key: CLEAR if text == "" else text for key, text in parameters.items()})
@@ -187,7 +187,7 @@ def replace_recipients_in(
     return replace(result, people_before=0, replaced_count=before.recipient_count, kept_count=kept_count)
 
 
-def _demand_list(facts: CampaignFacts) -> None:
+def demand_list(facts: CampaignFacts) -> None:
     """Raise Refusal if a campaign takes no list."""
     if facts.is_standing:
         raise facts.conflict(

@@ -26,7 +26,9 @@ _DAYS = "90"
 SCOPES: Mapping[Scope, str] = {
     Scope.CAMPAIGNS_READ: deferred("see campaigns, their progress and their costs"),
     Scope.CAMPAIGNS_WRITE: deferred("make, change and delete drafts, and add their people"),
-    Scope.CAMPAIGNS_SEND: deferred("start, test, approve, pause, resume, cancel and retry campaigns"),
+    Scope.CAMPAIGNS_SEND: deferred(
+        "start, test, approve, pause, resume, cancel and retry campaigns; send single messages"
+    ),
     Scope.MESSAGES_READ: deferred("see what single people get, with their phones"),
     Scope.EXPORTS: deferred("download the messages of campaigns, with their phones"),
     Scope.ACCOUNTS_READ: deferred("see accounts and portfolios"),
@@ -37,6 +39,7 @@ SCOPES: Mapping[Scope, str] = {
     Scope.SUPPRESSIONS_WRITE: deferred("opt people out, and let them get messages again"),
     Scope.AUDIT_READ: deferred("see who changed what"),
     Scope.SYSTEM_READ: deferred("see what is wrong, and the processes"),
+    Scope.HOOKS: deferred("add and change the addresses that get a POST for each event"),
 }
 # The field of the form to which a refusal belongs.
 _FIELDS = {

@@ -169,6 +169,10 @@ def test_erased_and_forgotten_people_stay_out(house, source, take):
     assert list_phones(house, take(source, "read").id) == [CAIO]
 
 
+def test_a_standing_campaign_takes_no_audience(source, take):
+    assert refusal(take, source, "read", is_standing=True) == "import_into_standing"
+
+
 def test_what_cannot_be_a_source_is_refused(house, source, take, sale):
     assert refusal(take, sale, "read") == "audience_source_unsent"
     assert refusal(take, 999, "read") == "campaign_missing"
