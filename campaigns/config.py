@@ -343,7 +343,8 @@ class Settings:
         "REVOADA_EGRESS_NETWORKS",
         None,
         _networks,
-        "private addresses and networks to which hooks and forwards may lead, also by http, separated by commas; empty: none",
+        "private addresses and networks to which hooks and forwards may lead, also by http, separated by commas;"
+        " empty: none",
     )
 
     tick_seconds: float = _setting(

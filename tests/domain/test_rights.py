@@ -31,6 +31,7 @@ LEAST = {
     Right.PORTFOLIO_CHANGE: Role.ADMIN,
     Right.TEMPLATE_ADD: Role.ADMIN,
     Right.TOKEN_CHANGE: Role.ADMIN,
+    Right.HOOK_CHANGE: Role.ADMIN,
     Right.USER_CHANGE: Role.ADMIN,
     Right.CAMPAIGN_RETRY_UNCERTAIN: Role.ADMIN,
     Right.PERSON_FORGET: Role.ADMIN,
