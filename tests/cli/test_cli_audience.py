@@ -79,9 +79,9 @@ def test_a_person_is_asked_about_uncertain_people(revoada, sent, database, monke
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        ((), "Give --recipients FILE, or --from ID with --who CONDITIONS."),
-        (("--from", "1"), "Give --recipients FILE, or --from ID with --who CONDITIONS."),
-        (("--who", "read"), "Give --recipients FILE, or --from ID with --who CONDITIONS."),
+        ((), "Give --recipients FILE, or --from ID with --who CONDITIONS, or --standing."),
+        (("--from", "1"), "Give --recipients FILE, or --from ID with --who CONDITIONS, or --standing."),
+        (("--who", "read"), "Give --recipients FILE, or --from ID with --who CONDITIONS, or --standing."),
         (
             ("--from", "1", "--who", "read", "--map", "1=x"),
             "--map says how a file is read: give --recipients FILE, too.",

@@ -869,7 +869,7 @@ NOT_CURED_BY_A_COMMAND = {
     "broker_away": _PROCESS, "no_worker": _PROCESS, "backlog": _PROCESS, "no_beat": _PROCESS, "tick": _PROCESS,
     "worker_silent": _PROCESS, "worker_stalled": _PROCESS, "few_descriptors": _PROCESS, "little_memory": _PROCESS,
     "changed_consumers": _PROCESS, "inbox": _PROCESS, "set_aside": _PROCESS,
-    "forward_failing": _PROCESS,
+    "forward_failing": _PROCESS, "hook_failing": _PROCESS, "hook_disabled": _PROCESS, "waits_idle": _LOOK,
 }  # fmt: skip
 CURED = {
     *CAMPAIGN_FINDINGS, "account_inactive", "account_category_inactive", "account_token", "account_token_refused",

@@ -88,7 +88,7 @@ def test_a_secret_is_kept_encrypted_and_is_encrypted_anew_with_a_newer_key(forwa
 def test_what_cannot_be_a_forward_is_refused(forwarding):
     add = ("forward", "add")
     assert "REVOADA_EGRESS_NETWORKS" in forwarding.refusal(*add, "http://10.0.0.5/hook", REVOADA_EGRESS_NETWORKS="")
-    assert "https://" in forwarding.refusal(*add, "ftp://crm.example.com/")
+    assert "an https address" in forwarding.refusal(*add, "ftp://crm.example.com/")
     assert "'Messages'" in forwarding.refusal(*add, CHAT, "--fields", "Messages").replace(
         "Messages is", "'Messages' is"
     )

@@ -17,6 +17,7 @@ ROW = CampaignListing(
     name="Sale [x]",
     status="running",
     test_of=None,
+    is_standing=False,
     template_name="promo",
     language="en",
     template_status="approved",

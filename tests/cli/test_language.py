@@ -267,7 +267,7 @@ _SHOWING = {
     "say", "confirm", "print_table", "print_facts", "prompt", "add_task", "fail",
     "CommandError", "UsageError", "BadParameter",
 }  # fmt: skip
-_UNTRANSLATED = {"WABA", ": --daily-limit ", "uid "}
+_UNTRANSLATED = {"META_APP_SECRET", "WABA", ": --daily-limit ", "uid "}
 
 
 def list_bare_texts(node):

@@ -9,7 +9,7 @@ from psycopg.types.json import Jsonb
 
 from campaigns.domain.users.rights import Role
 from campaigns.management.accounts import add_account
-from campaigns.management.campaigns import CampaignChanges, _make_empty
+from campaigns.management.campaigns import CampaignChanges, make_draft_in
 from campaigns.secrets import make_key
 from console.texts import style
 from devstack.demo import CAMPAIGNS, _make_campaigns
@@ -72,7 +72,7 @@ def test_a_form_that_is_sent_twice_makes_one_draft(console, database, template):
 def test_a_second_form_waits_for_the_first_and_finds_its_draft(database, template):
     def make(connection):
         asked = CampaignChanges(name="Sale", template="promo:pt_BR")
-        return _make_empty(connection, asked, TESTER, time_zone="UTC", quiet_hours=None, draft_key=b"key")
+        return make_draft_in(connection, asked, TESTER, time_zone="UTC", quiet_hours=None, draft_key=b"key")
 
     first, may_commit = hold(database, make)
     second = Beside(database.run, make)
