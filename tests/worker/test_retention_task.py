@@ -23,13 +23,13 @@ def old(database):
 
 
 @pytest.mark.usefixtures("old")
-@pytest.mark.parametrize("number", range(8))
+@pytest.mark.parametrize("number", range(9))
 def test_a_step_that_fails_does_not_stop_the_others(database, caplog, number):
     def fail(_database):
         raise ZeroDivisionError
 
     steps = tasks._list_retention_steps(SETTINGS)
-    assert len(steps) == 8
+    assert len(steps) == 9
     steps.insert(number, fail)
     with pytest.raises(tasks.RetentionFailedError, match="ZeroDivisionError"):
         tasks._run_each(steps, database)

@@ -253,7 +253,7 @@ def give_up_body(connection: Connection, forward_id: int, inbox_id: int) -> None
 
 def note_failure(connection: Connection, forward_id: int, error: str) -> bool:
     """Write why the last try has failed; return whether the try before had succeeded."""
-    row = connection.execute(query("note_failure"), {"forward_id": forward_id, "error": error}).fetchone()
+    row = connection.execute(query("note_forward_failure"), {"forward_id": forward_id, "error": error}).fetchone()
     return bool(row and row[0])
 
 

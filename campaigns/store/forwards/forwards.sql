@@ -145,7 +145,7 @@ SET attempts = attempts + 1, is_unanswered = %(is_unanswered)s,
     next_try_at = coalesce(clock_timestamp() + make_interval(secs => %(wait_seconds)s::float8), next_try_at)
 WHERE forward_id = %(forward_id)s AND inbox_id = %(inbox_id)s
 
--- name: note_failure
+-- name: note_forward_failure
 UPDATE forwards SET failing_since = coalesce(failing_since, clock_timestamp()), last_error = %(error)s
 WHERE id = %(forward_id)s
 RETURNING old.failing_since IS NULL

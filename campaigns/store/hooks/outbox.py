@@ -161,7 +161,7 @@ def write_tries(connection: Connection, hook_id: int, tries: Sequence[Try], *, i
         connection.execute(query("note_success"), {"hook_id": hook_id})
         return None
     failed = {"hook_id": hook_id, "is_gone": is_gone, "days": _FAILING_DAYS}
-    row = connection.execute(query("note_failure"), failed).fetchone()
+    row = connection.execute(query("note_hook_failure"), failed).fetchone()
     return None if row is None else row[0]
 
 

@@ -78,7 +78,7 @@ WHERE d.hook_id = %(hook_id)s AND d.event_id = t.event_id
 -- name: note_success
 UPDATE hooks SET failing_since = NULL, succeeded_at = clock_timestamp() WHERE id = %(hook_id)s
 
--- name: note_failure
+-- name: note_hook_failure
 -- Notes that all POSTs of a round failed. Disables the hook if no POST has succeeded for `days`, or if it is gone.
 -- Returns whether this statement disabled it.
 UPDATE hooks h
