@@ -14,7 +14,7 @@ from typing import Any, NamedTuple, Self
 from campaigns.domain.filling import Misfit, RowReader
 from campaigns.domain.phone.number import PhoneReader
 from campaigns.domain.phone.written import MOST_CHARACTERS, PhoneError, PhoneProblem, drop_decimals, unwrap
-from campaigns.domain.statement import Count, Entry, Field, Refusal, Sentence, Word
+from campaigns.domain.statement import Count, Entry, Field, Refusal, Sentence, Word, list_sentences
 from campaigns.domain.template import EXPORT_AGAIN, MISREAD, variable_problem
 from campaigns.domain.text.date_numbers import find_date_numbers, names_dates, read_date_number, tells_date
 from campaigns.domain.text.dates import find_impossible_date, has_time_of_program, is_no_date
@@ -59,6 +59,7 @@ _PHONE_DIGITS = range(9, 14)
 _PHONE_FORM = re.compile(r"\+?[0-9 ().-]+")
 _SHOWN_NAMES = 10
 _SHOWN_LENGTH = 60
+_SHOWN_WORDS = 20
 _LONG_NUMBER = re.compile(r"\+?([ ().-]*[0-9]){10,}[ ().-]*")
 _EXPONENT = re.compile(r"[0-9]E[+-][0-9]")
 _DECIMAL_PART = re.compile(r"(?<=[0-9]{3})[.,]0+(?![0-9.,])")
@@ -534,6 +535,34 @@ def list_names(names: Sequence[str]) -> Sentence:
     if not more:
         return Sentence("{names}", names=listed)
     return Sentence("{names} and {count:,} more", names=listed, count=more)
+
+
+def list_words(words: Mapping[str, Sequence[Any]]) -> Sentence | None:
+    """Return a list of words with the number of their rows and the first rows, as `Refusals.words` has them.
+
+    The empty cells are not listed. None: there is no word.
+    """
+    told = [(word, count, rows) for word, (count, rows) in words.items() if word]
+    if not told:
+        return None
+    listed = [
+        Sentence(
+            "{word} ({rows}: {places})" if count > 1 else "{word} ({places})",
+            word=word if len(word) <= _SHOWN_LENGTH else f"{word[:_SHOWN_LENGTH]}…",
+            rows=Count(count, "row"),
+            places=list_rows(rows, count),
+        )
+        for word, count, rows in told[:_SHOWN_WORDS]
+    ]
+    if (more := len(told) - len(listed)) > 0:
+        return Sentence("{words} and {count:,} more", words=list_sentences(listed), count=more)
+    return list_sentences(listed)
+
+
+def list_rows(rows: Sequence[int], count: int) -> Sentence:
+    """Return the first of `count` rows by their numbers."""
+    listed = list_sentences([Sentence("row {row:,}", row=row) for row in rows])
+    return Sentence("{listed}, …", listed=listed) if count > len(rows) else listed
 
 
 def _key(name: str) -> str:

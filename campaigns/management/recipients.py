@@ -39,6 +39,7 @@ from campaigns.domain.recipients import (
     find_exchanged,
     fits_text,
     list_names,
+    list_words,
     phone_text,
     read_header,
     read_row,
@@ -265,7 +266,7 @@ def stage_recipients(connection: Connection, path: Path, *, filling: Filling, re
             nine, area = NineSearch(), AreaSearch()
             findings = _Findings(
                 *(kinds, search, foreign, nine, refusals, unanswered, odd, due, orders, headings, [], [], area),
-                *(sheet.hidden.colours, MadeUpSearch(), _DraggedSearches(columns, filling)),
+                *(sheet.hidden.colours, MadeUpSearch(), _DraggedSearches(columns, filling), []),
             )
             consents = _find_consents(columns, reading, first_cells)
             rows = _read_rows(chain(first, below), columns, reading, read=read, consents=consents, findings=findings)
@@ -310,6 +311,8 @@ def _reject_late(
         _reject(connection, findings.late, RowCode.REFUSED)
         commented = [(row, phone, _HAS_COMMENT) for row in comments]
         findings.refusals.people.update(_reject(connection, commented, RowCode.REFUSED))
+    if reading.unanswered is RefusalChoice.SKIP:
+        _reject(connection, findings.late_unanswered, RowCode.UNANSWERED)
     if coloured is not None and reading.hidden is HiddenChoice.SKIP:
         _reject(connection, [(row, phone, _MARKED) for row in coloured.rows], RowCode.MARKED)
     _reject(connection, [(row, phone, UNCLEAR) for row in findings.area.find()], PhoneProblem.AREA_UNCLEAR)
@@ -445,6 +448,7 @@ def _collect_facts(
         unanswered_rows=unanswered.row_count,
         unanswered_columns=unanswered.columns,
         unanswered_row=unanswered.first_row,
+        unanswered_words=unanswered.words,
         first_message_id=None if written.first is None else written.first[0],
         new_count=counts.recipient_count,
         likeness=likeness,
@@ -615,7 +619,8 @@ class _DraggedSearches:
 class _Findings(NamedTuple):
     """What is found in the rows of a file while they are read.
 
-    `late`: the rows whose refusal is known only at the end of the file, as `reject_rows` takes them.
+    `late`: the rows whose refusal is known only at the end of the file, as `reject_rows` takes them. `late_unanswered`:
+    the same for rows without an answer.
     """
 
     kinds: Counter[PhoneKind]
@@ -634,6 +639,7 @@ class _Findings(NamedTuple):
     colours: RowColours
     made_up: MadeUpSearch
     dragged: _DraggedSearches
+    late_unanswered: list[tuple[int, str, str]]
 
     def add_cells(self, row_number: int, cells: Sequence[str], row: Recipient | RowProblem, columns: Columns) -> None:
         """Add the cells of a row that becomes a message, or of a row that may be a heading."""
@@ -720,7 +726,7 @@ def _read_rows(
 
     Blank rows are skipped. Raises RecipientsError if all rows are blank.
     """
-    kinds, search, foreign, nine, refusals = findings[:5]
+    kinds, search, foreign, nine = findings[:4]
     classify = make_phone_classifier(reading.region)
     phone_column = columns.names[columns.phone]
     has_rows = False
@@ -756,11 +762,22 @@ def _read_rows(
         yield row_number, row
     if not has_rows:
         raise RecipientsError("rows_missing", "there is no row below the header")
+    _add_late(consents, findings)
+
+
+def _add_late(consents: ConsentColumns, findings: _Findings) -> None:
+    """Add the refusals and the missing answers that are known only when all rows have been read."""
+    refusals = findings.refusals
     # A column that has a clear refusal is about messages, so its other answers are no question of their own.
     refusals.answers = {
         column: answers for column, answers in consents.list_answers().items() if column not in refusals.columns
     }
-    for column, note in consents.find_late_refusals(refusals.columns).values():
+    late = consents.find_late_refusals(refusals.columns)
+    for row_number, words in consents.find_late_unanswered().items():
+        if row_number not in late:
+            findings.unanswered.add_unanswered(row_number, words)
+            findings.late_unanswered.append((row_number, next(iter(words)), _UNANSWERED))
+    for column, note in late.values():
         refusals.add(note.row_number, [column], None if note.phone is None else recipient_key(note.phone))
         findings.late.append((note.row_number, column, _REFUSES))
     refusals.others = consents.list_others(refusals.columns)
@@ -812,14 +829,21 @@ def _list_undecided(
             unrelated=[Entry(Field.NOT_REFUSALS, name) for name in refusals.columns],
         )
     if unanswered.row_count and reading.unanswered is RefusalChoice.REFUSE:
+        words = list_words(unanswered.words)
         yield RecipientsError(
             "people_unanswered",
             "the list does not say in {rows} whether the person wants messages (no answer in {columns}; the first is"
             " row {first_row}): leave these people out with {skip}, or read them like the others with {include}; if a"
-            " column says nothing about messages, say so with {unrelated}",
+            " column says nothing about messages, say so with {unrelated}"
+            if words is None
+            else "the list does not say in {rows} whether the person wants messages (no answer in {columns}; the first"
+            " is row {first_row}). These words count as no answer: {words}. Leave these people out with {skip}, or"
+            " read them like the others with {include}; if a column says nothing about messages, say so with"
+            " {unrelated}",
             rows=Count(unanswered.row_count, "row"),
             columns=list_names(unanswered.columns),
             first_row=unanswered.first_row,
+            words=words,
             skip=Entry(Field.NO_ANSWER, RefusalChoice.SKIP.value),
             include=Entry(Field.NO_ANSWER, RefusalChoice.INCLUDE.value),
             unrelated=[Entry(Field.NOT_REFUSALS, name) for name in unanswered.columns],
@@ -894,6 +918,7 @@ def _comments_refuse(comments: Mapping[int, str], reading: Reading) -> Iterator[
 _SHOWN_COMMENT = 60  # characters
 _HAS_COMMENT = "stands in a row with a comment that says that the person wants no messages"
 _REFUSES = "says that the person wants no messages"
+_UNANSWERED = "does not say whether the person wants messages"
 
 
 def _check_consent(
@@ -921,9 +946,10 @@ def _check_consent(
         if reading.refusals is RefusalChoice.SKIP:
             return RowProblem(column, _REFUSES, RowCode.REFUSED)
         return row
-    consents.keep_notes(row_number, cells, row.phone)
-    if unanswered := consents.find_unanswered(cells):
-        findings.unanswered.add(row_number, unanswered)
+    unanswered = consents.find_unanswered(cells)
+    consents.keep_notes(row_number, cells, row.phone, is_unanswered=bool(unanswered))
+    if unanswered:
+        findings.unanswered.add_unanswered(row_number, unanswered)
         if reading.unanswered is RefusalChoice.SKIP:
-            return RowProblem(unanswered[0], "does not say whether the person wants messages", RowCode.UNANSWERED)
+            return RowProblem(next(iter(unanswered)), _UNANSWERED, RowCode.UNANSWERED)
     return row

@@ -120,11 +120,12 @@ class ImportFacts:
     line that has it, if the encoding of the file is not certain. `refusing_rows`, `refusing_columns` and
     `refusing_row`: the number of rows that say that the person wants no messages, their columns and the first such row,
     if these people are in the campaign. `unanswered_rows`, `unanswered_columns` and `unanswered_row`: the same for rows
-    that have no answer in a column of consents. `first_message_id`: the first message of the file; None if it has no
-    message. `new_count`: the number of messages. `likeness`: the comparison with the earlier file that is the most
-    alike. `other_files_count`: the number of people of the other earlier files. `document_count` and `document_row`:
-    the number of cells of `phone_column` with the number of a CPF or a CNPJ, and the first such row; 0 if there are no
-    more than by chance. `landline_count`: the number of landlines, if nearly all phones are landlines, else 0.
+    that have no answer in a column of consents. `unanswered_words`: see `Refusals.words`. `first_message_id`: the
+    first message of the file; None if it has no message. `new_count`: the number of messages. `likeness`: the
+    comparison with the earlier file that is the most alike. `other_files_count`: the number of people of the other
+    earlier files. `document_count` and `document_row`: the number of cells of `phone_column` with the number of a CPF
+    or a CNPJ, and the first such row; 0 if there are no more than by chance.
+    `landline_count`: the number of landlines, if nearly all phones are landlines, else 0.
     `mixed`: by column whose cells are of several forms, these forms: the name of the form, the number of its cells, and
     the row and the text of the first. `past`: the columns whose dates should be to come, but were all past: column, row
     and text of the latest date. `coming`: the same for dates that were not all past, and the latest date itself in the
@@ -167,6 +168,7 @@ class ImportFacts:
     unanswered_rows: int = 0
     unanswered_columns: list[str] = field(default_factory=list)
     unanswered_row: int = 0
+    unanswered_words: Mapping[str, Sequence[Any]] = field(default_factory=dict)
     first_message_id: int | None = None
     new_count: int = 0
     likeness: Likeness | None = None

@@ -1268,8 +1268,8 @@ def test_a_list_in_which_people_gave_no_answer_is_refused_until_a_person_decides
     assert (refused.exit_code, refused.stdout) == (1, "")
     assert (
         "the list does not say in 2 rows whether the person wants messages (no answer in Aceita WhatsApp?; the first"
-        " is row 3): leave these people out with --no-answer skip, or read them like the others with --no-answer"
-        " include; if a column says nothing about messages, say so with --not-refusals 'Aceita WhatsApp?'."
+        " is row 3). These words count as no answer: não informado (row 4). Leave these people out with --no-answer"
+        " skip, or read them like the others with --no-answer include; if a column says nothing about messages, say so with --not-refusals 'Aceita WhatsApp?'."
         in refused.stderr
     )
     left_out = offer(UNANSWERED, "--no-answer", "skip")
@@ -1284,11 +1284,27 @@ def test_people_without_an_answer_who_are_read_all_the_same_are_told_at_the_impo
     told = offer(UNANSWERED, "--no-answer", "include")
     warning = (
         "Warning: The list does not say in 2 rows whether the person wants messages (no answer in Aceita WhatsApp?)."
-        " These people are in the campaign like the others. The first of them is in row 3. To leave these people out,"
-        " import the file again: `revoada campaign import 1 FILE --replace --no-answer skip`.\n"
+        " These people are in the campaign like the others. The first of them is in row 3. These words count as no"
+        " answer: não informado (row 4). To leave these people out, import the file again: `revoada campaign import 1"
+        " FILE --replace --no-answer skip`.\n"
     )
     assert (told.stderr, ": 3 recipients.\n" in told.stdout) == (warning, True)
     assert warning in house("campaign", "start", "1", "--yes").stderr
+
+
+def test_words_that_are_neither_a_yes_nor_a_no_are_named_and_decided_like_an_empty_cell(offer):
+    answers = ["Y", "N", "pending", "TBC", "pending", "Y", "Y", "N"]
+    rows = "".join(f"+551199999{number:04},Ana {number},1%,{each}\n" for number, each in enumerate(answers))
+    told = "These words count as no answer: pending (2 rows: row 4, row 6), TBC (row 5)."
+    for column in ("Consent", "Zapp?"):
+        content, refusals = f"phone,1,2,{column}\n{rows}", ("--refusals", "skip")
+        assert told in offer(content, *refusals).stderr
+        left_out = offer(content, *refusals, "--no-answer", "skip")
+        assert ": 3 recipients, left out: 2 said no, 3 gave no answer.\n" in left_out.stdout
+        assert "  these words count as no answer: pending (2 rows: row 4, row 6), TBC (row 5)\n" in left_out.stdout
+        taken = offer(content, *refusals, "--no-answer", "include")
+        assert told in taken.stderr
+        assert ": 6 recipients, left out: 2 said no.\n" in taken.stdout
 
 
 def test_each_column_of_answers_needs_an_answer(offer):

@@ -280,12 +280,47 @@ def test_a_capital_that_libreoffice_has_read_wrongly_is_found(text):
 @pytest.mark.parametrize("answer", ["Sim", "s", "x", "1", "ok", "✓", "TRUE", "Aceito em 12/3", "não", "0", "❌"])
 def test_a_column_with_a_yes_or_a_no_is_a_column_of_answers(answer):
     columns = ConsentColumns(["aceita", "data do aceite"], None, first_rows=[[answer, "12/3/2026"], ["", ""]])
-    assert columns.find_unanswered(["", ""]) == ["aceita"]
+    assert columns.find_unanswered(["", ""]) == {"aceita": ""}
 
 
 @pytest.mark.parametrize("text", ["1/12/2026", "site", "Claro", "loja 1", "", "não informado"])
 def test_a_list_without_such_a_column_needs_an_entry_in_each_column_of_consents(text):
     columns = ConsentColumns(["consentimento", "data do aceite"], None, first_rows=[[text, "12/3/2026"]])
-    assert columns.find_unanswered(["", ""]) == ["consentimento", "data do aceite"]
-    assert columns.find_unanswered(["site", ""]) == ["data do aceite"]
-    assert columns.find_unanswered(["site", "12/3/2026"]) == []
+    assert columns.find_unanswered(["", ""]) == {"consentimento": "", "data do aceite": ""}
+    assert columns.find_unanswered(["site", ""]) == {"data do aceite": ""}
+    assert columns.find_unanswered(["site", "12/3/2026"]) == {}
+
+
+UNDECIDED = [
+    *("pending", "TBC", "awaiting reply", "unknown", "to confirm", "no reply", "pendente", "a confirmar"),
+    *("aguardando", "aguardando retorno", "sem resposta", "em análise", "?", "Lead"),
+]
+
+
+@pytest.mark.parametrize("text", UNDECIDED)
+@pytest.mark.parametrize("name", ["consent", "WhatsApp"])
+def test_any_word_beside_a_yes_and_a_no_is_no_answer(name, text):
+    rows = [["1", "Y"], ["2", "N"], ["3", text]]
+    columns = ConsentColumns(["phone", name], None, first_rows=rows)
+    assert columns.find_unanswered(["3", text]) == {name: text}
+    assert columns.find_unanswered(["1", "Y"]) == columns.find_unanswered(["2", "N"]) == {}
+    assert columns.find_unanswered(["1", "sim, aceito"]) == columns.find_unanswered(["2", "Yes, on 12/3/2026"]) == {}
+
+
+@pytest.mark.parametrize("text", UNDECIDED)
+def test_any_word_beside_a_yes_and_a_no_of_another_column_is_no_answer(text):
+    assert find_late_unanswered("Zapp?", ["Y", "N", text]) == {4: {"Zapp?": text}}
+
+
+def test_a_column_without_a_no_may_be_about_anything_so_only_known_words_are_no_answer():
+    assert find_late_unanswered("Loja", ["1", "1", "Centro"]) == {}
+    assert find_late_unanswered("Zapp?", ["Y", "Y", "pending"]) == {4: {"Zapp?": "pending"}}
+    assert find_late_unanswered("Cidade", ["Recife", "Natal", "N", "pending"]) == {}
+    assert find_late_unanswered("VIP", ["Y", "N", "pending"]) == {}
+
+
+def find_late_unanswered(name, answers):
+    columns = ConsentColumns(["phone", name], None)
+    for number, answer in enumerate(answers, start=2):
+        columns.keep_notes(number, ["1", answer], f"+55119999000{number}")
+    return columns.find_late_unanswered()

@@ -14,7 +14,7 @@ from campaigns.domain.campaign import CampaignStatus
 from campaigns.domain.optout.consent import SHOWN_NOTES
 from campaigns.domain.phone.number import PhoneKind
 from campaigns.domain.phone.written import PhoneProblem
-from campaigns.domain.recipients import DUPLICATES, RowCode, list_names
+from campaigns.domain.recipients import DUPLICATES, RowCode, list_names, list_words
 from campaigns.domain.statement import Count, Finding, deferred
 from campaigns.management.campaigns import ChangeResult
 from campaigns.management.drafts.import_warnings import write_variable
@@ -115,6 +115,8 @@ def report_import(session: Session, result: ChangeResult) -> None:
     _report_encoding(result.imported)
     _report_hidden(result.imported)
     _report_other_notes(result.imported)
+    if result.imported.skips_unanswered and (words := list_words(result.imported.unanswered.words)) is not None:
+        say(_("  these words count as no answer: {words}", words=words))
     for group in result.imported.groups:
         say(f"  {_describe(group)}")
     for warning in result.import_warnings:

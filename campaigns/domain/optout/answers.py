@@ -5,6 +5,7 @@ Such a column may say who wants no messages, or something else. Only a person kn
 
 from __future__ import annotations
 
+import re
 from array import array
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -32,6 +33,13 @@ _NO = read_words(
     "revogada,saiu,suspended,suspenso,suspensa,unsubscribed"
 )
 _NO_SIGNS = frozenset("❌🚫⛔👎")
+# Answers that decide nothing yet, in a column of any answers.
+_UNDECIDED = re.compile(
+    r"(pendente|pendiente|pending|tb[acd]|unknown|unsure|undecided|unclear|desconhecid[ao]|desconocid[ao]|indefinid[ao]|"
+    r"aguardando|esperando|awaiting|waiting( for)?|em (analise|aberto|espera)|en (analisis|espera)|a confirmar|"
+    r"por confirmar|to be confirmed|to confirm|to ask|a perguntar|perguntar|no (reply|answer|response)|"
+    r"sem (resposta|retorno)|sin respuesta|nao sabe)( .*)?"
+)
 # Words in the name of a column in which a yes says that the person wants no messages.
 _REVERSING = _NO - {"0", "n", "nao", "no"} | read_words(
     "apagar,bloquear,bounce,cancelar,dead,delete,deletar,devolvido,exclude,excluir,ignorar,inadimplente,invalid,invalido,"
@@ -60,6 +68,7 @@ class _Kind(Enum):
     MARK = auto()  # a yes that people also leave out in place of a no
     NO = auto()
     BLANK = auto()
+    UNDECIDED = auto()  # "pending"
     OTHER = auto()
 
 
@@ -74,7 +83,7 @@ class Answers:
 
 @dataclass(slots=True)
 class _Cell:
-    """The rows with one text in a column. `phones`: their phones, if such a row may be refused."""
+    """The rows with one text in a column. `phones`: their phones, if the text may be a refusal."""
 
     kind: _Kind
     count: int = 0
@@ -90,30 +99,54 @@ class _Column:
     def open(self, text: str) -> _Cell:
         """Add a text that the column did not have before."""
         kind = _read_kind(text)
-        keeps = kind is _Kind.BLANK or self._is_told(kind)
+        keeps = kind in {_Kind.BLANK, _Kind.UNDECIDED, _Kind.OTHER} or self.is_told(kind)
         cell = self.cells[text] = _Cell(kind, rows=array("I") if keeps else None)
         return cell
 
-    def find(self) -> list[Note]:
-        """Return the cells that may be refusals: the no, or the yes of a reversed column, or the lack of a mark."""
+    def _count(self) -> Counter[_Kind] | None:
+        """Return the number of cells by their kind; None if most texts are no answers."""
         counts = Counter[_Kind]()
         for cell in self.cells.values():
             counts[cell.kind] += cell.count
-        yes, marks, no, others = (counts[each] for each in (_Kind.YES, _Kind.MARK, _Kind.NO, _Kind.OTHER))
-        if yes + marks + no < _LEAST_PART * (yes + marks + no + others):
+        answers = counts[_Kind.YES] + counts[_Kind.MARK] + counts[_Kind.NO]
+        others = counts[_Kind.UNDECIDED] + counts[_Kind.OTHER]
+        return counts if answers and answers >= _LEAST_PART * (answers + others) else None
+
+    def find(self) -> list[Note]:
+        """Return the cells that may be refusals: the no, or the yes of a reversed column, or the lack of a mark."""
+        counts = self._count()
+        if counts is None:
             return []
         told = [
             Note(row_number, phone, text)
             for text, cell in self.cells.items()
-            if cell.rows is not None and self._is_told(cell.kind)
+            if cell.rows is not None and self.is_told(cell.kind)
             for row_number, phone in zip(cell.rows, cell.phones, strict=True)
         ]
-        if not told and not self.is_reversed and marks and not yes + others:
+        others = counts[_Kind.YES] + counts[_Kind.UNDECIDED] + counts[_Kind.OTHER]
+        if not told and not self.is_reversed and counts[_Kind.MARK] and not others:
             blank = [cell.rows for cell in self.cells.values() if cell.kind is _Kind.BLANK and cell.rows is not None]
             told = [Note(row_number, None, "") for rows in blank for row_number in rows]
         return sorted(told)
 
-    def _is_told(self, kind: _Kind) -> bool:
+    def find_undecided(self) -> list[tuple[int, str]]:
+        """Return the cells that are neither a yes nor a no, with their rows.
+
+        If the column refuses nobody, it may be about anything. Then only words such as "pending" count.
+        """
+        counts = self._count()
+        if counts is None:
+            return []
+        kinds = {_Kind.UNDECIDED, _Kind.OTHER} if any(map(self.is_told, +counts)) else {_Kind.UNDECIDED}
+        return sorted(
+            (row_number, " ".join(text.split()))
+            for text, cell in self.cells.items()
+            if cell.kind in kinds and cell.rows is not None and not any(map(str.isdigit, text))
+            for row_number in cell.rows
+        )
+
+    def is_told(self, kind: _Kind) -> bool:
+        """Tell whether such a cell is a refusal, if the column is about messages."""
         return kind in {_Kind.YES, _Kind.MARK} if self.is_reversed else kind is _Kind.NO
 
 
@@ -128,8 +161,11 @@ class AnswerColumns:
         }
         self._ended: list[int] = []
 
-    def add(self, row_number: int, cells: Sequence[str], phone: str) -> None:
-        """Add a row that has no refusal. A column that has no answers costs nothing after its first rows."""
+    def add(self, row_number: int, cells: Sequence[str], phone: str, *, is_unanswered: bool) -> None:
+        """Add a row that has no refusal. A column that has no answers costs nothing after its first rows.
+
+        `is_unanswered`: the row counts already as one without an answer.
+        """
         for position, column in self._columns.items():
             text = cells[position] if position < len(cells) else ""
             cell = column.cells.get(text)
@@ -139,10 +175,11 @@ class AnswerColumns:
                     continue
                 cell = column.open(text)
             cell.count += 1
-            if cell.rows is not None:
-                cell.rows.append(row_number)
-                if cell.kind is not _Kind.BLANK:
-                    cell.phones.append(phone)
+            if cell.rows is None or (is_unanswered and cell.kind in {_Kind.UNDECIDED, _Kind.OTHER}):
+                continue
+            cell.rows.append(row_number)
+            if column.is_told(cell.kind):
+                cell.phones.append(phone)
         while self._ended:
             del self._columns[self._ended.pop()]
 
@@ -150,6 +187,11 @@ class AnswerColumns:
         """Return the cells that may be refusals, by the position of their column."""
         found = {position: column.find() for position, column in self._columns.items()}
         return {position: notes for position, notes in found.items() if notes}
+
+    def find_undecided(self) -> dict[int, list[tuple[int, str]]]:
+        """Return the cells of columns of answers that are neither a yes nor a no, by the position of their column."""
+        found = {position: column.find_undecided() for position, column in self._columns.items()}
+        return {position: cells for position, cells in found.items() if cells}
 
 
 def describe(notes: Sequence[Note]) -> Answers:
@@ -165,4 +207,16 @@ def _read_kind(cell: str) -> _Kind:
         return _Kind.NO
     if words in _MARKS or (not words and _MARK_SIGNS & {*cell}):
         return _Kind.MARK
-    return _Kind.YES if words in _YES else _Kind.OTHER
+    if words in _YES:
+        return _Kind.YES
+    return _Kind.UNDECIDED if is_undecided(words) else _Kind.OTHER
+
+
+def is_undecided(words: str) -> bool:
+    """Tell whether a folded answer decides nothing yet, such as "pending"."""
+    return _UNDECIDED.fullmatch(words) is not None
+
+
+def is_yes_or_no(cell: str) -> bool:
+    """Tell whether a cell is a short answer in any column of answers."""
+    return _read_kind(cell) in {_Kind.YES, _Kind.MARK, _Kind.NO}

@@ -10,7 +10,7 @@ from enum import Enum, StrEnum, auto
 from functools import lru_cache
 from itertools import pairwise
 
-from campaigns.domain.optout.answers import AnswerColumns, Answers, Note, describe
+from campaigns.domain.optout.answers import AnswerColumns, Answers, Note, describe, is_undecided, is_yes_or_no
 from campaigns.domain.optout.recognition import StopRules, read_words
 from campaigns.domain.text.missing import is_null
 from campaigns.domain.text.normal import fold, is_blank, split_words, standardize
@@ -83,6 +83,7 @@ _UNKNOWN = re.compile(
 )
 _ZERO = re.compile(r"0+([.,]0+)?")
 _PLAIN_YES = read_words("1,on,s,v,x,y")
+_SPOKEN_YES = read_words("claro,com certeza,da,ja,of course,por supuesto,sure,yeah,yep")
 # A longer answer that begins with one of these words is a yes.
 _YES_STARTS = read_words(
     "accept,accepted,acepta,acepto,aceita,aceito,aceitou,agree,agreed,autoriza,autorizado,autorizo,autorizou,concordo,"
@@ -185,6 +186,7 @@ _HEADINGS = read_words(
 _LATIN = re.compile("[\x00-\x7f\xa0-\xac\xae-\xff]*")  # without the invisible hyphen
 _LONGEST_NOTE = 1_000
 _MOST_NOTES = 5_000  # the notes of a column that are kept, because they may be refusals
+_SHOWN_ROWS = 3  # of each word that is no answer
 _MOST_SEEN = 50  # the first different notes of a column that are kept
 _MOST_WORDS = 100_000  # the number of harmless words that are kept; the other words of a list are searched again
 _STOP_RULES = StopRules()
@@ -206,7 +208,8 @@ class Refusals:
 
     `people`: the recipient keys of the rows that say no. `others`: by column with notes that say no, other notes with
     the first row of each. `answers`: the columns that have answers, such as yes and no, and whose names do not tell
-    what they are about. Some of the rows or all are from these columns.
+    what they are about. Some of the rows or all are from these columns. `words`: by text of the cells that
+    are no answer, the number of their rows, and the first rows; "" for the empty cells.
     """
 
     row_count: int = 0
@@ -215,6 +218,15 @@ class Refusals:
     people: set[str] = field(default_factory=set, repr=False)
     others: dict[str, list[tuple[int, str]]] = field(default_factory=dict, repr=False)
     answers: dict[str, Answers] = field(default_factory=dict)
+    words: dict[str, tuple[int, list[int]]] = field(default_factory=dict)
+
+    def add_unanswered(self, row_number: int, cells: Mapping[str, str]) -> None:
+        """Add a row without an answer. `cells`: its cells without an answer, by the name of the column."""
+        self.add(row_number, [*cells])
+        for word in dict.fromkeys(cells.values()):
+            count, rows = self.words.get(word, (0, []))
+            if rows or len(self.words) < _MOST_NOTES:
+                self.words[word] = (count + 1, rows if len(rows) == _SHOWN_ROWS else [*rows, row_number])
 
     def add(self, row_number: int, columns: Sequence[str], key: str | None = None) -> None:
         self.row_count += 1
@@ -285,6 +297,12 @@ class ConsentColumns:
         consents = [] if is_export else [position for position, kind in kinds if kind is _Kind.CONSENT]
         # Beside a column of answers, a column such as "data do aceite" only says more about the same answer.
         self._consents = [each for each in consents if _has_answers(first_rows, each)] or consents
+        channels = [position for position, kind in kinds if kind is _Kind.CHANNEL]
+        self._decided = {
+            each
+            for each in [*self._consents, *([] if is_export else channels)]
+            if _are_mostly_answers(first_rows, each)
+        }
 
     def find_refusal(self, cells: Sequence[str]) -> str | None:
         """Return the name of the first column in which a row says that the person wants no messages, or None."""
@@ -294,9 +312,12 @@ class ConsentColumns:
                 return self._names[position]
         return None
 
-    def keep_notes(self, row_number: int, cells: Sequence[str], phone: str) -> None:
-        """Keep the notes and the answers of a row without a refusal, until all rows are read."""
-        self._answer_columns.add(row_number, cells, phone)
+    def keep_notes(self, row_number: int, cells: Sequence[str], phone: str, *, is_unanswered: bool = False) -> None:
+        """Keep the notes and the answers of a row without a refusal, until all rows are read.
+
+        `is_unanswered`: the row counts already as one without an answer.
+        """
+        self._answer_columns.add(row_number, cells, phone, is_unanswered=is_unanswered)
         if not self._seen:
             return
         may_refuse = self._may_refuse(cells)
@@ -343,17 +364,27 @@ class ConsentColumns:
             if self._names[position] in columns
         }
 
-    def find_unanswered(self, cells: Sequence[str]) -> list[str]:
-        """Return the names of the columns of consents in which a row has no answer.
+    def find_unanswered(self, cells: Sequence[str]) -> dict[str, str]:
+        """Return the cells of a row that are no answer, by the names of the columns of consents.
 
-        If a column of consents has a yes or a no in the first rows, only such columns count. A row of a list without a
-        column of consents lacks no answer.
+        If a column of consents has a yes or a no in the first rows, only such columns count. If most texts of a column
+        are a yes or a no, every other text is no answer. A row of a list without a column of consents lacks no answer.
         """
-        return [
-            self._names[position]
-            for position in self._consents
-            if position >= len(cells) or lacks_answer(cells[position])
-        ]
+        found = {}
+        for position in {*self._consents, *self._decided}:
+            cell = cells[position] if position < len(cells) else ""
+            lacks = position in self._consents and lacks_answer(cell)
+            if lacks or (position in self._decided and not is_blank(cell) and not _decides(cell)):
+                found[self._names[position]] = " ".join(cell.split())
+        return found
+
+    def find_late_unanswered(self) -> dict[int, dict[str, str]]:
+        """Return the kept cells of columns of answers that are neither a yes nor a no, by row and by name of column."""
+        found: dict[int, dict[str, str]] = {}
+        for position, cells in self._answer_columns.find_undecided().items():
+            for row_number, text in cells:
+                found.setdefault(row_number, {})[self._names[position]] = text
+        return found
 
     def _may_refuse(self, cells: Sequence[str]) -> bool:
         """Tell whether a column of texts has a word that begins like a refusal.
@@ -378,7 +409,26 @@ def lacks_answer(text: str) -> bool:
     words = fold(text)
     if not words:
         return not (_NO_SIGNS | _YES_SIGNS) & set(text)
-    return is_null(text.strip()) or _UNKNOWN.fullmatch(words) is not None
+    return is_null(text.strip()) or _UNKNOWN.fullmatch(words) is not None or is_undecided(words)
+
+
+@lru_cache(10_000)
+def _decides(text: str) -> bool:
+    """Tell whether a cell of a column of answers is a yes, a no, or the date of a consent."""
+    return (
+        _says_yes(text)
+        or says_no(text)
+        or is_yes_or_no(text)
+        or fold(text) in _SPOKEN_YES
+        or _DATED.search(text) is not None
+    )
+
+
+def _are_mostly_answers(rows: Sequence[Sequence[str]], position: int) -> bool:
+    """Tell whether more than half of the texts of a column are answers, by the rows given."""
+    texts = [row[position] for row in rows if position < len(row) and not is_blank(row[position])]
+    answers = sum(_says_yes(text) or says_no(text) or is_yes_or_no(text) for text in texts)
+    return answers * 2 > len(texts)
 
 
 def _has_answers(rows: Sequence[Sequence[str]], position: int) -> bool:

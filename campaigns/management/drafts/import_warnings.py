@@ -12,7 +12,15 @@ from typing import Any
 from campaigns.domain.campaign import ENDED, CampaignStatus
 from campaigns.domain.message import Status
 from campaigns.domain.optout.consent import RefusalChoice
-from campaigns.domain.recipients import ReadColumns, is_another_column, is_name_of_other_number, list_names, names_phone
+from campaigns.domain.recipients import (
+    ReadColumns,
+    is_another_column,
+    is_name_of_other_number,
+    list_names,
+    list_rows,
+    list_words,
+    names_phone,
+)
 from campaigns.domain.statement import (
     Count,
     Entry,
@@ -187,7 +195,7 @@ def _find_wrong_phones(campaign: _Campaign, facts: ImportFacts) -> Iterator[Find
             column=facts.phone_column,
             again=again,
             rows=Count(facts.document_count, "row"),
-            places=_list_rows(facts.document_rows or [facts.document_row], facts.document_count),
+            places=list_rows(facts.document_rows or [facts.document_row], facts.document_count),
         )
     elif facts.foreign is not None:
         region = Entry(Field.REGION, facts.foreign.likely)
@@ -261,17 +269,11 @@ def _find_phones_abroad(campaign: _Campaign, facts: ImportFacts) -> Iterator[Fin
             rows=Count(count, "row"),
             region=facts.region,
             country=country,
-            places=_list_rows(rows, count),
+            places=list_rows(rows, count),
             code=f"+{code}",
             again=campaign.import_again(facts=facts),
             add=Hint(HintAction.IMPORT_RECIPIENTS, campaign.id, Entry(Field.REGION, country)),
         )
-
-
-def _list_rows(rows: Sequence[int], count: int) -> Sentence:
-    """Return the first of `count` rows by their numbers."""
-    listed = list_sentences([Sentence("row {row:,}", row=row) for row in rows])
-    return Sentence("{listed}, …", listed=listed) if count > len(rows) else listed
 
 
 def _find_lost_digits(campaign: _Campaign, facts: ImportFacts) -> Iterator[Finding]:
@@ -522,15 +524,21 @@ def _find_odd_people(campaign: _Campaign, facts: ImportFacts, file: str) -> Iter
             again=campaign.import_again(Entry(Field.REFUSALS, RefusalChoice.SKIP.value), facts=facts),
         )
     if facts.unanswered_rows:
+        words = list_words(facts.unanswered_words)
         yield campaign.warn(
             "people_unanswered",
             "The list does not say in {rows} whether the person wants messages (no answer in {columns}). These people"
-            " are in the campaign like the others. The first of them is in row {first_row:,}.",
+            " are in the campaign like the others. The first of them is in row {first_row:,}."
+            if words is None
+            else "The list does not say in {rows} whether the person wants messages (no answer in {columns}). These"
+            " people are in the campaign like the others. The first of them is in row {first_row:,}. These words count"
+            " as no answer: {words}.",
             "To leave these people out, import the file again: {again}.",
             "",
             rows=Count(facts.unanswered_rows, "row"),
             columns=list_names(facts.unanswered_columns),
             first_row=facts.unanswered_row,
+            words=words,
             again=campaign.import_again(Entry(Field.NO_ANSWER, RefusalChoice.SKIP.value), facts=facts),
         )
     if facts.other_values_count:

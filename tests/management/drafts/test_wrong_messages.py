@@ -152,7 +152,7 @@ NO_TO_ANSWERS = [
     ("Email Marketing Consent", ("TRUE", "FALSE", "TRUE", "TRUE")),
     ("Accepts SMS Marketing", ("subscribed", "unsubscribed", "subscribed", "")),
     ("Do not email", ("", "x", "", "")),
-    ("Status", ("ativo", "inativo", "ativo", "pendente")),
+    ("Status", ("ativo", "inativo", "ativo", "ativa")),
     ("Situação", ("Ativo", "Suspenso", "Ativo", "Ativo")),
     ("Inativo", ("não", "sim", "não", "não")),
     ("Excluir", ("", "x", "", "")),
