@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+import re
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -59,6 +60,28 @@ def test_a_person_is_asked_before_messages_leave_at_night(create, house, night, 
     assert (result.exit_code, house.json("campaign", "show", campaign_id)["status"]) == (1, before)
     house.ok("campaign", command, campaign_id, stdin="y\n", **night)
     assert house.json("campaign", "show", campaign_id)["status"] == "pending"
+
+
+@pytest.mark.usefixtures("terminal")
+@pytest.mark.parametrize(
+    ("phones", "clock"),
+    [
+        (["+447911123456", "+447911123457", "+351912345678", "+5511999990001"], "--recipient-timezone"),
+        (["+447911123456", "+447911123457"], "--timezone Europe/London"),
+    ],
+    ids=["mixed", "one zone"],
+)
+def test_the_way_out_of_a_night_in_another_zone_works(phones, clock, create, house, people):
+    rows = "".join(f"{phone},Ana\n" for phone in phones)
+    people.write_text(f"phone,name\n{rows}")
+    night = {"REVOADA_QUIET_HOURS": quiet_hours(in_hours=0.5, time_zone="Europe/London")}
+    asked = house("campaign", "start", create("Sale"), stdin="n\n", **night).stdout
+    assert "It is night for " in asked and "in Europe/London" in asked
+    (command,) = re.findall(r"`revoada (campaign set 1 --window \S+ .+?)`", asked)
+    assert command.endswith(clock)
+    house.ok(*command.split(), **night)
+    again = house("campaign", "start", "1", stdin="n\n", **night).stdout
+    assert "Start campaign 1 (Sale)" in again and "night" not in again
 
 
 @pytest.mark.usefixtures("terminal")

@@ -1269,7 +1269,8 @@ def test_a_list_in_which_people_gave_no_answer_is_refused_until_a_person_decides
     assert (
         "the list does not say in 2 rows whether the person wants messages (no answer in Aceita WhatsApp?; the first"
         " is row 3). These words count as no answer: não informado (row 4). Leave these people out with --no-answer"
-        " skip, or read them like the others with --no-answer include; if a column says nothing about messages, say so with --not-refusals 'Aceita WhatsApp?'."
+        " skip, or read them like the others with --no-answer include; if a column says nothing about messages, say so"
+        " with --not-refusals 'Aceita WhatsApp?'."
         in refused.stderr
     )
     left_out = offer(UNANSWERED, "--no-answer", "skip")

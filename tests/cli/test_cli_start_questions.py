@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 
 import pytest
 
@@ -724,5 +725,24 @@ def test_a_window_on_another_clock_than_that_of_all_people_is_told_with_the_way(
         made = house("campaign", "create", "Three", *options, "--window", "09:00-20:00", *zone)
         assert "on the clock of the people" not in made.stderr
     people.write_text(f"{BRITISH}{ANA},Ana\n")
-    made = house("campaign", "create", "Four", *options, "--window", "09:00-20:00", "--timezone", "Asia/Tokyo")
+    made = house("campaign", "create", "Four", *options, "--window", "09:00-20:00", "--timezone", "America/Sao_Paulo")
+    assert "2 of 3 recipients of campaign 5 are in other time zones than America/Sao_Paulo, most of" in made.stderr
+    assert ": `revoada campaign set 5 --recipient-timezone`." in made.stderr
+    house.ok("campaign", "set", "5", "--recipient-timezone")
+    assert "on the clock of the people" not in house("campaign", "start", "5", "--yes", **BY_DAY).stderr
+    people.write_text(f"{BRITISH}{ANA},Ana\n{BIA},Bia\n")
+    made = house("campaign", "create", "Five", *options, "--window", "09:00-20:00", "--timezone", "America/Sao_Paulo")
     assert "on the clock of the people" not in made.stderr
+
+
+def test_a_schedule_on_another_clock_than_that_of_most_people_is_told_with_the_way(create, house, people):
+    people.write_text(f"{BRITISH}{ANA},Ana\n")
+    options = ("--template", "promo:pt_BR", "--account", "sales", "--recipients", str(people), "--map", "1=name")
+    zone = ("--timezone", "America/Sao_Paulo")
+    made = house("campaign", "create", "Sale", *options, *zone, "--schedule-at", "2099-01-15 09:00")
+    told = "2099-01-15 09:00 in America/Sao_Paulo, is 2099-01-15 12:00 in Europe/London."
+    assert told in made.stderr
+    (command,) = re.findall(r"meant on the clock of Europe/London: `revoada (.+?)`", made.stderr)
+    assert shlex.split(command)[2:] == ["1", "--schedule-at", "2099-01-15 09:00", "--timezone", "Europe/London"]
+    house.ok(*shlex.split(command))
+    assert "on the clock of" not in house("campaign", "start", "1", "--yes", **BY_DAY).stderr

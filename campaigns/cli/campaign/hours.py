@@ -181,9 +181,11 @@ def confirm_departure(
     risks = [text for look in looks for text in _describe_risks(look)]
     nights = [look.night for look in looks if look.night is not None]
     risks += map(_describe_night, nights)
-    if nights and settings.quiet_hours is None:
-        risks += [_describe_way_to_wait(night.campaign_id) for night in nights]
-    hours = [_describe_missing_hours(look.campaign, settings.quiet_hours) for look in looks if look.lacks_window]
+    # A campaign without a window is named below, with the same way.
+    lacking = [look for look in looks if look.lacks_window]
+    named = {look.campaign.id for look in lacking}
+    risks += [_describe_way_to_wait(night, settings.quiet_hours) for night in nights if night.campaign_id not in named]
+    hours = [_describe_missing_hours(look, settings.quiet_hours) for look in lacking]
     asks = asks and has_terminal()
     if asks:
         _refuse_stuck(looks, is_start=is_start)
@@ -441,14 +443,20 @@ def warn_of_nights(nights: Sequence[Night]) -> None:
     _warn([_describe_night(night) for night in nights])
 
 
-def _describe_way_to_wait(campaign_id: int) -> str:
-    window = Hint(HintAction.CHANGE_CAMPAIGN, campaign_id, Entry(Field.WINDOW, "09:00-20:00"))
-    return _("{window} lets campaign {id} send by day only; then repeat this command.", window=window, id=campaign_id)
+def _describe_way_to_wait(night: Night, quiet: QuietHours | None) -> str:
+    hours = "09:00-20:00" if quiet is None else f"{quiet[1]:%H:%M}-{quiet[0]:%H:%M}"
+    also = () if night.clock is None else (night.clock,)
+    window = Hint(HintAction.CHANGE_CAMPAIGN, night.campaign_id, Entry(Field.WINDOW, hours), also=also)
+    return _(
+        "{window} lets campaign {id} send by day only; then repeat this command.", window=window, id=night.campaign_id
+    )
 
 
-def _describe_missing_hours(row: CampaignListing, quiet: QuietHours | None) -> str:
+def _describe_missing_hours(look: StartFacts, quiet: QuietHours | None) -> str:
     """Return that a marketing campaign has no window although there are quiet hours."""
     assert quiet is not None
+    row = look.campaign
+    also = () if look.night is None or look.night.clock is None else (look.night.clock,)
     return _(
         "Campaign {id} ({name}) is marketing and sends at all hours, also from {begins:%H:%M} to {ends:%H:%M} "
         "(REVOADA_QUIET_HOURS), because it has no window. {window} gives it one.",
@@ -456,7 +464,9 @@ def _describe_missing_hours(row: CampaignListing, quiet: QuietHours | None) -> s
         name=row.name,
         begins=quiet[0],
         ends=quiet[1],
-        window=Hint(HintAction.CHANGE_CAMPAIGN, row.id, Entry(Field.WINDOW, f"{quiet[1]:%H:%M}-{quiet[0]:%H:%M}")),
+        window=Hint(
+            HintAction.CHANGE_CAMPAIGN, row.id, Entry(Field.WINDOW, f"{quiet[1]:%H:%M}-{quiet[0]:%H:%M}"), also=also
+        ),
     )
 
 

@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from campaigns.domain.campaign import ENDED
 from campaigns.domain.pacing import Window
 from campaigns.domain.phone.zones import OWN_ZONE
+from campaigns.domain.statement import Entry
 from campaigns.management.hours.quiet_hours import QuietHours
-from campaigns.management.hours.window import find_start, read_zone_hours
+from campaigns.management.hours.window import find_clock, find_start, read_zone_hours
 from campaigns.store import campaigns as store
 from campaigns.store.database import Connection, Database
 from campaigns.store.recipients import count_pending_by_zone, load_zones
@@ -25,7 +26,8 @@ class Night:
 
     `night_count`: the number of these people. `at` and `time_zone`: the time of a first message, and the time zone,
     that most of these people share. `is_now`: the time `at` is not in the future. `people_count`: the number of all
-    people to whom the campaign has a pending message.
+    people to whom the campaign has a pending message. `clock`: the setting that puts the hours of the campaign on the
+    clock of all its people; None if they are on it.
     """
 
     campaign_id: int
@@ -35,6 +37,7 @@ class Night:
     at: dt.datetime
     time_zone: str
     is_now: bool
+    clock: Entry | None = None
 
 
 def find_nights(database: Database, campaign_ids: Sequence[int], *, quiet: QuietHours | None) -> list[Night]:
@@ -92,4 +95,5 @@ def find_night(
         at=at,
         time_zone=time_zone,
         is_now=at <= row.server_now,
+        clock=find_clock(row, {zone_id for zone_id, _start in counts}, zones, at=at),
     )

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Mapping, Sequence
-from typing import Protocol
+from collections import Counter
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any, Protocol
 from zoneinfo import ZoneInfo
 
 from campaigns.domain.pacing import Window
@@ -91,41 +92,102 @@ def warn_of_zones(connection: Connection, campaign_id: int, hours: Hours) -> lis
     return [finding]
 
 
+def find_clock(
+    hours: Hours, zone_ids: Collection[int], zones: Mapping[int, Sequence[str]], *, at: dt.datetime
+) -> Entry | None:
+    """Return the setting that puts the hours of a campaign on the clock of all its people; None if they are on it.
+
+    `zone_ids`: those of the people. `zones`: by zone id, the names of the time zones where a person may be. `at`: the
+    time for which clocks are compared.
+    """
+    if hours.uses_recipient_zones:
+        return None
+    names = {zone_id: zones.get(zone_id) or (hours.time_zone,) for zone_id in zone_ids}
+    if all(_has_same_clock(name, hours.time_zone, at) for found in names.values() for name in found):
+        return None
+    common = set[str]().union(*names.values()).intersection(*names.values())
+    return Entry(Field.TIME_ZONE, *common) if len(common) == 1 else Entry(Field.RECIPIENT_ZONES)
+
+
+def _has_same_clock(one: str, other: str, at: dt.datetime) -> bool:
+    return at.astimezone(ZoneInfo(one)).utcoffset() == at.astimezone(ZoneInfo(other)).utcoffset()
+
+
 def warn_of_other_zone(connection: Connection, campaign_id: int, hours: Hours) -> list[Finding]:
-    """If all people are in one zone, and the window is on another clock, return a warning with the hours there.
+    """Return a warning if most people are on another clock than the window, or than the schedule.
 
     The query reads the whole campaign.
     """
-    if hours.window_from is None or hours.window_to is None or hours.uses_recipient_zones:
+    has_window = hours.window_from is not None and not hours.uses_recipient_zones
+    if not has_window and hours.scheduled_at is None:
         return []
     counts = count_pending_by_zone(connection, campaign_id)
     zones = load_zones(connection, campaign_id)
-    common = set[str]().union(*zones.values()).intersection(*(zones.get(each, ()) for each in counts))
-    at = find_start(hours, read_clock(connection), has_started=False)
-    if not counts or len(common) != 1:
+    now = read_clock(connection)
+    at = find_start(hours, now, has_started=False)
+    by_zone = Counter[str]()
+    for zone_id, count in counts.items():
+        names = zones.get(zone_id) or (hours.time_zone,)
+        if not any(_has_same_clock(name, hours.time_zone, at) for name in names):
+            by_zone[names[0]] += count
+    if by_zone.total() * 2 <= sum(counts.values()):
         return []
-    (zone,) = common
+    zone = by_zone.most_common(1)[0][0]
+    values = {
+        "campaign_id": campaign_id,
+        "count": by_zone.total(),
+        "people": Count(sum(counts.values()), "recipient"),
+        "zone": zone,
+        "own": hours.time_zone,
+    }
+    found = []
+    if has_window:
+        found.append(_warn_of_window(hours, at, find_clock(hours, [*counts], zones, at=at), values))
+    if hours.scheduled_at is not None and hours.scheduled_at > now:
+        found.append(_warn_of_schedule(hours, hours.scheduled_at, values))
+    return found
+
+
+def _warn_of_window(hours: Hours, at: dt.datetime, clock: Entry | None, values: dict[str, Any]) -> Finding:
+    assert hours.window_from is not None
+    assert hours.window_to is not None
     own = ZoneInfo(hours.time_zone)
     opens, closes = (
-        dt.datetime.combine(at.astimezone(own), time, own).astimezone(ZoneInfo(zone))
+        dt.datetime.combine(at.astimezone(own), time, own).astimezone(ZoneInfo(values["zone"]))
         for time in (hours.window_from, hours.window_to)
     )
-    if opens.time() == hours.window_from:
-        return []
-    finding = Finding(
+    all_share = clock is not None and clock.field is Field.TIME_ZONE
+    return Finding(
         "window_of_other_zone",
         Severity.WARNING,
         "All people of campaign {campaign_id} ({people}) are in {zone}. The window {opens:%H:%M}-{closes:%H:%M} of"
-        " {own} is {opens_there:%H:%M}-{closes_there:%H:%M} there.",
+        " {own} is {opens_there:%H:%M}-{closes_there:%H:%M} there."
+        if all_share
+        else "{count:,} of {people} of campaign {campaign_id} are in other time zones than {own}, most of them in"
+        " {zone}. The window {opens:%H:%M}-{closes:%H:%M} of {own} is {opens_there:%H:%M}-{closes_there:%H:%M} there.",
         "If these hours are meant on the clock of the people: {change}.",
-        campaign_id=campaign_id,
-        people=Count(sum(counts.values()), "recipient"),
-        zone=zone,
-        own=hours.time_zone,
+        **values,
         opens=hours.window_from,
         closes=hours.window_to,
         opens_there=opens,
         closes_there=closes,
-        change=Hint(HintAction.CHANGE_CAMPAIGN, campaign_id, Entry(Field.TIME_ZONE, zone)),
+        change=Hint(HintAction.CHANGE_CAMPAIGN, values["campaign_id"], clock),
     )
-    return [finding]
+
+
+def _warn_of_schedule(hours: Hours, scheduled_at: dt.datetime, values: dict[str, Any]) -> Finding:
+    at = scheduled_at.astimezone(ZoneInfo(hours.time_zone))
+    entry = Entry(Field.SCHEDULE_AT, f"{at:%Y-%m-%d %H:%M}")
+    return Finding(
+        "schedule_of_other_zone",
+        Severity.WARNING,
+        "{count:,} of {people} of campaign {campaign_id} are in other time zones than {own}, most of them in {zone}."
+        " The schedule, {at:%Y-%m-%d %H:%M} in {own}, is {at_there:%Y-%m-%d %H:%M} in {zone}.",
+        "If this time is meant on the clock of {zone}: {change}.",
+        **values,
+        at=at,
+        at_there=scheduled_at.astimezone(ZoneInfo(values["zone"])),
+        change=Hint(
+            HintAction.CHANGE_CAMPAIGN, values["campaign_id"], entry, also=(Entry(Field.TIME_ZONE, values["zone"]),)
+        ),
+    )
