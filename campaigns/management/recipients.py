@@ -20,7 +20,7 @@ from campaigns.domain.phone.area_55 import UNCLEAR, AreaSearch
 from campaigns.domain.phone.documents import find_document_columns, names_documents
 from campaigns.domain.phone.foreign import ForeignSearch
 from campaigns.domain.phone.made_up import MadeUpSearch
-from campaigns.domain.phone.mask import mask_number
+from campaigns.domain.phone.mask import mask_number, mask_numbers
 from campaigns.domain.phone.nine import NineSearch
 from campaigns.domain.phone.number import PhoneKind, make_phone_classifier, make_phone_reader
 from campaigns.domain.phone.person import recipient_key
@@ -449,6 +449,7 @@ def _collect_facts(
         unanswered_columns=unanswered.columns,
         unanswered_row=unanswered.first_row,
         unanswered_words=unanswered.words,
+        notes={} if are_included else _shorten_notes(refusals.others),
         first_message_id=None if written.first is None else written.first[0],
         new_count=counts.recipient_count,
         likeness=likeness,
@@ -780,7 +781,7 @@ def _add_late(consents: ConsentColumns, findings: _Findings) -> None:
     for column, note in late.values():
         refusals.add(note.row_number, [column], None if note.phone is None else recipient_key(note.phone))
         findings.late.append((note.row_number, column, _REFUSES))
-    refusals.others = consents.list_others(refusals.columns)
+    refusals.others = consents.list_others([each for each in refusals.columns if each not in refusals.answers])
 
 
 # The problems of a row that may be a heading in the middle of the list.
@@ -894,6 +895,15 @@ def _answers_may_refuse(refusals: Refusals) -> RecipientsError:
     )
 
 
+def _shorten_notes(others: Mapping[str, Sequence[tuple[int, str]]]) -> dict[str, tuple[int, list[tuple[int, str]]]]:
+    """Return the number of notes and the first notes, by column. Phones in the notes are masked."""
+    return {
+        column: (len(notes), [(row, mask_numbers(text)[:_SHOWN_COMMENT]) for row, text in notes[:_SHOWN_NOTES]])
+        for column, notes in others.items()
+        if notes
+    }
+
+
 def _find_comments(sheet: Sheet, header_row: int) -> dict[int, str]:
     """Return the comments below the header that say that the person of their row wants no messages."""
     return {row: text for row, text in sheet.comments.items() if row > header_row and notes_refusal(text)}
@@ -915,7 +925,8 @@ def _comments_refuse(comments: Mapping[int, str], reading: Reading) -> Iterator[
     )
 
 
-_SHOWN_COMMENT = 60  # characters
+_SHOWN_COMMENT = 60  # characters of a comment or a note
+_SHOWN_NOTES = 20
 _HAS_COMMENT = "stands in a row with a comment that says that the person wants no messages"
 _REFUSES = "says that the person wants no messages"
 _UNANSWERED = "does not say whether the person wants messages"

@@ -741,16 +741,27 @@ def test_words_of_a_refusal_in_any_column_need_a_decision(offer, column, cell):
     assert ": 1 recipient, left out: 1 said no.\n" in offer(rows, "--refusals", "skip").stdout
 
 
-def test_a_column_with_refusals_is_read_for_possible_ones_and_its_other_notes_are_shown(offer):
+def test_the_first_of_many_notes_beside_refusals_are_shown_with_the_number_of_all(offer):
+    rows = "".join(f"+551199999{number:04},P{number},1%,nota {number}\n" for number in range(30))
+    told = offer(f"phone,1,2,Obs\n{rows}{ANA},Ana,1%,SAIR\n{BIA},Bia,1%,sem whatsapp\n", "--refusals", "skip").stderr
+    assert "30 other texts were read as no refusal, so their people are in the campaign. The first of them are:" in told
+    assert "row 21 (nota 19)." in told
+
+
+def test_a_column_with_refusals_is_read_for_possible_ones_and_its_other_notes_are_shown(offer, house):
     notes = ["vip", "SAIR", "n\u00e3o tenho interesse, obrigado", *(f"nota {number}" for number in range(5))]
     rows = "".join(f'+551199999{number:04},P{number},1%,"{note}"\n' for number, note in enumerate(notes))
     told = offer(f"phone,1,2,Retorno\n{rows}", "--refusals", "skip")
     assert told.stdout.startswith("Campaign 1 (Oferta): 6 recipients, left out: 2 said no.\n")
     assert "2 rows of people who want no messages, left out by --refusals skip: row 3, row 4\n" in told.stdout
-    assert (
-        "  notes in Retorno that count as no refusal: row 2 (vip), row 5 (nota 0), row 6 (nota 1), row 7 (nota 2),"
-        " row 8 (nota 3), …\n"
-    ) in told.stdout
+    warning = (
+        "Some cells of the column Retorno say that the person wants no messages. These cells were read as no refusal,"
+        " so their people are in the campaign: row 2 (vip), row 5 (nota 0), row 6 (nota 1), row 7 (nota 2),"
+        " row 8 (nota 3), row 9 (nota 4). Read them. If one of them is a refusal, delete its row, and import the file"
+        " again: `revoada campaign import 1 FILE --replace --refusals skip"
+    )
+    assert f"Warning: {warning}" in told.stderr
+    assert warning in house("campaign", "start", "1", "--yes").stderr
     assert "says in 2 rows" in offer(f"phone,1,2,Retorno\n{rows}").stderr
 
 
@@ -1270,8 +1281,7 @@ def test_a_list_in_which_people_gave_no_answer_is_refused_until_a_person_decides
         "the list does not say in 2 rows whether the person wants messages (no answer in Aceita WhatsApp?; the first"
         " is row 3). These words count as no answer: não informado (row 4). Leave these people out with --no-answer"
         " skip, or read them like the others with --no-answer include; if a column says nothing about messages, say so"
-        " with --not-refusals 'Aceita WhatsApp?'."
-        in refused.stderr
+        " with --not-refusals 'Aceita WhatsApp?'." in refused.stderr
     )
     left_out = offer(UNANSWERED, "--no-answer", "skip")
     assert left_out.stdout.startswith("Campaign 1 (Oferta): 1 recipient, left out: 2 gave no answer.\n")

@@ -175,6 +175,41 @@ def test_a_sentence_of_a_colleague_is_a_refusal(note):
 @pytest.mark.parametrize(
     "note",
     [
+        *("no whatsapp please", "No WhatsApp messages", "no whatsapp, only email", "no msgs", "no promos", "Sem zap"),
+        *("off the list", "take me off", "fora da lista", "tirar da lista", "pediu p/ tirar", "please remove"),
+        *("do not message", "pls don't msg", "não mandar", "não ligar nem mandar mensagem", "não chamar mais"),
+        *("not interested", "not interested, thanks", "sem interesse", "não tem interesse", "no thanks"),
+        *(
+            "wrong number",
+            "Wrong person!",
+            "número errado",
+            "telefone errado",
+            "numero equivocado",
+            "não é essa pessoa",
+        ),
+        *("sem whatsapp", "sem mensagens", "não usar WhatsApp", "odeia whatsapp", "didn't want promos", "engano"),
+    ],
+)
+def test_a_short_note_is_a_refusal(note):
+    assert ConsentColumns(["phone", "Notes"], None).find_refusal(["1", note]) == "Notes"
+
+
+@pytest.mark.parametrize(
+    "note",
+    [
+        *("VIP", "likes whatsapp", "no whatsapp group", "wrong size delivered", "wrong number of boxes", "sem lactose"),
+        *("off the record", "take off 10%", "off season", "no sugar", "remove the old sofa", "não mandar boleto"),
+        *("tirar dúvidas", "retirar na loja", "produto errado", "endereço errado", "número da casa errado"),
+        *("not interested in plan B", "sem interesse no plano B", "pediu para tirar dúvidas", "delete old invoice"),
+    ],
+)
+def test_a_short_note_about_something_else_is_no_refusal(note):
+    assert ConsentColumns(["phone", "Notes"], None).find_refusal(["1", note]) is None
+
+
+@pytest.mark.parametrize(
+    "note",
+    [
         *("asked about delivery", "asked us to text her", "took off for holiday", "wants off-white sofa"),
         *("don't forget the gift", "no text on the cake", "wants text messages", "wants to opt for plan B"),
         *(

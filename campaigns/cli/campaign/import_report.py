@@ -11,7 +11,6 @@ from campaigns.cli.output import count, local_time, past_day, say
 from campaigns.cli.reasons import translate_column, translate_reason
 from campaigns.cli.session import Session
 from campaigns.domain.campaign import CampaignStatus
-from campaigns.domain.optout.consent import SHOWN_NOTES
 from campaigns.domain.phone.number import PhoneKind
 from campaigns.domain.phone.written import PhoneProblem
 from campaigns.domain.recipients import DUPLICATES, RowCode, list_names, list_words
@@ -114,7 +113,6 @@ def report_import(session: Session, result: ChangeResult) -> None:
         say(_("  row {row:,} names the columns; the rows above it were not read", row=row))
     _report_encoding(result.imported)
     _report_hidden(result.imported)
-    _report_other_notes(result.imported)
     if result.imported.skips_unanswered and (words := list_words(result.imported.unanswered.words)) is not None:
         say(_("  these words count as no answer: {words}", words=words))
     for group in result.imported.groups:
@@ -276,15 +274,6 @@ def _report_hidden(imported: Imported) -> None:
             names=list_names(imported.hidden_sheets),
         )
         say(text)
-
-
-def _report_other_notes(imported: Imported) -> None:
-    """Print the notes that count as no refusal, in the columns of which other notes were refusals."""
-    for column, notes in imported.refusals.others.items():
-        shown = [_("row {number} ({text})", number=number, text=text) for number, text in notes[:SHOWN_NOTES]]
-        more = ["…"] if len(notes) > SHOWN_NOTES else []
-        if shown:
-            say(_("  notes in {column} that count as no refusal: {notes}", column=column, notes=[*shown, *more]))
 
 
 def _report_encoding(imported: Imported) -> None:

@@ -109,7 +109,9 @@ _UNCLEAR_REFUSALS = read_words(
     "excluido,excluir,negado,nao autorizado,parar,pare,quer sair,recusada,recusado,recusou,remover,removida,"
     "removido,revogada,revogado,revogou,sair,saiu,salio,stop,"
     "gone away,nao usar,objected,removed,suppressed,tps,withdrawn,deceased,falecida,falecido,faleceu,fallecida,"
-    "fallecido,obito"
+    "fallecido,obito,bloquear,delete,engano,mandar nao,nao obrigada,nao obrigado,nao tem interesse,"
+    "nao tem mais interesse,no gracias,no interest,no thanks,no tiene interes,not interested,not interested any more,"
+    "not interested anymore,off list,remove,sem interesse,ya no quiere"
 )
 _SUBJECTS = read_words(
     "agendamento,assinatura,boleto,cartao,carrinho,cirurgia,cobranca,compra,consulta,contrato,credito,emprestimo,"
@@ -125,8 +127,12 @@ _BETWEEN = (
     r"( (a|any|as|be|com|da|das|de|do|ela|ele|from|her|him|la|mais|mas|me|meu|more|name|nossa|o|os|our|para|pelo|por|"
     r"pra|seu|that|p|the|them|to|toda|todas|us|we))*"
 )
-_NOT = r"(dont|doesnt|n|nao|never|no|no longer|not|nunca)( mais)?"
+_NOT = r"(didnt|dont|doesnt|n|nao|never|no|no longer|not|nunca)( mais)?"
 _WANTS = r"(acepta|aceita|autoriza|desea|deseja|gosta|permite|quer|quero|quiere|quis|want|wants|wish)"
+_CHANNEL_WORDS = (
+    r"(whats\w*|wpp|zap|msgs?|messages?|mensage\w+|mensaje\w*|texts?|promos?|promoc\w+|promotions?|marketing)"
+)
+_POLITE_END = r"( (please|pls|thanks|por favor|only|so|solo|somente|apenas|obrigad\w)\b.*)?"
 _ASKED = r"(asked|asks|deseja|pede|pediu|pidio|quer|quiere|quis|requested|solicita|solicito|solicitou|wants)"
 _OUT = (
     r"(baja|descadastr|desinscr|erasure|exclusao|(que )?(nao|not) ((be|me|nos|ser|to) )*(contact|contat|escrev|messag|"
@@ -138,13 +144,20 @@ _NOTES = (
     f"{_NOT} {_WANTS}{_BETWEEN} {_MESSAGES}",
     f"{_NOT} (enviar|enviem|envie|mandar|mandem|mande){_BETWEEN} {_MESSAGES}",
     rf"{_NOT}( me)? ((contact|contactar|contatar|contate|contatem|disturb|message)\b|incomod|molest|perturb)",
-    r"(dont|never|not) text\b",
+    r"(dont|never|not) (msg|text|whatsapp)\b",
+    rf"^((please|pls) )?(no|sem|sin)( (mais|mas|more))? {_CHANNEL_WORDS}( {_CHANNEL_WORDS})?{_POLITE_END}$",
+    rf"{_NOT} (usar|use)( (o|the))? (whats|wpp|zap)|nem (enviar|mandar)( {_CHANNEL_WORDS})?$",
+    r"^nao chamar( mais)?( (no|pelo) (whats|wpp|zap).*)?$|(detesta|hates|odeia)( o)? (mensage|messages|whats|wpp|zap)",
+    r"off( (mailing|our|the|this|your))+ list\b|fora (da|de la) lista",
+    r"(bad|incorrect|wrong) (no|num|number|person|phone)\b(?! of)|not (her|his|their) (number|phone)\b",
+    r"(celular|contato|fone|numero|pessoa|tel|telefone|telefono|whats\w*|zap)( esta)? (equivocad|errad|incorre(c?t))",
+    r"(celular|numero|telefone|telefono) de (outra pessoa|otra persona)|nao e ((essa|esta|a) pessoa|(dele|dela)$)",
     r"(object(ed|ion|s)?|oposic(ao|ion)|se op(one|os|uso)) (ao?( envio de)?|to) ((being|direct) )?(conta|mark|messag)",
     r"(stop|stopped|cease) (contact|messag|send|text)ing",
     r"(retir|revog|revoc|withdr)\w*( (o|el|her|his|su|the|their))? (consent|permis)",
     r"(take|taken|took)( (him|her|me|my|name|out|them|this|us))* (off|out of)( (our|the|this|your))* (list|mailing)",
     r"(take|taken|took) (her|him|me|my|name|them)( name)? off\b",
-    f"{_ASKED}{_BETWEEN} {_OUT}",
+    f"{_ASKED}{_BETWEEN} ({_OUT}|tirar$)",
     rf"(exclu|remov|retir|saia|sair|saiu|tirar|tire)\w*{_BETWEEN} (disparo|grupo|list|mailing|newsletter|whats)",
     r"(cadastro|consentimento|inscricao|permissao|subscription|suscripcion) (cancel|exclu|negad|removid|revogad)",
     r"descadastr|desinscr|unsubscrib|opt(ed)? ?out\b|(dado|dada|dar|darse) de baja|lista negra|blacklist",
@@ -167,11 +180,12 @@ _NAME_WITH_ORDER = re.compile(_ORDER.format(more="|call|ligar|llamar|usar|use") 
 _MOST_BESIDE = 8  # the words of a short text
 # What a colleague notes about a person; the person's own words are in `phrases.py`.
 _NO_INTEREST = re.compile(r"\b(nao (ha|tem|teve)( mais)? interesse|no tiene interes|not interested|sem interesse)\b")
-# Words beside a refusal that only say when it was.
-_WHEN = frozenset({"dia", "el", "em", "en", "hoje", "hoy", "on", "ontem"})
+# Words beside a refusal that only say when it was, or that are polite.
+_ASIDE = frozenset({"dia", "el", "em", "en", "hoje", "hoy", "on", "ontem", "favor", "please", "pls", "por", "thanks"})
 # Each refusal has one of these beginnings of words. This search is quick, and nearly all cells have none of them.
 _HINTS = re.compile(
-    r"(?<![^\W_])(?:apenas|baja|blackl|bloc|bloq|cancel|cease|complain|contact|contat|deceas|descad|deseja|desinscr|disturb|"
+    r"(?<![^\W_])(?:apenas|bad |baja|delete|detesta|didn.?t|engano|equivoc|fora |hates|incorre|odeia|off |sin |wrong|"
+    r"baja|blackl|bloc|bloq|cancel|cease|complain|contact|contat|deceas|descad|deseja|desinscr|disturb|"
     r"dnc|doesn.?t|don.?t|erasure|errad|exclu|fal+ec|gone|incomod|interess|leave|lista|mand|marketing|mensag|"
     r"messag|molest|"
     r"n[aã]o |[nñ] |negad|nenhum|never|ningun|no |none|not |nunca|[oó]bito|object|only|opone|opos|opt|opus|parar|pare|"
@@ -187,7 +201,7 @@ _LATIN = re.compile("[\x00-\x7f\xa0-\xac\xae-\xff]*")  # without the invisible h
 _LONGEST_NOTE = 1_000
 _MOST_NOTES = 5_000  # the notes of a column that are kept, because they may be refusals
 _SHOWN_ROWS = 3  # of each word that is no answer
-_MOST_SEEN = 50  # the first different notes of a column that are kept
+_MOST_SEEN = 1_000  # the first different notes of a column that are kept
 _MOST_WORDS = 100_000  # the number of harmless words that are kept; the other words of a list are searched again
 _STOP_RULES = StopRules()
 _NOTHING = read_words("nenhum,nenhuma,none,null,vazio,ativo,ativa,active")
@@ -249,8 +263,6 @@ class _Kind(Enum):
     NOTHING = auto()  # the column is about another channel, such as e-mail
 
 
-# The notes of a column that are no refusals are shown up to this number.
-SHOWN_NOTES = 5
 # The kinds whose cells are answers to the name of the column, and the kinds whose refusals have one of `_HINTS`.
 _ANSWERS = frozenset({_Kind.CONSENT, _Kind.REFUSAL, _Kind.MARK, _Kind.CHANNEL})
 _TEXTS = frozenset({_Kind.VALUE, _Kind.NOTE, _Kind.NAME})
@@ -358,7 +370,9 @@ class ConsentColumns:
         """Return the first notes of these columns that are no refusals, with the first row of each."""
         return {
             self._names[position]: [
-                (row, text) for text, row in seen.items() if fold(text) not in _NOTHING and not _may_be_refusal(text)
+                (row, text)
+                for text, row in seen.items()
+                if fold(text) not in _NOTHING and not is_yes_or_no(text) and not _may_be_refusal(text)
             ]
             for position, seen in self._seen.items()
             if self._names[position] in columns
@@ -544,7 +558,7 @@ def _has_note(text: str) -> bool:
     if not _may_refuse(text):
         return False
     words = fold(text)
-    told = " ".join(word for word in words.split() if word not in _WHEN and not word.isdecimal())
+    told = " ".join(word for word in words.split() if word not in _ASIDE and not word.isdecimal())
     if told in _REFUSALS or told in _UNCLEAR_REFUSALS or _NOTE.search(words) or _ends_with_order(words):
         return True
     counted = _REFUSALS if _SUBJECTS & {*words.split()} else _REFUSALS | _UNCLEAR_REFUSALS

@@ -523,6 +523,8 @@ def _find_odd_people(campaign: _Campaign, facts: ImportFacts, file: str) -> Iter
             first_row=facts.refusing_row,
             again=campaign.import_again(Entry(Field.REFUSALS, RefusalChoice.SKIP.value), facts=facts),
         )
+    for column, (count, notes) in facts.notes.items():
+        yield _warn_of_notes(campaign, facts, column, count, notes)
     if facts.unanswered_rows:
         words = list_words(facts.unanswered_words)
         yield campaign.warn(
@@ -543,6 +545,27 @@ def _find_odd_people(campaign: _Campaign, facts: ImportFacts, file: str) -> Iter
         )
     if facts.other_values_count:
         yield _warn_of_other_values(campaign, facts, file)
+
+
+def _warn_of_notes(
+    campaign: _Campaign, facts: ImportFacts, column: str, count: int, notes: Sequence[tuple[int, str]]
+) -> Finding:
+    told = list_sentences([Sentence("row {row:,} ({text})", row=row, text=text) for row, text in notes])
+    return campaign.warn(
+        "notes_unclear",
+        "Some cells of the column {column} say that the person wants no messages. These cells were read as no refusal,"
+        " so their people are in the campaign: {notes}."
+        if count <= len(notes)
+        else "Some cells of the column {column} say that the person wants no messages. {count:,} other texts were read"
+        " as no refusal, so their people are in the campaign. The first of them are: {notes}.",
+        "Read them. If one of them is a refusal, delete its row, and import the file again: {again}.",
+        "Read them. If one of them is a refusal, block the phone of its row: {block}.",
+        column=column,
+        count=count,
+        notes=told,
+        again=campaign.import_again(Entry(Field.REFUSALS, RefusalChoice.SKIP.value), facts=facts),
+        block=Hint(HintAction.BLOCK_PERSON),
+    )
 
 
 def _warn_of_other_values(campaign: _Campaign, facts: ImportFacts, file: str) -> Finding:

@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from campaigns.domain.optout.consent import SHOWN_NOTES
 from campaigns.domain.phone.number import PhoneKind
 from campaigns.domain.statement import Sentence
 from campaigns.management.campaigns import ChangeResult
@@ -34,8 +33,7 @@ class ImportReport:
     """The result of an import. See `Imported`, whose attributes have the same names.
 
     `suppressed_count`: the people of the campaign who must not get messages. `rejected`: the first rejected rows.
-    `duplicates`: the first rows of people who are in an earlier row. `other_notes`: by column, the rows and
-    texts of the first notes that count as no refusal, one more than are shown. `overlaps`: other campaigns to the same
+    `duplicates`: the first rows of people who are in an earlier row. `overlaps`: other campaigns to the same
     people; None: they are not compared yet. `recorded_count`: the people whose no was recorded as an opt-out.
     """
 
@@ -62,7 +60,6 @@ class ImportReport:
     suppressed_count: int
     rejected: Sequence[RejectedRow]
     duplicates: Sequence[RejectedRow]
-    other_notes: Mapping[str, Sequence[tuple[int, str]]]
     overlaps: Sequence[SharedPeople] | None
     warnings: Sequence[Sentence]
     recorded_count: int
@@ -105,7 +102,6 @@ def write_report(
         "suppressed_count": suppressed_count,
         "rejected": [asdict(each) for each in rejected],
         "duplicates": [asdict(RejectedRow(each.row_number, each.column_name, each.reason, "")) for each in duplicates],
-        "other_notes": {column: notes[: SHOWN_NOTES + 1] for column, notes in imported.refusals.others.items()},
         "overlaps": None,
         "recorded_count": changed.recorded_count,
         "warnings": [write_sentence(each) for each in (*changed.warnings, *changed.import_warnings)],
@@ -134,6 +130,7 @@ def read_report(result: Mapping[str, Any]) -> ImportReport:
         "warnings": [read_sentence(each) for each in result["warnings"]],
     }
     # The result of an older version lacks some of the facts.
-    added = {"kept_count": 0, "other_notes": {}, "struck_row_count": 0, "deciding": [], "coloured_row_count": 0}
+    added = {"kept_count": 0, "struck_row_count": 0, "deciding": [], "coloured_row_count": 0}
     added |= {"hidden_sheets": [], "recorded_count": 0}
-    return ImportReport(**{**added, **result, **read})
+    known = {name: value for name, value in result.items() if name != "other_notes"}  # an older version wrote them
+    return ImportReport(**{**added, **known, **read})

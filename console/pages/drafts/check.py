@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterator, Sequence
 from flask import Flask, Response, redirect
 from werkzeug.wrappers import Response as AnyResponse
 
-from campaigns.domain.optout.consent import SHOWN_NOTES
 from campaigns.domain.phone.number import PhoneKind
 from campaigns.domain.recipients import list_names
 from campaigns.domain.statement import Finding
@@ -245,7 +244,6 @@ def _describe(report: ImportReport) -> list[str]:
         text = _("The file is not in UTF-8. Look whether %(word)s in line %(line)s is right.", word=word, line=line)
         notes.append(text)
     notes += _describe_hidden(report)
-    notes += [_tell_other_notes(column, found) for column, found in report.other_notes.items() if found]
     notes += [tell(count) for kind, tell in _KINDS.items() if (count := report.kinds.get(kind, 0))]
     if report.deciding:
         names = list_names(report.deciding)
@@ -304,16 +302,6 @@ def _describe_hidden(report: ImportReport) -> list[str]:
             left_out_columns if report.skips_hidden else _("Hidden columns were read: %(names)s.", names=names)
         )
     return notes
-
-
-def _tell_other_notes(column: str, notes: Sequence[tuple[int, str]]) -> str:
-    """Return the notes of a column that count as no refusal, although other notes of the column do."""
-    shown = [
-        _("row %(row)s (%(text)s)", row=number(row), text=text if may(Right.PHONES_SEE) else mask_digits(text))
-        for row, text in notes[:SHOWN_NOTES]
-    ]
-    more = ["…"] if len(notes) > SHOWN_NOTES else []
-    return _("Notes in %(column)s that count as no refusal: %(notes)s", column=column, notes=", ".join([*shown, *more]))
 
 
 def _tell_replaced(report: ImportReport) -> str:

@@ -76,6 +76,7 @@ _SHORT: dict[str, Callable[[Finding], str]] = {
     "values_dragged": lambda warning: _(
         "values that change by the same step from row to row, in %(column)s", column=warning.values["column"]
     ),
+    "notes_unclear": lambda warning: _("notes that may be refusals, in %(column)s", column=warning.values["column"]),
     "values_doubled": lambda _warning: _("values that repeat a word of the text"),
     "letters_misread": lambda _warning: _("letters that a program has misread"),
     "people_unwilling": lambda warning: plural(
