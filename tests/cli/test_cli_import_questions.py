@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shlex
+from contextlib import contextmanager
 
 import pytest
 import xlsxwriter
@@ -136,6 +137,35 @@ def test_a_person_is_asked_before_people_are_added_to_a_started_campaign(answer,
     assert asked.stdout.startswith(f"{WAY}\n{LATE}")
     assert ("Nothing was imported." in asked.stderr) is (count == 2)
     assert house.json("campaign", "show", paused)["recipient_count"] == count
+
+
+@pytest.mark.usefixtures("terminal")
+def test_the_bar_has_ended_when_a_person_is_asked(paused, house, people, monkeypatch):
+    shown = []
+
+    @contextmanager
+    def show_bar(name):
+        shown.append("begin")
+        yield lambda part: None
+        shown.append("end")
+
+    def ask(question, otherwise):
+        shown.append(question)
+
+    monkeypatch.setattr(recipients, "show_bar", show_bar)
+    monkeypatch.setattr(recipients, "confirm", ask)
+    house.ok("campaign", "import", paused, str(people))
+    assert (shown[:2], shown[3:]) == (["begin", "end"], ["begin", "end"])
+    assert shown[2].startswith("Add 1 person")
+
+
+def test_an_interruption_says_that_nothing_was_imported(create, house, people, monkeypatch):
+    def interrupt(*_arguments, **_more):
+        raise KeyboardInterrupt
+
+    campaign_id = create()
+    monkeypatch.setattr(recipients, "add_recipients", interrupt)
+    assert "Nothing was imported." in house("campaign", "import", campaign_id, str(people)).stderr
 
 
 def test_a_script_is_warned_that_the_added_people_stay(paused, house, people):

@@ -6,7 +6,7 @@ import shlex
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -28,7 +28,7 @@ from campaigns.cli.help import Command
 from campaigns.cli.hints import _, advise, in_commands, plural
 from campaigns.cli.output import ask, confirm, has_terminal, json_option, print_json, print_json_rows, print_table, say
 from campaigns.cli.reasons import translate_column, translate_reason
-from campaigns.cli.session import Session, prints_json, reason_option
+from campaigns.cli.session import DeclinedError, Session, prints_json, reason_option
 from campaigns.cli.types import (
     CAMPAIGN,
     DISCARDABLE_CAMPAIGN,
@@ -57,7 +57,12 @@ from campaigns.sheets.package import Report
 from campaigns.sheets.xlsx import HiddenChoice
 from campaigns.store.campaigns import CampaignListing, list_campaigns
 from campaigns.store.database import Connection
-from campaigns.store.recipients import count_import_errors, list_import_errors, stream_import_errors
+from campaigns.store.recipients import (
+    count_import_errors,
+    list_import_errors,
+    list_imported_files,
+    stream_import_errors,
+)
 
 _LISTED_ROWS = 100
 
@@ -140,6 +145,12 @@ def reading_options(command: Any) -> Any:
 @contextmanager
 def open_reading(session: Session, file: str, options: dict[str, Any]) -> Iterator[Reading]:
     """Yield the options for reading `file` as a `Reading`. In a terminal, a bar shows the progress."""
+    reading = _read_options(session, file, options)
+    with show_bar(Path(file).name) as report:
+        yield replace(reading, report=report)
+
+
+def _read_options(session: Session, file: str, options: dict[str, Any]) -> Reading:
     mapping: dict[str, str] = {}
     for variable, column in options["mapping"]:
         if variable in mapping:
@@ -153,21 +164,19 @@ def open_reading(session: Session, file: str, options: dict[str, Any]) -> Iterat
         mapping=mapping,
         unrelated=options["not_refusals"],
     )
-    with show_bar(Path(file).name) as report:
-        yield Reading(
-            choice=choice,
-            region=options["region"] or session.settings.region,
-            sheet=options["sheet"],
-            hidden=HiddenChoice(options["hidden"] or HiddenChoice.REFUSE),
-            refusals=RefusalChoice(options["refusals"] or RefusalChoice.REFUSE),
-            unanswered=RefusalChoice(options["no_answer"] or RefusalChoice.REFUSE),
-            report=report,
-            is_mobile_only=options["mobile_only"],
-            takes_tests=options["allow_test_numbers"],
-            takes_nulls=options["allow_null"],
-            given_path=file,
-            records_refusals=bool(options["record_refusals"]),
-        )
+    return Reading(
+        choice=choice,
+        region=options["region"] or session.settings.region,
+        sheet=options["sheet"],
+        hidden=HiddenChoice(options["hidden"] or HiddenChoice.REFUSE),
+        refusals=RefusalChoice(options["refusals"] or RefusalChoice.REFUSE),
+        unanswered=RefusalChoice(options["no_answer"] or RefusalChoice.REFUSE),
+        is_mobile_only=options["mobile_only"],
+        takes_tests=options["allow_test_numbers"],
+        takes_nulls=options["allow_null"],
+        given_path=file,
+        records_refusals=bool(options["record_refusals"]),
+    )
 
 
 @contextmanager
@@ -385,35 +394,38 @@ def import_(
       revoada campaign import 7 clientes.xlsx --phone-column 'Celular 1' --map 1=Nome --map 2=Desconto
       revoada campaign import 7 corrected.csv --replace
     """
-    with open_reading(session, file, options) as given:
-        reading, kept = keep_choices(
-            session.database,
-            campaign_id,
-            Path(file),
-            given,
-            has_region=options["region"] is not None,
-            keeps_columns=replaces,
-        )
-        asks = not (yes or as_json or replaces) and has_terminal()
+    reading, kept = keep_choices(
+        session.database,
+        campaign_id,
+        Path(file),
+        _read_options(session, file, options),
+        has_region=options["region"] is not None,
+        keeps_columns=replaces,
+    )
+    asks = not (yes or as_json or replaces) and has_terminal()
+    with _tell_interruption(session, campaign_id):
         if asks and _is_paused(session, campaign_id):
-            new_count = count_new_people(
+            # The bar ends before the question, because it would be drawn over it.
+            with show_bar(Path(file).name) as report:
+                new_count = count_new_people(
+                    session.database,
+                    campaign_id,
+                    Path(file),
+                    replace(reading, report=report),
+                    actor=session.actor,
+                    secret_key=session.settings.secret_key,
+                )
+            _confirm_late_people(campaign_id, new_count)
+        use_case = replace_recipients if replaces else add_recipients
+        with show_bar(Path(file).name) as report:
+            result = use_case(
                 session.database,
                 campaign_id,
                 Path(file),
-                reading,
+                replace(reading, report=report),
                 actor=session.actor,
                 secret_key=session.settings.secret_key,
             )
-            _confirm_late_people(campaign_id, new_count)
-        use_case = replace_recipients if replaces else add_recipients
-        result = use_case(
-            session.database,
-            campaign_id,
-            Path(file),
-            reading,
-            actor=session.actor,
-            secret_key=session.settings.secret_key,
-        )
     if not asks and result.status is CampaignStatus.PAUSED:
         _warn_of_late_people(result)
     if as_json:
@@ -427,6 +439,19 @@ def import_(
     settle_refusals(session, result, file, options)
     (row,) = session.database.run(list_campaigns, [result.id])
     tell_next_commands(row)
+
+
+@contextmanager
+def _tell_interruption(session: Session, campaign_id: int) -> Iterator[None]:
+    """Say that nothing was imported, if a person stops the import with Ctrl-C before its end."""
+    before = session.database.run(list_imported_files, campaign_id)
+    try:
+        yield
+    except KeyboardInterrupt:
+        # The interruption may come after the people were written.
+        if session.database.run(list_imported_files, campaign_id) != before:
+            raise
+        raise DeclinedError(_("Nothing was imported.")) from None
 
 
 def _is_paused(session: Session, campaign_id: int) -> bool:
