@@ -21,7 +21,7 @@ from campaigns.domain.text.dates import find_impossible_date, has_time_of_progra
 from campaigns.domain.text.encoding import find_replaced_letter, find_wrong_encoding, has_replaced_currency, is_misread
 from campaigns.domain.text.kinds import has_currency, names_amounts
 from campaigns.domain.text.missing import find_error, is_filler, is_formula, is_logical, is_null, is_placeholder
-from campaigns.domain.text.normal import fold, is_blank, is_copied_example, standardize, trim
+from campaigns.domain.text.normal import fold, is_blank, is_copied_example, split_words, standardize, trim
 
 # The usual names of the columns for phones and for consent. These names are tried if a person names no column.
 PHONE_NAMES = ("phone", "telefone", "celular", "whatsapp")
@@ -525,6 +525,18 @@ def is_name_of_other_number(name: str) -> bool:
     """Tell whether the name of a column says that it has other numbers than phones, such as CPF or Nº do pedido."""
     words = set(fold(name).split())
     return bool(_OTHER_NUMBERS & words) and not (_PHONE_WORDS - _NUMBER_WORDS) & words
+
+
+_COUNTRY_WORDS = frozenset({"country", "land", "nacion", "pais", "pays"})
+_BESIDE_COUNTRY = frozenset(
+    {"cliente", "code", "codigo", "contact", "customer", "da", "de", "do", "iso", "name", "nome", "of"}
+)
+
+
+def names_countries(name: str) -> bool:
+    """Tell whether a column has the countries of the people, by its name."""
+    words = {*split_words(name)}
+    return bool(words & _COUNTRY_WORDS) and words <= _COUNTRY_WORDS | _BESIDE_COUNTRY
 
 
 def list_names(names: Sequence[str]) -> Sentence:

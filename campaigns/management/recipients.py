@@ -431,13 +431,15 @@ def _collect_facts(
         if latest.date is not None and not (position in staged.orders and staged.orders[position].find())
     ]
     foreign = staged.foreign.find()
+    likely_phone_column = staged.search.find()
+    country_column, countries = staged.search.find_countries()
     takes_nulls, documents = staged.reading.takes_nulls, staged.search.find_documents()
     mixed = {} if takes_nulls else {names[position]: forms for position, forms in staged.odd.find_mixed().items()}
     bare = {} if takes_nulls else {names[position]: form for position, form in staged.odd.find_bare().items()}
     likeness = max(written.likenesses, key=lambda each: (each.both_count, each.renamed_count), default=None)
     return store.ImportFacts(
         phone_column,
-        staged.search.find(),
+        likely_phone_column,
         [(each.variable, each.column, each.is_doubtful) for each in filled],
         counts.other_values_count,
         word=text.word if text is not None and text.is_doubtful else "",
@@ -449,6 +451,9 @@ def _collect_facts(
         unanswered_columns=unanswered.columns,
         unanswered_row=unanswered.first_row,
         unanswered_words=unanswered.words,
+        country_column=country_column,
+        countries=countries,
+        only_here_count=staged.search.count_only_here(likely_phone_column),
         notes={} if are_included else _shorten_notes(refusals.others),
         first_message_id=None if written.first is None else written.first[0],
         new_count=counts.recipient_count,

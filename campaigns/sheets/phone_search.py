@@ -8,10 +8,17 @@ from contextlib import suppress
 from typing import NamedTuple
 
 from campaigns.domain.phone.documents import is_document, names_documents
-from campaigns.domain.phone.foreign import PhonesAbroad, find_other_regions, find_phones_abroad, may_be_mobile
+from campaigns.domain.phone.foreign import (
+    PhonesAbroad,
+    find_other_regions,
+    find_phones_abroad,
+    lacks_country_code,
+    may_be_mobile,
+)
 from campaigns.domain.phone.number import PhoneKind, PhoneReader
 from campaigns.domain.phone.written import PhoneError, PhoneProblem
-from campaigns.domain.recipients import Cell, Columns, Recipient, RowProblem, phone_text
+from campaigns.domain.recipients import Cell, Columns, Recipient, RowProblem, names_countries, phone_text
+from campaigns.domain.text.normal import fold, is_blank
 from campaigns.sheets.rows import Row
 
 # The most rows in which the search reads the cells of all columns, and the first rows in which it counts documents.
@@ -52,9 +59,16 @@ class PhoneSearch:
             for position, name in enumerate(columns.names)
             if position != columns.phone and names_documents(name)
         ]
+        self._blank = Counter[int]()
+        self._country = next((each for each, name in enumerate(columns.names) if names_countries(name)), None)
+        self._countries = Counter[str]()
 
     def add(self, row_number: int, cells: Row, row: Recipient | RowProblem, *, is_landline: bool) -> None:
         self._row_count += 1
+        if isinstance(row, Recipient) and not isinstance(cells, RowProblem):
+            self._blank.update(position for position, cell in enumerate(cells) if not cell.strip())
+        if self._country is not None and not isinstance(cells, RowProblem):
+            self._count_country(_get(cells, self._country), _get(cells, self._columns.phone), row)
         is_exchanged = isinstance(row, RowProblem) and row.code == PhoneProblem.DOCUMENT
         if self._read_count < _READ and not isinstance(cells, RowProblem) and not is_exchanged:
             self._read_count += 1
@@ -94,6 +108,32 @@ class PhoneSearch:
             return None
         position, count = self._found.most_common(1)[0]
         return self._columns.names[position] if count * 2 > self._sample_count else None
+
+    def count_only_here(self, likely: str | None) -> int:
+        """Return the number of accepted rows that have no text in the column `likely`."""
+        return 0 if likely is None else self._blank[self._columns.names.index(likely)]
+
+    def find_countries(self) -> tuple[str, list[tuple[str, int]]]:
+        """Return the column of countries, and its texts beside phones without a country code, with their numbers.
+
+        ("", []) if there is no such column, or if it has one country only.
+        """
+        if self._country is None or len({fold(text) for text in self._countries}) < 2:  # noqa: PLR2004  two countries
+            return "", []
+        return self._columns.names[self._country], self._countries.most_common()
+
+    def _count_country(self, country: str, cell: str, row: Recipient | RowProblem) -> None:
+        if is_blank(country) or (isinstance(row, RowProblem) and row.code not in _INVALID_HERE):
+            return
+        with suppress(PhoneError):
+            text = phone_text(cell)
+            lacks_code = (
+                lacks_country_code(text, row.phone)
+                if isinstance(row, Recipient)
+                else not text.lstrip().startswith(("+", "00"))
+            )
+            if lacks_code:
+                self._countries[" ".join(country.split())] += 1
 
     def find_documents(self) -> list[int]:
         """Return the first rows whose cell in the chosen column has the number of a CPF or a CNPJ; [] if by chance.

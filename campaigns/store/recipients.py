@@ -124,9 +124,11 @@ class ImportFacts:
     first message of the file; None if it has no message. `new_count`: the number of messages. `likeness`: the
     comparison with the earlier file that is the most alike. `other_files_count`: the number of people of the other
     earlier files. `document_count` and `document_row`: the number of cells of `phone_column` with the number of a CPF
-    or a CNPJ, and the first such row; 0 if there are no more than by chance.
-    `notes`: by column in which other notes are refusals, the number of different notes that are none, and the first of
-    them with their rows. `landline_count`: the number of landlines, if nearly all phones are landlines, else 0.
+    or a CNPJ, and the first such row; 0 if there are no more than by chance. `notes`: by column in which other notes
+    are refusals, the number of different notes that are none, and the first of them with their rows. `country_column`
+    and `countries`: a column with several countries, and its texts beside phones without a country code, each with
+    its number of rows. `only_here_count`: the rows that have their phone in `phone_column`, and nothing in
+    `likely_phone_column`. `landline_count`: the number of landlines, if nearly all phones are landlines, else 0.
     `mixed`: by column whose cells are of several forms, these forms: the name of the form, the number of its cells, and
     the row and the text of the first. `past`: the columns whose dates should be to come, but were all past: column, row
     and text of the latest date. `coming`: the same for dates that were not all past, and the latest date itself in the
@@ -171,6 +173,9 @@ class ImportFacts:
     unanswered_row: int = 0
     unanswered_words: Mapping[str, Sequence[Any]] = field(default_factory=dict)
     notes: Mapping[str, Sequence[Any]] = field(default_factory=dict)
+    country_column: str = ""
+    countries: Sequence[Sequence[Any]] = ()
+    only_here_count: int = 0
     first_message_id: int | None = None
     new_count: int = 0
     likeness: Likeness | None = None

@@ -52,6 +52,7 @@ WRONG_PHONES = frozenset({
     "phones_elsewhere",
     "phones_made_up",
     "phones_may_be_foreign",
+    "phones_of_several_countries",
 })  # fmt: skip
 
 
@@ -197,6 +198,8 @@ def _find_wrong_phones(campaign: _Campaign, facts: ImportFacts) -> Iterator[Find
             rows=Count(facts.document_count, "row"),
             places=list_rows(facts.document_rows or [facts.document_row], facts.document_count),
         )
+    elif facts.countries:
+        yield _warn_of_countries(campaign, facts)
     elif facts.foreign is not None:
         region = Entry(Field.REGION, facts.foreign.likely)
         yield campaign.warn(
@@ -254,9 +257,33 @@ def _find_wrong_phones(campaign: _Campaign, facts: ImportFacts) -> Iterator[Find
         )
 
 
+def _warn_of_countries(campaign: _Campaign, facts: ImportFacts) -> Finding:
+    counts = [Sentence("{country} ({rows})", country=text, rows=Count(count, "row")) for text, count in facts.countries]
+    return campaign.warn(
+        "phones_of_several_countries",
+        "{phones} have no country code, and the column {country_column} names several countries: {counts}. All these"
+        " phones were read as phones of {region}, so messages may go to strangers.",
+        "Write these phones with + and the country code, and import the file again: {again}. Or make one list for each"
+        " country, and import each list with its own country: {add}.",
+        "Cancel the campaign with {cancel}, and make a new one: write the phones with + and the country code, or make"
+        " one list for each country, and import each list with its own country.",
+        phones=Count(sum(count for _, count in facts.countries), "phone"),
+        column=facts.phone_column,
+        country_column=facts.country_column,
+        counts=list_sentences(counts[:_SHOWN_COUNTRIES]),
+        region=facts.region,
+        again=campaign.import_again(facts=facts),
+        add=Hint(HintAction.IMPORT_RECIPIENTS, campaign.id, Entry(Field.REGION)),
+        cancel=Hint(HintAction.CANCEL_CAMPAIGN, campaign.id),
+    )
+
+
+_SHOWN_COUNTRIES = 10
+
+
 def _find_phones_abroad(campaign: _Campaign, facts: ImportFacts) -> Iterator[Finding]:
     """Yield warnings of rejected phones that lack the code of their country."""
-    for country, code, count, rows in facts.abroad:
+    for country, code, count, rows in () if facts.countries else facts.abroad:
         if facts.foreign is not None and facts.foreign.likely == country:
             continue  # the warning of foreign phones counts these
         yield campaign.warn(
@@ -308,6 +335,17 @@ def _warn_of_phones_elsewhere(campaign: _Campaign, facts: ImportFacts, likely: s
             chosen=facts.phone_column,
             likely=likely,
             again=campaign.import_again(),
+        )
+    if facts.only_here_count:
+        return campaign.warn(
+            "phones_elsewhere",
+            text,
+            "Rows with a phone in {chosen}, and nothing in {likely}: {only_here:,}. An import with {likely} alone would"
+            " lose these people. Write all phones into one column, and import the file again: {again}.",
+            chosen=facts.phone_column,
+            likely=likely,
+            only_here=facts.only_here_count,
+            again=campaign.import_again(facts=facts),
         )
     return campaign.warn(
         "phones_elsewhere",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import xlsxwriter
 
@@ -504,6 +506,41 @@ def test_phones_of_a_mixed_list_that_lack_their_country_code_are_named(read, lis
     assert (warning.values["country"], warning.values["rows"].number) == (country, len(rows))
     assert f"It may be a phone of {country}: row {rows[0]}" in str(warning)
     assert warning.values["add"].entry == Entry(Field.REGION, country)
+
+
+NAMED = Choice(mapping={"1": "name"})
+
+
+@pytest.mark.parametrize("column", ["Country", "País", "Country code"])
+@pytest.mark.parametrize("region", ["BR", "GB"])
+def test_a_column_of_countries_beside_phones_without_a_code_is_named(read, region, column):
+    phones = [("11961230041", "Brasil"), ("07911 123457", "UK"), ("07911 123458", "UK"), ("912345678", "Portugal")]
+    rows = "".join(f"{phone},Ana,{country}\n" for phone, country in [*phones, ("+447911123456", "UK")])
+    done = read(f"phone,name,{column}\n{rows}", template=PROMO, region=region, choice=NAMED)
+    (warning,) = find(done, "phones_of_several_countries")
+    assert str(warning).startswith(
+        f"4 phones have no country code, and the column {column} names several countries: UK (2 rows), Brasil (1 row),"
+        f" Portugal (1 row). All these phones were read as phones of {region}, so messages may go to strangers."
+    )
+    assert not find(done, "phones_may_be_foreign")
+    assert not find(done, "phones_lack_country_code")
+
+
+def test_a_column_with_one_country_or_beside_complete_phones_is_not_told(read):
+    one = "phone,name,Country\n11961230041,Ana,BR\n11961230042,Bia,BR\n+447911123456,Ann,UK\n"
+    assert not find(read(one, template=PROMO, choice=NAMED), "phones_of_several_countries")
+    other = "phone,name,Country club\n11961230041,Ana,Tennis\n11961230042,Bia,Golf\n"
+    assert not find(read(other, template=PROMO, choice=NAMED), "phones_of_several_countries")
+
+
+def test_two_columns_with_phones_of_different_rows_are_to_become_one(read):
+    rows = ",Ana,+5511999990001\n,Bia,+5511999990002\n,Davi,+5511999990003\n+5511999990004,Eva,\n"
+    done = read(f"Phone 1,name,Phone 2\n{rows}", template=PROMO, choice=replace(NAMED, phone="Phone 1"))
+    (warning,) = find(done, "phones_elsewhere")
+    assert str(warning.advice).startswith(
+        "Rows with a phone in {chosen}, and nothing in {likely}: {only_here:,}. An import with {likely} alone"
+    )
+    assert warning.values["only_here"] == 1
 
 
 def test_phones_of_brazil_without_their_area_code_are_not_told_as_those_of_portugal(read):
