@@ -35,7 +35,7 @@ _REASONS = {
     "pool_grow": _SLOTS,
     "pool_shrink": _SLOTS,
     "autoscale": _SLOTS,
-    "pool_restart": deferred("Threads cannot be restarted. Restart the worker: SIGTERM lets its slices end first."),
+    "pool_restart": deferred("Threads cannot be restarted. Restart the worker: SIGTERM lets it end its work first."),
     "revoke": _NO_REVOKING,
     "revoke_by_stamped_headers": _NO_REVOKING,
     "terminate": _NO_TERMINATION,

@@ -817,16 +817,22 @@ def _list_undecided(
     if coloured is not None and (undecided := refuse_coloured(coloured, reading.hidden)) is not None:
         yield undecided
     heading = next(headings.list_refusing(), None)
+    lacks_answers = bool(unanswered.row_count) and reading.unanswered is RefusalChoice.REFUSE
+    named_below: list[str] = []  # the columns for which the question about answers names the option
     if heading is not None and reading.refusals is RefusalChoice.REFUSE:
         yield _heading_refuses(heading)  # its choice is that about rows that say no
     elif refusals.row_count and reading.refusals is RefusalChoice.REFUSE and {*refusals.columns} <= {*refusals.answers}:
         yield _answers_may_refuse(refusals)
     elif refusals.row_count and reading.refusals is RefusalChoice.REFUSE:
+        named_below = refusals.columns if lacks_answers else []
         yield RecipientsError(
             "people_refuse",
             "the list says in {rows} that the person wants no messages ({columns}; the first is row {first_row}): leave"
             " these people out with {skip}, or read them like the others with {include}; if a column says nothing about"
-            " messages, but for example about an order, say so with {unrelated}",
+            " messages, but for example about an order, say so with {unrelated}"
+            if not named_below
+            else "the list says in {rows} that the person wants no messages ({columns}; the first is row {first_row}):"
+            " leave these people out with {skip}, or read them like the others with {include}",
             rows=Count(refusals.row_count, "row"),
             columns=list_names(refusals.columns),
             first_row=refusals.first_row,
@@ -834,7 +840,7 @@ def _list_undecided(
             include=Entry(Field.REFUSALS, RefusalChoice.INCLUDE.value),
             unrelated=[Entry(Field.NOT_REFUSALS, name) for name in refusals.columns],
         )
-    if unanswered.row_count and reading.unanswered is RefusalChoice.REFUSE:
+    if lacks_answers:
         words = list_words(unanswered.words)
         yield RecipientsError(
             "people_unanswered",
@@ -852,7 +858,7 @@ def _list_undecided(
             words=words,
             skip=Entry(Field.NO_ANSWER, RefusalChoice.SKIP.value),
             include=Entry(Field.NO_ANSWER, RefusalChoice.INCLUDE.value),
-            unrelated=[Entry(Field.NOT_REFUSALS, name) for name in unanswered.columns],
+            unrelated=[Entry(Field.NOT_REFUSALS, name) for name in dict.fromkeys([*named_below, *unanswered.columns])],
         )
 
 

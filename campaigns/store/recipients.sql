@@ -120,7 +120,7 @@ WITH duplicates AS (
     SELECT %(campaign_id)s, %(file_name)s, d.row_number, %(column_name)s,
         CASE WHEN d.has_other_values THEN 'is in the campaign already, with other values'
             WHEN d.is_in_campaign THEN 'is in the campaign already'
-            ELSE 'is the person of row ' || d.first_row END,
+            ELSE 'belongs to the person of row ' || d.first_row END,
         CASE WHEN d.is_in_campaign THEN 'duplicate_in_campaign' ELSE 'duplicate_in_file' END
     FROM duplicates d
     ORDER BY d.row_number

@@ -33,7 +33,7 @@ class Drain(StartStopStep):
 
     def close(self, worker: Any) -> None:
         _log.info(
-            "Worker %s stops: its slices end first",
+            "Worker %s stops: the messages that it is sending leave first",
             worker.hostname,
             extra=event("worker_stops", worker=worker.hostname),
         )

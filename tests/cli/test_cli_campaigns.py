@@ -51,7 +51,7 @@ def test_create_tells_what_became_of_the_rows(house, people):
         "  {{1}} ← name (by its position)",
         "  First message: Oi Ana!",
         f"  1 row with an invalid phone: row 5 (phone {ELSEWHERE})",
-        "  1 row of a person who is in an earlier row, which is taken: row 4 (phone is the person of row 2)",
+        "  1 row of a person who is in an earlier row, which is taken: row 4 (phone belongs to the person of row 2)",
         "  `revoada campaign import-errors 1` lists these rows with their reasons.",
         "  Sent from account sales",
         "If you start the campaign now, the first message may leave now.",

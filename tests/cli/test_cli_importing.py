@@ -372,7 +372,7 @@ def test_import_errors_are_listed_exported_and_never_show_a_phone(create, house,
             *("people.csv", 5, "phone"),
             *(ELSEWHERE, "phone_invalid"),
         ),
-        ("people.csv", 4, "phone", "is the person of row 2", "duplicate_in_file"),
+        ("people.csv", 4, "phone", "belongs to the person of row 2", "duplicate_in_file"),
         ("more.csv", 2, "phone", "has more than one number in it: keep one in each row", "phone_several"),
         ("more.csv", 3, "observa\u00e7\u00e3o", "is empty", "value_empty"),
     ]
@@ -621,7 +621,7 @@ def test_the_report_counts_each_kind_of_rows_in_one_line(offer):
             " (1 is NULL, which a program writes for a missing value)"
         ),
         "  1 row with words beside the phone: row 13",
-        "  1 row of a person who is in an earlier row, which is taken: row 3 (phone is the person of row 2)",
+        "  1 row of a person who is in an earlier row, which is taken: row 3 (phone belongs to the person of row 2)",
         "  1 row with a landline, which may have WhatsApp or not; --mobile-only leaves landlines out.",
         (
             "  1 row with a mobile number of Brazil in the old form, without its first 9. WhatsApp finds such numbers."
@@ -860,7 +860,8 @@ def test_phones_that_may_be_those_of_another_country_are_told(offer, house):
     content = "telefone,nome,desconto\n07721 234560,Ana,20%\n+5511987654321,Bia,15%\n07931 245661,Caio,5%\n"
     words = (
         "Warning: 2 phones without a country code may be those of another country, and were read as phones of BR (row 2"
-        " became +55 77 \u2022\u2022\u2022\u2022-4560). If they are, the messages go to strangers. "
+        " became +55 77 \u2022\u2022\u2022\u2022-4560). If they are phones of another country, the messages go to"
+        " strangers. "
     )
     again = "`revoada campaign import 1 FILE --replace --region GB --map 1=nome --map 2=desconto`"
     assert offer(content).stderr.startswith(words)
@@ -1316,6 +1317,19 @@ def test_words_that_are_neither_a_yes_nor_a_no_are_named_and_decided_like_an_emp
         taken = offer(content, *refusals, "--no-answer", "include")
         assert told in taken.stderr
         assert ": 6 recipients, left out: 2 said no.\n" in taken.stdout
+
+
+def test_two_questions_name_the_option_for_other_columns_once(offer):
+    rows = f"phone,1,2,status,GDPR\n{ANA},Ana,1%,unsubscribed,yes\n{BIA},Bia,2%,,yes\n{CAIO},Caio,3%,,\n"
+    refused = offer(rows).stderr
+    assert refused.count("says nothing about messages") == 1
+    assert "say so with --not-refusals status --not-refusals GDPR." in refused
+
+
+def test_rows_with_the_same_reason_name_it_once(offer):
+    told = offer(f"phone,1,2\n{ANA},Ana,1%\n551199,Bia,2%\n551188,Caio,3%\n551177,Davi,4%\n").stdout
+    (line,) = [each for each in told.splitlines() if "invalid phone" in each]
+    assert ": row 3, row 4, row 5: phone " in line
 
 
 def test_each_column_of_answers_needs_an_answer(offer):

@@ -145,9 +145,9 @@ def test_a_colleague_who_started_the_same_list_meanwhile_stops_the_start(create,
 
 TWO = f"phone,name\n{ANA},Ana\n{BIA},Bia\n"
 NEWER = (
-    "Campaign 2 (Right) is a newer draft. It has 2 of 2 recipients of campaign 1. If it was made in the place of"
-    " campaign 1, start it instead: `revoada campaign start 2`. To delete the older draft: `revoada campaign discard"
-    " 1`.\n"
+    "Campaign 2 (Right) is a newer draft. It has 2 of 2 recipients of campaign 1. If campaign 2 replaces"
+    " campaign 1, start campaign 2 and not this one: `revoada campaign start 2`. To delete the older draft:"
+    " `revoada campaign discard 1`.\n"
 )
 
 
@@ -726,7 +726,7 @@ def test_a_window_on_another_clock_than_that_of_all_people_is_told_with_the_way(
         assert "on the clock of the people" not in made.stderr
     people.write_text(f"{BRITISH}{ANA},Ana\n")
     made = house("campaign", "create", "Four", *options, "--window", "09:00-20:00", "--timezone", "America/Sao_Paulo")
-    assert "2 of 3 recipients of campaign 5 are in other time zones than America/Sao_Paulo, most of" in made.stderr
+    assert "Most people of campaign 5 (2 of 3 recipients) are in other time zones than America/Sao_Paulo" in made.stderr
     assert ": `revoada campaign set 5 --recipient-timezone`." in made.stderr
     house.ok("campaign", "set", "5", "--recipient-timezone")
     assert "on the clock of the people" not in house("campaign", "start", "5", "--yes", **BY_DAY).stderr

@@ -74,7 +74,7 @@ def test_each_reason_of_the_source_has_a_form():
     [
         ("is empty", "está vazio"),
         ("is #N/D, an error of the spreadsheet", "é #N/D, um erro da planilha"),
-        ("is the person of row 12", "é da mesma pessoa da linha 12"),
+        ("belongs to the person of row 12", "é da mesma pessoa da linha 12"),
         ("is a link to a, and the button's link leads to b", "é um link para a, e o link do botão leva a b"),
         (
             f"in 'Lista 1'!B2 has the number format 0;0;0;0;0, which has more than four sections: {ADVICE}",

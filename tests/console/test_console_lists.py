@@ -120,7 +120,7 @@ def test_a_list_is_uploaded_read_and_checked(console, database, draft, path, upl
     assert "2 people who may speak another language" in text
     assert f"telefone: {ELSEWHERE} 1 row" in text
     assert "Row 4: 123" in text
-    assert "Row 5 is the person of row 2." in text
+    assert "Row 5 belongs to the person of row 2." in text
     assert "Columns that are not used: cidade." in text
     assert people(database) == [("+5511999990001", ["Ana"]), ("+5511999990002", ["Bia"])]
     acts = fetch(database, "SELECT what, actor FROM audit_events WHERE surface = 'console' ORDER BY id")

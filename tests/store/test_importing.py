@@ -121,8 +121,8 @@ def test_each_duplicate_is_listed_with_the_row_that_won(load, rows):
     load(f"phone,name\n{ANA},first\n{BIA},Bia\n{ANA},second\n11 99999-0001,third\n{BIA[:-1]}/,again\n")
     assert errors(rows) == [
         (6, "phone", "has characters that no phone number has"),
-        (4, "phone", "is the person of row 2"),
-        (5, "phone", "is the person of row 2"),
+        (4, "phone", "belongs to the person of row 2"),
+        (5, "phone", "belongs to the person of row 2"),
     ]
     assert rows("SELECT DISTINCT code FROM import_errors ORDER BY code") == [
         ("duplicate_in_file",),
@@ -142,7 +142,7 @@ def test_a_person_of_the_campaign_is_a_duplicate_by_that_and_others_of_the_file_
             2,
             [(3, "phone", "is in the campaign already"), (4, "phone", "is in the campaign already")],
         ),
-        ("duplicate_in_file", 1, [(5, "phone", "is the person of row 2")]),
+        ("duplicate_in_file", 1, [(5, "phone", "belongs to the person of row 2")]),
     ]
     assert imported.first.body == "Hi Bia!"
 

@@ -294,6 +294,17 @@ def write_message(message: Preview) -> str:
 
 
 def _describe(group: ErrorGroup) -> str:
+    reasons = {(column, reason) for _row, column, reason in group.rows}
+    if group.code in _WITH_REASON and len(group.rows) > 1 and len(reasons) == 1:
+        ((column, reason),) = reasons
+        places = [_("row {number}", number=number) for number, _column, _reason in group.rows]
+        text = _(
+            "{places}: {column} {reason}",
+            places=[*places, "…"] if group.row_count > len(places) else places,
+            column=translate_column(column, reason),
+            reason=translate_reason(reason),
+        )
+        return _(GROUPS[group.code], rows=Count(group.row_count, "row"), places=text)
     places = [
         _(
             "row {number} ({column} {reason})",

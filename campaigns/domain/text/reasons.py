@@ -80,7 +80,8 @@ FORMS = (
     deferred("is said to be a number, and is none: type it again"),
     deferred("is the error {error}: correct it in the workbook"),
     deferred("is written in the groups of a mobile phone, but has one digit less: correct it"),
-    deferred("is the person of row {row}"),
+    deferred("is the person of row {row}"),  # from an older version
+    deferred("belongs to the person of row {row}"),
     deferred("has the number of a CPF or a CNPJ, and {column} has a phone: exchange the two cells"),
     deferred("is {error}, an error of the spreadsheet"),
     deferred("is {word}, which a program writes for a missing value"),

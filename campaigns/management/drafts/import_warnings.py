@@ -209,10 +209,10 @@ def _find_wrong_phones(campaign: _Campaign, facts: ImportFacts) -> Iterator[Find
             if not facts.elsewhere_fitting
             else "{phones} without a country code may be those of another country. Read as phones of {region}:"
             " {accepted:,} (row {row:,} became {shown}). Rejected, because they are not valid there: {rejected:,}.",
-            "If they are, the messages go to strangers. Write these phones with + and the country code, or import the"
-            " file again with the country of all phones without a country code: {again}.",
-            "If they are, the messages go to strangers. Cancel the campaign with {cancel}, and read the list into"
-            " a new one with {choice}.",
+            "If they are phones of another country, the messages go to strangers. Write these phones with + and the"
+            " country code, or import the file again with the country of all phones without a country code: {again}.",
+            "If they are phones of another country, the messages go to strangers. Cancel the campaign with {cancel},"
+            " and read the list into a new one with {choice}.",
             column=facts.phone_column,
             again=campaign.import_again(region, facts=facts),
             cancel=Hint(HintAction.CANCEL_CAMPAIGN, campaign.id),

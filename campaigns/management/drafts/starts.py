@@ -428,8 +428,8 @@ def _find_newer_draft(
         "newer_draft",
         Severity.WARNING,
         "Campaign {newer} ({newer_name}) is a newer draft. It has {shared:,} of {people} of campaign {campaign_id}.",
-        "If it was made in the place of campaign {campaign_id}, start it instead: {start}. To delete the older draft:"
-        " {discard}.",
+        "If campaign {newer} replaces campaign {campaign_id}, start campaign {newer} and not this one: {start}. To"
+        " delete the older draft: {discard}.",
         campaign_id=row.id,
         newer=newest.campaign_id,
         newer_name=newest.name,

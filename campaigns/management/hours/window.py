@@ -163,8 +163,9 @@ def _warn_of_window(hours: Hours, at: dt.datetime, clock: Entry | None, values: 
         "All people of campaign {campaign_id} ({people}) are in {zone}. The window {opens:%H:%M}-{closes:%H:%M} of"
         " {own} is {opens_there:%H:%M}-{closes_there:%H:%M} there."
         if all_share
-        else "{count:,} of {people} of campaign {campaign_id} are in other time zones than {own}, most of them in"
-        " {zone}. The window {opens:%H:%M}-{closes:%H:%M} of {own} is {opens_there:%H:%M}-{closes_there:%H:%M} there.",
+        else "Most people of campaign {campaign_id} ({count:,} of {people}) are in other time zones than {own}, and"
+        " most of these in {zone}. The window {opens:%H:%M}-{closes:%H:%M} of {own} is"
+        " {opens_there:%H:%M}-{closes_there:%H:%M} there.",
         "If these hours are meant on the clock of the people: {change}.",
         **values,
         opens=hours.window_from,
@@ -181,8 +182,8 @@ def _warn_of_schedule(hours: Hours, scheduled_at: dt.datetime, values: dict[str,
     return Finding(
         "schedule_of_other_zone",
         Severity.WARNING,
-        "{count:,} of {people} of campaign {campaign_id} are in other time zones than {own}, most of them in {zone}."
-        " The schedule, {at:%Y-%m-%d %H:%M} in {own}, is {at_there:%Y-%m-%d %H:%M} in {zone}.",
+        "Most people of campaign {campaign_id} ({count:,} of {people}) are in other time zones than {own}, and most of"
+        " these in {zone}. The schedule, {at:%Y-%m-%d %H:%M} in {own}, is {at_there:%Y-%m-%d %H:%M} in {zone}.",
         "If this time is meant on the clock of {zone}: {change}.",
         **values,
         at=at,
