@@ -39,7 +39,7 @@ def test_a_draft_is_made_with_all_its_settings(house, program):
     settings = {
         "parameters": {"1": "Ana"},
         "scheduled_at": in_days(1),
-        "start_within_seconds": 86_400.0,
+        "start_within_seconds": 8 * 86_400.0,
         "expire_at": in_days(9),
         "interval_seconds": 1.5,
         "pause_after": 100,
@@ -181,7 +181,7 @@ def test_a_start_tells_what_a_person_would_be_asked_about(program, make_draft):
     assert (warning["code"], warning["severity"]) == ("newer_draft", "warning")
     assert warning["hint"] == {"action": "start_campaign", "target": str(newer)}
     assert f"Campaign {newer} (Sale, corrected) is a newer draft." in warning["detail"]
-    assert "start it instead" in warning["advice"]
+    assert "start campaign 2 and not this one" in warning["advice"]
 
 
 def test_a_draft_without_recipients_does_not_start(program, campaign):

@@ -12,6 +12,7 @@ from campaigns.broker.queues import BrokerFacts
 from campaigns.cli.campaign import diagnosis, group, hours
 from campaigns.management.files.jobs import request_look
 from campaigns.management.files.uploads import store_upload
+from campaigns.store.database import DatabaseUnavailable
 from campaigns.store.messages import EvidenceRow, merge_evidence
 from tests.cli.conftest import quiet_hours
 from tests.store.rows import fetch
@@ -478,3 +479,38 @@ def test_only_a_draft_is_discarded(create, house, terminal):
     assert result.stdout == ""
     assert "Campaign 1 (Black Friday) is pending: only a draft can be discarded." in result.stderr
     assert house.refusal("campaign", "discard", "9").startswith("Campaign 9 does not exist: ")
+
+
+def test_an_interrupted_start_says_whether_the_campaign_is_started(create, house, monkeypatch):
+    first, second = create(), create()
+
+    def press_ctrl_c(*_arguments, **_options):
+        raise KeyboardInterrupt
+
+    def told(campaign_id):
+        result = house("campaign", "start", campaign_id)
+        assert result.exit_code == 1
+        return result.stderr.splitlines()[-1]
+
+    monkeypatch.setattr(group, "explain_missing_worker", press_ctrl_c)
+    interrupted = "Error: The command was interrupted. "
+    started = "Campaign 1 (Black Friday) is pending. `revoada campaign pause 1` stops it."
+    assert told(first) == interrupted + started
+    assert house.json("campaign", "show", first)["status"] == "pending"
+    monkeypatch.setattr(group.lifecycle, "start_campaigns", press_ctrl_c)
+    assert told(second) == interrupted + "Campaign 2 (Black Friday) is draft."
+
+
+def test_a_start_that_loses_the_database_says_that_it_may_have_been_made(create, house, monkeypatch):
+    campaign_id = create()
+
+    def lose(*_arguments, **_options):
+        raise DatabaseUnavailable[0]("the connection was refused")
+
+    monkeypatch.setattr(group, "explain_missing_worker", lose)
+    result = house("campaign", "start", campaign_id)
+    assert result.exit_code == 1
+    warning, error = result.stderr.splitlines()[-2:]
+    assert warning.startswith("Warning: the change may have been made. Look at the status before you repeat")
+    assert error.startswith("Error: The database does not answer")
+    assert house.json("campaign", "show", campaign_id)["status"] == "pending"

@@ -6,7 +6,8 @@ The other commands of this group are in `show.py` (`list`, `show`, `preview`), `
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
@@ -73,7 +74,7 @@ from campaigns.cli.types import (
     refuse_placeholder,
     writes_day_first,
 )
-from campaigns.domain.campaign import CampaignStatus, Command, Move, list_pace, make_again
+from campaigns.domain.campaign import STARTED, CampaignStatus, Command, Move, list_pace, make_again
 from campaigns.domain.message import ACCEPTED, OPEN, Status
 from campaigns.domain.statement import Finding, Hint, HintAction, deferred
 from campaigns.management import lifecycle
@@ -92,6 +93,7 @@ from campaigns.management.preview import preview_campaign
 from campaigns.management.prices.costs import find_estimate_of
 from campaigns.management.test_sends import await_test, start_test, withdraw_test
 from campaigns.store.campaigns import TestMessage, list_campaigns
+from campaigns.store.database import DatabaseUnavailable, LockTimeout
 
 # Pairs of options of `campaign set` that contradict each other: the second option removes the value that the first
 # option gives.
@@ -608,11 +610,12 @@ def _move(
 
     `obstacles`: by campaign, more reasons why no message can leave.
     """
-    moves = use_case(session.database, ids, actor=session.actor)
-    moves = [_add_obstacles(move, obstacles.get(move.id, ())) for move in moves]
-    enqueued = lifecycle.ids_to_enqueue(moves)
-    session.enqueue(enqueued)
-    missing = explain_missing_worker(session) if enqueued else ""
+    with _tell_status(session, ids):
+        moves = use_case(session.database, ids, actor=session.actor)
+        moves = [_add_obstacles(move, obstacles.get(move.id, ())) for move in moves]
+        enqueued = lifecycle.ids_to_enqueue(moves)
+        session.enqueue(enqueued)
+        missing = explain_missing_worker(session) if enqueued else ""
     if as_json:
         print_json([_move_to_json(move) for move in moves])
     for move in () if as_json else moves:
@@ -622,6 +625,27 @@ def _move(
     if missing:
         say(_("Warning: {warning}", warning=missing), is_warning=True)
     return moves
+
+
+@contextmanager
+def _tell_status(session: Session, ids: Sequence[int]) -> Iterator[None]:
+    """Say what became of campaigns, if Ctrl-C or a lost database ends a command that may have changed them already."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        told = [_("The command was interrupted.")]
+        for row in session.database.run(list_campaigns, ids):
+            told.append(_("Campaign {id} ({name}) is {status}.", id=row.id, name=row.name, status=row.status))
+            if row.status in STARTED:
+                told.append(_("{pause} stops it.", pause=Hint(HintAction.PAUSE_CAMPAIGN, row.id)))
+        raise CommandError(" ".join(map(str, told)), code="interrupted") from None
+    except LockTimeout:  # the transaction was rolled back
+        raise
+    except DatabaseUnavailable:
+        look = Hint(HintAction.LIST_CAMPAIGNS)
+        text = _("the change may have been made. Look at the status before you repeat this command: {look}", look=look)
+        say(_("Warning: {warning}", warning=text), is_warning=True)
+        raise
 
 
 def _add_obstacles(move: Move, obstacles: Sequence[Finding]) -> Move:
