@@ -17,6 +17,8 @@ from campaigns.domain.text.normal import standardize
 _LEAST_CELLS = 5
 # In a column that has other values, too, fewer such cells may stand there by chance.
 _LEAST_PART = 10
+# A step that is larger comes from a program, or from two phones that a person has chosen.
+_MOST_PHONE_STEP = 10
 _HAS_DIGIT = re.compile("[0-9]")
 _SIGN = r"(?:[A-Z]{0,3}[$€£¥]|BRL|USD|EUR|GBP)"
 _AMOUNT = re.compile(rf"({_SIGN})? ?([0-9][0-9.,' ]*?)(?:[.,]([0-9]{{1,2}}))? ?(%|{_SIGN})?")
@@ -84,13 +86,18 @@ class DraggedSearch:
         )
 
     def find_phones(self, column: str) -> DraggedCells | None:
-        """Return the longest such cells, if the list has other phones, too.
+        """Return the longest such cells, if the step is small, and if the list has other phones, too.
 
         A list in which each phone is one more than the one above was made by a program, for a test.
         """
         if self._longest is None or self._longest[0] == self._cell_count:
             return None
-        return self._describe(column, *self._longest)
+        length, first, last = self._longest
+        assert first[1] is not None
+        assert last[1] is not None
+        if abs(last[1] - first[1]) > _MOST_PHONE_STEP * (last[0] - first[0]):
+            return None
+        return self._describe(column, length, first, last)
 
     def find_values(self, column: str) -> DraggedCells | None:
         """Return the cells, if they are all cells of the column or the only such cells, and at least ten.

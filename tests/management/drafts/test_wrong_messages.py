@@ -418,6 +418,7 @@ def test_phones_that_a_person_has_dragged_down_are_told(read_friends, step):
         series(5511961230040),  # made by a program
         ["+5521988776655", *series(5511961230040, count=4), "+5531977665544"],
         [each for pair in zip(series(5511961230040, 7, 4), series(5521961230040, 9, 4), strict=True) for each in pair],
+        ["+5521988776655", *series(5511961001000, 70_013, 7)],  # as in the list beside the demo
     ],
 )
 def test_other_phones_are_not_told_as_dragged(read_friends, phones):
