@@ -53,10 +53,10 @@ _STARTED_AT = "2026-11-24 13:00Z"  # a Tuesday, 10:00 in São Paulo
 _PRICES_FROM = dt.date(2026, 11, 1)
 _LIST = """telefone;nome;desconto
 (11) 96200-1000;Ana Beatriz;10%
-(11) 96200-1001;Bruno;15%
-(11) 96200-1002;Carla;20%
-(11) 96200-1003;Davi;25%
-(11) 96200-1004;Elisa;10%
+(11) 96231-4417;Bruno;15%
+(11) 98120-7350;Carla;20%
+(11) 97005-2286;Davi;25%
+(11) 99874-0163;Elisa;10%
 9620-10;Fábio;15%
 (11) 96200-1000;Ana Beatriz;10%
 """
