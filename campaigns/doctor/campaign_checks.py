@@ -25,6 +25,7 @@ from campaigns.domain.statement import (
     Sentence,
     Severity,
     Word,
+    deferred,
 )
 from campaigns.domain.template import TemplateError, TemplateStatus
 
@@ -263,7 +264,8 @@ class _Judge:
         if (reason := state.waiting_reason) is not None and not is_over:
             self._add_wait(reason, _WAITS[reason].text, state.due_at)
         elif state.window is not None and (closed := state.window.wait(self._now)):
-            self._add_wait(Reason.WINDOW, "The window of campaign {campaign_id} is closed{until}.", closed.until)
+            is_closed = deferred("The window of campaign {campaign_id} is closed{until}.")
+            self._add_wait(Reason.WINDOW, is_closed, closed.until)
         elif state.next_message_at is not None and state.next_message_at > self._now:
             text = "Campaign {campaign_id} sends its next message at {at}: that is its pace."
             self._add_wait(Reason.INTERVAL, text, state.next_message_at)
@@ -593,65 +595,65 @@ class _WaitTexts(NamedTuple):
 _WAITS = {
     Reason.INTERVAL: _WaitTexts(
         Severity.NOTE,
-        "Campaign {campaign_id} waits{until}: the time between two messages.",
-        "Faster: {hint}.",
+        deferred("Campaign {campaign_id} waits{until}: the time between two messages."),
+        deferred("Faster: {hint}."),
         HintAction.CHANGE_CAMPAIGN,
         Entry(Field.INTERVAL, "0"),
     ),
     Reason.PAUSE: _WaitTexts(
         Severity.NOTE,
-        "Campaign {campaign_id} pauses{until}, as its pace says.",
-        "Without pauses: {hint}.",
+        deferred("Campaign {campaign_id} pauses{until}, as its pace says."),
+        deferred("Without pauses: {hint}."),
         HintAction.CHANGE_CAMPAIGN,
         Entry(Field.PAUSE, None),
     ),
     Reason.WINDOW: _WaitTexts(
         Severity.NOTE,
-        "The window in which campaign {campaign_id} sends is closed{until}.",
-        "At all hours, also at night: {hint}.",
+        deferred("The window in which campaign {campaign_id} sends is closed{until}."),
+        deferred("At all hours, also at night: {hint}."),
         HintAction.CHANGE_CAMPAIGN,
         Entry(Field.WINDOW, None),
     ),
     Reason.RETRY: _WaitTexts(
         Severity.NOTE,
-        "All remaining messages of campaign {campaign_id} wait for their next attempt{until}.",
-        "Why they failed: {hint}.",
+        deferred("All remaining messages of campaign {campaign_id} wait for their next attempt{until}."),
+        deferred("Why they failed: {hint}."),
         HintAction.SHOW_ERRORS,
     ),
     Reason.THROTTLED: _WaitTexts(
         Severity.WARNING,
-        "All active accounts of campaign {campaign_id} have a cooldown{until}, because Meta asked for it.",
-        "It goes on by itself; one more account helps: {hint}.",
+        deferred("All active accounts of campaign {campaign_id} have a cooldown{until}, because Meta asked for it."),
+        deferred("It goes on by itself; one more account helps: {hint}."),
         HintAction.CHANGE_CAMPAIGN,
         Entry(Field.ACCOUNT),
     ),
     Reason.UNREACHABLE: _WaitTexts(
         Severity.WARNING,
-        "Campaign {campaign_id} waits{until}, because none of its accounts reaches the Graph API.",
-        "Look at the network of the workers, and at GRAPH_API_URL.",
+        deferred("Campaign {campaign_id} waits{until}, because none of its accounts reaches the Graph API."),
+        deferred("Look at the network of the workers, and at GRAPH_API_URL."),
         kind=Kind.AWAY,
     ),
     Reason.NO_ACTIVE_ACCOUNT: _WaitTexts(
         Severity.WARNING,
-        "Campaign {campaign_id} waits{until}, because none of its accounts may send.",
-        "It goes on by itself within a minute after one of its accounts may send its template.",
+        deferred("Campaign {campaign_id} waits{until}, because none of its accounts may send."),
+        deferred("It goes on by itself within a minute after one of its accounts may send its template."),
         kind=Kind.MISSING,
     ),
     Reason.TEMPLATE: _WaitTexts(
         Severity.ERROR,
-        "Campaign {campaign_id} waits{until}, because Meta refused the values of several messages in a row.",
-        "{hint} says what Meta refused. If the template was edited at Meta, {sync} ends the wait.",
+        deferred("Campaign {campaign_id} waits{until}, because Meta refused the values of several messages in a row."),
+        deferred("{hint} says what Meta refused. If the template was edited at Meta, {sync} ends the wait."),
         HintAction.SHOW_ERRORS,
     ),
     Reason.DAILY_LIMIT: _WaitTexts(
         Severity.NOTE,
-        "Campaign {campaign_id} has used up the daily limit of its portfolio{until}.",
-        "It goes on when quota becomes free; an account of another portfolio helps, or {hint}.",
+        deferred("Campaign {campaign_id} has used up the daily limit of its portfolio{until}."),
+        deferred("It goes on when quota becomes free; an account of another portfolio helps, or {hint}."),
         HintAction.CHANGE_PORTFOLIO,
     ),
     Reason.IDLE: _WaitTexts(
         Severity.NOTE,
-        "Campaign {campaign_id} is a standing campaign, and waits for the next message that a program posts.",
-        "Nothing: each message leaves at once.",
+        deferred("Campaign {campaign_id} is a standing campaign, and waits for the next message that a program posts."),
+        deferred("Nothing: each message leaves at once."),
     ),
 }

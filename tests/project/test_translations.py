@@ -10,6 +10,7 @@ from string import Formatter
 
 import pytest
 
+from campaigns.doctor.campaign_checks import _WAITS
 from tests.project.messages import PO, gather
 from tests.project.sources import list_statements, list_unmarked
 from tests.support.catalogues import compile_catalogue, list_untranslated, read_catalogue
@@ -50,6 +51,11 @@ def test_the_source_has_the_texts_of_the_catalogue_and_no_others(translations):
 def test_each_text_is_translated_and_no_translation_is_a_guess(translations):
     assert list_untranslated(translations) == [], HOWTO
     assert [each.id for each in translations if each.fuzzy and each.id] == []
+
+
+def test_each_wait_that_the_doctor_tells_is_in_the_catalogue(translations):
+    known = {text for each in translations if each.id for text, _ in list_forms(each)}
+    assert [text for wait in _WAITS.values() for text in (wait.text, wait.advice) if text not in known] == []
 
 
 def test_commands_have_no_sentence_outside_the_catalogue(project, translations):
