@@ -202,11 +202,12 @@ def test_a_start_without_a_worker_says_so(create, house, database, gone):
 def test_a_start_while_the_only_worker_takes_no_task_says_so(create, house, database):
     create("Black Friday", "--window", "00:00-24:00")
     fetch(database, "UPDATE workers SET stalled_seconds = 90")
-    told = house("campaign", "start", "1", "--yes").stderr
+    by_day = {"REVOADA_QUIET_HOURS": quiet_hours(in_hours=12)}
+    told = house("campaign", "start", "1", "--yes", **by_day).stderr
     assert told.startswith("Warning: Worker worker@host (host:1) is alive and has taken no task for ")
     house.ok("campaign", "pause", "1")
     fetch(database, ADD_WORKER.replace("host:1", "host:2"))
-    assert house("campaign", "resume", "1", "--yes").stderr == ""
+    assert house("campaign", "resume", "1", "--yes", **by_day).stderr == ""
 
 
 def test_a_start_at_a_later_time_needs_no_worker_yet(create, house, database):
