@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import cast
 
 from flask import current_app, g, request
@@ -13,6 +13,7 @@ from campaigns.config import Settings
 from campaigns.domain.users.actor import Actor, ActorKind, Surface
 from campaigns.domain.users.proxy import CLIENT
 from campaigns.domain.users.rights import Right, Role, list_rights
+from campaigns.management.listings.reasons import KeptReasons
 from campaigns.store.database import Database
 from campaigns.store.users.tokens import TokenUse
 from campaigns.throttle.requests import RequestLimit
@@ -26,7 +27,8 @@ class Parts:
 
     `enqueue_file_work`: enqueues the work with files; returns False if the broker did not take the task. `ask_broker`:
     returns the state of the broker; with `asks_processes=True` it also asks the processes, which takes some seconds.
-    `limit` counts all requests except posts of single messages, which `message_limit` counts.
+    `limit` counts all requests except posts of single messages, which `message_limit` counts. `reasons`: why messages of
+    large campaigns failed.
     """
 
     settings: Settings
@@ -36,6 +38,7 @@ class Parts:
     enqueue_file_work: Callable[[], bool]
     ask_broker: Callable[..., BrokerFacts]
     message_limit: RequestLimit
+    reasons: KeptReasons = field(default_factory=KeptReasons)
 
 
 def parts() -> Parts:

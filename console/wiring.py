@@ -11,6 +11,7 @@ from api.app import make_api
 from campaigns.broker.queues import BrokerFacts
 from campaigns.config import Settings, read_settings
 from campaigns.logs import configure_logging
+from campaigns.management.listings.reasons import KeptReasons
 from campaigns.management.users.hashing import Hasher
 from campaigns.store.database import Database, refuse_pooler
 from campaigns.throttle.requests import RequestLimit
@@ -52,8 +53,9 @@ def wire_app() -> Flask:
         settings.redis_url or settings.broker_url, name="messages", most=settings.api_messages_per_second, seconds=1
     )
     shared = (_enqueue, _enqueue_file_work, _ask_broker)
-    api = make_api(api_context.Parts(settings, database, limit, *shared, posts))
-    return make_app(Parts(settings, database, Hasher(under_gevent=True), *shared), api)
+    reasons = KeptReasons()
+    api = make_api(api_context.Parts(settings, database, limit, *shared, posts, reasons))
+    return make_app(Parts(settings, database, Hasher(under_gevent=True), *shared, reasons), api)
 
 
 def _enqueue(campaign_ids: Sequence[int]) -> bool:

@@ -165,8 +165,12 @@ def preview_campaign_(campaign_id: int, query_data: PreviewQuery) -> Preview:
 @demands(Scope.CAMPAIGNS_READ)
 @blueprint.output(Errors)
 def read_errors(campaign_id: int) -> Errors:
-    """Read why messages failed, grouped by the reason. This reads all messages of the campaign."""
-    found = show_errors(parts().database, campaign_id)
+    """Read why messages failed, grouped by the reason.
+
+    The reasons of a campaign with at least 100,000 messages are kept for at most ten minutes, while its numbers of
+    failed, uncertain and suppressed messages stay the same.
+    """
+    found = show_errors(parts().database, campaign_id, load_reasons=parts().reasons.load)
     return Errors.show(found, reasons=[_describe(each) for each in found.errors])
 
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 from campaigns.domain.users.actor import Act
 from campaigns.domain.users.rights import Role
 from campaigns.management.files.work import do_next_job
+from campaigns.management.listings import reasons
 from campaigns.management.listings.pages import page_audit
+from campaigns.store.campaigns import list_reasons
 from campaigns.store.users.audit import AuditFilter
 from tests.api.conftest import read_problem
 from tests.store.rows import add_message, fetch
@@ -50,6 +52,19 @@ def test_errors_are_explained_by_their_reason(house, program, make_draft):
     ]
     assert all(each["meaning"] and each["fault"] and each["advice"] for each in found["reasons"])
     assert (found["waits_for_template"], found["capped_count"], found["review_count"]) == (False, 0, 0)
+
+
+def test_errors_of_a_large_campaign_are_read_once_for_the_same_counters(house, program, make_draft, monkeypatch):
+    read = []
+    monkeypatch.setattr(reasons, "_LARGE", 1)
+    monkeypatch.setattr(reasons, "list_reasons", lambda *arguments: read.append(1) or list_reasons(*arguments))
+    campaign_id = make_draft()
+    path = f"/campaigns/{campaign_id}/errors"
+    assert program.ok("GET", path) == program.ok("GET", path)
+    assert len(read) == 1
+    house.run(add_message, campaign_id, "failed", error_code=131026, error_title="Went wrong", account_id=1)
+    assert [each["count"] for each in program.ok("GET", path)["reasons"]] == [1]
+    assert len(read) == 2
 
 
 def test_messages_are_listed_by_their_status_and_code(house, program, make_draft):
