@@ -27,8 +27,8 @@ class Parts:
 
     `enqueue_file_work`: enqueues the work with files; returns False if the broker did not take the task. `ask_broker`:
     returns the state of the broker; with `asks_processes=True` it also asks the processes, which takes some seconds.
-    `limit` counts all requests except posts of single messages, which `message_limit` counts. `reasons`: why messages of
-    large campaigns failed.
+    `limit` counts all requests except posts of single messages, which `message_limit` counts. `reasons`: why messages
+    of large campaigns failed.
     """
 
     settings: Settings

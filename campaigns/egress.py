@@ -9,10 +9,13 @@ from __future__ import annotations
 
 import ipaddress
 import random
+import select
 import socket
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Self
 from urllib.parse import urlsplit
 
 import certifi
@@ -104,54 +107,115 @@ def check_url(url: str, networks: Sequence[Network]) -> None:
         )
 
 
-def post(url: str, body: bytes, headers: Mapping[str, str], *, networks: Sequence[Network]) -> PostResult:
-    """POST a body once, for at most 10 s with all that belongs to it. Redirects are not followed.
+class Poster:
+    """POSTs to one URL, and keeps its connections for the next POSTs. Threads may share the object.
 
-    https may go to a public address or into `networks`, http only into `networks`. Proxies of the environment are not
-    used, because a proxy would choose the address. An error of the target is a result, never an exception.
+    https may go to a public address or into `networks`, http only into `networks`. The address is checked whenever a
+    connection is made, and a connection never changes its address. So close the object after some minutes, because the
+    name may lead elsewhere by then. Redirects are not followed. Proxies of the environment are not used, because a
+    proxy would choose the address.
     """
-    curl, is_refused, chunks = pycurl.Curl(), [False], bytearray()
-    is_https = _is_https(url)
 
-    def open_socket(_purpose: int, target: pycurl.CurlSockAddr) -> socket.socket | int:
-        if not is_allowed(str(target.addr[0]), networks=networks, is_https=is_https):
-            is_refused[0] = True
+    def __init__(self, url: str, networks: Sequence[Network]) -> None:
+        self._url, self._networks = url, networks
+        self._idle: list[_Handle] = []
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for handle in self._idle:
+            handle.close()
+
+    def post(self, body: bytes, headers: Mapping[str, str]) -> PostResult:
+        """POST a body, for at most 10 s with all that belongs to it. An error of the target is a result.
+
+        If the target closes a kept connection before it answers, libcurl sends the body once more on a new connection.
+        """
+        handle = self._take()
+        result = handle.post(body, headers)
+        # An error names no request, so it may belong to another POST, and the right answer may still come.
+        if result.is_success:
+            self._idle.append(handle)
+        else:
+            handle.close()
+        return result
+
+    def _take(self) -> _Handle:
+        with suppress(IndexError):  # no handle is idle
+            while not (handle := self._idle.pop()).can_post():
+                handle.close()
+            return handle
+        return _Handle(self._url, self._networks)
+
+
+class _Handle:
+    """One libcurl handle, with at most one open connection."""
+
+    def __init__(self, url: str, networks: Sequence[Network]) -> None:
+        self._is_https, self._networks = _is_https(url), networks
+        self._is_refused, self._chunks = False, bytearray()
+        self._curl = curl = pycurl.Curl()
+        curl.setopt(pycurl.OPENSOCKETFUNCTION, self._open_socket)
+        curl.setopt(pycurl.WRITEFUNCTION, self._read)
+        curl.setopt(pycurl.PROTOCOLS, pycurl.PROTO_HTTPS if self._is_https else pycurl.PROTO_HTTP)
+        curl.setopt(pycurl.FOLLOWLOCATION, 0)
+        curl.setopt(pycurl.PROXY, "")
+        curl.setopt(pycurl.NOSIGNAL, 1)
+        curl.setopt(pycurl.MAXCONNECTS, 1)
+        curl.setopt(pycurl.TIMEOUT_MS, int(POST_SECONDS * 1000))
+        curl.setopt(pycurl.HTTP_VERSION, pycurl.CURL_HTTP_VERSION_1_1)
+        curl.setopt(pycurl.CAINFO, certifi.where())
+        curl.setopt(pycurl.SSL_VERIFYPEER, 1)
+        curl.setopt(pycurl.SSL_VERIFYHOST, 2)
+        curl.setopt(pycurl.USERAGENT, _USER_AGENT)
+        curl.setopt(pycurl.URL, url)
+        curl.setopt(pycurl.POST, 1)
+
+    def post(self, body: bytes, headers: Mapping[str, str]) -> PostResult:
+        curl, self._is_refused, self._chunks = self._curl, False, bytearray()
+        curl.setopt(pycurl.POSTFIELDS, body)
+        # `Expect:` keeps libcurl from waiting for permission before it sends a large body.
+        curl.setopt(pycurl.HTTPHEADER, ["Expect:", *(f"{name}: {value}" for name, value in headers.items())])
+        started_at, error = clock(), None
+        try:
+            curl.perform()
+        except pycurl.error as problem:
+            is_refused = self._is_refused
+            error = PostError.ADDRESS_REFUSED if is_refused else _ERRORS.get(int(problem.args[0]), PostError.BROKEN)
+        status = int(curl.getinfo(pycurl.RESPONSE_CODE))
+        seconds = clock() - started_at
+        # The status counts as soon as it has come, also if the rest of the answer is too long, too slow or cut off.
+        if status >= _MIN_FINAL_STATUS:
+            return PostResult(status, None, bytes(self._chunks), seconds)
+        return PostResult(None, error or PostError.BROKEN, b"", seconds)
+
+    def can_post(self) -> bool:
+        """Whether the next POST gets an open connection without unread bytes, or a new connection.
+
+        libcurl would take unread bytes for the answer to the next POST. The socket is also readable if the target has
+        closed the connection.
+        """
+        descriptor = self._curl.getinfo(pycurl.ACTIVESOCKET)
+        if descriptor == -1:  # libcurl has closed the connection
+            return True
+        poll = select.poll()
+        poll.register(descriptor, select.POLLIN)
+        return not poll.poll(0)
+
+    def close(self) -> None:
+        self._curl.close()
+
+    def _open_socket(self, _purpose: int, target: pycurl.CurlSockAddr) -> socket.socket | int:
+        if not is_allowed(str(target.addr[0]), networks=self._networks, is_https=self._is_https):
+            self._is_refused = True
             return pycurl.SOCKET_BAD
         return socket.socket(target.family, target.socktype, target.protocol)
 
-    def read(chunk: bytes) -> int:
+    def _read(self, chunk: bytes) -> int:
+        chunks = self._chunks
         chunks.extend(chunk[: MAX_ANSWER_BYTES - len(chunks)])
         return len(chunk) if len(chunks) < MAX_ANSWER_BYTES else -1
-
-    curl.setopt(pycurl.OPENSOCKETFUNCTION, open_socket)
-    curl.setopt(pycurl.WRITEFUNCTION, read)
-    curl.setopt(pycurl.PROTOCOLS, pycurl.PROTO_HTTPS if is_https else pycurl.PROTO_HTTP)
-    curl.setopt(pycurl.FOLLOWLOCATION, 0)
-    curl.setopt(pycurl.PROXY, "")
-    curl.setopt(pycurl.NOSIGNAL, 1)
-    curl.setopt(pycurl.TIMEOUT_MS, int(POST_SECONDS * 1000))
-    curl.setopt(pycurl.HTTP_VERSION, pycurl.CURL_HTTP_VERSION_1_1)
-    curl.setopt(pycurl.CAINFO, certifi.where())
-    curl.setopt(pycurl.SSL_VERIFYPEER, 1)
-    curl.setopt(pycurl.SSL_VERIFYHOST, 2)
-    curl.setopt(pycurl.USERAGENT, _USER_AGENT)
-    curl.setopt(pycurl.URL, url)
-    curl.setopt(pycurl.POST, 1)
-    curl.setopt(pycurl.POSTFIELDS, body)
-    # `Expect:` keeps libcurl from waiting for permission before it sends a large body.
-    curl.setopt(pycurl.HTTPHEADER, ["Expect:", *(f"{name}: {value}" for name, value in headers.items())])
-    started_at, error = clock(), None
-    try:
-        curl.perform()
-    except pycurl.error as problem:
-        error = PostError.ADDRESS_REFUSED if is_refused[0] else _ERRORS.get(int(problem.args[0]), PostError.BROKEN)
-    status = int(curl.getinfo(pycurl.RESPONSE_CODE))
-    seconds = clock() - started_at
-    curl.close()
-    # The status counts as soon as it has come, also if the rest of the answer is too long, too slow or cut off.
-    if status >= _MIN_FINAL_STATUS:
-        return PostResult(status, None, bytes(chunks), seconds)
-    return PostResult(None, error or PostError.BROKEN, b"", seconds)
 
 
 def is_allowed(host: str, *, networks: Sequence[Network], is_https: bool) -> bool:

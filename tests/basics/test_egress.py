@@ -4,17 +4,20 @@ import contextlib
 import ipaddress
 import socket
 import socketserver
+import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import certifi
 import pytest
 
 from campaigns import egress
 from campaigns.domain.statement import Refusal
-from campaigns.egress import PostError, check_url, is_allowed, post, wait_seconds
-from tests.simulator.far_end import Receiver
+from campaigns.egress import Poster, PostError, check_url, is_allowed, wait_seconds
+from tests.simulator.far_end import PATIENCE_SECONDS, Receiver
 from tests.support.serving import serving
 from tests.support.tls import Authority, TlsFront
 
+OK = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"
 LOOPBACK = (ipaddress.ip_network("127.0.0.0/8"), ipaddress.ip_network("::1/128"))
 
 
@@ -22,6 +25,12 @@ LOOPBACK = (ipaddress.ip_network("127.0.0.0/8"), ipaddress.ip_network("::1/128")
 def receiver():
     with serving(Receiver()) as server:
         yield server
+
+
+def post(url, body, headers, *, networks):
+    """POST once."""
+    with Poster(url, networks) as poster:
+        return poster.post(body, headers)
 
 
 @contextlib.contextmanager
@@ -52,6 +61,70 @@ def test_a_post_brings_body_and_headers_and_returns_the_answer(receiver):
     assert (result.status, result.error, result.is_success) == (200, None, True)
     assert body == b'{"a": "\xc3\xa9"}'
     assert (headers["Content-Type"], headers["X-Own"], headers["path"]) == ("application/json", "1", "/hook?x=1")
+
+
+def test_posts_one_after_the_other_share_a_connection(receiver):
+    with Poster(receiver.url, LOOPBACK) as poster:
+        for number in range(5):
+            assert poster.post(b"%d" % number, {"X-Own": str(number)}).is_success
+    assert [(body, headers["X-Own"]) for headers, body, _ in receiver.posts] == [
+        (b"%d" % number, str(number)) for number in range(5)
+    ]
+    assert receiver.connection_count == 1
+
+
+def test_threads_have_a_connection_each(receiver):
+    with Poster(receiver.url, LOOPBACK) as poster, ThreadPoolExecutor(4) as threads:
+        results = list(threads.map(lambda number: poster.post(b"%d" % number, {}), range(100)))
+    assert all(each.is_success for each in results)
+    assert sorted(int(body) for _, body, _ in receiver.posts) == list(range(100))
+    assert receiver.connection_count <= 4
+
+
+def test_a_connection_ends_with_an_error(receiver):
+    receiver.answers = [200, 503]
+    with Poster(receiver.url, LOOPBACK) as poster:
+        assert [poster.post(b"{}", {}).status for _ in range(3)] == [200, 503, 200]
+    assert receiver.connection_count == 2
+
+
+def test_a_target_may_close_its_connections():
+    with answering(OK) as url, Poster(url, LOOPBACK) as poster:
+        assert all(poster.post(b"{}", {}).is_success for _ in range(5))
+
+
+def test_an_answer_to_no_post_is_not_taken_for_the_next_answer():
+    may_repeat, has_repeated, requests = threading.Event(), threading.Event(), []
+
+    class Handler(socketserver.BaseRequestHandler):
+        def handle(self):
+            requests.append(self.request.recv(65_536))
+            self.request.sendall(OK)
+            assert may_repeat.wait(PATIENCE_SECONDS)
+            self.request.sendall(OK)
+            has_repeated.set()
+            self.request.recv(65_536)
+
+    class Server(socketserver.ThreadingTCPServer):
+        daemon_threads, block_on_close = True, False
+
+    server = Server(("127.0.0.1", 0), Handler)
+    with serving(server), Poster(f"http://127.0.0.1:{server.server_address[1]}/", LOOPBACK) as poster:
+        assert poster.post(b"first", {}).is_success
+        may_repeat.set()
+        assert has_repeated.wait(PATIENCE_SECONDS)
+        assert poster.post(b"second", {}).is_success
+    assert [each.partition(b"\r\n\r\n")[2] for each in requests] == [b"first", b"second"]
+
+
+def test_each_new_connection_is_checked_and_a_kept_one_keeps_its_address(receiver, monkeypatch):
+    with Poster(receiver.url, LOOPBACK) as poster:
+        assert poster.post(b"1", {}).is_success
+        monkeypatch.setattr(egress, "is_allowed", lambda *_, **__: False)
+        receiver.answers = [200, 503]
+        assert [poster.post(b"{}", {}).status for _ in range(2)] == [200, 503]
+        assert poster.post(b"{}", {}).error is PostError.ADDRESS_REFUSED
+    assert len(receiver.posts) == 3
 
 
 def test_a_large_body_arrives_byte_by_byte(receiver):

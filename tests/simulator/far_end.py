@@ -105,7 +105,10 @@ def raw_message(to: str = PHONE) -> bytes:
 
 
 class Receiver(ThreadingHTTPServer):
-    """Stores each post; answers with the statuses of `answers` in turn, then with 200, and with this `location`."""
+    """Stores each post; answers with the statuses of `answers` in turn, then with 200, and with this `location`.
+
+    `connection_count`: how many connections clients have opened.
+    """
 
     block_on_close = False
 
@@ -114,7 +117,13 @@ class Receiver(ThreadingHTTPServer):
         self.posts: list[tuple[dict[str, str], bytes, float]] = []
         self.answers: list[int] = []
         self.location = ""
+        self.connection_count = 0
         self.url = f"http://127.0.0.1:{self.server_address[1]}/hook?x=1"
+
+    def get_request(self) -> tuple[socket.socket, Any]:
+        connection = super().get_request()
+        self.connection_count += 1
+        return connection
 
     def values(self) -> list[dict[str, Any]]:
         bodies = [json.loads(body) for _, body, _ in self.posts]

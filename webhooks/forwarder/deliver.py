@@ -17,7 +17,7 @@ from itertools import groupby
 
 from campaigns.config import Settings
 from campaigns.domain.statement import Refusal
-from campaigns.egress import PostResult, wait_seconds
+from campaigns.egress import Poster, PostResult, wait_seconds
 from campaigns.logs import event
 from campaigns.management.forwards.send import choose_secret, describe_failure, post_body
 from campaigns.store.database import Connection, Database, DatabaseUnavailable, commit_lazily
@@ -68,14 +68,15 @@ class _Sender:
             return
         turn_ends_at = time.monotonic() + _TURN_SECONDS
         count = 0
-        with ThreadPoolExecutor(_LANE_COUNT, thread_name_prefix=f"forward-{self._forward.id}") as lanes:
+        poster = Poster(self._forward.url, self._settings.egress_networks or ())
+        with poster, ThreadPoolExecutor(_LANE_COUNT, thread_name_prefix=f"forward-{self._forward.id}") as lanes:
             while not self._is_over() and time.monotonic() < turn_ends_at:
                 due = self._database.run(forwards.take_due_bodies, self._forward, lease_seconds=LEASE_SECONDS)
                 if not due:
                     break
                 self._ends_at = time.monotonic() + _ROUND_SECONDS
                 for set_ in split_sets(due):
-                    count += sum(lanes.map(partial(self._send_lane, secret=secret), set_))
+                    count += sum(lanes.map(partial(self._send_lane, poster=poster, secret=secret), set_))
         if count:
             bound = event("forwarded", forward_id=self._forward.id, webhooks=count)
             _log.info("Passed %s webhooks on by forward %s", count, self._forward.id, extra=bound)
@@ -83,13 +84,13 @@ class _Sender:
     def _is_over(self) -> bool:
         return self._stop.is_set() or self._is_silent.is_set()
 
-    def _send_lane(self, bodies: Sequence[DueBody], *, secret: str) -> int:
+    def _send_lane(self, bodies: Sequence[DueBody], *, poster: Poster, secret: str) -> int:
         """Send bodies one after the other; return the number that the target has accepted."""
         count = 0
         for body in bodies:
             if self._is_over() or time.monotonic() >= self._ends_at:
                 break
-            result = post_body(self._forward.url, body.body, secret, self._settings)
+            result = post_body(poster, body.body, secret)
             count += result.is_success
             self._settle(body, result)
         return count

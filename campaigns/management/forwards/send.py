@@ -7,7 +7,7 @@ import hmac
 
 from campaigns.config import Settings
 from campaigns.domain.statement import Kind, Refusal
-from campaigns.egress import PostResult, post
+from campaigns.egress import Poster, PostResult
 from campaigns.secrets import TokenError, decrypt_token
 
 
@@ -34,10 +34,9 @@ def sign_body(body: bytes, secret: str) -> str:
     return f"sha256={hmac.digest(secret.encode(), body, hashlib.sha256).hex()}"
 
 
-def post_body(url: str, body: bytes, secret: str, settings: Settings) -> PostResult:
-    """Post a body to a target, once."""
-    headers = {"Content-Type": "application/json", "X-Hub-Signature-256": sign_body(body, secret)}
-    return post(url, body, headers, networks=settings.egress_networks or ())
+def post_body(poster: Poster, body: bytes, secret: str) -> PostResult:
+    """Post a signed body to a target, once."""
+    return poster.post(body, {"Content-Type": "application/json", "X-Hub-Signature-256": sign_body(body, secret)})
 
 
 def describe_failure(result: PostResult) -> str:

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 from campaigns.config import Settings
 from campaigns.domain.statement import Hint, HintAction, Kind, Refusal
 from campaigns.domain.users.actor import Act, Actor
-from campaigns.egress import PostResult, check_url
+from campaigns.egress import Poster, PostResult, check_url
 from campaigns.management.forwards.send import choose_secret, post_body
 from campaigns.secrets import encrypt_token
 from campaigns.store.accounts import list_accounts
@@ -118,7 +118,8 @@ def try_forward(database: Database, forward_id: int, *, settings: Settings) -> P
     """
     forward = database.run(_find, forward_id)
     secret = choose_secret(settings, database.run(store.read_secret, forward_id))
-    return post_body(forward.url, TEST_BODY, secret, settings)
+    with Poster(forward.url, settings.egress_networks or ()) as poster:
+        return post_body(poster, TEST_BODY, secret)
 
 
 def _find(connection: Connection, forward_id: int) -> Forward:

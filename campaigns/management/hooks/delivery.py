@@ -18,7 +18,7 @@ from campaigns.config import Settings
 from campaigns.domain.controls import escape_unstorable
 from campaigns.domain.hooks.events import DisabledReason, write_body
 from campaigns.domain.hooks.signature import sign
-from campaigns.egress import PostResult, post, wait_seconds
+from campaigns.egress import Poster, PostResult, wait_seconds
 from campaigns.logs import event
 from campaigns.secrets import decrypt_token
 from campaigns.store.database import Database
@@ -53,20 +53,25 @@ def deliver(hook_id: int, *, database: Database, settings: Settings, alerts: Ale
     Does nothing if another process delivers to the hook. `stop`: set when the process ends; then no POST is begun.
     """
     hook = database.run(outbox.take_hook, hook_id, seconds=_BUSY_SECONDS)
+    if hook is None:
+        return
     until = clock() + _WORK_SECONDS
-    while hook is not None:
-        limit = _ROUND if hook.failing_since is None else _THREADS
-        due = database.run(outbox.list_due_deliveries, hook_id, limit=limit)
-        tries = _post_all(hook, due, settings, stop)
-        if tries:
-            _write(hook_id, hook, tries, database, alerts)
-        if len(due) < limit or not any(each.is_success for each in tries) or stop.is_set() or clock() > until:
-            database.run(outbox.give_hook_back, hook_id, hook.busy_until)
-            return
-        hook = database.run(outbox.take_hook, hook_id, seconds=_BUSY_SECONDS, held=hook.busy_until)
+    with Poster(hook.url, settings.egress_networks or ()) as poster:
+        while hook is not None:
+            limit = _ROUND if hook.failing_since is None else _THREADS
+            due = database.run(outbox.list_due_deliveries, hook_id, limit=limit)
+            tries = _post_all(hook, due, poster, settings, stop)
+            if tries:
+                _write(hook_id, hook, tries, database, alerts)
+            if len(due) < limit or not any(each.is_success for each in tries) or stop.is_set() or clock() > until:
+                database.run(outbox.give_hook_back, hook_id, hook.busy_until)
+                return
+            hook = database.run(outbox.take_hook, hook_id, seconds=_BUSY_SECONDS, held=hook.busy_until)
 
 
-def _post_all(hook: TakenHook, due: Sequence[DueDelivery], settings: Settings, stop: threading.Event) -> list[Try]:
+def _post_all(
+    hook: TakenHook, due: Sequence[DueDelivery], poster: Poster, settings: Settings, stop: threading.Event
+) -> list[Try]:
     settings.require("secret_key")
     assert settings.secret_key is not None
     sealed = [each for each in (hook.secret, hook.old_secret) if each is not None]
@@ -82,8 +87,7 @@ def _post_all(hook: TakenHook, due: Sequence[DueDelivery], settings: Settings, s
         body = write_body(delivery.type, delivery.at, delivery.data)
         headers = sign(secrets, delivery.webhook_id, timestamp, body)
         headers["Content-Type"] = "application/json"
-        result = post(hook.url, body, headers, networks=settings.egress_networks or ())
-        return _judge(delivery, result)
+        return _judge(delivery, poster.post(body, headers))
 
     with ThreadPoolExecutor(_THREADS, thread_name_prefix="hook-posts") as threads:
         return [each for each in threads.map(try_one, due) if each is not None]

@@ -111,6 +111,13 @@ def test_a_receiver_can_verify_each_event(database, receiver, hook, run):
     assert hooks.load_hook(database, hook.hook.id).succeeded_at is not None
 
 
+def test_many_events_share_a_few_connections(database, receiver, hook, run):
+    write(database, 150)
+    run()
+    assert len(receiver.posts) == 150
+    assert receiver.connection_count <= 8
+
+
 def test_a_second_run_sends_nothing_again(database, receiver, hook, run):
     write(database)
     run()
