@@ -1,11 +1,8 @@
 """Runs a campaign by the API: `python docs/run_campaign.py NAME TEMPLATE ACCOUNT FILE`.
 
 REVOADA_API is the address, such as http://127.0.0.1:8080/api/v1. REVOADA_TOKEN is a token with the scopes
-campaigns:read, campaigns:write and campaigns:send. The script may be run again after it was interrupted, within a day:
-it goes on with the same campaign, and starts it once.
+campaigns:read, campaigns:write and campaigns:send. A second run within a day goes on after an interruption.
 """
-
-from __future__ import annotations
 
 import os
 import sys
@@ -15,12 +12,12 @@ from typing import Any
 
 import requests
 
-API, TOKEN = os.environ["REVOADA_API"], os.environ["REVOADA_TOKEN"]
+API, TOKEN = os.environ["REVOADA_API"], {"Authorization": f"Bearer {os.environ['REVOADA_TOKEN']}"}
 
 
 def call(method: str, path: str, *, key: str | None = None, **options: Any) -> Any:
     """Send a request, and repeat it while the server cannot answer. End with the sentence of a refusal."""
-    headers = {"Authorization": f"Bearer {TOKEN}"} | ({"Idempotency-Key": key} if key else {})
+    headers = TOKEN | ({"Idempotency-Key": key} if key else {})
     while True:
         try:
             answer = requests.request(method, API + path, headers=headers, timeout=60, **options)
@@ -37,13 +34,12 @@ name, template, account, file = sys.argv[1:]
 made = call("POST", "/campaigns", key=f"{name}/draft", json={"name": name, "template": template, "accounts": [account]})
 path = f"/campaigns/{made['id']}"
 if call("GET", path)["status"] == "draft":
-    lists = call("PUT", f"{path}/recipients", params={"name": Path(file).name}, data=Path(file).read_bytes())
-    while lists["status"] == "due":
+    sent = call("PUT", f"{path}/recipients", params={"name": Path(file).name}, data=Path(file).read_bytes())
+    while (read := call("GET", f"/imports/{sent['id']}"))["status"] == "due":
         time.sleep(1)
-        lists = call("GET", f"/imports/{lists['id']}")
-    if lists["status"] != "done":
-        sys.exit(lists["reason"]["detail"])
-    print(f"{lists['recipient_count']} recipients, {lists['rejected_count']} rows rejected")
+    if read["status"] != "done":
+        sys.exit(read["reason"]["detail"])
+    print(f"{read['recipient_count']} recipients, {read['rejected_count']} rows rejected")
     for warning in call("POST", f"{path}:start", key=f"{name}/start")["warnings"]:
         print(warning["detail"])
 while (progress := call("GET", f"{path}/progress"))["status"] not in {"completed", "cancelled"}:

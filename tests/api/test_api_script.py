@@ -55,6 +55,11 @@ def test_the_script_runs_a_campaign_and_starts_it_once(project, house, database_
     assert fetch(house, "SELECT count(*) FROM messages") == [2]
 
 
+def test_the_script_has_the_40_lines_that_the_documents_promise(project):
+    assert "in 40 lines of Python" in (project / "docs/api.md").read_text()
+    assert len([line for line in (project / "docs/run_campaign.py").read_text().splitlines() if line]) <= 40
+
+
 def test_the_script_ends_with_the_sentence_of_a_refusal(project, database_url, start_script):
     with run_console(project, database_url) as (url, _), start_script(url, "nothing:en") as script:
         output, errors = script.communicate(timeout=240)
