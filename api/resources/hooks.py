@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Annotated, Any
 
@@ -65,6 +66,13 @@ class NewHook(In):
     url: Annotated[str, Field(min_length=1, max_length=MAX_URL_CHARACTERS)]
     types: list[EventType] = Field(
         [], max_length=100, description="Empty: all types but those with phones, which need suppressions:read."
+    )
+    reason: Text | None = Field(None, description="The reason; the audit shows it.")
+
+
+class HookChange(In):
+    types: list[EventType] = Field(
+        min_length=1, max_length=100, description="Types with phones need suppressions:read."
     )
     reason: Text | None = Field(None, description="The reason; the audit shows it.")
 
@@ -141,8 +149,7 @@ def list_hooks(query_data: PageQuery) -> Any:
 @blueprint.output(HookSecret, 201)
 def add_hook(json_data: NewHook) -> Response:
     """Add a hook, which gets all later events of its types."""
-    if PERSONAL_TYPES & set(json_data.types) and Scope.SUPPRESSIONS_READ not in list_allowed():
-        raise ProblemError("scope_missing", scope=Scope.SUPPRESSIONS_READ)
+    _demand_phones(json_data.types)
     settings = parts().settings
 
     def change(database: Database) -> Answer:
@@ -165,6 +172,19 @@ def add_hook(json_data: NewHook) -> Response:
 def read_hook(hook_id: int) -> Hook:
     """Read a hook."""
     return Hook.show(hooks.load_hook(parts().database, hook_id))
+
+
+@blueprint.patch(PATH)
+@demands(Scope.HOOKS)
+@blueprint.input(HookChange)
+@blueprint.output(Hook)
+def change_hook(hook_id: int, json_data: HookChange) -> Response:
+    """Change the types of the events that a hook gets from now on. Events that wait for it are still sent."""
+    _demand_phones(json_data.types)
+    who = replace(actor(), reason=json_data.reason or None)
+    return carry_out(
+        lambda database: Answer(Hook.show(hooks.change_hook(database, hook_id, types=json_data.types, actor=who)))
+    )
 
 
 @blueprint.delete(PATH)
@@ -265,6 +285,11 @@ def resend_delivery(hook_id: int, event_id: int) -> Response:
         return Answer(SentEvent(event_id=str(event_id)), 202)
 
     return carry_out(change)
+
+
+def _demand_phones(types: Sequence[EventType]) -> None:
+    if PERSONAL_TYPES & set(types) and Scope.SUPPRESSIONS_READ not in list_allowed():
+        raise ProblemError("scope_missing", scope=Scope.SUPPRESSIONS_READ)
 
 
 def _answer_secret(added: hooks.AddedHook, status: int) -> Answer:

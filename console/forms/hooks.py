@@ -1,4 +1,4 @@
-"""The form that adds a hook."""
+"""The forms of hooks: a new hook, its types of events, and the time from which events are sent again."""
 
 from __future__ import annotations
 
@@ -28,10 +28,19 @@ class _Types(SelectMultipleField):  # type: ignore[misc]  # WTForms has no types
         """Leave the check to `_AnyFilled`."""
 
 
-class HookForm(FlaskForm):  # type: ignore[misc]  # Flask-WTF has no types
-    url = StringField(validators=[Filled(deferred("Enter the address of the receiver."))])
+class TypesForm(FlaskForm):  # type: ignore[misc]  # Flask-WTF has no types
     types = _Types(
         choices=[each.value for each in EventType],
         default=[each.value for each in EventType if each not in PERSONAL_TYPES],
         validators=[_AnyFilled()],
     )
+
+
+class HookForm(TypesForm):
+    url = StringField(validators=[Filled(deferred("Enter the address of the receiver."))])
+
+
+class ReplayForm(FlaskForm):  # type: ignore[misc]
+    """`start`: a wall-clock time in the zone of the user."""
+
+    start = StringField(validators=[Filled(deferred("Enter the time of the first event."))])

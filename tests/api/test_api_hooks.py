@@ -73,6 +73,17 @@ def test_deliveries_are_listed_and_sent_again(hooked, database):
     assert hooked.ok("POST", "/hooks/1:test") == {"event_id": "4"}
 
 
+def test_the_types_of_a_hook_are_changed(api, hooked, database):
+    body = {"types": ["export.ready", "campaign.waiting"], "reason": "the CRM"}
+    assert hooked.ok("PATCH", "/hooks/1", body)["types"] == ["campaign.waiting", "export.ready"]
+    assert fetch(database, "SELECT reason FROM audit_events WHERE what = 'hook.change'") == ["the CRM"]
+    assert hooked.problem("PATCH", "/hooks/1", {"types": []}) == (422, "values_invalid")
+    assert hooked.problem("PATCH", "/hooks/1", {"types": ["campaign.exploded"]}) == (422, "values_invalid")
+    assert hooked.problem("PATCH", "/hooks/9", body) == (404, "hook_missing")
+    narrow = api.program(Role.ADMIN, scopes={Scope.HOOKS})
+    assert narrow.problem("PATCH", "/hooks/1", {"types": ["person.opted_out"]}) == (403, "scope_missing")
+
+
 def test_a_hook_is_disabled_enabled_and_removed(hooked):
     assert hooked.ok("POST", "/hooks/1:disable")["disabled_reason"] == "person"
     assert hooked.problem("POST", "/hooks/1:test") == (409, "hook_not_enabled")

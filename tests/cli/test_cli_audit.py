@@ -114,6 +114,7 @@ SIMPLE = {
     ("forward", "enable"): (("2",), "forward.enable"),
     ("forward", "remove"): (("1",), "forward.remove"),
     ("hook", "add"): (("https://example.com/",), "hook.add"),
+    ("hook", "set"): (("1", "--type", "export.ready"), "hook.change"),
     ("hook", "rotate"): (("1",), "hook.rotate"),
     ("hook", "test"): (("1",), "hook.test"),
     ("hook", "replay"): (("1", "--from", "1"), "hook.replay"),

@@ -57,6 +57,18 @@ def test_a_replay_begins_with_an_event_or_at_a_time(hooked, database):
     assert hooked.json("hook", "replay", "1", "--from", tomorrow) == {"event_count": 0}
 
 
+def test_the_types_of_a_hook_are_changed(hooked, database):
+    output = hooked.ok("hook", "set", "1", "--type", "export.ready", "--type", "campaign.waiting", "--reason", "less")
+    assert output == "Hook 1 gets these events: campaign.waiting, export.ready.\n"
+    assert hooked.json("hook", "set", "1", "--type", "person.opted_out")["types"] == ["person.opted_out"]
+    write(database)
+    assert fetch(database, "SELECT count(*) FROM hook_deliveries") == [0]
+    assert fetch(database, "SELECT what, reason FROM audit_events WHERE what = 'hook.change' ORDER BY id") == [
+        ("hook.change", "less"),
+        ("hook.change", None),
+    ]
+
+
 def test_a_disabled_hook_is_enabled_again_and_a_removed_one_is_gone(hooked):
     hooked.ok("hook", "disable", "1", "--reason", "the CRM moves")
     assert "disabled" in hooked.ok("hook", "list")
@@ -77,6 +89,7 @@ def test_a_disabled_hook_is_enabled_again_and_a_removed_one_is_gone(hooked):
         (("add", "https://a:b@example.com/"), "The URL must be an https address with a host, without a user name"),
         (("show", "7"), "There is no hook 7; `revoada hook list` shows all."),
         (("rotate", "7"), "There is no hook 7"),
+        (("set", "7", "--type", "export.ready"), "There is no hook 7"),
         (("replay", "7", "--from", "1"), "There is no hook 7"),
     ],
 )

@@ -80,6 +80,73 @@ def test_the_page_shows_what_the_receiver_answered_and_sends_an_event_again(hook
     assert hooked.post("/hooks/1/events/9").status_code == 404
 
 
+def write(database, count):
+    for _ in range(count):
+        database.run(outbox.write_event, EventType.EXPORT_READY, {"job_id": "1"})
+    database.run(outbox.plan_deliveries, limit=9)
+    fetch(database, "UPDATE hook_deliveries SET due_at = NULL, delivered_at = now(), try_count = 1 RETURNING 1")
+
+
+def test_an_event_and_all_later_ones_are_sent_again(hooked, database):
+    write(database, 3)
+    assert 'href="/hooks/1/events/2/replay"' in hooked.get("/hooks/1").text
+    assert "Send event 2 and all later events again?" in read_text(hooked.get("/hooks/1/events/2/replay").text)
+    answer = hooked.post("/hooks/1/events/2/replay", follow_redirects=True)
+    assert "2 events are sent again, one after the other." in read_text(answer.text)
+    assert fetch(database, "SELECT event_id FROM hook_deliveries WHERE due_at IS NOT NULL ORDER BY 1") == [2, 3]
+    answer = hooked.post("/hooks/1/events/9/replay", follow_redirects=True)
+    assert "0 events are sent again, one after the other." in read_text(answer.text)
+
+
+def test_events_are_sent_again_from_a_time_in_the_zone_of_the_user(hooked, database):
+    write(database, 3)
+    fetch(database, "UPDATE users SET time_zone = 'America/Sao_Paulo' WHERE name = 'eva' RETURNING 1")
+    fetch(database, "UPDATE hook_events SET at = '2026-03-02T21:30Z' WHERE id = 1 RETURNING 1")
+    page = hooked.get("/hooks/1/replay").text
+    assert 'type="datetime-local"' in page
+    assert "The time is that of America/Sao_Paulo." in read_text(page)
+    for start, count in (("2026-03-02T18:30", 3), ("2026-03-02T18:31", 2)):
+        answer = hooked.post("/hooks/1/replay", {"start": start})
+        assert answer.location == f"/hooks/1?replayed={count}"
+    assert read_whats(database)[-1] == "hook.replay"
+
+
+@pytest.mark.parametrize(
+    ("start", "words"),
+    [("", "Enter the time of the first event."), ("soon", "is not a time"), ("2026-13-01T09:00", "is not a time")],
+)
+def test_a_time_that_is_none_replays_nothing(hooked, database, start, words):
+    write(database, 1)
+    answer = hooked.post("/hooks/1/replay", {"start": start})
+    assert answer.status_code == 422
+    assert words in read_text(answer.text)
+    assert fetch(database, "SELECT count(*) FROM hook_deliveries WHERE due_at IS NOT NULL") == [0]
+
+
+def test_a_disabled_hook_gets_nothing_again(hooked, database):
+    write(database, 1)
+    hooked.post("/hooks/1/disable")
+    assert 'href="/hooks/1/replay"' not in hooked.get("/hooks/1").text
+    for path, data in (("/hooks/1/replay", {"start": "2026-03-02T18:30"}), ("/hooks/1/events/1/replay", {})):
+        answer = hooked.post(path, data)
+        assert answer.status_code == 409
+        assert "Hook 1 is disabled, so nothing is sent to it." in read_text(answer.text)
+
+
+def test_the_types_of_a_hook_are_changed(hooked, database):
+    page = hooked.get("/hooks/1/types").text
+    assert set(re.findall(r'value="([a-z_.]+)" checked', page)) == {"campaign.completed", "export.ready"}
+    assert hooked.post("/hooks/1/types", {"types": []}).status_code == 422
+    answer = hooked.post("/hooks/1/types", {"types": ["worker.stalled"]}, follow_redirects=True)
+    assert "The hook gets these events from now on." in read_text(answer.text)
+    assert fetch(database, "SELECT types FROM hooks") == [["worker.stalled"]]
+    assert read_whats(database) == ["hook.add", "hook.change"]
+    hooked.post("/hooks/1/types", {"types": ["worker.stalled"]})
+    assert read_whats(database) == ["hook.add", "hook.change"], "nothing was changed"
+    assert "eva changed hook 1." in read_text(hooked.get("/audit").text)
+    assert hooked.post("/hooks/9/types", {"types": ["worker.stalled"]}).status_code == 404
+
+
 def test_each_act_has_its_question_and_its_row_in_the_audit(hooked, database):
     for act in ("test", "disable", "enable", "remove"):
         assert URL in read_text(hooked.get(f"/hooks/1/{act}").text)

@@ -88,6 +88,7 @@ EXAMPLES = {
     "token revoke": ("1",),
     "hook add": ("https://example.com/hook",),
     "hook test": ("1",),
+    "hook set": ("1", "--type", "export.ready"),
     "hook list": (),
     "hook show": ("1",),
     "hook rotate": ("1",),

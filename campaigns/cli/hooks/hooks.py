@@ -78,6 +78,31 @@ def add(session: Session, url: str, types: Sequence[str], as_json: bool) -> None
     )
 
 
+@hook.command("set")
+@_HOOK
+@click.option(
+    "--type",
+    "types",
+    multiple=True,
+    required=True,
+    type=click.Choice([each.value for each in EventType]),
+    metavar="TYPE",
+    help="A type of events that the hook gets, such as campaign.completed; repeatable.",
+)
+@reason_option
+@json_option
+@click.pass_obj
+def set_(session: Session, hook_id: int, types: Sequence[str], as_json: bool) -> None:
+    """Change the types of the events that a hook gets from now on. Events that wait for it already are still sent.
+
+    \b
+    Example:
+      revoada hook set 1 --type campaign.completed --type campaign.waiting
+    """
+    row = hooks.change_hook(session.database, hook_id, types=types, actor=session.actor)
+    _print_hook(row, _("Hook {id} gets these events: {types}.", id=hook_id, types=row.types), as_json=as_json)
+
+
 @hook.command("list")
 @json_option
 @click.pass_obj

@@ -73,6 +73,7 @@ class Act(StrEnum):
     FORWARD_ENABLE = "forward.enable"
     FORWARD_REMOVE = "forward.remove"
     HOOK_ADD = "hook.add"
+    HOOK_CHANGE = "hook.change"  # its types of events
     HOOK_DISABLE = "hook.disable"
     HOOK_ENABLE = "hook.enable"
     HOOK_REMOVE = "hook.remove"

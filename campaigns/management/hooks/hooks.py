@@ -88,6 +88,24 @@ def list_deliveries(
     return database.run(work)
 
 
+def change_hook(database: Database, hook_id: int, *, types: Collection[str], actor: Actor) -> Hook:
+    """Set the types of the events that a hook gets from now on. Raises Refusal.
+
+    `types`: empty for all types but those with phones. What waits for a try is sent, also if its type is taken away. A
+    hook that has these types already stays as it is, and the audit gets no row.
+    """
+    chosen = choose_types(types)
+
+    def work(connection: Connection) -> Hook:
+        before = _load(connection, hook_id)
+        if store.set_hook_types(connection, hook_id, chosen):
+            was, now = {"types": before.types}, {"types": chosen}
+            write_audit(connection, actor, Act.HOOK_CHANGE, hook_id, before=was, after=now)
+        return _load(connection, hook_id)
+
+    return _change(database, hook_id, work)
+
+
 def rotate_hook(database: Database, hook_id: int, *, actor: Actor, secret_key: str) -> AddedHook:
     """Give a hook a new secret. The secret before it signs for 24 more hours. Raises Refusal."""
     secret = _make_secret()

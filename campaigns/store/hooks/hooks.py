@@ -59,6 +59,11 @@ def lock_hook(connection: Connection, hook_id: int) -> bool:
     return connection.execute(query("lock_hook"), {"hook_id": hook_id}).rowcount == 1
 
 
+def set_hook_types(connection: Connection, hook_id: int, types: Sequence[str]) -> bool:
+    """Set the types of events that a hook gets; return False if it had these types already."""
+    return connection.execute(query("set_hook_types"), {"hook_id": hook_id, "types": list(types)}).rowcount == 1
+
+
 def rotate_hook(connection: Connection, hook_id: int, *, secret: bytes) -> None:
     """Give a hook a new secret, encrypted. The secret before it signs for 24 more hours."""
     connection.execute(query("rotate_hook"), {"hook_id": hook_id, "secret": secret})

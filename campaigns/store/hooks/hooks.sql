@@ -15,6 +15,9 @@ ORDER BY h.id
 -- name: lock_hook
 SELECT id FROM hooks WHERE id = %(hook_id)s FOR NO KEY UPDATE
 
+-- name: set_hook_types
+UPDATE hooks SET types = %(types)s::text[] WHERE id = %(hook_id)s AND types <> %(types)s::text[]
+
 -- name: rotate_hook
 -- The secret of now also signs for 24 hours. During a rotation, a second rotation drops the oldest secret.
 UPDATE hooks SET old_secret = secret, old_secret_until = now() + interval '24 hours', secret = %(secret)s

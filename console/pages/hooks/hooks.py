@@ -10,16 +10,18 @@ from markupsafe import Markup
 from werkzeug.wrappers import Response
 
 from campaigns.domain.hooks.events import DeliveryState, DisabledReason, EventType
+from campaigns.domain.schedule import read_moment
 from campaigns.domain.statement import Refusal, deferred
 from campaigns.domain.users.rights import Right
 from campaigns.management.hooks import hooks
+from campaigns.store.database import read_clock
 from campaigns.store.hooks.hooks import Hook
 from console.context import actor, parts, user
 from console.errors import find_status
-from console.forms.hooks import HookForm
+from console.forms.hooks import HookForm, ReplayForm, TypesForm
 from console.forms.moves import ConfirmForm
 from console.rights import demands, sensitive
-from console.texts import _, say
+from console.texts import _, plural, say
 
 _Answer = str | Response | tuple[str, int]
 _MAX_ID = 2**63 - 1
@@ -80,6 +82,7 @@ _ACTS = (
     ),
 )
 _RESENT = deferred("The event is sent again within a few seconds.")
+_CHANGED = deferred("The hook gets these events from now on.")
 
 
 def register(app: Flask) -> None:
@@ -89,9 +92,15 @@ def register(app: Flask) -> None:
     app.add_url_rule(_HOOK, "hook", show_hook, methods=["GET"])
     app.add_url_rule(f"{_HOOK}/rotate", "ask_rotation", ask_rotation, methods=["GET"])
     app.add_url_rule(f"{_HOOK}/rotate", "rotate_hook", rotate, methods=["POST"])
+    app.add_url_rule(f"{_HOOK}/types", "ask_hook_types", ask_types, methods=["GET"])
+    app.add_url_rule(f"{_HOOK}/types", "change_hook_types", change_types, methods=["POST"])
+    app.add_url_rule(f"{_HOOK}/replay", "ask_replay", ask_replay, methods=["GET"])
+    app.add_url_rule(f"{_HOOK}/replay", "replay_events", replay, methods=["POST"])
     event = f"{_HOOK}/events/<int(max={_MAX_ID}):event_id>"
     app.add_url_rule(event, "ask_resend", ask_resend, methods=["GET"])
     app.add_url_rule(event, "resend_event", resend, methods=["POST"])
+    app.add_url_rule(f"{event}/replay", "ask_replay_from", ask_replay_from, methods=["GET"])
+    app.add_url_rule(f"{event}/replay", "replay_events_from", replay_from, methods=["POST"])
     for act in _ACTS:
         app.add_url_rule(f"{_HOOK}/{act.name}", f"ask_hook_{act.name}", _make_question(act), methods=["GET"])
         app.add_url_rule(f"{_HOOK}/{act.name}", f"change_hook_{act.name}", _make_change(act), methods=["POST"])
@@ -119,8 +128,9 @@ def show_hooks() -> str:
 def show_hook(hook_id: int) -> str:
     hook = hooks.load_hook(parts().database, hook_id)
     deliveries = hooks.list_deliveries(parts().database, hook_id, limit=_DELIVERIES)
-    sentences = {each.name: each.done for each in _ACTS} | {"resend": _RESENT}
+    sentences = {each.name: each.done for each in _ACTS} | {"resend": _RESENT, "types": _CHANGED}
     done = sentences.get(request.args.get("done", ""), "")
+    count = request.args.get("replayed", type=int)
     states = {
         DeliveryState.WAITING: _("waiting"),
         DeliveryState.DELIVERED: _("received"),
@@ -131,7 +141,7 @@ def show_hook(hook_id: int) -> str:
         hook=hook,
         deliveries=deliveries,
         states=states,
-        done=_(done) if done else "",
+        done=_(done) if done else _count_again(count) if count is not None else "",
         status_words=status_words,
         user=user(),
     )
@@ -162,6 +172,57 @@ def add() -> _Answer:
         form.url.errors = [say(refusal)]
         return _render_new(form), find_status(refusal)
     return _render_secret(added)
+
+
+@demands(Right.HOOK_CHANGE)
+def ask_types(hook_id: int) -> str:
+    hook = hooks.load_hook(parts().database, hook_id)
+    return _render_types(hook, TypesForm(types=hook.types))
+
+
+@demands(Right.HOOK_CHANGE)
+def change_types(hook_id: int) -> _Answer:
+    form = TypesForm()
+    if not form.validate_on_submit():
+        return _render_types(hooks.load_hook(parts().database, hook_id), form), 422
+    hooks.change_hook(parts().database, hook_id, types=form.types.data, actor=actor())
+    return redirect(url_for("hook", hook_id=hook_id, done="types"))
+
+
+@demands(Right.HOOK_CHANGE)
+def ask_replay(hook_id: int) -> str:
+    return _render_replay(hook_id, ReplayForm())
+
+
+@demands(Right.HOOK_CHANGE)
+def replay(hook_id: int) -> _Answer:
+    form = ReplayForm()
+    if not form.validate_on_submit():
+        return _render_replay(hook_id, form), 422
+    try:
+        now = parts().database.run(read_clock)
+        start = read_moment(form.start.data.strip(), user().time_zone, now=now, looks_back=True)
+        count = hooks.replay_hook(parts().database, hook_id, from_time=start, actor=actor())
+    except Refusal as refusal:
+        form.start.errors = [say(refusal)]
+        return _render_replay(hook_id, form), find_status(refusal)
+    return redirect(url_for("hook", hook_id=hook_id, replayed=count))
+
+
+@demands(Right.HOOK_CHANGE)
+def ask_replay_from(hook_id: int, event_id: int) -> str:
+    return _render_replay_from(hook_id, event_id)
+
+
+@demands(Right.HOOK_CHANGE)
+def replay_from(hook_id: int, event_id: int) -> _Answer:
+    if not ConfirmForm().validate_on_submit():
+        return _render_replay_from(hook_id, event_id), 422
+    try:
+        count = hooks.replay_hook(parts().database, hook_id, from_id=event_id, actor=actor())
+    except Refusal as refusal:
+        return _render_replay_from(hook_id, event_id, say(refusal)), find_status(refusal)
+    return redirect(url_for("hook", hook_id=hook_id, replayed=count))
 
 
 @sensitive
@@ -236,6 +297,29 @@ def _render_act(act: _Act, hook_id: int, refusal: Markup | None = None) -> str:
 def _render_rotation(hook_id: int) -> str:
     note = _("The next page shows the new secret. For 24 hours each event has two signatures, one by each secret.")
     return _render_question(hook_id, _("Make a new secret?"), note, _("Make a new secret"))
+
+
+def _render_types(hook: Hook, form: TypesForm) -> str:
+    return render_template("hooks/types.html", hook=hook, form=form, types=_type_words(), user=user())
+
+
+def _render_replay(hook_id: int, form: ReplayForm) -> str:
+    hook = hooks.load_hook(parts().database, hook_id)
+    return render_template("hooks/replay.html", hook=hook, form=form, user=user())
+
+
+def _render_replay_from(hook_id: int, event_id: int, refusal: Markup | None = None) -> str:
+    title = _("Send event %(event)s and all later events again?", event=event_id)
+    note = _("Each event keeps its id, so a receiver that has it can leave it out.")
+    return _render_question(hook_id, title, note, _("Send the events again"), refusal=refusal)
+
+
+def _count_again(count: int) -> str:
+    return plural(
+        "%(count)s event is sent again within a few seconds.",
+        "%(count)s events are sent again, one after the other.",
+        count,
+    )
 
 
 def _render_resend(hook_id: int, event_id: int, refusal: Markup | None = None) -> str:
