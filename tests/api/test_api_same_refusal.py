@@ -156,6 +156,26 @@ SAME: dict[str, tuple[tuple[str, ...], tuple, tuple[str, dict | None] | None]] =
         ("POST", "/campaigns/1/retries", {"classes": ["server"]}),
         ("/campaigns/1/retry", None),
     ),
+    "target_url_invalid": (
+        ("hook", "add", "https://user:word@example.com/"),
+        ("POST", "/hooks", {"url": "https://user:word@example.com/"}),
+        ("/hooks/new", {"url": "https://user:word@example.com/", "types": ["export.ready"]}),
+    ),
+    "target_url_not_https": (
+        ("hook", "add", "http://example.com/"),
+        ("POST", "/hooks", {"url": "http://example.com/"}),
+        ("/hooks/new", {"url": "http://example.com/", "types": ["export.ready"]}),
+    ),
+    "hook_missing": (
+        ("hook", "set", "99", "--type", "export.ready"),
+        ("PATCH", "/hooks/99", {"types": ["export.ready"]}),
+        ("/hooks/99/types", {"types": ["export.ready"]}),
+    ),
+    "hook_not_enabled": (
+        ("hook", "replay", "1", "--from", "1"),
+        ("POST", "/hooks/1:replay", {"from_event": "1"}),
+        ("/hooks/1/events/1/replay", {}),
+    ),
     "campaign_missing": (("campaign", "errors", "99"), ("GET", "/campaigns/99/errors"), ("/campaigns/99/errors", None)),
 }
 
@@ -165,6 +185,8 @@ def test_the_same_thing_is_refused_in_the_same_words(sides, make_draft, code):
     (revoada, program, browser), (command, request, page) = sides, SAME[code]
     make_draft()
     program.ok("POST", "/portfolios", {"name": "acme", "daily_limit": 9})
+    program.ok("POST", "/hooks", {"url": "https://crm.example.com/"})
+    program.ok("POST", "/hooks/1:disable")
     revoada.environment["TOKEN"] = request[2].get("token", "") if len(request) > 2 else ""
     refused = refuse_command(revoada, *command)
     assert refused == refuse_api(program, *request)
