@@ -164,3 +164,19 @@ def test_a_certain_code_tells_one_zone(phone, zones):
 )
 def test_other_codes_tell_all_zones_in_which_the_person_may_be(phone, zones):
     assert clocks(find_zones(phone)) >= clocks(zones)
+
+
+@pytest.mark.parametrize(
+    ("phone", "zone"),
+    [
+        ("+351912345678", "Europe/Lisbon"),
+        ("+34612345678", "Europe/Madrid"),
+        ("+79161234567", "Europe/Moscow"),
+        ("+61412345678", "Australia/Sydney"),
+        ("+526141234567", "America/Mexico_City"),
+        ("+56912345678", "America/Santiago"),
+        ("+593991234567", "America/Guayaquil"),
+    ],
+)
+def test_the_zone_of_most_people_stands_first_because_texts_name_it(phone, zone):
+    assert find_zones(phone)[0] == zone

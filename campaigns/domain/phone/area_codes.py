@@ -35,7 +35,8 @@ BRAZIL = {area: zones for zones, areas in _BRAZIL_BY_ZONE.items() for area in ar
 
 # The keys are the country codes, and longer prefixes, of two kinds of countries. A country of the first kind has
 # several time zones, and its mobile numbers do not reveal their place. So a phone may be in any of these zones; of
-# several zones with the same time, only one is listed. To a country of the second kind, `phonenumbers` gives the time
+# several zones with the same time, only one is listed. The zone of most people stands first, because a text names the
+# first zone of which it is true. To a country of the second kind, `phonenumbers` gives the time
 # of another country. If several codes match a number, the longest code counts.
 BY_CODE = {
     "211": ("Africa/Juba",),
@@ -43,42 +44,42 @@ BY_CODE = {
     "213": ("Africa/Algiers",),
     "218": ("Africa/Tripoli",),
     "243": ("Africa/Kinshasa", "Africa/Lubumbashi"),
-    "299": ("America/Danmarkshavn", "America/Nuuk", "America/Scoresbysund", "America/Thule"),
-    "34": ("Atlantic/Canary", "Europe/Madrid"),
-    "351": ("Atlantic/Azores", "Europe/Lisbon"),
+    "299": ("America/Nuuk", "America/Danmarkshavn", "America/Scoresbysund", "America/Thule"),
+    "34": ("Europe/Madrid", "Atlantic/Canary"),
+    "351": ("Europe/Lisbon", "Atlantic/Azores"),
     "380": ("Europe/Kyiv", "Europe/Simferopol"),
     "505": ("America/Managua",),
     "52": (
-        *("America/Cancun", "America/Ciudad_Juarez", "America/Matamoros", "America/Mazatlan"),
-        *("America/Mexico_City", "America/Tijuana"),
+        *("America/Mexico_City", "America/Cancun", "America/Ciudad_Juarez", "America/Matamoros"),
+        *("America/Mazatlan", "America/Tijuana"),
     ),
     # The area codes of Mexico City, Guadalajara and Monterrey have two digits, and each of them belongs to one city.
     "5233": ("America/Mexico_City",),
     "5255": ("America/Mexico_City",),
     "5256": ("America/Mexico_City",),
     "5281": ("America/Monterrey",),
-    "56": ("America/Punta_Arenas", "America/Santiago", "Pacific/Easter"),
+    "56": ("America/Santiago", "America/Punta_Arenas", "Pacific/Easter"),
     "593": ("America/Guayaquil", "Pacific/Galapagos"),
     "61": (
-        *("Australia/Adelaide", "Australia/Brisbane", "Australia/Darwin", "Australia/Eucla", "Australia/Lord_Howe"),
-        *("Australia/Perth", "Australia/Sydney", "Indian/Christmas", "Indian/Cocos"),
+        *("Australia/Sydney", "Australia/Adelaide", "Australia/Brisbane", "Australia/Darwin", "Australia/Eucla"),
+        *("Australia/Lord_Howe", "Australia/Perth", "Indian/Christmas", "Indian/Cocos"),
     ),
     "62": ("Asia/Jakarta", "Asia/Jayapura", "Asia/Makassar"),
     "64": ("Pacific/Auckland", "Pacific/Chatham"),
     "672": ("Antarctica/Casey", "Antarctica/Davis", "Antarctica/Macquarie", "Antarctica/Mawson", "Pacific/Norfolk"),
-    "675": ("Pacific/Bougainville", "Pacific/Port_Moresby"),
-    "686": ("Pacific/Kanton", "Pacific/Kiritimati", "Pacific/Tarawa"),
-    "689": ("Pacific/Gambier", "Pacific/Marquesas", "Pacific/Tahiti"),
+    "675": ("Pacific/Port_Moresby", "Pacific/Bougainville"),
+    "686": ("Pacific/Tarawa", "Pacific/Kanton", "Pacific/Kiritimati"),
+    "689": ("Pacific/Tahiti", "Pacific/Gambier", "Pacific/Marquesas"),
     "691": ("Pacific/Chuuk", "Pacific/Pohnpei"),
     "7": (
-        *("Asia/Irkutsk", "Asia/Kamchatka", "Asia/Krasnoyarsk", "Asia/Magadan", "Asia/Omsk", "Asia/Vladivostok"),
-        *("Asia/Yakutsk", "Asia/Yekaterinburg", "Europe/Kaliningrad", "Europe/Moscow", "Europe/Samara"),
+        *("Europe/Moscow", "Asia/Irkutsk", "Asia/Kamchatka", "Asia/Krasnoyarsk", "Asia/Magadan", "Asia/Omsk"),
+        *("Asia/Vladivostok", "Asia/Yakutsk", "Asia/Yekaterinburg", "Europe/Kaliningrad", "Europe/Samara"),
     ),
     "76": ("Asia/Almaty",),
     "77": ("Asia/Almaty",),
     "86": ("Asia/Shanghai", "Asia/Urumqi"),
     "970": ("Asia/Hebron",),
-    "976": ("Asia/Hovd", "Asia/Ulaanbaatar"),
+    "976": ("Asia/Ulaanbaatar", "Asia/Hovd"),
 }
 
 # Each area code of North America belongs to one state or province, for mobile phones as well. For a state with several
