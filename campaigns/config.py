@@ -7,7 +7,8 @@ import os
 import re
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import Field, dataclass, field, fields, replace
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, available_timezones
@@ -554,11 +555,14 @@ def _write_value(value: object) -> str:
 
 
 def read_settings(environment: Mapping[str, str] | None = None) -> Settings:
-    """Read the settings from the environment. Raises SettingsError if a value is wrong."""
+    """Read the settings from the environment. Raises SettingsError if a value is wrong.
+
+    A secret may stand in a file: `DATABASE_URL_FILE` is the path of a file that has the value of `DATABASE_URL`.
+    """
     source = os.environ if environment is None else environment
     values: dict[str, Any] = {}
     for spec in fields(Settings):
-        text = source.get(spec.metadata["variable"], "").strip()
+        text = _find_text(spec, source)
         if not text:
             continue
         try:
@@ -577,6 +581,42 @@ def read_settings(environment: Mapping[str, str] | None = None) -> Settings:
             " REVOADA_RENEW_SECONDS, so that a request ends within its lease",
         )
     return settings
+
+
+def _find_text(spec: Field[Any], source: Mapping[str, str]) -> str:
+    """Return the text of a setting, from its variable or from the file of a secret; "" if it is not set."""
+    variable = spec.metadata["variable"]
+    text = source.get(variable, "").strip()
+    path = "" if spec.repr else source.get(f"{variable}_FILE", "").strip()
+    if not path:
+        return text
+    if text:
+        raise SettingsError(
+            "setting_twice", "{variable} and {variable}_FILE are both set: leave one of them out.", variable=variable
+        )
+    try:
+        return Path(path).read_text("utf-8").strip()
+    except UnicodeDecodeError:
+        raise SettingsError(
+            "setting_file", "{variable}_FILE is wrong: {path} is not a text in UTF-8.", variable=variable, path=path
+        ) from None
+    except OSError as error:
+        raise SettingsError(
+            "setting_file",
+            "{variable}_FILE is wrong: {path} cannot be read: {reason}.",
+            variable=variable,
+            path=path,
+            reason=Sentence(error.strerror or "Input/output error"),
+        ) from None
+
+
+def list_variables() -> list[str]:
+    """Return the names of the environment variables of all settings, with those of the files of secrets."""
+    names = []
+    for spec in fields(Settings):
+        variable = spec.metadata["variable"]
+        names += [variable] if spec.repr else [variable, f"{variable}_FILE"]
+    return names
 
 
 def read_log_settings(environment: Mapping[str, str] | None = None) -> Settings:

@@ -183,7 +183,7 @@ def _set_apart(environment: dict[str, str]) -> None:
 
     The log gets the language of the command, because the demo shows the log on the same screen.
     """
-    prefixes = ("REVOADA_", "META_", "BROKER_", "ALERT_")
+    prefixes = ("DATABASE_", "REDIS_", "REVOADA_", "META_", "BROKER_", "ALERT_")
     for name in [name for name in environment if name.startswith(prefixes) and name not in _LANGUAGES]:
         del environment[name]
     environment.setdefault("REVOADA_LOG_LANGUAGE", current().name)

@@ -7,7 +7,6 @@ import signal
 import urllib.error
 import urllib.request
 from collections.abc import Mapping, Sequence
-from dataclasses import fields
 from itertools import groupby
 from pathlib import Path
 from types import TracebackType
@@ -15,7 +14,7 @@ from typing import Self
 from urllib.parse import urlsplit
 
 from campaigns.cli.hints import _
-from campaigns.config import Settings
+from campaigns.config import list_variables
 from devstack.ports import LOOPBACK, free_port, is_free, keep_port
 from devstack.postgres import Postgres, start_postgres
 from devstack.roles import Role, start_process, start_role
@@ -132,7 +131,7 @@ class Stack:
     def write_environment(self) -> Path:
         """Write a shell file with the settings of this stack, for commands in another terminal; return its path."""
         path = self.folder / "env"
-        names = {spec.metadata["variable"] for spec in fields(Settings)} & self.environment.keys()
+        names = set(list_variables()) & self.environment.keys()
         path.touch(mode=0o600)
         path.chmod(0o600)
         lines = [f"export {name}={shlex.quote(self.environment[name])}\n" for name in sorted(names)]

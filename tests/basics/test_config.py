@@ -8,7 +8,7 @@ from cryptography.fernet import Fernet
 from hypothesis import given
 from hypothesis import strategies as st
 
-from campaigns.config import Settings, SettingsError, read_settings
+from campaigns.config import Settings, SettingsError, list_variables, read_settings
 
 SECRETS = {
     "DATABASE_URL": "postgresql://revoada:pass-word@localhost/revoada",
@@ -57,6 +57,47 @@ def test_what_is_set_is_read():
     settings = read_settings(SECRETS | {"REVOADA_TICK_SECONDS": "0.5", "REVOADA_SLOTS": " 4 ", "LOG_LEVEL": ""})
     assert settings.database_url == SECRETS["DATABASE_URL"]
     assert (settings.tick_seconds, settings.slots, settings.log_level) == (0.5, 4, "INFO")
+
+
+@pytest.mark.parametrize("variable", SECRETS)
+def test_a_secret_may_stand_in_a_file(tmp_path, variable):
+    file = tmp_path / "secret"
+    file.write_text(f"{SECRETS[variable]}\n")
+    assert read_settings({f"{variable}_FILE": str(file)}) == read_settings({variable: SECRETS[variable]})
+    assert f"{variable}_FILE" in list_variables()
+
+
+def test_a_setting_that_is_no_secret_has_no_file(tmp_path):
+    assert read_settings({"REVOADA_SLOTS_FILE": str(tmp_path / "missing")}) == Settings()
+    assert "REVOADA_SLOTS_FILE" not in list_variables()
+
+
+def test_a_file_without_a_text_sets_nothing(tmp_path):
+    file = tmp_path / "secret"
+    file.write_text("\n")
+    assert read_settings({"DATABASE_URL_FILE": str(file), "REDIS_URL_FILE": ""}) == Settings()
+
+
+def test_a_file_that_cannot_be_read_is_refused(tmp_path):
+    missing, binary = tmp_path / "missing", tmp_path / "binary"
+    binary.write_bytes(b"\xff\xfe")
+    text = refuse({"DATABASE_URL_FILE": str(missing)})
+    assert text == f"DATABASE_URL_FILE is wrong: {missing} cannot be read: No such file or directory."
+    assert refuse({"DATABASE_URL_FILE": str(tmp_path)}).endswith("cannot be read: Is a directory.")
+    assert refuse({"DATABASE_URL_FILE": str(binary)}).endswith("is not a text in UTF-8.")
+
+
+def test_a_wrong_secret_of_a_file_is_not_told(tmp_path):
+    file = tmp_path / "secret"
+    file.write_text("mysql://u:pass-word@localhost")
+    assert "pass-word" not in refuse({"DATABASE_URL_FILE": str(file)})
+
+
+def test_a_secret_that_is_set_twice_is_refused(tmp_path):
+    file = tmp_path / "secret"
+    file.write_text(SECRETS["DATABASE_URL"])
+    text = refuse({"DATABASE_URL": SECRETS["DATABASE_URL"], "DATABASE_URL_FILE": str(file)})
+    assert text == "DATABASE_URL and DATABASE_URL_FILE are both set: leave one of them out."
 
 
 def test_the_end_of_the_graph_url_may_have_a_slash():

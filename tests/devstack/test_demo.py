@@ -8,7 +8,8 @@ from devstack.demo import _set_apart
 
 def test_the_demo_takes_no_setting_from_outside_but_the_languages():
     languages = {"REVOADA_LANGUAGE": "pt_BR", "REVOADA_LOG_LANGUAGE": "pt_BR"}
-    environment = {"PATH": "/bin", "REVOADA_SLOTS": "1", "META_APP_SECRET": "x", "BROKER_URL": "x"} | languages
+    settings = dict.fromkeys(["REVOADA_SLOTS", "META_APP_SECRET", "BROKER_URL", "DATABASE_URL_FILE"], "1")
+    environment = {"PATH": "/bin"} | settings | languages
     _set_apart(environment)
     assert environment == {"PATH": "/bin"} | languages
 
