@@ -10,7 +10,9 @@ import datetime as dt
 import json
 from collections import Counter
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any
 
 from campaigns.domain.optout.recognition import StopRules
@@ -61,13 +63,26 @@ class DeadLetter:
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
-class _Source:
-    """The part of a body from which one `Evidence` was read."""
+class _Statuses:
+    """The bodies of the single statuses of a body. They are made only when one of them is needed.
 
-    waba_id: str
-    phone_number_id: str
-    status: dict[str, Any]
+    Nearly all statuses are applied and never needed again. To keep the JSON of each status until then would take longer
+    than to read the body a second time for the few others.
+    """
+
+    def __init__(self, body: bytes, rules: StopRules) -> None:
+        self._body, self._rules = body, rules
+
+    @cached_property
+    def bodies(self) -> list[bytes]:
+        bodies: list[bytes] = []
+        try:
+            content = load_json(self._body)
+        except RecursionError:  # the stack is deeper than when the body was read; that of a new thread is not
+            with ThreadPoolExecutor(1) as thread:
+                content = thread.submit(load_json, self._body).result()
+        _read(_Reader(self._body, self._rules, status_bodies=bodies), content)
+        return bodies
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +106,7 @@ class ParsedEvent:
     people: People = field(default_factory=People)
     dead_letters: tuple[DeadLetter, ...] = ()
     ignored: Mapping[str, int] = field(default_factory=dict)
-    _sources: tuple[_Source, ...] = field(default=(), repr=False, compare=False)
+    _statuses: _Statuses | None = field(default=None, repr=False, compare=False)
     _optout_bodies: tuple[bytes, ...] = field(default=(), repr=False, compare=False)
     _reply_bodies: tuple[bytes, ...] = field(default=(), repr=False, compare=False)
 
@@ -106,6 +121,10 @@ class ParsedEvent:
         A `resume` (the person wants marketing again) from before 2009 keeps its time, which is older than WhatsApp. So
         the `resume` is older than each refusal, and ends no refusal.
         """
+        if not (self.has_events or self.optouts or self.replies or self.people) and all(
+            bound_time(each.at, received_at) is each.at for each in self.evidence
+        ):
+            return self  # the usual body: statuses with usable times
         return replace(
             self,
             evidence=tuple(replace(each, at=bound_time(each.at, received_at)) for each in self.evidence),
@@ -149,10 +168,8 @@ class ParsedEvent:
 
     def rewrap(self, index: int) -> bytes:
         """Return a body that contains only `evidence[index]`, so that it can be deferred alone."""
-        source = self._sources[index]
-        metadata = {"phone_number_id": source.phone_number_id}
-        value = {"messaging_product": "whatsapp", "metadata": metadata, "statuses": [source.status]}
-        return _wrap({"id": source.waba_id}, {"field": "messages", "value": value})
+        assert self._statuses is not None
+        return self._statuses.bodies[index]
 
 
 def parse_event(body: bytes, rules: StopRules = _DEFAULT_RULES) -> ParsedEvent:
@@ -168,12 +185,16 @@ def parse_event(body: bytes, rules: StopRules = _DEFAULT_RULES) -> ParsedEvent:
     if not isinstance(content, dict | list):
         return dead_letter_body(body, f"not an object: {quote(content)}")
     reader = _Reader(body, rules)
+    _read(reader, content)
+    return reader.finish()
+
+
+def _read(reader: _Reader, content: dict[str, Any] | list[Any]) -> None:
     if isinstance(content, list):
         for index, envelope in enumerate(content):
             reader.read_envelope(envelope, f"[{index}].")
     else:
         reader.read_envelope(content, "")
-    return reader.finish()
 
 
 def dead_letter_body(body: bytes, reason: str) -> ParsedEvent:
@@ -222,10 +243,13 @@ class _Number:
 
 
 class _Reader:
-    """Walks a body once and collects its content. The smallest part that raises UnusableError becomes a dead letter."""
+    """Walks a body once and collects its content. The smallest part that raises UnusableError becomes a dead letter.
 
-    def __init__(self, body: bytes, rules: StopRules) -> None:
-        self._body, self._rules = body, rules
+    `status_bodies`: gets a body of its own for each status that is evidence.
+    """
+
+    def __init__(self, body: bytes, rules: StopRules, status_bodies: list[bytes] | None = None) -> None:
+        self._body, self._rules, self._status_bodies = body, rules, status_bodies
         self._optouts: list[OptOut] = []
         self._optout_bodies: list[bytes] = []
         self._optout_replies: list[Reply] = []
@@ -233,7 +257,6 @@ class _Reader:
         self._reply_bodies: list[bytes] = []
         self._people = People()
         self._evidence: list[Evidence] = []
-        self._sources: list[_Source] = []
         self._template_events: list[TemplateEvent] = []
         self._account_events: list[AccountEvent] = []
         self._dead_letters: list[DeadLetter] = []
@@ -257,7 +280,7 @@ class _Reader:
             _reply_bodies=tuple(self._reply_bodies),
             dead_letters=tuple(dead_letters),
             ignored=dict(self._ignored),
-            _sources=tuple(self._sources),
+            _statuses=_Statuses(self._body, self._rules) if self._evidence else None,
         )
 
     def read_envelope(self, envelope: object, path: str) -> None:
@@ -334,7 +357,8 @@ class _Reader:
             else:
                 if evidence is not None:
                     self._evidence.append(evidence)
-                    self._sources.append(_Source(number.entry.waba_id, number.phone_number_id, status))
+                    if self._status_bodies is not None:
+                        self._status_bodies.append(_wrap_status(status, number))
 
     def _read_status(self, status: dict[str, Any], number: _Number) -> Evidence | None:
         """Return the evidence, or None for a status that is counted and ignored."""
@@ -414,6 +438,12 @@ class _Reader:
             return self._dead_letters
         first = self._dead_letters[0]
         return [DeadLetter(self._body, f"{first.reason} (the first of {self._dead_letter_count} such parts)")]
+
+
+def _wrap_status(status: object, number: _Number) -> bytes:
+    metadata = {"phone_number_id": number.phone_number_id}
+    value = {"messaging_product": "whatsapp", "metadata": metadata, "statuses": [status]}
+    return _wrap({"id": number.entry.waba_id}, {"field": "messages", "value": value})
 
 
 def _read_frame(entry: Mapping[str, Any]) -> dict[str, Any]:

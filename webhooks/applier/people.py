@@ -8,7 +8,8 @@ from __future__ import annotations
 import datetime as dt
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -121,16 +122,18 @@ class People:
 
         An unreadable part is skipped and does not make the body a dead letter.
         """
+        parts = _read_parts(value)
+        if not any(_may_connect(name, part) for name, part in parts):
+            return  # the usual value: it names people by their numbers only
         at = None
-        for name in _LISTS:  # contacts have no time and get the time of the parts before them, so they come last
-            for part in _read_parts(value, name):
-                at = _read_time(part) or at
-                if name == "user_id_update":
-                    self._read_update(part, at)
-                elif name == "messages" and part.get("type") == "system":
-                    self._read_system(part, at)
-                elif not _USER_KEYS.isdisjoint(part):
-                    self._read_part(part, at)
+        for name, part in parts:
+            at = _read_time(part) or at
+            if name == "user_id_update":
+                self._read_update(part, at)
+            elif name == "messages" and part.get("type") == "system":
+                self._read_system(part, at)
+            elif not _USER_KEYS.isdisjoint(part):
+                self._read_part(part, at)
 
     def _read_part(self, part: Mapping[str, Any], at: dt.datetime | None) -> None:
         for number_key, user_keys in _PEOPLE:
@@ -210,14 +213,29 @@ def _read_key(value: object) -> str:
     return recipient_key(text) if isinstance(text, str) and is_number(text) else ""
 
 
-def _read_parts(value: object, name: str) -> Iterator[dict[str, Any]]:
+def _read_parts(value: object) -> list[tuple[str, dict[str, Any]]]:
+    """Return the parts that may name people, each with the name of its list. Contacts have no time and get the time of
+    the parts before them, so they come last.
+    """
+    parts: list[tuple[str, dict[str, Any]]] = []
     try:
-        listed = read_list(read_object(value, "").get(name), "")
+        content = read_object(value, "")
     except UnusableError:
-        return
-    for part in listed:
-        if isinstance(part, dict):
-            yield part
+        return parts
+    for name in _LISTS:
+        if name in content:
+            with suppress(UnusableError):
+                parts += [(name, part) for part in read_list(content[name], "") if isinstance(part, dict)]
+    return parts
+
+
+def _may_connect(name: str, part: Mapping[str, Any]) -> bool:
+    """Whether a part may say that numbers or user ids belong to one person."""
+    return (
+        name == "user_id_update"
+        or (name == "messages" and part.get("type") == "system")
+        or not _USER_KEYS.isdisjoint(part)
+    )
 
 
 def _read_time(part: Mapping[str, Any]) -> dt.datetime | None:
