@@ -85,12 +85,13 @@ ORDER BY c.id
 -- Messages in flight keep their status until Meta's reply settles them. A release never makes a message of a cancelled
 -- campaign pending again. Returns the last id, NULL if no message is left.
 --
--- Plan: one scan of `messages_in_order` behind the id `after`, so all calls for a campaign read it once.
+-- Plan: one scan of `messages_in_order` behind the id `after`, so all calls for a campaign read it once. The array and the
+-- order are deliberate, see `claim_messages`.
 WITH next AS MATERIALIZED (
     SELECT id FROM messages
-    WHERE campaign_id = %(campaign_id)s AND id > %(after)s AND status = 'pending'
+    WHERE campaign_id = ANY (ARRAY[%(campaign_id)s]::bigint[]) AND id > %(after)s AND status = 'pending'
         AND EXISTS (SELECT FROM campaigns WHERE id = %(campaign_id)s AND status = 'cancelled')
-    ORDER BY id
+    ORDER BY campaign_id, id
     LIMIT %(limit)s
     FOR UPDATE
 ), cancelled AS (
@@ -271,11 +272,15 @@ SELECT id FROM campaign
 -- name: insert_test_messages
 -- Inserts the messages of a test. Each phone gets the variables of one of the first recipients, in the order of the
 -- recipients. If there are fewer recipients than phones, the variables are used again, from the first recipient on.
+--
+-- Plan: messages_in_order. The array and the order are deliberate, see `claim_messages`.
 WITH people AS (
     SELECT variables, row_number() OVER (ORDER BY id) AS n, count(*) OVER () AS count
     FROM (
         SELECT id, variables FROM messages
-        WHERE campaign_id = %(campaign_id)s AND phone IS NOT NULL ORDER BY id LIMIT cardinality(%(phones)s::text[])
+        WHERE campaign_id = ANY (ARRAY[%(campaign_id)s]::bigint[]) AND phone IS NOT NULL
+        ORDER BY campaign_id, id
+        LIMIT cardinality(%(phones)s::text[])
     ) first
 ), inserted AS (
     INSERT INTO messages (campaign_id, phone, recipient_key, variables)
@@ -380,19 +385,23 @@ SELECT template_id FROM campaigns WHERE id = %(campaign_id)s
 -- name: list_pending_after
 -- Pending messages of a campaign with an id above `id`, in the order of the list, without those of people who have opted
 -- out. `capped`: the ids of further messages that are omitted.
+--
+-- Plan: messages_in_order from `id` on. The array and the order are deliberate, see `claim_messages`.
 SELECT id, phone, variables FROM messages m
-WHERE campaign_id = %(campaign_id)s AND status = 'pending' AND id > %(id)s AND id <> ALL (%(capped)s::bigint[])
+WHERE campaign_id = ANY (ARRAY[%(campaign_id)s]::bigint[]) AND status = 'pending' AND id > %(id)s
+    AND id <> ALL (%(capped)s::bigint[])
     AND NOT EXISTS (SELECT FROM suppressions s WHERE s.recipient_key = m.recipient_key AND s.is_active)
-ORDER BY id
+ORDER BY campaign_id, id
 LIMIT %(limit)s
 
 -- name: list_pending_before
 -- Pending messages of a campaign with an id below `id`, the last first. The same messages are omitted as in
--- `list_pending_after`.
+-- `list_pending_after`. Plan: messages_in_order, backwards from `id` on.
 SELECT id, phone, variables FROM messages m
-WHERE campaign_id = %(campaign_id)s AND status = 'pending' AND id < %(id)s AND id <> ALL (%(capped)s::bigint[])
+WHERE campaign_id = ANY (ARRAY[%(campaign_id)s]::bigint[]) AND status = 'pending' AND id < %(id)s
+    AND id <> ALL (%(capped)s::bigint[])
     AND NOT EXISTS (SELECT FROM suppressions s WHERE s.recipient_key = m.recipient_key AND s.is_active)
-ORDER BY id DESC
+ORDER BY campaign_id DESC, id DESC
 LIMIT %(limit)s
 
 -- name: list_pending_counts

@@ -62,15 +62,16 @@ WHERE c.id = ANY (%(campaign_ids)s)
 -- campaign has the messages with the highest ids up to the cursor, because these messages were sent last. If the cursor
 -- is 0, the sample has the messages with the highest ids of the whole campaign.
 --
--- Plan: the index messages_in_order.
+-- Plan: the first entries of messages_in_order for each campaign, backwards. The array and the order are deliberate: by
+-- the primary key Postgres would read the messages of all later campaigns.
 SELECT m.account_id, count(*),
     count(*) FILTER (WHERE m.status IN ('delivered', 'read', 'failed') OR m.pricing_category IS NOT NULL)
 FROM campaigns c
 CROSS JOIN LATERAL (
     SELECT n.account_id, n.status, n.sent_at, n.pricing_category
     FROM messages n
-    WHERE n.campaign_id = c.id AND (c.cursor = 0 OR n.id <= c.cursor)
-    ORDER BY n.id DESC LIMIT %(sample_count)s
+    WHERE n.campaign_id = ANY (ARRAY[c.id]) AND n.id <= coalesce(nullif(c.cursor, 0), 9223372036854775807)
+    ORDER BY n.campaign_id DESC, n.id DESC LIMIT %(sample_count)s
 ) m
 WHERE c.id = ANY (%(campaign_ids)s)
     AND m.sent_at BETWEEN clock_timestamp() - interval '1 hour'

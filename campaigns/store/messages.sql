@@ -531,21 +531,31 @@ GROUP BY 1, 2
 -- some error codes, a message may be sent again only after a wait (`later_seconds`). The caller has locked the
 -- campaign, so it neither completes nor is cancelled.
 --
--- Plan: messages_in_order from `after` on, then the primary key once per row.
+-- Plan: messages_in_order from `after` on, then the primary key once per row. The array, the order and the limit without
+-- effect are deliberate: the planner expects few messages with this status, and would rather sort those that it finds by
+-- the primary key, among the messages of all later campaigns.
 WITH wanted AS (
     SELECT code, make_interval(secs => seconds) AS pause
     FROM unnest(%(codes)s::int[], %(later_seconds)s::float8[]) AS t (code, seconds)
 ), picked AS MATERIALIZED (
     SELECT m.id
-    FROM messages m
-    WHERE m.campaign_id = %(campaign_id)s
-        AND (m.campaign_id, m.id) > (%(campaign_id)s, %(after)s)
-        AND m.status = 'failed'
-        AND m.error_code = ANY (%(codes)s::int[])
-        AND m.phone IS NOT NULL  -- erased messages have no recipient
-    ORDER BY m.campaign_id, m.id
+    FROM (
+        SELECT id, status FROM messages
+        WHERE campaign_id = ANY (ARRAY[%(campaign_id)s]::bigint[]) AND id > %(after)s
+        ORDER BY campaign_id, id
+        LIMIT (SELECT 9223372036854775807)
+    ) next
+    CROSS JOIN LATERAL (
+        SELECT m.id
+        FROM messages m
+        WHERE m.id = next.id
+            AND m.status = 'failed'
+            AND m.error_code = ANY (%(codes)s::int[])
+            AND m.phone IS NOT NULL  -- erased messages have no recipient
+        FOR UPDATE OF m
+    ) m
+    WHERE next.status = 'failed'
     LIMIT %(limit)s
-    FOR UPDATE OF m
 ), retried AS (
     UPDATE messages m
     SET status = 'pending',
@@ -599,18 +609,28 @@ GROUP BY 1
 -- messages (`not_before`), not by the cursor. The caller has locked the campaign, so it neither completes nor is
 -- cancelled.
 --
--- Plan: messages_in_order from `after` on, then the primary key once per row.
+-- Plan: messages_in_order from `after` on, then the primary key once per row. The array, the order and the limit without
+-- effect are deliberate: the planner expects few messages with this status, and would rather sort those that it finds by
+-- the primary key, among the messages of all later campaigns.
 WITH picked AS MATERIALIZED (
     SELECT m.id
-    FROM messages m
-    WHERE m.campaign_id = %(campaign_id)s
-        AND (m.campaign_id, m.id) > (%(campaign_id)s, %(after)s)
-        AND m.status = 'uncertain'
-        AND m.phone IS NOT NULL  -- erased messages have no recipient
-        AND NOT EXISTS (SELECT FROM suppressions s WHERE s.recipient_key = m.recipient_key AND s.is_active)
-    ORDER BY m.campaign_id, m.id
+    FROM (
+        SELECT id, status FROM messages
+        WHERE campaign_id = ANY (ARRAY[%(campaign_id)s]::bigint[]) AND id > %(after)s
+        ORDER BY campaign_id, id
+        LIMIT (SELECT 9223372036854775807)
+    ) next
+    CROSS JOIN LATERAL (
+        SELECT m.id
+        FROM messages m
+        WHERE m.id = next.id
+            AND m.status = 'uncertain'
+            AND m.phone IS NOT NULL  -- erased messages have no recipient
+            AND NOT EXISTS (SELECT FROM suppressions s WHERE s.recipient_key = m.recipient_key AND s.is_active)
+        FOR UPDATE OF m
+    ) m
+    WHERE next.status = 'uncertain'
     LIMIT %(limit)s
-    FOR UPDATE OF m
 ), retried AS (
     UPDATE messages m
     SET status = 'pending',

@@ -161,9 +161,11 @@ GROUP BY old.number
 ORDER BY old.number
 
 -- name: find_first_imported
+-- Plan: the first entry of messages_in_order behind `last_message_id`. The array and the order are deliberate, see
+-- `claim_messages`.
 SELECT id, phone, variables FROM messages
-WHERE campaign_id = %(campaign_id)s AND id > %(last_message_id)s
-ORDER BY id
+WHERE campaign_id = ANY (ARRAY[%(campaign_id)s]::bigint[]) AND id > %(last_message_id)s
+ORDER BY campaign_id, id
 LIMIT 1
 
 -- name: group_import_errors

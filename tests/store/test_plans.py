@@ -374,6 +374,14 @@ CURSORS = {
     "erase_batch": {"last_id": ("bigint", "15000"), "limit": ("int", "10")},
     "count_receipts": {"last_id": ("bigint", "15000"), "hours": ("int", "1"), "limit": ("int", "10")},
     "has_claimable": {"cursor": ("bigint", "15000"), "open_zones": ("smallint[]", "NULL")},
+    "retry_messages": {
+        "codes": ("int[]", "'{131000}'"), "later_seconds": ("float8[]", "'{0}'"), "after": ("bigint", "15000"),
+        "limit": ("int", "10"),
+    },
+    "retry_uncertain": {"after": ("bigint", "15000"), "limit": ("int", "10")},
+    "list_pending_after": {"id": ("bigint", "15000"), "capped": ("bigint[]", "'{}'"), "limit": ("int", "10")},
+    "cancel_messages": {"after": ("bigint", "15000"), "limit": ("int", "10")},
+    "find_first_imported": {"last_message_id": ("bigint", "15000")},
 }  # fmt: skip
 
 
@@ -384,6 +392,23 @@ def test_what_goes_on_from_a_cursor_starts_there_and_not_at_the_first_message(da
     conditions = [node["Index Cond"] for node in nodes if node.get("Index Name") == "messages_in_order"]
     assert conditions
     assert all("(id > $" in condition for condition in conditions)
+
+
+@pytest.mark.parametrize(
+    ("name", "parameters"),
+    [
+        ("list_pending_before", {"id": ("bigint", "15000"), "capped": ("bigint[]", "'{}'"), "limit": ("int", "10")}),
+        ("load_traffic", {"sample_count": ("int", "1000"), "webhook_seconds": ("float8", "300")}),
+        (
+            "insert_test_messages",
+            {"test_id": ("bigint", "2"), "phones": ("text[]", "NULL"), "recipient_keys": ("text[]", "NULL")},
+        ),
+    ],
+)
+def test_the_first_or_last_messages_of_a_campaign_are_not_searched_among_those_of_others(database, name, parameters):
+    ids = ("campaign_ids", ("bigint[]", "'{1}'")) if name == "load_traffic" else ("campaign_id", ("bigint", "1"))
+    nodes = explain(database, name, tables=("messages",), **dict([ids]) | parameters)
+    assert {node["Index Name"] for node in nodes if "Index Name" in node} == {"messages_in_order"}
 
 
 # The statements of the send path and of the webhook path that come with every set of messages.
