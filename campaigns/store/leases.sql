@@ -226,13 +226,17 @@ UPDATE campaigns SET enqueued_at = NULL WHERE id = ANY (%(campaign_ids)s) AND en
 -- Counts, by campaign, the uncertain messages that were claimed more than `grace_seconds` ago. A campaign is returned
 -- only if one of these messages has reached this age since the last check (`uncertain_told_at`), so that a campaign is
 -- not reported again for the same messages. The messages of a campaign are read at most four times per `grace_seconds`,
--- and only if its counter of uncertain messages is not 0.
+-- and only if its counter of uncertain messages is not 0. If the last check came more than `grace_seconds` after the end
+-- of the campaign, the check has seen all its messages at this age, so they are not read again. A recovery after a restore
+-- makes messages uncertain that count as claimed at the time of the recovery.
 WITH looked AS (
     UPDATE campaigns c SET uncertain_told_at = clock_timestamp()
     FROM tallies t
     WHERE t.campaign_id = c.id AND t.status = 'uncertain' AND t.count > 0
         AND (c.uncertain_told_at IS NULL
-            OR c.uncertain_told_at < clock_timestamp() - make_interval(secs => %(grace_seconds)s / 4))
+            OR c.uncertain_told_at < clock_timestamp() - make_interval(secs => %(grace_seconds)s / 4)
+                AND c.uncertain_told_at < make_interval(secs => %(grace_seconds)s)
+                    + greatest(coalesce(c.completed_at, c.cancelled_at, 'infinity'), c.recovered_at))
     RETURNING c.id, coalesce(old.uncertain_told_at, '-infinity') AS before
 )
 SELECT m.campaign_id, count(*), min(m.claimed_at)

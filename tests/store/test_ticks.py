@@ -210,7 +210,7 @@ def test_reconcile_reports_messages_that_stay_uncertain(database, now):
 
 
 def test_an_uncertain_message_is_reported_once_and_a_new_one_again(database, now):
-    campaign_id = database.run(add_campaign, "completed")
+    campaign_id = database.run(add_campaign, "completed", completed_at=now)
     first, second = (now - dt.timedelta(seconds=seconds) for seconds in (9_000, 8_000))
     database.run(add_message, campaign_id, "uncertain", claimed_at=first)
     database.run(add_message, campaign_id, "uncertain", claimed_at=second)
@@ -220,6 +220,33 @@ def test_an_uncertain_message_is_reported_once_and_a_new_one_again(database, now
     assert database.run(report_uncertain, grace_seconds=6_000) == []
     forget_reports(database, seconds=1_600)
     assert database.run(report_uncertain, grace_seconds=6_000) == []
+
+
+@pytest.mark.parametrize(
+    ("ended", "recovered", "is_read"), [(8_000, None, False), (4_000, None, True), (8_000, 0, True)]
+)
+def test_uncertain_messages_of_an_ended_campaign_are_read_until_all_have_been_reported(
+    database, now, ended, recovered, is_read
+):
+    """The last check came 3,000 s ago; a message is reported if it is older than 3,600 s."""
+    campaign_id = database.run(add_campaign, "completed")
+    database.run(add_message, campaign_id, "uncertain", claimed_at=now - dt.timedelta(seconds=9_000))
+    fetch(
+        database,
+        "UPDATE campaigns SET completed_at = clock_timestamp() - make_interval(secs => %s),"
+        " recovered_at = clock_timestamp() - make_interval(secs => %s)",
+        ended,
+        recovered,
+    )
+    forget_reports(database, seconds=3_000)
+    scans = "SELECT seq_scan + idx_scan FROM pg_stat_xact_user_tables WHERE relname = 'messages'"
+
+    def work(connection):
+        before = connection.execute(scans).fetchone()
+        report_uncertain(connection, grace_seconds=3_600)
+        return connection.execute(scans).fetchone() != before
+
+    assert database.run(work) == is_read
 
 
 def test_messages_that_stay_uncertain_raise_an_alert(database, now, caplog):
