@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import subprocess
 import time
 import tomllib
 from dataclasses import fields
+from ipaddress import ip_address, ip_network
 from pathlib import Path
 from typing import Any
 
@@ -16,13 +18,18 @@ import redis
 import yaml
 from dotenv import dotenv_values
 
-from campaigns.config import Settings
+from campaigns.config import Settings, read_settings
+from campaigns.secrets import make_key
 from devstack.ports import LOOPBACK, free_port
-from devstack.roles import read_procfile
+from devstack.roles import PROJECT, read_procfile
 from devstack.valkey import find_binary
 from tests.simulator.far_end import wait_for
 
-OTHER_SERVICES = {"postgres", "valkey", "migrate"}
+# What is neither a role nor of our image.
+SERVERS = {"proxy", "postgres", "valkey", "prometheus", "alertmanager", "grafana"}
+OF_POSTGRES = {"backup", "dump", "load", "restore"}
+OTHER_SERVICES = {"migrate", "revoada"} | SERVERS | OF_POSTGRES
+SECRETS = {"database_url", "redis_url", "secret_key", "meta_app_secret", "meta_verify_token"}
 
 
 @pytest.fixture
@@ -96,15 +103,16 @@ def test_each_service_is_confined(compose):
         assert service["read_only"] is True, name
         assert service["cap_drop"] == ["ALL"], name
         assert service["security_opt"] == ["no-new-privileges:true"], name
-        assert "cap_add" not in service, name
+        # The file of Caddy has this right.
+        assert service.get("cap_add", []) == (["NET_BIND_SERVICE"] if name == "proxy" else []), name
         assert not service.get("privileged"), name
         assert re.fullmatch(r"[1-9][0-9]*[mg]", service["mem_limit"]), name
 
 
 def test_no_service_runs_as_root(compose, project):
-    assert compose["services"]["postgres"]["user"] == "postgres"
-    assert compose["services"]["valkey"]["user"] == "valkey"
-    for role in (*read_procfile(), "migrate"):
+    for name in SERVERS | OF_POSTGRES:
+        assert compose["services"][name]["user"] not in {"root", "0", "0:0"}, name
+    for role in (*read_procfile(), "migrate", "revoada"):
         assert "user" not in compose["services"][role], role
     users = re.findall(r"^USER (.+)$", (project / "Dockerfile").read_text(), re.MULTILINE)
     assert users[-1].isdecimal()
@@ -115,19 +123,75 @@ def test_each_image_has_a_whole_version(compose, project):
     images = [service["image"] for service in compose["services"].values()]
     images += re.findall(r"^FROM (\S+)", (project / "Dockerfile").read_text(), re.MULTILINE)
     for image in images:
-        assert re.search(r":[0-9]+\.[0-9]+", image), image
+        assert re.search(r":(\$\{REVOADA_VERSION:-)?v?[0-9]+\.[0-9]+", image), image
         assert "latest" not in image
     version = tomllib.loads((project / "pyproject.toml").read_text())["project"]["version"]
-    assert compose["services"]["worker"]["image"] == f"revoada:{version}"
+    for role in (*read_procfile(), "migrate", "revoada"):
+        assert compose["services"][role]["image"] == f"${{REVOADA_IMAGE:-revoada}}:${{REVOADA_VERSION:-{version}}}"
+    assert f"#REVOADA_VERSION={version}\n" in (project / ".env.example").read_text()
+
+
+def test_each_secret_is_a_file(compose):
+    services = compose["services"]
+    for role in (*read_procfile(), "migrate", "revoada"):
+        service = services[role]
+        given = {value for name, value in service["environment"].items() if name.endswith("_FILE") and value}
+        given.remove("/tmp/alive")
+        assert given == {f"/run/secrets/{name}" for name in service["secrets"]}, role
+        assert set(service["secrets"]) <= SECRETS
+    assert "secret_key" not in services["webhooks"]["secrets"], "the public role cannot read access tokens"
+    for name, service in services.items():
+        for secret in service.get("secrets", []):
+            assert compose["secrets"][secret] == {"file": f"./secrets/{secret}"}, name
+
+
+@pytest.fixture
+def set_up(project, tmp_path):
+    """Runs deploy/setup.sh in a folder of its own; returns what it wrote into the files of secrets."""
+    (tmp_path / "deploy").mkdir()
+    for name in ("deploy/setup.sh", ".env.example"):
+        shutil.copy(project / name, tmp_path / name)
+    # Only root can give folders and files to the users of the images.
+    tools = tmp_path / "tools"
+    tools.mkdir()
+    (tools / "install").write_text("#!/bin/sh\n")
+    (tools / "install").chmod(0o755)
+
+    def run():
+        environment = {"PATH": f"{tools}:{os.environ['PATH']}"}
+        subprocess.run(["sh", str(tmp_path / "deploy/setup.sh")], env=environment, check=True, capture_output=True)
+        return {path.name: path.read_text().strip() for path in (tmp_path / "secrets").iterdir()}
+
+    return run
+
+
+def test_setup_makes_each_secret_once(compose, set_up, tmp_path):
+    made = set_up()
+    assert made.keys() == compose["secrets"].keys()
+    assert (tmp_path / "secrets").stat().st_mode & 0o777 == 0o700
+    files = compose["services"]["worker"]["environment"]
+    folder = str(tmp_path / "secrets")
+    files = {name: value.replace("/run/secrets", folder) for name, value in files.items() if "/secrets/" in value}
+    settings = read_settings(files)
+    settings.require("database_url", "redis_url", "secret_key", "meta_verify_token")
+    assert settings.meta_app_secret is None, "this one comes from Meta"
+    assert f":{made['postgres_password']}@" in settings.database_url
+    assert f":{made['valkey_password']}@" in settings.redis_url
+    assert set_up() == made, "a second run changes nothing"
+
+
+def test_setup_keeps_the_secrets_of_an_earlier_version(set_up, tmp_path):
+    key = make_key()
+    (tmp_path / ".env").write_text(f"POSTGRES_PASSWORD=one\nREVOADA_SECRET_KEY={key}\nMETA_APP_SECRET=three\n")
+    made = set_up()
+    assert (made["postgres_password"], made["secret_key"], made["meta_app_secret"]) == ("one", key, "three")
+    assert made["database_url"] == "postgresql://revoada:one@postgres:5432/revoada"
 
 
 def test_valkey_asks_every_client_for_a_password(compose):
     service = compose["services"]["valkey"]
-    assert 'requirepass "$$VALKEY_PASSWORD"' in service["command"][-1]
-    assert service["environment"]["VALKEY_PASSWORD"].startswith("${VALKEY_PASSWORD:?")
-    for role in (*read_procfile(), "migrate"):
-        url = compose["services"][role]["environment"]["REDIS_URL"]
-        assert url.startswith("redis://:${VALKEY_PASSWORD:?"), role
+    assert 'requirepass "$$(cat "$$VALKEY_PASSWORD_FILE")"' in service["command"][-1]
+    assert service["secrets"] == ["valkey_password"]
 
 
 def test_the_start_of_valkey_as_compose_has_it_gives_the_password_to_nobody(compose, tmp_path):
@@ -135,7 +199,8 @@ def test_the_start_of_valkey_as_compose_has_it_gives_the_password_to_nobody(comp
     port = free_port()
     script = compose["services"]["valkey"]["command"][-1].replace("$$", "$").replace("/data", ".")
     program = script.replace("valkey-server -", f"valkey-server - --port {port} --bind {LOOPBACK}")
-    environment = {"VALKEY_PASSWORD": "word", "PATH": f"{find_binary().parent}:{os.environ['PATH']}"}
+    (tmp_path / "password").write_text("word\n")
+    environment = {"VALKEY_PASSWORD_FILE": "password", "PATH": f"{find_binary().parent}:{os.environ['PATH']}"}
     with subprocess.Popen(
         ["sh", "-c", program], env=environment, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
     ) as process:
@@ -158,10 +223,84 @@ def answers(client):
         return False
 
 
-def test_only_loopback_of_the_host_is_published(compose):
-    published = [port for service in compose["services"].values() for port in service.get("ports", [])]
-    assert published
-    assert all(port.startswith("127.0.0.1:") for port in published)
+def test_only_the_proxy_has_ports_that_other_machines_reach(compose):
+    published = {name: service["ports"] for name, service in compose["services"].items() if "ports" in service}
+    assert published.pop("proxy") == ["80:80", "443:443", "443:443/udp"]
+    assert {"webhooks", "console", "flower"} <= published.keys()
+    assert all(port.startswith("127.0.0.1:") for ports in published.values() for port in ports)
+
+
+def test_the_console_believes_the_address_of_the_proxy_only(compose):
+    address = compose["services"]["proxy"]["networks"]["front"]["ipv4_address"]
+    assert address in compose["services"]["console"]["environment"]["REVOADA_TRUSTED_PROXIES"]
+    [network] = compose["networks"]["front"]["ipam"]["config"]
+    default = re.compile(r":-([0-9./]+)\}")
+    assert ip_address(default.search(address)[1]) in ip_network(default.search(network["subnet"])[1])
+    attached = {name for name, service in compose["services"].items() if "front" in service.get("networks", {})}
+    assert attached == {"proxy", "webhooks", "console"}
+
+
+def test_each_service_that_stays_has_a_health_check(compose):
+    for name, service in compose["services"].items():
+        if service.get("restart") == "unless-stopped":
+            assert service["healthcheck"]["test"], name
+
+
+def test_what_is_started_by_hand_is_not_started_with_the_roles(compose):
+    profiles = {name: service.get("profiles", []) for name, service in compose["services"].items()}
+    assert {name for name, names in profiles.items() if names == ["tools"]} == {"revoada", "dump", "load", "restore"}
+    assert {name for name, names in profiles.items() if names == ["monitoring"]} == {
+        *("prometheus", "alertmanager", "grafana"),
+    }
+    assert {name for name, names in profiles.items() if not names} == set(read_procfile()) | {
+        *("proxy", "postgres", "valkey", "migrate", "backup"),
+    }
+
+
+def test_the_tools_of_postgres_have_the_version_of_the_server(compose):
+    services = compose["services"]
+    assert {services[name]["image"] for name in OF_POSTGRES} == {services["postgres"]["image"]}
+    for name in OF_POSTGRES:
+        words = services[name].get("entrypoint") or services[name]["command"]
+        assert (PROJECT / words[1].replace("/deploy", "deploy/postgres")).is_file(), name
+
+
+def test_files_that_compose_mounts_exist(compose):
+    made = {"./backup", "./data", "./proxy"}  # by deploy/setup.sh
+    for service in compose["services"].values():
+        for source in (volume.partition(":")[0] for volume in service.get("volumes", [])):
+            assert source in compose["volumes"] or source in made or (PROJECT / source).exists(), source
+
+
+def test_managed_servers_are_left_out_by_an_override(compose, project):
+    override = yaml.safe_load((project / "deploy/compose.managed.yml").read_text())["services"]
+    assert override.keys() == {"postgres", "valkey", "backup"}
+    for service in compose["services"].values():
+        needed = service.get("depends_on", {})
+        for name in override.keys() & set(needed):
+            assert needed[name]["required"] is False
+
+
+def test_prometheus_asks_each_role_that_has_metrics(compose, project):
+    config = yaml.safe_load((project / "deploy/prometheus/prometheus.yml").read_text())
+    [asked] = config["scrape_configs"][0]["dns_sd_configs"]
+    assert set(asked["names"]) == set(read_procfile()) - {"flower"}
+    assert str(asked["port"]) == compose["services"]["worker"]["environment"]["REVOADA_METRICS_PORT"]
+    [alertmanager] = config["alerting"]["alertmanagers"]
+    assert alertmanager["static_configs"] == [{"targets": ["alertmanager:9093"]}]
+    alerts = yaml.safe_load((project / "deploy/alertmanager/alertmanager.yml").read_text())
+    assert alerts["route"]["receiver"] in {each["name"] for each in alerts["receivers"]}
+    [posted] = alerts["receivers"][0]["webhook_configs"]
+    assert posted["url_file"] == f"/run/secrets/{compose['services']['alertmanager']['secrets'][0]}"
+
+
+def test_an_upgrade_replaces_each_role_once_after_the_migration(project):
+    script = (project / "deploy/upgrade.sh").read_text()
+    replaced = re.search(r"^for role in (.+); do$", script, re.MULTILINE)[1].split()
+    replaced += re.findall(r"^docker compose up .* (\w+)$", script, re.MULTILINE)
+    assert sorted(replaced) == sorted(read_procfile())
+    assert script.index("run --rm migrate") < script.index("for role in")
+    assert replaced.index("files") < replaced.index("console")
 
 
 def test_a_stop_lasts_longer_than_a_request(compose):
@@ -186,8 +325,13 @@ def test_the_example_has_no_setting_that_does_not_exist(project):
     known = {spec.metadata["variable"] for spec in fields(Settings)}
     # Not ours to read: they fill in docker-compose.yml and the Procfile.
     known |= {
-        "POSTGRES_PASSWORD",
-        "VALKEY_PASSWORD",
+        "COMPOSE_FILE",
+        "COMPOSE_PROFILES",
+        "REVOADA_DOMAIN",
+        "REVOADA_FRONT_NETWORK",
+        "REVOADA_IMAGE",
+        "REVOADA_PROXY_ADDRESS",
+        "REVOADA_VERSION",
         "FLOWER_BASIC_AUTH",
         "HOST",
         "PORT",

@@ -1,0 +1,44 @@
+#!/bin/sh
+# Copies the whole cluster of the running Postgres into BACKUP/base/TIME (UTC). With the files of the WAL that Postgres
+# archives into BACKUP/wal, restore.sh brings back the state of any time since the oldest copy.
+#   KEEP    the number of copies that stay (default 7); WAL that no copy needs is deleted
+#   EVERY   seconds between two copies; without it, one copy is made
+# The variables of libpq (PGHOST, PGUSER, …) name the server; PGPASSWORD_FILE names a file that has the password.
+set -eu
+umask 077
+backup="${BACKUP:-/backup}"
+[ -z "${PGPASSWORD_FILE:-}" ] || PGPASSWORD="$(cat "$PGPASSWORD_FILE")" && export PGPASSWORD
+
+copy() {
+	to="$backup/base/$(date -u +%Y%m%dT%H%M%SZ)"
+	mkdir -p "$backup/base" "$backup/wal"
+	rm -rf "$backup"/base/*.part
+	pg_basebackup --pgdata="$to.part" --format=tar --gzip --wal-method=stream --checkpoint=fast --no-password || return
+	pg_verifybackup --no-parse-wal --quiet "$to.part" || return
+	date -u +%Y%m%dT%H%M%SZ >"$to.part/ended" || return
+	sync
+	mv "$to.part" "$to" && echo "copied to $to"
+}
+
+# Copies are named by their time, so their names are in the order of their times.
+list() {
+	find "$backup/base" -mindepth 1 -maxdepth 1 -type d ! -name '*.part' | sort
+}
+
+tidy() {
+	list | head -n "-${KEEP:-7}" | while read -r old; do rm -rf "$old"; done
+	oldest="$(list | head -n 1)"
+	# The file that marks the begin of a copy is named after the first file of the WAL that the copy needs.
+	first="$(tar -xzOf "$oldest/base.tar.gz" backup_label | sed -n 's/^START WAL LOCATION: .*(file \([0-9A-F]*\)).*/\1/p')"
+	pg_archivecleanup "$backup/wal" "$first"
+}
+
+while :; do
+	if copy && tidy; then
+		touch "$backup/base"
+	elif [ -z "${EVERY:-}" ]; then
+		exit 1
+	fi
+	[ -n "${EVERY:-}" ] || exit 0
+	sleep "$EVERY"
+done
