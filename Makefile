@@ -13,8 +13,8 @@ LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --genera
 	--custom-compile-command 'make lock' pyproject.toml --group build
 READY := $(VENV)/.ready
 
-.PHONY: help install demo up test test-api test-clocks test-brokers test-office test-pgbouncer test-browser nightly check golden \
-	messages bench chaos chaos-hosts pictures format lock
+.PHONY: help install demo up test test-api test-clocks test-brokers test-deploy test-office test-pgbouncer test-browser nightly \
+	check golden messages dist bench chaos chaos-hosts pictures format lock
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -48,6 +48,9 @@ test-brokers: install ## the throttle, the filter and flows on Debian's Redis (n
 	$(BIN)/pytest -n 2 --dist worksteal --redis-server /usr/bin/redis-server $(ARGS) tests/throttle tests/broker \
 		tests/flows/test_flow_together.py tests/faults/test_fault_sentinel.py
 
+test-deploy: install ## the files of deploy/, backups, and the wheel in an empty environment (needs Debian's package systemd)
+	$(BIN)/pytest -n 2 --dist worksteal $(ARGS) tests/deploy
+
 test-office: install ## workbooks that LibreOffice shows and saves (needs Debian's package libreoffice-calc-nogui)
 	timeout 600 $(BIN)/pytest -q $(ARGS) tests/office
 
@@ -77,6 +80,13 @@ golden: install ## write the golden files anew: help, options, JSON keys, log ev
 messages: install ## write new texts into the catalogues of campaigns/locale, and compile the catalogues
 	$(BIN)/python -m tests.project.messages
 	$(BIN)/python -m tests.console.messages
+
+dist: install ## the wheel and the source of this version in dist/, with SHA256SUMS; twine checks them
+	rm -rf dist
+	SOURCE_DATE_EPOCH=$$(git log -1 --format=%ct) $(BIN)/uv build --quiet --no-build-isolation --offline --python $(BIN)/python
+	rm -rf build revoada.egg-info
+	$(BIN)/twine check --strict dist/*.whl dist/*.tar.gz
+	cd dist && sha256sum *.whl *.tar.gz > SHA256SUMS
 
 bench: install ## how fast it is on this machine (ARGS='sending growth' runs some, ARGS=--list names all)
 	$(BIN)/python -m benchmarks $(ARGS)

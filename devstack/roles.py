@@ -19,12 +19,14 @@ from devstack import guard
 from devstack.server import DevstackError, open_log
 
 PROJECT = Path(__file__).resolve().parent.parent
+# A link to the Procfile of the project. The wheel has the file itself.
+PROCFILE = Path(__file__).with_name("Procfile")
 # A worker waits for the replies to its requests before it ends. This time is the HTTP timeout and a few seconds more.
 DRAIN_SECONDS = 27.0
 _LOG_LINES = 15
 
 
-def read_procfile(path: Path = PROJECT / "Procfile") -> dict[str, str]:
+def read_procfile(path: Path = PROCFILE) -> dict[str, str]:
     """Return the command of each role, in the order of the file."""
     lines = [line.partition(":") for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
     return {name.strip(): command.strip() for name, _, command in lines}

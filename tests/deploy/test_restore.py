@@ -1,0 +1,196 @@
+"""The scripts of deploy/postgres with the settings of docker-compose.yml: a state between two copies comes back."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from types import SimpleNamespace
+from urllib.parse import urlsplit
+
+import pytest
+import yaml
+
+from campaigns.store.database import Database
+from campaigns.store.migrate import migrate
+from devstack.ports import LOOPBACK
+from devstack.postgres import start_postgres
+from tests.simulator.far_end import wait_for
+from tests.store.rows import add_campaign, add_messages, fetch, find_wrong_counters
+
+
+@pytest.fixture
+def host(project) -> Iterator[SimpleNamespace]:
+    """A running Postgres as docker-compose.yml starts it, and the folders of its container."""
+    compose = yaml.safe_load((project / "docker-compose.yml").read_text())
+    # The server has another user than the tests if the tests run as root, and that user reads and writes here.
+    folder = Path(tempfile.mkdtemp(prefix="revoada-restore-"))
+    folder.chmod(0o755)
+    backup, scripts = folder / "backup", folder / "scripts"
+    shutil.copytree(project / "deploy/postgres", scripts)
+    hba = scripts / "pg_hba.conf"
+    hba.write_text(hba.read_text().replace(" revoada ", " postgres "))
+    for path in (backup, backup / "wal"):
+        path.mkdir()
+        path.chmod(0o777)
+    words = compose["services"]["postgres"]["command"]
+    settings = dict(word.split("=", 1) for word in words if "=" in word)
+    settings["shared_buffers"] = "16MB"
+    settings["hba_file"] = str(hba)
+    settings["archive_command"] = f"BACKUP={backup} {settings['archive_command'].replace('/deploy', str(scripts))}"
+    with start_postgres(folder / "old", fsync=False, settings=settings) as server:
+        url = server.create_database("revoada")
+        migrate(url)
+        yield SimpleNamespace(server=server, url=url, folder=folder, backup=backup, scripts=scripts, settings=settings)
+    shutil.rmtree(folder)
+
+
+def run(host, script, *words, data=None, keep="2"):
+    """Run a script as its service in docker-compose.yml does; return what it printed."""
+    parts = urlsplit(host.url)
+    password = host.folder / "password"
+    password.write_text(f"{parts.password}\n")
+    environment = {
+        "PATH": f"{host.server._install / 'bin'}:{os.environ['PATH']}",
+        "LC_ALL": "C",
+        "BACKUP": str(host.backup),
+        "KEEP": keep,
+        "PGHOST": LOOPBACK,
+        "PGPORT": str(parts.port),
+        "PGUSER": parts.username,
+        "PGDATABASE": "revoada",
+        "PGPASSWORD_FILE": str(password),
+        **({"PGDATA": str(data)} if data else {}),
+    }
+    command = ["sh", str(host.scripts / script), *words]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=120)
+    if done.returncode != 0:
+        raise AssertionError(done.stdout + done.stderr)
+    return done.stdout
+
+
+def use(url, work):
+    database = Database(url)
+    database.open()
+    try:
+        return work(database)
+    finally:
+        database.close()
+
+
+def tell_time(url):
+    return str(use(url, lambda database: fetch(database, "SELECT clock_timestamp()::timestamptz(3)::text")[0]))
+
+
+def archive(host):
+    """Close the file of the WAL, and wait until it is archived. An empty file would not be closed."""
+    use(host.url, lambda each: fetch(each, "SELECT pg_logical_emit_message(true, 'test', '')"))
+    name = use(host.url, lambda each: fetch(each, "SELECT pg_walfile_name(pg_switch_wal())"))[0]
+    wait_for((host.backup / "wal" / name).exists)
+
+
+def restore(host, time):
+    """Stop Postgres, restore, and start it; return the URL of the restored database."""
+    host.server.stop()
+    data = host.folder / "new"
+    shutil.rmtree(data, ignore_errors=True)
+    shutil.copytree(host.folder / "old", data, ignore=shutil.ignore_patterns("*.lock", "*.log", "cluster"))
+    run(host, "restore.sh", time, data=data / "cluster")
+    for path in (data / "cluster", *(data / "cluster").rglob("*"), *host.backup.rglob("*")):
+        fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW)
+        host.server._user.give_ownership(fd)
+        os.close(fd)
+    host.server = start_postgres(data, fsync=False, settings=host.settings)
+    return host.server.database_url("revoada")
+
+
+@pytest.fixture
+def restored(host) -> Iterator[SimpleNamespace]:
+    yield host
+    host.server.stop()
+
+
+def test_the_state_of_a_time_between_two_copies_comes_back(restored):
+    host = restored
+    campaign_id = use(host.url, lambda each: each.run(add_campaign))
+    use(host.url, lambda each: each.run(add_messages, campaign_id, 3))
+    run(host, "backup.sh")
+    use(host.url, lambda each: each.run(add_messages, campaign_id, 4))
+    before = tell_time(host.url)
+    use(host.url, lambda each: each.run(add_campaign))
+    run(host, "backup.sh")
+    archive(host)
+
+    url = restore(host, before)
+
+    assert use(url, lambda each: fetch(each, "SELECT id FROM campaigns")) == [campaign_id]
+    assert use(url, lambda each: fetch(each, "SELECT count(*) FROM messages")) == [7]
+    assert use(url, lambda each: fetch(each, "SELECT pg_is_in_recovery()")) == [False]
+    assert use(url, find_wrong_counters) == []
+    use(url, lambda each: each.run(add_messages, campaign_id, 1))
+
+
+def test_latest_brings_back_all_that_was_archived(restored):
+    host = restored
+    run(host, "backup.sh")
+    campaign_id = use(host.url, lambda each: each.run(add_campaign))
+    archive(host)
+    url = restore(host, "latest")
+    assert use(url, lambda each: fetch(each, "SELECT id FROM campaigns")) == [campaign_id]
+
+
+def test_old_copies_are_deleted_with_the_wal_that_only_they_need(restored):
+    host = restored
+    run(host, "backup.sh")
+    [first] = (host.backup / "base").iterdir()
+    archive(host)
+    oldest_wal = min(path.name for path in (host.backup / "wal").iterdir())
+    wait_for(lambda: run(host, "backup.sh", keep="1") and not first.exists())
+    assert len(list((host.backup / "base").iterdir())) == 1
+    assert not (host.backup / "wal" / oldest_wal).exists()
+
+
+def test_what_cannot_be_restored_changes_nothing(restored):
+    host = restored
+    run(host, "backup.sh")
+    cluster = host.folder / "old/cluster"
+    with pytest.raises(AssertionError, match="Postgres runs"):
+        run(host, "restore.sh", "latest", data=cluster)
+    host.server.stop()
+    before = sorted(path.name for path in cluster.iterdir())
+    for time, reason in (
+        ("2020-01-01 00:00:00Z", "no copy"),
+        ("2020-01-01 00:00:00", "no zone"),
+        ("tomorrow", "no zone"),
+    ):
+        with pytest.raises(AssertionError, match=reason):
+            run(host, "restore.sh", time, data=cluster)
+    assert sorted(path.name for path in cluster.iterdir()) == before
+
+
+def test_a_file_of_the_wal_is_archived_once_and_never_replaced(project, tmp_path):
+    source = tmp_path / "0001"
+    source.write_text("one")
+
+    def archive_it():
+        command = ["sh", str(project / "deploy/postgres/archive.sh"), str(source), "0001"]
+        environment = os.environ | {"BACKUP": str(tmp_path)}
+        return subprocess.run(command, env=environment, capture_output=True, check=False).returncode
+
+    assert [archive_it(), archive_it()] == [0, 0]
+    source.write_text("two")
+    assert archive_it() != 0
+    assert (tmp_path / "wal/0001").read_text() == "one"
+
+
+def test_a_dump_is_loaded_over_what_came_after(restored):
+    host = restored
+    campaign_id = use(host.url, lambda each: each.run(add_campaign))
+    run(host, "dump.sh")
+    [dump] = (host.backup / "dumps").iterdir()
+    use(host.url, lambda each: each.run(add_campaign))
+    run(host, "load.sh", dump.name)
+    assert use(host.url, lambda each: fetch(each, "SELECT id FROM campaigns")) == [campaign_id]
