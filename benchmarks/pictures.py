@@ -1,9 +1,9 @@
-"""Draws the pictures of README.md and of the console: a frame of `revoada demo`, the three promises, and the pages.
+"""Draws the pictures of the documents: a frame of `revoada demo`, the three promises, Flower, and the console.
 
 The promises come from one run of three campaigns, each with an account of its own. One health check gets no answer
 until its timeout, and later the receiver of webhooks is stopped for some seconds. `make pictures` writes docs/demo.svg,
-docs/promise-*.svg and docs/pictures/*.png (`ARGS=readme` and `ARGS=console` only one of both); look at them before you
-commit them.
+docs/promise-*.svg, docs/flower.png and docs/pictures/*.png (`ARGS=readme`, `ARGS=flower` and `ARGS=console` only one of
+them); look at them before you commit them.
 """
 
 from __future__ import annotations
@@ -32,6 +32,7 @@ from rich._export_format import CONSOLE_SVG_FORMAT
 from rich.console import Console
 from rich.text import Text
 
+from benchmarks.flower import take_flower
 from benchmarks.frame import APP_SECRET, FIRST_ACCOUNT, World
 from benchmarks.screens import take_pictures
 from devstack.roles import PROJECT
@@ -73,7 +74,7 @@ class Run:
 
 
 def main() -> int:
-    draws = {"readme": draw_promises, "console": take_pictures}
+    draws = {"readme": draw_promises, "flower": take_flower, "console": take_pictures}
     parser = argparse.ArgumentParser(prog="make pictures", description="Draw the pictures of the documents anew.")
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"the pictures to draw (default: {', '.join(draws)})")
     names = parser.parse_args().names or list(draws)
