@@ -13,8 +13,8 @@ LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --genera
 	--custom-compile-command 'make lock' pyproject.toml --group build
 READY := $(VENV)/.ready
 
-.PHONY: help install demo up test test-api test-clocks test-brokers test-deploy test-office test-pgbouncer test-browser nightly \
-	check golden messages dist bench chaos chaos-hosts pictures format lock
+.PHONY: help install demo up smoke-meta test test-api test-clocks test-brokers test-deploy test-office test-pgbouncer \
+	test-browser nightly check golden messages dist bench chaos chaos-hosts pictures format lock
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -34,6 +34,9 @@ demo: install ## three campaigns at once against the simulator, in this terminal
 
 up: install ## the same roles against the real API (settings from .env)
 	$(BIN)/revoada up $(ARGS)
+
+smoke-meta: install ## send one template from a real number to a phone of yours (docs/smoke-meta.md)
+	$(BIN)/python -m benchmarks.smoke
 
 test: install ## all tests, with embedded Postgres and Valkey (ARGS=… goes to pytest)
 	$(BIN)/pytest -n 3 --dist worksteal -m 'not nightly' $(ARGS)
