@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any, Self
 
 import psutil
+import psycopg
 
 from campaigns.domain.users.actor import Actor, ActorKind, Surface
 from campaigns.management.accounts import add_account, add_template
@@ -67,11 +68,19 @@ class World:
     """Runs Postgres, Valkey, the simulator, and the roles that a benchmark starts, until the `with` block ends.
 
     `script` is a script for the simulator (simulator/README.md). Without `script` the simulator has no latency and no
-    limits, and posts no webhooks. `settings` are variables of .env.example.
+    limits, and posts no webhooks. `settings` are variables of .env.example. `counts_statements`: Postgres keeps the
+    pages and the time of each statement in the view `pg_stat_statements`, which costs it some CPU.
     """
 
-    def __init__(self, script: Mapping[str, Any] | None = None, settings: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        script: Mapping[str, Any] | None = None,
+        settings: Mapping[str, str] | None = None,
+        *,
+        counts_statements: bool = False,
+    ) -> None:
         self._script, self._settings = script or {}, settings or {}
+        self._preloaded = {"shared_preload_libraries": "pg_stat_statements"} if counts_statements else {}
         self._roles: dict[str, Role] = {}
 
     def __enter__(self) -> Self:
@@ -91,7 +100,7 @@ class World:
 
     def _start(self) -> None:
         # The baseline `loop` opens a connection per campaign.
-        self.postgres = self.stack.start_postgres(fsync=True, settings={"max_connections": "400"})
+        self.postgres = self.stack.start_postgres(fsync=True, settings={"max_connections": "400"} | self._preloaded)
         self.valkey = self.stack.start_valkey()
         self.database_url = self.postgres.create_database("revoada")
         migrate(self.database_url)
@@ -117,6 +126,8 @@ class World:
         # The connections of the benchmark itself, whose queries of large tables take long.
         self.database = Database(self.database_url, max_connections=4, statement_seconds=600, name="benchmark")
         self.database.open()
+        if self._preloaded:
+            self.database.run(lambda connection: connection.execute("CREATE EXTENSION pg_stat_statements"))
 
     def _end(self) -> None:
         self.stack.__exit__(None, None, None)
@@ -153,6 +164,12 @@ class World:
             role = self._roles.pop(name)
             role.stop()
             self.stack.roles.remove(role)
+
+    def kill_role(self, name: str) -> None:
+        """End a role and its children by SIGKILL."""
+        role = self._roles.pop(name)
+        role.kill()
+        self.stack.roles.remove(role)
 
     def _await_line(self, role: Role, line: bytes) -> None:
         def is_ready() -> bool:
@@ -222,6 +239,10 @@ class World:
 
     def ask(self, statement: str, *parameters: Any) -> list[tuple[Any, ...]]:
         return self.database.run(lambda connection: connection.execute(statement, parameters).fetchall())
+
+    def connect(self) -> psycopg.Connection[Any]:
+        """Open a connection without transactions, for statements such as VACUUM."""
+        return psycopg.connect(self.database_url, autocommit=True)
 
     # the simulator
 
