@@ -5,6 +5,10 @@ LATENCY_MS (150). The usual ways are slow, so they send fewer messages: BASELINE
 of them sends one message per Celery task, with BASELINE_PROCESSES (10) or BASELINE_THREADS (50). The lower bounds of
 the CPU time (the "floor") are libcurl alone, with as many requests in flight as Revoada had on average, and claims and
 settlements alone, in batches of FLOOR_BATCH (50).
+
+At the end each way is killed (SIGKILL) when half of its messages are accepted, and started again as its users would do
+it; Revoada with KILLED_RECIPIENTS (1,000) of each campaign. The record of the simulator says who got nothing and who
+got two messages.
 """
 
 from __future__ import annotations
@@ -20,7 +24,7 @@ import psutil
 from celery import Celery
 
 from benchmarks.baselines import plain
-from benchmarks.frame import FIRST_ACCOUNT, Usage, World, measure_elapsed, read_size
+from benchmarks.frame import APP_SECRET, FIRST_ACCOUNT, Usage, World, measure_elapsed, read_size
 from benchmarks.report import Report
 from campaigns.store.campaigns import CampaignListing
 from devstack.roles import PROJECT
@@ -31,6 +35,7 @@ ACCOUNTS = read_size("ACCOUNTS", 10)
 RECIPIENTS = read_size("RECIPIENTS", 10_000)
 LATENCY_MS = read_size("LATENCY_MS", 150)
 BASELINE_RECIPIENTS = read_size("BASELINE_RECIPIENTS", 100)
+KILLED_RECIPIENTS = read_size("KILLED_RECIPIENTS", 1_000)
 BASELINE_PROCESSES = read_size("BASELINE_PROCESSES", 10)
 BASELINE_THREADS = read_size("BASELINE_THREADS", 50)
 FLOOR_BATCH = read_size("FLOOR_BATCH", 50)
@@ -38,6 +43,9 @@ MESSAGES = CAMPAIGNS * RECIPIENTS
 
 _TASKS = "benchmarks.baselines.task_per_message"
 _PATIENCE_SECONDS = 600.0
+# A way has come to its end if nothing was accepted for so long.
+_QUIET_SECONDS = 5.0
+_LOOK_SECONDS = 0.05
 
 
 def main() -> int:
@@ -56,7 +64,12 @@ def main() -> int:
         loop = measure_loop(world, report, one)
         measure_tasks(world, report, one, pool="prefork", concurrency=BASELINE_PROCESSES, called="processes")
         measure_tasks(world, report, one, pool="threads", concurrency=BASELINE_THREADS, called="threads")
+        kill_loop(world, report)
+        kill_tasks(world, report)
+    kill_revoada(report)
     for figures in report.rows.values():
+        if "worker_cpu" not in figures:
+            continue
         figures["cpu_times_revoada"] = sum_cpu(figures) / sum_cpu(one)
     report.note("times slower: the rate of Revoada with one worker, divided by the rate of the row.")
     report.note("CPU times revoada: CPU time per message (worker and Postgres), divided by that of Revoada.")
@@ -105,10 +118,10 @@ def measure_revoada(
     return figures
 
 
-def add_campaigns(world: World) -> list[int]:
+def add_campaigns(world: World, recipients: int = RECIPIENTS) -> list[int]:
     accounts = world.add_accounts(ACCOUNTS)
     return [
-        world.add_campaign(accounts, people=range(number * RECIPIENTS, (number + 1) * RECIPIENTS))
+        world.add_campaign(accounts, people=range(number * recipients, (number + 1) * recipients))
         for number in range(CAMPAIGNS)
     ]
 
@@ -172,6 +185,21 @@ def measure_tasks(
     """Measure the time from the campaigns' tasks to the last message that is stored as sent."""
     what = f"one task per message, {concurrency} {called}"
     messages = fill_table(world)
+    app = start_tasks(world, pool, concurrency)
+    with world.measure() as usage:
+        enqueue_campaigns(app)
+        deadline = time.monotonic() + _PATIENCE_SECONDS
+        while world.ask("SELECT FROM plain_messages WHERE status = 'pending' LIMIT 1") and time.monotonic() < deadline:
+            world.stack.check_alive()
+            time.sleep(0.1)
+    world.stop_roles("worker")
+    report.add(what, messages=messages, messages_per_second=messages / usage.seconds, **usage.cpu_ms_per_1000(messages),
+               times_slower=revoada["messages_per_second"] * usage.seconds / messages)  # fmt: skip
+    check_plain(world, report, what, messages)
+
+
+def start_tasks(world: World, pool: str, concurrency: int) -> Celery:
+    """Start a worker for one task per message; return the app that enqueues the campaigns."""
     world.stack.environment |= {
         "BASELINE_BROKER": world.valkey.url.removesuffix("0") + "1",
         "BASELINE_DATABASE": world.database_url,
@@ -181,17 +209,7 @@ def measure_tasks(
     app = Celery(broker=world.stack.environment["BASELINE_BROKER"])
     world.start_process("worker", [sys.executable, "-m", "celery", "-A", _TASKS, "worker", *options])
     wait_until(lambda: bool(app.control.ping(timeout=1)), _PATIENCE_SECONDS)
-    with world.measure() as usage:
-        for campaign_id in range(CAMPAIGNS):
-            app.send_task(f"{_TASKS}.send_campaign", [campaign_id])
-        deadline = time.monotonic() + _PATIENCE_SECONDS
-        while world.ask("SELECT FROM plain_messages WHERE status = 'pending' LIMIT 1") and time.monotonic() < deadline:
-            world.stack.check_alive()
-            time.sleep(0.1)
-    world.stop_roles("worker")
-    report.add(what, messages=messages, messages_per_second=messages / usage.seconds, **usage.cpu_ms_per_1000(messages),
-               times_slower=revoada["messages_per_second"] * usage.seconds / messages)  # fmt: skip
-    check_plain(world, report, what, messages)
+    return app
 
 
 def fill_table(world: World) -> int:
@@ -207,6 +225,112 @@ def fill_table(world: World) -> int:
 
 def check_plain(world: World, report: Report, what: str, messages: int) -> None:
     report.check(f"{what}: all accepted", world.call_simulator("stats")["accepted"] == messages)
+
+
+# the ways when they are killed
+
+
+def kill_loop(world: World, report: Report) -> None:
+    """Kill the loop, and run it again."""
+    people = fill_table(world)
+    words = (world.database_url, f"{world.simulator_url}/v24.0", str(CAMPAIGNS))
+    command = [sys.executable, "-m", "benchmarks.baselines.loop", *words]
+    running = subprocess.Popen(command, stdout=subprocess.DEVNULL, cwd=PROJECT)
+    await_half(world, people)
+    running.kill()
+    running.wait()
+    run_program(world, "loop", *words)
+    add_people(world, report, "killed: plain loop, started again", people)
+
+
+def kill_tasks(world: World, report: Report) -> None:
+    """Kill the worker, and start it again; then enqueue the messages that are still pending, as a person would do.
+
+    The tasks that the dead worker had fetched come back after an hour, which is Celery's visibility timeout for Redis.
+    The benchmark does not wait for them.
+    """
+    people = fill_table(world)
+    app = start_tasks(world, "prefork", BASELINE_PROCESSES)
+    enqueue_campaigns(app)
+    await_half(world, people)
+    world.kill_role("worker")
+    start_tasks(world, "prefork", BASELINE_PROCESSES)
+    await_quiet(world)
+    what = f"killed: one task per message, {BASELINE_PROCESSES} processes, started again"
+    add_people(world, report, what, people)
+    enqueue_campaigns(app)
+    await_quiet(world)
+    world.stop_roles("worker")
+    add_people(world, report, "the same, what was pending enqueued again", people)
+
+
+def kill_revoada(report: Report) -> None:
+    """Kill the only worker, and start it again; then send what is still uncertain again, as an operator would do."""
+    people = CAMPAIGNS * KILLED_RECIPIENTS
+    after = [100, 1000]
+    webhooks = {
+        "app_secret": APP_SECRET, "batch_size": 50, "batch_ms": 200,
+        "sent_after_ms": after, "delivered_after_ms": after, "read_after_ms": after,
+    }  # fmt: skip
+    with World({"latency_ms": LATENCY_MS, "webhooks": webhooks}) as world:
+        ids = add_campaigns(world, KILLED_RECIPIENTS)
+        world.start_roles("webhooks", "events", "beat", "worker")
+        url = f"{world.stack.webhooks_url}/webhooks/whatsapp"
+        world.call_simulator("script", {"webhooks": {"callback_url": url}})
+        world.start_campaigns(ids)
+        await_half(world, people)
+        world.kill_role("worker")
+        world.start_roles("worker")
+        world.await_completed(ids)
+        # The webhooks settle the messages whose requests had arrived.
+        none, _ = count_people(world, people)
+        wait_until(lambda: count_uncertain(world) == none, _PATIENCE_SECONDS)
+        figures = add_people(world, report, "killed: Revoada, started again", people, uncertain=count_uncertain(world))
+        report.check("Revoada, killed: it says about each who got nothing", figures["uncertain"] == figures["got_none"])
+        for campaign_id in ids:
+            world.run_command("campaign", "retry-uncertain", str(campaign_id), "--yes")
+        world.await_completed(ids)
+        what = "the same, what was uncertain sent again"
+        figures = add_people(world, report, what, people, uncertain=count_uncertain(world))
+    report.check("Revoada, killed: everybody got one", figures["got_none"] == figures["got_two"] == 0)
+
+
+def enqueue_campaigns(app: Celery) -> None:
+    for campaign_id in range(CAMPAIGNS):
+        app.send_task(f"{_TASKS}.send_campaign", [campaign_id])
+
+
+def await_half(world: World, people: int) -> None:
+    while world.call_simulator("stats")["accepted"] < people // 2:
+        world.stack.check_alive()
+        time.sleep(_LOOK_SECONDS)
+
+
+def await_quiet(world: World) -> None:
+    """Wait until nothing was accepted for a while."""
+    count, changed_at = -1, time.monotonic()
+    while time.monotonic() - changed_at < _QUIET_SECONDS:
+        accepted = world.call_simulator("stats")["accepted"]
+        if accepted != count:
+            count, changed_at = accepted, time.monotonic()
+        time.sleep(_LOOK_SECONDS)
+
+
+def count_people(world: World, people: int) -> tuple[int, int]:
+    """Return how many people got nothing, and how many got more than one message, by the simulator's record."""
+    counts = world.call_simulator("recipients")["recipients"].values()
+    return people - len(counts), sum(count > 1 for count in counts)
+
+
+def add_people(world: World, report: Report, what: str, people: int, **more: int) -> dict[str, int]:
+    none, two = count_people(world, people)
+    figures = {"people": people, "got_none": none, "got_two": two, **more}
+    report.add(what, figures)
+    return figures
+
+
+def count_uncertain(world: World) -> int:
+    return int(world.ask("SELECT count(*) FROM messages WHERE status = 'uncertain'")[0][0])
 
 
 if __name__ == "__main__":
