@@ -16,6 +16,8 @@ from campaigns.domain.text.normal import find_similar
 DEACTIVATED_BY_A_PERSON = Word("deactivated by a person")
 # The signs that a page, a file or a shell leaves around a copied token, and the word that stands before it in a header.
 _AROUND = " \t\r\n\u00a0\u200b\ufeff\"'`\u201c\u201d\u2018\u2019"
+# So many accounts are named in a refusal. More would hide the rest of the sentence.
+_NAMED_ACCOUNTS = 10
 _BEARER = re.compile(r"(?:authorization\s*:)?\s*bearer(?:\s+|\Z)", re.IGNORECASE)
 # The text that `explain_streak` makes.
 _STREAK = re.compile(r"([0-9]+) consecutive send failures: (-?[0-9]+) (.*)", re.DOTALL)
@@ -160,15 +162,21 @@ def suggest_limit(tier: str) -> int | None:
 
 
 def missing_accounts(words: Sequence[str], names: Sequence[str] = ()) -> Refusal:
-    """Return the refusal of names or ids that no account has. `names`: of all accounts, to propose similar ones."""
+    """Return the refusal of names or ids that no account has.
+
+    `names`: of all accounts. The refusal names similar ones; if there are none, all of them, if they are few.
+    """
     similar = [*dict.fromkeys(name for word in words for name in find_similar(word, names))]
     return Refusal(
         "account_missing",
         "There is no account {accounts}; did you mean {similar}? {list_accounts} shows all."
         if similar
+        else "There is no account {accounts}. The accounts are: {names}. {list_accounts} shows more about them."
+        if 0 < len(names) <= _NAMED_ACCOUNTS
         else "There is no account {accounts}; {list_accounts} shows all.",
         kind=Kind.MISSING,
         accounts=list(words),
         similar=similar,
+        names=sorted(names),
         list_accounts=Hint(HintAction.LIST_ACCOUNTS),
     )

@@ -101,7 +101,11 @@ def test_a_campaign_without_a_zone_has_that_of_the_settings(create, house):
         (("--recipients", "nobody.csv"), "'nobody.csv' does not exist", 2),
         (("--template", "gone:en"), "There is no template gone:en; `revoada template list` shows all.", 1),
         (("--template", "gone"), "'gone' is not NAME:LANGUAGE, such as promo:pt_BR.", 1),
-        (("--account", "nobody"), "There is no account nobody; `revoada account list` shows all.", 1),
+        (
+            ("--account", "nobody"),
+            "There is no account nobody. The accounts are: sales, support.",
+            1,
+        ),
         (("--template", "promos:pt_BR"), "did you mean --template promo:pt_BR? `revoada template list` shows all.", 1),
         (("--account", "Sale"), "There is no account Sale; did you mean sales? `revoada account list` shows all.", 1),
         (("--schedule-at", "soon"), "'soon' is not a time; write one such as 'tomorrow 09:00'", 1),

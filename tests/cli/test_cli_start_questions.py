@@ -746,3 +746,41 @@ def test_a_schedule_on_another_clock_than_that_of_most_people_is_told_with_the_w
     assert shlex.split(command)[2:] == ["1", "--schedule-at", "2099-01-15 09:00", "--timezone", "Europe/London"]
     house.ok(*shlex.split(command))
     assert "on the clock of" not in house("campaign", "start", "1", "--yes", **BY_DAY).stderr
+
+
+OLDER = "Campaign 1 (Wrong) is an older draft with the same template. It has 2 of 2 recipients of campaign 2."
+
+
+def test_the_newer_of_two_equal_drafts_names_the_older_one(create, house, people, database):
+    people.write_text(TWO)
+    for name in ("Wrong", "Right"):
+        create(name, *ALL_HOURS)
+    output = house("campaign", "start", "2", "--yes", **BY_DAY).output
+    assert OLDER in output
+    assert "delete the older draft, so that nobody starts it: `revoada campaign discard 1`." in output
+
+
+def test_an_older_draft_with_another_template_is_no_equal_draft(create, house, people, database):
+    people.write_text(TWO)
+    add_template(database, "other", language="pt_BR", body="Tchau {{1}}!", actor=TESTER)
+    create("Wrong", "--template", "other:pt_BR", *ALL_HOURS)
+    create("Right", *ALL_HOURS)
+    assert "older draft" not in house("campaign", "start", "2", "--yes", **BY_DAY).output
+
+
+def test_a_warning_of_two_files_is_shown_once(create, house, people):
+    create("Sale", *ALL_HOURS)
+    people.write_text("phone,name\n" + "".join(f"0151234567{number:02},Ana\n" for number in range(20)))
+    for _ in range(2):
+        assert (
+            "Nearly all of these phones would be valid in DE." in house("campaign", "import", "1", str(people)).output
+        )
+    output = house("campaign", "start", "1", "--yes", **BY_DAY).output
+    assert output.count("Nearly all of these phones would be valid in DE.") == 1
+
+
+def test_an_import_tells_that_many_people_speak_another_language(create, house, people):
+    create("Sale", *ALL_HOURS)
+    people.write_text("phone,name\n" + "".join(f"+49151234567{number:02},Ana\n" for number in range(20)))
+    output = house("campaign", "import", "1", str(people)).output
+    assert "The template promo:pt_BR is in another language than that of the countries of 20 recipients" in output

@@ -403,3 +403,8 @@ def test_a_mobile_phone_of_portugal_without_its_country_code_is_never_one_of_ano
             with pytest.raises(PhoneError) as refused:
                 read(text)
             assert refused.value.problem in {PhoneProblem.INVALID, PhoneProblem.NO_AREA_CODE}, text
+
+
+def test_the_example_of_a_phone_from_another_country_is_of_another_country():
+    with pytest.raises(PhoneError, match=r"in GB: .* type '\+351… with the apostrophe"):
+        make_phone_reader("GB")("912345678")

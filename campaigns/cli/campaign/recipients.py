@@ -48,6 +48,7 @@ from campaigns.domain.statement import Count, Hint, HintAction
 from campaigns.management.campaigns import ChangeResult
 from campaigns.management.drafts.imports import add_recipients, count_new_people, replace_recipients
 from campaigns.management.drafts.kept_choices import keep_choices
+from campaigns.management.drafts.people import find_language_warnings
 from campaigns.management.exports import Export, export_campaign
 from campaigns.management.files.jobs import discard_newer_list
 from campaigns.management.recipients import Reading, find_overlaps
@@ -426,6 +427,8 @@ def import_(
                 actor=session.actor,
                 secret_key=session.settings.secret_key,
             )
+    languages = find_language_warnings(session.database, result.id)
+    result = replace(result, warnings=[*result.warnings, *languages])
     if not asks and result.status is CampaignStatus.PAUSED:
         _warn_of_late_people(result)
     if as_json:

@@ -29,6 +29,7 @@ _PLAIN = re.compile(r"\+?(?:(?:\(?[0-9]{2,3}\)?[ .-]*){1,2}(?:9[ .-]*)?)?[0-9]{4
 _MAX_DIGITS = 15  # the limit of E.164
 # Meta gives numbers with this beginning to test accounts. No country assigns them.
 _TEST_NUMBER = re.compile(r"\+1555[0-9]{7}")
+_BRITISH_CODE = 44  # the country code of the example in a refusal
 _LOCAL_DIGITS = range(8, 10)  # the lengths of a number in Brazil without its area code
 
 _Type = phonenumbers.PhoneNumberType
@@ -192,10 +193,11 @@ def _explain_invalid(digits: str, region: str, *, is_international: bool) -> Pho
         return PhoneError(PhoneProblem.INVALID, "is not a valid phone number")
     if region == "BR" and len(digits) in _LOCAL_DIGITS and digits[0] in "23456789":
         return PhoneError(PhoneProblem.NO_AREA_CODE, "has no area code")
+    example = "+351" if phonenumbers.country_code_for_region(region) == _BRITISH_CODE else f"+{_BRITISH_CODE}"
     return PhoneError(
         PhoneProblem.INVALID,
         f"is not a valid phone number in {region}: write a phone of another country with + and its country code (in a"
-        " spreadsheet, type '+44… with the apostrophe), or choose another country for all phones of the list",
+        f" spreadsheet, type '{example}… with the apostrophe), or choose another country for all phones of the list",
     )
 
 

@@ -70,7 +70,7 @@ FORMS = (
     deferred("is not a valid phone number"),
     deferred(
         "is not a valid phone number in {region}: write a phone of another country with + and its country code (in a"
-        " spreadsheet, type '+44… with the apostrophe), or choose another country for all phones of the list"
+        " spreadsheet, type '{example}… with the apostrophe), or choose another country for all phones of the list"
     ),
     deferred(
         "begins with 55, which may be the area code 55, or the country code of a number that lost its area code: write"

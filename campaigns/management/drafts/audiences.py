@@ -179,7 +179,8 @@ def _take_uncertain(facts: CampaignFacts, who: Who, found: AudienceCount, audien
     if not found.count:
         raise Refusal(
             "audience_empty",
-            "Nobody in campaign {id} ({name}) fits now: {who}.",
+            "Nobody in campaign {id} ({name}) fits now: {who}. People whose message still waits, or was cancelled,"
+            " expired or suppressed, fit no condition.",
             kind=Kind.CONFLICT,
             id=facts.id,
             name=facts.name,

@@ -327,6 +327,7 @@ def _look(
         load_senders(connection, row.id),
         warnings=[
             *_find_newer_draft(row, overlaps, together),
+            *_find_older_draft(row, overlaps, together),
             *_find_changes(connection, row, template),
             *_tell_added(row, files),
             *_warn_of_imports(row, files),
@@ -440,6 +441,42 @@ def _find_newer_draft(
     )
 
 
+def _find_older_draft(
+    row: CampaignListing, overlaps: Sequence[Overlap], together: Collection[int]
+) -> Iterator[Finding]:
+    """Yield a note if an older draft has the same template and most of the people of this draft.
+
+    Somebody may start the older draft later, although this one has replaced it. If there are several, the newest of
+    them is named.
+    """
+    older = [
+        each
+        for each in overlaps
+        if each.status == CampaignStatus.DRAFT
+        and each.has_same_template
+        and each.campaign_id < row.id
+        and each.campaign_id not in together
+        and each.shared_count * 2 > each.people_count
+    ]
+    if row.status != CampaignStatus.DRAFT or not older:
+        return
+    newest = max(older, key=lambda each: each.campaign_id)
+    yield Finding(
+        "older_draft",
+        Severity.NOTE,
+        "Campaign {older} ({older_name}) is an older draft with the same template. It has {shared:,} of {people} of"
+        " campaign {campaign_id}.",
+        "If campaign {campaign_id} replaces campaign {older}, delete the older draft, so that nobody starts it:"
+        " {discard}.",
+        campaign_id=row.id,
+        older=newest.campaign_id,
+        older_name=newest.name,
+        shared=newest.shared_count,
+        people=Count(newest.people_count, "recipient"),
+        discard=Hint(HintAction.DISCARD_CAMPAIGN, newest.campaign_id),
+    )
+
+
 def _find_changes(connection: Connection, row: CampaignListing, template: TemplateRow) -> Iterator[Finding]:
     """Yield what was changed in the message of a campaign since its draft was made."""
     made = store.load_made_with(connection, row.id)
@@ -516,9 +553,13 @@ def _tell_added(row: CampaignListing, files: Sequence[ImportedFile]) -> Iterator
 
 
 def _warn_of_imports(row: CampaignListing, files: Sequence[ImportedFile]) -> Iterator[Finding]:
-    status = CampaignStatus(row.status)
+    """Yield the warnings about the files of a campaign, those that several files share once."""
+    status, shown = CampaignStatus(row.status), set[str]()
     for file in files:
         if file.facts is not None:
-            yield from find_import_warnings(row.id, status, file.facts, file=file.path)
+            for finding in find_import_warnings(row.id, status, file.facts, file=file.path):
+                if str(finding) not in shown:
+                    yield finding
+                shown.add(str(finding))
             yield from find_passed_dates(row.id, status, file.facts, today=row.server_now.date())
     yield from find_contradictions(row.id, status, files)

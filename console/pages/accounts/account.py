@@ -13,7 +13,7 @@ from campaigns.domain.health import health_from_json
 from campaigns.domain.users.rights import Right
 from campaigns.management.accounts import show_account
 from campaigns.management.listings.samples import Span, show_account_timeline
-from campaigns.store.accounts import AccountListing
+from campaigns.store.accounts import AccountListing, list_accounts
 from console.context import parts, user
 from console.pages import ACCOUNT, read_number
 from console.pages.accounts.events import describe_events
@@ -32,7 +32,7 @@ def load_state(account_id: int) -> AccountState:
     """Return the state of an account. Raises Refusal if there is no such account."""
     found = describe_accounts(parts().database, parts().settings, [account_id], time_zone=user().time_zone)
     if not found:
-        raise missing_accounts([str(account_id)])
+        raise missing_accounts([str(account_id)], [row.name for row in parts().database.run(list_accounts)])
     return found[0]
 
 
