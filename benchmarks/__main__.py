@@ -15,7 +15,7 @@ import time
 from pathlib import Path
 
 NAMES = (
-    *("sending", "limits", "growth", "history", "importing", "audiences", "uploading", "webhooks", "bodies"),
+    *("sending", "tls", "limits", "growth", "history", "importing", "audiences", "uploading", "webhooks", "bodies"),
     *("applying", "storm", "many", "posts", "viewers", "programs", "pages", "whole"),
 )
 _FOLDER = Path(__file__).parent

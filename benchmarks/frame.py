@@ -43,7 +43,7 @@ APP_SECRET = "bench-app-secret"
 TEMPLATE = "bench:pt_BR"
 FIRST_ACCOUNT = 10_000  # phone number id of the first account; the next accounts have the next ids
 _HEADER = "phone,nome,desconto\n"
-_OURS = ("REVOADA_", "META_", "BROKER_", "ALERT_", "GRAPH_", "LOG_", "CELERY_", "DATABASE_", "REDIS_")
+_OURS = ("REVOADA_", "META_", "BROKER_", "ALERT_", "GRAPH_", "LOG_", "CELERY_", "DATABASE_", "REDIS_", "REQUESTS_")
 # The simulator's script: it counts messages per person, and keeps no log, which would have millions of entries.
 _SCRIPT: Mapping[str, Any] = {
     "limits": {"messages_per_second": 0, "pair_seconds": 0},
@@ -68,8 +68,9 @@ class World:
     """Runs Postgres, Valkey, the simulator, and the roles that a benchmark starts, until the `with` block ends.
 
     `script` is a script for the simulator (simulator/README.md). Without `script` the simulator has no latency and no
-    limits, and posts no webhooks. `settings` are variables of .env.example. `counts_statements`: Postgres keeps the
-    pages and the time of each statement in the view `pg_stat_statements`, which costs it some CPU.
+    limits, and posts no webhooks. `settings` are variables of .env.example. `is_tls`: the roles reach the simulator by
+    https, at `api_url`; the benchmark itself always uses http, at `simulator_url`. `counts_statements`: Postgres keeps
+    the pages and the time of each statement in the view `pg_stat_statements`, which costs it some CPU.
     """
 
     def __init__(
@@ -77,9 +78,10 @@ class World:
         script: Mapping[str, Any] | None = None,
         settings: Mapping[str, str] | None = None,
         *,
+        is_tls: bool = False,
         counts_statements: bool = False,
     ) -> None:
-        self._script, self._settings = script or {}, settings or {}
+        self._script, self._settings, self._is_tls = script or {}, settings or {}, is_tls
         self._preloaded = {"shared_preload_libraries": "pg_stat_statements"} if counts_statements else {}
         self._roles: dict[str, Role] = {}
 
@@ -104,12 +106,17 @@ class World:
         self.valkey = self.stack.start_valkey()
         self.database_url = self.postgres.create_database("revoada")
         migrate(self.database_url)
-        port = free_port()
-        self.simulator_url = f"http://{LOOPBACK}:{port}"
+        port, tls_port, ca_file = free_port(), free_port(), self.folder / "simulator.pem"
+        self.simulator_url = self.api_url = f"http://{LOOPBACK}:{port}"
+        tls_options: tuple[object, ...] = ()
+        if self._is_tls:
+            self.api_url = f"https://{LOOPBACK}:{tls_port}"
+            self.stack.environment["REQUESTS_CA_BUNDLE"] = str(ca_file)
+            tls_options = ("--tls-port", tls_port, "--ca-file", ca_file)
         self.stack.environment |= {
             "DATABASE_URL": self.database_url,
             "REDIS_URL": self.valkey.url,
-            "GRAPH_API_URL": f"{self.simulator_url}/v24.0",
+            "GRAPH_API_URL": f"{self.api_url}/v24.0",
             "META_APP_SECRET": APP_SECRET,
             "META_VERIFY_TOKEN": make_key(),
             "REVOADA_SECRET_KEY": make_key(),
@@ -120,8 +127,8 @@ class World:
         }
         path = self.folder / "simulator.json"
         path.write_text(json.dumps({**_SCRIPT, **self._script}))
-        command = [sys.executable, "-m", "simulator", "--port", str(port), "--script", str(path)]
-        self._roles["simulator"] = self.stack.start_process("simulator", command)
+        command = [sys.executable, "-m", "simulator", "--port", port, "--script", path, *tls_options]
+        self._roles["simulator"] = self.stack.start_process("simulator", list(map(str, command)))
         await_http(f"{self.simulator_url}/_simulator/stats", self.stack)
         # The connections of the benchmark itself, whose queries of large tables take long.
         self.database = Database(self.database_url, max_connections=4, statement_seconds=600, name="benchmark")

@@ -119,6 +119,12 @@ def _above(text: str) -> int:
     return value
 
 
+def _file(text: str) -> str:
+    if not Path(text).is_file():
+        raise ValueError(Sentence("must be a file that exists"))
+    return text
+
+
 def _header(text: str) -> str:
     if not re.fullmatch(r"[A-Za-z0-9-]+", text):
         raise ValueError(Sentence("must be the name of a header, such as X-Forwarded-User"))
@@ -255,6 +261,13 @@ class Settings:
     )
     alert_webhook_url: str | None = _setting(
         "ALERT_WEBHOOK_URL", None, _url("https", "http"), "URL that gets a POST for each alert", is_secret=True
+    )
+    # `requests` reads this variable itself, so that health checks and alerts trust the same authorities.
+    ca_file: str | None = _setting(
+        "REQUESTS_CA_BUNDLE",
+        None,
+        _file,
+        "file with the certificates of the authorities that are trusted instead of the usual ones",
     )
     public_url: str | None = _setting(
         "REVOADA_PUBLIC_URL",

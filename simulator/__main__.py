@@ -31,7 +31,7 @@ def main(
     except (ConfigError, OSError, json.JSONDecodeError) as error:
         parser.error(str(error))
     try:
-        run(config, host=options.host, port=options.port)
+        run(config, host=options.host, port=options.port, tls_port=options.tls_port, ca_file=options.ca_file)
     except OSError as error:
         if error.errno != errno.EADDRINUSE:
             raise
@@ -56,6 +56,9 @@ def _build_parser(prog: str, translate: Callable[[str], str]) -> argparse.Argume
     add = parser.add_argument
     add("--host", default="127.0.0.1", help=translate("address to listen on (default: %(default)s)"))
     add("--port", type=int, default=0, help=translate("port to listen on; 0: a free port (default: 0)"))
+    ca_file = translate("serve https, too, and write the certificate that clients must trust to this file")
+    add("--ca-file", type=Path, default=None, metavar="FILE.pem", help=ca_file)
+    add("--tls-port", type=int, default=0, help=translate("port of https; 0: a free port (default: 0)"))
     script = translate("the script, as for POST /_simulator/script")
     add("--script", type=Path, default=None, metavar="FILE.json", help=script)
     add("--callback-url", help=translate("URL that webhooks are posted to"))

@@ -28,6 +28,7 @@ class Request(NamedTuple):
     host: bytes
     body: bytes
     answered_count: int
+    scheme: str
 
 
 class _PendingReply:
@@ -53,6 +54,7 @@ class Connection(asyncio.Protocol):
         self._connections = connections
         self._parser = httptools.HttpRequestParser(self)
         self._transport: asyncio.Transport | None = None
+        self._scheme = "http"
         self._waiting: deque[_PendingReply] = deque()
         self._out: list[bytes] = []
         self._request_count = 0
@@ -60,6 +62,7 @@ class Connection(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast("asyncio.Transport", transport)
+        self._scheme = "http" if transport.get_extra_info("sslcontext") is None else "https"
         self._connections.add(self)
 
     def connection_lost(self, _exc: Exception | None) -> None:
@@ -113,7 +116,13 @@ class Connection(asyncio.Protocol):
             return
         parser = self._parser
         request = Request(
-            parser.get_method(), self._url, self._authorization, self._host, self._body, self._request_count
+            parser.get_method(),
+            self._url,
+            self._authorization,
+            self._host,
+            self._body,
+            self._request_count,
+            self._scheme,
         )
         self._request_count += 1
         reply = self._answer(request)

@@ -3,6 +3,7 @@
 import asyncio
 import gc
 import signal
+from pathlib import Path
 from urllib.parse import parse_qsl, urlsplit
 
 import uvloop
@@ -15,6 +16,7 @@ from simulator.messages import answer_message
 from simulator.reads import read_app_webhooks, read_health, read_subscribed_apps, read_templates, read_token
 from simulator.replies import Reply, encode_refusal
 from simulator.state import State
+from simulator.tls import make_context
 
 _BACKLOG = 4096
 _ALLOCATIONS_PER_COLLECTION = 100_000
@@ -22,29 +24,41 @@ _ROUTES_KEPT = 10_000
 _SEND = b"/messages"
 
 
-def run(config: Config, *, host: str = "127.0.0.1", port: int = 0) -> None:
-    """Serve until SIGTERM or SIGINT. Print the address once the server listens; port 0 means a free port."""
+def run(
+    config: Config, *, host: str = "127.0.0.1", port: int = 0, tls_port: int = 0, ca_file: Path | None = None
+) -> None:
+    """Serve until SIGTERM or SIGINT. Print each address once the server listens; port 0 means a free port.
+
+    `ca_file`: serve https on `tls_port`, too, and write the certificate that clients must trust to this file.
+    """
     # The log of sends grows by objects that never become garbage. Frequent collections, which scan all of them, would
     # cost a fifth of the rate.
     gc.set_threshold(_ALLOCATIONS_PER_COLLECTION)
-    uvloop.run(_serve(config, host, port))
+    uvloop.run(_serve(config, host, port, tls_port, ca_file))
 
 
-async def _serve(config: Config, host: str, port: int) -> None:
+async def _serve(config: Config, host: str, port: int, tls_port: int, ca_file: Path | None) -> None:
     loop = asyncio.get_running_loop()
     state = State(config, loop)
     router = Router(state)
     connections: set[Connection] = set()
-    server = await loop.create_server(
-        lambda: Connection(router.answer, router.count_head, state.wheel, connections), host, port, backlog=_BACKLOG
-    )
+
+    def connect() -> Connection:
+        return Connection(router.answer, router.count_head, state.wheel, connections)
+
+    servers = [await loop.create_server(connect, host, port, backlog=_BACKLOG)]
+    if ca_file is not None:
+        context = make_context(host, ca_file)
+        servers.append(await loop.create_server(connect, host, tls_port, backlog=_BACKLOG, ssl=context))
     stopped = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stopped.set)
-    address = server.sockets[0].getsockname()
-    print(f"simulator listening on http://{host}:{address[1]}", flush=True)  # noqa: T201 (callers read this line)
+    for scheme, server in zip(("http", "https"), servers, strict=False):
+        address = server.sockets[0].getsockname()
+        print(f"simulator listening on {scheme}://{host}:{address[1]}", flush=True)  # noqa: T201 (callers read this)
     await stopped.wait()
-    server.close()
+    for server in servers:
+        server.close()
     state.reporter.close()
     for connection in tuple(connections):
         connection.abort()
@@ -97,7 +111,8 @@ class Router:
             case b"GET", [waba, "subscribed_apps"]:
                 return read_subscribed_apps(self._state, waba)
             case b"GET", [waba, "message_templates"]:
-                return read_templates(self._state, waba, query, f"http://{request.host.decode('latin-1')}{url_path}")
+                base = f"{request.scheme}://{request.host.decode('latin-1')}"
+                return read_templates(self._state, waba, query, f"{base}{url_path}")
             case _:
                 raise RefusalError(
                     100, message=f"Unknown path components: /{'/'.join(path[1:])}", kind="OAuthException"

@@ -1,11 +1,12 @@
 """A lower bound for HTTP: sends the same requests with libcurl alone, with a fixed number of requests in flight.
 
 `python -m benchmarks.baselines.libcurl API_URL ACCOUNTS MESSAGES IN_FLIGHT` prints the seconds and CPU seconds that it
-took.
+took. REQUESTS_CA_BUNDLE names the file with the certificate of an API_URL with https.
 """
 
 from __future__ import annotations
 
+import os
 import resource
 import selectors
 import sys
@@ -41,6 +42,9 @@ class Sender:
             curl = pycurl.Curl()
             curl.setopt(pycurl.POST, 1)
             curl.setopt(pycurl.HTTPHEADER, _HEADERS)
+            curl.setopt(pycurl.HTTP_VERSION, pycurl.CURL_HTTP_VERSION_1_1)
+            if ca_file := os.environ.get("REQUESTS_CA_BUNDLE"):
+                curl.setopt(pycurl.CAINFO, ca_file)
             self._send(curl)
 
     def run(self) -> None:

@@ -1,4 +1,4 @@
-"""Limits the number of requests that a slice has in flight, and splits a campaign's messages over its accounts."""
+"""Limits the requests and the connections of a process, and splits a campaign's messages over its accounts."""
 
 from __future__ import annotations
 
@@ -18,6 +18,11 @@ _SILENCE_FACTOR = 4.0
 _QUEUE_FACTOR = 2.0
 _QUEUE_SECONDS = 0.05
 _QUEUE_SHRINKS_TO = 0.75
+# This number of connections may always be in use. A larger number may be in use up to `_BURST_FACTOR` times the average
+# of about the last `_AVERAGE_SECONDS`.
+_ANY_CONNECTIONS = 256
+_BURST_FACTOR = 1.5
+_AVERAGE_SECONDS = 0.5
 
 
 @dataclass(slots=True)
@@ -76,6 +81,31 @@ class FlightWindow:
         if in_flight and now - self._last_sign_at > silence:
             return 0
         return max(min(int(self.size), self.limit) - in_flight, 0)
+
+
+@dataclass(slots=True)
+class ConnectionLimit:
+    """Limits the number of connections that are in use at the same time, at most `most`.
+
+    Campaigns submit requests in bursts. If each request of a burst got a connection at once, a process would open many
+    times the connections that its rate needs, and a TLS handshake costs as much CPU time as several messages. So the
+    limit follows the average number of connections in use, which is the rate times the latency. The other requests of
+    a burst wait for a connection. `noted_at`: the time of the last `note`.
+    """
+
+    most: int
+    noted_at: float
+    average: float = 0.0
+
+    def note(self, now: float, *, used: int) -> None:
+        """Note that `used` connections were in use from the last call until `now`."""
+        weight = min((now - self.noted_at) / _AVERAGE_SECONDS, 1.0)
+        self.average += (used - self.average) * weight
+        self.noted_at = now
+
+    def allows(self, *, used: int) -> bool:
+        """Return whether another request may use a connection while `used` connections are in use."""
+        return used < min(max(_ANY_CONNECTIONS, _BURST_FACTOR * self.average), self.most)
 
 
 @dataclass(slots=True)

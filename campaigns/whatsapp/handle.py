@@ -33,7 +33,14 @@ _PROTOCOLS = pycurl.PROTO_HTTP | pycurl.PROTO_HTTPS
 class Handle:
     """A reusable libcurl handle. Between `prepare` and `take_reply` it carries one request."""
 
-    def __init__(self, multi: pycurl.CurlMulti, connect_timeout: float, sockets: Sockets) -> None:
+    def __init__(
+        self,
+        multi: pycurl.CurlMulti,
+        connect_timeout: float,
+        sockets: Sockets,
+        ca_file: str | None,
+        shared: pycurl.CurlShare,
+    ) -> None:
         self.multi = multi
         self.curl = curl = pycurl.Curl()
         self.started_at = 0.0
@@ -58,9 +65,10 @@ class Handle:
         # HTTP/1.1 carries one request at a time on a connection, so a broken connection makes one message uncertain.
         curl.setopt(pycurl.HTTP_VERSION, pycurl.CURL_HTTP_VERSION_1_1)
         curl.setopt(pycurl.CONNECTTIMEOUT_MS, int(connect_timeout * 1000))
-        curl.setopt(pycurl.CAINFO, certifi.where())
+        curl.setopt(pycurl.CAINFO, ca_file or certifi.where())
         curl.setopt(pycurl.SSL_VERIFYPEER, 1)
         curl.setopt(pycurl.SSL_VERIFYHOST, 2)
+        curl.setopt(pycurl.SHARE, shared)
         curl.setopt(pycurl.MAXAGE_CONN, _IDLE_SECONDS)
         curl.setopt(pycurl.SOCKOPTFUNCTION, self._on_open)
         curl.setopt(pycurl.PREREQFUNCTION, self._before_departure)

@@ -20,6 +20,7 @@ from functools import partial
 import pycurl
 
 from campaigns.clock import clock
+from campaigns.domain.congestion import ConnectionLimit
 from campaigns.domain.verdict import Accepted, Rejected
 from campaigns.whatsapp.attribution import Attribution, find_recipient, is_garbled
 from campaigns.whatsapp.handle import Handle, describe_error
@@ -29,6 +30,8 @@ from campaigns.whatsapp.sockets import ConnectionState, Sockets, has_received_mo
 _log = logging.getLogger(__name__)
 
 _MAX_CONNECTIONS = 2048
+# While requests wait for a connection, the thread looks at least this often whether they may open another one.
+_QUEUE_POLL_SECONDS = 0.05
 # For each request libcurl searches the connections of its multi handle one by one, so each multi handle gets only this
 # many connections.
 _CONNECTIONS_PER_MULTI = 32
@@ -54,8 +57,9 @@ class _HeldError:
 class Transport:
     """Sends the requests of all slices of a process, over connections that stay open between slices."""
 
-    def __init__(self, *, connect_timeout: float, total_timeout: float) -> None:
-        self._connect_timeout, self._total_timeout = connect_timeout, total_timeout
+    def __init__(self, *, connect_timeout: float, total_timeout: float, ca_file: str | None = None) -> None:
+        """`ca_file`: the certificates of the authorities that are trusted; None: those of certifi."""
+        self._connect_timeout, self._total_timeout, self._ca_file = connect_timeout, total_timeout, ca_file
         self._submitted: deque[tuple[Sequence[Request], Mailbox]] = deque()
         # Requests that wait for a free connection. They do not wait in libcurl's own queue, because their connect
         # timeout would run there.
@@ -74,7 +78,12 @@ class Transport:
             end.settimeout(0)
         self._selector.register(self._wake_receiver, selectors.EVENT_READ)
         self._max_connections = max(min(_MAX_CONNECTIONS, _raise_descriptor_limit() - _SPARE_DESCRIPTORS), 1)
+        self._limit = ConnectionLimit(self._max_connections, clock())
         self._multis: list[pycurl.CurlMulti] = []
+        # A new connection resumes a TLS session of an earlier connection, also of another multi handle. That spares it
+        # the check of the server's certificate.
+        self._shared = pycurl.CurlShare()
+        self._shared.setopt(pycurl.SH_SHARE, pycurl.LOCK_DATA_SSL_SESSION)
         self._handle_count = 0
         self._thread = threading.Thread(target=self._run, name="transport", daemon=True)
         self._thread.start()
@@ -119,7 +128,7 @@ class Transport:
         if self._handle_count % _CONNECTIONS_PER_MULTI == 0:
             self._multis.append(self._make_multi())
         self._handle_count += 1
-        return Handle(self._multis[-1], self._connect_timeout, self._sockets)
+        return Handle(self._multis[-1], self._connect_timeout, self._sockets, self._ca_file, self._shared)
 
     def _on_socket(self, action: int, descriptor: int, multi: pycurl.CurlMulti, _data: object) -> None:
         """Register a socket for the events that libcurl waits for."""
@@ -160,6 +169,7 @@ class Transport:
 
     def _run_once(self) -> None:
         started_at = clock()
+        self._limit.note(started_at, used=self._count_used_connections())
         touched: set[pycurl.CurlMulti] = set()
         for key, mask in self._selector.select(self._seconds_to_wait(started_at)):
             if key.fileobj is self._wake_receiver:
@@ -209,6 +219,8 @@ class Transport:
         if self._queued and self._has_free_connection():
             return 0.0
         waits = [min(self._timers.values()) - time.monotonic()] if self._timers else []
+        if self._queued:
+            waits.append(_QUEUE_POLL_SECONDS)
         if self._in_flight:
             waits.append(self._find_oldest().started_at + self._total_timeout - now)
         if self._held_errors:
@@ -216,7 +228,10 @@ class Transport:
         return max(min(waits), 0.0) if waits else None
 
     def _has_free_connection(self) -> bool:
-        return len(self._in_flight) + len(self._held_errors) < self._max_connections
+        return self._limit.allows(used=self._count_used_connections())
+
+    def _count_used_connections(self) -> int:
+        return len(self._in_flight) + len(self._held_errors)
 
     def _time_out_requests(self, started_at: float) -> None:
         """End the requests whose total timeout had passed at `started_at`, when this run of the loop started.

@@ -138,7 +138,9 @@ class Runtime:
             database=self.database,
             throttle=Throttle(self._valkey, fallback_rate=settings.fallback_rate),
             transport=Transport(
-                connect_timeout=settings.connect_timeout_seconds, total_timeout=settings.http_timeout_seconds
+                connect_timeout=settings.connect_timeout_seconds,
+                total_timeout=settings.http_timeout_seconds,
+                ca_file=settings.ca_file,
             ),
             lease_keeper=LeaseKeeper(
                 self.database, settings, was_full=self.watchdog.was_full if self.watchdog else lambda: True

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from campaigns.domain.congestion import FlightWindow, Shares
+from campaigns.domain.congestion import ConnectionLimit, FlightWindow, Shares
 
 LIMIT = 512
 
@@ -216,3 +216,43 @@ def test_an_account_that_was_away_does_not_take_all_when_it_is_back():
     carry(shares, [10] * 50, {1: 80.0})
     carried = carry(shares, [10] * 10, {1: 80.0, 2: 80.0})
     assert abs(carried[1] - carried[2]) <= 2
+
+
+def use_all(limit, seconds):
+    """Use as many connections as `limit` allows, for some seconds; return the number at the end."""
+    used = 0
+    for step in range(int(seconds * 100)):
+        while limit.allows(used=used):
+            used += 1
+        limit.note(100 + step / 100, used=used)
+    return used
+
+
+def test_a_burst_gets_256_connections_at_once_and_waits_for_more():
+    limit = ConnectionLimit(2048, 100.0)
+    assert limit.allows(used=255)
+    assert not limit.allows(used=256)
+
+
+def test_the_limit_grows_while_all_connections_stay_in_use():
+    """Requests that get no reply keep their connections, and must not hold back other requests."""
+    assert 300 < use_all(ConnectionLimit(2048, 100.0), 1.0) < 600
+    assert use_all(ConnectionLimit(2048, 100.0), 10.0) == 2048
+
+
+def test_short_bursts_do_not_raise_the_limit():
+    """Each second a burst of 1,000 requests lasts for 0.15 s."""
+    limit, most = ConnectionLimit(2048, 100.0), 0
+    for step in range(2000):
+        wanted, used = (1000 if step % 100 < 15 else 0), 0
+        while used < wanted and limit.allows(used=used):
+            used += 1
+        limit.note(100 + step / 100, used=used)
+        most = max(most, used)
+    assert most == 256
+
+
+def test_the_limit_stays_below_the_number_of_descriptors():
+    limit = ConnectionLimit(100, 100.0)
+    assert limit.allows(used=99)
+    assert not limit.allows(used=100)

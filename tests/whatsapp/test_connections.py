@@ -1,0 +1,119 @@
+"""How the transport opens connections: the authorities it trusts, resumed TLS sessions, and bursts of requests."""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import socketserver
+import threading
+from types import SimpleNamespace
+
+import pytest
+
+from campaigns.domain.verdict import Accepted, NotSent
+from campaigns.whatsapp.mailbox import Mailbox, Request
+from campaigns.whatsapp.transport import Transport
+from tests.faults.stray_replies import make_authority
+from tests.simulator.far_end import PATIENCE_SECONDS, SimulatorClient, start_simulator, wait_for
+from tests.support.serving import serving
+
+FOR_EVER = SimpleNamespace(deadline=math.inf)
+REPLY = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}"
+LAST_REPLY = REPLY.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n")
+BODY = (
+    b'{"messaging_product":"whatsapp","to":"+4915112345678","type":"template",'
+    b'"template":{"name":"spring_sale","language":{"code":"de"}}}'
+)
+
+
+@pytest.fixture
+def make_transport():
+    with contextlib.ExitStack() as stack:
+
+        def make(**options):
+            transport = Transport(connect_timeout=PATIENCE_SECONDS, total_timeout=PATIENCE_SECONDS, **options)
+            stack.callback(transport.close)
+            return transport
+
+        yield make
+
+
+@contextlib.contextmanager
+def serve(*, context=None, gate=None, reply=REPLY):
+    """Serve each connection until it ends; answer once `gate` is set. Records the connections and their sessions."""
+
+    class Handler(socketserver.BaseRequestHandler):
+        def handle(self):
+            with contextlib.suppress(OSError):
+                connection = context.wrap_socket(self.request, server_side=True) if context else self.request
+                server.were_resumed.append(bool(context) and connection.session_reused)
+                while connection.recv(65536):
+                    server.requests.append(self.client_address)
+                    assert gate is None or gate.wait(PATIENCE_SECONDS)
+                    connection.sendall(reply)
+                    if reply is LAST_REPLY:
+                        return
+
+    class Server(socketserver.ThreadingTCPServer):
+        daemon_threads, block_on_close, request_queue_size = True, False, 1024
+
+    with serving(Server(("127.0.0.1", 0), Handler)) as server:
+        server.requests, server.were_resumed = [], []
+        server.url = f"http{'s' if context else ''}://127.0.0.1:{server.server_address[1]}/"
+        yield server
+
+
+def send(transport, url, count=1):
+    """Send `count` requests; return their replies."""
+    mailbox, replies = Mailbox(), []
+    transport.submit([Request(n, url, ["Authorization: Bearer t"], BODY, FOR_EVER) for n in range(count)], mailbox)
+    while len(replies) < count:
+        got = mailbox.collect(timeout_seconds=PATIENCE_SECONDS, linger_seconds=0, batch_count=1)
+        assert got, "no reply came"
+        replies += got
+    return replies
+
+
+def test_the_given_authority_is_trusted_and_no_other(make_transport, tmp_path):
+    ca_file = tmp_path / "ca.pem"
+    with start_simulator("--ca-file", str(ca_file)) as (process, plain):
+        url = f"{process.stdout.readline().split()[-1]}/v24.0/1/messages"
+        (trusted,) = send(make_transport(ca_file=str(ca_file)), url)
+        (refused,) = send(make_transport(), url)
+        assert SimulatorClient(plain).stats()["accepted"] == 1
+    assert isinstance(trusted.verdict, Accepted)
+    assert (refused.verdict, refused.has_left) == (NotSent("the certificate is not valid", is_unreachable=True), False)
+
+
+def test_a_connection_resumes_the_session_of_an_earlier_one_of_any_multi_handle(make_transport, tmp_path, monkeypatch):
+    monkeypatch.setattr("campaigns.whatsapp.transport._CONNECTIONS_PER_MULTI", 1)
+    context, ca_file = make_authority(tmp_path)
+    gate = threading.Event()
+    transport = make_transport(ca_file=str(ca_file))
+    with serve(context=context, gate=gate) as server:
+        mailbox = Mailbox()
+        gate.set()
+        send(transport, server.url)  # the first multi handle
+        gate.clear()
+        requests = [Request(n, server.url, ["Authorization: Bearer t"], BODY, FOR_EVER) for n in range(2)]
+        transport.submit(requests, mailbox)  # a new connection of each multi handle, because `{}` is no acceptance
+        wait_for(lambda: len(server.requests) == 3)
+        gate.set()
+        assert server.were_resumed == [False, True, True]
+
+
+def test_a_burst_opens_more_connections_only_as_replies_are_missing(make_transport):
+    """A server without replies gets all requests in the end, because the average number of connections grows."""
+    gate, count = threading.Event(), 600
+    transport = make_transport()
+    mailbox = Mailbox()
+    with serve(gate=gate) as server:
+        requests = [Request(n, server.url, ["Authorization: Bearer t"], BODY, FOR_EVER) for n in range(count)]
+        transport.submit(requests, mailbox)
+        wait_for(lambda: len(server.requests) >= 256)
+        wait_for(lambda: len(server.requests) == count)
+        gate.set()
+        replies = []
+        while len(replies) < count:
+            replies += mailbox.collect(timeout_seconds=PATIENCE_SECONDS, linger_seconds=0, batch_count=1)
+    assert {reply.has_left for reply in replies} == {True}
