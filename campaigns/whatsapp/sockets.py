@@ -83,12 +83,16 @@ class Sockets:
     def __init__(self) -> None:
         self._connections_by_port: dict[int, tuple[int, Peer]] = {}
         self._states: dict[int, ConnectionState] = {}  # by descriptor
+        self._borrowed: dict[int, socket.SocketType] = {}  # by descriptor
         # A socket whose other end is closed. This socket takes the place of each connection that is detached from
         # libcurl.
         self._closed_socket, other = socket.socketpair()
         other.close()
 
     def close(self) -> None:
+        for each in self._borrowed.values():
+            each.detach()  # libcurl has closed the descriptor, and it may be another file by now
+        self._borrowed.clear()
         self._closed_socket.close()
 
     def find(
@@ -100,7 +104,7 @@ class Sockets:
         has opened for this request. If one of these descriptors has the port, the connection is new.
         """
         for descriptor in opened:
-            if _find_local_port(descriptor) == local_port:
+            if self._find_local_port(descriptor) == local_port:
                 self._connections_by_port[local_port] = (descriptor, peer)
                 state = self._states[descriptor] = ConnectionState(descriptor, local_port, is_new=True, head=head)
                 return state
@@ -108,7 +112,7 @@ class Sockets:
         last = self._states.get(descriptor)
         if known_peer != peer or (last is not None and not last.is_judged):
             return None
-        inspected = _inspect(descriptor, local_port, head)
+        inspected = self._inspect(descriptor, local_port, head)
         if inspected is not None:
             self._states[descriptor] = inspected
         return inspected
@@ -121,13 +125,41 @@ class Sockets:
 
     def is_open(self, state: ConnectionState) -> bool:
         """Whether the descriptor still belongs to this connection. libcurl may have closed the connection."""
-        return _find_local_port(state.descriptor) == state.local_port
+        return self._find_local_port(state.descriptor) == state.local_port
 
     def detach(self, state: ConnectionState) -> socket.socket:
         """Take an open connection away from libcurl. In its place libcurl finds a socket whose other end is closed."""
         detached = socket.socket(fileno=os.dup(state.descriptor))
         os.dup2(self._closed_socket.fileno(), state.descriptor, inheritable=False)
         return detached
+
+    def _inspect(self, descriptor: int, local_port: int, head: Sequence[bytes]) -> ConnectionState | None:
+        if self._find_local_port(descriptor) != local_port:
+            return None
+        borrowed, is_idle = self._borrowed[descriptor], _is_idle(descriptor)
+        return ConnectionState(descriptor, local_port, False, head, is_idle, _count_received(borrowed))  # noqa: FBT003
+
+    def _find_local_port(self, descriptor: int) -> int | None:
+        """Return the local port of a socket; None if the descriptor is closed or is no internet socket any more.
+
+        The port of the peer cannot identify the connection, because a connection that was reset has no peer.
+        """
+        try:
+            port: int = self._borrow(descriptor).getsockname()[1]
+        except (OSError, IndexError):
+            return None
+        return port
+
+    def _borrow(self, descriptor: int) -> socket.SocketType:
+        """Return a socket for a descriptor of libcurl. Raises OSError if the descriptor is no socket.
+
+        The socket is kept, because to make one costs more than to use it. It holds nothing but the number of the
+        descriptor, so it serves every later connection with this number, too.
+        """
+        borrowed = self._borrowed.get(descriptor)
+        if borrowed is None:
+            borrowed = self._borrowed[descriptor] = socket.SocketType(socket.AF_INET, socket.SOCK_STREAM, 0, descriptor)
+        return borrowed
 
 
 def has_received_more(connection: socket.socket, max_received_bytes: int | None) -> bool:
@@ -144,26 +176,6 @@ def has_received_more(connection: socket.socket, max_received_bytes: int | None)
     return bool(unread) and not is_closing
 
 
-def _inspect(descriptor: int, local_port: int, head: Sequence[bytes]) -> ConnectionState | None:
-    try:
-        connection = _borrow_socket(descriptor)
-    except OSError:
-        return None
-    try:
-        if connection.getsockname()[1] != local_port:
-            return None
-        return ConnectionState(descriptor, local_port, False, head, _is_idle(descriptor), _count_received(connection))  # noqa: FBT003
-    except (OSError, IndexError):
-        return None
-    finally:
-        connection.detach()
-
-
-def _borrow_socket(descriptor: int) -> socket.SocketType:
-    """Return a socket for a descriptor of libcurl; the caller must detach it. `SocketType` is cheap to create."""
-    return socket.SocketType(socket.AF_INET, socket.SOCK_STREAM, 0, descriptor)
-
-
 def _is_idle(descriptor: int) -> bool:
     poll = select.poll()
     poll.register(descriptor, _READABLE_EVENTS)
@@ -176,21 +188,3 @@ def _count_received(connection: socket.SocketType) -> int | None:
     except (OSError, AttributeError):
         return None
     return int.from_bytes(info[_RECEIVED_AT:], sys.byteorder) if len(info) == _INFO_BYTES else None
-
-
-def _find_local_port(descriptor: int) -> int | None:
-    """Return the local port of a socket; None if the descriptor is closed or is no internet socket any more.
-
-    The port of the peer cannot identify the connection, because a connection that was reset has no peer.
-    """
-    try:
-        connection = _borrow_socket(descriptor)
-    except OSError:
-        return None
-    try:
-        port: int = connection.getsockname()[1]
-    except (OSError, IndexError):
-        return None
-    finally:
-        connection.detach()
-    return port
