@@ -1,7 +1,7 @@
 """Importing: how fast `revoada campaign create` imports a large list, as CSV and as XLSX.
 
 The sizes are IMPORT_ROWS (1,000,000 rows of CSV) and IMPORT_XLSX_ROWS (100,000). The memory is that of the command and
-its children.
+its children. The yardstick is bare SQL: COPY of the same file into a temporary table, and one INSERT.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ ROWS = read_size("IMPORT_ROWS", 1_000_000)
 XLSX_ROWS = read_size("IMPORT_XLSX_ROWS", 100_000)
 
 _POLL_SECONDS = 0.05
+_BLOCK_BYTES = 65_536
 _MAIN = "http://schemas.openxmlformats.org/spreadsheetml/2006/main"
 _OFFICE = "http://schemas.openxmlformats.org/officeDocument/2006/relationships"
 _PACKAGE = "http://schemas.openxmlformats.org/package/2006/relationships"
@@ -44,7 +45,7 @@ def main() -> int:
     with World() as world:
         (account,) = world.add_accounts(1)
         create = ("campaign", "create", "bench", "--template", TEMPLATE, "--account", account, "--recipients")
-        large = write_people(world.folder / "people.csv", range(ROWS))
+        large = write_people(world.folder / "large.csv", range(ROWS))
         seconds, peak = measure_command(
             world, report, f"CSV, {ROWS:,} rows, campaign create", ROWS, *create, str(large)
         )
@@ -56,9 +57,11 @@ def main() -> int:
         more = write_people(world.folder / "more.csv", range(ROWS, ROWS + XLSX_ROWS))
         columns = ("--map", "1=nome", "--map", "2=desconto")
         what = f"CSV, {XLSX_ROWS:,} rows more, campaign import"
-        measure_command(world, report, what, XLSX_ROWS, "campaign", "import", "1", str(more), *columns)
-    report.goal("a million rows of CSV in less than 20 s", seconds * 1_000_000 / ROWS < 20)
-    report.goal("with less than 200 MB", peak < 200)
+        _, small_peak = measure_command(world, report, what, XLSX_ROWS, "campaign", "import", "1", str(more), *columns)
+        bare_seconds = import_bare(world, large, world.add_campaign([account], people=range(ROWS, ROWS + 1)))
+    report.add(f"CSV, {ROWS:,} rows, bare SQL", rows_per_second=ROWS / bare_seconds, took_seconds=bare_seconds)
+    report.goal_ratio("CSV: at most 3 times the time of bare SQL", seconds / bare_seconds, most=3)
+    report.goal_ratio("CSV: at most 1.2 times the memory for a tenth of the rows", peak / small_peak, most=1.2)
     return report.finish()
 
 
@@ -90,6 +93,22 @@ def measure_command(world: World, report: Report, what: str, rows: int, *words: 
     report.check(f"{what}: the command ended well", running.returncode == 0)
     report.check(f"{what}: each row became a message", count_messages(world) - before == rows)
     return seconds, peak
+
+
+def import_bare(world: World, path: Path, campaign_id: int) -> float:
+    """Import the file without any check; return the seconds."""
+    began = time.monotonic()
+    with world.connect() as connection, connection.transaction():
+        connection.execute("CREATE TEMPORARY TABLE bare (phone text, nome text, desconto text) ON COMMIT DROP")
+        with connection.cursor().copy("COPY bare FROM STDIN (FORMAT csv, HEADER)") as copy, path.open("rb") as file:
+            while block := file.read(_BLOCK_BYTES):
+                copy.write(block)
+        connection.execute(
+            "INSERT INTO messages (campaign_id, phone, recipient_key, variables)"
+            " SELECT %s, phone, phone, ARRAY[nome, desconto] FROM bare",
+            [campaign_id],
+        )
+    return time.monotonic() - began
 
 
 def count_messages(world: World) -> int:

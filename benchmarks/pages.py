@@ -4,7 +4,7 @@ The campaign has PAGES_PEOPLE (1,000,000) messages, half of them not sent yet, a
 PAGES_ACCOUNTS (200) accounts, each with 24 hours of samples and 100 events; each campaign uses five of them. Another
 campaign has ended, and has a tenth of the messages. Each page is asked 20 times, one after the other, by one
 connection. Only the page of errors may read the whole table of messages. At the end a person cancels the campaign,
-while another one asks for pages.
+while another one asks for pages. The yardstick of the pages is the page of the login, which reads no rows.
 """
 
 from __future__ import annotations
@@ -29,7 +29,8 @@ PEOPLE = read_size("PAGES_PEOPLE", 1_000_000)
 ACCOUNTS = read_size("PAGES_ACCOUNTS", 200)
 
 _TRIES = 20
-_LIMIT_MS = 100.0
+_MOST_TIMES = 15.0
+_MOST_CANCEL_SECONDS = 2.0  # the time that a request gives to the messages before it leaves the rest to a task
 # Postgres reads a small table as a whole even if there is an index.
 _LARGE = 100_000
 _COPIES = """
@@ -105,14 +106,15 @@ def main() -> int:
         browser = sign_in(world)
         world.start_roles("console")
         scans = count_scans(world)
+        login_ms = measure_login(world, report)
         for what, path in list_paths(campaign_id, ended_id).items():
-            measure_page(world, report, browser, what=what, path=path)
+            measure_page(world, report, browser, login_ms, what=what, path=path)
         if PEOPLE >= _LARGE:
             report.check("no page so far has read the whole table of messages", count_scans(world) == scans)
         path = f"/campaigns/{campaign_id}/errors"
         first = measure(browser, f"{world.stack.console_url}{path}")
         report.add("the errors of the large campaign, read for the first time", ms=first)
-        measure_page(world, report, browser, what="the errors of the large campaign", path=path)
+        measure_page(world, report, browser, login_ms, what="the errors of the large campaign", path=path)
         begun_at = time.monotonic()
         world.database.run(sample_campaigns)
         report.add("a sample of the running campaigns", median_ms=1000 * (time.monotonic() - begun_at))
@@ -145,7 +147,18 @@ def list_paths(campaign_id: int, ended_id: int) -> dict[str, str]:
     }
 
 
-def measure_page(world: World, report: Report, browser: requests.Session, *, what: str, path: str) -> None:
+def measure_login(world: World, report: Report) -> float:
+    """Return the median of the page of the login, in milliseconds."""
+    stranger, url = requests.Session(), f"{world.stack.console_url}/login"
+    measure(stranger, url)
+    median = percentile([measure(stranger, url) for _ in range(_TRIES)], 0.5)
+    report.add("the login", median_ms=median)
+    return median
+
+
+def measure_page(
+    world: World, report: Report, browser: requests.Session, login_ms: float, *, what: str, path: str
+) -> None:
     """Ask for a page: its time, and the CPU time that the console and Postgres use for it."""
     url = f"{world.stack.console_url}{path}"
     measure(browser, url)
@@ -155,7 +168,7 @@ def measure_page(world: World, report: Report, browser: requests.Session, *, wha
     used = {f"{name}_cpu_ms": 1000 * (cpu_seconds(pid) - before[name]) / _TRIES for name, pid in pids.items()}
     median = percentile(found, 0.5)
     report.add(what, {"median_ms": median, "p95_ms": percentile(found, 0.95), **used})
-    report.goal(f"{what}: less than {_LIMIT_MS:g} ms", median < _LIMIT_MS)
+    report.goal_ratio(f"{what}: at most {_MOST_TIMES:g} times the login", median / login_ms, most=_MOST_TIMES)
 
 
 def count_scans(world: World) -> int:
@@ -238,7 +251,8 @@ def measure_cancel(world: World, report: Report, browser: requests.Session, camp
         world.stack.check_alive()
         time.sleep(0.2)
     report.add("the rest by the task", messages=left, seconds=time.monotonic() - begun_at)
-    report.goal("a cancel: less than 5 s", seconds < 5)
+    what = f"a cancel: the answer takes at most twice its {_MOST_CANCEL_SECONDS:g} s for the messages"
+    report.goal_ratio(what, seconds / _MOST_CANCEL_SECONDS, most=2)
     report.check("answered by the page of the campaign", answer.status_code == 302)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -27,6 +28,7 @@ class Report:
         self.name, self.title, self.size = name, title, size
         self.rows: dict[str, dict[str, Any]] = {}
         self.goals: dict[str, bool] = {}
+        self.ratios: dict[str, float] = {}
         self.checks: dict[str, bool] = {}
         self.notes: list[str] = []
         self._load_before = os.getloadavg()[0]
@@ -37,6 +39,14 @@ class Report:
 
     def goal(self, sentence: str, is_reached: bool) -> None:  # noqa: FBT001  a call reads like a sentence
         self.goals[sentence] = is_reached
+
+    def goal_ratio(self, sentence: str, ratio: float, *, most: float = math.inf, least: float = 0.0) -> None:
+        """Add a goal for a figure divided by a yardstick of the same run, so that the speed of the machine cancels out.
+
+        The sentence names the limit. The ratio is printed behind it.
+        """
+        self.ratios[sentence] = ratio
+        self.goal(sentence, least <= ratio <= most)
 
     def check(self, sentence: str, is_good: bool) -> None:  # noqa: FBT001
         """Add a check. The run fails unless all checks are good."""
@@ -62,12 +72,13 @@ class Report:
         for sentence in self.notes:
             console.print(f"  {sentence}")
         for sentence, is_reached in self.goals.items():
-            console.print(f"  {'[green]reached[/]' if is_reached else '[yellow]missed[/] '}  {sentence}")
+            ratio = f" ({self.ratios[sentence]:.2f})" if sentence in self.ratios else ""
+            console.print(f"  {'[green]reached[/]' if is_reached else '[yellow]missed[/] '}  {sentence}{ratio}")
         for sentence, is_good in self.checks.items():
             console.print(f"  {'[green]correct[/]' if is_good else '[red]WRONG[/]  '}  {sentence}")
         RESULTS.mkdir(exist_ok=True)
         document = {"title": self.title, "size": self.size, "cores": os.cpu_count(), "load": load, "rows": self.rows,
-                    "goals": self.goals, "checks": self.checks, "notes": self.notes}  # fmt: skip
+                    "goals": self.goals, "ratios": self.ratios, "checks": self.checks, "notes": self.notes}  # fmt: skip
         (RESULTS / f"{self.name}.json").write_text(json.dumps(document, indent=2), encoding="utf-8")
         return 0 if self.is_good else 1
 
