@@ -13,8 +13,8 @@ LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --genera
 	--custom-compile-command 'make lock' pyproject.toml --group build
 READY := $(VENV)/.ready
 
-.PHONY: help install demo up smoke-meta test test-api test-clocks test-brokers test-deploy test-office test-pgbouncer \
-	test-browser nightly check golden messages dist bench chaos chaos-hosts pictures format lock
+.PHONY: help install demo up smoke-meta test test-api test-clocks test-brokers test-deploy test-office test-metrics \
+	test-pgbouncer test-browser nightly check golden messages dist bench chaos chaos-hosts pictures format lock
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -56,6 +56,9 @@ test-deploy: install ## the files of deploy/, backups, and the wheel in an empty
 
 test-office: install ## workbooks that LibreOffice shows and saves (needs Debian's package libreoffice-calc-nogui)
 	timeout 600 $(BIN)/pytest -q $(ARGS) tests/office
+
+test-metrics: install ## alert rules and the board, as Prometheus reads them (needs Debian's package prometheus)
+	timeout 120 $(BIN)/pytest -q $(ARGS) tests/promtool
 
 test-pgbouncer: install ## Revoada through pgbouncer in transaction mode (needs Debian's package pgbouncer)
 	$(BIN)/pytest -n 2 --dist worksteal $(ARGS) tests/pgbouncer

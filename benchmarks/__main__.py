@@ -16,7 +16,7 @@ from pathlib import Path
 
 NAMES = (
     *("sending", "tls", "limits", "growth", "history", "importing", "audiences", "uploading", "webhooks", "bodies"),
-    *("applying", "storm", "many", "posts", "viewers", "programs", "pages", "whole"),
+    *("applying", "storm", "many", "posts", "viewers", "programs", "pages", "metrics", "whole"),
 )
 _FOLDER = Path(__file__).parent
 

@@ -8,6 +8,7 @@ import re
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import Field, dataclass, field, fields, replace
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -110,6 +111,23 @@ def _megabytes(text: str) -> int:
     if not 1 <= value <= 10_000:
         raise ValueError(Sentence("must be a whole number from 1 to 10,000"))
     return value
+
+
+def _port(text: str) -> int:
+    value = int(text)
+    if not 0 <= value <= 65_535:
+        raise ValueError(Sentence("must be a port, or 0 for none"))
+    return value
+
+
+def _private_address(text: str) -> str:
+    try:
+        address = ip_address(text)
+    except ValueError:
+        address = None
+    if address is None or address.is_global:
+        raise ValueError(Sentence("must be an address of this machine or of a private network"))
+    return text
 
 
 def _above(text: str) -> int:
@@ -465,6 +483,18 @@ class Settings:
         None,
         str,
         "file that a worker, events or beat touches while it works, for a health check; one for each process",
+    )
+    metrics_port: int = _setting(
+        "REVOADA_METRICS_PORT",
+        0,
+        _port,
+        "port on which Prometheus reads the metrics of this process; each process of a machine needs its own; 0: none",
+    )
+    metrics_host: str = _setting(
+        "REVOADA_METRICS_HOST",
+        "127.0.0.1",
+        _private_address,
+        "address on which the metrics are served: of this machine or of a private network",
     )
     log_level: str = _setting(
         "LOG_LEVEL", "INFO", _one_of("DEBUG", "INFO", "WARNING", "ERROR"), "least severe level that is logged"

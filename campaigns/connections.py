@@ -18,7 +18,13 @@ from dataclasses import dataclass, field
 from ipaddress import IPv6Address, ip_address, ip_network
 from typing import Any
 
+import gevent.socket  # type: ignore[import-untyped]
+from gevent.pywsgi import WSGIServer  # type: ignore[import-untyped]
 from gunicorn.workers.ggevent import GeventWorker  # type: ignore[import-untyped]
+
+from campaigns.metrics.counts import counts
+from campaigns.metrics.port import make_metrics_app, open_shared_port
+from campaigns.metrics.table import Key
 
 # A body that has not come whole after PATIENCE_SECONDS is read no further. The limit is SHORT_PATIENCE_SECONDS while
 # more than half of the connections wait for the rest of a body. SHORT_PATIENCE_SECONDS also limits connections without
@@ -75,15 +81,31 @@ class BoundedWorker(GeventWorker):  # type: ignore[misc]  # gunicorn has no type
 
     # The lowest rate of a body, in bytes per second, that is not called slow. None: each body has PATIENCE_SECONDS.
     lowest_rate: float | None = None
+    role = ""  # the name of the role in the Procfile
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
+        """Make a worker. gunicorn calls this in its main process, before it forks the process of the worker."""
         super().__init__(*args, **kwargs)
+        self._metrics_port = open_shared_port(self.role)
         self._clients: dict[Any, _Client] = {}
         self._peers: Counter[str | None] = Counter()  # the connections of each peer; None: peers without a limit
 
     def note_refusal(self, reason: str, count: int = 1) -> None:
         """Note that connections were ended. `reason`: our own words, which follow a number."""
         raise NotImplementedError
+
+    def read_metrics(self) -> dict[Key, float]:
+        """Return the counts of all processes of this server. A subclass may add numbers."""
+        return counts.read()
+
+    def run(self) -> None:
+        """Serve the metrics on their own port, and all else on the port of the role, until the worker stops."""
+        if self._metrics_port is not None:
+            counts.take_row()
+            port = self._metrics_port
+            listener = gevent.socket.socket(port.family, port.type, fileno=port.fileno())
+            WSGIServer(listener, make_metrics_app(self.read_metrics), log=None, error_log=None).start()
+        super().run()
 
     def handle(self, listener: Any, client: Any, addr: Any) -> None:
         """Handle a connection to its end. If the peer has too many connections, close the connection at once."""

@@ -15,6 +15,7 @@ from campaigns.doctor import health
 from campaigns.logs import event
 from campaigns.management.files.work import do_all_work
 from campaigns.management.hooks import delivery
+from campaigns.metrics.counts import counts
 from campaigns.privacy import retention
 from campaigns.sending import samples, schedule
 from campaigns.sending.run import run_slice
@@ -36,6 +37,12 @@ _MAX_HOOKS = 100
 @app.task(name="campaigns.tick", base=WakeUp)
 def tick() -> None:
     """Enqueue every eligible campaign that has neither a running slice nor a waiting task."""
+    with counts.time("revoada_tick_seconds"):
+        _tick()
+    counts.add("revoada_ticks_total")
+
+
+def _tick() -> None:
     process = runtime()
     if not process.continuity.check_now():
         return  # Postgres may be an older copy that lacks claims: a warning or an alert has said so
@@ -219,6 +226,7 @@ def _enqueue_slices(slices: Sequence[tuple[int, int | None]]) -> bool:
     If the broker does not accept the tasks, the marks are removed, and False is returned.
     """
     if publish(app, run.name, [((campaign_id,), {"lease_epoch": epoch}) for campaign_id, epoch in slices]):
+        counts.add("revoada_enqueued_total", count=len(slices))
         return True
     runtime().database.run(unmark_campaigns, [campaign_id for campaign_id, _ in slices])
     return False

@@ -10,6 +10,7 @@ from flask_wtf.csrf import CSRFProtect
 from werkzeug.middleware.dispatcher import DispatcherMiddleware
 
 from campaigns.doctor.causes import find_causes
+from campaigns.metrics.requests import count_requests
 from console.context import EXTENSION, Parts
 from console.errors import handle_errors
 from console.languages import set_up_languages
@@ -105,5 +106,5 @@ def make_app(parts: Parts, api: WSGIApplication | None = None) -> Flask:
         page.register(app)
     trusted = parts.settings.trusted_proxies or ()
     served = app.wsgi_app if api is None else DispatcherMiddleware(app.wsgi_app, {"/api": api})
-    app.wsgi_app = Mount(served, address, trusted)  # type: ignore[method-assign]  # as Flask's documentation shows
+    app.wsgi_app = Mount(count_requests(served), address, trusted)  # type: ignore[method-assign]  # as Flask's documentation shows
     return app

@@ -16,6 +16,7 @@ from gunicorn.arbiter import Arbiter  # type: ignore[import-untyped]
 from campaigns.config import SettingsError
 from campaigns.connections import BoundedWorker
 from campaigns.logs import event, report_start_error
+from campaigns.metrics.table import Key
 
 _log = logging.getLogger(__name__)
 
@@ -38,10 +39,16 @@ class Worker(BoundedWorker):
     """
 
     lowest_rate = 32_000.0
+    role = "console"
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._refused: Counter[str] = Counter()
+
+    def read_metrics(self) -> dict[Key, float]:
+        """Return the counts of the console's processes, and the state of the installation."""
+        state: dict[Key, float] = self.wsgi.extensions["revoada.state"].read()
+        return super().read_metrics() | state
 
     def note_refusal(self, reason: str, count: int = 1) -> None:
         self._refused[reason] += count
@@ -90,3 +97,4 @@ def worker_exit(_arbiter: Any, worker: Any) -> None:
     """Close the connections to Postgres, unless the application could not be made."""
     if getattr(worker, "wsgi", None) is not None:
         worker.wsgi.extensions["revoada"].database.close()
+        worker.wsgi.extensions["revoada.state"].close()

@@ -10,6 +10,7 @@ from api import context as api_context
 from api.app import make_api
 from campaigns.broker.queues import BrokerFacts
 from campaigns.config import Settings, read_settings
+from campaigns.doctor.state import StateReader
 from campaigns.logs import configure_logging
 from campaigns.management.listings.reasons import KeptReasons
 from campaigns.management.users.hashing import Hasher
@@ -21,6 +22,8 @@ from console.context import Parts
 _DATABASE_CONNECTIONS = 16
 # The wait for a connection of the pool. After a restart of the console, hundreds of browsers come back at once.
 _WAIT_SECONDS = 10.0
+# Prometheus waits for ten seconds by default, so an answer without the state must come earlier.
+_METRICS_SECONDS = 3.0
 # A process answers within milliseconds, unless its machine has too much to do.
 _ASK_SECONDS = 2.0
 
@@ -55,7 +58,22 @@ def wire_app() -> Flask:
     shared = (_enqueue, _enqueue_file_work, _ask_broker)
     reasons = KeptReasons()
     api = make_api(api_context.Parts(settings, database, limit, *shared, posts, reasons))
-    return make_app(Parts(settings, database, Hasher(under_gevent=True), *shared, reasons), api)
+    app = make_app(Parts(settings, database, Hasher(under_gevent=True), *shared, reasons), api)
+    app.extensions["revoada.state"] = StateReader(
+        _make_metrics_database(settings), settings, lambda: _ask_broker(asks_processes=False)
+    )
+    return app
+
+
+def _make_metrics_database(settings: Settings) -> Database:
+    """Return a pool with one connection, so that the metrics do not wait for the pages. Its first use opens it."""
+    return Database(
+        settings.database_url or "",
+        max_connections=1,
+        wait_seconds=_METRICS_SECONDS,
+        statement_seconds=_METRICS_SECONDS,
+        is_pooled=settings.is_pooled,
+    )
 
 
 def _enqueue(campaign_ids: Sequence[int]) -> bool:

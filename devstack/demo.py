@@ -64,7 +64,7 @@ CAMPAIGNS = (
 )  # fmt: skip
 _NAMES = ("Ana", "Bruno", "Camila", "Diego", "Elisa", "Fábio", "Gabriela", "Heitor", "Inês", "João")
 _SETTLE_SECONDS = 30.0
-_LANGUAGES = {"REVOADA_LANGUAGE", "REVOADA_LOG_LANGUAGE"}
+_KEPT = {"REVOADA_LANGUAGE", "REVOADA_LOG_LANGUAGE", "REVOADA_METRICS_PORT"}
 _PASSWORD_LENGTH = 16
 # A list for a fourth campaign. One of its rows repeats a person, and one has no whole phone, as in lists of real life.
 _LIST = Path(__file__).with_name("demo-list.csv")
@@ -179,12 +179,12 @@ def _start(stack: Stack) -> str:
 
 
 def _set_apart(environment: dict[str, str]) -> None:
-    """Remove all settings but the languages, because a setting from outside must not change the demo.
+    """Remove all settings but `_KEPT`, because a setting from outside must not change the demo.
 
     The log gets the language of the command, because the demo shows the log on the same screen.
     """
     prefixes = ("DATABASE_", "REDIS_", "REVOADA_", "META_", "BROKER_", "ALERT_")
-    for name in [name for name in environment if name.startswith(prefixes) and name not in _LANGUAGES]:
+    for name in [name for name in environment if name.startswith(prefixes) and name not in _KEPT]:
         del environment[name]
     environment.setdefault("REVOADA_LOG_LANGUAGE", current().name)
 

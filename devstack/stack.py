@@ -95,14 +95,17 @@ class Stack:
             "FLOWER_PORT": str(self._choose_port("FLOWER_PORT", "flower", 5555)),
             "CONSOLE_PORT": str(self._choose_port("CONSOLE_PORT", "console", 8080)),
         }
-        for name in ROLES:
+        metrics_port = int(self.environment.get("REVOADA_METRICS_PORT", "0"))
+        for place, name in enumerate(ROLES):
+            # Each role serves its metrics on a port of its own.
+            own = {"REVOADA_METRICS_PORT": str(metrics_port + place)} if metrics_port else {}
             if name == "beat":
-                self.start_beat()
+                self.start_beat(environment=own)
             elif name == "console":
-                own = {"PORT": self.environment["CONSOLE_PORT"], "REVOADA_FLOWER_URL": self.flower_url}
+                own |= {"PORT": self.environment["CONSOLE_PORT"], "REVOADA_FLOWER_URL": self.flower_url}
                 self.start_role(name, environment=own)
             else:
-                self.start_role(name)
+                self.start_role(name, environment=own)
 
     def refuse_taken_ports(self) -> None:
         """Raise DevstackError if a setting gives a role a port that another program uses."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from campaigns.broker.enqueue import publish
 from campaigns.celery import WakeUp, app
+from campaigns.metrics.counts import counts
 from campaigns.privacy.optout_confirmations import send_replies
 from campaigns.store.forwards.forwards import has_forward_work, lease_forwards, release_forward
 from campaigns.tasks import enqueue_campaigns
@@ -21,6 +22,10 @@ def apply() -> None:
     if here.database.run(has_forward_work):
         publish(app, forward.name, [((), {})])
     applied = apply_events(here.database, here.settings, here.alerts)
+    counts.add("revoada_webhooks_applied_total", count=applied.event_count)
+    counts.add_all(
+        "revoada_webhook_parts_total", [((name.replace(" ", "_"),), count) for name, count in applied.counts.items()]
+    )
     enqueue_campaigns(applied.to_enqueue)
     # A database that is an older copy and lacks claims may also lack confirmations that were sent. While the database
     # may be such a copy, no confirmations are sent, because a person could get a confirmation twice.

@@ -49,6 +49,15 @@ def finish_slice(result: SliceResult, row: LeaseRow, database: Database, alerts:
     return is_due_now
 
 
+def name_end(result: SliceResult) -> str:
+    """Return why a slice ended, as the metrics name it."""
+    if result.is_failed:
+        return "failed"
+    if result.is_finished:
+        return "finished"
+    return "time_over" if result.wait is None else "waiting"
+
+
 def _end_slice(
     connection: Connection, result: SliceResult, row: LeaseRow
 ) -> tuple[CampaignStatus | None, Wait | None, bool]:

@@ -20,13 +20,15 @@ from campaigns.domain.pacing import Reason, Wait
 from campaigns.domain.template import TemplateError
 from campaigns.domain.verdict import Rejected, Unknown
 from campaigns.logs import event
+from campaigns.metrics.counts import counts
 from campaigns.sending.accounts import AccountPool
 from campaigns.sending.claims import Claimer
 from campaigns.sending.daily_quota import DailyQuota
-from campaigns.sending.finish import SliceResult, finish_slice
+from campaigns.sending.finish import SliceResult, finish_slice, name_end
 from campaigns.sending.leases import Lease
 from campaigns.sending.progress_log import ProgressLog
 from campaigns.sending.requests import RequestBuilder
+from campaigns.sending.samples import count_failures
 from campaigns.sending.settlement import Decision, InFlight, Settler
 from campaigns.sending.start import SliceContext, Tools
 from campaigns.sending.template_probation import TemplateProbation
@@ -68,12 +70,15 @@ def run_slice(context: SliceContext, tools: Tools) -> bool:
     try:
         current.run()
     except BaseException:
+        counts.add("revoada_slices_total", "error")
         current.drain()
         raise
     finally:
         current.note_claims()
         tools.lease_keeper.remove(current.lease, context.account_ids)
-    return finish_slice(current.result(), context.row, tools.database, tools.alerts)
+    result = current.result()
+    counts.add("revoada_slices_total", name_end(result))
+    return finish_slice(result, context.row, tools.database, tools.alerts)
 
 
 class Slice:
@@ -281,7 +286,8 @@ class Slice:
             return []
         accounts = {row.id: row for row in self._pool.accounts()}
         try:
-            claim = self._claimer.claim(grants, accounts, usable=self._pool.usable_ids())
+            with counts.time("revoada_claim_seconds"):
+                claim = self._claimer.claim(grants, accounts, usable=self._pool.usable_ids())
         except _Unavailable as error:
             self._fail("Claiming", error)
             # The claim may be committed, but none of its messages leaves. So `note_claims` writes the number of claims
@@ -289,6 +295,7 @@ class Slice:
             # nothing until the ledger has this number.
             self.note_claims()
             return []
+        counts.add("revoada_claimed_total", count=len(claim.messages))
         self._pool.note_used(grants, Counter(message.account_id for message in claim.messages))
         try:
             self._react_to_claim(claim)
@@ -385,7 +392,8 @@ class Slice:
             return
         self._drained_until = -math.inf
         try:
-            settled = self._settler.settle(usable=self._pool.usable_ids())
+            with counts.time("revoada_settle_seconds"):
+                settled = self._settler.settle(usable=self._pool.usable_ids())
         except _Unavailable as error:
             self._fail("Settling", error)
             if self._settler.has_failed_for(self._tools.settings.lease_seconds):
@@ -395,6 +403,8 @@ class Slice:
             self._in_flight.discard((in_flight.message.id, in_flight.message.send_no))
             self._progress.note_settled(in_flight.message, verdict, settlement)
         self._tools.reply_counts.add((each.account.id, verdict) for each, verdict, _ in settled.decisions)
+        counts.observe("revoada_reply_seconds", [reply.seconds for reply in replies if not reply.error])
+        count_failures([verdict for _, verdict, _ in settled.decisions if isinstance(verdict, Rejected)])
         self._pool.note_categories(settled.categories)
         if settled.changed_accounts:
             self._refresh(sorted(settled.changed_accounts))

@@ -5,11 +5,14 @@ from __future__ import annotations
 import logging
 import threading
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from campaigns.config import Settings
+from campaigns.domain.failures import FAILURES
 from campaigns.domain.verdict import Accepted, Rejected, Unknown, Verdict
 from campaigns.logs import event
+from campaigns.metrics.counts import counts
+from campaigns.metrics.table import OTHER
 from campaigns.store.database import Database, DatabaseError, DatabaseUnavailable
 from campaigns.store.history import receipts, samples
 from campaigns.throttle.inspection import read_rates
@@ -37,19 +40,30 @@ class ReplyCounts:
         found = Counter((account_id, outcome) for account_id, verdict in replies if (outcome := _name(verdict)))
         with self._lock:
             self._counts += found
+        labelled = [((counts.label_account(each), outcome), count) for (each, outcome), count in found.items()]
+        counts.add_all("revoada_replies_total", labelled)
 
     def store(self, database: Database) -> None:
         """Add the counts to the row of this minute. If Postgres does not answer, the next call adds them."""
         with self._lock:
-            counts, self._counts = self._counts, Counter()
-        if not counts:
+            taken, self._counts = self._counts, Counter()
+        if not taken:
             return
         try:
-            database.run(samples.add_replies, dict(sorted(counts.items())))
+            database.run(samples.add_replies, dict(sorted(taken.items())))
         except (DatabaseError, *DatabaseUnavailable) as error:
             _log.debug("Replies not counted yet: %s", type(error).__name__, extra=event("replies_uncounted"))
             with self._lock:
-                self._counts += counts
+                self._counts += taken
+
+
+def count_failures(rejected: Sequence[Rejected]) -> None:
+    """Count refusals by their code; all codes that the failure table lacks count as one."""
+    if rejected:
+        codes = Counter[tuple[str, ...]](
+            (str(each.failure.code) if each.failure.code in FAILURES else OTHER,) for each in rejected
+        )
+        counts.add_all("revoada_failures_total", codes.items())
 
 
 def sample(database: Database, settings: Settings) -> None:

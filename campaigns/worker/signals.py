@@ -8,8 +8,10 @@ from typing import Any
 
 from celery import signals
 
+from campaigns.broker.queues import QUEUES
 from campaigns.config import SettingsError
 from campaigns.logs import configure_logging, report_start_error
+from campaigns.metrics.port import serve_in_thread
 from campaigns.store.database import PoolerError, refuse_pooler
 from campaigns.worker.runtime import runtime
 
@@ -55,6 +57,12 @@ def _handle_all_as_sigterm(**_: Any) -> None:
     """
     for number in (signal.SIGINT, signal.SIGQUIT, signal.SIGHUP):
         signal.signal(number, signal.getsignal(signal.SIGTERM))
+
+
+@signals.worker_ready.connect
+def _serve_metrics(**_: Any) -> None:
+    if (watchdog := runtime().watchdog) is not None:
+        serve_in_thread(runtime().settings, {QUEUES[queue] for queue in watchdog.queues if queue in QUEUES})
 
 
 @signals.worker_ready.connect

@@ -23,7 +23,7 @@ VARIABLES = {spec.metadata["variable"]: spec for spec in fields(Settings)}
 # Of these, 0 is off.
 SWITCHED = {
     *("REVOADA_RETENTION_DAYS", "REVOADA_EXIT_ON_STALL_SECONDS"),
-    *("REVOADA_AUDIT_DAYS", "REVOADA_APPROVE_ABOVE"),
+    *("REVOADA_AUDIT_DAYS", "REVOADA_APPROVE_ABOVE", "REVOADA_METRICS_PORT"),
 }
 NUMBERS = [name for name, spec in VARIABLES.items() if isinstance(spec.default, int | float) and name not in SWITCHED]
 
@@ -127,6 +127,8 @@ def test_what_nobody_requires_may_be_missing():
         *(("REVOADA_USER_HEADER", value) for value in ["X User", "X-User:", "é"]),
         *(("REVOADA_TRUSTED_PROXIES", value) for value in ["proxy", "10.0.0.1/8", "0.0.0.0/0", "10.0.0.1,::/0"]),
         *(("REVOADA_EXIT_ON_STALL_SECONDS", value) for value in ["x", "-1", "0.5", "nan", "inf", "1e99", "10s"]),
+        *(("REVOADA_METRICS_PORT", value) for value in ["x", "-1", "65536", "1.5"]),
+        *(("REVOADA_METRICS_HOST", value) for value in ["localhost", "8.8.8.8", "2606:4700::1111", "10.0.0.1/8"]),
         ("REVOADA_STOP_WORDS", "sair,,parar"),
         ("REVOADA_STOP_PAYLOADS", "!"),
         ("REVOADA_STOP_REPLY", "x" * 1_001),

@@ -46,7 +46,7 @@ NAME = re.compile(r"(?<!\*)\*([^*]+)\*(?!\*)")
 # Of absolute links. The host of a registry, or of a machine of somebody's, is none of a reader's business.
 HOSTS = {
     *("127.0.0.1", "semver.org", "developers.facebook.com", "docs.celeryq.dev", "graph.facebook.com", "your.host"),
-    *("chat.example.com", "n8n.example.com"),
+    *("chat.example.com", "n8n.example.com", "prometheus.example.com"),
     "www.standardwebhooks.com",
 }
 

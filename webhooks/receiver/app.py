@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hmac
 import logging
+import time
 from collections.abc import Callable, Iterable
 from functools import partial
 from typing import TYPE_CHECKING
@@ -16,6 +17,7 @@ from flask import Flask, abort, request
 from werkzeug.exceptions import HTTPException
 from werkzeug.wrappers import Request, Response
 
+from campaigns.metrics.counts import counts
 from webhooks.receiver.inbox import Inbox, InboxUnavailable
 from webhooks.receiver.notifier import Notifier
 from webhooks.receiver.refusals import refusals
@@ -27,6 +29,9 @@ if TYPE_CHECKING:
 PATH = "/webhooks/whatsapp"
 MAX_BODY_BYTES = 3 * 1024 * 1024  # Meta sends up to 3 MB; a lower limit would lose webhooks
 RETRY_AFTER_SECONDS = 10
+
+# The outcome of a posted webhook in the metrics, by the status of the answer.
+_OUTCOMES = {200: "stored", 400: "incomplete", 401: "unsigned", 413: "too_large", 503: "unavailable"}
 
 log = logging.getLogger(__name__)
 
@@ -73,10 +78,13 @@ class _FlaskBypass:
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         if environ["REQUEST_METHOD"] != "POST" or environ["PATH_INFO"] != PATH:
             return self._flask_app(environ, start_response)
+        began = time.perf_counter()
         try:
             answer = self._receive(Request(environ))
         except HTTPException as error:
             answer = error.get_response(environ)
+        counts.add("revoada_webhook_requests_total", _OUTCOMES.get(answer.status_code, "incomplete"))
+        counts.observe("revoada_webhook_request_seconds", [time.perf_counter() - began])
         return answer(environ, start_response)
 
 

@@ -18,6 +18,8 @@ class Worker(BoundedWorker):
     that webhook would be lost until Meta posts it again.
     """
 
+    role = "webhooks"
+
     def load_wsgi(self) -> None:
         """Load the application. If a setting is wrong, end the server with one sentence instead of a traceback."""
         # gevent has patched this process now. When psycopg is imported, it chooses how it waits: earlier, it would

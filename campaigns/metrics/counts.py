@@ -1,0 +1,136 @@
+"""Counts what a process does. The senders count once per set of messages, never once per message."""
+
+from __future__ import annotations
+
+import fcntl
+import mmap
+import tempfile
+import threading
+import time
+from bisect import bisect_left
+from collections.abc import Iterable, Iterator, Mapping, MutableSequence
+from contextlib import contextmanager
+
+from campaigns.metrics.table import BUCKET_KEYS, MAX_ACCOUNTS, METRICS, OTHER, SUM, Key, list_keys
+
+# The memory has this many rows. gunicorn runs a few processes, and a process takes the row of one that has ended.
+_ROWS = 64
+_BYTES = 8  # of a float
+
+
+class Counts:
+    """Numbers that only rise, by metric and labels.
+
+    They are in the memory of this process, or, after `share`, in memory that a server and its processes share.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._numbers: dict[Key, float] = {}
+        self._accounts: set[int] = set()
+        self._shared: _SharedNumbers | None = None
+
+    def declare(self, names: Iterable[str]) -> None:
+        """Begin these metrics at 0, so that Prometheus sees the first increase."""
+        self._add(dict.fromkeys(list_keys(names), 0.0))
+
+    def share(self, names: Iterable[str]) -> None:
+        """Keep only these metrics, in shared memory. A server calls this function before it forks its processes."""
+        self._shared = _SharedNumbers(list(list_keys(names)))
+
+    def take_row(self) -> None:
+        """Let this process count in a row of its own. A process calls this function after the fork."""
+        if self._shared is not None:
+            self._shared.take_row()
+
+    def add(self, name: str, *labels: str, count: float = 1) -> None:
+        self._add({(name, labels): count})
+
+    def add_all(self, name: str, counts: Iterable[tuple[tuple[str, ...], int]]) -> None:
+        """Add to many series of a metric. `counts`: the values of the labels, and the number."""
+        self._add({(name, labels): count for labels, count in counts})
+
+    def observe(self, name: str, values: Iterable[float]) -> None:
+        """Add values, in seconds, to a histogram."""
+        bounds, keys, seconds = METRICS[name].bounds, BUCKET_KEYS[name], [*values]
+        found: dict[Key, float] = {}
+        for each in seconds:
+            key = keys[bisect_left(bounds, each)]
+            found[key] = found.get(key, 0) + 1
+        if seconds:
+            found[name, (SUM,)] = sum(seconds)
+            self._add(found)
+
+    @contextmanager
+    def time(self, name: str) -> Iterator[None]:
+        """Add the seconds that the block takes to a histogram, also if the block raises."""
+        began = time.perf_counter()
+        try:
+            yield
+        finally:
+            self.observe(name, [time.perf_counter() - began])
+
+    def label_account(self, account_id: int) -> str:
+        """Return the label of an account: its id, or `other` if this process has counted too many accounts before."""
+        if account_id not in self._accounts:
+            if len(self._accounts) >= MAX_ACCOUNTS:
+                return OTHER
+            self._accounts.add(account_id)
+        return str(account_id)
+
+    def read(self) -> dict[Key, float]:
+        if self._shared is not None:
+            return self._shared.read()
+        with self._lock:
+            return dict(self._numbers)
+
+    def _add(self, found: Mapping[Key, float]) -> None:
+        if self._shared is not None:
+            self._shared.add(found)
+            return
+        with self._lock:
+            for key, count in found.items():
+                self._numbers[key] = self._numbers.get(key, 0.0) + count
+
+
+class _SharedNumbers:
+    """One row of numbers for each process of a server, in memory that all of them have mapped.
+
+    A row outlives its process, so no count is lost when a process is killed. The next process takes a row whose process
+    has ended, and adds to it. A lock on the file's byte with the number of the row says that a living process has the
+    row; the kernel releases this lock when the process ends.
+    """
+
+    def __init__(self, keys: list[Key]) -> None:
+        self._places = {key: place for place, key in enumerate(keys)}
+        size = _BYTES * len(keys) * _ROWS
+        self._file = tempfile.TemporaryFile()  # noqa: SIM115  it stays open for as long as the processes
+        self._file.truncate(size)
+        self._memory = memoryview(mmap.mmap(self._file.fileno(), size)).cast("d")
+        # The server itself serves no request. A process without a row counts for nobody.
+        self._row: MutableSequence[float] | memoryview[float] = [0.0] * len(keys)
+
+    def take_row(self) -> None:
+        width = len(self._places)
+        for row in range(_ROWS):
+            try:
+                fcntl.lockf(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, row)
+            except OSError:
+                continue  # a living process has it
+            self._row = self._memory[row * width : (row + 1) * width]
+            return
+
+    def add(self, found: Mapping[Key, float]) -> None:
+        # No lock is needed: the process is the only one that writes to its row, and its greenlets switch only when they
+        # wait for input or output.
+        for key, count in found.items():
+            if (place := self._places.get(key)) is not None:
+                self._row[place] += count
+
+    def read(self) -> dict[Key, float]:
+        width = len(self._places)
+        return {key: sum(self._memory[place::width]) for key, place in self._places.items()}
+
+
+# The counts of this process.
+counts = Counts()

@@ -1,0 +1,64 @@
+"""Reads the state of the installation for the metrics, without reading a message."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from campaigns.store.database import Connection, query
+from campaigns.store.installation import WorkerRow, list_workers, load_tick_age
+
+
+@dataclass(frozen=True, slots=True)
+class AccountState:
+    """`cooldown_seconds`: the seconds until the account may send again; 0 if it may send now."""
+
+    id: int
+    is_active: bool
+    rate_limit: int
+    failure_count: int
+    cooldown_seconds: float
+    quality: str
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """`campaigns`: (`status`, `reason`, `untaken` or `untaken_age`; the status or the reason; the number).
+
+    `inbox`: by status, the number of the stored bodies and the seconds since the oldest came. `portfolios`: (id,
+    people, limit). `tick_age`: None if there was no tick yet.
+    """
+
+    campaigns: Sequence[tuple[str, str, float]]
+    messages: dict[str, float]
+    inbox: dict[str, tuple[float, float]]
+    accounts: Sequence[AccountState]
+    portfolios: Sequence[tuple[int, int, int]]
+    workers: Sequence[WorkerRow]
+    tick_age: float | None
+    account_count: int
+    due_file_job_count: int
+    due_delivery_count: int
+    failing_hook_count: int
+
+
+def load_state(connection: Connection, *, most: int) -> State:
+    """Return the state. `most`: the largest number of accounts, and of portfolios, that are returned."""
+    accounts = connection.execute(query("state_of_accounts"), {"most": most})
+    work = connection.execute(query("state_of_work")).fetchone()
+    assert work is not None
+    return State(
+        campaigns=connection.execute(query("state_of_campaigns")).fetchall(),
+        messages=dict(connection.execute(query("state_of_messages")).fetchall()),
+        inbox={status: (count, age) for status, count, age in connection.execute(query("state_of_inbox"))},
+        accounts=[AccountState(*row) for row in accounts],
+        portfolios=[
+            (row[0], row[1], row[2]) for row in connection.execute(query("state_of_portfolios"), {"most": most})
+        ],
+        workers=list_workers(connection),
+        tick_age=load_tick_age(connection),
+        account_count=work[0],
+        due_file_job_count=work[1],
+        due_delivery_count=work[2],
+        failing_hook_count=work[3],
+    )

@@ -1,0 +1,40 @@
+-- name: state_of_campaigns
+-- Plan: an index-only scan of campaigns_by_status, and index scans of campaigns_by_status and campaigns_alive.
+SELECT 'status', status::text, count(*)::float8 FROM campaigns WHERE test_of IS NULL GROUP BY status
+UNION ALL
+SELECT 'reason', waiting_reason, count(*) FROM campaigns
+WHERE test_of IS NULL AND status = 'running' AND waiting_reason IS NOT NULL GROUP BY waiting_reason
+UNION ALL
+SELECT 'untaken', '', count(*) FROM campaigns
+WHERE status IN ('pending', 'scheduled', 'running') AND enqueued_at IS NOT NULL
+UNION ALL
+SELECT 'untaken_age', '',
+    coalesce(extract(epoch FROM clock_timestamp() - min(coalesce(untaken_since, enqueued_at))), 0)
+FROM campaigns
+WHERE status IN ('pending', 'scheduled', 'running') AND enqueued_at IS NOT NULL
+
+-- name: state_of_messages
+-- Reads the counters of the campaigns and no message.
+SELECT status::text, sum(count)::float8 FROM tallies GROUP BY status
+
+-- name: state_of_inbox
+SELECT status, count(*)::float8, coalesce(extract(epoch FROM clock_timestamp() - min(received_at)), 0)::float8
+FROM webhook_events GROUP BY status
+
+-- name: state_of_accounts
+-- The first accounts by their ids, so that a series does not come and go.
+SELECT id, active, messages_per_second, greatest(consecutive_failures, consecutive_reported),
+    greatest(coalesce(extract(epoch FROM blocked_until - clock_timestamp()), 0), 0)::float8,
+    coalesce(nullif(health ->> 'quality', ''), 'UNKNOWN')
+FROM accounts ORDER BY id LIMIT %(most)s
+
+-- name: state_of_portfolios
+SELECT id, people_count, daily_limit FROM portfolios ORDER BY id LIMIT %(most)s
+
+-- name: state_of_work
+SELECT
+    (SELECT count(*) FROM accounts),
+    (SELECT count(*) FROM file_jobs WHERE status = 'due'),
+    (SELECT count(*) FROM hook_deliveries d JOIN hooks h ON h.id = d.hook_id
+     WHERE d.due_at <= clock_timestamp() AND h.disabled_at IS NULL),
+    (SELECT count(*) FROM hooks WHERE failing_since IS NOT NULL)
