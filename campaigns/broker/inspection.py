@@ -117,8 +117,8 @@ def _broker_errors() -> Iterator[None]:
 
 def _count_waiting(connection: Connection, queue: str) -> int:
     try:
-        with connection.channel() as channel:  # a broker closes the channel if the queue does not exist
-            declared: Any = Queue(queue).bind(channel).queue_declare(passive=True)
-            return int(declared.message_count)
+        # The channel of the connection: a channel of its own would open a connection to the broker each time.
+        declared: Any = Queue(queue).bind(connection.default_channel).queue_declare(passive=True)
+        return int(declared.message_count)
     except ChannelError:
         return 0  # the queue does not exist yet
