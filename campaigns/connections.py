@@ -117,12 +117,16 @@ class BoundedWorker(GeventWorker):  # type: ignore[misc]  # gunicorn has no type
         self._clients[client] = _Client()
         self._peers[peer] += 1
         try:
-            super().handle(listener, client, addr)
+            self.serve(listener, client, addr)
         finally:
             del self._clients[client]
             self._peers[peer] -= 1
             if not self._peers[peer]:
                 del self._peers[peer]
+
+    def serve(self, listener: Any, client: Any, addr: Any) -> None:
+        """Let gunicorn serve a connection to its end. A subclass may serve some requests itself, in a shorter way."""
+        super().handle(listener, client, addr)
 
     def handle_request(self, listener_name: Any, req: Any, sock: Any, addr: Any) -> None:
         """Handle a request whose head has been read."""

@@ -3,6 +3,8 @@
 import json
 from typing import Any
 
+APP_SECRET = "an app secret"
+VERIFY_TOKEN = "a verify token"
 WABA_ID = "300100200"
 PHONE_NUMBER_ID = "500600700"
 AT = 1_790_000_000

@@ -39,6 +39,8 @@ class Notifier:
     def notify(self) -> None:
         """Request a task and return at once. Never raises."""
         sender = self._senders.get(os.getpid()) or self._senders.setdefault(os.getpid(), _Sender())
+        if sender.thread is not None and sender.requested.is_set():  # a call follows that has not begun yet
+            return
         sender.requested.set()
         if sender.thread is not None and sender.thread.is_alive():
             return

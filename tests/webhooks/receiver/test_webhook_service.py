@@ -3,6 +3,8 @@
 import gzip
 import hashlib
 import hmac
+import os
+import signal
 import socket
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -13,34 +15,11 @@ import pytest
 import requests
 
 from campaigns.store.database import Database
-from campaigns.store.migrate import migrate
-from devstack.ports import LOOPBACK, free_port
-from devstack.stack import Stack, await_http
+from devstack.ports import LOOPBACK
+from devstack.stack import await_http
 from tests.simulator.far_end import PATIENCE_SECONDS, wait_for
 from tests.store.rows import PATIENT, fetch
-
-SECRET = "an app secret"
-
-
-@pytest.fixture(scope="module")
-def stack(tmp_path_factory):
-    with Stack(tmp_path_factory.mktemp("service"), {}) as stack:
-        stack.postgres = stack.start_postgres(fsync=False)
-        stack.valkey = stack.start_valkey()
-        stack.database_url = stack.postgres.create_database("revoada")
-        migrate(stack.database_url)
-        stack.environment |= {
-            "DATABASE_URL": stack.database_url,
-            "REDIS_URL": stack.valkey.url,
-            "META_APP_SECRET": SECRET,
-            "META_VERIFY_TOKEN": "a verify token",
-            "REVOADA_INBOX_WAIT_SECONDS": str(PATIENCE_SECONDS),
-            "HOST": LOOPBACK,
-            "PORT": str(free_port()),
-        }
-        stack.start_role("webhooks")
-        await_http(f"{stack.webhooks_url}/healthz", stack)
-        yield stack
+from tests.webhooks.webhook_bodies import APP_SECRET
 
 
 @pytest.fixture
@@ -57,7 +36,7 @@ def read_bodies(stack):
     return read
 
 
-def post(stack, body, *, secret=SECRET, signed=None, **headers):
+def post(stack, body, *, secret=APP_SECRET, signed=None, **headers):
     signature = hmac.digest(secret.encode(), body if signed is None else signed, hashlib.sha256).hex()
     headers = {"X-Hub-Signature-256": f"sha256={signature}", "Content-Type": "application/json", **headers}
     return requests.post(
@@ -145,6 +124,24 @@ def test_connections_that_rest_do_not_keep_the_receiver_from_ending(stack, conne
     await_http(f"{stack.webhooks_url}/healthz", stack)
 
 
+def test_a_post_that_is_half_sent_at_the_end_of_the_receiver_is_answered(stack, connect, read_bodies):
+    signature = hmac.digest(APP_SECRET.encode(), b'{"last": 1}', hashlib.sha256).hex().encode()
+    connection = connect(HEAD + b"X-Hub-Signature-256: sha256=%b\r\nContent-Length: 11\r\n\r\n" % signature)
+    idle = connect(UNSIGNED)
+    assert idle.recv(4096)[9:12] == b"401"
+    [role] = stack.roles
+    os.kill(role.pid, signal.SIGTERM)
+    assert idle.recv(4096) == b""  # now it is ending
+    connection.sendall(b'{"last": 1}')
+    answer = connection.recv(4096)
+    assert (answer[9:12], b"Connection: close" in answer, connection.recv(4096)) == (b"200", True, b"")
+    role.stop()
+    stack.roles.remove(role)
+    stack.start_role("webhooks")
+    await_http(f"{stack.webhooks_url}/healthz", stack)
+    assert read_bodies()[-1] == b'{"last": 1}'
+
+
 @pytest.mark.parametrize(
     "request_text",
     [
@@ -183,16 +180,16 @@ def test_a_compressed_or_chunked_body_is_stored_as_it_was_signed(stack, read_bod
 
 
 def test_signatures_are_of_the_body_by_the_secret_of_today(stack, read_bodies):
-    good = hmac.digest(SECRET.encode(), b"{}", hashlib.sha256).hex()
+    good = hmac.digest(APP_SECRET.encode(), b"{}", hashlib.sha256).hex()
     before = read_bodies()
     for signature in (
         f"sha256={good.upper()}",
         f"SHA256={good}",
         good,
         f"sha256={good}, sha256={good}",
-        f"sha1={hmac.digest(SECRET.encode(), b'{}', hashlib.sha1).hex()}",
+        f"sha1={hmac.digest(APP_SECRET.encode(), b'{}', hashlib.sha1).hex()}",
         f"sha256={hmac.digest(b'an old secret', b'{}', hashlib.sha256).hex()}",
-        f"sha256={hmac.digest(SECRET.encode(), b'{} ', hashlib.sha256).hex()}",
+        f"sha256={hmac.digest(APP_SECRET.encode(), b'{} ', hashlib.sha256).hex()}",
     ):
         assert post(stack, b"{}", **{"X-Hub-Signature-256": signature}).status_code == 401
     assert read_bodies() == before
