@@ -17,7 +17,7 @@ from campaigns.store.database import Connection, query
 from campaigns.store.messages import write_array
 
 KEEP_SECONDS = 8 * 24 * 3600.0  # one day longer than Meta repeats a webhook
-_MAX_EVENTS = 500
+_MAX_EVENTS = 1_500
 # A batch of this size holds a few thousand statuses. A larger batch would not be cheaper per status, and would lock the
 # counters of campaigns for longer.
 _MAX_BYTES = 1_000_000
@@ -46,6 +46,17 @@ class StoredEvent:
     attempts: int
     received_at: dt.datetime
     body: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """Bodies that were taken together, in the order of arrival.
+
+    `take_id`: the row that stands for the first attempts among them; None if there is no first attempt.
+    """
+
+    bodies: list[StoredEvent]
+    take_id: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,19 +139,26 @@ def count_unapplied(connection: Connection, *, up_to: int) -> int:
     return int(row[0])
 
 
-def take_events(connection: Connection, *, retry_seconds: float) -> list[StoredEvent]:
-    """Take due bodies, in the order of arrival. The caller commits before it parses the bodies."""
-    parameters = {"limit": _MAX_EVENTS, "max_bytes": _MAX_BYTES, "retry_seconds": retry_seconds}
-    rows = connection.execute(query("take_events"), parameters).fetchall()
-    taken = (StoredEvent(id_, EventStatus(status), *rest) for id_, status, *rest in rows)
-    return sorted(taken, key=lambda event: event.id)
+def take_events(connection: Connection, *, retry_seconds: float, done_id: int | None = None) -> Taken:
+    """Take due bodies. The caller commits before it parses the bodies.
 
-
-def give_back_events(connection: Connection, taken: Sequence[StoredEvent]) -> None:
-    """Subtract 1 from the attempts of each body that is still stored. The time at which the body is due does not
-    change.
+    `done_id`: the `take_id` of bodies that are all applied.
     """
-    parameters = {"ids": [each.id for each in taken], "attempts": [each.attempts for each in taken]}
+    parameters = {"limit": _MAX_EVENTS, "max_bytes": _MAX_BYTES, "retry_seconds": retry_seconds}
+    with connection.pipeline():  # one round trip; each statement sees what the one before it waited for
+        connection.execute(query("lock_takes"))
+        connection.execute(query("end_takes"), {"done_id": done_id})
+        cursor = connection.execute(query("take_events"), parameters, binary=True)
+    rows = sorted(cursor.fetchall())
+    take_id = next((row[-1] for row in rows if row[-1] is not None), None)
+    return Taken([StoredEvent(id_, EventStatus(status), *rest) for id_, status, *rest, _ in rows], take_id)
+
+
+def give_back_events(connection: Connection, taken: Taken) -> None:
+    """Undo the attempt of each body that is still stored. The time at which the body is due does not change."""
+    connection.execute(query("give_back_take"), {"take_id": taken.take_id})
+    bodies = taken.bodies
+    parameters = {"ids": [each.id for each in bodies], "attempts": [each.attempts for each in bodies]}
     connection.execute(query("give_back_events"), parameters)
 
 

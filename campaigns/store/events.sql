@@ -14,34 +14,68 @@ FROM unnest(%(times)s::timestamptz[], %(bodies)s::bytea[]) AS p (received_at, bo
 -- name: find_newest_event_id
 SELECT coalesce(max(id), 0) FROM webhook_events WHERE status = 'stored'
 
+-- name: lock_takes
+-- Only one transaction at a time takes bodies, so that each sees the takes of the others.
+SELECT pg_advisory_xact_lock(hashtext('revoada: takes of webhook bodies'))
+
+-- name: end_takes
+-- Deletes the take that is done, and the takes whose time is over. The bodies that are left of the latter have had an
+-- attempt, unless the take does not count.
+WITH ended AS (
+    DELETE FROM webhook_takes WHERE id = %(done_id)s OR until <= clock_timestamp()
+    RETURNING event_ids, counts AND id IS DISTINCT FROM %(done_id)s AS counts
+)
+UPDATE webhook_events SET attempts = attempts + 1
+WHERE id = ANY (ARRAY(SELECT unnest(event_ids) FROM ended WHERE counts)) AND status = 'stored'
+
 -- name: take_events
 -- Takes due webhook bodies, oldest first: at most `limit` bodies, and no more after a total size of `max_bytes`. The
--- attempt is committed before the bodies are parsed, and the bodies are not due again before `next_try_at`. So the
+-- attempt is committed before the bodies are parsed, and the bodies are not due again for `retry_seconds`. So the
 -- attempts reveal a body that kills its worker. A body whose first attempt was not finished is taken alone, so that its
 -- failure does not count as an attempt of other bodies. Unmatched bodies are tried again after intervals that double
 -- from attempt to attempt, up to 6 hours.
 --
--- Plan: the index webhook_events_due, then the primary key once per body. The array is deliberate: a generic plan does
--- not know the LIMIT, assumes a tenth of the table, and would join the due bodies to a scan of all bodies.
+-- The first attempts of all new bodies are one row in `webhook_takes` (docs/decisions/0123). Later attempts are counted
+-- in the rows of the bodies. The caller holds the lock of `lock_takes`.
+--
+-- Plan: the index webhook_events_due once, then the primary key once per body that is tried again. The array is
+-- deliberate: a generic plan does not know the LIMIT, assumes a tenth of the table, and would join the due bodies to a
+-- scan of all bodies.
 WITH due AS (
-    SELECT id, octet_length(body) AS size, status = 'stored' AND attempts > 0 AS is_suspect
+    SELECT id, status, attempts, received_at, body, octet_length(body) AS size,
+        status = 'stored' AND attempts = 0 AS is_new, status = 'stored' AND attempts > 0 AS is_suspect
     FROM webhook_events
     WHERE status <> 'set_aside' AND next_try_at <= clock_timestamp()
+        AND id NOT IN (SELECT unnest(event_ids) FROM webhook_takes)
     ORDER BY next_try_at, id
     LIMIT %(limit)s
-    FOR UPDATE SKIP LOCKED
 ), fitting AS (
-    (SELECT id FROM due WHERE is_suspect ORDER BY id LIMIT 1)
-    UNION ALL
-    SELECT id FROM (SELECT id, sum(size) OVER (ORDER BY id) - size AS before FROM due) sized
-    WHERE before < %(max_bytes)s AND NOT EXISTS (SELECT FROM due WHERE is_suspect)
+    SELECT * FROM (
+        SELECT due.*, sum(size) OVER (ORDER BY id) - size AS before,
+            min(id) FILTER (WHERE is_suspect) OVER () AS suspect_id
+        FROM due
+    ) sized
+    WHERE CASE WHEN suspect_id IS NULL THEN before < %(max_bytes)s ELSE id = suspect_id END
+), taken AS (
+    INSERT INTO webhook_takes (event_ids, until)
+    SELECT array_agg(id), clock_timestamp() + make_interval(secs => %(retry_seconds)s)
+    FROM fitting WHERE is_new
+    HAVING count(*) > 0
+    RETURNING id
+), retried AS (
+    UPDATE webhook_events e
+    SET attempts = e.attempts + 1,
+        next_try_at = clock_timestamp() + make_interval(
+            secs => least(21600, %(retry_seconds)s * 2 ^ least(e.attempts, 20)))
+    WHERE e.id = ANY (ARRAY(SELECT id FROM fitting WHERE NOT is_new))
+    RETURNING e.id, e.status, e.attempts, e.received_at, e.body
 )
-UPDATE webhook_events e
-SET attempts = e.attempts + 1,
-    next_try_at = clock_timestamp() + make_interval(
-        secs => least(21600, %(retry_seconds)s * 2 ^ least(e.attempts, 20)))
-WHERE e.id = ANY (ARRAY(SELECT id FROM fitting))
-RETURNING e.id, e.status, e.attempts, e.received_at, e.body
+SELECT f.id, f.status, 1 AS attempts, f.received_at, f.body, taken.id AS take_id FROM fitting f, taken WHERE f.is_new
+UNION ALL
+SELECT r.id, r.status, r.attempts, r.received_at, r.body, NULL FROM retried r
+
+-- name: give_back_take
+UPDATE webhook_takes SET counts = false WHERE id = %(take_id)s
 
 -- name: give_back_events
 -- Subtracts 1 from the attempts of bodies that were not applied. A body that another task has taken since is not
@@ -75,16 +109,16 @@ DELETE FROM webhook_events WHERE expires_at <= clock_timestamp() RETURNING statu
 -- Evidence names a message by our id or by its wamid. Returns these messages, with the columns that the checks of the
 -- evidence need.
 --
--- Plan: one scan of the primary key, and one scan of the hash index on the wamid.
+-- Plan: one scan of the primary key, and one scan of the hash index on the wamid. A message that both find is returned
+-- twice.
 SELECT m.id, m.wamid, m.send_no, m.attempts, m.status::text, m.campaign_id, m.account_id, m.refused_by,
     m.recipient_key, a.phone_number_id, a.waba_id, m.claimed_at >= a.activated_at AS is_since_activation,
     m.claimed_at <= c.recovered_at AS is_recovered
 FROM (
-    SELECT id FROM messages WHERE id = ANY (%(ids)s::bigint[])
-    UNION
-    SELECT id FROM messages WHERE wamid = ANY (%(wamids)s::text[])
-) found
-JOIN messages m ON m.id = found.id
+    SELECT * FROM messages WHERE id = ANY (%(ids)s::bigint[])
+    UNION ALL
+    SELECT * FROM messages WHERE wamid = ANY (%(wamids)s::text[])
+) m
 JOIN campaigns c ON c.id = m.campaign_id
 LEFT JOIN accounts a ON a.id = m.account_id
 

@@ -607,8 +607,8 @@ CREATE TABLE import_errors (
 );
 CREATE INDEX import_errors_by_campaign ON import_errors (campaign_id, id);
 
--- Raw webhook bodies, until they are applied. `attempts` is committed before a body is parsed, so `attempts` reveals a
--- body that kills the parser.
+-- Raw webhook bodies, until they are applied. An attempt is committed before a body is parsed (the first attempt as a row
+-- of `webhook_takes`), so `attempts` reveals a body that kills the parser.
 CREATE TABLE webhook_events (
     id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     received_at timestamptz NOT NULL DEFAULT clock_timestamp(),
@@ -621,6 +621,16 @@ CREATE TABLE webhook_events (
     CONSTRAINT parked_says_why CHECK (status = 'stored' OR (reason IS NOT NULL AND expires_at IS NOT NULL))
 );
 CREATE INDEX webhook_events_due ON webhook_events (next_try_at, id) WHERE status <> 'set_aside';
+
+-- The sets of new bodies that processes have taken and are applying. One row costs less than a change of each body:
+-- docs/decisions/0123. When `until` has passed, the process may be dead: the bodies that are left are due again, and
+-- have had an attempt if the take counts. It does not count if the bodies only waited for a lock.
+CREATE TABLE webhook_takes (
+    id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    event_ids bigint[] NOT NULL,
+    until timestamptz NOT NULL,
+    counts boolean NOT NULL DEFAULT true
+);
 
 -- The audit: one row for each change that a person makes, written in the transaction of the change:
 -- docs/decisions/0060. No row holds a phone, a token or a password.

@@ -7,10 +7,11 @@ from campaigns.store.events import (
     defer_events,
     delete_events,
     expire_events,
+    give_back_events,
     insert_events,
     take_events,
 )
-from tests.store.rows import Beside, fetch, read_clock
+from tests.store.rows import Beside, await_blocked, fetch, read_clock
 
 
 def put(database, *bodies):
@@ -18,11 +19,12 @@ def put(database, *bodies):
 
 
 def take(database, *, retry_seconds=3600.0):
-    return database.run(take_events, retry_seconds=retry_seconds)
+    return database.run(take_events, retry_seconds=retry_seconds).bodies
 
 
 def make_due(database):
     fetch(database, "UPDATE webhook_events SET next_try_at = clock_timestamp()")
+    fetch(database, "UPDATE webhook_takes SET until = clock_timestamp()")
 
 
 def test_a_body_comes_back_as_it_was_stored(database):
@@ -47,17 +49,55 @@ def test_what_is_taken_is_not_due_for_a_while(database):
 def test_no_body_is_taken_twice_at_once(database):
     put(database, b"a", b"b")
 
-    def hold(connection):
-        connection.execute("SELECT FROM webhook_events WHERE body = 'a' FOR UPDATE")
-        return Beside(take, database).result()
+    def take_beside(connection):
+        first = take_events(connection, retry_seconds=3600.0).bodies
+        beside = Beside(take, database)
+        await_blocked(database)
+        put(database, b"c")
+        return first, beside
 
-    assert [event.body for event in database.run(hold)] == [b"b"]
-    assert [event.body for event in take(database)] == [b"a"]
+    first, beside = database.run(take_beside)
+    assert [event.body for event in first] == [b"a", b"b"]
+    assert [event.body for event in beside.result()] == [b"c"]
 
 
 def test_a_set_is_limited_in_number(database):
-    put(database, *[b"x"] * 501)
-    assert [len(take(database)) for _ in range(3)] == [500, 1, 0]
+    put(database, *[b"x"] * 1_501)
+    assert [len(take(database)) for _ in range(3)] == [1_500, 1, 0]
+
+
+def test_a_take_that_is_done_or_over_is_deleted(database):
+    put(database, b"a")
+    taken = database.run(take_events, retry_seconds=3600.0)
+    database.run(delete_events, [1])
+    put(database, b"b")
+    database.run(take_events, retry_seconds=3600.0, done_id=taken.take_id)
+    assert fetch(database, "SELECT event_ids FROM webhook_takes") == [[2]]
+    database.run(delete_events, [2])
+    make_due(database)
+    assert take(database) == []
+    assert fetch(database, "SELECT FROM webhook_takes") == []
+
+
+def test_a_body_that_was_given_back_waits_and_has_had_no_attempt(database):
+    put(database, b"a", b"b")
+    database.run(give_back_events, database.run(take_events, retry_seconds=3600.0))
+    assert take(database) == []
+    make_due(database)
+    assert [event.attempts for event in take(database)] == [1, 1]
+
+
+def test_what_remains_of_a_take_is_taken_alone(database):
+    put(database, b"a", b"b", b"c")
+    take(database)
+    make_due(database)
+    put(database, b"new")
+    assert [[(event.body, event.attempts) for event in take(database)] for _ in range(4)] == [
+        [(b"a", 2)],
+        [(b"b", 2)],
+        [(b"c", 2)],
+        [(b"new", 1)],
+    ]
 
 
 def test_a_set_is_limited_in_size_but_takes_one_body_of_any_size(database):
@@ -73,7 +113,8 @@ def test_gaps_grow_up_to_six_hours(database):
         before = read_clock(database)
         take(database, retry_seconds=30.0)
         after = read_clock(database)
-        (next_try_at,) = fetch(database, "SELECT next_try_at FROM webhook_events")
+        sql = "SELECT coalesce((SELECT until FROM webhook_takes), next_try_at) FROM webhook_events"
+        (next_try_at,) = fetch(database, sql)
         assert before <= next_try_at - dt.timedelta(seconds=gap) <= after
 
 

@@ -303,7 +303,7 @@ def test_what_is_known_of_user_ids_is_asked_by_indexes(database):
     assert_indexes(ids, "user_ids_by_person", "user_ids_pkey", "user_id_changes_pkey")
 
 
-EVENTS = {"limit": ("int", "500"), "max_bytes": ("bigint", "1000000"), "retry_seconds": ("float8", "30")}
+EVENTS = {"limit": ("int", "1500"), "max_bytes": ("bigint", "1000000"), "retry_seconds": ("float8", "30")}
 
 
 def test_webhooks_are_taken_in_the_order_in_which_they_are_due(database):
@@ -414,7 +414,8 @@ def test_the_first_or_last_messages_of_a_campaign_are_not_searched_among_those_o
 # The statements of the send path and of the webhook path that come with every set of messages.
 HOT = CLAIMS | {
     "merge_evidence": EVIDENCE, "merge_replies": REPLIES, "release_messages": RELEASE,
-    "take_events": EVENTS, "find_replied": FIND_REPLIED, "mark_replied": MARK_REPLIED,
+    "end_takes": {"done_id": ("bigint", "1")}, "take_events": EVENTS,
+    "find_replied": FIND_REPLIED, "mark_replied": MARK_REPLIED,
 }  # fmt: skip
 LARGE = ("messages", "suppressions", "optout_reviews", "webhook_events")
 

@@ -77,18 +77,20 @@ def apply_events(database: Database, settings: Settings, alerts: Alerts) -> Appl
     """Apply the stored bodies that are due, set by set."""
     applied = Applied()
     applier = _Applier(database, settings, alerts, applied)
+    done_id: int | None = None
     for _ in range(_MAX_SETS):
-        taken = database.run(events.take_events, retry_seconds=settings.apply_retry_seconds)
-        if not taken:
+        taken = database.run(events.take_events, retry_seconds=settings.apply_retry_seconds, done_id=done_id)
+        if not taken.bodies:
             break
-        applied.event_count += len(taken)
+        applied.event_count += len(taken.bodies)
+        done_id = taken.take_id
         try:
-            _apply_taken(applier, taken)
+            _apply_taken(applier, taken.bodies)
         except LockTimeout:
             # The bodies did not cause the timeout. If this attempt counted, each body would be applied alone from now
             # on, and would become a dead letter after some attempts.
             database.run(events.give_back_events, taken)
-            bound = event("webhooks_waiting", events=len(taken))
+            bound = event("webhooks_waiting", events=len(taken.bodies))
             _log.warning("Webhook events wait for rows that other transactions have locked", extra=bound)
             break
     else:

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import datetime as dt
 import json
-import json.scanner
 import math
 import re
-from contextlib import suppress
 from typing import Any
 
 MAX_ID_CHARACTERS = 512  # a wamid has about 60 characters; Postgres refuses index entries above 2,700 bytes
@@ -26,7 +24,7 @@ _MAX_BIGINT = 2**63 - 1
 _MAX_CODE = 2**31 - 1
 _UNSTORABLE = re.compile(r"[\x00\ud800-\udfff]")  # Postgres stores neither NUL nor half of a surrogate pair
 
-_scan = json.scanner.make_scanner(json.JSONDecoder())
+_decode = json.JSONDecoder().raw_decode
 
 _KINDS = {dict: "an object", list: "a list", bool: "a boolean", type(None): "missing"}
 
@@ -53,11 +51,10 @@ def load_json(body: bytes) -> Any:
     """
     try:
         if body.startswith(b'{"'):
-            with suppress(StopIteration):  # a value is missing: `json.loads` says where
-                text = body.decode("utf-8", "surrogatepass")
-                value, end = _scan(text, 0)
-                if end == len(text):
-                    return value
+            text = body.decode("utf-8", "surrogatepass")
+            value, end = _decode(text)
+            if end == len(text):
+                return value
         return json.loads(body)
     except UnicodeDecodeError:
         return json.loads(body.decode("utf-8", "surrogateescape"), parse_int=_read_integer)

@@ -48,6 +48,7 @@ def tell(database):
 
 def make_due(database):
     fetch(database, "UPDATE webhook_events SET next_try_at = clock_timestamp()")
+    fetch(database, "UPDATE webhook_takes SET until = clock_timestamp()")
 
 
 def read_events(database):
