@@ -51,7 +51,7 @@ test-brokers: install ## the throttle, the filter and flows on Debian's Redis (n
 	$(BIN)/pytest -n 2 --dist worksteal --redis-server /usr/bin/redis-server $(ARGS) tests/throttle tests/broker \
 		tests/flows/test_flow_together.py tests/faults/test_fault_sentinel.py
 
-test-deploy: install ## the files of deploy/, backups, and the wheel in an empty environment (needs Debian's package systemd)
+test-deploy: install ## the files of deploy/, backups, and the wheel in an empty environment (needs Debian's packages systemd and jq)
 	$(BIN)/pytest -n 2 --dist worksteal $(ARGS) tests/deploy
 
 test-office: install ## workbooks that LibreOffice shows and saves (needs Debian's package libreoffice-calc-nogui)

@@ -13,7 +13,7 @@ replace() {
 	count="$(docker compose ps --quiet "$1" | wc -l)"
 	for each in $old; do
 		docker compose up --detach --no-deps --no-recreate --wait --scale "$1=$((count + 1))" "$1"
-		docker stop --timeout 30 "$each"
+		docker stop -t 30 "$each"
 		docker rm "$each"
 	done
 }

@@ -281,10 +281,20 @@ def test_managed_servers_are_left_out_by_an_override(compose, project):
             assert needed[name]["required"] is False
 
 
+def test_the_page_names_services_that_exist(compose, project):
+    page = (project / "docs/deploy.md").read_text()
+    named = re.findall(r"docker compose (?:run --rm|exec(?: --env \S+)?) (\w+)", page)
+    assert {"revoada", "restore", "dump", "load", "backup", "postgres", "migrate"} <= set(named) <= set(compose["services"])
+    for started in re.findall(r"`docker compose up -d (?:--\S+ \S+ )*([a-z ]+)`", page):
+        assert set(started.split()) <= set(compose["services"])
+    units = set(re.findall(r"revoada-(\w+)@", page))
+    assert units == set(read_procfile()) - {"flower"}
+
+
 def test_prometheus_asks_each_role_that_has_metrics(compose, project):
     config = yaml.safe_load((project / "deploy/prometheus/prometheus.yml").read_text())
     [asked] = config["scrape_configs"][0]["dns_sd_configs"]
-    assert set(asked["names"]) == set(read_procfile()) - {"flower"}
+    assert set(asked["names"]) == set(read_procfile()) - {"beat", "flower"}
     assert str(asked["port"]) == compose["services"]["worker"]["environment"]["REVOADA_METRICS_PORT"]
     [alertmanager] = config["alerting"]["alertmanagers"]
     assert alertmanager["static_configs"] == [{"targets": ["alertmanager:9093"]}]
