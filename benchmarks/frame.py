@@ -73,6 +73,9 @@ class World:
     the pages and the time of each statement in the view `pg_stat_statements`, which costs it some CPU.
     """
 
+    # The addresses on which Postgres listens.
+    addresses: Sequence[str] = (LOOPBACK,)
+
     def __init__(
         self,
         script: Mapping[str, Any] | None = None,
@@ -102,7 +105,8 @@ class World:
 
     def _start(self) -> None:
         # The baseline `loop` opens a connection per campaign.
-        self.postgres = self.stack.start_postgres(fsync=True, settings={"max_connections": "400"} | self._preloaded)
+        settings = {"max_connections": "400", "listen_addresses": ",".join(self.addresses)} | self._preloaded
+        self.postgres = self.stack.start_postgres(fsync=True, settings=settings)
         self.valkey = self.stack.start_valkey()
         self.database_url = self.postgres.create_database("revoada")
         migrate(self.database_url)

@@ -92,7 +92,7 @@ METRICS = {
         outcome=("stored", "unsigned", "too_large", "incomplete", "unavailable"),
     ),
     "revoada_webhook_request_seconds": _histogram(
-        "webhooks", "Seconds from the head of a posted webhook to its answer.", _STATEMENTS
+        "webhooks", "Seconds from the last byte of a posted webhook to its answer.", _STATEMENTS
     ),
     # console
     "revoada_http_requests_total": _counter(

@@ -9,9 +9,9 @@ import sys
 import threading
 from types import SimpleNamespace
 
-from benchmarks import report
-from benchmarks.__main__ import NAMES
-from benchmarks.chaos import hosts
+from benchmarks import __main__, report, scaling
+from benchmarks.__main__ import NAMES, ON_REQUEST
+from benchmarks.chaos import hosts, network
 from benchmarks.chaos.world import World
 from benchmarks.report import Report
 from tests.simulator.far_end import PATIENCE_SECONDS
@@ -25,7 +25,7 @@ def run(project, *words, **sizes):
 
 def test_the_list_says_what_each_benchmark_measures(project):
     lines = run(project, "--list").stdout.splitlines()
-    assert [line.split()[0] for line in lines] == list(NAMES)
+    assert [line.split()[0] for line in lines] == [*NAMES, *ON_REQUEST]
     assert all(line.endswith(".") and ": " in line for line in lines)
 
 
@@ -57,6 +57,17 @@ def test_a_benchmark_runs_from_servers_to_json(project, tmp_path):
     written = json.loads((tmp_path / "limits.json").read_text())
     assert all(written["checks"].values())
     assert written["rows"]["one worker"].keys() >= {"messages_per_second", "worker_cpu", "postgres_cpu", "valkey_cpu"}
+
+
+def test_a_benchmark_that_needs_root_says_so_and_runs_only_if_it_is_named(monkeypatch, capsys):
+    ran = []
+    monkeypatch.setattr(__main__, "run", lambda name: ran.append(name) or 0)
+    monkeypatch.setattr(sys, "argv", ["benchmarks"])
+    assert __main__.main() == 0
+    assert ran == list(NAMES)
+    monkeypatch.setattr(network.os, "geteuid", lambda: 1_000)
+    assert scaling.main() == 2
+    assert "need root" in capsys.readouterr().err
 
 
 class OneWorker(hosts.HostsWorld):
