@@ -18,7 +18,7 @@ ENVIRONMENT = {
 }  # fmt: skip
 HEAVY = ("pycurl", "phonenumbers", "requests", "rich")
 # Of `campaigns`: what the contract of imports allows.
-ALLOWED = ("store", "broker", "config", "logs", "valkey", "valkey_url", "clock", "language", "domain")
+ALLOWED = ("store", "broker", "config", "logs", "metrics", "valkey", "valkey_url", "clock", "language", "domain")
 
 
 def test_the_public_port_loads_no_sender_and_connects_to_nothing(project):
