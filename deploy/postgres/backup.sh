@@ -33,12 +33,18 @@ tidy() {
 	pg_archivecleanup "$backup/wal" "$first"
 }
 
+# A copy that a person starts waits for the end of the daily one, and the other way round.
+exec 9>"$backup/lock"
 while :; do
+	flock 9
 	if copy && tidy; then
 		touch "$backup/base"
-	elif [ -z "${EVERY:-}" ]; then
-		exit 1
+		flock -u 9
+		[ -n "${EVERY:-}" ] || exit 0
+		sleep "$EVERY"
+	else
+		flock -u 9
+		[ -n "${EVERY:-}" ] || exit 1
+		sleep 60
 	fi
-	[ -n "${EVERY:-}" ] || exit 0
-	sleep "$EVERY"
 done
