@@ -68,6 +68,15 @@ def test_the_target_starts_what_is_enabled_and_a_crash_is_followed_by_a_start(un
     assert read_values(units / "revoada-migrate.service", "Restart") == []
 
 
+def test_no_two_processes_of_a_host_share_a_port_of_metrics(units):
+    ports = []
+    for role, instances in (("worker", range(1, 100)), ("events", range(1, 100)), ("files", range(1, 100))):
+        [given] = re.findall(r"REVOADA_METRICS_PORT=(\S+)", (units / f"revoada-{role}@.service").read_text())
+        ports += [int(given.replace("%i", str(number))) for number in instances]
+    assert len(set(ports)) == len(ports)
+    assert all(1024 <= port <= 65_535 for port in ports)
+
+
 def test_a_stop_lasts_longer_than_a_request(units):
     [seconds] = read_values(read_common(units), "TimeoutStopSec")
     assert int(seconds) >= Settings().http_timeout_seconds + 5

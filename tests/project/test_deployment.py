@@ -284,8 +284,8 @@ def test_managed_servers_are_left_out_by_an_override(compose, project):
 def test_the_page_names_services_that_exist(compose, project):
     page = (project / "docs/deploy.md").read_text()
     named = re.findall(r"docker compose (?:run --rm|exec(?: --env \S+)?) (\w+)", page)
-    used = {"revoada", "restore", "dump", "load", "backup", "postgres", "migrate"}
-    assert used <= set(named) <= set(compose["services"])
+    assert {"revoada", "backup", "postgres", "migrate", "restore", "dump", "load"} <= set(named)
+    assert set(named) <= set(compose["services"])
     for started in re.findall(r"`docker compose up -d (?:--\S+ \S+ )*([a-z ]+)`", page):
         assert set(started.split()) <= set(compose["services"])
     units = set(re.findall(r"revoada-(\w+)@", page))
