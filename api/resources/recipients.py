@@ -1,4 +1,4 @@
-"""The recipients of a campaign: a whole list as a file, single rows as JSON, and what became of them."""
+"""The recipients of a campaign: a list as a file, rows as JSON, people of an earlier campaign; what became of them."""
 
 from __future__ import annotations
 
@@ -15,7 +15,9 @@ from api.context import actor, may, parts
 from api.cursors import link_next, read_cursor, write_cursor
 from api.once import Answer, carry_out
 from api.problems import ProblemError, describe_reason
+from api.resources.campaigns import PATH, AudienceRequest
 from api.schemas import NO_NUL, Id, In, Moment, Notice, Out, PageQuery, Reason, Text, warn
+from campaigns.domain.audience.conditions import read_who
 from campaigns.domain.campaign import CampaignStatus
 from campaigns.domain.optout.consent import RefusalChoice
 from campaigns.domain.phone.regions import read_region
@@ -23,7 +25,7 @@ from campaigns.domain.recipients import Choice
 from campaigns.domain.statement import Finding
 from campaigns.domain.users.rights import Right
 from campaigns.domain.users.scopes import Scope
-from campaigns.management.files.jobs import find_import_job, request_import
+from campaigns.management.files.jobs import IMPORTS, find_import_job, request_fill, request_import
 from campaigns.management.files.reports import read_report
 from campaigns.management.files.sentences import read_refusal
 from campaigns.management.files.uploads import cut_pieces, refuse_large, store_upload
@@ -75,7 +77,7 @@ class Rows(In):
 
 
 class Import(Out):
-    """The import of a list. `part`: how much of the list is read, from 0 to 1.
+    """The import of a list, or of people of an earlier campaign. `part`: how much of a list is read, from 0 to 1.
 
     The numbers are `null` until it is done. `duplicate_count` and `rejected_count`: the numbers of rows that made no
     recipient. `suppressed_count`: the number of people of the campaign who must not get messages. `reason`: why it was
@@ -141,6 +143,24 @@ def replace_recipients(campaign_id: int, query_data: ListQuery) -> Any:
     job_id = request_import(database, campaign_id, upload.id, reading, actor=actor(), replaces=True)
     parts().enqueue_file_work()
     return _show(database, job_id), 202, {"Location": _locate(job_id)}
+
+
+@blueprint.put(f"{PATH}/audience")
+@demands(Scope.CAMPAIGNS_WRITE)
+@blueprint.input(AudienceRequest)
+@blueprint.output(Import, 202)
+def take_audience(campaign_id: int, json_data: AudienceRequest) -> Any:
+    """Put people of an earlier campaign in the place of all recipients of a draft.
+
+    The answer comes before the people are taken. The import tells how many they are, or why nobody was taken.
+    """
+    read_who(json_data.who)
+    _demand_change(campaign_id)
+    at_most = None if json_data.uncertain is None else json_data.uncertain.at_most
+    source_id = int(json_data.campaign)
+    job_id = request_fill(parts().database, campaign_id, source_id, json_data.who, at_most, actor=actor())
+    parts().enqueue_file_work()
+    return _show(parts().database, job_id), 202, {"Location": _locate(job_id)}
 
 
 @blueprint.post(_PATH)
@@ -217,12 +237,16 @@ def _locate(job_id: int) -> str:
 
 def _show(database: Database, job_id: int) -> Import:
     job = find_import_job(database, job_id)
-    report = read_report(job.result or {}) if job.is_done else None
+    is_list = job.kind in IMPORTS
+    report = read_report(job.result or {}) if job.is_done and is_list else None
+    counts = {name: getattr(report, name, None) for name in _REPORTED}
+    if job.is_done and not is_list:
+        counts["recipient_count"] = (job.result or {})["recipient_count"]
     found = [] if report is None else [each for each in report.warnings if isinstance(each, Finding)]
     return Import.show(
         job,
-        replaces=job.kind == JobKind.REPLACE,
-        **{name: getattr(report, name, None) for name in _REPORTED},
+        replaces=job.kind != JobKind.ADD,
+        **counts,
         ignored_columns=[] if report is None else report.ignored,
         warnings=warn(found),
         reason=describe_reason(read_refusal(job)),

@@ -7,6 +7,7 @@ from psycopg.types.json import Jsonb
 
 from campaigns.domain.failures import LEFT_AUDIENCE
 from campaigns.domain.users.rights import Role
+from campaigns.management.files.work import do_next_job
 from tests.api.conftest import read_problem
 from tests.store.rows import add_campaign, add_message, add_messages, fetch
 
@@ -43,6 +44,50 @@ def test_people_are_counted_and_then_taken(house, program, sent):
     assert program.ok("GET", f"/campaigns/{made['id']}")["audience"] == made["audience"]
     assert program.ok("GET", f"/campaigns/{sent}")["audience"] is None
     assert fetch(house, "SELECT count(*) FROM campaigns") == [2]
+
+
+@pytest.fixture
+def draft(program):
+    return program.ok("POST", "/campaigns", {"name": "June", "template": "promo:pt_BR", "accounts": ["sales"]})["id"]
+
+
+def take(house, program, draft, source, **audience):
+    """Let the role `files` take the people; the import as it is before and after it."""
+    answer = program("PUT", f"/campaigns/{draft}/audience", {"campaign": str(source)} | audience)
+    assert answer.status_code == 202, answer.text
+    assert answer.headers["Location"].endswith(f"/imports/{answer.json['id']}")
+    do_next_job(house, secret_key=None, overlap_days=7)
+    return answer.json, program.ok("GET", f"/imports/{answer.json['id']}")
+
+
+def test_a_draft_takes_people_in_the_background(api, house, program, sent, draft):
+    asked, done = take(house, program, draft, sent, who="delivered, no reply")
+    assert (asked["status"], asked["recipient_count"], asked["replaces"]) == ("due", None, True)
+    assert (done["status"], done["recipient_count"], done["reason"]) == ("done", 2, None)
+    found = program.ok("GET", f"/campaigns/{draft}")
+    assert (found["recipient_count"], found["audience"]["who"]) == (2, "delivered, no reply")
+    assert api.file_work_count == 1
+    _, again = take(house, program, draft, sent, who="replied")
+    assert (again["recipient_count"], program.ok("GET", f"/campaigns/{draft}")["recipient_count"]) == (1, 1)
+
+
+def test_an_import_tells_why_nobody_was_taken(house, program, sent, draft):
+    house.run(add_message, sent, "uncertain", variables=["Eva"])
+    _, refused = take(house, program, draft, sent, who="not read")
+    assert (refused["status"], refused["reason"]["code"]) == ("refused", "audience_uncertain")
+    _, taken = take(house, program, draft, sent, who="not read", uncertain={"at_most": 1})
+    assert (taken["status"], taken["recipient_count"]) == ("done", 3)
+    _, empty = take(house, program, draft, sent, who="failed")
+    assert (empty["status"], empty["reason"]["code"]) == ("refused", "audience_empty")
+    assert program.ok("GET", f"/campaigns/{draft}")["recipient_count"] == 3
+
+
+def test_conditions_that_cannot_be_read_are_refused_at_once(house, program, sent, draft):
+    asked = ("PUT", f"/campaigns/{draft}/audience", {"campaign": str(sent), "who": "opened"})
+    assert program.problem(*asked) == (422, "audience_unreadable")
+    missing = ("PUT", "/campaigns/99/audience", {"campaign": str(sent), "who": "read"})
+    assert program.problem(*missing) == (404, "campaign_missing")
+    assert fetch(house, "SELECT id FROM file_jobs") == []
 
 
 def test_uncertain_people_need_a_number(house, program, sent):

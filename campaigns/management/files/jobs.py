@@ -208,9 +208,9 @@ def find_import(database: Database, campaign_id: int) -> JobRow | None:
 
 
 def find_import_job(database: Database, job_id: int) -> JobRow:
-    """Return a job that imports a list into a campaign. Raises Refusal if there is none with this id."""
+    """Return a job that gives a campaign people of a list or of an earlier campaign. Raises Refusal if it is none."""
     job = find_job(database, job_id)
-    if job.kind not in IMPORTS:
+    if job.kind not in {*IMPORTS, JobKind.FILL}:
         raise _missing_job()
     return job
 
