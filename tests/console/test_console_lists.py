@@ -1146,3 +1146,11 @@ def test_the_rows_that_stayed_out_are_downloaded_from_the_page_of_the_campaign(c
     assert "people.csv;3;telefone;" in text
     assert "not" not in text
     assert fetch(database, "SELECT count(*) FROM audit_events WHERE what = 'campaign.export'") == [2]
+
+
+def test_the_list_step_of_a_standing_campaign_offers_no_upload(console, database, draft):
+    asked = CampaignChanges(name="Codes", template="promo:en", accounts=["sales"], is_standing=True)
+    standing = draft_campaign(database, asked, time_zone="UTC", actor=TESTER).id
+    page = console.sign_in().get(f"/campaigns/{standing}/list").text
+    assert "programs post its messages, one by one, so it takes no list." in read_text(page)
+    assert 'type="file"' not in page
