@@ -13,8 +13,8 @@ from functools import lru_cache
 
 from webhooks.receiver.app import MAX_BODY_BYTES, PATH, SIGNATURE_HEADER, Answer
 
-_MOST_LENGTH_DIGITS = len(str(MAX_BODY_BYTES))
 _MOST_HEAD_BYTES = 8_190  # gunicorn's limit for one header
+_MOST_DIGITS = 10  # Python refuses to read a number with thousands of digits
 _HEAD = re.compile(rb"POST %b HTTP/1\.1\r\n((?:[A-Za-z0-9-]++: [!-~][ -~]*+\r\n)++)\r\n" % re.escape(PATH.encode()))
 _HEADER = re.compile(rb"([^:]+): ([^\r]*)\r\n")
 _SIGNATURE = SIGNATURE_HEADER.lower().encode()
@@ -45,7 +45,7 @@ def read_head(data: bytes) -> Head | None:
     if len(headers) < len(pairs) or headers.keys() & _UNUSUAL or b"host" not in headers:
         return None
     length = headers.get(b"content-length", b"")
-    if not length.isdigit() or len(length) > _MOST_LENGTH_DIGITS or int(length) > MAX_BODY_BYTES:
+    if not length.isdigit() or len(length) > _MOST_DIGITS or int(length) > MAX_BODY_BYTES:
         return None
     if headers.get(b"connection", b"keep-alive").lower() != b"keep-alive":
         return None
