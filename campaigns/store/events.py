@@ -34,7 +34,7 @@ class EventStatus(StrEnum):
     SET_ASIDE = "set_aside"  # a dead letter: it cannot be applied, and is kept for an operator
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class StoredEvent:
     """A webhook body to apply. Its status is stored or unmatched. `attempts` includes the current attempt.
 
@@ -72,7 +72,7 @@ class DeferredEvent:
     body: bytes
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class FoundMessage:
     """A message to which evidence refers.
 

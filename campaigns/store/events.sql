@@ -15,8 +15,9 @@ FROM unnest(%(times)s::timestamptz[], %(bodies)s::bytea[]) AS p (received_at, bo
 SELECT coalesce(max(id), 0) FROM webhook_events WHERE status = 'stored'
 
 -- name: lock_takes
--- Only one transaction at a time takes bodies, so that each sees the takes of the others.
-SELECT pg_advisory_xact_lock(hashtext('revoada: takes of webhook bodies'))
+-- Only one transaction at a time takes bodies, so that each sees the takes of the others. A transaction that waits in a
+-- SELECT for an advisory lock would keep old versions of messages alive by its snapshot; LOCK TABLE needs none.
+LOCK TABLE webhook_takes IN SHARE UPDATE EXCLUSIVE MODE
 
 -- name: end_takes
 -- Deletes the take that is done, and the takes whose time is over. The bodies that are left of the latter have had an

@@ -69,7 +69,7 @@ class Claim:
         return self.lease.is_held
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class EvidenceRow:
     """Merged evidence about one send of one message, for `merge_evidence`."""
 

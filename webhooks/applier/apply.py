@@ -275,23 +275,24 @@ class _Transaction:
         """Store unmatched parts and dead letters as bodies of their own; delete the bodies that are applied."""
         done, deferred = [], []
         for body in self._bodies:
-            unmatched_parts = [
-                (body.parsed.rewrap(index), unmatched[group_key(each)])
-                for index, each in enumerate(body.parsed.evidence if unmatched else ())
-                if group_key(each) in unmatched
-            ]
-            unmatched_parts += [
-                (body.parsed.rewrap_optout(index), "the opt-out answers an unknown message")
+            parsed, parts = body.parsed, []
+            if unmatched:
+                parts = [
+                    (EventStatus.UNMATCHED, unmatched[group_key(each)], parsed.rewrap(index))
+                    for index, each in enumerate(parsed.evidence)
+                    if group_key(each) in unmatched
+                ]
+            parts += [
+                (EventStatus.UNMATCHED, "the opt-out answers an unknown message", parsed.rewrap_optout(index))
                 for index in opt_outs.unmatched.get(body.stored.id, ())
             ]
-            outcome.counts["unmatched"] += len(unmatched_parts)
-            outcome.counts["set aside"] += len(body.parsed.dead_letters)
-            outcome.counts["ignored"] += sum(body.parsed.ignored.values())
-            if body.stored.status is EventStatus.UNMATCHED and unmatched_parts:
+            outcome.counts["unmatched"] += len(parts)
+            outcome.counts["set aside"] += len(parsed.dead_letters)
+            outcome.counts["ignored"] += sum(parsed.ignored.values())
+            if parts and body.stored.status is EventStatus.UNMATCHED:
                 continue  # the body's row stays, with its growing retry intervals and its expiry
             done.append(body.stored.id)
-            parts = [(EventStatus.UNMATCHED, reason, piece) for piece, reason in unmatched_parts]
-            parts += [(EventStatus.SET_ASIDE, each.reason, each.piece) for each in body.parsed.dead_letters]
+            parts += [(EventStatus.SET_ASIDE, each.reason, each.piece) for each in parsed.dead_letters]
             deferred += [
                 DeferredEvent(status, reason, body.stored.received_at, piece) for status, reason, piece in parts
             ]
@@ -303,6 +304,8 @@ class _Transaction:
 
     def _keep_events(self, connection: Connection, outcome: _Outcome) -> None:
         for body in self._bodies:
+            if not body.parsed.has_events:
+                continue
             outcome.counts["template events"] += len(body.parsed.template_events)
             outcome.counts["account events"] += len(body.parsed.account_events)
             retry_seconds = self._settings.template_retry_seconds

@@ -13,7 +13,7 @@ from campaigns.store.messages import EvidenceRow
 from webhooks.applier.merge import Merged
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Match:
     """Evidence with its message.
 

@@ -21,7 +21,7 @@ GroupKey = tuple[str, int, int, str, str, str]
 _RANKS = {status: rank for rank, status in enumerate(LADDER)}
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Merged:
     """All evidence about one send of one message.
 

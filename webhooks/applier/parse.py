@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import datetime as dt
 import json
-from collections import Counter
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
@@ -85,7 +84,7 @@ class _Statuses:
         return bodies
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class ParsedEvent:
     """The content of one body. `ignored` counts unused parts by kind: `field:calls`, `message:reaction` …
 
@@ -211,7 +210,7 @@ def _wrap_entry(entry: object) -> bytes:
     return dump_json({"object": "whatsapp_business_account", "entry": [entry]})
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Entry:
     """The entry that a change belongs to. `frame` has the entry's id and time, without its changes."""
 
@@ -223,7 +222,7 @@ class _Entry:
         return None if time is None else read_time(time, "time")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Number:
     """The phone number that a change of the field `messages` is about."""
 
@@ -261,7 +260,7 @@ class _Reader:
         self._account_events: list[AccountEvent] = []
         self._dead_letters: list[DeadLetter] = []
         self._dead_letter_count, self._dead_letter_bytes = 0, 0
-        self._ignored: Counter[str] = Counter()
+        self._ignored: dict[str, int] = {}
 
     def finish(self) -> ParsedEvent:
         dead_letters = self._list_dead_letters()
@@ -279,7 +278,7 @@ class _Reader:
             _optout_bodies=tuple(self._optout_bodies),
             _reply_bodies=tuple(self._reply_bodies),
             dead_letters=tuple(dead_letters),
-            ignored=dict(self._ignored),
+            ignored=self._ignored,
             _statuses=_Statuses(self._body, self._rules) if self._evidence else None,
         )
 
@@ -333,20 +332,20 @@ class _Reader:
         metadata = read_object(value.get("metadata"), "value.metadata")
         phone_number_id = read_id(metadata.get("phone_number_id"), "value.metadata.phone_number_id")
         number = _Number(entry, phone_number_id, metadata)
-        parts = (
+        is_empty = True
+        for key, read in (
             ("statuses", self._read_statuses),
             ("messages", self._read_answers),
             ("errors", self._read_account_errors),
-        )
-        if not any(value.get(key) for key, _ in parts):
-            self._ignore("field", "messages")
-        for key, read in parts:
-            part = value.get(key)
-            try:
-                if part:
+        ):
+            if part := value.get(key):
+                is_empty = False
+                try:
                     read(part, number, f"{path}.{key}")
-            except UnusableError as error:
-                self._dead_letter(number.wrap(key, part), f"{path}.{key}", error)
+                except UnusableError as error:
+                    self._dead_letter(number.wrap(key, part), f"{path}.{key}", error)
+        if is_empty:
+            self._ignore("field", "messages")
 
     def _read_statuses(self, part: object, number: _Number, path: str) -> None:
         for index, status in enumerate(read_list(part, "")):
@@ -418,7 +417,8 @@ class _Reader:
         self._account_events.append(read_account_errors(part, number.metadata, entry.waba_id, entry.read_time()))
 
     def _ignore(self, kind: str, name: object) -> None:
-        self._ignored[f"{kind}:{read_text(name, _MAX_KIND_CHARACTERS) or 'none'}"] += 1
+        key = f"{kind}:{read_text(name, _MAX_KIND_CHARACTERS) or 'none'}"
+        self._ignored[key] = self._ignored.get(key, 0) + 1
 
     def _dead_letter(self, piece: bytes, path: str, error: UnusableError) -> None:
         self._dead_letter_count += 1
