@@ -50,6 +50,13 @@ _SCRIPT: Mapping[str, Any] = {
     "built_in_suffixes": False,
     "keep_accepted": False,
 }
+# `max_connections`: the baseline `loop` opens a connection per campaign.
+_POSTGRES = {
+    "max_connections": "400",
+    "shared_preload_libraries": "pg_stat_statements",
+    "pg_stat_statements.track_planning": "on",
+}
+_SHOWN_STATEMENTS = 6
 _READY_SECONDS = 60.0
 _POLL_SECONDS = 0.25
 
@@ -69,8 +76,7 @@ class World:
 
     `script` is a script for the simulator (simulator/README.md). Without `script` the simulator has no latency and no
     limits, and posts no webhooks. `settings` are variables of .env.example. `is_tls`: the roles reach the simulator by
-    https, at `api_url`; the benchmark itself always uses http, at `simulator_url`. `counts_statements`: Postgres keeps
-    the pages and the time of each statement in the view `pg_stat_statements`, which costs it some CPU.
+    https, at `api_url`; the benchmark itself always uses http, at `simulator_url`.
     """
 
     # The addresses on which Postgres listens.
@@ -82,10 +88,8 @@ class World:
         settings: Mapping[str, str] | None = None,
         *,
         is_tls: bool = False,
-        counts_statements: bool = False,
     ) -> None:
         self._script, self._settings, self._is_tls = script or {}, settings or {}, is_tls
-        self._preloaded = {"shared_preload_libraries": "pg_stat_statements"} if counts_statements else {}
         self._roles: dict[str, Role] = {}
 
     def __enter__(self) -> Self:
@@ -104,8 +108,7 @@ class World:
         self._end()
 
     def _start(self) -> None:
-        # The baseline `loop` opens a connection per campaign.
-        settings = {"max_connections": "400", "listen_addresses": ",".join(self.addresses)} | self._preloaded
+        settings = _POSTGRES | {"listen_addresses": ",".join(self.addresses)}
         self.postgres = self.stack.start_postgres(fsync=True, settings=settings)
         self.valkey = self.stack.start_valkey()
         self.database_url = self.postgres.create_database("revoada")
@@ -137,8 +140,7 @@ class World:
         # The connections of the benchmark itself, whose queries of large tables take long.
         self.database = Database(self.database_url, max_connections=4, statement_seconds=600, name="benchmark")
         self.database.open()
-        if self._preloaded:
-            self.database.run(lambda connection: connection.execute("CREATE EXTENSION pg_stat_statements"))
+        self.database.run(lambda connection: connection.execute("CREATE EXTENSION pg_stat_statements"))
 
     def _end(self) -> None:
         self.stack.__exit__(None, None, None)
@@ -255,6 +257,22 @@ class World:
         """Open a connection without transactions, for statements such as VACUUM."""
         return psycopg.connect(self.database_url, autocommit=True)
 
+    def list_statements(self, count: int) -> list[str]:
+        """Return a line for each statement that took most of the time in Postgres since `measure` began.
+
+        `count`: the number of messages or statuses. The time is that of the clock, with waits for locks and the disk.
+        """
+        rows = self.ask(
+            "SELECT left(regexp_replace(query, '\\s+', ' ', 'g'), 60), calls, total_exec_time + total_plan_time AS ms,"
+            " sum(total_exec_time + total_plan_time) OVER (), wal_bytes FROM pg_stat_statements"
+            " WHERE query NOT LIKE '%%pg_stat_statements%%' ORDER BY ms DESC LIMIT %s",
+            _SHOWN_STATEMENTS,
+        )
+        return [
+            f"{ms / whole:.0%} of Postgres' time, {calls:,} calls, {wal / count:,.0f} bytes of WAL for each: {text}"
+            for text, calls, ms, whole, wal in rows
+        ]
+
     # the simulator
 
     def call_simulator(self, name: str, body: Mapping[str, Any] | None = None) -> dict[str, Any]:
@@ -269,6 +287,7 @@ class World:
     @contextmanager
     def measure(self) -> Iterator[Usage]:
         """Measure the CPU and memory that the running processes use during the block."""
+        self.ask("SELECT pg_stat_statements_reset()")
         with measure(self.pids()) as usage:
             yield usage
 

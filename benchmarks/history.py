@@ -183,7 +183,7 @@ def main() -> int:
         "app_secret": APP_SECRET, "batch_size": 50, "batch_ms": 200, "read_probability": 1,
         "sent_after_ms": after, "delivered_after_ms": after, "read_after_ms": after,
     }  # fmt: skip
-    with World({"latency_ms": LATENCY_MS, "webhooks": webhooks}, counts_statements=True) as world:
+    with World({"latency_ms": LATENCY_MS, "webhooks": webhooks}) as world:
         accounts = world.add_accounts(ACCOUNTS)
         model_id = world.add_campaign(accounts, people=range(1))
         write_old(world, model_id, campaigns=_FIRST_OLD, people=_FIRST_OLD_PEOPLE)

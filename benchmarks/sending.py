@@ -117,6 +117,7 @@ def measure_revoada(
         # A claimed message may wait for a connection, so the number of connections limits the requests in flight.
         connections = sum(count_connections(world.pids()[name], world.api_url) for name in names)
         stats = world.call_simulator("stats")
+        statements = world.list_statements(MESSAGES)
     seconds = measure_elapsed(rows)
     figures = {
         "messages": MESSAGES,
@@ -126,6 +127,9 @@ def measure_revoada(
         "claimed_peak": max(claimed),
         "in_flight": min(round(fmean(filter(None, claimed))), connections),
     }
+    if not report.rows:
+        for line in statements:
+            report.note(f"{what}: {line}")
     report.add(what, figures)
     report.check(f"{what}: all accepted", stats["accepted"] == MESSAGES)
     report.check(f"{what}: nobody twice", stats["max_accepted_per_recipient"] == 1)

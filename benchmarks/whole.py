@@ -42,13 +42,23 @@ def main() -> int:
             is_read = await_read(world, messages)
         seconds, written = time.monotonic() - began, wal_bytes(world) - wal
         stats = world.call_simulator("stats")
+        statements = world.list_statements(messages)
         ((table, indexes),) = world.ask("SELECT pg_table_size('messages'), pg_indexes_size('messages')")
-    report.add("a message", messages=messages, messages_per_second=messages / seconds,
-               **usage.cpu_ms_per_1000(messages))  # fmt: skip
+    cpu = usage.cpu_ms_per_1000(messages)
+    all_cpu = sum(cpu.values()) - cpu["simulator_cpu"]
+    report.add("a message", messages=messages, messages_per_second=messages / seconds, **cpu, all_roles_cpu=all_cpu,
+               times_simulator=all_cpu / cpu["simulator_cpu"])  # fmt: skip
+    report.note("all roles: with Postgres and Valkey, without the simulator.")
+    report.note(
+        "times simulator: the CPU of all roles, divided by that of the simulator, which takes part in each request and "
+        "each post. The ratio of two versions on two machines says more than their CPU times."
+    )
     report.note(
         f"Per message Postgres writes {written / messages:,.0f} bytes of WAL and keeps {table / messages:,.0f} bytes "
         f"in the table and {indexes / messages:,.0f} in its indexes."
     )
+    for line in statements:
+        report.note(line)
     report.check("all are read", is_read)
     report.check("nobody twice", stats["max_accepted_per_recipient"] == 1)
     return report.finish()
