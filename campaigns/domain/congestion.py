@@ -23,6 +23,9 @@ _QUEUE_SHRINKS_TO = 0.75
 _ANY_CONNECTIONS = 256
 _BURST_FACTOR = 1.5
 _AVERAGE_SECONDS = 0.5
+# Slices claim fewer messages while this number of requests waits for each connection that may be in use. A single
+# campaign, which has at most 512 requests in flight, does not reach this number.
+_WAITING_FACTOR = 2.0
 
 
 @dataclass(slots=True)
@@ -103,9 +106,14 @@ class ConnectionLimit:
         self.average += (used - self.average) * weight
         self.noted_at = now
 
-    def allows(self, *, used: int) -> bool:
-        """Return whether another request may use a connection while `used` connections are in use."""
-        return used < min(max(_ANY_CONNECTIONS, _BURST_FACTOR * self.average), self.most)
+    @property
+    def allowed(self) -> float:
+        """The number of connections that may be in use now."""
+        return min(max(_ANY_CONNECTIONS, _BURST_FACTOR * self.average), self.most)
+
+    def is_exceeded(self, *, waiting: int) -> bool:
+        """Return whether so many requests wait for a connection that no slice should claim many more messages."""
+        return waiting >= min(_WAITING_FACTOR * self.allowed, self.most)
 
 
 @dataclass(slots=True)

@@ -49,6 +49,7 @@ class Handle:
         self._sockets = sockets
         self._opened: list[int] = []
         self._has_left = self._was_held_back = self._forces_new_connection = False
+        self._headers: list[str] = []
         self._head_lines: list[bytes] = []
         self._body_chunks: list[bytes] = []
         self._body_bytes = 0
@@ -84,7 +85,9 @@ class Handle:
             self._forces_new_connection = False
             self.curl.setopt(pycurl.FRESH_CONNECT, 0)
         self.curl.setopt(pycurl.URL, request.url)
-        self.curl.setopt(pycurl.HTTPHEADER, request.headers)
+        if request.headers != self._headers:
+            self.curl.setopt(pycurl.HTTPHEADER, request.headers)
+            self._headers = request.headers
         self.curl.setopt(pycurl.POSTFIELDS, request.body)
 
     def retry_on_new_connection(self) -> None:

@@ -30,6 +30,9 @@ from campaigns.whatsapp.sockets import ConnectionState, Sockets, has_received_mo
 _log = logging.getLogger(__name__)
 
 _MAX_CONNECTIONS = 2048
+# One run of the loop starts at most this many requests. The next run first reads the replies that have come meanwhile,
+# so their connections can carry further requests.
+_STARTS_PER_RUN = 32
 # While requests wait for a connection, the thread looks at least this often whether they may open another one.
 _QUEUE_POLL_SECONDS = 0.05
 # For each request libcurl searches the connections of its multi handle one by one, so each multi handle gets only this
@@ -97,8 +100,8 @@ class Transport:
 
     @property
     def is_saturated(self) -> bool:
-        """Whether at least as many requests wait for a connection as connections may be open."""
-        return len(self._queued) >= self._max_connections
+        """Whether the requests that wait for a connection are at least twice the connections that may be in use now."""
+        return self._limit.is_exceeded(waiting=len(self._queued))
 
     def close(self) -> None:
         """Stop the thread. The caller first waits for all replies, because requests still in flight are dropped."""
@@ -139,10 +142,11 @@ class Transport:
         events = (selectors.EVENT_READ if action & pycurl.POLL_IN else 0) | (
             selectors.EVENT_WRITE if action & pycurl.POLL_OUT else 0
         )
+        # libcurl removes a socket after each request, so nearly always the socket is not registered here.
         try:
-            self._selector.modify(descriptor, events, multi)
-        except KeyError:
             self._selector.register(descriptor, events, multi)
+        except KeyError:
+            self._selector.modify(descriptor, events, multi)
 
     def _on_timer(self, multi: pycurl.CurlMulti, milliseconds: int) -> None:
         if milliseconds < 0:
@@ -189,7 +193,9 @@ class Transport:
         while self._submitted:
             requests, mailbox = self._submitted.popleft()
             self._queued.extend((request, mailbox) for request in requests)
-        while self._queued and self._has_free_connection():
+        for _ in range(min(len(self._queued), _STARTS_PER_RUN)):
+            if not self._has_free_connection():
+                break
             self._start_request(*self._queued.popleft())
         # Let the started requests leave now, on connections whose last reply was judged above. If a request left in a
         # later call, libcurl could use a connection for this request whose last reply was read in that call and is not
@@ -228,7 +234,7 @@ class Transport:
         return max(min(waits), 0.0) if waits else None
 
     def _has_free_connection(self) -> bool:
-        return self._limit.allows(used=self._count_used_connections())
+        return self._count_used_connections() < self._limit.allowed
 
     def _count_used_connections(self) -> int:
         return len(self._in_flight) + len(self._held_errors)

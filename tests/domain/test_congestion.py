@@ -222,7 +222,7 @@ def use_all(limit, seconds):
     """Use as many connections as `limit` allows, for some seconds; return the number at the end."""
     used = 0
     for step in range(int(seconds * 100)):
-        while limit.allows(used=used):
+        while used < limit.allowed:
             used += 1
         limit.note(100 + step / 100, used=used)
     return used
@@ -230,8 +230,7 @@ def use_all(limit, seconds):
 
 def test_a_burst_gets_256_connections_at_once_and_waits_for_more():
     limit = ConnectionLimit(2048, 100.0)
-    assert limit.allows(used=255)
-    assert not limit.allows(used=256)
+    assert limit.allowed == 256
 
 
 def test_the_limit_grows_while_all_connections_stay_in_use():
@@ -245,7 +244,7 @@ def test_short_bursts_do_not_raise_the_limit():
     limit, most = ConnectionLimit(2048, 100.0), 0
     for step in range(2000):
         wanted, used = (1000 if step % 100 < 15 else 0), 0
-        while used < wanted and limit.allows(used=used):
+        while used < wanted and used < limit.allowed:
             used += 1
         limit.note(100 + step / 100, used=used)
         most = max(most, used)
@@ -254,5 +253,11 @@ def test_short_bursts_do_not_raise_the_limit():
 
 def test_the_limit_stays_below_the_number_of_descriptors():
     limit = ConnectionLimit(100, 100.0)
-    assert limit.allows(used=99)
-    assert not limit.allows(used=100)
+    assert limit.allowed == 100
+    assert limit.is_exceeded(waiting=100)
+
+
+def test_a_single_campaign_never_waits_for_its_own_queue():
+    limit = ConnectionLimit(2048, 100.0)
+    assert not limit.is_exceeded(waiting=511)
+    assert limit.is_exceeded(waiting=512)
