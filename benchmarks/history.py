@@ -1,4 +1,4 @@
-"""History: what people and senders wait for, without and with HISTORY_MESSAGES (10,000,000) messages of old campaigns.
+"""History: what people and senders wait for, without and with HISTORY_MESSAGES (1,000,000) messages of old campaigns.
 
 SQL writes the old campaigns, of HISTORY_OLD_PEOPLE (10,000) people each, which ended one to twelve months ago. The
 measured campaigns have HISTORY_PEOPLE (100,000) people. One of them is made before the old campaigns ("older"), so that
@@ -41,7 +41,7 @@ from campaigns.store.database import Connection
 from campaigns.store.history.charges import find_due_count
 from campaigns.store.messages import retry_messages, retry_uncertain
 
-MESSAGES = read_size("HISTORY_MESSAGES", 10_000_000)
+MESSAGES = read_size("HISTORY_MESSAGES", 1_000_000)
 OLD_PEOPLE = read_size("HISTORY_OLD_PEOPLE", 10_000)
 PEOPLE = read_size("HISTORY_PEOPLE", 100_000)
 SEND = read_size("HISTORY_SEND", 20_000)

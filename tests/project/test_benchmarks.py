@@ -49,9 +49,21 @@ def test_what_is_not_correct_fails_the_run_and_what_is_slow_does_not(tmp_path, m
     assert written["checks"] == {"nobody twice": True, "all accepted": False}
 
 
+def test_a_goal_is_a_ratio_to_a_yardstick_and_is_printed_with_it(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(report, "RESULTS", tmp_path)
+    compared = Report("compared", "a title")
+    compared.goal_ratio("cheap enough", 1.4, most=1.4)
+    compared.goal_ratio("fast enough", 0.5, least=0.6)
+    assert compared.finish() == 0
+    lines = [line.split() for line in capsys.readouterr().out.splitlines()]
+    assert ["reached", "cheap", "enough", "(1.40)"] in lines
+    assert ["missed", "fast", "enough", "(0.50)"] in lines
+    assert json.loads((tmp_path / "compared.json").read_text())["ratios"] == {"cheap enough": 1.4, "fast enough": 0.5}
+
+
 def test_a_benchmark_runs_from_servers_to_json(project, tmp_path):
     """The limits: they use all of the frame, and need a second."""
-    sizes = {"LIMIT_ACCOUNTS": 2, "LIMIT_RATE": 20, "LIMIT_SECONDS": 1, "BENCH_RESULTS": tmp_path}
+    sizes = {"LIMIT_ACCOUNTS": 2, "LIMIT_RATE": 20, "LIMIT_SECONDS": 1, "RECIPIENTS": 20, "BENCH_RESULTS": tmp_path}
     done = run(project, "limits", **sizes)
     assert done.returncode == 0, done.stdout + done.stderr
     written = json.loads((tmp_path / "limits.json").read_text())
