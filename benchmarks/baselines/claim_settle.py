@@ -10,7 +10,9 @@ import datetime as dt
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
+from campaigns.domain.continuity import ClaimCount
 from campaigns.domain.message import Status
 from campaigns.store.accounts import load_campaign_accounts
 from campaigns.store.database import Connection, Database
@@ -23,12 +25,12 @@ def run_campaign(database: Database, campaign_id: int, batch: int) -> None:
     lease = database.run(take_lease, campaign_id, owner="floor", lease_seconds=3600.0, horizon_seconds=0.0)
     assert lease is not None
     tokens = {account_id: batch // len(account_ids) for account_id in account_ids}
-    cursor = 0
+    cursor, claims = 0, ClaimCount(campaign_id, lease.epoch, lease.claim_count)
     while True:
-        claim = database.run(claim_messages, campaign_id, lease.epoch, cursor=cursor, tokens=tokens, active=account_ids)
+        claim = database.run(claim_messages, claims, cursor=cursor, tokens=tokens, active=account_ids)
         if not claim.messages:
             return
-        cursor = claim.cursor
+        cursor, claims = claim.cursor, replace(claims, count=claim.lease.claim_count)
         database.run(settle, claim.messages)
 
 
