@@ -10,14 +10,15 @@ import pytest
 from harness import Flow, wait_for
 
 from devstack.stack import ROLES, await_http
+from tests.basics.test_log_schema import LINES
 
 
 def read_lines(flow: Flow, role: str) -> list[dict[str, object]]:
     """The lines of a role's log; the test fails at a line that is no JSON object."""
     lines = (flow.stack.folder / "logs" / f"{role}.log").read_text(encoding="utf-8").splitlines()
     records = [json.loads(line) for line in lines]
-    assert all(record.keys() >= {"time", "level", "event", "message"} for record in records)
-    assert all(str(record["time"]).endswith("Z") for record in records)
+    for record in records:
+        LINES.validate(record)
     return records
 
 
