@@ -1,5 +1,6 @@
 -- name: state_of_campaigns
--- Plan: an index-only scan of campaigns_by_status, and index scans of campaigns_by_status and campaigns_alive.
+-- Plan: the first part reads the row of each campaign, or, after a VACUUM, only campaigns_by_status. The other parts read
+-- campaigns_alive, which has the campaigns that have not ended.
 SELECT 'status', status::text, count(*)::float8 FROM campaigns WHERE test_of IS NULL GROUP BY status
 UNION ALL
 SELECT 'reason', waiting_reason, count(*) FROM campaigns
