@@ -60,8 +60,6 @@ class FarEnd:
 def far(tmp_path: Path) -> Iterator[FarEnd]:
     authority = Authority(tmp_path / "authority")
     certificate, port, receiver_port = authority.issue(), free_port(), free_port()
-    # The worker trusts the file of the package certifi only.
-    (tmp_path / "sitecustomize.py").write_text(f"import certifi\ncertifi.where = lambda: {str(authority.path)!r}\n")
     (tmp_path / "script.json").write_text(json.dumps(SCRIPT))
     with ExitStack() as block:
         stack = block.enter_context(Stack(tmp_path / "far", os.environ | {"SSL_CERT_FILE": str(authority.path)}))
@@ -77,7 +75,6 @@ def far(tmp_path: Path) -> Iterator[FarEnd]:
             | {
                 "GRAPH_API_URL": f"https://localhost:{api.port}/v24.0",
                 "PORT": str(receiver_port),
-                "PYTHONPATH": str(tmp_path),
                 "REQUESTS_CA_BUNDLE": str(authority.path),
                 "SMOKE_PHONE_NUMBER_ID": "1065",
                 "SMOKE_SECONDS": str(PATIENCE_SECONDS),
