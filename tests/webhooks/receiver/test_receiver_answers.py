@@ -12,7 +12,7 @@ from campaigns.store.database import Database
 from campaigns.store.events import insert_events
 from devstack.ports import LOOPBACK
 from tests.simulator.far_end import PATIENCE_SECONDS, wait_for
-from tests.store.rows import PATIENT, fetch
+from tests.store.rows import fetch
 from tests.webhooks.webhook_bodies import APP_SECRET, VERIFY_TOKEN
 from webhooks.receiver.app import MAX_BODY_BYTES, PATH, make_app
 from webhooks.receiver.inbox import Inbox
@@ -24,7 +24,8 @@ TEXT = "text/plain; charset=utf-8"
 
 @pytest.fixture
 def database(stack):
-    with closing(Database(stack.database_url, max_connections=2, **PATIENT)) as database:
+    # With the patience of the roles, so that it gives up as soon as they do when Postgres is down.
+    with closing(Database(stack.database_url, max_connections=2, name="a test")) as database:
         database.open()
         yield database
 
