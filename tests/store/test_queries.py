@@ -15,7 +15,7 @@ NAMES = sorted(store._load_queries())
 # Not statements that Postgres can prepare: these are executed.
 EXECUTED = (
     "allow_idle_transaction", "allow_long_statements", "analyze_messages", "commit_lazily", "copy_recipients",
-    "drop_staged", "lock_forgotten", "make_migrations", "make_replaced_people", "read_one_snapshot",
+    "drop_staged", "lock_forgotten", "lock_takes", "make_migrations", "make_replaced_people", "read_one_snapshot",
     "stage_recipients",
 )  # fmt: skip
 
