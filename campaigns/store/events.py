@@ -52,11 +52,13 @@ class StoredEvent:
 class Taken:
     """Bodies that were taken together, in the order of arrival.
 
-    `take_id`: the row that stands for the first attempts among them; None if there is no first attempt.
+    `take_id`: the row that stands for the first attempts among them; None if there is no first attempt. `is_cut_off`:
+    more bodies may have been due than a take may have.
     """
 
     bodies: list[StoredEvent]
     take_id: int | None
+    is_cut_off: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,7 +153,15 @@ def take_events(connection: Connection, *, retry_seconds: float, done_id: int | 
         cursor = connection.execute(query("take_events"), parameters, binary=True)
     rows = sorted(cursor.fetchall())
     take_id = next((row[-1] for row in rows if row[-1] is not None), None)
-    return Taken([StoredEvent(id_, EventStatus(status), *rest) for id_, status, *rest, _ in rows], take_id)
+    bodies = [StoredEvent(id_, EventStatus(status), *rest) for id_, status, *rest, _ in rows]
+    is_suspect = any(each.attempts > 1 and each.status is EventStatus.STORED for each in bodies)  # it was taken alone
+    is_large = len(bodies) >= _MAX_EVENTS or sum(len(each.body) for each in bodies) >= _MAX_BYTES
+    return Taken(bodies, take_id, is_suspect or is_large)
+
+
+def end_take(connection: Connection, take_id: int) -> None:
+    """Note that all bodies of a take are applied, if no take follows."""
+    connection.execute(query("end_takes"), {"done_id": take_id})
 
 
 def give_back_events(connection: Connection, taken: Taken) -> None:

@@ -74,14 +74,16 @@ class _ReadBody:
 
 
 def apply_events(database: Database, settings: Settings, alerts: Alerts) -> Applied:
-    """Apply the stored bodies that are due, set by set."""
+    """Apply the stored bodies that are due, set by set.
+
+    Bodies that come meanwhile are left to the task that the receiver enqueues for them. If this task took them as they
+    come, each set would have only a few of them, and a set costs as much as dozens of bodies.
+    """
     applied = Applied()
     applier = _Applier(database, settings, alerts, applied)
     done_id: int | None = None
     for _ in range(_MAX_SETS):
         taken = database.run(events.take_events, retry_seconds=settings.apply_retry_seconds, done_id=done_id)
-        if not taken.bodies:
-            break
         applied.event_count += len(taken.bodies)
         done_id = taken.take_id
         try:
@@ -92,9 +94,14 @@ def apply_events(database: Database, settings: Settings, alerts: Alerts) -> Appl
             database.run(events.give_back_events, taken)
             bound = event("webhooks_waiting", events=len(taken.bodies))
             _log.warning("Webhook events wait for rows that other transactions have locked", extra=bound)
+            done_id = None
+            break
+        if not taken.is_cut_off and not applied.counts["bodies for later"]:
             break
     else:
         applied.is_more_left = True
+    if done_id is not None:
+        database.run(events.end_take, done_id)
     if applied.event_count:
         _log_applied(applied)
     return applied

@@ -24,7 +24,9 @@ from tests.store.rows import (
     say,
 )
 from tests.webhooks.webhook_bodies import AT, PHONE_NUMBER_ID, WABA_ID, make_body, make_status, make_value
+from webhooks.applier import apply
 
+APPLY_TAKEN = apply._apply_taken
 NOON = dt.datetime.fromtimestamp(AT, dt.UTC)
 
 
@@ -360,3 +362,30 @@ def test_a_deferred_piece_keeps_the_time_of_receipt_of_its_webhook(database, tel
     fetch(database, "UPDATE webhook_events SET received_at = %s", received)
     receive(database)
     assert fetch(database, "SELECT status, received_at = %s FROM webhook_events", received) == [("unmatched", True)]
+
+
+# Which bodies one task takes
+
+
+def test_a_body_that_comes_meanwhile_is_left_to_the_next_task(database, add, tell, monkeypatch):
+    first, second = add(), add()
+
+    def apply_taken(applier, taken):
+        APPLY_TAKEN(applier, taken)
+        database.run(insert_events, [make_reports(tell(second))])
+
+    monkeypatch.setattr(apply, "_apply_taken", apply_taken)
+    assert receive(database, make_reports(tell(first))).event_count == 1
+    assert fetch(database, "SELECT status::text FROM messages ORDER BY id") == ["delivered", "sent"]
+    assert fetch(database, "SELECT count(*) FROM webhook_takes") == [0]
+    monkeypatch.undo()
+    assert receive(database).event_count == 1
+    assert fetch(database, "SELECT status::text FROM messages ORDER BY id") == ["delivered", "delivered"]
+
+
+def test_one_task_applies_a_suspect_and_the_bodies_behind_it(database, add, tell):
+    first, second = add(), add()
+    database.run(insert_events, [make_reports(tell(first))])
+    fetch(database, "UPDATE webhook_events SET attempts = 1")
+    assert receive(database, make_reports(tell(second))).event_count == 2
+    assert fetch(database, "SELECT status::text FROM messages") == ["delivered", "delivered"]
