@@ -37,14 +37,14 @@ tidy() {
 exec 9>"$backup/lock"
 while :; do
 	flock 9
-	if copy && tidy; then
-		touch "$backup/base"
-		flock -u 9
-		[ -n "${EVERY:-}" ] || exit 0
-		sleep "$EVERY"
-	else
-		flock -u 9
-		[ -n "${EVERY:-}" ] || exit 1
-		sleep 60
+	pause=60 status=1
+	if copy; then
+		touch "$backup/copied"  # for the health check; a copy that fails changes the time of `base`, too
+		# An error of `tidy` makes no further copy, because further copies would push out the older ones.
+		pause="${EVERY:-}"
+		if tidy; then status=0; fi
 	fi
+	flock -u 9
+	[ -n "${EVERY:-}" ] || exit "$status"
+	sleep "$pause"
 done

@@ -8,44 +8,64 @@ set -eu
 umask 077
 backup="${BACKUP:-/backup}"
 time="${1:?give a time with its zone, such as '2026-03-01 14:05:00-03', or: latest}"
-if pg_isready --quiet; then
+# 1: Postgres rejects connections, because it starts, stops, or reads the WAL of an earlier restore.
+status=0
+pg_isready --quiet || status=$?
+if [ "$status" -le 1 ]; then
 	echo 'restore.sh: Postgres runs. Stop it first, and all roles with it.' >&2
 	exit 1
 fi
 before="99999999T999999Z"
 if [ "$time" != latest ]; then
-	# A time without a zone would be read in the zone of this machine.
+	# A time without a zone would be read in the zone of this machine. A date alone also ends like a zone.
 	case "$time" in
-	*Z | *[+-][0-9][0-9] | *[+-][0-9][0-9]:[0-9][0-9]) ;;
+	*:*Z | *:*[+-][0-9][0-9] | *:*[+-][0-9][0-9]:[0-9][0-9]) ;;
 	*) echo "restore.sh: $time has no zone: write it as 2026-03-01 14:05:00-03." >&2 && exit 1 ;;
 	esac
 	before="$(date -u -d "$time" +%Y%m%dT%H%M%SZ)"
 fi
+# Whether the time in a file is not after the time to restore.
+is_before() {
+	[ "$(printf '%s\n' "$(cat "$1")" "$before" | sort | head -n 1)" = "$(cat "$1")" ]
+}
 # The newest copy that was complete before the time.
 base=''
 for ended in "$backup"/base/*Z/ended; do
-	[ -e "$ended" ] || continue
-	[ "$(printf '%s\n' "$(cat "$ended")" "$before" | sort | head -n 1)" = "$(cat "$ended")" ] && base="${ended%/ended}"
+	if [ -e "$ended" ] && is_before "$ended"; then base="${ended%/ended}"; fi
 done
 if [ -z "$base" ]; then
 	echo "restore.sh: no copy in $backup/base is from before $time." >&2
 	exit 1
 fi
 echo "restoring $base and the WAL after it, until: $time"
-if [ -e "$PGDATA" ]; then
-	mv "$PGDATA" "$PGDATA.before-$(date -u +%Y%m%dT%H%M%SZ)"
+# Each restore begins a new timeline. The state of a time is on the timeline on which Postgres wrote at that time. The
+# latest one may have begun later, from an older state: by an earlier restore, to a time that was too early.
+timeline=latest
+if [ "$time" != latest ]; then
+	timeline=1
+	for began in "$backup"/wal/*.history.began; do
+		if [ -e "$began" ] && is_before "$began"; then timeline="0x$(basename "$began" .history.began)"; fi
+	done
 fi
-mkdir -p "$PGDATA"
-chmod 700 "$PGDATA"
-tar -xzf "$base/base.tar.gz" -C "$PGDATA"
-tar -xzf "$base/pg_wal.tar.gz" -C "$PGDATA/pg_wal"
-settings="$PGDATA/postgresql.auto.conf"
+# If an error ends this script, such as a full disk, the present cluster is still in its place.
+new="$PGDATA.new"
+rm -rf "$new"
+mkdir -p "$new"
+chmod 700 "$new"
+tar -xzf "$base/base.tar.gz" -C "$new"
+tar -xzf "$base/pg_wal.tar.gz" -C "$new/pg_wal"
+settings="$new/postgresql.auto.conf"
 sed -i '/^restore_command\|^recovery_target\|^hot_standby/d' "$settings"  # of an earlier restore
 {
 	# Nobody connects before the state is complete.
 	echo "hot_standby = 'off'"
 	echo "restore_command = 'cp \"$backup/wal/%f\" \"%p\"'"
 	echo "recovery_target_action = 'promote'"
+	echo "recovery_target_timeline = '$timeline'"
 	[ "$time" = latest ] || echo "recovery_target_time = '$time'"
 } >>"$settings"
-touch "$PGDATA/recovery.signal"
+touch "$new/recovery.signal"
+if [ -e "$PGDATA" ]; then
+	mv "$PGDATA" "$PGDATA.before-$(date -u +%Y%m%dT%H%M%SZ)"
+fi
+mv "$new" "$PGDATA"

@@ -48,13 +48,13 @@ def host(project) -> Iterator[SimpleNamespace]:
     shutil.rmtree(folder)
 
 
-def run(host, script, *words, data=None, keep="2"):
+def run(host, script, *words, data=None, keep="2", **environment):
     """Run a script as its service in docker-compose.yml does; return what it printed."""
     parts = urlsplit(host.url)
     password = host.folder / "password"
     password.write_text(f"{parts.password}\n")
     environment = {
-        "PATH": f"{host.server._install / 'bin'}:{os.environ['PATH']}",
+        "PATH": f"{host.folder / 'tools'}:{host.server._install / 'bin'}:{os.environ['PATH']}",
         "LC_ALL": "C",
         "BACKUP": str(host.backup),
         "KEEP": keep,
@@ -64,12 +64,28 @@ def run(host, script, *words, data=None, keep="2"):
         "PGDATABASE": "revoada",
         "PGPASSWORD_FILE": str(password),
         **({"PGDATA": str(data)} if data else {}),
+        **environment,
     }
     command = ["sh", str(host.scripts / script), *words]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=120)
     if done.returncode != 0:
         raise AssertionError(done.stdout + done.stderr)
     return done.stdout
+
+
+def put_tool(host, name, script):
+    """Let the scripts find this command in place of the usual one."""
+    tool = host.folder / "tools" / name
+    tool.parent.mkdir(exist_ok=True)
+    tool.write_text(f"#!/bin/sh\n{script}\n")
+    tool.chmod(0o755)
+
+
+def has_new_copy(host, project):
+    """Whether the health check of the service `backup` is content."""
+    compose = yaml.safe_load((project / "docker-compose.yml").read_text())
+    check = compose["services"]["backup"]["healthcheck"]["test"][1].replace("/backup", str(host.backup))
+    return subprocess.run(["sh", "-c", check], capture_output=True, check=False).returncode == 0
 
 
 def use(url, work):
@@ -153,6 +169,64 @@ def test_old_copies_are_deleted_with_the_wal_that_only_they_need(restored):
     assert not (host.backup / "wal" / oldest_wal).exists()
 
 
+def test_a_later_time_than_that_of_an_earlier_restore_comes_back(restored):
+    host = restored
+    run(host, "backup.sh")
+    too_early = tell_time(host.url)
+    campaign_id = use(host.url, lambda each: each.run(add_campaign))
+    time = tell_time(host.url)
+    use(host.url, lambda each: each.run(add_campaign))
+    archive(host)
+    url = restore(host, too_early)
+    assert use(url, lambda each: fetch(each, "SELECT count(*) FROM campaigns")) == [0]
+    wait_for(lambda: list((host.backup / "wal").glob("00000002.history")))
+
+    url = restore(host, time)
+
+    assert use(url, lambda each: fetch(each, "SELECT id FROM campaigns")) == [campaign_id]
+
+
+def test_what_was_written_after_a_restore_comes_back(restored):
+    host = restored
+    run(host, "backup.sh")
+    time = tell_time(host.url)
+    use(host.url, lambda each: each.run(add_campaign))
+    archive(host)
+    host.url = restore(host, time)
+    use(host.url, lambda each: each.run(add_messages, each.run(add_campaign), 5))
+    time = tell_time(host.url)
+    use(host.url, lambda each: each.run(add_campaign))
+    archive(host)
+
+    url = restore(host, time)
+
+    assert use(url, lambda each: fetch(each, "SELECT count(*) FROM campaigns")) == [1]
+    assert use(url, lambda each: fetch(each, "SELECT count(*) FROM messages")) == [5]
+
+
+def test_a_copy_that_cannot_be_read_makes_no_further_copies(host, project):
+    """Further copies would push out the older ones."""
+    run(host, "backup.sh")
+    [first] = (host.backup / "base").iterdir()
+    (first / "base.tar.gz").write_bytes(b"")
+    put_tool(host, "sleep", f"echo $1 >{host.folder}/slept; kill $PPID")
+    with pytest.raises(AssertionError):
+        run(host, "backup.sh", EVERY="86400")
+    assert (host.folder / "slept").read_text() == "86400\n"
+    assert has_new_copy(host, project)
+
+
+def test_a_copy_that_fails_is_no_new_copy(host, project):
+    run(host, "backup.sh")
+    assert has_new_copy(host, project)
+    for path in (host.backup, *host.backup.rglob("*")):
+        os.utime(path, (0, 0))
+    put_tool(host, "pg_verifybackup", "exit 1")
+    with pytest.raises(AssertionError):
+        run(host, "backup.sh")
+    assert not has_new_copy(host, project)
+
+
 def test_what_cannot_be_restored_changes_nothing(restored):
     host = restored
     run(host, "backup.sh")
@@ -164,10 +238,19 @@ def test_what_cannot_be_restored_changes_nothing(restored):
     for time, reason in (
         ("2020-01-01 00:00:00Z", "no copy"),
         ("2020-01-01 00:00:00", "no zone"),
+        ("2040-01-01", "no zone"),
         ("tomorrow", "no zone"),
     ):
         with pytest.raises(AssertionError, match=reason):
             run(host, "restore.sh", time, data=cluster)
+    put_tool(host, "pg_isready", "exit 1")  # Postgres reads the WAL of an earlier restore, and rejects connections
+    with pytest.raises(AssertionError, match="Postgres runs"):
+        run(host, "restore.sh", "latest", data=cluster)
+    put_tool(host, "pg_isready", "exit 2")
+    [copy] = (host.backup / "base").iterdir()
+    (copy / "pg_wal.tar.gz").write_bytes(b"")
+    with pytest.raises(AssertionError, match="tar"):
+        run(host, "restore.sh", "latest", data=cluster)
     assert sorted(path.name for path in cluster.iterdir()) == before
 
 
