@@ -42,19 +42,22 @@ class Notifier:
         if sender.thread is not None and sender.requested.is_set():  # a call follows that has not begun yet
             return
         sender.requested.set()
-        if sender.thread is not None and sender.thread.is_alive():
-            return
         with sender.starting:
-            if sender.thread is not None and sender.thread.is_alive():
+            if sender.thread is not None:
                 return
-            thread = threading.Thread(target=self._run, args=(sender,), name="notifier", daemon=True)
+            sender.thread = threading.Thread(target=self._run, args=(sender,), name="notifier", daemon=True)
             try:
-                thread.start()
+                sender.thread.start()
             except RuntimeError:  # no more threads, or the interpreter is shutting down; the next call tries again
-                return
-            sender.thread = thread
+                sender.thread = None
 
     def _run(self, sender: _Sender) -> None:
+        try:
+            self._send(sender)
+        finally:
+            sender.thread = None  # the next call starts another
+
+    def _send(self, sender: _Sender) -> None:
         is_down = False
         while True:
             sender.requested.wait()

@@ -2,6 +2,8 @@ import logging
 import os
 import threading
 
+import pytest
+
 from tests.simulator.far_end import PATIENCE_SECONDS, wait_for
 from webhooks.receiver.notifier import Notifier
 
@@ -83,6 +85,26 @@ def test_an_outage_is_logged_once_and_so_is_its_end(caplog):
     broker.wait_for_calls(5)
     assert [record.levelname for record in caplog.records] == ["WARNING", "INFO"]
     assert "secret" not in caplog.text
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_a_request_during_the_call_that_ends_the_thread_is_not_the_last():
+    calls, may_end = [], threading.Event()
+
+    def enqueue():
+        calls.append(threading.current_thread())
+        if len(calls) == 1:
+            assert may_end.wait(PATIENCE_SECONDS)
+            raise SystemExit
+
+    notifier = Notifier(enqueue)
+    notifier.notify()
+    wait_for(lambda: calls)
+    notifier.notify()
+    may_end.set()
+    calls[0].join(PATIENCE_SECONDS)
+    notifier.notify()
+    wait_for(lambda: len(calls) == 2)
 
 
 def test_no_thread_starts_before_the_first_request():
