@@ -85,7 +85,7 @@ def apply_events(database: Database, settings: Settings, alerts: Alerts) -> Appl
     for _ in range(_MAX_SETS):
         taken = database.run(events.take_events, retry_seconds=settings.apply_retry_seconds, done_id=done_id)
         applied.event_count += len(taken.bodies)
-        done_id = taken.take_id
+        done_id, later_count = taken.take_id, applied.counts["bodies for later"]
         try:
             _apply_taken(applier, taken.bodies)
         except LockTimeout:
@@ -96,7 +96,7 @@ def apply_events(database: Database, settings: Settings, alerts: Alerts) -> Appl
             _log.warning("Webhook events wait for rows that other transactions have locked", extra=bound)
             done_id = None
             break
-        if not taken.is_cut_off and not applied.counts["bodies for later"]:
+        if not taken.is_cut_off and applied.counts["bodies for later"] == later_count:
             break
     else:
         applied.is_more_left = True

@@ -75,6 +75,7 @@ def test_more_statuses_than_a_set_may_have_are_applied_in_several_sets(database,
     assert fetch(database, "SELECT count(*) FROM suppressions") == [1]
     assert fetch(database, "SELECT count(*) FROM webhook_events") == [0]
     assert (applied.counts["statuses"], applied.counts["bodies for later"], applied.event_count) == (35, 4, 5)
+    assert not applied.is_more_left
 
 
 def test_statuses_without_a_message_of_a_large_body_are_all_deferred(database, monkeypatch):
