@@ -12,7 +12,7 @@ import selectors
 import socket
 import threading
 import time
-from collections import deque
+from collections import OrderedDict, deque
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -64,9 +64,10 @@ class Transport:
         """`ca_file`: the certificates of the authorities that are trusted; None: those of certifi."""
         self._connect_timeout, self._total_timeout, self._ca_file = connect_timeout, total_timeout, ca_file
         self._submitted: deque[tuple[Sequence[Request], Mailbox]] = deque()
-        # Requests that wait for a free connection. They do not wait in libcurl's own queue, because their connect
-        # timeout would run there.
-        self._queued: deque[tuple[Request, Mailbox]] = deque()
+        # Requests that wait for a free connection, by slice. They do not wait in libcurl's own queue, because their
+        # connect timeout would run there.
+        self._queued: OrderedDict[Mailbox, deque[Request]] = OrderedDict()
+        self._queued_count = 0
         self._idle: list[Handle] = []
         self._in_flight: dict[pycurl.Curl, Handle] = {}
         self._held_errors: deque[_HeldError] = deque()
@@ -101,7 +102,7 @@ class Transport:
     @property
     def is_saturated(self) -> bool:
         """Whether the requests that wait for a connection are at least twice the connections that may be in use now."""
-        return self._limit.is_exceeded(waiting=len(self._queued))
+        return self._limit.is_exceeded(waiting=self._queued_count)
 
     def close(self) -> None:
         """Stop the thread. The caller first waits for all replies, because requests still in flight are dropped."""
@@ -192,11 +193,13 @@ class Transport:
         self._release_held_errors(started_at)
         while self._submitted:
             requests, mailbox = self._submitted.popleft()
-            self._queued.extend((request, mailbox) for request in requests)
-        for _ in range(min(len(self._queued), _STARTS_PER_RUN)):
+            if requests:
+                self._queued.setdefault(mailbox, deque()).extend(requests)
+                self._queued_count += len(requests)
+        for _ in range(min(self._queued_count, _STARTS_PER_RUN)):
             if not self._has_free_connection():
                 break
-            self._start_request(*self._queued.popleft())
+            self._start_request(*self._take_queued())
         # Let the started requests leave now, on connections whose last reply was judged above. If a request left in a
         # later call, libcurl could use a connection for this request whose last reply was read in that call and is not
         # judged.
@@ -222,10 +225,10 @@ class Transport:
         None: nothing is due, so wait for sockets without a limit. 0.0: queued requests can start. A wait could then be
         endless: if libcurl has ended the last started requests at once, no socket and no timer wakes this thread.
         """
-        if self._queued and self._has_free_connection():
+        if self._queued_count and self._has_free_connection():
             return 0.0
         waits = [min(self._timers.values()) - time.monotonic()] if self._timers else []
-        if self._queued:
+        if self._queued_count:
             waits.append(_QUEUE_POLL_SECONDS)
         if self._in_flight:
             waits.append(self._find_oldest().started_at + self._total_timeout - now)
@@ -250,6 +253,15 @@ class Transport:
     def _find_oldest(self) -> Handle:
         """Return the handle of the oldest request, the first in the dictionary, which keeps the order of insertion."""
         return next(iter(self._in_flight.values()))
+
+    def _take_queued(self) -> tuple[Request, Mailbox]:
+        """Take the next request that waits, from each slice in turn, so that no campaign waits for another's burst."""
+        mailbox, requests = self._queued.popitem(last=False)
+        request = requests.popleft()
+        self._queued_count -= 1
+        if requests:
+            self._queued[mailbox] = requests
+        return request, mailbox
 
     def _start_request(self, request: Request, mailbox: Mailbox) -> None:
         handle: Handle | None = None

@@ -117,3 +117,16 @@ def test_a_burst_opens_more_connections_only_as_replies_are_missing(make_transpo
         while len(replies) < count:
             replies += mailbox.collect(timeout_seconds=PATIENCE_SECONDS, linger_seconds=0, batch_count=1)
     assert {reply.has_left for reply in replies} == {True}
+
+
+def test_one_campaign_does_not_wait_for_the_requests_of_another_that_hang(make_transport):
+    gate, count = threading.Event(), 2_000
+    transport, mailbox = make_transport(), Mailbox()
+    with serve(gate=gate) as hanging, serve() as server:
+        requests = [Request(n, hanging.url, ["Authorization: Bearer t"], BODY, FOR_EVER) for n in range(count)]
+        transport.submit(requests, mailbox)
+        wait_for(lambda: len(hanging.requests) >= 256)
+        send(transport, server.url)
+        left_count = len(hanging.requests)
+        gate.set()
+    assert left_count < count / 2
