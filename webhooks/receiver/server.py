@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import time
+from contextlib import suppress
 from typing import Any
 
 from gevent import get_hub  # type: ignore[import-untyped]
@@ -16,6 +17,8 @@ from webhooks.receiver.refusals import refusals
 
 _READ = 1  # libev's number for "readable"
 _PART_BYTES = 65_536
+# If a client does not take the bytes of an answer for so long, the kernel ends the connection.
+_WRITE_SECONDS = 10
 
 
 class Worker(BoundedWorker):
@@ -48,6 +51,8 @@ class Worker(BoundedWorker):
 
     def serve(self, listener: Any, client: Any, addr: Any) -> None:
         """Serve posts until another request comes. gunicorn serves that request and the rest of the connection."""
+        with suppress(OSError):  # a Unix socket
+            client.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, 1000 * _WRITE_SECONDS)
         try:
             is_over = not self.cfg.is_ssl and self._serve_posts(client)
         except OSError:  # the peer has reset the connection

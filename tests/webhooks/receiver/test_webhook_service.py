@@ -105,6 +105,20 @@ def test_more_slow_clients_than_there_are_connections_hold_nobody_up(stack, conn
 UNSIGNED = HEAD + b"Content-Length: 2\r\n\r\n{}"
 
 
+@pytest.mark.parametrize(
+    "post", [UNSIGNED, HEAD + b"X-Empty:\r\nContent-Length: 2\r\n\r\n{}"], ids=["short", "gunicorn"]
+)
+def test_a_client_that_reads_no_answer_does_not_hold_its_connection(connect, post):
+    connection = connect(post)
+
+    def flood():
+        while True:
+            connection.sendall(1_000 * post)
+
+    with pytest.raises(ConnectionError):
+        flood()
+
+
 def test_a_connection_that_rests_is_answered_when_it_is_used_again(stack, connect):
     """Who closes it first loses a webhook that is just on its way: that must never be we."""
     connection = connect(UNSIGNED)
