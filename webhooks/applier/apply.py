@@ -83,7 +83,11 @@ def apply_events(database: Database, settings: Settings, alerts: Alerts) -> Appl
     applier = _Applier(database, settings, alerts, applied)
     done_id: int | None = None
     for _ in range(_MAX_SETS):
-        taken = database.run(events.take_events, retry_seconds=settings.apply_retry_seconds, done_id=done_id)
+        try:
+            taken = database.run(events.take_events, retry_seconds=settings.apply_retry_seconds, done_id=done_id)
+        except LockTimeout:  # another process is taking bodies, and is frozen; what was applied here is still reported
+            _log_waiting(0)
+            break
         applied.event_count += len(taken.bodies)
         done_id, later_count = taken.take_id, applied.counts["bodies for later"]
         try:
@@ -92,8 +96,7 @@ def apply_events(database: Database, settings: Settings, alerts: Alerts) -> Appl
             # The bodies did not cause the timeout. If this attempt counted, each body would be applied alone from now
             # on, and would become a dead letter after some attempts.
             database.run(events.give_back_events, taken)
-            bound = event("webhooks_waiting", events=len(taken.bodies))
-            _log.warning("Webhook events wait for rows that other transactions have locked", extra=bound)
+            _log_waiting(len(taken.bodies))
             done_id = None
             break
         if not taken.is_cut_off and applied.counts["bodies for later"] == later_count:
@@ -112,6 +115,11 @@ def _apply_taken(applier: _Applier, taken: Sequence[StoredEvent]) -> None:
     for stored in taken:
         if stored.attempts > 1 and stored.status is not EventStatus.UNMATCHED:
             applier.apply_suspect(stored)
+
+
+def _log_waiting(event_count: int) -> None:
+    bound = event("webhooks_waiting", events=event_count)
+    _log.warning("Webhook events wait for rows that other transactions have locked", extra=bound)
 
 
 def _log_applied(applied: Applied) -> None:

@@ -296,6 +296,25 @@ def test_bodies_that_wait_for_a_lock_of_others_lose_no_attempt(database, databas
     assert [read_message(database, each)["status"] for each in ids] == ["delivered"] * 3
 
 
+def test_a_process_that_is_frozen_as_it_takes_costs_nothing_applied(
+    database, database_url, open_database, add, monkeypatch
+):
+    monkeypatch.setattr("campaigns.store.events._MAX_EVENTS", 1)
+    impatient = open_database(statement_seconds=4.0)
+    database.run(insert_events, [make_reports(make_report(database, add())) for _ in range(2)])
+    with psycopg.connect(database_url) as other:
+
+        def apply_and_freeze_another(*arguments):
+            APPLY_TAKEN(*arguments)
+            other.execute("LOCK TABLE webhook_takes IN SHARE UPDATE EXCLUSIVE MODE")
+
+        monkeypatch.setattr(apply, "_apply_taken", apply_and_freeze_another)
+        assert receive(impatient).counts == {"statuses": 1}
+    assert fetch(database, "SELECT FROM webhook_takes") == []
+    monkeypatch.undo()
+    assert receive(database).counts == {"statuses": 1}
+
+
 def judge(event, *, at=AT, name="promo"):
     value = {"event": event, "message_template_name": name, "message_template_language": "en"}
     return make_body(value, field="message_template_status_update", time=at)
