@@ -1,4 +1,4 @@
-"""`make smoke-meta` sends one template from a number of Meta's to a phone of yours, and waits for the webhooks.
+"""`make smoke-meta` sends one template from a phone number at Meta to a phone of yours, and waits for the webhooks.
 
 docs/smoke-meta.md says how to get a test number and a tunnel, and describes the environment variables. The command
 starts Postgres, Valkey and the roles in a folder of their own, and does the rest by the commands of `revoada`, as a
@@ -35,7 +35,8 @@ _SECRET = ("SMOKE_TOKEN", "META_APP_SECRET", "META_VERIFY_TOKEN", "REVOADA_SECRE
 _ROLES = ("webhooks", "events", "worker", "files", "beat")
 _ACCOUNT = "smoke"
 _POLL_SECONDS = 2.0
-# The settings of the outside, such as a database, are not those of this run. The API may be the simulator.
+# Settings of the caller's environment with these prefixes, such as a database, do not apply to this run. GRAPH_API_URL does,
+# so that a test can name the simulator.
 _OURS = ("REVOADA_", "BROKER_", "ALERT_", "LOG_", "CELERY_", "DATABASE_", "REDIS_")
 
 
@@ -122,7 +123,7 @@ class Smoke:
         return f"{self._template} is among the templates"
 
     def _check_setup(self) -> str:
-        """Wait until nothing is missing: a person may enter the address of the tunnel at Meta meanwhile."""
+        """Wait until no part is missing. Meanwhile a person may enter the address of the tunnel at Meta."""
         url = self._environment["SMOKE_WEBHOOK_URL"]
         told: list[str] = []
         deadline = time.monotonic() + self._wait_seconds
@@ -131,7 +132,7 @@ class Smoke:
             missing = [f"  ✗ {each['subject']}, {each['name']}: {each['text']}\n    → {each['advice']}"
                        for each in checks if each["state"] == "missing"]  # fmt: skip
             if not missing:
-                return f"{sum(each['state'] == 'ok' for each in checks)} pieces are there"
+                return f"{sum(each['state'] == 'ok' for each in checks)} parts are there"
             if missing != told:
                 self._print("\n".join(missing))
                 told = missing
@@ -155,7 +156,7 @@ class Smoke:
     def _await_webhooks(self, campaign_id: str) -> str:
         return self._await(
             campaign_id, {"delivered", "read"},
-            "No webhook said that the message was delivered. Is the phone on, and has it WhatsApp?",
+            "No webhook said that the message was delivered. Is the phone on, and does it have WhatsApp?",
         )  # fmt: skip
 
     def _await(self, campaign_id: str, wanted: set[str], problem: str) -> str:
