@@ -99,7 +99,7 @@ class BoundedWorker(GeventWorker):  # type: ignore[misc]  # gunicorn has no type
         return counts.read()
 
     def run(self) -> None:
-        """Serve the metrics on their own port, and all else on the port of the role, until the worker stops."""
+        """Serve the metrics on the port of the metrics, and the role on its own port, until the worker stops."""
         if self._metrics_port is not None:
             counts.take_row()
             port = self._metrics_port

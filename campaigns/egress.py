@@ -128,13 +128,14 @@ class Poster:
             handle.close()
 
     def post(self, body: bytes, headers: Mapping[str, str]) -> PostResult:
-        """POST a body, for at most 10 s with all that belongs to it. An error of the target is a result.
+        """POST a body; all of it, up to the answer, takes at most 10 s. An error of the target is returned, not raised.
 
         If the target closes a kept connection before it answers, libcurl sends the body once more on a new connection.
         """
         handle = self._take()
         result = handle.post(body, headers)
-        # An error names no request, so it may belong to another POST, and the right answer may still come.
+        # An answer with an error status may belong to an earlier POST, and the right answer may still come on this
+        # connection. So the connection is not used again.
         if result.is_success:
             self._idle.append(handle)
         else:

@@ -16,16 +16,16 @@ from campaigns.store.installation import WorkerRow
 from campaigns.store.metrics.state import AccountState, State, load_state
 from campaigns.throttle.inspection import read_rates
 
-# Several Prometheus servers, or impatient ones, ask Postgres no more often than this.
+# Postgres is read at most once in this time, however many Prometheus servers scrape the console.
 _KEEP_SECONDS = 5.0
 _THROTTLE_SECONDS = 0.5
 
 
 class StateReader:
-    """Reads the state at most every five seconds, whoever asks how often.
+    """Reads the state at most once in five seconds, however often it is asked.
 
-    `database`: a pool of its own with a short patience, so that an answer comes before Prometheus gives up, also while
-    Postgres is away or all connections are taken. Then the answer has only the numbers that say so.
+    `database`: a pool that only this object uses, with a short timeout. So the answer comes before Prometheus gives up,
+    also while Postgres is away. Then the answer has no numbers from Postgres, and `revoada_database_up` is 0.
     """
 
     def __init__(self, database: Database, settings: Settings, ask_broker: Callable[[], BrokerFacts]) -> None:

@@ -16,7 +16,7 @@ from campaigns.domain.text.normal import find_similar
 DEACTIVATED_BY_A_PERSON = Word("deactivated by a person")
 # The signs that a page, a file or a shell leaves around a copied token, and the word that stands before it in a header.
 _AROUND = " \t\r\n\u00a0\u200b\ufeff\"'`\u201c\u201d\u2018\u2019"
-# So many accounts are named in a refusal. More would hide the rest of the sentence.
+# A refusal names at most this many accounts. More names would hide the rest of the sentence.
 _NAMED_ACCOUNTS = 10
 _BEARER = re.compile(r"(?:authorization\s*:)?\s*bearer(?:\s+|\Z)", re.IGNORECASE)
 # The text that `explain_streak` makes.
@@ -164,7 +164,8 @@ def suggest_limit(tier: str) -> int | None:
 def missing_accounts(words: Sequence[str], names: Sequence[str] = ()) -> Refusal:
     """Return the refusal of names or ids that no account has.
 
-    `names`: of all accounts. The refusal names similar ones; if there are none, all of them, if they are few.
+    `names`: the names of all accounts. The refusal has the similar names. If no name is similar and there are few
+    accounts, the refusal has all names.
     """
     similar = [*dict.fromkeys(name for word in words for name in find_similar(word, names))]
     return Refusal(

@@ -18,12 +18,12 @@ _SILENCE_FACTOR = 4.0
 _QUEUE_FACTOR = 2.0
 _QUEUE_SECONDS = 0.05
 _QUEUE_SHRINKS_TO = 0.75
-# This number of connections may always be in use. A larger number may be in use up to `_BURST_FACTOR` times the average
-# of about the last `_AVERAGE_SECONDS`.
+# This number of connections may always be in use. More connections may be in use up to `_BURST_FACTOR` times their
+# average number of about the last `_AVERAGE_SECONDS`.
 _ANY_CONNECTIONS = 256
 _BURST_FACTOR = 1.5
 _AVERAGE_SECONDS = 0.5
-# Slices claim fewer messages while this number of requests waits for each connection that may be in use. A single
+# Slices claim fewer messages while at least this many requests wait per connection that may be in use. A single
 # campaign, which has at most 512 requests in flight, does not reach this number.
 _WAITING_FACTOR = 2.0
 
@@ -88,12 +88,12 @@ class FlightWindow:
 
 @dataclass(slots=True)
 class ConnectionLimit:
-    """Limits the number of connections that are in use at the same time, at most `most`.
+    """Limits the number of connections that are in use at the same time. The limit is never more than `most`.
 
     Campaigns submit requests in bursts. If each request of a burst got a connection at once, a process would open many
     times the connections that its rate needs, and a TLS handshake costs as much CPU time as several messages. So the
     limit follows the average number of connections in use, which is the rate times the latency. The other requests of
-    a burst wait for a connection. `noted_at`: the time of the last `note`.
+    a burst wait for a connection. `noted_at`: the time of the last call of `note`.
     """
 
     most: int
@@ -112,7 +112,7 @@ class ConnectionLimit:
         return min(max(_ANY_CONNECTIONS, _BURST_FACTOR * self.average), self.most)
 
     def is_exceeded(self, *, waiting: int) -> bool:
-        """Return whether so many requests wait for a connection that no slice should claim many more messages."""
+        """Return whether the slices should claim few messages, because too many requests wait for a connection."""
         return waiting >= min(_WAITING_FACTOR * self.allowed, self.most)
 
 

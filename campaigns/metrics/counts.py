@@ -13,7 +13,8 @@ from contextlib import contextmanager
 
 from campaigns.metrics.table import BUCKET_KEYS, MAX_ACCOUNTS, METRICS, OTHER, SUM, Key, list_keys
 
-# The memory has this many rows. gunicorn runs a few processes, and a process takes the row of one that has ended.
+# The shared memory has this many rows. gunicorn runs a few processes, and a new process takes the row of a process that
+# has ended.
 _ROWS = 64
 _BYTES = 8  # of a float
 
@@ -71,7 +72,7 @@ class Counts:
             self.observe(name, [time.perf_counter() - began])
 
     def label_account(self, account_id: int) -> str:
-        """Return the label of an account: its id, or `other` if this process has counted too many accounts before."""
+        """Return the label of an account: its id, or `other` if this process counts MAX_ACCOUNTS others already."""
         if account_id not in self._accounts:
             if len(self._accounts) >= MAX_ACCOUNTS:
                 return OTHER
@@ -97,8 +98,8 @@ class _SharedNumbers:
     """One row of numbers for each process of a server, in memory that all of them have mapped.
 
     A row outlives its process, so no count is lost when a process is killed. The next process takes a row whose process
-    has ended, and adds to it. A lock on the file's byte with the number of the row says that a living process has the
-    row; the kernel releases this lock when the process ends.
+    has ended, and adds to it. The process that has row N holds a lock on byte N of the file; the kernel releases this
+    lock when the process ends.
     """
 
     def __init__(self, keys: list[Key]) -> None:
@@ -107,7 +108,8 @@ class _SharedNumbers:
         self._file = tempfile.TemporaryFile()  # noqa: SIM115  it stays open for as long as the processes
         self._file.truncate(size)
         self._memory = memoryview(mmap.mmap(self._file.fileno(), size)).cast("d")
-        # The server itself serves no request. A process without a row counts for nobody.
+        # The main process of the server has no row, because it serves no request. It counts into this list, which
+        # nobody reads.
         self._row: MutableSequence[float] | memoryview[float] = [0.0] * len(keys)
 
     def take_row(self) -> None:
@@ -116,7 +118,7 @@ class _SharedNumbers:
             try:
                 fcntl.lockf(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, row)
             except OSError:
-                continue  # a living process has it
+                continue  # a living process has this row
             self._row = self._memory[row * width : (row + 1) * width]
             return
 

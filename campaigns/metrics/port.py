@@ -44,7 +44,7 @@ def make_metrics_app(read: Callable[[], Mapping[Key, float]]) -> WSGIApplication
 
 
 def open_port(settings: Settings) -> socket.socket | None:
-    """Return a socket that listens on the port of the metrics; None if there is no such port, or if it is taken."""
+    """Return a socket that listens on the port of the metrics; None if no port is set, or if it cannot be opened."""
     if not settings.metrics_port:
         return None
     family = socket.AF_INET6 if ":" in settings.metrics_host else socket.AF_INET
@@ -59,7 +59,7 @@ def open_port(settings: Settings) -> socket.socket | None:
 
 
 def serve_in_thread(settings: Settings, roles: Iterable[str]) -> None:
-    """Serve the counts of this process, which has these roles, in a thread of its own."""
+    """Serve the counts of this process in a thread of its own. `roles`: the roles that the process has."""
     listener = open_port(settings)
     if listener is None:
         return
@@ -74,7 +74,7 @@ def serve_in_thread(settings: Settings, roles: Iterable[str]) -> None:
 
 
 class _Server(WSGIServer):
-    """Ends a client that sends nothing, because the server answers one client after the other."""
+    """Closes a connection on which no request comes, because the server answers one client after the other."""
 
     def get_request(self) -> tuple[socket.socket, tuple[str, int]]:
         client, address = super().get_request()
@@ -89,7 +89,7 @@ class _QuietHandler(WSGIRequestHandler):
 
 @cache
 def open_shared_port(role: str) -> socket.socket | None:
-    """Return the port of a server that will fork its processes, and let the processes count in shared memory.
+    """Return the listening socket of a server that will fork its processes, and let them count in shared memory.
 
     Returns None if the settings are wrong. The processes report that.
     """

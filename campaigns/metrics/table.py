@@ -16,7 +16,8 @@ from campaigns.domain.message import Status
 from campaigns.domain.pacing import Reason
 from campaigns.domain.verdict import Blame
 
-# A metric has at most this many accounts and portfolios; the counters of all further accounts have the label `other`.
+# A metric has series for at most this many accounts, and for as many portfolios. The counters of all further accounts
+# have the label `other`.
 MAX_ACCOUNTS = 200
 OTHER = "other"
 
@@ -37,7 +38,7 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Metric:
-    """`roles`: the roles that serve the metric. `labels`: by name, all values; None if a run decides the values.
+    """`roles`: the roles that serve the metric. `labels`: by name, all values; None if they are known only at run time.
 
     `bounds`: the upper bounds of the buckets of a histogram, in seconds, without the infinite one.
     """
@@ -159,7 +160,7 @@ def list_names(role: str) -> list[str]:
 
 
 def list_keys(names: Iterable[str]) -> Iterator[Key]:
-    """Return the keys of these metrics that are known before a run. A metric whose labels a run decides has none."""
+    """Return the keys of these metrics, but none of a metric with a label whose values are known only at run time."""
     for name in names:
         metric = METRICS[name]
         if metric.kind is Kind.HISTOGRAM:

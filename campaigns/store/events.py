@@ -50,10 +50,10 @@ class StoredEvent:
 
 @dataclass(frozen=True, slots=True)
 class Taken:
-    """Bodies that were taken together, in the order of arrival.
+    """Webhook bodies that were taken together, in the order of arrival.
 
-    `take_id`: the row that stands for the first attempts among them; None if there is no first attempt. `is_cut_off`:
-    more bodies may have been due than a take may have.
+    `take_id`: the row that counts as the first attempt of the new bodies; None if no body is new. `is_cut_off`: whether
+    the take has as many bodies as a take may have, so that more bodies may be due.
     """
 
     bodies: list[StoredEvent]
@@ -147,7 +147,8 @@ def take_events(connection: Connection, *, retry_seconds: float, done_id: int | 
     `done_id`: the `take_id` of bodies that are all applied.
     """
     parameters = {"limit": _MAX_EVENTS, "max_bytes": _MAX_BYTES, "retry_seconds": retry_seconds}
-    with connection.pipeline():  # one round trip; each statement sees what the one before it waited for
+    # One round trip, but three statements: each sees what was committed while the one before it waited.
+    with connection.pipeline():
         connection.execute(query("lock_takes"))
         connection.execute(query("end_takes"), {"done_id": done_id})
         cursor = connection.execute(query("take_events"), parameters, binary=True)
@@ -160,7 +161,7 @@ def take_events(connection: Connection, *, retry_seconds: float, done_id: int | 
 
 
 def end_take(connection: Connection, take_id: int) -> None:
-    """Note that all bodies of a take are applied, if no take follows."""
+    """Delete a take whose bodies are all applied. `take_events` does this itself if another take follows."""
     connection.execute(query("end_takes"), {"done_id": take_id})
 
 

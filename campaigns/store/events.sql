@@ -16,12 +16,12 @@ SELECT coalesce(max(id), 0) FROM webhook_events WHERE status = 'stored'
 
 -- name: lock_takes
 -- Only one transaction at a time takes bodies, so that each sees the takes of the others. A transaction that waits in a
--- SELECT for an advisory lock would keep old versions of messages alive by its snapshot; LOCK TABLE needs none.
+-- SELECT for an advisory lock has a snapshot, which keeps old versions of messages alive. LOCK TABLE needs no snapshot.
 LOCK TABLE webhook_takes IN SHARE UPDATE EXCLUSIVE MODE
 
 -- name: end_takes
--- Deletes the take that is done, and the takes whose time is over. The bodies that are left of the latter have had an
--- attempt, unless the take does not count.
+-- Deletes the take `done_id`, whose bodies are all applied, and the takes whose time is over. Bodies that are left of a
+-- take whose time is over have had an attempt, unless the take does not count.
 WITH ended AS (
     DELETE FROM webhook_takes WHERE id = %(done_id)s OR until <= clock_timestamp()
     RETURNING event_ids, counts AND id IS DISTINCT FROM %(done_id)s AS counts

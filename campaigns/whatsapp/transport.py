@@ -33,7 +33,7 @@ _MAX_CONNECTIONS = 2048
 # One run of the loop starts at most this many requests. The next run first reads the replies that have come meanwhile,
 # so their connections can carry further requests.
 _STARTS_PER_RUN = 32
-# While requests wait for a connection, the thread looks at least this often whether they may open another one.
+# While requests wait for a connection, the thread checks at least this often whether another connection may be opened.
 _QUEUE_POLL_SECONDS = 0.05
 # For each request libcurl searches the connections of its multi handle one by one, so each multi handle gets only this
 # many connections.
@@ -61,7 +61,7 @@ class Transport:
     """Sends the requests of all slices of a process, over connections that stay open between slices."""
 
     def __init__(self, *, connect_timeout: float, total_timeout: float, ca_file: str | None = None) -> None:
-        """`ca_file`: the certificates of the authorities that are trusted; None: those of certifi."""
+        """`ca_file`: the file of the certificate authorities that are trusted; None: that of certifi."""
         self._connect_timeout, self._total_timeout, self._ca_file = connect_timeout, total_timeout, ca_file
         self._submitted: deque[tuple[Sequence[Request], Mailbox]] = deque()
         # Requests that wait for a free connection, by slice. They do not wait in libcurl's own queue, because their
@@ -84,8 +84,8 @@ class Transport:
         self._max_connections = max(min(_MAX_CONNECTIONS, _raise_descriptor_limit() - _SPARE_DESCRIPTORS), 1)
         self._limit = ConnectionLimit(self._max_connections, clock())
         self._multis: list[pycurl.CurlMulti] = []
-        # A new connection resumes a TLS session of an earlier connection, also of another multi handle. That spares it
-        # the check of the server's certificate.
+        # A new connection resumes a TLS session of an earlier connection, also of another multi handle. So it need not
+        # check the certificate of the server.
         self._shared = pycurl.CurlShare()
         self._shared.setopt(pycurl.SH_SHARE, pycurl.LOCK_DATA_SSL_SESSION)
         self._handle_count = 0

@@ -77,7 +77,7 @@ def apply_events(database: Database, settings: Settings, alerts: Alerts) -> Appl
     """Apply the stored bodies that are due, set by set.
 
     Bodies that come meanwhile are left to the task that the receiver enqueues for them. If this task took them as they
-    come, each set would have only a few of them, and a set costs as much as dozens of bodies.
+    come, each set would have only a few bodies, and the work for a set costs as much as that for dozens of bodies.
     """
     applied = Applied()
     applier = _Applier(database, settings, alerts, applied)

@@ -65,8 +65,8 @@ class DeadLetter:
 class _Statuses:
     """The bodies of the single statuses of a body. They are made only when one of them is needed.
 
-    Nearly all statuses are applied and never needed again. To keep the JSON of each status until then would take longer
-    than to read the body a second time for the few others.
+    Nearly all statuses are applied, and their bodies are never needed. To make a body for each status takes longer than
+    to read the whole body a second time for the few others.
     """
 
     def __init__(self, body: bytes, rules: StopRules) -> None:

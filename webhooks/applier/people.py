@@ -124,7 +124,7 @@ class People:
         """
         parts = _read_parts(value)
         if not any(_may_connect(name, part) for name, part in parts):
-            return  # the usual value: it names people by their numbers only
+            return  # the usual case: the value names people by their numbers only
         at = None
         for name, part in parts:
             at = _read_time(part) or at

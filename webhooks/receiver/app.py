@@ -46,13 +46,13 @@ class Answer:
 
     @property
     def headers(self) -> dict[str, str]:
-        """The headers that the answer has beside those of the server and the length of its text."""
+        """The headers of the answer, without those that the server adds and without Content-Length."""
         more = {} if self.retry_after is None else {"Retry-After": str(self.retry_after)}
         return {"Content-Type": CONTENT_TYPE, "X-Content-Type-Options": "nosniff", **more}
 
 
-# Decides about a posted webhook, with the bytes of its body and the value of SIGNATURE_HEADER. It answers with 200
-# only once the body is durable.
+# Returns the answer to a posted webhook. Its arguments are the bytes of the body and the value of SIGNATURE_HEADER. It
+# answers 200 only after the body is stored durably.
 Receive = Callable[[bytes, str | None], Answer]
 
 _STORED = Answer(HTTPStatus.OK, "EVENT_RECEIVED")
@@ -132,7 +132,7 @@ def refuse_large() -> Answer:
 
 
 def refuse_incomplete() -> Answer:
-    """Count and refuse a body that ended, or was ended by the server, before it had come whole."""
+    """Count and refuse a body that did not arrive whole, because the client or the server ended the connection."""
     refusals.add("with an incomplete body")
     counts.add("revoada_webhook_requests_total", _OUTCOMES[_INCOMPLETE.status])
     return _INCOMPLETE

@@ -71,7 +71,8 @@ class Worker(BoundedWorker):
         from webhooks.receiver.posts import read_head, write_answer  # noqa: PLC0415
 
         receive, record, hub = self.wsgi.extensions[RECEIVE], self._clients[client], get_hub()
-        # One watcher for the whole connection: `recv` alone would try in vain first, and register the socket each time.
+        # One watcher serves the whole connection. gevent's `recv` alone would first read in vain, and then make a
+        # watcher for each request.
         readable = hub.loop.io(client.fileno(), _READ)
         try:
             while True:

@@ -35,9 +35,9 @@ BRAZIL = {area: zones for zones, areas in _BRAZIL_BY_ZONE.items() for area in ar
 
 # The keys are the country codes, and longer prefixes, of two kinds of countries. A country of the first kind has
 # several time zones, and its mobile numbers do not reveal their place. So a phone may be in any of these zones; of
-# several zones with the same time, only one is listed. The zone of most people stands first, because a text names the
-# first zone of which it is true. To a country of the second kind, `phonenumbers` gives the time
-# of another country. If several codes match a number, the longest code counts.
+# several zones with the same time, only one is listed. The zone in which most people live stands first, because a text
+# about the time names the first zone for which the text is true. To a country of the second kind, `phonenumbers` gives
+# the time of another country. If several codes match a number, the longest code counts.
 BY_CODE = {
     "211": ("Africa/Juba",),
     "212": ("Africa/Casablanca",),

@@ -446,8 +446,8 @@ def _find_older_draft(
 ) -> Iterator[Finding]:
     """Yield a note if an older draft has the same template and most of the people of this draft.
 
-    Somebody may start the older draft later, although this one has replaced it. If there are several, the newest of
-    them is named.
+    Somebody may start the older draft later, although this draft has replaced it. If there are several older drafts,
+    the newest of them is named.
     """
     older = [
         each
@@ -553,7 +553,7 @@ def _tell_added(row: CampaignListing, files: Sequence[ImportedFile]) -> Iterator
 
 
 def _warn_of_imports(row: CampaignListing, files: Sequence[ImportedFile]) -> Iterator[Finding]:
-    """Yield the warnings about the files of a campaign, those that several files share once."""
+    """Yield the warnings about the files of a campaign. A warning that several files share is yielded once."""
     status, shown = CampaignStatus(row.status), set[str]()
     for file in files:
         if file.facts is not None:

@@ -91,8 +91,8 @@ def list_deliveries(
 def change_hook(database: Database, hook_id: int, *, types: Collection[str], actor: Actor) -> Hook:
     """Set the types of the events that a hook gets from now on. Raises Refusal.
 
-    `types`: empty for all types but those with phones. What waits for a try is sent, also if its type is taken away. A
-    hook that has these types already stays as it is, and the audit gets no row.
+    `types`: empty for all types but those with phones. Events that wait already are still sent, also events of a type
+    that the hook gets no longer. If the hook has these types already, nothing changes, and the audit gets no row.
     """
     chosen = choose_types(types)
 

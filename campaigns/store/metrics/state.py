@@ -23,10 +23,11 @@ class AccountState:
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """`campaigns`: (`status`, `reason`, `untaken` or `untaken_age`; the status or the reason; the number).
+    """`campaigns`: rows of (what is counted: `status`, `reason`, `untaken` or `untaken_age`; the status, the reason or
+    ""; the number).
 
-    `inbox`: by status, the number of the stored bodies and the seconds since the oldest came. `portfolios`: (id,
-    people, limit). `tick_age`: None if there was no tick yet.
+    `inbox`: by status, the number of the stored bodies and the seconds since the oldest body came. `portfolios`: (id,
+    people, limit). `tick_age`: the seconds since the last tick; None if there was no tick yet.
     """
 
     campaigns: Sequence[tuple[str, str, float]]

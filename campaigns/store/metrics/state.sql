@@ -23,7 +23,7 @@ SELECT status, count(*)::float8, coalesce(extract(epoch FROM clock_timestamp() -
 FROM webhook_events GROUP BY status
 
 -- name: state_of_accounts
--- The first accounts by their ids, so that a series does not come and go.
+-- The accounts with the smallest ids, so that the same accounts have series each time.
 SELECT id, active, messages_per_second, greatest(consecutive_failures, consecutive_reported),
     greatest(coalesce(extract(epoch FROM blocked_until - clock_timestamp()), 0), 0)::float8,
     coalesce(nullif(health ->> 'quality', ''), 'UNKNOWN')
