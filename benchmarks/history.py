@@ -1,12 +1,12 @@
-"""History: what people and senders wait for, without and with HISTORY_MESSAGES (1,000,000) messages of old campaigns.
+"""History: the costs of acts of people and of sending, without and with HISTORY_MESSAGES (1,000,000) old messages.
 
 SQL writes the old campaigns, of HISTORY_OLD_PEOPLE (10,000) people each, which ended one to twelve months ago. The
 measured campaigns have HISTORY_PEOPLE (100,000) people. One of them is made before the old campaigns ("older"), so that
 all old messages have greater ids than its own, and one afterwards ("newer"). Each round sends HISTORY_SEND (20,000)
 messages, which are delivered and read. The servers with the old messages are deleted at the end.
 
-A page is 8 kB of a table or of an index that Postgres touches, in memory or on the disk. Their number does not depend
-on the load of the machine.
+The costs are counted in pages. A page is 8 kB of a table or of an index that Postgres touches, in memory or on the
+disk. The number of pages does not depend on the load of the machine.
 """
 
 from __future__ import annotations
@@ -50,14 +50,14 @@ ACCOUNTS = 10
 
 # With ten times the rows an index has at most one more level.
 _MOST_TIMES = 2.0
-# Below these numbers of pages a ratio says nothing. The rows of a campaign may lie one on a page, or many. A lookup by
-# an index reads three or four pages.
+# Below these numbers of pages a ratio says nothing, because a page may have one row of a campaign or many rows, and a
+# lookup by an index reads three or four pages.
 _FEW = 100
 _FEW_OF_CAMPAIGN = PEOPLE
 _FEW_OF_LOOKUPS = 5 * PEOPLE
-# What lists all campaigns, or looks into each, grows with their number.
+# The acts that list all campaigns, or read something of each campaign, grow with the number of campaigns.
 _FEW_OF_CAMPAIGNS = 8 * (_FEW + MESSAGES // OLD_PEOPLE)
-# So many old campaigns exist from the beginning, so that a page of the list is full in each round.
+# This number of old campaigns exists from the beginning, so that a page of the list is full in each round.
 _FIRST_OLD = 60
 _FIRST_OLD_PEOPLE = 10
 _WARM_UP_PEOPLE = 1_000
@@ -121,7 +121,7 @@ FROM generate_series(1, %(people)s) n
 CROSS JOIN LATERAL (SELECT CASE WHEN n %% 10 < 4 THEN 'failed' WHEN n %% 10 < 6 THEN 'uncertain'
     WHEN n %% 10 < 9 THEN 'delivered' ELSE 'pending' END) s (status)
 """
-# After a round its campaigns are as old as the others.
+# Makes the campaigns of a round as old as the old campaigns.
 _RETIRE = """
 WITH retired AS (
     UPDATE campaigns SET status = 'completed', created_at = e.at, started_at = e.at, completed_at = e.at,

@@ -99,7 +99,7 @@ def measure_ticks(world: World, report: Report) -> None:
 
 
 def do_bare_tick(world: World) -> float:
-    """Mark all campaigns by one UPDATE, and push as many bodies of the size of a task; return the seconds."""
+    """Mark all campaigns by one UPDATE, and push a body of the size of a task for each campaign; return the seconds."""
     client, body = redis.Redis.from_url(world.valkey.url), b"x" * _TASK_BYTES
     began = time.monotonic()
     world.ask("UPDATE campaigns SET enqueued_at = clock_timestamp() RETURNING id")

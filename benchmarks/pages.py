@@ -148,7 +148,7 @@ def list_paths(campaign_id: int, ended_id: int) -> dict[str, str]:
 
 
 def measure_login(world: World, report: Report) -> float:
-    """Return the median of the page of the login, in milliseconds."""
+    """Return the median time of the login page, in milliseconds."""
     stranger, url = requests.Session(), f"{world.stack.console_url}/login"
     measure(stranger, url)
     median = percentile([measure(stranger, url) for _ in range(_TRIES)], 0.5)

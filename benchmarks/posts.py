@@ -62,7 +62,7 @@ def main() -> int:
 
 
 def measure_bare(world: World) -> float:
-    """Return the median of a request to the console that only asks Postgres for an answer, in milliseconds."""
+    """Return the median time, in ms, of a request to the console that only checks whether Postgres answers."""
     session, took = requests.Session(), []
     for _ in range(_BARE_REQUESTS):
         began_at = time.monotonic()

@@ -41,7 +41,7 @@ class Report:
         self.goals[sentence] = is_reached
 
     def goal_ratio(self, sentence: str, ratio: float, *, most: float = math.inf, least: float = 0.0) -> None:
-        """Add a goal for a figure divided by a yardstick of the same run, so that the speed of the machine cancels out.
+        """Add a goal for the ratio of two figures of the same run, so that the speed of the machine cancels out.
 
         The sentence names the limit. The ratio is printed behind it.
         """

@@ -1,9 +1,9 @@
-"""Scaling: how campaigns share 1, 2, 4 and 8 workers on hosts of their own, one of which is added and one drained.
+"""Scaling: how campaigns share 1, 2, 4 and 8 workers on several hosts, while one worker is added and one is drained.
 
 Each host is a network namespace, so this needs root and Debian's package iptables, as `make chaos-hosts` does. Servers,
-`events` and `beat` are on one more host. SCALING_CAMPAIGNS (20) run, each from an account of its own that may send
-SCALING_RATE (20) messages/s, so about half of the machine should be idle. The shares of the campaigns are measured for
-SCALING_SECONDS (20). Then one more worker starts, and after it has work, the first worker is drained by SIGTERM.
+`events` and `beat` are on one more host. SCALING_CAMPAIGNS (20) campaigns run, each by an account of its own that may
+send SCALING_RATE (20) messages/s, so about half of the machine should be idle. The shares of the campaigns are measured
+for SCALING_SECONDS (20). Then one more worker starts, and after it has work, the first worker is drained by SIGTERM.
 SCALING_WORKERS is '1 2 4 8', and LATENCY_MS is 150.
 """
 
@@ -37,7 +37,7 @@ LATENCY_MS = read_size("LATENCY_MS", 150)
 # A worker takes campaigns when slices end, which takes up to 30 s; then each worker has its share.
 _SPREAD_SECONDS = 35.0
 _PATIENCE_SECONDS = 120.0
-# The most time that campaigns send. They have messages enough for it, so that none completes.
+# The longest time for which the campaigns send. Each has enough messages for this time, so that none completes.
 _LONGEST_SECONDS = 60.0 + 4 * _SPREAD_SECONDS + SECONDS
 # 10.77.0.4 is the host of the servers.
 _FIRST_HOST = 11
@@ -104,7 +104,7 @@ class HostsWorld(World):
         return [count for _id, count in rows]
 
     def find_longest_gap(self, since: float) -> float:
-        """Return the longest time since then during which some campaign has claimed no message, in seconds."""
+        """Return the longest time in which some campaign has claimed no message since the given time, in seconds."""
         [(gap,)] = self.ask(
             "SELECT max(extract(epoch FROM later - earlier))::float FROM ("
             " SELECT claimed_at AS later, lag(claimed_at) OVER campaign AS earlier FROM messages"

@@ -43,7 +43,7 @@ MESSAGES = CAMPAIGNS * RECIPIENTS
 
 _TASKS = "benchmarks.baselines.task_per_message"
 _PATIENCE_SECONDS = 600.0
-# A way has come to its end if nothing was accepted for so long.
+# If nothing was accepted for this time, a way to send has sent all that it will send.
 _QUIET_SECONDS = 5.0
 _LOOK_SECONDS = 0.05
 
@@ -306,7 +306,9 @@ def kill_revoada(report: Report) -> None:
         none, _ = count_people(world, people)
         wait_until(lambda: count_uncertain(world) == none, _PATIENCE_SECONDS)
         figures = add_people(world, report, "killed: Revoada, started again", people, uncertain=count_uncertain(world))
-        report.check("Revoada, killed: it says about each who got nothing", figures["uncertain"] == figures["got_none"])
+        report.check(
+            "Revoada, killed: all who got nothing are shown as uncertain", figures["uncertain"] == figures["got_none"]
+        )
         for campaign_id in ids:
             world.run_command("campaign", "retry-uncertain", str(campaign_id), "--yes")
         world.await_completed(ids)

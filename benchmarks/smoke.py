@@ -35,8 +35,8 @@ _SECRET = ("SMOKE_TOKEN", "META_APP_SECRET", "META_VERIFY_TOKEN", "REVOADA_SECRE
 _ROLES = ("webhooks", "events", "worker", "files", "beat")
 _ACCOUNT = "smoke"
 _POLL_SECONDS = 2.0
-# Settings of the caller's environment with these prefixes, such as a database, do not apply to this run. GRAPH_API_URL does,
-# so that a test can name the simulator.
+# Settings of the caller's environment with these prefixes, such as a database, do not apply to this run. GRAPH_API_URL
+# does, so that a test can name the simulator.
 _OURS = ("REVOADA_", "BROKER_", "ALERT_", "LOG_", "CELERY_", "DATABASE_", "REDIS_")
 
 

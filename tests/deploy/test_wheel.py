@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 PACKAGES = ("campaigns", "webhooks", "console", "api", "simulator", "devstack")
-# These are read by people and by the tools of translators.
+# Files that only people and the tools of translators read, so the wheel does not have them.
 NOT_SHIPPED = (".md", ".po", ".pot")
 
 
@@ -73,7 +73,8 @@ def environment(wheel, tmp_path) -> Path:
     install = ["pip", "install", "--quiet", "--offline", "--no-deps", "--python", home / "bin/python", wheel]
     subprocess.run([tools / "uv", *install], check=True)
     [packages] = (home / "lib").glob("python*/site-packages")
-    # The line makes the packages importable. It does not read the link to the project's folder that stands among them.
+    # This line makes the packages of the test's environment importable, but not the project itself: Python does not
+    # follow the `.pth` file that leads to the project's folder.
     (packages / "others.pth").write_text(f"{sysconfig.get_path('purelib')}\n")
     for name in ("celery", "gunicorn"):
         script = (tools / name).read_text().split("\n", 1)[1]

@@ -19,7 +19,7 @@ ADD_PORTFOLIO = """
     WITH made AS (INSERT INTO portfolios (name, daily_limit) VALUES ('Loja', 1000) RETURNING id)
     UPDATE accounts SET portfolio_id = made.id FROM made WHERE accounts.id = {id}
 """
-# The labels whose values a run decides, and what they may be.
+# The labels whose values are known only at run time, and the values that they may have.
 NUMBERS = {"account", "portfolio"}
 
 
@@ -56,7 +56,7 @@ def test_a_running_installation_serves_what_the_board_shows(flow: Flow) -> None:
     wait_for(lambda: all_served(read, shown), "every metric of the board is served")
     found = read()
     assert found.keys() <= METRICS.keys()
-    # What labels there are has a bound, whatever was sent.
+    # The number of values of a label has a bound, whatever was sent.
     assert sum(map(len, found.values())) < 700
     for name, series in found.items():
         for labels in series:

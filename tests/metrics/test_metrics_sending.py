@@ -1,4 +1,4 @@
-"""What a slice counts."""
+"""The metrics that a slice counts."""
 
 from campaigns.metrics.counts import Counts
 from campaigns.sending.run import run_slice

@@ -25,7 +25,7 @@ from devstack.roles import PROJECT, read_procfile
 from devstack.valkey import find_binary
 from tests.simulator.far_end import wait_for
 
-# What is neither a role nor of our image.
+# Services that are no roles and have an image of others.
 SERVERS = {"proxy", "postgres", "valkey", "prometheus", "alertmanager", "grafana"}
 OF_POSTGRES = {"backup", "dump", "load", "restore"}
 OTHER_SERVICES = {"migrate", "revoada"} | SERVERS | OF_POSTGRES
@@ -103,7 +103,7 @@ def test_each_service_is_confined(compose):
         assert service["read_only"] is True, name
         assert service["cap_drop"] == ["ALL"], name
         assert service["security_opt"] == ["no-new-privileges:true"], name
-        # The file of Caddy has this right.
+        # The program file of Caddy has this capability, and does not start without it.
         assert service.get("cap_add", []) == (["NET_BIND_SERVICE"] if name == "proxy" else []), name
         assert not service.get("privileged"), name
         assert re.fullmatch(r"[1-9][0-9]*[mg]", service["mem_limit"]), name

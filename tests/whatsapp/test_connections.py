@@ -103,7 +103,7 @@ def test_a_connection_resumes_the_session_of_an_earlier_one_of_any_multi_handle(
 
 
 def test_a_burst_opens_more_connections_only_as_replies_are_missing(make_transport):
-    """A server without replies gets all requests in the end, because the average number of connections grows."""
+    """A server that sends no replies gets all requests in the end, because the average number of connections grows."""
     gate, count = threading.Event(), 600
     transport = make_transport()
     mailbox = Mailbox()
