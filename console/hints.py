@@ -14,6 +14,7 @@ from campaigns.domain.statement import Field, HintAction, deferred
 ACTIONS: Mapping[HintAction, str] = MappingProxyType({
     HintAction.ACTIVATE_ACCOUNT: deferred("activate the account"),
     HintAction.ADD_ACCOUNT: deferred("add an account"),
+    HintAction.ASK_APPROVAL: deferred("ask for the approval of campaign"),
     HintAction.BLOCK_PERSON: deferred("let the person get no message"),
     HintAction.CANCEL_CAMPAIGN: deferred("cancel campaign"),
     HintAction.CHANGE_ACCOUNT: deferred("change the account"),
@@ -58,6 +59,7 @@ ACTIONS: Mapping[HintAction, str] = MappingProxyType({
 # The endpoint of the page for an action. An action without a page is shown in words.
 PAGES: Mapping[HintAction, str] = MappingProxyType({
     HintAction.ACTIVATE_ACCOUNT: "named_account",
+    HintAction.ASK_APPROVAL: "confirm_ask_approval",
     HintAction.CANCEL_CAMPAIGN: "confirm_cancel",
     HintAction.CHANGE_ACCOUNT: "named_account",
     HintAction.CHECK_ACCOUNT: "named_account",

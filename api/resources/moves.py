@@ -36,7 +36,7 @@ from campaigns.management.retries import (
     retry_uncertain_messages,
 )
 from campaigns.management.test_sends import MAX_PHONES, start_test
-from campaigns.management.users.approvals import approve_campaign, look_at_approval
+from campaigns.management.users.approvals import approve_campaign, ask_for_approval, look_at_approval
 from campaigns.store.database import Database
 
 blueprint = APIBlueprint("moves", __name__, tag="Campaigns")
@@ -111,7 +111,8 @@ class ApprovalOut(Out):
 
     `message_count`: the messages that it could send. `content`: changes whenever the text, the values, the
     accounts or the people change. `voided_by`: who has approved an earlier content. `changed_by`: who changed the
-    campaign last, and therefore may not approve it.
+    campaign last, and therefore may not approve it. `asked_by` and `asked_at`: who has asked for the approval of
+    this content, and when; null if nobody has, or if it is approved.
     """
 
     message_count: int
@@ -121,6 +122,8 @@ class ApprovalOut(Out):
     voided_by: str | None
     changed_by: str | None
     approvers: list[str]
+    asked_by: str | None
+    asked_at: Moment | None
 
 
 @blueprint.post(f"{PATH}:start")
@@ -172,6 +175,20 @@ def cancel_campaign(campaign_id: int) -> Response:
 def read_approval(campaign_id: int) -> ApprovalOut:
     """Read whether a campaign needs an approval, and who has given it."""
     return _show_approval(parts().database, campaign_id)
+
+
+@blueprint.post(f"{PATH}/approval-request")
+@demands(Scope.CAMPAIGNS_WRITE)
+@blueprint.output(ApprovalOut)
+def request_approval(campaign_id: int) -> Response:
+    """Ask for the approval of what a campaign sends now. A second request for the same content changes nothing."""
+    refuse_body()
+
+    def change(database: Database) -> Answer:
+        ask_for_approval(database, campaign_id, actor=actor(), above=parts().settings.approve_above)
+        return Answer(_show_approval(database, campaign_id))
+
+    return carry_out(change)
 
 
 @blueprint.post(f"{PATH}:approve")

@@ -16,6 +16,7 @@ from campaigns.language import METAVAR, current
 COMMANDS: Mapping[HintAction, str] = MappingProxyType({
     HintAction.ACTIVATE_ACCOUNT: "account activate {account}",
     HintAction.ADD_ACCOUNT: "account add -h",
+    HintAction.ASK_APPROVAL: "campaign ask-approval {campaign}",
     HintAction.BLOCK_PERSON: "suppress add",
     HintAction.CANCEL_CAMPAIGN: "campaign cancel {campaign}",
     HintAction.CHANGE_ACCOUNT: "account set {account}",

@@ -85,6 +85,7 @@ class HintAction(Enum):
 
     ACTIVATE_ACCOUNT = "activate {account}"
     ADD_ACCOUNT = "add an account"
+    ASK_APPROVAL = "ask for the approval of {campaign}"
     BLOCK_PERSON = "block a person"
     CANCEL_CAMPAIGN = "cancel {campaign}"
     CHANGE_ACCOUNT = "change {account}"

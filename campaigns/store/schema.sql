@@ -725,6 +725,15 @@ CREATE TABLE approvals (
 );
 CREATE INDEX approvals_by_campaign ON approvals (campaign_id, id);
 
+-- The newest request for an approval of each campaign. `digest`: as in `approvals`, of the content for which the person
+-- asked. An approval deletes the request.
+CREATE TABLE approval_requests (
+    campaign_id bigint PRIMARY KEY REFERENCES campaigns ON DELETE CASCADE,
+    digest bytea NOT NULL CHECK (length(digest) = 32),
+    asked_by text NOT NULL CHECK (asked_by <> ''),
+    asked_at timestamptz NOT NULL DEFAULT clock_timestamp()
+);
+
 -- The files that people upload. They are in Postgres, in pieces, so that every machine can read them:
 -- docs/decisions/0073.
 CREATE TABLE uploads (

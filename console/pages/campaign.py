@@ -97,6 +97,10 @@ _DONE: dict[str, tuple[frozenset[CampaignStatus], Callable[[], str]]] = {
         frozenset(CampaignStatus) - ENDED,
         lambda: _("You have approved the campaign. Now it can be started."),
     ),
+    "asked": (
+        frozenset(CampaignStatus) - ENDED,
+        lambda: _("You have asked for the approval. The people who can approve it see that on the page Now."),
+    ),
     "no-start": (
         _NO_DRAFT,
         lambda: _("This campaign was started or ended before, perhaps by a first click. This click changed nothing."),

@@ -7,8 +7,9 @@ from flask import Flask, render_template
 from campaigns.domain.campaign import CampaignStatus
 from campaigns.domain.users.rights import Right
 from campaigns.management.listings.pages import CampaignFilter, page_campaigns
+from campaigns.management.users.approvals import WantedApproval, list_wanted_approvals
 from campaigns.store.accounts import AccountListing, list_accounts
-from console.context import parts, user
+from console.context import may, parts, user
 from console.rights import demands
 from console.views import CampaignView, view_campaigns
 
@@ -30,6 +31,7 @@ def show_now() -> str:
     return render_template(
         "now.html",
         campaigns=sorted(campaigns, key=_find_rank),
+        approvals=_list_approvals(),
         has_more=page.next_key is not None,
         drafts=[CampaignView(row) for row in drafts.rows],
         has_more_drafts=drafts.next_key is not None,
@@ -37,6 +39,15 @@ def show_now() -> str:
         accounts=[each for each in database.run(list_accounts) if _is_unwell(each)],
         user=user(),
     )
+
+
+def _list_approvals() -> list[WantedApproval]:
+    """Return the campaigns that wait for an approval which this user may give."""
+    if not may(Right.CAMPAIGN_APPROVE):
+        return []
+    name = user().name.casefold()
+    wanted = list_wanted_approvals(parts().database, above=parts().settings.approve_above)
+    return [each for each in wanted if (each.changed_by or "").casefold() != name]
 
 
 def _find_rank(campaign: CampaignView) -> int:

@@ -325,6 +325,17 @@ def test_uncertain_messages_stay_while_stored_webhooks_are_not_applied(house, pr
     )
 
 
+def test_a_planner_asks_for_an_approval(make_api_with, make_draft, database):
+    api, path = make_api_with(approve_above=1), f"/campaigns/{make_draft()}"
+    paulo = api.program(Role.PLANNER, name="paulo")
+    assert paulo.ok("GET", f"{path}/approval")["asked_by"] is None
+    asked = paulo.ok("POST", f"{path}/approval-request")
+    assert (asked["asked_by"], asked["approved_by"], asked["is_needed"]) == ("paulo", None, True)
+    assert api.program(Role.PLANNER, name="rita").ok("POST", f"{path}/approval-request") == asked
+    assert fetch(database, "SELECT type FROM hook_events") == ["campaign.approval_wanted"]
+    assert api.program(Role.VIEWER).problem("POST", f"{path}/approval-request") == (403, "scope_missing")
+
+
 def test_a_second_person_approves_what_this_person_has_seen(make_api_with, make_draft):
     api, path = make_api_with(approve_above=1), f"/campaigns/{make_draft()}"
     maria, joao = (api.program(Role.OPERATOR, name=name) for name in ("maria", "joao"))

@@ -135,6 +135,11 @@ SAME: dict[str, tuple[tuple[str, ...], tuple, tuple[str, dict | None] | None]] =
     "account_exists": add_account(name="sales"),
     "phone_number_id_taken": add_account(phone_number_id="1065"),
     "token_invalid": add_account(token="EAAG two words"),
+    "approval_not_needed": (
+        ("campaign", "ask-approval", "1"),
+        ("POST", "/campaigns/1/approval-request"),
+        ("/campaigns/1/ask-approval", {}),
+    ),
     "account_missing": (("account", "activate", "99"), ("POST", "/accounts/99:activate"), ("/accounts/99", None)),
     "portfolio_missing": (
         ("account", "set", "sales", "--portfolio", "99"),

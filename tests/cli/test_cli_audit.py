@@ -125,7 +125,13 @@ SIMPLE = {
     ("portfolio", "set"): (("old", "--daily-limit", "5"), "portfolio.change"),
 }  # fmt: skip
 # Commands with a test of their own.
-OTHERS = {("campaign", "discard-list"), ("campaign", "test"), ("recover",), ("template", "sync")}
+OTHERS = {
+    ("campaign", "ask-approval"),
+    ("campaign", "discard-list"),
+    ("campaign", "test"),
+    ("recover",),
+    ("template", "sync"),
+}
 
 
 @pytest.fixture
@@ -254,7 +260,7 @@ def test_the_command_line_starts_no_large_campaign_without_an_approval(house, cr
     limited = {"REVOADA_APPROVE_ABOVE": "1"}
     why = (
         f"Campaign {campaign_id} (Black Friday) could send 2 messages, more than 1: a second person must approve it"
-        " first."
+        f" first. If nobody has asked for it yet: `revoada campaign ask-approval {campaign_id}`."
     )
     assert house.refusal("campaign", "start", campaign_id, "--yes", **limited) == why
     house.ok("campaign", "start", campaign_id, "--yes", REVOADA_APPROVE_ABOVE="2")
@@ -262,6 +268,21 @@ def test_the_command_line_starts_no_large_campaign_without_an_approval(house, cr
     assert f"`revoada campaign pause {campaign_id}` lets you change it" in why_not
     house.ok("campaign", "pause", campaign_id)
     assert house.refusal("campaign", "resume", campaign_id, "--yes", **limited) == why
+
+
+def test_the_command_line_asks_for_an_approval_once(house, create, rows):
+    campaign_id, limited = create(), {"REVOADA_APPROVE_ABOVE": "1"}
+    ask = ("campaign", "ask-approval", campaign_id)
+    assert house.refusal(*ask) == f"Campaign {campaign_id} (Black Friday) needs no approval."
+    told = house.ok(*ask, "--reason", "for Friday", **limited)
+    assert told.splitlines() == [
+        f"The approval of campaign {campaign_id} is asked for.",
+        "  No user may approve it. Ask an admin to add one.",
+    ]
+    house.ok("user", "add", "maria", "--role", "operator", "--no-password")
+    assert "  These people may approve it: maria." in house.ok(*ask, **limited)
+    (row,) = rows(what=Act.CAMPAIGN_ASK_APPROVAL)
+    assert (row.target_id, row.actor, row.reason) == (int(campaign_id), ME, "for Friday")
 
 
 def test_under_sudo_the_caller_is_named(house, create, rows, monkeypatch):

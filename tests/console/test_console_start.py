@@ -456,6 +456,65 @@ def test_a_large_campaign_waits_for_the_approval_of_another_person(make_day, dat
     assert status_of(database, campaign_id) == "pending"
 
 
+def test_a_planner_asks_for_an_approval_and_the_people_who_may_give_it_see_that(make_day, database, campaign_id):
+    console, path = make_day(approve_above=3), f"/campaigns/{campaign_id}"
+    planner, maria = console.sign_in(Role.PLANNER, name="paulo"), console.sign_in(name="maria")
+    assert "to approve them" not in maria.get("/").text
+    asked = planner.post(f"{path}/ask-approval", form=f"{path}/start")
+    assert asked.location == f"{path}/start#approval"
+    page = planner.get(f"{path}/start").text
+    assert "paulo asked for the approval on" in read_text(page)
+    assert f'action="{path}/ask-approval"' not in page
+    now = maria.get("/").text
+    assert "paulo asked for the approval of 5 messages on" in read_text(now)
+    assert f'href="{path}/approve"' in now
+    assert "to approve them" not in planner.get("/").text
+    page = maria.get(f"{path}/approve").text
+    assert "Approval asked for bypaulo" in read_text(page)
+    maria.post(f"{path}/approve", {"told": read_field(page, "told")})
+    assert "to approve them" not in maria.get("/").text
+    again = planner.post(f"{path}/ask-approval", form=f"{path}/start")
+    assert (again.status_code, "maria has approved it" in again.text) == (409, True)
+
+
+def test_a_request_is_not_shown_to_the_person_who_changed_the_campaign_last(make_console, campaign_id):
+    console, path = make_console(approve_above=3), f"/campaigns/{campaign_id}"
+    maria, joao = console.sign_in(name="maria"), console.sign_in(name="joao")
+    maria.post(f"{path}/text", {"name": "Mine"})
+    maria.post(f"{path}/ask-approval")
+    assert "to approve them" not in maria.get("/").text
+    assert f'href="{path}/approve"' in joao.get("/").text
+
+
+def test_a_standing_campaign_asks_for_the_approval_of_any_number_of_messages(make_console, database):
+    columns = {"template_id": database.run(add_template, components=BODY), "is_standing": True, "name": "Orders"}
+    campaign_id = database.run(add_campaign, "draft", **columns)
+    console, path = make_console(approve_above=3), f"/campaigns/{campaign_id}"
+    browser = console.sign_in()
+    assert f'href="{path}/ask-approval"' in browser.get(path).text
+    assert "could send any number of messages" in read_text(browser.get(f"{path}/ask-approval").text)
+    browser.post(f"{path}/ask-approval")
+    assert "asked for the approval of this standing campaign on" in read_text(browser.get("/").text)
+    assert browser.get(f"{path}/approve").status_code == 200
+
+
+def test_a_refused_start_leads_to_the_page_that_asks_for_the_approval(make_console, database):
+    campaign_id = database.run(make_draft)
+    console, path = make_console(approve_above=3), f"/campaigns/{campaign_id}"
+    fetch(database, "UPDATE campaigns SET status = 'paused', started_at = now() WHERE id = %s RETURNING 1", campaign_id)
+    browser = console.sign_in()
+    told = read_field(browser.get(f"{path}/resume").text, "told")
+    refused = browser.post(f"{path}/resume", {"told": told})
+    assert refused.status_code == 409
+    assert f'href="{path}/ask-approval"' in refused.text
+    assert f'href="{path}/ask-approval"' in browser.get(path).text
+    assert "which is 5 messages" in read_text(browser.get(f"{path}/ask-approval").text)
+    asked = browser.post(f"{path}/ask-approval")
+    assert asked.location == f"{path}?done=asked"
+    assert "You have asked for the approval." in read_text(browser.get(asked.location).text)
+    assert console.sign_in(Role.VIEWER).get(f"{path}/ask-approval").status_code == 403
+
+
 def test_an_approval_is_of_the_content_that_the_person_saw(make_console, database, campaign_id):
     console = make_console(approve_above=3)
     browser, path = console.sign_in(), f"/campaigns/{campaign_id}/approve"

@@ -67,6 +67,7 @@ EXAMPLES = {
     "campaign discard-list": ("2",),
     "campaign set": ("2", "--interval", "1"),
     "campaign test": ("2", "--to", "+5511999990007", "--wait", "0.01"),
+    "campaign ask-approval": ("2",),
     "campaign start": ("2",),
     "campaign pause": ("2",),
     "campaign resume": ("2",),
@@ -109,6 +110,8 @@ EXAMPLES = {
     "prices ledger": (),
     "prices remove": ("2020-01-01",),
 }
+# By command, the settings with which it runs.
+SETTINGS = {"campaign ask-approval": {"REVOADA_APPROVE_ABOVE": "1"}}
 
 
 def test_the_help_of_every_command():
@@ -155,7 +158,7 @@ def test_the_keys_of_all_json_that_the_command_prints(busy):
     assert sorted(printing) == sorted(EXAMPLES)
     lines = []
     for name, arguments in EXAMPLES.items():
-        result = busy(*name.split(), *arguments, "--json")
+        result = busy(*name.split(), *arguments, "--json", **SETTINGS.get(name, {}))
         lines.append(f"revoada {name} --json\n{outline(json.loads(result.stdout))}")
     compare("json_keys", "".join(lines))
 

@@ -15,7 +15,12 @@ from campaigns.management.drafts.imports import add_recipients, replace_recipien
 from campaigns.management.lifecycle import cancel_campaigns, pause_campaigns, resume_campaigns, start_campaigns
 from campaigns.management.listings.pages import page_audit
 from campaigns.management.recipients import Reading
-from campaigns.management.users.approvals import approve_campaign
+from campaigns.management.users.approvals import (
+    approve_campaign,
+    ask_for_approval,
+    list_wanted_approvals,
+    look_at_approval,
+)
 from campaigns.secrets import make_key
 from campaigns.store.campaigns import list_campaigns
 from tests.store.rows import fetch
@@ -55,6 +60,15 @@ def sale(house, write):
     """A draft of Maria's with three people."""
     changes = CampaignChanges(name="Sale", template="promo:en", accounts=["a1"])
     return create_campaign(house, changes, write(1, 2, 3), actor=MARIA, time_zone="UTC").id
+
+
+def ask(database, campaign_id, actor=MARIA, above=ABOVE):
+    ask_for_approval(database, campaign_id, actor=actor, above=above)
+
+
+def list_wanted(database, above=ABOVE):
+    """The campaigns that wait for an approval, each with the person who asked."""
+    return [(each.campaign_id, each.asked_by) for each in list_wanted_approvals(database, above=above)]
 
 
 def start(database, campaign_id, actor=MARIA, above=ABOVE):
@@ -201,7 +215,83 @@ def test_an_approval_goes_with_its_draft_and_none_is_given_to_an_ended_campaign(
     other = copy_campaign(house, sale, name="Other", statuses=[Status.PENDING], actor=MARIA).id
     approve_campaign(house, sale, actor=JOAO)
     discard_draft(house, sale, actor=MARIA)
-    assert fetch(house, "SELECT FROM approvals") == []
+    assert fetch(house, "SELECT count(*) FROM approvals") == [0]
     assert refusal(approve_campaign, house, sale, actor=JOAO) == "campaign_missing"
     cancel_campaigns(house, [other], actor=MARIA)
     assert refusal(approve_campaign, house, other, actor=JOAO) == "cannot_approve"
+
+
+def test_a_request_is_one_row_one_act_and_one_event_however_often_it_is_made(house, sale):
+    ask(house, sale)
+    ask(house, sale, actor=JOAO)
+    (wanted,) = list_wanted_approvals(house, above=ABOVE)
+    assert (wanted.campaign_id, wanted.name, wanted.message_count) == (sale, "Sale", 3)
+    assert (wanted.asked_by, wanted.changed_by) == ("maria", "maria")
+    state = look_at_approval(house, sale, above=ABOVE)
+    assert (state.asked_by, state.asked_at) == ("maria", wanted.asked_at)
+    assert [row.actor for row in page_audit(house, limit=9).rows if row.what == Act.CAMPAIGN_ASK_APPROVAL] == ["maria"]
+    data = {"campaign_id": str(sale), "message_count": 3}
+    assert fetch(house, "SELECT type, data FROM hook_events") == [("campaign.approval_wanted", data)]
+
+
+@pytest.mark.parametrize("change", VOIDING)
+def test_a_change_of_the_content_ends_the_request(house, sale, write, change):
+    ask(house, sale)
+    VOIDING[change](house, sale, write)
+    assert list_wanted(house) == []
+    assert look_at_approval(house, sale, above=ABOVE).asked_by is None
+    ask(house, sale, actor=JOAO)
+    assert list_wanted(house) == [(sale, "joao")]
+    assert fetch(house, "SELECT count(*) FROM hook_events") == [2]
+
+
+def test_an_approval_ends_the_request(house, sale):
+    ask(house, sale)
+    approve_campaign(house, sale, actor=JOAO)
+    assert list_wanted(house) == []
+    assert refusal(ask, house, sale) == "approval_exists"
+    # An older process approves without the row of the request.
+    content = look_at_approval(house, sale, above=ABOVE).digest
+    fetch(house, "INSERT INTO approval_requests VALUES (%s, %s, 'maria') RETURNING 1", sale, content)
+    assert list_wanted(house) == []
+
+
+def test_a_content_that_is_taken_back_can_be_asked_for_again(house, sale):
+    ask(house, sale)
+    approve_campaign(house, sale, actor=JOAO)
+    for template in ("other:en", "promo:en"):
+        change_campaign(house, sale, CampaignChanges(template=template), actor=MARIA)
+        if template == "other:en":
+            approve_campaign(house, sale, actor=JOAO)
+    assert list_wanted(house) == []  # nobody has asked since
+    ask(house, sale)
+    assert list_wanted(house) == [(sale, "maria")]
+
+
+def test_a_request_that_nobody_needs_is_refused_and_one_that_is_not_needed_any_more_is_not_shown(house, sale):
+    assert refusal(ask, house, 99) == "campaign_missing"
+    assert refusal(ask, house, sale, above=0) == "approval_not_needed"
+    assert refusal(ask, house, sale, above=3) == "approval_not_needed"
+    assert fetch(house, "SELECT type FROM hook_events") == []
+    ask(house, sale)
+    assert list_wanted(house, above=3) == []
+    assert list_wanted(house, above=0) == []
+    cancel_campaigns(house, [sale], actor=MARIA)
+    assert list_wanted(house) == []
+    assert refusal(ask, house, sale) == "cannot_ask_approval"
+
+
+def test_a_request_goes_with_its_draft(house, sale):
+    ask(house, sale)
+    discard_draft(house, sale, actor=MARIA)
+    assert fetch(house, "SELECT count(*) FROM approval_requests") == [0]
+    assert list_wanted(house) == []
+
+
+def test_a_paused_campaign_that_was_changed_can_ask_too(house, sale, write):
+    approve_campaign(house, sale, actor=JOAO)
+    start(house, sale)
+    pause_campaigns(house, [sale], actor=MARIA)
+    add_recipients(house, sale, write(4), BY_NAME, actor=MARIA)
+    ask(house, sale)
+    assert list_wanted(house) == [(sale, "maria")]

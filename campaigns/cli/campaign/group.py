@@ -92,6 +92,7 @@ from campaigns.management.drafts.senders import load_senders
 from campaigns.management.preview import preview_campaign
 from campaigns.management.prices.costs import find_estimate_of
 from campaigns.management.test_sends import await_test, start_test, withdraw_test
+from campaigns.management.users.approvals import ask_for_approval, look_at_approval
 from campaigns.store.campaigns import TestMessage, list_campaigns
 from campaigns.store.database import DatabaseUnavailable, LockTimeout
 
@@ -441,6 +442,36 @@ def start(session: Session, campaign_ids: Sequence[int], yes: bool, as_json: boo
     answer = confirm_departure(session, campaign_ids, question, is_start=True, asks=not yes)
     use_case = partial(lifecycle.start_campaigns, approve_above=above, told=answer.told)
     _move(session, use_case, campaign_ids, as_json=as_json, obstacles=answer.obstacles)
+
+
+@campaign.command("ask-approval")
+@click.argument("campaign_id", type=CAMPAIGN, metavar="ID")
+@reason_option
+@json_option
+@click.pass_obj
+def ask_approval(session: Session, campaign_id: int, as_json: bool) -> None:
+    """Ask for the approval that a campaign above REVOADA_APPROVE_ABOVE needs before its start.
+
+    The campaigns for which somebody has asked are on the page Now of the console, for the people who may approve. Hooks
+    get the event `campaign.approval_wanted`. A second request changes nothing, unless the text, the values, the
+    accounts or the people have changed since the first one.
+
+    \b
+    Example:
+      revoada campaign ask-approval 7
+    """
+    above = session.settings.approve_above
+    ask_for_approval(session.database, campaign_id, actor=session.actor, above=above)
+    state = look_at_approval(session.database, campaign_id, above=above)
+    if as_json:
+        keys = ("message_count", "asked_by", "asked_at", "approvers")
+        print_json({"id": campaign_id} | {key: getattr(state, key) for key in keys})
+        return
+    say(_("The approval of campaign {id} is asked for.", id=campaign_id))
+    if state.approvers:
+        say(_("  These people may approve it: {people}.", people=", ".join(state.approvers)))
+    else:
+        say(_("  No user may approve it. Ask an admin to add one."))
 
 
 @campaign.command()

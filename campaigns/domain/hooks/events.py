@@ -19,6 +19,7 @@ class EventType(StrEnum):
     ACCOUNT_DEACTIVATED = "account.deactivated"
     ACCOUNT_HEALTH_CHANGED = "account.health_changed"
     ACCOUNT_REPORTED = "account.reported"  # Meta reported something about the account by a webhook
+    CAMPAIGN_APPROVAL_WANTED = "campaign.approval_wanted"
     CAMPAIGN_CANCELLED = "campaign.cancelled"
     CAMPAIGN_COMPLETED = "campaign.completed"
     CAMPAIGN_EXPIRED = "campaign.expired"  # messages of the campaign were not sent before its time of expiry

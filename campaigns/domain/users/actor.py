@@ -49,6 +49,7 @@ class Act(StrEnum):
     AUDIT_ERASE = "audit.erase"
     AUDIT_EXPORT = "audit.export"
     CAMPAIGN_APPROVE = "campaign.approve"
+    CAMPAIGN_ASK_APPROVAL = "campaign.ask_approval"
     CAMPAIGN_CANCEL = "campaign.cancel"
     CAMPAIGN_CHANGE = "campaign.change"
     CAMPAIGN_COPY = "campaign.copy"

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from campaigns.domain.campaign import CampaignFacts
-from campaigns.domain.statement import Count
+from campaigns.domain.campaign import ENDED, CampaignFacts
+from campaigns.domain.statement import Count, Hint, HintAction
 from campaigns.domain.users.actor import Actor, ActorKind
 
 
@@ -41,6 +42,15 @@ class Approval:
     digest: bytes
 
 
+@dataclass(frozen=True, slots=True)
+class ApprovalRequest:
+    """`digest`: the digest of the content for which the person asked."""
+
+    asked_by: str
+    asked_at: dt.datetime
+    digest: bytes
+
+
 def check_approval(
     facts: CampaignFacts, content: Content, approval: Approval | None, *, count: int, above: int
 ) -> None:
@@ -54,38 +64,45 @@ def check_approval(
     if facts.is_standing:
         _check_standing(facts, content, approval)
         return
-    messages = Count(count, "message")
+    messages, ask = Count(count, "message"), Hint(HintAction.ASK_APPROVAL, facts.id)
     if approval is None:
         raise facts.conflict(
             "approval_missing",
-            "Campaign {id} ({name}) could send {messages}, more than {most:,}: a second person must approve it first.",
+            "Campaign {id} ({name}) could send {messages}, more than {most:,}: a second person must approve it first."
+            " If nobody has asked for it yet: {ask}.",
             messages=messages,
             most=above,
+            ask=ask,
         )
     if approval.digest != content.digest():
         raise facts.conflict(
             "approval_void",
             "Campaign {id} ({name}) has changed since {person} approved it. It could send {messages}, more than"
-            " {most:,}: a second person must approve it again.",
+            " {most:,}: a second person must approve it again. If nobody has asked for it yet: {ask}.",
             person=approval.approved_by,
             messages=messages,
             most=above,
+            ask=ask,
         )
 
 
 def _check_standing(facts: CampaignFacts, content: Content, approval: Approval | None) -> None:
+    ask = Hint(HintAction.ASK_APPROVAL, facts.id)
     if approval is None:
         raise facts.conflict(
             "approval_missing",
             "Campaign {id} ({name}) is a standing campaign, which could send any number of messages: a second person"
-            " must approve it first.",
+            " must approve it first. If nobody has asked for it yet: {ask}.",
+            ask=ask,
         )
     if approval.digest != content.digest():
         raise facts.conflict(
             "approval_void",
             "Campaign {id} ({name}) has changed since {person} approved it. It is a standing campaign, which could send"
-            " any number of messages: a second person must approve it again.",
+            " any number of messages: a second person must approve it again. If nobody has asked for it yet:"
+            " {ask}.",
             person=approval.approved_by,
+            ask=ask,
         )
 
 
@@ -100,4 +117,21 @@ def check_approver(facts: CampaignFacts, actor: Actor, changed_by: str | None) -
             "approval_of_own_change",
             "{person} changed campaign {id} ({name}) last, so another person has to approve it.",
             person=actor.name,
+        )
+
+
+def check_request(facts: CampaignFacts, *, is_needed: bool, approved_by: str | None) -> None:
+    """Raise Refusal if nobody has to approve a campaign: it has ended, needs no approval, or has one.
+
+    `approved_by`: the person whose approval of the present content exists; None if there is none.
+    """
+    if facts.status in ENDED:
+        raise facts.conflict(
+            "cannot_ask_approval", "Campaign {id} ({name}) is {status}: its approval cannot be asked for."
+        )
+    if not is_needed:
+        raise facts.conflict("approval_not_needed", "Campaign {id} ({name}) needs no approval.")
+    if approved_by is not None:
+        raise facts.conflict(
+            "approval_exists", "Campaign {id} ({name}) needs no request: {person} has approved it.", person=approved_by
         )

@@ -20,7 +20,7 @@ class Scope(StrEnum):
     CAMPAIGNS_SEND = (
         "campaigns:send"  # start, test, approve, pause, resume, cancel, retry; apart from `write` on purpose
     )
-    CAMPAIGNS_WRITE = "campaigns:write"  # make, change and discard drafts, and add their people
+    CAMPAIGNS_WRITE = "campaigns:write"  # make, change and discard drafts, add their people, ask for approval
     EXPORTS = "exports"  # files with phones
     HOOKS = "hooks"
     MESSAGES_READ = "messages:read"  # what single people get, with their phones
@@ -41,7 +41,7 @@ NEEDED_RIGHTS: Mapping[Scope, frozenset[Right]] = MappingProxyType({
         Right.CAMPAIGN_START, Right.CAMPAIGN_PAUSE, Right.CAMPAIGN_RESUME, Right.CAMPAIGN_CANCEL, Right.CAMPAIGN_TEST,
         Right.CAMPAIGN_RETRY, Right.CAMPAIGN_APPROVE,
     }),
-    Scope.CAMPAIGNS_WRITE: frozenset({Right.CAMPAIGN_DRAFT}),
+    Scope.CAMPAIGNS_WRITE: frozenset({Right.CAMPAIGN_DRAFT, Right.CAMPAIGN_ASK_APPROVAL}),
     Scope.EXPORTS: frozenset({Right.PHONES_DOWNLOAD}),
     Scope.HOOKS: frozenset({Right.HOOK_CHANGE}),
     Scope.MESSAGES_READ: frozenset({Right.PHONES_SEE}),
