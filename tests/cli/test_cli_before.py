@@ -343,7 +343,9 @@ def test_people_of_a_campaign_that_does_not_send_are_no_warning(create, house, d
     create("One")
     campaign_id = create("Two", *ALL_HOURS)
     fetch(database, f"UPDATE campaigns SET status = '{status}' WHERE id = 1")
-    assert house("campaign", "start", campaign_id, **BY_DAY).stderr == ""
+    told = house("campaign", "start", campaign_id, **BY_DAY).stderr
+    assert BOTH not in told
+    assert ("is an older draft with the same template" in told) == (status == "draft")
 
 
 def test_a_resume_for_people_of_another_campaign_is_a_warning(create, house, database):

@@ -44,7 +44,7 @@ EVERYTHING = {
     ("user",): {"add", "list", "set", "disable"},
     ("token",): {"add", "list", "revoke"},
     ("forward",): {"add", "list", "show", "test", "disable", "enable", "remove"},
-    ("hook",): {"add", "list", "show", "rotate", "test", "replay", "disable", "enable", "remove"},
+    ("hook",): {"add", "set", "list", "show", "rotate", "test", "replay", "disable", "enable", "remove"},
     ("prices",): {"import", "remove", "list", "example", "ledger"},
     ("template",): {"add", "list", "show", "sync"},
     ("campaign",): {

@@ -71,6 +71,7 @@ def test_an_account_without_the_template_cannot_be_chosen(console, database):
 def test_each_field_is_saved_and_an_empty_one_clears_its_setting(console, database, campaign_id):
     browser, path = console.sign_in(), f"/campaigns/{campaign_id}/pace"
     tomorrow = dt.datetime.now(dt.UTC) + dt.timedelta(days=1)
+    monday = tomorrow + dt.timedelta(days=-tomorrow.weekday() % 7)
     given = EMPTY | {
         "accounts": ["sales-1", "sales-2"],
         "speed": "40",
@@ -83,9 +84,9 @@ def test_each_field_is_saved_and_an_empty_one_clears_its_setting(console, databa
         "uses_recipient_zones": "1",
         "holidays": "br-sp",
         "time_zone": "America/Manaus",
-        "schedule": f"{tomorrow:%Y-%m-%dT09:00}",
+        "schedule": f"{monday:%Y-%m-%dT09:00}",
         "start_within": "1440",
-        "expire": f"{tomorrow + dt.timedelta(days=30):%Y-%m-%dT20:00}",
+        "expire": f"{monday + dt.timedelta(days=30):%Y-%m-%dT20:00}",
         "max_per_person": "2",
         "within_days": "7",
     }

@@ -13,7 +13,8 @@ from devstack.ports import LOOPBACK, free_port
 from devstack.stack import Stack, await_http
 from tests.metrics.reading import find, scrape
 from tests.simulator.far_end import PATIENCE_SECONDS, wait_for
-from tests.webhooks.receiver.test_webhook_service import SECRET, post
+from tests.webhooks.receiver.test_webhook_service import post
+from tests.webhooks.webhook_bodies import APP_SECRET
 
 
 @pytest.fixture(scope="module")
@@ -24,7 +25,7 @@ def stack(tmp_path_factory):
         stack.environment |= {
             "DATABASE_URL": url,
             "REDIS_URL": stack.start_valkey().url,
-            "META_APP_SECRET": SECRET,
+            "META_APP_SECRET": APP_SECRET,
             "META_VERIFY_TOKEN": "a verify token",
             "REVOADA_SECRET_KEY": "MDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDA=",
             "REVOADA_INBOX_WAIT_SECONDS": str(PATIENCE_SECONDS),
