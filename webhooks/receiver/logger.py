@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import sys
 from typing import Any
 
 from gunicorn.glogging import Logger as GunicornLogger  # type: ignore[import-untyped]
@@ -22,3 +23,11 @@ class Logger(GunicornLogger):  # type: ignore[misc]  # gunicorn has no types
         for log in (self.error_log, self.access_log):
             log.handlers[:] = [each for each in log.handlers if type(each) is not logging.StreamHandler]
             log.propagate = not log.handlers
+
+    def exception(self, msg: Any, *args: Any, **kwargs: Any) -> None:
+        """Log an error with its traceback, unless the kernel has ended a connection because its client takes nothing.
+
+        gunicorn is silent about a client that resets its connection. Any client can cause either of these two.
+        """
+        if not isinstance(sys.exc_info()[1], TimeoutError):
+            super().exception(msg, *args, **kwargs)

@@ -108,7 +108,7 @@ UNSIGNED = HEAD + b"Content-Length: 2\r\n\r\n{}"
 @pytest.mark.parametrize(
     "post", [UNSIGNED, HEAD + b"X-Empty:\r\nContent-Length: 2\r\n\r\n{}"], ids=["short", "gunicorn"]
 )
-def test_a_client_that_reads_no_answer_does_not_hold_its_connection(connect, post):
+def test_a_client_that_reads_no_answer_does_not_hold_its_connection(stack, connect, post):
     connection = connect(post)
 
     def flood():
@@ -117,6 +117,8 @@ def test_a_client_that_reads_no_answer_does_not_hold_its_connection(connect, pos
 
     with pytest.raises(ConnectionError):
         flood()
+    assert is_ready(stack)
+    assert "Socket error" not in stack.roles[0].log_path.read_text()
 
 
 def test_a_connection_that_rests_is_answered_when_it_is_used_again(stack, connect):
