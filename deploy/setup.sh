@@ -10,7 +10,7 @@ umask 022
 mkdir -p secrets
 chmod 700 secrets
 old() {
-	[ ! -e .env ] || sed -n "s/^$1=//p" .env | tail -n 1
+	[ ! -e .env ] || sed -n "s/^$1=//p" .env | tail -n 1 | sed "s/^\(['\"]\)\(.*\)\1\$/\2/"  # without quotes
 }
 write() {
 	[ -e "secrets/$1" ] || printf '%s\n' "$2" >"secrets/$1"

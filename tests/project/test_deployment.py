@@ -182,7 +182,7 @@ def test_setup_makes_each_secret_once(compose, set_up, tmp_path):
 
 def test_setup_keeps_the_secrets_of_an_earlier_version(set_up, tmp_path):
     key = make_key()
-    (tmp_path / ".env").write_text(f"POSTGRES_PASSWORD=one\nREVOADA_SECRET_KEY={key}\nMETA_APP_SECRET=three\n")
+    (tmp_path / ".env").write_text(f"POSTGRES_PASSWORD=one\nREVOADA_SECRET_KEY='{key}'\nMETA_APP_SECRET=\"three\"\n")
     made = set_up()
     assert (made["postgres_password"], made["secret_key"], made["meta_app_secret"]) == ("one", key, "three")
     assert made["database_url"] == "postgresql://revoada:one@postgres:5432/revoada"
