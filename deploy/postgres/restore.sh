@@ -43,8 +43,10 @@ echo "restoring $base and the WAL after it, until: $time"
 timeline=latest
 if [ "$time" != latest ]; then
 	timeline=1
-	for began in "$backup"/wal/*.history.began; do
-		if [ -e "$began" ] && is_before "$began"; then timeline="0x$(basename "$began" .history.began)"; fi
+	for history in "$backup"/wal/*.history; do
+		[ -e "$history" ] || continue
+		# A history that says no time is from before archive.sh wrote it.
+		if [ ! -e "$history.began" ] || is_before "$history.began"; then timeline="0x$(basename "$history" .history)"; fi
 	done
 fi
 # If an error ends this script, such as a full disk, the present cluster is still in its place.
