@@ -48,7 +48,20 @@ EVERYTHING = {
     ("prices",): {"import", "remove", "list", "example", "ledger"},
     ("template",): {"add", "list", "show", "sync"},
     ("campaign",): {
-        *("create", "set", "start", "test", "pause", "resume", "cancel", "discard", "show", "list", "watch"),
+        *(
+            "create",
+            "set",
+            "ask-approval",
+            "start",
+            "test",
+            "pause",
+            "resume",
+            "cancel",
+            "discard",
+            "show",
+            "list",
+            "watch",
+        ),
         *("preview", "import", "discard-list", "import-errors", "errors", "retry", "retry-uncertain", "export"),
     },
 }
