@@ -87,6 +87,15 @@ def test_a_command_that_the_status_does_not_allow(sides, make_draft, status, com
     assert refused[1][0] in page
 
 
+def test_an_approval_of_an_ended_campaign_is_not_asked_for(sides, make_draft):
+    (revoada, program, browser), campaign_id = sides, make_draft()
+    program.ok("POST", f"/campaigns/{campaign_id}:cancel")
+    refused = refuse_command(revoada, "campaign", "ask-approval", str(campaign_id))
+    assert refused[0] == "cannot_ask_approval"
+    assert refused == refuse_api(program, "POST", f"/campaigns/{campaign_id}/approval-request")
+    assert refused[1][0] in read_text(browser.post(f"/campaigns/{campaign_id}/ask-approval").text)
+
+
 def test_a_draft_that_was_started_is_not_discarded(revoada, program, browser, make_draft):
     campaign_id = make_draft()
     program.ok("POST", f"/campaigns/{campaign_id}:start")

@@ -164,6 +164,7 @@ _OWN_STATUSES = {
     "sync_templates": 404,
     "test": 404,
     "withdraw_test": 404,
+    "ask_approval": 409,
     "discard": 409,
     "download_rejected": 503,
     "copying": 404,

@@ -351,6 +351,7 @@ def _type_words() -> dict[str, str]:
         EventType.ACCOUNT_DEACTIVATED: _("an account sends nothing more"),
         EventType.ACCOUNT_HEALTH_CHANGED: _("the health of an account has changed"),
         EventType.ACCOUNT_REPORTED: _("Meta has reported something about an account"),
+        EventType.CAMPAIGN_APPROVAL_WANTED: _("a person asks for the approval of a campaign"),
         EventType.CAMPAIGN_CANCELLED: _("a campaign is cancelled"),
         EventType.CAMPAIGN_COMPLETED: _("a campaign has ended"),
         EventType.CAMPAIGN_EXPIRED: _("messages were not sent before the time of expiry"),
