@@ -119,7 +119,7 @@ def _complete(app: APIFlask, path: str, method: str, operation: dict[str, Any]) 
             parameter["schema"], parameter["required"] = _ID, True
     if "requestBody" in operation:
         operation["requestBody"]["required"] = True
-    if method == "put":
+    if method == "put" and "requestBody" not in operation:
         operation["requestBody"] = {"required": True, "content": _LISTS}
     if method == "post" and path not in _READS:
         operation["parameters"].append(_IDEMPOTENCY_KEY)
