@@ -3,7 +3,7 @@
 All messages are in the status `sent`. The bodies report each as delivered, then as read. The benchmark enqueues the
 task that applies them as often as the receiver does. Bodies of 1,000 statuses and of one alternate APPLY_ROUNDS (3)
 times. The sizes of each round are APPLY_BODIES (100) and APPLY_STATUSES (1,000 in each body), and APPLY_SINGLES
-(20,000 bodies of one status).
+(20,000 bodies of one status). With USER_IDS=1 the bodies name each person by a user id too, as Meta's do since 2026.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ BODIES = read_size("APPLY_BODIES", 100)
 STATUSES = read_size("APPLY_STATUSES", 1_000)
 SINGLES = read_size("APPLY_SINGLES", 20_000)
 ROUNDS = read_size("APPLY_ROUNDS", 3)
+USER_IDS = read_size("USER_IDS", 0)
 ACCOUNTS = 10
 GOAL = 0.75  # the rate of bodies of one status, by CPU, in relation to that of bodies of 1,000
 _REPORTED_STATUSES = ("delivered", "read")
@@ -41,6 +42,7 @@ def main() -> int:
         bodies=BODIES,
         singles=SINGLES,
         rounds=ROUNDS,
+        user_ids=USER_IDS,
     )
     costs: dict[int, list[float]] = defaultdict(list)
     with World() as world:
@@ -132,18 +134,25 @@ def make_bodies(world: World, campaign_id: int, size: int) -> Iterator[tuple[byt
 def make_body(rows: Sequence[tuple[Any, ...]], word: str) -> bytes:
     """Return a webhook body with one status of each message. Like Meta's bodies, it has one change per number."""
     now = str(int(time.time()))
-    numbers: dict[str, list[dict[str, Any]]] = {}
+    numbers: dict[str, dict[str, list[dict[str, Any]]]] = {}
     for message_id, wamid, phone, number, installation in rows:
-        numbers.setdefault(number, []).append({
-            "id": wamid, "status": word, "timestamp": now, "recipient_id": phone.lstrip("+"),
+        digits = phone.lstrip("+")
+        user_id = f"BR.{digits:0>20}"
+        lists = numbers.setdefault(number, {"contacts": [], "statuses": []})
+        lists["contacts"].append({
+            "profile": {"name": "Ada"}, "wa_id": digits, **({"user_id": user_id} if USER_IDS else {}),
+        })  # fmt: skip
+        lists["statuses"].append({
+            "id": wamid, "status": word, "timestamp": now, "recipient_id": digits,
+            **({"recipient_user_id": user_id} if USER_IDS else {}),
             "biz_opaque_callback_data": f"r1.{installation}.{message_id}.1",
             "conversation": {"id": "a" * 32, "origin": {"type": "marketing"}},
             "pricing": {"billable": True, "pricing_model": "PMP", "category": "marketing", "type": "regular"},
         })  # fmt: skip
     changes = [
         {"field": "messages", "value": {"messaging_product": "whatsapp",
-         "metadata": {"display_phone_number": number, "phone_number_id": number}, "statuses": statuses}}
-        for number, statuses in numbers.items()
+         "metadata": {"display_phone_number": number, "phone_number_id": number}, **lists}}
+        for number, lists in numbers.items()
     ]  # fmt: skip
     return json.dumps({"object": "whatsapp_business_account", "entry": [{"id": "1", "changes": changes}]}).encode()
 

@@ -269,7 +269,8 @@ class World:
             _SHOWN_STATEMENTS,
         )
         return [
-            f"{ms / whole:.0%} of Postgres' time, {calls:,} calls, {wal / count:,.0f} bytes of WAL for each: {text}"
+            f"{ms / whole:.0%} of Postgres' time ({ms * 1000 / count:.1f} ms per 1,000), {calls:,} calls,"
+            f" {wal / count:,.0f} bytes of WAL for each: {text}"
             for text, calls, ms, whole, wal in rows
         ]
 

@@ -1,7 +1,8 @@
 """Whole: the CPU time of each role for messages that are sent, delivered and read, and the bytes that Postgres writes.
 
 The sizes are WHOLE_RECIPIENTS (30,000), WHOLE_BATCH (the maximum number of statuses in one post, 50) and LATENCY_MS
-(150). docs/scaling.md computes with the figures of this benchmark.
+(150). With USER_IDS=1 the webhooks name each person by a user id too, as Meta's do since 2026. docs/scaling.md computes
+with the figures of this benchmark.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from benchmarks.report import Report
 RECIPIENTS = read_size("WHOLE_RECIPIENTS", 30_000)
 BATCH = read_size("WHOLE_BATCH", 50)
 LATENCY_MS = read_size("LATENCY_MS", 150)
+USER_IDS = read_size("USER_IDS", 0)
 CAMPAIGNS = ACCOUNTS = 10
 
 _POLL_SECONDS = 0.5
@@ -22,11 +24,18 @@ _ARRIVED_SECONDS = 600.0
 
 
 def main() -> int:
-    report = Report("whole", "ten campaigns, all roles", recipients=RECIPIENTS, batch=BATCH, latency_ms=LATENCY_MS)
+    report = Report(
+        "whole",
+        "ten campaigns, all roles",
+        recipients=RECIPIENTS,
+        batch=BATCH,
+        user_ids=USER_IDS,
+        latency_ms=LATENCY_MS,
+    )
     after = [100, 1000]
     webhooks = {
         "app_secret": APP_SECRET, "batch_size": BATCH, "batch_ms": 200, "read_probability": 1,
-        "sent_after_ms": after, "delivered_after_ms": after, "read_after_ms": after,
+        "user_ids": bool(USER_IDS), "sent_after_ms": after, "delivered_after_ms": after, "read_after_ms": after,
     }  # fmt: skip
     with World({"latency_ms": LATENCY_MS, "webhooks": webhooks}) as world:
         accounts = world.add_accounts(ACCOUNTS)

@@ -172,6 +172,7 @@ class Webhooks:
     failed_after_ms: Annotated[Milliseconds, "time until `failed`"] = (0.1, 0.3)
     before_answer: Annotated[Flag, "count these times from the request instead of from its answer"] = False
     shuffle: Annotated[Flag, "post the statuses of a message, and those of a batch, in random order"] = False
+    user_ids: Annotated[Flag, "name each person by a user id too, as Meta does since 2026"] = False
     batch_size: Annotated[Count, "maximum of statuses in one POST"] = 1
     batch_ms: Annotated[Milliseconds, "time after which a batch that is not full is posted"] = (0.05, 0.05)
     concurrency: Annotated[Count, "number of connections to the callback URL"] = 16

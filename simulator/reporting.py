@@ -67,7 +67,7 @@ class Reporter:
     def _add(self, event: Event) -> None:
         self._statuses[event.status.value] += 1
         if self._webhooks.batch_size <= 1:
-            self._poster.post(encode_events((event,)))
+            self._poster.post(encode_events((event,), has_user_ids=self._webhooks.user_ids))
             return
         self._batch.append(event)
         if len(self._batch) >= self._webhooks.batch_size:
@@ -83,4 +83,4 @@ class Reporter:
             events, self._batch = self._batch, []
             if self._webhooks.shuffle:
                 shuffle_events(events)
-            self._poster.post(encode_events(events))
+            self._poster.post(encode_events(events, has_user_ids=self._webhooks.user_ids))

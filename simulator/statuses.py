@@ -91,25 +91,36 @@ def shuffle_events(events: list[Event]) -> None:
     _random.shuffle(events)
 
 
-def encode_events(events: Iterable[Event]) -> bytes:
-    """Encode a webhook body, with an entry per WABA and a change per number. Escapes non-ASCII, as Meta does."""
+def encode_events(events: Iterable[Event], *, has_user_ids: bool = False) -> bytes:
+    """Encode a webhook body, with an entry per WABA and a change per number. Escapes non-ASCII, as Meta does.
+
+    `has_user_ids`: each person is named by a user id beside the number.
+    """
     wabas: dict[str, dict[str, dict[str, Any]]] = {}
     for event in events:
         numbers = wabas.setdefault(event.account.waba_id, {})
         value = numbers.get(event.accepted.account)
         if value is None:
             value = numbers[event.accepted.account] = _open_value(event)
-        if event.status is Kind.REPLY:
-            value.setdefault("messages", []).append(_describe_reply(event))
-        else:
-            value.setdefault("statuses", []).append(_describe(event))
+        is_reply = event.status is Kind.REPLY
+        part = _describe_reply(event) if is_reply else _describe(event)
+        contact: dict[str, Any] = {"profile": {"name": "Ada"}, "wa_id": event.accepted.to}
+        if has_user_ids:
+            contact["user_id"] = _make_user_id(event.accepted.to)
+            part["from_user_id" if is_reply else "recipient_user_id"] = contact["user_id"]
+        value.setdefault("messages" if is_reply else "statuses", []).append(part)
         if event.status is not Kind.FAILED:
-            value.setdefault("contacts", []).append({"profile": {"name": "Ada"}, "wa_id": event.accepted.to})
+            value.setdefault("contacts", []).append(contact)
     entries = [
         {"id": waba, "changes": [{"value": value, "field": "messages"} for value in numbers.values()]}
         for waba, numbers in wabas.items()
     ]
     return encode_webhook({"object": "whatsapp_business_account", "entry": entries})
+
+
+def _make_user_id(phone: str) -> str:
+    """Make a user id of Meta's form. Each phone has its own user id."""
+    return f"BR.{phone.lstrip('+'):0>20}"
 
 
 def encode_webhook(document: Any) -> bytes:
