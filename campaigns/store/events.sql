@@ -39,11 +39,11 @@ WHERE id = ANY (ARRAY(SELECT unnest(event_ids) FROM ended WHERE counts)) AND sta
 -- The first attempts of all new bodies are one row in `webhook_takes` (docs/decisions/0123). Later attempts are counted
 -- in the rows of the bodies. The caller holds the lock of `lock_takes`.
 --
--- Plan: the index webhook_events_due once, then the primary key once per body that is tried again. The array is
--- deliberate: a generic plan does not know the LIMIT, assumes a tenth of the table, and would join the due bodies to a
--- scan of all bodies.
+-- Plan: the index webhook_events_due once, then the primary key once per body, because to sort the due bodies with their
+-- content takes longer. The arrays are deliberate: a generic plan does not know the LIMIT, assumes a tenth of the table,
+-- and would join the due bodies to a scan of all bodies.
 WITH due AS (
-    SELECT id, status, attempts, received_at, body, octet_length(body) AS size,
+    SELECT id, octet_length(body) AS size,
         status = 'stored' AND attempts = 0 AS is_new, status = 'stored' AND attempts > 0 AS is_suspect
     FROM webhook_events
     WHERE status <> 'set_aside' AND next_try_at <= clock_timestamp()
@@ -71,7 +71,8 @@ WITH due AS (
     WHERE e.id = ANY (ARRAY(SELECT id FROM fitting WHERE NOT is_new))
     RETURNING e.id, e.status, e.attempts, e.received_at, e.body
 )
-SELECT f.id, f.status, 1 AS attempts, f.received_at, f.body, taken.id AS take_id FROM fitting f, taken WHERE f.is_new
+SELECT e.id, e.status, 1 AS attempts, e.received_at, e.body, (SELECT id FROM taken) AS take_id
+FROM webhook_events e WHERE e.id = ANY (ARRAY(SELECT id FROM fitting WHERE is_new))
 UNION ALL
 SELECT r.id, r.status, r.attempts, r.received_at, r.body, NULL FROM retried r
 
