@@ -154,7 +154,7 @@ def take_events(connection: Connection, *, retry_seconds: float, done_id: int | 
         cursor = connection.execute(query("take_events"), parameters, binary=True)
     rows = sorted(cursor.fetchall())
     take_id = next((row[-1] for row in rows if row[-1] is not None), None)
-    bodies = [StoredEvent(id_, EventStatus(status), *rest) for id_, status, *rest, _ in rows]
+    bodies = [StoredEvent(row[0], EventStatus(row[1]), row[2], row[3], row[4]) for row in rows]
     is_suspect = any(each.attempts > 1 and each.status is EventStatus.STORED for each in bodies)  # it was taken alone
     is_large = len(bodies) >= _MAX_EVENTS or sum(len(each.body) for each in bodies) >= _MAX_BYTES
     return Taken(bodies, take_id, is_suspect or is_large)

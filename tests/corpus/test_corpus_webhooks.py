@@ -6,7 +6,7 @@ import pathlib
 
 import pytest
 
-from webhooks.applier.parse import parse_event
+from webhooks.applier.parse import parse_event, parse_unusual
 
 ROOT = pathlib.Path(__file__).parents[2]
 CORPUS = (ROOT / os.environ.get("REVOADA_CORPUS", "../shared/corpus")).resolve() / "webhooks"
@@ -38,6 +38,7 @@ def find_statuses(value, field=None):
 def test_every_status_is_accounted_for(path):
     body = path.read_bytes()
     event = parse_event(body)
+    assert event == parse_unusual(body)
     assert event.is_readable
     found = list(find_statuses(json.loads(body)))
     of_messages = [status for field, status in found if field == "messages"]

@@ -17,6 +17,7 @@ MAX_DEPTH = 30  # a value nested too deeply to be written is cut at this depth; 
 # this end by the time of receipt.
 _EARLIEST = 1_230_768_000  # 2009-01-01, the year of WhatsApp
 _LATEST = 4_102_444_800  # 2100-01-01
+_EARLIEST_AT = dt.datetime.fromtimestamp(_EARLIEST, dt.UTC)
 FIRST_MILLISECONDS = 100_000_000_000  # a larger number is in milliseconds (seen in production by nyaruka/courier)
 
 _MAX_INTEGER_DIGITS = 100
@@ -158,7 +159,7 @@ def bound_time(at: dt.datetime, received_at: dt.datetime) -> dt.datetime:
     The time of receipt also replaces a time before WhatsApp existed. Such a time would stay for ever, because a message
     keeps the earliest time of each status.
     """
-    return received_at if at > received_at or at.timestamp() <= _EARLIEST else at
+    return received_at if at > received_at or at <= _EARLIEST_AT else at
 
 
 def read_text(value: object, limit: int = MAX_TEXT_CHARACTERS) -> str:

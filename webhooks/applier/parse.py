@@ -11,7 +11,6 @@ import json
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
-from functools import cached_property
 from typing import Any
 
 from campaigns.domain.optout.recognition import StopRules
@@ -44,6 +43,7 @@ from webhooks.applier.optouts import PREFERENCES_FIELD, OptOut, read_optout, rea
 from webhooks.applier.people import People
 from webhooks.applier.replies import Reply, read_reply, strip_content
 from webhooks.applier.statuses import STATUSES, read_evidence
+from webhooks.applier.usual import read_usual
 
 _MAX_KIND_CHARACTERS = 60
 # Each dead letter is a body of its own, with a copy of the entry around the part. The dead letters of a body may
@@ -60,28 +60,6 @@ class DeadLetter:
 
     piece: bytes
     reason: str
-
-
-class _Statuses:
-    """The bodies of the single statuses of a body. They are made only when one of them is needed.
-
-    Nearly all statuses are applied, and their bodies are never needed. To make a body for each status takes longer than
-    to read the whole body a second time for the few others.
-    """
-
-    def __init__(self, body: bytes, rules: StopRules) -> None:
-        self._body, self._rules = body, rules
-
-    @cached_property
-    def bodies(self) -> list[bytes]:
-        bodies: list[bytes] = []
-        try:
-            content = load_json(self._body)
-        except RecursionError:  # the stack is deeper than when the body was read; that of a new thread is not
-            with ThreadPoolExecutor(1) as thread:
-                content = thread.submit(load_json, self._body).result()
-        _read(_Reader(self._body, self._rules, status_bodies=bodies), content)
-        return bodies
 
 
 @dataclass(slots=True)
@@ -105,7 +83,9 @@ class ParsedEvent:
     people: People = field(default_factory=People)
     dead_letters: tuple[DeadLetter, ...] = ()
     ignored: Mapping[str, int] = field(default_factory=dict)
-    _statuses: _Statuses | None = field(default=None, repr=False, compare=False)
+    _body: bytes = field(default=b"", repr=False, compare=False)
+    _rules: StopRules = field(default=_DEFAULT_RULES, repr=False, compare=False)
+    _status_bodies: list[bytes] | None = field(default=None, repr=False, compare=False)
     _optout_bodies: tuple[bytes, ...] = field(default=(), repr=False, compare=False)
     _reply_bodies: tuple[bytes, ...] = field(default=(), repr=False, compare=False)
 
@@ -120,8 +100,11 @@ class ParsedEvent:
         A `resume` (the person wants marketing again) from before 2009 keeps its time, which is older than WhatsApp. So
         the `resume` is older than each refusal, and ends no refusal.
         """
-        if not (self.has_events or self.optouts or self.replies or self.people) and all(
-            bound_time(each.at, received_at) is each.at for each in self.evidence
+        people = self.people.bound_times(received_at)
+        if (
+            not (self.has_events or self.optouts or self.replies)
+            and people is self.people
+            and all(bound_time(each.at, received_at) is each.at for each in self.evidence)
         ):
             return self  # the usual body: statuses with usable times
         return replace(
@@ -139,7 +122,7 @@ class ParsedEvent:
             account_events=tuple(
                 replace(each, at=each.at and min(each.at, received_at)) for each in self.account_events
             ),
-            people=self.people.bound_times(received_at),
+            people=people,
         )
 
     @property
@@ -166,13 +149,26 @@ class ParsedEvent:
         return self._optout_bodies[index]
 
     def rewrap(self, index: int) -> bytes:
-        """Return a body that contains only `evidence[index]`, so that it can be deferred alone."""
-        assert self._statuses is not None
-        return self._statuses.bodies[index]
+        """Return a body that contains only `evidence[index]`, so that it can be deferred alone.
+
+        Nearly all statuses are applied, and their bodies are never needed. To make a body for each status takes longer
+        than to read the whole body a second time for the few others.
+        """
+        if self._status_bodies is None:
+            self._status_bodies = _list_status_bodies(self._body, self._rules)
+        return self._status_bodies[index]
 
 
 def parse_event(body: bytes, rules: StopRules = _DEFAULT_RULES) -> ParsedEvent:
     """Parse `body`; `rules` decide which answers are opt-outs. Never raises."""
+    if (usual := read_usual(body)) is not None:
+        evidence, people = usual
+        return ParsedEvent(evidence=tuple(evidence), people=people, _body=body, _rules=rules)
+    return parse_unusual(body, rules)
+
+
+def parse_unusual(body: bytes, rules: StopRules = _DEFAULT_RULES) -> ParsedEvent:
+    """Do what `parse_event` does, without the shorter way for usual bodies. Never raises."""
     try:
         content = load_json(body)
     except RecursionError:
@@ -186,6 +182,18 @@ def parse_event(body: bytes, rules: StopRules = _DEFAULT_RULES) -> ParsedEvent:
     reader = _Reader(body, rules)
     _read(reader, content)
     return reader.finish()
+
+
+def _list_status_bodies(body: bytes, rules: StopRules) -> list[bytes]:
+    """Return a body of its own for each status of `body` that is evidence."""
+    bodies: list[bytes] = []
+    try:
+        content = load_json(body)
+    except RecursionError:  # the stack is deeper than when the body was read; that of a new thread is not
+        with ThreadPoolExecutor(1) as thread:
+            content = thread.submit(load_json, body).result()
+    _read(_Reader(body, rules, status_bodies=bodies), content)
+    return bodies
 
 
 def _read(reader: _Reader, content: dict[str, Any] | list[Any]) -> None:
@@ -279,7 +287,8 @@ class _Reader:
             _reply_bodies=tuple(self._reply_bodies),
             dead_letters=tuple(dead_letters),
             ignored=self._ignored,
-            _statuses=_Statuses(self._body, self._rules) if self._evidence else None,
+            _body=self._body,
+            _rules=self._rules,
         )
 
     def read_envelope(self, envelope: object, path: str) -> None:

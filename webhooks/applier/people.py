@@ -8,8 +8,7 @@ from __future__ import annotations
 import datetime as dt
 import re
 from collections import Counter
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -86,12 +85,21 @@ class People:
 
     def bound_times(self, received_at: dt.datetime) -> People:
         """Return the same people; no pair is newer than `received_at`."""
+        if all(at is None or at <= received_at for at in self.pairs.values()):
+            return self
         pairs = {pair: at and min(at, received_at) for pair, at in self.pairs.items()}
         return People(pairs, self.changes, self.moves)
 
     def add(self, user_id: str, key: str, at: dt.datetime | None) -> None:
         known = self.pairs.get((user_id, key))
         self.pairs[user_id, key] = max(known, at) if known is not None and at is not None else known or at
+
+    def connect(self, number: object, user_ids: Iterable[str], at: dt.datetime | None) -> None:
+        """Add a pair for each user id that is not "". A value that is not a number is skipped."""
+        if key := _read_key(number):
+            for user_id in user_ids:
+                if user_id:
+                    self.add(user_id, key, at)
 
     def drop_crowds(self) -> int:
         """Drop all connections in each group of more than `MAX_CONNECTED` numbers and user ids.
@@ -101,6 +109,10 @@ class People:
         """
         if len(self.pairs) + len(self.changes) + len(self.moves) < MAX_CONNECTED:
             return 0
+        if not (self.changes or self.moves) and all(
+            len(set(names)) == len(self.pairs) for names in zip(*self.pairs, strict=True)
+        ):
+            return 0  # the usual case: each user id has one number, and each number one user id
         groups = _Groups()
         for user_id, key in self.pairs:
             groups.connect(f"id {user_id}", f"number {key}")
@@ -122,11 +134,8 @@ class People:
 
         An unreadable part is skipped and does not make the body a dead letter.
         """
-        parts = _read_parts(value)
-        if not any(_may_connect(name, part) for name, part in parts):
-            return  # the usual case: the value names people by their numbers only
         at = None
-        for name, part in parts:
+        for name, part in _read_parts(value):
             at = _read_time(part) or at
             if name == "user_id_update":
                 self._read_update(part, at)
@@ -137,9 +146,8 @@ class People:
 
     def _read_part(self, part: Mapping[str, Any], at: dt.datetime | None) -> None:
         for number_key, user_keys in _PEOPLE:
-            if key := _read_key(part.get(number_key)):
-                for user_id in _read_ids(part, user_keys):
-                    self.add(user_id, key, at)
+            if number_key in part and (user_ids := _read_ids(part, user_keys)):
+                self.connect(part[number_key], user_ids, at)
 
     def _read_update(self, part: Mapping[str, Any], at: dt.datetime | None) -> None:
         key = _read_key(part.get("wa_id"))
@@ -181,7 +189,7 @@ def find_person(part: Mapping[str, Any], keys: tuple[str, tuple[str, ...]]) -> t
     named = read_id(part.get(number_key), number_key)
     if is_number(named):
         return named, tuple(_read_ids(part, user_keys))
-    user_ids = [user_id for key in user_keys if (user_id := _read_user_id(part.get(key), key))]
+    user_ids = [user_id for key in user_keys if (user_id := read_user_id(part.get(key), key))]
     if _USER_ID.fullmatch(named):
         user_ids.append(named)
     elif named and not user_ids:
@@ -189,7 +197,8 @@ def find_person(part: Mapping[str, Any], keys: tuple[str, tuple[str, ...]]) -> t
     return "", tuple(dict.fromkeys(user_ids))
 
 
-def _read_user_id(value: object, where: str) -> str:
+def read_user_id(value: object, where: str) -> str:
+    """Return a user id, or "" for None. Raises UnusableError for any other value."""
     user_id = read_id(value, where)
     if user_id.startswith("+"):
         raise UnusableError(where, "not a user id")
@@ -200,8 +209,10 @@ def _read_ids(part: Mapping[str, Any], keys: tuple[str, ...]) -> list[str]:
     """Return the user ids under these keys. Skips values that are not user ids."""
     found = []
     for key in keys:
+        if (value := part.get(key)) is None:
+            continue
         try:
-            found.append(_read_user_id(part.get(key), key))
+            found.append(read_user_id(value, key))
         except UnusableError:
             continue
     return [user_id for user_id in found if user_id]
@@ -214,27 +225,36 @@ def _read_key(value: object) -> str:
 
 
 def _read_parts(value: object) -> list[tuple[str, dict[str, Any]]]:
-    """Return the parts that may name people, each with the name of its list. Contacts have no time and get the time of
-    the parts before them, so they come last.
+    """Return the parts of a `value` that may name people, each with the name of its list.
+
+    Contacts have no time and get the time of the parts before them, so they come last. If no part connects anything,
+    the list is empty.
     """
-    parts: list[tuple[str, dict[str, Any]]] = []
     try:
         content = read_object(value, "")
     except UnusableError:
-        return parts
+        return []
+    parts, connects = [], False
     for name in _LISTS:
-        if name in content:
-            with suppress(UnusableError):
-                parts += [(name, part) for part in read_list(content[name], "") if isinstance(part, dict)]
-    return parts
+        if name not in content:
+            continue
+        try:
+            listed = read_list(content[name], "")
+        except UnusableError:
+            continue
+        for part in listed:
+            if isinstance(part, dict):
+                parts.append((name, part))
+                connects = connects or _may_connect(name, part)
+    return parts if connects else []
 
 
 def _may_connect(name: str, part: Mapping[str, Any]) -> bool:
     """Whether a part may say that numbers or user ids belong to one person."""
     return (
-        name == "user_id_update"
+        not _USER_KEYS.isdisjoint(part)
+        or name == "user_id_update"
         or (name == "messages" and part.get("type") == "system")
-        or not _USER_KEYS.isdisjoint(part)
     )
 
 

@@ -19,7 +19,7 @@ STATUSES = {
     "failed": Status.FAILED,
 }
 
-_MAX_WORD_CHARACTERS = 100
+MAX_WORD_CHARACTERS = 100
 
 
 def read_evidence(status: Mapping[str, Any], reached: Status, waba_id: str, phone_number_id: str) -> Evidence:
@@ -33,7 +33,6 @@ def read_evidence(status: Mapping[str, Any], reached: Status, waba_id: str, phon
     if not isinstance(pricing, dict):
         pricing = {}
     billable = pricing.get("billable")
-    recipient = read_text(status.get("recipient_id"), _MAX_WORD_CHARACTERS)
     return Evidence(
         status=reached,
         wamid=wamid,
@@ -41,14 +40,20 @@ def read_evidence(status: Mapping[str, Any], reached: Status, waba_id: str, phon
         phone_number_id=phone_number_id,
         waba_id=waba_id,
         callback=read_callback(status.get("biz_opaque_callback_data")),
-        recipient=recipient if is_number(recipient) else "",  # other values are ids of groups or of users
+        recipient=read_recipient(status.get("recipient_id")),
         error_code=code,
         error_title=title,
         error_details=details,
-        pricing_category=read_text(pricing.get("category"), _MAX_WORD_CHARACTERS),
-        pricing_model=read_text(pricing.get("pricing_model"), _MAX_WORD_CHARACTERS),
+        pricing_category=read_text(pricing.get("category"), MAX_WORD_CHARACTERS),
+        pricing_model=read_text(pricing.get("pricing_model"), MAX_WORD_CHARACTERS),
         is_billable=billable if isinstance(billable, bool) else None,
     )
+
+
+def read_recipient(value: object) -> str:
+    """Return a number; "" for any other value, such as the id of a group or of a user."""
+    recipient = read_text(value, MAX_WORD_CHARACTERS)
+    return recipient if is_number(recipient) else ""
 
 
 def _read_error(errors: object) -> tuple[int | None, str, str]:

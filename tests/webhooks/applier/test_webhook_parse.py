@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from campaigns.domain.message import Status
-from campaigns.whatsapp.callback import CallbackData
+from campaigns.whatsapp.callback import ANSWER, CallbackData
 from tests.webhooks.webhook_bodies import (
     AT,
     PHONE_NUMBER_ID,
@@ -17,7 +17,8 @@ from tests.webhooks.webhook_bodies import (
     make_value,
 )
 from webhooks.applier.evidence import Evidence
-from webhooks.applier.parse import parse_event
+from webhooks.applier.parse import parse_event, parse_unusual
+from webhooks.applier.usual import read_usual
 
 WHEN = dt.datetime.fromtimestamp(AT, dt.UTC)
 
@@ -435,6 +436,7 @@ odd_bodies = st.builds(
 
 def check_is_sound(body):
     event = parse_event(body)
+    assert event == parse_unusual(body)
     for index, evidence in enumerate(event.evidence):
         assert parse_event(event.rewrap(index)).evidence == (evidence,)
         for text in (evidence.wamid, evidence.error_title, evidence.error_details, evidence.pricing_category):
@@ -454,6 +456,130 @@ def check_is_sound(body):
         assert parse_event(event.rewrap_optout(index)).optouts == (optout,)
     events = event.template_events or event.account_events or event.optouts
     assert event.evidence or event.dead_letters or event.ignored or events or body
+
+
+# Bodies that are usual, or nearly so: the fields of `usual.py`, and few others.
+usual_numbers = st.sampled_from(["5511900000001", "551190000000", "", "BR.1"])
+usual_ids = st.sampled_from(["BR.1", "BR.2", "", "+55", "\x00", "x" * 600])
+usual_statuses = st.builds(
+    lambda status, unusual: {**status, **unusual},
+    st.fixed_dictionaries(
+        {
+            "id": st.sampled_from(["wamid.1", "wamid.2", "wamid.3", "", "\x00"]),
+            "status": st.sampled_from(["sent", "delivered", "read", "read", "played", "failed", "deleted"]),
+            "timestamp": st.sampled_from([str(AT), str(AT + 1), f" {AT}", "1", f"{AT}000", AT, "soon"]),
+        },
+        optional={
+            "recipient_id": usual_numbers,
+            "recipient_user_id": usual_ids,
+            "recipient_parent_user_id": usual_ids,
+            "biz_opaque_callback_data": st.sampled_from(["r1.0badcafe.34.2", "r1.0badcafe.35.1", "other", ANSWER]),
+            "pricing": st.fixed_dictionaries(
+                {}, optional={"billable": st.booleans(), "category": st.sampled_from(["marketing", 1]), "type": scalars}
+            ),
+            "conversation": anything,
+        },
+    ),
+    st.just({})
+    | st.dictionaries(
+        st.sampled_from(["errors", "type", "parent_recipient_user_id", "recipient_type"]), scalars, max_size=1
+    ),
+)
+usual_contacts = st.fixed_dictionaries(
+    {"wa_id": usual_numbers},
+    optional={"user_id": usual_ids, "parent_user_id": usual_ids, "profile": anything},
+)
+usual_values = st.builds(
+    lambda statuses, contacts, unusual: {**make_value(*statuses, **contacts), **unusual},
+    st.lists(usual_statuses, max_size=3),
+    st.fixed_dictionaries({}, optional={"contacts": st.lists(usual_contacts, max_size=3)}),
+    st.just({})
+    | st.dictionaries(st.sampled_from(["messages", "errors", "contacts", "metadata"]), anything, max_size=1),
+)
+usual_changes = st.fixed_dictionaries(
+    {"field": st.sampled_from(["messages", "messages", "messages", "calls"]), "value": usual_values}
+)
+usual_entries = st.fixed_dictionaries(
+    {"id": st.sampled_from(["300100200", "", 3]), "changes": st.lists(usual_changes, max_size=2)},
+    optional={"time": scalars},
+)
+usual_bodies = st.builds(
+    lambda entries: json.dumps({"object": "whatsapp_business_account", "entry": entries}).encode(),
+    st.lists(usual_entries, max_size=2),
+)
+
+
+@settings(max_examples=400)
+@given(usual_bodies)
+def test_usual_bodies_are_read_as_all_others_are(body):
+    check_is_sound(body)
+
+
+NEARLY_USUAL_STATUSES = [
+    {"id": ""},
+    {"id": "\x00"},
+    {"id": 7},
+    {"status": "played"},
+    {"status": "failed", "errors": [{"code": 131026, "title": "Undeliverable"}]},
+    {"status": "failed"},
+    {"timestamp": AT},
+    {"timestamp": f" {AT}"},
+    {"timestamp": "1"},
+    {"timestamp": "soon"},
+    {"type": "call"},
+    {"recipient_id": "BR.1"},
+    {"recipient_user_id": "+5511900000002"},
+    {"recipient_user_id": "\x00"},
+    {"recipient_user_id": "BR.1", "recipient_parent_user_id": "BR.ENT.1"},
+    {"recipient_user_id": "BR.1", "recipient_id": None},
+    {"recipient_user_id": "BR.1", "recipient_id": "551190000000"},
+    {"parent_recipient_user_id": "BR.ENT.1"},
+    {"recipient_participant_id": "5511900000002", "recipient_participant_user_id": "BR.2"},
+    {"biz_opaque_callback_data": ANSWER},
+    {"biz_opaque_callback_data": "of another program"},
+    {"biz_opaque_callback_data": 3},
+    {"pricing": {"billable": False, "pricing_model": "PMP", "category": "m" * 200}},
+    {"pricing": {"category": 5}},
+    {"pricing": []},
+    {"conversation": {"id": "c", "origin": {"type": "marketing"}}},
+]
+
+
+@pytest.mark.parametrize("changes", NEARLY_USUAL_STATUSES)
+def test_a_nearly_usual_status_is_read_as_all_others_are(changes):
+    body = make_statuses_body(make_status(id="wamid.1"), make_status(**changes))
+    assert parse_event(body) == parse_unusual(body)
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"contacts": [{"wa_id": "5511900000001", "user_id": "BR.1"}]},
+        {"contacts": [{"wa_id": "5511900000001", "user_id": "+55"}]},
+        {"contacts": [{"user_id": "BR.1"}]},
+        {"contacts": [{"wa_id": "5511900000001", "from_user_id": "BR.1"}]},
+        {"contacts": [{"wa_id": "5511900000001", "user_id": f"BR.{number}"} for number in range(200)]},
+        {"contacts": {"wa_id": "5511900000001", "user_id": "BR.1"}},
+        {"messages": [{"from": "5511900000001", "id": "wamid.2", "type": "text", "text": {"body": "STOP"}}]},
+        {"errors": [{"code": 1}]},
+        {"statuses": []},
+        {"metadata": {}},
+        {"metadata": {"phone_number_id": "\x00"}},
+    ],
+)
+def test_a_nearly_usual_value_is_read_as_all_others_are(more):
+    body = make_body({**make_value(make_status()), **more})
+    assert parse_event(body) == parse_unusual(body)
+
+
+def test_the_shorter_way_reads_bodies_as_meta_posts_them():
+    status = make_status(
+        recipient_user_id="BR.1", pricing={"billable": True, "category": "marketing"}, conversation={"id": "c"}
+    )
+    contact = {"profile": {"name": "Ada"}, "wa_id": status["recipient_id"], "user_id": "BR.1"}
+    body = make_body(make_value(status, contacts=[contact]))
+    assert read_usual(body) is not None
+    assert parse_event(body) == parse_unusual(body)
 
 
 @given(st.binary(max_size=500))
