@@ -4,18 +4,20 @@ import gzip
 import hashlib
 import hmac
 import os
+import resource
 import signal
 import socket
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 
+import psutil
 import psycopg
 import pytest
 import requests
 
 from campaigns.store.database import Database
-from devstack.ports import LOOPBACK
+from devstack.ports import LOOPBACK, free_port
 from devstack.stack import await_http
 from tests.simulator.far_end import PATIENCE_SECONDS, wait_for
 from tests.store.rows import PATIENT, fetch
@@ -70,6 +72,8 @@ def test_the_handshake_echoes_the_challenge(stack):
 def connect(stack):
     """Opens connections, and sends the beginning of a request on each."""
     opened = []
+    limit = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(limit[0], min(limit[1], 2 * CLIENTS)), limit[1]))
 
     def open_one(beginning):
         opened.append(socket.create_connection((LOOPBACK, int(stack.environment["PORT"])), timeout=PATIENCE_SECONDS))
@@ -79,11 +83,13 @@ def connect(stack):
     yield open_one
     for each in opened:
         each.close()
+    resource.setrlimit(resource.RLIMIT_NOFILE, limit)
 
 
 HEAD = b"POST /webhooks/whatsapp HTTP/1.1\r\nHost: x\r\n"
 SLOW_BODIES = [HEAD + b"Content-Length: 3000000\r\n\r\n{", HEAD + b"Content-Length: 10\r\n\r\n"]
 SLOW_BODIES += [HEAD + b"Transfer-Encoding: chunked\r\n\r\n1\r\n"]
+CLIENTS = 2_500  # five times the connections of a process
 SLOW_HEADS = [b"", b"POST /web", HEAD]
 
 
@@ -91,7 +97,7 @@ SLOW_HEADS = [b"", b"POST /web", HEAD]
     "beginnings", [SLOW_BODIES, SLOW_HEADS, SLOW_BODIES + SLOW_HEADS], ids=["bodies", "heads", "both"]
 )
 def test_more_slow_clients_than_there_are_connections_hold_nobody_up(stack, connect, read_bodies, beginnings):
-    slow = [connect(beginning) for beginning in 600 // len(beginnings) * beginnings]
+    slow = [connect(beginning) for beginning in CLIENTS // len(beginnings) * beginnings]
     assert post(stack, b'{"slow": 1}').status_code == 200
     for each in slow:
         with suppress(OSError):
@@ -138,6 +144,42 @@ def test_connections_that_rest_do_not_keep_the_receiver_from_ending(stack, conne
     stack.roles.remove(role)
     stack.start_role("webhooks")
     await_http(f"{stack.webhooks_url}/healthz", stack)
+
+
+def test_several_processes_behind_one_port_store_all_that_they_answer(stack, read_bodies):
+    """One of three processes is killed meanwhile. Its connections break, and each body that got a 200 is stored."""
+    port = free_port()
+    role = stack.start_role("several", role="webhooks", environment={"PORT": str(port), "WEB_CONCURRENCY": "3"})
+    url = f"http://{LOOPBACK}:{port}"
+    await_http(f"{url}/healthz", stack)
+
+    def post_some(sender):
+        stored = set()
+        with requests.Session() as session:
+            for number in range(100):
+                body = b'{"several": [%d, %d]}' % (sender, number)
+                signature = hmac.digest(APP_SECRET.encode(), body, hashlib.sha256).hex()
+                with suppress(requests.ConnectionError):  # its process was killed
+                    answer = session.post(
+                        f"{url}/webhooks/whatsapp",
+                        data=body,
+                        headers={"X-Hub-Signature-256": f"sha256={signature}"},
+                        timeout=PATIENCE_SECONDS,
+                    )
+                    assert answer.status_code == 200
+                    stored.add(body)
+        return stored
+
+    with ThreadPoolExecutor(12) as senders:
+        results = [senders.submit(post_some, sender) for sender in range(12)]
+        children = wait_for(lambda: len(found := psutil.Process(role.pid).children()) == 3 and found)
+        children[0].kill()
+        answered = set().union(*(result.result() for result in results))
+    assert len(answered) > 1_000
+    assert answered <= set(read_bodies())
+    role.stop()
+    stack.roles.remove(role)
+    assert "Shutting down: Master" in role.log_path.read_text(), "not killed after its time to drain"
 
 
 def test_a_post_that_is_half_sent_at_the_end_of_the_receiver_is_answered(stack, connect, read_bodies):
