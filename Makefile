@@ -70,7 +70,7 @@ nightly: install ## new inputs for properties and the API, each wrong clock, an 
 	$(BIN)/pytest -n 2 --dist worksteal $(ARGS) -m 'hypothesis and not nightly' --hypothesis-profile search
 	$(BIN)/pytest -n 2 --dist worksteal $(ARGS) tests/clocks tests/upgrade tests/faults/test_fault_failover.py
 	SEED=$$(date +%j) $(MAKE) test-api SECONDS=15
-	HOOK_EVENTS=100000 $(BIN)/pytest $(ARGS) tests/faults/test_fault_hooks.py
+	HOOK_EVENTS=1000000 $(BIN)/pytest $(ARGS) tests/faults/test_fault_hooks.py
 	$(MAKE) chaos SECONDS=900
 
 check: install ## lint, types, import contracts, migrations build exactly schema.sql, each text has a translation
