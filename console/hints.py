@@ -68,6 +68,7 @@ PAGES: Mapping[HintAction, str] = MappingProxyType({
     HintAction.DIAGNOSE_CAMPAIGN: "campaign",
     HintAction.LIST_ACCOUNTS: "accounts",
     HintAction.LIST_CAMPAIGNS: "campaigns",
+    HintAction.LIST_FORWARDS: "system",
     HintAction.LIST_HOOKS: "hooks",
     HintAction.LIST_SUPPRESSIONS: "optouts",
     HintAction.LIST_TEMPLATES: "templates",

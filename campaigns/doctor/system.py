@@ -25,6 +25,7 @@ from campaigns.doctor.system_checks import (
 from campaigns.domain.statement import Finding, Severity
 from campaigns.store import installation
 from campaigns.store.database import Database
+from campaigns.store.forwards.forwards import Forward
 from campaigns.store.installation import DatabaseFacts, InboxFacts, WorkerRow
 from campaigns.throttle.inspection import ValkeyFacts, examine
 
@@ -71,6 +72,7 @@ class SystemState:
     tick_age: float | None
     tick_seconds: float
     inbox: InboxFacts
+    forwards: Sequence[Forward]
     file_job_count: int
     database: DatabaseFacts
     versions: Mapping[str, str]
@@ -113,6 +115,7 @@ def describe_system(database: Database, settings: Settings, broker: BrokerFacts)
         loaded.tick_age,
         settings.tick_seconds,
         loaded.inbox,
+        loaded.forwards,
         loaded.file_job_count,
         facts,
         _list_versions(facts, valkeys),

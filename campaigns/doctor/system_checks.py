@@ -540,7 +540,7 @@ def judge_forwards(forwards: Iterable[Forward]) -> list[Finding]:
             "Look at the log of the target, and at {list_forwards}. What waits is kept for at most four days.",
             kind=Kind.AWAY,
             id=forward.id,
-            host=urlsplit(forward.url).hostname or "",
+            host=forward.host,
             failed=Duration(forward.failing_seconds),
             error=forward.last_error or "",
             events=Count(forward.waiting_count, "webhook event"),

@@ -10,6 +10,7 @@ from campaigns.broker.queues import BrokerFacts
 from campaigns.config import list_settings, read_settings
 from campaigns.domain.users.rights import Role
 from campaigns.secrets import make_key
+from campaigns.store.forwards.forwards import insert_forward
 from tests.cli.conftest import ADD_WORKER
 from tests.console.conftest import read_text
 from tests.store.rows import add_campaign, add_messages, fetch
@@ -109,6 +110,35 @@ def test_the_inbox_the_ticks_and_the_versions_are_told(console, database):
         *(f"Schema{newest}", "as this program needs it", "Postgres18", "Python3.", "Celery5."),
     ):
         assert words in text
+
+
+CHAT = "https://chat.example.com/hook/geheim?phone=551130000000"
+
+
+def test_forwards_are_shown_without_the_secret_parts_of_their_addresses(console, database):
+    assert "Webhooks for other programs" not in show(console)
+    database.run(insert_forward, CHAT, fields=["messages"], phone_number_ids=["1065"], secret=None)
+    database.run(insert_forward, "https://crm.example.com/", fields=[], phone_number_ids=[], secret=None)
+    fetch(
+        database,
+        "INSERT INTO forward_bodies (forward_id, inbox_id, received_at, phone_number_ids, next_try_at, body)"
+        " SELECT 1, n, '2026-10-01T12:00Z', '{1065}', now(), '{}' FROM generate_series(1, 37) n RETURNING 1",
+    )
+    failing = "failing_since = '2026-10-01T12:05Z', last_error = 'HTTP 502', given_up_count = 2"
+    fetch(database, f"UPDATE forwards SET {failing} WHERE id = 1 RETURNING 1")
+    fetch(database, "UPDATE forwards SET disabled_at = '2026-10-01T13:00Z' WHERE id = 2 RETURNING 1")
+    page = console.sign_in(name="olga").get("/system").text
+    text = read_text(page)
+    assert "geheim" not in page
+    assert "551130000000" not in page
+    for words in (
+        "1: chat.example.com fails since 2026-10-01 12:05 messages 1065 37 2026-10-01 12:00 never 2 HTTP 502",
+        "2: crm.example.com disabled since 2026-10-01 13:00 all fields all numbers 0 never 0",
+        "revoada forward show 1",
+        "revoada forward enable 1",
+    ):
+        assert words in text
+    assert 'href="/system">see the forwards of webhooks' in page
 
 
 def test_settings_are_shown_without_secrets(make_console, settings):

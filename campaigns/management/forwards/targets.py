@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from urllib.parse import urlsplit
 
 from campaigns.config import Settings
 from campaigns.domain.statement import Hint, HintAction, Kind, Refusal
@@ -161,9 +160,9 @@ def _find_phone_number_ids(connection: Connection, numbers: Sequence[str]) -> li
 
 
 def _describe(forward: Forward) -> dict[str, object]:
-    """Return what the audit keeps: of the URL only its host, because the rest may hold a secret or a phone."""
+    """Return what the audit keeps."""
     return {
-        "name": urlsplit(forward.url).hostname,
+        "name": forward.host,
         "fields": forward.fields,
         "phone_number_ids": forward.phone_number_ids,
     }

@@ -6,6 +6,7 @@ import datetime as dt
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from urllib.parse import urlsplit
 
 from psycopg.rows import class_row
 
@@ -45,6 +46,11 @@ class Forward:
     waiting_count: int
     waits_since: dt.datetime | None
     failing_seconds: float
+
+    @property
+    def host(self) -> str:
+        """The host of the URL. The rest of the URL may hold a secret or a phone."""
+        return urlsplit(self.url).hostname or ""
 
 
 @dataclass(frozen=True, slots=True)
