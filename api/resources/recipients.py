@@ -25,9 +25,8 @@ from campaigns.domain.recipients import Choice
 from campaigns.domain.statement import Finding
 from campaigns.domain.users.rights import Right
 from campaigns.domain.users.scopes import Scope
-from campaigns.management.files.jobs import IMPORTS, find_import_job, request_fill, request_import
-from campaigns.management.files.reports import read_report
-from campaigns.management.files.sentences import read_refusal
+from campaigns.management.files.jobs import find_import_job, request_fill, request_import
+from campaigns.management.files.sentences import read_refusal, read_sentence
 from campaigns.management.files.uploads import cut_pieces, refuse_large, store_upload
 from campaigns.management.listings.pages import page_import_errors
 from campaigns.management.recipients import Reading
@@ -41,7 +40,7 @@ blueprint = APIBlueprint("recipients", __name__)
 _PATH = "/campaigns/<id:campaign_id>/recipients"
 MAX_ROWS = 1000
 _MAX_ROWS_BYTES = 4_000_000
-# The members of an import that its report has.
+# The members of an import that the result of its job has.
 _REPORTED = [
     *("recipient_count", "duplicate_count", "rejected_count", "replaced_count", "suppressed_count", "phone_column"),
 ]
@@ -80,8 +79,8 @@ class Import(Out):
     """The import of a list, or of people of an earlier campaign. `part`: how much of a list is read, from 0 to 1.
 
     The numbers are `null` until it is done. `duplicate_count` and `rejected_count`: the numbers of rows that made no
-    recipient. `suppressed_count`: the number of people of the campaign who must not get messages. `reason`: why it was
-    refused or failed; then the campaign has the same people as before.
+    recipient; `null` if there is no list. `suppressed_count`: the number of people of the campaign who must not get
+    messages. `reason`: why it was refused or failed; then the campaign has the same people as before.
     """
 
     id: Id
@@ -237,17 +236,13 @@ def _locate(job_id: int) -> str:
 
 def _show(database: Database, job_id: int) -> Import:
     job = find_import_job(database, job_id)
-    is_list = job.kind in IMPORTS
-    report = read_report(job.result or {}) if job.is_done and is_list else None
-    counts = {name: getattr(report, name, None) for name in _REPORTED}
-    if job.is_done and not is_list:
-        counts["recipient_count"] = (job.result or {})["recipient_count"]
-    found = [] if report is None else [each for each in report.warnings if isinstance(each, Finding)]
+    result = job.result or {}
+    warnings = [read_sentence(each) for each in result.get("warnings", ())]
     return Import.show(
         job,
         replaces=job.kind != JobKind.ADD,
-        **counts,
-        ignored_columns=[] if report is None else report.ignored,
-        warnings=warn(found),
+        **{name: result.get(name) for name in _REPORTED},
+        ignored_columns=result.get("ignored", []),
+        warnings=warn(each for each in warnings if isinstance(each, Finding)),
         reason=describe_reason(read_refusal(job)),
     )

@@ -7,9 +7,11 @@ from psycopg.types.json import Jsonb
 
 from campaigns.domain.failures import LEFT_AUDIENCE
 from campaigns.domain.users.rights import Role
+from campaigns.management.accounts import add_template
 from campaigns.management.files.work import do_next_job
 from tests.api.conftest import read_problem
 from tests.store.rows import add_campaign, add_message, add_messages, fetch
+from tests.support.actors import TESTER
 
 
 @pytest.fixture
@@ -69,6 +71,22 @@ def test_a_draft_takes_people_in_the_background(api, house, program, sent, draft
     assert api.file_work_count == 1
     _, again = take(house, program, draft, sent, who="replied")
     assert (again["recipient_count"], program.ok("GET", f"/campaigns/{draft}")["recipient_count"]) == (1, 1)
+
+
+def test_an_import_of_people_has_the_warnings_and_numbers_that_a_new_draft_has(house, program, sent):
+    add_template(house, "other", language="pt_BR", body="Tchau {{1}}!", actor=TESTER)
+    (person,) = fetch(house, "SELECT recipient_key FROM messages WHERE campaign_id = %s ORDER BY id LIMIT 1", sent)
+    program.ok("POST", "/suppressions", {"phones": [person], "reason": "asked"})
+    wanted = {"name": "June", "template": "other:pt_BR", "accounts": ["sales"]}
+    made = program.ok("POST", "/campaigns", wanted | {"audience": {"campaign": str(sent), "who": "delivered"}})
+    draft = program.ok("POST", "/campaigns", wanted)["id"]
+    _, first = take(house, program, draft, sent, who="delivered")
+    _, second = take(house, program, draft, sent, who="read")
+    assert "audience_values_by_number" in [each["code"] for each in first["warnings"]]
+    assert [each["code"] for each in first["warnings"]] == [each["code"] for each in made["warnings"]]
+    numbers = ("recipient_count", "replaced_count", "suppressed_count", "duplicate_count", "rejected_count")
+    assert [first[name] for name in numbers] == [3, 0, 1, None, None]
+    assert [second[name] for name in numbers] == [1, 3, 0, None, None]
 
 
 def test_an_import_tells_why_nobody_was_taken(house, program, sent, draft):

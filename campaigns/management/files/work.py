@@ -322,7 +322,12 @@ def _fill(connection: Connection, job: DueJob, tools: _Tools) -> _Result:
         read_actor(job.actor),
         secret_key=tools.secret_key,
     )
-    return {"recipient_count": filled.copied_count}
+    return {
+        "recipient_count": filled.copied_count,
+        "replaced_count": filled.replaced_count,
+        "suppressed_count": filled.blocked_count,
+        "warnings": [write_sentence(each) for each in filled.warnings],
+    }
 
 
 def _suppress(connection: Connection, job: DueJob, tools: _Tools) -> _Result:
