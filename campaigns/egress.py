@@ -182,8 +182,10 @@ class _Handle:
         try:
             curl.perform()
         except pycurl.error as problem:
-            is_refused = self._is_refused
-            error = PostError.ADDRESS_REFUSED if is_refused else _ERRORS.get(int(problem.args[0]), PostError.BROKEN)
+            error = _ERRORS.get(int(problem.args[0]), PostError.BROKEN)
+            # A name may have several addresses. If one of them was reached, the error is that of this one.
+            if self._is_refused and error is PostError.NO_CONNECTION:
+                error = PostError.ADDRESS_REFUSED
         status = int(curl.getinfo(pycurl.RESPONSE_CODE))
         seconds = clock() - started_at
         # The status counts as soon as it has come, also if the rest of the answer is too long, too slow or cut off.

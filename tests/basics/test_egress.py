@@ -242,6 +242,15 @@ def test_a_wrong_certificate_gets_nothing(receiver, tmp_path, monkeypatch, host,
     assert receiver.posts == []
 
 
+def test_a_refused_address_does_not_hide_the_error_of_the_address_that_was_reached(receiver, tmp_path, monkeypatch):
+    """`localhost` may have two addresses, of which only one is allowed here."""
+    authority = Authority(tmp_path / "authority")
+    monkeypatch.setattr(certifi, "where", lambda: str(authority.path))
+    with serving(TlsFront(receiver.server_address[1], authority.issue(is_expired=True))) as front:
+        result = post(f"https://localhost:{front.port}/", b"{}", {}, networks=LOOPBACK[:1])
+    assert result.error is PostError.TLS_FAILED
+
+
 def test_no_proxy_of_the_environment_gets_the_request(receiver, monkeypatch):
     for name in ("http_proxy", "https_proxy", "ALL_PROXY"):
         monkeypatch.setenv(name, "http://127.0.0.1:9")
