@@ -113,11 +113,12 @@ class Poster:
     https may go to a public address or into `networks`, http only into `networks`. The address is checked whenever a
     connection is made, and a connection never changes its address. So close the object after some minutes, because the
     name may lead elsewhere by then. Redirects are not followed. Proxies of the environment are not used, because a
-    proxy would choose the address.
+    proxy would choose the address. `ca_file`: the file of the certificate authorities that are trusted; None: that of
+    certifi.
     """
 
-    def __init__(self, url: str, networks: Sequence[Network]) -> None:
-        self._url, self._networks = url, networks
+    def __init__(self, url: str, networks: Sequence[Network], *, ca_file: str | None = None) -> None:
+        self._url, self._networks, self._ca_file = url, networks, ca_file
         self._idle: list[_Handle] = []
 
     def __enter__(self) -> Self:
@@ -147,13 +148,13 @@ class Poster:
             while not (handle := self._idle.pop()).can_post():
                 handle.close()
             return handle
-        return _Handle(self._url, self._networks)
+        return _Handle(self._url, self._networks, self._ca_file or certifi.where())
 
 
 class _Handle:
     """One libcurl handle, with at most one open connection."""
 
-    def __init__(self, url: str, networks: Sequence[Network]) -> None:
+    def __init__(self, url: str, networks: Sequence[Network], ca_file: str) -> None:
         self._is_https, self._networks = _is_https(url), networks
         self._is_refused, self._chunks = False, bytearray()
         self._curl = curl = pycurl.Curl()
@@ -166,7 +167,7 @@ class _Handle:
         curl.setopt(pycurl.MAXCONNECTS, 1)
         curl.setopt(pycurl.TIMEOUT_MS, int(POST_SECONDS * 1000))
         curl.setopt(pycurl.HTTP_VERSION, pycurl.CURL_HTTP_VERSION_1_1)
-        curl.setopt(pycurl.CAINFO, certifi.where())
+        curl.setopt(pycurl.CAINFO, ca_file)
         curl.setopt(pycurl.SSL_VERIFYPEER, 1)
         curl.setopt(pycurl.SSL_VERIFYHOST, 2)
         curl.setopt(pycurl.USERAGENT, _USER_AGENT)

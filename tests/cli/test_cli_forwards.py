@@ -12,6 +12,7 @@ from campaigns.secrets import decrypt_token, make_key
 from tests.simulator.far_end import Receiver
 from tests.store.rows import fetch
 from tests.support.serving import serving
+from tests.support.tls import Authority, TlsFront
 
 CHAT = "https://chat.example.com/webhooks/whatsapp/+551130000000"
 
@@ -67,6 +68,14 @@ def test_a_target_is_tested_without_content(forwarding, target):
     assert forwarding.refusal("forward", "test", "1") == "The target does not accept: HTTP 401."
     answer = forwarding("forward", "test", "1", "--json")
     assert (answer.exit_code, json.loads(answer.stdout)["status"]) == (1, 401)
+
+
+def test_the_certificate_of_a_target_may_be_of_an_authority_of_our_own(forwarding, target, tmp_path):
+    authority = Authority(tmp_path / "authority")
+    with serving(TlsFront(target.server_address[1], authority.issue("localhost"))) as front:
+        forwarding.ok("forward", "add", f"https://localhost:{front.port}/")
+        assert forwarding.refusal("forward", "test", "1") == "The target does not accept: tls_failed."
+        assert "HTTP 200" in forwarding.ok("forward", "test", "1", REQUESTS_CA_BUNDLE=str(authority.path))
 
 
 def test_a_secret_is_kept_encrypted_and_is_encrypted_anew_with_a_newer_key(forwarding, database, target):

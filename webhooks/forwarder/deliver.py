@@ -68,7 +68,7 @@ class _Sender:
             return
         turn_ends_at = time.monotonic() + _TURN_SECONDS
         count = 0
-        poster = Poster(self._forward.url, self._settings.egress_networks or ())
+        poster = Poster(self._forward.url, self._settings.egress_networks or (), ca_file=self._settings.ca_file)
         with poster, ThreadPoolExecutor(_LANE_COUNT, thread_name_prefix=f"forward-{self._forward.id}") as lanes:
             while not self._is_over() and time.monotonic() < turn_ends_at:
                 due = self._database.run(forwards.take_due_bodies, self._forward, lease_seconds=LEASE_SECONDS)

@@ -117,7 +117,7 @@ def try_forward(database: Database, forward_id: int, *, settings: Settings) -> P
     """
     forward = database.run(_find, forward_id)
     secret = choose_secret(settings, database.run(store.read_secret, forward_id))
-    with Poster(forward.url, settings.egress_networks or ()) as poster:
+    with Poster(forward.url, settings.egress_networks or (), ca_file=settings.ca_file) as poster:
         return post_body(poster, TEST_BODY, secret)
 
 

@@ -56,7 +56,7 @@ def deliver(hook_id: int, *, database: Database, settings: Settings, alerts: Ale
     if hook is None:
         return
     until = clock() + _WORK_SECONDS
-    with Poster(hook.url, settings.egress_networks or ()) as poster:
+    with Poster(hook.url, settings.egress_networks or (), ca_file=settings.ca_file) as poster:
         while hook is not None:
             limit = _ROUND if hook.failing_since is None else _THREADS
             due = database.run(outbox.list_due_deliveries, hook_id, limit=limit)

@@ -9,6 +9,7 @@ import ipaddress
 import json
 import threading
 import time
+from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
@@ -24,6 +25,7 @@ from tests.simulator.far_end import Receiver
 from tests.store.rows import Beside, fetch
 from tests.support.actors import TESTER
 from tests.support.serving import serving
+from tests.support.tls import Authority, TlsFront
 
 KEY = make_key()
 LOOPBACK = (ipaddress.ip_network("127.0.0.0/8"),)
@@ -50,10 +52,10 @@ def hook(database, receiver):
 
 @pytest.fixture
 def run(database, alerts):
-    """Does what the two tasks do, once; `key`: the setting REVOADA_SECRET_KEY."""
+    """Does what the two tasks do, once; `key`: the setting REVOADA_SECRET_KEY; `changes`: other settings."""
 
-    def work(key=KEY):
-        settings = Settings(secret_key=key, egress_networks=LOOPBACK)
+    def work(key=KEY, **changes):
+        settings = replace(SETTINGS, secret_key=key, **changes)
         for hook_id in delivery.plan(database):
             delivery.deliver(hook_id, database=database, settings=settings, alerts=alerts, stop=threading.Event())
 
@@ -378,3 +380,14 @@ def test_a_removed_hook_leaves_nothing(database, receiver, hook, run):
 def test_the_secret_is_stored_encrypted(database, hook):
     (stored,) = fetch(database, "SELECT secret FROM hooks")
     assert hook.secret.encode() not in bytes(stored)
+
+
+def test_the_certificate_of_a_receiver_may_be_of_an_authority_of_our_own(database, receiver, run, tmp_path):
+    authority = Authority(tmp_path / "authority")
+    with serving(TlsFront(receiver.server_address[1], authority.issue("localhost"))) as front:
+        hook_id = add(database, f"https://localhost:{front.port}/").hook.id
+        write(database)
+        run(ca_file=str(authority.path))
+    assert len(receiver.posts) == 1
+    (delivered,) = hooks.list_deliveries(database, hook_id, limit=9)
+    assert (delivered.state, delivered.error) == (DeliveryState.DELIVERED, None)

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 import time
+from dataclasses import replace
 
 import pytest
 
@@ -23,6 +24,7 @@ from tests.simulator.far_end import Receiver
 from tests.store.rows import Beside, await_blocked, fetch, hold
 from tests.support.actors import TESTER
 from tests.support.serving import serving
+from tests.support.tls import Authority, TlsFront
 from webhooks.forwarder import deliver
 from webhooks.forwarder.deliver import LEASE_SECONDS, send_waiting
 from webhooks.forwarder.route import _route_set, route_bodies
@@ -407,3 +409,12 @@ def test_an_address_that_is_not_allowed_any_more_gets_nothing(database, add, tar
     work(database, settings=Settings(meta_app_secret="s3cret"))
     assert target.posts == []
     assert show(database).last_error == str(egress.PostError.ADDRESS_REFUSED)
+
+
+def test_the_certificate_of_a_target_may_be_of_an_authority_of_our_own(database, add, target, tmp_path):
+    authority = Authority(tmp_path / "authority")
+    with serving(TlsFront(target.server_address[1], authority.issue("localhost"))) as front:
+        add(f"https://localhost:{front.port}/")
+        receive(database, make_body("a"))
+        work(database, settings=replace(SETTINGS, ca_file=str(authority.path)))
+    assert len(target.posts) == 1
