@@ -9,14 +9,14 @@ from typing import Annotated, Any
 
 from apiflask import APIBlueprint
 from flask import Response
-from pydantic import AwareDatetime, Field, model_validator
+from pydantic import Field, model_validator
 
 from api.access import demands, list_allowed
 from api.context import actor, parts
 from api.cursors import link_next, read_cursor, write_cursor
 from api.once import Answer, carry_out, refuse_body
 from api.problems import ProblemError
-from api.schemas import Id, In, Moment, Out, PageQuery, Text
+from api.schemas import Id, In, Moment, Out, PageQuery, Text, Time
 from campaigns.domain.hooks.events import PERSONAL_TYPES, DeliveryState, DisabledReason, EventType
 from campaigns.domain.users.scopes import Scope
 from campaigns.egress import MAX_URL_CHARACTERS
@@ -113,7 +113,7 @@ class Replay(In):
     """Either `from_event` or `from_time`."""
 
     from_event: Id | None = None
-    from_time: AwareDatetime | None = None
+    from_time: Time | None = None
 
     @model_validator(mode="after")
     def _check(self) -> Replay:

@@ -100,6 +100,8 @@ def test_a_hook_is_disabled_enabled_and_removed(hooked):
         ("/hooks", {"url": URL, "types": ["campaign.exploded"]}, (422, "values_invalid")),
         ("/hooks/1:replay", {}, (422, "values_invalid")),
         ("/hooks/1:replay", {"from_event": "1", "from_time": "2020-01-01T00:00:00Z"}, (422, "values_invalid")),
+        ("/hooks/1:replay", {"from_time": 1_600_000_000}, (422, "values_invalid")),
+        ("/hooks/1:replay", {"from_time": "1600000000"}, (422, "values_invalid")),
         ("/hooks/7:replay", {"from_event": "1"}, (404, "hook_missing")),
         ("/hooks/7:rotate", None, (404, "hook_missing")),
         ("/hooks/1/deliveries/7:resend", None, (404, "hook_event_missing")),
