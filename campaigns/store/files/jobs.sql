@@ -48,7 +48,8 @@ SELECT EXISTS (
 -- name: find_newer_list
 -- The list whose people were to take the place of the people of a draft, and have not: the last work with a list only
 -- looked at the list or at another sheet of it, or was refused. A file that a command has imported since is newer. An import that a
--- job has done since is not, because that job may have been requested before.
+-- job has done since is not, because that job may have been requested before. People of an earlier campaign that were
+-- taken since are newer, too, unless a job has taken them that was requested before.
 SELECT u.name, j.request ->> 'sheet', l.request ->> 'sheet',
     ARRAY(SELECT i.file_name FROM imports i WHERE i.campaign_id = c.id ORDER BY i.id)
 FROM campaigns c
@@ -69,6 +70,12 @@ WHERE c.id = %(campaign_id)s AND c.status = 'draft' AND c.recipient_count > 0
         WHERE i.campaign_id = c.id AND i.imported_at > j.created_at AND NOT EXISTS (
             SELECT FROM file_jobs d
             WHERE d.campaign_id = c.id AND d.kind IN ('add', 'replace') AND d.status = 'done' AND d.ended_at > i.imported_at))
+    AND NOT EXISTS (
+        SELECT FROM audiences a
+        WHERE a.campaign_id = c.id AND a.made_at > j.created_at AND NOT EXISTS (
+            SELECT FROM file_jobs d
+            WHERE d.campaign_id = c.id AND d.kind = 'fill' AND d.status = 'done' AND d.id < j.id
+                AND d.ended_at > a.made_at))
 
 -- name: delete_newer_lists
 -- Deletes the work with lists that came after the last import of a draft, and the uploads that no other work uses. The

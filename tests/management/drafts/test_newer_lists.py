@@ -8,15 +8,16 @@ from campaigns.domain.campaign import Command
 from campaigns.domain.statement import Refusal
 from campaigns.domain.users.actor import Actor, ActorKind, Surface
 from campaigns.management import lifecycle
+from campaigns.management.drafts.audiences import Audience, fill_draft
 from campaigns.management.drafts.imports import replace_recipients
-from campaigns.management.files.jobs import discard_newer_list, request_import, request_look
+from campaigns.management.files.jobs import discard_newer_list, request_fill, request_import, request_look
 from campaigns.management.files.uploads import store_upload
 from campaigns.management.files.work import do_next_job
 from campaigns.management.recipients import Reading
 from campaigns.management.users.approvals import approve_campaign
 from campaigns.store.files.jobs import JobStatus, end_job
 from tests.management.drafts.lists import LIST
-from tests.store.rows import fetch
+from tests.store.rows import add_campaign, add_messages, fetch
 from tests.support.actors import TESTER
 from tests.support.campaigns import refusal
 
@@ -85,3 +86,46 @@ def test_an_import_that_was_asked_for_before_the_upload_is_no_newer_list(databas
     discard_newer_list(database, campaign_id, actor=TESTER)
     assert fetch(database, "SELECT name FROM uploads") == ["first.csv"]
     lifecycle.check_departures(database, Command.START, [campaign_id])
+
+
+@pytest.fixture
+def source(database, filled_draft):
+    """A completed campaign whose people a draft can take."""
+    filled_draft()  # for its account and template
+
+    def work(connection):
+        campaign_id = add_campaign(connection, "completed", accounts=[1], template_id=1, columns=["1"])
+        add_messages(connection, campaign_id, 2, "delivered", variables=["Ana"])
+        return campaign_id
+
+    return database.run(work)
+
+
+@pytest.mark.parametrize("is_job", [False, True])
+def test_people_of_an_earlier_campaign_are_newer_than_a_list_that_was_refused(
+    database, filled_draft, start_draft, upload_newer, *, source, is_job
+):
+    campaign_id = filled_draft()
+    job_id = request_import(database, campaign_id, upload_newer(campaign_id), Reading(), actor=TESTER, replaces=True)
+    database.run(end_job, job_id, JobStatus.REFUSED, {})
+    if is_job:
+        request_fill(database, campaign_id, source, "delivered", None, actor=TESTER)
+        do_all(database)
+    else:
+        fill_draft(database, campaign_id, Audience(source, "delivered"), actor=TESTER)
+    assert fetch(database, "SELECT recipient_count FROM campaigns WHERE id = %s", campaign_id) == [2]
+    start_draft(campaign_id)
+
+
+def test_people_who_were_asked_for_before_the_upload_are_not_newer(database, filled_draft, upload_newer, source):
+    campaign_id = filled_draft()
+    request_fill(database, campaign_id, source, "delivered", None, actor=TESTER)
+    upload_newer(campaign_id)
+    do_all(database)
+    with pytest.raises(Refusal, match=r"The list corrected\.csv was uploaded"):
+        lifecycle.check_departures(database, Command.START, [campaign_id])
+
+
+def do_all(database):
+    while do_next_job(database, secret_key=None, overlap_days=7):
+        pass
