@@ -7,9 +7,14 @@ from psycopg.types.json import Jsonb
 
 from campaigns.domain.failures import LEFT_AUDIENCE
 from campaigns.domain.users.rights import Role
+from campaigns.management.drafts.audiences import Audience, fill_draft
+from campaigns.management.files.jobs import request_import
+from campaigns.management.files.uploads import store_upload
+from campaigns.management.recipients import Reading
 from console.pages.drafts import audience
 from tests.console.conftest import read_text
 from tests.store.rows import add_account, add_campaign, add_message, add_messages, add_template, fetch
+from tests.support.actors import TESTER
 
 
 @pytest.fixture
@@ -91,6 +96,17 @@ def test_many_people_are_taken_behind_the_page(console, database, ids, monkeypat
     assert fetch(database, "SELECT recipient_count FROM campaigns WHERE id = %s", draft) == [3]
     assert browser.get(answer.location.replace(f"/{draft}/", f"/{sent}/", 1)).status_code == 404
     assert console.sign_in(Role.PLANNER, name="pia").get(answer.location).status_code == 404
+
+
+@pytest.mark.parametrize("list_", ["phone\n+5511999990011\n", "name\nAna\n"], ids=["read", "refused"])
+def test_the_step_check_shows_the_people_who_took_the_place_of_a_list(console, database, ids, list_):
+    sent, draft = ids
+    upload_id = store_upload(database, "people.csv", [list_.encode()], max_bytes=999, actor=TESTER).id
+    request_import(database, draft, upload_id, Reading(), actor=TESTER, replaces=True)
+    console.do_file_work()
+    fill_draft(database, draft, Audience(sent, "delivered, no reply"), actor=TESTER)
+    text = read_text(console.sign_in().get(f"/campaigns/{draft}/check").text)
+    assert "3 rows read, 3 people ready to get the message." in text
 
 
 def test_the_page_of_errors_counts_who_has_left_the_audience(console, database, ids):

@@ -26,6 +26,7 @@ from campaigns.store.files import jobs as store
 from campaigns.store.files import uploads
 from campaigns.store.files.jobs import DownloadRow, JobKind, JobRow, JobStatus
 from campaigns.store.files.uploads import Upload
+from campaigns.store.recipients import list_audiences
 from campaigns.store.users.audit import write_audit
 
 MAX_JOBS = 50
@@ -172,11 +173,6 @@ def _missing_job() -> Refusal:
     )
 
 
-def list_jobs(database: Database, campaign_id: int) -> list[JobRow]:
-    """Return the last jobs of a campaign, the newest first."""
-    return database.run(store.list_jobs, campaign_id, limit=MAX_JOBS)
-
-
 @dataclass(frozen=True, slots=True)
 class ListFile:
     """The last list that was uploaded for a campaign. `look`, `imported`: the last jobs with it; None: no such job."""
@@ -203,8 +199,20 @@ def find_list(database: Database, campaign_id: int) -> ListFile | None:
 
 
 def find_import(database: Database, campaign_id: int) -> JobRow | None:
-    """Return the last job that was to import a list into a campaign, None if there is none or if it was deleted."""
-    return next((job for job in list_jobs(database, campaign_id) if job.kind in IMPORTS), None)
+    """Return the last job that was to import a list into a campaign.
+
+    None if there is none, if it was deleted, or if people of an earlier campaign were taken since it has ended.
+    """
+
+    def load(connection: Connection) -> JobRow | None:
+        jobs = store.list_jobs(connection, campaign_id, limit=MAX_JOBS)
+        job = next((each for each in jobs if each.kind in IMPORTS), None)
+        audience = list_audiences(connection, [campaign_id]).get(campaign_id)
+        if job is None or job.ended_at is None or audience is None or audience.made_at < job.ended_at:
+            return job
+        return None
+
+    return database.run(load)
 
 
 def find_import_job(database: Database, job_id: int) -> JobRow:

@@ -9,7 +9,7 @@ from campaigns.domain.statement import Refusal, quote
 from campaigns.language import load
 from campaigns.management.drafts.imports import add_recipients_in, replace_recipients
 from campaigns.management.files import work
-from campaigns.management.files.jobs import find_job, list_jobs, read_download, request_import, request_suppressions
+from campaigns.management.files.jobs import find_import, find_job, read_download, request_import, request_suppressions
 from campaigns.management.files.reports import read_report
 from campaigns.management.files.sentences import read_sentence
 from campaigns.management.recipients import Reading
@@ -34,7 +34,7 @@ def test_an_import_is_done_once_and_tells_its_result(database, draft, upload, do
         ("+5511999990002", ["Bia"]),
     ]
     assert fetch(database, "SELECT actor FROM audit_events WHERE what = 'campaign.import'") == [TESTER.name]
-    assert list_jobs(database, draft)[0].id == job_id
+    assert find_import(database, draft).id == job_id
 
 
 def test_a_refusal_names_the_file_in_each_language_and_changes_nothing(database, ask_import, do_all):
