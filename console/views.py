@@ -87,6 +87,12 @@ class CampaignView:
         return self.row.counts.get(Status.SENDING, 0)
 
     @property
+    def possible_count(self) -> int:
+        """The messages that the campaign could send, also by a retry: the number that decides about an approval."""
+        statuses = (Status.PENDING, Status.SENDING, Status.UNCERTAIN, Status.FAILED)
+        return sum(self.row.counts.get(status, 0) for status in statuses)
+
+    @property
     def without_receipt(self) -> int:
         """The messages that WhatsApp has and has not reported as delivered."""
         return self.funnel.sent - self.funnel.held - self.funnel.delivered

@@ -15,7 +15,7 @@ from campaigns.domain.users.rights import Role
 from campaigns.store.prices import write_prices
 from campaigns.store.users.users import insert_user
 from tests.console.conftest import WORDS, read_notes, read_text
-from tests.store.rows import add_account, add_campaign, add_crowd, add_message, add_template, fetch
+from tests.store.rows import add_account, add_campaign, add_crowd, add_message, add_messages, add_template, fetch
 
 BODY = Jsonb([{"type": "BODY", "text": "Oi {{1}}!"}])
 SUPPRESS = """
@@ -513,6 +513,17 @@ def test_a_refused_start_leads_to_the_page_that_asks_for_the_approval(make_conso
     assert asked.location == f"{path}?done=asked"
     assert "You have asked for the approval." in read_text(browser.get(asked.location).text)
     assert console.sign_in(Role.VIEWER).get(f"{path}/ask-approval").status_code == 403
+
+
+def test_messages_that_a_retry_could_send_need_an_approval_too(make_console, database):
+    campaign_id = database.run(add_campaign, "paused", accounts=[database.run(add_account)])
+    database.run(add_messages, campaign_id, 1)
+    database.run(add_messages, campaign_id, 3, "failed")
+    path = f"/campaigns/{campaign_id}"
+    for above, are_shown in ((3, True), (4, False)):
+        page = make_console(approve_above=above).sign_in(name=f"ana{above}").get(path).text
+        assert (f'href="{path}/approve"' in page) == are_shown
+        assert (f'href="{path}/ask-approval"' in page) == are_shown
 
 
 def test_an_approval_is_of_the_content_that_the_person_saw(make_console, database, campaign_id):
