@@ -18,6 +18,7 @@ from campaigns.config import Settings
 from campaigns.domain.controls import escape_unstorable
 from campaigns.domain.hooks.events import DisabledReason, write_body
 from campaigns.domain.hooks.signature import sign
+from campaigns.domain.statement import Refusal
 from campaigns.egress import Poster, PostResult, wait_seconds
 from campaigns.logs import event
 from campaigns.secrets import decrypt_token
@@ -60,7 +61,11 @@ def deliver(hook_id: int, *, database: Database, settings: Settings, alerts: Ale
         while hook is not None:
             limit = _ROUND if hook.failing_since is None else _THREADS
             due = database.run(outbox.list_due_deliveries, hook_id, limit=limit)
-            tries = _post_all(hook, due, poster, settings, stop)
+            try:
+                tries = _post_all(hook, due, poster, settings, stop)
+            except Refusal:  # no key can read the secret of the hook
+                _report(hook_id, hook, database.run(outbox.note_failure, hook_id), alerts)
+                raise
             if tries:
                 _write(hook_id, hook, tries, database, alerts)
             if len(due) < limit or not any(each.is_success for each in tries) or stop.is_set() or clock() > until:
@@ -106,6 +111,11 @@ def _write(hook_id: int, hook: TakenHook, tries: Sequence[Try], database: Databa
     if given_up:
         text = "Hook %s: %s events are given up after their last try"
         _log.warning(text, hook_id, len(given_up), extra=event("hook_given_up", hook_id=hook_id, count=len(given_up)))
+    _report(hook_id, hook, reason, alerts)
+
+
+def _report(hook_id: int, hook: TakenHook, reason: str | None, alerts: Alerts) -> None:
+    """Report why a hook was disabled. `reason` None: it was not."""
     if reason is not None:
         why = {
             DisabledReason.GONE: "its receiver answered 410 (Gone)",

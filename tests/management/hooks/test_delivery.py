@@ -15,11 +15,11 @@ from types import SimpleNamespace
 import pytest
 
 from campaigns.config import Settings
-from campaigns.domain.hooks.events import DeliveryState, EventType
+from campaigns.domain.hooks.events import DeliveryState, DisabledReason, EventType
 from campaigns.domain.statement import Refusal
 from campaigns.management.hooks import delivery, hooks
 from campaigns.management.rekey import rekey
-from campaigns.secrets import make_key
+from campaigns.secrets import TokenError, make_key
 from campaigns.store.hooks import outbox
 from tests.simulator.far_end import Receiver
 from tests.store.rows import Beside, fetch
@@ -336,6 +336,23 @@ def test_a_hook_goes_on_with_the_newest_key(database, receiver, hook, run):
     run(newest)
     assert verify(hook.secret, lower(receiver.posts[0][0]), receiver.posts[0][1])
     assert rekey(database, actor=TESTER, secret_key=make_key()).unreadable_hooks == (hook.hook.id,)
+
+
+def test_a_secret_that_no_key_can_read_is_a_failure_of_the_hook(database, receiver, hook, run, alerts):
+    write(database)
+    with pytest.raises(TokenError):
+        run(make_key())
+    assert hooks.load_hook(database, hook.hook.id).failing_since is not None
+    five_days = "failing_since = now() - interval '5 days 1 minute', busy_until = '-infinity'"
+    fetch(database, f"UPDATE hooks SET {five_days} RETURNING id")
+    with pytest.raises(TokenError):
+        run(make_key())
+    assert hooks.load_hook(database, hook.hook.id).disabled_reason == DisabledReason.FAILING
+    assert [kind for kind, _, _ in alerts.sent] == ["hook_disabled"]
+    hooks.enable_hook(database, hook.hook.id, actor=TESTER)
+    fetch(database, "UPDATE hooks SET busy_until = '-infinity' RETURNING id")
+    run()
+    assert (len(receiver.posts), hooks.load_hook(database, hook.hook.id).failing_since) == (1, None)
 
 
 @pytest.mark.parametrize("work", [hooks.test_hook, hooks.replay_hook])
