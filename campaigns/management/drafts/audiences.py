@@ -147,7 +147,7 @@ def fill_draft_in(
         draft.name,
         CampaignStatus.DRAFT,
         warnings=[
-            *_warn_of_numbers(connection, source, campaign_id, filling),
+            *warn_of_numbers(connection, campaign_id, template_name=filling.template.name, columns=filling.names),
             *warn_of_zones(connection, campaign_id, draft.plan),
             *warn_of_other_zone(connection, campaign_id, draft.plan),
             *warn_of_language(connection, campaign_id, templates.load_template(connection, draft.template_id)),
@@ -255,12 +255,19 @@ def _carry_over(connection: Connection, source: store.LockedCampaign, filling: F
     return None if values == list(range(1, len(source.columns) + 1)) else values
 
 
-def _warn_of_numbers(
-    connection: Connection, source: store.LockedCampaign, campaign_id: int, filling: Filling
+def warn_of_numbers(
+    connection: Connection, campaign_id: int, *, template_name: str, columns: Sequence[str]
 ) -> list[Finding]:
-    """Return a warning if values came by numbers from another template, where the numbers may mean something else."""
-    numbers = [name for name in filling.names if name.isdecimal()]
-    if not numbers or templates.load_template(connection, source.template_id).name == filling.template.name:
+    """Return a warning if values came by numbers from another template, where the numbers may mean something else.
+
+    `template_name` and `columns`: those of the campaign whose people came from an earlier one.
+    """
+    numbers = [name for name in columns if name.isdecimal()]
+    audience = recipients.list_audiences(connection, [campaign_id]).get(campaign_id)
+    if not numbers or audience is None:
+        return []
+    (source,) = store.list_campaigns(connection, [audience.source_id])
+    if source.template_name == template_name:
         return []
     finding = Finding(
         "audience_values_by_number",

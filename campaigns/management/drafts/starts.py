@@ -14,6 +14,7 @@ from campaigns.domain.recipients import list_names
 from campaigns.domain.statement import Count, Finding, Hint, HintAction, Sentence, Severity, Word
 from campaigns.domain.template import TemplateError, list_shown
 from campaigns.domain.users.actor import Actor
+from campaigns.management.drafts.audiences import warn_of_numbers
 from campaigns.management.drafts.import_warnings import (
     find_contradictions,
     find_import_warnings,
@@ -332,6 +333,7 @@ def _look(
             *_tell_added(row, files),
             *_warn_of_imports(row, files),
             *warn_of_values(connection, row, files, template.language),
+            *warn_of_numbers(connection, row.id, template_name=template.name, columns=row.columns),
             *warn_of_language(connection, row.id, template),
             *warn_of_zones(connection, row.id, row),
             *warn_of_other_zone(connection, row.id, row),

@@ -14,6 +14,7 @@ from campaigns.management.accounts import add_template
 from campaigns.management.campaigns import CampaignChanges
 from campaigns.management.drafts.audiences import Audience, count_audience, create_from_audience, fill_draft
 from campaigns.management.drafts.imports import add_recipients, replace_recipients
+from campaigns.management.drafts.starts import look_before_start
 from campaigns.management.recipients import Reading
 from campaigns.privacy.erasure import forget
 from campaigns.secrets import make_key
@@ -127,8 +128,11 @@ def test_values_come_by_their_names_and_for_all_from_the_earlier_campaign(house,
 
 def test_numbers_of_another_template_are_warned_of(house, source, take):
     add_template(house, "other", language="en", body="Bye {{1}}!", actor=TESTER)
-    assert "audience_values_by_number" in [each.code for each in take(source, "read", template="other:en").warnings]
-    assert "audience_values_by_number" not in [each.code for each in take(source, "read").warnings]
+    for template, is_other in (("other:en", True), ("promo:en", False)):
+        made = take(source, "read", template=template)
+        (look,) = look_before_start(house, [made.id], quiet=None, overlap_days=7)
+        for warnings in (made.warnings, look.warnings):
+            assert ("audience_values_by_number" in [each.code for each in warnings]) == is_other
 
 
 def test_ends_of_other_links_are_refused(house, source, take):
