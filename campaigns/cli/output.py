@@ -13,7 +13,7 @@ from zoneinfo import ZoneInfo
 import click
 from rich import box
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 from rich.text import Text
 
 from campaigns.cli.hints import _, plural
@@ -139,8 +139,13 @@ def make_console() -> Console:
     return Console(highlight=False, width=_PIPE_WIDTH if is_pipe else None)
 
 
+def make_table(columns: Sequence[str]) -> Table:
+    """Return an empty table. A word that is longer than its column goes on in the next line, and loses no letter."""
+    return Table(*(Column(column, overflow="fold") for column in columns), box=box.SIMPLE_HEAD, pad_edge=False)
+
+
 def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]], *, empty: str) -> None:
-    table = Table(*columns, box=box.SIMPLE_HEAD, pad_edge=False)
+    table = make_table(columns)
     for row in rows:
         table.add_row(*(to_text(cell) for cell in row))
     if table.row_count:

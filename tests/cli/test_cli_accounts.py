@@ -368,3 +368,12 @@ def test_an_empty_token_is_asked_for_again_with_the_reason():
     result = CliRunner().invoke(ask, input="\n \nEAAG-new\n")
     assert result.stderr.count("There is no token yet. Paste it, although the terminal does not show it") == 2
     assert result.stdout.endswith("EAAG-new\n")
+
+
+def test_a_table_in_a_narrow_terminal_loses_no_letter(revoada):
+    name = "relacionamento" * 4
+    add(revoada, name=name)
+    shown = revoada.ok("account", "list", COLUMNS="80")
+    assert name not in shown
+    assert "…" not in shown
+    assert "".join(re.findall(r"^[ 1]+([a-z]+)", shown.rpartition("─")[2], re.MULTILINE)) == name

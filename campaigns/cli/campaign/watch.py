@@ -13,7 +13,6 @@ from functools import partial
 from typing import NamedTuple
 
 import click
-from rich import box
 from rich.console import Console, Group
 from rich.live import Live
 from rich.progress_bar import ProgressBar
@@ -32,6 +31,7 @@ from campaigns.cli.output import (
     funnel_columns,
     json_option,
     make_console,
+    make_table,
     print_json_line,
     say,
     to_text,
@@ -287,7 +287,7 @@ def _draw(rows: Sequence[CampaignListing], rates: Rates, problems: Sequence[str]
     for column in _COLUMNS:
         is_bar = column == "bar"
         bars.add_column(column, no_wrap=True, ratio=1 if is_bar else None, min_width=8 if is_bar else None)
-    stages = Table(_("id"), *funnel_columns(), _("also"), box=box.SIMPLE_HEAD, pad_edge=False)
+    stages = make_table((_("id"), *funnel_columns(), _("also")))
     for row in rows:
         funnel = read_funnel(row)
         rate = rates.add(row.id, row.server_now, funnel.settled)
