@@ -18,11 +18,10 @@ from pathlib import Path
 from typing import Any
 
 from rich.console import Console
-from rich.table import Table
 
 from campaigns.cli.campaign.watch import watch_campaigns
 from campaigns.cli.hints import _
-from campaigns.cli.output import funnel_cells, funnel_columns, make_console, write_number
+from campaigns.cli.output import funnel_cells, funnel_columns, make_console, make_table
 from campaigns.cli.session import find_login_name
 from campaigns.domain.users.actor import Actor, ActorKind, Surface
 from campaigns.domain.users.rights import Role
@@ -240,12 +239,11 @@ def _has_arrived(rows: list[CampaignListing]) -> bool:
 
 def _summarize(rows: list[CampaignListing], simulator_url: str, console: Console) -> bool:
     """Print the result of each campaign; return whether the simulator accepted each message exactly once."""
-    table = Table(_("campaign"), _("recipients"), *funnel_columns(), _("uncertain"), _("seconds"))
+    table = make_table((_("id"), *funnel_columns(), _("seconds")))
     for row in rows:
         funnel = read_funnel(row)
         seconds = (row.completed_at - row.started_at).total_seconds() if row.completed_at and row.started_at else 0.0
-        counts = (write_number(funnel.recipients), *funnel_cells(funnel), write_number(funnel.uncertain))
-        table.add_row(f"{row.id} {row.name}", *counts, _("{seconds:.1f}", seconds=seconds))
+        table.add_row(str(row.id), *funnel_cells(funnel), _("{seconds:.1f}", seconds=seconds))
     console.print(table)
     console.print(
         _("Delivered, read and replied are percentages of sent; sent and failed are percentages of recipients.")
