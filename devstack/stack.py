@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 import signal
+import sys
 import urllib.error
 import urllib.request
 from collections.abc import Mapping, Sequence
@@ -132,12 +133,16 @@ class Stack:
         return f"http://{LOOPBACK}:{self.environment['FLOWER_PORT']}"
 
     def write_environment(self) -> Path:
-        """Write a shell file with the settings of this stack, for commands in another terminal; return its path."""
+        """Write a shell file for commands in another terminal; return its path.
+
+        It has the settings of this stack, and puts the folder of `revoada` and `celery` in front of PATH.
+        """
         path = self.folder / "env"
         names = set(list_variables()) & self.environment.keys()
         path.touch(mode=0o600)
         path.chmod(0o600)
         lines = [f"export {name}={shlex.quote(self.environment[name])}\n" for name in sorted(names)]
+        lines.append(f'export PATH={shlex.quote(str(Path(sys.executable).parent))}:"$PATH"\n')
         path.write_text("".join(lines), encoding="utf-8")
         return path
 
