@@ -63,7 +63,7 @@ CAMPAIGNS = (
 )  # fmt: skip
 _NAMES = ("Ana", "Bruno", "Camila", "Diego", "Elisa", "Fábio", "Gabriela", "Heitor", "Inês", "João")
 _SETTLE_SECONDS = 30.0
-_KEPT = {"REVOADA_LANGUAGE", "REVOADA_LOG_LANGUAGE", "REVOADA_METRICS_PORT"}
+_KEPT = {"REVOADA_LANGUAGE", "REVOADA_LOG_LANGUAGE", "REVOADA_METRICS_PORT", "REVOADA_EGRESS_NETWORKS"}
 _PASSWORD_LENGTH = 16
 # A list for a fourth campaign. One of its rows repeats a person, and one has no whole phone, as in lists of real life.
 _LIST = Path(__file__).with_name("demo-list.csv")

@@ -6,12 +6,13 @@ from campaigns.language import PORTUGUESE, choose, restoring
 from devstack.demo import _set_apart
 
 
-def test_the_demo_takes_no_setting_from_outside_but_the_languages():
-    languages = {"REVOADA_LANGUAGE": "pt_BR", "REVOADA_LOG_LANGUAGE": "pt_BR"}
+def test_the_demo_takes_few_settings_from_outside():
+    kept = {"REVOADA_LANGUAGE": "pt_BR", "REVOADA_LOG_LANGUAGE": "pt_BR"}
+    kept |= {"REVOADA_METRICS_PORT": "9100", "REVOADA_EGRESS_NETWORKS": "127.0.0.1"}
     settings = dict.fromkeys(["REVOADA_SLOTS", "META_APP_SECRET", "BROKER_URL", "DATABASE_URL_FILE"], "1")
-    environment = {"PATH": "/bin"} | settings | languages
+    environment = {"PATH": "/bin"} | settings | kept
     _set_apart(environment)
-    assert environment == {"PATH": "/bin"} | languages
+    assert environment == {"PATH": "/bin"} | kept
 
 
 def test_the_demo_tells_its_story_in_the_language_of_the_screen():

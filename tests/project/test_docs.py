@@ -24,6 +24,7 @@ from campaigns.domain.failures import FAILURES
 from campaigns.domain.pacing import Reason
 from campaigns.domain.settlement import Attempt, Release, Settle, settle
 from campaigns.domain.verdict import Action, Blame, Failure, Rejected, Retry
+from campaigns.egress import PostError
 from devstack.roles import read_procfile
 from simulator.config import Config
 from tests.console.messages import PO as CATALOGUE
@@ -169,6 +170,14 @@ def test_the_row_of_an_action_is_what_is_decided(action):
     status = decided.status if isinstance(decided, Settle) else message.Status.PENDING
     assert words(row["message"]) == [str(status)]
     assert row["attempt"] == ("refunded" if isinstance(decided, Release) and decided.refunds else "used")
+
+
+# hooks.md
+
+
+def test_every_reason_for_a_missing_answer_is_explained():
+    rows = read_tables((PROJECT / "docs/hooks.md").read_text(), "word")
+    assert [words(row["word"]) for row in rows] == [[str(error)] for error in PostError]
 
 
 # log.md and architecture.md
