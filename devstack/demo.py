@@ -151,7 +151,7 @@ def _open_console(stack: Stack, database: Database, console: Console) -> None:
 
 def _start(stack: Stack) -> str:
     """Start the servers, the roles and the simulator; return the simulator's URL."""
-    postgres, valkey = stack.start_postgres(fsync=False), stack.start_valkey()
+    postgres, valkey = stack.start_postgres(), stack.start_valkey()
     database_url = postgres.create_database("revoada")
     migrate(database_url)
     simulator_port = free_port(8800)
