@@ -12,12 +12,12 @@ from typing import Any
 
 import requests
 
-API, TOKEN = os.environ["REVOADA_API"], {"Authorization": f"Bearer {os.environ['REVOADA_TOKEN']}"}
+API, TOKEN = (os.environ.get(name) or sys.exit(__doc__) for name in ("REVOADA_API", "REVOADA_TOKEN"))
 
 
 def call(method: str, path: str, *, key: str | None = None, **options: Any) -> Any:
     """Send a request, and repeat it while the server cannot answer. End with the sentence of a refusal."""
-    headers = TOKEN | ({"Idempotency-Key": key} if key else {})
+    headers = {"Authorization": f"Bearer {TOKEN}"} | ({"Idempotency-Key": key} if key else {})
     while True:
         try:
             answer = requests.request(method, API + path, headers=headers, timeout=60, **options)
@@ -30,7 +30,7 @@ def call(method: str, path: str, *, key: str | None = None, **options: Any) -> A
             time.sleep(5)
 
 
-name, template, account, file = sys.argv[1:]
+name, template, account, file = sys.argv[1:5] if sys.argv[4:] else sys.exit(__doc__)
 made = call("POST", "/campaigns", key=f"{name}/draft", json={"name": name, "template": template, "accounts": [account]})
 path = f"/campaigns/{made['id']}"
 if call("GET", path)["status"] == "draft":

@@ -11,11 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from campaigns.domain.users.rights import Role
 from campaigns.management.files.work import do_next_job
-from campaigns.management.users.users import add_user
 from tests.store.rows import fetch
-from tests.support.actors import TESTER
 from tests.support.console_role import run_console
 
 
@@ -44,7 +41,6 @@ def _reads_lists(house):
 
 @pytest.mark.usefixtures("_reads_lists")
 def test_the_first_call_works_as_it_stands_in_the_document(project, house, database_url, tmp_path, commands):
-    add_user(house, "maria", actor=TESTER, role=Role.OPERATOR, password=None, time_zone="UTC")
     (tmp_path / "people.csv").write_text("phone,nome\n+5511999990001,Ana\n")
     with run_console(project, database_url) as (url, _):
         script = commands.replace("http://127.0.0.1:8080", url)

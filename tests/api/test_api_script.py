@@ -65,3 +65,12 @@ def test_the_script_ends_with_the_sentence_of_a_refusal(project, database_url, s
         output, errors = script.communicate(timeout=240)
     assert (script.returncode, output) == (1, "")
     assert errors.startswith("template_missing: There is no template nothing")
+
+
+def test_the_script_without_its_words_or_its_token_says_how_it_is_called(project):
+    for words, token in (["Sale", "promo:pt_BR"], "rv_1"), (["Sale", "promo:pt_BR", "sales", "people.csv"], ""):
+        environment = os.environ | {"REVOADA_API": "http://127.0.0.1:9/api/v1", "REVOADA_TOKEN": token}
+        command = [sys.executable, "docs/run_campaign.py", *words]
+        done = subprocess.run(command, cwd=project, env=environment, capture_output=True, text=True, check=False)
+        assert done.returncode == 1
+        assert done.stderr.startswith("Runs a campaign by the API: `python docs/run_campaign.py NAME TEMPLATE")
