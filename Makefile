@@ -17,7 +17,7 @@ READY := $(VENV)/.ready
 	test-pgbouncer test-browser nightly check golden messages dist bench chaos chaos-hosts pictures format lock
 
 help: ## list the commands
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 install: $(READY) ## make .venv with the locked versions
 
