@@ -21,7 +21,7 @@ from rich.console import Console
 
 from campaigns.cli.campaign.watch import watch_campaigns
 from campaigns.cli.hints import _
-from campaigns.cli.output import funnel_cells, funnel_columns, make_console, make_table
+from campaigns.cli.output import fit, funnel_cells, funnel_columns, make_console, make_table
 from campaigns.cli.session import find_login_name
 from campaigns.domain.users.actor import Actor, ActorKind, Surface
 from campaigns.domain.users.rights import Role
@@ -244,7 +244,7 @@ def _summarize(rows: list[CampaignListing], simulator_url: str, console: Console
         funnel = read_funnel(row)
         seconds = (row.completed_at - row.started_at).total_seconds() if row.completed_at and row.started_at else 0.0
         table.add_row(str(row.id), *funnel_cells(funnel), _("{seconds:.1f}", seconds=seconds))
-    console.print(table)
+    console.print(fit(table, console))
     console.print(
         _("Delivered, read and replied are percentages of sent; sent and failed are percentages of recipients.")
     )

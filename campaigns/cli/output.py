@@ -149,14 +149,22 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]], *, emp
     for row in rows:
         table.add_row(*(to_text(cell) for cell in row))
     if table.row_count:
-        make_console().print(table)
+        console = make_console()
+        console.print(fit(table, console))
     else:
         say(empty)
 
 
+def fit(table: Table, console: Console) -> Table:
+    """Return the table, with one space between its columns instead of three if its rows would not fit otherwise."""
+    if console.measure(table, options=console.options.update(width=_PIPE_WIDTH)).maximum > console.width:
+        table.padding = (0, 0)
+    return table
+
+
 def print_facts(facts: Iterable[tuple[str, object]]) -> None:
     """Print names and values below each other; empty values are left out."""
-    table = Table.grid(padding=(0, 2))
+    table = Table.grid(Column(), Column(overflow="fold"), padding=(0, 2))
     for name, value in facts:
         if value not in (None, "", [], ()):
             table.add_row(Text(name, style="bold"), to_text(value))

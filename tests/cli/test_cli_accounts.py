@@ -377,3 +377,12 @@ def test_a_table_in_a_narrow_terminal_loses_no_letter(revoada):
     assert name not in shown
     assert "…" not in shown
     assert "".join(re.findall(r"^[ 1]+([a-z]+)", shown.rpartition("─")[2], re.MULTILINE)) == name
+
+
+def test_a_table_with_long_words_has_narrower_gaps_before_it_breaks_a_word(revoada, database):
+    add(revoada, name="Relacionamento")
+    fetch(database, "UPDATE accounts SET phone_number_id = '551100000000002'")
+    shown = revoada.ok("account", "list", COLUMNS="80")
+    assert "551100000000002" in shown
+    assert "Relacionamento" in shown
+    assert max(map(len, shown.splitlines())) <= 80

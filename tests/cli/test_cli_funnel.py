@@ -136,7 +136,7 @@ def test_the_list_has_each_stage_whole_in_any_terminal(house, sale, width):
 def test_a_narrow_terminal_shows_every_stage_that_is_watched():
     row = make_row({"pending": 4_000, "delivered": 1_010_477, "read": 1_012_475, "failed": 12, "uncertain": 1})
     console = Console(file=io.StringIO(), width=80)
-    console.print(_draw([row], Rates(), ""))
+    console.print(_draw([row], Rates(), "", console))
     output = console.file.getvalue()
     for heading in ("sent", "delivered", "read", "replied", "failed", "also"):
         assert heading in output

@@ -27,6 +27,7 @@ from campaigns.cli.output import (
     describe_stages,
     describe_uncertain,
     describe_wait,
+    fit,
     funnel_cells,
     funnel_columns,
     json_option,
@@ -172,7 +173,7 @@ def _watch_live(
         while True:
             rows = read()
             problems = [*dict.fromkeys(problem for row in rows if (problem := find_problem(row)))]
-            live.update(_draw(rows, rates, problems), refresh=True)
+            live.update(_draw(rows, rates, problems, console), refresh=True)
             if not _can_go_on(rows):
                 return rows
             time.sleep(every_seconds)
@@ -281,7 +282,7 @@ def _describe(change: Change) -> str:
     return f"{line}. {problem}" if problem else line
 
 
-def _draw(rows: Sequence[CampaignListing], rates: Rates, problems: Sequence[str]) -> Group:
+def _draw(rows: Sequence[CampaignListing], rates: Rates, problems: Sequence[str], console: Console) -> Group:
     """Return a bar for each campaign, a table that says how far the messages of each campaign came, and problems."""
     bars = Table.grid(padding=(0, 2), expand=True)
     for column in _COLUMNS:
@@ -301,7 +302,7 @@ def _draw(rows: Sequence[CampaignListing], rates: Rates, problems: Sequence[str]
         # The number of failed messages has a column of its own.
         rest = ", ".join(describe_rest(replace(funnel, failed=0)))
         stages.add_row(str(row.id), *funnel_cells(funnel), rest)
-    return Group(bars, stages, *map(to_text, problems))
+    return Group(bars, fit(stages, console), *map(to_text, problems))
 
 
 def _can_go_on(rows: Sequence[CampaignListing]) -> bool:
