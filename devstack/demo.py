@@ -193,7 +193,12 @@ def _simulator_script(webhooks_url: str, app_secret: str) -> dict[str, Any]:
         "tokens": [_TOKEN],
         "latency_ms": [80, 200],
         "accounts": {
-            phone_number_id: {"waba_id": _WABA, "verified_name": name, "health": health}
+            phone_number_id: {
+                "waba_id": _WABA,
+                "display_phone_number": f"+55 11 4000-{phone_number_id[-4:]}",
+                "verified_name": name,
+                "health": health,
+            }
             for name, phone_number_id, health in ACCOUNTS
         },
         "webhooks": {
