@@ -16,7 +16,7 @@ from pathlib import Path
 from campaigns.cli.env_file import warn_of_overridden
 from campaigns.cli.hints import _
 from campaigns.cli.output import make_console
-from campaigns.config import read_settings
+from campaigns.config import Settings, read_settings
 from campaigns.store.database import Database
 from campaigns.store.migrate import migrate
 from campaigns.store.users.users import list_users
@@ -33,10 +33,10 @@ def run() -> int:
     _forget_own_servers(FOLDER.resolve(), os.environ)
     warn_of_overridden()
     settings = read_settings()
-    settings.require("meta_app_secret", "meta_verify_token", "secret_key")
     stop_on_sigterm()
     console = make_console()
     try:
+        _require(settings)
         with _lock(FOLDER.resolve()), Stack(FOLDER.resolve(), os.environ) as stack:
             stack.refuse_taken_ports()
             if settings.database_url is None:
@@ -96,6 +96,18 @@ In another terminal:
                 return _tell(error)
     except DevstackError as error:
         return _tell(error)
+
+
+def _require(settings: Settings) -> None:
+    """Raise DevstackError if no needed setting is there, and SettingsError if one of them is missing."""
+    needed = ("meta_app_secret", "meta_verify_token", "secret_key")
+    if all(getattr(settings, name) is None for name in needed):
+        text = _(
+            "META_APP_SECRET, META_VERIFY_TOKEN and REVOADA_SECRET_KEY are not set. Write them into the file .env:"
+            " .env.example says what each of them is, and `revoada keygen --env-file .env` makes the key."
+        )
+        raise DevstackError(text)
+    settings.require(*needed)
 
 
 def _tell(error: DevstackError) -> int:

@@ -35,6 +35,14 @@ def test_a_second_up_in_a_folder_is_refused_and_changes_nothing(tmp_path):
     assert [path.name for path in folder.iterdir()] == ["up.lock"]
 
 
+def test_up_without_settings_names_all_that_it_needs(tmp_path):
+    command = [Path(sys.executable).with_name("revoada"), "up"]
+    environment = {"PATH": os.environ["PATH"]}
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert "META_APP_SECRET, META_VERIFY_TOKEN and REVOADA_SECRET_KEY are not set. Write them into" in done.stderr
+
+
 def test_up_says_which_settings_of_the_terminal_differ_from_the_file(tmp_path):
     (tmp_path / ".revoada").mkdir()
     (tmp_path / ".env").write_text("REVOADA_REGION=GB\nREVOADA_SLOTS=4\n")
