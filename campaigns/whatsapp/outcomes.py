@@ -6,6 +6,8 @@ import json
 import re
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+
 from campaigns.domain.failures import find_failure, find_http_failure
 from campaigns.domain.verdict import Accepted, NotSent, Rejected, Unknown
 
@@ -48,6 +50,25 @@ _SECRET = re.compile(
 _MAX_SCANNED = 4096  # a text is cut to this many characters, then cleaned, then cut to its maximum length
 
 
+class _Message(msgspec.Struct):
+    id: str
+    message_status: Any = None
+
+
+class _Contact(msgspec.Struct):
+    input: str
+
+
+class _Acceptance(msgspec.Struct):
+    """The usual acceptance. Its other fields are skipped."""
+
+    messages: list[_Message]
+    contacts: list[_Contact]
+
+
+_decode_acceptance = msgspec.json.Decoder(_Acceptance).decode
+
+
 def read_verdict(reply: Reply) -> Verdict:
     """Return the verdict of a request.
 
@@ -68,9 +89,12 @@ def read_reply(status: int, body: bytes, *, content_type: str = "") -> Verdict:
     as Meta recommends. Without wamid and code, the HTTP status decides the verdict (`find_http_failure`): after most
     3xx and 4xx statuses the request was not carried out. In all other cases the result is unknown.
     """
+    is_success = 200 <= status <= 299  # noqa: PLR2004
+    if is_success and (usual := _read_usual_acceptance(body)):
+        return usual
     document = _parse_object(body)
     accepted = _read_acceptance(document)
-    if accepted is not None and 200 <= status <= 299:  # noqa: PLR2004
+    if accepted is not None and is_success:
         return accepted
     if refused := _read_refusal(status, document):
         return refused
@@ -95,6 +119,18 @@ def _read_refusal(status: int, document: dict[str, Any], secrets: Sequence[str] 
         return None
     failure = find_failure(code, subcode=_read_code(error.get("error_subcode")), http_status=status)
     return _make_rejected(failure, error, secrets=secrets)
+
+
+def _read_usual_acceptance(body: bytes) -> Accepted | None:
+    """Return what `_read_acceptance` would return, in less than half of the time; None if the body has another form."""
+    try:
+        usual = _decode_acceptance(body)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return None
+    if not usual.messages or not usual.contacts or _WAMID.fullmatch(usual.messages[0].id) is None:
+        return None
+    message = usual.messages[0]
+    return Accepted(message.id, is_held=message.message_status in _HELD_STATUSES, recipient=usual.contacts[0].input)
 
 
 def _parse_object(body: bytes) -> dict[str, Any]:

@@ -38,6 +38,30 @@ def test_a_held_message_is_accepted_but_held(message_status, is_held):
     assert reply(200, acceptance(message_status=message_status)) == Accepted("wamid.HBgN+/=", is_held=is_held)
 
 
+@pytest.mark.parametrize("more", [{}, {"error": {}}])
+@pytest.mark.parametrize(
+    ("contacts", "recipient"),
+    [
+        ([{"input": "+5511987654321", "wa_id": "551187654321"}], "+5511987654321"),
+        ([{"input": 5511987654321}], ""),
+        ([{"wa_id": "551187654321"}], ""),
+        ([None], ""),
+        ([], ""),
+        ({}, ""),
+        (None, None),
+    ],
+)
+def test_an_acceptance_in_any_form_names_its_recipient(contacts, recipient, more):
+    verdict = reply(200, acceptance(message_status="paused") | {"contacts": contacts} | more)
+    assert verdict == Accepted("wamid.HBgN+/=", is_held=True)
+    assert verdict.recipient == recipient
+
+
+def test_a_second_message_that_cannot_be_read_changes_nothing():
+    document = acceptance() | {"contacts": [{"input": "+5511987654321"}]}
+    assert reply(200, document | {"messages": [*document["messages"], None]}).recipient == "+5511987654321"
+
+
 def test_a_wamid_outweighs_an_error_beside_it():
     assert isinstance(reply(200, acceptance() | {"error": {"code": 130429}}), Accepted)
 
