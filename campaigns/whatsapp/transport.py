@@ -8,14 +8,15 @@ from __future__ import annotations
 import contextlib
 import logging
 import resource
-import selectors
+import select
 import socket
 import threading
 import time
 from collections import OrderedDict, deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 import pycurl
 
@@ -39,6 +40,10 @@ _QUEUE_POLL_SECONDS = 0.05
 # many connections.
 _CONNECTIONS_PER_MULTI = 32
 _SPARE_DESCRIPTORS = 128
+
+# Linux has epoll. Other systems have poll: the same events with the same numbers, and a timeout in milliseconds.
+_make_poller: Callable[[], Any]
+_make_poller, _POLLER_UNITS = (select.epoll, 1) if hasattr(select, "epoll") else (select.poll, 1000)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,11 +81,13 @@ class Transport:
         self._finished: dict[Mailbox, list[Reply]] = {}
         self._is_closed = False
         self._timers: dict[pycurl.CurlMulti, float] = {}
-        self._selector = selectors.DefaultSelector()
+        self._poller = _make_poller()
+        # By descriptor: the multi handle that waits for an event of the socket.
+        self._waiting: dict[int, pycurl.CurlMulti] = {}
         self._wake_receiver, self._wake_sender = socket.socketpair()
         for end in (self._wake_receiver, self._wake_sender):
             end.settimeout(0)
-        self._selector.register(self._wake_receiver, selectors.EVENT_READ)
+        self._poller.register(self._wake_receiver, select.POLLIN)
         self._max_connections = max(min(_MAX_CONNECTIONS, _raise_descriptor_limit() - _SPARE_DESCRIPTORS), 1)
         self._limit = ConnectionLimit(self._max_connections, clock())
         self._multis: list[pycurl.CurlMulti] = []
@@ -135,19 +142,24 @@ class Transport:
         return Handle(self._multis[-1], self._connect_timeout, self._sockets, self._ca_file, self._shared)
 
     def _on_socket(self, action: int, descriptor: int, multi: pycurl.CurlMulti, _data: object) -> None:
-        """Register a socket for the events that libcurl waits for."""
+        """Register a socket for the events that libcurl waits for.
+
+        libcurl removes a socket after each request. The socket stays registered all the same, because the next request
+        on its connection waits for the same event.
+        """
         if action == pycurl.POLL_REMOVE:
-            with contextlib.suppress(KeyError, ValueError):
-                self._selector.unregister(descriptor)
+            self._waiting.pop(descriptor, None)
             return
-        events = (selectors.EVENT_READ if action & pycurl.POLL_IN else 0) | (
-            selectors.EVENT_WRITE if action & pycurl.POLL_OUT else 0
-        )
-        # libcurl removes a socket after each request, so nearly always the socket is not registered here.
+        self._waiting[descriptor] = multi
+        events = (select.POLLIN if action & pycurl.POLL_IN else 0) | (select.POLLOUT if action & pycurl.POLL_OUT else 0)
         try:
-            self._selector.register(descriptor, events, multi)
-        except KeyError:
-            self._selector.modify(descriptor, events, multi)
+            self._poller.modify(descriptor, events)
+        except FileNotFoundError:  # a new socket: the system forgets each socket that libcurl closes
+            self._poller.register(descriptor, events)
+
+    def _unregister(self, descriptor: int) -> None:
+        with contextlib.suppress(OSError, KeyError):  # the socket may be closed, or never registered
+            self._poller.unregister(descriptor)
 
     def _on_timer(self, multi: pycurl.CurlMulti, milliseconds: int) -> None:
         if milliseconds < 0:
@@ -168,7 +180,6 @@ class Transport:
         for held in self._held_errors:
             held.connection.close()
         self._sockets.close()
-        self._selector.close()
         self._wake_receiver.close()
         self._wake_sender.close()
 
@@ -176,18 +187,22 @@ class Transport:
         started_at = clock()
         self._limit.note(started_at, used=self._count_used_connections())
         touched: set[pycurl.CurlMulti] = set()
-        for key, mask in self._selector.select(self._seconds_to_wait(started_at)):
-            if key.fileobj is self._wake_receiver:
+        seconds = self._seconds_to_wait(started_at)
+        for descriptor, events in self._poller.poll(None if seconds is None else seconds * _POLLER_UNITS):
+            if (multi := self._waiting.get(descriptor)) is not None:
+                # An error counts as both events, so that libcurl finds it.
+                is_readable, is_writable = events & ~select.POLLOUT, events & ~select.POLLIN
+                if is_readable:
+                    self._sockets.note_readable(descriptor)
+                ready = (pycurl.CSELECT_IN if is_readable else 0) | (pycurl.CSELECT_OUT if is_writable else 0)
+                multi.socket_action(descriptor, ready)
+                touched.add(multi)
+            elif descriptor == self._wake_receiver.fileno():
                 with contextlib.suppress(BlockingIOError):
                     self._wake_receiver.recv(4096)
-                continue
-            ready = (pycurl.CSELECT_IN if mask & selectors.EVENT_READ else 0) | (
-                pycurl.CSELECT_OUT if mask & selectors.EVENT_WRITE else 0
-            )
-            if mask & selectors.EVENT_READ:
-                self._sockets.note_readable(key.fd)
-            key.data.socket_action(key.fd, ready)
-            touched.add(key.data)
+            else:
+                # An idle connection was closed, or bytes came that no request has asked for.
+                self._unregister(descriptor)
         self._run_timers(touched)
         self._time_out_requests(started_at)
         self._release_held_errors(started_at)
@@ -370,8 +385,7 @@ class Transport:
     def _detach_connection(self, state: ConnectionState) -> socket.socket | None:
         if not self._sockets.is_open(state):
             return None
-        with contextlib.suppress(KeyError, ValueError):
-            self._selector.unregister(state.descriptor)
+        self._unregister(state.descriptor)
         return self._sockets.detach(state)
 
 

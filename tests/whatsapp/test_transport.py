@@ -9,6 +9,7 @@ import io
 import json
 import math
 import resource
+import select
 import socket
 import socketserver
 import ssl
@@ -419,6 +420,32 @@ def test_a_kept_connection_that_was_closed_carries_nothing_more(transport, endin
             assert closed.wait(PATIENCE_SECONDS)
         over.set()
         server.shutdown()
+
+
+def test_a_system_without_epoll_keeps_connections_too(answer, monkeypatch):
+    monkeypatch.setattr("campaigns.whatsapp.transport._make_poller", select.poll)
+    monkeypatch.setattr("campaigns.whatsapp.transport._POLLER_UNITS", 1000)
+    server = answer(OK, OK)  # each connection ends after two replies
+    transport = Transport(connect_timeout=PATIENCE_SECONDS, total_timeout=PATIENCE_SECONDS)
+    assert [send_one(transport, server.url).http_status for _ in range(4)] == [200] * 4
+    transport.close()
+    assert server.connection_count == 2
+
+
+def test_a_kept_connection_that_was_closed_does_not_keep_the_thread_awake(transport):
+    """The socket of such a connection is readable for ever."""
+    closing = threading.Event()
+
+    class Handler(socketserver.BaseRequestHandler):
+        def handle(self):
+            assert self.request.recv(65536)
+            self.request.sendall(OK)
+            closing.wait(PATIENCE_SECONDS)
+
+    with serving(socketserver.ThreadingTCPServer(("127.0.0.1", 0), Handler)) as server:
+        send_one(transport, f"http://127.0.0.1:{server.server_address[1]}/")
+        closing.set()
+    wait_for(lambda: not transport._poller.poll(0.05))
 
 
 # replies that belong to no request, or to another one
