@@ -23,6 +23,7 @@ from campaigns.domain.account import (
 )
 from campaigns.domain.failures import TOKEN_REFUSED
 from campaigns.store.database import Connection, ConstraintError, insert_row, query
+from campaigns.store.messages import write_array
 
 Kind = Literal[
     "created", "deactivated", "activated", "blocked", "health_worse", "health_better", "health_failed",
@@ -135,10 +136,10 @@ def _reset_streaks(connection: Connection, successes: Sequence[StreakOutcomes]) 
     rows += [(*key, None) for key in of_accounts.difference(row[:2] for row in rows)]
     rows.sort(key=itemgetter(0))
     parameters = {
-        "account_ids": [account_id for account_id, _, _ in rows],
-        "activated_at": [activated_at for _, activated_at, _ in rows],
-        "categories": [category for _, _, category in rows],
-        "are_whole": [row[:2] in of_accounts for row in rows],
+        "account_ids": write_array(account_id for account_id, _, _ in rows),
+        "activated_at": write_array(activated_at for _, activated_at, _ in rows),
+        "categories": write_array(category for _, _, category in rows),
+        "are_whole": write_array(row[:2] in of_accounts for row in rows),
     }
     connection.execute(query("reset_streaks"), parameters)
 

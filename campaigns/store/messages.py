@@ -104,12 +104,19 @@ def write_array(values: Iterable[object]) -> str | None:
 
     Returns None if all elements are None. Then `unnest` fills the column with NULL.
     """
-    written = ["NULL" if value is None else _quote(str(value)) for value in values]
-    return None if written.count("NULL") == len(written) else f"{{{','.join(written)}}}"
+    elements = list(values)
+    if elements.count(None) == len(elements):
+        return None
+    # Most columns have only a few different values.
+    written = {value: _write_element(value) for value in set(elements)}
+    return f"{{{','.join([written[value] for value in elements])}}}"
 
 
-def _quote(text: str) -> str:
-    return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
+def _write_element(value: object) -> str:
+    if value is None:
+        return "NULL"
+    text = str(value).replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{text}"'
 
 
 def claim_messages(
@@ -229,20 +236,20 @@ def merge_replies(
 def _write_evidence(evidence: Sequence[EvidenceRow]) -> dict[str, Any]:
     rows = sorted(evidence, key=lambda row: row.message_id)
     return {
-        "ids": write_array(row.message_id for row in rows),
-        "send_nos": write_array(row.send_no for row in rows),
-        "statuses": write_array(row.status for row in rows),
-        "wamids": write_array(row.wamid for row in rows),
-        "sent_at": write_array(row.sent_at for row in rows),
-        "delivered_at": write_array(row.delivered_at for row in rows),
-        "read_at": write_array(row.read_at for row in rows),
-        "failed_at": write_array(row.failed_at for row in rows),
-        "error_codes": write_array(row.error_code for row in rows),
-        "error_titles": write_array(row.error_title for row in rows),
-        "error_details": write_array(row.error_details for row in rows),
-        "pricing_categories": write_array(row.pricing_category for row in rows),
-        "pricing_models": write_array(row.pricing_model for row in rows),
-        "billable": write_array(row.is_billable for row in rows),
+        "ids": write_array([row.message_id for row in rows]),
+        "send_nos": write_array([row.send_no for row in rows]),
+        "statuses": write_array([row.status for row in rows]),
+        "wamids": write_array([row.wamid for row in rows]),
+        "sent_at": write_array([row.sent_at for row in rows]),
+        "delivered_at": write_array([row.delivered_at for row in rows]),
+        "read_at": write_array([row.read_at for row in rows]),
+        "failed_at": write_array([row.failed_at for row in rows]),
+        "error_codes": write_array([row.error_code for row in rows]),
+        "error_titles": write_array([row.error_title for row in rows]),
+        "error_details": write_array([row.error_details for row in rows]),
+        "pricing_categories": write_array([row.pricing_category for row in rows]),
+        "pricing_models": write_array([row.pricing_model for row in rows]),
+        "billable": write_array([row.is_billable for row in rows]),
     }
 
 
