@@ -83,8 +83,8 @@ def settle(
     the wait before a second attempt; the wait doubles with each further attempt.
     """
     match verdict:
-        case Accepted(wamid, is_held):
-            return Settle(Status.HELD if is_held else Status.SENT, wamid=wamid)
+        case Accepted():
+            return settle_accepted(verdict)
         case Unknown(reason, code):
             return Settle(Status.UNCERTAIN, code=code, title=reason)
         case NotSent(reason):
@@ -93,6 +93,11 @@ def settle(
             return _settle_rejected(verdict, attempt, usable, max_attempts, retry_seconds)
         case _:
             assert_never(verdict)
+
+
+def settle_accepted(verdict: Accepted) -> Settle:
+    """Return the decision about an accepted message, which does not depend on the attempt."""
+    return Settle(Status.HELD if verdict.is_held else Status.SENT, verdict.wamid)
 
 
 def _settle_rejected(  # noqa: PLR0911  one return per action

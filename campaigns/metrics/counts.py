@@ -8,6 +8,7 @@ import tempfile
 import threading
 import time
 from bisect import bisect_left
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, MutableSequence
 from contextlib import contextmanager
 
@@ -54,10 +55,7 @@ class Counts:
     def observe(self, name: str, values: Iterable[float]) -> None:
         """Add values, in seconds, to a histogram."""
         bounds, keys, seconds = METRICS[name].bounds, BUCKET_KEYS[name], [*values]
-        found: dict[Key, float] = {}
-        for each in seconds:
-            key = keys[bisect_left(bounds, each)]
-            found[key] = found.get(key, 0) + 1
+        found: dict[Key, float] = {**Counter([keys[bisect_left(bounds, each)] for each in seconds])}
         if seconds:
             found[name, (SUM,)] = sum(seconds)
             self._add(found)

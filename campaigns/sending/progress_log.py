@@ -9,12 +9,13 @@ from __future__ import annotations
 import logging
 import time
 from collections import Counter
+from collections.abc import Iterable, Sequence
 
 from campaigns.domain.settlement import Settle, Settlement
 from campaigns.domain.statement import Sentence, Word
 from campaigns.domain.verdict import Accepted, NotSent, Rejected, Unknown, Verdict
 from campaigns.logs import event
-from campaigns.store.messages import ClaimedMessage
+from campaigns.sending.settlement import Decision, InFlight
 
 _log = logging.getLogger("campaigns.sending")
 
@@ -32,24 +33,24 @@ class ProgressLog:
         self._failures: Counter[tuple[int | None, str]] = Counter()
         self._first: dict[tuple[int | None, str], tuple[int, Sentence]] = {}
 
-    def note_sending(self, message: ClaimedMessage) -> None:
-        if _log.isEnabledFor(logging.DEBUG):
-            _log.debug(
-                "Sending message #%s",
-                message.id,
-                extra=event("sending", campaign_id=self._campaign_id, account_id=message.account_id),
-            )
-
-    def note_settled(self, message: ClaimedMessage, verdict: Verdict, settlement: Settlement) -> None:
-        self._settled_count += 1
-        if isinstance(verdict, Accepted):
-            if _log.isEnabledFor(logging.DEBUG):
-                bound = event("sent", campaign_id=self._campaign_id, message_id=message.id)
-                _log.debug("Message accepted", extra=bound)
+    def note_sending(self, claimed: Iterable[InFlight]) -> None:
+        if not _log.isEnabledFor(logging.DEBUG):
             return
-        code, text = _explain(verdict, settlement)
-        self._failures[code, str(text)] += 1
-        self._first.setdefault((code, str(text)), (message.id, text))
+        for each in claimed:
+            bound = event("sending", campaign_id=self._campaign_id, account_id=each.message.account_id)
+            _log.debug("Sending message #%s", each.message.id, extra=bound)
+
+    def note_settled(self, decisions: Sequence[Decision]) -> None:
+        self._settled_count += len(decisions)
+        is_debugging = _log.isEnabledFor(logging.DEBUG)
+        for in_flight, verdict, settlement in decisions:
+            if not isinstance(verdict, Accepted):
+                code, text = _explain(verdict, settlement)
+                self._failures[code, str(text)] += 1
+                self._first.setdefault((code, str(text)), (in_flight.message.id, text))
+            elif is_debugging:
+                bound = event("sent", campaign_id=self._campaign_id, message_id=in_flight.message.id)
+                _log.debug("Message accepted", extra=bound)
 
     def write(self, *, at_once: bool = False) -> None:
         """Log the counts since the last log lines, at most once a second. With `at_once`, log them in any case."""

@@ -349,10 +349,10 @@ class Slice:
         if not claimed:
             return
         self._window.note_departure(clock(), in_flight=len(self._in_flight))
+        self._progress.note_sending(claimed)
         requests = []
         for each in claimed:
             self._in_flight.add((each.message.id, each.message.send_no))
-            self._progress.note_sending(each.message)
             try:
                 requests.append(self._requests.build(each))
             except TemplateError as error:
@@ -383,10 +383,11 @@ class Slice:
 
     def _settle(self, replies: Sequence[Reply]) -> None:
         """Settle replies. If Postgres fails, the settler keeps the replies for the next pass of the loop."""
+        now = clock()
         for reply in replies:
             in_flight = reply.request.key
             assert isinstance(in_flight, InFlight)
-            self._note_latency(reply)
+            self._note_latency(reply, now)
             self._settler.add(in_flight, reply.verdict)
         if not self._settler.has_replies:
             return
@@ -399,9 +400,10 @@ class Slice:
             if self._settler.has_failed_for(self._tools.settings.lease_seconds):
                 raise
             return
-        for in_flight, verdict, settlement in settled.decisions:
-            self._in_flight.discard((in_flight.message.id, in_flight.message.send_no))
-            self._progress.note_settled(in_flight.message, verdict, settlement)
+        self._in_flight.difference_update(
+            [(in_flight.message.id, in_flight.message.send_no) for in_flight, _, _ in settled.decisions]
+        )
+        self._progress.note_settled(settled.decisions)
         self._tools.reply_counts.add((each.account.id, verdict) for each, verdict, _ in settled.decisions)
         counts.observe("revoada_reply_seconds", [reply.seconds for reply in replies if not reply.error])
         count_failures([verdict for _, verdict, _ in settled.decisions if isinstance(verdict, Rejected)])
@@ -432,15 +434,15 @@ class Slice:
             # portfolio sends fewer messages than Meta allows.
             self._fail("Returning quota", error)
 
-    def _note_latency(self, reply: Reply) -> None:
+    def _note_latency(self, reply: Reply, now: float) -> None:
         """Adapt the limit of requests in flight to the latency of a reply.
 
         A request that never left says nothing about the latency of the API.
         """
         if not reply.error:
-            self._window.note_reply(clock(), reply.seconds)
+            self._window.note_reply(now, reply.seconds)
         elif isinstance(reply.verdict, Unknown):
-            self._window.note_silence(clock(), reply.seconds)
+            self._window.note_silence(now, reply.seconds)
 
     def _fail(self, activity: str, error: Exception) -> None:
         """Claim nothing more in this slice, because a statement in Postgres failed."""

@@ -16,7 +16,7 @@ from campaigns.config import Settings
 from campaigns.domain.account import CooldownReason, FailureRecord
 from campaigns.domain.failures import STRAY_REPLY, advise_repair, find_failure
 from campaigns.domain.message import Status
-from campaigns.domain.settlement import Attempt, Release, Settle, Settlement, settle
+from campaigns.domain.settlement import Attempt, Release, Settle, Settlement, settle, settle_accepted
 from campaigns.domain.statement import Sentence, Word
 from campaigns.domain.verdict import Accepted, Action, Failure, NotSent, Rejected, Unknown, Verdict
 from campaigns.logs import event
@@ -192,10 +192,10 @@ class Settler:
 
     def _decide_and_write(self, replies: Sequence[tuple[InFlight, Verdict]], usable: set[int]) -> Settled:
         throttled_at: dict[int, float] = {}
-        decisions: list[Decision] = []
-        for in_flight, verdict in replies:
+        decisions = [(in_flight, verdict, self._decide(in_flight, verdict, usable)) for in_flight, verdict in replies]
+        refused = [each for each in replies if not isinstance(each[1], Accepted)]
+        for in_flight, verdict in refused:
             self._report_unknown_code(verdict)
-            decisions.append((in_flight, verdict, self._decide(in_flight, verdict, usable)))
             if isinstance(verdict, Rejected) and verdict.failure.action is Action.SLOW_DOWN:
                 latest = throttled_at.get(in_flight.account.id, 0.0)
                 throttled_at[in_flight.account.id] = max(latest, in_flight.granted_at)
@@ -206,8 +206,8 @@ class Settler:
         outcomes = [(in_flight.account.id, verdict) for in_flight, verdict, _ in decisions]
         self._probation.apply(change, outcomes, until=cooldown_until)
         self._report_stray_replies(decisions)
-        changed_accounts = {in_flight.account.id for in_flight, verdict in replies if _may_change_account(verdict)}
-        categories = {account_id: failure.category for account_id, failure in _find_named_categories(replies).items()}
+        changed_accounts = {in_flight.account.id for in_flight, verdict in refused if _may_change_account(verdict)}
+        categories = {account_id: failure.category for account_id, failure in _find_named_categories(refused).items()}
         return Settled(decisions, throttled_at, changed_accounts, categories)
 
     def _correct(
@@ -265,6 +265,8 @@ class Settler:
         self._alerts.send("unknown_code", text, campaign_id=self._campaign_id, code=verdict.code)
 
     def _decide(self, in_flight: InFlight, verdict: Verdict, usable: set[int]) -> Settlement:
+        if isinstance(verdict, Accepted):
+            return settle_accepted(verdict)
         message = in_flight.message
         attempt = Attempt(
             message.id,
@@ -314,16 +316,16 @@ class Settler:
             if isinstance(settlement, Settle) and settlement.suppresses
         }
         suppress_refusing(connection, optouts)
-        cooldowns = _find_cooldowns(decisions)
+        replies = [(in_flight, verdict) for in_flight, verdict, _ in decisions]
+        cooldowns = _find_cooldowns(replies)
         if cooldowns:
             lock_accounts_to_block(
                 connection,
                 [each.account_id for each in cooldowns],
                 of_wabas=[each.account_id for each in cooldowns if each.is_for_waba],
             )
-        replies = [(in_flight, verdict) for in_flight, verdict, _ in decisions]
         if not any(_is_account_fault(verdict) for _, verdict in replies):
-            count_outcomes(connection, _outcomes(replies))
+            count_outcomes(connection, _successes(replies))
         for cooldown in cooldowns:
             block_accounts(
                 connection,
@@ -414,6 +416,20 @@ def _outcomes(replies: Iterable[tuple[InFlight, Verdict]]) -> list[StreakOutcome
     ]
 
 
+def _successes(replies: Iterable[tuple[InFlight, Verdict]]) -> list[StreakOutcomes]:
+    """Return one success for each streak that has any. Without failures between them, more successes change nothing."""
+    accepting = {
+        (in_flight.account.id, in_flight.account.activated_at, in_flight.category)
+        for in_flight, verdict in replies
+        if isinstance(verdict, Accepted)
+    }
+    return [
+        StreakOutcomes(account_id, each, at, (None,))
+        for account_id, at, category in accepting
+        for each in (None, category)
+    ]
+
+
 def _failure_record(message_id: int, verdict: Rejected) -> FailureRecord:
     return {
         "code": verdict.code,
@@ -438,10 +454,12 @@ def _may_change_account(verdict: Verdict) -> bool:
 _ACCOUNT_ACTIONS = (Action.SWITCH_ACCOUNT, Action.BLOCK_ACCOUNT, Action.BLOCK_WABA, Action.BACK_OFF)
 
 
-def _find_cooldowns(decisions: Iterable[Decision]) -> list[Cooldown]:
+def _find_cooldowns(replies: Iterable[tuple[InFlight, Verdict]]) -> list[Cooldown]:
     """Return the cooldowns that the verdicts require, one per account, in the order of the account ids."""
     cooldowns: dict[int, Cooldown] = {}
-    for in_flight, verdict, _ in decisions:
+    for in_flight, verdict in replies:
+        if isinstance(verdict, Accepted):
+            continue
         cooldown = _find_cooldown(in_flight.account.id, verdict)
         if cooldown is not None:
             cooldowns.setdefault(cooldown.account_id, cooldown)

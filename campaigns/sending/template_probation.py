@@ -99,10 +99,10 @@ class TemplateProbation:
         if change.refusal is not None or change.accepted_by:
             self._is_on_probation = change.refusal is not None
         for account_id, verdict in replies:
-            if _is_variable_error(verdict):
-                self._error_counts[account_id] += 1
-            else:
-                del self._error_counts[account_id]
+            if not _is_variable_error(verdict):
+                self._error_counts.pop(account_id, None)
+                continue
+            self._error_counts[account_id] += 1
             if self._error_counts[account_id] >= most_errors:
                 self.start_cooldown()
         if until is not None:
