@@ -10,6 +10,7 @@ from campaigns.logs import event
 from campaigns.sending.accounts import AccountPool
 from campaigns.sending.leases import Lease
 from campaigns.sending.settlement import InFlight
+from campaigns.store.accounts import AccountRow
 from campaigns.store.leases import LeaseRow
 from campaigns.whatsapp.callback import CallbackData, write_callback
 from campaigns.whatsapp.mailbox import Request
@@ -27,6 +28,8 @@ class RequestBuilder:
         self._pool, self._lease = pool, lease
         self._graph_api_url, self._installation = graph_api_url, installation
         self._encode = _make_encoder(row)
+        # By phone number id and token: the address and the header lines of the requests.
+        self._targets: dict[tuple[str, bytes], tuple[str, list[str]]] = {}
 
     @property
     def fits(self) -> bool:
@@ -38,13 +41,20 @@ class RequestBuilder:
         message, account = in_flight.message, in_flight.account
         assert self._encode is not None  # no token is granted unless the template fits
         callback = write_callback(CallbackData(self._installation, message.id, message.send_no))
-        return Request(
-            key=in_flight,
-            url=f"{self._graph_api_url}/{account.phone_number_id}/messages",
-            headers=[f"Authorization: Bearer {self._pool.access_token(account)}", "Content-Type: application/json"],
-            body=self._encode(message.phone, message.variables, callback),
-            permit=self._lease,
-        )
+        url, headers = self._find_target(account)
+        return Request(in_flight, url, headers, self._encode(message.phone, message.variables, callback), self._lease)
+
+    def _find_target(self, account: AccountRow) -> tuple[str, list[str]]:
+        """Return the address and the header lines of the requests of an account."""
+        target = self._targets.get((account.phone_number_id, account.token))
+        if target is None:
+            token = self._pool.access_token(account)
+            target = (
+                f"{self._graph_api_url}/{account.phone_number_id}/messages",
+                [f"Authorization: Bearer {token}", "Content-Type: application/json"],
+            )
+            self._targets[account.phone_number_id, account.token] = target
+        return target
 
 
 def _make_encoder(row: LeaseRow) -> Encoder | None:
