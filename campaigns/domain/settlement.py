@@ -37,7 +37,7 @@ class Attempt:
     pair_refusals: int = 0
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # not frozen: see `Accepted`
 class Settle:
     """The message gets `status`. `code`, `title` and `details` describe a failure.
 

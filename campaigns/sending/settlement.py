@@ -51,7 +51,7 @@ _MIN_TRIES = 5
 _MAX_LOGGED_IDS = 20
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # not frozen: see `Accepted`
 class InFlight:
     """A message that is claimed and not settled. `account` is the row at the time of the claim.
 

@@ -23,7 +23,7 @@ IN_FLIGHT = (Status.SENDING, Status.UNCERTAIN)
 ACCEPTED_OR_IN_FLIGHT = (*IN_FLIGHT, Status.HELD, Status.SENT)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # not frozen: see `Accepted`
 class ClaimedMessage:
     """A message that was claimed for one account. `send_no`: the number of this send. `attempts` includes this send."""
 
