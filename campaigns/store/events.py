@@ -147,8 +147,9 @@ def take_events(connection: Connection, *, retry_seconds: float, done_id: int | 
     `done_id`: the `take_id` of bodies that are all applied.
     """
     parameters = {"limit": _MAX_EVENTS, "max_bytes": _MAX_BYTES, "retry_seconds": retry_seconds}
-    # One round trip, but three statements: each sees what was committed while the one before it waited.
+    # One round trip, but a statement each: each sees what was committed while the one before it waited.
     with connection.pipeline():
+        connection.execute(query("limit_take"))
         connection.execute(query("lock_takes"))
         connection.execute(query("end_takes"), {"done_id": done_id})
         cursor = connection.execute(query("take_events"), parameters, binary=True)

@@ -14,6 +14,12 @@ FROM unnest(%(times)s::timestamptz[], %(bodies)s::bytea[]) AS p (received_at, bo
 -- name: find_newest_event_id
 SELECT coalesce(max(id), 0) FROM webhook_events WHERE status = 'stored'
 
+-- name: limit_take
+-- A process that is frozen inside a take holds the lock of all takes. Others wait for the lock for at most three seconds,
+-- and Postgres ends the transaction of the frozen process after ten. `idle_in_transaction_session_timeout` would never
+-- end it: behind a pipeline psycopg sends a Flush, which stops this timeout.
+SELECT set_config('lock_timeout', '3s', true), set_config('transaction_timeout', '10s', true)
+
 -- name: lock_takes
 -- Only one transaction at a time takes bodies, so that each sees the takes of the others. A transaction that waits in a
 -- SELECT for an advisory lock has a snapshot, which keeps old versions of messages alive. LOCK TABLE needs no snapshot.

@@ -1,5 +1,6 @@
 import datetime as dt
 import random
+import threading
 
 import psycopg
 import pytest
@@ -8,9 +9,11 @@ from campaigns.config import Settings
 from campaigns.domain.message import Write
 from campaigns.domain.optout.recognition import StopRules
 from campaigns.store.database import DatabaseUnavailable
-from campaigns.store.events import insert_events
+from campaigns.store.events import insert_events, take_events
 from campaigns.store.messages import merge_evidence
+from tests.simulator.far_end import PATIENCE_SECONDS, wait_for
 from tests.store.rows import (
+    Beside,
     add_account,
     add_campaign,
     add_message,
@@ -313,6 +316,24 @@ def test_a_process_that_is_frozen_as_it_takes_costs_nothing_applied(
     assert fetch(database, "SELECT FROM webhook_takes") == []
     monkeypatch.undo()
     assert receive(database).counts == {"statuses": 1}
+
+
+def test_a_process_that_is_frozen_inside_a_take_holds_others_up_for_seconds_only(database, open_database, add):
+    database.run(insert_events, [make_reports(make_report(database, add()))])
+    has_taken, may_go_on = threading.Event(), threading.Event()
+
+    def take_and_freeze(connection):
+        take_events(connection, retry_seconds=30)
+        has_taken.set()
+        may_go_on.wait(PATIENCE_SECONDS)
+
+    frozen = Beside(open_database().run, take_and_freeze)
+    assert has_taken.wait(PATIENCE_SECONDS)
+    others = open_database()
+    wait_for(lambda: receive(others).counts == {"statuses": 1})
+    may_go_on.set()
+    with pytest.raises(psycopg.Error):
+        frozen.result()
 
 
 def judge(event, *, at=AT, name="promo"):
