@@ -20,6 +20,7 @@ from campaigns.domain.campaign import STARTED
 from campaigns.domain.statement import Finding
 from campaigns.logs import event
 from campaigns.management.reports import read_funnel
+from campaigns.metrics.counts import counts
 from campaigns.store.campaigns import CampaignListing, list_campaigns
 from campaigns.store.database import Database, DatabaseError
 
@@ -136,9 +137,11 @@ class Hub:
             if self._thread is None:
                 self._thread = threading.Thread(target=self._run, name="live numbers", daemon=True)
                 self._thread.start()
+        counts.add("revoada_live_viewers")
         try:
             yield watch
         finally:
+            counts.add("revoada_live_viewers", count=-1)
             with self._changed:
                 streams.remove(watch)
                 if not streams:

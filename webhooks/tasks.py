@@ -23,6 +23,7 @@ def apply() -> None:
         publish(app, forward.name, [((), {})])
     applied = apply_events(here.database, here.settings, here.alerts)
     counts.add("revoada_webhooks_applied_total", count=applied.event_count)
+    counts.observe("revoada_webhook_apply_delay_seconds", applied.delays)
     counts.add_all(
         "revoada_webhook_parts_total", [((name.replace(" ", "_"),), count) for name, count in applied.counts.items()]
     )

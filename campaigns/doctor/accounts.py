@@ -82,7 +82,7 @@ def describe_accounts(
     rates: Mapping[int, float] = {}
     if settings.redis_url is not None:
         configured = {row.id: row.messages_per_second for row in loaded.rows}
-        rates = read_rates(settings.redis_url, configured, timeout_seconds=_TIMEOUT_SECONDS)
+        rates = read_rates(settings.redis_url, configured, timeout_seconds=_TIMEOUT_SECONDS) or {}
     return [
         AccountState(
             row,

@@ -230,7 +230,7 @@ def _read_rates(settings: Settings, accounts: dict[int, AccountListing]) -> dict
     if settings.redis_url is None:
         return {}
     configured = {each.id: each.messages_per_second for each in accounts.values()}
-    return read_rates(settings.redis_url, configured, timeout_seconds=_TIMEOUT_SECONDS)
+    return read_rates(settings.redis_url, configured, timeout_seconds=_TIMEOUT_SECONDS) or {}
 
 
 def account_facts(

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from importlib.metadata import version
 
 from campaigns.broker.queues import QUEUES, BrokerFacts
@@ -13,12 +14,14 @@ from campaigns.config import Settings
 from campaigns.metrics.table import MAX_ACCOUNTS, METRICS, Key, list_keys
 from campaigns.store.database import Database, DatabaseError, DatabaseUnavailable
 from campaigns.store.installation import WorkerRow
-from campaigns.store.metrics.state import AccountState, State, load_state
+from campaigns.store.metrics.state import AccountState, State, UncertainCount, load_state, load_uncertain_ages
 from campaigns.throttle.inspection import read_rates
 
 # Postgres is read at most once in this time, however many Prometheus servers scrape the console.
 _KEEP_SECONDS = 5.0
 _THROTTLE_SECONDS = 0.5
+# The messages of a campaign are read for the age of its uncertain ones at most once in this time.
+_UNCERTAIN_SECONDS = 300.0
 
 
 class StateReader:
@@ -31,6 +34,7 @@ class StateReader:
     def __init__(self, database: Database, settings: Settings, ask_broker: Callable[[], BrokerFacts]) -> None:
         self._database, self._settings, self._ask_broker = database, settings, ask_broker
         self._lock = threading.Lock()
+        self._uncertain = _OldestUncertain(database)
         self._read_at, self._numbers = float("-inf"), dict[Key, float]()
 
     def read(self) -> dict[Key, float]:
@@ -56,8 +60,12 @@ class StateReader:
         rates: dict[int, float] = {each.id: each.rate_limit for each in state.accounts}
         if self._settings.redis_url is not None:
             limits = {each.id: each.rate_limit for each in state.accounts}
-            rates |= read_rates(self._settings.redis_url, limits, timeout_seconds=_THROTTLE_SECONDS)
+            found = read_rates(self._settings.redis_url, limits, timeout_seconds=_THROTTLE_SECONDS)
+            numbers["revoada_throttle_up", ()] = found is not None
+            rates |= found or {}
         numbers |= dict(_count_campaigns(state))
+        if (age := self._uncertain.find_age(state.uncertain)) is not None:
+            numbers["revoada_uncertain_oldest_age_seconds", ()] = age
         numbers |= dict(_count_workers(state.workers, self._settings.silent_seconds))
         for account in state.accounts:
             numbers |= dict(_describe_account(account, rates[account.id]))
@@ -65,6 +73,61 @@ class StateReader:
             numbers["revoada_portfolio_people", (str(portfolio_id),)] = people
             numbers["revoada_portfolio_limit", (str(portfolio_id),)] = limit
         return numbers
+
+
+@dataclass(frozen=True, slots=True)
+class _Uncertain:
+    """What was read of a campaign, and when. `since`: the claim of its oldest uncertain message; None if it is not
+    known. Both times are those of `clock`.
+    """
+
+    counted: UncertainCount
+    read_at: float
+    since: float | None
+
+
+class _OldestUncertain:
+    """Keeps the age of the oldest uncertain message of each campaign.
+
+    To find it, Postgres reads all messages of the campaign. So they are read at most once in five minutes, and those of
+    a campaign that has ended only if the number of uncertain messages has changed.
+    """
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._kept: dict[int, _Uncertain] = {}
+
+    def find_age(self, campaigns: Sequence[UncertainCount]) -> float | None:
+        """Return the age in seconds; 0 if no message is uncertain, None if Postgres has not found it in time.
+
+        `campaigns`: all campaigns with uncertain messages.
+        """
+        now = clock()
+        self._kept = {
+            each.campaign_id: self._kept[each.campaign_id] for each in campaigns if each.campaign_id in self._kept
+        }
+        wanted = [each for each in campaigns if self._is_due(each, now)]
+        if wanted:
+            ages = self._load([each.campaign_id for each in wanted])
+            for each in wanted:
+                age = ages.get(each.campaign_id)
+                self._kept[each.campaign_id] = _Uncertain(each, now, None if age is None else now - age)
+        if not campaigns:
+            return 0.0
+        return max((now - kept.since for kept in self._kept.values() if kept.since is not None), default=None)
+
+    def _is_due(self, counted: UncertainCount, now: float) -> bool:
+        kept = self._kept.get(counted.campaign_id)
+        if kept is None:
+            return True
+        is_known = counted.has_ended and kept.counted == counted and kept.since is not None
+        return not is_known and now - kept.read_at > _UNCERTAIN_SECONDS
+
+    def _load(self, campaign_ids: list[int]) -> dict[int, float]:
+        try:
+            return self._database.run(load_uncertain_ages, campaign_ids)
+        except (DatabaseError, *DatabaseUnavailable):
+            return {}
 
 
 def _count_campaigns(state: State) -> Iterator[tuple[Key, float]]:
@@ -81,6 +144,8 @@ def _count_campaigns(state: State) -> Iterator[tuple[Key, float]]:
     yield ("revoada_inbox_age_seconds", ()), state.inbox.get("stored", (0, 0))[1]
     if state.tick_age is not None:
         yield ("revoada_last_tick_age_seconds", ()), state.tick_age
+    if state.sampled_at is not None:
+        yield ("revoada_last_sample_timestamp_seconds", ()), state.sampled_at
     yield ("revoada_accounts_unlisted", ()), max(state.account_count - MAX_ACCOUNTS, 0)
     yield ("revoada_file_jobs_due", ()), state.due_file_job_count
     yield ("revoada_hook_deliveries_due", ()), state.due_delivery_count

@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, MutableSequence
 from contextlib import contextmanager
 
-from campaigns.metrics.table import BUCKET_KEYS, MAX_ACCOUNTS, METRICS, OTHER, SUM, Key, list_keys
+from campaigns.metrics.table import MAX_ACCOUNTS, METRICS, OTHER, SUM, Key, Kind, list_bucket_keys, list_keys
 
 # The shared memory has this many rows. gunicorn runs a few processes, and a new process takes the row of a process that
 # has ended.
@@ -21,7 +21,7 @@ _BYTES = 8  # of a float
 
 
 class Counts:
-    """Numbers that only rise, by metric and labels.
+    """Numbers by metric and labels. They only rise, but for those of gauges.
 
     They are in the memory of this process, or, after `share`, in memory that a server and its processes share.
     """
@@ -33,8 +33,8 @@ class Counts:
         self._shared: _SharedNumbers | None = None
 
     def declare(self, names: Iterable[str]) -> None:
-        """Begin these metrics at 0, so that Prometheus sees the first increase."""
-        self._add(dict.fromkeys(list_keys(names), 0.0))
+        """Begin these metrics at 0, so that Prometheus sees the first increase. Sparse metrics begin later."""
+        self._add(dict.fromkeys(list_keys(name for name in names if not METRICS[name].is_sparse), 0.0))
 
     def share(self, names: Iterable[str]) -> None:
         """Keep only these metrics, in shared memory. A server calls this function before it forks its processes."""
@@ -52,12 +52,12 @@ class Counts:
         """Add to many series of a metric. `counts`: the values of the labels, and the number."""
         self._add({(name, labels): count for labels, count in counts})
 
-    def observe(self, name: str, values: Iterable[float]) -> None:
+    def observe(self, name: str, values: Iterable[float], *labels: str) -> None:
         """Add values, in seconds, to a histogram."""
-        bounds, keys, seconds = METRICS[name].bounds, BUCKET_KEYS[name], [*values]
+        bounds, keys, seconds = METRICS[name].bounds, list_bucket_keys(name, labels), [*values]
         found: dict[Key, float] = {**Counter([keys[bisect_left(bounds, each)] for each in seconds])}
         if seconds:
-            found[name, (SUM,)] = sum(seconds)
+            found[name, (*labels, SUM)] = sum(seconds)
             self._add(found)
 
     @contextmanager
@@ -97,11 +97,13 @@ class _SharedNumbers:
 
     A row outlives its process, so no count is lost when a process is killed. The next process takes a row whose process
     has ended, and adds to it. The process that has row N holds a lock on byte N of the file; the kernel releases this
-    lock when the process ends.
+    lock when the process ends. The gauges of a process end with it: in a row without a process they are set to 0.
     """
 
     def __init__(self, keys: list[Key]) -> None:
         self._places = {key: place for place, key in enumerate(keys)}
+        self._gauges = [place for place, (name, _) in enumerate(keys) if METRICS[name].kind is Kind.GAUGE]
+        self._row_number: int | None = None
         size = _BYTES * len(keys) * _ROWS
         self._file = tempfile.TemporaryFile()  # noqa: SIM115  it stays open for as long as the processes
         self._file.truncate(size)
@@ -113,12 +115,10 @@ class _SharedNumbers:
     def take_row(self) -> None:
         width = len(self._places)
         for row in range(_ROWS):
-            try:
-                fcntl.lockf(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, row)
-            except OSError:
-                continue  # a living process has this row
-            self._row = self._memory[row * width : (row + 1) * width]
-            return
+            if self._lock(row):
+                self._end_gauges(row)
+                self._row_number, self._row = row, self._memory[row * width : (row + 1) * width]
+                return
 
     def add(self, found: Mapping[Key, float]) -> None:
         # No lock is needed: the process is the only one that writes to its row, and its greenlets switch only when they
@@ -128,8 +128,30 @@ class _SharedNumbers:
                 self._row[place] += count
 
     def read(self) -> dict[Key, float]:
+        if self._gauges:
+            self._end_gauges_of_the_dead()
         width = len(self._places)
-        return {key: sum(self._memory[place::width]) for key, place in self._places.items()}
+        sums = {key: sum(self._memory[place::width]) for key, place in self._places.items()}
+        return {key: number for key, number in sums.items() if number or not METRICS[key[0]].is_sparse}
+
+    def _end_gauges_of_the_dead(self) -> None:
+        for row in range(_ROWS):
+            # A second lock of the own row would be granted, and its release would give the row away.
+            if row != self._row_number and self._lock(row):
+                self._end_gauges(row)
+                fcntl.lockf(self._file, fcntl.LOCK_UN, 1, row)
+
+    def _end_gauges(self, row: int) -> None:
+        for place in self._gauges:
+            self._memory[row * len(self._places) + place] = 0.0
+
+    def _lock(self, row: int) -> bool:
+        """Lock a row; return False if a living process has it."""
+        try:
+            fcntl.lockf(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, row)
+        except OSError:
+            return False
+        return True
 
 
 # The counts of this process.

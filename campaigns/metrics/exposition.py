@@ -39,10 +39,12 @@ def list_families(numbers: Mapping[Key, float]) -> Iterator[Family]:
 
 def _make_family(name: str, metric: Metric, samples: Mapping[tuple[str, ...], float]) -> Family:
     if metric.kind is Kind.HISTOGRAM:
-        counts = [samples.get((str(bucket),), 0.0) for bucket in range(len(metric.bounds) + 1)]
         bounds = [*map(str, metric.bounds), "+Inf"]
-        histogram = HistogramMetricFamily(name, metric.help)
-        histogram.add_metric([], [*zip(bounds, accumulate(counts), strict=True)], samples.get((SUM,), 0.0))
+        histogram = HistogramMetricFamily(name, metric.help, labels=list(metric.labels))
+        for labels in dict.fromkeys(key[:-1] for key in samples):
+            counts = [samples.get((*labels, str(bucket)), 0.0) for bucket in range(len(bounds))]
+            total = samples.get((*labels, SUM), 0.0)
+            histogram.add_metric(list(labels), [*zip(bounds, accumulate(counts), strict=True)], total)
         return histogram
     make = CounterMetricFamily if metric.kind is Kind.COUNTER else GaugeMetricFamily
     family = make(name, metric.help, labels=list(metric.labels))

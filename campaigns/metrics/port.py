@@ -58,8 +58,13 @@ def open_port(settings: Settings) -> socket.socket | None:
         return None
 
 
-def serve_in_thread(settings: Settings, roles: Iterable[str]) -> None:
-    """Serve the counts of this process in a thread of its own. `roles`: the roles that the process has."""
+def serve_in_thread(
+    settings: Settings, roles: Iterable[str], read_gauges: Callable[[], Mapping[Key, float]] = dict
+) -> None:
+    """Serve the counts of this process in a thread of its own. `roles`: the roles that the process has.
+
+    `read_gauges`: returns further numbers of the process at each request.
+    """
     listener = open_port(settings)
     if listener is None:
         return
@@ -69,7 +74,7 @@ def serve_in_thread(settings: Settings, roles: Iterable[str]) -> None:
     server.socket = listener
     server.server_name, server.server_port = settings.metrics_host, settings.metrics_port
     server.setup_environ()
-    server.set_app(make_metrics_app(counts.read))
+    server.set_app(make_metrics_app(lambda: {**counts.read(), **read_gauges()}))
     threading.Thread(target=server.serve_forever, name="metrics", daemon=True).start()
 
 

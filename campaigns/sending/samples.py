@@ -74,7 +74,7 @@ def sample(database: Database, settings: Settings) -> None:
     configured = database.run(samples.list_rates)
     rates: dict[int, float | None] = dict.fromkeys(configured)
     if settings.redis_url is not None:
-        rates |= read_rates(settings.redis_url, configured, timeout_seconds=_THROTTLE_SECONDS)
+        rates |= read_rates(settings.redis_url, configured, timeout_seconds=_THROTTLE_SECONDS) or {}
     database.run(samples.sample_campaigns)
     database.run(samples.sample_accounts, rates)
     database.run(receipts.add_receipt_positions)

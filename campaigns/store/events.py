@@ -53,12 +53,13 @@ class Taken:
     """Webhook bodies that were taken together, in the order of arrival.
 
     `take_id`: the row that counts as the first attempt of the new bodies; None if no body is new. `is_cut_off`: whether
-    the take has as many bodies as a take may have, so that more bodies may be due.
+    the take has as many bodies as a take may have, so that more bodies may be due. `at`: when they were taken.
     """
 
     bodies: list[StoredEvent]
     take_id: int | None
     is_cut_off: bool
+    at: dt.datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,12 +154,14 @@ def take_events(connection: Connection, *, retry_seconds: float, done_id: int | 
         connection.execute(query("lock_takes"))
         connection.execute(query("end_takes"), {"done_id": done_id})
         cursor = connection.execute(query("take_events"), parameters, binary=True)
+        now = connection.execute(query("read_clock"))
+    [at] = now.fetchone() or ()
     rows = sorted(cursor.fetchall())
     take_id = next((row[-1] for row in rows if row[-1] is not None), None)
     bodies = [StoredEvent(row[0], EventStatus(row[1]), row[2], row[3], row[4]) for row in rows]
     is_suspect = any(each.attempts > 1 and each.status is EventStatus.STORED for each in bodies)  # it was taken alone
     is_large = len(bodies) >= _MAX_EVENTS or sum(len(each.body) for each in bodies) >= _MAX_BYTES
-    return Taken(bodies, take_id, is_suspect or is_large)
+    return Taken(bodies, take_id, is_suspect or is_large, at)
 
 
 def end_take(connection: Connection, take_id: int) -> None:

@@ -80,8 +80,8 @@ def _examine(client: redis.Redis) -> ValkeyFacts:
     )
 
 
-def read_rates(url: str, configured: Mapping[int, int], *, timeout_seconds: float) -> dict[int, float]:
-    """Return, for each account with a bucket in Valkey, the rate in force; {} if Valkey does not answer.
+def read_rates(url: str, configured: Mapping[int, int], *, timeout_seconds: float) -> dict[int, float] | None:
+    """Return, for each account with a bucket in Valkey, the rate in force; None if Valkey does not answer.
 
     `configured`: the configured messages per second, by account.
     """
@@ -95,5 +95,5 @@ def read_rates(url: str, configured: Mapping[int, int], *, timeout_seconds: floa
                 if factor is not None and at is not None:
                     rates[account_id] = rate * min(1.0, float(factor) + CLIMB * max(now - float(at), 0.0))
     except (redis.RedisError, OSError, ValueError):
-        return {}
+        return None
     return rates

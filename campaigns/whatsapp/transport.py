@@ -111,6 +111,11 @@ class Transport:
         """Whether the requests that wait for a connection are at least twice the connections that may be in use now."""
         return self._limit.is_exceeded(waiting=self._queued_count)
 
+    @property
+    def in_flight_count(self) -> int:
+        """The requests that were started and have no reply yet."""
+        return len(self._in_flight)
+
     def close(self) -> None:
         """Stop the thread. The caller first waits for all replies, because requests still in flight are dropped."""
         self._is_closed = True

@@ -130,6 +130,12 @@ class Runtime:
         with self._lock:
             return self._tools
 
+    @property
+    def in_flight_count(self) -> int:
+        """The requests at Meta that have no reply yet; 0 before the first slice has made the tools."""
+        tools: Tools | None = self.__dict__.get("_tools")
+        return 0 if tools is None else tools.transport.in_flight_count
+
     @cached_property
     def _tools(self) -> Tools:
         settings = self.settings.require("database_url", "redis_url", "secret_key")

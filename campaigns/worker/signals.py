@@ -12,6 +12,7 @@ from campaigns.broker.queues import QUEUES
 from campaigns.config import SettingsError
 from campaigns.logs import configure_logging, report_start_error
 from campaigns.metrics.port import serve_in_thread
+from campaigns.metrics.table import Key
 from campaigns.store.database import PoolerError, refuse_pooler
 from campaigns.worker.runtime import runtime
 
@@ -62,7 +63,12 @@ def _handle_all_as_sigterm(**_: Any) -> None:
 @signals.worker_ready.connect
 def _serve_metrics(**_: Any) -> None:
     if (watchdog := runtime().watchdog) is not None:
-        serve_in_thread(runtime().settings, {QUEUES[queue] for queue in watchdog.queues if queue in QUEUES})
+        roles = {QUEUES[queue] for queue in watchdog.queues if queue in QUEUES}
+        serve_in_thread(runtime().settings, roles, _read_gauges if "worker" in roles else dict)
+
+
+def _read_gauges() -> dict[Key, float]:
+    return {("revoada_requests_in_flight", ()): runtime().in_flight_count}
 
 
 @signals.worker_ready.connect

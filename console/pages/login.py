@@ -10,6 +10,7 @@ from campaigns.domain.statement import Refusal
 from campaigns.domain.users.rights import Right
 from campaigns.management.users.sessions import end_session, log_in
 from campaigns.management.users.users import UserChanges, change_user
+from campaigns.metrics.counts import counts
 from campaigns.store.users.sessions import SessionUser
 from console.context import actor, console_session, find_user, is_by_proxy, parts, user
 from console.errors import find_status
@@ -43,7 +44,9 @@ def do_login() -> str | Response | tuple[str, int]:
     try:
         opened = log_in(parts().database, parts().hasher, form.name.data, form.password.data, address=read_address())
     except Refusal as refusal:
+        counts.add("revoada_logins_total", "limited" if refusal.code == "login_limited" else "wrong")
         return _render(form, say(refusal)), find_status(refusal)
+    counts.add("revoada_logins_total", "signed_in")
     session, owner = console_session(), str(opened.user.user_id)
     session.token, session.owner = opened.token, owner
     _keep_language(opened.user)

@@ -11,8 +11,10 @@ def test_board_and_rules_read_metrics_of_the_table():
     assert set().union(*map(find_metrics, expressions)) <= METRICS.keys()
     for expression in expressions:
         for name, labels in re.findall(r"\b(revoada_[a-z_]+)\{([^}]*)\}", expression):
+            metric = METRICS[re.sub(r"_bucket$", "", name)]
             used = set(re.findall(r"(\w+)\s*=", labels))
-            assert used <= METRICS[re.sub(r"_bucket$", "", name)].labels.keys(), expression
+            assert used <= metric.labels.keys() | ({"le"} if name.endswith("_bucket") else set()), expression
+            assert set(re.findall(r'le="([^"]+)"', labels)) <= set(map(str, metric.bounds)), expression
 
 
 def test_the_board_shows_every_metric():

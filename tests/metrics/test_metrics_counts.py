@@ -63,6 +63,53 @@ def test_the_counts_of_killed_processes_stay_and_their_rows_are_used_again():
     assert find(samples, "revoada_webhook_requests_total", outcome="unsigned") == 0
 
 
+def test_a_gauge_counts_living_processes_only():
+    counts = Counts()
+    counts.share(list_names("console"))
+    counts.take_row()
+    counts.add("revoada_live_viewers")
+    forking = multiprocessing.get_context("fork")
+    watched, may_end = forking.Barrier(3), [forking.Event() for _ in range(2)]
+
+    def watch(end):
+        counts.take_row()
+        counts.add("revoada_live_viewers", count=5)
+        watched.wait()
+        end.wait()
+
+    processes = [forking.Process(target=watch, args=[end]) for end in may_end]
+    for each in processes:
+        each.start()
+    watched.wait()
+    assert find(text_of(counts), "revoada_live_viewers") == 11
+    processes[0].kill()
+    processes[0].join()
+    assert find(text_of(counts), "revoada_live_viewers") == 6
+    counts.add("revoada_live_viewers", count=-1)
+    assert find(text_of(counts), "revoada_live_viewers") == 5
+    may_end[1].set()
+    processes[1].join()
+    assert find(text_of(counts), "revoada_live_viewers") == 0
+
+
+def test_a_route_has_series_only_after_its_first_request():
+    counts = Counts()
+    counts.share(list_names("console"))
+    counts.take_row()
+    assert not any(name.startswith("revoada_http_") for name, _ in text_of(counts))
+    counts.add("revoada_http_requests_total", "page", "campaigns", "2xx")
+    counts.observe("revoada_http_request_seconds", [0.02, 60], "page", "campaigns")
+    samples = text_of(counts)
+    labels = {"surface": "page", "route": "campaigns"}
+    assert find(samples, "revoada_http_requests_total", status="2xx", **labels) == 1
+    found = [
+        find(samples, "revoada_http_request_seconds_bucket", le=bound, **labels) for bound in ("0.01", "0.05", "+Inf")
+    ]
+    assert found == [0, 1, 2]
+    assert find(samples, "revoada_http_request_seconds_sum", **labels) == 60.02
+    assert {dict(labels).get("route") for name, labels in samples if name.startswith("revoada_http_")} == {"campaigns"}
+
+
 def test_two_living_processes_have_two_rows():
     counts = Counts()
     counts.share(["revoada_webhook_requests_total"])
@@ -97,6 +144,6 @@ def test_names_follow_the_conventions_of_prometheus():
 def test_no_label_can_name_a_person_or_a_campaign():
     labels = {label for metric in METRICS.values() for label in metric.labels}
     assert labels == {
-        *("account", "code", "end", "outcome", "portfolio", "process", "quality", "queue", "reason", "result", "state"),
-        *("status", "surface", "version"),
+        *("account", "code", "end", "outcome", "portfolio", "process", "quality", "queue", "reason", "result"),
+        *("route", "state", "status", "surface", "version"),
     }

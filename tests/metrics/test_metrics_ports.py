@@ -83,7 +83,8 @@ def test_the_console_serves_the_state_beside_its_pages(stack):
     assert find(samples, "revoada_database_up") == 1
     assert find(samples, "revoada_broker_up") == 1
     assert find(samples, "revoada_queue_tasks", queue="campaigns") == 0
-    assert find(samples, "revoada_http_requests_total", surface="page", status="2xx") >= 1
+    assert find(samples, "revoada_http_requests_total", surface="page", route="healthz", status="2xx") >= 1
+    assert find(samples, "revoada_live_viewers") == 0
     page = requests.get(f"{stack.webhooks_url}/metrics", timeout=PATIENCE_SECONDS)
     assert page.status_code == 404
     stop(stack, role)
@@ -93,7 +94,9 @@ def test_the_console_serves_the_state_beside_its_pages(stack):
 def test_a_worker_serves_its_counts(stack, role, name):
     started, port = start(stack, role)
     wait_for(lambda: is_served(port))
-    assert find(scrape(port), name) == 0
+    samples = scrape(port)
+    assert find(samples, name) == 0
+    assert (("revoada_requests_in_flight", ()) in samples) == (role == "worker")
     assert requests.get(f"http://{LOOPBACK}:{port}/", timeout=PATIENCE_SECONDS).status_code == 404
     stop(stack, started)
 

@@ -101,11 +101,10 @@ def load_plan(database, name, *, is_run=False, **parameters):
 
     def work(connection):
         connection.execute("SET LOCAL plan_cache_mode = force_generic_plan")
-        types = ", ".join(value[0] for value in values)
-        connection.execute(f"PREPARE explained ({types}) AS {text.replace('%%', '%')}")
-        arguments = ", ".join(value[1] for value in values)
+        types, arguments = ("(" + ", ".join(texts) + ")" for texts in zip(*values, strict=True)) if values else ("", "")
+        connection.execute(f"PREPARE explained {types} AS {text.replace('%%', '%')}")
         options = "ANALYZE, FORMAT JSON" if is_run else "FORMAT JSON"
-        found = connection.execute(f"EXPLAIN ({options}) EXECUTE explained ({arguments})").fetchone()[0]
+        found = connection.execute(f"EXPLAIN ({options}) EXECUTE explained {arguments}").fetchone()[0]
         connection.execute("DEALLOCATE explained")
         return found if isinstance(found, list) else json.loads(found)
 
@@ -531,6 +530,17 @@ def used(database):
     )
     fetch(database, "ANALYZE templates, campaigns, tallies")
     return database
+
+
+def test_the_metrics_find_uncertain_messages_without_reading_those_of_other_campaigns(used):
+    counted = explain(used, "count_uncertain_of_campaigns", tables=("tallies", "campaigns"))
+    assert_indexes(counted, "tallies_uncertain", "campaigns_pkey")
+    nodes = explain(used, "load_uncertain_ages", is_run=True, campaign_ids=("bigint[]", "'{1}'"))
+    assert_indexes(nodes, "messages_in_order")
+    (scan,) = [node for node in nodes if "Index Name" in node]
+    assert scan["Actual Loops"] == 1
+    rows = scan["Actual Rows"] + scan.get("Rows Removed by Filter", 0)
+    assert 20_000 <= rows < 25_000  # the messages of this campaign, and a few old versions of them
 
 
 def test_campaigns_with_uncertain_messages_are_read_from_the_small_index(used):

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
 from campaigns.alerts import Alerts
+from campaigns.clock import clock
 from campaigns.config import Settings
 from campaigns.logs import event
 from campaigns.sending.settlement import report_category_change, report_deactivation
@@ -27,7 +28,7 @@ from campaigns.store.database import (
     LockTimeout,
     commit_lazily,
 )
-from campaigns.store.events import DeferredEvent, EventStatus, StoredEvent
+from campaigns.store.events import DeferredEvent, EventStatus, StoredEvent, Taken
 from campaigns.store.history.samples import add_replies
 from campaigns.store.messages import merge_evidence
 from campaigns.store.optouts.suppressions import suppress_refusing
@@ -56,9 +57,13 @@ MAX_PIECES = 2_000
 
 @dataclass(slots=True)
 class Applied:
-    """The result of one call of `apply_events`. `to_enqueue`: the ids of the campaigns that need not wait any more."""
+    """The result of one call of `apply_events`. `to_enqueue`: the ids of the campaigns that need not wait any more.
+
+    `delays`: for each body that was applied for the first time, the seconds since its receipt.
+    """
 
     event_count: int = 0
+    delays: list[float] = field(default_factory=list)
     counts: Counter[str] = field(default_factory=Counter)
     to_enqueue: list[int] = field(default_factory=list)
     is_more_left: bool = False
@@ -88,6 +93,7 @@ def apply_events(database: Database, settings: Settings, alerts: Alerts) -> Appl
         except LockTimeout:  # another process is taking bodies, and is frozen; what was applied here is still reported
             _log_waiting(0)
             break
+        taken_at = clock()
         applied.event_count += len(taken.bodies)
         done_id, later_count = taken.take_id, applied.counts["bodies for later"]
         try:
@@ -99,6 +105,7 @@ def apply_events(database: Database, settings: Settings, alerts: Alerts) -> Appl
             _log_waiting(len(taken.bodies))
             done_id = None
             break
+        applied.delays += _list_delays(taken, clock() - taken_at)
         if not taken.is_cut_off and applied.counts["bodies for later"] == later_count:
             break
     else:
@@ -108,6 +115,18 @@ def apply_events(database: Database, settings: Settings, alerts: Alerts) -> Appl
     if applied.event_count:
         _log_applied(applied)
     return applied
+
+
+def _list_delays(taken: Taken, seconds: float) -> list[float]:
+    """Return the seconds from the receipt of each new body until now. `seconds`: those since the bodies were taken.
+
+    Unmatched bodies are tried again for days, so their time says nothing about the load.
+    """
+    return [
+        max((taken.at - each.received_at).total_seconds(), 0.0) + seconds
+        for each in taken.bodies
+        if each.status is EventStatus.STORED
+    ]
 
 
 def _apply_taken(applier: _Applier, taken: Sequence[StoredEvent]) -> None:

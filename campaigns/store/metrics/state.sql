@@ -38,4 +38,29 @@ SELECT
     (SELECT count(*) FROM file_jobs WHERE status = 'due'),
     (SELECT count(*) FROM hook_deliveries d JOIN hooks h ON h.id = d.hook_id
      WHERE d.due_at <= clock_timestamp() AND h.disabled_at IS NULL),
-    (SELECT count(*) FROM hooks WHERE failing_since IS NOT NULL)
+    (SELECT count(*) FROM hooks WHERE failing_since IS NOT NULL),
+    -- Workers add replies to rows of accounts, too, but only `campaigns.sample` writes the rate.
+    extract(epoch FROM greatest(
+        (SELECT read_at FROM campaign_samples WHERE step = 'minute' ORDER BY at DESC LIMIT 1),
+        (SELECT at FROM account_samples WHERE step = 'minute' AND rate IS NOT NULL ORDER BY at DESC LIMIT 1)))::float8
+
+-- name: count_uncertain_of_campaigns
+-- Plan: the small index tallies_uncertain, which has only campaigns that once had an uncertain message, then the primary
+-- key of each campaign. OFFSET 0 is deliberate: without it Postgres may read all campaigns.
+SELECT t.campaign_id, t.count, c.has_ended
+FROM tallies t
+CROSS JOIN LATERAL (
+    SELECT status IN ('completed', 'cancelled') AS has_ended, coalesce(completed_at, cancelled_at, 'infinity') AS ended_at
+    FROM campaigns WHERE id = t.campaign_id OFFSET 0
+) c
+WHERE t.status = 'uncertain' AND t.count > 0 AND c.ended_at > clock_timestamp() - interval '7 days'
+
+-- name: load_uncertain_ages
+-- Plan: messages_in_order once for each campaign, and all its messages: no index has the status.
+SELECT wanted.id, oldest.age
+FROM unnest(%(campaign_ids)s::bigint[]) AS wanted (id)
+CROSS JOIN LATERAL (
+    SELECT extract(epoch FROM clock_timestamp() - min(m.claimed_at))::float8 AS age
+    FROM messages m WHERE m.campaign_id = wanted.id AND m.status = 'uncertain'
+) oldest
+WHERE oldest.age IS NOT NULL

@@ -336,6 +336,15 @@ def test_a_process_that_is_frozen_inside_a_take_holds_others_up_for_seconds_only
         frozen.result()
 
 
+def test_a_new_body_has_a_delay_and_an_unmatched_one_has_none(database, add, tell):
+    database.run(insert_events, [make_reports(tell(add())), make_reports(tell(404))])
+    fetch(database, "UPDATE webhook_events SET received_at = now() - interval '40 s' RETURNING 1")
+    assert [each >= 40 for each in receive(database).delays] == [True, True]
+    fetch(database, "UPDATE webhook_events SET next_try_at = now() RETURNING 1")
+    applied = receive(database)
+    assert (applied.event_count, applied.delays) == (1, [])
+
+
 def judge(event, *, at=AT, name="promo"):
     value = {"event": event, "message_template_name": name, "message_template_language": "en"}
     return make_body(value, field="message_template_status_update", time=at)
