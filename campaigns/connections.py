@@ -18,12 +18,13 @@ from dataclasses import dataclass, field
 from ipaddress import IPv6Address, ip_address, ip_network
 from typing import Any
 
+import gevent  # type: ignore[import-untyped]
 import gevent.socket  # type: ignore[import-untyped]
 from gevent.pywsgi import WSGIServer  # type: ignore[import-untyped]
 from gunicorn.workers.ggevent import GeventWorker  # type: ignore[import-untyped]
 
 from campaigns.metrics.counts import counts
-from campaigns.metrics.port import make_metrics_app, open_shared_port
+from campaigns.metrics.port import MAX_CONNECTIONS, make_metrics_app, open_shared_port
 from campaigns.metrics.table import Key
 
 # A body that has not come whole after PATIENCE_SECONDS is read no further. The limit is SHORT_PATIENCE_SECONDS while
@@ -72,6 +73,23 @@ def name_peer(address: Any) -> str | None:
     return str(ip_network((peer, 64), strict=False)) if isinstance(peer, IPv6Address) else str(peer)
 
 
+class _MetricsServer(WSGIServer):  # type: ignore[misc]  # gevent has no types
+    """Serves the metrics, on at most MAX_CONNECTIONS connections: if another one comes, the oldest ends."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._serving: list[Any] = []  # the greenlet of each connection, the oldest first
+
+    def handle(self, sock: Any, address: Any) -> None:
+        self._serving.append(gevent.getcurrent())
+        for oldest in self._serving[:-MAX_CONNECTIONS]:
+            oldest.kill(block=False)
+        try:
+            super().handle(sock, address)
+        finally:
+            self._serving.remove(gevent.getcurrent())
+
+
 class BoundedWorker(GeventWorker):  # type: ignore[misc]  # gunicorn has no types
     """Ends overdue connections about once a second. A subclass logs them in `note_refusal`.
 
@@ -104,7 +122,7 @@ class BoundedWorker(GeventWorker):  # type: ignore[misc]  # gunicorn has no type
             counts.take_row()
             port = self._metrics_port
             listener = gevent.socket.socket(port.family, port.type, fileno=port.fileno())
-            WSGIServer(listener, make_metrics_app(self.read_metrics), log=None, error_log=None).start()
+            _MetricsServer(listener, make_metrics_app(self.read_metrics), log=None, error_log=None).start()
         super().run()
 
     def handle(self, listener: Any, client: Any, addr: Any) -> None:

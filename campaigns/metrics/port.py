@@ -9,8 +9,10 @@ import logging
 import socket
 import threading
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from functools import cache
-from typing import TYPE_CHECKING
+from socketserver import ThreadingMixIn
+from typing import TYPE_CHECKING, Any
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer
 
 from prometheus_client import CONTENT_TYPE_PLAIN_0_0_4
@@ -26,6 +28,9 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 _WAITING_CONNECTIONS = 16
+# A process serves at most this many connections. If another one comes, the oldest ends: clients that send nothing
+# neither keep Prometheus away nor use up the files that the process may have open.
+MAX_CONNECTIONS = 8
 PATH = "/metrics"
 
 
@@ -78,13 +83,28 @@ def serve_in_thread(
     threading.Thread(target=server.serve_forever, name="metrics", daemon=True).start()
 
 
-class _Server(WSGIServer):
-    """Closes a connection on which no request comes, because the server answers one client after the other."""
+class _Server(ThreadingMixIn, WSGIServer):
+    """Serves each connection in a thread, at most MAX_CONNECTIONS at a time."""
 
-    def get_request(self) -> tuple[socket.socket, tuple[str, int]]:
-        client, address = super().get_request()
-        client.settimeout(5)
-        return client, address
+    daemon_threads = True
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._open: dict[Any, None] = {}  # the oldest first
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        for oldest in list(self._open)[: 1 - MAX_CONNECTIONS]:
+            with suppress(OSError):  # it has ended meanwhile
+                oldest.shutdown(socket.SHUT_RDWR)  # its thread then reads the end of the connection, and closes it
+        self._open[request] = None
+        super().process_request(request, client_address)
+
+    def shutdown_request(self, request: Any) -> None:
+        self._open.pop(request, None)
+        super().shutdown_request(request)
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Log nothing: a client that has left is no error."""
 
 
 class _QuietHandler(WSGIRequestHandler):

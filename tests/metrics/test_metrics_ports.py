@@ -8,6 +8,7 @@ import psutil
 import pytest
 import requests
 
+from campaigns.metrics.port import MAX_CONNECTIONS
 from campaigns.store.migrate import migrate
 from devstack.ports import LOOPBACK, free_port
 from devstack.stack import Stack, await_http
@@ -99,6 +100,34 @@ def test_a_worker_serves_its_counts(stack, role, name):
     assert (("revoada_requests_in_flight", ()) in samples) == (role == "worker")
     assert requests.get(f"http://{LOOPBACK}:{port}/", timeout=PATIENCE_SECONDS).status_code == 404
     stop(stack, started)
+
+
+@pytest.mark.parametrize("role", ["webhooks", "events"])
+def test_clients_that_send_nothing_keep_prometheus_not_away_and_few_connections_open(stack, role):
+    started, port = start(stack, role)
+    wait_for(lambda: is_served(port))
+    before = count_connections(started, port)
+    idle = [socket.create_connection((LOOPBACK, port), timeout=PATIENCE_SECONDS) for _ in range(40)]
+    for each in idle[::2]:
+        each.send(b"GET /metr")
+    assert scrape(port)
+    assert count_connections(started, port) - before <= MAX_CONNECTIONS
+    for each in idle:
+        each.close()
+    assert scrape(port)
+    stop(stack, started)
+
+
+def count_connections(role, port):
+    """Count the connections to the port that the processes of a role have open."""
+    process = psutil.Process(role.pid)
+    found = {
+        each.raddr
+        for one in [process, *process.children(recursive=True)]
+        for each in one.net_connections("tcp4")
+        if each.laddr.port == port and each.raddr and each.status == psutil.CONN_ESTABLISHED
+    }
+    return len(found)
 
 
 def test_a_taken_port_stops_no_role(stack):
