@@ -10,7 +10,7 @@ fi
 mkdir -p "${to%/*}"
 # The end of a restore begins a new timeline. restore.sh needs to know when, and this file may lose its own time.
 case "$2" in
-*.history) date -u +%Y%m%dT%H%M%SZ >"$to.began" ;;
+*.history) date -u +%Y%m%dT%H%M%S.%NZ >"$to.began" ;;
 esac
 cp "$1" "$to.part"
 sync "$to.part"

@@ -15,7 +15,7 @@ copy() {
 	rm -rf "$backup"/base/*.part
 	pg_basebackup --pgdata="$to.part" --format=tar --gzip --wal-method=stream --checkpoint=fast --no-password || return
 	pg_verifybackup --no-parse-wal --quiet "$to.part" || return
-	date -u +%Y%m%dT%H%M%SZ >"$to.part/ended" || return
+	date -u +%Y%m%dT%H%M%S.%NZ >"$to.part/ended" || return
 	sync
 	mv "$to.part" "$to" && echo "copied to $to"
 }

@@ -22,33 +22,49 @@ if [ "$time" != latest ]; then
 	*:*Z | *:*[+-][0-9][0-9] | *:*[+-][0-9][0-9]:[0-9][0-9]) ;;
 	*) echo "restore.sh: $time has no zone: write it as 2026-03-01 14:05:00-03." >&2 && exit 1 ;;
 	esac
-	before="$(date -u -d "$time" +%Y%m%dT%H%M%SZ)"
+	before="$(date -u -d "$time" +%Y%m%dT%H%M%S.%NZ)"
 fi
-# Whether the time in a file is not after the time to restore.
+# Whether the time in a file is not after the time to restore. A time without a fraction, of an older version, counts as the
+# end of its second.
 is_before() {
-	[ "$(printf '%s\n' "$(cat "$1")" "$before" | sort | head -n 1)" = "$(cat "$1")" ]
+	[ "$(printf '%s\n' "$(cat "$1")" "$before" | LC_ALL=C sort | head -n 1)" = "$(cat "$1")" ]
 }
-# The newest copy that was complete before the time.
+# Each restore begins a new timeline. The state of a time is on the timeline on which Postgres wrote at that time. The
+# latest one may have begun later, from an older state: by an earlier restore, to a time that was too early.
+timeline=1
+line=''  # the file with the older timelines that this one continues, and the positions in the WAL at which it left them
+for history in "$backup"/wal/*.history; do
+	[ -e "$history" ] || continue
+	# A history that says no time is from before archive.sh wrote it.
+	if [ ! -e "$history.began" ] || is_before "$history.began"; then
+		line="$history"
+		timeline=$((0x$(basename "$history" .history)))
+	fi
+done
+# A position in the WAL, such as 0/3000120, as a number.
+position() {
+	echo "$(((0x${1%/*} << 32) + 0x${1#*/}))"
+}
+# Whether a copy leads to the timeline. A copy that was made after the state to which an earlier restore went back does not.
+leads_there() {
+	ranges='"Timeline": \([0-9]*\), "Start-LSN": "[^"]*", "End-LSN": "\([^"]*\)"'
+	# The last range: a copy that a standby makes may span several timelines.
+	set -- $(sed -n "s|.*$ranges.*|\1 \2|p" "$1/backup_manifest" | tail -n 1)
+	[ "$1" != "$timeline" ] || return 0
+	[ -n "$line" ] || return 1
+	left="$(sed -n "s/^$1[[:space:]]\{1,\}\([0-9A-F]*\/[0-9A-F]*\).*/\1/p" "$line")"
+	[ -n "$left" ] && [ "$(position "$2")" -le "$(position "$left")" ]
+}
+# The newest of these copies that was complete before the time.
 base=''
 for ended in "$backup"/base/*Z/ended; do
-	if [ -e "$ended" ] && is_before "$ended"; then base="${ended%/ended}"; fi
+	if [ -e "$ended" ] && is_before "$ended" && leads_there "${ended%/ended}"; then base="${ended%/ended}"; fi
 done
 if [ -z "$base" ]; then
 	echo "restore.sh: no copy in $backup/base is from before $time." >&2
 	exit 1
 fi
 echo "restoring $base and the WAL after it, until: $time"
-# Each restore begins a new timeline. The state of a time is on the timeline on which Postgres wrote at that time. The
-# latest one may have begun later, from an older state: by an earlier restore, to a time that was too early.
-timeline=latest
-if [ "$time" != latest ]; then
-	timeline=1
-	for history in "$backup"/wal/*.history; do
-		[ -e "$history" ] || continue
-		# A history that says no time is from before archive.sh wrote it.
-		if [ ! -e "$history.began" ] || is_before "$history.began"; then timeline="0x$(basename "$history" .history)"; fi
-	done
-fi
 # If an error ends this script, such as a full disk, the present cluster is still in its place.
 new="$PGDATA.new"
 rm -rf "$new"

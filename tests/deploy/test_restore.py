@@ -254,6 +254,55 @@ def test_what_cannot_be_restored_changes_nothing(restored):
     assert sorted(path.name for path in cluster.iterdir()) == before
 
 
+@pytest.mark.parametrize("is_latest", [True, False])
+def test_a_copy_of_a_state_that_was_left_is_not_restored(restored, is_latest):
+    """The newest copy is from after the time to which an earlier restore went back, and its state does not count."""
+    host = restored
+    run(host, "backup.sh")
+    first = use(host.url, lambda each: each.run(add_campaign))
+    time = tell_time(host.url)
+    use(host.url, lambda each: each.run(add_campaign))
+    run(host, "backup.sh")
+    archive(host)
+    host.url = restore(host, time)
+    wait_for(list_histories(host))
+    last = use(host.url, lambda each: each.run(add_campaign))
+    now = tell_time(host.url)
+    if not is_latest:
+        use(host.url, lambda each: each.run(add_campaign))
+    archive(host)
+
+    url = restore(host, "latest" if is_latest else now)
+
+    assert use(url, lambda each: fetch(each, "SELECT id FROM campaigns ORDER BY id")) == [first, last]
+
+
+def test_a_cluster_that_was_put_back_goes_on_once_the_other_timeline_is_deleted(restored):
+    """As docs/deploy.md tells it."""
+    host = restored
+    run(host, "backup.sh")
+    time = tell_time(host.url)
+    first = use(host.url, lambda each: each.run(add_campaign))
+    archive(host)
+    restore(host, time)
+    wait_for(list_histories(host))
+    host.server.stop()
+    host.server = start_postgres(host.folder / "old", fsync=False, settings=host.settings)
+    for path in (host.backup / "wal").glob("00000002*"):
+        path.unlink()
+    host.url = host.server.database_url("revoada")
+    second = use(host.url, lambda each: each.run(add_campaign))
+    archive(host)
+
+    url = restore(host, "latest")
+
+    assert use(url, lambda each: fetch(each, "SELECT id FROM campaigns ORDER BY id")) == [first, second]
+
+
+def list_histories(host):
+    return lambda: list((host.backup / "wal").glob("00000002.history"))
+
+
 def test_a_file_of_the_wal_is_archived_once_and_never_replaced(project, tmp_path):
     source = tmp_path / "0001"
     source.write_text("one")
