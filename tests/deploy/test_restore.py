@@ -11,15 +11,20 @@ from pathlib import Path
 from types import SimpleNamespace
 from urllib.parse import urlsplit
 
+import psycopg
 import pytest
 import yaml
 
 from campaigns.store.database import Database
-from campaigns.store.migrate import migrate
+from campaigns.store.events import insert_events
+from campaigns.store.migrate import find_missing_migrations, list_migrations, migrate
 from devstack.ports import LOOPBACK
 from devstack.postgres import start_postgres
 from tests.simulator.far_end import wait_for
 from tests.store.rows import add_campaign, add_messages, fetch, find_wrong_counters
+
+# A row of a table that the migration 0030 has added.
+NEWER_ROW = "INSERT INTO webhook_takes (event_ids, until) VALUES ('{1}', now()) RETURNING 1"
 
 
 @pytest.fixture
@@ -326,3 +331,52 @@ def test_a_dump_is_loaded_over_what_came_after(restored):
     use(host.url, lambda each: each.run(add_campaign))
     run(host, "load.sh", dump.name)
     assert use(host.url, lambda each: fetch(each, "SELECT id FROM campaigns")) == [campaign_id]
+
+
+def test_a_dump_from_before_a_migration_leaves_no_newer_table(restored, monkeypatch):
+    host = restored
+    everything = list_migrations()
+    older = [name for name in everything if name < "0025"]
+    url = host.server.create_database("older")
+    with monkeypatch.context() as patch:
+        patch.setattr("campaigns.store.migrate.list_migrations", lambda: older)
+        migrate(url)
+    run(host, "dump.sh", PGDATABASE="older")
+    [dump] = (host.backup / "dumps").iterdir()
+    use(host.url, lambda each: each.run(insert_events, [b"{}"]))
+    use(host.url, lambda each: fetch(each, NEWER_ROW))
+
+    assert run(host, "load.sh", dump.name) == f"loaded {dump}\n"
+
+    with psycopg.connect(host.url) as connection:
+        assert find_missing_migrations(connection) == everything[len(older) :]
+    migrate(host.url)
+    assert use(host.url, lambda each: fetch(each, "SELECT count(*) FROM webhook_takes")) == [0]
+    fresh = host.server.create_database("fresh")
+    migrate(fresh)
+    assert use(host.url, list_tables) == use(fresh, list_tables)
+    use(host.url, lambda each: each.run(add_campaign))
+
+
+def list_tables(database):
+    return fetch(database, "SELECT table_name FROM information_schema.tables WHERE table_schema = 'public' ORDER BY 1")
+
+
+def test_a_dump_that_is_cut_off_changes_nothing(restored):
+    host = restored
+    campaign_id = use(host.url, lambda each: each.run(add_campaign))
+    use(host.url, lambda each: each.run(add_messages, campaign_id, 2000))
+    run(host, "dump.sh")
+    [dump] = (host.backup / "dumps").iterdir()
+    whole = dump.read_bytes()
+    use(host.url, lambda each: each.run(add_campaign))
+    for size in (0, len(whole) // 2, len(whole) - 10):
+        dump.write_bytes(whole[:size])
+        with pytest.raises(AssertionError):
+            run(host, "load.sh", dump.name)
+        assert use(host.url, lambda each: fetch(each, "SELECT count(*) FROM campaigns")) == [2]
+    with pytest.raises(AssertionError):
+        run(host, "load.sh", "missing.dump")
+    dump.write_bytes(whole)
+    run(host, "load.sh", dump.name)
+    assert use(host.url, lambda each: fetch(each, "SELECT count(*) FROM messages")) == [2000]
