@@ -3,9 +3,14 @@
 # After a crash Postgres may hand a file over a second time. A file of this name with another content is an error, and
 # then Postgres keeps its file and tries again.
 set -eu
-to="${BACKUP:-/backup}/wal/$2"
+backup="${BACKUP:-/backup}"
+to="$backup/wal/$2"
 if [ -e "$to" ]; then
-	exec cmp "$1" "$to"
+	cmp -s "$1" "$to" && exit 0
+	# Postgres writes this to its log.
+	echo "archive.sh: $to has another content, so $backup has the WAL of another database, or of a state that was left." \
+		"Move $backup/wal and $backup/base to another place. Then Postgres archives by itself; make a copy with backup.sh." >&2
+	exit 1
 fi
 mkdir -p "${to%/*}"
 # The end of a restore begins a new timeline. restore.sh needs to know when, and this file may lose its own time.

@@ -315,11 +315,14 @@ def test_a_file_of_the_wal_is_archived_once_and_never_replaced(project, tmp_path
     def archive_it():
         command = ["sh", str(project / "deploy/postgres/archive.sh"), str(source), "0001"]
         environment = os.environ | {"BACKUP": str(tmp_path)}
-        return subprocess.run(command, env=environment, capture_output=True, check=False).returncode
+        return subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
 
     assert [archive_it(), archive_it()] == [0, 0]
     source.write_text("two")
-    assert archive_it() != 0
+    refused = archive_it()
+    assert refused.returncode == 1
+    assert "another database" in refused.stderr
+    assert f"Move {tmp_path}/wal and {tmp_path}/base to another place." in refused.stderr
     assert (tmp_path / "wal/0001").read_text() == "one"
 
 
