@@ -1,8 +1,9 @@
 #!/bin/sh
 # Copies the whole cluster of the running Postgres into BACKUP/base/TIME (UTC). With the files of the WAL that Postgres
 # archives into BACKUP/wal, restore.sh brings back the state of any time since the oldest copy.
-#   KEEP    the number of copies that stay (default 7); WAL that no copy needs is deleted
-#   EVERY   seconds between two copies; without it, one copy is made
+#   KEEP    the number of copies that stay (default 7): the newest ones, whatever their age; WAL that no copy needs is
+#           deleted
+#   EVERY   seconds between two copies, also if this script starts again meanwhile; without it, one copy is made
 # The variables of libpq (PGHOST, PGUSER, …) name the server; PGPASSWORD_FILE names a file that has the password.
 set -eu
 umask 077
@@ -36,15 +37,20 @@ tidy() {
 # A copy that a person starts waits for the end of the daily one, and the other way round.
 exec 9>"$backup/lock"
 while :; do
+	# A copy more would push out an older one. So a restart and an error of `tidy` make none before the time.
+	if [ -n "${EVERY:-}" ] && [ -e "$backup/copied" ]; then
+		left=$(($(stat -c %Y "$backup/copied") + EVERY - $(date +%s)))
+		[ "$left" -le 0 ] || sleep "$left"
+	fi
 	flock 9
-	pause=60 status=1
+	status=1 pause=''
 	if copy; then
 		touch "$backup/copied"  # for the health check; a copy that fails changes the time of `base`, too
-		# An error of `tidy` makes no further copy, because further copies would push out the older ones.
-		pause="${EVERY:-}"
 		if tidy; then status=0; fi
+	else
+		pause=60
 	fi
 	flock -u 9
 	[ -n "${EVERY:-}" ] || exit "$status"
-	sleep "$pause"
+	[ -z "$pause" ] || sleep "$pause"
 done

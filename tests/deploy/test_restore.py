@@ -209,16 +209,45 @@ def test_what_was_written_after_a_restore_comes_back(restored):
     assert use(url, lambda each: fetch(each, "SELECT count(*) FROM messages")) == [5]
 
 
+def list_copies(host):
+    return sorted((host.backup / "base").iterdir())
+
+
 def test_a_copy_that_cannot_be_read_makes_no_further_copies(host, project):
     """Further copies would push out the older ones."""
     run(host, "backup.sh")
-    [first] = (host.backup / "base").iterdir()
+    [first] = list_copies(host)
     (first / "base.tar.gz").write_bytes(b"")
+    os.utime(host.backup / "copied", (0, 0))
     put_tool(host, "sleep", f"echo $1 >{host.folder}/slept; kill $PPID")
     with pytest.raises(AssertionError):
         run(host, "backup.sh", EVERY="86400")
-    assert (host.folder / "slept").read_text() == "86400\n"
+    assert len(list_copies(host)) == 2
+    assert 86_000 < int((host.folder / "slept").read_text()) <= 86_400
     assert has_new_copy(host, project)
+
+
+def test_a_restart_makes_no_copy_before_the_time(host):
+    """A service that starts again and again would push out the copies of all other days."""
+    run(host, "backup.sh")
+    copies = list_copies(host)
+    put_tool(host, "sleep", f"echo $1 >{host.folder}/slept; kill $PPID")
+    with pytest.raises(AssertionError):
+        run(host, "backup.sh", keep="1", EVERY="86400")
+    assert 86_000 < int((host.folder / "slept").read_text()) <= 86_400
+    assert list_copies(host) == copies
+
+
+def test_a_night_without_a_copy_pushes_out_no_older_copy(host):
+    run(host, "backup.sh")
+    copies = list_copies(host)
+    for tool in ("pg_basebackup", "pg_verifybackup"):
+        put_tool(host, tool, "exit 1")
+        for _ in range(2):
+            with pytest.raises(AssertionError):
+                run(host, "backup.sh", keep="1")
+            assert [each for each in list_copies(host) if each.suffix != ".part"] == copies
+        (host.folder / "tools" / tool).unlink()
 
 
 def test_a_copy_that_fails_is_no_new_copy(host, project):
@@ -317,7 +346,7 @@ def test_a_file_of_the_wal_is_archived_once_and_never_replaced(project, tmp_path
         environment = os.environ | {"BACKUP": str(tmp_path)}
         return subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
 
-    assert [archive_it(), archive_it()] == [0, 0]
+    assert [archive_it().returncode, archive_it().returncode] == [0, 0]
     source.write_text("two")
     refused = archive_it()
     assert refused.returncode == 1
