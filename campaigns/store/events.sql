@@ -107,7 +107,7 @@ UPDATE webhook_events SET status = 'set_aside', reason = %(reason)s,
 WHERE id = %(event_id)s
 
 -- name: delete_events
-DELETE FROM webhook_events WHERE id = ANY (%(ids)s)
+DELETE FROM webhook_events WHERE id = ANY (%(ids)s::bigint[])
 
 -- name: expire_events
 -- Deletes unmatched evidence and dead letters whose `expires_at` has passed.

@@ -112,6 +112,11 @@ def write_array(values: Iterable[object]) -> str | None:
     return f"{{{','.join([written[value] for value in elements])}}}"
 
 
+def write_ids(ids: Iterable[int]) -> str:
+    """Return an array of ids as a Postgres literal, for the same reason as `write_array`."""
+    return f"{{{','.join(map(str, ids))}}}"
+
+
 def _write_element(value: object) -> str:
     if value is None:
         return "NULL"

@@ -62,8 +62,8 @@ def test_no_body_is_taken_twice_at_once(database):
 
 
 def test_a_set_is_limited_in_number(database):
-    put(database, *[b"x"] * 1_501)
-    assert [len(take(database)) for _ in range(3)] == [1_500, 1, 0]
+    put(database, *[b"x"] * 3_001)
+    assert [len(take(database)) for _ in range(3)] == [3_000, 1, 0]
 
 
 def test_a_take_that_is_done_or_over_is_deleted(database):

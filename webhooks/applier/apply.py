@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from campaigns.alerts import Alerts
@@ -53,6 +53,9 @@ _MAX_ATTEMPTS = 5
 # The maximum number of pieces (statuses, opt-outs and replies) that one transaction applies from one body. Meta puts at
 # most 1,000 into a body. The pieces of a larger body are stored as bodies of this size, and later sets apply them.
 MAX_PIECES = 2_000
+# The maximum number of pieces that one transaction applies from several bodies. More would not be cheaper for each, and
+# would lock the counters of campaigns for longer.
+_MAX_SET_PIECES = 3_000
 
 
 @dataclass(slots=True)
@@ -160,8 +163,8 @@ class _Applier:
         self._rules = settings.stop_rules
 
     def apply(self, taken: Sequence[StoredEvent]) -> None:
-        if taken:
-            self._apply([self._read(stored) for stored in taken])
+        for bodies in _split(map(self._read, taken)):
+            self._apply(bodies)
 
     def _read(self, stored: StoredEvent) -> _ReadBody:
         parsed = self._parse(stored)
@@ -251,6 +254,20 @@ class _Outcome:
     recategorised: list[Recategorised] = field(default_factory=list)
     to_enqueue: list[int] = field(default_factory=list)
     to_report: list[Callable[[Alerts], None]] = field(default_factory=list)
+
+
+def _split(bodies: Iterable[_ReadBody]) -> Iterator[list[_ReadBody]]:
+    """Yield sets of bodies, each for a transaction of its own."""
+    part: list[_ReadBody] = []
+    count = 0
+    for body in bodies:
+        if part and count + body.parsed.piece_count > _MAX_SET_PIECES:
+            yield part
+            part, count = [], 0
+        part.append(body)
+        count += body.parsed.piece_count
+    if part:
+        yield part
 
 
 class _Transaction:
@@ -357,5 +374,6 @@ class _Transaction:
 def _gather_people(bodies: Iterable[_ReadBody]) -> People:
     people = People()
     for body in bodies:
-        people.update(body.parsed.people)
+        if body.parsed.people:
+            people.update(body.parsed.people)
     return people

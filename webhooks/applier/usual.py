@@ -109,14 +109,15 @@ def _read_value(value: _Value, waba_id: str, evidence: list[Evidence], people: P
                 is_billable=pricing.billable,
             )
         )
-        _connect(people, status.recipient_id, (status.recipient_user_id, status.recipient_parent_user_id), at)
+        if status.recipient_user_id or status.recipient_parent_user_id:
+            _connect(people, status.recipient_id, (status.recipient_user_id, status.recipient_parent_user_id), at)
     for contact in value.contacts:
-        _connect(people, contact.wa_id, (contact.user_id, contact.parent_user_id), at)
+        if contact.user_id or contact.parent_user_id:
+            _connect(people, contact.wa_id, (contact.user_id, contact.parent_user_id), at)
 
 
 def _connect(people: People, number: str, user_ids: tuple[str, ...], at: dt.datetime | None) -> None:
-    if any(user_ids):
-        people.connect(number, [read_user_id(each, "") for each in user_ids], at)
+    people.connect(number, [read_user_id(each, "") for each in user_ids], at)
 
 
 def _refuse() -> NoReturn:

@@ -78,6 +78,17 @@ def test_more_statuses_than_a_set_may_have_are_applied_in_several_sets(database,
     assert not applied.is_more_left
 
 
+def test_bodies_that_are_taken_together_are_applied_in_transactions_of_bounded_size(database, monkeypatch):
+    monkeypatch.setattr(apply, "_MAX_SET_PIECES", 5)
+    account_id = database.run(add_account, phone_number_id=PHONE_NUMBER_ID)
+    campaign_id = database.run(add_campaign, accounts=[account_id])
+    ids = [database.run(add_message, campaign_id, "sent", account_id=account_id) for _ in range(8)]
+    bodies = [make_reports(*(make_report(database, each) for each in ids[first : first + 2])) for first in (0, 2, 4, 6)]
+    applied = receive(database, *bodies)
+    assert (applied.event_count, applied.counts) == (4, {"statuses": 8})
+    assert fetch(database, "SELECT count(DISTINCT xmin::text) FROM messages WHERE status = 'delivered'") == [2]
+
+
 def test_statuses_without_a_message_of_a_large_body_are_all_deferred(database, monkeypatch):
     monkeypatch.setattr(apply, "MAX_PIECES", 10)
     receive(database, make_reports(*[make_status(id=f"wamid.{n}", biz_opaque_callback_data=None) for n in range(35)]))
