@@ -2,7 +2,7 @@
 
 Each host is a network namespace, so this needs root and Debian's package iptables, as `make chaos-hosts` does. Servers,
 `events` and `beat` are on one more host. SCALING_CAMPAIGNS (20) campaigns run, each by an account of its own that may
-send SCALING_RATE (20) messages/s, so about half of the machine should be idle. The shares of the campaigns are measured
+send SCALING_RATE (20) messages/s, so more than half of two cores is idle. The shares of the campaigns are measured
 for SCALING_SECONDS (20). Then one more worker starts, and after it has work, the first worker is drained by SIGTERM.
 SCALING_WORKERS is '1 2 4 8', and LATENCY_MS is 150.
 """

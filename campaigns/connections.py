@@ -74,7 +74,7 @@ def name_peer(address: Any) -> str | None:
 
 
 class _MetricsServer(WSGIServer):  # type: ignore[misc]  # gevent has no types
-    """Serves the metrics, on at most MAX_CONNECTIONS connections: if another one comes, the oldest ends."""
+    """Serves the metrics on at most MAX_CONNECTIONS connections: a further connection ends the oldest one."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)

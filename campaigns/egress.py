@@ -184,7 +184,7 @@ class _Handle:
             curl.perform()
         except pycurl.error as problem:
             error = _ERRORS.get(int(problem.args[0]), PostError.BROKEN)
-            # A name may have several addresses. If one of them was reached, the error is that of this one.
+            # A name may have several addresses. If an allowed address was reached, the error is about that address.
             if self._is_refused and error is PostError.NO_CONNECTION:
                 error = PostError.ADDRESS_REFUSED
         status = int(curl.getinfo(pycurl.RESPONSE_CODE))

@@ -88,7 +88,7 @@ class CampaignView:
 
     @property
     def possible_count(self) -> int:
-        """The messages that the campaign could send, also by a retry: the number that decides about an approval."""
+        """The number of messages that the campaign could still send, also by a retry. An approval depends on it."""
         statuses = (Status.PENDING, Status.SENDING, Status.UNCERTAIN, Status.FAILED)
         return sum(self.row.counts.get(status, 0) for status in statuses)
 

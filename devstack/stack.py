@@ -135,7 +135,7 @@ class Stack:
     def write_environment(self) -> Path:
         """Write a shell file for commands in another terminal; return its path.
 
-        It has the settings of this stack, and puts the folder of `revoada` and `celery` in front of PATH.
+        The file sets the settings of this stack, and puts the folder of `revoada` and `celery` in front of PATH.
         """
         path = self.folder / "env"
         names = set(list_variables()) & self.environment.keys()

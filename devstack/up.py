@@ -99,7 +99,7 @@ In another terminal:
 
 
 def _require(settings: Settings) -> None:
-    """Raise DevstackError if no needed setting is there, and SettingsError if one of them is missing."""
+    """Raise DevstackError if none of the needed settings is set, and SettingsError if only some are missing."""
     needed = ("meta_app_secret", "meta_verify_token", "secret_key")
     if all(getattr(settings, name) is None for name in needed):
         text = _(

@@ -40,7 +40,7 @@ blueprint = APIBlueprint("recipients", __name__)
 _PATH = "/campaigns/<id:campaign_id>/recipients"
 MAX_ROWS = 1000
 _MAX_ROWS_BYTES = 4_000_000
-# The members of an import that the result of its job has.
+# The members of an import that come from the result of its job.
 _REPORTED = [
     *("recipient_count", "duplicate_count", "rejected_count", "replaced_count", "suppressed_count", "phone_column"),
 ]

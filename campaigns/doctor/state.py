@@ -77,8 +77,9 @@ class StateReader:
 
 @dataclass(frozen=True, slots=True)
 class _Uncertain:
-    """What was read of a campaign, and when. `since`: the claim of its oldest uncertain message; None if it is not
-    known. Both times are those of `clock`.
+    """The uncertain messages of a campaign, as they were read at `read_at`.
+
+    `since`: when its oldest uncertain message was claimed; None if this is not known. Both times are times of `clock`.
     """
 
     counted: UncertainCount
@@ -89,8 +90,8 @@ class _Uncertain:
 class _OldestUncertain:
     """Keeps the age of the oldest uncertain message of each campaign.
 
-    To find it, Postgres reads all messages of the campaign. So they are read at most once in five minutes, and those of
-    a campaign that has ended only if the number of uncertain messages has changed.
+    To find the age, Postgres reads all messages of the campaign. So it reads them at most once in five minutes. After
+    the campaign has ended, it reads them again only if the number of uncertain messages has changed.
     """
 
     def __init__(self, database: Database) -> None:

@@ -37,7 +37,7 @@ class Attempt:
     pair_refusals: int = 0
 
 
-@dataclass(slots=True)  # not frozen: see `Accepted`
+@dataclass(slots=True)  # not frozen, because a frozen object takes longer to make
 class Settle:
     """The message gets `status`. `code`, `title` and `details` describe a failure.
 

@@ -131,7 +131,7 @@ class Failure:
         return Retry.RECIPIENT_LATER if self.later_seconds else _RETRIES.get(self.blame)
 
 
-# Each message that is sent has such an object. A frozen object takes several times as long to make.
+# Not frozen: each accepted message has such an object, and a frozen object takes several times as long to make.
 @dataclass(slots=True)
 class Accepted:
     """HTTP 200 with a wamid, which is Meta's id of the message.

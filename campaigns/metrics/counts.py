@@ -21,7 +21,7 @@ _BYTES = 8  # of a float
 
 
 class Counts:
-    """Numbers by metric and labels. They only rise, but for those of gauges.
+    """Numbers by metric and labels. All of them only rise, except those of gauges.
 
     They are in the memory of this process, or, after `share`, in memory that a server and its processes share.
     """
@@ -33,7 +33,7 @@ class Counts:
         self._shared: _SharedNumbers | None = None
 
     def declare(self, names: Iterable[str]) -> None:
-        """Begin these metrics at 0, so that Prometheus sees the first increase. Sparse metrics begin later."""
+        """Begin these metrics at 0, so that Prometheus sees the first increase. Sparse metrics are left out."""
         self._add(dict.fromkeys(list_keys(name for name in names if not METRICS[name].is_sparse), 0.0))
 
     def share(self, names: Iterable[str]) -> None:
@@ -136,7 +136,7 @@ class _SharedNumbers:
 
     def _end_gauges_of_the_dead(self) -> None:
         for row in range(_ROWS):
-            # A second lock of the own row would be granted, and its release would give the row away.
+            # The kernel would grant this process a second lock of its own row, and the unlock would release the row.
             if row != self._row_number and self._lock(row):
                 self._end_gauges(row)
                 fcntl.lockf(self._file, fcntl.LOCK_UN, 1, row)

@@ -28,8 +28,8 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 _WAITING_CONNECTIONS = 16
-# A process serves at most this many connections. If another one comes, the oldest ends: clients that send nothing
-# neither keep Prometheus away nor use up the files that the process may have open.
+# A process serves at most this many connections, and a further connection ends the oldest one. So clients that send
+# nothing neither block Prometheus nor use up the file descriptors of the process.
 MAX_CONNECTIONS = 8
 PATH = "/metrics"
 

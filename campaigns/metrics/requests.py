@@ -32,8 +32,9 @@ def count_requests(application: WSGIApplication) -> WSGIApplication:
 
 
 def find_route(path: str) -> tuple[str, str]:
-    """Return the part of the console to which a path leads, and the first word of the path: `campaigns` of
-    `/campaigns/7`, of `/api/v1/campaigns/7` and of `/campaigns.csv`.
+    """Return the part of the console to which a path leads, and the first word of the path.
+
+    The word is `campaigns` for `/campaigns/7`, `/api/v1/campaigns/7` and `/campaigns.csv`.
     """
     first, *others = re.split("[/.:]", path.removeprefix("/"))
     word = (others[1] if len(others) > 1 else "") if first == "api" else first or "now"

@@ -32,8 +32,8 @@ _STATEMENTS = (0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 15
 _DELAYS = (0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0, 1800.0)
 _ANSWERS = (0.01, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0)
 
-# The first words of the paths of the console and the API, so that a label never has an id. The word of the path `/` is
-# `now`. All other paths are not found, and count as OTHER.
+# The first words of the paths of the console and the API. A label has one of these words, and never an id. The word of
+# the path `/` is `now`. Any other path is answered with 404, and counts as OTHER.
 _PAGES = (
     *("accounts", "audit", "campaigns", "confirm", "cost", "downloads", "healthz", "hooks", "live", "login", "logout"),
     *("now", "numbers", "optouts", "people", "readyz", "settings", "system", "templates", "uncertain", "updates"),
@@ -196,7 +196,7 @@ METRICS = {
 
 @cache
 def list_bucket_keys(name: str, labels: tuple[str, ...]) -> tuple[Key, ...]:
-    """Return the keys of the buckets of a histogram, in the order of its bounds. The last has no bound."""
+    """Return the keys of the buckets of a histogram, in the order of its bounds. The last bucket has no bound."""
     return tuple((name, (*labels, str(bucket))) for bucket in range(len(METRICS[name].bounds) + 1))
 
 

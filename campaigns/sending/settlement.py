@@ -51,7 +51,7 @@ _MIN_TRIES = 5
 _MAX_LOGGED_IDS = 20
 
 
-@dataclass(slots=True)  # not frozen: see `Accepted`
+@dataclass(slots=True)  # not frozen, because a frozen object takes longer to make
 class InFlight:
     """A message that is claimed and not settled. `account` is the row at the time of the claim.
 
@@ -417,7 +417,7 @@ def _outcomes(replies: Iterable[tuple[InFlight, Verdict]]) -> list[StreakOutcome
 
 
 def _successes(replies: Iterable[tuple[InFlight, Verdict]]) -> list[StreakOutcomes]:
-    """Return one success for each streak that has any. Without failures between them, more successes change nothing."""
+    """Return one success for each streak that has any. More successes without a failure between them change nothing."""
     accepting = {
         (in_flight.account.id, in_flight.account.activated_at, in_flight.category)
         for in_flight, verdict in replies

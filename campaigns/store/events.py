@@ -32,7 +32,8 @@ class EventStatus(StrEnum):
     SET_ASIDE = "set_aside"  # a dead letter: it cannot be applied, and is kept for an operator
 
 
-_STATUSES = {status.value: status for status in EventStatus}  # a call of EventStatus takes three times as long
+# A look-up takes a third of the time of a call of EventStatus.
+_STATUSES = {status.value: status for status in EventStatus}
 
 
 @dataclass(slots=True)
@@ -149,7 +150,7 @@ def take_events(connection: Connection, *, retry_seconds: float, done_id: int | 
     `done_id`: the `take_id` of bodies that are all applied.
     """
     parameters = {"limit": _MAX_EVENTS, "max_bytes": _MAX_BYTES, "retry_seconds": retry_seconds}
-    # One round trip, but a statement each: each sees what was committed while the one before it waited.
+    # One round trip, but separate statements: each one sees what was committed while the one before it waited.
     with connection.pipeline():
         connection.execute(query("limit_take"))
         connection.execute(query("lock_takes"))

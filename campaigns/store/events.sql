@@ -15,9 +15,9 @@ FROM unnest(%(times)s::timestamptz[], %(bodies)s::bytea[]) AS p (received_at, bo
 SELECT coalesce(max(id), 0) FROM webhook_events WHERE status = 'stored'
 
 -- name: limit_take
--- A process that is frozen inside a take holds the lock of all takes. Others wait for the lock for at most three seconds,
--- and Postgres ends the transaction of the frozen process after ten. `idle_in_transaction_session_timeout` would never
--- end it: behind a pipeline psycopg sends a Flush, which stops this timeout.
+-- A process that is frozen inside a take holds the lock of all takes. Other processes wait for the lock for at most 3 s,
+-- and Postgres ends the transaction of the frozen process after 10 s. `idle_in_transaction_session_timeout` would never
+-- end it, because psycopg sends a Flush after a pipeline, which stops this timeout.
 SELECT set_config('lock_timeout', '3s', true), set_config('transaction_timeout', '10s', true)
 
 -- name: lock_takes
@@ -45,9 +45,9 @@ WHERE id = ANY (ARRAY(SELECT unnest(event_ids) FROM ended WHERE counts)) AND sta
 -- The first attempts of all new bodies are one row in `webhook_takes` (docs/decisions/0123). Later attempts are counted
 -- in the rows of the bodies. The caller holds the lock of `lock_takes`.
 --
--- Plan: the index webhook_events_due once, then the primary key once per body, because to sort the due bodies with their
--- content takes longer. The arrays are deliberate: a generic plan does not know the LIMIT, assumes a tenth of the table,
--- and would join the due bodies to a scan of all bodies.
+-- Plan: the index webhook_events_due once, then the primary key once per body. The due bodies are sorted without their
+-- content, because that is faster. The arrays are deliberate: a generic plan does not know the LIMIT, assumes a tenth of
+-- the table, and would join the due bodies to a scan of all bodies.
 WITH due AS (
     SELECT id, octet_length(body) AS size,
         status = 'stored' AND attempts = 0 AS is_new, status = 'stored' AND attempts > 0 AS is_suspect

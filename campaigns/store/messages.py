@@ -23,7 +23,7 @@ IN_FLIGHT = (Status.SENDING, Status.UNCERTAIN)
 ACCEPTED_OR_IN_FLIGHT = (*IN_FLIGHT, Status.HELD, Status.SENT)
 
 
-@dataclass(slots=True)  # not frozen: see `Accepted`
+@dataclass(slots=True)  # not frozen, because a frozen object takes longer to make
 class ClaimedMessage:
     """A message that was claimed for one account. `send_no`: the number of this send. `attempts` includes this send."""
 
@@ -107,7 +107,7 @@ def write_array(values: Iterable[object]) -> str | None:
     elements = list(values)
     if elements.count(None) == len(elements):
         return None
-    # Most columns have only a few different values.
+    # Most columns have only a few different values, so each of these is written only once.
     written = {value: _write_element(value) for value in set(elements)}
     return f"{{{','.join([written[value] for value in elements])}}}"
 

@@ -41,7 +41,7 @@ _QUEUE_POLL_SECONDS = 0.05
 _CONNECTIONS_PER_MULTI = 32
 _SPARE_DESCRIPTORS = 128
 
-# Linux has epoll. Other systems have poll: the same events with the same numbers, and a timeout in milliseconds.
+# Linux has epoll. Other systems have poll, with the same numbers of events, but a timeout in milliseconds.
 _make_poller: Callable[[], Any]
 _make_poller, _POLLER_UNITS = (select.epoll, 1) if hasattr(select, "epoll") else (select.poll, 1000)
 
@@ -113,7 +113,7 @@ class Transport:
 
     @property
     def in_flight_count(self) -> int:
-        """The requests that were started and have no reply yet."""
+        """The number of requests that were started and have no reply yet."""
         return len(self._in_flight)
 
     def close(self) -> None:
@@ -159,7 +159,7 @@ class Transport:
         events = (select.POLLIN if action & pycurl.POLL_IN else 0) | (select.POLLOUT if action & pycurl.POLL_OUT else 0)
         try:
             self._poller.modify(descriptor, events)
-        except FileNotFoundError:  # a new socket: the system forgets each socket that libcurl closes
+        except FileNotFoundError:  # a new socket: the kernel forgets each socket that libcurl closes
             self._poller.register(descriptor, events)
 
     def _unregister(self, descriptor: int) -> None:
@@ -195,7 +195,7 @@ class Transport:
         seconds = self._seconds_to_wait(started_at)
         for descriptor, events in self._poller.poll(None if seconds is None else seconds * _POLLER_UNITS):
             if (multi := self._waiting.get(descriptor)) is not None:
-                # An error counts as both events, so that libcurl finds it.
+                # An error of a socket counts as both events, so that libcurl notices the error.
                 is_readable, is_writable = events & ~select.POLLOUT, events & ~select.POLLIN
                 if is_readable:
                     self._sockets.note_readable(descriptor)

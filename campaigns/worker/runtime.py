@@ -132,7 +132,7 @@ class Runtime:
 
     @property
     def in_flight_count(self) -> int:
-        """The requests at Meta that have no reply yet; 0 before the first slice has made the tools."""
+        """The number of requests at Meta that have no reply yet; 0 before the first slice."""
         tools: Tools | None = self.__dict__.get("_tools")
         return 0 if tools is None else tools.transport.in_flight_count
 

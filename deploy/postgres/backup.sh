@@ -3,7 +3,7 @@
 # archives into BACKUP/wal, restore.sh brings back the state of any time since the oldest copy.
 #   KEEP    the number of copies that stay (default 7): the newest ones, whatever their age; WAL that no copy needs is
 #           deleted
-#   EVERY   seconds between two copies, also if this script starts again meanwhile; without it, one copy is made
+#   EVERY   seconds between two copies, also after a restart of this script; without EVERY, one copy is made
 # The variables of libpq (PGHOST, PGUSER, …) name the server; PGPASSWORD_FILE names a file that has the password.
 set -eu
 umask 077
@@ -37,7 +37,7 @@ tidy() {
 # A copy that a person starts waits for the end of the daily one, and the other way round.
 exec 9>"$backup/lock"
 while :; do
-	# A copy more would push out an older one. So a restart and an error of `tidy` make none before the time.
+	# Each further copy deletes the oldest one. So after a restart, or an error of `tidy`, wait until a copy is due.
 	if [ -n "${EVERY:-}" ] && [ -e "$backup/copied" ]; then
 		left=$(($(stat -c %Y "$backup/copied") + EVERY - $(date +%s)))
 		[ "$left" -le 0 ] || sleep "$left"

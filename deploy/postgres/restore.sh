@@ -24,18 +24,18 @@ if [ "$time" != latest ]; then
 	esac
 	before="$(date -u -d "$time" +%Y%m%dT%H%M%S.%NZ)"
 fi
-# Whether the time in a file is not after the time to restore. A time without a fraction, of an older version, counts as the
-# end of its second.
+# Whether the time in a file is not after the time to restore. Files of an older version have times without a fraction,
+# which count as the end of their second.
 is_before() {
 	[ "$(printf '%s\n' "$(cat "$1")" "$before" | LC_ALL=C sort | head -n 1)" = "$(cat "$1")" ]
 }
 # Each restore begins a new timeline. The state of a time is on the timeline on which Postgres wrote at that time. The
-# latest one may have begun later, from an older state: by an earlier restore, to a time that was too early.
+# latest timeline may have begun later and from an older state, if an earlier restore went back too far.
 timeline=1
 line=''  # the file with the older timelines that this one continues, and the positions in the WAL at which it left them
 for history in "$backup"/wal/*.history; do
 	[ -e "$history" ] || continue
-	# A history that says no time is from before archive.sh wrote it.
+	# If a history has no time, it was written before archive.sh recorded the time.
 	if [ ! -e "$history.began" ] || is_before "$history.began"; then
 		line="$history"
 		timeline=$((0x$(basename "$history" .history)))
@@ -45,7 +45,8 @@ done
 position() {
 	echo "$(((0x${1%/*} << 32) + 0x${1#*/}))"
 }
-# Whether a copy leads to the timeline. A copy that was made after the state to which an earlier restore went back does not.
+# Whether the WAL leads from a copy to the timeline. It does not if an earlier restore went back to a state before the
+# copy.
 leads_there() {
 	ranges='"Timeline": \([0-9]*\), "Start-LSN": "[^"]*", "End-LSN": "\([^"]*\)"'
 	# The last range: a copy that a standby makes may span several timelines.
@@ -55,7 +56,7 @@ leads_there() {
 	left="$(sed -n "s/^$1[[:space:]]\{1,\}\([0-9A-F]*\/[0-9A-F]*\).*/\1/p" "$line")"
 	[ -n "$left" ] && [ "$(position "$2")" -le "$(position "$left")" ]
 }
-# The newest of these copies that was complete before the time.
+# The newest copy that was complete before the time and leads to the timeline.
 base=''
 for ended in "$backup"/base/*Z/ended; do
 	if [ -e "$ended" ] && is_before "$ended" && leads_there "${ended%/ended}"; then base="${ended%/ended}"; fi

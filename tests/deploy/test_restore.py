@@ -228,7 +228,7 @@ def test_a_copy_that_cannot_be_read_makes_no_further_copies(host, project):
 
 
 def test_a_restart_makes_no_copy_before_the_time(host):
-    """A service that starts again and again would push out the copies of all other days."""
+    """If each restart made a copy, a service that restarts often would delete the copies of all other days."""
     run(host, "backup.sh")
     copies = list_copies(host)
     put_tool(host, "sleep", f"echo $1 >{host.folder}/slept; kill $PPID")
@@ -290,7 +290,7 @@ def test_what_cannot_be_restored_changes_nothing(restored):
 
 @pytest.mark.parametrize("is_latest", [True, False])
 def test_a_copy_of_a_state_that_was_left_is_not_restored(restored, is_latest):
-    """The newest copy is from after the time to which an earlier restore went back, and its state does not count."""
+    """The newest copy was made after the time to which an earlier restore went back, so it must be skipped."""
     host = restored
     run(host, "backup.sh")
     first = use(host.url, lambda each: each.run(add_campaign))

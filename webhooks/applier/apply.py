@@ -53,8 +53,8 @@ _MAX_ATTEMPTS = 5
 # The maximum number of pieces (statuses, opt-outs and replies) that one transaction applies from one body. Meta puts at
 # most 1,000 into a body. The pieces of a larger body are stored as bodies of this size, and later sets apply them.
 MAX_PIECES = 2_000
-# The maximum number of pieces that one transaction applies from several bodies. More would not be cheaper for each, and
-# would lock the counters of campaigns for longer.
+# The maximum number of pieces that one transaction applies from several bodies. More pieces would not cost less each,
+# and would lock the counters of campaigns for longer.
 _MAX_SET_PIECES = 3_000
 
 
@@ -62,7 +62,7 @@ _MAX_SET_PIECES = 3_000
 class Applied:
     """The result of one call of `apply_events`. `to_enqueue`: the ids of the campaigns that need not wait any more.
 
-    `delays`: for each body that was applied for the first time, the seconds since its receipt.
+    `delays`: for each new body, the seconds from its receipt until it was applied.
     """
 
     event_count: int = 0
@@ -121,9 +121,9 @@ def apply_events(database: Database, settings: Settings, alerts: Alerts) -> Appl
 
 
 def _list_delays(taken: Taken, seconds: float) -> list[float]:
-    """Return the seconds from the receipt of each new body until now. `seconds`: those since the bodies were taken.
+    """Return the seconds from the receipt of each new body until now. `seconds`: the time since the bodies were taken.
 
-    Unmatched bodies are tried again for days, so their time says nothing about the load.
+    Unmatched bodies are left out: they are tried again for days, so their delays say nothing about the load.
     """
     return [
         max((taken.at - each.received_at).total_seconds(), 0.0) + seconds
@@ -257,7 +257,7 @@ class _Outcome:
 
 
 def _split(bodies: Iterable[_ReadBody]) -> Iterator[list[_ReadBody]]:
-    """Yield sets of bodies, each for a transaction of its own."""
+    """Yield sets of bodies. Each set is for a transaction of its own."""
     part: list[_ReadBody] = []
     count = 0
     for body in bodies:

@@ -151,8 +151,8 @@ class ParsedEvent:
     def rewrap(self, index: int) -> bytes:
         """Return a body that contains only `evidence[index]`, so that it can be deferred alone.
 
-        Nearly all statuses are applied, and their bodies are never needed. To make a body for each status takes longer
-        than to read the whole body a second time for the few others.
+        Nearly all statuses are applied, and need no body of their own. To make a body for each status would take longer
+        than to read the whole body a second time for the few statuses that need one.
         """
         if self._status_bodies is None:
             self._status_bodies = _list_status_bodies(self._body, self._rules)
@@ -168,7 +168,7 @@ def parse_event(body: bytes, rules: StopRules = _DEFAULT_RULES) -> ParsedEvent:
 
 
 def parse_unusual(body: bytes, rules: StopRules = _DEFAULT_RULES) -> ParsedEvent:
-    """Do what `parse_event` does, without the shorter way for usual bodies. Never raises."""
+    """Parse `body` as `parse_event` does, but without the shorter way for usual bodies. Never raises."""
     try:
         content = load_json(body)
     except RecursionError:
@@ -189,7 +189,7 @@ def _list_status_bodies(body: bytes, rules: StopRules) -> list[bytes]:
     bodies: list[bytes] = []
     try:
         content = load_json(body)
-    except RecursionError:  # the stack is deeper than when the body was read; that of a new thread is not
+    except RecursionError:  # the stack is deeper than when the body was read; a new thread has an empty stack
         with ThreadPoolExecutor(1) as thread:
             content = thread.submit(load_json, body).result()
     _read(_Reader(body, rules, status_bodies=bodies), content)

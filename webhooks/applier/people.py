@@ -227,8 +227,8 @@ def _read_key(value: object) -> str:
 def _read_parts(value: object) -> list[tuple[str, dict[str, Any]]]:
     """Return the parts of a `value` that may name people, each with the name of its list.
 
-    Contacts have no time and get the time of the parts before them, so they come last. If no part connects anything,
-    the list is empty.
+    Contacts have no time and get the time of the parts before them, so they come last. The list is empty if no part
+    connects a number or a user id with another one.
     """
     try:
         content = read_object(value, "")

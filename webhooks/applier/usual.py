@@ -1,7 +1,7 @@
 """Reads the webhook bodies that Meta posts most often: statuses without failures, in fields of the documented types.
 
-msgspec reads such a body without objects for its parts. Any other body is left to `parse.py`, which reads each body and
-would give the same result for the bodies that are read here (a test compares the two).
+msgspec reads such a body directly into the types of this module, without dictionaries for its parts. `parse.py` reads
+all other bodies. It would give the same result for the bodies that are read here, and a test compares the two.
 """
 
 from __future__ import annotations
@@ -73,7 +73,7 @@ _decode = Decoder(_Body).decode
 
 
 def read_usual(body: bytes) -> tuple[list[Evidence], People] | None:
-    """Return the statuses of a usual body, and the people that it names. None: the body is not usual."""
+    """Return the statuses of a usual body, and the people whom it names. None: the body is not usual."""
     evidence: list[Evidence] = []
     people = People()
     try:
@@ -87,7 +87,7 @@ def read_usual(body: bytes) -> tuple[list[Evidence], People] | None:
 
 
 def _read_value(value: _Value, waba_id: str, evidence: list[Evidence], people: People) -> None:
-    """Add what a change says. Raises UnusableError if its statuses are not usual."""
+    """Add the statuses and the people of one change. Raises UnusableError if its statuses are not usual."""
     phone_number_id = read_id(value.metadata.phone_number_id, "phone_number_id")
     at = None
     for status in value.statuses or _refuse():

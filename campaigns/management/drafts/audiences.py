@@ -258,9 +258,10 @@ def _carry_over(connection: Connection, source: store.LockedCampaign, filling: F
 def warn_of_numbers(
     connection: Connection, campaign_id: int, *, template_name: str, columns: Sequence[str]
 ) -> list[Finding]:
-    """Return a warning if values came by numbers from another template, where the numbers may mean something else.
+    """Return a warning if variables that are named by numbers kept their values from another template.
 
-    `template_name` and `columns`: those of the campaign whose people came from an earlier one.
+    The variable 1 of one template may mean something else than the variable 1 of another template. `template_name` and
+    `columns`: those of the campaign whose people came from an earlier campaign.
     """
     numbers = [name for name in columns if name.isdecimal()]
     audience = recipients.list_audiences(connection, [campaign_id]).get(campaign_id)

@@ -201,7 +201,7 @@ def find_list(database: Database, campaign_id: int) -> ListFile | None:
 def find_import(database: Database, campaign_id: int) -> JobRow | None:
     """Return the last job that was to import a list into a campaign.
 
-    None if there is none, if it was deleted, or if people of an earlier campaign were taken since it has ended.
+    None if there is no such job, if it was deleted, or if people of an earlier campaign were taken after it had ended.
     """
 
     def load(connection: Connection) -> JobRow | None:

@@ -49,7 +49,7 @@ SELECT EXISTS (
 -- The list whose people were to take the place of the people of a draft, and have not: the last work with a list only
 -- looked at the list or at another sheet of it, or was refused. A file that a command has imported since is newer. An import that a
 -- job has done since is not, because that job may have been requested before. People of an earlier campaign that were
--- taken since are newer, too, unless a job has taken them that was requested before.
+-- taken since are newer too, unless they were taken by a job that was requested before the list.
 SELECT u.name, j.request ->> 'sheet', l.request ->> 'sheet',
     ARRAY(SELECT i.file_name FROM imports i WHERE i.campaign_id = c.id ORDER BY i.id)
 FROM campaigns c

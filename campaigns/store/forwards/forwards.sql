@@ -11,8 +11,8 @@ SELECT pg_advisory_xact_lock(7301986128)
 SELECT count(*) FROM forwards WHERE disabled_at IS NULL
 
 -- name: list_forwards
--- Plan: for each forward an index-only scan that counts its bodies, and the first entry of the primary key. A target that
--- was away for days leaves gigabytes of bodies, so no other row of them is read.
+-- Plan: for each forward an index-only scan that counts its bodies, and the first entry of the primary key. Gigabytes of
+-- bodies wait for a target that was down for days, so only the row of the oldest body is read.
 SELECT f.id, f.url, f.fields, f.phone_number_ids, f.secret IS NOT NULL AS has_own_secret, f.created_at, f.disabled_at,
     f.failing_since, f.last_error, f.paused_until, f.delivered_count, f.delivered_at, f.given_up_count,
     (SELECT count(*) FROM forward_bodies b WHERE b.forward_id = f.id) AS waiting_count,

@@ -164,7 +164,7 @@ def write_tries(connection: Connection, hook_id: int, tries: Sequence[Try], *, i
 
 
 def note_failure(connection: Connection, hook_id: int, *, is_gone: bool = False) -> str | None:
-    """Write that a hook gets nothing. `is_gone` and the returned value: as of `write_tries`."""
+    """Record that no event could be posted to a hook. `is_gone` and the returned value: as for `write_tries`."""
     failed = {"hook_id": hook_id, "is_gone": is_gone, "days": _FAILING_DAYS}
     row = connection.execute(query("note_hook_failure"), failed).fetchone()
     return None if row is None else row[0]

@@ -23,7 +23,7 @@ class AccountState:
 
 @dataclass(frozen=True, slots=True)
 class UncertainCount:
-    """A campaign with uncertain messages. Their number only falls while `has_ended` is true."""
+    """A campaign with uncertain messages. After the campaign has ended, their number can only fall."""
 
     campaign_id: int
     count: int
@@ -37,8 +37,8 @@ class State:
 
     `inbox`: by status, the number of the stored bodies and the seconds since the oldest body came. `portfolios`: (id,
     people, limit). `uncertain`: the campaigns with uncertain messages that have not ended, or ended in the last 7 days.
-    `tick_age`: the seconds since the last tick; None if there was no tick yet.
-    `sampled_at`: the Unix time of the last sample; None if there was none in 48 hours.
+    `tick_age`: the seconds since the last tick; None if there was no tick yet. `sampled_at`: the Unix time of the last
+    sample; None if there was none in 48 hours.
     """
 
     campaigns: Sequence[tuple[str, str, float]]

@@ -39,7 +39,7 @@ SELECT
     (SELECT count(*) FROM hook_deliveries d JOIN hooks h ON h.id = d.hook_id
      WHERE d.due_at <= clock_timestamp() AND h.disabled_at IS NULL),
     (SELECT count(*) FROM hooks WHERE failing_since IS NOT NULL),
-    -- Workers add replies to rows of accounts, too, but only `campaigns.sample` writes the rate.
+    -- Workers write to the samples of accounts too, but only the task `campaigns.sample` writes the rate.
     extract(epoch FROM greatest(
         (SELECT read_at FROM campaign_samples WHERE step = 'minute' ORDER BY at DESC LIMIT 1),
         (SELECT at FROM account_samples WHERE step = 'minute' AND rate IS NOT NULL ORDER BY at DESC LIMIT 1)))::float8

@@ -458,7 +458,7 @@ def check_is_sound(body):
     assert event.evidence or event.dead_letters or event.ignored or events or body
 
 
-# Bodies that are usual, or nearly so: the fields of `usual.py`, and few others.
+# Bodies that are usual or nearly usual: they have the fields of `usual.py`, and few others.
 usual_numbers = st.sampled_from(["5511900000001", "551190000000", "", "BR.1"])
 usual_ids = st.sampled_from(["BR.1", "BR.2", "", "+55", "\x00", "x" * 600])
 usual_statuses = st.builds(
