@@ -9,9 +9,8 @@ from werkzeug.wrappers import Response
 from campaigns.domain.campaign import CampaignStatus
 from campaigns.domain.statement import Refusal
 from campaigns.domain.users.rights import Right
-from campaigns.management.reports import show_overview
+from campaigns.management.reports import find_campaign, show_overview
 from campaigns.management.users.approvals import approve_campaign, ask_for_approval, look_at_approval
-from campaigns.store.campaigns import list_campaigns
 from console.context import actor, parts, user
 from console.errors import find_status
 from console.forms.moves import ConfirmForm
@@ -64,7 +63,7 @@ def request_approval(campaign_id: int) -> _Answer:
         if refusal.code == "campaign_missing":
             raise
         return _render_request(campaign_id, say(refusal)), find_status(refusal)
-    (row,) = parts().database.run(list_campaigns, [campaign_id])
+    row = parts().database.run(find_campaign, campaign_id)
     if row.status == CampaignStatus.DRAFT:
         return redirect(url_for(LAST_STEP, campaign_id=campaign_id, _anchor="approval"))
     return redirect(url_for("campaign", campaign_id=campaign_id, done="asked"))
@@ -72,7 +71,7 @@ def request_approval(campaign_id: int) -> _Answer:
 
 def _render_request(campaign_id: int, obstacle: Markup | str = "") -> str:
     state = look_at_approval(parts().database, campaign_id, above=parts().settings.approve_above)
-    (row,) = parts().database.run(list_campaigns, [campaign_id])
+    row = parts().database.run(find_campaign, campaign_id)
     return render_template(
         "drafts/ask_approval.html",
         command="ask_approval",
