@@ -537,7 +537,7 @@ def judge_forwards(forwards: Iterable[Forward]) -> list[Finding]:
             "forward_failing",
             Severity.WARNING,
             "The target of forward {id} ({host}) has failed for {failed} ({error}). It still has to get {events}.",
-            "Look at the log of the target, and at {list_forwards}. What waits is kept for at most four days.",
+            "Look at the log of the target, then {list_forwards}. What waits is kept for at most four days.",
             kind=Kind.AWAY,
             id=forward.id,
             host=forward.host,
