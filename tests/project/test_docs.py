@@ -315,7 +315,9 @@ def test_a_picture_of_the_readme_is_small_and_loads_nothing(name):
     assert len(picture) < (50_000 if name.endswith(".svg") else 200_000)
     if name.endswith(".svg"):
         drawn = picture.decode()
-        assert not re.findall(r"@import|url\((?!#)|https?://(?!www\.w3\.org/2000/svg)|/(?:tmp|root|home|work)/", drawn)
+        assert not re.findall(r"/(?:tmp|root|home|work)/", drawn)
+        wordless = re.sub(r"(<text [^>]*>)[^<]*", r"\1", drawn)  # the demo prints the address of its console
+        assert not re.findall(r"@import|url\((?!#)|https?://(?!www\.w3\.org/2000/svg)", wordless)
 
 
 def test_both_readmes_show_the_same_pictures():
