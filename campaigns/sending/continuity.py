@@ -48,7 +48,7 @@ class Continuity:
         if identity.found_older_at is not None:
             return False
         try:
-            is_current = self._ledger.check(identity, claims) or self._check_alone(identity, claims)
+            is_current = self._ledger.check(identity, claims) or self._check_alone(claims)
         except ServerUnavailable:
             is_current = self._known in {None, identity.incarnation}
         if is_current:
@@ -66,18 +66,24 @@ class Continuity:
         except ServerUnavailable:
             _log.debug("Valkey is away: the claims of campaign %s are not noted as final", claims.campaign_id)
 
-    def _check_alone(self, identity: DatabaseIdentity, claims: ClaimCount | None) -> bool:
-        """Compare the database with the ledger, one thread at a time.
+    def _check_alone(self, claims: ClaimCount | None) -> bool:
+        """Check again, one thread at a time, with an identity that is read after the ledger; then compare all claims.
 
-        The first comparison makes the database known, and only then does this process claim. So a thread that waited
-        needs no comparison. Otherwise its comparison would miss claims that the other threads are just committing.
+        Many slices begin at the same time. Each of them reads the position of the write-ahead log, and then checks it.
+        So one of them may check a position when the ledger has a later position already. A position that is read now
+        cannot be behind a position that the ledger has now, unless the database is an older copy.
         """
         with self._comparing:
-            return self._ledger.check(identity, claims) or self._compare()
+            position = self._ledger.read_position()
+            identity = self._database.run(continuity.load_identity)
+            if identity.found_older_at is not None:
+                return False
+            return self._ledger.check(identity, claims, position_before=position) or self._compare()
 
     def _compare(self) -> bool:
+        before = self._ledger.read()
         identity, counts = self._database.run(continuity.load_claim_counts)
-        found = self._ledger.compare(identity, counts)
+        found = self._ledger.compare(identity, counts, before=before)
         if not found.behind:
             with self._lock:
                 was_told, self._is_told = self._is_told, False

@@ -54,7 +54,7 @@ def send_before(database, client, campaign_id):
     """Let another process have sent claims of the campaign that this database lacks."""
     ledger = Ledger(client)
     identity, counts = database.run(load_claim_counts)
-    ledger.compare(identity, counts)
+    ledger.compare(identity, counts, before=ledger.read())
     assert ledger.check(identity, ClaimCount(campaign_id, 0, 3))
 
 
@@ -117,3 +117,18 @@ def test_a_role_without_privileges_reads_the_identity(database, postgres):
     finally:
         fetch(database, "DROP OWNED BY plain")
         fetch(database, "DROP ROLE plain")
+
+
+def test_slices_that_begin_at_the_same_time_are_no_sign_of_an_older_database(tools, database, client):
+    """Each slice reads the position of the log, then checks it: others may have checked a later one by then."""
+    old = database.run(load_identity)
+    assert tools.continuity.check(old)
+    fetch(database, "UPDATE installation SET recovered_at = recovered_at")
+    assert tools.continuity.check_now()  # the ledger has a later position now
+    ledger = Ledger(client)
+    assert int(ledger.read_position()) > old.position
+    compared = []
+    continuity = Continuity(database, ledger, tools.settings, tools.alerts)
+    ledger.compare = lambda *_given, **_named: compared.append(1)
+    assert continuity.check(old)
+    assert compared == []
