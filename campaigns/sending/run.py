@@ -55,6 +55,9 @@ _MESSAGES_PER_SLICE = 100
 # these requests wait in a queue for a connection. If the process is killed, the messages of the queued requests become
 # uncertain too.
 _MAX_IN_FLIGHT_WHEN_SATURATED = 128
+# Meanwhile a slice also waits up to this many times longer for replies, until half of these requests have a reply: it
+# claims nothing before. See docs/decisions/0132-replies-wait-longer-while-the-transport-is-saturated.md.
+_SETTLE_FACTOR_WHEN_SATURATED = 5.0
 # A slice that waits checks its accounts and its campaign at least this often.
 _POLL_SECONDS = 1.0
 # A slice of a standing campaign looks for new messages at least this often, also while replies are missing.
@@ -364,10 +367,14 @@ class Slice:
 
     def _collect(self) -> list[Reply]:
         """Wait for a first reply, then briefly for more replies, because one transaction settles many replies."""
+        count, linger_seconds = self._tools.settings.settle_count, self._tools.settings.settle_seconds
+        if self._tools.transport.is_saturated:
+            count = min(count, _MAX_IN_FLIGHT_WHEN_SATURATED // 2)
+            linger_seconds *= _SETTLE_FACTOR_WHEN_SATURATED
         return self._mailbox.collect(
             timeout_seconds=self._seconds_to_wait(),
-            batch_count=max(min(self._tools.settings.settle_count, len(self._in_flight)), 1),
-            linger_seconds=self._tools.settings.settle_seconds,
+            batch_count=max(min(count, len(self._in_flight)), 1),
+            linger_seconds=linger_seconds,
         )
 
     def _seconds_to_wait(self) -> float:

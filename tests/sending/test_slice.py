@@ -7,6 +7,7 @@ import pytest
 
 from campaigns.sending.run import Slice, run_slice
 from campaigns.sending.start import begin_slice
+from campaigns.whatsapp.mailbox import Mailbox
 from tests.store.rows import Beside, add_campaign, add_crowd, await_blocked, fetch
 
 PEOPLE = 500
@@ -62,6 +63,34 @@ def test_a_slice_claims_no_more_messages_than_can_leave_soon(tools, database, fa
     assert CONNECTIONS < fetch(database, "SELECT max(count) FROM sending")[0] <= MAX_IN_FLIGHT_WHEN_SATURATED
     assert fetch(database, "SELECT status::text, count(*) FROM messages GROUP BY 1") == [("sent", PEOPLE)]
     assert far.stats()["max_accepted_per_recipient"] == 1
+
+
+def test_replies_wait_longer_for_each_other_while_the_transport_is_saturated(tools, make_campaign, monkeypatch):
+    """Else each of many slices would settle only a few replies at a time."""
+    asked = []
+
+    def collect(mailbox, *, real=Mailbox.collect, **given):
+        asked.append((given["linger_seconds"], given["batch_count"]))
+        return real(mailbox, **given)
+
+    monkeypatch.setattr(Mailbox, "collect", collect)
+    usual = tools.settings.settle_seconds
+    monkeypatch.setattr(type(tools.transport), "is_saturated", property(lambda _: True))
+    run_slice(begin_slice(make_campaign(PEOPLE), tools), tools)
+    assert {linger for linger, _ in asked} == {5 * usual}
+    assert max(count for _, count in asked) == MAX_IN_FLIGHT_WHEN_SATURATED / 2
+
+
+def test_replies_wait_for_a_tenth_of_a_second_while_it_is_not(tools, make_campaign, monkeypatch):
+    asked = set()
+
+    def collect(mailbox, *, real=Mailbox.collect, **given):
+        asked.add(given["linger_seconds"])
+        return real(mailbox, **given)
+
+    monkeypatch.setattr(Mailbox, "collect", collect)
+    run_slice(begin_slice(make_campaign(CONNECTIONS), tools), tools)
+    assert asked == {tools.settings.settle_seconds}
 
 
 def test_replies_are_settled_although_postgres_ends_the_connection_when_slice_and_lease_are_over(
