@@ -310,7 +310,7 @@ def _look(
     departure = find_departure(connection, row.id, row, now=row.server_now, has_started=row.started_at is not None)
     capped = list_capped(connection, row, departure)
     overlaps = recipients.find_overlaps(connection, row.id, days=days, together=together, capped=capped)
-    alike = [each for each in overlaps if each.has_same_file or each.has_same_template]
+    alike = [each for each in overlaps if _is_alike(each)]
     files = recipients.list_imported_files(connection, row.id)
     try:
         first = preview_messages(connection, row, template, limit=1, capped=capped)
@@ -346,7 +346,7 @@ def _look(
             and each.campaign_id not in told
             and (each.status in _WILL_SEND or each.campaign_id in together)
         ],
-        others=[each for each in overlaps if each not in alike and _count_reached(each, together)],
+        others=[each for each in overlaps if not _is_alike(each) and _count_reached(each, together)],
         departure=departure,
         night=night,
         lacks_window=quiet is not None and row.window_from is None and sends_marketing(connection, row.id),
@@ -366,6 +366,10 @@ def _look(
         left_out=count_left_out(connection, row),
         left_out_by_file=count_left_out_by_file(connection, row.id),
     )
+
+
+def _is_alike(overlap: Overlap) -> bool:
+    return overlap.has_same_file or overlap.has_same_template
 
 
 def _digest_pace(campaign: CampaignListing | LockedCampaign) -> bytes:
