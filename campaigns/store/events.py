@@ -55,13 +55,15 @@ class Taken:
     """Webhook bodies that were taken together, in the order of arrival.
 
     `take_id`: the row that counts as the first attempt of the new bodies; None if no body is new. `is_cut_off`: whether
-    the take has as many bodies as a take may have, so that more bodies may be due. `at`: when they were taken.
+    the take has as many bodies as a take may have, so that more bodies may be due. `at`: when they were taken. `since`:
+    for the next take of the same task, which need not look for bodies that were due before; None: it must.
     """
 
     bodies: list[StoredEvent]
     take_id: int | None
     is_cut_off: bool
     at: dt.datetime
+    since: dt.datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,12 +146,18 @@ def count_unapplied(connection: Connection, *, up_to: int) -> int:
     return int(row[0])
 
 
-def take_events(connection: Connection, *, retry_seconds: float, done_id: int | None = None) -> Taken:
+def take_events(
+    connection: Connection,
+    *,
+    retry_seconds: float,
+    done_id: int | None = None,
+    since: dt.datetime | None = None,
+) -> Taken:
     """Take due bodies. The caller commits before it parses the bodies.
 
-    `done_id`: the `take_id` of bodies that are all applied.
+    `done_id`: the `take_id` of bodies that are all applied. `since`: `Taken.since` of the take before.
     """
-    parameters = {"limit": _MAX_EVENTS, "max_bytes": _MAX_BYTES, "retry_seconds": retry_seconds}
+    parameters = {"limit": _MAX_EVENTS, "max_bytes": _MAX_BYTES, "retry_seconds": retry_seconds, "since": since}
     # One round trip, but separate statements: each one sees what was committed while the one before it waited.
     with connection.pipeline():
         connection.execute(query("limit_take"))
@@ -163,7 +171,11 @@ def take_events(connection: Connection, *, retry_seconds: float, done_id: int | 
     bodies = [StoredEvent(row[0], _STATUSES[row[1]], row[2], row[3], row[4]) for row in rows]
     is_suspect = any(each.attempts > 1 and each.status is EventStatus.STORED for each in bodies)  # it was taken alone
     is_large = len(bodies) >= _MAX_EVENTS or sum(len(each.body) for each in bodies) >= _MAX_BYTES
-    return Taken(bodies, take_id, is_suspect or is_large, at)
+    # All bodies that were due before the last one are taken now, unless a suspect was taken alone. A body that another
+    # process was just storing may be missing; its own task takes it.
+    last = bodies[-1] if bodies and not is_suspect else None
+    since = last.received_at if last is not None and last.status is EventStatus.STORED else since
+    return Taken(bodies, take_id, is_suspect or is_large, at, since)
 
 
 def end_take(connection: Connection, take_id: int) -> None:

@@ -36,8 +36,10 @@ UPDATE webhook_events SET attempts = attempts + 1
 WHERE id = ANY (ARRAY(SELECT unnest(event_ids) FROM ended WHERE counts)) AND status = 'stored'
 
 -- name: take_events
--- Takes due webhook bodies, oldest first: at most `limit` bodies, and no more after a total size of `max_bytes`. The
--- attempt is committed before the bodies are parsed, and the bodies are not due again for `retry_seconds`. So the
+-- Takes due webhook bodies, oldest first: at most `limit` bodies, and no more after a total size of `max_bytes`. Bodies
+-- that were due before `since` are left out, because the index still has the bodies that this process has just applied
+-- and deleted, and to pass them takes longer with each take.
+-- The attempt is committed before the bodies are parsed, and the bodies are not due again for `retry_seconds`. So the
 -- attempts reveal a body that kills its worker. A body whose first attempt was not finished is taken alone, so that its
 -- failure does not count as an attempt of other bodies. Unmatched bodies are tried again after intervals that double
 -- from attempt to attempt, up to 6 hours.
@@ -45,21 +47,22 @@ WHERE id = ANY (ARRAY(SELECT unnest(event_ids) FROM ended WHERE counts)) AND sta
 -- The first attempts of all new bodies are one row in `webhook_takes` (docs/decisions/0123). Later attempts are counted
 -- in the rows of the bodies. The caller holds the lock of `lock_takes`.
 --
--- Plan: the index webhook_events_due once, then the primary key once per body. The due bodies are sorted without their
--- content, because that is faster. The arrays are deliberate: a generic plan does not know the LIMIT, assumes a tenth of
--- the table, and would join the due bodies to a scan of all bodies.
+-- Plan: the index webhook_events_due once, then the primary key once per body. Nothing is sorted: the due bodies come in
+-- the order of the index, and the sizes are added up in that order. The due bodies are read without their content,
+-- because that is faster. The arrays are deliberate: a generic plan does not know the LIMIT, assumes a tenth of the
+-- table, and would join the due bodies to a scan of all bodies.
 WITH due AS (
-    SELECT id, octet_length(body) AS size,
+    SELECT id, next_try_at, octet_length(body) AS size,
         status = 'stored' AND attempts = 0 AS is_new, status = 'stored' AND attempts > 0 AS is_suspect
     FROM webhook_events
-    WHERE status <> 'set_aside' AND next_try_at <= clock_timestamp()
-        AND id NOT IN (SELECT unnest(event_ids) FROM webhook_takes)
+    WHERE status <> 'set_aside' AND next_try_at >= coalesce(%(since)s::timestamptz, '-infinity')
+        AND next_try_at <= clock_timestamp() AND id NOT IN (SELECT unnest(event_ids) FROM webhook_takes)
     ORDER BY next_try_at, id
     LIMIT %(limit)s
 ), fitting AS (
-    SELECT * FROM (
-        SELECT due.*, sum(size) OVER (ORDER BY id) - size AS before,
-            min(id) FILTER (WHERE is_suspect) OVER () AS suspect_id
+    SELECT id, is_new FROM (
+        SELECT due.*, sum(size) OVER (ORDER BY next_try_at, id ROWS UNBOUNDED PRECEDING) - size AS before,
+            (SELECT min(id) FROM due WHERE is_suspect) AS suspect_id
         FROM due
     ) sized
     WHERE CASE WHEN suspect_id IS NULL THEN before < %(max_bytes)s ELSE id = suspect_id END

@@ -100,6 +100,24 @@ def test_what_remains_of_a_take_is_taken_alone(database):
     ]
 
 
+def test_a_later_take_passes_over_the_bodies_that_were_due_before(database):
+    put(database, b"a", b"b")
+    first = database.run(take_events, retry_seconds=3600.0)
+    fetch(database, "UPDATE webhook_events SET next_try_at = %s - interval '1 s' WHERE id = 1", first.since)
+    put(database, b"c")
+    fetch(database, "DELETE FROM webhook_takes")
+    second = database.run(take_events, retry_seconds=3600.0, since=first.since)
+    assert [event.body for event in second.bodies] == [b"b", b"c"]
+    assert [event.body for event in take(database)] == [b"a"]
+
+
+def test_a_body_that_was_taken_alone_says_nothing_about_the_others(database):
+    put(database, b"a", b"b")
+    take(database)
+    make_due(database)
+    assert database.run(take_events, retry_seconds=3600.0).since is None
+
+
 def test_a_set_is_limited_in_size_but_takes_one_body_of_any_size(database):
     put(database, b"x" * 600_000, b"y" * 1_500_000, b"z", b"w" * 5_000_000)
     sizes = [[len(event.body) for event in take(database)] for _ in range(3)]

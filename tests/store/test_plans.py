@@ -302,7 +302,12 @@ def test_what_is_known_of_user_ids_is_asked_by_indexes(database):
     assert_indexes(ids, "user_ids_by_person", "user_ids_pkey", "user_id_changes_pkey")
 
 
-EVENTS = {"limit": ("int", "1500"), "max_bytes": ("bigint", "1000000"), "retry_seconds": ("float8", "30")}
+EVENTS = {
+    "limit": ("int", "1500"),
+    "max_bytes": ("bigint", "1000000"),
+    "retry_seconds": ("float8", "30"),
+    "since": ("timestamptz", "NULL"),
+}
 
 
 def test_webhooks_are_taken_in_the_order_in_which_they_are_due(database):

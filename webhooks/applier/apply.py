@@ -7,6 +7,7 @@ are counted.
 
 from __future__ import annotations
 
+import datetime as dt
 import logging
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -90,15 +91,18 @@ def apply_events(database: Database, settings: Settings, alerts: Alerts) -> Appl
     applied = Applied()
     applier = _Applier(database, settings, alerts, applied)
     done_id: int | None = None
+    since: dt.datetime | None = None
     for _ in range(_MAX_SETS):
         try:
-            taken = database.run(events.take_events, retry_seconds=settings.apply_retry_seconds, done_id=done_id)
+            taken = database.run(
+                events.take_events, retry_seconds=settings.apply_retry_seconds, done_id=done_id, since=since
+            )
         except LockTimeout:  # another process is taking bodies, and is frozen; what was applied here is still reported
             _log_waiting(0)
             break
         taken_at = clock()
         applied.event_count += len(taken.bodies)
-        done_id, later_count = taken.take_id, applied.counts["bodies for later"]
+        done_id, since, later_count = taken.take_id, taken.since, applied.counts["bodies for later"]
         try:
             _apply_taken(applier, taken.bodies)
         except LockTimeout:
@@ -325,8 +329,13 @@ class _Transaction:
     ) -> None:
         """Store unmatched parts and dead letters as bodies of their own; delete the bodies that are applied."""
         done, deferred = [], []
+        all_match = not unmatched and not opt_outs.unmatched
         for body in self._bodies:
-            parsed, parts = body.parsed, []
+            parsed = body.parsed
+            if all_match and not parsed.dead_letters and not parsed.ignored:  # nearly every body
+                done.append(body.stored.id)
+                continue
+            parts = []
             if unmatched:
                 parts = [
                     (EventStatus.UNMATCHED, unmatched[group_key(each)], parsed.rewrap(index))

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import datetime as dt
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
+from types import MappingProxyType
 from typing import Any
 
 from campaigns.domain.optout.recognition import StopRules
@@ -40,7 +41,7 @@ from webhooks.applier.json_fields import (
     read_time,
 )
 from webhooks.applier.optouts import PREFERENCES_FIELD, OptOut, read_optout, read_preference
-from webhooks.applier.people import People
+from webhooks.applier.people import NOBODY, People
 from webhooks.applier.replies import Reply, read_reply, strip_content
 from webhooks.applier.statuses import STATUSES, read_evidence
 from webhooks.applier.usual import read_usual
@@ -52,6 +53,7 @@ _MAX_KIND_CHARACTERS = 60
 _MAX_DEAD_LETTER_RATIO = 2
 _DEAD_LETTER_BYTES = 10_000
 _DEFAULT_RULES = StopRules()
+_NOTHING: Mapping[str, int] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,9 +82,9 @@ class ParsedEvent:
     optouts: tuple[OptOut, ...] = ()
     optout_replies: tuple[Reply, ...] = ()
     replies: tuple[Reply, ...] = ()
-    people: People = field(default_factory=People)
+    people: People = field(default_factory=lambda: NOBODY)
     dead_letters: tuple[DeadLetter, ...] = ()
-    ignored: Mapping[str, int] = field(default_factory=dict)
+    ignored: Mapping[str, int] = field(default_factory=lambda: _NOTHING)
     _body: bytes = field(default=b"", repr=False, compare=False)
     _rules: StopRules = field(default=_DEFAULT_RULES, repr=False, compare=False)
     _status_bodies: list[bytes] | None = field(default=None, repr=False, compare=False)
@@ -100,11 +102,11 @@ class ParsedEvent:
         A `resume` (the person wants marketing again) from before 2009 keeps its time, which is older than WhatsApp. So
         the `resume` is older than each refusal, and ends no refusal.
         """
-        people = self.people.bound_times(received_at)
+        people = self.people.bound_times(received_at) if self.people else self.people
         if (
-            not (self.has_events or self.optouts or self.replies)
-            and people is self.people
-            and all(bound_time(each.at, received_at) is each.at for each in self.evidence)
+            people is self.people
+            and not (self.has_events or self.optouts or self.replies)
+            and _are_bounded(self.evidence, received_at)
         ):
             return self  # the usual body: statuses with usable times
         return replace(
@@ -159,11 +161,19 @@ class ParsedEvent:
         return self._status_bodies[index]
 
 
+def _are_bounded(evidence: Sequence[Evidence], received_at: dt.datetime) -> bool:
+    # A loop is faster than all(…), which most bodies would call for one status.
+    for each in evidence:  # noqa: SIM110
+        if bound_time(each.at, received_at) is not each.at:
+            return False
+    return True
+
+
 def parse_event(body: bytes, rules: StopRules = _DEFAULT_RULES) -> ParsedEvent:
     """Parse `body`; `rules` decide which answers are opt-outs. Never raises."""
     if (usual := read_usual(body)) is not None:
         evidence, people = usual
-        return ParsedEvent(evidence=tuple(evidence), people=people, _body=body, _rules=rules)
+        return ParsedEvent(evidence=tuple(evidence), people=people, ignored=_NOTHING, _body=body, _rules=rules)
     return parse_unusual(body, rules)
 
 

@@ -75,7 +75,7 @@ class People:
     moves: set[tuple[str, str]] = field(default_factory=set)
 
     def __bool__(self) -> bool:
-        return bool(self.pairs or self.changes or self.moves)
+        return self is not NOBODY and bool(self.pairs or self.changes or self.moves)
 
     def update(self, other: People) -> None:
         for (user_id, key), at in other.pairs.items():
@@ -177,6 +177,11 @@ class People:
         for user_ids, key, since in ((old, old_key, before), (new, new_key or old_key, at)):
             for user_id in user_ids if key else ():
                 self.add(user_id, key, since)
+
+
+# The people of a body that connects nobody, as most bodies do: to make an object for each would cost time. Nothing may
+# be added to it.
+NOBODY = People()
 
 
 def find_person(part: Mapping[str, Any], keys: tuple[str, tuple[str, ...]]) -> tuple[str, tuple[str, ...]]:

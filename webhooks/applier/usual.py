@@ -15,7 +15,7 @@ from msgspec.json import Decoder
 from campaigns.whatsapp.callback import ANSWER, read_callback
 from webhooks.applier.evidence import Evidence
 from webhooks.applier.json_fields import UnusableError, read_id, read_text, read_time
-from webhooks.applier.people import People, read_user_id
+from webhooks.applier.people import NOBODY, People, read_user_id
 from webhooks.applier.statuses import MAX_WORD_CHARACTERS, STATUSES, read_recipient
 
 
@@ -75,19 +75,22 @@ _decode = Decoder(_Body).decode
 def read_usual(body: bytes) -> tuple[list[Evidence], People] | None:
     """Return the statuses of a usual body, and the people whom it names. None: the body is not usual."""
     evidence: list[Evidence] = []
-    people = People()
+    people = NOBODY
     try:
         for entry in _decode(body).entry:
             waba_id = read_id(entry.id, "id")
             for change in entry.changes or _refuse():
-                _read_value(change.value, waba_id, evidence, people)
+                people = _read_value(change.value, waba_id, evidence, people)
     except (MsgspecError, UnusableError, UnicodeDecodeError):
         return None
-    return (evidence, people) if evidence and not people.drop_crowds() else None
+    return (evidence, people) if evidence and not (people and people.drop_crowds()) else None
 
 
-def _read_value(value: _Value, waba_id: str, evidence: list[Evidence], people: People) -> None:
-    """Add the statuses and the people of one change. Raises UnusableError if its statuses are not usual."""
+def _read_value(value: _Value, waba_id: str, evidence: list[Evidence], people: People) -> People:
+    """Add the statuses and the people of one change, and return the people. `NOBODY` is not changed, but replaced.
+
+    Raises UnusableError if the statuses are not usual.
+    """
     phone_number_id = read_id(value.metadata.phone_number_id, "phone_number_id")
     at = None
     for status in value.statuses or _refuse():
@@ -110,14 +113,19 @@ def _read_value(value: _Value, waba_id: str, evidence: list[Evidence], people: P
             )
         )
         if status.recipient_user_id or status.recipient_parent_user_id:
-            _connect(people, status.recipient_id, (status.recipient_user_id, status.recipient_parent_user_id), at)
+            user_ids = (status.recipient_user_id, status.recipient_parent_user_id)
+            people = _connect(people, status.recipient_id, user_ids, at)
     for contact in value.contacts:
         if contact.user_id or contact.parent_user_id:
-            _connect(people, contact.wa_id, (contact.user_id, contact.parent_user_id), at)
+            people = _connect(people, contact.wa_id, (contact.user_id, contact.parent_user_id), at)
+    return people
 
 
-def _connect(people: People, number: str, user_ids: tuple[str, ...], at: dt.datetime | None) -> None:
+def _connect(people: People, number: str, user_ids: tuple[str, ...], at: dt.datetime | None) -> People:
+    if people is NOBODY:
+        people = People()
     people.connect(number, [read_user_id(each, "") for each in user_ids], at)
+    return people
 
 
 def _refuse() -> NoReturn:
