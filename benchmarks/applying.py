@@ -32,7 +32,9 @@ _REPORTED_STATUSES = ("delivered", "read")
 _APPLY_SECONDS = 300.0
 _ENQUEUE_SECONDS = 0.25  # the receiver enqueues this often while bodies come in
 _INSERTED_BODIES = 100
-_IS_LEFT = "SELECT EXISTS (SELECT FROM webhook_events WHERE status = 'stored')"
+# The last body is asked for first, by its key: to look for any body costs as much CPU as a part of the work itself.
+_IS_LAST_LEFT = "SELECT EXISTS (SELECT FROM webhook_events WHERE id = %s)"
+_IS_ANY_LEFT = "SELECT EXISTS (SELECT FROM webhook_events WHERE status = 'stored')"
 
 
 def main() -> int:
@@ -86,9 +88,12 @@ def measure_applying(
             world.database.run(insert_events, waiting)
             waiting = []
     world.database.run(insert_events, waiting)
+    last_id = world.ask("SELECT max(id) FROM webhook_events")[0][0]
     with world.measure() as usage:
         deadline = time.monotonic() + _APPLY_SECONDS
-        while world.ask(_IS_LEFT)[0][0] and time.monotonic() < deadline:
+        while (
+            world.ask(_IS_LAST_LEFT, last_id)[0][0] or world.ask(_IS_ANY_LEFT)[0][0]
+        ) and time.monotonic() < deadline:
             enqueue()
             time.sleep(_ENQUEUE_SECONDS)
     cpu = usage.cpu_ms_per_1000(count)

@@ -20,6 +20,7 @@ import redis
 
 from benchmarks.frame import Usage, World, measure_elapsed, percentile, read_size
 from benchmarks.report import Report
+from campaigns.store.recipients import analyze_messages
 from devstack.server import wait_until
 
 ELIGIBLE = read_size("MANY_ELIGIBLE", 10_000)
@@ -116,14 +117,15 @@ def do_bare_tick(world: World) -> float:
 def measure_small(world: World, report: Report, count: int) -> float:
     """Start campaigns at once, with equal shares of the messages; measure the time until the last one has completed.
 
-    Return the CPU milliseconds of the worker and Postgres for 1,000 messages.
+    Return the CPU milliseconds of the worker and Postgres for 1,000 messages. The time includes up to TICK_SECONDS
+    until the next tick.
     """
     messages = SMALL * SMALL_RECIPIENTS // count * count
     first = world.add_campaign(world.add_accounts(ACCOUNTS), people=range(messages // count))
     ids = [first, *copy_campaign(world, first, count - 1)]
     world.start_roles("events", "worker", "beat")
     with world.measure() as usage:
-        world.start_campaigns(ids)
+        start_at_once(world)
         rows = world.await_completed(ids)
     seconds = measure_elapsed(rows)
     used = usage.cpu_ms_per_1000(messages)
@@ -146,9 +148,9 @@ def measure_slow(world: World, report: Report, small_cpu: float) -> None:
     count = round((SLOW_SECONDS + 3 * _SETTLE_IN_SECONDS) / SLOW_INTERVAL)
     first = world.add_campaign(world.add_accounts(ACCOUNTS), people=range(count))
     world.ask("UPDATE campaigns SET interval_seconds = %s RETURNING id", SLOW_INTERVAL)
-    ids = [first, *copy_campaign(world, first, SLOW - 1)]
+    copy_campaign(world, first, SLOW - 1)
     world.start_roles("events", "worker", "beat")
-    world.start_campaigns(ids)
+    start_at_once(world)
     time.sleep(_SETTLE_IN_SECONDS)
     settled_at = time.time()
     with world.measure() as usage:
@@ -213,6 +215,15 @@ def measure_new(world: World, report: Report) -> None:
     report.check("all were sent", world.call_simulator("stats")["accepted"] == HUGE + 10 * NEW)
 
 
+def start_at_once(world: World) -> None:
+    """Start all drafts by one statement. The next tick enqueues them.
+
+    `campaign start` first compares each list with the lists of all other campaigns, so it would start a thousand
+    campaigns one after the other, within about a minute.
+    """
+    world.ask("UPDATE campaigns SET status = 'running', started_at = clock_timestamp() RETURNING id")
+
+
 def copy_campaign(world: World, campaign_id: int, count: int) -> list[int]:
     """Copy a draft with its recipients `count` times; return the ids. Imports would take longer than the benchmark."""
     if not count:
@@ -239,6 +250,7 @@ def copy_campaign(world: World, campaign_id: int, count: int) -> list[int]:
         " WHERE campaign_id = %s ORDER BY new.id, messages.id RETURNING 1",
         ids, campaign_id,
     )  # fmt: skip
+    world.database.run(analyze_messages)  # as each import does
     return ids
 
 
