@@ -71,6 +71,9 @@ def percentile(values: Sequence[float], share: float) -> float:
     return sorted(values)[min(int(len(values) * share), len(values) - 1)]
 
 
+_COUNT_LEFT = "SELECT count(*) FROM campaigns WHERE id = ANY (%s) AND completed_at IS NULL"
+
+
 class World:
     """Runs Postgres, Valkey, the simulator, and the roles that a benchmark starts, until the `with` block ends.
 
@@ -236,18 +239,22 @@ class World:
         ids: Sequence[int],
         *,
         seconds: float = 3600.0,
-        watch: Callable[[list[CampaignListing]], object] = lambda _rows: None,
+        watch: Callable[[list[CampaignListing]], object] | None = None,
     ) -> list[CampaignListing]:
-        """Wait until all campaigns have completed. Polls rarely to save CPU. Raises DevstackError if a role ends."""
+        """Wait until all campaigns have completed. Raises DevstackError if a role ends.
+
+        To save CPU, it polls rarely, and lists the campaigns only for `watch` and at the end.
+        """
         deadline = time.monotonic() + seconds
         while True:
-            rows = self.database.run(list_campaigns, ids)
-            watch(rows)
-            if all(row.completed_at is not None for row in rows):
-                return rows
+            [(left,)] = self.ask(_COUNT_LEFT, list(ids))
+            if watch is not None:
+                watch(self.database.run(list_campaigns, ids))
+            if not left:
+                return self.database.run(list_campaigns, ids)
             self.stack.check_alive()
             if time.monotonic() > deadline:
-                raise DevstackError(f"{sum(row.completed_at is None for row in rows)} campaigns have not completed")
+                raise DevstackError(f"{left} campaigns have not completed")
             time.sleep(_POLL_SECONDS)
 
     def ask(self, statement: str, *parameters: Any) -> list[tuple[Any, ...]]:
