@@ -11,6 +11,7 @@ from jinja2 import StrictUndefined
 
 from campaigns.domain.account import CooldownReason, explain_deactivation
 from campaigns.domain.users.rights import Right
+from campaigns.management.recipients import SHOWN_OVERLAPS
 from console import texts
 from console.charts import outline
 from console.context import is_by_proxy, may
@@ -67,6 +68,7 @@ def set_up_templates(app: Flask) -> None:
         quality_word=texts.quality_word,
         reason_words=texts.reason_words,
         Right=Right,
+        SHOWN_OVERLAPS=SHOWN_OVERLAPS,
         explain_cooldown=CooldownReason.explain,
         explain_deactivation=explain_deactivation,
         retry_words=texts.retry_words,

@@ -78,6 +78,8 @@ from campaigns.store.database import Connection, Database, DatabaseUnavailable, 
 DEFAULT_REGION = "BR"
 # A column has dates, or answers, if one of this number of first rows has a date, or an answer, in it.
 _FIRST_ROWS = 500
+# The most other campaigns of one kind that a text or a page names. A sentence has the number of the others.
+SHOWN_OVERLAPS = 5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -338,6 +338,39 @@ def test_people_who_will_get_another_campaign_of_the_same_list_are_a_warning(cre
     assert f"Warning: {BOTH}." in house("campaign", "start", campaign_id, **BY_DAY).stderr
 
 
+def test_of_many_campaigns_to_the_same_people_five_of_each_kind_are_named(create, house, database):
+    campaign_id = create("One", *ALL_HOURS)
+    for number in range(14):
+        create(f"Other {number}")
+    fetch(database, "UPDATE campaigns SET status = 'running', started_at = now() WHERE id > 1")
+    got = (
+        "UPDATE messages SET status = 'sent', account_id = 1, claimed_at = now(), sent_at = now(), send_no = 1,"
+        " attempts = 1, wamid = 'w' || id"
+    )
+    fetch(database, f"{got} WHERE campaign_id BETWEEN 2 AND 8")
+    lines = house("campaign", "start", campaign_id, **BY_DAY).stderr.splitlines()
+    assert [number for number in range(14) if "got campaign" in "".join(_find(lines, number))] == [0, 1, 2, 3, 4]
+    assert [number for number in range(14) if "will also get" in "".join(_find(lines, number))] == [7, 8, 9, 10, 11]
+    rest = "with the same file or template {} people who will get campaign 1 (One), each to 2 of them at most."
+    assert f"Warning: 2 more campaigns {rest.format('were sent to')}" in lines
+    assert f"Warning: 2 more campaigns {rest.format('will be sent to')}" in lines
+
+
+def test_one_more_campaign_to_the_same_people_is_named_as_one(create, house, database):
+    campaign_id = create("One", *ALL_HOURS)
+    for number in range(6):
+        create(f"Other {number}")
+    fetch(database, "UPDATE campaigns SET status = 'running', started_at = now() WHERE id > 1")
+    rest = (
+        "1 more campaign with the same file or template will be sent to 2 of the people who will get campaign 1 (One)."
+    )
+    assert f"Warning: {rest}" in house("campaign", "start", campaign_id, **BY_DAY).stderr.splitlines()
+
+
+def _find(lines, number):
+    return [line for line in lines if f"(Other {number})" in line]
+
+
 @pytest.mark.parametrize("status", ["draft", "cancelled"])
 def test_people_of_a_campaign_that_does_not_send_are_no_warning(create, house, database, status):
     create("One")

@@ -352,9 +352,14 @@ def test_many_overlaps_are_not_all_listed(create, house, database):
     running = "UPDATE campaigns SET status = 'running', started_at = now() WHERE id > 1"
     database.run(lambda connection: connection.execute(running))
     lines = house("campaign", "import", "1", "people.csv", "--map", "1=name").stderr.splitlines()
-    lines = [line for line in lines if "recipients are also in" in line]
-    assert len(lines) == 6
-    assert lines[-1] == "Warning: some recipients are also in 1 more campaign."
+    assert len([line for line in lines if "recipients are also in" in line]) == 5
+    assert lines[-1] == "Warning: 1 more campaign has some of these people or the very same file."
+    for number in range(7):
+        create(f"Draft {number}")
+    lines = house.ok("campaign", "show", "1").splitlines()
+    named = [line.split("(")[1].split(")")[0] for line in lines if "recipients are also in" in line]
+    assert named == [*(f"Sale {number}" for number in range(1, 6)), *(f"Draft {number}" for number in range(5))]
+    assert "3 more campaigns have some of these people or the very same file." in lines
 
 
 def test_import_errors_are_listed_exported_and_never_show_a_phone(create, house, write, tmp_path):

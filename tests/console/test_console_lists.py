@@ -128,6 +128,19 @@ def test_a_list_is_uploaded_read_and_checked(console, database, draft, path, upl
     assert "people.csv" in browser.get(f"{path}/list").text
 
 
+def test_of_many_campaigns_to_the_people_of_a_list_five_are_named(console, database, path, upload):
+    for number in range(7):
+        for kind, status in (("Other", "running"), ("Older", "draft")):
+            other = database.run(add_campaign, status, name=f"{kind} {number}")
+            database.run(lambda connection, other=other: add_message(connection, other, phone="+5511999990001"))
+    text = read_text(
+        import_list(console, console.sign_in(), path, upload).split('id="others"')[1].split("</section>")[0]
+    )
+    assert [number for number in range(7) if f"Other {number}" in text] == [0, 1, 2, 3, 4]
+    assert "2 more campaigns have people of this list or the very same file." in text
+    assert "7 other drafts have people of this list, too: Older 0, Older 1, Older 2, Older 3, Older 4, …" in text
+
+
 @pytest.mark.parametrize("role", [Role.OPERATOR, Role.PLANNER])
 def test_notes_beside_refusals_are_shown_as_at_the_command_line_without_their_phones(console, path, upload, role):
     notes = ["vip", "SAIR", "ligar 11988887777", *(f"nota {number}" for number in range(4))]

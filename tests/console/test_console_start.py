@@ -223,6 +223,46 @@ def test_a_list_that_also_got_another_template_is_said_openly(console, database,
     assert "It has all people of this list, with another template." in said
 
 
+def test_of_many_campaigns_to_the_same_people_five_of_each_kind_are_named(console, database, campaign_id):
+    """One box is for all that are not named, and the start compares these, too."""
+    template = fetch(database, "SELECT template_id FROM campaigns WHERE id = %s", campaign_id)[0]
+    for number in range(7):
+        got, coming, other = (
+            database.run(add_campaign, "running", name=f"{kind} {number}", columns=["1"], **columns)
+            for kind, columns in (
+                ("Got", {"template_id": template}),
+                ("Coming", {"template_id": template}),
+                ("Other", {}),
+            )
+        )
+        database.run(send_to_first, got, 3 if number < 5 else 2)
+        for each in (coming, other):
+            database.run(lambda connection, each=each: add_message(connection, each, phone="+15550100004"))
+        database.run(make_draft, ["Ana"], name=f"Draft {number}")
+    browser, path = console.sign_in(), f"/campaigns/{campaign_id}/start"
+    page = browser.get(path).text
+    text = read_text(page.split('id="who"')[1].split("</section>")[0])
+    for kind in ("Got", "Coming", "Other", "Draft"):
+        assert [number for number in range(7) if f"{kind} {number}" in text] == [0, 1, 2, 3, 4], kind
+    same = "2 more campaigns with the same list or template"
+    assert f"{same} were sent to people who will get this campaign, each to 2 of them at most." in text
+    assert f"{same} will be sent to people who will get this campaign, each to 1 of them at most." in text
+    assert "2 more campaigns have people of this list or the very same file." in text
+    assert "7 other drafts have people of this list, too: Draft 0, Draft 1, Draft 2, Draft 3, Draft 4, …" in text
+    notes = read_notes(page)
+    assert [note for note in notes if note.startswith("more ")] == ["more got", "more coming"]
+    assert len(notes) == 12
+    given = {"told": read_field(page, "told"), "agrees": notes}
+    assert browser.post(path, given | {"agrees": [note for note in notes if note != "more got"]}).status_code == 422
+    last = fetch(database, "SELECT id FROM campaigns WHERE name = 'Got 6'")[0]
+    database.run(lambda connection: add_message(connection, last, "sent", phone="+15550100003", account_id=1))
+    refused = browser.post(path, given)
+    assert refused.status_code == 409
+    assert f"Campaign {last} (Got 6) now reaches 3 recipients" in read_text(refused.text)
+    assert status_of(database, campaign_id) == "draft"
+    assert confirm(browser, campaign_id, agrees=notes).status_code == 302
+
+
 def test_a_tick_does_not_survive_a_change_of_the_facts(make_day, database, campaign_id):
     template = fetch(database, "SELECT template_id FROM campaigns WHERE id = %s", campaign_id)[0]
     other = database.run(add_campaign, "running", template_id=template, name="Earlier", columns=["1"])

@@ -28,6 +28,7 @@ from campaigns.management.campaigns import ChangeResult
 from campaigns.management.drafts.starts import FileMessage, StartFacts, Told, read_and_look
 from campaigns.management.hours.nights import Night
 from campaigns.management.hours.quiet_hours import QuietHours
+from campaigns.management.recipients import SHOWN_OVERLAPS
 from campaigns.management.reports import RowsOfFile
 from campaigns.store.accounts import AccountListing
 from campaigns.store.campaigns import CampaignListing, LockedCampaign, list_campaigns
@@ -388,9 +389,11 @@ def _describe_risks(look: StartFacts) -> list[str]:
     """Return the warnings about the message and the list, and the campaigns that the same people get, too."""
     return [
         *(f"{in_commands(each)} {advise(each)}".rstrip() for each in look.warnings),
-        *(_describe_repeat(look.campaign, each) for each in look.got),
+        *(_describe_repeat(look.campaign, each) for each in look.got[:SHOWN_OVERLAPS]),
+        *_describe_more_repeats(look.campaign, look.got[SHOWN_OVERLAPS:]),
         *([_describe_way_to_skip(look)] if look.got and look.campaign.max_per_person is None else []),
-        *(_describe_wait_for_both(look.campaign, each) for each in look.coming),
+        *(_describe_wait_for_both(look.campaign, each) for each in look.coming[:SHOWN_OVERLAPS]),
+        *_describe_more_waits(look.campaign, look.coming[SHOWN_OVERLAPS:]),
     ]
 
 
@@ -507,6 +510,23 @@ def _describe_repeat(row: CampaignListing, overlap: Overlap) -> str:
     )
 
 
+def _describe_more_repeats(row: CampaignListing, others: Sequence[Overlap]) -> list[str]:
+    """Return the number of further campaigns that people of a campaign got; [] if there are none."""
+    if not others:
+        return []
+    text = plural(
+        "{count:,} more campaign with the same file or template was sent to {most:,} of the people who will get "
+        "campaign {draft} ({draft_name}).",
+        "{count:,} more campaigns with the same file or template were sent to people who will get campaign {draft} "
+        "({draft_name}), each to {most:,} of them at most.",
+        len(others),
+        most=max(each.got_count for each in others),
+        draft=row.id,
+        draft_name=row.name,
+    )
+    return [text]
+
+
 def _describe_wait_for_both(row: CampaignListing, overlap: Overlap) -> str:
     values = {
         "waiting": overlap.waiting_count,
@@ -541,6 +561,23 @@ def _describe_wait_for_both(row: CampaignListing, overlap: Overlap) -> str:
         overlap.people_count,
         **values,
     )
+
+
+def _describe_more_waits(row: CampaignListing, others: Sequence[Overlap]) -> list[str]:
+    """Return the number of further campaigns that people of a campaign will get, too; [] if there are none."""
+    if not others:
+        return []
+    text = plural(
+        "{count:,} more campaign with the same file or template will be sent to {most:,} of the people who will get "
+        "campaign {draft} ({draft_name}).",
+        "{count:,} more campaigns with the same file or template will be sent to people who will get campaign {draft} "
+        "({draft_name}), each to {most:,} of them at most.",
+        len(others),
+        most=max(each.waiting_count for each in others),
+        draft=row.id,
+        draft_name=row.name,
+    )
+    return [text]
 
 
 def confirm_cancel(session: Session, campaign_ids: Sequence[int]) -> None:

@@ -18,11 +18,10 @@ from campaigns.domain.statement import Count, Finding, deferred
 from campaigns.management.campaigns import ChangeResult
 from campaigns.management.drafts.import_warnings import write_variable
 from campaigns.management.layouts import Preview
-from campaigns.management.recipients import Imported, find_overlaps
+from campaigns.management.recipients import SHOWN_OVERLAPS, Imported, find_overlaps
 from campaigns.management.reports import LeftOutRows
 from campaigns.store.recipients import ErrorGroup, ImportFacts, Overlap
 
-_SHOWN_OVERLAPS = 5
 _SHOWN_DRAFTS = 10
 
 # The line for each kind of rows that did not become messages. {places}: the first rows.
@@ -330,20 +329,11 @@ def _warn_of_overlaps(session: Session, campaign_id: int) -> None:
 def describe_overlaps(overlaps: Sequence[Overlap], time_zone: str) -> list[str]:
     """Return a warning for each of the first other campaigns to the same people, and the number of the others.
 
-    Several drafts have one short warning: `revoada campaign show` says how many people each of them has.
+    Several drafts have one short warning: `revoada campaign show` says how many people each of the first has.
     """
     drafts = [each for each in overlaps if each.status == CampaignStatus.DRAFT and each.shared_count]
     apart = [each for each in overlaps if each not in drafts] if len(drafts) > 1 else overlaps
-    lines = [
-        _("Warning: {overlap}", overlap=describe_overlap(overlap, time_zone)) for overlap in apart[:_SHOWN_OVERLAPS]
-    ]
-    if (more := len(apart) - _SHOWN_OVERLAPS) > 0:
-        text = plural(
-            "Warning: some recipients are also in {count:,} more campaign.",
-            "Warning: some recipients are also in {count:,} more campaigns.",
-            more,
-        )
-        lines.append(text)
+    lines = [_("Warning: {overlap}", overlap=line) for line in list_overlaps(apart, time_zone)]
     if len(drafts) > 1:
         ids = _list_ids(each.campaign_id for each in drafts)
         text = plural(
@@ -362,7 +352,23 @@ def _list_ids(ids: Iterable[int]) -> list[str]:
     return [*(["…"] if len(listed) > _SHOWN_DRAFTS else []), *map(str, listed[-_SHOWN_DRAFTS:])]
 
 
-def describe_overlap(overlap: Overlap, time_zone: str) -> str:
+def list_overlaps(overlaps: Sequence[Overlap], time_zone: str) -> list[str]:
+    """Return how many people each of the first campaigns and of the first drafts has, and the number of the others."""
+    drafts = [each for each in overlaps if each.status == CampaignStatus.DRAFT]
+    others = [each for each in overlaps if each.status != CampaignStatus.DRAFT]
+    shown = [*others[:SHOWN_OVERLAPS], *drafts[:SHOWN_OVERLAPS]]
+    lines = [_describe_overlap(each, time_zone) for each in shown]
+    if more := len(overlaps) - len(shown):
+        text = plural(
+            "{count:,} more campaign has some of these people or the very same file.",
+            "{count:,} more campaigns have some of these people or the very same file.",
+            more,
+        )
+        lines.append(text)
+    return lines
+
+
+def _describe_overlap(overlap: Overlap, time_zone: str) -> str:
     """Return how many people of a campaign another one has."""
     values = {
         "recipients": Count(overlap.people_count, "recipient"),

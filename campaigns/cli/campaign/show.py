@@ -9,7 +9,7 @@ from rich.panel import Panel
 
 from campaigns.cli.campaign.audience import audience_to_json, describe_audience
 from campaigns.cli.campaign.hours import describe_when, explain_departure
-from campaigns.cli.campaign.import_report import count_rejected, describe_left_out_rows, describe_overlap
+from campaigns.cli.campaign.import_report import count_rejected, describe_left_out_rows, list_overlaps
 from campaigns.cli.campaign.recipients import departure_to_json
 from campaigns.cli.campaign.retry import describe_reason
 from campaigns.cli.help import Command
@@ -113,8 +113,9 @@ def show(session: Session, campaign_id: int, as_json: bool) -> None:
         return
     print_facts(_facts(details))
     if row.status == CampaignStatus.DRAFT:
-        for overlap in find_overlaps(session.database, campaign_id, days=session.settings.overlap_days):
-            say(describe_overlap(overlap, row.time_zone))
+        overlaps = find_overlaps(session.database, campaign_id, days=session.settings.overlap_days)
+        for line in list_overlaps(overlaps, row.time_zone):
+            say(line)
     if details.prices:
         print_table(
             (_("price category"), _("model"), _("billable"), _("messages")),

@@ -15,6 +15,7 @@ from campaigns.management.campaigns import CampaignChanges, change_campaign
 from campaigns.management.drafts.starts import MOST_DAYS_OF_LIMIT, StartFacts
 from campaigns.management.files.jobs import demand_read_lists
 from campaigns.management.lifecycle import check_departures, ids_to_enqueue, start_campaigns
+from campaigns.management.recipients import SHOWN_OVERLAPS
 from campaigns.management.reports import show_overview
 from campaigns.store.recipients import Overlap
 from campaigns.store.users.users import list_users
@@ -147,8 +148,20 @@ def _list_notes(look: StartFacts) -> dict[str, str]:
     """
     warnings = [each for each in list_others(look.warnings) if each.severity is not Severity.NOTE]
     notes = {f"{each.code} {place}": shorten(each) for place, each in enumerate(warnings)}
-    notes |= {f"got {each.campaign_id}": _tell_got(each) for each in look.got}
-    notes |= {f"coming {each.campaign_id}": _tell_coming(each) for each in look.coming}
+    notes |= {f"got {each.campaign_id}": _tell_got(each) for each in look.got[:SHOWN_OVERLAPS]}
+    if (more := len(look.got) - SHOWN_OVERLAPS) > 0:
+        notes["more got"] = plural(
+            "%(count)s more campaign that people of this list already got",
+            "%(count)s more campaigns that people of this list already got",
+            more,
+        )
+    notes |= {f"coming {each.campaign_id}": _tell_coming(each) for each in look.coming[:SHOWN_OVERLAPS]}
+    if (more := len(look.coming) - SHOWN_OVERLAPS) > 0:
+        notes["more coming"] = plural(
+            "%(count)s more campaign that people of this list will also get",
+            "%(count)s more campaigns that people of this list will also get",
+            more,
+        )
     if look.night:
         count = look.night.night_count
         notes["night"] = plural("%(count)s person for whom it is night", "%(count)s people for whom it is night", count)
