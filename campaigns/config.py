@@ -403,8 +403,8 @@ class Settings:
         "REVOADA_SETTLE_SECONDS",
         0.1,
         _positive,
-        "longest time that a reply waits to be written together with other replies; five times as long while too many"
-        " requests wait for a connection",
+        "longest time that a reply waits to be written together with other replies; up to a second if more than 20"
+        " campaigns run in a process",
     )
     settle_count: int = _setting(
         "REVOADA_SETTLE_COUNT", 200, _count, "approximate number of replies that are written together"

@@ -84,6 +84,15 @@ class LeaseKeeper:
         self._is_closed.set()
         self._thread.join(timeout=5)
 
+    @property
+    def slice_count(self) -> int:
+        """The number of slices that run in this process now."""
+        return len(self._leases)
+
+    def count_users(self, account_ids: list[int]) -> int:
+        """Return the number of slices of this process that use the account which fewest slices use."""
+        return min((self._use_counts.get(each, 0) for each in account_ids), default=0)
+
     def deadline_from(self, asked_at: float) -> float:
         """Return the end of a lease that was requested at `asked_at`; both times are on `clock`."""
         return asked_at + self._settings.lease_seconds - _MARGIN_SECONDS

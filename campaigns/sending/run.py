@@ -47,17 +47,20 @@ _SETTLE_RETRY_SECONDS = 0.5
 # After an error, a slice waits for the replies that are still missing. The slice gives up if no reply arrives within
 # the HTTP timeout plus this margin.
 _DRAIN_MARGIN_SECONDS = 1.0
-# While other campaigns wait for a slot, a slice ends at the latest when it has claimed this many messages and the
-# minimum time has passed. With a limit of time alone, campaigns would send unequal numbers of messages on a slow
+# While other campaigns wait for a slot, a slice ends at the latest when it has claimed more than this many messages and
+# the minimum time has passed. With a limit of time alone, campaigns would send unequal numbers of messages on a slow
 # machine.
 _MESSAGES_PER_SLICE = 100
 # While the transport is saturated, a slice claims messages only until it has this many requests in flight. Some of
 # these requests wait in a queue for a connection. If the process is killed, the messages of the queued requests become
 # uncertain too.
 _MAX_IN_FLIGHT_WHEN_SATURATED = 128
-# Meanwhile a slice also waits up to this many times longer for replies, until half of these requests have a reply: it
-# claims nothing before. See docs/decisions/0132-replies-wait-longer-while-the-transport-is-saturated.md.
-_SETTLE_FACTOR_WHEN_SATURATED = 5.0
+# The slices of a process together settle replies about this many times a second at most, if nothing is lost by a longer
+# wait for replies. See docs/decisions/0132-a-process-settles-at-most-about-200-times-a-second.md.
+_SETTLEMENTS_PER_SECOND = 200
+_LONGEST_LINGER_SECONDS = 1.0
+# If at least this many slices use an account, the others take its tokens while one of them waits for replies.
+_MANY_USERS = 8
 # A slice that waits checks its accounts and its campaign at least this often.
 _POLL_SECONDS = 1.0
 # A slice of a standing campaign looks for new messages at least this often, also while replies are missing.
@@ -210,7 +213,7 @@ class Slice:
         """
         if clock() - self._started_at < self._tools.settings.min_slice_seconds:
             return False
-        return self._wait is not None or self._is_short_of_tokens or self._claimer.claimed_count >= _MESSAGES_PER_SLICE
+        return self._wait is not None or self._is_short_of_tokens or self._claimer.claimed_count > _MESSAGES_PER_SLICE
 
     def _is_expired(self) -> bool:
         expire_at = self._context.row.expire_at
@@ -367,15 +370,24 @@ class Slice:
 
     def _collect(self) -> list[Reply]:
         """Wait for a first reply, then briefly for more replies, because one transaction settles many replies."""
-        count, linger_seconds = self._tools.settings.settle_count, self._tools.settings.settle_seconds
-        if self._tools.transport.is_saturated:
-            count = min(count, _MAX_IN_FLIGHT_WHEN_SATURATED // 2)
-            linger_seconds *= _SETTLE_FACTOR_WHEN_SATURATED
         return self._mailbox.collect(
             timeout_seconds=self._seconds_to_wait(),
-            batch_count=max(min(count, len(self._in_flight)), 1),
-            linger_seconds=linger_seconds,
+            batch_count=max(min(self._tools.settings.settle_count, len(self._in_flight)), 1),
+            linger_seconds=self._linger_seconds(),
         )
+
+    def _linger_seconds(self) -> float:
+        """Return how long a reply may wait for other replies.
+
+        The wait is short for messages about events, and if the campaign's pace is its limit. It is also short if the
+        accounts are the limit and few slices use them: their buckets hold the tokens of a quarter of a second only, so
+        tokens would be lost.
+        """
+        shortest, keeper = self._tools.settings.settle_seconds, self._tools.lease_keeper
+        may_lose_tokens = self._is_short_of_tokens and keeper.count_users(self._context.account_ids) < _MANY_USERS
+        if self._is_standing or self._wait is not None or may_lose_tokens:
+            return shortest
+        return max(shortest, min(keeper.slice_count / _SETTLEMENTS_PER_SECOND, _LONGEST_LINGER_SECONDS))
 
     def _seconds_to_wait(self) -> float:
         """Return the seconds to wait for a first reply: until the slice has something else to do."""

@@ -13,6 +13,7 @@ from tests.store.rows import Beside, add_campaign, add_crowd, await_blocked, fet
 PEOPLE = 500
 CONNECTIONS = 4
 MAX_IN_FLIGHT_WHEN_SATURATED = 128
+MESSAGES_PER_SLICE = 100
 FIND_BLOCKED = "SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
 # Each settlement waits for a lock that a test holds.
 HOLD_SETTLEMENTS = """
@@ -65,32 +66,40 @@ def test_a_slice_claims_no_more_messages_than_can_leave_soon(tools, database, fa
     assert far.stats()["max_accepted_per_recipient"] == 1
 
 
-def test_replies_wait_longer_for_each_other_while_the_transport_is_saturated(tools, make_campaign, monkeypatch):
+@pytest.mark.parametrize(
+    ("slices", "users", "is_standing", "is_short", "seconds"),
+    [
+        (10, 1, False, False, 0.1),
+        (100, 1, False, False, 0.5),
+        (512, 1, False, False, 1.0),
+        (100, 1, True, False, 0.1),
+        (100, 7, False, True, 0.1),  # the tokens of the accounts would be lost
+        (100, 8, False, True, 0.5),
+    ],
+)
+def test_replies_wait_longer_for_each_other_the_more_slices_run(
+    tools, make_campaign, monkeypatch, slices, users, is_standing, is_short, seconds
+):
     """Else each of many slices would settle only a few replies at a time."""
+    current = Slice(begin_slice(make_campaign(CONNECTIONS), tools), tools)
+    keeper = type(tools.lease_keeper)
+    monkeypatch.setattr(keeper, "slice_count", property(lambda _: slices))
+    monkeypatch.setattr(keeper, "count_users", lambda *_: users)
+    current._is_standing, current._is_short_of_tokens = is_standing, is_short
     asked = []
-
-    def collect(mailbox, *, real=Mailbox.collect, **given):
-        asked.append((given["linger_seconds"], given["batch_count"]))
-        return real(mailbox, **given)
-
-    monkeypatch.setattr(Mailbox, "collect", collect)
-    usual = tools.settings.settle_seconds
-    monkeypatch.setattr(type(tools.transport), "is_saturated", property(lambda _: True))
-    run_slice(begin_slice(make_campaign(PEOPLE), tools), tools)
-    assert {linger for linger, _ in asked} == {5 * usual}
-    assert max(count for _, count in asked) == MAX_IN_FLIGHT_WHEN_SATURATED / 2
+    monkeypatch.setattr(Mailbox, "collect", lambda _, **given: asked.append(given["linger_seconds"]) or [])
+    current._collect()
+    assert asked == [seconds]
 
 
-def test_replies_wait_for_a_tenth_of_a_second_while_it_is_not(tools, make_campaign, monkeypatch):
-    asked = set()
-
-    def collect(mailbox, *, real=Mailbox.collect, **given):
-        asked.add(given["linger_seconds"])
-        return real(mailbox, **given)
-
-    monkeypatch.setattr(Mailbox, "collect", collect)
-    run_slice(begin_slice(make_campaign(CONNECTIONS), tools), tools)
-    assert asked == {tools.settings.settle_seconds}
+def test_a_slice_that_has_claimed_a_hundred_messages_may_find_the_end_of_its_list(tools, make_campaign, monkeypatch):
+    """Else a campaign of exactly a hundred messages needs a second slice, which finds nothing."""
+    current = Slice(begin_slice(make_campaign(CONNECTIONS), tools), tools)
+    monkeypatch.setattr(type(tools.settings), "min_slice_seconds", property(lambda _: 0.0))
+    current._claimer.claimed_count = MESSAGES_PER_SLICE
+    assert not current._can_yield()
+    current._claimer.claimed_count += 1
+    assert current._can_yield()
 
 
 def test_replies_are_settled_although_postgres_ends_the_connection_when_slice_and_lease_are_over(
