@@ -16,7 +16,7 @@ from campaigns.domain.continuity import ClaimCount, DatabaseIdentity
 from campaigns.domain.statement import Hint, HintAction
 from campaigns.logs import event
 from campaigns.store import continuity
-from campaigns.store.database import Database
+from campaigns.store.database import Connection, Database
 from campaigns.throttle.ledger import Ledger
 from campaigns.valkey import ServerUnavailable
 
@@ -38,17 +38,17 @@ class Continuity:
         self._known: str | None = None  # the incarnation of the database that passed the last check
         self._is_told = False
 
-    def check(self, identity: DatabaseIdentity, claims: ClaimCount | None = None) -> bool:
-        """Return whether messages may be claimed from the database.
+    def check(self, connection: Connection, identity: DatabaseIdentity, claims: ClaimCount | None = None) -> bool:
+        """Return whether messages may be claimed from the database to which `connection` leads.
 
-        `claims`: the number of claims of the campaign whose slice begins. While Valkey does not serve, this process
-        accepts only the database that passed the last check of this process. Before the first check, the process
-        accepts any database.
+        `identity` and `claims` were read from this connection. `claims`: the number of claims of the campaign whose
+        slice begins. While Valkey does not serve, this process accepts only the database that passed the last check of
+        this process. Before the first check, the process accepts any database.
         """
         if identity.found_older_at is not None:
             return False
         try:
-            is_current = self._ledger.check(identity, claims) or self._check_alone(claims)
+            is_current = self._ledger.check(identity, claims) or self._check_alone(connection, claims)
         except ServerUnavailable:
             is_current = self._known in {None, identity.incarnation}
         if is_current:
@@ -57,7 +57,7 @@ class Continuity:
 
     def check_now(self) -> bool:
         """Load the identity of the database; return whether messages may be claimed from this database."""
-        return self.check(self._database.run(continuity.load_identity))
+        return self._database.run(lambda connection: self.check(connection, continuity.load_identity(connection)))
 
     def finish(self, claims: ClaimCount) -> None:
         """Note in the ledger that the lease of `claims` makes no further claim. Without Valkey, do nothing."""
@@ -66,23 +66,26 @@ class Continuity:
         except ServerUnavailable:
             _log.debug("Valkey is away: the claims of campaign %s are not noted as final", claims.campaign_id)
 
-    def _check_alone(self, claims: ClaimCount | None) -> bool:
+    def _check_alone(self, connection: Connection, claims: ClaimCount | None) -> bool:
         """Check again, one thread at a time, with an identity that is read after the ledger; then compare all claims.
 
         Many slices begin at the same time. Each of them reads the position of the write-ahead log, and then checks it.
         So one of them may check a position when the ledger has a later position already. A position that is read now
         cannot be behind a position that the ledger has now, unless the database is an older copy.
+
+        Everything is read from the connection of the caller. During a failover, another connection of the pool may lead
+        to another server. And a server cannot go back to an older state without closing its connections.
         """
         with self._comparing:
             position = self._ledger.read_position()
-            identity = self._database.run(continuity.load_identity)
+            identity = continuity.load_identity(connection)
             if identity.found_older_at is not None:
                 return False
-            return self._ledger.check(identity, claims, position_before=position) or self._compare()
+            return self._ledger.check(identity, claims, position_before=position) or self._compare(connection)
 
-    def _compare(self) -> bool:
+    def _compare(self, connection: Connection) -> bool:
         before = self._ledger.read()
-        identity, counts = self._database.run(continuity.load_claim_counts)
+        identity, counts = continuity.load_claim_counts(connection)
         found = self._ledger.compare(identity, counts, before=before)
         if not found.behind:
             with self._lock:

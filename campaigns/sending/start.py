@@ -90,7 +90,7 @@ def begin_slice(campaign_id: int, tools: Tools, *, epoch: int | None = None) -> 
         if row is None:
             return None
         identity = load_identity(connection)
-        if not tools.continuity.check(identity, ClaimCount(campaign_id, row.epoch, row.claim_count)):
+        if not tools.continuity.check(connection, identity, ClaimCount(campaign_id, row.epoch, row.claim_count)):
             raise _DoubtfulError
         categories = load_campaign_accounts(connection, [campaign_id])[campaign_id]
         account_ids = list(categories)

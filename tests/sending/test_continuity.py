@@ -13,6 +13,7 @@ from campaigns.sending.continuity import Continuity
 from campaigns.sending.run import run_slice
 from campaigns.sending.start import begin_slice
 from campaigns.store.continuity import load_claim_counts, load_identity
+from campaigns.store.database import Database
 from campaigns.throttle.ledger import KEYS, Ledger
 from tests.store.rows import add_campaign, add_crowd, fetch
 
@@ -58,6 +59,20 @@ def send_before(database, client, campaign_id):
     assert ledger.check(identity, ClaimCount(campaign_id, 0, 3))
 
 
+def check(continuity, database, claims=None, *, identity=None):
+    """Check a database. `identity`: what was read from it some time ago."""
+    return database.run(lambda connection: continuity.check(connection, identity or load_identity(connection), claims))
+
+
+@pytest.fixture
+def cloned_copy(postgres):
+    """Another database, which has no claims."""
+    copy = Database(postgres.create_database("continuity_copy", template="template_revoada"))
+    copy.open()
+    yield copy
+    copy.close()
+
+
 def test_a_slice_takes_no_lease_from_a_database_that_lacks_claims(tools, database, client, far, campaign_id):
     send_before(database, client, campaign_id)
     assert begin_slice(campaign_id, tools) is None
@@ -70,7 +85,7 @@ def test_after_a_while_the_database_itself_says_that_it_is_older(tools, database
     alerts = Recorder()
     continuity = Continuity(database, Ledger(client), tools.settings, alerts)
     claims = ClaimCount(campaign_id, 0, 0)
-    assert not continuity.check(database.run(load_identity), claims)
+    assert not check(continuity, database, claims)
     assert not continuity.check_now()
     assert (alerts.kinds, fetch(database, "SELECT found_older_at FROM installation")) == ([], [None])
     client.hset(KEYS[0], "changed_at", 1)
@@ -97,11 +112,11 @@ def test_a_slice_whose_database_goes_back_claims_nothing_more(tools, database, c
 
 def test_without_valkey_a_process_goes_on_with_the_database_that_it_knows(tools, database):
     identity = database.run(load_identity)
-    assert tools.continuity.check(identity)
+    assert tools.continuity.check_now()
     away = Continuity(database, Ledger(redis.Redis(port=1, socket_timeout=1)), tools.settings, tools.alerts)
-    assert away.check(identity)
-    assert not away.check(replace(identity, incarnation="another"))
-    assert away.check(identity)
+    assert away.check_now()
+    assert not check(away, database, identity=replace(identity, incarnation="another"))
+    assert away.check_now()
 
 
 def test_a_role_without_privileges_reads_the_identity(database, postgres):
@@ -122,7 +137,7 @@ def test_a_role_without_privileges_reads_the_identity(database, postgres):
 def test_slices_that_begin_at_the_same_time_are_no_sign_of_an_older_database(tools, database, client):
     """Each slice reads the position of the log, then checks it: others may have checked a later one by then."""
     old = database.run(load_identity)
-    assert tools.continuity.check(old)
+    assert check(tools.continuity, database, identity=old)
     fetch(database, "UPDATE installation SET recovered_at = recovered_at")
     assert tools.continuity.check_now()  # the ledger has a later position now
     ledger = Ledger(client)
@@ -130,5 +145,22 @@ def test_slices_that_begin_at_the_same_time_are_no_sign_of_an_older_database(too
     compared = []
     continuity = Continuity(database, ledger, tools.settings, tools.alerts)
     ledger.compare = lambda *_given, **_named: compared.append(1)
-    assert continuity.check(old)
+    assert check(continuity, database, identity=old)
     assert compared == []
+
+
+def test_a_database_is_not_accepted_because_another_connection_leads_to_the_known_one(
+    tools, database, client, campaign_id, cloned_copy
+):
+    """During a failover, old connections lead to the old primary, and new ones to the promoted replica."""
+    send_before(database, client, campaign_id)
+    fetch(database, "UPDATE leases SET claim_count = 3 WHERE campaign_id = %s", campaign_id)
+    assert tools.continuity.check_now()
+    client.hset(KEYS[1], campaign_id, "0 3 0")  # the old primary committed this claim, and the replica lacks it
+    assert not check(tools.continuity, cloned_copy, ClaimCount(campaign_id, 1, 2))
+    assert client.hget(KEYS[1], campaign_id) == b"0 3 0"
+
+
+def test_slices_that_hold_all_connections_do_not_wait_for_one_more(tools, database, client, open_database):
+    pool = open_database(max_connections=1, wait_seconds=20)
+    assert check(Continuity(pool, Ledger(client), tools.settings, tools.alerts), pool)
