@@ -95,7 +95,7 @@ class Continuity:
             return True
         campaigns = ", ".join(map(str, sorted(found.behind)))
         if found.seconds >= self._patience_seconds:
-            self._report_older(campaigns)
+            self._report_older(identity, campaigns)
         else:
             with self._lock:
                 was_told, self._is_told = self._is_told, True
@@ -108,9 +108,13 @@ class Continuity:
                 )
         return False
 
-    def _report_older(self, campaigns: str) -> None:
-        """Record in the database itself that it lacks claims, and send an alert. Later calls do nothing."""
-        if not self._database.run(continuity.note_older):
+    def _report_older(self, identity: DatabaseIdentity, campaigns: str) -> None:
+        """Record in the database itself that it lacks claims, and send an alert. Later calls do nothing.
+
+        This is a transaction of its own, because the transaction that takes a lease is rolled back. If its connection
+        leads to another server, nothing is recorded, and a later check tries again.
+        """
+        if not self._database.run(continuity.note_older, identity.incarnation):
             return
         text = (
             "This Postgres is older than what was sent (a failover to a replica that lagged, or a restore). Nothing is"

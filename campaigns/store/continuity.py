@@ -32,6 +32,11 @@ def load_claim_counts(connection: Connection) -> tuple[DatabaseIdentity, list[Cl
     return load_identity(connection), [ClaimCount(*row) for row in rows]
 
 
-def note_older(connection: Connection) -> bool:
-    """Record that this database lacks claims whose messages were sent. Return False if this was recorded before."""
+def note_older(connection: Connection, incarnation: str) -> bool:
+    """Record that this database lacks claims whose messages were sent. Return False if this was recorded before.
+
+    Records nothing and returns False if the connection leads to a database with another incarnation.
+    """
+    if load_identity(connection).incarnation != incarnation:
+        return False
     return connection.execute(query("note_older")).rowcount == 1

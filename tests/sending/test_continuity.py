@@ -13,7 +13,6 @@ from campaigns.sending.continuity import Continuity
 from campaigns.sending.run import run_slice
 from campaigns.sending.start import begin_slice
 from campaigns.store.continuity import load_claim_counts, load_identity
-from campaigns.store.database import Database
 from campaigns.throttle.ledger import KEYS, Ledger
 from tests.store.rows import add_campaign, add_crowd, fetch
 
@@ -62,15 +61,6 @@ def send_before(database, client, campaign_id):
 def check(continuity, database, claims=None, *, identity=None):
     """Check a database. `identity`: what was read from it some time ago."""
     return database.run(lambda connection: continuity.check(connection, identity or load_identity(connection), claims))
-
-
-@pytest.fixture
-def cloned_copy(postgres):
-    """Another database, which has no claims."""
-    copy = Database(postgres.create_database("continuity_copy", template="template_revoada"))
-    copy.open()
-    yield copy
-    copy.close()
 
 
 def test_a_slice_takes_no_lease_from_a_database_that_lacks_claims(tools, database, client, far, campaign_id):
@@ -150,15 +140,26 @@ def test_slices_that_begin_at_the_same_time_are_no_sign_of_an_older_database(too
 
 
 def test_a_database_is_not_accepted_because_another_connection_leads_to_the_known_one(
-    tools, database, client, campaign_id, cloned_copy
+    tools, database, shared, client, campaign_id
 ):
-    """During a failover, old connections lead to the old primary, and new ones to the promoted replica."""
+    """During a failover, old connections lead to the old primary, and new ones to the promoted replica: `shared`."""
     send_before(database, client, campaign_id)
     fetch(database, "UPDATE leases SET claim_count = 3 WHERE campaign_id = %s", campaign_id)
     assert tools.continuity.check_now()
     client.hset(KEYS[1], campaign_id, "0 3 0")  # the old primary committed this claim, and the replica lacks it
-    assert not check(tools.continuity, cloned_copy, ClaimCount(campaign_id, 1, 2))
+    assert not check(tools.continuity, shared, ClaimCount(campaign_id, 1, 2))
     assert client.hget(KEYS[1], campaign_id) == b"0 3 0"
+
+
+def test_the_known_database_is_not_recorded_as_older_in_place_of_another_one(
+    tools, database, shared, client, campaign_id
+):
+    send_before(database, client, campaign_id)
+    alerts = Recorder()
+    continuity = Continuity(database, Ledger(client), tools.settings, alerts)
+    client.hset(KEYS[0], "changed_at", 1)
+    assert not check(continuity, shared)
+    assert (alerts.kinds, fetch(database, "SELECT found_older_at FROM installation")) == ([], [None])
 
 
 def test_slices_that_hold_all_connections_do_not_wait_for_one_more(tools, database, client, open_database):
