@@ -10,7 +10,8 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from types import MappingProxyType
+from typing import Any, cast
 
 from campaigns.domain.phone.person import is_number, recipient_key
 from webhooks.applier.json_fields import UnusableError, read_id, read_list, read_object, read_time
@@ -80,8 +81,8 @@ class People:
     def update(self, other: People) -> None:
         for (user_id, key), at in other.pairs.items():
             self.add(user_id, key, at)
-        self.changes |= other.changes
-        self.moves |= other.moves
+        self.changes.update(other.changes)
+        self.moves.update(other.moves)
 
     def bound_times(self, received_at: dt.datetime) -> People:
         """Return the same people; no pair is newer than `received_at`."""
@@ -169,7 +170,7 @@ class People:
         self._change([each for each in named if each not in new], new or named, old_key, new_key, at)
 
     def _change(self, old: list[str], new: list[str], old_key: str, new_key: str, at: dt.datetime | None) -> None:
-        self.changes |= {(one, other) for one in old for other in new if one != other}
+        self.changes.update((one, other) for one in old for other in new if one != other)
         if old_key and new_key and old_key != new_key:
             self.moves.add((old_key, new_key))
         # The newest pair holds a person's present number, so the pair of the old number gets an earlier time.
@@ -179,9 +180,13 @@ class People:
                 self.add(user_id, key, since)
 
 
-# The people of a body that connects nobody, as most bodies do: to make an object for each would cost time. Nothing may
-# be added to it.
-NOBODY = People()
+# The people of a body that connects nobody, as most bodies do: to make an object for each would cost time. All these
+# bodies share this object, so its collections are of types to which nothing can be added.
+NOBODY = People(
+    cast("dict[tuple[str, str], dt.datetime | None]", MappingProxyType({})),
+    cast("set[tuple[str, str]]", frozenset()),
+    cast("set[tuple[str, str]]", frozenset()),
+)
 
 
 def find_person(part: Mapping[str, Any], keys: tuple[str, tuple[str, ...]]) -> tuple[str, tuple[str, ...]]:

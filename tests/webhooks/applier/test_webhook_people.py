@@ -7,6 +7,7 @@ import pytest
 
 from tests.webhooks.webhook_bodies import AT, make_body, make_status, make_value
 from webhooks.applier.parse import parse_event
+from webhooks.applier.people import NOBODY, People
 
 KEY, OTHER_KEY = "+16505551234", "+16505559999"
 ID, OTHER_ID = "US.13491208655302741918", "US.24817305912873645029"
@@ -43,6 +44,22 @@ def system(**told):
 )  # fmt: skip
 def test_every_part_that_names_both_is_a_pair(value, field):
     assert read(value, field).pairs == {(ID, KEY): NOON}
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda people: people.add(ID, KEY, NOON),
+        lambda people: people.connect(NUMBER, [ID], NOON),
+        lambda people: people.update(People(changes={(ID, OTHER_ID)})),
+        lambda people: people.read({"messages": [system(wa_id=OTHER_KEY[1:], user_id=OTHER_ID)]}),
+    ],
+)
+def test_nothing_can_be_added_to_the_object_that_most_bodies_share(change):
+    assert read(make_value(make_status())) is NOBODY
+    with pytest.raises((AttributeError, TypeError)):
+        change(NOBODY)
+    assert People() == NOBODY
 
 
 def test_a_number_is_kept_in_its_one_form():
