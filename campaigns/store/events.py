@@ -56,7 +56,7 @@ class Taken:
 
     `take_id`: the row that counts as the first attempt of the new bodies; None if no body is new. `is_cut_off`: whether
     the take has as many bodies as a take may have, so that more bodies may be due. `at`: when they were taken. `since`:
-    for the next take of the same task, which need not look for bodies that were due before; None: it must.
+    the next take of the same task may leave out bodies that were due before this time; None: it leaves out none.
     """
 
     bodies: list[StoredEvent]
@@ -171,8 +171,9 @@ def take_events(
     bodies = [StoredEvent(row[0], _STATUSES[row[1]], row[2], row[3], row[4]) for row in rows]
     is_suspect = any(each.attempts > 1 and each.status is EventStatus.STORED for each in bodies)  # it was taken alone
     is_large = len(bodies) >= _MAX_EVENTS or sum(len(each.body) for each in bodies) >= _MAX_BYTES
-    # All bodies that were due before the last one are taken now, unless a suspect was taken alone. A body that another
-    # process was just storing may be missing; its own task takes it.
+    # This take has all bodies that were due before its last body, unless a suspect was taken alone. A body may be
+    # missing if its transaction was not committed yet, or if another process had taken it and died. The task that the
+    # receiver enqueues after the commit takes such a body, or the next task of beat. Each task begins without `since`.
     last = bodies[-1] if bodies and not is_suspect else None
     since = last.received_at if last is not None and last.status is EventStatus.STORED else since
     return Taken(bodies, take_id, is_suspect or is_large, at, since)

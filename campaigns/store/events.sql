@@ -37,8 +37,8 @@ WHERE id = ANY (ARRAY(SELECT unnest(event_ids) FROM ended WHERE counts)) AND sta
 
 -- name: take_events
 -- Takes due webhook bodies, oldest first: at most `limit` bodies, and no more after a total size of `max_bytes`. Bodies
--- that were due before `since` are left out, because the index still has the bodies that this process has just applied
--- and deleted, and to pass them takes longer with each take.
+-- that were due before `since` are left out, because the index still has entries for the bodies that this task has just
+-- applied and deleted, and a scan of these entries takes longer with each take.
 -- The attempt is committed before the bodies are parsed, and the bodies are not due again for `retry_seconds`. So the
 -- attempts reveal a body that kills its worker. A body whose first attempt was not finished is taken alone, so that its
 -- failure does not count as an attempt of other bodies. Unmatched bodies are tried again after intervals that double

@@ -74,16 +74,20 @@ class Ledger:
     def check(self, identity: DatabaseIdentity, claims: ClaimCount | None, *, position_before: str = "") -> bool:
         """Return True if this is the known database and it has all claims of the campaign in `claims`.
 
-        In this case `check` notes these claims as final. If `claims` is None, only the database is checked.
+        In this case `check` notes these claims as final. If `claims` is None, only the database is checked. `identity`
+        and `claims` must be from the same server.
+
         `position_before`: the result of `read_position` before `identity` was read. Without it, the result may be False
-        for the known database, because another process has read a later position and has checked it first. If the
+        for the known database, because another process has read a later position and has called `check` first. If the
         result is False with `position_before`, the caller must call `compare`.
         """
         given = () if claims is None else (claims.campaign_id, claims.epoch, claims.count)
         return bool(self._check(KEYS, (identity.incarnation, identity.position, position_before, *given)))
 
     def compare(self, identity: DatabaseIdentity, claims: Sequence[ClaimCount], *, before: Noted) -> Comparison:
-        """Compare the claims of all campaigns with the ledger. `before`: the result of `read` before they were read.
+        """Compare the claims of all campaigns with the ledger.
+
+        `before`: the result of `read` before `identity` and `claims` were read.
 
         If no claim is missing, this database becomes the known database. Otherwise the throttle refuses all claims
         until a comparison finds that no claim is missing. If the ledger is empty, no claim is missing. If a person has

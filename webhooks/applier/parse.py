@@ -162,7 +162,7 @@ class ParsedEvent:
 
 
 def _are_bounded(evidence: Sequence[Evidence], received_at: dt.datetime) -> bool:
-    # A loop is faster than all(…), which most bodies would call for one status.
+    # Most bodies have one status, and for one status a loop is faster than all(…).
     for each in evidence:  # noqa: SIM110
         if bound_time(each.at, received_at) is not each.at:
             return False

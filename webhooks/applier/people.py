@@ -180,8 +180,8 @@ class People:
                 self.add(user_id, key, since)
 
 
-# The people of a body that connects nobody, as most bodies do: to make an object for each would cost time. All these
-# bodies share this object, so its collections are of types to which nothing can be added.
+# The people of a body that connects no number with a user id. Most bodies are like this, and all of them share this
+# object, because an object for each would cost time. So its collections are of types to which nothing can be added.
 NOBODY = People(
     cast("dict[tuple[str, str], dt.datetime | None]", MappingProxyType({})),
     cast("set[tuple[str, str]]", frozenset()),
