@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import datetime as dt
+
 import psycopg
 import pytest
 
+from campaigns.domain.pacing import Reason, Wait
+from campaigns.sending.leases import LeaseKeeper
 from campaigns.sending.run import Slice, run_slice
 from campaigns.sending.start import begin_slice
 from campaigns.whatsapp.mailbox import Mailbox
@@ -14,6 +18,7 @@ PEOPLE = 500
 CONNECTIONS = 4
 MAX_IN_FLIGHT_WHEN_SATURATED = 128
 MESSAGES_PER_SLICE = 100
+NOON = dt.datetime(2026, 11, 30, 12, tzinfo=dt.UTC)
 FIND_BLOCKED = "SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
 # Each settlement waits for a lock that a test holds.
 HOLD_SETTLEMENTS = """
@@ -55,6 +60,11 @@ def make_campaign(database, add_sender):
     return make
 
 
+@pytest.fixture
+def current(tools, make_campaign):
+    return Slice(begin_slice(make_campaign(CONNECTIONS), tools), tools)
+
+
 def test_a_slice_claims_no_more_messages_than_can_leave_soon(tools, database, far, make_campaign):
     """A claimed message that waits for a connection becomes uncertain if the process is killed."""
     campaign_id = make_campaign(PEOPLE)
@@ -67,34 +77,32 @@ def test_a_slice_claims_no_more_messages_than_can_leave_soon(tools, database, fa
 
 
 @pytest.mark.parametrize(
-    ("slices", "users", "is_standing", "is_short", "seconds"),
+    ("seconds", "slices", "state"),
     [
-        (10, 1, False, False, 0.1),
-        (100, 1, False, False, 0.5),
-        (512, 1, False, False, 1.0),
-        (100, 1, True, False, 0.1),
-        (100, 7, False, True, 0.1),  # the tokens of the accounts would be lost
-        (100, 8, False, True, 0.5),
+        (0.1, 10, {}),
+        (0.5, 100, {}),
+        (1.0, 512, {}),
+        (0.1, 100, {"_is_standing": True}),
+        (0.1, 100, {"_wait": Wait(Reason.INTERVAL, NOON)}),
+        (0.1, 100, {"_is_short_of_tokens": True, "users": 7}),  # the tokens of the accounts would be lost
+        (0.5, 100, {"_is_short_of_tokens": True, "users": 8}),
     ],
 )
-def test_replies_wait_longer_for_each_other_the_more_slices_run(
-    tools, make_campaign, monkeypatch, slices, users, is_standing, is_short, seconds
-):
+def test_replies_wait_longer_for_each_other_the_more_slices_run(current, monkeypatch, seconds, slices, state):
     """Else each of many slices would settle only a few replies at a time."""
-    current = Slice(begin_slice(make_campaign(CONNECTIONS), tools), tools)
-    keeper = type(tools.lease_keeper)
+    keeper = LeaseKeeper
     monkeypatch.setattr(keeper, "slice_count", property(lambda _: slices))
-    monkeypatch.setattr(keeper, "count_users", lambda *_: users)
-    current._is_standing, current._is_short_of_tokens = is_standing, is_short
+    monkeypatch.setattr(keeper, "count_users", lambda *_: state.get("users", 1))
+    for name in state.keys() - {"users"}:
+        monkeypatch.setattr(current, name, state[name])
     asked = []
     monkeypatch.setattr(Mailbox, "collect", lambda _, **given: asked.append(given["linger_seconds"]) or [])
     current._collect()
     assert asked == [seconds]
 
 
-def test_a_slice_that_has_claimed_a_hundred_messages_may_find_the_end_of_its_list(tools, make_campaign, monkeypatch):
+def test_a_slice_that_has_claimed_a_hundred_messages_may_find_the_end_of_its_list(current, tools, monkeypatch):
     """Else a campaign of exactly a hundred messages needs a second slice, which finds nothing."""
-    current = Slice(begin_slice(make_campaign(CONNECTIONS), tools), tools)
     monkeypatch.setattr(type(tools.settings), "min_slice_seconds", property(lambda _: 0.0))
     current._claimer.claimed_count = MESSAGES_PER_SLICE
     assert not current._can_yield()
