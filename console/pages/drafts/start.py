@@ -150,14 +150,14 @@ def _list_notes(look: StartFacts) -> dict[str, str]:
     notes = {f"{each.code} {place}": shorten(each) for place, each in enumerate(warnings)}
     notes |= {f"got {each.campaign_id}": _tell_got(each) for each in look.got[:SHOWN_OVERLAPS]}
     if (more := len(look.got) - SHOWN_OVERLAPS) > 0:
-        notes["more got"] = plural(
+        notes["more_got"] = plural(
             "%(count)s more campaign that people of this list already got",
             "%(count)s more campaigns that people of this list already got",
             more,
         )
     notes |= {f"coming {each.campaign_id}": _tell_coming(each) for each in look.coming[:SHOWN_OVERLAPS]}
     if (more := len(look.coming) - SHOWN_OVERLAPS) > 0:
-        notes["more coming"] = plural(
+        notes["more_coming"] = plural(
             "%(count)s more campaign that people of this list will also get",
             "%(count)s more campaigns that people of this list will also get",
             more,
