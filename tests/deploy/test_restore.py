@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import os
 import shutil
 import subprocess
@@ -20,6 +21,7 @@ from campaigns.store.events import insert_events
 from campaigns.store.migrate import find_missing_migrations, list_migrations, migrate
 from devstack.ports import LOOPBACK
 from devstack.postgres import start_postgres
+from devstack.server import wait_until
 from tests.simulator.far_end import wait_for
 from tests.store.rows import add_campaign, add_messages, fetch, find_wrong_counters
 
@@ -220,6 +222,7 @@ def test_a_copy_that_cannot_be_read_makes_no_further_copies(host, project):
     (first / "base.tar.gz").write_bytes(b"")
     os.utime(host.backup / "copied", (0, 0))
     put_tool(host, "sleep", f"echo $1 >{host.folder}/slept; kill $PPID")
+    wait_until(lambda: f"{dt.datetime.now(dt.UTC):%Y%m%dT%H%M%SZ}" > first.name, 5)  # copies are named by the second
     with pytest.raises(AssertionError):
         run(host, "backup.sh", EVERY="86400")
     assert len(list_copies(host)) == 2
