@@ -30,6 +30,7 @@ Client = redis.Redis
 ServerUnavailable = (redis.RedisError, OSError)
 
 _MAX_CHARACTERS = 200
+_MAX_CONNECTIONS = 100_000
 
 # The reason in an error of OpenSSL, such as "[SSL: CERTIFICATE_VERIFY_FAILED] certificate verify failed: certificate
 # has expired (_ssl.c:1006)". If TLS to a Sentinel fails, redis-py keeps only this text of the error.
@@ -123,6 +124,8 @@ def make_client(url: str, *, timeout_seconds: float) -> redis.Redis:
         "password": server.password,
         "socket_timeout": timeout_seconds,
         "socket_connect_timeout": timeout_seconds,
+        # redis-py refuses the 101st connection by default, but all slices of a process may ask at the same time.
+        "max_connections": _MAX_CONNECTIONS,
         **(server.tls or {}),
     }
     if server.master_name is None:

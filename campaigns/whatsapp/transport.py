@@ -39,7 +39,9 @@ _QUEUE_POLL_SECONDS = 0.05
 # For each request libcurl searches the connections of its multi handle one by one, so each multi handle gets only this
 # many connections.
 _CONNECTIONS_PER_MULTI = 32
-_SPARE_DESCRIPTORS = 128
+# Valkey may have a connection for each slot (512 by default), and Postgres and files need descriptors, too. A quarter
+# of the descriptors is left to them, but at least and at most so many.
+_LEAST_SPARE_DESCRIPTORS, _MOST_SPARE_DESCRIPTORS = 128, 640
 
 # Linux has epoll. Other systems have poll, with the same numbers of events, but a timeout in milliseconds.
 _make_poller: Callable[[], Any]
@@ -88,7 +90,9 @@ class Transport:
         for end in (self._wake_receiver, self._wake_sender):
             end.settimeout(0)
         self._poller.register(self._wake_receiver, select.POLLIN)
-        self._max_connections = max(min(_MAX_CONNECTIONS, _raise_descriptor_limit() - _SPARE_DESCRIPTORS), 1)
+        descriptors = _raise_descriptor_limit()
+        spare = min(max(descriptors // 4, _LEAST_SPARE_DESCRIPTORS), _MOST_SPARE_DESCRIPTORS)
+        self._max_connections = max(min(_MAX_CONNECTIONS, descriptors - spare), 1)
         self._limit = ConnectionLimit(self._max_connections, clock())
         self._multis: list[pycurl.CurlMulti] = []
         # A new connection resumes a TLS session of an earlier connection, also of another multi handle. So it need not

@@ -15,6 +15,8 @@ from devstack.proxy import Proxy
 from devstack.server import wait_until
 
 CALLERS = 50
+# The default of REVOADA_SLOTS.
+SLOTS = 512
 PATIENCE = 120.0
 
 
@@ -201,6 +203,15 @@ def test_frozen_valkey_holds_up_no_caller_for_another_and_none_twice(valkey):
             proxy.thaw()
             assert rates([one]) == {80}
             assert rates(ask_all()) == {80}
+
+
+def test_all_slots_of_a_process_may_ask_valkey_at_the_same_time(valkey):
+    """By default the client refuses the 101st connection, and Valkey would count as away."""
+    with make_client(valkey.url, timeout_seconds=PATIENCE) as client:
+        connections = [client.connection_pool.get_connection() for _ in range(SLOTS)]
+        assert len(set(connections)) == SLOTS
+        for each in connections:
+            client.connection_pool.release(each)
 
 
 def test_frozen_valkey_is_given_up_after_the_clients_timeout(valkey):

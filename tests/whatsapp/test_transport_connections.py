@@ -130,3 +130,10 @@ def test_one_campaign_does_not_wait_for_the_requests_of_another_that_hang(make_t
         left_count = len(hanging.requests)
         gate.set()
     assert left_count < count / 2
+
+
+@pytest.mark.parametrize(("descriptors", "connections"), [(90, 1), (140, 12), (1024, 768), (4096, 2048), (65536, 2048)])
+def test_descriptors_are_left_to_other_connections(make_transport, monkeypatch, descriptors, connections):
+    """Valkey has a connection for each slot that asks at the same time."""
+    monkeypatch.setattr("campaigns.whatsapp.transport._raise_descriptor_limit", lambda: descriptors)
+    assert make_transport()._max_connections == connections
