@@ -51,11 +51,14 @@ _DRAIN_MARGIN_SECONDS = 1.0
 # the minimum time has passed. With a limit of time alone, campaigns would send unequal numbers of messages on a slow
 # machine.
 _MESSAGES_PER_SLICE = 100
-# While the transport is saturated, a slice claims messages only until it has this many requests in flight. Some of
-# these requests wait in a queue for a connection. If the process is killed, the messages of the queued requests become
-# uncertain too.
+# While the transport is saturated, a slice claims messages only until it has this many requests in flight, and the
+# slices of a process together until they have about `_ALL_IN_FLIGHT_WHEN_SATURATED`. Some of these requests wait in a
+# queue for a connection. If the process is killed, the messages of the queued requests become uncertain too. A claim of
+# fewer than `_LEAST_IN_FLIGHT_WHEN_SATURATED` messages would cost too much for each of them.
 _MAX_IN_FLIGHT_WHEN_SATURATED = 128
 # The slices of a process together settle replies about this many times a second at most, if nothing is lost by a longer
+_LEAST_IN_FLIGHT_WHEN_SATURATED = 32
+_ALL_IN_FLIGHT_WHEN_SATURATED = 12_800
 # wait for replies. See docs/decisions/0132-a-process-settles-at-most-about-200-times-a-second.md.
 _SETTLEMENTS_PER_SECOND = 200
 _LONGEST_LINGER_SECONDS = 1.0
@@ -277,8 +280,9 @@ class Slice:
         if self._tools.transport.is_saturated:
             # Claim nothing while more than half of the allowed requests are in flight, because a claim of few messages
             # costs as much as a claim of many.
-            is_half_empty = 2 * in_flight <= _MAX_IN_FLIGHT_WHEN_SATURATED
-            capacity = min(capacity, _MAX_IN_FLIGHT_WHEN_SATURATED - in_flight) if is_half_empty else 0
+            share = _ALL_IN_FLIGHT_WHEN_SATURATED // max(self._tools.lease_keeper.slice_count, 1)
+            most = max(min(share, _MAX_IN_FLIGHT_WHEN_SATURATED), _LEAST_IN_FLIGHT_WHEN_SATURATED)
+            capacity = min(capacity, most - in_flight) if 2 * in_flight <= most else 0
         return capacity
 
     # claim

@@ -34,6 +34,10 @@ _MAX_CONNECTIONS = 2048
 # One run of the loop starts at most this many requests. The next run first reads the replies that have come meanwhile,
 # so their connections can carry further requests.
 _STARTS_PER_RUN = 32
+# A slice that submits at most this many requests at a time has few messages.
+_FEW = 8
+# This many requests of a slice with many messages start before those of the next such slice.
+_STARTS_PER_TURN = 32
 # While requests wait for a connection, the thread checks at least this often whether another connection may be opened.
 _QUEUE_POLL_SECONDS = 0.05
 # For each request libcurl searches the connections of its multi handle one by one, so each multi handle gets only this
@@ -71,10 +75,14 @@ class Transport:
         """`ca_file`: the file of the certificate authorities that are trusted; None: that of certifi."""
         self._connect_timeout, self._total_timeout, self._ca_file = connect_timeout, total_timeout, ca_file
         self._submitted: deque[tuple[Sequence[Request], Mailbox]] = deque()
-        # Requests that wait for a free connection, by slice. They do not wait in libcurl's own queue, because their
-        # connect timeout would run there.
-        self._queued: OrderedDict[Mailbox, deque[Request]] = OrderedDict()
+        # Requests that wait for a free connection, by slice: those of slices that submitted few, and all others. They
+        # do not wait in libcurl's own queue, because their connect timeout would run there.
+        self._few: OrderedDict[Mailbox, deque[Request]] = OrderedDict()
+        self._many: OrderedDict[Mailbox, deque[Request]] = OrderedDict()
         self._queued_count = 0
+        # The number of requests that the first slice of `_many` has started in its turn, and whether it is the turn of
+        # `_few`.
+        self._turn_count, self._is_turn_of_few = 0, True
         self._idle: list[Handle] = []
         self._in_flight: dict[pycurl.Curl, Handle] = {}
         self._held_errors: deque[_HeldError] = deque()
@@ -218,7 +226,8 @@ class Transport:
         while self._submitted:
             requests, mailbox = self._submitted.popleft()
             if requests:
-                self._queued.setdefault(mailbox, deque()).extend(requests)
+                queue = self._few if len(requests) <= _FEW and mailbox not in self._many else self._many
+                queue.setdefault(mailbox, deque()).extend(requests)
                 self._queued_count += len(requests)
         for _ in range(min(self._queued_count, _STARTS_PER_RUN)):
             if not self._has_free_connection():
@@ -279,12 +288,23 @@ class Transport:
         return next(iter(self._in_flight.values()))
 
     def _take_queued(self) -> tuple[Request, Mailbox]:
-        """Take the next request that waits, from each slice in turn, so that no campaign waits for another's burst."""
-        mailbox, requests = self._queued.popitem(last=False)
+        """Take the next request that waits: in alternation one of `_few` and one of `_many`.
+
+        So neither a campaign with few messages nor one with many waits long for the others. In `_many`, the requests of
+        a slice leave several at a time, because then their replies come together and are settled together.
+        """
+        is_of_few = bool(self._few) and (self._is_turn_of_few or not self._many)
+        self._is_turn_of_few = not is_of_few
+        queue = self._few if is_of_few else self._many
+        mailbox, requests = next(iter(queue.items()))
         request = requests.popleft()
         self._queued_count -= 1
-        if requests:
-            self._queued[mailbox] = requests
+        if not is_of_few:
+            self._turn_count = (self._turn_count + 1) % _STARTS_PER_TURN if requests else 0
+        if not requests:
+            del queue[mailbox]
+        elif is_of_few or not self._turn_count:
+            queue.move_to_end(mailbox)
         return request, mailbox
 
     def _start_request(self, request: Request, mailbox: Mailbox) -> None:

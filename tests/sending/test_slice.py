@@ -7,11 +7,14 @@ import datetime as dt
 import psycopg
 import pytest
 
+from campaigns.domain.congestion import FlightWindow
 from campaigns.domain.pacing import Reason, Wait
 from campaigns.sending.leases import LeaseKeeper
 from campaigns.sending.run import Slice, run_slice
 from campaigns.sending.start import begin_slice
+from campaigns.sending.template_probation import TemplateProbation
 from campaigns.whatsapp.mailbox import Mailbox
+from campaigns.whatsapp.transport import Transport
 from tests.store.rows import Beside, add_campaign, add_crowd, await_blocked, fetch
 
 PEOPLE = 500
@@ -74,6 +77,20 @@ def test_a_slice_claims_no_more_messages_than_can_leave_soon(tools, database, fa
     assert CONNECTIONS < fetch(database, "SELECT max(count) FROM sending")[0] <= MAX_IN_FLIGHT_WHEN_SATURATED
     assert fetch(database, "SELECT status::text, count(*) FROM messages GROUP BY 1") == [("sent", PEOPLE)]
     assert far.stats()["max_accepted_per_recipient"] == 1
+
+
+@pytest.mark.parametrize(
+    ("slices", "in_flight", "capacity"),
+    [(1, 0, 128), (100, 0, 128), (200, 0, 64), (400, 0, 32), (5_000, 0, 32), (400, 16, 16), (400, 17, 0)],
+)
+def test_the_more_slices_the_fewer_messages_each_claims(current, monkeypatch, slices, in_flight, capacity):
+    """While requests wait for connections, 12,800 messages of a process, or 32 of a slice, are enough."""
+    monkeypatch.setattr(LeaseKeeper, "slice_count", property(lambda _: slices))
+    monkeypatch.setattr(Transport, "is_saturated", property(lambda _: True))
+    monkeypatch.setattr(TemplateProbation, "limit", lambda _, room, **__: room)
+    monkeypatch.setattr(FlightWindow, "room", lambda *_, **__: 512)
+    current._in_flight = {(number, 1) for number in range(in_flight)}
+    assert current._capacity() == capacity
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ import contextlib
 import math
 import socketserver
 import threading
+from collections import deque
 from types import SimpleNamespace
 
 import pytest
@@ -130,6 +131,40 @@ def test_one_campaign_does_not_wait_for_the_requests_of_another_that_hang(make_t
         left_count = len(hanging.requests)
         gate.set()
     assert left_count < count / 2
+
+
+def test_slices_with_many_and_with_few_requests_start_in_turn(make_transport):
+    """Of two slices with many requests, each starts 32 in its turn; one of few requests comes after each of them."""
+    transport = make_transport()
+    many, more, few, fewer = (Mailbox() for _ in range(4))
+    for queue, mailbox, count in (
+        (transport._many, many, 40),
+        (transport._many, more, 33),
+        (transport._few, few, 3),
+        (transport._few, fewer, 1),
+    ):
+        queue[mailbox] = deque(Request(n, "", [], b"", FOR_EVER) for n in range(count))
+        transport._queued_count += count
+    names = {many: "m", more: "M", few: "f", fewer: "F"}
+    order = "".join(names[transport._take_queued()[1]] for _ in range(77))
+    assert order == "fmFmfmfm" + 28 * "m" + 32 * "M" + 8 * "m" + "M"
+    assert (transport._queued_count, transport._many, transport._few) == (0, {}, {})
+
+
+def test_a_slice_with_few_requests_does_not_wait_for_one_with_many(make_transport, monkeypatch):
+    """There is one connection, and another slice has submitted 500 requests before."""
+    monkeypatch.setattr("campaigns.whatsapp.transport._MAX_CONNECTIONS", 1)
+    gate, transport = threading.Event(), make_transport()
+    with serve(gate=gate) as server:
+        requests = [Request(n, server.url, ["Authorization: Bearer t"], BODY, FOR_EVER) for n in range(500)]
+        transport.submit(requests, Mailbox())
+        wait_for(lambda: len(server.requests) == 1)
+        mailbox = Mailbox()
+        transport.submit([Request(0, server.url, ["Authorization: Bearer t"], BODY, FOR_EVER)], mailbox)
+        wait_for(lambda: transport._few)
+        gate.set()
+        assert mailbox.collect(timeout_seconds=PATIENCE_SECONDS, linger_seconds=0, batch_count=1)
+        assert len(server.requests) < 100
 
 
 @pytest.mark.parametrize(("descriptors", "connections"), [(90, 1), (140, 12), (1024, 768), (4096, 2048), (65536, 2048)])
