@@ -17,6 +17,7 @@ from campaigns.clock import clock
 from campaigns.domain.congestion import FlightWindow
 from campaigns.domain.failures import VARIABLES_DO_NOT_FIT
 from campaigns.domain.pacing import Reason, Wait
+from campaigns.domain.settlement import Release
 from campaigns.domain.template import TemplateError
 from campaigns.domain.verdict import Rejected, Unknown
 from campaigns.logs import event
@@ -56,9 +57,9 @@ _MESSAGES_PER_SLICE = 100
 # queue for a connection. If the process is killed, the messages of the queued requests become uncertain too. A claim of
 # fewer than `_LEAST_IN_FLIGHT_WHEN_SATURATED` messages would cost too much for each of them.
 _MAX_IN_FLIGHT_WHEN_SATURATED = 128
-# The slices of a process together settle replies about this many times a second at most, if nothing is lost by a longer
 _LEAST_IN_FLIGHT_WHEN_SATURATED = 32
 _ALL_IN_FLIGHT_WHEN_SATURATED = 12_800
+# The slices of a process together settle replies about this many times a second at most, if nothing is lost by a longer
 # wait for replies. See docs/decisions/0132-a-process-settles-at-most-about-200-times-a-second.md.
 _SETTLEMENTS_PER_SECOND = 200
 _LONGEST_LINGER_SECONDS = 1.0
@@ -129,6 +130,8 @@ class Slice:
         # The last claim found no message. While messages are in flight, the next claim takes place after this time, on
         # `clock`, or after the next reply.
         self._drained_until = -math.inf
+        # The last claim found fewer messages than it had tokens, and no reply has made a message pending since.
+        self._has_found_end = False
         # Finished: nothing is left to claim in this slice. Failed: Postgres returned an error or no answer. A slice
         # that is finished or failed claims nothing more.
         self._is_finished = self._is_failed = False
@@ -238,7 +241,7 @@ class Slice:
         if cooldown := self._probation.cooldown():
             self._wait = cooldown
             return {}
-        if self._is_standing and not (capacity := self._count_due(capacity)):
+        if not (capacity := self._count_due(capacity)):
             return {}
         want = self._claimer.allow(capacity)
         try:
@@ -255,17 +258,21 @@ class Slice:
         return grants
 
     def _count_due(self, capacity: int) -> int:
-        """Return how many messages of a standing campaign are due, at most `capacity`.
+        """Return how many messages may be due, at most `capacity`. If no message is left, the slice is finished.
 
         A slice of a standing campaign looks often, and a token that it takes in vain is missing to other campaigns.
         """
         try:
-            if not (count := self._claimer.count_due(capacity)):
-                self._check_for_end()
+            if self._is_standing:
+                if not (capacity := self._claimer.count_due(capacity)):
+                    self._check_for_end()
+            elif self._has_found_end:
+                self._has_found_end = False
+                self._is_finished = self._claimer.next_wait() is None
         except _Unavailable as error:
             self._fail("Claiming", error)
             return 0
-        return count
+        return 0 if self._is_finished else capacity
 
     def _next_claim(self) -> NextClaim:
         claims = self._claimer.claims
@@ -274,7 +281,7 @@ class Slice:
     def _capacity(self) -> int:
         """Return the number of messages to claim now: at most as many as can leave soon."""
         in_flight = len(self._in_flight)
-        if in_flight and clock() < self._drained_until:
+        if in_flight and (self._has_found_end or clock() < self._drained_until):
             return 0
         capacity = self._probation.limit(self._window.room(clock(), in_flight=in_flight), in_flight=in_flight)
         if self._tools.transport.is_saturated:
@@ -337,6 +344,7 @@ class Slice:
             if not full_until:
                 self._check_for_end()
         else:
+            self._has_found_end = claim.has_found_end and not self._is_standing
             self._claimer.clear_wait()
 
     def _check_for_end(self) -> None:
@@ -426,6 +434,8 @@ class Slice:
         self._in_flight.difference_update(
             [(in_flight.message.id, in_flight.message.send_no) for in_flight, _, _ in settled.decisions]
         )
+        if self._has_found_end and any(isinstance(settlement, Release) for _, _, settlement in settled.decisions):
+            self._has_found_end = False
         self._progress.note_settled(settled.decisions)
         self._tools.reply_counts.add((each.account.id, verdict) for each, verdict, _ in settled.decisions)
         counts.observe("revoada_reply_seconds", [reply.seconds for reply in replies if not reply.error])

@@ -93,7 +93,8 @@ def claim_within_limits(
         if not rows:
             full_until[portfolio_id] = _find_next_quota_at(connection, portfolio_id, quota[portfolio_id])
     _count_people(connection, claimed, portfolios)
-    return Claim(claimed, suppressed_count, claim.cursor, lease, full_until)
+    has_found_end = claim.has_found_end and not full and allowed == tokens
+    return Claim(claimed, suppressed_count, claim.cursor, lease, full_until, has_found_end=has_found_end)
 
 
 def lock_quota(connection: Connection, portfolio_ids: set[int]) -> dict[int, int]:

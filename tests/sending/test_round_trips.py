@@ -26,8 +26,8 @@ from webhooks.applier.apply import apply_events
 PEOPLE = 1_000
 # Postgres. A claim: BEGIN, the claim, COMMIT. A settlement: BEGIN, the evidence, the accounts' streaks, COMMIT.
 PER_CLAIM, PER_SETTLEMENT = 3, 4
-# Once per slice: psycopg prepares repeated statements, and the end of the list takes a claim and a check for retries.
-OF_A_SLICE = 10
+# Once per slice: psycopg prepares repeated statements, and the end of the list takes a check for retries.
+OF_A_SLICE = 7
 # Valkey. One call for all accounts. The first call also connects and sends the script.
 PER_GRANT, OF_THE_FIRST_GRANT = 1, 6
 # Taking bodies, applying them, and the query that finds no more.

@@ -93,6 +93,22 @@ def test_the_more_slices_the_fewer_messages_each_claims(current, monkeypatch, sl
     assert current._capacity() == capacity
 
 
+def test_a_slice_ends_without_a_claim_that_finds_nothing(tools, database, make_campaign):
+    """It knows the end of the list from a claim that had more tokens than there were messages."""
+    campaign_id = make_campaign(CONNECTIONS)
+    run_slice(begin_slice(campaign_id, tools), tools)
+    assert fetch(database, "SELECT claim_count FROM leases WHERE campaign_id = %s", campaign_id) == [1]
+    assert fetch(database, "SELECT status::text FROM campaigns") == ["completed"]
+
+
+def test_a_message_that_a_reply_makes_pending_is_claimed_again(tools, database, far, make_campaign):
+    """Also after a claim has found the end of the list."""
+    campaign_id = make_campaign(CONNECTIONS)
+    far.script(suffixes={"0000001": ["failed:131000*1"]})
+    run_slice(begin_slice(campaign_id, tools), tools)
+    assert fetch(database, "SELECT status::text, count(*) FROM messages GROUP BY 1") == [("sent", CONNECTIONS)]
+
+
 @pytest.mark.parametrize(
     ("seconds", "slices", "state"),
     [

@@ -192,6 +192,20 @@ def test_a_message_refused_by_an_account_that_is_gone_goes_by_the_others(databas
     assert [(message.id, message.account_id) for message in claimed.messages] == [(message_id, A)]
 
 
+@pytest.mark.parametrize(("tokens", "has_found_end"), [(2, False), (3, True)])
+def test_a_claim_with_more_tokens_than_messages_has_found_the_end(database, campaign_id, tokens, has_found_end):
+    database.run(add_messages, campaign_id, 2)
+    assert database.run(claim, campaign_id, 1, accounts=[A] * tokens).has_found_end == has_found_end
+
+
+def test_a_claim_of_refused_messages_has_not_found_the_end(database, campaign_id):
+    """The account that has refused them keeps its tokens, although more of them are due."""
+    for _ in range(3):
+        refused(database, campaign_id, A)
+    claimed = database.run(claim, campaign_id, 1, accounts=[A, A, B])
+    assert (len(claimed.messages), claimed.has_found_end) == (1, False)
+
+
 def test_no_account_gets_more_messages_than_it_has_tokens(database, campaign_id):
     for _ in range(4):
         refused(database, campaign_id, A)
