@@ -55,7 +55,7 @@ class Claim:
     """The result of a claim. `cursor`: the highest message id that was claimed or skipped so far.
 
     `lease`: the lease after the claim. `full`: the portfolios without quota for another person, with the time at which
-    quota becomes free. `has_found_end`: the claim had tokens left, although each account could have sent each message.
+    quota becomes free. `has_found_end`: tokens were left over, and not because of quota or refused messages.
     """
 
     messages: list[ClaimedMessage]
@@ -155,7 +155,7 @@ def claim_messages(
     taken = read_claimed(rows)
     last = max((row[0] for row in rows), default=cursor)
     lease = read_lease_state(connection, claims, rows)
-    # An account that a message does not want leaves tokens unused, although the list goes on.
+    # An account gets no message that it has refused. So its tokens may be left over although the list goes on.
     has_found_end = len(rows) < sum(tokens.values()) and not any(message.refused_by for message in taken)
     return Claim(taken, len(rows) - len(taken), max(last, cursor), lease, has_found_end=has_found_end)
 

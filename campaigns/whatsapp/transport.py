@@ -43,8 +43,8 @@ _QUEUE_POLL_SECONDS = 0.05
 # For each request libcurl searches the connections of its multi handle one by one, so each multi handle gets only this
 # many connections.
 _CONNECTIONS_PER_MULTI = 32
-# Valkey may have a connection for each slot (512 by default), and Postgres and files need descriptors, too. A quarter
-# of the descriptors is left to them, but at least and at most so many.
+# Valkey may have a connection for each slot (512 by default), and Postgres and files need descriptors, too. So the
+# transport leaves a quarter of all descriptors to them: at least 128, and at most 640.
 _LEAST_SPARE_DESCRIPTORS, _MOST_SPARE_DESCRIPTORS = 128, 640
 
 # Linux has epoll. Other systems have poll, with the same numbers of events, but a timeout in milliseconds.
