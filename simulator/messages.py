@@ -47,7 +47,7 @@ def _send(state: State, request: Request, number: str, delay: float) -> Reply:
     state.reporter.report(accepted, account, step, answer_delay_seconds=delay)
     close_after = state.config.close_reused_after
     if close_after and request.answered_count >= close_after:
-        # If a kept-alive connection ends before the first byte of the reply, libcurl by itself repeats the POST.
+        # If a kept-alive connection ends before the first byte of the reply, libraries such as libcurl repeat the POST.
         step = Step(Kind.LOST)
     status = "held_for_quality_assessment" if step.kind is Kind.HELD else "accepted"
     return break_reply(step, encode_accepted(message["to"], digits, wamid, status if template else ""), delay)

@@ -1,36 +1,41 @@
-"""Sends many requests at a time from one thread, with libcurl's multi interface and one event loop.
+"""Sends many requests at a time from one thread, over connections that stay open.
 
-The loop is driven by socket events (epoll), because `select()` is limited to 1,024 descriptors.
+The thread is driven by socket events (epoll), because `select()` is limited to 1,024 descriptors.
 """
 
 from __future__ import annotations
 
 import contextlib
 import logging
+import re
 import resource
 import select
 import socket
+import ssl
 import threading
-import time
 from collections import OrderedDict, deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
+from http import HTTPStatus
 from typing import Any
 
-import pycurl
+import certifi
 
 from campaigns.clock import clock
 from campaigns.domain.congestion import ConnectionLimit
 from campaigns.domain.verdict import Accepted, Rejected
 from campaigns.whatsapp.attribution import Attribution, find_recipient, is_garbled
-from campaigns.whatsapp.handle import Handle, describe_error
+from campaigns.whatsapp.connection import Connection, ConnectionBrokenError, Exchange, Target, find_proxy
 from campaigns.whatsapp.mailbox import Mailbox, Reply, Request
-from campaigns.whatsapp.sockets import ConnectionState, Sockets, has_received_more
+from campaigns.whatsapp.resolver import Address, Resolver
 
 _log = logging.getLogger(__name__)
 
 _MAX_CONNECTIONS = 2048
+# A connection that was idle for longer carries no further request. Meta's servers and common proxies close a connection
+# after a longer time.
+_IDLE_SECONDS = 20.0
 # One run of the loop starts at most this many requests. The next run first reads the replies that have come meanwhile,
 # so their connections can carry further requests.
 _STARTS_PER_RUN = 32
@@ -38,32 +43,41 @@ _STARTS_PER_RUN = 32
 _FEW = 8
 # This many requests of a slice with many messages start before those of the next such slice.
 _STARTS_PER_TURN = 32
-# While requests wait for a connection, the thread checks at least this often whether another connection may be opened.
-_QUEUE_POLL_SECONDS = 0.05
-# For each request libcurl searches the connections of its multi handle one by one, so each multi handle gets only this
-# many connections.
-_CONNECTIONS_PER_MULTI = 32
+# While requests wait for a connection, the thread checks at least this often whether another connection may be opened,
+# and whether an attempt to open one has taken too long.
+_POLL_SECONDS = 0.05
 # Valkey may have a connection for each slot (512 by default), and Postgres and files need descriptors, too. So the
 # transport leaves a quarter of all descriptors to them: at least 128, and at most 640.
 _LEAST_SPARE_DESCRIPTORS, _MOST_SPARE_DESCRIPTORS = 128, 640
+# The most heads of requests to remember. There is one for each account.
+_MAX_HEADS = 4096
+
+_USER_AGENT = "revoada/0.1"
+_URL = re.compile(r"[a-z]+://(?P<host>\[[0-9A-Fa-f:.]+\]|[\w.-]+)(?::(?P<port>\d{1,5}))?(?P<path>/[!-~]*)?", re.ASCII)
+_PORTS = {"http": 80, "https": 443}
+_MAX_PORT = 65_535
+
+_TIMEOUT = "timeout"
+_HELD_BACK = "not sent: the right to send had ended"
 
 # Linux has epoll. Other systems have poll, with the same numbers of events, but a timeout in milliseconds.
 _make_poller: Callable[[], Any]
 _make_poller, _POLLER_UNITS = (select.epoll, 1) if hasattr(select, "epoll") else (select.poll, 1000)
 
 
+class _UnsupportedSchemeError(ValueError):
+    pass
+
+
 @dataclass(frozen=True, slots=True)
 class _HeldError:
     """An error reply whose verdict stands only if its connection receives nothing more for a while.
 
-    The connection carries no other request. `until`: the end of the wait, on `clock`. `max_received_bytes`: the most
-    bytes that the connection can have received if this was its last reply; None: the system does not count received
-    bytes.
+    The connection carries no other request. `until`: the end of the wait, on `clock`.
     """
 
     until: float
-    connection: socket.socket
-    max_received_bytes: int | None
+    connection: Connection
     reply: Reply
     mailbox: Mailbox
 
@@ -75,39 +89,38 @@ class Transport:
         """`ca_file`: the file of the certificate authorities that are trusted; None: that of certifi."""
         self._connect_timeout, self._total_timeout, self._ca_file = connect_timeout, total_timeout, ca_file
         self._submitted: deque[tuple[Sequence[Request], Mailbox]] = deque()
-        # Requests that wait for a free connection, by slice: those of slices that submitted few, and all others. They
-        # do not wait in libcurl's own queue, because their connect timeout would run there.
+        # Requests that wait for a free connection, by slice: those of slices that submitted few, and all others.
         self._few: OrderedDict[Mailbox, deque[Request]] = OrderedDict()
         self._many: OrderedDict[Mailbox, deque[Request]] = OrderedDict()
         self._queued_count = 0
         # The number of requests that the first slice of `_many` has started in its turn, and whether it is the turn of
         # `_few`.
         self._turn_count, self._is_turn_of_few = 0, True
-        self._idle: list[Handle] = []
-        self._in_flight: dict[pycurl.Curl, Handle] = {}
+        # In the order in which they started.
+        self._in_flight: dict[Exchange, None] = {}
+        self._connections: dict[int, Connection] = {}  # by descriptor
+        self._idle: dict[Target, list[Connection]] = {}  # the one that was used last is the last of its list
+        self._opening: set[Connection] = set()
+        # The requests that wait for the address of their server.
+        self._nameless: dict[Exchange, None] = {}
+        self._checked_opening_at = 0.0
         self._held_errors: deque[_HeldError] = deque()
-        self._sockets = Sockets()
         self._attribution = Attribution()
         self._finished: dict[Mailbox, list[Reply]] = {}
         self._is_closed = False
-        self._timers: dict[pycurl.CurlMulti, float] = {}
+        self._heads: dict[tuple[str, ...], tuple[Target, bytes]] = {}
+        self._sessions: dict[Target, ssl.SSLSession] = {}
+        self._tls: ssl.SSLContext | None = None
         self._poller = _make_poller()
-        # By descriptor: the multi handle that waits for an event of the socket.
-        self._waiting: dict[int, pycurl.CurlMulti] = {}
         self._wake_receiver, self._wake_sender = socket.socketpair()
         for end in (self._wake_receiver, self._wake_sender):
             end.settimeout(0)
         self._poller.register(self._wake_receiver, select.POLLIN)
+        self._resolver = Resolver(self._wake)
         descriptors = _raise_descriptor_limit()
         spare = min(max(descriptors // 4, _LEAST_SPARE_DESCRIPTORS), _MOST_SPARE_DESCRIPTORS)
         self._max_connections = max(min(_MAX_CONNECTIONS, descriptors - spare), 1)
         self._limit = ConnectionLimit(self._max_connections, clock())
-        self._multis: list[pycurl.CurlMulti] = []
-        # A new connection resumes a TLS session of an earlier connection, also of another multi handle. So it need not
-        # check the certificate of the server.
-        self._shared = pycurl.CurlShare()
-        self._shared.setopt(pycurl.SH_SHARE, pycurl.LOCK_DATA_SSL_SESSION)
-        self._handle_count = 0
         self._thread = threading.Thread(target=self._run, name="transport", daemon=True)
         self._thread.start()
 
@@ -139,88 +152,30 @@ class Transport:
         with contextlib.suppress(BlockingIOError, OSError):
             self._wake_sender.send(b"\0")
 
-    def _make_multi(self) -> pycurl.CurlMulti:
-        multi = pycurl.CurlMulti()
-        multi.setopt(pycurl.M_MAX_TOTAL_CONNECTIONS, _CONNECTIONS_PER_MULTI)
-        multi.setopt(pycurl.M_MAXCONNECTS, _CONNECTIONS_PER_MULTI)
-        multi.setopt(pycurl.M_SOCKETFUNCTION, self._on_socket)
-        multi.setopt(pycurl.M_TIMERFUNCTION, partial(self._on_timer, multi))
-        return multi
-
-    def _make_handle(self) -> Handle:
-        """Make a handle for the newest multi handle. The new handle stays with that multi handle.
-
-        A multi handle has as many handles as connections. So if a handle is idle, its multi handle has a free
-        connection.
-        """
-        if self._handle_count % _CONNECTIONS_PER_MULTI == 0:
-            self._multis.append(self._make_multi())
-        self._handle_count += 1
-        return Handle(self._multis[-1], self._connect_timeout, self._sockets, self._ca_file, self._shared)
-
-    def _on_socket(self, action: int, descriptor: int, multi: pycurl.CurlMulti, _data: object) -> None:
-        """Register a socket for the events that libcurl waits for.
-
-        libcurl removes a socket after each request. The socket stays registered all the same, because the next request
-        on its connection waits for the same event.
-        """
-        if action == pycurl.POLL_REMOVE:
-            self._waiting.pop(descriptor, None)
-            return
-        self._waiting[descriptor] = multi
-        events = (select.POLLIN if action & pycurl.POLL_IN else 0) | (select.POLLOUT if action & pycurl.POLL_OUT else 0)
-        try:
-            self._poller.modify(descriptor, events)
-        except FileNotFoundError:  # a new socket: the kernel forgets each socket that libcurl closes
-            self._poller.register(descriptor, events)
-
-    def _unregister(self, descriptor: int) -> None:
-        with contextlib.suppress(OSError, KeyError):  # the socket may be closed, or never registered
-            self._poller.unregister(descriptor)
-
-    def _on_timer(self, multi: pycurl.CurlMulti, milliseconds: int) -> None:
-        if milliseconds < 0:
-            self._timers.pop(multi, None)
-        else:
-            self._timers[multi] = time.monotonic() + milliseconds / 1000
-
     def _run(self) -> None:
         while not self._is_closed:
             try:
                 self._run_once()
             except Exception:  # noqa: BLE001  one bad request must not end the sending of all campaigns
                 _log.exception("the transport continues after an error", extra={"event": "transport_error"})
-        for handle in self._in_flight.values():
-            handle.multi.remove_handle(handle.curl)
-        for multi in self._multis:
-            multi.close()
-        for held in self._held_errors:
-            held.connection.close()
-        self._sockets.close()
+        for connection in self._connections.values():
+            connection.close()
         self._wake_receiver.close()
         self._wake_sender.close()
 
     def _run_once(self) -> None:
         started_at = clock()
         self._limit.note(started_at, used=self._count_used_connections())
-        touched: set[pycurl.CurlMulti] = set()
         seconds = self._seconds_to_wait(started_at)
         for descriptor, events in self._poller.poll(None if seconds is None else seconds * _POLLER_UNITS):
-            if (multi := self._waiting.get(descriptor)) is not None:
-                # An error of a socket counts as both events, so that libcurl notices the error.
-                is_readable, is_writable = events & ~select.POLLOUT, events & ~select.POLLIN
-                if is_readable:
-                    self._sockets.note_readable(descriptor)
-                ready = (pycurl.CSELECT_IN if is_readable else 0) | (pycurl.CSELECT_OUT if is_writable else 0)
-                multi.socket_action(descriptor, ready)
-                touched.add(multi)
+            if (connection := self._connections.get(descriptor)) is not None:
+                self._on_event(connection, events)
             elif descriptor == self._wake_receiver.fileno():
                 with contextlib.suppress(BlockingIOError):
                     self._wake_receiver.recv(4096)
-            else:
-                # An idle connection was closed, or bytes came that no request has asked for.
-                self._unregister(descriptor)
-        self._run_timers(touched)
+        for exchange in list(self._nameless):
+            self._open(exchange)
+        self._end_late_openings(started_at)
         self._time_out_requests(started_at)
         self._release_held_errors(started_at)
         while self._submitted:
@@ -233,36 +188,18 @@ class Transport:
             if not self._has_free_connection():
                 break
             self._start_request(*self._take_queued())
-        # Let the started requests leave now, on connections whose last reply was judged above. If a request left in a
-        # later call, libcurl could use a connection for this request whose last reply was read in that call and is not
-        # judged.
-        self._run_timers(set())
         self._deliver_replies()
 
-    def _run_timers(self, touched: set[pycurl.CurlMulti]) -> None:
-        """Let libcurl handle due timers, then collect finished requests.
-
-        The requests are collected from the multi handles whose timers were due, and from the `touched` multi handles.
-        """
-        now = time.monotonic()
-        for multi in [multi for multi, at in self._timers.items() if at <= now]:
-            del self._timers[multi]
-            multi.socket_action(pycurl.SOCKET_TIMEOUT, 0)
-            touched.add(multi)
-        for multi in touched:
-            self._collect_finished(multi)
-
     def _seconds_to_wait(self, now: float) -> float | None:
-        """Return the seconds to wait for sockets: until a libcurl timer, the oldest request or a held error is due.
+        """Return the seconds to wait for sockets: until the oldest request or a held error is due.
 
-        None: nothing is due, so wait for sockets without a limit. 0.0: queued requests can start. A wait could then be
-        endless: if libcurl has ended the last started requests at once, no socket and no timer wakes this thread.
+        None: nothing is due, so wait for sockets without a limit. 0.0: queued requests can start.
         """
         if self._queued_count and self._has_free_connection():
             return 0.0
-        waits = [min(self._timers.values()) - time.monotonic()] if self._timers else []
-        if self._queued_count:
-            waits.append(_QUEUE_POLL_SECONDS)
+        waits = []
+        if self._queued_count or self._opening or self._nameless:
+            waits.append(_POLL_SECONDS)
         if self._in_flight:
             waits.append(self._find_oldest().started_at + self._total_timeout - now)
         if self._held_errors:
@@ -278,14 +215,18 @@ class Transport:
     def _time_out_requests(self, started_at: float) -> None:
         """End the requests whose total timeout had passed at `started_at`, when this run of the loop started.
 
-        This run has read their sockets already, so no reply that has arrived is lost.
+        Replies that have arrived are read first, so none is lost after a freeze of the process. One event may not have
+        told of all of them: epoll reports 1,023 sockets at a time, and a read takes one record of TLS.
         """
-        while self._in_flight and self._find_oldest().started_at + self._total_timeout <= started_at:
-            self._finish(self._find_oldest().curl, describe_error(pycurl.E_OPERATION_TIMEDOUT))
+        while self._in_flight and (oldest := self._find_oldest()).started_at + self._total_timeout <= started_at:
+            connection = oldest.connection
+            if connection is not None and connection.is_ready and connection.has_unread():
+                self._on_event(connection, select.POLLIN)
+            else:
+                self._fail(oldest, _TIMEOUT)
 
-    def _find_oldest(self) -> Handle:
-        """Return the handle of the oldest request, the first in the dictionary, which keeps the order of insertion."""
-        return next(iter(self._in_flight.values()))
+    def _find_oldest(self) -> Exchange:
+        return next(iter(self._in_flight))
 
     def _take_queued(self) -> tuple[Request, Mailbox]:
         """Take the next request that waits: in alternation one of `_few` and one of `_many`.
@@ -307,115 +248,319 @@ class Transport:
             queue.move_to_end(mailbox)
         return request, mailbox
 
+    # connections
+
     def _start_request(self, request: Request, mailbox: Mailbox) -> None:
-        handle: Handle | None = None
         try:
-            handle = self._idle.pop() if self._idle else self._make_handle()
-            handle.prepare(request, mailbox)
-            handle.multi.add_handle(handle.curl)
-        except (pycurl.error, ValueError, TypeError, UnicodeError, MemoryError) as error:
-            if handle is not None:
-                self._idle.append(handle)
-            reply = Reply(request, has_left=False, error=f"the request cannot be made: {type(error).__name__}")
+            target, data = self._write(request)
+        except (ValueError, TypeError, AttributeError) as error:  # a URL or a header line of another form, or no text
+            reason = str(error) if isinstance(error, _UnsupportedSchemeError) else type(error).__name__
+            reply = Reply(request, has_left=False, error=f"the request cannot be made: {reason}")
+            reply.verdict = self._attribution.judge(reply)
             self._finished.setdefault(mailbox, []).append(reply)
             return
-        self._in_flight[handle.curl] = handle
+        exchange = Exchange(request, mailbox, target, data, clock())
+        self._in_flight[exchange] = None
+        connection = self._take_idle(target)
+        if connection is None:
+            self._open(exchange)
+        else:
+            self._depart(connection, exchange)
 
-    def _collect_finished(self, multi: pycurl.CurlMulti) -> None:
-        is_more = 1
-        while is_more:
-            is_more, done, failed = multi.info_read()
-            for curl in done:
-                self._finish(curl, "")
-            for curl, code, message in failed:
-                self._finish(curl, describe_error(code, message))
+    def _write(self, request: Request) -> tuple[Target, bytes]:
+        """Return the server and the bytes of a request. Raises ValueError or TypeError."""
+        key = (request.url, *request.headers)
+        known = self._heads.get(key)
+        if known is None:
+            if len(self._heads) >= _MAX_HEADS:
+                self._heads.clear()
+            known = self._heads[key] = _write_head(*key)
+        target, head = known
+        return target, b"%b%d\r\n\r\n%b" % (head, len(request.body), request.body)
+
+    def _take_idle(self, target: Target) -> Connection | None:
+        """Return a connection to the server that can carry a request now; None if there is none."""
+        idle = self._idle.get(target)
+        while idle:
+            connection = idle.pop()
+            if clock() - connection.idle_since <= _IDLE_SECONDS and connection.is_quiet():
+                return connection
+            self._close(connection)
+        return None
+
+    def _open(self, exchange: Exchange, untried: Sequence[Address] | None = None) -> None:
+        """Begin to open a connection for a request. `untried`: the addresses to try; None: all of the server."""
+        if untried is None:
+            self._nameless.pop(exchange, None)
+            try:
+                untried = self._resolver.find(*exchange.target.peer)
+            except ValueError:
+                self._fail(exchange, "the proxy of the environment has no address of http://")
+                return
+            if untried is None:
+                self._nameless[exchange] = None
+                return
+            if not untried:
+                self._fail(exchange, "the name could not be resolved")
+                return
+        self._make_room()
+        now, ends_at = clock(), exchange.started_at + self._connect_timeout
+        if now >= ends_at:
+            self._fail(exchange, _TIMEOUT)
+            return
+        for number, address in enumerate(untried):
+            until = now + (ends_at - now) / (len(untried) - number)
+            wrap = partial(self._wrap_in_tls, exchange.target) if exchange.target.is_tls else None
+            others = untried[number + 1 :]
+            try:
+                connection = Connection(exchange.target, address, exchange, untried=others, until=until, wrap=wrap)
+            except OSError:
+                continue
+            exchange.connection = connection
+            self._connections[connection.descriptor] = connection
+            self._opening.add(connection)
+            self._poller.register(connection.descriptor, connection.events)
+            return
+        self._fail(exchange, "no connection")
+
+    def _wrap_in_tls(self, target: Target, plain: socket.socket) -> ssl.SSLSocket:
+        """Return a socket that speaks TLS with the server, and resumes the session of an earlier connection.
+
+        The authorities are read with the first connection, because that takes 20 ms.
+        """
+        if self._tls is None:
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # checks the certificate and the name
+            context.set_alpn_protocols(["http/1.1"])
+            context.load_verify_locations(self._ca_file or certifi.where())
+            self._tls = context
+        return self._tls.wrap_socket(
+            plain,
+            server_hostname=target.host,
+            do_handshake_on_connect=False,
+            suppress_ragged_eofs=False,
+            session=self._sessions.get(target),
+        )
+
+    def _make_room(self) -> None:
+        """Close the connection that is idle for longest, if the process has as many connections as it may have."""
+        if len(self._connections) >= self._max_connections:
+            idle = [connections[0] for connections in self._idle.values() if connections]
+            if idle:
+                self._close_idle(min(idle, key=lambda connection: connection.idle_since))
+
+    def _end_late_openings(self, now: float) -> None:
+        """End the attempts to connect that had taken too long at `now`, when this run of the loop started."""
+        if now - self._checked_opening_at < _POLL_SECONDS:
+            return
+        self._checked_opening_at = now
+        for connection in [each for each in self._opening if each.until <= now]:
+            self._try_next(connection, _TIMEOUT)
+        for exchange in [each for each in self._nameless if each.started_at + self._connect_timeout <= now]:
+            self._fail(exchange, _TIMEOUT)
+
+    def _try_next(self, connection: Connection, error: str) -> None:
+        """Try the next address of a server, or end the request with `error` if there is none."""
+        exchange, untried = connection.exchange, connection.untried
+        assert exchange is not None
+        if untried:
+            exchange.connection = None
+            self._close(connection)
+            self._open(exchange, untried)
+        else:
+            self._fail(exchange, error)
+
+    def _close_idle(self, connection: Connection) -> None:
+        self._idle[connection.target].remove(connection)
+        self._close(connection)
+
+    def _close(self, connection: Connection) -> None:
+        if self._connections.get(connection.descriptor) is not connection:
+            return  # it is closed already
+        del self._connections[connection.descriptor]
+        self._opening.discard(connection)
+        with contextlib.suppress(OSError, KeyError):
+            self._poller.unregister(connection.descriptor)
+        connection.close()
+
+    # events
+
+    def _on_event(self, connection: Connection, events: int) -> None:
+        exchange, awaited = connection.exchange, connection.events
+        if not connection.is_ready:
+            self._go_on_opening(connection)
+        elif exchange is None:
+            self._read_unasked(connection)
+        else:
+            try:
+                if events & ~select.POLLOUT and connection.read():
+                    self._finish(exchange)
+                else:
+                    connection.send_rest()
+            except ConnectionBrokenError as error:
+                self._fail(exchange, str(error))
+                return
+        if connection.events != awaited and self._connections.get(connection.descriptor) is connection:
+            self._poller.modify(connection.descriptor, connection.events)
+
+    def _go_on_opening(self, connection: Connection) -> None:
+        exchange = connection.exchange
+        assert exchange is not None
+        try:
+            if not connection.open():
+                return
+        except ConnectionBrokenError as error:
+            self._try_next(connection, str(error))
+            return
+        self._opening.discard(connection)
+        self._resolver.prefer(*connection.target.peer, connection.address)
+        if clock() >= exchange.started_at + self._total_timeout:  # after a freeze of the process
+            self._fail(exchange, _TIMEOUT)
+        else:
+            self._depart(connection, exchange)
+
+    def _read_unasked(self, connection: Connection) -> None:
+        """Read from a connection without a request. Bytes that nobody has asked for, and the end, close it.
+
+        The connection of a held error remembers such bytes.
+        """
+        if connection.read_unasked() is None:
+            return
+        if connection in self._idle.get(connection.target, ()):
+            self._close_idle(connection)
+        else:
+            self._close(connection)
+
+    # requests
+
+    def _depart(self, connection: Connection, exchange: Exchange) -> None:
+        """Let a request leave on an open connection, if it still may leave."""
+        if clock() >= exchange.request.permit.deadline:
+            exchange.was_held_back, exchange.connection = True, None
+            self._keep(connection)
+            self._fail(exchange, _HELD_BACK)
+            return
+        exchange.connection, connection.exchange, exchange.has_left = connection, exchange, True
+        try:
+            connection.send(exchange.data)
+        except ConnectionBrokenError as error:
+            self._fail(exchange, str(error))
+            return
+        if connection.events != select.POLLIN:
+            self._poller.modify(connection.descriptor, connection.events)
+
+    def _keep(self, connection: Connection) -> None:
+        connection.exchange, connection.idle_since = None, clock()
+        self._idle.setdefault(connection.target, []).append(connection)
+
+    def _fail(self, exchange: Exchange, error: str) -> None:
+        """End a request that got no whole reply."""
+        del self._in_flight[exchange]
+        self._nameless.pop(exchange, None)
+        reply = Reply(
+            exchange.request,
+            has_left=exchange.has_left,
+            error=error,
+            seconds=clock() - exchange.started_at,
+            was_held_back=exchange.was_held_back,
+        )
+        reply.verdict = self._attribution.judge(reply)
+        if exchange.connection is not None:
+            self._close(exchange.connection)
+        self._finished.setdefault(exchange.mailbox, []).append(reply)
+
+    def _finish(self, exchange: Exchange) -> None:
+        """End a request whose reply is complete."""
+        del self._in_flight[exchange]
+        connection = exchange.connection
+        assert connection is not None
+        connection.exchange = None
+        reply = Reply(
+            exchange.request,
+            has_left=True,
+            error="",
+            http_status=connection.http_status,
+            content_type="" if connection.http_status == HTTPStatus.OK else connection.read_content_type(),
+            body=connection.body,
+            seconds=clock() - exchange.started_at,
+        )
+        verdict = reply.verdict = self._attribution.judge(reply)
+        if connection.request_count == 1 and (session := connection.session) is not None:
+            self._sessions[exchange.target] = session
+        if isinstance(verdict, Accepted) or find_recipient(exchange.request.body) is None:
+            # Only such a reply certainly belongs to this request. An error does not name its request, so a repetition
+            # of the error could be taken for the reply to the next request. If the request names no phone, no reply can
+            # be attributed to it.
+            if connection.can_be_kept:
+                self._keep(connection)
+            else:
+                self._close(connection)
+        elif isinstance(verdict, Rejected):
+            self._hold_error(connection, reply, exchange.mailbox)
+            return
+        else:
+            self._close(connection)
+        self._finished.setdefault(exchange.mailbox, []).append(reply)
+
+    def _hold_error(self, connection: Connection, reply: Reply, mailbox: Mailbox) -> None:
+        """Settle an error, or hold it for longer than recent replies took.
+
+        The error may be the late reply to an earlier request, and then the right reply still comes.
+
+        The verdict becomes `Unknown` at once if more bytes than the reply have come, or if the body holds parts of two
+        replies. Otherwise the verdict stands at once if the connection is new, because there was no earlier request,
+        and if the server closes the connection, because no other reply can come.
+        """
+        is_first = connection.request_count == 1
+        has_more = connection.has_more or (not is_first and is_garbled(reply))
+        if is_first or has_more or not connection.keeps_alive:
+            self._close(connection)
+            reply.verdict = self._attribution.confirm(reply, has_more=has_more)
+            self._finished.setdefault(mailbox, []).append(reply)
+            return
+        until = clock() + min(self._attribution.hold_seconds, self._total_timeout)
+        self._held_errors.append(_HeldError(until, connection, reply, mailbox))
+
+    def _release_held_errors(self, now: float) -> None:
+        while self._held_errors and self._held_errors[0].until <= now:
+            held = self._held_errors.popleft()
+            if self._connections.get(held.connection.descriptor) is held.connection:
+                # After a freeze of the process, bytes may have come that no event has told of yet.
+                held.connection.is_quiet()
+                self._close(held.connection)
+            held.reply.verdict = self._attribution.confirm(held.reply, has_more=held.connection.has_more)
+            self._finished.setdefault(held.mailbox, []).append(held.reply)
 
     def _deliver_replies(self) -> None:
         for mailbox, replies in self._finished.items():
             mailbox.put(replies)
         self._finished.clear()
 
-    def _finish(self, curl: pycurl.Curl, error: str) -> None:
-        handle = self._in_flight.pop(curl)
-        if handle.needs_new_connection:
-            handle.multi.remove_handle(curl)
-            self._close_connection(handle.connection_state)
-            handle.retry_on_new_connection()
-            handle.multi.add_handle(curl)
-            self._in_flight[curl] = handle
-            return
-        mailbox, reply = handle.take_reply(error)
-        verdict = reply.verdict = self._attribution.judge(reply)
-        is_closed = isinstance(verdict, Rejected) and curl.getinfo(pycurl.ACTIVESOCKET) == -1
-        handle.multi.remove_handle(curl)
-        self._idle.append(handle)
-        if self._can_keep_connection(reply):
-            if handle.connection_state is not None:
-                handle.connection_state.is_judged = True
-            self._finished.setdefault(mailbox, []).append(reply)
-        elif isinstance(verdict, Rejected):
-            self._hold_error(handle, reply, mailbox, is_closed=is_closed)
-        else:
-            self._close_connection(handle.connection_state)
-            self._finished.setdefault(mailbox, []).append(reply)
 
-    def _can_keep_connection(self, reply: Reply) -> bool:
-        """Whether the connection may carry another request: only after a reply that certainly belongs to this request.
-
-        An error does not name its request, so a repetition of the error could be taken for the reply to the next
-        request. In three other cases this method returns True too. First: the request has not left, so no reply
-        comes. Second: libcurl could not read the reply to its end, and closes the connection itself. Third: the request
-        names no phone, so no reply can be attributed to it.
-        """
-        is_attributed = isinstance(reply.verdict, Accepted)
-        return is_attributed or not reply.has_left or bool(reply.error) or find_recipient(reply.request.body) is None
-
-    def _hold_error(self, handle: Handle, reply: Reply, mailbox: Mailbox, *, is_closed: bool) -> None:
-        """Settle an error, or hold it for longer than recent replies took.
-
-        The error may be the late reply to an earlier request, and then the right reply still comes.
-
-        The verdict becomes `Unknown` at once if libcurl closed the connection although the reply did not announce a
-        close, because libcurl does so only if more bytes than the reply had come. Otherwise the verdict stands at once
-        if the connection is new, because there was no earlier request. On a used connection, the verdict becomes
-        `Unknown` at once in two more cases: the reply had arrived before the request left, or its body holds parts of
-        two replies. Else the verdict stands at once if the connection is closed already, because no other reply can
-        come.
-        """
-        state, reply_bytes = handle.connection_state, handle.count_reply_bytes()
-        connection = None if state is None else self._detach_connection(state)
-        is_first = state is None or state.is_new
-        has_more = (is_closed and not handle.announces_close()) or (
-            state is not None and not is_first and (state.has_early_reply(connection, reply_bytes) or is_garbled(reply))
-        )
-        if state is None or connection is None or is_first or has_more:
-            reply.verdict = self._attribution.confirm(reply, has_more=has_more)
-            self._finished.setdefault(mailbox, []).append(reply)
-            if connection is not None:
-                connection.close()
-            return
-        until = clock() + min(self._attribution.hold_seconds, self._total_timeout)
-        self._held_errors.append(_HeldError(until, connection, state.max_received_bytes(reply_bytes), reply, mailbox))
-
-    def _release_held_errors(self, now: float) -> None:
-        while self._held_errors and self._held_errors[0].until <= now:
-            held = self._held_errors.popleft()
-            has_more = has_received_more(held.connection, held.max_received_bytes)
-            held.connection.close()
-            held.reply.verdict = self._attribution.confirm(held.reply, has_more=has_more)
-            self._finished.setdefault(held.mailbox, []).append(held.reply)
-
-    def _close_connection(self, state: ConnectionState | None) -> None:
-        """Close a connection at once, so that libcurl cannot reuse it."""
-        connection = None if state is None else self._detach_connection(state)
-        if connection is not None:
-            connection.close()
-
-    def _detach_connection(self, state: ConnectionState) -> socket.socket | None:
-        if not self._sockets.is_open(state):
-            return None
-        self._unregister(state.descriptor)
-        return self._sockets.detach(state)
+def _write_head(url: str, *headers: str) -> tuple[Target, bytes]:
+    """Return the server of a URL, and the head of the requests to it, up to the number of the Content-Length."""
+    scheme = url.partition(":")[0]
+    if scheme not in _PORTS:
+        raise _UnsupportedSchemeError(f"the protocol {scheme} is not supported")
+    parts = _URL.fullmatch(url)
+    if parts is None:
+        raise ValueError(url)
+    host = parts["host"]
+    name, is_tls = host.strip("[]"), scheme == "https"
+    port = int(parts["port"] or _PORTS[scheme])
+    if port > _MAX_PORT:
+        raise ValueError(url)
+    lines = [
+        f"POST {parts['path'] or '/'} HTTP/1.1",
+        f"Host: {host}:{parts['port']}" if parts["port"] else f"Host: {host}",
+        f"User-Agent: {_USER_AGENT}",
+        "Accept: */*",
+        *headers,
+        "Content-Length: ",
+    ]
+    if any(char in line for line in lines for char in "\r\n\0"):
+        raise ValueError(url)
+    target = Target(name, port, is_tls, find_proxy(name) if is_tls else None)
+    return target, "\r\n".join(lines).encode("latin-1")
 
 
 def _raise_descriptor_limit() -> int:

@@ -124,7 +124,7 @@ FAULTS = [
     *(ReplyFault("late error", delay) for delay in DELAYS),
     *(ReplyFault(kind, delay) for kind in ("half", "half head", "half error") for delay in (0, 0.003)),
     ReplyFault("swapped"),
-    # Without contacts only the wamid identifies the reply. libcurl drops all bytes that follow a chunked body.
+    # Without contacts only the wamid identifies the reply.
     *(ReplyFault("repeat", delay, names_contacts=False) for delay in (0, 0.003)),
     *(ReplyFault("late error", delay, is_chunked=True) for delay in (0, 0.003)),
 ]

@@ -106,7 +106,7 @@ def test_refused_frozen_hanging_and_closed_on_reuse_leave_nobody_with_two(wired:
     accepted = {f"+{each['to']}" for each in flow.far.accepted(hanging)}
     assert len(accepted) == 110 and len(doubted - accepted) == 40
 
-    # Each connection carries one, then accepts another and dies: libcurl would send it again.
+    # Each connection carries one, then accepts another and dies: a library such as libcurl would send it again.
     flow.far.script(outcome="ok", close_reused_after=1)
     flow.start_campaigns(reused)
     flow.await_status("completed", reused)

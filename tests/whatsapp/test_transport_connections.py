@@ -86,18 +86,16 @@ def test_the_given_authority_is_trusted_and_no_other(make_transport, tmp_path):
     assert (refused.verdict, refused.has_left) == (NotSent("the certificate is not valid", is_unreachable=True), False)
 
 
-def test_a_connection_resumes_the_session_of_an_earlier_one_of_any_multi_handle(make_transport, tmp_path, monkeypatch):
-    monkeypatch.setattr("campaigns.whatsapp.transport._CONNECTIONS_PER_MULTI", 1)
+def test_a_connection_resumes_the_session_of_an_earlier_one(make_transport, tmp_path):
     context, ca_file = make_authority(tmp_path)
     gate = threading.Event()
     transport = make_transport(ca_file=str(ca_file))
     with serve(context=context, gate=gate) as server:
-        mailbox = Mailbox()
         gate.set()
-        send(transport, server.url)  # the first multi handle
+        send(transport, server.url)
         gate.clear()
         requests = [Request(n, server.url, ["Authorization: Bearer t"], BODY, FOR_EVER) for n in range(2)]
-        transport.submit(requests, mailbox)  # a new connection of each multi handle, because `{}` is no acceptance
+        transport.submit(requests, Mailbox())  # two new connections, because `{}` is no acceptance
         wait_for(lambda: len(server.requests) == 3)
         gate.set()
         assert server.were_resumed == [False, True, True]
