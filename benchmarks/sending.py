@@ -3,8 +3,8 @@
 The sizes are CAMPAIGNS (10), ACCOUNTS (10, each campaign sends from all), RECIPIENTS (10,000 of each campaign) and
 LATENCY_MS (150). The usual ways are slow, so they send fewer messages: BASELINE_RECIPIENTS (100 of each campaign). One
 of them sends one message per Celery task, with BASELINE_PROCESSES (10) or BASELINE_THREADS (50). The lower bounds of
-the CPU time (the "floor") are libcurl alone, with as many requests in flight as Revoada had on average, and claims and
-settlements alone, in batches of FLOOR_BATCH (50).
+the CPU time (the "floor") are libcurl alone and sockets alone, with as many requests in flight as Revoada had on
+average, and claims and settlements alone, in batches of FLOOR_BATCH (50).
 
 At the end each way is killed (SIGKILL) when half of its messages are accepted, and started again as its users would do
 it; Revoada with KILLED_RECIPIENTS (1,000) of each campaign. The record of the simulator says who got nothing and who
@@ -163,6 +163,10 @@ def measure_floor(world: World, report: Report, *, in_flight: int) -> None:
     report.add("floor: bare libcurl", messages=MESSAGES, messages_per_second=MESSAGES / seconds, worker_cpu=libcurl_cpu,
                simulator_cpu=usage.cpu_ms_per_1000(MESSAGES)["simulator_cpu"], in_flight=in_flight)  # fmt: skip
     report.check("floor: bare libcurl: all accepted", world.call_simulator("stats")["accepted"] == MESSAGES)
+    seconds, cpu, usage = run_program(world, "sockets", api, ACCOUNTS, MESSAGES, in_flight)
+    report.add("floor: bare sockets", messages=MESSAGES, messages_per_second=MESSAGES / seconds,
+               worker_cpu=1e6 * cpu / MESSAGES, simulator_cpu=usage.cpu_ms_per_1000(MESSAGES)["simulator_cpu"],
+               in_flight=in_flight)  # fmt: skip
     ids = add_campaigns(world)
     # Like `campaign start`, but without a task, because no worker is running.
     world.database.run(lambda c: c.execute("UPDATE campaigns SET status = 'running', started_at = now()"))

@@ -27,6 +27,11 @@ _BODY = (
 _HEADERS = ["Authorization: Bearer t", "Content-Type: application/json"]
 
 
+def make_body(number: int) -> bytes:
+    """Return the body of a request of the size that the benchmark's template has."""
+    return (_BODY % (10_000_000 + number, number)).encode()
+
+
 class Sender:
     """Drives libcurl's multi interface by its socket callbacks, because its `select` handles 1,024 sockets at most."""
 
@@ -96,7 +101,7 @@ def main(api: str, accounts: int, messages: int, in_flight: int) -> None:
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     urls = [f"{api}/{FIRST_ACCOUNT + number}/messages" for number in range(accounts)]
-    requests = ((urls[n % accounts], (_BODY % (10_000_000 + n, n)).encode()) for n in range(messages))
+    requests = ((urls[n % accounts], make_body(n)) for n in range(messages))
     began, cpu_began = time.monotonic(), time.process_time()
     Sender(requests, in_flight).run()
     print(time.monotonic() - began, time.process_time() - cpu_began)
