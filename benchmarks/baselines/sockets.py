@@ -14,6 +14,7 @@ import socket
 import ssl
 import sys
 import time
+from itertools import islice
 from urllib.parse import urlsplit
 
 import httptools
@@ -23,6 +24,8 @@ from benchmarks.frame import FIRST_ACCOUNT
 
 
 class Connection:
+    """A connection to the simulator, and the reply that it reads."""
+
     def __init__(self, plain: socket.socket) -> None:
         self.socket, self.body, self.is_complete = plain, b"", False
         self.parser = httptools.HttpResponseParser(self)
@@ -49,7 +52,7 @@ def main(api: str, accounts: int, messages: int, in_flight: int) -> None:
     requests = (b"%b%d\r\n\r\n%b" % (heads[n % accounts].encode(), len(body), body) for n, body in enumerate(bodies))
     began, cpu_began = time.monotonic(), time.process_time()
     poller, connections = select.epoll(), {}
-    for request in (next(requests) for _ in range(in_flight)):
+    for request in islice(requests, in_flight):
         plain = socket.create_connection((host, port))
         plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         connection = Connection(context.wrap_socket(plain, server_hostname=host) if context else plain)

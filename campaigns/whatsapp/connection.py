@@ -1,8 +1,8 @@
 """One connection to the API by HTTP/1.1: opens, carries one request at a time, and reads the replies.
 
-A library of HTTP would send a request again when a kept connection breaks, take bytes that nobody has asked for as the
-reply to the next request, and discard replies that have come but were not read when a timeout ends. Each of these
-habits would cost messages. So the bytes are sent and received here, and httptools reads the HTTP. See
+Usual libraries of HTTP, such as libcurl, send a request again when a kept connection breaks, take unexpected bytes for
+the reply to the next request, and end a request at its timeout without first reading a reply that has arrived. Each of
+these habits would cost messages. So the bytes are sent and received here, and httptools reads the HTTP. See
 docs/decisions/0134-the-transport-sends-by-sockets-of-its-own.md.
 """
 
@@ -28,11 +28,13 @@ _MAX_REPLY_BYTES = 256 * 1024
 _READ_BYTES = 16 * 1024  # a record of TLS holds at most as many
 _RECORD_HEAD_BYTES = 5
 _FIRST_FINAL_STATUS = 200  # a reply with a lower status (1xx) announces another reply
+# Unread bytes, the end of a connection, or an error.
 _READABLE = select.POLLIN | getattr(select, "POLLRDHUP", 0) | select.POLLHUP | select.POLLERR
-_NotNow = (BlockingIOError, InterruptedError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
 _IN_PROGRESS = (errno.EINPROGRESS, errno.EALREADY, errno.EWOULDBLOCK, errno.EINTR)
-
-
+# A socket that wants to write before it can be read (OpenSSL, with a full buffer) counts as broken, so that a loop that
+# reads until nothing is unread always ends.
+_NothingToRead = (BlockingIOError, ssl.SSLWantReadError)
+_CannotSendNow = (BlockingIOError, ssl.SSLWantWriteError, ssl.SSLWantReadError)
 _NotHttp = (httptools.HttpParserError, httptools.HttpParserUpgrade)
 
 
@@ -51,7 +53,10 @@ class Target:
 
     @property
     def peer(self) -> tuple[str, int]:
-        """The host and the port to which a socket connects: those of the proxy, if there is a proxy."""
+        """The host and the port to which a socket connects: those of the proxy, if there is a proxy.
+
+        Raises ValueError if the URL of the proxy does not begin with `http://`.
+        """
         if self.proxy is None:
             return self.host, self.port
         parts = urlsplit(self.proxy)
@@ -72,7 +77,10 @@ class Target:
 
 
 def find_proxy(host: str) -> str | None:
-    """Return the proxy that the environment (`https_proxy`, `no_proxy`) names for https to a host."""
+    """Return the URL of the proxy for https to a host: that of the variable `https_proxy`, else of `all_proxy`.
+
+    None: there is none, or the variable `no_proxy` names the host.
+    """
     if proxy_bypass_environment(host):
         return None
     proxies = getproxies_environment()
@@ -85,7 +93,7 @@ class Exchange:
     """A request on its way to a reply. `data`: the bytes of the request. `started_at`: a time of `clock()`.
 
     `connection`: the connection that carries or will carry the request. `has_left`: a byte of the request may have left
-    this machine.
+    this machine. `was_held_back`: the right to send had ended, so the request did not leave.
     """
 
     request: Request
@@ -102,8 +110,10 @@ class Connection:
     """A connection, from the first attempt to open it to its end.
 
     `exchange`: the request that the connection carries or will carry; None: the connection is idle, or an error is
-    held. `is_ready`: the connection is open and TLS has begun. `events`: the events to wait for. `request_count`: the
-    number of requests that have left. `has_more`: bytes came that are no part of the reply to the request.
+    held. `is_ready`: TCP, the tunnel of a proxy and the handshake of TLS are complete, as far as they are needed.
+    `events`: the events to wait for. `request_count`: the number of requests that have left. `idle_since`: a time of
+    `clock()`. `http_status`: of the reply, 0 until its head has come. `keeps_alive`: the server keeps the connection
+    open after the reply. `has_more`: bytes came that are no part of the reply to the request.
     """
 
     def __init__(
@@ -113,15 +123,15 @@ class Connection:
         exchange: Exchange,
         *,
         untried: Sequence[Address],
-        until: float,
+        attempt_ends_at: float,
         wrap: Callable[[socket.socket], ssl.SSLSocket] | None,
     ) -> None:
         """Begin to open a connection to `address`. Raises OSError if the attempt fails at once.
 
-        `untried`: the addresses to try if the attempt fails. `until`: when the attempt ends, on `clock`. `wrap`: makes
-        a socket one of TLS; None: the connection is without TLS.
+        `untried`: the addresses to try if the attempt fails. `attempt_ends_at`: a time of `clock()`. `wrap`: makes a
+        socket one of TLS; None: the connection is without TLS.
         """
-        self.target, self.address, self.untried, self.until = target, address, untried, until
+        self.target, self.address, self.untried, self.attempt_ends_at = target, address, untried, attempt_ends_at
         self.exchange: Exchange | None = exchange
         self.is_ready = False
         self.events = select.POLLOUT
@@ -137,7 +147,7 @@ class Connection:
             self._socket.settimeout(0)
             self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             self.descriptor = self._socket.fileno()
-            self._is_connected()
+            self._connect()
         except OSError:
             self._socket.close()
             raise
@@ -155,43 +165,46 @@ class Connection:
         """Go on opening the connection; return whether it is ready. Raises ConnectionBrokenError."""
         if not isinstance(self._socket, ssl.SSLSocket):
             try:
-                if not self._is_connected() or (self.target.proxy is not None and not self._has_tunnel()):
+                if not self._connect() or (self.target.proxy is not None and not self._open_tunnel()):
                     return False
             except OSError as error:
                 raise ConnectionBrokenError("no connection") from error
-        if self._wrap is not None and not self._has_handshaken(self._wrap):
+        if self._wrap is not None and not self._shake_hands(self._wrap):
             return False
         self.is_ready, self.events = True, select.POLLIN
         self._poll = select.poll()
         self._poll.register(self.descriptor, _READABLE)
         return True
 
-    def _is_connected(self) -> bool:
-        code = self._socket.connect_ex(self.address.where)
+    def _connect(self) -> bool:
+        """Begin to connect, or ask for the result; return whether the socket is connected. Raises OSError."""
+        code = self._socket.connect_ex(self.address.sockaddr)
         if code in _IN_PROGRESS:
             return False
         if code not in (0, errno.EISCONN):
             raise OSError(code, "connect")
         return True
 
-    def _has_tunnel(self) -> bool:
+    def _open_tunnel(self) -> bool:
+        """Ask the proxy for a tunnel; return whether it is open. Raises OSError or ConnectionBrokenError."""
         if self._tunnel is None:
             self._tunnel, self.events = bytearray(), select.POLLIN
             self._socket.send(self.target.write_tunnel_request())
         while b"\r\n\r\n" not in self._tunnel:
             try:
                 data = self._socket.recv(_READ_BYTES)
-            except _NotNow:
+            except _NothingToRead:
                 return False
             self._tunnel += data
             if not data or len(self._tunnel) > _READ_BYTES:
                 break
-        # The server says nothing before the handshake of TLS begins, so no byte may stand behind the head.
+        # The server says nothing before the handshake of TLS begins, so no byte may follow the head.
         if not self._tunnel.startswith((b"HTTP/1.1 2", b"HTTP/1.0 2")) or not self._tunnel.endswith(b"\r\n\r\n"):
             raise ConnectionBrokenError("the proxy opened no tunnel")
         return True
 
-    def _has_handshaken(self, wrap: Callable[[socket.socket], ssl.SSLSocket]) -> bool:
+    def _shake_hands(self, wrap: Callable[[socket.socket], ssl.SSLSocket]) -> bool:
+        """Go on with the handshake of TLS; return whether it is complete. Raises ConnectionBrokenError."""
         try:
             if not isinstance(self._socket, ssl.SSLSocket):
                 self._socket = wrap(self._socket)
@@ -220,7 +233,7 @@ class Connection:
 
     def is_quiet(self) -> bool:
         """Whether the connection is open and has no unread bytes, so that a request may leave on it."""
-        return not self.has_unread() or self.read_unasked() is None
+        return not self.has_unread() or self.stays_quiet()
 
     def has_unread(self) -> bool:
         """Whether the socket has unread bytes, or the connection has ended."""
@@ -234,11 +247,12 @@ class Connection:
         self.send_rest()
 
     def send_rest(self) -> None:
+        """Send the rest of a request, or as much of it as the socket takes now. Raises ConnectionBrokenError."""
         if not self._unsent:
             return
         try:
             sent = self._socket.send(self._unsent)
-        except _NotNow:
+        except _CannotSendNow:
             sent = 0
         except OSError as error:
             raise ConnectionBrokenError("the connection broke while the request left") from error
@@ -247,20 +261,19 @@ class Connection:
 
     # reading
 
-    def read_unasked(self) -> bool | None:
-        """Read from a connection that has no request; return whether bytes came that are no reply to any request.
+    def stays_quiet(self) -> bool:
+        """Read what has come without a request; return whether the connection is open and only TLS itself has spoken.
 
-        None: the connection is open and quiet, because only TLS itself has said something. False: the connection has
-        ended.
+        `has_more` becomes true if other bytes came.
         """
         try:
             data = self._peek_half_record() or self._socket.recv(_READ_BYTES)
-        except _NotNow:
-            return None
+        except _NothingToRead:
+            return True
         except OSError:
             return False
         self.has_more = self.has_more or bool(data)
-        return bool(data)
+        return False
 
     def _peek_half_record(self) -> bytes:
         """Return the unread bytes of TLS if they end inside a record, else b"".
@@ -279,7 +292,7 @@ class Connection:
         """Read what has come; return whether the reply is complete. Raises ConnectionBrokenError."""
         try:
             data = self._socket.recv(_READ_BYTES)
-        except _NotNow:
+        except _NothingToRead:
             return False
         except OSError as error:
             raise ConnectionBrokenError("the connection broke while the reply came") from error
@@ -312,7 +325,10 @@ class Connection:
         return self._read_headers().get(b"content-type", b"").decode("latin-1")
 
     def _end_reply(self) -> None:
-        """End a reply at the end of the connection. A reply that gives no length ends there."""
+        """End a reply at the end of the connection. Only a reply that gives no length ends there.
+
+        Raises ConnectionBrokenError for any other reply.
+        """
         if not self._received:
             raise ConnectionBrokenError("the connection was closed without a reply")
         headers = self._read_headers()
@@ -323,10 +339,9 @@ class Connection:
     def _read_headers(self) -> dict[bytes, bytes]:
         """Read the header lines again. Hardly any reply needs it, and httptools makes two objects of each line."""
         reader = _HeaderReader()
-        parser = httptools.HttpResponseParser(reader)
         for chunk in self._received:
             try:
-                parser.feed_data(chunk)
+                reader.feed(chunk)
             except _NotHttp:
                 break
         return reader.headers
@@ -356,9 +371,19 @@ class _HeaderReader:
 
     def __init__(self) -> None:
         self.headers: dict[bytes, bytes] = {}
+        self._is_final = False
+        self._parser = httptools.HttpResponseParser(self)
+
+    def feed(self, data: bytes) -> None:
+        self._parser.feed_data(data)
 
     def on_message_begin(self) -> None:
-        self.headers = {}
+        if not self._is_final:
+            self.headers = {}
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        self.headers[name.lower()] = value
+        if not self._is_final:
+            self.headers[name.lower()] = value
+
+    def on_headers_complete(self) -> None:
+        self._is_final = self._is_final or self._parser.get_status_code() >= _FIRST_FINAL_STATUS

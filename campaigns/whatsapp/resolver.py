@@ -11,22 +11,22 @@ from typing import Any
 
 from campaigns.clock import clock
 
-# For how long the result of a lookup serves, if it has found addresses and if it has failed.
-_KEPT_SECONDS, _FAILED_SECONDS = 60.0, 1.0
+# The time until the next lookup, after a lookup that found addresses and after one that failed.
+_FOUND_SECONDS, _FAILED_SECONDS = 60.0, 1.0
 
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """An address to which a socket can connect: the first and the last item that `socket.getaddrinfo` returns."""
+    """An address to which a socket can connect: the family and the address of one entry of `socket.getaddrinfo`."""
 
     family: int
-    where: tuple[Any, ...]
+    sockaddr: tuple[Any, ...]
 
 
 class Resolver:
-    """Knows the addresses of servers. While lookups fail, the addresses that an earlier lookup has found serve on.
+    """Knows the addresses of servers. During a later lookup, and if it fails, the known addresses are still used.
 
-    Not thread-safe: only the transport's thread calls the methods.
+    Not thread-safe: only the transport's thread calls the public methods. `_look_up` runs in threads of its own.
     """
 
     def __init__(self, wake: Callable[[], None]) -> None:
@@ -38,14 +38,19 @@ class Resolver:
         self._running: dict[tuple[str, int], list[list[Address]]] = {}
 
     def find(self, host: str, port: int) -> list[Address] | None:
-        """Return the addresses, the best first; [] if the lookup has failed, None while it runs."""
+        """Return the known addresses, the best first.
+
+        None: the first lookup runs. []: the lookup has failed, and no address is known.
+        """
         key = (host, port)
-        addresses, until = self._known.get(key, ([], -math.inf))
+        addresses, expires_at = self._known.get(key, ([], -math.inf))
         if ended := self._running.get(key):
             del self._running[key]
-            addresses, until = ended[0] or addresses, clock() + (_KEPT_SECONDS if ended[0] else _FAILED_SECONDS)
-            self._known[key] = addresses, until
-        if clock() < until:
+            expires_at = clock() + (_FOUND_SECONDS if ended[0] else _FAILED_SECONDS)
+            preferred = addresses[:1]  # it stays the first
+            addresses = sorted(ended[0], key=lambda address: address not in preferred) or addresses
+            self._known[key] = addresses, expires_at
+        if clock() < expires_at:
             return addresses
         if key not in self._running:
             found: list[list[Address]] = []
@@ -58,7 +63,7 @@ class Resolver:
         return addresses or None
 
     def prefer(self, host: str, port: int, address: Address) -> None:
-        """Note that a connection to this address was opened, so the next connections try this address first."""
+        """Note that a connection to this address was opened, so further connections try this address first."""
         known, _ = self._known.get((host, port), ([], 0.0))
         if address in known and known[0] != address:
             known.remove(address)

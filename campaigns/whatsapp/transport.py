@@ -1,5 +1,7 @@
 """Sends many requests at a time from one thread, over connections that stay open.
 
+Each request leaves at most once, and only while its permit is valid. `has_left` of its reply says whether it left.
+
 The thread is driven by socket events (epoll), because `select()` is limited to 1,024 descriptors.
 """
 
@@ -43,13 +45,14 @@ _STARTS_PER_RUN = 32
 _FEW = 8
 # This many requests of a slice with many messages start before those of the next such slice.
 _STARTS_PER_TURN = 32
-# While requests wait for a connection, the thread checks at least this often whether another connection may be opened,
-# and whether an attempt to open one has taken too long.
+# While requests wait for a connection, connections open, or names are looked up, the thread wakes at least this often.
+# It then checks whether another connection may be opened, and which attempts have taken too long.
 _POLL_SECONDS = 0.05
 # Valkey may have a connection for each slot (512 by default), and Postgres and files need descriptors, too. So the
 # transport leaves a quarter of all descriptors to them: at least 128, and at most 640.
 _LEAST_SPARE_DESCRIPTORS, _MOST_SPARE_DESCRIPTORS = 128, 640
-# The most heads of requests to remember. There is one for each account.
+# The most heads of requests to remember. A head is a request up to the number of its Content-Length. There is one for
+# each account.
 _MAX_HEADS = 4096
 
 _USER_AGENT = "revoada/0.1"
@@ -73,10 +76,10 @@ class _UnsupportedSchemeError(ValueError):
 class _HeldError:
     """An error reply whose verdict stands only if its connection receives nothing more for a while.
 
-    The connection carries no other request. `until`: the end of the wait, on `clock`.
+    The connection carries no other request. `ends_at`: the end of the wait, on `clock`.
     """
 
-    until: float
+    ends_at: float
     connection: Connection
     reply: Reply
     mailbox: Mailbox
@@ -86,7 +89,12 @@ class Transport:
     """Sends the requests of all slices of a process, over connections that stay open between slices."""
 
     def __init__(self, *, connect_timeout: float, total_timeout: float, ca_file: str | None = None) -> None:
-        """`ca_file`: the file of the certificate authorities that are trusted; None: that of certifi."""
+        """Start the thread.
+
+        `connect_timeout`, `total_timeout`: in seconds from the start of a request. The connect timeout ends before the
+        request leaves, so it includes the lookup of the name and the handshake of TLS. `ca_file`: the file of the
+        certificate authorities that are trusted; None: that of certifi.
+        """
         self._connect_timeout, self._total_timeout, self._ca_file = connect_timeout, total_timeout, ca_file
         self._submitted: deque[tuple[Sequence[Request], Mailbox]] = deque()
         # Requests that wait for a free connection, by slice: those of slices that submitted few, and all others.
@@ -102,7 +110,7 @@ class Transport:
         self._idle: dict[Target, list[Connection]] = {}  # the one that was used last is the last of its list
         self._opening: set[Connection] = set()
         # The requests that wait for the address of their server.
-        self._nameless: dict[Exchange, None] = {}
+        self._unresolved: dict[Exchange, None] = {}
         self._checked_opening_at = 0.0
         self._held_errors: deque[_HeldError] = deque()
         self._attribution = Attribution()
@@ -125,7 +133,10 @@ class Transport:
         self._thread.start()
 
     def submit(self, requests: Sequence[Request], mailbox: Mailbox) -> None:
-        """Send `requests`; each gets exactly one reply in `mailbox`. Returns at once."""
+        """Send `requests`; each gets exactly one reply in `mailbox`. Returns at once.
+
+        Raises RuntimeError if the transport is closed.
+        """
         if not self._thread.is_alive():
             raise RuntimeError("the transport is closed")
         self._submitted.append((requests, mailbox))
@@ -148,8 +159,8 @@ class Transport:
         self._thread.join(timeout=5)
 
     def _wake(self) -> None:
-        # If the buffer is full, the thread will wake up anyway.
-        with contextlib.suppress(BlockingIOError, OSError):
+        # If the buffer is full, the thread will wake up anyway. The end of a lookup may find the transport closed.
+        with contextlib.suppress(OSError):
             self._wake_sender.send(b"\0")
 
     def _run(self) -> None:
@@ -173,8 +184,8 @@ class Transport:
             elif descriptor == self._wake_receiver.fileno():
                 with contextlib.suppress(BlockingIOError):
                     self._wake_receiver.recv(4096)
-        for exchange in list(self._nameless):
-            self._open(exchange)
+        for exchange in list(self._unresolved):
+            self._find_addresses(exchange)
         self._end_late_openings(started_at)
         self._time_out_requests(started_at)
         self._release_held_errors(started_at)
@@ -191,19 +202,19 @@ class Transport:
         self._deliver_replies()
 
     def _seconds_to_wait(self, now: float) -> float | None:
-        """Return the seconds to wait for sockets: until the oldest request or a held error is due.
+        """Return the seconds to wait for sockets: until the oldest request, a held error or a check is due.
 
         None: nothing is due, so wait for sockets without a limit. 0.0: queued requests can start.
         """
         if self._queued_count and self._has_free_connection():
             return 0.0
         waits = []
-        if self._queued_count or self._opening or self._nameless:
+        if self._queued_count or self._opening or self._unresolved:
             waits.append(_POLL_SECONDS)
         if self._in_flight:
             waits.append(self._find_oldest().started_at + self._total_timeout - now)
         if self._held_errors:
-            waits.append(self._held_errors[0].until - now)
+            waits.append(self._held_errors[0].ends_at - now)
         return max(min(waits), 0.0) if waits else None
 
     def _has_free_connection(self) -> bool:
@@ -215,8 +226,8 @@ class Transport:
     def _time_out_requests(self, started_at: float) -> None:
         """End the requests whose total timeout had passed at `started_at`, when this run of the loop started.
 
-        Replies that have arrived are read first, so none is lost after a freeze of the process. One event may not have
-        told of all of them: epoll reports 1,023 sockets at a time, and a read takes one record of TLS.
+        Replies that have arrived are read first, so none is lost after a freeze of the process. The last poll
+        may have missed some: epoll reports 1,023 sockets at a time, and a read takes one record of TLS.
         """
         while self._in_flight and (oldest := self._find_oldest()).started_at + self._total_timeout <= started_at:
             connection = oldest.connection
@@ -253,22 +264,23 @@ class Transport:
     def _start_request(self, request: Request, mailbox: Mailbox) -> None:
         try:
             target, data = self._write(request)
-        except (ValueError, TypeError, AttributeError) as error:  # a URL or a header line of another form, or no text
+        except (ValueError, TypeError, AttributeError) as error:
+            # The URL or a header line has a wrong form, or is no text. The text of the error may hold the token.
             reason = str(error) if isinstance(error, _UnsupportedSchemeError) else type(error).__name__
             reply = Reply(request, has_left=False, error=f"the request cannot be made: {reason}")
             reply.verdict = self._attribution.judge(reply)
-            self._finished.setdefault(mailbox, []).append(reply)
+            self._add_reply(mailbox, reply)
             return
         exchange = Exchange(request, mailbox, target, data, clock())
         self._in_flight[exchange] = None
         connection = self._take_idle(target)
         if connection is None:
-            self._open(exchange)
+            self._find_addresses(exchange)
         else:
-            self._depart(connection, exchange)
+            self._let_leave(connection, exchange)
 
     def _write(self, request: Request) -> tuple[Target, bytes]:
-        """Return the server and the bytes of a request. Raises ValueError or TypeError."""
+        """Return the server and the bytes of a request. Raises ValueError, TypeError or AttributeError."""
         key = (request.url, *request.headers)
         known = self._heads.get(key)
         if known is None:
@@ -288,32 +300,37 @@ class Transport:
             self._close(connection)
         return None
 
-    def _open(self, exchange: Exchange, untried: Sequence[Address] | None = None) -> None:
-        """Begin to open a connection for a request. `untried`: the addresses to try; None: all of the server."""
-        if untried is None:
-            self._nameless.pop(exchange, None)
-            try:
-                untried = self._resolver.find(*exchange.target.peer)
-            except ValueError:
-                self._fail(exchange, "the proxy of the environment has no address of http://")
-                return
-            if untried is None:
-                self._nameless[exchange] = None
-                return
-            if not untried:
-                self._fail(exchange, "the name could not be resolved")
-                return
-        self._make_room()
+    def _find_addresses(self, exchange: Exchange) -> None:
+        """Begin to open a connection for a request, if the addresses of its server are known."""
+        self._unresolved.pop(exchange, None)
+        try:
+            addresses = self._resolver.find(*exchange.target.peer)
+        except ValueError:
+            self._fail(exchange, "the address of the proxy in https_proxy does not begin with http://")
+            return
+        if addresses is None:
+            self._unresolved[exchange] = None
+        elif addresses:
+            self._connect(exchange, addresses)
+        else:
+            self._fail(exchange, "the name could not be resolved")
+
+    def _connect(self, exchange: Exchange, untried: Sequence[Address]) -> None:
+        """Begin to open a connection for a request, to the first of the `untried` addresses."""
+        self._close_oldest_idle_at_limit()
         now, ends_at = clock(), exchange.started_at + self._connect_timeout
         if now >= ends_at:
             self._fail(exchange, _TIMEOUT)
             return
         for number, address in enumerate(untried):
-            until = now + (ends_at - now) / (len(untried) - number)
+            # Each address gets an equal share of the time that is left.
+            attempt_ends_at = now + (ends_at - now) / (len(untried) - number)
             wrap = partial(self._wrap_in_tls, exchange.target) if exchange.target.is_tls else None
             others = untried[number + 1 :]
             try:
-                connection = Connection(exchange.target, address, exchange, untried=others, until=until, wrap=wrap)
+                connection = Connection(
+                    exchange.target, address, exchange, untried=others, attempt_ends_at=attempt_ends_at, wrap=wrap
+                )
             except OSError:
                 continue
             exchange.connection = connection
@@ -326,7 +343,8 @@ class Transport:
     def _wrap_in_tls(self, target: Target, plain: socket.socket) -> ssl.SSLSocket:
         """Return a socket that speaks TLS with the server, and resumes the session of an earlier connection.
 
-        The authorities are read with the first connection, because that takes 20 ms.
+        The authorities are read for the first connection and not at the start, because that takes 20 ms. After a
+        failure, the next connection reads them again.
         """
         if self._tls is None:
             context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # checks the certificate and the name
@@ -341,8 +359,8 @@ class Transport:
             session=self._sessions.get(target),
         )
 
-    def _make_room(self) -> None:
-        """Close the connection that is idle for longest, if the process has as many connections as it may have."""
+    def _close_oldest_idle_at_limit(self) -> None:
+        """If the process has `_max_connections` connections, close the one that has been idle for longest."""
         if len(self._connections) >= self._max_connections:
             idle = [connections[0] for connections in self._idle.values() if connections]
             if idle:
@@ -353,9 +371,9 @@ class Transport:
         if now - self._checked_opening_at < _POLL_SECONDS:
             return
         self._checked_opening_at = now
-        for connection in [each for each in self._opening if each.until <= now]:
+        for connection in [each for each in self._opening if each.attempt_ends_at <= now]:
             self._try_next(connection, _TIMEOUT)
-        for exchange in [each for each in self._nameless if each.started_at + self._connect_timeout <= now]:
+        for exchange in [each for each in self._unresolved if each.started_at + self._connect_timeout <= now]:
             self._fail(exchange, _TIMEOUT)
 
     def _try_next(self, connection: Connection, error: str) -> None:
@@ -365,7 +383,7 @@ class Transport:
         if untried:
             exchange.connection = None
             self._close(connection)
-            self._open(exchange, untried)
+            self._connect(exchange, untried)
         else:
             self._fail(exchange, error)
 
@@ -389,7 +407,7 @@ class Transport:
         if not connection.is_ready:
             self._go_on_opening(connection)
         elif exchange is None:
-            self._read_unasked(connection)
+            self._read_without_request(connection)
         else:
             try:
                 if events & ~select.POLLOUT and connection.read():
@@ -416,14 +434,14 @@ class Transport:
         if clock() >= exchange.started_at + self._total_timeout:  # after a freeze of the process
             self._fail(exchange, _TIMEOUT)
         else:
-            self._depart(connection, exchange)
+            self._let_leave(connection, exchange)
 
-    def _read_unasked(self, connection: Connection) -> None:
-        """Read from a connection without a request. Bytes that nobody has asked for, and the end, close it.
+    def _read_without_request(self, connection: Connection) -> None:
+        """Read from a connection without a request. Bytes that no request has asked for, and the end, close it.
 
-        The connection of a held error remembers such bytes.
+        `has_more` of the connection tells of such bytes, for an error that is held.
         """
-        if connection.read_unasked() is None:
+        if connection.stays_quiet():
             return
         if connection in self._idle.get(connection.target, ()):
             self._close_idle(connection)
@@ -432,7 +450,7 @@ class Transport:
 
     # requests
 
-    def _depart(self, connection: Connection, exchange: Exchange) -> None:
+    def _let_leave(self, connection: Connection, exchange: Exchange) -> None:
         """Let a request leave on an open connection, if it still may leave."""
         if clock() >= exchange.request.permit.deadline:
             exchange.was_held_back, exchange.connection = True, None
@@ -445,6 +463,7 @@ class Transport:
         except ConnectionBrokenError as error:
             self._fail(exchange, str(error))
             return
+        # An idle connection is registered for POLLIN. After the opening, `_on_event` corrects the registration.
         if connection.events != select.POLLIN:
             self._poller.modify(connection.descriptor, connection.events)
 
@@ -455,7 +474,7 @@ class Transport:
     def _fail(self, exchange: Exchange, error: str) -> None:
         """End a request that got no whole reply."""
         del self._in_flight[exchange]
-        self._nameless.pop(exchange, None)
+        self._unresolved.pop(exchange, None)
         reply = Reply(
             exchange.request,
             has_left=exchange.has_left,
@@ -466,7 +485,7 @@ class Transport:
         reply.verdict = self._attribution.judge(reply)
         if exchange.connection is not None:
             self._close(exchange.connection)
-        self._finished.setdefault(exchange.mailbox, []).append(reply)
+        self._add_reply(exchange.mailbox, reply)
 
     def _finish(self, exchange: Exchange) -> None:
         """End a request whose reply is complete."""
@@ -495,40 +514,45 @@ class Transport:
             else:
                 self._close(connection)
         elif isinstance(verdict, Rejected):
-            self._hold_error(connection, reply, exchange.mailbox)
+            self._hand_over_or_hold_error(connection, reply, exchange.mailbox)
             return
         else:
             self._close(connection)
-        self._finished.setdefault(exchange.mailbox, []).append(reply)
+        self._add_reply(exchange.mailbox, reply)
 
-    def _hold_error(self, connection: Connection, reply: Reply, mailbox: Mailbox) -> None:
-        """Settle an error, or hold it for longer than recent replies took.
+    def _hand_over_or_hold_error(self, connection: Connection, reply: Reply, mailbox: Mailbox) -> None:
+        """Hand over an error, or hold it for longer than recent replies took.
 
-        The error may be the late reply to an earlier request, and then the right reply still comes.
+        On a kept connection the error may be the late reply to an earlier request, and then the right reply still
+        comes. The error is not held in these cases:
 
-        The verdict becomes `Unknown` at once if more bytes than the reply have come, or if the body holds parts of two
-        replies. Otherwise the verdict stands at once if the connection is new, because there was no earlier request,
-        and if the server closes the connection, because no other reply can come.
+        - More bytes than the reply have come, or the body of a reply on a kept connection holds parts of two replies.
+          Then the verdict is `Unknown`.
+        - The connection is new, so there was no earlier request.
+        - The server closes the connection, so no other reply can come.
         """
         is_first = connection.request_count == 1
         has_more = connection.has_more or (not is_first and is_garbled(reply))
         if is_first or has_more or not connection.keeps_alive:
             self._close(connection)
             reply.verdict = self._attribution.confirm(reply, has_more=has_more)
-            self._finished.setdefault(mailbox, []).append(reply)
+            self._add_reply(mailbox, reply)
             return
-        until = clock() + min(self._attribution.hold_seconds, self._total_timeout)
-        self._held_errors.append(_HeldError(until, connection, reply, mailbox))
+        ends_at = clock() + min(self._attribution.hold_seconds, self._total_timeout)
+        self._held_errors.append(_HeldError(ends_at, connection, reply, mailbox))
 
     def _release_held_errors(self, now: float) -> None:
-        while self._held_errors and self._held_errors[0].until <= now:
+        while self._held_errors and self._held_errors[0].ends_at <= now:
             held = self._held_errors.popleft()
             if self._connections.get(held.connection.descriptor) is held.connection:
                 # After a freeze of the process, bytes may have come that no event has told of yet.
-                held.connection.is_quiet()
+                held.connection.stays_quiet()
                 self._close(held.connection)
             held.reply.verdict = self._attribution.confirm(held.reply, has_more=held.connection.has_more)
-            self._finished.setdefault(held.mailbox, []).append(held.reply)
+            self._add_reply(held.mailbox, held.reply)
+
+    def _add_reply(self, mailbox: Mailbox, reply: Reply) -> None:
+        self._finished.setdefault(mailbox, []).append(reply)
 
     def _deliver_replies(self) -> None:
         for mailbox, replies in self._finished.items():
@@ -537,7 +561,10 @@ class Transport:
 
 
 def _write_head(url: str, *headers: str) -> tuple[Target, bytes]:
-    """Return the server of a URL, and the head of the requests to it, up to the number of the Content-Length."""
+    """Return the server of a URL, and the head of the requests to it, up to the number of the Content-Length.
+
+    Raises ValueError for a URL or a header line that cannot be sent.
+    """
     scheme = url.partition(":")[0]
     if scheme not in _PORTS:
         raise _UnsupportedSchemeError(f"the protocol {scheme} is not supported")
