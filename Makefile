@@ -68,7 +68,8 @@ test-browser: install ## the console in a real browser (needs Debian's package c
 
 nightly: install ## new inputs for properties and the API, each wrong clock, an old version, failovers, a quarter of an hour of chaos
 	$(BIN)/pytest -n 2 --dist worksteal $(ARGS) -m 'hypothesis and not nightly' --hypothesis-profile search
-	$(BIN)/pytest -n 2 --dist worksteal $(ARGS) tests/clocks tests/upgrade tests/faults/test_fault_failover.py
+	$(BIN)/pytest -n 2 --dist worksteal $(ARGS) tests/clocks tests/upgrade \
+		tests/faults/test_fault_failover.py tests/faults/test_fault_single_messages.py
 	SEED=$$(date +%j) $(MAKE) test-api SECONDS=15
 	HOOK_EVENTS=1000000 $(BIN)/pytest $(ARGS) tests/faults/test_fault_hooks.py
 	$(MAKE) chaos SECONDS=900
