@@ -122,7 +122,7 @@ def test_a_reply_of_several_tls_records_is_read_before_the_timeout_counts(secure
     assert reply.verdict == Accepted("wamid.1")
 
 
-def test_more_replies_than_epoll_reports_at_a_time_are_read_before_the_timeout_counts(monkeypatch):
+def test_more_replies_than_epoll_reports_at_a_time_are_read_before_the_timeout_counts():
     if 0 <= resource.getrlimit(resource.RLIMIT_NOFILE)[1] < 4096:
         pytest.skip("this machine does not allow so many descriptors")
     count, go_on = 1_200, threading.Event()
