@@ -25,7 +25,7 @@ def forward() -> None:
 
     Meta sends the webhooks of an app to one address, which is Revoada's. Revoada stores each webhook first and then
     posts it to each forward, signed as Meta signs. A webhook that a forward gets whole is byte by byte the one that
-    Meta has sent. A target that does not answer is tried again for three days, and nothing else waits for it.
+    Meta has sent. A target that does not answer is tried again for up to four days, and nothing else waits for it.
     """
 
 
